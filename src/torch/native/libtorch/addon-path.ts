@@ -1,0 +1,52 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, resolve } from 'node:path';
+import { packageRoot, platformName } from './platform.js';
+
+/** Platforms for which a package with a built addon is published. */
+export const PREBUILT_PLATFORMS = ['linux-x64'];
+
+/** Where `tessera setup --build` leaves the addon. */
+export function builtAddon(root = packageRoot()): string {
+  return join(root, 'build', 'Release', 'tessera.node');
+}
+
+/** Name of the npm package that holds the addon for this platform. */
+export function platformPackage(): string {
+  return `tessera-torch-${platformName()}`;
+}
+
+/**
+ * Path of the native addon: the TESSERA_ADDON variable, then this package's own build, then the
+ * platform package that npm installs beside this one.
+ * @throws Error that names the command to run when there is none.
+ */
+export function locateAddon(env: NodeJS.ProcessEnv = process.env, root = packageRoot()): string {
+  const given = env['TESSERA_ADDON'];
+  if (given) {
+    if (existsSync(given)) return resolve(given);
+    throw new Error(`TESSERA_ADDON is ${given}, which does not exist; set it to a tessera.node, or unset it`);
+  }
+  const built = builtAddon(root);
+  if (existsSync(built)) return built;
+  const packaged = fromPlatformPackage(root);
+  if (packaged) return packaged;
+  throw new Error(`the native addon for ${platformName()} was not found: ${mend(root)}`);
+}
+
+function fromPlatformPackage(root: string): string | null {
+  try {
+    const manifest = createRequire(join(root, 'package.json')).resolve(`${platformPackage()}/package.json`);
+    const addon = join(dirname(manifest), 'tessera.node');
+    return existsSync(addon) ? addon : null;
+  } catch {
+    return null;
+  }
+}
+
+function mend(root: string): string {
+  const build = 'build it with: npx tessera setup --build';
+  // A checkout builds its own; an installed package is repaired by its platform package where there is one.
+  const installed = root.includes('node_modules') && PREBUILT_PLATFORMS.includes(platformName());
+  return installed ? `install it with: npm install ${platformPackage()}, or ${build}` : build;
+}

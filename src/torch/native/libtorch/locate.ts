@@ -1,0 +1,196 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { cacheRoot, hasNvidiaDriver, libraryFile, platformName } from './platform.js';
+
+/** The libtorch this version of Tessera is written for and tested with. */
+export const LIBTORCH_VERSION = '2.13.0';
+
+/** Minor versions that load with a warning: a few operators differ in their schemas. */
+const TOLERATED = ['2.11', '2.14'];
+
+/** Name of the file written last into a cached installation; without it a folder does not count. */
+export const STAMP_FILE = 'tessera.json';
+
+export type Flavor = 'cpu' | 'cuda';
+
+export interface Libtorch {
+  /** Folder that holds lib/ and, mostly, include/. */
+  root: string;
+  /** Folder of libc10 and libtorch_cpu. */
+  lib: string;
+  /** Folder of the headers, or null where only libraries were kept. */
+  include: string | null;
+  /** Version without the build's suffix, such as `2.13.0`. */
+  version: string;
+  source: 'LIBTORCH' | 'cache' | 'python';
+  flavor: Flavor;
+}
+
+export interface Stamp {
+  version: string;
+  flavor: Flavor;
+  /** SHA-256 of the archive it was unpacked from; null for a folder given with --from. */
+  sha256: string | null;
+  /** Path of the libtorch root below the stamped folder: `.`, or `torch` in a site-packages layout. */
+  root: string;
+}
+
+const MEND = 'run: npx tessera setup';
+
+/** Folder of one cached installation, such as `~/.cache/tessera/libtorch/2.13.0-cpu-linux-x64`. */
+export function installFolder(flavor: Flavor, version = LIBTORCH_VERSION, cache = cacheRoot()): string {
+  return join(cache, 'libtorch', `${version}-${flavor}-${platformName()}`);
+}
+
+/**
+ * Finds libtorch without loading it: the LIBTORCH variable, then the user's cache, then, with
+ * LIBTORCH_USE_PYTORCH=1, the torch package of `python3`.
+ * @throws Error that names the command to run when there is none, or when its version does not fit.
+ */
+export function locateLibtorch(env: NodeJS.ProcessEnv = process.env): Libtorch {
+  const found = fromVariable(env) ?? fromCache(env) ?? fromPython(env);
+  if (!found) {
+    const cache = join(cacheRoot(env), 'libtorch');
+    throw new Error(
+      `libtorch ${LIBTORCH_VERSION} is not installed: LIBTORCH is not set and ${cache} holds none; ${MEND}`,
+    );
+  }
+  checkVersion(found);
+  return found;
+}
+
+function fromVariable(env: NodeJS.ProcessEnv): Libtorch | null {
+  const given = env['LIBTORCH'];
+  if (!given) return null;
+  const root = libtorchRoot(given);
+  if (!root) {
+    throw new Error(
+      `LIBTORCH is ${given}, but neither it nor its torch/ folder has a lib/ with ${libraryFile('c10')} and ` +
+        `${libraryFile('torch_cpu')}; set it to an unpacked libtorch, or unset it and ${MEND}`,
+    );
+  }
+  return describe(root, 'LIBTORCH');
+}
+
+function fromCache(env: NodeJS.ProcessEnv): Libtorch | null {
+  const folders = cachedInstallations(cacheRoot(env));
+  const wanted: Flavor = hasNvidiaDriver() ? 'cuda' : 'cpu';
+  const best = folders
+    .filter(({ stamp }) => versionVerdict(stamp.version) !== 'refused')
+    .sort((a, b) => score(b.stamp, wanted) - score(a.stamp, wanted))[0];
+  return best ? describe(join(best.folder, best.stamp.root), 'cache', best.stamp.version) : null;
+}
+
+/** The flavour for this machine first, then the pinned version. */
+function score(stamp: Stamp, wanted: Flavor): number {
+  return (stamp.flavor === wanted ? 2 : 0) + (stamp.version === LIBTORCH_VERSION ? 1 : 0);
+}
+
+/** Complete installations in a cache folder: those with a readable stamp and the libraries it promises. */
+export function cachedInstallations(cache = cacheRoot()): { folder: string; stamp: Stamp }[] {
+  const parent = join(cache, 'libtorch');
+  if (!existsSync(parent)) return [];
+  const result: { folder: string; stamp: Stamp }[] = [];
+  for (const name of readdirSync(parent).sort()) {
+    const folder = join(parent, name);
+    const stamp = name.endsWith(`-${platformName()}`) ? readStamp(folder) : null;
+    if (stamp && libtorchRoot(join(folder, stamp.root))) result.push({ folder, stamp });
+  }
+  return result;
+}
+
+function readStamp(folder: string): Stamp | null {
+  try {
+    const stamp = JSON.parse(readFileSync(join(folder, STAMP_FILE), 'utf8')) as Partial<Stamp>;
+    const whole = typeof stamp.version === 'string' && typeof stamp.root === 'string' && stamp.flavor;
+    return whole ? (stamp as Stamp) : null;
+  } catch {
+    return null;
+  }
+}
+
+function fromPython(env: NodeJS.ProcessEnv): Libtorch | null {
+  const asked = env['LIBTORCH_USE_PYTORCH'];
+  if (!asked || asked === '0') return null;
+  const code = 'import importlib.util as u; s = u.find_spec("torch"); print(s.origin if s else "")';
+  let origin = '';
+  try {
+    origin = execFileSync('python3', ['-c', code], { encoding: 'utf8', env, stdio: 'pipe' }).trim();
+  } catch (cause) {
+    throw new Error(`LIBTORCH_USE_PYTORCH is set, but python3 could not be run; unset it and ${MEND}`, {
+      cause,
+    });
+  }
+  const root = origin ? libtorchRoot(dirname(origin)) : null;
+  if (!root) throw new Error(`LIBTORCH_USE_PYTORCH is set, but python3 has no torch; unset it and ${MEND}`);
+  return describe(root, 'python');
+}
+
+/** The folder whose lib/ holds libtorch: the one given, or its torch/ (a site-packages folder). Null if neither. */
+export function libtorchRoot(folder: string): string | null {
+  for (const root of [resolve(folder), join(resolve(folder), 'torch')]) {
+    const whole = ['c10', 'torch_cpu'].every((name) => isFile(join(root, 'lib', libraryFile(name))));
+    if (whole) return root;
+  }
+  return null;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+
+function describe(root: string, source: Libtorch['source'], knownVersion?: string): Libtorch {
+  const version = knownVersion ?? readVersion(root);
+  if (!version) {
+    throw new Error(
+      `${root} holds libtorch, but nothing tells its version (build-version, version.py or include/torch); ` +
+        `Tessera needs ${LIBTORCH_VERSION}: ${MEND}`,
+    );
+  }
+  const lib = join(root, 'lib');
+  const include = join(root, 'include');
+  const flavor: Flavor = isFile(join(lib, libraryFile('torch_cuda'))) ? 'cuda' : 'cpu';
+  return { root, lib, include: existsSync(join(include, 'ATen')) ? include : null, version, source, flavor };
+}
+
+/** Version a libtorch folder states about itself, without suffixes like `+cpu`; null where it does not say. */
+export function readVersion(root: string): string | null {
+  const places: [string, RegExp][] = [
+    ['build-version', /^(\d+\.\d+\.\d+)/],
+    ['version.py', /__version__ = ['"](\d+\.\d+\.\d+)/],
+    ['include/torch/headeronly/version.h', /define TORCH_VERSION "(\d+\.\d+\.\d+)/],
+    ['include/torch/csrc/api/include/torch/version.h', /define TORCH_VERSION "(\d+\.\d+\.\d+)/],
+  ];
+  for (const [file, pattern] of places) {
+    const path = join(root, file);
+    const match = isFile(path) ? pattern.exec(readFileSync(path, 'utf8')) : null;
+    if (match?.[1]) return match[1];
+  }
+  return null;
+}
+
+/** Whether a libtorch version is the pinned one, may be used with a warning, or not at all. */
+export function versionVerdict(version: string): 'pinned' | 'tolerated' | 'refused' {
+  if (version === LIBTORCH_VERSION) return 'pinned';
+  const minor = version.split('.').slice(0, 2).join('.');
+  return TOLERATED.includes(minor) || LIBTORCH_VERSION.startsWith(`${minor}.`) ? 'tolerated' : 'refused';
+}
+
+const warned = new Set<string>();
+
+function checkVersion(found: Libtorch): void {
+  const verdict = versionVerdict(found.version);
+  if (verdict === 'refused') {
+    throw new Error(
+      `libtorch ${found.version} at ${found.root} does not fit: Tessera needs ${LIBTORCH_VERSION} ` +
+        `(${TOLERATED.join(' and ')} are tolerated); unset ${found.source === 'python' ? 'LIBTORCH_USE_PYTORCH' : 'LIBTORCH'} and ${MEND}`,
+    );
+  }
+  if (verdict === 'tolerated' && !warned.has(found.root)) {
+    warned.add(found.root);
+    process.emitWarning(
+      `libtorch ${found.version} at ${found.root}: Tessera is tested with ${LIBTORCH_VERSION}; some operators may be missing`,
+    );
+  }
+}
