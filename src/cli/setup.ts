@@ -1,0 +1,87 @@
+import { Command, Option } from 'commander';
+import { locateAddon } from '../torch/native/libtorch/addon-path.js';
+import { buildAddon } from '../torch/native/libtorch/build-addon.js';
+import { installLibtorch } from '../torch/native/libtorch/install.js';
+import type { Flavor, Libtorch } from '../torch/native/libtorch/locate.js';
+import { locateLibtorch } from '../torch/native/libtorch/locate.js';
+import { hasNvidiaDriver } from '../torch/native/libtorch/platform.js';
+import type { Progress } from '../torch/native/libtorch/progress.js';
+import { interruptSignal } from './interrupt.js';
+import { terminalProgress } from './terminal.js';
+
+interface SetupFlags {
+  device: 'auto' | Flavor;
+  from?: string;
+  allowUnverified?: boolean;
+  force?: boolean;
+  build?: boolean;
+}
+
+/** `tessera setup`: gets libtorch into the cache and, where there is none, builds the addon. */
+export function setupCommand(): Command {
+  return new Command('setup')
+    .description('get libtorch, and build the native addon where no prebuilt one is installed')
+    .addOption(
+      new Option('--device <device>', 'which libtorch: auto takes cuda where an NVIDIA driver is loaded')
+        .choices(['auto', 'cpu', 'cuda'])
+        .default('auto'),
+    )
+    .option('--from <path>', 'take libtorch from this zip, wheel or folder instead of the network')
+    .option('--allow-unverified', 'accept a --from file whose SHA-256 is not known')
+    .option('--force', 'install (and, with --build, build) anew')
+    .option('--build', 'build the addon from source; done again only when the sources changed')
+    .option('--no-build', 'never build the addon')
+    .action(setup);
+}
+
+async function setup(flags: SetupFlags, command: Command): Promise<void> {
+  if (flags.allowUnverified && !flags.from) command.error('error: --allow-unverified needs --from');
+  const progress = terminalProgress();
+  try {
+    const libtorch = await ensureLibtorch(flags, progress);
+    if (shouldBuild(flags.build)) {
+      await buildAddon({ libtorch, progress, force: flags.force ?? false, signal: interruptSignal() });
+    }
+    progress.line('ready; check it with: npx tessera doctor');
+  } finally {
+    progress.end();
+  }
+}
+
+/** --build and --no-build decide; without either, build where there is no addon. */
+function shouldBuild(flag: boolean | undefined): boolean {
+  if (flag !== undefined) return flag;
+  try {
+    locateAddon();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Libtorch> {
+  if (process.env['LIBTORCH'] && !flags.from && !flags.force) {
+    const given = locateLibtorch();
+    progress.line(`using libtorch ${given.version} (${given.flavor}) of LIBTORCH: ${given.root}`);
+    return given;
+  }
+  const flavor = flags.device === 'auto' ? defaultFlavor() : flags.device;
+  const { from, allowUnverified, force } = flags;
+  const folder = await installLibtorch({
+    flavor,
+    progress,
+    signal: interruptSignal(),
+    ...(from !== undefined && { from }),
+    ...(allowUnverified && { allowUnverified }),
+    ...(force && { force }),
+  });
+  const libtorch = locateLibtorch();
+  if (!libtorch.root.startsWith(folder)) {
+    progress.line(`note: ${libtorch.root} (${libtorch.source}) is the one in use`);
+  }
+  return libtorch;
+}
+
+function defaultFlavor(): Flavor {
+  return hasNvidiaDriver() ? 'cuda' : 'cpu';
+}

@@ -1,0 +1,70 @@
+import { styleText } from 'node:util';
+import type { Progress } from '../torch/native/libtorch/progress.js';
+
+const BAR = 24;
+const REDRAW = 100;
+
+/** Whether to draw bars and colours on a stream: a terminal, no CI, and NO_COLOR not set for colours. */
+function isInteractive(stream: NodeJS.WriteStream): boolean {
+  return Boolean(stream.isTTY) && !process.env['CI'] && process.env['TERM'] !== 'dumb';
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+/** Text in a colour where the stream shows one; plain otherwise. */
+export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
+  return isInteractive(stream) && !process.env['NO_COLOR'] ? styleText(style, text) : text;
+}
+
+/**
+ * Progress on stderr: a bar that redraws itself on a terminal, elsewhere a plain line at each quarter, so that
+ * logs stay short.
+ */
+export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): Progress & { end(): void } {
+  return isInteractive(stream) ? barProgress(stream) : plainProgress(stream);
+}
+
+function barProgress(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  let drawn = false;
+  let last = 0;
+  const clear = () => {
+    if (drawn) stream.write('\r\x1b[K');
+    drawn = false;
+  };
+  return {
+    line(text) {
+      clear();
+      stream.write(`${text}\n`);
+    },
+    step(label, done, total) {
+      const now = Date.now();
+      if (now - last < REDRAW && done < total) return;
+      last = now;
+      const share = total > 0 ? Math.min(1, done / total) : 0;
+      const full = Math.round(share * BAR);
+      const bar = '█'.repeat(full) + '░'.repeat(BAR - full);
+      stream.write(`\r\x1b[K${label} ${bar} ${(share * 100).toFixed(0)}%`);
+      drawn = true;
+      if (done >= total) clear();
+    },
+    end: clear,
+  };
+}
+
+function plainProgress(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  let label = '';
+  let quarter = 0;
+  return {
+    line(text) {
+      stream.write(`${text}\n`);
+    },
+    step(name, done, total) {
+      if (name !== label) [label, quarter] = [name, 0];
+      const now = total > 0 ? Math.floor((4 * Math.min(done, total)) / total) : 0;
+      if (now > quarter) stream.write(`${name}: ${now * 25}%\n`);
+      // A step that starts over (a second archive) is told again.
+      quarter = now;
+    },
+    end() {},
+  };
+}

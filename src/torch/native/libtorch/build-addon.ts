@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { builtAddon } from './addon-path.js';
+import { withLock } from './lock.js';
+import type { Libtorch } from './locate.js';
+import { packageRoot } from './platform.js';
+import type { Progress } from './progress.js';
+import { commandVersion, run } from './run.js';
+
+export interface BuildOptions {
+  libtorch: Libtorch;
+  progress: Progress;
+  /** Folder with CMakeLists.txt and native/; the package by default. */
+  root?: string;
+  /** Build even when nothing changed. */
+  force?: boolean;
+  signal?: AbortSignal;
+}
+
+const CMAKE_MINIMUM = [3, 20] as const;
+
+/** The last lines of a failed build to show: compilers say much, and the end says what stopped it. */
+const TAIL = 40;
+
+/**
+ * Builds the addon with cmake-js against the given libtorch, unless the one there was made from the same
+ * sources. Returns its path.
+ * @throws Error naming the missing tool and the command that installs it, or the compiler's last lines.
+ */
+export async function buildAddon(options: BuildOptions): Promise<string> {
+  const root = options.root ?? packageRoot();
+  const onWait = (holder: string) =>
+    options.progress.line(`another build is running (${holder}); waiting for it`);
+  await mkdir(join(root, 'build'), { recursive: true });
+  return withLock(join(root, 'build', '.lock'), () => buildLocked(root, options), {
+    onWait,
+    ...(options.signal && { signal: options.signal }),
+  });
+}
+
+async function buildLocked(root: string, options: BuildOptions): Promise<string> {
+  const { libtorch, progress, signal } = options;
+  const addon = builtAddon(root);
+  const stampFile = join(root, 'build', 'tessera-build.json');
+  const inputs = hashInputs(root, libtorch);
+  if (!options.force && existsSync(addon) && readStamp(stampFile) === inputs) {
+    progress.line('the addon is up to date');
+    return addon;
+  }
+  if (!libtorch.include) {
+    throw new Error(
+      `${libtorch.root} holds no headers (include/); get a whole libtorch with: npx tessera setup`,
+    );
+  }
+  const cmakeJs = findCmakeJs(root);
+  await requireTools();
+  await rm(stampFile, { force: true });
+  await forgetOtherLibtorch(root, libtorch);
+  const ninja = (await commandVersion('ninja')) !== null;
+  progress.line(`building the addon with ${ninja ? 'ninja' : 'make'} against libtorch ${libtorch.version}`);
+  const started = Date.now();
+  const args = [cmakeJs, 'compile', '--directory', root, `--CDTESSERA_LIBTORCH=${libtorch.root}`];
+  if (ninja) args.push('-G', 'Ninja');
+  const result = await run(process.execPath, args, {
+    cwd: root,
+    onLine: showStep(progress),
+    ...(signal && { signal }),
+  });
+  if (result.code !== 0 || !existsSync(addon)) {
+    const tail = `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-TAIL).join('\n');
+    throw new Error(`the addon could not be built (cmake-js ended with code ${result.code}):\n${tail}`);
+  }
+  const draft = `${stampFile}.${process.pid}`;
+  await writeFile(draft, `${JSON.stringify({ inputs, libtorch: libtorch.version })}\n`);
+  await rename(draft, stampFile);
+  progress.line(`built ${addon} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  return addon;
+}
+
+/** CMake keeps the paths of the first configuration; with another libtorch it has to start anew. */
+async function forgetOtherLibtorch(root: string, libtorch: Libtorch): Promise<void> {
+  const cacheFile = join(root, 'build', 'CMakeCache.txt');
+  if (!existsSync(cacheFile)) return;
+  const configured = /^TESSERA_LIBTORCH(?::\w+)?=(.*)$/m.exec(readFileSync(cacheFile, 'utf8'))?.[1];
+  if (configured !== libtorch.root) await rm(cacheFile);
+}
+
+/** Ninja's `[3/12] …` and make's `[ 25%] …` become progress. */
+function showStep(progress: Progress): (line: string) => void {
+  return (line) => {
+    const step = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line);
+    if (step) progress.step('compiling', Number(step[1]), Number(step[2] ?? 100));
+  };
+}
+
+/** Digest of all that the addon is made from: native sources, CMakeLists.txt, libtorch, our header packages. */
+function hashInputs(root: string, libtorch: Libtorch): string {
+  const hash = createHash('sha256');
+  const native = join(root, 'native');
+  const sources = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    /\.(cc|h)$/.test(name),
+  );
+  for (const file of ['CMakeLists.txt', ...sources.sort().map((name) => join('native', name))]) {
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(join(root, file)))
+      .update('\0');
+  }
+  hash.update(
+    `${libtorch.root}\0${libtorch.version}\0${libtorch.flavor}\0${process.platform}-${process.arch}`,
+  );
+  return hash.digest('hex');
+}
+
+function readStamp(path: string): string | null {
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as { inputs?: string }).inputs ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** cmake-js is a development dependency: a checkout has it, an installed package may use its user's. */
+function findCmakeJs(root: string): string {
+  for (const base of [root, process.cwd()]) {
+    try {
+      const manifest = createRequire(join(base, 'package.json')).resolve('cmake-js/package.json');
+      return join(dirname(manifest), 'bin', 'cmake-js');
+    } catch {
+      // Not there; the next folder may have it.
+    }
+  }
+  throw new Error(
+    'building the addon needs cmake-js and the Node-API headers; install them with: ' +
+      'npm install --save-dev cmake-js@8 node-addon-api@8 node-api-headers@1',
+  );
+}
+
+async function requireTools(): Promise<void> {
+  const cmake = await commandVersion('cmake');
+  if (cmake === null) throw new Error(`cmake is not installed; ${installHint('cmake')}`);
+  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(cmake) ?? []).slice(1).map(Number);
+  if (major < CMAKE_MINIMUM[0] || (major === CMAKE_MINIMUM[0] && minor < CMAKE_MINIMUM[1])) {
+    throw new Error(
+      `${cmake.trim()} is too old: ${CMAKE_MINIMUM.join('.')} is needed; install a newer one with: pip install cmake`,
+    );
+  }
+  if (process.platform === 'win32') return; // CMake finds Visual Studio by itself and says so when it is not there.
+  const compilers = [process.env['CXX'], 'c++', 'g++', 'clang++'].filter((name) => name !== undefined);
+  for (const compiler of compilers) if ((await commandVersion(compiler)) !== null) return;
+  throw new Error(`no C++ compiler is installed; ${installHint('g++')}`);
+}
+
+function installHint(tool: 'cmake' | 'g++'): string {
+  if (process.platform === 'darwin') {
+    return tool === 'cmake'
+      ? 'install it with: brew install cmake'
+      : 'install one with: xcode-select --install';
+  }
+  if (existsSync('/usr/bin/dnf'))
+    return `install with: sudo dnf install ${tool === 'cmake' ? 'cmake' : 'gcc-c++'}`;
+  return `install with: sudo apt-get install ${tool === 'cmake' ? 'cmake ninja-build' : 'g++ make'}`;
+}

@@ -1,0 +1,97 @@
+import { existsSync, statSync } from 'node:fs';
+import { cp, mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { sha256File } from './checksum.js';
+import type { InstallOptions } from './install.js';
+import type { Flavor } from './locate.js';
+import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict } from './locate.js';
+import type { Archive } from './manifest.js';
+import { ARCHIVES } from './manifest.js';
+import { libraryFile, platformName } from './platform.js';
+import type { Staged } from './stage.js';
+import { checkSpace, unpackArchive } from './stage.js';
+import { selectLibtorch } from './unpack.js';
+
+/** Room to ask for when a file is not in the manifest: a zip of libtorch grows to about four times its size. */
+const GROWTH = 4;
+
+/** Takes libtorch from a file or folder of this machine. A file must be one the manifest lists. */
+export async function fetchLocal(options: InstallOptions, tree: string): Promise<Staged> {
+  const from = resolve(options.from ?? '');
+  if (!existsSync(from)) throw new Error(`--from ${options.from}: there is no such file or folder`);
+  const archives = options.archives ?? ARCHIVES;
+  if (!statSync(from).isDirectory()) return fetchFile(from, archives, options, tree);
+  const root = libtorchRoot(from) ?? libtorchRoot(join(from, 'libtorch'));
+  if (root) return copyFolder(root, options, tree);
+  const names = await readdir(from);
+  const listed = archives.find(({ file, flavor }) => flavor === options.flavor && names.includes(file));
+  if (listed) return fetchFile(join(from, listed.file), archives, options, tree);
+  throw new Error(
+    `${from} holds neither an unpacked libtorch nor one of: ${archives.map((a) => a.file).join(', ')}`,
+  );
+}
+
+async function fetchFile(
+  path: string,
+  archives: Archive[],
+  options: InstallOptions,
+  tree: string,
+): Promise<Staged> {
+  const { progress, signal, flavor } = options;
+  const { size } = await stat(path);
+  progress.line(`checking ${path}`);
+  const sha256 = await sha256File(path, signal);
+  const known = archives.find((archive) => archive.sha256 === sha256);
+  if (!known && !options.allowUnverified) throw new Error(unknownFile(path, sha256, archives));
+  if (known && known.platform !== platformName()) {
+    throw new Error(`${basename(path)} is libtorch for ${known.platform}, this machine is ${platformName()}`);
+  }
+  await mkdir(tree);
+  await checkSpace(tree, known?.unpackedBytes ?? size * GROWTH);
+  if (known) return unpackArchive(known, path, tree, progress, signal);
+  return adopt(
+    await unpackArchive({ flavor, version: '', sha256 }, path, tree, progress, signal),
+    path,
+    tree,
+  );
+}
+
+function unknownFile(path: string, sha256: string, archives: Archive[]): string {
+  const name = basename(path).replace('%2B', '+');
+  const named = archives.find(({ file }) => file === name);
+  if (named) {
+    return `${path} is not the expected file: SHA-256 is ${sha256}, expected ${named.sha256}; fetch it anew`;
+  }
+  return (
+    `${path} is none of the known libtorch files: its SHA-256 is ${sha256}. Expected one of ` +
+    `${archives.map(({ file }) => file).join(', ')}; if you trust it, add --allow-unverified`
+  );
+}
+
+async function copyFolder(root: string, options: InstallOptions, tree: string): Promise<Staged> {
+  options.progress.line(`copying ${root}`);
+  await mkdir(tree);
+  const inner = existsSync(join(root, 'lib', libraryFile('torch_cuda'))) ? 'torch' : '.';
+  for (const part of ['lib', 'include', 'build-version', 'version.py']) {
+    const source = join(root, part);
+    if (!existsSync(source)) continue;
+    const filter = (path: string) =>
+      statSync(path).isDirectory() || selectLibtorch(`libtorch/${part}${path.slice(source.length)}`) !== null;
+    await cp(source, join(tree, inner, part), { recursive: true, dereference: true, filter });
+  }
+  const flavor: Flavor = inner === 'torch' ? 'cuda' : 'cpu';
+  return adopt({ flavor, version: '', sha256: null, root: inner }, root, tree);
+}
+
+/** Fills in what only the unpacked libraries tell: their version, and whether they are a CUDA build. */
+function adopt(staged: Staged, origin: string, tree: string): Staged {
+  const root = join(tree, staged.root);
+  const version = readVersion(root);
+  if (!version)
+    throw new Error(`${origin} does not tell its libtorch version; Tessera needs ${LIBTORCH_VERSION}`);
+  if (versionVerdict(version) === 'refused') {
+    throw new Error(`${origin} is libtorch ${version}; Tessera needs ${LIBTORCH_VERSION}`);
+  }
+  const flavor: Flavor = existsSync(join(root, 'lib', libraryFile('torch_cuda'))) ? 'cuda' : 'cpu';
+  return { ...staged, version, flavor };
+}

@@ -1,0 +1,106 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import * as yauzl from 'yauzl';
+import type { Archive } from './manifest.js';
+import { commandVersion, run } from './run.js';
+
+/**
+ * Fetches a wheel with the user's own pip, and so with their indexes, proxies and certificates; nothing is
+ * installed. Returns the path of the wheel.
+ */
+export async function downloadWheel(archive: Archive, folder: string, signal?: AbortSignal): Promise<string> {
+  if (!archive.pip) throw new Error(`${archive.file} is not offered through pip`);
+  await requirePip();
+  await pipDownload([archive.pip.requirement], archive.pip, folder, ['--no-deps'], signal);
+  const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
+  if (!wheel) throw new Error(`pip gave no wheel for ${archive.pip.requirement}`);
+  return join(folder, wheel);
+}
+
+/**
+ * Fetches the NVIDIA wheels that a CUDA wheel's metadata asks for, at the versions it names. Their sums are
+ * checked by pip against its index. Returns their paths.
+ */
+export async function downloadNvidiaWheels(
+  wheel: string,
+  archive: Archive,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<string[]> {
+  const requirements = nvidiaRequirements(await wheelMetadata(wheel));
+  if (requirements.length === 0 || !archive.pip) return [];
+  await pipDownload(requirements, archive.pip, folder, [], signal);
+  const names = await readdir(folder);
+  return names.filter((name) => /^nvidia[_-].*\.whl$/.test(name)).map((name) => join(folder, name));
+}
+
+async function requirePip(): Promise<void> {
+  if ((await commandVersion('python3')) === null) {
+    throw new Error('python3 is not installed (on Debian and Ubuntu: sudo apt-get install python3-pip)');
+  }
+  if ((await commandVersion('python3', ['-m', 'pip', '--version'])) === null) {
+    throw new Error('python3 has no pip (on Debian and Ubuntu: sudo apt-get install python3-pip)');
+  }
+}
+
+async function pipDownload(
+  requirements: string[],
+  { index, python }: NonNullable<Archive['pip']>,
+  folder: string,
+  extra: string[],
+  signal?: AbortSignal,
+): Promise<void> {
+  // Few retries: an index that is out of reach should cost seconds, and the others still answer.
+  const patience = ['--retries', '1', '--timeout', '15'];
+  const quiet = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
+  const wheels = ['--only-binary=:all:', '--python-version', python, '--extra-index-url', index];
+  const args = [
+    '-m',
+    'pip',
+    'download',
+    ...extra,
+    ...wheels,
+    ...patience,
+    ...quiet,
+    '--dest',
+    folder,
+    ...requirements,
+  ];
+  const result = await run('python3', args, { ...(signal && { signal }) });
+  if (result.code !== 0) throw new Error(pipReason(result.stderr) ?? `pip ended with code ${result.code}`);
+}
+
+/** The line of pip's output that says why; its last ERROR mostly repeats the first. */
+export function pipReason(stderr: string): string | null {
+  const line = stderr.split('\n').find((text) => text.startsWith('ERROR:'));
+  return line ? line.slice('ERROR:'.length).trim().slice(0, 300) : null;
+}
+
+/** Requirements on NVIDIA's libraries in a wheel's METADATA, without their environment markers. */
+export function nvidiaRequirements(metadata: string): string[] {
+  const pattern = /^Requires-Dist:\s*((?:nvidia-|cuda-toolkit)[^;]*)/gm;
+  return [...metadata.matchAll(pattern)].map((match) => match[1]?.trim() ?? '').filter(Boolean);
+}
+
+async function wheelMetadata(wheel: string): Promise<string> {
+  const zip = await yauzl.openPromise(wheel, { autoClose: false, lazyEntries: true });
+  try {
+    for await (const entry of zip.eachEntry()) {
+      if (!/^[^/]+\.dist-info\/METADATA$/.test(entry.fileName)) continue;
+      const chunks: Buffer[] = [];
+      const sink = new Writable({
+        write(chunk: Buffer, _encoding, next) {
+          chunks.push(chunk);
+          next();
+        },
+      });
+      await pipeline(await zip.openReadStreamPromise(entry), sink);
+      return Buffer.concat(chunks).toString('utf8');
+    }
+  } finally {
+    zip.close();
+  }
+  throw new Error(`${wheel} has no METADATA; it is no wheel`);
+}

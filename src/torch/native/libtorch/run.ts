@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+
+export interface RunOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  signal?: AbortSignal;
+  /** Called for every line the command prints, on either stream. */
+  onLine?: (line: string) => void;
+}
+
+export interface RunResult {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a command without a shell and collects what it prints. Rejects only when it cannot be started or is aborted. */
+export function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  const { onLine, ...spawnOptions } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { ...spawnOptions, stdio: ['ignore', 'pipe', 'pipe'] });
+    const texts = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      let rest = '';
+      child[name].setEncoding('utf8').on('data', (chunk: string) => {
+        texts[name] += chunk;
+        const lines = (rest + chunk).split(/\r?\n/);
+        rest = lines.pop() ?? '';
+        for (const line of lines) onLine?.(line);
+      });
+      child[name].on('end', () => rest && onLine?.(rest));
+    }
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      if (signal) texts.stderr += `${command} was ended by ${signal}\n`;
+      resolve({ code: code ?? 1, ...texts });
+    });
+  });
+}
+
+/** Whether a command can be started and answers `--version`; gives its first line. */
+export async function commandVersion(
+  command: string,
+  args: string[] = ['--version'],
+): Promise<string | null> {
+  try {
+    const { code, stdout, stderr } = await run(command, args);
+    return code === 0 ? ((stdout || stderr).split('\n')[0] ?? '') : null;
+  } catch {
+    return null;
+  }
+}

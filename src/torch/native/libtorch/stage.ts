@@ -1,0 +1,40 @@
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Flavor } from './locate.js';
+import type { Archive } from './manifest.js';
+import type { Progress } from './progress.js';
+import { formatBytes } from './progress.js';
+import { selectLibtorch, unpack } from './unpack.js';
+
+/** What a source leaves in the staging folder. */
+export interface Staged {
+  version: string;
+  flavor: Flavor;
+  sha256: string | null;
+  /** Libtorch root below the staging folder. */
+  root: string;
+}
+
+/** Unpacks a libtorch archive; one for CUDA keeps the layout of site-packages, in which its RPATHs hold. */
+export async function unpackArchive(
+  archive: Pick<Archive, 'flavor' | 'version' | 'sha256'>,
+  path: string,
+  tree: string,
+  progress: Progress,
+  signal?: AbortSignal,
+): Promise<Staged> {
+  const root = archive.flavor === 'cuda' ? 'torch' : '.';
+  await unpack(path, join(tree, root), { select: selectLibtorch, progress, ...(signal && { signal }) });
+  return { version: archive.version, flavor: archive.flavor, sha256: archive.sha256, root };
+}
+
+/** @throws Error when the file system of `folder` has less room than needed. */
+export async function checkSpace(folder: string, needed: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  const free = bavail * bsize;
+  if (free >= needed) return;
+  throw new Error(
+    `not enough disk space: ${formatBytes(needed)} are needed below ${folder}, ${formatBytes(free)} are free; ` +
+      `free some, or set TESSERA_CACHE to a folder on another disk`,
+  );
+}
