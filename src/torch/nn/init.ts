@@ -1,0 +1,221 @@
+/**
+ * Ways to fill a tensor before training, drawing from the generator in the same order as torch.nn.init, so that
+ * one seed gives one set of weights in both libraries. Inside {@link skipInit} all of them do nothing.
+ */
+import * as torch from '../index.js';
+import type { Generator, Tensor } from '../index.js';
+
+export interface InitOptions {
+  /** Where random numbers come from; default: the device's default generator. */
+  generator?: Generator;
+}
+
+export type FanMode = 'fanIn' | 'fanOut';
+export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
+
+let skipping = 0;
+
+/**
+ * Runs `fn`, in which modules are built with uninitialised parameters: for a model whose weights are loaded next.
+ * Buffers (masks, running statistics) are set as usual.
+ */
+export function skipInit<T>(fn: () => T): T {
+  skipping++;
+  try {
+    return fn();
+  } finally {
+    skipping--;
+  }
+}
+
+/** False inside {@link skipInit}; look here before an initialisation that does not go through this module. */
+export function initEnabled(): boolean {
+  return skipping === 0;
+}
+
+/** Uniform on [low, high). */
+export function uniform_(tensor: Tensor, low = 0, high = 1, options: InitOptions = {}): Tensor {
+  return fill(tensor, () => tensor.uniform_(low, high, { generator: options.generator ?? null }));
+}
+
+/** Normal with the given mean and standard deviation. */
+export function normal_(tensor: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
+  return fill(tensor, () => tensor.normal_(mean, std, { generator: options.generator ?? null }));
+}
+
+export function constant_(tensor: Tensor, value: number): Tensor {
+  return fill(tensor, () => tensor.fill_(value));
+}
+
+export function zeros_(tensor: Tensor): Tensor {
+  return fill(tensor, () => tensor.zero_());
+}
+
+export function ones_(tensor: Tensor): Tensor {
+  return fill(tensor, () => tensor.fill_(1));
+}
+
+/**
+ * Factor by which a nonlinearity shrinks the standard deviation of its input, after He et al. (arXiv 1502.01852).
+ *
+ * @param slope negative slope, read for `leakyRelu` only
+ */
+export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
+  switch (nonlinearity) {
+    case 'linear':
+    case 'sigmoid':
+      return 1;
+    case 'tanh':
+      return 5 / 3;
+    case 'relu':
+      return Math.sqrt(2);
+    case 'leakyRelu':
+      return Math.sqrt(2 / (1 + slope * slope));
+    case 'selu':
+      return 3 / 4;
+  }
+}
+
+/**
+ * Inputs and outputs one element of the result depends on: a weight is [out, in, ...kernel].
+ *
+ * @throws RangeError for fewer than two dimensions
+ */
+export function calculateFans(tensor: Tensor): { fanIn: number; fanOut: number } {
+  const [outputs, inputs, ...kernel] = tensor.shape;
+  if (outputs === undefined || inputs === undefined) {
+    throw new RangeError(
+      `fan in and fan out need a weight of at least 2 dimensions, not shape [${tensor.shape.join(', ')}]; ` +
+        'initialise vectors with uniform_, normal_ or constant_',
+    );
+  }
+  const field = kernel.reduce((product, size) => product * size, 1);
+  return { fanIn: inputs * field, fanOut: outputs * field };
+}
+
+export interface KaimingOptions extends InitOptions {
+  /** Negative slope of the nonlinearity that follows, for `leakyRelu`. Default 0. */
+  a?: number;
+  mode?: FanMode;
+  nonlinearity?: Nonlinearity;
+}
+
+/** Uniform with bound gain · √(3 / fan) (He et al., arXiv 1502.01852). */
+export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  if (tensor.numel() === 0) return tensor;
+  const bound = Math.sqrt(3) * kaimingStd(tensor, options);
+  return uniform_(tensor, -bound, bound, options);
+}
+
+/** Normal with standard deviation gain / √fan (He et al., arXiv 1502.01852). */
+export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
+  if (tensor.numel() === 0) return tensor;
+  return normal_(tensor, 0, kaimingStd(tensor, options), options);
+}
+
+function kaimingStd(tensor: Tensor, options: KaimingOptions): number {
+  const { a = 0, mode = 'fanIn', nonlinearity = 'leakyRelu' } = options;
+  return calculateGain(nonlinearity, a) / Math.sqrt(calculateFans(tensor)[mode]);
+}
+
+/** Uniform with bound gain · √(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+export function xavierUniform_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  const bound = Math.sqrt(3) * xavierStd(tensor, gain);
+  return uniform_(tensor, -bound, bound, options);
+}
+
+/** Normal with standard deviation gain · √(2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+export function xavierNormal_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
+  return normal_(tensor, 0, xavierStd(tensor, gain), options);
+}
+
+function xavierStd(tensor: Tensor, gain: number): number {
+  const { fanIn, fanOut } = calculateFans(tensor);
+  return gain * Math.sqrt(2 / (fanIn + fanOut));
+}
+
+/**
+ * Normal, redrawn outside [low, high]. Where the interval holds little of the normal's mass, proposals are uniform
+ * and accepted by the density's ratio to its peak, so that the number of rounds stays small.
+ */
+export function truncNormal_(
+  tensor: Tensor,
+  mean = 0,
+  std = 1,
+  low = -2,
+  high = 2,
+  options: InitOptions = {},
+): Tensor {
+  const generator = options.generator ?? null;
+  return fill(tensor, () => {
+    const mass = normalCdf((high - mean) / std) - normalCdf((low - mean) / std);
+    if (mass > 0.3) {
+      redrawNormal(tensor, mean, std, low, high, generator);
+    } else {
+      rejectUniform(tensor, mean, std, low, high, generator);
+    }
+  });
+}
+
+function redrawNormal(
+  tensor: Tensor,
+  mean: number,
+  std: number,
+  low: number,
+  high: number,
+  generator: Generator | null,
+): void {
+  // The bounds as the tensor's dtype holds them: a value equal to a rounded bound is inside.
+  const bounds = torch.tensor([low, high], { dtype: 'float64' }).to(tensor.dtype).to('float64');
+  const [lowest, highest] = bounds.tolist() as [number, number];
+  tensor.normal_(mean, std, { generator });
+  for (;;) {
+    const outside = tensor.lt(lowest).logicalOr(tensor.gt(highest));
+    if (!outside.any().item()) return;
+    const redrawn = tensor.emptyLike().normal_(mean, std, { generator });
+    tensor.copy_(torch.where(outside, redrawn, tensor));
+  }
+}
+
+function rejectUniform(
+  tensor: Tensor,
+  mean: number,
+  std: number,
+  low: number,
+  high: number,
+  generator: Generator | null,
+): void {
+  const peak = Math.max(low, Math.min(mean, high));
+  const logPeak = -0.5 * ((peak - mean) / std) ** 2;
+  // log(u) > log density relative to its peak: rejected
+  const rejected = (x: Tensor) => {
+    const logDensity = x.sub(mean).div_(std).pow_(2).mul_(-0.5).sub_(logPeak);
+    return x.emptyLike().uniform_(0, 1, { generator }).log_().gt(logDensity);
+  };
+  tensor.uniform_(low, high, { generator });
+  let pending = rejected(tensor);
+  while (pending.any().item()) {
+    const candidates = tensor.emptyLike().uniform_(low, high, { generator });
+    tensor.copy_(torch.where(pending, candidates, tensor));
+    pending = pending.logicalAnd(rejected(candidates));
+  }
+}
+
+function normalCdf(x: number): number {
+  const erf = torch
+    .tensor(x / Math.SQRT2, { dtype: 'float64' })
+    .erf()
+    .item() as number;
+  return (1 + erf) / 2;
+}
+
+function fill(tensor: Tensor, write: () => void): Tensor {
+  if (initEnabled()) {
+    torch.noGrad(() =>
+      torch.scope(() => {
+        write();
+      }),
+    );
+  }
+  return tensor;
+}

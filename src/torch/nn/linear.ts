@@ -1,0 +1,72 @@
+import * as torch from '../index.js';
+import type { DType, Device, Tensor } from '../index.js';
+import * as init from './init.js';
+import { Module } from './module.js';
+import { Parameter } from './parameter.js';
+
+/** Where and as what a layer's parameters are made. */
+export interface FactoryOptions {
+  dtype?: DType;
+  device?: Device;
+}
+
+/** dtype and device alone, of options that hold more. */
+export function factoryOptions({ dtype, device }: FactoryOptions): FactoryOptions {
+  return { ...(dtype !== undefined && { dtype }), ...(device !== undefined && { device }) };
+}
+
+/** An uninitialised parameter. */
+export function emptyParameter(shape: readonly number[], options: FactoryOptions): Parameter {
+  return new Parameter(torch.empty([...shape], factoryOptions(options)));
+}
+
+/** PyTorch's default for weights of linear and convolution layers: both uniform with bound 1 / √(fan in). */
+export function resetAffine(weight: Tensor, bias: Tensor | null): void {
+  init.kaimingUniform_(weight, { a: Math.sqrt(5) });
+  const { fanIn } = init.calculateFans(weight);
+  if (bias === null || fanIn === 0) return;
+  const bound = 1 / Math.sqrt(fanIn);
+  init.uniform_(bias, -bound, bound);
+}
+
+export interface LinearOptions extends FactoryOptions {
+  /** Default true. */
+  bias?: boolean;
+}
+
+/** y = x Wᵀ + b over the last dimension; `weight` is [out, in]. */
+export class Linear extends Module {
+  readonly inFeatures: number;
+  readonly outFeatures: number;
+  weight: Parameter;
+  bias: Parameter | null;
+
+  constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
+    super();
+    this.inFeatures = inFeatures;
+    this.outFeatures = outFeatures;
+    this.weight = emptyParameter([outFeatures, inFeatures], options);
+    this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);
+    resetAffine(this.weight, this.bias);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.linear(input, this.weight, this.bias); // [..., out]
+  }
+
+  protected override extraRepr(): string {
+    return `in_features=${this.inFeatures}, out_features=${this.outFeatures}, bias=${pythonBool(this.bias !== null)}`;
+  }
+}
+
+/** Hands its input on. */
+export class Identity extends Module {
+  override forward<T>(input: T): T {
+    return input;
+  }
+}
+
+/** As in PyTorch's printed modules. */
+export function pythonBool(flag: boolean): string {
+  return flag ? 'True' : 'False';
+}

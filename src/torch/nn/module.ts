@@ -1,0 +1,365 @@
+import * as torch from '../index.js';
+import type { DType, Device, Tensor } from '../index.js';
+import { Parameter } from './parameter.js';
+import { loadEntries } from './state-dict.js';
+import type { LoadResult, StateSource } from './state-dict.js';
+
+/** Called before `forward`; may return other arguments for it, as an array. */
+export type ForwardPreHook = (module: Module, args: unknown[]) => unknown[] | void;
+/** Called after `forward`; may return another output. */
+export type ForwardHook = (module: Module, args: unknown[], output: unknown) => unknown;
+export interface HookHandle {
+  remove(): void;
+}
+
+/** A dtype, a device, or both. */
+export type ModulePlace = DType | Device | { dtype?: DType; device?: Device };
+
+interface Buffer {
+  tensor: Tensor | null;
+  readonly persistent: boolean;
+}
+
+interface Hooks {
+  readonly before: Set<ForwardPreHook>;
+  readonly after: Set<ForwardHook>;
+}
+
+/**
+ * Base class of layers and models.
+ *
+ * Fields that hold a {@link Parameter} or a module are found by walking the fields in the order in which they came
+ * to be; nothing needs to be registered but buffers. In state dicts a field `normOut` is called `norm_out`; names
+ * that do not follow that rule stand in a static table: `static keys = { block1: 'block_1' }`. Use `#private` fields
+ * for what must not be found.
+ *
+ * `forward` is called directly: `model.forward(x)`. Every call runs in a scope of its own, so that intermediate
+ * tensors are freed when it returns; a module that wants to remember a tensor holds it in a buffer or uses
+ * `torch.keep`. Write `forward` as a method, not as an arrow function in a field.
+ */
+export class Module {
+  /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
+  training = true;
+  #buffers: Map<string, Buffer> | null = null;
+  #hooks: Hooks | null = null;
+
+  constructor() {
+    // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
+    const method = this.forward;
+    Object.defineProperty(this, 'forward', {
+      value: (...args: unknown[]): unknown =>
+        this.#hooks === null ? torch.scope(() => method.apply(this, args)) : this.#callHooked(method, args),
+      writable: true,
+      enumerable: false,
+      configurable: false,
+    });
+  }
+
+  // oxlint-disable-next-line typescript/no-explicit-any -- subclasses narrow arguments and result to exact types
+  forward(..._args: any[]): any {
+    throw new torch.NotImplementedError(`${this.constructor.name} has no forward method`);
+  }
+
+  #callHooked(method: (...args: unknown[]) => unknown, args: unknown[]): unknown {
+    const hooks = this.#hooks as Hooks;
+    for (const hook of hooks.before) args = hook(this, args) ?? args;
+    let output = torch.scope(() => method.apply(this, args));
+    for (const hook of hooks.after) output = hook(this, args, output) ?? output;
+    return output;
+  }
+
+  /** Calls `hook(module, args)` before every `forward`; an array it returns replaces the arguments. */
+  registerForwardPreHook(hook: ForwardPreHook): HookHandle {
+    const own: ForwardPreHook = (module, args) => hook(module, args);
+    this.#hooks ??= { before: new Set(), after: new Set() };
+    this.#hooks.before.add(own);
+    return { remove: () => this.#removeHook('before', own) };
+  }
+
+  /** Calls `hook(module, args, output)` after every `forward`; what it returns, if anything, replaces the output. */
+  registerForwardHook(hook: ForwardHook): HookHandle {
+    const own: ForwardHook = (module, args, output) => hook(module, args, output);
+    this.#hooks ??= { before: new Set(), after: new Set() };
+    this.#hooks.after.add(own);
+    return { remove: () => this.#removeHook('after', own) };
+  }
+
+  #removeHook(when: keyof Hooks, hook: ForwardPreHook | ForwardHook): void {
+    if (this.#hooks === null) return;
+    (this.#hooks[when] as Set<unknown>).delete(hook);
+    if (this.#hooks.before.size + this.#hooks.after.size === 0) this.#hooks = null;
+  }
+
+  /**
+   * Makes `tensor` part of the module without being learnt: it moves with `to` and, unless `persistent` is false,
+   * is in the state dict. The module gets a field of that name (write `declare name: Tensor` in the class); tensors
+   * assigned to it later are kept alive outside scopes too.
+   *
+   * @param name field name, key rules as for any field
+   * @param tensor null reserves the name
+   */
+  registerBuffer(
+    name: string,
+    tensor: Tensor | null,
+    { persistent = true }: { persistent?: boolean } = {},
+  ): void {
+    if (name === '' || name.includes('.')) {
+      throw new torch.ArgumentError(
+        `a buffer's name is a field name, without dots, not ${JSON.stringify(name)}`,
+      );
+    }
+    const buffer: Buffer = { tensor: null, persistent };
+    (this.#buffers ??= new Map()).set(name, buffer);
+    Object.defineProperty(this, name, {
+      get: () => buffer.tensor,
+      set: (value: Tensor | null) => {
+        buffer.tensor = value === null ? null : torch.keep(value);
+      },
+      enumerable: true,
+      configurable: true,
+    });
+    buffer.tensor = tensor === null ? null : torch.keep(tensor);
+  }
+
+  /** Submodules under their key, those that appear twice twice. Containers override this. */
+  protected submodules(): [string, Module][] {
+    return this.#fields(isModule);
+  }
+
+  /** Own parameters under their key. */
+  protected ownParameters(): [string, Parameter][] {
+    return this.#fields(isParameter);
+  }
+
+  #fields<T>(wanted: (value: unknown) => value is T): [string, T][] {
+    const found: [string, T][] = [];
+    for (const [name, value] of Object.entries(this)) {
+      if (wanted(value)) found.push([keyOf(this.constructor, name), value]);
+    }
+    return found;
+  }
+
+  #ownBuffers(): [string, Buffer][] {
+    if (this.#buffers === null) return [];
+    return [...this.#buffers].map(([name, buffer]) => [keyOf(this.constructor, name), buffer]);
+  }
+
+  /** Direct submodules with their keys, each once. */
+  namedChildren(): [string, Module][] {
+    return once(this.submodules());
+  }
+
+  children(): Module[] {
+    return this.namedChildren().map(([, module]) => module);
+  }
+
+  /** This module (under the empty key) and all below it, depth first, each once. */
+  namedModules(): [string, Module][] {
+    const found = new Map<Module, string>();
+    const walk = (key: string, module: Module): void => {
+      if (found.has(module)) return;
+      found.set(module, key);
+      for (const [name, child] of module.submodules()) walk(join(key, name), child);
+    };
+    walk('', this);
+    return [...found].map(([module, key]) => [key, module]);
+  }
+
+  modules(): Module[] {
+    return this.namedModules().map(([, module]) => module);
+  }
+
+  /** All parameters with their state-dict keys; one shared by several modules appears once, under its first key. */
+  namedParameters(): [string, Parameter][] {
+    return once(
+      this.namedModules().flatMap(([key, module]) =>
+        module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(key, name), parameter]),
+      ),
+    );
+  }
+
+  parameters(): Parameter[] {
+    return this.namedParameters().map(([, parameter]) => parameter);
+  }
+
+  /** All buffers, persistent or not, each once. */
+  namedBuffers(): [string, Tensor][] {
+    return once(
+      this.namedModules().flatMap(([key, module]) =>
+        module
+          .#ownBuffers()
+          .flatMap(([name, { tensor }]): [string, Tensor][] =>
+            tensor === null ? [] : [[join(key, name), tensor]],
+          ),
+      ),
+    );
+  }
+
+  buffers(): Tensor[] {
+    return this.namedBuffers().map(([, buffer]) => buffer);
+  }
+
+  /**
+   * Parameters and persistent buffers by key, in PyTorch's order: a module's own parameters, its own buffers, then
+   * its submodules. The tensors are the module's own, not copies. What two modules share is listed under both keys.
+   */
+  stateDict(): Map<string, Tensor> {
+    return new Map(this.#stateEntries('', new Set()));
+  }
+
+  #stateEntries(prefix: string, above: Set<Module>): [string, Tensor][] {
+    if (above.has(this)) {
+      throw new torch.TorchError(
+        `${this.constructor.name} contains itself (at ${JSON.stringify(prefix)}); hold references to outer modules in #private fields`,
+      );
+    }
+    above.add(this);
+    const entries: [string, Tensor][] = [];
+    for (const [name, parameter] of this.ownParameters()) entries.push([join(prefix, name), parameter]);
+    for (const [name, { tensor, persistent }] of this.#ownBuffers()) {
+      if (persistent && tensor !== null) entries.push([join(prefix, name), tensor]);
+    }
+    for (const [name, child] of this.submodules())
+      entries.push(...child.#stateEntries(join(prefix, name), above));
+    above.delete(this);
+    return entries;
+  }
+
+  /**
+   * Copies a state dict into the module's parameters and buffers, casting to their dtype and device.
+   *
+   * @param source a Map of tensors, or a lazy one such as {@link loadCheckpoint} gives, read one tensor at a time
+   * @param options.strict default true: missing and unexpected keys are an error. Shapes must fit either way.
+   * @returns the keys that were missing and unexpected
+   * @throws StateDictError naming the keys and shapes that do not fit; then nothing was loaded
+   */
+  loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
+    return loadEntries(this.#stateEntries('', new Set()), source, strict, this.constructor.name);
+  }
+
+  /** Sets training mode here and below. */
+  train(mode = true): this {
+    for (const module of this.modules()) module.training = mode;
+    return this;
+  }
+
+  /** Same as `train(false)`. */
+  eval(): this {
+    return this.train(false);
+  }
+
+  /**
+   * Moves parameters, their gradients and buffers to a dtype or device, in place: parameters stay the same objects,
+   * so optimizers need not know. A dtype changes floating-point (and complex) tensors only.
+   */
+  to(place: ModulePlace): this {
+    const { dtype, device } = typeof place === 'string' ? parsePlace(place) : place;
+    const move = (tensor: Tensor): void => {
+      const cast = dtype !== undefined && isInexact(tensor.dtype) ? dtype : tensor.dtype;
+      const target = device ?? tensor.device;
+      if (cast === tensor.dtype && target === tensor.device) return;
+      torch.scope(() => {
+        tensor.data = tensor.detach().to({ dtype: cast, device: target });
+      });
+    };
+    torch.noGrad(() => {
+      for (const parameter of this.parameters()) {
+        // A gradient must match its parameter, so it steps aside while the parameter changes.
+        const gradient = parameter.grad;
+        if (gradient !== null) parameter.grad = null;
+        move(parameter);
+        if (gradient === null) continue;
+        move(gradient);
+        parameter.grad = gradient;
+      }
+      for (const buffer of this.buffers()) move(buffer);
+    });
+    return this;
+  }
+
+  float(): this {
+    return this.to('float32');
+  }
+
+  double(): this {
+    return this.to('float64');
+  }
+
+  /** Freezes (`false`) or frees the parameters. */
+  requiresGrad_(flag = true): this {
+    for (const parameter of this.parameters()) parameter.requiresGrad_(flag);
+    return this;
+  }
+
+  /** Drops all gradients. */
+  zeroGrad(): void {
+    for (const parameter of this.parameters()) parameter.grad = null;
+  }
+
+  /** Calls `fn` on every module below, children first, then on this one. */
+  apply(fn: (module: Module) => void): this {
+    for (const child of this.children()) child.apply(fn);
+    fn(this);
+    return this;
+  }
+
+  /** The arguments shown between the parentheses of {@link toString}. */
+  protected extraRepr(): string {
+    return '';
+  }
+
+  toString(): string {
+    const extra = this.extraRepr();
+    const children = this.submodules().map(
+      ([key, child]) => `(${key}): ${String(child).replaceAll('\n', '\n  ')}`,
+    );
+    if (children.length === 0) return `${this.constructor.name}(${extra})`;
+    const lines = extra === '' ? children : [extra, ...children];
+    return `${this.constructor.name}(\n  ${lines.join('\n  ')}\n)`;
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.toString();
+  }
+}
+
+function isModule(value: unknown): value is Module {
+  return value instanceof Module;
+}
+
+function isParameter(value: unknown): value is Parameter {
+  return value instanceof Parameter;
+}
+
+function join(prefix: string, name: string): string {
+  return prefix === '' ? name : `${prefix}.${name}`;
+}
+
+/** Drops entries whose value came before. */
+function once<T>(entries: [string, T][]): [string, T][] {
+  const seen = new Set<T>();
+  return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
+}
+
+/** State-dict key of a field: from the `keys` table of the class or one it extends, else by rule. */
+function keyOf(constructor: object, field: string): string {
+  for (
+    let owner: object | null = constructor;
+    owner !== null;
+    owner = Object.getPrototypeOf(owner) as object | null
+  ) {
+    if (!Object.hasOwn(owner, 'keys')) continue;
+    const table = (owner as { keys: Readonly<Record<string, string>> }).keys;
+    const key = Object.hasOwn(table, field) ? table[field] : undefined;
+    if (key !== undefined) return key;
+  }
+  return field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+}
+
+function isInexact(dtype: string): boolean {
+  return /^(float|bfloat|complex)/.test(dtype);
+}
+
+function parsePlace(place: string): { dtype?: DType; device?: Device } {
+  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
+}

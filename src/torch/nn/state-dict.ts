@@ -1,0 +1,125 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+
+/** What a state dict says of a tensor without reading it. */
+export interface TensorInfo {
+  shape: readonly number[];
+  dtype: string;
+}
+
+/**
+ * Where {@link Module.loadStateDict} reads from: a Map of tensors, or anything that hands tensors out by key. With
+ * `info` nothing is read before everything is known to fit; with `readInto` bytes go straight into the parameters.
+ */
+export interface StateSource {
+  keys(): Iterable<string>;
+  has(key: string): boolean;
+  get(key: string): Tensor | undefined;
+  info?(key: string): TensorInfo | undefined;
+  /** Fills `target`, whose shape and dtype are those of the entry. */
+  readInto?(key: string, target: Tensor): void;
+}
+
+export interface LoadResult {
+  /** Keys of the module that the source lacks. */
+  missing: string[];
+  /** Keys of the source that the module lacks. */
+  unexpected: string[];
+}
+
+/** The keys or shapes of a state dict do not fit the module. Nothing was loaded. */
+export class StateDictError extends torch.TorchError {
+  readonly missing: string[];
+  readonly unexpected: string[];
+  readonly mismatched: string[];
+
+  constructor(owner: string, found: LoadResult & { mismatched: string[] }) {
+    const lines = [
+      ...describe('missing', found.missing),
+      ...describe('unexpected', found.unexpected),
+      ...describe('not fitting', found.mismatched),
+    ];
+    super(
+      `state dict does not fit ${owner}, nothing was loaded; ` +
+        `build the model with the configuration of the weights, or pass { strict: false } ` +
+        `to leave out missing and unexpected keys:\n${lines.join('\n')}`,
+    );
+    this.name = 'StateDictError';
+    this.missing = found.missing;
+    this.unexpected = found.unexpected;
+    this.mismatched = found.mismatched;
+  }
+}
+
+/**
+ * Copies the source's tensors into `entries` (key and destination), casting to each destination's dtype and device.
+ * Everything is checked before the first value changes.
+ *
+ * @param owner name for errors
+ */
+export function loadEntries(
+  entries: readonly (readonly [string, Tensor])[],
+  source: StateSource,
+  strict: boolean,
+  owner: string,
+): LoadResult {
+  const known = new Set(entries.map(([key]) => key));
+  const missing = entries.map(([key]) => key).filter((key) => !source.has(key));
+  const unexpected = [...source.keys()].filter((key) => !known.has(key));
+  const present = entries.filter(([key]) => source.has(key));
+  const mismatched = present.flatMap(([key, target]) => mismatch(key, target, infoOf(source, key)));
+  if (mismatched.length > 0 || (strict && missing.length + unexpected.length > 0)) {
+    throw new StateDictError(owner, {
+      missing: strict ? missing : [],
+      unexpected: strict ? unexpected : [],
+      mismatched,
+    });
+  }
+  torch.noGrad(() => {
+    for (const [key, target] of present) torch.scope(() => copyInto(source, key, target));
+  });
+  return { missing, unexpected };
+}
+
+function infoOf(source: StateSource, key: string): TensorInfo | undefined {
+  return (
+    source.info?.(key) ??
+    torch.scope(() => {
+      const tensor = source.get(key);
+      return tensor && { shape: tensor.shape, dtype: tensor.dtype };
+    })
+  );
+}
+
+function mismatch(key: string, target: Tensor, info: TensorInfo | undefined): string[] {
+  if (info === undefined) return [`${key}: no tensor`];
+  if (info.dtype.startsWith('complex') && !target.dtype.startsWith('complex')) {
+    return [`${key}: ${info.dtype} does not go into ${target.dtype}`];
+  }
+  const fits = info.shape.length === target.shape.length && info.shape.every((n, i) => n === target.shape[i]);
+  return fits ? [] : [`${key}: shape [${info.shape.join(', ')}], expected [${target.shape.join(', ')}]`];
+}
+
+function copyInto(source: StateSource, key: string, target: Tensor): void {
+  const direct =
+    source.readInto !== undefined &&
+    source.info?.(key)?.dtype === target.dtype &&
+    target.device === 'cpu' &&
+    target.isContiguous();
+  if (direct) {
+    source.readInto?.(key, target);
+    return;
+  }
+  const value = source.get(key);
+  if (value === undefined)
+    throw new torch.TorchError(`state dict has no tensor under ${JSON.stringify(key)}`);
+  if (value !== target) target.copy_(value);
+}
+
+const LISTED = 20;
+
+function describe(what: string, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const more = keys.length > LISTED ? `\n    … and ${keys.length - LISTED} more` : '';
+  return [`  ${what} (${keys.length}):\n    ${keys.slice(0, LISTED).join('\n    ')}${more}`];
+}
