@@ -1,0 +1,268 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { Optimizer } from './optimizer.js';
+import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+
+export interface AdamSettings {
+  /** Learning rate. Default 1e-3. */
+  lr: number;
+  /** Decay of the means of the gradient and of its square. Default [0.9, 0.999]. */
+  betas: readonly [number, number];
+  /** Added to the denominator. Default 1e-8. */
+  eps: number;
+  /** Adam: L2 penalty, default 0. AdamW: share of the weights taken off per unit of learning rate, default 0.01. */
+  weightDecay: number;
+  /** Divide by the largest second moment so far (Reddi et al., arXiv 1904.09237). Default false. */
+  amsgrad: boolean;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+  /**
+   * One kernel for all parameters instead of several operators for each. Default null: where the parameters are
+   * floating-point. The results differ by rounding only.
+   */
+  fused: boolean | null;
+}
+
+export type AdamOptions = Partial<AdamSettings>;
+
+const defaults: AdamSettings = {
+  lr: 1e-3,
+  betas: [0.9, 0.999],
+  eps: 1e-8,
+  weightDecay: 0,
+  amsgrad: false,
+  maximize: false,
+  fused: null,
+};
+
+/** What the kernel reads and writes for one parameter. */
+interface Slot {
+  parameter: Tensor;
+  gradient: Tensor;
+  state: AdamState;
+}
+
+/** Named as in PyTorch's state dicts. */
+interface AdamState extends ParameterState {
+  /** Steps taken: float32, shape []. */
+  step: Tensor;
+  exp_avg: Tensor;
+  exp_avg_sq: Tensor;
+}
+
+/** Adam (Kingma and Ba, arXiv 1412.6980), weight decay added to the gradient. */
+export class Adam extends Optimizer<AdamSettings> {
+  constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  /** Whether weight decay acts on the weights themselves (AdamW). */
+  protected get decoupled(): boolean {
+    return false;
+  }
+
+  protected override checkSettings({ lr, betas, eps, weightDecay }: AdamSettings): void {
+    const problems = [
+      ...(lr >= 0 ? [] : [`lr ${lr} (must be at least 0)`]),
+      ...(betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1)
+        ? []
+        : [`betas [${betas.join(', ')}] (two numbers, at least 0 and below 1)`]),
+      ...(eps >= 0 ? [] : [`eps ${eps} (must be at least 0)`]),
+      ...(weightDecay >= 0 ? [] : [`weightDecay ${weightDecay} (must be at least 0)`]),
+    ];
+    if (problems.length > 0)
+      throw new torch.ArgumentError(`${this.constructor.name}: bad ${problems.join(', ')}`);
+  }
+
+  protected override stepGroup(group: ParameterGroup<AdamSettings>): void {
+    const fusible = new Map<string, Slot[]>();
+    const single: Slot[] = [];
+    for (const parameter of group.params) {
+      const gradient = parameter.grad;
+      if (gradient === null) continue;
+      const fused = group.fused !== false && canFuse(parameter);
+      if (group.fused === true && !fused) {
+        throw new torch.ArgumentError(
+          `fused Adam takes dense float tensors on cpu or cuda, not ${describe(parameter)}; leave out fused`,
+        );
+      }
+      const state = this.#stateOf(parameter, group.amsgrad, fused);
+      if (!fused) {
+        single.push({ parameter, gradient, state });
+        continue;
+      }
+      const kind = `${parameter.device} ${parameter.dtype}`;
+      const slots = fusible.get(kind);
+      const slot = { parameter, gradient: alike(gradient, parameter), state };
+      if (slots === undefined) fusible.set(kind, [slot]);
+      else slots.push(slot);
+    }
+    for (const slots of fusible.values()) this.#stepFused(slots, group);
+    for (const slot of single) {
+      torch.scope(() => {
+        this.#stepSingle(slot, group);
+      });
+    }
+  }
+
+  #stateOf(parameter: Tensor, amsgrad: boolean, fused: boolean): AdamState {
+    let state = this.state.get(parameter) as AdamState | undefined;
+    if (state === undefined) {
+      state = torch.keep({
+        // On the CPU unless the kernel reads it: the other path needs its value, and would wait for the device.
+        step: torch.zeros([], { dtype: 'float32', device: fused ? parameter.device : 'cpu' }),
+        exp_avg: parameter.zerosLike({ requiresGrad: false }),
+        exp_avg_sq: parameter.zerosLike({ requiresGrad: false }),
+      });
+      this.state.set(parameter, state);
+    }
+    if (amsgrad && state['max_exp_avg_sq'] === undefined) {
+      state['max_exp_avg_sq'] = torch.keep(state.exp_avg_sq.clone());
+    }
+    this.checkState(parameter, state, 'state of a parameter');
+    // After module.to(…) the state follows its parameter.
+    for (const [name, tensor] of Object.entries(state)) {
+      if (name !== 'step') move(tensor, parameter);
+      else if (fused && tensor.device !== parameter.device) tensor.data = tensor.to(parameter.device);
+    }
+    return state;
+  }
+
+  #stepFused(slots: readonly Slot[], group: ParameterGroup<AdamSettings>): void {
+    const steps = slots.map(({ state }) => state.step);
+    torch.callOperator('aten::_foreach_add_', 'Scalar', [steps, 1]);
+    torch.callOperator(
+      this.decoupled ? 'aten::_fused_adamw_' : 'aten::_fused_adam_',
+      '',
+      [
+        slots.map(({ parameter }) => parameter),
+        slots.map(({ gradient }) => gradient),
+        slots.map(({ state }) => state.exp_avg),
+        slots.map(({ state }) => state.exp_avg_sq),
+        group.amsgrad ? slots.map(({ state }) => state['max_exp_avg_sq'] as Tensor) : [],
+        steps,
+      ],
+      {
+        lr: group.lr,
+        beta1: group.betas[0],
+        beta2: group.betas[1],
+        weight_decay: group.weightDecay,
+        eps: group.eps,
+        amsgrad: group.amsgrad,
+        maximize: group.maximize,
+      },
+    );
+  }
+
+  #stepSingle({ parameter, gradient, state }: Slot, group: ParameterGroup<AdamSettings>): void {
+    const [beta1, beta2] = group.betas;
+    state.step.add_(1);
+    const step = state.step.item() as number;
+    let slope = group.maximize ? gradient.neg() : gradient;
+    if (group.weightDecay !== 0) {
+      if (this.decoupled) parameter.mul_(1 - group.lr * group.weightDecay);
+      else slope = slope.add(parameter, { alpha: group.weightDecay });
+    }
+    state.exp_avg.lerp_(slope, 1 - beta1);
+    state.exp_avg_sq.mul_(beta2).addcmul_(slope, slope, { value: 1 - beta2 });
+    const largest = state['max_exp_avg_sq'];
+    if (group.amsgrad && largest !== undefined) largest.copy_(torch.maximum(largest, state.exp_avg_sq));
+    const second = group.amsgrad && largest !== undefined ? largest : state.exp_avg_sq;
+    const denominator = second
+      .sqrt()
+      .div_(Math.sqrt(1 - beta2 ** step))
+      .add_(group.eps);
+    parameter.addcdiv_(state.exp_avg, denominator, { value: -group.lr / (1 - beta1 ** step) });
+  }
+
+  protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
+    for (const key of ['step', 'exp_avg', 'exp_avg_sq']) {
+      if (state[key] === undefined)
+        throw new torch.ArgumentError(`${name} has no '${key}'; is it another optimizer's?`);
+    }
+    for (const [key, tensor] of Object.entries(state)) {
+      // The fused kernels read past the end of tensors that do not match.
+      const expected = key === 'step' ? [] : parameter.shape;
+      if (tensor.shape.length === expected.length && tensor.shape.every((n, i) => n === expected[i]))
+        continue;
+      throw new torch.ShapeError(
+        `${name}: '${key}' has shape [${tensor.shape.join(', ')}], expected [${expected.join(', ')}]`,
+      );
+    }
+  }
+
+  protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
+    return Object.fromEntries(
+      Object.entries(state).map(([key, tensor]) => {
+        const copy =
+          key === 'step'
+            ? torch.zeros([], { dtype: 'float32', device: canFuse(parameter) ? parameter.device : 'cpu' })
+            : parameter.zerosLike({ requiresGrad: false });
+        return [key, copy.copy_(tensor)];
+      }),
+    );
+  }
+}
+
+/** Adam with weight decay apart from the gradient (Loshchilov and Hutter, arXiv 1711.05101). */
+export class AdamW extends Adam {
+  constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
+    super(params, { weightDecay: 1e-2, ...withoutUndefined(options) });
+  }
+
+  protected override get decoupled(): boolean {
+    return true;
+  }
+}
+
+const fusedDTypes = new Set(['float32', 'float64', 'float16', 'bfloat16']);
+
+function canFuse(parameter: Tensor): boolean {
+  return fusedDTypes.has(parameter.dtype) && isDense(parameter);
+}
+
+/** Whether elements fill their memory without gaps or overlap, in any order of dimensions. */
+function isDense(tensor: Tensor): boolean {
+  if (tensor.isContiguous()) return true;
+  const strides = tensor.stride() as number[];
+  const sizes = tensor.shape;
+  const order = sizes.map((_, i) => i).sort((a, b) => (strides[a] as number) - (strides[b] as number));
+  let expected = 1;
+  for (const i of order) {
+    if (sizes[i] === 1) continue;
+    if (strides[i] !== expected) return false;
+    expected *= sizes[i] as number;
+  }
+  return true;
+}
+
+/** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
+function alike(gradient: Tensor, parameter: Tensor): Tensor {
+  const sameShape =
+    gradient.ndim === parameter.ndim && gradient.shape.every((n, i) => n === parameter.shape[i]);
+  if (!sameShape) {
+    throw new torch.ShapeError(`gradient of shape [${gradient.shape.join(', ')}] for ${describe(parameter)}`);
+  }
+  const same = gradient.dtype === parameter.dtype && sameLayout(gradient, parameter);
+  return same ? gradient : parameter.emptyLike({ requiresGrad: false }).copy_(gradient);
+}
+
+function sameLayout(a: Tensor, b: Tensor): boolean {
+  if (a.isContiguous() && b.isContiguous()) return true;
+  const strides = b.stride() as number[];
+  return (a.stride() as number[]).every((stride, i) => stride === strides[i] || a.shape[i] === 1);
+}
+
+function move(tensor: Tensor, parameter: Tensor): void {
+  const same =
+    tensor.dtype === parameter.dtype && tensor.device === parameter.device && sameLayout(tensor, parameter);
+  if (!same) tensor.data = parameter.emptyLike({ requiresGrad: false }).copy_(tensor);
+}
+
+function describe(tensor: Tensor): string {
+  return `a ${tensor.dtype} parameter of shape [${tensor.shape.join(', ')}] on ${tensor.device}`;
+}
+
+function withoutUndefined(options: AdamOptions): AdamOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

@@ -1,0 +1,167 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+
+/** State of one parameter, under PyTorch's names. */
+export type ParameterState = Record<string, Tensor>;
+
+/** Settings of a group under PyTorch's names, and the positions of its parameters over all groups. */
+export type SavedGroup = { params: number[] } & Record<string, unknown>;
+
+/** What torch.optim's `state_dict()` holds. */
+export interface OptimizerState {
+  state: Record<number, ParameterState>;
+  param_groups: SavedGroup[];
+}
+
+export type GroupOf<Options> = { params: Iterable<Tensor> } & Partial<Options>;
+export type ParameterGroup<Options> = { params: Tensor[] } & Options;
+
+/**
+ * Base class of optimizers: parameter groups with settings of their own, and per-parameter state that is kept alive
+ * outside scopes.
+ */
+export abstract class Optimizer<Options extends object> {
+  /** Settings may be changed between steps: `optimizer.paramGroups[0].lr = 1e-5`. */
+  readonly paramGroups: ParameterGroup<Options>[] = [];
+  /** State by parameter; empty until its first step. */
+  readonly state = new Map<Tensor, ParameterState>();
+  readonly #defaults: Options;
+
+  /**
+   * @param params parameters, or groups `{ params, …settings }`
+   * @param defaults settings where a group has none
+   */
+  constructor(params: Iterable<Tensor> | Iterable<GroupOf<Options>>, defaults: Options) {
+    this.#defaults = defaults;
+    const given = [...(params as Iterable<Tensor | GroupOf<Options>>)];
+    if (given.length === 0)
+      throw new torch.ArgumentError('an optimizer needs at least one parameter or group');
+    if (given.every((item) => item instanceof torch.Tensor)) {
+      this.addParamGroup({ params: given as Tensor[] } as GroupOf<Options>);
+    } else {
+      for (const group of given) this.addParamGroup(group as GroupOf<Options>);
+    }
+  }
+
+  /** Adds parameters with settings of their own. */
+  addParamGroup(group: GroupOf<Options>): void {
+    const { params, ...settings } = group;
+    if (params === undefined) throw new torch.ArgumentError('a parameter group is { params, …settings }');
+    const tensors = [...params];
+    const taken = new Set(this.paramGroups.flatMap((other) => other.params));
+    for (const tensor of tensors) {
+      if (!(tensor instanceof torch.Tensor))
+        throw new torch.ArgumentError('optimizers take tensors (module.parameters())');
+      if (!tensor.isLeaf)
+        throw new torch.ArgumentError('optimizers take leaf tensors, not results of operators');
+      if (taken.has(tensor))
+        throw new torch.ArgumentError('a parameter appears twice in the parameter groups');
+      taken.add(tensor);
+    }
+    const defined = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+    const complete = { ...this.#defaults, ...defined } as Options;
+    this.checkSettings(complete);
+    this.paramGroups.push({ params: tensors, ...complete });
+  }
+
+  /** Throws where a setting is out of range. */
+  protected abstract checkSettings(settings: Options): void;
+
+  /** Updates a group's parameters, in a scope and without gradients. */
+  protected abstract stepGroup(group: ParameterGroup<Options>): void;
+
+  /** One update of every parameter that has a gradient. Waits for no device. */
+  step(): void {
+    torch.noGrad(() => {
+      for (const group of this.paramGroups) {
+        torch.scope(() => {
+          this.stepGroup(group);
+        });
+      }
+    });
+  }
+
+  /** Drops all gradients. */
+  zeroGrad(): void {
+    for (const { params } of this.paramGroups) {
+      for (const parameter of params) parameter.grad = null;
+    }
+  }
+
+  /** State and settings in the structure of torch.optim; the tensors are the optimizer's own, not copies. */
+  stateDict(): OptimizerState {
+    const all = this.paramGroups.flatMap((group) => group.params);
+    const state: Record<number, ParameterState> = {};
+    all.forEach((parameter, i) => {
+      const entry = this.state.get(parameter);
+      if (entry !== undefined) state[i] = { ...entry };
+    });
+    let next = 0;
+    const groups = this.paramGroups.map(({ params, ...settings }) => {
+      const saved = Object.entries(settings).map(([name, value]) => [snakeCase(name), value]);
+      return { ...Object.fromEntries(saved), params: params.map(() => next++) } as SavedGroup;
+    });
+    return { state, param_groups: groups };
+  }
+
+  /**
+   * Takes over settings and a copy of the state, cast to each parameter's dtype and device.
+   *
+   * @throws ArgumentError or ShapeError where groups, their sizes or a state's shape differ; nothing is loaded then
+   */
+  loadStateDict(saved: OptimizerState): void {
+    const groups = saved.param_groups;
+    const sizes = groups.map((group) => group.params.length);
+    const expected = this.paramGroups.map((group) => group.params.length);
+    if (sizes.length !== expected.length || sizes.some((size, i) => size !== expected[i])) {
+      throw new torch.ArgumentError(
+        `the saved optimizer has groups of [${sizes.join(', ')}] parameters, this one of [${expected.join(', ')}]`,
+      );
+    }
+    const settings = groups.map((group, i) =>
+      this.#readSettings(group, this.paramGroups[i] as ParameterGroup<Options>),
+    );
+    const owners = new Map(
+      groups.flatMap((group, i) =>
+        group.params.map((id, j): [number, Tensor] => [id, this.paramGroups[i]?.params[j] as Tensor]),
+      ),
+    );
+    const entries = Object.entries(saved.state).map(([id, entry]): [Tensor, ParameterState] => {
+      const parameter = owners.get(Number(id));
+      if (parameter === undefined)
+        throw new torch.ArgumentError(`saved state of parameter ${id}, which is in no group`);
+      this.checkState(parameter, entry, `state ${id}`);
+      return [parameter, entry];
+    });
+    this.state.clear();
+    torch.noGrad(() => {
+      for (const [parameter, entry] of entries) {
+        this.state.set(
+          parameter,
+          torch.scope(() => torch.keep(this.copyState(parameter, entry))),
+        );
+      }
+    });
+    settings.forEach((values, i) => Object.assign(this.paramGroups[i] as object, values));
+  }
+
+  /** Settings of a saved group that this optimizer knows; others (`foreach`, `capturable`, …) steer PyTorch only. */
+  #readSettings(saved: SavedGroup, group: ParameterGroup<Options>): Options {
+    const known = Object.keys(group).filter((name) => name !== 'params' && saved[snakeCase(name)] != null);
+    const read = known.map((name) => [name, saved[snakeCase(name)]]);
+    const settings = { ...group, ...Object.fromEntries(read) } as ParameterGroup<Options>;
+    const { params: _, ...rest } = settings;
+    this.checkSettings(rest as unknown as Options);
+    return rest as unknown as Options;
+  }
+
+  /** Throws where a saved state does not belong to `parameter`. */
+  protected abstract checkState(parameter: Tensor, state: ParameterState, name: string): void;
+
+  /** A copy of a saved state, as this optimizer wants it. */
+  protected abstract copyState(parameter: Tensor, state: ParameterState): ParameterState;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+}
