@@ -1,0 +1,97 @@
+/** A codebook that follows its inputs by exponential moving averages instead of gradients (arXiv 1711.00937, appendix A.1). */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as F from '../torch/nn/functional.js';
+import * as nn from '../torch/nn/index.js';
+import type { Quantized } from './codebook.js';
+import { atLeastFloat32, channelsToEnd, channelsToFront, checkIndices, checkLatent, nearestCodes } from './codebook.js';
+import type { UnknownIndex } from './remap.js';
+import { RemappableQuantizer } from './remap.js';
+
+export interface EMAVectorQuantizerConfig {
+  nEmbed: number;
+  embedDim: number;
+  /** Weight of the commitment loss. */
+  beta: number;
+  /** Share of the old average kept at each update. Default 0.99. */
+  decay?: number;
+  /** Laplace smoothing of the code counts. Default 1e-5. */
+  eps?: number;
+  remap?: readonly number[] | Tensor | null;
+  unknownIndex?: UnknownIndex;
+}
+
+/** Codes with the averages they are made from. None of the three is trained by gradients. */
+class EmbeddingEMA extends nn.Module {
+  readonly weight: nn.Parameter; // [K, D]
+  readonly clusterSize: nn.Parameter; // [K]
+  readonly embedAvg: nn.Parameter; // [K, D]
+
+  constructor(nEmbed: number, embedDim: number) {
+    super();
+    this.weight = new nn.Parameter(torch.empty([nEmbed, embedDim]), false);
+    nn.init.normal_(this.weight);
+    this.clusterSize = new nn.Parameter(torch.zeros([nEmbed]), false);
+    this.embedAvg = new nn.Parameter(this.weight.detach().clone(), false);
+  }
+}
+
+/** The nearest code; in training every forward moves the codes towards the latents that chose them. */
+export class EMAVectorQuantizer extends RemappableQuantizer {
+  readonly embedding: EmbeddingEMA;
+  readonly nEmbed: number;
+  readonly embedDim: number;
+  readonly beta: number;
+  readonly decay: number;
+  readonly eps: number;
+
+  constructor(config: EMAVectorQuantizerConfig) {
+    const { nEmbed, embedDim, beta, decay = 0.99, eps = 1e-5, remap, unknownIndex = 'random' } = config;
+    super(nEmbed);
+    this.nEmbed = nEmbed;
+    this.embedDim = embedDim;
+    this.beta = beta;
+    this.decay = decay;
+    this.eps = eps;
+    this.embedding = new EmbeddingEMA(nEmbed, embedDim);
+    this.setUsed(remap, unknownIndex, nEmbed);
+  }
+
+  /** z [B, embedDim, h, w]; indices are [B·h·w]. All three results come from the codes before the update. */
+  override forward(z: Tensor): Quantized {
+    checkLatent(z, this.embedDim);
+    const points = atLeastFloat32(channelsToEnd(z)); // [B, h, w, D]
+    const flat = points.reshape([-1, this.embedDim]); // [N, D]
+    const codes = nearestCodes(flat, this.embedding.weight); // [N]
+    const chosen = atLeastFloat32(F.embedding(codes, this.embedding.weight)).reshape(points.shape);
+    if (this.training) torch.noGrad(() => this.#update(flat.detach(), codes));
+
+    const loss = F.mseLoss(chosen.detach(), points).mul(this.beta);
+    const straightThrough = points.add(chosen.sub(points).detach());
+    return {
+      quantized: channelsToFront(straightThrough).to(z.dtype), // [B, D, h, w]
+      loss,
+      indices: this.remapToUsed(codes),
+    };
+  }
+
+  /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
+  codes(indices: Tensor): Tensor {
+    checkIndices(indices);
+    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.embedding.weight)));
+  }
+
+  #update(points: Tensor, codes: Tensor): void {
+    const { weight, clusterSize, embedAvg } = this.embedding;
+    torch.scope(() => {
+      const values = points.to(embedAvg.dtype);
+      const counts = torch.zerosLike(clusterSize).indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
+      const sums = torch.zerosLike(embedAvg).indexAdd_(0, codes, values);
+      clusterSize.mul_(this.decay).add_(counts, { alpha: 1 - this.decay });
+      embedAvg.mul_(this.decay).add_(sums, { alpha: 1 - this.decay });
+      const total = clusterSize.sum();
+      const smoothed = clusterSize.add(this.eps).div_(total.add(this.nEmbed * this.eps)).mul_(total);
+      weight.copy_(embedAvg.div(smoothed.unsqueeze(1)));
+    });
+  }
+}

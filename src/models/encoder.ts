@@ -1,0 +1,100 @@
+/** The encoder: an image to a grid of latent vectors (arXiv 2012.09841, appendix A, table 7). */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import type { BackboneConfig } from './backbone.js';
+import { Downsample, Level, Middle, backboneDefaults, chain, normalize, swish } from './backbone.js';
+
+/** One resolution of the encoder: blocks, then a halving on all levels but the coarsest. */
+class DownLevel extends Level {
+  readonly downsample: Downsample | null;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    depth: number,
+    attention: boolean,
+    dropout: number,
+    resample: { withConv: boolean } | null,
+  ) {
+    super(inChannels, outChannels, depth, attention, dropout);
+    this.downsample = resample ? new Downsample(outChannels, resample.withConv) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { downsample } = this;
+    if (!downsample) return this.runBlocks(x);
+    return chain(
+      x,
+      (h) => this.runBlocks(h),
+      (h) => downsample.forward(h),
+    );
+  }
+}
+
+/**
+ * [B, inChannels, H, W] → [B, zChannels (twice that with doubleZ), H / f, W / f] with f = 2^(levels − 1).
+ * H and W must be multiples of f; anything else is a `ShapeError`.
+ */
+export class Encoder extends nn.Module {
+  readonly convIn: nn.Conv2d;
+  readonly down: nn.ModuleList<DownLevel>;
+  readonly mid: Middle;
+  readonly normOut: nn.GroupNorm;
+  readonly convOut: nn.Conv2d;
+  /** Pixels per latent position and axis. */
+  readonly downsamplingFactor: number;
+  readonly inChannels: number;
+
+  constructor(config: BackboneConfig) {
+    super();
+    const { ch, chMult, numResBlocks, attnResolutions, dropout, resampWithConv, inChannels, resolution, zChannels, doubleZ } =
+      { ...backboneDefaults, ...config };
+    const coarsest = chMult.length - 1;
+    const widths = chMult.map((multiple) => ch * multiple);
+    const widest = widths[coarsest];
+    if (widest === undefined) throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
+    this.inChannels = inChannels;
+    this.downsamplingFactor = 2 ** coarsest;
+
+    this.convIn = new nn.Conv2d(inChannels, ch, 3, { padding: 1 });
+    this.down = new nn.ModuleList(
+      widths.map((width, level) => {
+        const attention = attnResolutions.includes(Math.floor(resolution / 2 ** level));
+        const resample = level < coarsest ? { withConv: resampWithConv } : null;
+        return new DownLevel(widths[level - 1] ?? ch, width, numResBlocks, attention, dropout, resample);
+      }),
+    );
+    this.mid = new Middle(widest, dropout);
+    this.normOut = normalize(widest);
+    this.convOut = new nn.Conv2d(widest, doubleZ ? 2 * zChannels : zChannels, 3, { padding: 1 });
+  }
+
+  override forward(x: Tensor): Tensor {
+    this.#checkInput(x);
+    return chain(
+      x, // [B, inChannels, H, W]
+      (h) => this.convIn.forward(h), // [B, ch, H, W]
+      ...[...this.down].map((level) => (h: Tensor) => level.forward(h)), // … [B, widest, H / f, W / f]
+      (h) => this.mid.forward(h),
+      (h) => this.normOut.forward(h),
+      swish,
+      (h) => this.convOut.forward(h), // [B, zChannels, H / f, W / f]
+    );
+  }
+
+  #checkInput(x: Tensor): void {
+    const f = this.downsamplingFactor;
+    const [, channels, height = 0, width = 0] = x.shape;
+    if (x.ndim !== 4 || channels !== this.inChannels) {
+      throw new torch.ShapeError(
+        `the encoder takes images [B, ${this.inChannels}, H, W], not [${x.shape.join(', ')}]`,
+      );
+    }
+    if (height === 0 || width === 0 || height % f !== 0 || width % f !== 0) {
+      throw new torch.ShapeError(
+        `an image of ${height}×${width} does not divide into ${f}×${f} patches: crop or resize both sides to multiples of ${f}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,90 @@
+/** Quantization by the Gumbel-softmax relaxation (arXiv 1611.01144), as in the f8 models. */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as F from '../torch/nn/functional.js';
+import * as nn from '../torch/nn/index.js';
+import type { Quantized } from './codebook.js';
+import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './codebook.js';
+import type { UnknownIndex } from './remap.js';
+import { RemappableQuantizer } from './remap.js';
+
+export interface GumbelQuantizerConfig {
+  /** Width of the latents that come in. */
+  numHiddens: number;
+  embedDim: number;
+  nEmbed: number;
+  /** Hard samples in training too, with the soft sample's gradient. Default true. */
+  straightThrough?: boolean;
+  /** Weight of the divergence from the uniform distribution. Default 5e-4. */
+  klWeight?: number;
+  /** Temperature to start from; a trainer lowers `quantizer.temperature`. Default 1. */
+  tempInit?: number;
+  remap?: readonly number[] | Tensor | null;
+  unknownIndex?: UnknownIndex;
+}
+
+/**
+ * Samples a code for each position from logits plus Gumbel noise: softly in training without
+ * `straightThrough`, one-hot otherwise. Noise is drawn in evaluation too, so codes vary from call to call.
+ */
+export class GumbelQuantizer extends RemappableQuantizer {
+  readonly proj: nn.Conv2d;
+  readonly embed: nn.Embedding;
+  readonly numHiddens: number;
+  readonly embedDim: number;
+  readonly nEmbed: number;
+  readonly straightThrough: boolean;
+  readonly klWeight: number;
+  temperature: number;
+
+  constructor(config: GumbelQuantizerConfig) {
+    const { numHiddens, embedDim, nEmbed, straightThrough = true, klWeight = 5e-4, tempInit = 1 } = config;
+    super(nEmbed);
+    this.numHiddens = numHiddens;
+    this.embedDim = embedDim;
+    this.nEmbed = nEmbed;
+    this.straightThrough = straightThrough;
+    this.klWeight = klWeight;
+    this.temperature = tempInit;
+    this.proj = new nn.Conv2d(numHiddens, nEmbed, 1);
+    this.embed = new nn.Embedding(nEmbed, embedDim);
+    this.setUsed(config.remap, config.unknownIndex ?? 'random', nEmbed);
+  }
+
+  /** z [B, numHiddens, h, w]; indices are [B, h, w]. */
+  override forward(z: Tensor, { temperature = this.temperature }: { temperature?: number } = {}): Quantized {
+    checkLatent(z, this.numHiddens);
+    const { used } = this;
+    const hard = this.training ? this.straightThrough : true;
+    const allLogits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
+    const logits = used ? allLogits.indexSelect(1, used) : allLogits; // [B, used, h, w]
+
+    const sample = gumbelSoftmax(logits, temperature, hard);
+    const choice = used ? torch.zerosLike(allLogits).indexCopy(1, used, sample) : sample; // [B, K, h, w]
+    const weight = atLeastFloat32(this.embed.weight); // [K, D]
+    const quantized = channelsToFront(choice.permute([0, 2, 3, 1]).matmul(weight)); // [B, D, h, w]
+
+    const q = logits.softmax(1); // without noise or temperature
+    const divergence = q.mul(q.mul(this.nEmbed).add(1e-10).log()).sum([1]); // [B, h, w]
+    return {
+      quantized: quantized.to(z.dtype),
+      loss: divergence.mean().mul(this.klWeight),
+      indices: this.remapToUsed(choice.argmax(1)), // [B, h, w]
+    };
+  }
+
+  /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
+  codes(indices: Tensor): Tensor {
+    checkIndices(indices);
+    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.embed.weight)));
+  }
+}
+
+/** softmax((logits − log E) / temperature) over dimension 1, E being exponentially distributed; one-hot if `hard`. */
+function gumbelSoftmax(logits: Tensor, temperature: number, hard: boolean): Tensor {
+  const exponential = torch.noGrad(() => torch.emptyLike(logits).exponential_());
+  const soft = logits.sub(exponential.log_()).div(torch.floatScalar(temperature)).softmax(1);
+  if (!hard) return soft;
+  const oneHot = torch.zerosLike(soft).scatter(1, soft.argmax(1, true), 1);
+  return oneHot.sub(soft.detach()).add(soft);
+}

@@ -1,0 +1,174 @@
+/** The training objective of VQGAN (arXiv 2012.09841, equations 5 to 7). */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as F from '../torch/nn/functional.js';
+import * as nn from '../torch/nn/index.js';
+import { atLeastFloat32 } from './codebook.js';
+import { NLayerDiscriminator } from './discriminator.js';
+import { LPIPS } from './perceptual.js';
+
+export interface VQLPIPSWithDiscriminatorConfig {
+  /** First step (counted in batches) at which the discriminator acts and learns. */
+  discStart: number;
+  /** Weight of the codebook loss. Default 1. */
+  codebookWeight?: number;
+  /** Weight of the absolute pixel difference. Default 1; the reference has the option and ignores it. */
+  pixellossWeight?: number;
+  /** Strided layers of the discriminator. Default 3. */
+  discNumLayers?: number;
+  /** Channels the discriminator sees: the image's, plus the condition's if `discConditional`. Default 3. */
+  discInChannels?: number;
+  /** Factor on both adversarial losses from `discStart` on. Default 1. */
+  discFactor?: number;
+  /** Factor on the adaptive weight. Default 1. */
+  discWeight?: number;
+  /** Weight of LPIPS. Default 1; 0 leaves it out. */
+  perceptualWeight?: number;
+  /** Normalise the discriminator by ActNorm instead of batch norm. Default false. */
+  useActnorm?: boolean;
+  /** Show the discriminator the condition beside the image. Default false. */
+  discConditional?: boolean;
+  /** Width of the discriminator. Default 64. */
+  discNdf?: number;
+  /** Default 'hinge'. */
+  discLoss?: 'hinge' | 'vanilla';
+  /** Dropout inside LPIPS while training (see LPIPS). Default false. */
+  lpipsDropout?: boolean;
+}
+
+/** Reconstruction against original. Both are scalars. */
+export interface ReconstructionLoss {
+  /** Pixel and perceptual part, weighted, averaged over all elements. */
+  nll: Tensor;
+  /** LPIPS alone, averaged and unweighted; 0 where the term is off. */
+  perceptual: Tensor;
+}
+
+const adaptiveDelta = 1e-4;
+const adaptiveMaximum = 1e4;
+
+/** ½ (mean relu(1 − real) + mean relu(1 + fake)) */
+export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
+  return F.relu(real.neg().add(1)).mean().add(F.relu(fake.add(1)).mean()).mul(0.5);
+}
+
+/** ½ (mean softplus(−real) + mean softplus(fake)) */
+export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
+  return F.softplus(real.neg()).mean().add(F.softplus(fake).mean()).mul(0.5);
+}
+
+/**
+ * Pixel, perceptual, codebook and adversarial losses, with the discriminator and LPIPS they need. The
+ * training steps put its parts together; it has no `forward`.
+ */
+export class VQLPIPSWithDiscriminator extends nn.Module {
+  readonly perceptualLoss: LPIPS;
+  readonly discriminator: NLayerDiscriminator;
+  readonly discStart: number;
+  readonly codebookWeight: number;
+  readonly pixellossWeight: number;
+  readonly discFactor: number;
+  readonly discWeight: number;
+  readonly perceptualWeight: number;
+  readonly discConditional: boolean;
+  readonly discLoss: 'hinge' | 'vanilla';
+  #saidAbsent = false;
+
+  constructor(config: VQLPIPSWithDiscriminatorConfig) {
+    super();
+    const { discStart, discLoss = 'hinge', discNumLayers = 3, discInChannels = 3, discNdf = 64, useActnorm = false } = config;
+    if (typeof discStart !== 'number' || Number.isNaN(discStart)) {
+      throw new TypeError(`VQLPIPSWithDiscriminator needs discStart, the first step of the discriminator; got ${String(discStart)}`);
+    }
+    if (discLoss !== 'hinge' && discLoss !== 'vanilla') {
+      throw new RangeError(`discLoss is 'hinge' or 'vanilla', not '${String(discLoss)}'`);
+    }
+    this.discStart = discStart;
+    this.codebookWeight = config.codebookWeight ?? 1;
+    this.pixellossWeight = config.pixellossWeight ?? 1;
+    this.discFactor = config.discFactor ?? 1;
+    this.discWeight = config.discWeight ?? 1;
+    this.perceptualWeight = config.perceptualWeight ?? 1;
+    this.discConditional = config.discConditional ?? false;
+    this.discLoss = discLoss;
+    this.perceptualLoss = new LPIPS({ useDropout: config.lpipsDropout ?? false }).eval();
+    this.discriminator = new NLayerDiscriminator({
+      inChannels: discInChannels,
+      ndf: discNdf,
+      nLayers: discNumLayers,
+      useActnorm,
+    });
+  }
+
+  /** Whether the perceptual term acts: it has a weight, and LPIPS its weights. */
+  get perceptualActive(): boolean {
+    return this.perceptualWeight > 0 && this.perceptualLoss.loaded;
+  }
+
+  /** 0 before `discStart`, then `discFactor`. `globalStep` counts batches from 0. */
+  discFactorAt(globalStep: number): number {
+    return globalStep < this.discStart ? 0 : this.discFactor;
+  }
+
+  /** pixellossWeight · |x − x̂| + perceptualWeight · LPIPS(x, x̂), both [B, C, H, W], averaged. */
+  reconstructionLoss(inputs: Tensor, reconstructions: Tensor): ReconstructionLoss {
+    this.#sayIfAbsent();
+    return torch.scope(() => {
+      const x = atLeastFloat32(inputs);
+      const pixels = x.sub(atLeastFloat32(reconstructions)).abs().mean();
+      const weighted = this.pixellossWeight === 1 ? pixels : pixels.mul(this.pixellossWeight);
+      if (!this.perceptualActive) return { nll: weighted, perceptual: torch.zerosLike(pixels.detach()) };
+      const perceptual = atLeastFloat32(this.perceptualLoss.forward(inputs, reconstructions)).mean();
+      return { nll: weighted.add(perceptual.mul(this.perceptualWeight)), perceptual: perceptual.detach() };
+    });
+  }
+
+  /** Logits of images, beside their condition if the discriminator is conditional. */
+  logits(images: Tensor, cond?: Tensor | null): Tensor {
+    if (this.discConditional !== Boolean(cond)) {
+      throw new TypeError(
+        this.discConditional
+          ? 'this loss has discConditional: give the condition [B, C, H, W] with the images'
+          : 'a condition was given, but this loss was made without discConditional',
+      );
+    }
+    return torch.scope(() => atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images)));
+  }
+
+  /** −mean of the logits of reconstructions: what the generator lowers. */
+  generatorLoss(logitsFake: Tensor): Tensor {
+    return torch.scope(() => logitsFake.mean().neg());
+  }
+
+  /** Hinge or vanilla loss of the discriminator, without its factor. */
+  discriminatorLoss(logitsReal: Tensor, logitsFake: Tensor): Tensor {
+    const loss = this.discLoss === 'hinge' ? hingeDiscriminatorLoss : vanillaDiscriminatorLoss;
+    return torch.scope(() => loss(logitsReal, logitsFake));
+  }
+
+  /**
+   * λ = ‖∂nll/∂L‖ / (‖∂g/∂L‖ + δ), clamped to [0, 1e4], times `discWeight`: balances the two losses at the
+   * decoder's last layer L. Equation 7, with δ = 1e-4 as in the reference's code (the paper says 1e-6).
+   */
+  adaptiveWeight(nllGradient: Tensor, generatorGradient: Tensor): Tensor {
+    return torch.noGrad(() =>
+      torch.scope(() => {
+        const norm = (gradient: Tensor) => torch.linalgVectorNorm(atLeastFloat32(gradient));
+        return norm(nllGradient)
+          .div(norm(generatorGradient).add(adaptiveDelta))
+          .clamp(0, adaptiveMaximum)
+          .mul(this.discWeight);
+      }),
+    );
+  }
+
+  #sayIfAbsent(): void {
+    if (this.#saidAbsent || this.perceptualWeight <= 0 || this.perceptualLoss.loaded) return;
+    this.#saidAbsent = true;
+    process.emitWarning(
+      'LPIPS has no weights, so training runs without the perceptual term. VQLPIPSWithDiscriminator takes them through ' +
+        'loadStateDict (keys perceptual_loss.*, as in any VQGAN training checkpoint); perceptualWeight: 0 silences this.',
+      'TesseraWarning',
+    );
+  }
+}

@@ -1,0 +1,276 @@
+/** VQGAN's first stage: encoder, quantizer and decoder around a grid of codes (arXiv 2012.09841, section 3.1). */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import type { BackboneConfig } from './backbone.js';
+import { chain } from './backbone.js';
+import type { Quantized } from './codebook.js';
+import { VectorQuantizer } from './codebook.js';
+import { Decoder } from './decoder.js';
+import { EMAVectorQuantizer } from './ema-codebook.js';
+import { Encoder } from './encoder.js';
+import { GumbelQuantizer } from './gumbel-codebook.js';
+import type { UnknownIndex } from './remap.js';
+
+/** A quantizer a first stage can hold. */
+export interface Quantizer extends nn.Module {
+  forward(z: Tensor): Quantized;
+  codes(indices: Tensor): Tensor;
+}
+
+export interface FirstStageConfig {
+  /** Encoder and decoder. */
+  ddconfig: BackboneConfig;
+  /**
+   * The loss, kept under `loss` so that its weights are in the state dict. Given as a function, it is built
+   * between decoder and quantizer, where the reference draws its initial weights. Default: none.
+   */
+  lossconfig?: nn.Module | (() => nn.Module) | null;
+  /** Number of codes. */
+  nEmbed: number;
+  /** Width of a code. */
+  embedDim: number;
+  /** Codes in use; indices then count among these. */
+  remap?: readonly number[] | Tensor | null;
+  /** What codes outside `remap` become. Default 'random'. */
+  unknownIndex?: UnknownIndex;
+  /** Labels of a segmentation map that `toRgb` paints in random colours; adds the buffer `colorize`. */
+  colorizeNlabels?: number | null;
+  /** Kept in `config`, never acted on. */
+  imageKey?: string;
+  monitor?: string | null;
+  ckptPath?: string | null;
+  ignoreKeys?: readonly string[];
+}
+
+export interface VQModelConfig extends FirstStageConfig {
+  /** See VectorQuantizer. Default true: the reference trained every published model so. */
+  legacy?: boolean;
+  /** See VectorQuantizer. Default 0.25. */
+  beta?: number;
+  /** Shape of the indices the quantizer itself gives; `encode` always gives [B, h, w]. Default false. */
+  saneIndexShape?: boolean;
+}
+
+export interface GumbelVQConfig extends FirstStageConfig {
+  /** Weight of the divergence from uniform code use. Default 1e-8. */
+  klWeight?: number;
+  /** Hard samples in training. Default true. */
+  straightThrough?: boolean;
+  /** Starting temperature. Default 1. */
+  tempInit?: number;
+  /** Kept in `config`: a trainer sets `model.quantize.temperature`. */
+  temperatureSchedulerConfig?: unknown;
+}
+
+export interface EMAVQConfig extends FirstStageConfig {
+  /** Weight of the commitment loss. Default 0.25. */
+  beta?: number;
+  decay?: number;
+  eps?: number;
+}
+
+/** Result of `forward`. */
+export interface Reconstruction {
+  /** [B, outCh, H, W], unbounded. */
+  reconstruction: Tensor;
+  /** Codebook loss, a scalar, unweighted. */
+  loss: Tensor;
+  /** int64 [B, h, w]. */
+  indices: Tensor;
+}
+
+/** Encoder → 1×1 convolution → quantizer → 1×1 convolution → decoder. */
+export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
+  readonly encoder: Encoder;
+  readonly decoder: Decoder;
+  readonly loss: nn.Module | null;
+  readonly quantize: Q;
+  readonly quantConv: nn.Conv2d;
+  readonly postQuantConv: nn.Conv2d;
+  readonly config: Readonly<FirstStageConfig>;
+  declare colorize: Tensor | null;
+
+  constructor(config: FirstStageConfig, makeQuantizer: () => Q) {
+    super();
+    const { ddconfig, lossconfig = null, embedDim, colorizeNlabels } = config;
+    this.config = config;
+    this.encoder = new Encoder(ddconfig);
+    this.decoder = new Decoder(ddconfig);
+    this.loss = typeof lossconfig === 'function' ? lossconfig() : lossconfig;
+    this.quantize = makeQuantizer();
+    this.quantConv = new nn.Conv2d(ddconfig.zChannels, embedDim, 1);
+    this.postQuantConv = new nn.Conv2d(embedDim, ddconfig.zChannels, 1);
+    if (colorizeNlabels) this.registerBuffer('colorize', torch.randn([3, colorizeNlabels, 1, 1]));
+  }
+
+  /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */
+  encodeToPrequant(x: Tensor): Tensor {
+    return torch.scope(() =>
+      chain(
+        x, // [B, inChannels, H, W]
+        (h) => this.encoder.forward(h), // [B, zChannels, h, w]
+        (h) => this.quantConv.forward(h), // [B, embedDim, h, w]
+      ),
+    );
+  }
+
+  /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
+  encode(x: Tensor): Quantized {
+    return torch.scope(() => {
+      const z = this.encodeToPrequant(x);
+      const { quantized, loss, indices } = this.quantize.forward(z);
+      const [b, , h, w] = z.shape as [number, number, number, number];
+      return { quantized, loss, indices: indices.reshape([b, h, w]) };
+    });
+  }
+
+  /** Codes [B, embedDim, h, w] → images [B, outCh, H, W]. */
+  decode(quantized: Tensor): Tensor {
+    return torch.scope(() =>
+      chain(
+        quantized, // [B, embedDim, h, w]
+        (h) => this.postQuantConv.forward(h), // [B, zChannels, h, w]
+        (h) => this.decoder.forward(h), // [B, outCh, H, W]
+      ),
+    );
+  }
+
+  /** Indices, int64 [B, h, w], → images [B, outCh, H, W]. */
+  decodeIndices(indices: Tensor): Tensor {
+    if (indices.ndim !== 3) {
+      throw new torch.ShapeError(
+        `decodeIndices takes indices [B, h, w], not [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
+      );
+    }
+    return torch.scope(() => this.decode(this.quantize.codes(indices)));
+  }
+
+  override forward(x: Tensor): Reconstruction {
+    const { quantized, loss, indices } = this.encode(x);
+    return { reconstruction: this.decode(quantized), loss, indices };
+  }
+
+  /** What the generator's optimizer trains: all but the loss. */
+  generatorParameters(): nn.Parameter[] {
+    return [this.encoder, this.decoder, this.quantize, this.quantConv, this.postQuantConv].flatMap((part) =>
+      part.parameters(),
+    );
+  }
+
+  /** The decoder's last weight, where the adaptive weight compares gradients. */
+  get lastLayer(): nn.Parameter {
+    return this.decoder.convOut.weight;
+  }
+
+  /** A one-hot map [B, colorizeNlabels, H, W] → an image in [−1, 1], [B, 3, H, W], of one random colour a label. */
+  toRgb(segmentation: Tensor): Tensor {
+    const { colorize } = this;
+    if (!colorize) throw new TypeError('toRgb needs a model made with colorizeNlabels');
+    return torch.noGrad(() =>
+      torch.scope(() => {
+        const painted = torch.conv2d(segmentation, colorize); // [B, 3, H, W]
+        const low = painted.min();
+        return painted.sub(low).div(painted.max().sub(low)).mul(2).sub(1);
+      }),
+    );
+  }
+}
+
+/** VQGAN with a codebook trained by gradients. */
+export class VQModel extends FirstStage<VectorQuantizer> {
+  constructor(config: VQModelConfig) {
+    super(config, () => {
+      const { nEmbed, embedDim, beta = 0.25, legacy = true, remap, unknownIndex, saneIndexShape } = config;
+      return new VectorQuantizer({
+        nEmbed,
+        embedDim,
+        beta,
+        legacy,
+        remap: remap ?? null,
+        unknownIndex: unknownIndex ?? 'random',
+        saneIndexShape: saneIndexShape ?? false,
+      });
+    });
+  }
+}
+
+/** VQGAN with Gumbel-softmax codes. `embedDim` must equal `zChannels`: the quantizer's projection takes the latter. */
+export class GumbelVQ extends FirstStage<GumbelQuantizer> {
+  constructor(config: GumbelVQConfig) {
+    const { ddconfig, nEmbed, embedDim } = config;
+    if (embedDim !== ddconfig.zChannels) {
+      throw new RangeError(
+        `GumbelVQ needs embedDim equal to ddconfig.zChannels: its quantizer projects latents of that width; got ${embedDim} and ${ddconfig.zChannels}`,
+      );
+    }
+    super(
+      config,
+      () =>
+        new GumbelQuantizer({
+          numHiddens: ddconfig.zChannels,
+          embedDim,
+          nEmbed,
+          klWeight: config.klWeight ?? 1e-8,
+          straightThrough: config.straightThrough ?? true,
+          tempInit: config.tempInit ?? 1,
+          remap: config.remap ?? null,
+          unknownIndex: config.unknownIndex ?? 'random',
+        }),
+    );
+  }
+}
+
+/** VQGAN with a codebook that follows moving averages; its codes are no parameters of the optimizer. */
+export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
+  constructor(config: EMAVQConfig) {
+    super(
+      config,
+      () =>
+        new EMAVectorQuantizer({
+          nEmbed: config.nEmbed,
+          embedDim: config.embedDim,
+          beta: config.beta ?? 0.25,
+          decay: config.decay ?? 0.99,
+          eps: config.eps ?? 1e-5,
+          remap: config.remap ?? null,
+          unknownIndex: config.unknownIndex ?? 'random',
+        }),
+    );
+  }
+
+  override generatorParameters(): nn.Parameter[] {
+    const untrained = new Set(this.quantize.parameters());
+    return super.generatorParameters().filter((parameter) => !untrained.has(parameter));
+  }
+}
+
+/** Backbones of published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
+export const backbones = {
+  /** 16×16 pixels a code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
+  f16: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [16],
+    dropout: 0,
+  },
+  /** 8×8 pixels a code, for GumbelVQ (nEmbed 8192, embedDim 256). */
+  f8: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [32],
+    dropout: 0,
+  },
+} satisfies Record<string, BackboneConfig>;

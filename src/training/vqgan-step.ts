@@ -1,0 +1,166 @@
+/**
+ * One training step of VQGAN, exactly as the reference takes it: a generator update, then a second full
+ * forward for the discriminator's update. `vqgan-one-pass-step.ts` holds the faster default.
+ */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { FirstStage } from '../models/vqgan.js';
+import { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+
+/** What a step needs of an optimizer. */
+export interface StepOptimizer {
+  zeroGrad(): void;
+  step(): void;
+}
+
+/** The reference trains both with Adam, betas (0.5, 0.9), eps 1e-8, at one learning rate. */
+export interface VqganOptimizers {
+  /** Over `model.generatorParameters()`. */
+  generator: StepOptimizer;
+  /** Over the parameters of the loss's discriminator. */
+  discriminator: StepOptimizer;
+}
+
+export interface VqganState {
+  /** Batches seen so far; the first step is 0. */
+  globalStep: number;
+  /** The condition shown to a conditional discriminator, [B, C, H, W]. */
+  cond?: Tensor;
+}
+
+/** Scalars of a step, still on the device, detached: reading one waits for the step, so read at log steps only. */
+export interface VqganLog {
+  /** What the generator's gradients are of. */
+  totalLoss: Tensor;
+  /** Codebook loss, unweighted. */
+  quantLoss: Tensor;
+  /** Pixel and perceptual loss, weighted. The reference logs it again as rec_loss. */
+  nllLoss: Tensor;
+  /** LPIPS, unweighted; 0 where the term is off. */
+  pLoss: Tensor;
+  /** Adaptive weight times discWeight, without the discriminator's factor. */
+  dWeight: Tensor;
+  /** 0 before discStart. */
+  discFactor: number;
+  /** −mean of the logits of reconstructions, unweighted. */
+  gLoss: Tensor;
+  /** The discriminator's loss times its factor. */
+  discLoss: Tensor;
+  /** Mean logit of the images. */
+  logitsReal: Tensor;
+  /** Mean logit of the reconstructions, at the discriminator's update. */
+  logitsFake: Tensor;
+}
+
+type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
+type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
+
+/** The model's loss; a TypeError if it has none that a step can use. */
+export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
+  if (model.loss instanceof VQLPIPSWithDiscriminator) return model.loss;
+  throw new TypeError(
+    'a training step needs a model with a loss: give VQModel lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
+  );
+}
+
+/** Runs `fn` while the parameters take no gradients; afterwards each is as it was. */
+export function withFrozen<T>(parameters: readonly Tensor[], fn: () => T): T {
+  const trained = parameters.filter((parameter) => parameter.requiresGrad);
+  for (const parameter of trained) parameter.requiresGrad_(false);
+  try {
+    return fn();
+  } finally {
+    for (const parameter of trained) parameter.requiresGrad_(true);
+  }
+}
+
+/** Gradients of exactly zero, which still move an optimizer's moments and step counter. */
+export function zeroGradients(parameters: readonly Tensor[]): void {
+  for (const parameter of parameters) {
+    if (parameter.requiresGrad) parameter.grad = torch.zerosLike(parameter.detach());
+  }
+}
+
+/**
+ * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode for the discriminator's
+ * batch statistics to move: three times a step, as the fake batch is seen in the first pass, then the real
+ * and the fake one in the second.
+ *
+ * @throws TypeError if the model has no VQLPIPSWithDiscriminator
+ */
+export function referenceStep(
+  model: FirstStage,
+  optimizers: VqganOptimizers,
+  batch: Tensor,
+  state: VqganState,
+): VqganLog {
+  return torch.scope(() => {
+    const generator = torch.scope(() => updateGenerator(model, optimizers.generator, batch, state));
+    const discriminator = torch.scope(() => updateDiscriminator(model, optimizers.discriminator, batch, state));
+    return { ...generator, ...discriminator };
+  });
+}
+
+function updateGenerator(model: FirstStage, optimizer: StepOptimizer, batch: Tensor, state: VqganState): GeneratorLog {
+  const loss = lossOf(model);
+  const discFactor = loss.discFactorAt(state.globalStep);
+  return withFrozen(loss.discriminator.parameters(), () => {
+    const { reconstruction, loss: quantLoss } = model.forward(batch);
+    const { nll, perceptual } = loss.reconstructionLoss(batch, reconstruction);
+    const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond));
+
+    const { lastLayer } = model;
+    const [nllGradient] = torch.grad([nll], [lastLayer], { retainGraph: true });
+    const [gGradient] = torch.grad([gLoss], [lastLayer], { retainGraph: true });
+    const dWeight = loss.adaptiveWeight(nllGradient!, gGradient!);
+
+    const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
+    // A term times zero adds nothing to value or gradient, but its backward would run all the same.
+    const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
+    optimizer.zeroGrad();
+    totalLoss.backward();
+    optimizer.step();
+    return {
+      totalLoss: totalLoss.detach(),
+      quantLoss: quantLoss.detach(),
+      nllLoss: nll.detach(),
+      pLoss: perceptual,
+      dWeight,
+      discFactor,
+      gLoss: gLoss.detach(),
+    };
+  });
+}
+
+function updateDiscriminator(
+  model: FirstStage,
+  optimizer: StepOptimizer,
+  batch: Tensor,
+  state: VqganState,
+): DiscriminatorLog {
+  const loss = lossOf(model);
+  const discFactor = loss.discFactorAt(state.globalStep);
+  const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(batch).reconstruction));
+  const parameters = loss.discriminator.parameters();
+  const logits = (images: Tensor) => loss.logits(images, state.cond);
+
+  optimizer.zeroGrad();
+  if (discFactor === 0) {
+    // Not yet at discStart: the logits are logged and the statistics move, but nothing is learnt.
+    const log = torch.noGrad(() => discriminatorLog(logits(batch), logits(reconstruction)));
+    zeroGradients(parameters);
+    optimizer.step();
+    return { ...log, discLoss: torch.zerosLike(log.logitsReal) };
+  }
+  const logitsReal = logits(batch);
+  const logitsFake = logits(reconstruction);
+  const discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
+  discLoss.backward();
+  optimizer.step();
+  return { ...discriminatorLog(logitsReal, logitsFake), discLoss: discLoss.detach() };
+}
+
+/** Mean logits, detached. */
+export function discriminatorLog(logitsReal: Tensor, logitsFake: Tensor): Omit<DiscriminatorLog, 'discLoss'> {
+  return { logitsReal: logitsReal.detach().mean(), logitsFake: logitsFake.detach().mean() };
+}
