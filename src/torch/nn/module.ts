@@ -234,8 +234,18 @@ export class Module {
    * @throws StateDictError naming the keys and shapes that do not fit; then nothing was loaded
    */
   loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
-    return loadEntries(this.#stateEntries('', new Set()), source, strict, this.constructor.name);
+    const result = loadEntries(this.#stateEntries('', new Set()), source, strict, this.constructor.name);
+    for (const [key, module] of this.namedModules()) {
+      module.stateLoaded(!result.missing.some((lacking) => key === '' || lacking.startsWith(`${key}.`)));
+    }
+    return result;
   }
+
+  /**
+   * Called on every module after a state dict was loaded into it, directly or through an outer module, for modules
+   * that behave differently once they have weights. `complete` says whether the source had all of its keys.
+   */
+  protected stateLoaded(_complete: boolean): void {}
 
   /** Sets training mode here and below. */
   train(mode = true): this {
