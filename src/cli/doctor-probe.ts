@@ -1,3 +1,5 @@
+import type * as Torch from '../torch/index.js';
+
 /** Child process of `tessera doctor`: loads the tensor library, computes on each device and reports. */
 export interface ProbeReport {
   version: string;
@@ -5,8 +7,6 @@ export interface ProbeReport {
   threads: number;
   devices: { device: string; ok: boolean; text: string }[];
 }
-
-type Torch = typeof import('../torch/index.js');
 
 async function report(): Promise<ProbeReport> {
   const started = performance.now();
@@ -23,7 +23,7 @@ async function report(): Promise<ProbeReport> {
 }
 
 /** d/dx of sum(x @ x) at ones is 2n everywhere. */
-function tryDevice(torch: Torch, device: string): { device: string; ok: boolean; text: string } {
+function tryDevice(torch: typeof Torch, device: string): { device: string; ok: boolean; text: string } {
   const n = 64;
   try {
     const started = performance.now();

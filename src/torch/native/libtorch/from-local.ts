@@ -76,7 +76,8 @@ async function copyFolder(root: string, options: InstallOptions, tree: string): 
     const source = join(root, part);
     if (!existsSync(source)) continue;
     const filter = (path: string) =>
-      statSync(path).isDirectory() || selectLibtorch(`libtorch/${part}${path.slice(source.length)}`) !== null;
+      (statSync(path).isDirectory() && (path === source || part === 'include')) ||
+      selectLibtorch(`libtorch/${part}${path.slice(source.length)}`) !== null;
     await cp(source, join(tree, inner, part), { recursive: true, dereference: true, filter });
   }
   const flavor: Flavor = inner === 'torch' ? 'cuda' : 'cpu';

@@ -44,7 +44,7 @@ async function unpackEntries(zip: yauzl.ZipFile, folder: string, options: Unpack
     const target = select(entry.fileName);
     if (target === null) continue;
     const path = safePath(folder, target, entry.fileName);
-    if ((((entry.externalFileAttributes as number) >>> 16) & FILE_TYPE) === SYMBOLIC_LINK) {
+    if (((entry.externalFileAttributes >>> 16) & FILE_TYPE) === SYMBOLIC_LINK) {
       throw new Error(`the archive's member ${entry.fileName} is a link; libtorch archives hold none`);
     }
     const parent = dirname(path);

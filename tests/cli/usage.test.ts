@@ -1,0 +1,75 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+
+const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+
+/** Runs the command line with a cache of its own that is empty. */
+function tessera(args: string[], env: NodeJS.ProcessEnv = {}) {
+  const cache = mkdtempSync(join(tmpdir(), 'tessera-test-'));
+  const { LIBTORCH: _libtorch, LIBTORCH_USE_PYTORCH: _python, ...outer } = process.env;
+  const options = { env: { ...outer, TESSERA_CACHE: cache, NO_COLOR: '1', ...env } };
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, ['--import=tsx', main, ...args], options, (error, stdout, stderr) => {
+      rmSync(cache, { recursive: true, force: true });
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+test('help and version are answers, not errors', async (t) => {
+  const help = await tessera(['--help']);
+  t.is(help.code, 0);
+  t.regex(help.stdout, /setup.*\n.*doctor/s);
+  const version = await tessera(['--version']);
+  const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
+    version: string;
+  };
+  t.deepEqual([version.code, version.stdout.trim()], [0, manifest.version]);
+});
+
+test('wrong usage ends with code 2 and a suggestion', async (t) => {
+  const cases: [string[], RegExp][] = [
+    [['setup', '--devise', 'cpu'], /unknown option '--devise'[^]*--device/],
+    [['setup', '--device', 'tpu'], /Allowed choices are auto, cpu, cuda/],
+    [['setup', '--from'], /argument missing/],
+    [['setup', '--allow-unverified'], /needs --from/],
+    [['setup', 'extra'], /too many arguments/],
+    [['docter'], /unknown command 'docter'[^]*doctor/],
+    [[], /Usage: tessera/],
+  ];
+  for (const [args, expected] of cases) {
+    const { code, stderr } = await tessera(args);
+    t.is(code, 2, args.join(' '));
+    t.regex(stderr, expected);
+  }
+});
+
+test('a failure ends with code 1 and one message', async (t) => {
+  const { code, stderr } = await tessera(['setup', '--no-build', '--from', '/nowhere.zip']);
+  t.is(code, 1);
+  t.is(stderr.trim(), 'error: --from /nowhere.zip: there is no such file or folder');
+  const given = await tessera(['setup', '--no-build'], { LIBTORCH: '/nowhere' });
+  t.is(given.code, 1);
+  t.regex(given.stderr, /^error: LIBTORCH is \/nowhere/);
+});
+
+test('a cache that cannot be written is named, with the way out', async (t) => {
+  const { code, stderr } = await tessera(['setup', '--no-build'], { TESSERA_CACHE: '/dev/null/cache' });
+  t.is(code, 1);
+  t.regex(stderr, /\/dev\/null\/cache.*TESSERA_CACHE/);
+});
+
+test('doctor without libtorch says what is missing and what mends it', async (t) => {
+  const text = await tessera(['doctor']);
+  t.is(text.code, 1);
+  t.regex(text.stdout, /missing\s+libtorch[^]*→ npx tessera setup/);
+  const json = await tessera(['doctor', '--json']);
+  t.is(json.code, 1);
+  const report = JSON.parse(json.stdout) as { ok: boolean; checks: { name: string; state: string }[] };
+  t.false(report.ok);
+  t.is(report.checks.find(({ name }) => name === 'libtorch')?.state, 'missing');
+});

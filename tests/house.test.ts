@@ -1,0 +1,84 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Imports go down this list only; folders in one line do not import each other. */
+const LAYERS = [
+  ['cli', 'studio'],
+  ['training', 'sampling'],
+  ['models', 'data', 'metrics'],
+  ['torch'],
+  ['torch/native'],
+];
+
+/** The one place outside `cli` that reaches across the layers is the package's own entry. */
+const ENTRY = 'index.ts';
+
+const NATIVE_LINES = 1700;
+const FILE_LINES = 300;
+
+function filesBelow(folder: string, pattern: RegExp): string[] {
+  const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+  return names.map((name) => name.replaceAll('\\', '/')).filter((name) => pattern.test(name));
+}
+
+/** Position of a file's layer in LAYERS and the folder that makes it; -1 for one that belongs to none. */
+function layerOf(file: string): { level: number; folder: string } {
+  if (file.startsWith('torch/native/')) return { level: LAYERS.length - 1, folder: 'torch/native' };
+  const folder = file.split('/')[0] ?? '';
+  return { level: LAYERS.findIndex((layer) => layer.includes(folder)), folder };
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, 'src', file), 'utf8');
+  const pattern = /(?:from|import)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g;
+  return [...text.matchAll(pattern)].map(([, path = '']) =>
+    posix.join(posix.dirname(file), path.replace(/\.js$/, '.ts')),
+  );
+}
+
+const sources = filesBelow('src', /\.ts$/);
+
+test('every source file belongs to a layer', (t) => {
+  t.deepEqual(
+    sources.filter((file) => file !== ENTRY && layerOf(file).level < 0),
+    [],
+  );
+});
+
+test('imports go downwards only', (t) => {
+  const wrong: string[] = [];
+  for (const file of sources.filter((name) => name !== ENTRY)) {
+    const own = layerOf(file);
+    for (const target of importsOf(file)) {
+      const other = layerOf(target);
+      const down = other.folder === own.folder || other.level > own.level;
+      if (target === ENTRY || !down) wrong.push(`${file} imports ${target}`);
+    }
+  }
+  t.deepEqual(wrong, []);
+});
+
+test('named exports only', (t) => {
+  const defaults = sources.filter((file) =>
+    /^export default/m.test(readFileSync(join(root, 'src', file), 'utf8')),
+  );
+  t.deepEqual(defaults, []);
+});
+
+test('the native layer stays thin', (t) => {
+  // Optional parts have folders of their own and do not count.
+  const lines = filesBelow('native', /^[^/]+\.(cc|h)$/).map((file) => {
+    const text = readFileSync(join(root, 'native', file), 'utf8');
+    return { file, count: text.split('\n').length - 1 };
+  });
+  t.deepEqual(
+    lines.filter(({ count }) => count > FILE_LINES),
+    [],
+  );
+  const total = lines.reduce((sum, { count }) => sum + count, 0);
+  t.true(total > 0 && total <= NATIVE_LINES, `native/ has ${total} lines, ${NATIVE_LINES} are allowed`);
+});
