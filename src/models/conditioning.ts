@@ -1,0 +1,119 @@
+/** What the transformer is conditioned on, turned into tokens. */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import * as F from '../torch/nn/functional.js';
+
+/** What a first or condition stage makes of its input; `indices` hold one row of tokens per image. */
+export interface Encoded {
+  quantized: Tensor;
+  loss: Tensor | null;
+  /** `[B, …]` int64. */
+  indices: Tensor;
+}
+
+/** A module whose `encode` gives tokens: a VQModel, or one of the stages below. */
+export interface Stage extends nn.Module {
+  encode(x: Tensor): Encoded;
+}
+
+function positiveInteger(owner: string, name: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
+    throw new TypeError(`${owner}: ${name} must be a positive integer, got ${String(value)}.`);
+  }
+  return value;
+}
+
+/** Class labels: the class id is the one conditioning token. */
+export class Labelator extends nn.Module {
+  readonly nClasses: number;
+
+  constructor({ nClasses }: { nClasses: number }) {
+    super();
+    this.nClasses = positiveInteger('Labelator', 'nClasses', nClasses);
+  }
+
+  /** Labels `[B]` → indices `[B, 1]` int64. */
+  encode(labels: Tensor): Encoded {
+    if (labels.ndim !== 1) {
+      throw new torch.ShapeError(`Labelator expects labels [batch], got shape [${labels.shape.join(', ')}].`);
+    }
+    const quantized = labels.unsqueeze(1);
+    return { quantized, loss: null, indices: quantized.long() };
+  }
+}
+
+/** No condition: every sequence starts with the same token. */
+export class SOSProvider extends nn.Module {
+  readonly sosToken: number;
+
+  constructor({ sosToken }: { sosToken: number }) {
+    super();
+    if (!Number.isSafeInteger(sosToken) || sosToken < 0) {
+      throw new TypeError(
+        `SOSProvider: sosToken must be a token id (an integer from 0), got ${String(sosToken)}.`,
+      );
+    }
+    this.sosToken = sosToken;
+  }
+
+  /** Anything with B rows → indices `[B, 1]` int64, all `sosToken`. */
+  encode(x: Tensor): Encoded {
+    const indices = torch.full([x.shape[0]!, 1], this.sosToken, { dtype: 'int64', device: x.device });
+    return { quantized: indices, loss: null, indices };
+  }
+}
+
+/**
+ * Image coordinates: a map of pixel positions in [0, 1], averaged over blocks of `downFactor` pixels and rounded
+ * to whole token ids. A block of value 1 gives the id `nEmbed`, which the transformer's vocabulary must then hold.
+ */
+export class CoordStage extends nn.Module {
+  readonly nEmbed: number;
+  readonly downFactor: number;
+
+  constructor({ nEmbed, downFactor }: { nEmbed: number; downFactor: number }) {
+    super();
+    this.nEmbed = positiveInteger('CoordStage', 'nEmbed', nEmbed);
+    this.downFactor = positiveInteger('CoordStage', 'downFactor', downFactor);
+  }
+
+  /** Coordinates `[B, 1, H, W]` → indices `[B, 1, H/f, W/f]` int64; `quantized` is the same as floats. */
+  encode(coordinates: Tensor): Encoded {
+    if (coordinates.ndim !== 4 || coordinates.shape[1] !== 1) {
+      throw new torch.ShapeError(
+        `CoordStage expects coordinates [batch, 1, height, width], got shape [${coordinates.shape.join(', ')}].`,
+      );
+    }
+    return torch.scope(() => {
+      const [, , height, width] = coordinates.shape as [number, number, number, number];
+      const size = [Math.floor(height / this.downFactor), Math.floor(width / this.downFactor)];
+      const pooled = coordinates.adaptiveAvgPool2d(size).clamp(0, 1); // [B, 1, h, w]
+      const quantized = pooled.mul(this.nEmbed).round();
+      return { quantized, loss: null, indices: quantized.long() };
+    });
+  }
+
+  /** Quantized coordinates `[B, 1, h, w]` → a map `[B, 1, h·f, w·f]` in [0, 1]. */
+  decode(quantized: Tensor): Tensor {
+    return torch.scope(() =>
+      F.interpolate(quantized.div(this.nEmbed), { scaleFactor: this.downFactor, mode: 'nearest' }),
+    );
+  }
+}
+
+/** The condition already is a row of tokens (scene layouts). */
+export class DummyCondStage extends nn.Module {
+  /** Name of the batch entry that holds the tokens; kept, not used here. */
+  readonly conditionalKey: string;
+
+  constructor({ conditionalKey }: { conditionalKey: string }) {
+    super();
+    this.conditionalKey = conditionalKey;
+  }
+
+  /** Tokens `[B, N]` → the same. */
+  encode(tokens: Tensor): Encoded {
+    return { quantized: tokens, loss: null, indices: tokens };
+  }
+}

@@ -1,0 +1,90 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+export interface KeyValueCacheShape {
+  nLayer: number;
+  nHead: number;
+  /** Width of one head, `nEmbd / nHead`. */
+  headSize: number;
+  batch: number;
+  /** Positions the cache can hold, conditioning and embeddings included. */
+  capacity: number;
+  dtype: torch.DType;
+  device: string;
+}
+
+/**
+ * Keys and values of every layer for the positions a GPT has already seen, allocated once.
+ *
+ * Each layer holds two `[B, H, capacity, D]` tensors; new positions are written in place, so a token costs no
+ * reallocation and no copy of what came before. The tensors belong to the cache, not to the scope it is made
+ * in: call `dispose()` when done (or declare it with `using`).
+ */
+export class KeyValueCache {
+  readonly batch: number;
+  readonly capacity: number;
+  /** Positions written so far, the same for all layers. */
+  length = 0;
+  #keys: Tensor[];
+  #values: Tensor[];
+
+  constructor({ nLayer, nHead, headSize, batch, capacity, dtype, device }: KeyValueCacheShape) {
+    this.batch = batch;
+    this.capacity = capacity;
+    const allocate = () =>
+      Array.from({ length: nLayer }, () =>
+        torch.keep(torch.empty([batch, nHead, capacity, headSize], { dtype, device })),
+      );
+    this.#keys = allocate();
+    this.#values = allocate();
+  }
+
+  /**
+   * Writes one layer's keys and values `[B, H, T, D]` behind the positions already there and returns all of
+   * the layer's keys and values so far, `[B, H, length + T, D]`, as views. `advance(T)` follows once every
+   * layer has written.
+   */
+  write(layer: number, key: Tensor, value: Tensor): [Tensor, Tensor] {
+    const keys = this.#keys[layer];
+    const values = this.#values[layer];
+    if (!keys || !values) {
+      throw new RangeError(
+        `The cache has ${this.#keys.length} layers and was disposed or has no layer ${layer}.`,
+      );
+    }
+    const [batch, , count] = key.shape as [number, number, number, number];
+    if (batch !== this.batch) {
+      throw new torch.ShapeError(
+        `The cache was made for a batch of ${this.batch}, but this one has ${batch} rows.`,
+      );
+    }
+    if (this.length + count > this.capacity) {
+      throw new RangeError(
+        `The cache holds ${this.capacity} positions; ${this.length} are taken and ${count} more do not fit.`,
+      );
+    }
+    keys.narrow(2, this.length, count).copy_(key);
+    values.narrow(2, this.length, count).copy_(value);
+    return [keys.narrow(2, 0, this.length + count), values.narrow(2, 0, this.length + count)];
+  }
+
+  advance(count: number): void {
+    this.length += count;
+  }
+
+  /** Forgets every position; the memory stays. */
+  reset(): void {
+    this.length = 0;
+  }
+
+  dispose(): void {
+    for (const tensor of [...this.#keys, ...this.#values]) tensor.dispose();
+    this.#keys = [];
+    this.#values = [];
+    this.length = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}

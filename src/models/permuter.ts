@@ -1,0 +1,169 @@
+/** Orders in which the transformer reads the grid of codes (paper, section 4.4 "ablations on the ordering"). */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import { MersenneTwister } from './mersenne-twister.js';
+
+export interface GridSize {
+  /** Rows of the code grid. */
+  H: number;
+  /** Columns of the code grid. */
+  W: number;
+}
+
+/** Reorders the codes of a row-major grid, `[B, H·W]` → `[B, H·W]`; `reverse` undoes it. */
+export abstract class Permuter extends nn.Module {
+  abstract override forward(x: Tensor, reverse?: boolean): Tensor;
+}
+
+/** Row by row, as the grid comes. Holds no buffers. */
+export class IdentityPermuter extends Permuter {
+  override forward(x: Tensor, _reverse = false): Tensor {
+    return x;
+  }
+}
+
+/** A permuter with a fixed table: position k of the sequence holds grid cell `order[k]`. */
+abstract class TablePermuter extends Permuter {
+  /** Grid cell read at each position. [H·W] int64 */
+  declare readonly forwardShuffleIdx: Tensor;
+  /** Position at which each grid cell is read. [H·W] int64 */
+  declare readonly backwardShuffleIdx: Tensor;
+
+  constructor(order: number[]) {
+    super();
+    const inverse = new BigInt64Array(order.length);
+    for (const [position, cell] of order.entries()) inverse[cell] = BigInt(position);
+    this.registerBuffer('forwardShuffleIdx', torch.tensor(BigInt64Array.from(order, BigInt)));
+    this.registerBuffer('backwardShuffleIdx', torch.tensor(inverse));
+  }
+
+  override forward(x: Tensor, reverse = false): Tensor {
+    const table = reverse ? this.backwardShuffleIdx : this.forwardShuffleIdx;
+    if (x.ndim < 2 || x.shape[1] !== table.shape[0]) {
+      throw new torch.ShapeError(
+        `${this.constructor.name} was made for ${table.shape[0]} codes, [batch, ${table.shape[0]}], ` +
+          `but got shape [${x.shape.join(', ')}].`,
+      );
+    }
+    return x.indexSelect(1, table);
+  }
+}
+
+function checkGrid(name: string, { H, W }: GridSize): void {
+  if (![H, W].every((n) => Number.isSafeInteger(n) && n > 0)) {
+    throw new TypeError(`${name}: H and W must be positive integers, got ${String(H)} and ${String(W)}.`);
+  }
+}
+
+const cells = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+/** Recursive 2×2 polyphase: all cells with even row and column first, then the same within each part. */
+function subsampleOrder({ H, W }: GridSize): number[] {
+  checkGrid('SubsamplePermuter', { H, W });
+  if (H !== W || (H & (H - 1)) !== 0) {
+    throw new RangeError(
+      `SubsamplePermuter needs a square grid whose side is a power of two, got ${H}×${W}.`,
+    );
+  }
+  const bits = Math.log2(H);
+  return cells(H * W).map((position) => {
+    // The position's highest bit pair says which phase of the full grid, the next pair which phase of that part, …
+    let row = 0;
+    let column = 0;
+    for (let level = 0; level < bits; level++) {
+      const pair = position >> (2 * (bits - 1 - level));
+      row |= ((pair >> 1) & 1) << level;
+      column |= (pair & 1) << level;
+    }
+    return row * W + column;
+  });
+}
+
+export class SubsamplePermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    super(subsampleOrder(grid));
+  }
+}
+
+/** Morton code with the row in the odd bits. */
+function mortonCode(row: number, column: number): number {
+  let code = 0;
+  for (let bit = 0; bit < 16; bit++) {
+    code += (((row >> bit) & 1) * 2 + ((column >> bit) & 1)) * 4 ** bit;
+  }
+  return code;
+}
+
+function zCurveOrder({ H, W }: GridSize): number[] {
+  checkGrid('ZCurvePermuter', { H, W });
+  const codes = cells(H * W).map((cell) => mortonCode(Math.floor(cell / W), cell % W));
+  return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
+}
+
+export class ZCurvePermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    super(zCurveOrder(grid));
+  }
+}
+
+/** From the cell left below the centre outwards: up, right, down, left in runs of 1, 1, 2, 2, 3, 3, … */
+function spiralOrder(name: string, { H, W }: GridSize): number[] {
+  checkGrid(name, { H, W });
+  if (H !== W || H % 2 !== 0) {
+    throw new RangeError(`${name} needs a square grid with an even side, got ${H}×${W}.`);
+  }
+  const headings = [
+    [-1, 0],
+    [0, 1],
+    [1, 0],
+    [0, -1],
+  ] as const;
+  let row = H / 2;
+  let column = H / 2 - 1;
+  const order = [row * W + column];
+  for (let leg = 0; order.length < H * W; leg++) {
+    const [down, right] = headings[leg % 4]!;
+    const run = Math.floor(leg / 2) + 1;
+    for (let step = 0; step < run; step++) {
+      row += down;
+      column += right;
+      order.push(row * W + column);
+    }
+  }
+  return order;
+}
+
+export class SpiralOutPermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    super(spiralOrder('SpiralOutPermuter', grid));
+  }
+}
+
+export class SpiralInPermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    super(spiralOrder('SpiralInPermuter', grid).reverse());
+  }
+}
+
+/** One fixed random order, the same for everybody: numpy's `RandomState(1).permutation(H·W)`. */
+export class RandomPermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    checkGrid('RandomPermuter', grid);
+    super(new MersenneTwister(1).permutation(grid.H * grid.W));
+  }
+}
+
+/** Boustrophedon: even rows left to right, odd rows right to left. */
+export class AlternateParsingPermuter extends TablePermuter {
+  constructor(grid: GridSize) {
+    checkGrid('AlternateParsingPermuter', grid);
+    const { H, W } = grid;
+    super(
+      cells(H * W).map((position) => {
+        const row = Math.floor(position / W);
+        return row % 2 === 0 ? position : row * W + (W - 1 - (position % W));
+      }),
+    );
+  }
+}

@@ -1,0 +1,90 @@
+/** From logits to the next token. Nothing here reads a value back from the device. */
+import * as torch from '../torch/index.js';
+import type { Generator, Tensor } from '../torch/index.js';
+
+export interface FilterOptions {
+  /** Logits are divided by it first; default 1. */
+  temperature?: number;
+  /** Keep the k most likely tokens; ties with the k-th stay. Default: all. */
+  topK?: number | null;
+  /** Keep the most likely tokens until their probabilities pass p; default 1 (all). Applied after `topK`. */
+  topP?: number | null;
+}
+
+export interface PickOptions extends FilterOptions {
+  /** Take the most likely token instead of drawing one; default false. */
+  greedy?: boolean;
+  /** Source of the draws; default: the device's own generator. */
+  generator?: Generator | null;
+}
+
+/** Throws a `RangeError` naming the first option that makes no sense. */
+export function checkFilterOptions({ temperature = 1, topK, topP }: FilterOptions): void {
+  if (!(temperature > 0 && Number.isFinite(temperature))) {
+    throw new RangeError(
+      `temperature must be positive, got ${temperature}; for arg-max tokens pass greedy: true.`,
+    );
+  }
+  if (topK !== undefined && topK !== null && !(Number.isSafeInteger(topK) && topK > 0)) {
+    throw new RangeError(`topK must be a positive integer, or null for no limit, got ${topK}.`);
+  }
+  if (topP !== undefined && topP !== null && !(topP > 0 && topP <= 1)) {
+    throw new RangeError(`topP must lie in (0, 1], got ${topP}.`);
+  }
+}
+
+/** Sets everything below the k-th largest logit to −∞, so ties with the k-th survive. `[…, V]` → `[…, V]` */
+export function topKLogits(logits: Tensor, k: number): Tensor {
+  const vocabulary = logits.shape.at(-1)!;
+  if (k >= vocabulary) return logits;
+  return torch.scope(() => {
+    const [largest] = logits.topk(k) as [Tensor, Tensor];
+    return logits.maskedFill(logits.lt(largest.narrow(-1, k - 1, 1)), -Infinity);
+  });
+}
+
+/**
+ * Keeps the smallest set of most likely tokens whose probabilities sum to more than p, the token that passes p
+ * included; the rest becomes −∞ (nucleus sampling, arXiv 1904.09751). `[…, V]` → `[…, V]`
+ */
+export function topPLogits(logits: Tensor, p: number): Tensor {
+  if (p >= 1) return logits;
+  return torch.scope(() => {
+    const [sorted, order] = logits.sort({ stable: true, dim: -1, descending: true }) as [Tensor, Tensor];
+    const reached = sorted.softmax(-1).cumsum(-1).gt(p);
+    // A token goes when the tokens before it already pass p; the first one always stays.
+    const before = reached.narrow(-1, 0, logits.shape.at(-1)! - 1);
+    const drop = torch.cat([reached.narrow(-1, 0, 1).zerosLike(), before], -1);
+    return logits.maskedFill(drop.zerosLike().scatter(-1, order, drop), -Infinity);
+  });
+}
+
+/** Temperature, then top-k, then top-p. `[…, V]` → `[…, V]`; never below float32. */
+export function filterLogits(logits: Tensor, { temperature = 1, topK, topP }: FilterOptions = {}): Tensor {
+  return torch.scope(() => {
+    let x = logits.dtype === 'float64' ? logits : logits.float();
+    if (temperature !== 1) x = x.div(temperature);
+    if (topK) x = topKLogits(x, topK);
+    if (topP) x = topPLogits(x, topP);
+    return x;
+  });
+}
+
+/** The probabilities sampling draws from. `[…, V]` → `[…, V]` */
+export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}): Tensor {
+  return torch.scope(() => filterLogits(logits, options).softmax(-1));
+}
+
+/** One token per row of logits: `[…, V]` → `[…, 1]` int64. */
+export function pickToken(
+  logits: Tensor,
+  { greedy = false, generator, ...filters }: PickOptions = {},
+): Tensor {
+  return torch.scope(() => {
+    if (greedy) return logits.argmax(-1, true);
+    const probabilities = tokenProbabilities(logits, filters);
+    // One draw without the value check of torch.multinomial, which waits for the device; the same draws otherwise.
+    const noise = probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
+    return probabilities.div(noise).argmax(-1, true);
+  });
+}

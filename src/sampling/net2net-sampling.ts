@@ -1,0 +1,126 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { Net2NetTransformer } from '../models/net2net.js';
+import { checkFilterOptions, pickToken } from './filters.js';
+import { generate } from './generate.js';
+import type { GenerateOptions } from './generate.js';
+
+export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
+  /** Image tokens already given, in reading order: `[B, L]`. Default none. */
+  prefix?: Tensor | null;
+}
+
+/**
+ * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`): the image tokens
+ * `[B, L + steps]` in reading order, conditions stripped. A model with `pkeep` ≤ 0 has only ever seen random
+ * image tokens, so it answers in one parallel pass over such tokens.
+ */
+export function sampleTokens(
+  net: Net2NetTransformer,
+  condition: Tensor,
+  steps: number,
+  { prefix, ...options }: SampleTokensOptions = {},
+): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const given = prefix?.shape[1] ?? 0;
+      if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
+      const start = prefix ? torch.cat([condition, prefix], 1) : condition;
+      const tokens = generate(net.transformer, start, steps, options); // [B, N + L + steps]
+      return tokens.narrow(1, condition.shape[1]!, given + steps).contiguous();
+    }),
+  );
+}
+
+function sampleInOnePass(
+  net: Net2NetTransformer,
+  condition: Tensor,
+  count: number,
+  { onToken: _onToken, cache: _cache, ...pick }: GenerateOptions,
+): Tensor {
+  checkFilterOptions(pick);
+  const gpt = net.transformer;
+  const wasTraining = gpt.training;
+  gpt.eval();
+  try {
+    const [batch, conditions] = condition.shape as [number, number];
+    const random = torch.randint(0, gpt.vocabSize, [batch, count - 1], {
+      dtype: 'int64',
+      device: condition.device,
+      ...(pick.generator ? { generator: pick.generator } : {}),
+    });
+    const logits = gpt.forward(torch.cat([condition, random], 1)); // [B, N + count − 1, V]
+    return pickToken(logits.narrow(1, conditions - 1, count), pick).squeeze(-1); // [B, count]
+  } finally {
+    if (wasTraining) gpt.train();
+  }
+}
+
+export interface SampleImagesOptions extends SampleTokensOptions {
+  /** Code grid `[h, w]`; default: 16 × 16 (256 px for an f16 model). */
+  grid?: readonly [number, number];
+}
+
+/** Images `[B, C, H, W]` for condition tokens `[B, N]`: samples the rest of the code grid and decodes it. */
+export function sampleImages(
+  net: Net2NetTransformer,
+  condition: Tensor,
+  { grid = [16, 16], ...options }: SampleImagesOptions = {},
+): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const given = options.prefix?.shape[1] ?? 0;
+      const tokens = sampleTokens(net, condition, grid[0] * grid[1] - given, options);
+      return net.decodeToImg(tokens, grid);
+    }),
+  );
+}
+
+export interface ImageLog {
+  inputs: Tensor;
+  reconstructions: Tensor;
+  /** First half of the codes given, the rest drawn. */
+  samplesHalf: Tensor;
+  /** All codes drawn. */
+  samplesNopix: Tensor;
+  /** All codes by arg-max. */
+  samplesDet: Tensor;
+}
+
+/**
+ * The picture grid of a training run: at most `count` (4) images of a batch beside what the model makes of them,
+ * all `[B, C, H, W]`. Draws with temperature 1 and top-k 100 unless told otherwise.
+ */
+export function logImages(
+  net: Net2NetTransformer,
+  x: Tensor,
+  c: Tensor,
+  { count = 4, ...options }: SampleTokensOptions & { count?: number } = {},
+): ImageLog {
+  const pick = { topK: 100, ...options };
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const rows = Math.min(count, x.shape[0]!);
+      const inputs = x.narrow(0, 0, rows);
+      const { quantized, indices } = net.encodeToZ(inputs);
+      const condition = net.encodeToC(c.narrow(0, 0, Math.min(count, c.shape[0]!))).indices;
+      const [height, width] = quantized.shape.slice(-2) as [number, number];
+      const total = height * width;
+      const half = Math.floor(total / 2);
+      const draw = (given: number, more: SampleTokensOptions = {}) => {
+        const prefix = given > 0 ? indices.narrow(1, 0, given) : null;
+        return net.decodeToImg(sampleTokens(net, condition, total - given, { ...pick, ...more, prefix }), [
+          height,
+          width,
+        ]);
+      };
+      return {
+        inputs,
+        reconstructions: net.decodeToImg(indices, [height, width]),
+        samplesHalf: draw(half),
+        samplesNopix: draw(0),
+        samplesDet: draw(0, { greedy: true }),
+      };
+    }),
+  );
+}

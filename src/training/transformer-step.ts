@@ -1,0 +1,95 @@
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import * as F from '../torch/nn/functional.js';
+import * as optim from '../torch/optim/index.js';
+import { atLeastFloat32 } from '../models/codebook.js';
+import type { Net2NetTransformer } from '../models/net2net.js';
+import type { GPT } from '../models/transformer.js';
+
+export interface DecayGroups {
+  /** Weights of the linear layers, sorted by name. */
+  decay: [name: string, parameter: nn.Parameter][];
+  /** Biases, LayerNorms, embeddings and positions, sorted by name. */
+  noDecay: [name: string, parameter: nn.Parameter][];
+}
+
+/**
+ * Which parameters weight decay pulls on. Sorted by name, as the reference does, so that the optimizer state of a
+ * reference checkpoint lines up by index.
+ */
+export function decayGroups(gpt: GPT): DecayGroups {
+  const decaying = new Set<nn.Parameter>();
+  for (const module of gpt.modules()) {
+    if (module instanceof nn.Linear) decaying.add(module.weight);
+  }
+  const byName = [...gpt.namedParameters()].sort(([a], [b]) => (a < b ? -1 : 1)) as DecayGroups['decay'];
+  return {
+    decay: byName.filter(([, parameter]) => decaying.has(parameter)),
+    noDecay: byName.filter(([, parameter]) => !decaying.has(parameter)),
+  };
+}
+
+export interface TransformerOptimizerOptions {
+  lr: number;
+  /** Default (0.9, 0.95). */
+  betas?: [number, number];
+  /** Decay of the linear layers' weights, default 0.01. */
+  weightDecay?: number;
+}
+
+/** AdamW over the transformer's parameters in the two groups of `decayGroups`. */
+export function transformerOptimizer(
+  gpt: GPT,
+  { lr, betas = [0.9, 0.95], weightDecay = 0.01 }: TransformerOptimizerOptions,
+): optim.AdamW {
+  const { decay, noDecay } = decayGroups(gpt);
+  return new optim.AdamW(
+    [
+      { params: decay.map(([, parameter]) => parameter), weightDecay },
+      { params: noDecay.map(([, parameter]) => parameter), weightDecay: 0 },
+    ],
+    { lr, betas },
+  );
+}
+
+export interface TransformerBatch {
+  /** Images `[B, C, H, W]`. */
+  x: Tensor;
+  /** What the condition stage encodes (labels, coordinates, images); ignored when unconditional: pass x. */
+  c: Tensor;
+}
+
+/** Tokens encoded ahead of time: `z` in reading order `[B, L]`, `c` `[B, N]`, both int64. */
+export interface TokenBatch {
+  tokens: { z: Tensor; c: Tensor };
+}
+
+/** Mean cross-entropy of the image codes in nats, a scalar. */
+export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch | TokenBatch): Tensor {
+  return torch.scope(() => {
+    const { logits, targets } =
+      'tokens' in batch
+        ? { logits: net.predict(batch.tokens.z, batch.tokens.c), targets: batch.tokens.z }
+        : net.forward(batch.x, batch.c);
+    return F.crossEntropy(atLeastFloat32(logits).reshape([-1, logits.shape.at(-1)!]), targets.reshape([-1]));
+  });
+}
+
+/**
+ * One training step: loss, gradients, update. Returns the detached loss, still on its device; reading it with
+ * `item()` waits for the device, so do that at log steps only.
+ */
+export function transformerStep(
+  net: Net2NetTransformer,
+  optimizer: optim.AdamW,
+  batch: TransformerBatch | TokenBatch,
+): { loss: Tensor } {
+  return torch.scope(() => {
+    optimizer.zeroGrad();
+    const loss = transformerLoss(net, batch);
+    loss.backward();
+    optimizer.step();
+    return { loss: loss.detach() };
+  });
+}
