@@ -1,9 +1,18 @@
-import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { folder, writeLibtorch } from '../torch/native/fake-libtorch.js';
 
 const main = join(packageRoot(), 'src', 'cli', 'main.ts');
 
@@ -11,7 +20,7 @@ const main = join(packageRoot(), 'src', 'cli', 'main.ts');
 function tessera(args: string[], env: NodeJS.ProcessEnv = {}) {
   const cache = mkdtempSync(join(tmpdir(), 'tessera-test-'));
   const { LIBTORCH: _libtorch, LIBTORCH_USE_PYTORCH: _python, ...outer } = process.env;
-  const options = { env: { ...outer, TESSERA_CACHE: cache, NO_COLOR: '1', ...env } };
+  const options = { cwd: packageRoot(), env: { ...outer, TESSERA_CACHE: cache, NO_COLOR: '1', ...env } };
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     execFile(process.execPath, ['--import=tsx', main, ...args], options, (error, stdout, stderr) => {
       rmSync(cache, { recursive: true, force: true });
@@ -72,4 +81,42 @@ test('doctor without libtorch says what is missing and what mends it', async (t)
   const report = JSON.parse(json.stdout) as { ok: boolean; checks: { name: string; state: string }[] };
   t.false(report.ok);
   t.is(report.checks.find(({ name }) => name === 'libtorch')?.state, 'missing');
+});
+
+test('a build without cmake, or with an old one, or without a compiler, names what to install', async (t) => {
+  const bin = folder(t);
+  const LIBTORCH = writeLibtorch(folder(t));
+  const build = async (expected: RegExp) => {
+    const { code, stderr } = await tessera(['setup', '--build'], { LIBTORCH, PATH: bin, CXX: undefined });
+    t.is(code, 1);
+    t.regex(stderr, expected);
+  };
+  const writeCmake = (version: string) => {
+    writeFileSync(join(bin, 'cmake'), `#!/bin/sh\necho cmake version ${version}\n`);
+    chmodSync(join(bin, 'cmake'), 0o755);
+  };
+  await build(/^error: cmake is not installed; install .*cmake/m);
+  writeCmake('3.19.8');
+  await build(/^error: cmake version 3\.19\.8 is too old: 3\.20 is needed/m);
+  writeCmake('4.1.0');
+  await build(/^error: no C\+\+ compiler is installed; install/m);
+});
+
+test('Ctrl-C ends a set-up with code 130 and leaves nothing', async (t) => {
+  const cache = folder(t);
+  const env = { ...process.env, TESSERA_CACHE: cache, LIBTORCH: '' };
+  const args = ['--import=tsx', main, 'setup', '--device', 'cpu', '--no-build'];
+  const child = spawn(process.execPath, args, {
+    env,
+    cwd: packageRoot(),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let interrupted = false;
+  child.stderr.on('data', (text: Buffer) => {
+    if (!interrupted && text.includes('fetching')) interrupted = child.kill('SIGINT');
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  t.is(code, 130);
+  t.true(existsSync(join(cache, 'libtorch')));
+  t.deepEqual(readdirSync(join(cache, 'libtorch')), []);
 });

@@ -30,8 +30,14 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
       });
       child[name].on('end', () => rest && onLine?.(rest));
     }
-    child.on('error', reject);
+    let failure: Error | null = null;
+    child.on('error', (error) => {
+      failure = error;
+      // One that was started and aborted is waited for: it may still be writing.
+      if (child.pid === undefined) reject(error);
+    });
     child.on('close', (code, signal) => {
+      if (failure) return reject(failure);
       if (signal) texts.stderr += `${command} was ended by ${signal}\n`;
       resolve({ code: code ?? 1, ...texts });
     });
