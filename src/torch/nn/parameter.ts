@@ -1,4 +1,5 @@
-import { keep, noGrad, Tensor } from '../index.js';
+import { keep } from '../scope.js';
+import { enterScope, leaveScope, Tensor, transfer } from '../tensor.js';
 
 /**
  * A tensor that a module learns: `new Parameter(tensor)`.
@@ -12,9 +13,19 @@ export class Parameter extends Tensor {
    * @param requiresGrad whether backward fills `.grad`; must be false for integer tensors
    */
   constructor(data: Tensor, requiresGrad = true) {
-    super(data);
-    void noGrad;
+    super(unownedHandle(data));
     keep(this);
-    this.requiresGrad_(requiresGrad);
+    if (requiresGrad) this.requiresGrad_();
+  }
+}
+
+// The object that detach makes must not become the handle's owner, as it would outside every scope: the parameter
+// is about to. Inside a scope nothing made has an object for owner, so detach runs as if there were one.
+function unownedHandle(data: Tensor): number {
+  enterScope();
+  try {
+    return transfer(data.detach());
+  } finally {
+    leaveScope();
   }
 }

@@ -1,5 +1,7 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import { canFuse, hasLayout, kindOf, layoutOf, sameShape, scalarLayout } from './layout.js';
+import type { Layout } from './layout.js';
 import { Optimizer } from './optimizer.js';
 import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
 
@@ -80,20 +82,21 @@ export class Adam extends Optimizer<AdamSettings> {
     for (const parameter of group.params) {
       const gradient = parameter.grad;
       if (gradient === null) continue;
-      const fused = group.fused !== false && canFuse(parameter);
+      const layout = layoutOf(parameter);
+      const fused = group.fused !== false && canFuse(layout);
       if (group.fused === true && !fused) {
         throw new torch.ArgumentError(
           `fused Adam takes dense float tensors on cpu or cuda, not ${describe(parameter)}; leave out fused`,
         );
       }
-      const state = this.#stateOf(parameter, group.amsgrad, fused);
+      const state = this.#stateOf(parameter, layout, group.amsgrad, fused);
       if (!fused) {
         single.push({ parameter, gradient, state });
         continue;
       }
-      const kind = `${parameter.device} ${parameter.dtype}`;
+      const kind = kindOf(layout);
       const slots = fusible.get(kind);
-      const slot = { parameter, gradient: alike(gradient, parameter), state };
+      const slot = { parameter, gradient: alike(gradient, parameter, layout), state };
       if (slots === undefined) fusible.set(kind, [slot]);
       else slots.push(slot);
     }
@@ -105,25 +108,32 @@ export class Adam extends Optimizer<AdamSettings> {
     }
   }
 
-  #stateOf(parameter: Tensor, amsgrad: boolean, fused: boolean): AdamState {
+  #stateOf(parameter: Tensor, layout: Layout, amsgrad: boolean, fused: boolean): AdamState {
     let state = this.state.get(parameter) as AdamState | undefined;
     if (state === undefined) {
       state = torch.keep({
         // On the CPU unless the kernel reads it: the other path needs its value, and would wait for the device.
         step: torch.zeros([], { dtype: 'float32', device: fused ? parameter.device : 'cpu' }),
-        exp_avg: parameter.zerosLike({ requiresGrad: false }),
-        exp_avg_sq: parameter.zerosLike({ requiresGrad: false }),
+        exp_avg: parameter.zerosLike(),
+        exp_avg_sq: parameter.zerosLike(),
       });
       this.state.set(parameter, state);
     }
     if (amsgrad && state['max_exp_avg_sq'] === undefined) {
       state['max_exp_avg_sq'] = torch.keep(state.exp_avg_sq.clone());
     }
-    this.checkState(parameter, state, 'state of a parameter');
-    // After module.to(…) the state follows its parameter.
-    for (const [name, tensor] of Object.entries(state)) {
-      if (name !== 'step') move(tensor, parameter);
-      else if (fused && tensor.device !== parameter.device) tensor.data = tensor.to(parameter.device);
+    for (const name in state) {
+      const tensor = state[name] as Tensor;
+      const fits =
+        name === 'step' ? !fused || hasLayout(tensor, scalarLayout(layout)) : hasLayout(tensor, layout);
+      if (fits) continue;
+      this.checkState(parameter, state, 'state of a parameter');
+      // After module.to(…) the state follows its parameter.
+      const home =
+        name === 'step'
+          ? torch.zeros([], { dtype: 'float32', device: parameter.device })
+          : parameter.emptyLike();
+      tensor.data = home.copy_(tensor);
     }
     return state;
   }
@@ -196,8 +206,11 @@ export class Adam extends Optimizer<AdamSettings> {
       Object.entries(state).map(([key, tensor]) => {
         const copy =
           key === 'step'
-            ? torch.zeros([], { dtype: 'float32', device: canFuse(parameter) ? parameter.device : 'cpu' })
-            : parameter.zerosLike({ requiresGrad: false });
+            ? torch.zeros([], {
+                dtype: 'float32',
+                device: canFuse(layoutOf(parameter)) ? parameter.device : 'cpu',
+              })
+            : parameter.zerosLike();
         return [key, copy.copy_(tensor)];
       }),
     );
@@ -215,48 +228,13 @@ export class AdamW extends Adam {
   }
 }
 
-const fusedDTypes = new Set(['float32', 'float64', 'float16', 'bfloat16']);
-
-function canFuse(parameter: Tensor): boolean {
-  return fusedDTypes.has(parameter.dtype) && isDense(parameter);
-}
-
-/** Whether elements fill their memory without gaps or overlap, in any order of dimensions. */
-function isDense(tensor: Tensor): boolean {
-  if (tensor.isContiguous()) return true;
-  const strides = tensor.stride() as number[];
-  const sizes = tensor.shape;
-  const order = sizes.map((_, i) => i).sort((a, b) => (strides[a] as number) - (strides[b] as number));
-  let expected = 1;
-  for (const i of order) {
-    if (sizes[i] === 1) continue;
-    if (strides[i] !== expected) return false;
-    expected *= sizes[i] as number;
-  }
-  return true;
-}
-
 /** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
-function alike(gradient: Tensor, parameter: Tensor): Tensor {
-  const sameShape =
-    gradient.ndim === parameter.ndim && gradient.shape.every((n, i) => n === parameter.shape[i]);
-  if (!sameShape) {
+function alike(gradient: Tensor, parameter: Tensor, layout: Layout): Tensor {
+  if (hasLayout(gradient, layout)) return gradient;
+  if (!sameShape(gradient, parameter)) {
     throw new torch.ShapeError(`gradient of shape [${gradient.shape.join(', ')}] for ${describe(parameter)}`);
   }
-  const same = gradient.dtype === parameter.dtype && sameLayout(gradient, parameter);
-  return same ? gradient : parameter.emptyLike({ requiresGrad: false }).copy_(gradient);
-}
-
-function sameLayout(a: Tensor, b: Tensor): boolean {
-  if (a.isContiguous() && b.isContiguous()) return true;
-  const strides = b.stride() as number[];
-  return (a.stride() as number[]).every((stride, i) => stride === strides[i] || a.shape[i] === 1);
-}
-
-function move(tensor: Tensor, parameter: Tensor): void {
-  const same =
-    tensor.dtype === parameter.dtype && tensor.device === parameter.device && sameLayout(tensor, parameter);
-  if (!same) tensor.data = parameter.emptyLike({ requiresGrad: false }).copy_(tensor);
+  return parameter.emptyLike().copy_(gradient);
 }
 
 function describe(tensor: Tensor): string {

@@ -1,0 +1,33 @@
+import { TorchError } from '../errors.js';
+
+/** What can be wrong with a checkpoint file. */
+export type CheckpointProblem =
+  | 'not-found'
+  | 'unknown-format'
+  | 'unsupported-format'
+  | 'truncated'
+  | 'header-too-small'
+  | 'header-too-large'
+  | 'header-length'
+  | 'header-encoding'
+  | 'header-json'
+  | 'header-structure'
+  | 'duplicate-key'
+  | 'metadata'
+  | 'dtype'
+  | 'shape'
+  | 'overflow'
+  | 'tensor-size'
+  | 'offset'
+  | 'incomplete-buffer'
+  | 'closed';
+
+/** A checkpoint that cannot be read or written; `problem` tells the cases apart. */
+export class CheckpointError extends TorchError {
+  readonly problem: CheckpointProblem;
+
+  constructor(problem: CheckpointProblem, message: string, options: ErrorOptions = {}) {
+    super(message, options);
+    this.problem = problem;
+  }
+}

@@ -1,0 +1,86 @@
+import type { DType } from '../dtype.js';
+import type { Tensor } from '../tensor.js';
+
+/** What is known of a tensor without reading it. */
+export interface CheckpointTensorInfo {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+}
+
+/** Where {@link LazyTensors} gets its tensors from. */
+export interface TensorReader {
+  info(key: string): CheckpointTensorInfo;
+  /** A new tensor, in the current scope. */
+  read(key: string): Tensor;
+  /** Several at once; those that share storage in the file share it here. */
+  readMany(keys: readonly string[]): Tensor[];
+  /** Fills a contiguous CPU tensor of the entry's shape and dtype. */
+  readInto(key: string, target: Tensor): void;
+}
+
+/**
+ * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
+ * an ordinary tensor of the current scope. Iterating reads one tensor at a time.
+ */
+export class LazyTensors implements ReadonlyMap<string, Tensor> {
+  /** Key here → key of the reader. */
+  readonly #keys: ReadonlyMap<string, string>;
+  readonly #reader: TensorReader;
+
+  constructor(reader: TensorReader, keys: ReadonlyMap<string, string>) {
+    this.#reader = reader;
+    this.#keys = keys;
+  }
+
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  keys(): MapIterator<string> {
+    return this.#keys.keys();
+  }
+
+  /** Shape and dtype; undefined for an unknown key. Reads nothing. */
+  info(key: string): CheckpointTensorInfo | undefined {
+    const inner = this.#keys.get(key);
+    return inner === undefined ? undefined : this.#reader.info(inner);
+  }
+
+  /** Reads a tensor; undefined for an unknown key. */
+  get(key: string): Tensor | undefined {
+    const inner = this.#keys.get(key);
+    return inner === undefined ? undefined : this.#reader.read(inner);
+  }
+
+  /** Reads several tensors; views of one storage in the file are views of one storage here. Unknown keys are left out. */
+  getMany(keys: Iterable<string>): Map<string, Tensor> {
+    const known = [...keys].filter((key) => this.#keys.has(key));
+    const tensors = this.#reader.readMany(known.map((key) => this.#keys.get(key) as string));
+    return new Map(known.map((key, i) => [key, tensors[i] as Tensor]));
+  }
+
+  /** Fills a contiguous CPU tensor of the entry's shape and dtype, without a copy between. */
+  readInto(key: string, target: Tensor): void {
+    this.#reader.readInto(this.#keys.get(key) as string, target);
+  }
+
+  *values(): MapIterator<Tensor> {
+    for (const key of this.#keys.keys()) yield this.get(key) as Tensor;
+  }
+
+  *entries(): MapIterator<[string, Tensor]> {
+    for (const key of this.#keys.keys()) yield [key, this.get(key) as Tensor];
+  }
+
+  [Symbol.iterator](): MapIterator<[string, Tensor]> {
+    return this.entries();
+  }
+
+  forEach(fn: (value: Tensor, key: string, map: ReadonlyMap<string, Tensor>) => void, self?: unknown): void {
+    for (const [key, tensor] of this.entries()) fn.call(self, tensor, key, this);
+  }
+}

@@ -1,0 +1,90 @@
+import { translate } from '../errors.js';
+import { native } from '../native/load.js';
+import { wire } from '../native/wire.js';
+import type { Tensor } from '../tensor.js';
+
+/**
+ * dtype, device, sizes and strides as numbers: an optimizer compares those of five tensors for every parameter and
+ * step, too often for arrays and strings. Order as the addon's `describe` gives them, without what does not matter.
+ */
+export type Layout = readonly number[];
+
+const HEAD = 4;
+
+export function layoutOf(tensor: Tensor): Layout {
+  look(tensor);
+  const count = wire[5] as number;
+  const layout = [wire[0], wire[1], wire[2], count] as number[];
+  for (let i = 0; i < 2 * count; i++) layout.push(wire[6 + i] as number);
+  return layout;
+}
+
+/** Whether the tensor's elements are of the layout's kind and lie as the layout says. */
+export function hasLayout(tensor: Tensor, layout: Layout): boolean {
+  look(tensor);
+  const count = wire[5] as number;
+  if (wire[0] !== layout[0] || wire[1] !== layout[1] || wire[2] !== layout[2] || count !== layout[3])
+    return false;
+  for (let i = 0; i < count; i++) {
+    const size = wire[6 + i] as number;
+    if (size !== layout[HEAD + i]) return false;
+    // Where there is only one element, the distance to the next has no meaning.
+    if (size > 1 && wire[6 + count + i] !== layout[HEAD + count + i]) return false;
+  }
+  return true;
+}
+
+/** Whether elements fill their memory without gaps or overlap, in any order of dimensions. */
+function isDense(layout: Layout): boolean {
+  const count = layout[3] as number;
+  const dimensions: [number, number][] = [];
+  for (let i = 0; i < count; i++) {
+    const size = layout[HEAD + i] as number;
+    if (size === 0) return true;
+    if (size > 1) dimensions.push([layout[HEAD + count + i] as number, size]);
+  }
+  dimensions.sort(([a], [b]) => a - b);
+  let expected = 1;
+  for (const [stride, size] of dimensions) {
+    if (stride !== expected) return false;
+    expected *= size;
+  }
+  return true;
+}
+
+/** The layout of a float32 tensor without dimensions on the device of `layout`. */
+export function scalarLayout(layout: Layout): Layout {
+  return [FLOAT32, layout[1] as number, layout[2] as number, 0];
+}
+
+/** dtype and device, to tell parameters apart that one call cannot hold. */
+export function kindOf(layout: Layout): string {
+  return `${layout[0]} ${layout[1]} ${layout[2]}`;
+}
+
+// c10/core/ScalarType.h: float16, float32, float64, bfloat16
+const FLOAT32 = 6;
+const fusedDTypes: readonly number[] = [5, FLOAT32, 7, 15];
+// c10/core/DeviceType.h: cpu, cuda
+const fusedDevices: readonly number[] = [0, 1];
+
+/** Whether the fused kernels, which walk the memory as flat arrays, can update such a parameter. */
+export function canFuse(layout: Layout): boolean {
+  return (
+    fusedDTypes.includes(layout[0] as number) && fusedDevices.includes(layout[1] as number) && isDense(layout)
+  );
+}
+
+export function sameShape(tensor: Tensor, like: Tensor): boolean {
+  const shape = tensor.shape;
+  const expected = like.shape;
+  return shape.length === expected.length && shape.every((size, i) => size === expected[i]);
+}
+
+function look(tensor: Tensor): void {
+  try {
+    native.describe(tensor.handle);
+  } catch (error) {
+    throw translate(error);
+  }
+}
