@@ -6,6 +6,8 @@ import { EnvHttpProxyAgent, fetch } from 'undici';
 import type { Progress } from './progress.js';
 
 const CONNECT_TIMEOUT = 4_000;
+/** From the request to the first byte of the answer: a proxy may accept a connection and then say nothing. */
+const ANSWER_TIMEOUT = 8_000;
 const SILENCE_TIMEOUT = 30_000;
 const ATTEMPTS = 3;
 
@@ -52,11 +54,13 @@ async function transfer(
   agent: EnvHttpProxyAgent,
   { bytes, progress, signal }: DownloadOptions,
 ): Promise<void> {
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(new Error('no answer in time')), ANSWER_TIMEOUT);
   const response = await fetch(url, {
     dispatcher: agent,
     headers: offset > 0 ? { range: `bytes=${offset}-` } : {},
-    ...(signal && { signal }),
-  });
+    signal: signal ? AbortSignal.any([signal, silence.signal]) : silence.signal,
+  }).finally(() => clearTimeout(timer));
   if (!response.ok || !response.body) {
     await response.body?.cancel();
     throw new Error(`the server answered ${response.status} ${response.statusText}`.trim());

@@ -1,0 +1,39 @@
+// Module init: one Environment for each Node environment, and the table of exports.
+#include <napi.h>
+
+#include <atomic>
+
+#include "allocator.h"
+#include "environment.h"
+#include "errors.h"
+#include "exports.h"
+
+namespace tessera {
+
+namespace {
+
+std::atomic<uint32_t> environments{0};
+
+Napi::Object init(Napi::Env env, Napi::Object object) {
+  installCountingAllocator();
+  Environment* state = new Environment(environments.fetch_add(1));
+  env.SetInstanceData(state);  // deleted when the environment ends, and with it every tensor still alive
+  Exports exports{env, object, state};
+  exports.add("call", call);
+  exports.add<results>("results");
+  exports.add<resolve>("resolve");
+  exports.add<schemas>("schemas");
+  exportScopes(exports);
+  exportStorage(exports);
+  exportAutograd(exports);
+  exportRandom(exports);
+  exportDevice(exports);
+  return object;
+}
+
+}  // namespace
+
+}  // namespace tessera
+
+static Napi::Object initTessera(Napi::Env env, Napi::Object exports) { return tessera::init(env, exports); }
+NODE_API_MODULE(tessera, initTessera)

@@ -1,0 +1,53 @@
+// Devices, threads and memory counters.
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <torch/version.h>
+
+#include "allocator.h"
+#include "environment.h"
+#include "errors.h"
+#include "exports.h"
+
+namespace tessera {
+
+namespace {
+
+Napi::Value cudaDeviceCount(const Napi::CallbackInfo& info) {
+  const bool present = at::globalContext().hasCUDA();
+  return Napi::Number::New(info.Env(), present ? static_cast<double>(at::detail::getCUDAHooks().deviceCount()) : 0);
+}
+
+Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
+  const double count = numberArgument(info, 0);
+  if (!(count >= 1 && count <= 1024)) throw Fault("Argument", "the number of threads lies between 1 and 1024");
+  at::set_num_threads(static_cast<int>(count));
+  return info.Env().Undefined();
+}
+
+Napi::Value getNumThreads(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), at::get_num_threads());
+}
+
+// memory() -> { tensors (of this thread), cpuBytes, cpuPeakBytes (of the process) }
+Napi::Value memory(const Napi::CallbackInfo& info) {
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("tensors", Napi::Number::New(info.Env(), static_cast<double>(environmentOf(info).handles.live())));
+  result.Set("cpuBytes", Napi::Number::New(info.Env(), static_cast<double>(cpuBytes())));
+  result.Set("cpuPeakBytes", Napi::Number::New(info.Env(), static_cast<double>(cpuPeakBytes())));
+  return result;
+}
+
+// The libtorch whose headers the addon was compiled against.
+Napi::Value builtAgainst(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TORCH_VERSION); }
+
+}  // namespace
+
+void exportDevice(Exports& exports) {
+  exports.add<cudaDeviceCount>("cudaDeviceCount");
+  exports.add<setNumThreads>("setNumThreads");
+  exports.add<getNumThreads>("getNumThreads");
+  exports.add<memory>("memory");
+  exports.add<builtAgainst>("builtAgainst");
+}
+
+}  // namespace tessera

@@ -1,0 +1,116 @@
+#include "dispatch.h"
+
+#include <sstream>
+
+#include "environment.h"
+#include "errors.h"
+
+namespace tessera {
+
+namespace {
+
+Plan planFor(const c10::OperatorHandle& handle) {
+  const c10::FunctionSchema& schema = handle.schema();
+  Plan plan{handle, {}, {}};
+  for (const c10::Argument& argument : schema.arguments()) plan.arguments.push_back(valueTypeOf(argument));
+  for (const c10::Argument& result : schema.returns()) {
+    plan.inPlace.push_back(result.alias_info() != nullptr && result.alias_info()->isWrite());
+  }
+  return plan;
+}
+
+void writeResults(Environment& state, const Plan& plan, c10::Stack& stack) {
+  Wire& out = state.wire;
+  out.at = 0;
+  for (size_t i = 0; i < stack.size(); ++i) {
+    if (i < plan.inPlace.size() && plan.inPlace[i]) continue;
+    writeValue(state.handles, out, std::move(stack[i]));
+  }
+}
+
+// How many elements the results need; operators with plain tensor results never come near the wire's capacity.
+size_t measure(const c10::Stack& stack) {
+  size_t total = 0;
+  for (const c10::IValue& value : stack) total += measureValue(value);
+  return total;
+}
+
+}  // namespace
+
+Napi::Value resolve(const Napi::CallbackInfo& info) {
+  Environment& state = environmentOf(info);
+  const std::string name = textArgument(info, 0);
+  const std::string overload = textArgument(info, 1);
+  const auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
+  if (!handle) {
+    throw Fault("MissingOperator", "this libtorch has no operator " + name + (overload.empty() ? "" : "." + overload));
+  }
+  state.plans.push_back(planFor(*handle));
+  Napi::Object result = Napi::Object::New(info.Env());
+  std::ostringstream schema;
+  schema << handle->schema();
+  result.Set("id", Napi::Number::New(info.Env(), static_cast<double>(state.plans.size() - 1)));
+  result.Set("schema", Napi::String::New(info.Env(), schema.str()));
+  return result;
+}
+
+napi_value call(napi_env env, napi_callback_info info) {
+  void* data = nullptr;
+  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
+  Environment& state = *static_cast<Environment*>(data);
+  return guarded(env, [&]() -> napi_value {
+    c10::Stack stack;
+    stack.swap(state.stack);
+    stack.clear();
+    Wire& in = state.wire;
+    in.at = 0;
+    const size_t id = in.count();
+    const size_t given = in.count();
+    if (id >= state.plans.size()) throw Fault("Argument", "unknown call plan");
+    // Nothing may hold a reference into plans across the call: a hook may resolve another operator.
+    const size_t expected = state.plans[id].arguments.size();
+    for (size_t i = 0; i < expected; ++i) {
+      const ValueType& type = state.plans[id].arguments[i];
+      stack.push_back(i < given ? readArgument(state, in, type) : defaultOf(type));
+    }
+    const c10::OperatorHandle handle = state.plans[id].handle;
+    handle.callBoxed(stack);
+    const bool small = stack.size() == 1 && stack[0].isTensor();
+    if (!small) {
+      const size_t needed = measure(stack);
+      if (needed > state.wire.capacity) {
+        state.pending = std::move(stack);
+        state.pending.emplace_back(static_cast<int64_t>(id));
+        return Napi::Number::New(env, static_cast<double>(needed));
+      }
+    }
+    writeResults(state, state.plans[id], stack);
+    stack.clear();
+    stack.swap(state.stack);
+    return nullptr;
+  });
+}
+
+Napi::Value results(const Napi::CallbackInfo& info) {
+  Environment& state = environmentOf(info);
+  c10::Stack stack = std::move(state.pending);
+  state.pending.clear();
+  const size_t id = static_cast<size_t>(stack.back().toInt());
+  stack.pop_back();
+  writeResults(state, state.plans[id], stack);
+  return info.Env().Undefined();
+}
+
+Napi::Value schemas(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    const auto handle = c10::Dispatcher::singleton().findSchema(name);
+    if (!handle) continue;
+    std::ostringstream schema;
+    schema << handle->schema();
+    list.Set(list.Length(), Napi::String::New(info.Env(), schema.str()));
+  }
+  return list;
+}
+
+}  // namespace tessera

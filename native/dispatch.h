@@ -1,0 +1,29 @@
+// Operators by name: one call plan per overload, one boxed call for all of them.
+#pragma once
+
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <napi.h>
+
+#include <vector>
+
+#include "values.h"
+
+namespace tessera {
+
+struct Plan {
+  c10::OperatorHandle handle;
+  std::vector<ValueType> arguments;
+  // For each result: it is the argument it aliases, changed in place, and TypeScript already holds that object.
+  std::vector<bool> inPlace;
+};
+
+// resolve(name, overload) -> { id, schema }; throws MissingOperator where this libtorch does not have it.
+Napi::Value resolve(const Napi::CallbackInfo& info);
+// call(): wire [plan, count, arguments…] -> wire [results…], or the number of elements the wire must hold first.
+napi_value call(napi_env env, napi_callback_info info);
+// Writes the results that did not fit, into the larger wire set since.
+Napi::Value results(const Napi::CallbackInfo& info);
+// Every schema in the dispatcher, as text.
+Napi::Value schemas(const Napi::CallbackInfo& info);
+
+}  // namespace tessera

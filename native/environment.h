@@ -1,0 +1,33 @@
+// State of one Node environment (the main thread or a worker): nothing here is shared between threads.
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/stack.h>
+#include <napi.h>
+
+#include <vector>
+
+#include "dispatch.h"
+#include "handles.h"
+#include "wire.h"
+
+namespace tessera {
+
+struct Environment {
+  explicit Environment(uint32_t id) : handles(id) {}
+
+  HandleTable handles;
+  std::vector<Plan> plans;
+  std::vector<at::Generator> generators;
+  Wire wire;
+  // Reused between calls; a call that re-enters (a hook) finds it taken and works on a fresh one.
+  c10::Stack stack;
+  // Results that did not fit into the wire, waiting for a larger one.
+  c10::Stack pending;
+};
+
+inline Environment& environmentOf(const Napi::CallbackInfo& info) {
+  return *static_cast<Environment*>(info.Data());
+}
+
+}  // namespace tessera

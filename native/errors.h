@@ -1,0 +1,79 @@
+// Every entry from JavaScript goes through guarded(): no C++ exception leaves the addon as anything but a JS error.
+#pragma once
+
+#include <c10/util/Exception.h>
+#include <napi.h>
+
+#include <new>
+#include <stdexcept>
+#include <string>
+
+namespace tessera {
+
+// An error found by the addon itself. The kind names the class that TypeScript throws (src/torch/errors.ts).
+struct Fault : std::runtime_error {
+  Fault(const char* kind, const std::string& message) : std::runtime_error(message), kind(kind) {}
+  const char* kind;
+};
+
+inline void throwError(napi_env env, const char* kind, const std::string& message, const std::string& detail = "") {
+  bool pending = false;
+  napi_is_exception_pending(env, &pending);
+  if (pending) return;
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("kind", Napi::String::New(env, kind));
+  if (!detail.empty()) error.Set("detail", Napi::String::New(env, detail));
+  napi_throw(env, error.Value());
+}
+
+// Calls body; an exception becomes a pending JS error and the result is null.
+template <class Body>
+napi_value guarded(napi_env env, Body&& body) {
+  try {
+    return body();
+  } catch (const Fault& e) {
+    throwError(env, e.kind, e.what());
+  } catch (const Napi::Error& e) {
+    e.ThrowAsJavaScriptException();
+  } catch (const c10::OutOfMemoryError& e) {
+    throwError(env, "OutOfMemory", e.what_without_backtrace(), e.what());
+  } catch (const c10::IndexError& e) {
+    throwError(env, "Index", e.what_without_backtrace(), e.what());
+  } catch (const c10::NotImplementedError& e) {
+    throwError(env, "NotImplemented", e.what_without_backtrace(), e.what());
+  } catch (const c10::TypeError& e) {
+    throwError(env, "Type", e.what_without_backtrace(), e.what());
+  } catch (const c10::ValueError& e) {
+    throwError(env, "Value", e.what_without_backtrace(), e.what());
+  } catch (const c10::LinAlgError& e) {
+    throwError(env, "LinAlg", e.what_without_backtrace(), e.what());
+  } catch (const c10::Error& e) {
+    throwError(env, "Runtime", e.what_without_backtrace(), e.what());
+  } catch (const std::bad_alloc&) {
+    throwError(env, "OutOfMemory", "the process is out of memory");
+  } catch (const std::exception& e) {
+    throwError(env, "Runtime", e.what());
+  } catch (...) {
+    throwError(env, "Runtime", "an unknown C++ exception");
+  }
+  return nullptr;
+}
+
+// A function of the export table that is not on the hot path, written with node-addon-api.
+using Body = Napi::Value (*)(const Napi::CallbackInfo&);
+template <Body body>
+Napi::Value entry(const Napi::CallbackInfo& info) {
+  return Napi::Value(info.Env(), guarded(info.Env(), [&] { return static_cast<napi_value>(body(info)); }));
+}
+
+inline double numberArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsNumber()) throw Fault("Argument", "expected a number as argument " + std::to_string(index));
+  return info[index].As<Napi::Number>().DoubleValue();
+}
+inline bool boolArgument(const Napi::CallbackInfo& info, size_t index) { return info[index].ToBoolean(); }
+inline std::string textArgument(const Napi::CallbackInfo& info, size_t index) {
+  if (!info[index].IsString()) throw Fault("Argument", "expected a string as argument " + std::to_string(index));
+  return info[index].As<Napi::String>().Utf8Value();
+}
+
+}  // namespace tessera

@@ -1,0 +1,133 @@
+#include "handles.h"
+
+#include "errors.h"
+
+namespace tessera {
+
+namespace {
+constexpr uint64_t kSlotBits = 22;
+constexpr uint64_t kGenerationBits = 23;
+constexpr uint64_t kSlots = 1ull << kSlotBits;
+constexpr uint32_t kGenerations = 1u << kGenerationBits;
+// Sweeping walks every adopted tensor, so it waits until this much was born since the last walk.
+constexpr int64_t kSweepBytes = 64 << 20;
+// A JS object, a slot and a libtorch tensor exist for every handle, however small its storage.
+constexpr int64_t kHandleBytes = 1024;
+}  // namespace
+
+Handle HandleTable::handleOf(size_t slot) const {
+  const uint64_t generation = slots_[slot].generation;
+  return static_cast<Handle>((((static_cast<uint64_t>(environment_) << kGenerationBits) | generation) << kSlotBits) | slot);
+}
+
+size_t HandleTable::locate(Handle handle) const noexcept {
+  if (!(handle >= 0 && handle < 9007199254740992.0)) return kNowhere;
+  const uint64_t bits = static_cast<uint64_t>(handle);
+  const uint64_t slot = bits & (kSlots - 1);
+  const uint64_t generation = (bits >> kSlotBits) & (kGenerations - 1);
+  const uint64_t environment = bits >> (kSlotBits + kGenerationBits);
+  const bool current = environment == environment_ && slot < slots_.size() &&
+                       slots_[slot].generation == generation && slots_[slot].tensor.defined();
+  return current ? slot : kNowhere;
+}
+
+size_t HandleTable::find(Handle handle) const {
+  const size_t slot = locate(handle);
+  if (slot != kNowhere) return slot;
+  const bool valid = handle > 0 && handle < 9007199254740992.0;
+  const uint64_t environment = valid ? static_cast<uint64_t>(handle) >> (kSlotBits + kGenerationBits) : environment_;
+  if (environment != environment_) throw Fault("Foreign", "the tensor belongs to another thread");
+  throw Fault("Disposed", "the tensor was disposed, or the scope it was made in has ended");
+}
+
+Handle HandleTable::add(at::Tensor tensor) {
+  size_t slot;
+  if (!free_.empty()) {
+    slot = free_.back();
+    free_.pop_back();
+  } else {
+    if (slots_.size() == kSlots) throw Fault("OutOfMemory", "4,194,304 tensors are alive, as many as there can be");
+    slot = slots_.size();
+    slots_.emplace_back();
+  }
+  slots_[slot].tensor = std::move(tensor);
+  slots_[slot].scope = static_cast<uint32_t>(scopes_.size());
+  ++live_;
+  const Handle handle = handleOf(slot);
+  if (!scopes_.empty()) scopes_.back().push_back(handle);
+  return handle;
+}
+
+void HandleTable::release(napi_env env, size_t index) {
+  Slot& slot = slots_[index];
+  if (slot.reference != nullptr) {
+    napi_delete_reference(env, slot.reference);
+    slot.reference = nullptr;
+    int64_t total;
+    napi_adjust_external_memory(env, -slot.bytes, &total);
+  }
+  // The destructor may run a whole graph's; it must find the slot already gone.
+  at::Tensor dying = std::move(slot.tensor);
+  slot.tensor = at::Tensor();
+  slot.scope = 0;
+  --live_;
+  // A slot that has used up its generations is retired, so that no old handle can ever match again.
+  if (++slot.generation < kGenerations) free_.push_back(static_cast<uint32_t>(index));
+}
+
+void HandleTable::dispose(napi_env env, Handle handle) { release(env, find(handle)); }
+
+void HandleTable::closeScope(napi_env env, const std::vector<Handle>& survivors) {
+  if (scopes_.empty()) throw Fault("Argument", "no scope is open");
+  const uint32_t depth = static_cast<uint32_t>(scopes_.size());
+  std::vector<Handle> members = std::move(scopes_.back());
+  scopes_.pop_back();
+  for (const Handle handle : survivors) {
+    const size_t index = locate(handle);
+    if (index == kNowhere || slots_[index].scope != depth) continue;
+    slots_[index].scope = depth - 1;
+    if (!scopes_.empty()) scopes_.back().push_back(handle);
+  }
+  for (const Handle handle : members) {
+    const size_t index = locate(handle);
+    if (index != kNowhere && slots_[index].scope == depth) release(env, index);
+  }
+}
+
+void HandleTable::adopt(napi_env env, Handle handle, napi_value object) {
+  const size_t index = find(handle);
+  Slot& slot = slots_[index];
+  slot.scope = 0;
+  if (slot.reference != nullptr) return;
+  const at::Tensor& tensor = slot.tensor;
+  const bool owner = tensor.has_storage() && tensor.storage().use_count() == 1;
+  slot.bytes = kHandleBytes + (owner ? static_cast<int64_t>(tensor.storage().nbytes()) : 0);
+  if (napi_create_reference(env, object, 0, &slot.reference) != napi_ok) {
+    slot.reference = nullptr;
+    throw Fault("Argument", "expected the tensor's object");
+  }
+  int64_t total;
+  napi_adjust_external_memory(env, slot.bytes, &total);
+  adopted_.push_back(handle);
+  bornSinceSweep_ += slot.bytes;
+  if (bornSinceSweep_ >= kSweepBytes) sweep(env);
+}
+
+void HandleTable::sweep(napi_env env) {
+  bornSinceSweep_ = 0;
+  size_t kept = 0;
+  for (const Handle handle : adopted_) {
+    const size_t index = locate(handle);
+    if (index == kNowhere || slots_[index].reference == nullptr) continue;
+    napi_value object = nullptr;
+    napi_get_reference_value(env, slots_[index].reference, &object);
+    if (object == nullptr) {
+      release(env, index);
+    } else {
+      adopted_[kept++] = handle;
+    }
+  }
+  adopted_.resize(kept);
+}
+
+}  // namespace tessera

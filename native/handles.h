@@ -1,0 +1,62 @@
+// Tensors as JavaScript sees them: numbers. A handle names a slot, the generation in which it was filled, and the
+// environment it belongs to, so that a stale or foreign handle can never reach another tensor.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <node_api.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace tessera {
+
+using Handle = double;  // environment (8 bits) | generation (23) | slot (22): exact in a JS number
+
+class HandleTable {
+ public:
+  explicit HandleTable(uint32_t environment) : environment_(environment % 256) {}
+
+  // A new handle for the tensor, owned by the innermost open scope. Throws Fault where all slots are taken.
+  Handle add(at::Tensor tensor);
+  // The tensor behind a handle; throws Fault for one that was disposed or belongs to another environment.
+  const at::Tensor& get(Handle handle) const { return slots_[find(handle)].tensor; }
+  bool alive(Handle handle) const noexcept { return locate(handle) != kNowhere; }
+  void dispose(napi_env env, Handle handle);
+
+  void openScope() { scopes_.emplace_back(); }
+  // Closes the innermost scope: the survivors it owns move to the enclosing one, everything else it owns is freed.
+  // Without an enclosing scope survivors stay ownerless until adopted.
+  void closeScope(napi_env env, const std::vector<Handle>& survivors);
+  size_t scopeDepth() const { return scopes_.size(); }
+
+  // Gives a tensor to the garbage collector: it is freed once its JavaScript object is gone.
+  void adopt(napi_env env, Handle handle, napi_value object);
+
+  size_t live() const { return live_; }
+
+ private:
+  struct Slot {
+    at::Tensor tensor;
+    napi_ref reference = nullptr;  // weak, set for adopted tensors
+    int64_t bytes = 0;             // what an adopted tensor was counted as
+    uint32_t generation = 1;
+    uint32_t scope = 0;  // depth of the owning scope; 0 for none
+  };
+
+  static constexpr size_t kNowhere = static_cast<size_t>(-1);
+  size_t locate(Handle handle) const noexcept;  // the slot, or kNowhere for a stale handle
+  size_t find(Handle handle) const;             // the slot, or a Fault that says why not
+  Handle handleOf(size_t slot) const;
+  void release(napi_env env, size_t slot);
+  void sweep(napi_env env);
+
+  uint32_t environment_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_;
+  std::vector<std::vector<Handle>> scopes_;
+  std::vector<Handle> adopted_;
+  size_t live_ = 0;
+  int64_t bornSinceSweep_ = 0;
+};
+
+}  // namespace tessera

@@ -1,0 +1,28 @@
+export * as torch from './torch/index.js';
+export * as nn from './torch/nn/index.js';
+export * as F from './torch/nn/functional.js';
+export * as optim from './torch/optim/index.js';
+export type { Tensor } from './torch/index.js';
+export * from './torch/io/index.js';
+
+export * from './models/encoder.js';
+export * from './models/decoder.js';
+export * from './models/codebook.js';
+export * from './models/ema-codebook.js';
+export * from './models/gumbel-codebook.js';
+export * from './models/vqgan.js';
+export * from './models/discriminator.js';
+export * from './models/perceptual.js';
+export * from './models/vqgan-loss.js';
+export * from './models/transformer.js';
+export * from './models/net2net.js';
+export * from './models/conditioning.js';
+export * from './models/permuter.js';
+export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from './models/from-config.js';
+
+export * from './training/vqgan-step.js';
+export * from './training/vqgan-one-pass-step.js';
+export * from './training/transformer-step.js';
+export * from './sampling/filters.js';
+export * from './sampling/generate.js';
+export * from './sampling/net2net-sampling.js';

@@ -1,0 +1,260 @@
+import { dtypeOf, type DType, type TypedArray } from './dtype.js';
+import type { Device } from './device.js';
+import { ArgumentError, ShapeError, translate } from './errors.js';
+import { native } from './native/load.js';
+import { callOperator } from './operator.js';
+import type { Generator } from './random.js';
+import { ComplexScalar, floatScalar } from './scalar.js';
+import type { Tensor } from './tensor.js';
+
+/** Where and how a new tensor is made. */
+export interface TensorOptions {
+  /** By default float32, or what the data says. */
+  dtype?: DType;
+  /** By default the CPU. */
+  device?: Device;
+  /** Whether autograd records what happens to it; by default false. */
+  requiresGrad?: boolean;
+}
+
+/** Options of random tensors. */
+export interface RandomOptions extends TensorOptions {
+  /** By default the device's own generator. */
+  generator?: Generator;
+}
+
+/** Numbers, booleans, bigints and complex numbers in nested arrays. */
+export type TensorData = number | boolean | bigint | ComplexScalar | readonly TensorData[];
+
+function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor {
+  return requiresGrad ? tensor.requiresGrad_() : tensor;
+}
+
+function make(
+  name: string,
+  overload: string,
+  args: unknown[],
+  options: RandomOptions,
+  dtype?: DType,
+): Tensor {
+  const kwargs: Record<string, unknown> = {
+    dtype: options.dtype ?? dtype ?? null,
+    device: options.device ?? null,
+  };
+  if (options.generator) kwargs['generator'] = options.generator;
+  return finish(callOperator(`aten::${name}`, overload, args, kwargs) as Tensor, options);
+}
+
+/** A tensor without values set: whatever the memory held. */
+export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return make('empty', 'memory_format', [shape], options);
+}
+
+/** A tensor of zeros. */
+export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return make('zeros', '', [shape], options);
+}
+
+/** A tensor of ones. */
+export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
+  return make('ones', '', [shape], options);
+}
+
+/** A tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
+export function full(
+  shape: readonly number[],
+  value: number | boolean | bigint | ComplexScalar,
+  options: TensorOptions = {},
+): Tensor {
+  return make('full', '', [shape, value], options, inferDType(value));
+}
+
+/** Independent draws from the standard normal distribution. */
+export function randn(shape: readonly number[], options: RandomOptions = {}): Tensor {
+  return make('randn', options.generator ? 'generator' : '', [shape], options);
+}
+
+/** Independent draws from the uniform distribution on [0, 1). */
+export function rand(shape: readonly number[], options: RandomOptions = {}): Tensor {
+  return make('rand', options.generator ? 'generator' : '', [shape], options);
+}
+
+/** Independent integers from `low` to `high` − 1; int64 unless `dtype` says otherwise. */
+export function randint(
+  low: number,
+  high: number,
+  shape: readonly number[],
+  options: RandomOptions = {},
+): Tensor {
+  return make('randint', options.generator ? 'low_generator' : 'low', [low, high, shape], options, 'int64');
+}
+
+/** The integers from 0 to `count` − 1 in random order; int64. */
+export function randperm(count: number, options: RandomOptions = {}): Tensor {
+  return make('randperm', options.generator ? 'generator' : '', [count], options, 'int64');
+}
+
+/**
+ * Numbers from `start` (0) up to, not including, `end`, `step` (1) apart: `arange(end)` or `arange(start, end, step)`.
+ * float32 unless `dtype` says otherwise.
+ */
+export function arange(end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, options?: TensorOptions): Tensor;
+export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
+export function arange(...args: (number | TensorOptions | undefined)[]): Tensor {
+  const numbers = args.filter((value) => typeof value === 'number');
+  const options = args.find((value) => typeof value === 'object') ?? {};
+  const [start, end, step] =
+    numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];
+  return make('arange', 'start_step', [start, end, step], options, 'float32');
+}
+
+/** `steps` numbers from `start` to `end`, both included, evenly spaced. */
+export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
+  return make('linspace', '', [floatScalar(start), floatScalar(end), steps], options);
+}
+
+/** The identity matrix, or its first `columns` columns. */
+export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
+  return make('eye', 'm', [rows, columns], options);
+}
+
+/**
+ * A tensor with the given elements, copied. Numbers make float32, bigints int64, booleans bool, complex numbers complex64,
+ * a typed array its own type (one dimension), unless `dtype` says otherwise.
+ * @throws ShapeError where nested arrays differ in length
+ */
+export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
+  if (ArrayBuffer.isView(data))
+    return fromTypedArray(data as TypedArray, [(data as TypedArray).length], options);
+  const shape = shapeOf(data);
+  const flat: Element[] = [];
+  flatten(data, shape, 0, flat);
+  const kind = commonDType(flat);
+  const packed = pack(flat, kind, options.dtype);
+  return place(packed.bytes, packed.dtype, shape, { dtype: kind, ...options });
+}
+
+/**
+ * A tensor of the given shape with a typed array's elements, copied.
+ * @throws ShapeError where their number does not fit the shape
+ */
+export function fromTypedArray(
+  data: TypedArray,
+  shape: readonly number[],
+  options: TensorOptions = {},
+): Tensor {
+  const bits = data instanceof Uint16Array && (options.dtype === 'float16' || options.dtype === 'bfloat16');
+  const dtype = bits ? options.dtype! : dtypeOf(data);
+  const count = shape.reduce((product, size) => product * size, 1);
+  if (count !== data.length) {
+    throw new ShapeError(
+      `a tensor of shape [${shape.join(', ')}] has ${count} elements, but ${data.length} were given`,
+    );
+  }
+  return place(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), dtype, shape, {
+    dtype,
+    ...options,
+  });
+}
+
+type Element = number | boolean | bigint | ComplexScalar;
+
+function inferDType(value: unknown): DType {
+  if (typeof value === 'boolean') return 'bool';
+  if (typeof value === 'bigint') return 'int64';
+  return value instanceof ComplexScalar ? 'complex64' : 'float32';
+}
+
+function commonDType(flat: readonly Element[]): DType {
+  const kinds = new Set(flat.map(inferDType));
+  const order: DType[] = ['complex64', 'float32', 'int64', 'bool'];
+  return order.find((kind) => kinds.has(kind)) ?? 'float32';
+}
+
+/** The elements' bytes, in a dtype that loses nothing on the way to the one wanted. */
+function pack(
+  flat: readonly Element[],
+  kind: DType,
+  wanted: DType = kind,
+): { bytes: Uint8Array; dtype: DType } {
+  if (kind === 'bool') return { bytes: Uint8Array.from(flat, Number), dtype: 'bool' };
+  if (kind === 'int64')
+    return {
+      bytes: bytesOf(BigInt64Array.from(flat.map((value) => BigInt(value as bigint)))),
+      dtype: 'int64',
+    };
+  if (kind === 'complex64') {
+    const parts = flat.flatMap((value) =>
+      value instanceof ComplexScalar ? [value.re, value.im] : [Number(value), 0],
+    );
+    return { bytes: bytesOf(Float64Array.from(parts)), dtype: 'complex128' };
+  }
+  const numbers = flat.map(Number);
+  if (wanted === 'float32') return { bytes: bytesOf(Float32Array.from(numbers)), dtype: 'float32' };
+  return { bytes: bytesOf(Float64Array.from(numbers)), dtype: 'float64' };
+}
+
+function bytesOf(array: TypedArray): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** A tensor of these bytes, converted and moved where the options say. */
+function place(bytes: Uint8Array, dtype: DType, shape: readonly number[], options: TensorOptions): Tensor {
+  const made = empty(shape, { dtype });
+  writeBytes(made, 0, bytes);
+  const { device = 'cpu', requiresGrad = false } = options;
+  const placed =
+    options.dtype === dtype && device === 'cpu' ? made : made.to({ dtype: options.dtype ?? dtype, device });
+  if (placed !== made) made.dispose();
+  return finish(placed, { requiresGrad });
+}
+
+/**
+ * Copies bytes into a contiguous CPU tensor's memory, from `byteOffset` on.
+ * @throws ArgumentError where they do not fit
+ */
+export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array): void {
+  try {
+    native.writeBytes(target.handle, byteOffset, bytes);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+/** Copies a contiguous CPU tensor's memory, from `byteOffset` on, into `bytes`. */
+export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array): void {
+  try {
+    native.readBytes(source.handle, byteOffset, bytes);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function shapeOf(data: TensorData): number[] {
+  const shape: number[] = [];
+  for (let level: TensorData = data; Array.isArray(level); level = level[0] as TensorData) {
+    shape.push(level.length);
+    if (level.length === 0) break;
+  }
+  return shape;
+}
+
+function flatten(data: TensorData, shape: readonly number[], dimension: number, into: Element[]): void {
+  if (!Array.isArray(data)) {
+    if (dimension < shape.length) throw uneven(dimension);
+    const known = ['number', 'boolean', 'bigint'].includes(typeof data) || data instanceof ComplexScalar;
+    if (!known)
+      throw new ArgumentError(
+        `an element is a number, boolean, bigint or complex number, not ${typeof data}`,
+      );
+    into.push(data as Element);
+    return;
+  }
+  if (data.length !== shape[dimension]) throw uneven(dimension);
+  for (const part of data as readonly TensorData[]) flatten(part, shape, dimension + 1, into);
+}
+
+function uneven(dimension: number): ShapeError {
+  return new ShapeError(`the nested arrays differ in length in dimension ${dimension}`);
+}

@@ -1,0 +1,72 @@
+import { DeviceError, translate } from './errors.js';
+import { cudaLoadError, libtorch, native } from './native/load.js';
+
+/** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
+export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta' | (string & {});
+
+// c10/core/DeviceType.h
+const types: Readonly<Record<number, string>> = {
+  0: 'cpu',
+  1: 'cuda',
+  6: 'hip',
+  9: 'xla',
+  12: 'xpu',
+  13: 'mps',
+  14: 'meta',
+};
+
+/** Name of a device by libtorch's numbers: the CPU has no index. */
+export function deviceName(type: number, index: number): Device {
+  const name = types[type] ?? `device${type}`;
+  return index < 0 || name === 'cpu' || name === 'meta' ? name : `${name}:${index}`;
+}
+
+/** Whether this libtorch has CUDA and a device to run on. */
+export function cudaIsAvailable(): boolean {
+  return cudaDeviceCount() > 0;
+}
+
+/** Number of CUDA devices. */
+export function cudaDeviceCount(): number {
+  return native.cudaDeviceCount();
+}
+
+/** @throws DeviceError that says why CUDA cannot be used, where that is so. */
+export function requireCuda(): void {
+  if (cudaIsAvailable()) return;
+  const reason =
+    cudaLoadError ??
+    (libtorch.flavor === 'cuda'
+      ? 'no NVIDIA device or driver answers'
+      : 'this is a libtorch for the CPU only');
+  throw new DeviceError(`CUDA is not available: ${reason}; see: npx tessera doctor`);
+}
+
+/** Number of threads that operators run on, in this process. */
+export function setNumThreads(count: number): void {
+  try {
+    native.setNumThreads(count);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+export function getNumThreads(): number {
+  return native.getNumThreads();
+}
+
+/** What is allocated. */
+export interface Memory {
+  /** Live tensors of this thread. */
+  tensors: number;
+  /** Bytes held by libtorch, by device, for the whole process. */
+  bytes: Record<string, number>;
+  /** The most that was held at once. */
+  peakBytes: Record<string, number>;
+}
+
+/** Counts live tensors and the memory behind them. */
+export function memory(): Memory {
+  const { tensors, cpuBytes, cpuPeakBytes } = native.memory();
+  return { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
+}

@@ -1,0 +1,154 @@
+/** Element types by PyTorch's names. */
+export type DType =
+  | 'float32'
+  | 'float64'
+  | 'float16'
+  | 'bfloat16'
+  | 'int64'
+  | 'int32'
+  | 'int16'
+  | 'int8'
+  | 'uint8'
+  | 'bool'
+  | 'complex32'
+  | 'complex64'
+  | 'complex128'
+  | 'uint16'
+  | 'uint32'
+  | 'uint64'
+  | 'float8_e4m3fn'
+  | 'float8_e5m2'
+  | 'qint8'
+  | 'quint8'
+  | 'qint32';
+
+/** libtorch's numbers for the element types, in its own order (c10/core/ScalarType.h). */
+const byNumber: readonly (DType | null)[] = [
+  'uint8',
+  'int8',
+  'int16',
+  'int32',
+  'int64',
+  'float16',
+  'float32',
+  'float64',
+  'complex32',
+  'complex64',
+  'complex128',
+  'bool',
+  'qint8',
+  'quint8',
+  'qint32',
+  'bfloat16',
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  null,
+  'float8_e5m2',
+  'float8_e4m3fn',
+  null,
+  null,
+  'uint16',
+  'uint32',
+  'uint64',
+];
+
+/** Bytes of one element. */
+export const itemSize: Readonly<Record<DType, number>> = {
+  float32: 4,
+  float64: 8,
+  float16: 2,
+  bfloat16: 2,
+  int64: 8,
+  int32: 4,
+  int16: 2,
+  int8: 1,
+  uint8: 1,
+  bool: 1,
+  complex32: 4,
+  complex64: 8,
+  complex128: 16,
+  uint16: 2,
+  uint32: 4,
+  uint64: 8,
+  float8_e4m3fn: 1,
+  float8_e5m2: 1,
+  qint8: 1,
+  quint8: 1,
+  qint32: 4,
+};
+
+/** Name of an element type by libtorch's number; `unknown(n)` for one that has none here. */
+export function dtypeName(number: number): DType {
+  return byNumber[number] ?? (`unknown(${number})` as DType);
+}
+
+export function isDType(name: string): name is DType {
+  return Object.hasOwn(itemSize, name);
+}
+
+export function isFloatingPoint(dtype: DType): boolean {
+  return dtype.startsWith('float') || dtype === 'bfloat16';
+}
+
+export function isComplex(dtype: DType): boolean {
+  return dtype.startsWith('complex');
+}
+
+/** Arrays of plain elements, as they come from and go to JavaScript. */
+export type TypedArray =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
+
+type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
+
+/** The array class that holds a dtype's elements; float16 and bfloat16 as their bits, complex numbers interleaved. */
+export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
+  float32: Float32Array,
+  float64: Float64Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int64: BigInt64Array,
+  int32: Int32Array,
+  int16: Int16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+  complex32: Uint16Array,
+  complex64: Float32Array,
+  complex128: Float64Array,
+  uint16: Uint16Array,
+  uint32: Uint32Array,
+  uint64: BigUint64Array,
+  float8_e4m3fn: Uint8Array,
+  float8_e5m2: Uint8Array,
+  qint8: Int8Array,
+  quint8: Uint8Array,
+  qint32: Int32Array,
+};
+
+/** The dtype that a typed array's elements have. */
+export function dtypeOf(array: TypedArray): DType {
+  if (array instanceof Float32Array) return 'float32';
+  if (array instanceof Float64Array) return 'float64';
+  if (array instanceof BigInt64Array) return 'int64';
+  if (array instanceof BigUint64Array) return 'uint64';
+  if (array instanceof Int32Array) return 'int32';
+  if (array instanceof Int16Array) return 'int16';
+  if (array instanceof Int8Array) return 'int8';
+  if (array instanceof Uint16Array) return 'uint16';
+  if (array instanceof Uint32Array) return 'uint32';
+  return 'uint8';
+}

@@ -1,0 +1,85 @@
+/** Base class of all errors that tensors and operators throw. */
+export class TorchError extends Error {
+  /** Schema name of the operator, such as `aten::add.Tensor`, where one was called. */
+  readonly operator: string | null;
+
+  constructor(message: string, options: ErrorOptions & { operator?: string | null } = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.name = new.target.name;
+    this.operator = options.operator ?? null;
+  }
+}
+
+/** Shapes do not fit together, or not what the operator takes. */
+export class ShapeError extends TorchError {}
+/** A dtype that the operator does not take. */
+export class DTypeError extends TorchError {}
+/** An index outside its dimension, or a dimension that is not there. */
+export class IndexError extends TorchError {}
+/** A device that is not there, or tensors on different ones. */
+export class DeviceError extends TorchError {}
+/** Memory could not be allocated. */
+export class OutOfMemoryError extends TorchError {}
+/** A tensor that was disposed, or whose scope has ended. */
+export class DisposedError extends TorchError {}
+/** A tensor of another thread. */
+export class ForeignTensorError extends TorchError {}
+/** An argument of the wrong type, a missing one, or one too many. */
+export class ArgumentError extends TorchError {}
+/** What this libtorch cannot do, or does not have. */
+export class NotImplementedError extends TorchError {}
+/** A matrix that is singular, or not what a decomposition takes. */
+export class LinAlgError extends TorchError {}
+/** Something the autograd engine refuses. */
+export class AutogradError extends TorchError {}
+
+/** What the addon attaches to its errors (native/errors.h). */
+interface NativeError extends Error {
+  kind?: string;
+  detail?: string;
+}
+
+const byKind: Record<
+  string,
+  new (message: string, options?: ErrorOptions & { operator?: string }) => TorchError
+> = {
+  Argument: ArgumentError,
+  Disposed: DisposedError,
+  Foreign: ForeignTensorError,
+  Index: IndexError,
+  LinAlg: LinAlgError,
+  MissingOperator: NotImplementedError,
+  NotImplemented: NotImplementedError,
+  OutOfMemory: OutOfMemoryError,
+  Shape: ShapeError,
+  Type: DTypeError,
+};
+
+// libtorch has one class for most of its errors; its wording tells them apart.
+const byWording: [RegExp, typeof TorchError][] = [
+  [/allocate memory|out of memory|alloc_cpu/i, OutOfMemoryError],
+  [
+    /does not require grad|backward through the graph|inplace operation|in-place operation|grad can be implicitly|leaf Variable|not have been used in the graph/i,
+    AutogradError,
+  ],
+  [
+    /expected all tensors to be on the same device|found at least two devices|device type|no CUDA|CUDA-capable|NVIDIA driver/i,
+    DeviceError,
+  ],
+  [/out of range|out of bounds|Dimension out of/i, IndexError],
+  [/not implemented for '|could not run '/i, NotImplementedError],
+  [/dtype|scalar type|result type|must have the same type/i, DTypeError],
+  [/shape|size|dimension|broadcast|mat1 and mat2|number of channels|elements|view/i, ShapeError],
+];
+
+/** The error class for what the addon threw, with the operator and its arguments in the message. */
+export function translate(error: unknown, operator?: string, describeArguments?: () => string): unknown {
+  const { kind, message, detail } = error as NativeError;
+  if (kind === undefined) return error;
+  const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
+  const given = operator ? `${operator}(${describeArguments?.() ?? ''}): ` : '';
+  const options: ErrorOptions & { operator?: string } = {};
+  if (operator) options.operator = operator;
+  if (detail !== undefined) options.cause = new Error(detail);
+  return new Class(given + message.trim(), options);
+}

@@ -1,0 +1,104 @@
+import { ArgumentError, IndexError } from './errors.js';
+import { callOperator } from './operator.js';
+import { Tensor } from './tensor.js';
+
+/** A part of a dimension: `torch.slice(start, end, step)`, as Python's `start:end:step`. */
+export class Slice {
+  readonly start: number | null;
+  readonly end: number | null;
+  readonly step: number;
+
+  constructor(start: number | null, end: number | null, step: number) {
+    if (!Number.isInteger(step) || step < 1) {
+      throw new ArgumentError(
+        `a slice's step is a positive integer, not ${step}: libtorch has no negative strides; use flip`,
+      );
+    }
+    this.start = start;
+    this.end = end;
+    this.step = step;
+  }
+}
+
+/** What an index may be: see `Tensor.at`. */
+export type Index = number | Slice | '...' | null | boolean | Tensor;
+
+/** Elements from `start` up to, not including, `end`; negative ones count from the end, null means all. */
+export function slice(start: number | null = null, end: number | null = null, step = 1): Slice {
+  return new Slice(start, end, step);
+}
+
+interface Selection {
+  view: Tensor;
+  /** One entry a dimension of the view; null where a dimension is taken whole. */
+  tensors: (Tensor | null)[];
+}
+
+/** Applies all that gives a view, and collects the index tensors that are left. */
+function select(tensor: Tensor, indices: readonly Index[]): Selection {
+  const used = indices.reduce<number>((count, index) => count + dimensionsOf(index), 0);
+  const dimensions = tensor.ndim;
+  if (used > dimensions) throw new IndexError(`${used} indices for a tensor of ${dimensions} dimensions`);
+  if (indices.filter((index) => index === '...').length > 1)
+    throw new IndexError("only one '...' is possible");
+  let view = tensor;
+  let dim = 0;
+  const tensors: (Tensor | null)[] = [];
+  for (const index of indices) {
+    if (index === '...') {
+      for (let i = used; i < dimensions; i++) tensors[dim++] = null;
+    } else if (index === null) {
+      view = callOperator('aten::unsqueeze', '', [view, dim]) as Tensor;
+      tensors[dim++] = null;
+    } else if (typeof index === 'number') {
+      if (!Number.isInteger(index)) throw new IndexError(`an index is an integer, not ${index}`);
+      view = callOperator('aten::select', 'int', [view, dim, index]) as Tensor;
+    } else if (index instanceof Slice) {
+      view = callOperator('aten::slice', 'Tensor', [view, dim, index.start, index.end, index.step]) as Tensor;
+      tensors[dim++] = null;
+    } else if (index instanceof Tensor) {
+      tensors[dim] = index;
+      dim += dimensionsOf(index);
+      for (let i = tensors.length; i < dim; i++) tensors.push(null);
+      // A mask covers several dimensions with one entry: libtorch expands it itself.
+      if (dimensionsOf(index) > 1) tensors.splice(dim - dimensionsOf(index) + 1);
+      dim = tensors.length;
+    } else {
+      throw new ArgumentError(
+        `cannot index with ${String(index)}; use an integer, torch.slice, '...', null or a tensor`,
+      );
+    }
+  }
+  return { view, tensors };
+}
+
+function dimensionsOf(index: Index): number {
+  if (index === null || index === '...') return 0;
+  if (index instanceof Tensor && (index.dtype === 'bool' || index.dtype === 'uint8')) return index.ndim;
+  return 1;
+}
+
+/** `x[indices]`. */
+export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
+  const { view, tensors } = select(tensor, indices);
+  if (!tensors.some((index) => index !== null)) {
+    return view === tensor ? (callOperator('aten::alias', '', [view]) as Tensor) : view;
+  }
+  return callOperator('aten::index', 'Tensor', [view, tensors]) as Tensor;
+}
+
+/** `x[indices] = value`, in place; returns the tensor. */
+export function setAt(tensor: Tensor, indices: readonly Index[], value: Tensor | number | boolean): Tensor {
+  const { view, tensors } = select(tensor, indices);
+  if (!tensors.some((index) => index !== null)) {
+    if (value instanceof Tensor) callOperator('aten::copy_', '', [view, value]);
+    else callOperator('aten::fill_', 'Scalar', [view, value]);
+    return tensor;
+  }
+  const values =
+    value instanceof Tensor
+      ? value
+      : (callOperator('aten::full', '', [[], value], { dtype: view.dtype, device: view.device }) as Tensor);
+  callOperator('aten::index_put_', '', [view, tensors, values]);
+  return tensor;
+}

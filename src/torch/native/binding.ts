@@ -1,0 +1,43 @@
+/** What the addon exports (native/*.cc). Tensors are handles: numbers that name a slot and its generation. */
+export interface Binding {
+  /** Looks up an operator; its plan's number is what `call` takes. */
+  resolve(name: string, overload: string): { id: number; schema: string };
+  /** Runs the call on the wire; returns how long the wire must be where the results did not fit. */
+  call(): number | undefined;
+  results(): void;
+  schemas(): string[];
+
+  setWire(wire: Float64Array): void;
+  openScope(): void;
+  closeScope(): void;
+  dispose(handle: number): void;
+  adopt(handle: number, object: object): void;
+  alive(handle: number): boolean;
+
+  describe(handle: number): void;
+  writeBytes(handle: number, byteOffset: number, bytes: Uint8Array): void;
+  readBytes(handle: number, byteOffset: number, bytes: Uint8Array): void;
+  setData(handle: number, other: number): void;
+
+  backward(retainGraph: boolean, createGraph: boolean): void;
+  grad(retainGraph: boolean, createGraph: boolean, allowUnused: boolean): void;
+  gradient(handle: number): number;
+  setGradient(handle: number, gradient: number): void;
+  setRequiresGrad(handle: number, flag: boolean): void;
+  setGradMode(enabled: boolean): boolean;
+  gradMode(): boolean;
+
+  newGenerator(device: string): number;
+  defaultGenerator(device: string): number;
+  seedGenerator(generator: number, seed: bigint): void;
+  generatorSeed(generator: number): bigint;
+  generatorState(generator: number): number;
+  setGeneratorState(generator: number, state: number): void;
+  manualSeed(seed: bigint): void;
+
+  cudaDeviceCount(): number;
+  setNumThreads(count: number): void;
+  getNumThreads(): number;
+  memory(): { tensors: number; cpuBytes: number; cpuPeakBytes: number };
+  builtAgainst(): string;
+}

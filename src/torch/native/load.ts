@@ -1,0 +1,62 @@
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { Binding } from './binding.js';
+import { locateAddon } from './libtorch/addon-path.js';
+import { locateLibtorch, type Libtorch } from './libtorch/locate.js';
+import { libraryFile } from './libtorch/platform.js';
+
+// dlopen's flag on Linux that keeps a library for the life of the process, missing from Node's constants.
+const RTLD_NODELETE = process.platform === 'linux' ? 0x1000 : 0;
+
+/** The libtorch that this process has loaded. */
+export const libtorch: Libtorch = locateLibtorch();
+
+/** The reason why CUDA's libraries, though they are there, could not be opened; null where there is none. */
+export let cudaLoadError: string | null = null;
+
+/** The loaded addon. */
+export const native: Binding = load();
+
+function load(): Binding {
+  open(join(libtorch.lib, libraryFile('c10')));
+  open(join(libtorch.lib, libraryFile('torch_cpu')));
+  // Before the first operator or availability query: libtorch looks for CUDA once and remembers the answer.
+  const cuda = join(libtorch.lib, libraryFile('torch_cuda'));
+  if (existsSync(cuda) && process.env['TESSERA_CUDA'] !== '0') {
+    try {
+      open(cuda);
+    } catch (error) {
+      cudaLoadError = (error as Error).message;
+    }
+  }
+  const addon = locateAddon();
+  try {
+    return createRequire(import.meta.url)(addon) as Binding;
+  } catch (error) {
+    throw new Error(
+      `the addon ${addon} does not load with the libtorch ${libtorch.version} in ${libtorch.lib}: ` +
+        `${(error as Error).message}; run: npx tessera doctor`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Opens a library under its full path, so that the addon, which names it without a path, finds it loaded.
+ * `process.dlopen` is made for addons and complains that this is none, but the library stays open.
+ */
+function open(path: string): void {
+  try {
+    process.dlopen(
+      { exports: {} },
+      path,
+      constants.dlopen.RTLD_NOW | constants.dlopen.RTLD_GLOBAL | RTLD_NODELETE,
+    );
+  } catch (error) {
+    const message = (error as Error).message;
+    if (/did not self-register|Module version mismatch|not a valid/i.test(message)) return;
+    throw new Error(`${path} does not load: ${message}; run: npx tessera doctor`, { cause: error });
+  }
+}

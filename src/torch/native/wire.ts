@@ -1,0 +1,48 @@
+import { native } from './load.js';
+
+/** Kinds of values on the wire; must agree with native/wire.h. */
+export const ABSENT = 0;
+export const NONE = 1;
+export const TENSOR = 2;
+export const NUMBER = 3;
+export const BOOL = 4;
+export const INTEGER = 5;
+export const FLOAT = 6;
+export const COMPLEX = 7;
+export const STRING = 8;
+export const LIST = 9;
+export const GENERATOR = 10;
+
+/**
+ * The memory that calls are written to and results are read from. It grows, so read the binding anew after a call.
+ * Calls nest only where nothing is left on the wire: arguments are taken in whole before an operator runs.
+ */
+export let wire = new Float64Array(1 << 14);
+let integers = new BigInt64Array(wire.buffer);
+native.setWire(wire);
+
+/** Makes room for at least `length` elements, keeping what is there. */
+export function growWire(length: number): void {
+  const larger = new Float64Array(Math.max(length, wire.length * 2));
+  larger.set(wire);
+  wire = larger;
+  integers = new BigInt64Array(wire.buffer);
+  native.setWire(wire);
+}
+
+/** Reads or writes an element as a 64-bit integer. */
+export function integerAt(index: number): bigint {
+  return integers[index]!;
+}
+
+export function setIntegerAt(index: number, value: bigint): void {
+  integers[index] = value;
+}
+
+/** Writes a list of handles preceded by its length at `at`; returns the position behind it. */
+export function putHandles(handles: readonly number[], at: number): number {
+  if (at + handles.length + 1 > wire.length) growWire(at + handles.length + 1);
+  wire[at++] = handles.length;
+  for (const handle of handles) wire[at++] = handle;
+  return at;
+}

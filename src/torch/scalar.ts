@@ -1,0 +1,33 @@
+/** A number that stays a float where a schema takes any scalar, even when it is integral. */
+export class FloatScalar {
+  readonly value: number;
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+/** A complex number as an operator's scalar argument or result. */
+export class ComplexScalar {
+  readonly re: number;
+  readonly im: number;
+  constructor(re: number, im: number) {
+    this.re = re;
+    this.im = im;
+  }
+}
+
+/**
+ * What an operator takes where its schema says `Scalar`: an integral number is an integer, a fraction a float; a
+ * boolean and a bigint keep their kind.
+ */
+export type Scalar = number | boolean | bigint | FloatScalar | ComplexScalar;
+
+/** An explicit float: `x.add(torch.floatScalar(2))` promotes an integer tensor, `x.add(2)` does not. */
+export function floatScalar(value: number): FloatScalar {
+  return new FloatScalar(value);
+}
+
+/** A complex scalar. */
+export function complexScalar(re: number, im: number): ComplexScalar {
+  return new ComplexScalar(re, im);
+}

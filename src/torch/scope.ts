@@ -1,0 +1,99 @@
+import { ArgumentError } from './errors.js';
+import { native } from './native/load.js';
+import { putHandles } from './native/wire.js';
+import { adopt, enterScope, leaveScope, scopeDepth, Tensor } from './tensor.js';
+
+/**
+ * Calls `fn` and frees every tensor made inside, except those in its result: a tensor, or tensors in plain objects,
+ * arrays, Maps and Sets, go to the enclosing scope. Tensors that `keep` was called on stay too.
+ * @throws ArgumentError where `fn` returns a promise: the scope would end before the work does.
+ */
+export function scope<T>(fn: () => T): T {
+  native.openScope();
+  enterScope();
+  let result: T;
+  try {
+    result = fn();
+    if (isPromise(result)) {
+      result.then(undefined, () => {});
+      throw new ArgumentError(
+        'a scope cannot wait: its function returned a promise, and its tensors would be freed before the promise is ' +
+          'done. Open the scope inside the asynchronous function, around its synchronous parts',
+      );
+    }
+  } catch (error) {
+    close([]);
+    throw error;
+  }
+  if (result instanceof Tensor) closeWith(result);
+  else close(tensorsIn(result));
+  return result;
+}
+
+function closeWith(survivor: Tensor): void {
+  const depth = leaveScope();
+  putHandles([survivor.handle], 0);
+  native.closeScope();
+  if (depth === 0 && !survivor.disposed) adopt(survivor);
+}
+
+function close(survivors: Tensor[]): void {
+  const depth = leaveScope();
+  putHandles(
+    survivors.map((tensor) => tensor.handle),
+    0,
+  );
+  native.closeScope();
+  if (depth === 0) for (const tensor of survivors) if (!tensor.disposed) adopt(tensor);
+}
+
+function isPromise(value: unknown): value is Promise<unknown> {
+  return (
+    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
+  );
+}
+
+/**
+ * Takes the tensors in a tree out of all scopes: the garbage collector owns them from now on.
+ * @returns the tree
+ */
+export function keep<T>(tree: T): T {
+  for (const tensor of tensorsIn(tree)) adopt(tensor);
+  return tree;
+}
+
+/** Frees the tensors in a tree at once. */
+export function dispose(tree: unknown): void {
+  for (const tensor of new Set(tensorsIn(tree))) if (!tensor.disposed) tensor.dispose();
+}
+
+/** Whether a scope is open. */
+export function inScope(): boolean {
+  return scopeDepth() > 0;
+}
+
+/** Every tensor in a value: itself, or those in plain objects, arrays, Maps and Sets, at any depth. */
+export function tensorsIn(tree: unknown): Tensor[] {
+  const found: Tensor[] = [];
+  if (typeof tree === 'object' && tree !== null) collect(tree, found, new Set());
+  return found;
+}
+
+function collect(value: unknown, found: Tensor[], seen: Set<object>): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (value instanceof Tensor) {
+    found.push(value);
+    return;
+  }
+  if (seen.has(value)) return;
+  seen.add(value);
+  if (Array.isArray(value) || value instanceof Set) {
+    for (const element of value) collect(element, found, seen);
+  } else if (value instanceof Map) {
+    for (const element of value.values()) collect(element, found, seen);
+  } else {
+    const prototype: unknown = Object.getPrototypeOf(value);
+    if (prototype !== Object.prototype && prototype !== null) return;
+    for (const element of Object.values(value)) collect(element, found, seen);
+  }
+}

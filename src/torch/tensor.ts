@@ -1,0 +1,342 @@
+import { inspect } from 'node:util';
+import { arrayClass, dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
+import { deviceName, type Device } from './device.js';
+import { ArgumentError, DisposedError, translate } from './errors.js';
+import { at, type Index } from './indexing.js';
+import { native } from './native/load.js';
+import { putHandles, wire } from './native/wire.js';
+import { callOperator, describe } from './operator.js';
+import type { TensorMethods } from './operators/index.js';
+import { format } from './print.js';
+import { ComplexScalar } from './scalar.js';
+
+/** What `to` takes beside a dtype or a device alone. */
+export interface ToOptions {
+  dtype?: DType;
+  device?: Device;
+  nonBlocking?: boolean;
+  copy?: boolean;
+}
+
+/** Nested arrays of elements. */
+export type NestedArray = (number | boolean | ComplexScalar | NestedArray)[];
+
+export interface Tensor extends TensorMethods {}
+
+/**
+ * An array of numbers in libtorch's memory, on the CPU or a GPU, recorded by autograd. Made by creation functions
+ * (`torch.zeros`, `torch.tensor`, …) and operators, never by `new`. Freed when its scope ends, by `dispose`, or, outside
+ * every scope, once the garbage collector finds its object unreachable.
+ */
+export class Tensor {
+  /** Names the slot that holds the tensor; 0 once it was given up. */
+  handle: number;
+
+  constructor(handle: number) {
+    this.handle = handle;
+  }
+
+  /** Size of each dimension. */
+  get shape(): number[] {
+    look(this);
+    return Array.from(wire.subarray(6, 6 + wire[5]!));
+  }
+
+  /** Distance in elements between neighbours in each dimension; zeros for a tensor without strides (sparse). */
+  get strides(): number[] {
+    look(this);
+    const count = wire[5]!;
+    return Array.from(wire.subarray(6 + count, 6 + 2 * count));
+  }
+
+  /** Number of dimensions. */
+  get ndim(): number {
+    look(this);
+    return wire[5]!;
+  }
+
+  get dtype(): DType {
+    look(this);
+    return dtypeName(wire[0]!);
+  }
+
+  get device(): Device {
+    look(this);
+    return deviceName(wire[1]!, wire[2]!);
+  }
+
+  get requiresGrad(): boolean {
+    look(this);
+    return wire[3] === 1;
+  }
+
+  set requiresGrad(flag: boolean) {
+    this.requiresGrad_(flag);
+  }
+
+  /** Whether it was made by the user, not by a recorded operator: leaves receive `.grad`. */
+  get isLeaf(): boolean {
+    look(this);
+    return wire[4] === 1;
+  }
+
+  /** Where its storage lies; tensors that share memory have the same `address` and differ in `offset` (in elements). */
+  get storage(): { address: number; bytes: number; offset: number } {
+    look(this);
+    const behind = 6 + 2 * wire[5]!;
+    return { offset: wire[behind]!, address: wire[behind + 1]!, bytes: wire[behind + 2]! };
+  }
+
+  /** Number of elements. */
+  numel(): number {
+    look(this);
+    let count = 1;
+    for (let i = 0; i < wire[5]!; i++) count *= wire[6 + i]!;
+    return count;
+  }
+
+  /** Whether the tensor was freed: using it throws DisposedError. */
+  get disposed(): boolean {
+    return this.handle === 0 || !native.alive(this.handle);
+  }
+
+  /** Frees the tensor now. @throws DisposedError the second time. */
+  dispose(): void {
+    try {
+      native.dispose(this.handle);
+    } catch (error) {
+      throw translate(error);
+    }
+    this.handle = 0;
+  }
+
+  /** For `using`: frees the tensor unless that has happened. */
+  [Symbol.dispose](): void {
+    if (!this.disposed) this.dispose();
+  }
+
+  /** The gradient that `backward` accumulated, or null. Every read gives a new object on the same memory. */
+  get grad(): Tensor | null {
+    const handle = guarded(() => native.gradient(this.handle));
+    return handle === 0 ? null : born(handle);
+  }
+
+  set grad(value: Tensor | null) {
+    guarded(() => native.setGradient(this.handle, value === null ? 0 : value.handle));
+  }
+
+  /** The same memory without a history. Assigning puts another tensor's memory, shape and dtype in its place. */
+  get data(): Tensor {
+    return this.detach();
+  }
+
+  set data(value: Tensor) {
+    guarded(() => native.setData(this.handle, value.handle));
+  }
+
+  /** Starts or stops recording what happens to this leaf. Returns itself. */
+  requiresGrad_(flag = true): this {
+    guarded(() => native.setRequiresGrad(this.handle, flag));
+    return this;
+  }
+
+  /**
+   * Computes the gradients of the leaves this tensor was made from and adds them to their `.grad`.
+   * @param gradient of the same shape; not needed for a tensor of one element
+   * @throws AutogradError where nothing was recorded, or the graph was freed by an earlier backward
+   */
+  backward(
+    gradient?: Tensor | null,
+    options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
+  ): void {
+    let end = putHandles([this.handle], 0);
+    end = putHandles(gradient ? [gradient.handle] : [], end);
+    putHandles(
+      (options.inputs ?? []).map((input) => input.handle),
+      end,
+    );
+    const create = options.createGraph ?? false;
+    guarded(() => native.backward(options.retainGraph ?? create, create), 'backward', [this, gradient]);
+  }
+
+  /** Converts to a dtype, moves to a device, or both; itself where nothing changes. */
+  to(target: DType | Device | Tensor | ToOptions, options: ToOptions = {}): Tensor {
+    if (target instanceof Tensor) return this.to({ dtype: target.dtype, device: target.device, ...options });
+    const wanted: ToOptions =
+      typeof target === 'string'
+        ? { ...(isDType(target) ? { dtype: target } : { device: target }), ...options }
+        : { ...target, ...options };
+    const { nonBlocking = false, copy = false } = wanted;
+    const dtype = wanted.dtype ?? this.dtype;
+    if (wanted.device === undefined)
+      return callOperator('aten::to', 'dtype', [this, dtype, nonBlocking, copy]) as Tensor;
+    return callOperator('aten::to', 'device', [this, wanted.device, dtype, nonBlocking, copy]) as Tensor;
+  }
+
+  float(): Tensor {
+    return this.to('float32');
+  }
+  double(): Tensor {
+    return this.to('float64');
+  }
+  half(): Tensor {
+    return this.to('float16');
+  }
+  bfloat16(): Tensor {
+    return this.to('bfloat16');
+  }
+  long(): Tensor {
+    return this.to('int64');
+  }
+  int(): Tensor {
+    return this.to('int32');
+  }
+  bool(): Tensor {
+    return this.to('bool');
+  }
+  cpu(): Tensor {
+    return this.to('cpu');
+  }
+  cuda(index = 0): Tensor {
+    return this.to(`cuda:${index}`);
+  }
+
+  /**
+   * The part of the tensor that the indices name, as Python's `x[…]`: integers, `torch.slice`, `'...'`, null for a new
+   * dimension, boolean masks and integer tensors. Without index tensors the result shares this tensor's memory.
+   */
+  at(...indices: Index[]): Tensor {
+    return at(this, indices);
+  }
+
+  /**
+   * The only element, as a JavaScript number (or boolean, or complex number). Waits for the device.
+   * @throws ArgumentError for an int64 beyond 2^53, TorchError where there is more than one element
+   */
+  item(): number {
+    const value: unknown = callOperator('aten::item', '', [this]);
+    return value as number;
+  }
+
+  /** All elements in row-major order, copied to the CPU: float16 and bfloat16 as bits, complex numbers interleaved. */
+  toTypedArray(): TypedArray {
+    const dense = callOperator('aten::contiguous', '', [
+      this.detach().cpu().resolveConj().resolveNeg(),
+    ]) as Tensor;
+    const buffer = new ArrayBuffer(storageBytes(dense));
+    guarded(() => native.readBytes(dense.handle, 0, new Uint8Array(buffer)));
+    return new arrayClass[dense.dtype](buffer);
+  }
+
+  /** The elements as nested arrays; a number for a tensor without dimensions. */
+  tolist(): NestedArray | number | boolean | ComplexScalar {
+    return nest(this);
+  }
+
+  toString(): string {
+    return format(this);
+  }
+
+  [inspect.custom](): string {
+    return this.disposed ? 'Tensor(disposed)' : format(this);
+  }
+}
+
+/** Fills the start of the wire with what the addon knows about the tensor (native/storage.cc). */
+function look(tensor: Tensor): void {
+  try {
+    native.describe(tensor.handle);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+function storageBytes(tensor: Tensor): number {
+  const { dtype } = tensor;
+  return tensor.numel() * elementBytes(dtype);
+}
+
+function elementBytes(dtype: DType): number {
+  const size = new arrayClass[dtype](new ArrayBuffer(0)).BYTES_PER_ELEMENT;
+  return dtype.startsWith('complex') ? 2 * size : size;
+}
+
+function guarded<T>(call: () => T, operator?: string, args: unknown[] = []): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error, operator, () => args.map(describe).join(', '));
+  }
+}
+
+function nest(tensor: Tensor): NestedArray | number | boolean | ComplexScalar {
+  const { shape } = tensor;
+  const floats = /^b?float/.test(tensor.dtype) && tensor.dtype !== 'float64';
+  const flat = (
+    floats ? tensor.to('float32') : tensor.dtype === 'complex32' ? tensor.to('complex64') : tensor
+  ).toTypedArray();
+  const complex = tensor.dtype.startsWith('complex');
+  const element = (i: number): number | boolean | ComplexScalar => {
+    if (complex) return new ComplexScalar(flat[2 * i] as number, flat[2 * i + 1] as number);
+    const value = flat[i]!;
+    if (tensor.dtype === 'bool') return value !== 0;
+    if (typeof value === 'number') return value;
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw new ArgumentError(
+      `${value} is beyond 2^53 and has no exact JavaScript number; read it with toTypedArray()`,
+    );
+  };
+  const build = (
+    dimension: number,
+    start: number,
+    step: number,
+  ): NestedArray | number | boolean | ComplexScalar => {
+    if (dimension === shape.length) return element(start);
+    const size = shape[dimension]!;
+    const inner = size === 0 ? 0 : step / size;
+    return Array.from({ length: size }, (_, i) => build(dimension + 1, start + i * inner, inner));
+  };
+  return build(0, 0, tensor.numel());
+}
+
+// How many scopes are open; the addon keeps their contents.
+let depth = 0;
+
+export function scopeDepth(): number {
+  return depth;
+}
+
+export function enterScope(): void {
+  depth++;
+}
+
+/** Leaves the innermost scope and gives the number of those still open. */
+export function leaveScope(): number {
+  return --depth;
+}
+
+/** The object for a tensor that has just been made. Outside every scope the garbage collector becomes its owner. */
+export function born(handle: number): Tensor {
+  const tensor = new Tensor(handle);
+  if (depth === 0) native.adopt(handle, tensor);
+  return tensor;
+}
+
+/** Makes the garbage collector the tensor's owner. */
+export function adopt(tensor: Tensor): void {
+  try {
+    native.adopt(tensor.handle, tensor);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
+/** Takes the handle away from an object, for another object to hold. */
+export function transfer(tensor: Tensor): number {
+  if (tensor.disposed)
+    throw new DisposedError('the tensor was disposed, or the scope it was made in has ended');
+  const { handle } = tensor;
+  tensor.handle = 0;
+  return handle;
+}
