@@ -53,7 +53,7 @@ async function pipDownload(
   signal?: AbortSignal,
 ): Promise<void> {
   // Few retries: an index that is out of reach should cost seconds, and the others still answer.
-  const patience = ['--retries', '1', '--timeout', '15'];
+  const patience = ['--retries', '1', '--timeout', '10'];
   const quiet = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
   const wheels = ['--only-binary=:all:', '--python-version', python, '--extra-index-url', index];
   const args = [
