@@ -125,7 +125,8 @@ function spiralOrder(name: string, { H, W }: GridSize): number[] {
   for (let leg = 0; order.length < H * W; leg++) {
     const [down, right] = headings[leg % 4]!;
     const run = Math.floor(leg / 2) + 1;
-    for (let step = 0; step < run; step++) {
+    // The last leg ends where the grid does.
+    for (let step = 0; step < run && order.length < H * W; step++) {
       row += down;
       column += right;
       order.push(row * W + column);
