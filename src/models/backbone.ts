@@ -131,7 +131,11 @@ export class AttnBlock extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     const [b, c, height, width] = x.shape as [number, number, number, number];
-    const tokens = (t: Tensor) => t.reshape([b, 1, c, height * width]).transpose(2, 3).contiguous(); // [B, 1, H·W, C]
+    const tokens = (t: Tensor) =>
+      t
+        .reshape([b, 1, c, height * width])
+        .transpose(2, 3)
+        .contiguous(); // [B, 1, H·W, C]
     const h = torch.scope(() => {
       const normed = this.norm.forward(x);
       const q = tokens(this.q.forward(normed));
@@ -185,7 +189,7 @@ export class Upsample extends nn.Module {
 
 /** The coarsest level of encoder and decoder: block, attention, block. */
 export class Middle extends nn.Module {
-  static override readonly keys = { block1: 'block_1', attn1: 'attn_1', block2: 'block_2' };
+  static readonly keys = { block1: 'block_1', attn1: 'attn_1', block2: 'block_2' };
   readonly block1: ResnetBlock;
   readonly attn1: AttnBlock;
   readonly block2: ResnetBlock;

@@ -48,8 +48,18 @@ export class Decoder extends nn.Module {
 
   constructor(config: BackboneConfig) {
     super();
-    const { ch, outCh, chMult, numResBlocks, attnResolutions, dropout, resampWithConv, resolution, zChannels, givePreEnd } =
-      { ...backboneDefaults, ...config };
+    const {
+      ch,
+      outCh,
+      chMult,
+      numResBlocks,
+      attnResolutions,
+      dropout,
+      resampWithConv,
+      resolution,
+      zChannels,
+      givePreEnd,
+    } = { ...backboneDefaults, ...config };
     const coarsest = chMult.length - 1;
     const widths = chMult.map((multiple) => ch * multiple);
     const [finestWidth] = widths;

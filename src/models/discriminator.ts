@@ -30,6 +30,10 @@ export class ActNorm extends nn.Module {
     this.registerBuffer('initialized', torch.zeros([], { dtype: 'uint8' }));
   }
 
+  protected override stateLoaded(): void {
+    this.#readAt = null;
+  }
+
   override forward(x: Tensor): Tensor {
     if (this.training && !this.#isInitialized()) this.#initialize(x);
     return x.add(this.loc).mul(this.scale); // [B, C, H, W]
@@ -38,7 +42,9 @@ export class ActNorm extends nn.Module {
   /** x from its normalised form: x / scale − loc. An error before initialization, which would give x back unchanged. */
   reverse(x: Tensor): Tensor {
     if (this.training && !this.#isInitialized()) {
-      throw new torch.TorchError('ActNorm.reverse before the first forward in training: its scale and shift are not set yet');
+      throw new torch.TorchError(
+        'ActNorm.reverse before the first forward in training: its scale and shift are not set yet',
+      );
     }
     return torch.scope(() => x.div(this.scale).sub(this.loc));
   }

@@ -4,7 +4,14 @@ import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
 import type { Quantized } from './codebook.js';
-import { atLeastFloat32, channelsToEnd, channelsToFront, checkIndices, checkLatent, nearestCodes } from './codebook.js';
+import {
+  atLeastFloat32,
+  channelsToEnd,
+  channelsToFront,
+  checkIndices,
+  checkLatent,
+  nearestCodes,
+} from './latents.js';
 import type { UnknownIndex } from './remap.js';
 import { RemappableQuantizer } from './remap.js';
 
@@ -85,12 +92,17 @@ export class EMAVectorQuantizer extends RemappableQuantizer {
     const { weight, clusterSize, embedAvg } = this.embedding;
     torch.scope(() => {
       const values = points.to(embedAvg.dtype);
-      const counts = torch.zerosLike(clusterSize).indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
+      const counts = torch
+        .zerosLike(clusterSize)
+        .indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
       const sums = torch.zerosLike(embedAvg).indexAdd_(0, codes, values);
       clusterSize.mul_(this.decay).add_(counts, { alpha: 1 - this.decay });
       embedAvg.mul_(this.decay).add_(sums, { alpha: 1 - this.decay });
       const total = clusterSize.sum();
-      const smoothed = clusterSize.add(this.eps).div_(total.add(this.nEmbed * this.eps)).mul_(total);
+      const smoothed = clusterSize
+        .add(this.eps)
+        .div_(total.add(this.nEmbed * this.eps))
+        .mul_(total);
       weight.copy_(embedAvg.div(smoothed.unsqueeze(1)));
     });
   }

@@ -48,12 +48,23 @@ export class Encoder extends nn.Module {
 
   constructor(config: BackboneConfig) {
     super();
-    const { ch, chMult, numResBlocks, attnResolutions, dropout, resampWithConv, inChannels, resolution, zChannels, doubleZ } =
-      { ...backboneDefaults, ...config };
+    const {
+      ch,
+      chMult,
+      numResBlocks,
+      attnResolutions,
+      dropout,
+      resampWithConv,
+      inChannels,
+      resolution,
+      zChannels,
+      doubleZ,
+    } = { ...backboneDefaults, ...config };
     const coarsest = chMult.length - 1;
     const widths = chMult.map((multiple) => ch * multiple);
     const widest = widths[coarsest];
-    if (widest === undefined) throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
+    if (widest === undefined)
+      throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
     this.inChannels = inChannels;
     this.downsamplingFactor = 2 ** coarsest;
 

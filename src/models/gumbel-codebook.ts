@@ -4,7 +4,7 @@ import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
 import type { Quantized } from './codebook.js';
-import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './codebook.js';
+import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './latents.js';
 import type { UnknownIndex } from './remap.js';
 import { RemappableQuantizer } from './remap.js';
 

@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import { chain } from './backbone.js';
-import { atLeastFloat32 } from './codebook.js';
+import { atLeastFloat32 } from './latents.js';
 
 export interface LPIPSConfig {
   /**
@@ -15,12 +15,30 @@ export interface LPIPSConfig {
 
 /** Each convolution of VGG16's five levels as [index in torchvision's `features`, input width, output width]. */
 const vggLevels: readonly (readonly (readonly [number, number, number])[])[] = [
-  [[0, 3, 64], [2, 64, 64]],
-  [[5, 64, 128], [7, 128, 128]],
-  [[10, 128, 256], [12, 256, 256], [14, 256, 256]],
-  [[17, 256, 512], [19, 512, 512], [21, 512, 512]],
-  [[24, 512, 512], [26, 512, 512], [28, 512, 512]],
-]; // prettier-ignore
+  [
+    [0, 3, 64],
+    [2, 64, 64],
+  ],
+  [
+    [5, 64, 128],
+    [7, 128, 128],
+  ],
+  [
+    [10, 128, 256],
+    [12, 256, 256],
+    [14, 256, 256],
+  ],
+  [
+    [17, 256, 512],
+    [19, 512, 512],
+    [21, 512, 512],
+  ],
+  [
+    [24, 512, 512],
+    [26, 512, 512],
+    [28, 512, 512],
+  ],
+];
 
 /** The widths of the five feature maps. */
 const featureWidths = [64, 128, 256, 512, 512] as const;

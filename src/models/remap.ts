@@ -13,7 +13,9 @@ export type UnknownIndex = 'random' | 'extra' | number;
 export function usedIndices(remap: readonly number[] | Tensor, nEmbed: number): Tensor {
   const used = remap instanceof torch.Tensor ? remap.detach().to('int64').clone() : int64Vector(remap);
   if (used.ndim !== 1 || used.numel() === 0) {
-    throw new torch.ShapeError(`remap must list at least one used code, in one dimension; got [${used.shape.join(', ')}]`);
+    throw new torch.ShapeError(
+      `remap must list at least one used code, in one dimension; got [${used.shape.join(', ')}]`,
+    );
   }
   const outside = (used.tolist() as number[]).find((code) => code < 0 || code >= nEmbed);
   if (outside !== undefined) {
@@ -45,7 +47,11 @@ export abstract class RemappableQuantizer extends nn.Module {
   }
 
   /** Called by the subclass's constructor once its layers stand: a buffer is no draw, but keys keep their order. */
-  protected setUsed(remap: readonly number[] | Tensor | null | undefined, unknownIndex: UnknownIndex, nEmbed: number): void {
+  protected setUsed(
+    remap: readonly number[] | Tensor | null | undefined,
+    unknownIndex: UnknownIndex,
+    nEmbed: number,
+  ): void {
     if (remap === null || remap === undefined) return;
     const used = usedIndices(remap, nEmbed);
     this.registerBuffer('used', used);

@@ -3,8 +3,8 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
-import { atLeastFloat32 } from './codebook.js';
 import { NLayerDiscriminator } from './discriminator.js';
+import { atLeastFloat32 } from './latents.js';
 import { LPIPS } from './perceptual.js';
 
 export interface VQLPIPSWithDiscriminatorConfig {
@@ -49,7 +49,10 @@ const adaptiveMaximum = 1e4;
 
 /** ½ (mean relu(1 − real) + mean relu(1 + fake)) */
 export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
-  return F.relu(real.neg().add(1)).mean().add(F.relu(fake.add(1)).mean()).mul(0.5);
+  return F.relu(real.neg().add(1))
+    .mean()
+    .add(F.relu(fake.add(1)).mean())
+    .mul(0.5);
 }
 
 /** ½ (mean softplus(−real) + mean softplus(fake)) */
@@ -76,9 +79,18 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
 
   constructor(config: VQLPIPSWithDiscriminatorConfig) {
     super();
-    const { discStart, discLoss = 'hinge', discNumLayers = 3, discInChannels = 3, discNdf = 64, useActnorm = false } = config;
+    const {
+      discStart,
+      discLoss = 'hinge',
+      discNumLayers = 3,
+      discInChannels = 3,
+      discNdf = 64,
+      useActnorm = false,
+    } = config;
     if (typeof discStart !== 'number' || Number.isNaN(discStart)) {
-      throw new TypeError(`VQLPIPSWithDiscriminator needs discStart, the first step of the discriminator; got ${String(discStart)}`);
+      throw new TypeError(
+        `VQLPIPSWithDiscriminator needs discStart, the first step of the discriminator; got ${String(discStart)}`,
+      );
     }
     if (discLoss !== 'hinge' && discLoss !== 'vanilla') {
       throw new RangeError(`discLoss is 'hinge' or 'vanilla', not '${String(discLoss)}'`);
@@ -132,7 +144,9 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
           : 'a condition was given, but this loss was made without discConditional',
       );
     }
-    return torch.scope(() => atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images)));
+    return torch.scope(() =>
+      atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images)),
+    );
   }
 
   /** −mean of the logits of reconstructions: what the generator lowers. */

@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as optim from '../torch/optim/index.js';
-import { atLeastFloat32 } from '../models/codebook.js';
+import { atLeastFloat32 } from '../models/latents.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import type { GPT } from '../models/transformer.js';
 

@@ -12,10 +12,11 @@
  */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/vqgan.js';
 import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+import type { FirstStage } from '../models/vqgan.js';
+import { zeroGradients } from './gradients.js';
+import { lossOf, meanLogits } from './vqgan-parts.js';
 import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
-import { discriminatorLog, lossOf, zeroGradients } from './vqgan-step.js';
 
 /** A loss and its gradient at the reconstruction. */
 interface AtReconstruction {
@@ -47,9 +48,12 @@ export function onePassStep(
 
     const atLastLayer = (gradient: Tensor) =>
       torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
-    const dWeight = torch.scope(() => loss.adaptiveWeight(atLastLayer(nll.gradient), atLastLayer(g.gradient)));
+    const dWeight = torch.scope(() =>
+      loss.adaptiveWeight(atLastLayer(nll.gradient), atLastLayer(g.gradient)),
+    );
 
-    const toGenerator = discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));
+    const toGenerator =
+      discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));
     const weightedQuantLoss = quantLoss.mul(loss.codebookWeight);
     optimizers.generator.zeroGrad();
     // A scalar whose gradient at the reconstruction is `toGenerator`.
@@ -115,6 +119,6 @@ function updateDiscriminator(
   return {
     generator: { value: gLoss.detach(), gradient: gradient! },
     discLoss: discLoss.detach(),
-    ...discriminatorLog(logitsReal, logitsFake),
+    ...meanLogits(logitsReal, logitsFake),
   };
 }

@@ -5,7 +5,8 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { FirstStage } from '../models/vqgan.js';
-import { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+import { withFrozen, zeroGradients } from './gradients.js';
+import { lossOf, meanLogits } from './vqgan-parts.js';
 
 /** What a step needs of an optimizer. */
 export interface StepOptimizer {
@@ -55,32 +56,6 @@ export interface VqganLog {
 type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 
-/** The model's loss; a TypeError if it has none that a step can use. */
-export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
-  if (model.loss instanceof VQLPIPSWithDiscriminator) return model.loss;
-  throw new TypeError(
-    'a training step needs a model with a loss: give VQModel lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
-  );
-}
-
-/** Runs `fn` while the parameters take no gradients; afterwards each is as it was. */
-export function withFrozen<T>(parameters: readonly Tensor[], fn: () => T): T {
-  const trained = parameters.filter((parameter) => parameter.requiresGrad);
-  for (const parameter of trained) parameter.requiresGrad_(false);
-  try {
-    return fn();
-  } finally {
-    for (const parameter of trained) parameter.requiresGrad_(true);
-  }
-}
-
-/** Gradients of exactly zero, which still move an optimizer's moments and step counter. */
-export function zeroGradients(parameters: readonly Tensor[]): void {
-  for (const parameter of parameters) {
-    if (parameter.requiresGrad) parameter.grad = torch.zerosLike(parameter.detach());
-  }
-}
-
 /**
  * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode for the discriminator's
  * batch statistics to move: three times a step, as the fake batch is seen in the first pass, then the real
@@ -96,12 +71,19 @@ export function referenceStep(
 ): VqganLog {
   return torch.scope(() => {
     const generator = torch.scope(() => updateGenerator(model, optimizers.generator, batch, state));
-    const discriminator = torch.scope(() => updateDiscriminator(model, optimizers.discriminator, batch, state));
+    const discriminator = torch.scope(() =>
+      updateDiscriminator(model, optimizers.discriminator, batch, state),
+    );
     return { ...generator, ...discriminator };
   });
 }
 
-function updateGenerator(model: FirstStage, optimizer: StepOptimizer, batch: Tensor, state: VqganState): GeneratorLog {
+function updateGenerator(
+  model: FirstStage,
+  optimizer: StepOptimizer,
+  batch: Tensor,
+  state: VqganState,
+): GeneratorLog {
   const loss = lossOf(model);
   const discFactor = loss.discFactorAt(state.globalStep);
   return withFrozen(loss.discriminator.parameters(), () => {
@@ -147,7 +129,7 @@ function updateDiscriminator(
   optimizer.zeroGrad();
   if (discFactor === 0) {
     // Not yet at discStart: the logits are logged and the statistics move, but nothing is learnt.
-    const log = torch.noGrad(() => discriminatorLog(logits(batch), logits(reconstruction)));
+    const log = torch.noGrad(() => meanLogits(logits(batch), logits(reconstruction)));
     zeroGradients(parameters);
     optimizer.step();
     return { ...log, discLoss: torch.zerosLike(log.logitsReal) };
@@ -157,10 +139,5 @@ function updateDiscriminator(
   const discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
   discLoss.backward();
   optimizer.step();
-  return { ...discriminatorLog(logitsReal, logitsFake), discLoss: discLoss.detach() };
-}
-
-/** Mean logits, detached. */
-export function discriminatorLog(logitsReal: Tensor, logitsFake: Tensor): Omit<DiscriminatorLog, 'discLoss'> {
-  return { logitsReal: logitsReal.detach().mean(), logitsFake: logitsFake.detach().mean() };
+  return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach() };
 }

@@ -1,0 +1,20 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+/** Runs `fn` while the parameters take no gradients; afterwards each is as it was. */
+export function withFrozen<T>(parameters: readonly Tensor[], fn: () => T): T {
+  const trained = parameters.filter((parameter) => parameter.requiresGrad);
+  for (const parameter of trained) parameter.requiresGrad_(false);
+  try {
+    return fn();
+  } finally {
+    for (const parameter of trained) parameter.requiresGrad_(true);
+  }
+}
+
+/** Gradients of exactly zero, which still move an optimizer's moments and step counter. */
+export function zeroGradients(parameters: readonly Tensor[]): void {
+  for (const parameter of parameters) {
+    if (parameter.requiresGrad) parameter.grad = torch.zerosLike(parameter.detach());
+  }
+}
