@@ -264,6 +264,9 @@ export class GPT extends nn.Module {
         `GPT expects embeddings [batch, count, ${this.nEmbd}], got shape [${embeddings.shape.join(', ')}].`,
       );
     }
+    if (cache && torch.isGradEnabled()) {
+      throw new torch.TorchError('GPT: a cache is for inference; call forward inside torch.noGrad(() => …).');
+    }
     const tokens = this.tokEmb.forward(idx); // [B, T, E]
     let x = embeddings ? torch.cat([embeddings, tokens], 1) : tokens; // [B, N + T, E]
     const past = cache?.length ?? 0;

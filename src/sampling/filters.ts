@@ -38,7 +38,7 @@ export function topKLogits(logits: Tensor, k: number): Tensor {
   const vocabulary = logits.shape.at(-1)!;
   if (k >= vocabulary) return logits;
   return torch.scope(() => {
-    const [largest] = logits.topk(k) as [Tensor, Tensor];
+    const [largest] = logits.topk(k);
     return logits.maskedFill(logits.lt(largest.narrow(-1, k - 1, 1)), -Infinity);
   });
 }
@@ -50,7 +50,7 @@ export function topKLogits(logits: Tensor, k: number): Tensor {
 export function topPLogits(logits: Tensor, p: number): Tensor {
   if (p >= 1) return logits;
   return torch.scope(() => {
-    const [sorted, order] = logits.sort({ stable: true, dim: -1, descending: true }) as [Tensor, Tensor];
+    const [sorted, order] = logits.sort({ stable: true, dim: -1, descending: true });
     const reached = sorted.softmax(-1).cumsum(-1).gt(p);
     // A token goes when the tokens before it already pass p; the first one always stays.
     const before = reached.narrow(-1, 0, logits.shape.at(-1)! - 1);

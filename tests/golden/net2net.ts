@@ -11,7 +11,7 @@ export async function net2netFixture(): Promise<(name: string) => Tensor> {
   const path = fileURLToPath(new URL('../fixtures/net2net.safetensors', import.meta.url));
   const file = await loadCheckpoint(path);
   const tensors = new Map([...file.tensors.keys()].map((key) => [key, torch.keep(file.tensors.get(key)!)]));
-  await file.close();
+  file.close();
   return (name) => {
     const tensor = tensors.get(name);
     if (!tensor) throw new Error(`the fixture has no ${name}`);

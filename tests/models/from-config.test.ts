@@ -27,7 +27,7 @@ for (const [name, { config, keys }] of Object.entries(goldenKeys())) {
 
 /** Gives the memory back at once: garbage collection may take its time. */
 function release(model: nn.Module): void {
-  const tensors = new Set([...model.stateDict().values()]);
+  const tensors = new Set(model.stateDict().values());
   for (const tensor of tensors) tensor.dispose();
 }
 

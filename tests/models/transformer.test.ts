@@ -137,6 +137,7 @@ test('what does not fit is named', (t) => {
   t.throws(() => new GPT({ ...tiny, attnPdrop: 1 }), { message: /attnPdrop/ });
   t.throws(() => new GPT({ ...tiny, nUnmasked: 10 }), { message: /nUnmasked/ });
   using cache = gpt.createCache(2, 4);
+  t.throws(() => gpt.forward(ids(2, 1), { cache }), { message: /inside torch\.noGrad/ });
   t.throws(() => torch.noGrad(() => gpt.forward(ids(2, 5), { cache })), { message: /holds 4 positions/ });
   t.throws(() => torch.noGrad(() => gpt.forward(ids(3, 2), { cache })), { message: /batch of 2/ });
 });
