@@ -72,13 +72,13 @@ test('the fixture and this file list the same layers', (t) => {
 
 for (const [name, make] of Object.entries(cases)) {
   test(`one seed gives PyTorch's weights: ${name}`, (t) => {
-    const expected = fixture.layers[name];
+    const expected = fixture.layers[name] as Expected;
     torch.manualSeed(fixture.seed);
     const made = make();
     const state = made instanceof nn.Module ? made.stateDict() : made;
-    t.deepEqual([...state.keys()], expected?.keys);
-    t.is(digest(state.values()), expected?.sha256);
-    t.is(torch.rand([]).item(), expected?.next, 'as many random numbers were drawn');
+    t.deepEqual([...state.keys()], expected.keys);
+    t.is(digest(state.values()), expected.sha256);
+    t.is(torch.rand([]).item(), expected.next, 'as many random numbers were drawn');
   });
 }
 
