@@ -205,7 +205,7 @@ function normalCdf(x: number): number {
   const erf = torch
     .tensor(x / Math.SQRT2, { dtype: 'float64' })
     .erf()
-    .item() as number;
+    .item();
   return (1 + erf) / 2;
 }
 

@@ -371,5 +371,5 @@ function isInexact(dtype: string): boolean {
 }
 
 function parsePlace(place: string): { dtype?: DType; device?: Device } {
-  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
+  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place } : { dtype: place as DType };
 }

@@ -167,7 +167,7 @@ export class Adam extends Optimizer<AdamSettings> {
   #stepSingle({ parameter, gradient, state }: Slot, group: ParameterGroup<AdamSettings>): void {
     const [beta1, beta2] = group.betas;
     state.step.add_(1);
-    const step = state.step.item() as number;
+    const step = state.step.item();
     let slope = group.maximize ? gradient.neg() : gradient;
     if (group.weightDecay !== 0) {
       if (this.decoupled) parameter.mul_(1 - group.lr * group.weightDecay);

@@ -37,7 +37,7 @@ export abstract class Optimizer<Options extends object> {
     if (given.length === 0)
       throw new torch.ArgumentError('an optimizer needs at least one parameter or group');
     if (given.every((item) => item instanceof torch.Tensor)) {
-      this.addParamGroup({ params: given as Tensor[] } as unknown as GroupOf<Options>);
+      this.addParamGroup({ params: given } as unknown as GroupOf<Options>);
     } else {
       for (const group of given) this.addParamGroup(group as GroupOf<Options>);
     }

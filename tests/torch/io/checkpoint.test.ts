@@ -14,6 +14,7 @@ import test from 'ava';
 import * as torch from '../../../src/torch/index.js';
 import type { DType, Tensor } from '../../../src/torch/index.js';
 import { CheckpointError, loadCheckpoint, saveSafetensors } from '../../../src/torch/io/index.js';
+import type { CheckpointProblem } from '../../../src/torch/io/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tessera-io-'));
@@ -48,7 +49,7 @@ const dtypes: DType[] = [
 
 test('every dtype comes back as it was', async (t) => {
   const path = fresh();
-  const tensors = new Map(
+  const tensors = new Map<string, Tensor>(
     dtypes.map((dtype, i) => [
       dtype,
       torch
@@ -178,12 +179,12 @@ test('a model is read straight into its parameters', async (t) => {
 test('files that are no checkpoints', async (t) => {
   const faulty = async (
     content: string | Uint8Array,
-    expected: { problem: string; message?: RegExp },
+    expected: { problem: CheckpointProblem; message?: RegExp },
   ): Promise<void> => {
     const path = fresh('bin');
     writeFileSync(path, content);
     const error = await t.throwsAsync(loadCheckpoint(path), { instanceOf: CheckpointError });
-    t.is((error as CheckpointError).problem, expected.problem);
+    t.is((error).problem, expected.problem);
     t.true(error?.message.includes(path));
     if (expected.message) t.regex(error?.message ?? '', expected.message);
   };

@@ -72,7 +72,7 @@ const layers: Record<string, Layer> = {
 const functions: Record<string, Run> = {
   softplus: (x) => F.softplus(x, 2, 1),
   logSoftmax: (x) => F.logSoftmax(x, -1),
-  crossEntropy: (x, target) => F.crossEntropy(x.transpose(1, 2), target as Tensor),
+  crossEntropy: (x, target) => F.crossEntropy(x.transpose(1, 2), target),
   'crossEntropy options': (x, target, weight) =>
     F.crossEntropy(x, target, { weight, reduction: 'sum', ignoreIndex: 2, labelSmoothing: 0.1 }),
   mseLoss: (a, b) => F.mseLoss(a, b),
@@ -100,8 +100,7 @@ const functions: Record<string, Run> = {
   dropout: (x) => F.dropout(x, 0.3),
 };
 
-const stored = ({ dtype, shape, values }: Stored): Tensor =>
-  torch.tensor(values as number[], { dtype }).reshape(shape);
+const stored = ({ dtype, shape, values }: Stored): Tensor => torch.tensor(values, { dtype }).reshape(shape);
 
 const input = (position: number): Tensor => stored(inputs[position] as Stored);
 

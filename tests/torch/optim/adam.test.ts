@@ -29,7 +29,7 @@ const fixture = JSON.parse(
   cases: Record<string, Case>;
 };
 
-const float64 = (data: Nested): Tensor => torch.tensor(data as number[], { dtype: 'float64' });
+const float64 = (data: Nested): Tensor => torch.tensor(data, { dtype: 'float64' });
 
 function make(name: string, parameters: Tensor[], fused: boolean | null): optim.Adam {
   const { weight_decay: weightDecay, ...options } = (fixture.cases[name] as Case).options;
