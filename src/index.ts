@@ -10,7 +10,20 @@ export * from './models/decoder.js';
 export * from './models/codebook.js';
 export * from './models/ema-codebook.js';
 export * from './models/gumbel-codebook.js';
-export * from './models/vqgan.js';
+export type { BackboneConfig } from './models/backbone.js';
+export type { UnknownIndex } from './models/remap.js';
+export {
+  backbones,
+  EMAVQ,
+  type EMAVQConfig,
+  type FirstStageConfig,
+  GumbelVQ,
+  type GumbelVQConfig,
+  type Quantizer,
+  type Reconstruction,
+  VQModel,
+  type VQModelConfig,
+} from './models/vqgan.js';
 export * from './models/discriminator.js';
 export * from './models/perceptual.js';
 export * from './models/vqgan-loss.js';
@@ -23,6 +36,11 @@ export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from '
 export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';
 export * from './training/transformer-step.js';
+export * from './training/run-clock.js';
+export * from './training/interrupt.js';
+export * from './training/code-restarts.js';
 export * from './sampling/filters.js';
 export * from './sampling/generate.js';
 export * from './sampling/net2net-sampling.js';
+
+export * from './data/index.js';
