@@ -16,14 +16,21 @@ struct Fault : std::runtime_error {
   const char* kind;
 };
 
+// Plain Node-API calls whose failures are ignored: in a thread that is being terminated none of them works, and the
+// wrappers of node-addon-api would throw out of the handler.
 inline void throwError(napi_env env, const char* kind, const std::string& message, const std::string& detail = "") {
   bool pending = false;
-  napi_is_exception_pending(env, &pending);
-  if (pending) return;
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("kind", Napi::String::New(env, kind));
-  if (!detail.empty()) error.Set("detail", Napi::String::New(env, detail));
-  napi_throw(env, error.Value());
+  if (napi_is_exception_pending(env, &pending) != napi_ok || pending) return;
+  const auto text = [env](const std::string& value) {
+    napi_value result = nullptr;
+    napi_create_string_utf8(env, value.data(), value.size(), &result);
+    return result;
+  };
+  napi_value error = nullptr;
+  if (napi_create_error(env, nullptr, text(message), &error) != napi_ok) return;
+  napi_set_named_property(env, error, "kind", text(kind));
+  if (!detail.empty()) napi_set_named_property(env, error, "detail", text(detail));
+  napi_throw(env, error);
 }
 
 // Calls body; an exception becomes a pending JS error and the result is null.
@@ -34,7 +41,7 @@ napi_value guarded(napi_env env, Body&& body) {
   } catch (const Fault& e) {
     throwError(env, e.kind, e.what());
   } catch (const Napi::Error& e) {
-    e.ThrowAsJavaScriptException();
+    throwError(env, "Runtime", e.Message());
   } catch (const c10::OutOfMemoryError& e) {
     throwError(env, "OutOfMemory", e.what_without_backtrace(), e.what());
   } catch (const c10::IndexError& e) {

@@ -27,7 +27,9 @@ export {
 export * from './models/discriminator.js';
 export * from './models/perceptual.js';
 export * from './models/vqgan-loss.js';
+export * from './models/segmentation-loss.js';
 export * from './models/transformer.js';
+export { KeyValueCache, type KeyValueCacheShape } from './models/key-value-cache.js';
 export * from './models/net2net.js';
 export * from './models/conditioning.js';
 export * from './models/permuter.js';

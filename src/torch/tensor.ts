@@ -9,6 +9,10 @@ import { callOperator, describe } from './operator.js';
 import type { TensorMethods } from './operators/index.js';
 import { format } from './print.js';
 import { ComplexScalar } from './scalar.js';
+import { scope } from './scope.js';
+
+// No handle at all: 0 stands for a missing tensor where one is optional.
+const GIVEN_UP = -1;
 
 /** What `to` takes beside a dtype or a device alone. */
 export interface ToOptions {
@@ -29,7 +33,7 @@ export interface Tensor extends TensorMethods {}
  * every scope, once the garbage collector finds its object unreachable.
  */
 export class Tensor {
-  /** Names the slot that holds the tensor; 0 once it was given up. */
+  /** Names the slot that holds the tensor; negative once it was given up. */
   handle: number;
 
   constructor(handle: number) {
@@ -97,7 +101,7 @@ export class Tensor {
 
   /** Whether the tensor was freed: using it throws DisposedError. */
   get disposed(): boolean {
-    return this.handle === 0 || !native.alive(this.handle);
+    return !native.alive(this.handle);
   }
 
   /** Frees the tensor now. @throws DisposedError the second time. */
@@ -107,7 +111,7 @@ export class Tensor {
     } catch (error) {
       throw translate(error);
     }
-    this.handle = 0;
+    this.handle = GIVEN_UP;
   }
 
   /** For `using`: frees the tensor unless that has happened. */
@@ -220,25 +224,25 @@ export class Tensor {
 
   /** All elements in row-major order, copied to the CPU: float16 and bfloat16 as bits, complex numbers interleaved. */
   toTypedArray(): TypedArray {
-    const dense = callOperator('aten::contiguous', '', [
-      this.detach().cpu().resolveConj().resolveNeg(),
-    ]) as Tensor;
-    const buffer = new ArrayBuffer(storageBytes(dense));
-    guarded(() => native.readBytes(dense.handle, 0, new Uint8Array(buffer)));
-    return new arrayClass[dense.dtype](buffer);
+    return scope(() => {
+      const dense = this.detach().cpu().resolveConj().resolveNeg().contiguous();
+      const buffer = new ArrayBuffer(storageBytes(dense));
+      guarded(() => native.readBytes(dense.handle, 0, new Uint8Array(buffer)));
+      return new arrayClass[dense.dtype](buffer);
+    });
   }
 
   /** The elements as nested arrays; a number for a tensor without dimensions. */
   tolist(): NestedArray | number | boolean | ComplexScalar {
-    return nest(this);
+    return scope(() => nest(this));
   }
 
   toString(): string {
-    return format(this);
+    return scope(() => format(this));
   }
 
   [inspect.custom](): string {
-    return this.disposed ? 'Tensor(disposed)' : format(this);
+    return this.disposed ? 'Tensor(disposed)' : this.toString();
   }
 }
 
@@ -337,6 +341,6 @@ export function transfer(tensor: Tensor): number {
   if (tensor.disposed)
     throw new DisposedError('the tensor was disposed, or the scope it was made in has ended');
   const { handle } = tensor;
-  tensor.handle = 0;
+  tensor.handle = GIVEN_UP;
   return handle;
 }

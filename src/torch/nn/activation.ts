@@ -73,7 +73,7 @@ export class GELU extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return input.gelu({ approximate: this.approximate });
+    return this.approximate === 'none' ? input.gelu() : input.gelu({ approximate: this.approximate });
   }
 
   protected override extraRepr(): string {
