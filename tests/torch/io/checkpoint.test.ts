@@ -184,7 +184,7 @@ test('files that are no checkpoints', async (t) => {
     const path = fresh('bin');
     writeFileSync(path, content);
     const error = await t.throwsAsync(loadCheckpoint(path), { instanceOf: CheckpointError });
-    t.is((error).problem, expected.problem);
+    t.is(error.problem, expected.problem);
     t.true(error?.message.includes(path));
     if (expected.message) t.regex(error?.message ?? '', expected.message);
   };
