@@ -1,0 +1,86 @@
+import { rename, rm } from 'node:fs/promises';
+import { ShapeError } from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { loadSharp } from './sharp.js';
+
+export interface ImageGridOptions {
+  /** Images a row; default: about as many as rows. */
+  columns?: number;
+  /** Pixels between images, default 2. */
+  gap?: number;
+  /** Enlarge every image this many times, without smoothing; default 1. */
+  scale?: number;
+}
+
+export interface PackedImage {
+  width: number;
+  height: number;
+  /** RGB bytes, [height, width, 3]. */
+  pixels: Uint8Array;
+}
+
+/**
+ * Lays images [N, C, H, W] in [−1, 1] (C 1 or 3; values beyond are clamped) out in rows on white.
+ * @throws ShapeError for any other shape
+ */
+export function imageGrid(
+  images: Tensor,
+  { columns, gap = 2, scale = 1 }: ImageGridOptions = {},
+): PackedImage {
+  const [count = 0, channels = 0, rows = 0, cols = 0] = images.shape;
+  if (images.ndim !== 4 || (channels !== 1 && channels !== 3) || count === 0) {
+    throw new ShapeError(
+      `a grid is made of images [N, 3, H, W] or [N, 1, H, W] with N at least 1, got [${images.shape.join(', ')}]`,
+    );
+  }
+  const across = columns ?? Math.ceil(Math.sqrt(count));
+  for (const [name, value, least] of [
+    ['columns', across, 1],
+    ['gap', gap, 0],
+    ['scale', scale, 1],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw new RangeError(`grid option ${name} must be an integer from ${least}, got ${value}`);
+    }
+  }
+  const values = images.detach().to('cpu').to('float32').contiguous().toTypedArray() as Float32Array;
+  const down = Math.ceil(count / across);
+  const width = across * (cols * scale + gap) - gap;
+  const height = down * (rows * scale + gap) - gap;
+  const pixels = new Uint8Array(width * height * 3).fill(255);
+  for (let n = 0; n < count; n++) {
+    const left = (n % across) * (cols * scale + gap);
+    const top = Math.floor(n / across) * (rows * scale + gap);
+    for (let y = 0; y < rows * scale; y++) {
+      for (let x = 0; x < cols * scale; x++) {
+        const from = Math.floor(y / scale) * cols + Math.floor(x / scale);
+        for (let c = 0; c < 3; c++) {
+          const plane = (n * channels + (channels === 1 ? 0 : c)) * rows * cols;
+          const value = (values[plane + from] as number) * 127.5 + 127.5;
+          pixels[((top + y) * width + left + x) * 3 + c] = Math.round(Math.min(255, Math.max(0, value)));
+        }
+      }
+    }
+  }
+  return { width, height, pixels };
+}
+
+/** Writes images [N, C, H, W] in [−1, 1] as one PNG; the file appears under its name only when complete. */
+export async function saveImageGrid(
+  path: string,
+  images: Tensor,
+  options: ImageGridOptions = {},
+): Promise<void> {
+  const { width, height, pixels } = imageGrid(images, options);
+  const sharp = await loadSharp();
+  const partial = `${path}.partial-${process.pid}`;
+  try {
+    await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .png()
+      .toFile(partial);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}

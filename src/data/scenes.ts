@@ -1,0 +1,74 @@
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { SceneLayout, SceneRequest } from './scene-layout.js';
+import { layoutScene } from './scene-layout.js';
+import { seasons, timesOfDay } from './scene-palette.js';
+import type { RenderedScene } from './scene-render.js';
+import { renderScene } from './scene-render.js';
+import type { SpriteSheet } from './scene-sprites.js';
+import { openSpriteSheet } from './scene-sprites.js';
+import { loadSharp } from './sharp.js';
+
+/** Seeds of the splits, fixed so that no training run ever sees a validation or test scene. */
+export const sceneSplits = { train: 1, validation: 2, test: 3 } as const;
+
+/** Number of scene classes: a season and a time of day. */
+export const sceneClassCount = seasons.length * timesOfDay.length;
+
+export interface Scene extends RenderedScene {
+  layout: SceneLayout;
+  /** season × 4 + time of day, in 0..15. */
+  classIndex: number;
+  /** For example "autumn dusk". */
+  className: string;
+}
+
+/**
+ * Draws scene `index` of the endless series `seed`: the same request always gives the same layout,
+ * segmentation and depth; pixels may differ slightly between versions of the SVG renderer.
+ */
+export async function makeScene(request: SceneRequest, sprites?: SpriteSheet): Promise<Scene> {
+  const layout = layoutScene(request);
+  const sheet = sprites ?? (await openSpriteSheet());
+  const rendered = await renderScene(layout, request.width, request.height, sheet);
+  const classIndex =
+    seasons.indexOf(layout.season) * timesOfDay.length + timesOfDay.indexOf(layout.timeOfDay);
+  return { ...rendered, layout, classIndex, className: `${layout.season} ${layout.timeOfDay}` };
+}
+
+export interface SceneFolderOptions {
+  seed: number;
+  count: number;
+  width: number;
+  height?: number;
+}
+
+/**
+ * Writes `count` scenes as PNG files (`00000.png` …) and their labels (`scenes.json`) into a new folder.
+ * The folder appears under its name only when it is complete; an old folder of that name is replaced.
+ */
+export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
+  const { seed, count, width, height = width } = options;
+  const sprites = await openSpriteSheet();
+  const sharp = await loadSharp();
+  const partial = `${folder}.partial-${process.pid}`;
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true });
+  try {
+    const labels: { file: string; classIndex: number; className: string }[] = [];
+    for (let index = 0; index < count; index++) {
+      const scene = await makeScene({ seed, index, width, height }, sprites);
+      const file = `${String(index).padStart(5, '0')}.png`;
+      await sharp(scene.image, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(join(partial, file));
+      labels.push({ file, classIndex: scene.classIndex, className: scene.className });
+    }
+    await writeFile(join(partial, 'scenes.json'), `${JSON.stringify({ seed, width, height, labels })}\n`);
+    await rm(folder, { recursive: true, force: true });
+    await rename(partial, folder);
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * A small deterministic generator for layouts (mulberry32), independent of the tensor generators so that
+ * drawing pictures never shifts the random numbers of a training run.
+ */
+export class SeededRandom {
+  #state: number;
+
+  /** Streams of different (seed, stream) pairs are unrelated. Both are integers. */
+  constructor(seed: number, stream = 0) {
+    this.#state = mix(mix(seed | 0) ^ Math.imul(stream | 0, 0x9e3779b9));
+  }
+
+  /** A number in [0, 1). */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let t = this.#state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  }
+
+  between(low: number, high: number): number {
+    return low + (high - low) * this.next();
+  }
+
+  /** An integer in [0, count). */
+  integer(count: number): number {
+    return Math.floor(this.next() * count);
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(items: readonly T[]): T {
+    if (items.length === 0) throw new RangeError('pick needs at least one item to choose from');
+    return items[this.integer(items.length)] as T;
+  }
+
+  /** A shuffled copy (Fisher-Yates). */
+  shuffle<T>(items: readonly T[]): T[] {
+    const result = [...items];
+    for (let i = result.length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      const held = result[i] as T;
+      result[i] = result[j] as T;
+      result[j] = held;
+    }
+    return result;
+  }
+}
+
+/** Finaliser of MurmurHash3: every input bit reaches every output bit. */
+function mix(value: number): number {
+  let h = value | 0;
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return h ^ (h >>> 16);
+}
