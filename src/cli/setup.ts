@@ -65,16 +65,7 @@ async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Li
     progress.line(`using libtorch ${given.version} (${given.flavor}) of LIBTORCH: ${given.root}`);
     return given;
   }
-  const flavor = flags.device === 'auto' ? defaultFlavor() : flags.device;
-  const { from, allowUnverified, force } = flags;
-  const folder = await installLibtorch({
-    flavor,
-    progress,
-    signal: interruptSignal(),
-    ...(from !== undefined && { from }),
-    ...(allowUnverified && { allowUnverified }),
-    ...(force && { force }),
-  });
+  const folder = await install(flags, progress);
   const libtorch = locateLibtorch();
   if (!libtorch.root.startsWith(folder)) {
     progress.line(`note: ${libtorch.root} (${libtorch.source}) is the one in use`);
@@ -82,6 +73,24 @@ async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Li
   return libtorch;
 }
 
-function defaultFlavor(): Flavor {
-  return hasNvidiaDriver() ? 'cuda' : 'cpu';
+async function install(flags: SetupFlags, progress: Progress): Promise<string> {
+  const { from, allowUnverified, force } = flags;
+  const signal = interruptSignal();
+  const options = {
+    progress,
+    signal,
+    ...(from !== undefined && { from }),
+    ...(allowUnverified && { allowUnverified }),
+    ...(force && { force }),
+  };
+  if (flags.device !== 'auto') return installLibtorch({ flavor: flags.device, ...options });
+  if (!hasNvidiaDriver()) return installLibtorch({ flavor: 'cpu', ...options });
+  try {
+    return await installLibtorch({ flavor: 'cuda', ...options });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (from !== undefined) throw error;
+    progress.line(`${error instanceof Error ? error.message : String(error)}\ntaking the build for the CPU`);
+    return installLibtorch({ flavor: 'cpu', ...options });
+  }
 }

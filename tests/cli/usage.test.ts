@@ -120,3 +120,26 @@ test('Ctrl-C ends a set-up with code 130 and leaves nothing', async (t) => {
   t.true(existsSync(join(cache, 'libtorch')));
   t.deepEqual(readdirSync(join(cache, 'libtorch')), []);
 });
+
+test('doctor on a whole set-up computes on the CPU', async (t) => {
+  // The libtorch that the other tests run on, wherever it comes from.
+  const { TESSERA_CACHE, LIBTORCH, LIBTORCH_USE_PYTORCH } = process.env;
+  const { code, stdout } = await tessera(['doctor', '--json'], {
+    TESSERA_CACHE,
+    LIBTORCH,
+    LIBTORCH_USE_PYTORCH,
+  });
+  const report = JSON.parse(stdout) as {
+    ok: boolean;
+    checks: { name: string; state: string; text: string }[];
+  };
+  t.deepEqual([code, report.ok], [0, true], stdout);
+  t.regex(report.checks.find(({ name }) => name === 'cpu')?.text ?? '', /matmul and backward/);
+});
+
+test('doctor outlives libraries that do not load', async (t) => {
+  const LIBTORCH = writeLibtorch(folder(t));
+  const { code, stdout } = await tessera(['doctor'], { LIBTORCH, TESSERA_ADDON: main });
+  t.is(code, 1);
+  t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera setup --force/);
+});

@@ -70,8 +70,8 @@ export const ARCHIVES: Archive[] = [
     version: '2.14.1',
     sha256: '305a61f61f35f128579f299c5bd33d475f6a01c6307336139632e30856c4854d',
     bytes: 554_581_699,
-    // With NVIDIA's libraries; while installing, their wheels (2.2 GB) lie beside them.
-    unpackedBytes: 4_700 * MB,
+    // With NVIDIA's libraries (3.2 GB) and, while installing, their wheels (2.2 GB).
+    unpackedBytes: 6_600 * MB,
     pip: {
       requirement: 'torch==2.14.1',
       index: 'https://download.pytorch.org/whl/cu130',
