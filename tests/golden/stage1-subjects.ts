@@ -3,14 +3,9 @@ import { checkActnorm } from './actnorm.js';
 import type { Weights } from './data.js';
 import { below, bounds, goldenTensors, need } from './data.js';
 import { checkEma, checkGumbel, checkVectorQuantizer, emaStart } from './quantizers.js';
+import { beforeInitialization, biasBeforeNorm, keyBias } from './reasons.js';
 import type { Subject } from './subject.js';
 import { checkForwards, checkGradients, checkLpips, drawLpipsWeights, makeModel } from './vqgan.js';
-
-const keyBias =
-  "an attention key's bias adds the same amount to all scores of a query, which softmax cancels";
-const biasBeforeNorm =
-  'the group norm that follows has one channel to a group and subtracts its mean, and with it the bias; nothing else reads it';
-const beforeInitialization = 'the first training batch overwrites the value';
 
 /** At 32 channels 32 groups hold one channel each; in the decoder's last level the residual sum, too, goes only into such norms. */
 const vqganExceptions = new Map([
