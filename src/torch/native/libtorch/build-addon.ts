@@ -3,10 +3,10 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { builtAddon } from './addon-path.js';
+import { PREBUILT_PLATFORMS, builtAddon, platformPackage } from './addon-path.js';
 import { withLock } from './lock.js';
 import type { Libtorch } from './locate.js';
-import { packageRoot } from './platform.js';
+import { packageRoot, platformName } from './platform.js';
 import type { Progress } from './progress.js';
 import { commandVersion, run } from './run.js';
 
@@ -133,9 +133,11 @@ function findCmakeJs(root: string): string {
       // Not there; the next folder may have it.
     }
   }
+  const prebuilt = PREBUILT_PLATFORMS.includes(platformName());
   throw new Error(
     'building the addon needs cmake-js and the Node-API headers; install them with: ' +
-      'npm install --save-dev cmake-js@8 node-addon-api@8 node-api-headers@1',
+      'npm install --save-dev cmake-js@8 node-addon-api@8 node-api-headers@1' +
+      (prebuilt ? `; or install the prebuilt addon with: npm install ${platformPackage()}` : ''),
   );
 }
 
