@@ -30,7 +30,7 @@ export function slice(start: number | null = null, end: number | null = null, st
 
 interface Selection {
   view: Tensor;
-  /** One entry a dimension of the view; null where a dimension is taken whole. */
+  /** Index tensors in the order of the view's dimensions; null where a dimension is taken whole. */
   tensors: (Tensor | null)[];
 }
 
@@ -46,23 +46,27 @@ function select(tensor: Tensor, indices: readonly Index[]): Selection {
   const tensors: (Tensor | null)[] = [];
   for (const index of indices) {
     if (index === '...') {
-      for (let i = used; i < dimensions; i++) tensors[dim++] = null;
+      for (let i = used; i < dimensions; i++) tensors.push(null);
+      dim += dimensions - used;
     } else if (index === null) {
-      view = callOperator('aten::unsqueeze', '', [view, dim]) as Tensor;
-      tensors[dim++] = null;
+      view = callOperator('aten::unsqueeze', '', [view, dim++]) as Tensor;
+      tensors.push(null);
     } else if (typeof index === 'number') {
       if (!Number.isInteger(index)) throw new IndexError(`an index is an integer, not ${index}`);
       view = callOperator('aten::select', 'int', [view, dim, index]) as Tensor;
     } else if (index instanceof Slice) {
-      view = callOperator('aten::slice', 'Tensor', [view, dim, index.start, index.end, index.step]) as Tensor;
-      tensors[dim++] = null;
+      view = callOperator('aten::slice', 'Tensor', [
+        view,
+        dim++,
+        index.start,
+        index.end,
+        index.step,
+      ]) as Tensor;
+      tensors.push(null);
     } else if (index instanceof Tensor) {
-      tensors[dim] = index;
+      // A mask covers several dimensions with one entry.
+      tensors.push(index);
       dim += dimensionsOf(index);
-      for (let i = tensors.length; i < dim; i++) tensors.push(null);
-      // A mask covers several dimensions with one entry: libtorch expands it itself.
-      if (dimensionsOf(index) > 1) tensors.splice(dim - dimensionsOf(index) + 1);
-      dim = tensors.length;
     } else {
       throw new ArgumentError(
         `cannot index with ${String(index)}; use an integer, torch.slice, '...', null or a tensor`,

@@ -1,0 +1,14 @@
+import { execFileSync } from 'node:child_process';
+import test from 'ava';
+import * as torch from '../../src/torch/index.js';
+import { LIBTORCH_VERSION } from '../../src/torch/native/libtorch/locate.js';
+
+test('the committed operators are what libtorch declares', (t) => {
+  if (torch.version !== LIBTORCH_VERSION) return t.pass(`made for libtorch ${LIBTORCH_VERSION}`);
+  const output = execFileSync(
+    process.execPath,
+    ['--import=tsx', 'scripts/generate-operators.ts', '--check'],
+    { encoding: 'utf8' },
+  );
+  t.regex(output, /1006 operators/);
+});

@@ -1,0 +1,123 @@
+import test from 'ava';
+import fc from 'fast-check';
+import * as torch from '../../src/torch/index.js';
+import type { DType } from '../../src/torch/dtype.js';
+
+const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
+
+test('a tensor tells its shape, dtype and device', (t) => {
+  const x = torch.zeros([2, 3], { dtype: 'float64' });
+  t.deepEqual(x.shape, [2, 3]);
+  t.deepEqual(x.strides, [3, 1]);
+  t.is(x.ndim, 2);
+  t.is(x.numel(), 6);
+  t.is(x.dtype, 'float64');
+  t.is(x.device, 'cpu');
+  t.false(x.requiresGrad);
+  t.true(x.isLeaf);
+});
+
+test('elements come back from every dtype as they went in', (t) => {
+  const values: [DType, number[]][] = [
+    ['float32', [0.5, -1.25, 3]],
+    ['float64', [0.1, -1e300, 3]],
+    ['int64', [1, -2, 2 ** 52]],
+    ['int32', [1, -2, 2 ** 31 - 1]],
+    ['int16', [1, -2, 32767]],
+    ['int8', [1, -2, 127]],
+    ['uint8', [1, 2, 255]],
+    ['float16', [0.5, -1.25, 3]],
+    ['bfloat16', [0.5, -1.25, 3]],
+  ];
+  for (const [dtype, list] of values) {
+    const x = torch.tensor(list, { dtype });
+    t.is(x.dtype, dtype);
+    t.deepEqual(x.tolist(), list, dtype);
+  }
+  t.deepEqual(torch.tensor([true, false]).tolist(), [true, false]);
+  t.deepEqual(torch.tensor([1, 1.5], { dtype: 'float16' }).toTypedArray(), new Uint16Array([0x3c00, 0x3e00]));
+});
+
+test('numbers make float32, bigints int64, booleans bool, typed arrays their own type', (t) => {
+  t.is(torch.tensor([1, 2]).dtype, 'float32');
+  t.is(torch.tensor([1n, 2n]).dtype, 'int64');
+  t.is(torch.tensor([true]).dtype, 'bool');
+  t.is(torch.tensor(new Int16Array(2)).dtype, 'int16');
+  t.is(torch.tensor(torch.complexScalar(1, 2)).dtype, 'complex64');
+  t.is(torch.arange(3).dtype, 'float32');
+  t.is(torch.full([1], 3).dtype, 'float32');
+  t.is(torch.full([1], 3n).dtype, 'int64');
+  t.deepEqual(torch.tensor(5).shape, []);
+  t.is(torch.tensor([2n ** 53n], { dtype: 'int64' }).toTypedArray()[0], 2n ** 53n);
+});
+
+test('an int64 beyond 2^53 has no number', (t) => {
+  const x = torch.tensor([2n ** 60n]);
+  t.throws(() => x.item(), { instanceOf: torch.ArgumentError, message: /2\^53/ });
+  t.throws(() => x.tolist(), { instanceOf: torch.ArgumentError });
+  t.is(x.toTypedArray()[0], 2n ** 60n);
+});
+
+test('nested arrays survive the way into a tensor and back', (t) => {
+  fc.assert(
+    fc.property(shapes, (shape) => {
+      const count = shape.reduce((product, size) => product * size, 1);
+      const x = torch.arange(count).reshape(shape);
+      const list = x.tolist();
+      // An empty outer dimension hides the inner ones.
+      if (count > 0) t.deepEqual(torch.tensor(list as number[]).shape, shape);
+      if (count > 0) t.true(torch.tensor(list as number[]).equal(x));
+      t.is((list as unknown[]).flat?.(Infinity)?.length ?? 1, count);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test('uneven arrays and elements of other types are refused', (t) => {
+  t.throws(() => torch.tensor([[1, 2], [3]]), { instanceOf: torch.ShapeError });
+  t.throws(() => torch.tensor([[1], 2] as never), { instanceOf: torch.ShapeError });
+  t.throws(() => torch.tensor(['a'] as never), { instanceOf: torch.ArgumentError });
+});
+
+test('to converts, moves nothing that is in place already, and takes options', (t) => {
+  const x = torch.ones([2]);
+  t.is(x.to('int64').dtype, 'int64');
+  t.is(x.to({ dtype: 'float64' }).dtype, 'float64');
+  t.is(x.to('cpu').storage.address, x.storage.address);
+  t.not(x.to('cpu', { copy: true }).storage.address, x.storage.address);
+  t.is(x.to(torch.ones([1], { dtype: 'bool' })).dtype, 'bool');
+  t.throws(() => x.to('nonsense'), { instanceOf: torch.TorchError });
+  t.throws(() => x.to('cuda:7'), { instanceOf: torch.TorchError });
+});
+
+test('data replaces the storage and keeps the object', (t) => {
+  const x = torch.ones([2], { requiresGrad: true });
+  x.data = torch.full([3], 4);
+  t.deepEqual(x.tolist(), [4, 4, 4]);
+  t.true(x.requiresGrad);
+  t.false(x.data.requiresGrad);
+});
+
+test('a tensor prints its elements and what is not the default', (t) => {
+  t.is(String(torch.tensor([[1, 2.5]])), 'tensor([[1.0000, 2.5000]])');
+  t.is(String(torch.tensor([1n, 20n])), 'tensor([ 1, 20])');
+  t.is(
+    String(torch.zeros([2], { dtype: 'float64', requiresGrad: true })),
+    'tensor([0.0000, 0.0000], dtype=float64, requiresGrad=true)',
+  );
+  t.regex(String(torch.zeros([50, 50])), /\.\.\./);
+  t.is(String(torch.zeros([0, 2])), 'tensor([], size=[0, 2])');
+});
+
+test('random numbers are those of PyTorch for the same seed', (t) => {
+  torch.manualSeed(0);
+  t.deepEqual(torch.randn([3]).tolist(), [1.5409960746765137, -0.293428897857666, -2.1787893772125244]);
+  const generator = new torch.Generator().manualSeed(5);
+  const state = generator.getState();
+  const first = torch.rand([4], { generator }).tolist();
+  t.deepEqual(torch.rand([4], { generator: generator.setState(state) }).tolist(), first);
+  t.is(generator.initialSeed(), 5n);
+  torch.manualSeed(5);
+  t.deepEqual(torch.rand([4]).tolist(), first);
+  t.throws(() => torch.manualSeed(0.5), { instanceOf: RangeError });
+});
