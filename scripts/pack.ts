@@ -27,8 +27,11 @@ const root = packageRoot();
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
 const target = join(root, 'dist-packages');
 
-/** Fields that serve the checkout only. Without scripts, nothing runs where the package is installed or packed. */
-const CHECKOUT_ONLY = ['scripts', 'devDependencies', 'ava', 'allowScripts'];
+/**
+ * Fields that serve the checkout only. Without scripts, nothing runs where the package is installed or packed;
+ * `private` keeps the checkout itself, whose manifest does not name the addon, from being published.
+ */
+const CHECKOUT_ONLY = ['private', 'scripts', 'devDependencies', 'ava', 'allowScripts'];
 
 function writeManifest(folder: string, content: Record<string, unknown>): void {
   writeFileSync(join(folder, 'package.json'), `${JSON.stringify(content, null, 2)}\n`);
