@@ -11,7 +11,7 @@ namespace {
 
 Plan planFor(const c10::OperatorHandle& handle) {
   const c10::FunctionSchema& schema = handle.schema();
-  Plan plan{handle, {}, {}};
+  Plan plan{handle, {}, {}, Shortcut(handle)};
   for (const c10::Argument& argument : schema.arguments()) plan.arguments.push_back(valueTypeOf(argument));
   for (const c10::Argument& result : schema.returns()) {
     plan.inPlace.push_back(result.alias_info() != nullptr && result.alias_info()->isWrite());
@@ -59,22 +59,26 @@ napi_value call(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
   Environment& state = *static_cast<Environment*>(data);
   return guarded(env, [&]() -> napi_value {
-    c10::Stack stack;
-    stack.swap(state.stack);
-    stack.clear();
     Wire& in = state.wire;
     in.at = 0;
     const size_t id = in.count();
     const size_t given = in.count();
     if (id >= state.plans.size()) throw Fault("Argument", "unknown call plan");
-    // Nothing may hold a reference into plans across the call: a hook may resolve another operator.
-    const size_t expected = state.plans[id].arguments.size();
-    for (size_t i = 0; i < expected; ++i) {
-      const ValueType& type = state.plans[id].arguments[i];
-      stack.push_back(i < given ? readArgument(state, in, type) : defaultOf(type));
+    // Stays where it is though a hook resolve another operator meanwhile: plans are kept in a deque.
+    const Plan& plan = state.plans[id];
+    if (std::optional<at::Tensor> result = plan.shortcut.call(state.handles, in, given)) {
+      in.at = 0;
+      if (!result->defined()) in.put(Tag::None);
+      else in.put(Tag::Tensor, state.handles.add(*std::move(result)));
+      return nullptr;
     }
-    const c10::OperatorHandle handle = state.plans[id].handle;
-    handle.callBoxed(stack);
+    c10::Stack stack;
+    stack.swap(state.stack);
+    stack.clear();
+    for (size_t i = 0; i < plan.arguments.size(); ++i) {
+      stack.push_back(i < given ? readArgument(state, in, plan.arguments[i]) : defaultOf(plan.arguments[i]));
+    }
+    plan.handle.callBoxed(stack);
     const bool small = stack.size() == 1 && stack[0].isTensor();
     if (!small) {
       const size_t needed = measure(stack);
@@ -84,7 +88,7 @@ napi_value call(napi_env env, napi_callback_info info) {
         return Napi::Number::New(env, static_cast<double>(needed));
       }
     }
-    writeResults(state, state.plans[id], stack);
+    writeResults(state, plan, stack);
     stack.clear();
     stack.swap(state.stack);
     return nullptr;

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "shortcuts.h"
 #include "values.h"
 
 namespace tessera {
@@ -15,6 +16,7 @@ struct Plan {
   std::vector<ValueType> arguments;
   // For each result: it is the argument it aliases, changed in place, and TypeScript already holds that object.
   std::vector<bool> inPlace;
+  Shortcut shortcut;
 };
 
 // resolve(name, overload) -> { id, schema }; throws MissingOperator where this libtorch does not have it.

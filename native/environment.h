@@ -5,6 +5,7 @@
 #include <ATen/core/stack.h>
 #include <napi.h>
 
+#include <deque>
 #include <vector>
 
 #include "dispatch.h"
@@ -17,7 +18,7 @@ struct Environment {
   explicit Environment(uint32_t id) : handles(id) {}
 
   HandleTable handles;
-  std::vector<Plan> plans;
+  std::deque<Plan> plans;
   std::vector<at::Generator> generators;
   Wire wire;
   // Reused between calls; a call that re-enters (a hook) finds it taken and works on a fresh one.

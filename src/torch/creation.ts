@@ -126,7 +126,7 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
  */
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
   if (ArrayBuffer.isView(data))
-    return fromTypedArray(data as TypedArray, [(data as TypedArray).length], options);
+    return fromTypedArray(data, [(data).length], options);
   const shape = shapeOf(data);
   const flat: Element[] = [];
   flatten(data, shape, 0, flat);

@@ -16,8 +16,8 @@ interface Plan {
   name: string;
   /** For each result: the argument it is (an operator in place, or an `out`), or -1 for a new value. */
   sameAs: number[];
-  /** Every result is an argument, and there is just one. */
-  returnsArgument: number;
+  /** There is one result, and it is new. */
+  single: boolean;
 }
 
 // Kinds of JavaScript values, as far as they decide between overloads. Zero: not decided by kind alone.
@@ -150,7 +150,7 @@ export function plan(name: string, overload: string): Plan {
     schema,
     name: overload ? `${name}.${overload}` : name,
     sameAs,
-    returnsArgument: sameAs.length === 1 ? sameAs[0]! : -1,
+    single: sameAs.length === 1 && sameAs[0] === -1,
   };
 }
 
@@ -257,8 +257,8 @@ function exactInteger(value: bigint): number {
   );
 }
 
-/** Runs the call on the wire and gives its results. */
-function run(plan: Plan, args: ArrayLike<unknown>): unknown {
+/** Runs the call on the wire. */
+function run(plan: Plan, a: unknown, b?: unknown, args?: ArrayLike<unknown>): void {
   try {
     const needed = native.call();
     if (needed !== undefined) {
@@ -266,16 +266,15 @@ function run(plan: Plan, args: ArrayLike<unknown>): unknown {
       native.results();
     }
   } catch (error) {
-    throw translate(error, plan.name, () => describeAll(args));
+    throw translate(error, plan.name, () => describeAll(args ?? [a, b]));
   }
-  const { sameAs } = plan;
-  if (sameAs.length === 1) {
-    if (plan.returnsArgument >= 0) return args[plan.returnsArgument];
-    if (wire[0] === w.TENSOR) return born(wire[1]!);
-  }
+}
+
+/** The results on the wire; what was changed in place is the argument itself. */
+function results(plan: Plan, args: ArrayLike<unknown>): unknown {
   at = 0;
-  const results = sameAs.map((index) => (index >= 0 ? args[index] : take()));
-  return results.length > 1 ? results : results[0];
+  const values = plan.sameAs.map((index) => (index >= 0 ? args[index] : take()));
+  return values.length > 1 ? values : values[0];
 }
 
 /** An operator with its overloads, chosen by the types of the arguments. */
@@ -296,22 +295,40 @@ export class Operator {
   call1(a: unknown): unknown {
     const plan = this.#one[kindOf(a)];
     if (plan === undefined) return this.call([a]);
-    wire[0] = plan.id;
-    wire[1] = 1;
-    at = 2;
-    put(a);
-    return run(plan, [a]);
+    const target = wire;
+    target[0] = plan.id;
+    target[1] = 1;
+    if (a instanceof Tensor) {
+      target[2] = w.TENSOR;
+      target[3] = a.handle;
+    } else {
+      at = 2;
+      put(a);
+    }
+    run(plan, a, undefined);
+    if (plan.single && wire[0] === w.TENSOR) return born(wire[1]!);
+    return results(plan, [a]);
   }
 
   call2(a: unknown, b: unknown): unknown {
     const plan = this.#two[kindOf(a) * KINDS + kindOf(b)];
     if (plan === undefined) return this.call([a, b]);
-    wire[0] = plan.id;
-    wire[1] = 2;
-    at = 2;
-    put(a);
-    put(b);
-    return run(plan, [a, b]);
+    const target = wire;
+    target[0] = plan.id;
+    target[1] = 2;
+    if (a instanceof Tensor && b instanceof Tensor) {
+      target[2] = w.TENSOR;
+      target[3] = a.handle;
+      target[4] = w.TENSOR;
+      target[5] = b.handle;
+    } else {
+      at = 2;
+      put(a);
+      put(b);
+    }
+    run(plan, a, b);
+    if (plan.single && wire[0] === w.TENSOR) return born(wire[1]!);
+    return results(plan, [a, b]);
   }
 
   /** Any number of arguments, an options object in last position among them. */
@@ -430,7 +447,8 @@ function invoke(plan: Plan, args: readonly unknown[]): unknown {
   at = 2;
   room(3 * args.length + 16);
   for (const value of args) put(value);
-  return run(plan, args);
+  run(plan, null, null, args);
+  return results(plan, args);
 }
 
 const plans = new Map<string, Plan>();
@@ -494,7 +512,7 @@ export function describe(value: unknown): string {
   if (typeof value === 'function') return 'function';
   if (typeof value === 'symbol') return 'symbol';
   if (typeof value === 'object') return value.constructor?.name ?? 'object';
-  return String(value);
+  return String(value as number | boolean | bigint);
 }
 
 /** A method bound to an operator: `self` is the first argument. */

@@ -10,7 +10,7 @@ test('backward accumulates into the leaves', (t) => {
   x.grad = null;
   t.is(x.grad, null);
   x.grad = torch.ones([2]);
-  t.deepEqual(x.grad!.tolist(), [1, 1]);
+  t.deepEqual(x.grad.tolist(), [1, 1]);
   t.throws(() => (x.grad = torch.ones([3])), { instanceOf: torch.ShapeError });
 });
 
