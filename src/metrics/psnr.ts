@@ -1,0 +1,21 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+/**
+ * Peak signal-to-noise ratio of each image, in decibels: 10·log₁₀(4 / mean squared error) for images in [−1, 1],
+ * whose values span 2. Both `[B, C, H, W]` (values beyond the range are clamped); the result is `[B]`, infinite
+ * where two images are equal.
+ */
+export function psnr(a: Tensor, b: Tensor): Tensor {
+  if (a.ndim !== 4 || a.shape.join() !== b.shape.join()) {
+    throw new torch.ShapeError(
+      `psnr compares two batches [B, C, H, W] of one shape, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+    );
+  }
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const error = a.clamp(-1, 1).sub(b.clamp(-1, 1)).square().mean([1, 2, 3]); // [B]
+      return error.mul(0.25).log10().mul(-10);
+    }),
+  );
+}
