@@ -46,3 +46,4 @@ export * from './sampling/generate.js';
 export * from './sampling/net2net-sampling.js';
 
 export * from './data/index.js';
+export * from './metrics/psnr.js';
