@@ -22,15 +22,19 @@ Shortcut::Shortcut(const c10::OperatorHandle& handle) {
   for (size_t i = 0; i < tensors; ++i) {
     if (!isPlainTensor(arguments[i])) return;
   }
-  if (weighted) {
-    weight_ = arguments[2].default_value()->toScalar();
-    weighted_ = handle.typed<Weighted>();
-  } else if (tensors == 2) {
-    binary_ = handle.typed<Binary>();
-  } else {
-    unary_ = handle.typed<Unary>();
+  try {
+    if (weighted) {
+      weight_ = arguments[2].default_value()->toScalar();
+      weighted_ = handle.typed<Weighted>();
+    } else if (tensors == 2) {
+      binary_ = handle.typed<Binary>();
+    } else {
+      unary_ = handle.typed<Unary>();
+    }
+    tensors_ = tensors;
+  } catch (const c10::Error&) {
+    // Some operators outside aten take a tensor by value, which their schema does not tell: those go the general way.
   }
-  tensors_ = tensors;
 }
 
 std::optional<at::Tensor> Shortcut::call(const HandleTable& handles, Wire& in, size_t given) const {
