@@ -1,7 +1,7 @@
 import { translate } from './errors.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
-import { describe } from './operator.js';
+import { describe } from './describe.js';
 import { born, type Tensor } from './tensor.js';
 
 export interface GradOptions {

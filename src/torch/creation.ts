@@ -125,8 +125,7 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
  * @throws ShapeError where nested arrays differ in length
  */
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
-  if (ArrayBuffer.isView(data))
-    return fromTypedArray(data, [(data).length], options);
+  if (ArrayBuffer.isView(data)) return fromTypedArray(data, [data.length], options);
   const shape = shapeOf(data);
   const flat: Element[] = [];
   flatten(data, shape, 0, flat);

@@ -1,14 +1,15 @@
 import { inspect } from 'node:util';
-import { arrayClass, dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
+import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
+import { tolist, toTypedArray, type Elements } from './elements.js';
 import { deviceName, type Device } from './device.js';
-import { ArgumentError, DisposedError, translate } from './errors.js';
+import { DisposedError, translate } from './errors.js';
 import { at, type Index } from './indexing.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
-import { callOperator, describe } from './operator.js';
+import { describe } from './describe.js';
+import { callOperator } from './operator.js';
 import type { TensorMethods } from './operators/index.js';
 import { format } from './print.js';
-import { ComplexScalar } from './scalar.js';
 import { scope } from './scope.js';
 
 // No handle at all: 0 stands for a missing tensor where one is optional.
@@ -21,9 +22,6 @@ export interface ToOptions {
   nonBlocking?: boolean;
   copy?: boolean;
 }
-
-/** Nested arrays of elements. */
-export type NestedArray = (number | boolean | ComplexScalar | NestedArray)[];
 
 export interface Tensor extends TensorMethods {}
 
@@ -224,17 +222,12 @@ export class Tensor {
 
   /** All elements in row-major order, copied to the CPU: float16 and bfloat16 as bits, complex numbers interleaved. */
   toTypedArray(): TypedArray {
-    return scope(() => {
-      const dense = this.detach().cpu().resolveConj().resolveNeg().contiguous();
-      const buffer = new ArrayBuffer(storageBytes(dense));
-      guarded(() => native.readBytes(dense.handle, 0, new Uint8Array(buffer)));
-      return new arrayClass[dense.dtype](buffer);
-    });
+    return toTypedArray(this);
   }
 
   /** The elements as nested arrays; a number for a tensor without dimensions. */
-  tolist(): NestedArray | number | boolean | ComplexScalar {
-    return scope(() => nest(this));
+  tolist(): Elements {
+    return tolist(this);
   }
 
   toString(): string {
@@ -255,53 +248,12 @@ function look(tensor: Tensor): void {
   }
 }
 
-function storageBytes(tensor: Tensor): number {
-  const { dtype } = tensor;
-  return tensor.numel() * elementBytes(dtype);
-}
-
-function elementBytes(dtype: DType): number {
-  const size = new arrayClass[dtype](new ArrayBuffer(0)).BYTES_PER_ELEMENT;
-  return dtype.startsWith('complex') ? 2 * size : size;
-}
-
 function guarded<T>(call: () => T, operator?: string, args: unknown[] = []): T {
   try {
     return call();
   } catch (error) {
     throw translate(error, operator, () => args.map(describe).join(', '));
   }
-}
-
-function nest(tensor: Tensor): NestedArray | number | boolean | ComplexScalar {
-  const { shape } = tensor;
-  const floats = /^b?float/.test(tensor.dtype) && tensor.dtype !== 'float64';
-  const flat = (
-    floats ? tensor.to('float32') : tensor.dtype === 'complex32' ? tensor.to('complex64') : tensor
-  ).toTypedArray();
-  const complex = tensor.dtype.startsWith('complex');
-  const element = (i: number): number | boolean | ComplexScalar => {
-    if (complex) return new ComplexScalar(flat[2 * i] as number, flat[2 * i + 1] as number);
-    const value = flat[i]!;
-    if (tensor.dtype === 'bool') return value !== 0;
-    if (typeof value === 'number') return value;
-    const number = Number(value);
-    if (Number.isSafeInteger(number)) return number;
-    throw new ArgumentError(
-      `${value} is beyond 2^53 and has no exact JavaScript number; read it with toTypedArray()`,
-    );
-  };
-  const build = (
-    dimension: number,
-    start: number,
-    step: number,
-  ): NestedArray | number | boolean | ComplexScalar => {
-    if (dimension === shape.length) return element(start);
-    const size = shape[dimension]!;
-    const inner = size === 0 ? 0 : step / size;
-    return Array.from({ length: size }, (_, i) => build(dimension + 1, start + i * inner, inner));
-  };
-  return build(0, 0, tensor.numel());
 }
 
 // How many scopes are open; the addon keeps their contents.

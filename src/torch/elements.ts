@@ -1,0 +1,58 @@
+import { arrayClass, itemSize, type TypedArray } from './dtype.js';
+import { ArgumentError, translate } from './errors.js';
+import { native } from './native/load.js';
+import { ComplexScalar } from './scalar.js';
+import { scope } from './scope.js';
+import type { Tensor } from './tensor.js';
+
+/** Nested arrays of elements. */
+export type NestedArray = Elements[];
+
+/** A tensor's elements in JavaScript: nested arrays, or the only element of a tensor without dimensions. */
+export type Elements = number | boolean | ComplexScalar | NestedArray;
+
+/** See `Tensor.toTypedArray`. */
+export function toTypedArray(tensor: Tensor): TypedArray {
+  return scope(() => {
+    const dense = tensor.detach().cpu().resolveConj().resolveNeg().contiguous();
+    const buffer = new ArrayBuffer(dense.numel() * itemSize[dense.dtype]);
+    try {
+      native.readBytes(dense.handle, 0, new Uint8Array(buffer));
+    } catch (error) {
+      throw translate(error);
+    }
+    return new arrayClass[dense.dtype](buffer);
+  });
+}
+
+/** See `Tensor.tolist`. */
+export function tolist(tensor: Tensor): Elements {
+  return scope(() => nest(tensor));
+}
+
+function nest(tensor: Tensor): Elements {
+  const { shape } = tensor;
+  const floats = /^b?float/.test(tensor.dtype) && tensor.dtype !== 'float64';
+  const flat = (
+    floats ? tensor.to('float32') : tensor.dtype === 'complex32' ? tensor.to('complex64') : tensor
+  ).toTypedArray();
+  const complex = tensor.dtype.startsWith('complex');
+  const element = (i: number): number | boolean | ComplexScalar => {
+    if (complex) return new ComplexScalar(flat[2 * i] as number, flat[2 * i + 1] as number);
+    const value = flat[i]!;
+    if (tensor.dtype === 'bool') return value !== 0;
+    if (typeof value === 'number') return value;
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw new ArgumentError(
+      `${value} is beyond 2^53 and has no exact JavaScript number; read it with toTypedArray()`,
+    );
+  };
+  const build = (dimension: number, start: number, step: number): Elements => {
+    if (dimension === shape.length) return element(start);
+    const size = shape[dimension]!;
+    const inner = size === 0 ? 0 : step / size;
+    return Array.from({ length: size }, (_, i) => build(dimension + 1, start + i * inner, inner));
+  };
+  return build(0, 0, tensor.numel());
+}

@@ -1,0 +1,178 @@
+import { describe } from './describe.js';
+import { isDType } from './dtype.js';
+import { Generator } from './random.js';
+import { ComplexScalar, FloatScalar } from './scalar.js';
+import { camelCase, type Schema, type SchemaArgument } from './schema.js';
+import { Tensor } from './tensor.js';
+
+// Kinds of JavaScript values, as far as they decide between overloads. Zero: not decided by kind alone.
+const UNDECIDED = 0;
+const IS_TENSOR = 1;
+const IS_INTEGER = 2;
+const IS_FRACTION = 3;
+const IS_BOOLEAN = 4;
+const IS_NULL = 5;
+const IS_INTEGERS = 6;
+const IS_FRACTIONS = 7;
+const IS_TENSORS = 8;
+const IS_BOOLEANS = 9;
+const IS_EMPTY = 10;
+const IS_BIGINT = 11;
+const IS_FLOAT_SCALAR = 12;
+const IS_COMPLEX_SCALAR = 13;
+const IS_GENERATOR = 14;
+const IS_ABSENT = 15;
+/** How many kinds there are: the base of signatures. */
+export const KINDS = 16;
+
+/** The kind of a value, as a number below {@link KINDS}. */
+export function kindOf(value: unknown): number {
+  switch (typeof value) {
+    case 'number':
+      return Number.isInteger(value) ? IS_INTEGER : IS_FRACTION;
+    case 'boolean':
+      return IS_BOOLEAN;
+    case 'bigint':
+      return IS_BIGINT;
+    case 'undefined':
+      return IS_ABSENT;
+    case 'object':
+      if (value === null) return IS_NULL;
+      if (value instanceof Tensor) return IS_TENSOR;
+      if (Array.isArray(value)) return kindOfArray(value);
+      if (value instanceof FloatScalar) return IS_FLOAT_SCALAR;
+      if (value instanceof ComplexScalar) return IS_COMPLEX_SCALAR;
+      if (value instanceof Generator) return IS_GENERATOR;
+      return UNDECIDED;
+    default:
+      return UNDECIDED;
+  }
+}
+
+function kindOfArray(values: readonly unknown[]): number {
+  if (values.length === 0) return IS_EMPTY;
+  let kind = IS_ABSENT;
+  for (const value of values) {
+    const one = kindOf(value);
+    if (one === IS_INTEGER || one === IS_BIGINT) kind = kind === IS_FRACTIONS ? kind : IS_INTEGERS;
+    else if (one === IS_FRACTION || one === IS_FLOAT_SCALAR) kind = IS_FRACTIONS;
+    else if (one === IS_TENSOR || one === IS_NULL) kind = IS_TENSORS;
+    else if (one === IS_BOOLEAN) kind = IS_BOOLEANS;
+    else return UNDECIDED;
+  }
+  return kind;
+}
+
+/** Whether a value of this kind (the value itself where the kind does not tell) fits an argument. */
+function fits(kind: number, value: unknown, argument: SchemaArgument): boolean {
+  if (kind === IS_ABSENT) return argument.default !== null || argument.optional;
+  if (kind === IS_NULL) return argument.optional;
+  if (typeof value === 'string') return fitsText(value, argument);
+  if (argument.list) {
+    if (kind === IS_EMPTY) return true;
+    if (argument.size !== null && (kind === IS_INTEGER || kind === IS_BIGINT))
+      return argument.base !== 'Tensor';
+    switch (argument.base) {
+      case 'Tensor':
+        return kind === IS_TENSORS;
+      case 'int':
+        return kind === IS_INTEGERS;
+      case 'bool':
+        return kind === IS_BOOLEANS;
+      case 'float':
+      case 'Scalar':
+        return kind === IS_INTEGERS || kind === IS_FRACTIONS;
+      case 'str':
+        return Array.isArray(value) && value.every((one) => typeof one === 'string');
+      default:
+        return false;
+    }
+  }
+  switch (argument.base) {
+    case 'Tensor':
+      return kind === IS_TENSOR;
+    case 'int':
+      return kind === IS_INTEGER || kind === IS_BIGINT;
+    case 'float':
+      return kind === IS_INTEGER || kind === IS_FRACTION || kind === IS_BIGINT || kind === IS_FLOAT_SCALAR;
+    case 'bool':
+      return kind === IS_BOOLEAN;
+    case 'Scalar':
+    case 'complex':
+      return (
+        kind === IS_INTEGER ||
+        kind === IS_FRACTION ||
+        kind === IS_BOOLEAN ||
+        kind === IS_BIGINT ||
+        kind === IS_FLOAT_SCALAR ||
+        kind === IS_COMPLEX_SCALAR
+      );
+    case 'Generator':
+      return kind === IS_GENERATOR;
+    default:
+      return false;
+  }
+}
+
+function fitsText(value: string, argument: SchemaArgument): boolean {
+  if (argument.list) return false;
+  if (argument.base === 'ScalarType') return isDType(value);
+  return ['str', 'Device', 'Layout', 'MemoryFormat'].includes(argument.base);
+}
+
+/** Digits of the arguments' kinds behind a leading one; 0 where the kinds do not decide or do not fit a number. */
+export function signatureOf(args: readonly unknown[]): number {
+  if (args.length > 7) return 0;
+  let signature = 1;
+  for (const value of args) {
+    const kind = kindOf(value);
+    if (kind === UNDECIDED) return 0;
+    signature = signature * KINDS + kind;
+  }
+  return signature;
+}
+
+/** The options object, where the last argument is one. */
+export function trailingOptions(args: readonly unknown[]): Record<string, unknown> | null {
+  const last = args.at(-1);
+  if (typeof last !== 'object' || last === null) return null;
+  const prototype: unknown = Object.getPrototypeOf(last);
+  return prototype === Object.prototype || prototype === null ? (last as Record<string, unknown>) : null;
+}
+
+/** The arguments in schema order, or the reason why they do not fit. */
+export function place(
+  schema: Schema,
+  positional: readonly unknown[],
+  options: Record<string, unknown> | null,
+): unknown[] | string {
+  const expected = schema.arguments;
+  if (positional.length > expected.length) return `${expected.length} arguments at most`;
+  const placed: unknown[] = [...positional];
+  for (let i = 0; i < positional.length; i++) {
+    const argument = expected[i]!;
+    if (argument.keywordOnly && positional[i] !== undefined)
+      return `'${argument.name}' goes into the options`;
+    if (!fits(kindOf(positional[i]), positional[i], argument)) return wrong(argument, positional[i]);
+  }
+  let named = 0;
+  for (let i = positional.length; i < expected.length; i++) {
+    const argument = expected[i]!;
+    const value = options?.[camelCase(argument.name)];
+    if (value !== undefined) named++;
+    if (!fits(kindOf(value), value, argument)) return wrong(argument, value);
+    placed.push(value);
+  }
+  const given = options ? Object.keys(options).filter((key) => options[key] !== undefined) : [];
+  if (named < given.length) {
+    const names = expected.slice(positional.length).map(({ name }) => camelCase(name));
+    const unknown = given.find((key) => !names.includes(key));
+    return `no option '${unknown}'`;
+  }
+  return placed;
+}
+
+function wrong(argument: SchemaArgument, value: unknown): string {
+  const name = camelCase(argument.name);
+  return value === undefined ? `'${name}' is missing` : `'${name}' is no ${describe(value)}`;
+}
