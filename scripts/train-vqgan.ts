@@ -104,12 +104,10 @@ async function run(folder: string, train: ImageFolder, heldOut: ImageFolder, opt
   const metadata = { config: JSON.stringify(model), size: String(train.size) };
   await tessera.saveSafetensors(join(folder, 'vqgan.safetensors'), weights, { metadata });
   await writeFile(join(folder, 'config.json'), `${JSON.stringify({ ...options, model }, null, 2)}\n`);
-  const originals = test.narrow(0, 0, Math.min(16, test.shape[0]!));
-  const pairs = originals.split(8).flatMap((row) => [row, evaluate(vqgan, row).images]);
-  await tessera.saveImageGrid(join(folder, 'reconstructions.png'), torch.cat(pairs), {
-    columns: 8,
-    scale: 2,
-  });
+  const columns = Math.min(8, test.shape[0]!);
+  const rows = test.narrow(0, 0, columns * (test.shape[0]! >= 16 ? 2 : 1)).split(columns);
+  const pairs = torch.cat(rows.flatMap((row) => [row, evaluate(vqgan, row).images]));
+  await tessera.saveImageGrid(join(folder, 'reconstructions.png'), pairs, { columns, scale: 2 });
   return signal.aborted;
 }
 
