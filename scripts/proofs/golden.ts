@@ -4,15 +4,15 @@
  * Integer buffers and masks are left alone. Tensors without influence must be listed as exceptions, with the reason, and
  * are then shown to have none.
  *
- *     npx tsx scripts/prove-golden.ts [part of a subject's name]
+ *     npm run prove:golden -- [part of a subject's name]
  */
-import * as torch from '../src/torch/index.js';
-import type { Tensor } from '../src/torch/index.js';
-import { failures, worst } from '../tests/golden/data.js';
-import type { Check, Weights } from '../tests/golden/data.js';
-import { stage1Subjects } from '../tests/golden/stage1-subjects.js';
-import { stage2Subjects } from '../tests/golden/stage2-subjects.js';
-import type { Subject } from '../tests/golden/subject.js';
+import * as torch from '../../src/torch/index.js';
+import type { Tensor } from '../../src/torch/index.js';
+import { failures, worst } from '../../tests/golden/data.js';
+import type { Check, Weights } from '../../tests/golden/data.js';
+import { stage1Subjects } from '../../tests/golden/stage1-subjects.js';
+import { stage2Subjects } from '../../tests/golden/stage2-subjects.js';
+import type { Subject } from '../../tests/golden/subject.js';
 
 const change = 0.01;
 let perturbations = 0;
