@@ -49,7 +49,7 @@ async function run(folder: string, train: ImageFolder, heldOut: ImageFolder, opt
   const { batchSize = 4, learningRate = 1e-3, seed = 1 } = options;
   torch.manualSeed(seed);
   const device = torch.cudaIsAvailable() ? 'cuda:0' : 'cpu';
-  const loss = new VQLPIPSWithDiscriminator({ discStart: 0, discWeight: 0.4, discNdf: 32, discNumLayers: 2 });
+  const loss = new VQLPIPSWithDiscriminator({ discStart: 0, discWeight: 0.2, discNdf: 32, discNumLayers: 2 });
   const vqgan = new VQModel({ ...model, lossconfig: loss }).to(device).train();
   const settings = { lr: learningRate, betas: [0.5, 0.9] as [number, number] };
   const optimizers = {
@@ -74,7 +74,7 @@ async function run(folder: string, train: ImageFolder, heldOut: ImageFolder, opt
     }
     const batch = await nextBatch();
     // Counted by the clock: before discStart (step 0) the discriminator neither acts nor learns.
-    const globalStep = clock.progress < 0.6 ? -1 : clock.step;
+    const globalStep = clock.progress < 0.7 ? -1 : clock.step;
     const report = torch.scope(() => {
       const log = tessera.onePassStep(vqgan, optimizers, batch, { globalStep });
       clock.tick();

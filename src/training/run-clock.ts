@@ -80,10 +80,10 @@ export class RunClock {
   }
 }
 
-/** Learning rate at a share of the run: up in the first 2%, flat, down to 5% over the last 40%. */
+/** Learning rate at a share of the run: up in the first 2%, flat, down to 5% over the last 60%. */
 export function learningRateAt(progress: number, peak: number): number {
   if (progress < 0.02) return peak * Math.max(0.05, progress / 0.02);
-  return peak * (progress < 0.6 ? 1 : Math.max(0.05, (1 - progress) / 0.4));
+  return peak * (progress < 0.4 ? 1 : Math.max(0.05, (1 - progress) / 0.6));
 }
 
 function figure(value: number): string {

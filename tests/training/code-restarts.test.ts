@@ -1,0 +1,54 @@
+import test from 'ava';
+import { VQModel } from '../../src/models/vqgan.js';
+import * as torch from '../../src/torch/index.js';
+import { countCodes, restartUnusedCodes } from '../../src/training/code-restarts.js';
+
+const ddconfig = {
+  ch: 32,
+  chMult: [1, 1],
+  numResBlocks: 1,
+  attnResolutions: [],
+  resolution: 16,
+  inChannels: 3,
+  outCh: 3,
+  zChannels: 8,
+  doubleZ: false,
+};
+
+test('codes that no image uses move onto latents, the others stay', (t) => {
+  torch.manualSeed(1);
+  const model = new VQModel({ ddconfig, nEmbed: 32, embedDim: 8 });
+  const images = torch.randn([4, 3, 16, 16]);
+  const before = model.quantize.embedding.weight.detach().clone();
+  const counts = countCodes(model, images).toTypedArray() as BigInt64Array;
+  t.is(counts.length, 32);
+  t.is(Number(counts.reduce((a, b) => a + b)), 4 * 8 * 8);
+
+  const used = restartUnusedCodes(model, images);
+  t.is(used, counts.filter((n) => n > 0n).length);
+  t.true(used < 32, 'a new codebook leaves codes unused, or this test shows nothing');
+  const after = model.quantize.embedding.weight.detach();
+  const latents = model.encodeToPrequant(images).detach().permute([0, 2, 3, 1]).reshape([-1, 8]);
+  for (let code = 0; code < 32; code++) {
+    if (counts[code]! > 0n) t.true(after.at(code).equal(before.at(code)));
+    else t.true(latents.sub(after.at(code)).abs().sum([1]).min().item() < 1e-6, `code ${code} is no latent`);
+  }
+  const usedAfter = (countCodes(model, images).toTypedArray() as BigInt64Array).filter((n) => n > 0n).length;
+  t.true(usedAfter > used);
+});
+
+test('with fewer latents than unused codes, as many move as there are latents', (t) => {
+  torch.manualSeed(2);
+  const model = new VQModel({ ddconfig, nEmbed: 512, embedDim: 8 });
+  const before = model.quantize.embedding.weight.detach().clone();
+  restartUnusedCodes(model, torch.randn([1, 3, 4, 4]));
+  const moved = model.quantize.embedding.weight
+    .detach()
+    .sub(before)
+    .abs()
+    .sum([1])
+    .gt(torch.tensor(0))
+    .sum()
+    .item();
+  t.is(Number(moved), 4);
+});
