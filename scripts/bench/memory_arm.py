@@ -1,34 +1,73 @@
-"""Python's arm of vqgan-memory.ts: runs one case and prints this process's peak resident memory in MB."""
+"""Python's arm of memory.ts: runs one case and prints levels of this process's resident memory in MB, and a time in ms."""
 
+import json
 import pathlib
 import re
 import sys
+import time
 
 import torch
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "fixtures"))
 import vqgan_torch as vqgan  # noqa: E402
 
-torch.set_num_threads(1)
-torch.manual_seed(0)
+
+def megabytes(field):
+    return int(re.search(rf"{field}:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024
 
 
-def decode():
+# Each case gives a function that does the work once; the number it returns tells whether both arms did the same.
+
+
+def decoding():
     model = vqgan.VQModel().eval()
-    with torch.no_grad():
-        model.decode(torch.randn(1, 256, 32, 32))
+
+    @torch.no_grad()
+    def run():
+        return model.decode(torch.randn(1, 256, 32, 32)).norm().item()
+
+    return run
 
 
-def train(step):
+def training(step):
     model = vqgan.VQModel(loss=vqgan.Loss).train()
     generator, discriminator = vqgan.optimizers(model)
-    for _ in range(2):
+
+    def run():
         step(model, generator, discriminator, torch.rand(1, 3, 128, 128) * 2 - 1)
+        return model.decoder.conv_out.weight.grad.norm().item()
+
+    return run
 
 
-{
-    "decode 512x512": decode,
-    "reference step 128x128": lambda: train(vqgan.reference_step),
-    "one-pass step 128x128": lambda: train(vqgan.one_pass_step),
-}[sys.argv[1]]()
-print(int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) / 1024)
+cases = {
+    "decode": decoding,
+    "reference step": lambda: training(vqgan.reference_step),
+    "one-pass step": lambda: training(vqgan.one_pass_step),
+}
+
+name, times = sys.argv[1], int(sys.argv[2])
+torch.manual_seed(0)
+start = megabytes("VmRSS")
+run = cases[name]()
+built = megabytes("VmRSS")
+for i in range(times):
+    before = time.perf_counter()
+    check = run()
+    elapsed = (time.perf_counter() - before) * 1000
+    if i == 0:
+        first = megabytes("VmHWM")
+print(
+    json.dumps(
+        dict(
+            version=torch.__version__,
+            threads=torch.get_num_threads(),
+            start=start,
+            built=built,
+            first=first,
+            peak=megabytes("VmHWM"),
+            time=elapsed,
+            check=check,
+        )
+    )
+)

@@ -38,6 +38,8 @@ export function onePassStep(
   return torch.scope(() => {
     const loss = lossOf(model);
     const discFactor = loss.discFactorAt(state.globalStep);
+    // First of all: the last step's gradients would take up memory throughout the forward.
+    optimizers.generator.zeroGrad();
     const { reconstruction, loss: quantLoss } = model.forward(batch);
 
     // Separate scopes: each network's intermediates are gone before the next one runs.
@@ -55,7 +57,6 @@ export function onePassStep(
     const toGenerator =
       discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));
     const weightedQuantLoss = quantLoss.mul(loss.codebookWeight);
-    optimizers.generator.zeroGrad();
     // A scalar whose gradient at the reconstruction is `toGenerator`.
     reconstruction.mul(toGenerator).sum().add(weightedQuantLoss).backward();
     optimizers.generator.step();

@@ -86,6 +86,8 @@ function updateGenerator(
 ): GeneratorLog {
   const loss = lossOf(model);
   const discFactor = loss.discFactorAt(state.globalStep);
+  // First of all: the last step's gradients would take up memory throughout the forward.
+  optimizer.zeroGrad();
   return withFrozen(loss.discriminator.parameters(), () => {
     const { reconstruction, loss: quantLoss } = model.forward(batch);
     const { nll, perceptual } = loss.reconstructionLoss(batch, reconstruction);
@@ -99,7 +101,6 @@ function updateGenerator(
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero adds nothing to value or gradient, but its backward would run all the same.
     const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
-    optimizer.zeroGrad();
     totalLoss.backward();
     optimizer.step();
     return {
