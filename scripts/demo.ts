@@ -1,10 +1,10 @@
 // The whole road in about nine minutes on two cores: draws landscapes, trains both stages on them with the two
 // training scripts, and leaves held-out reconstructions, samples and loss curves in one folder.
+import { Interrupted, readArguments, runScript, UsageError } from './command-line.js';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sceneSplits, writeScenes } from 'tessera-torch';
-import { Interrupted, readArguments, runScript, UsageError } from './command-line.js';
 import { trainTransformer } from './train-transformer.js';
 import { trainVqgan } from './train-vqgan.js';
 

@@ -1,9 +1,9 @@
 // Trains the second stage, a transformer over a trained VQGAN's codes, and samples images from it.
+import { Interrupted, readArguments, runScript, UsageError, withOutputFolder } from './command-line.js';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tessera from 'tessera-torch';
 import { GPT, ImageFolder, Net2NetTransformer, torch, type Tensor } from 'tessera-torch';
-import { Interrupted, readArguments, runScript, UsageError, withOutputFolder } from './command-line.js';
 import { openVqgan } from './train-vqgan.js';
 
 // The paper's transformers are `gptPresets`: 24 layers 1024 wide and more.

@@ -1,9 +1,9 @@
 // Trains the first stage, a VQGAN, on a folder of images. Copy this file and change what you like.
+import { Interrupted, readArguments, runScript, UsageError, withOutputFolder } from './command-line.js';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as tessera from 'tessera-torch';
 import { ImageFolder, optim, torch, VQLPIPSWithDiscriminator, VQModel, type Tensor } from 'tessera-torch';
-import { Interrupted, readArguments, runScript, UsageError, withOutputFolder } from './command-line.js';
 
 // Four pixels a code: a 64×64 image becomes 16×16 codes. Each level has two channels a normalisation group, the least
 // that lets an image's mean colours through. The paper's model is `backbones.f16` with 1024 codes of width 256.
