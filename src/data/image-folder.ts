@@ -4,19 +4,9 @@ import { extname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { ImageDataError } from './image-error.js';
 import { SeededRandom } from './seeded-random.js';
 import { loadSharp } from './sharp.js';
-
-/** A folder or an image that cannot be used; the message names the path and the reason. */
-export class ImageDataError extends Error {
-  override name = 'ImageDataError';
-  readonly path: string;
-
-  constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`${path}: ${reason}`, options);
-    this.path = path;
-  }
-}
 
 const extensions = new Set(['.jpg', '.jpeg', '.png', '.webp', '.avif', '.gif', '.tif', '.tiff']);
 

@@ -1,10 +1,16 @@
+export { ImageDataError } from './image-error.js';
+export { type OnError, type SkippedImage } from './image-files.js';
+export { ImageSource, type PictureStore, type ReadOptions } from './image-source.js';
+export { inOrder, Loader, type Batch, type LoaderOptions, type LoaderPosition } from './loader.js';
 export {
-  batches,
-  decodeImage,
-  ImageDataError,
-  ImageFolder,
-  type ImageFolderOptions,
-} from './image-folder.js';
+  openImages,
+  type DataConfig,
+  type DataReport,
+  type OpenedImages,
+  type OpenImagesOptions,
+} from './open-images.js';
+export { type Picture, type View } from './picture.js';
+export { batches, decodeImage, ImageFolder, type ImageFolderOptions } from './image-folder.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './image-grid.js';
 export {
   makeScene,

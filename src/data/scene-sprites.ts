@@ -144,7 +144,7 @@ function recolourFoliage(body: string, target: { colour: Rgb; amount: number }):
 }
 
 function parseHex(hex: string): Rgb {
-  const digits = hex.length === 4 ? [...hex.slice(1)].map((d) => d + d).join('') : hex.slice(1);
+  const digits = hex.length === 4 ? hex.slice(1).replace(/./g, '$&$&') : hex.slice(1);
   const value = Number.parseInt(digits, 16);
   return [value >> 16, (value >> 8) & 255, value & 255];
 }

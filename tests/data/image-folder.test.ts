@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { fc, testProp } from '@fast-check/ava';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
-import { batches, decodeImage, ImageDataError, ImageFolder } from '../../src/data/image-folder.js';
+import { ImageDataError } from '../../src/data/image-error.js';
+import { batches, decodeImage, ImageFolder } from '../../src/data/image-folder.js';
 
 async function temporary(t: ExecutionContext): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tessera-images-'));
@@ -143,8 +144,8 @@ for (const [what, spoil] of [
       .toBuffer();
     await writeFile(join(folder, 'sub', 'broken.png'), spoil(png));
     const error = await t.throwsAsync(ImageFolder.open(folder, { size: 8 }), { instanceOf: ImageDataError });
-    t.regex(error!.message, /broken\.png: this image cannot be decoded \(.+\)\. Repair it, or move it/);
-    t.false(error!.message.includes('\n'));
+    t.regex(error.message, /broken\.png: this image cannot be decoded \(.+\)\. Repair it, or move it/);
+    t.false(error.message.includes('\n'));
   });
 }
 
@@ -191,7 +192,11 @@ test('batches are endless, cover the folder, and follow from the seed', async (t
     return result;
   };
   const drawn = await draw(1, 4);
-  for (const batch of drawn) t.deepEqual([...batch].sort(), [0, 1, 2]);
+  for (const batch of drawn)
+    t.deepEqual(
+      [...batch].sort((a, b) => a - b),
+      [0, 1, 2],
+    );
   t.deepEqual(await draw(1, 4), drawn);
   t.notDeepEqual(await draw(2, 4), drawn);
   await t.throwsAsync(batches(folder, 0).next(), { message: /batch size/ });

@@ -1,0 +1,77 @@
+import type { MemoryItem } from './memory-store.js';
+import { MemoryStore } from './memory-store.js';
+import { inParallel } from './in-parallel.js';
+import { openSpriteSheet } from './scene-sprites.js';
+import { seasons, timesOfDay } from './scene-palette.js';
+import { makeScene, sceneSplits } from './scenes.js';
+import { contentHash } from './split.js';
+
+export const builtIns = ['scenes', 'emoji'] as const;
+export type BuiltIn = (typeof builtIns)[number];
+
+export interface BuiltInOptions {
+  size: number;
+  /** Pictures in all, those held out included. */
+  count: number;
+  /** Share (below 1) or count of those held out. */
+  heldOut: number;
+  seed: number;
+  onProgress?: ((label: string, done: number, total: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export interface MadeImages {
+  store: MemoryStore;
+  train: number[];
+  heldOut: number[];
+}
+
+/** How many of `count` pictures are held out. */
+export function heldOutCount(count: number, heldOut: number): number {
+  const held = heldOut < 1 ? Math.round(count * heldOut) : heldOut;
+  const result = heldOut > 0 ? Math.max(1, held) : 0;
+  if (!(heldOut >= 0) || !Number.isSafeInteger(result) || result >= count) {
+    throw new RangeError(
+      `cannot hold out ${heldOut} of ${count} pictures: at least one must be left to train on`,
+    );
+  }
+  return result;
+}
+
+/** Landscapes: those to train on from the series `seed`, those held out from the validation series. */
+export async function makeScenes(options: BuiltInOptions): Promise<MadeImages> {
+  const { size, count, seed, onProgress, signal } = options;
+  if (seed === sceneSplits.validation || seed === sceneSplits.test) {
+    throw new RangeError(`seed ${seed} of the scenes is kept for held-out pictures; take another data.seed`);
+  }
+  const held = heldOutCount(count, options.heldOut);
+  const sprites = await openSpriteSheet();
+  const draw = async (i: number): Promise<MemoryItem> => {
+    const request =
+      i < count - held
+        ? { seed, index: i, width: size, height: size }
+        : { seed: sceneSplits.validation, index: i - (count - held), width: size, height: size };
+    const scene = await makeScene(request, sprites);
+    const name = `scene ${request.index} of series ${request.seed}, ${scene.className}`;
+    return {
+      name,
+      hash: contentHash(name),
+      width: size,
+      height: size,
+      pixels: scene.image,
+      label: scene.classIndex,
+    };
+  };
+  const items = await inParallel(count, draw, {
+    signal,
+    onProgress: (done) => onProgress?.('drawing scenes', done, count),
+  });
+  const classes = seasons.flatMap((season) => timesOfDay.map((time) => `${season} ${time}`));
+  return { store: new MemoryStore(items, classes), ...firstAndRest(count, held) };
+}
+
+/** Positions 0 … count-1, the last `held` of them held out. */
+export function firstAndRest(count: number, held: number): { train: number[]; heldOut: number[] } {
+  const all = Array.from({ length: count }, (_, i) => i);
+  return { train: all.slice(0, count - held), heldOut: all.slice(count - held) };
+}

@@ -1,0 +1,104 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { BuiltInOptions, MadeImages } from './built-in.js';
+import { firstAndRest, heldOutCount } from './built-in.js';
+import { inParallel } from './in-parallel.js';
+import type { MemoryItem } from './memory-store.js';
+import { MemoryStore } from './memory-store.js';
+import { SeededRandom } from './seeded-random.js';
+import { loadSharp } from './sharp.js';
+import { contentHash, splitByContent } from './split.js';
+
+/** Classes of the emoji pictures, and the categories of the Noto icons they are made of. */
+const categories = {
+  smileys: 'Smileys & Emotion',
+  animals: 'Animals & Nature',
+  food: 'Food & Drink',
+  travel: 'Travel & Places',
+  activities: 'Activities',
+  objects: 'Objects',
+} as const;
+
+/** Emoji classes in the order of their labels. */
+export const emojiClasses: readonly string[] = Object.keys(categories);
+
+interface Icon {
+  name: string;
+  body: string;
+  label: number;
+}
+
+/**
+ * Emoji on pastel grounds, each a little turned, scaled and moved. Which concepts are held out follows from their
+ * names, so that no picture of a held-out concept is ever trained on, whatever the seed.
+ * @throws where the package `@iconify-json/noto` is not installed
+ */
+export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
+  const { size, count, seed, onProgress, signal } = options;
+  const held = heldOutCount(count, options.heldOut);
+  const icons = await openIcons();
+  const hashes = icons.map(({ name }) => contentHash(name));
+  const sides = splitByContent(hashes, held / count);
+  const pick = (side: readonly number[], place: number): Icon => {
+    // Every concept once before any comes a second time.
+    const order = new SeededRandom(seed, Math.floor(place / side.length)).shuffle(side);
+    return icons[order[place % side.length] as number] as Icon;
+  };
+  const draw = async (i: number): Promise<MemoryItem> => {
+    const training = i < count - held;
+    const icon = training ? pick(sides.train, i) : pick(sides.heldOut, i - (count - held));
+    const pixels = await drawEmoji(icon, size, new SeededRandom(seed, i + 1));
+    const name = `emoji ${i}, ${icon.name}`;
+    return {
+      name,
+      hash: contentHash(`${seed} ${name}`),
+      width: size,
+      height: size,
+      pixels,
+      label: icon.label,
+    };
+  };
+  const items = await inParallel(count, draw, {
+    signal,
+    onProgress: (done) => onProgress?.('drawing emoji', done, count),
+  });
+  return { store: new MemoryStore(items, emojiClasses), ...firstAndRest(count, held) };
+}
+
+async function drawEmoji({ body }: Icon, size: number, random: SeededRandom): Promise<Uint8Array> {
+  const ground = `hsl(${random.integer(360)} ${45 + random.integer(35)}% ${82 + random.integer(10)}%)`;
+  const turn = random.between(-12, 12);
+  const scale = random.between(0.72, 0.88);
+  const [dx, dy] = [random.between(-5, 5), random.between(-5, 5)];
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${size}" height="${size}" viewBox="0 0 128 128">` +
+    `<rect width="128" height="128" fill="${ground}"/>` +
+    `<g transform="translate(${64 + dx} ${64 + dy}) rotate(${turn}) scale(${scale}) translate(-64 -64)">${body}</g></svg>`;
+  const sharp = await loadSharp();
+  return sharp(Buffer.from(svg)).toColourspace('srgb').removeAlpha().raw().toBuffer();
+}
+
+async function openIcons(): Promise<Icon[]> {
+  const find = createRequire(import.meta.url).resolve;
+  let paths: [string, string];
+  try {
+    paths = [find('@iconify-json/noto/icons.json'), find('@iconify-json/noto/metadata.json')];
+  } catch (cause) {
+    throw new Error(
+      'the built-in emoji are the Noto icons, and the package "@iconify-json/noto" is not installed. ' +
+        'Install it with: npm install @iconify-json/noto',
+      { cause },
+    );
+  }
+  const [set, metadata] = await Promise.all(
+    paths.map(async (path) => JSON.parse(await readFile(path, 'utf8')) as unknown),
+  );
+  const { icons } = set as { icons: Record<string, { body: string }> };
+  const named = (metadata as { categories: Record<string, string[]> }).categories;
+  return Object.values(categories).flatMap((category, label) =>
+    (named[category] ?? []).flatMap((name) => {
+      const icon = icons[name];
+      return icon === undefined ? [] : [{ name, label, body: icon.body }];
+    }),
+  );
+}

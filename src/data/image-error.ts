@@ -1,0 +1,13 @@
+/** A folder or a picture that cannot be used; the message names the path, the reason and the way out. */
+export class ImageDataError extends Error {
+  override name = 'ImageDataError';
+  readonly path: string;
+  /** The message without the path. */
+  readonly reason: string;
+
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(`${path}: ${reason}`, options);
+    this.path = path;
+    this.reason = reason;
+  }
+}

@@ -1,0 +1,134 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { ImageDataError } from './image-error.js';
+import type { Picture, View } from './picture.js';
+import { centreView, copySquare } from './picture.js';
+
+/** Where pictures come from, one at a time: files, a packed folder, memory. */
+export interface PictureStore {
+  readonly length: number;
+  /** Names of the classes; empty where the pictures have none. */
+  readonly classes: readonly string[];
+  /** Path, or what else the picture is known by. */
+  name(index: number): string;
+  /** Class, where there are classes. */
+  label(index: number): number | undefined;
+  /** SHA-256 of what the picture is made from. */
+  hash(index: number): string;
+  /**
+   * The picture, each side at least as long as the store's square. Null for one that cannot be decoded, where such
+   * pictures are to be skipped.
+   * @throws ImageDataError for one that cannot be decoded, where that is to end the work
+   */
+  load(index: number): Promise<Picture | null> | Picture;
+  close(): Promise<void>;
+}
+
+/** Pictures as square RGB tensors. Positions count from 0. */
+export class ImageSource {
+  /** Side of the squares in pixels. */
+  readonly size: number;
+  readonly channels = 3;
+  #store: PictureStore;
+  #items: readonly number[];
+
+  /** `items`: which of the store's pictures, all by default. */
+  constructor(store: PictureStore, size: number, items?: readonly number[]) {
+    this.#store = store;
+    this.#items = items ?? Array.from({ length: store.length }, (_, i) => i);
+    this.size = size;
+  }
+
+  get length(): number {
+    return this.#items.length;
+  }
+
+  /** Names of the classes; empty where the pictures have none. */
+  get classes(): readonly string[] {
+    return this.#store.classes;
+  }
+
+  /** Path of the picture, or what else it is known by. */
+  name(index: number): string {
+    return this.#store.name(this.#item(index));
+  }
+
+  /** Class of the picture, a position in `classes`. */
+  label(index: number): number | undefined {
+    return this.#store.label(this.#item(index));
+  }
+
+  /** What the picture is known by in splits: SHA-256 of the file, or of what it was drawn from. */
+  hash(index: number): string {
+    return this.#store.hash(this.#item(index));
+  }
+
+  /**
+   * Pictures by their positions, each its middle square or as its view says, float32 [B, 3, size, size] in [-1, 1].
+   * A picture that is skipped because it cannot be decoded is replaced by the next one that can.
+   * @throws ImageDataError where a picture cannot be decoded and that is to end the work
+   */
+  async read(indices: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
+    return toImages(await this.readBytes(indices, options.views), this.size, options.device);
+  }
+
+  /** The same as bytes [B, size, size, 3]. */
+  async readBytes(indices: readonly number[], views?: readonly View[]): Promise<Uint8Array> {
+    const bytes = this.size * this.size * 3;
+    const packed = new Uint8Array(indices.length * bytes);
+    await Promise.all(
+      indices.map(async (index, i) => {
+        const picture = await this.#load(index);
+        copySquare(picture, this.size, views?.[i] ?? centreView, packed, i * bytes);
+      }),
+    );
+    return packed;
+  }
+
+  /** The picture before it is cut to a square: its shorter side is `size`. */
+  async picture(index: number): Promise<Picture | null> {
+    return this.#store.load(this.#item(index));
+  }
+
+  /** Closes the store, which the two sides of a split share. */
+  async close(): Promise<void> {
+    await this.#store.close();
+  }
+
+  /** The replacement depends on the files alone, so that a resumed run sees the same. */
+  async #load(index: number): Promise<Picture> {
+    for (let tried = 0; tried < this.length; tried++) {
+      const picture = await this.#store.load(this.#item((index + tried) % this.length));
+      if (picture !== null) return picture;
+    }
+    throw new ImageDataError(this.name(index), 'neither this picture nor any other could be decoded');
+  }
+
+  #item(index: number): number {
+    const item = this.#items[index];
+    if (item === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    return item;
+  }
+}
+
+export interface ReadOptions {
+  /** Which square of each picture; default the middle one, not mirrored. */
+  views?: readonly View[];
+  /** Default `cpu`. */
+  device?: string;
+}
+
+/** Bytes [B, size, size, 3] as float32 [B, 3, size, size] in [-1, 1]. */
+export function toImages(bytes: Uint8Array, size: number, device = 'cpu'): Tensor {
+  return torch.scope(() =>
+    torch
+      .tensor(bytes)
+      .to(device) // As bytes: a quarter of the traffic.
+      .view([bytes.length / (size * size * 3), size, size, 3])
+      .permute([0, 3, 1, 2])
+      .to('float32')
+      .contiguous() // [B, 3, H, W]
+      .div_(torch.tensor(127.5, { device }))
+      .sub_(torch.tensor(1, { device })),
+  );
+}

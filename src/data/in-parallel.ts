@@ -1,0 +1,33 @@
+import { availableParallelism } from 'node:os';
+
+/**
+ * Runs `work` for 0 … count-1, a few at a time: enough to keep the decoder's threads busy, few enough that an error
+ * ends the rest early. Results come in order.
+ * @throws the first error, or the signal's reason, when what had begun is done
+ */
+export async function inParallel<T>(
+  count: number,
+  work: (index: number) => Promise<T>,
+  options: { signal?: AbortSignal | undefined; onProgress?: ((done: number) => void) | undefined } = {},
+): Promise<T[]> {
+  const results = Array.from<T>({ length: count });
+  let next = 0;
+  let done = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < count && !failed) {
+      const index = next++;
+      try {
+        options.signal?.throwIfAborted();
+        results[index] = await work(index);
+        options.onProgress?.(++done);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    }
+  };
+  const workers = await Promise.allSettled(Array.from({ length: 2 * availableParallelism() }, worker));
+  for (const worked of workers) if (worked.status === 'rejected') throw worked.reason;
+  return results;
+}

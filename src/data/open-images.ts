@@ -1,0 +1,215 @@
+import type { BuiltIn, MadeImages } from './built-in.js';
+import { builtIns, makeScenes } from './built-in.js';
+import { makeEmoji } from './emoji.js';
+import { findImages } from './find-images.js';
+import { ImageDataError } from './image-error.js';
+import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js';
+import { ImageFiles } from './image-files.js';
+import type { PictureStore } from './image-source.js';
+import { ImageSource } from './image-source.js';
+import { isPacked, PackedImages } from './packed-images.js';
+import { splitByContent } from './split.js';
+
+/** The `data` part of a training config. */
+export interface DataConfig {
+  /** A folder of pictures, a .txt list of them, a packed folder, or the built-in `scenes` or `emoji`. */
+  path: string;
+  /** Side of the training squares in pixels. */
+  size: number;
+  /** Which square of a longer picture training sees, default random; held-out pictures show their middle. */
+  crop?: 'random' | 'center';
+  /** Mirror half of the training pictures, default true. */
+  flip?: boolean;
+  /** Share (below 1) or count of pictures held out of training, by their contents; default 0.05. */
+  heldOut?: number;
+  /** Hold out the pictures of this folder, list or packed folder instead. */
+  heldOutPath?: string;
+  /** A file that cannot be decoded is left out and reported (`skip`, default), or ends the work (`stop`). */
+  onError?: OnError;
+  /** Built-in pictures: how many in all, default 4096. */
+  count?: number;
+  /** Built-in pictures: which series, default 1. */
+  seed?: number;
+}
+
+export interface DataReport {
+  kind: 'folder' | 'list' | 'packed' | BuiltIn;
+  path: string;
+  size: number;
+  /** Pictures to train on and held out. */
+  train: number;
+  heldOut: number;
+  /** Files left out so far, and why; grows while training where not all were decoded at the start. */
+  skipped: SkippedImage[];
+  /** Whether every picture has been decoded once, so that no more will be left out. */
+  decoded: boolean;
+  /** Files passed over because of their names. */
+  ignored: number;
+  /** Files with the same contents as an earlier one. */
+  duplicates: number;
+  /** Pictures whose shorter side had to be enlarged. */
+  enlarged: number;
+  classes: readonly string[];
+}
+
+export interface OpenImagesOptions extends Pick<ImageFilesOptions, 'cacheBytes' | 'decodeAll' | 'signal'> {
+  onProgress?: (label: string, done: number, total: number) => void;
+}
+
+export interface OpenedImages {
+  train: ImageSource;
+  /** May be empty, with `heldOut: 0`. */
+  heldOut: ImageSource;
+  report: DataReport;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens pictures for training. What is held out follows from the pictures' contents and is settled here.
+ * @throws ImageDataError for a path without usable pictures
+ * @throws RangeError for an impossible option
+ */
+export async function openImages(config: DataConfig, options: OpenImagesOptions = {}): Promise<OpenedImages> {
+  checkConfig(config);
+  const { size, heldOutPath, heldOut = 0.05 } = config;
+  const main = await openPart(config, options);
+  const other =
+    heldOutPath === undefined ? null : await openOther(main, { ...config, path: heldOutPath }, options);
+  const held = other?.store ?? main.store;
+  const split = main.split ?? splitByContent(hashesOf(main.store), other === null ? heldOut : 0);
+  let { train } = split;
+  let heldItems = split.heldOut;
+  if (other !== null) {
+    const kept = new Set(hashesOf(other.store));
+    train = train.filter((i) => !kept.has(main.store.hash(i)));
+    heldItems = Array.from({ length: other.store.length }, (_, i) => i);
+    if (train.length === 0) {
+      throw new ImageDataError(
+        config.path,
+        `all its pictures are also in ${heldOutPath}; none is left to train on`,
+      );
+    }
+  }
+  // What is shown and measured all through a run must be readable now.
+  if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
+  const report = { ...main.report, train: train.length, heldOut: heldItems.length };
+  if (other !== null) report.skipped.push(...other.report.skipped);
+  return {
+    train: new ImageSource(main.store, size, train),
+    heldOut: new ImageSource(held, size, heldItems),
+    report,
+    async close() {
+      await main.store.close();
+      await other?.store.close();
+    },
+  };
+}
+
+export interface OpenedStore {
+  store: PictureStore;
+  report: DataReport;
+  /** Where who made the pictures settled it. */
+  split: { train: number[]; heldOut: number[] } | null;
+}
+
+/** Opens one path of pictures, not yet split. */
+export async function openPart(config: DataConfig, options: OpenImagesOptions): Promise<OpenedStore> {
+  checkConfig(config);
+  const { path, size } = config;
+  const report = (kind: DataReport['kind'], store: PictureStore): DataReport => ({
+    kind,
+    path,
+    size,
+    train: 0,
+    heldOut: 0,
+    skipped: [],
+    decoded: true,
+    ignored: 0,
+    duplicates: store.length - new Set(hashesOf(store)).size,
+    enlarged: 0,
+    classes: store.classes,
+  });
+  if (isBuiltIn(path)) {
+    const { store, train, heldOut } = await makeBuiltIn(path, config, options);
+    return { store, split: { train, heldOut }, report: report(path, store) };
+  }
+  if (await isPacked(path)) {
+    const store = await PackedImages.open(path);
+    if (store.index.size !== size) {
+      await store.close();
+      throw new ImageDataError(
+        path,
+        `its pictures are packed at ${store.index.size} pixels, not ${size}: set data.size=${store.index.size}, ` +
+          `or pack them again with: tessera data pack ${store.index.source} --size ${size}`,
+      );
+    }
+    const skipped = [...store.index.skipped];
+    return { store, split: madeSplit(store), report: { ...report('packed', store), skipped } };
+  }
+  const found = await findImages(path);
+  const store = await ImageFiles.open(path, found, { ...options, size, onError: config.onError ?? 'skip' });
+  const enlarged = Array.from({ length: store.length }, (_, i) => store.header(i)).filter(
+    ({ width, height }) => Math.min(width, height) < size,
+  ).length;
+  const { skipped, decoded } = store;
+  const { kind, ignored } = found;
+  return { store, split: null, report: { ...report(kind, store), skipped, decoded, ignored, enlarged } };
+}
+
+export function isBuiltIn(path: string): path is BuiltIn {
+  return (builtIns as readonly string[]).includes(path);
+}
+
+function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptions): Promise<MadeImages> {
+  const { size, count = 4096, seed = 1, heldOut = 0.05, heldOutPath } = config;
+  const { onProgress, signal } = options;
+  const request = { size, count, seed, heldOut: heldOutPath === undefined ? heldOut : 0, onProgress, signal };
+  return name === 'scenes' ? makeScenes(request) : makeEmoji(request);
+}
+
+function madeSplit({ index }: PackedImages): { train: number[]; heldOut: number[] } | null {
+  if (!index.splitMade) return null;
+  const split = { train: [] as number[], heldOut: [] as number[] };
+  for (const [i, { heldOut }] of index.images.entries()) (heldOut ? split.heldOut : split.train).push(i);
+  return split;
+}
+
+/** Opens the held-out path; an error closes the first one. */
+async function openOther(
+  main: OpenedStore,
+  config: DataConfig,
+  options: OpenImagesOptions,
+): Promise<OpenedStore> {
+  try {
+    return await openPart(config, options);
+  } catch (error) {
+    await main.store.close();
+    throw error;
+  }
+}
+
+function hashesOf(store: PictureStore): string[] {
+  return Array.from({ length: store.length }, (_, i) => store.hash(i));
+}
+
+async function readable(store: PictureStore, items: readonly number[]): Promise<number[]> {
+  const result: number[] = [];
+  for (const item of items) if ((await store.load(item)) !== null) result.push(item);
+  return result;
+}
+
+function checkConfig({ path, size, count, seed }: DataConfig): void {
+  if (typeof path !== 'string' || path === '') {
+    throw new RangeError('data.path is missing: name a folder of pictures, or scenes, or emoji');
+  }
+  for (const [name, value, least] of [
+    ['size', size, 1],
+    ['count', count ?? 2, 2],
+    ['seed', seed ?? 0, Number.MIN_SAFE_INTEGER],
+  ] as const) {
+    if (!Number.isSafeInteger(value) || value < least) {
+      const range = name === 'seed' ? 'an integer' : `an integer from ${least}`;
+      throw new RangeError(`data.${name} must be ${range}, got ${value}`);
+    }
+  }
+}

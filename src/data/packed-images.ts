@@ -1,0 +1,163 @@
+import type { FileHandle } from 'node:fs/promises';
+import { open, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ImageDataError } from './image-error.js';
+import type { PictureStore } from './image-source.js';
+import type { SkippedImage } from './image-files.js';
+import type { Picture } from './picture.js';
+
+export const packFormat = 'tessera-images';
+export const packVersion = 1;
+const indexFile = 'index.json';
+
+export interface PackedEntry {
+  name: string;
+  hash: string;
+  shard: number;
+  /** Byte in the shard where its pixels [height, width, 3] begin. */
+  offset: number;
+  width: number;
+  height: number;
+  label?: number;
+  /** Set by who made the pictures: always held out. */
+  heldOut?: true;
+}
+
+/** What `index.json` of a packed folder holds. */
+export interface PackIndex {
+  format: typeof packFormat;
+  version: typeof packVersion;
+  /** Where the pictures came from. */
+  source: string;
+  /** Length of every picture's shorter side in pixels. */
+  size: number;
+  classes: string[];
+  /** Which pictures are held out was settled when they were made. */
+  splitMade: boolean;
+  shards: { file: string; bytes: number; sha256: string }[];
+  images: PackedEntry[];
+  skipped: SkippedImage[];
+}
+
+/** Whether a path is a folder that `packImages` wrote. */
+export async function isPacked(path: string): Promise<boolean> {
+  const text = await readFile(join(path, indexFile), 'utf8').catch(() => '');
+  return text.startsWith(`{"format":"${packFormat}"`);
+}
+
+/** Pictures of a packed folder: uint8 pixels, read by position. */
+export class PackedImages implements PictureStore {
+  readonly index: PackIndex;
+  #path: string;
+  #shards: FileHandle[];
+
+  private constructor(path: string, index: PackIndex, shards: FileHandle[]) {
+    this.#path = path;
+    this.index = index;
+    this.#shards = shards;
+  }
+
+  /** @throws ImageDataError for a folder that is not whole */
+  static async open(path: string): Promise<PackedImages> {
+    const index = await readIndex(path);
+    const shards: FileHandle[] = [];
+    try {
+      for (const { file, bytes } of index.shards) {
+        const shard = join(path, file);
+        const found = await stat(shard).catch(() => null);
+        if (found?.size !== bytes) {
+          const state = found === null ? 'is missing' : `has ${found.size} bytes`;
+          throw new ImageDataError(shard, `${state}, the index says ${bytes} bytes; ${again}`);
+        }
+        shards.push(await open(shard, 'r'));
+      }
+    } catch (error) {
+      await Promise.all(shards.map((shard) => shard.close()));
+      throw error;
+    }
+    return new PackedImages(path, index, shards);
+  }
+
+  get length(): number {
+    return this.index.images.length;
+  }
+
+  get classes(): readonly string[] {
+    return this.index.classes;
+  }
+
+  name(index: number): string {
+    return this.#entry(index).name;
+  }
+
+  label(index: number): number | undefined {
+    return this.#entry(index).label;
+  }
+
+  hash(index: number): string {
+    return this.#entry(index).hash;
+  }
+
+  async load(index: number): Promise<Picture> {
+    const { shard, offset, width, height } = this.#entry(index);
+    const pixels = new Uint8Array(width * height * 3);
+    const { bytesRead } = await (this.#shards[shard] as FileHandle).read(pixels, 0, pixels.length, offset);
+    if (bytesRead !== pixels.length) {
+      throw new ImageDataError(
+        join(this.#path, this.index.shards[shard]?.file ?? ''),
+        `ends before picture ${index}; ${again}`,
+      );
+    }
+    return { width, height, pixels };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#shards.splice(0).map((shard) => shard.close()));
+  }
+
+  #entry(index: number): PackedEntry {
+    const entry = this.index.images[index];
+    if (entry === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    return entry;
+  }
+}
+
+const again = 'pack the pictures again with: tessera data pack';
+
+async function readIndex(path: string): Promise<PackIndex> {
+  const file = join(path, indexFile);
+  let index: PackIndex;
+  try {
+    index = JSON.parse(await readFile(file, 'utf8')) as PackIndex;
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw new ImageDataError(file, `the index of the packed pictures cannot be read (${message}); ${again}`, {
+      cause,
+    });
+  }
+  const wrong = whatIsWrong(index);
+  if (wrong) throw new ImageDataError(file, `${wrong}; ${again}`);
+  return index;
+}
+
+function whatIsWrong(index: PackIndex): string | null {
+  const { format, version }: { format: unknown; version: unknown } = index;
+  if (format !== packFormat) return `its format is ${String(format)}, expected ${packFormat}`;
+  if (version !== packVersion) return `its version is ${String(version)}, this release reads ${packVersion}`;
+  if (!(Number.isSafeInteger(index.size) && index.size > 0)) return `its size is ${index.size}`;
+  if (!Array.isArray(index.images) || !Array.isArray(index.shards) || !Array.isArray(index.classes)) {
+    return 'it has no lists of images, shards and classes';
+  }
+  if (index.images.length === 0) return 'it lists no pictures';
+  for (const [i, image] of index.images.entries()) {
+    const { shard, offset, width, height, label } = image;
+    const whole = [shard, offset, width, height].every((value) => Number.isSafeInteger(value) && value >= 0);
+    const end = offset + width * height * 3;
+    if (!whole || Math.min(width, height) < index.size || !(end <= (index.shards[shard]?.bytes ?? -1))) {
+      return `picture ${i} lies outside its shard`;
+    }
+    if (label !== undefined && index.classes[label] === undefined)
+      return `picture ${i} has no such class: ${label}`;
+  }
+  return null;
+}

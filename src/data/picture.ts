@@ -1,0 +1,51 @@
+/** A decoded picture. */
+export interface Picture {
+  width: number;
+  height: number;
+  /** RGB bytes, [height, width, 3]. */
+  pixels: Uint8Array;
+}
+
+/** Which square of a picture is taken, and whether it is mirrored. */
+export interface View {
+  /** From 0 (left edge) to 1 (right edge); 0.5 is the middle. */
+  x: number;
+  /** From 0 (upper edge) to 1 (lower edge). */
+  y: number;
+  /** Left and right exchanged. */
+  flip: boolean;
+}
+
+export const centreView: Readonly<View> = { x: 0.5, y: 0.5, flip: false };
+
+/** Copies the square that `view` shows, [size, size, 3], into `target` from `offset`. */
+export function copySquare(
+  picture: Picture,
+  size: number,
+  view: View,
+  target: Uint8Array,
+  offset: number,
+): void {
+  const { width, height, pixels } = picture;
+  if (width < size || height < size) {
+    throw new RangeError(`a picture of ${width} × ${height} pixels has no square of ${size}`);
+  }
+  // Uniform over the places that a square has, for a uniform x in [0, 1).
+  const left = Math.min(width - size, Math.floor(view.x * (width - size + 1)));
+  const top = Math.min(height - size, Math.floor(view.y * (height - size + 1)));
+  for (let row = 0; row < size; row++) {
+    const from = ((top + row) * width + left) * 3;
+    const to = offset + row * size * 3;
+    if (!view.flip) {
+      target.set(pixels.subarray(from, from + size * 3), to);
+      continue;
+    }
+    for (let x = 0; x < size; x++) {
+      const source = from + (size - 1 - x) * 3;
+      const place = to + x * 3;
+      target[place] = pixels[source] as number;
+      target[place + 1] = pixels[source + 1] as number;
+      target[place + 2] = pixels[source + 2] as number;
+    }
+  }
+}
