@@ -16,7 +16,7 @@ constexpr int64_t kHandleBytes = 1024;
 }  // namespace
 
 Handle HandleTable::handleOf(size_t slot) const {
-  const uint64_t generation = slots_[slot].generation;
+  const uint64_t generation = this->slot(slot).generation;
   return static_cast<Handle>((((static_cast<uint64_t>(environment_) << kGenerationBits) | generation) << kSlotBits) | slot);
 }
 
@@ -26,9 +26,9 @@ size_t HandleTable::locate(Handle handle) const noexcept {
   const uint64_t slot = bits & (kSlots - 1);
   const uint64_t generation = (bits >> kSlotBits) & (kGenerations - 1);
   const uint64_t environment = bits >> (kSlotBits + kGenerationBits);
-  const bool current = environment == environment_ && slot < slots_.size() &&
-                       slots_[slot].generation == generation && slots_[slot].tensor.defined();
-  return current ? slot : kNowhere;
+  if (environment != environment_ || slot >= slots_) return kNowhere;
+  const Slot& found = this->slot(slot);
+  return found.generation == generation && found.tensor.defined() ? slot : kNowhere;
 }
 
 size_t HandleTable::find(Handle handle) const {
@@ -41,25 +41,26 @@ size_t HandleTable::find(Handle handle) const {
 }
 
 Handle HandleTable::add(at::Tensor tensor) {
-  size_t slot;
+  size_t index;
   if (!free_.empty()) {
-    slot = free_.back();
+    index = free_.back();
     free_.pop_back();
   } else {
-    if (slots_.size() == kSlots) throw Fault("OutOfMemory", "4,194,304 tensors are alive, as many as there can be");
-    slot = slots_.size();
-    slots_.emplace_back();
+    if (slots_ == kSlots) throw Fault("OutOfMemory", "4,194,304 tensors are alive, as many as there can be");
+    index = slots_++;
+    if (index >> kChunkBits == chunks_.size()) chunks_.push_back(std::make_unique<Slot[]>(size_t{1} << kChunkBits));
   }
-  slots_[slot].tensor = std::move(tensor);
-  slots_[slot].scope = static_cast<uint32_t>(scopes_.size());
+  Slot& slot = this->slot(index);
+  slot.tensor = std::move(tensor);
+  slot.scope = static_cast<uint32_t>(scopes_.size());
   ++live_;
-  const Handle handle = handleOf(slot);
-  if (!scopes_.empty()) scopes_.back().push_back(handle);
+  const Handle handle = handleOf(index);
+  if (!scopes_.empty()) members_.push_back(handle);
   return handle;
 }
 
 void HandleTable::release(napi_env env, size_t index) {
-  Slot& slot = slots_[index];
+  Slot& slot = this->slot(index);
   if (slot.reference != nullptr) {
     napi_delete_reference(env, slot.reference);
     slot.reference = nullptr;
@@ -77,26 +78,33 @@ void HandleTable::release(napi_env env, size_t index) {
 
 void HandleTable::dispose(napi_env env, Handle handle) { release(env, find(handle)); }
 
-void HandleTable::closeScope(napi_env env, const std::vector<Handle>& survivors) {
+void HandleTable::closeScope(napi_env env, const Handle* survivors, size_t count) {
   if (scopes_.empty()) throw Fault("Argument", "no scope is open");
   const uint32_t depth = static_cast<uint32_t>(scopes_.size());
-  std::vector<Handle> members = std::move(scopes_.back());
+  const size_t start = scopes_.back();
   scopes_.pop_back();
-  for (const Handle handle : survivors) {
-    const size_t index = locate(handle);
-    if (index == kNowhere || slots_[index].scope != depth) continue;
-    slots_[index].scope = depth - 1;
-    if (!scopes_.empty()) scopes_.back().push_back(handle);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t index = locate(survivors[i]);
+    if (index != kNowhere && slot(index).scope == depth) slot(index).scope = depth - 1;
   }
-  for (const Handle handle : members) {
+  const size_t end = members_.size();
+  size_t kept = start;
+  for (size_t i = start; i < end; ++i) {
+    const Handle handle = members_[i];
     const size_t index = locate(handle);
-    if (index != kNowhere && slots_[index].scope == depth) release(env, index);
+    if (index == kNowhere) continue;
+    if (slot(index).scope == depth) {
+      release(env, index);
+    } else if (depth > 1 && slot(index).scope == depth - 1) {
+      members_[kept++] = handle;
+    }
   }
+  members_.resize(kept);
 }
 
 void HandleTable::adopt(napi_env env, Handle handle, napi_value object) {
   const size_t index = find(handle);
-  Slot& slot = slots_[index];
+  Slot& slot = this->slot(index);
   slot.scope = 0;
   if (slot.reference != nullptr) return;
   const at::Tensor& tensor = slot.tensor;
@@ -118,9 +126,9 @@ void HandleTable::sweep(napi_env env) {
   size_t kept = 0;
   for (const Handle handle : adopted_) {
     const size_t index = locate(handle);
-    if (index == kNowhere || slots_[index].reference == nullptr) continue;
+    if (index == kNowhere || slot(index).reference == nullptr) continue;
     napi_value object = nullptr;
-    napi_get_reference_value(env, slots_[index].reference, &object);
+    napi_get_reference_value(env, slot(index).reference, &object);
     if (object == nullptr) {
       release(env, index);
     } else {

@@ -6,6 +6,7 @@
 #include <node_api.h>
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace tessera {
@@ -19,14 +20,15 @@ class HandleTable {
   // A new handle for the tensor, owned by the innermost open scope. Throws Fault where all slots are taken.
   Handle add(at::Tensor tensor);
   // The tensor behind a handle; throws Fault for one that was disposed or belongs to another environment.
-  const at::Tensor& get(Handle handle) const { return slots_[find(handle)].tensor; }
+  // The reference holds until the tensor is disposed: slots never move.
+  const at::Tensor& get(Handle handle) const { return slot(find(handle)).tensor; }
   bool alive(Handle handle) const noexcept { return locate(handle) != kNowhere; }
   void dispose(napi_env env, Handle handle);
 
-  void openScope() { scopes_.emplace_back(); }
+  void openScope() { scopes_.push_back(members_.size()); }
   // Closes the innermost scope: the survivors it owns move to the enclosing one, everything else it owns is freed.
   // Without an enclosing scope survivors stay ownerless until adopted.
-  void closeScope(napi_env env, const std::vector<Handle>& survivors);
+  void closeScope(napi_env env, const Handle* survivors, size_t count);
   size_t scopeDepth() const { return scopes_.size(); }
 
   // Gives a tensor to the garbage collector: it is freed once its JavaScript object is gone.
@@ -50,10 +52,15 @@ class HandleTable {
   void release(napi_env env, size_t slot);
   void sweep(napi_env env);
 
+  static constexpr size_t kChunkBits = 10;
+  Slot& slot(size_t index) const { return chunks_[index >> kChunkBits][index & ((1u << kChunkBits) - 1)]; }
+
   uint32_t environment_;
-  std::vector<Slot> slots_;
+  std::vector<std::unique_ptr<Slot[]>> chunks_;
+  size_t slots_ = 0;
   std::vector<uint32_t> free_;
-  std::vector<std::vector<Handle>> scopes_;
+  std::vector<Handle> members_;  // what open scopes own, innermost last
+  std::vector<size_t> scopes_;   // where each open scope begins in members_
   std::vector<Handle> adopted_;
   size_t live_ = 0;
   int64_t bornSinceSweep_ = 0;

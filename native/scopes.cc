@@ -25,9 +25,9 @@ napi_value closeScope(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     Environment& state = stateOf(env, info);
     state.wire.at = 0;
-    std::vector<Handle> survivors(state.wire.count());
-    for (Handle& handle : survivors) handle = state.wire.next();
-    state.handles.closeScope(env, survivors);
+    const size_t count = state.wire.count();
+    if (count >= state.wire.capacity) throw Fault("Argument", "more survivors than the wire holds");
+    state.handles.closeScope(env, state.wire.data + 1, count);
     return nullptr;
   });
 }

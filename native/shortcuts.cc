@@ -42,10 +42,10 @@ std::optional<at::Tensor> Shortcut::call(const HandleTable& handles, Wire& in, s
   const double* at = in.data + in.at;
   constexpr double tensor = static_cast<double>(static_cast<int>(Tag::Tensor));
   if (at[0] != tensor || (tensors_ == 2 && at[2] != tensor)) return std::nullopt;
-  // Copies: a hook may dispose the arguments while the operator runs.
-  const at::Tensor first = handles.get(at[1]);
+  // References suffice: no JavaScript runs inside an operator, so nothing is disposed before it returns.
+  const at::Tensor& first = handles.get(at[1]);
   if (unary_) return unary_->call(first);
-  const at::Tensor second = handles.get(at[3]);
+  const at::Tensor& second = handles.get(at[3]);
   return binary_ ? binary_->call(first, second) : weighted_->call(first, second, weight_);
 }
 

@@ -178,9 +178,9 @@ function signatures(schema: Schema, self: boolean): string[] {
   const lastRequired = positional.findLastIndex((argument) => argument.default === null) + 1;
   const result = resultType(schema);
   const lines = new Set<string>();
-  const counts = new Set([
-    ...Array.from({ length: positional.length - lastRequired + 1 }, (_, i) => lastRequired + i),
-  ]);
+  const counts = new Set(
+    Array.from({ length: positional.length - lastRequired + 1 }, (_, i) => lastRequired + i),
+  );
   if (required > 0 && (self || positional.length > 1)) counts.add(self ? 0 : 1);
   for (const count of [...counts].sort((a, b) => a - b)) {
     const given = positional

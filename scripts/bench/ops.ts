@@ -1,6 +1,6 @@
 /**
  * `npm run bench:ops`: what calling an operator costs from TypeScript, in a scope, against Python's PyTorch. Both arms
- * run one thread, the same libtorch version, four-element float32 tensors. TESSERA_PYTHON names the Python.
+ * run one thread and the same libtorch version on tensors of four elements. TESSERA_PYTHON names the Python.
  */
 import { torch } from 'tessera-torch';
 import { compare, python, report, startArm } from './arms.js';
@@ -11,12 +11,15 @@ const ours = startArm(process.execPath, ['--import=tsx', 'scripts/bench/ops-arm.
 });
 const theirs = startArm(python, ['scripts/bench/ops_arm.py'], { OMP_NUM_THREADS: '1' });
 const pytorch = String(await theirs.measure('version'));
-const results = await compare(ours, theirs, ['add', 'add with gradient'], ROUNDS);
+const RUNGS = ['empty', 'view', 'add', 'add with gradient', 'matmul 4x4', 'block of 20, both ways'];
+const results = await compare(ours, theirs, RUNGS, ROUNDS);
 report(
   'ops',
   'ns',
   { node: process.version, libtorch: torch.version, 'PyTorch from Python': pytorch },
   results,
 );
+const mean = Math.exp(results.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / results.length);
+console.log(`geometric mean of the ratios ${mean.toFixed(3)}`);
 ours.stop();
 theirs.stop();

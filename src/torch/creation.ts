@@ -2,7 +2,7 @@ import { dtypeOf, type DType, type TypedArray } from './dtype.js';
 import type { Device } from './device.js';
 import { ArgumentError, ShapeError, translate } from './errors.js';
 import { native } from './native/load.js';
-import { callOperator } from './operator.js';
+import { bindOverload, type BoundOverload } from './operator.js';
 import type { Generator } from './random.js';
 import { ComplexScalar, floatScalar } from './scalar.js';
 import type { Tensor } from './tensor.js';
@@ -30,34 +30,39 @@ function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor
   return requiresGrad ? tensor.requiresGrad_() : tensor;
 }
 
-function make(
-  name: string,
-  overload: string,
-  args: unknown[],
-  options: RandomOptions,
-  dtype?: DType,
-): Tensor {
-  const kwargs: Record<string, unknown> = {
-    dtype: options.dtype ?? dtype ?? null,
-    device: options.device ?? null,
-  };
-  if (options.generator) kwargs['generator'] = options.generator;
-  return finish(callOperator(`aten::${name}`, overload, args, kwargs) as Tensor, options);
+/** Calls a creation operator: its own arguments, then dtype, layout and device, as all their schemas have it. */
+function make(create: BoundOverload, args: unknown[], options: TensorOptions, dtype?: DType): Tensor {
+  args.push(options.dtype ?? dtype, undefined, options.device);
+  return finish(create(args) as Tensor, options);
 }
+
+const creators = {
+  empty: bindOverload('aten::empty', 'memory_format'),
+  zeros: bindOverload('aten::zeros', ''),
+  ones: bindOverload('aten::ones', ''),
+  full: bindOverload('aten::full', ''),
+  randn: bindOverload('aten::randn', 'generator'),
+  rand: bindOverload('aten::rand', 'generator'),
+  randint: bindOverload('aten::randint', 'low_generator'),
+  randperm: bindOverload('aten::randperm', 'generator'),
+  arange: bindOverload('aten::arange', 'start_step'),
+  linspace: bindOverload('aten::linspace', ''),
+  eye: bindOverload('aten::eye', 'm'),
+};
 
 /** A tensor without values set: whatever the memory held. */
 export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return make('empty', 'memory_format', [shape], options);
+  return make(creators.empty, [shape], options);
 }
 
 /** A tensor of zeros. */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return make('zeros', '', [shape], options);
+  return make(creators.zeros, [shape], options);
 }
 
 /** A tensor of ones. */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
-  return make('ones', '', [shape], options);
+  return make(creators.ones, [shape], options);
 }
 
 /** A tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
@@ -66,17 +71,17 @@ export function full(
   value: number | boolean | bigint | ComplexScalar,
   options: TensorOptions = {},
 ): Tensor {
-  return make('full', '', [shape, value], options, inferDType(value));
+  return make(creators.full, [shape, value], options, inferDType(value));
 }
 
 /** Independent draws from the standard normal distribution. */
 export function randn(shape: readonly number[], options: RandomOptions = {}): Tensor {
-  return make('randn', options.generator ? 'generator' : '', [shape], options);
+  return make(creators.randn, [shape, options.generator ?? null], options);
 }
 
 /** Independent draws from the uniform distribution on [0, 1). */
 export function rand(shape: readonly number[], options: RandomOptions = {}): Tensor {
-  return make('rand', options.generator ? 'generator' : '', [shape], options);
+  return make(creators.rand, [shape, options.generator ?? null], options);
 }
 
 /** Independent integers from `low` to `high` − 1; int64 unless `dtype` says otherwise. */
@@ -86,12 +91,12 @@ export function randint(
   shape: readonly number[],
   options: RandomOptions = {},
 ): Tensor {
-  return make('randint', options.generator ? 'low_generator' : 'low', [low, high, shape], options, 'int64');
+  return make(creators.randint, [low, high, shape, options.generator ?? null], options, 'int64');
 }
 
 /** The integers from 0 to `count` − 1 in random order; int64. */
 export function randperm(count: number, options: RandomOptions = {}): Tensor {
-  return make('randperm', options.generator ? 'generator' : '', [count], options, 'int64');
+  return make(creators.randperm, [count, options.generator ?? null], options, 'int64');
 }
 
 /**
@@ -106,17 +111,17 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   const options = args.find((value) => typeof value === 'object') ?? {};
   const [start, end, step] =
     numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];
-  return make('arange', 'start_step', [start, end, step], options, 'float32');
+  return make(creators.arange, [start, end, step], options, 'float32');
 }
 
 /** `steps` numbers from `start` to `end`, both included, evenly spaced. */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
-  return make('linspace', '', [floatScalar(start), floatScalar(end), steps], options);
+  return make(creators.linspace, [floatScalar(start), floatScalar(end), steps], options);
 }
 
 /** The identity matrix, or its first `columns` columns. */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
-  return make('eye', 'm', [rows, columns], options);
+  return make(creators.eye, [rows, columns], options);
 }
 
 /**

@@ -170,12 +170,30 @@ export class Operator {
 
 function invoke(plan: Plan, args: readonly unknown[]): unknown {
   beginCall(plan.id, args.length);
-  for (const value of args) put(value);
+  for (let i = 0; i < args.length; i++) put(args[i]);
   run(plan, null, null, args);
+  if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
   return results(plan, args);
 }
 
-const plans = new Map<string, Plan>();
+/** One overload as a function of its arguments in schema order. */
+export type BoundOverload = (args: readonly unknown[]) => unknown;
+
+/** Binds an overload for calls that need no choice; it is looked up at the first. */
+export function bindOverload(name: string, overload: string): BoundOverload {
+  let known: Plan | undefined;
+  return (args) => invoke((known ??= plan(name, overload)), args);
+}
+
+const plans = new Map<string, Map<string, Plan>>();
+
+function planOf(name: string, overload: string): Plan {
+  let overloads = plans.get(name);
+  if (!overloads) plans.set(name, (overloads = new Map()));
+  let known = overloads.get(overload);
+  if (!known) overloads.set(overload, (known = plan(name, overload)));
+  return known;
+}
 
 /**
  * Calls any operator of libtorch by its schema's name, as unsafely as PyTorch does: types and counts are checked,
@@ -191,11 +209,9 @@ export function callOperator(
   name: string,
   overload = '',
   args: readonly unknown[] = [],
-  kwargs: Readonly<Record<string, unknown>> = {},
+  kwargs?: Readonly<Record<string, unknown>>,
 ): any {
-  const key = `${name}.${overload}`;
-  let known = plans.get(key);
-  if (!known) plans.set(key, (known = plan(name, overload)));
+  const known = planOf(name, overload);
   const expected = known.schema.arguments;
   const placed = [...args];
   if (placed.length > expected.length) {
@@ -203,7 +219,7 @@ export function callOperator(
       operator: known.name,
     });
   }
-  for (const [key, value] of Object.entries(kwargs)) {
+  for (const [key, value] of Object.entries(kwargs ?? {})) {
     const index = expected.findIndex((argument) => argument.name === key);
     if (index < 0 || index < args.length) {
       const reason = index < 0 ? 'no argument' : 'two values for';

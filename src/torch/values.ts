@@ -44,6 +44,14 @@ function putOther(value: unknown): void {
     wire[at++] = w.ABSENT;
   } else if (value === null) {
     wire[at++] = w.NONE;
+  } else if (isList(value)) {
+    room(4 * value.length + 16);
+    wire[at++] = w.LIST;
+    wire[at++] = value.length;
+    for (let i = 0; i < value.length; i++) {
+      room(16);
+      put(value[i]);
+    }
   } else if (typeof value === 'boolean') {
     wire[at++] = w.BOOL;
     wire[at++] = value ? 1 : 0;
@@ -67,14 +75,6 @@ function putOther(value: unknown): void {
   } else if (value instanceof Generator) {
     wire[at++] = w.GENERATOR;
     wire[at++] = value.index;
-  } else if (isList(value)) {
-    room(4 * value.length + 16);
-    wire[at++] = w.LIST;
-    wire[at++] = value.length;
-    for (let i = 0; i < value.length; i++) {
-      room(16);
-      put(value[i]);
-    }
   } else {
     throw new ArgumentError(`an operator takes no ${describe(value)}`);
   }
