@@ -1,10 +1,12 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import type { BuiltInOptions, MadeImages } from './built-in.js';
 import { firstAndRest, heldOutCount } from './built-in.js';
 import { inParallel } from './in-parallel.js';
 import type { MemoryItem } from './memory-store.js';
 import { MemoryStore } from './memory-store.js';
+import { writeFolder } from './new-folder.js';
 import { SeededRandom } from './seeded-random.js';
 import { loadSharp } from './sharp.js';
 import { contentHash, splitByContent } from './split.js';
@@ -24,6 +26,8 @@ export const emojiClasses: readonly string[] = Object.keys(categories);
 
 interface Icon {
   name: string;
+  /** What it shows; icons of one concept are held out together. */
+  concept: string;
   body: string;
   label: number;
 }
@@ -37,16 +41,11 @@ export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
   const { size, count, seed, onProgress, signal } = options;
   const held = heldOutCount(count, options.heldOut);
   const icons = await openIcons();
-  const hashes = icons.map(({ name }) => contentHash(name));
+  const hashes = icons.map(({ concept }) => contentHash(concept));
   const sides = splitByContent(hashes, held / count);
-  const pick = (side: readonly number[], place: number): Icon => {
-    // Every concept once before any comes a second time.
-    const order = new SeededRandom(seed, Math.floor(place / side.length)).shuffle(side);
-    return icons[order[place % side.length] as number] as Icon;
-  };
+  const chosen = [...take(sides.train, count - held, seed), ...take(sides.heldOut, held, seed)];
   const draw = async (i: number): Promise<MemoryItem> => {
-    const training = i < count - held;
-    const icon = training ? pick(sides.train, i) : pick(sides.heldOut, i - (count - held));
+    const icon = icons[chosen[i] as number] as Icon;
     const pixels = await drawEmoji(icon, size, new SeededRandom(seed, i + 1));
     const name = `emoji ${i}, ${icon.name}`;
     return {
@@ -63,6 +62,45 @@ export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
     onProgress: (done) => onProgress?.('drawing emoji', done, count),
   });
   return { store: new MemoryStore(items, emojiClasses), ...firstAndRest(count, held) };
+}
+
+export interface EmojiFolderOptions {
+  seed: number;
+  count: number;
+  /** Side in pixels. */
+  size: number;
+  onProgress?: (label: string, done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+/**
+ * Writes `count` emoji as PNG files into a new folder with a sub-folder for each class. It appears under its name only
+ * when it is complete.
+ * @throws ImageDataError for a folder that is not empty
+ */
+export async function writeEmoji(folder: string, options: EmojiFolderOptions): Promise<void> {
+  const sharp = await loadSharp();
+  const keep = async () => false;
+  await writeFolder(folder, keep, async (partial) => {
+    const { store } = await makeEmoji({ ...options, heldOut: 0 });
+    for (const name of emojiClasses) await mkdir(join(partial, name));
+    await inParallel(store.length, async (i) => {
+      const { pixels, width, height, name, label = 0 } = store.load(i);
+      const file = `${String(i).padStart(5, '0')}-${name.split(' ').at(-1)}.png`;
+      await sharp(pixels, { raw: { width, height, channels: 3 } })
+        .png()
+        .toFile(join(partial, emojiClasses[label] as string, file));
+    });
+  });
+}
+
+/** `count` of the items: every one once, in a random order, before any comes a second time. */
+function take(items: readonly number[], count: number, seed: number): number[] {
+  const result: number[] = [];
+  for (let round = 0; result.length < count; round++) {
+    result.push(...new SeededRandom(seed, round).shuffle(items).slice(0, count - result.length));
+  }
+  return result;
 }
 
 async function drawEmoji({ body }: Icon, size: number, random: SeededRandom): Promise<Uint8Array> {
@@ -98,7 +136,20 @@ async function openIcons(): Promise<Icon[]> {
   return Object.values(categories).flatMap((category, label) =>
     (named[category] ?? []).flatMap((name) => {
       const icon = icons[name];
-      return icon === undefined ? [] : [{ name, label, body: icon.body }];
+      if (icon === undefined || isFurtherClock(name)) return [];
+      return [{ name, concept: conceptOf(name), label, body: icon.body }];
     }),
   );
+}
+
+/** A horse and its face, or hearts that differ in colour, are one concept. */
+function conceptOf(name: string): string {
+  return name
+    .replace(/^(black|blue|brown|green|grey|light-blue|orange|pink|purple|red|white|yellow)-heart$/, 'heart')
+    .replace(/-face$/, '');
+}
+
+/** Of 24 clocks that differ in the time they show, one is enough. */
+function isFurtherClock(name: string): boolean {
+  return /-(oclock|thirty)$/.test(name) && name !== 'ten-thirty';
 }

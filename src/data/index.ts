@@ -1,3 +1,4 @@
+export { emojiClasses, writeEmoji, type EmojiFolderOptions } from './emoji.js';
 export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
 export { ImageSource, type PictureStore, type ReadOptions } from './image-source.js';
@@ -9,6 +10,9 @@ export {
   type OpenedImages,
   type OpenImagesOptions,
 } from './open-images.js';
+export { describeImages, inspectImages, type ImagesFound } from './inspect-images.js';
+export { packImages, type PackOptions, type PackReport } from './pack-images.js';
+export { isPacked, packedSize, PackedImages, type PackedEntry, type PackIndex } from './packed-images.js';
 export { type Picture, type View } from './picture.js';
 export { batches, decodeImage, ImageFolder, type ImageFolderOptions } from './image-folder.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './image-grid.js';

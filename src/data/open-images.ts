@@ -7,6 +7,7 @@ import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js'
 import { ImageFiles } from './image-files.js';
 import type { PictureStore } from './image-source.js';
 import { ImageSource } from './image-source.js';
+import type { PackIndex } from './packed-images.js';
 import { isPacked, PackedImages } from './packed-images.js';
 import { splitByContent } from './split.js';
 
@@ -61,6 +62,8 @@ export interface OpenedImages {
   /** May be empty, with `heldOut: 0`. */
   heldOut: ImageSource;
   report: DataReport;
+  /** Of a packed folder. */
+  index?: PackIndex;
   close(): Promise<void>;
 }
 
@@ -98,6 +101,7 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
     train: new ImageSource(main.store, size, train),
     heldOut: new ImageSource(held, size, heldItems),
     report,
+    ...(main.store instanceof PackedImages && { index: main.store.index }),
     async close() {
       await main.store.close();
       await other?.store.close();

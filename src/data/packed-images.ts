@@ -45,6 +45,11 @@ export async function isPacked(path: string): Promise<boolean> {
   return text.startsWith(`{"format":"${packFormat}"`);
 }
 
+/** Shorter side of the pictures of a packed folder; undefined for any other path. */
+export async function packedSize(path: string): Promise<number | undefined> {
+  return (await isPacked(path)) ? (await readIndex(path)).size : undefined;
+}
+
 /** Pictures of a packed folder: uint8 pixels, read by position. */
 export class PackedImages implements PictureStore {
   readonly index: PackIndex;

@@ -1,5 +1,8 @@
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { inParallel } from './in-parallel.js';
+import { writeFolder } from './new-folder.js';
 import type { SceneLayout, SceneRequest } from './scene-layout.js';
 import { layoutScene } from './scene-layout.js';
 import { seasons, timesOfDay } from './scene-palette.js';
@@ -41,34 +44,33 @@ export interface SceneFolderOptions {
   count: number;
   width: number;
   height?: number;
+  onProgress?: (label: string, done: number, total: number) => void;
+  signal?: AbortSignal;
 }
 
 /**
- * Writes `count` scenes as PNG files (`00000.png` …) and their labels (`scenes.json`) into a new folder.
- * The folder appears under its name only when it is complete; an old folder of that name is replaced.
+ * Writes `count` scenes as PNG files (`00000.png` …) and their labels (`scenes.json`) into a folder, which appears
+ * under its name only when it is complete. An older folder of scenes is replaced, any other is kept.
+ * @throws ImageDataError for a folder that holds something else
  */
 export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
-  const { seed, count, width, height = width } = options;
+  const { seed, count, width, height = width, onProgress, signal } = options;
   const sprites = await openSpriteSheet();
   const sharp = await loadSharp();
-  const partial = `${folder}.partial-${process.pid}`;
-  await rm(partial, { recursive: true, force: true });
-  await mkdir(partial, { recursive: true });
-  try {
-    const labels: { file: string; classIndex: number; className: string }[] = [];
-    for (let index = 0; index < count; index++) {
+  const mayReplace = async () => existsSync(join(folder, 'scenes.json'));
+  await writeFolder(folder, mayReplace, async (partial) => {
+    const write = async (index: number) => {
       const scene = await makeScene({ seed, index, width, height }, sprites);
       const file = `${String(index).padStart(5, '0')}.png`;
       await sharp(scene.image, { raw: { width, height, channels: 3 } })
         .png()
         .toFile(join(partial, file));
-      labels.push({ file, classIndex: scene.classIndex, className: scene.className });
-    }
+      return { file, classIndex: scene.classIndex, className: scene.className };
+    };
+    const labels = await inParallel(count, write, {
+      signal,
+      onProgress: (done) => onProgress?.('drawing scenes', done, count),
+    });
     await writeFile(join(partial, 'scenes.json'), `${JSON.stringify({ seed, width, height, labels })}\n`);
-    await rm(folder, { recursive: true, force: true });
-    await rename(partial, folder);
-  } catch (error) {
-    await rm(partial, { recursive: true, force: true });
-    throw error;
-  }
+  });
 }

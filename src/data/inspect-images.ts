@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { join } from 'node:path';
+import { ImageDataError } from './image-error.js';
+import type { DataConfig, DataReport, OpenImagesOptions } from './open-images.js';
+import { openImages } from './open-images.js';
+import type { PackIndex } from './packed-images.js';
+
+export interface ImagesFound extends DataReport {
+  /** Training pictures of each class, in the order of `classes`. */
+  classCounts: number[];
+}
+
+/**
+ * Decodes every picture of a data config once and tells what there is to train on. Of a packed folder, compares the
+ * pixels with their checksums.
+ * @throws ImageDataError for a path without usable pictures, or a damaged packed folder
+ */
+export async function inspectImages(
+  config: DataConfig,
+  options: OpenImagesOptions = {},
+): Promise<ImagesFound> {
+  const { train, report, index, close } = await openImages(config, { ...options, decodeAll: true });
+  try {
+    if (index) await checkShards(config.path, index, options);
+    const classCounts = report.classes.map(() => 0);
+    if (classCounts.length > 0) {
+      for (let i = 0; i < train.length; i++) {
+        const label = train.label(i) as number;
+        classCounts[label] = (classCounts[label] ?? 0) + 1;
+      }
+    }
+    return { ...report, classCounts };
+  } finally {
+    await close();
+  }
+}
+
+async function checkShards(folder: string, { shards }: PackIndex, options: OpenImagesOptions): Promise<void> {
+  const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
+  let done = 0;
+  for (const { file, sha256 } of shards) {
+    const hash = createHash('sha256');
+    for await (const part of createReadStream(join(folder, file))) {
+      options.signal?.throwIfAborted();
+      hash.update(part as Buffer);
+      done += (part as Buffer).length;
+      options.onProgress?.('checking pixels', done, total);
+    }
+    if (hash.digest('hex') !== sha256) {
+      throw new ImageDataError(
+        join(folder, file),
+        'its contents have changed since it was written; pack the pictures again with: tessera data pack',
+      );
+    }
+  }
+}
+
+/** The findings as lines of text. */
+export function describeImages(found: ImagesFound): string {
+  const { kind, path, size, train, heldOut, skipped, classes, classCounts } = found;
+  const lines = [
+    `${path} (${kind}): ${train + heldOut} pictures at ${size} × ${size}: ${train} to train on, ${heldOut} held out`,
+  ];
+  if (classes.length > 0) {
+    lines.push(
+      `${classes.length} classes: ${classes.map((name, i) => `${name} ${classCounts[i]}`).join(', ')}`,
+    );
+  }
+  if (found.duplicates > 0) {
+    lines.push(`${found.duplicates} are copies of others; copies land on the same side of the split`);
+  }
+  if (found.enlarged > 0) {
+    lines.push(
+      `${found.enlarged} are smaller than ${size} pixels and are enlarged; a smaller data.size avoids it`,
+    );
+  }
+  if (found.ignored > 0) lines.push(`${found.ignored} other files were passed over because of their names`);
+  if (skipped.length > 0) lines.push(`${skipped.length} cannot be used and are left out:`);
+  for (const { path: file, reason } of skipped) lines.push(`  ${file}: ${reason}`);
+  return lines.join('\n');
+}

@@ -1,0 +1,58 @@
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { ImageDataError } from './image-error.js';
+
+/**
+ * Fills a folder under another name and gives it its own when it is complete, so that it is never seen half-done.
+ * `mayReplace` says whether a folder of that name that is not empty may be replaced, or throws why not.
+ * @throws ImageDataError for a folder that is kept, or cannot be written
+ */
+export async function writeFolder<T>(
+  folder: string,
+  mayReplace: () => Promise<boolean>,
+  fill: (partial: string) => Promise<T>,
+): Promise<T> {
+  await checkTarget(folder, mayReplace);
+  const target = resolve(folder);
+  const partial = `${target}.partial-${process.pid}`;
+  try {
+    await rm(partial, { recursive: true, force: true });
+    await mkdir(partial, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+      throw new ImageDataError(dirname(target), `cannot be written to (${cause.message})`, { cause });
+    });
+    const result = await fill(partial);
+    await moveInto(partial, target);
+    return result;
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): Promise<void> {
+  const entries = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    const reason =
+      cause.code === 'ENOTDIR' ? 'this is a file; name a new folder' : `cannot be read (${cause.message})`;
+    throw new ImageDataError(folder, reason, { cause });
+  });
+  if (entries.length === 0 || (await mayReplace())) return;
+  throw new ImageDataError(folder, 'there is something else here already; name a new folder');
+}
+
+/** An older folder stays under another name until the new one is in its place. */
+async function moveInto(partial: string, target: string): Promise<void> {
+  const old = `${partial}-old`;
+  const stood = await rename(target, old).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false;
+      throw error;
+    },
+  );
+  await rename(partial, target).catch(async (error: unknown) => {
+    if (stood) await rename(old, target);
+    throw error;
+  });
+  await rm(old, { recursive: true, force: true });
+}

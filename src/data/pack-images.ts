@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
+import { ImageDataError } from './image-error.js';
+import type { SkippedImage } from './image-files.js';
+import { writeFolder } from './new-folder.js';
+import type { DataConfig, OpenedStore } from './open-images.js';
+import { isBuiltIn, openPart } from './open-images.js';
+import type { PackedEntry, PackIndex } from './packed-images.js';
+import { isPacked, packFormat, packVersion } from './packed-images.js';
+
+/** Pictures decoded side by side before they are written in order. */
+const chunk = 32;
+
+export interface PackOptions {
+  /** Replace a packed folder of that name; any other folder is never replaced. */
+  overwrite?: boolean;
+  /** Most bytes of pixels in one file, default 256 MB. */
+  shardBytes?: number;
+  onProgress?: (label: string, done: number, total: number) => void;
+  signal?: AbortSignal;
+}
+
+export interface PackReport {
+  images: number;
+  bytes: number;
+  skipped: SkippedImage[];
+}
+
+/**
+ * Decodes pictures once into a folder of uint8 pixels (each scaled until its shorter side is `size`) and an index,
+ * which `openImages` reads in the pictures' place, with the same pictures held out. The folder appears under its name
+ * only when it is complete.
+ * @throws ImageDataError for unusable pictures, or a folder that must not be replaced
+ */
+export async function packImages(
+  config: DataConfig,
+  folder: string,
+  options: PackOptions = {},
+): Promise<PackReport> {
+  const { onProgress, signal, overwrite = false } = options;
+  if (await isPacked(config.path)) throw new ImageDataError(config.path, 'these pictures are packed already');
+  const mayReplace = async () => {
+    if (!(await isPacked(folder))) return false;
+    if (overwrite) return true;
+    throw new ImageDataError(folder, 'there are packed pictures here already; replace them with --overwrite');
+  };
+  return writeFolder(folder, mayReplace, async (partial) => {
+    const part = await openPart(config, {
+      cacheBytes: 0, // Every picture is needed once, in order.
+      decodeAll: false,
+      ...(onProgress && { onProgress }),
+      ...(signal && { signal }),
+    });
+    try {
+      const index = await writeShards(partial, config, part, options);
+      await writeIndex(partial, index);
+      const bytes = index.shards.reduce((sum, shard) => sum + shard.bytes, 0);
+      return { images: index.images.length, bytes, skipped: index.skipped };
+    } finally {
+      await part.store.close();
+    }
+  });
+}
+
+async function writeShards(
+  folder: string,
+  config: DataConfig,
+  { store, report, split }: OpenedStore,
+  { shardBytes = 2 ** 28, onProgress, signal }: PackOptions,
+): Promise<PackIndex> {
+  const held = new Set(split?.heldOut);
+  const root = report.kind === 'list' ? dirname(config.path) : config.path;
+  const images: PackedEntry[] = [];
+  const writer = new ShardWriter(folder, shardBytes);
+  try {
+    for (let from = 0; from < store.length; from += chunk) {
+      signal?.throwIfAborted();
+      const items = Array.from({ length: Math.min(chunk, store.length - from) }, (_, i) => from + i);
+      const pictures = await Promise.all(items.map(async (i) => store.load(i)));
+      for (const [k, picture] of pictures.entries()) {
+        if (picture === null) continue;
+        const i = from + k;
+        const { width, height, pixels } = picture;
+        const label = store.label(i);
+        images.push({
+          name: isBuiltIn(config.path) ? store.name(i) : relative(root, store.name(i)),
+          hash: store.hash(i),
+          ...(await writer.write(pixels)),
+          width,
+          height,
+          ...(label !== undefined && { label }),
+          ...(held.has(i) && { heldOut: true as const }),
+        });
+      }
+      onProgress?.('packing pictures', Math.min(from + chunk, store.length), store.length);
+    }
+    if (images.length === 0) {
+      throw new ImageDataError(config.path, 'none of its pictures can be decoded');
+    }
+  } finally {
+    await writer.close();
+  }
+  const { size } = config;
+  const classes = [...store.classes];
+  const { shards } = writer;
+  const source = isBuiltIn(config.path) ? config.path : resolve(config.path);
+  return {
+    format: packFormat,
+    version: packVersion,
+    source,
+    size,
+    classes,
+    splitMade: split !== null,
+    shards,
+    images,
+    skipped: report.skipped,
+  };
+}
+
+/** Writes pixels one after the other into files of a bounded size. */
+class ShardWriter {
+  readonly shards: PackIndex['shards'] = [];
+  #folder: string;
+  #most: number;
+  #file: FileHandle | null = null;
+  #hash = createHash('sha256');
+
+  constructor(folder: string, most: number) {
+    this.#folder = folder;
+    this.#most = most;
+  }
+
+  async write(pixels: Uint8Array): Promise<{ shard: number; offset: number }> {
+    let shard = this.shards.at(-1);
+    if (this.#file === null || shard === undefined || shard.bytes + pixels.length > this.#most) {
+      await this.close();
+      const file = `pixels-${String(this.shards.length).padStart(5, '0')}.bin`;
+      this.#file = await open(join(this.#folder, file), 'wx');
+      this.#hash = createHash('sha256');
+      shard = { file, bytes: 0, sha256: '' };
+      this.shards.push(shard);
+    }
+    const offset = shard.bytes;
+    await this.#file.writeFile(pixels); // Appends, and writes all of it or fails.
+    this.#hash.update(pixels);
+    shard.bytes += pixels.length;
+    return { shard: this.shards.length - 1, offset };
+  }
+
+  async close(): Promise<void> {
+    if (this.#file === null) return;
+    const file = this.#file;
+    this.#file = null;
+    (this.shards.at(-1) as PackIndex['shards'][number]).sha256 = this.#hash.digest('hex');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
+}
+
+async function writeIndex(folder: string, index: PackIndex): Promise<void> {
+  const file = await open(join(folder, 'index.json'), 'wx');
+  try {
+    await file.writeFile(`${JSON.stringify(index)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
