@@ -1,6 +1,6 @@
 import { TorchError } from '../errors.js';
 
-/** What can be wrong with a checkpoint file. */
+/** What can be wrong with a checkpoint file; the messages name the byte or the entry. */
 export type CheckpointProblem =
   | 'not-found'
   | 'unknown-format'
@@ -20,6 +20,11 @@ export type CheckpointProblem =
   | 'tensor-size'
   | 'offset'
   | 'incomplete-buffer'
+  | 'pickle'
+  | 'zip'
+  | 'checksum'
+  | 'storage'
+  | 'limit'
   | 'closed';
 
 /** A checkpoint that cannot be read or written; `problem` tells the cases apart. */

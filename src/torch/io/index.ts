@@ -3,6 +3,7 @@ export type { CheckpointProblem } from './checkpoint-error.js';
 export { LazyTensors } from './lazy-tensors.js';
 export type { CheckpointTensorInfo } from './lazy-tensors.js';
 export { loadCheckpoint } from './load-checkpoint.js';
-export type { Checkpoint } from './load-checkpoint.js';
+export type { Checkpoint, CheckpointFormat } from './load-checkpoint.js';
 export { saveSafetensors } from './save-safetensors.js';
 export type { SaveOptions } from './save-safetensors.js';
+export { savePytorch } from './save-pytorch.js';

@@ -1,4 +1,5 @@
 import type { DType } from '../dtype.js';
+import { ArgumentError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
 
 /** What is known of a tensor without reading it. */
@@ -16,7 +17,12 @@ export interface TensorReader {
   readMany(keys: readonly string[]): Tensor[];
   /** Fills a contiguous CPU tensor of the entry's shape and dtype. */
   readInto(key: string, target: Tensor): void;
+  /** Equal for two keys where they are one tensor under two names; undefined where nothing is known. */
+  identity?(key: string): string | undefined;
 }
+
+let readers = 0;
+const readerNumbers = new WeakMap<TensorReader, number>();
 
 /**
  * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
@@ -66,6 +72,40 @@ export class LazyTensors implements ReadonlyMap<string, Tensor> {
   /** Fills a contiguous CPU tensor of the entry's shape and dtype, without a copy between. */
   readInto(key: string, target: Tensor): void {
     this.#reader.readInto(this.#keys.get(key) as string, target);
+  }
+
+  /** Equal for keys that name the same tensor of the same file. */
+  identity(key: string): string | undefined {
+    const inner = this.#keys.get(key);
+    const identity = inner === undefined ? undefined : this.#reader.identity?.(inner);
+    if (identity === undefined) return undefined;
+    let number = readerNumbers.get(this.#reader);
+    if (number === undefined) readerNumbers.set(this.#reader, (number = readers++));
+    return `${number} ${identity}`;
+  }
+
+  /** The tensors whose keys `rename` gives new ones to; those it gives null are left out. Reads nothing. */
+  renamed(rename: (key: string) => string | null): LazyTensors {
+    const keys = new Map<string, string>();
+    for (const [key, inner] of this.#keys) {
+      const name = rename(key);
+      if (name === null) continue;
+      if (keys.has(name)) throw new ArgumentError(`two tensors would both be called ${JSON.stringify(name)}`);
+      keys.set(name, inner);
+    }
+    return new LazyTensors(this.#reader, keys);
+  }
+
+  /** The tensors below a prefix such as `model.`, without it. */
+  below(prefix: string): LazyTensors {
+    return this.renamed((key) =>
+      key.startsWith(prefix) && key !== prefix ? key.slice(prefix.length) : null,
+    );
+  }
+
+  /** The tensors whose keys start with none of the prefixes. */
+  without(...prefixes: readonly string[]): LazyTensors {
+    return this.renamed((key) => (prefixes.some((prefix) => key.startsWith(prefix)) ? null : key));
   }
 
   *values(): MapIterator<Tensor> {

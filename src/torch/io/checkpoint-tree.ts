@@ -1,0 +1,218 @@
+import { isDType, itemSize } from '../dtype.js';
+import { CheckpointError } from './checkpoint-error.js';
+import { plainArray } from './pickle-numpy.js';
+import {
+  NumpyArray,
+  NumpyType,
+  PickledComplex,
+  PickledDict,
+  PickledGlobal,
+  PickledObject,
+  PickledSet,
+  PickledTuple,
+  StoredStorage,
+  StoredTensor,
+} from './pickle-values.js';
+import type { Pickled } from './pickle-values.js';
+
+/** Deeper nesting than Python itself can pickle. */
+const MAX_DEPTH = 500;
+/** A path and its entry take about this much beside its characters. */
+const PATH_COST = 96;
+const MAX_PATH = 2 ** 16;
+
+export interface Tree {
+  /** Every tensor under its dotted path. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Everything else. */
+  readonly metadata: Record<string, unknown>;
+}
+
+/** A container taken apart: what else it holds as plain values, and the members that hold tensors. */
+interface Parts {
+  plain: unknown;
+  tensors: (readonly [string, Pickled])[];
+  /** Whether anything in it is no tensor, or it is empty. */
+  others: boolean;
+}
+
+/**
+ * Separates a pickle's tensors from the rest.
+ *
+ * @param room for the dotted paths, in bytes: what is shared in the file multiplies here
+ */
+export function takeApart(root: Pickled, room: number): Tree {
+  const parts = new Separator();
+  const { plain } = parts.of(root, 0);
+  const paths = new Paths(room);
+  const collect = (value: Pickled, path: string, depth: number): void => {
+    const tensor = tensorOf(value);
+    if (tensor !== null) return paths.add(path === '' ? 'tensor' : path, tensor);
+    if (depth > MAX_DEPTH) throw tooDeep();
+    for (const [name, member] of parts.of(value, 0).tensors) {
+      collect(member, path === '' ? name : `${path}.${name}`, depth + 1);
+    }
+  };
+  collect(root, '', 0);
+  return { tensors: paths.tensors, metadata: asRecord(root, plain) };
+}
+
+function tooDeep(): CheckpointError {
+  return new CheckpointError('limit', `the values nest deeper than ${MAX_DEPTH} levels`);
+}
+
+class Paths {
+  readonly tensors = new Map<string, StoredTensor>();
+  readonly #repeated = new Map<string, number>();
+  #room: number;
+
+  constructor(room: number) {
+    this.#room = room;
+  }
+
+  /** Two paths may read alike (`{ 'a.b': … }` beside `{ a: { b: … } }`): the later one gets a number. */
+  add(path: string, tensor: StoredTensor): void {
+    this.#room -= PATH_COST + path.length;
+    if (this.#room < 0 || path.length > MAX_PATH) {
+      const shown = JSON.stringify(path.slice(0, 80));
+      throw new CheckpointError('limit', `the names of the tensors take too much room, at ${shown}`);
+    }
+    let key = path;
+    while (this.tensors.has(key)) {
+      const count = (this.#repeated.get(path) ?? 1) + 1;
+      this.#repeated.set(path, count);
+      key = `${path}#${count}`;
+    }
+    this.tensors.set(key, tensor);
+  }
+}
+
+function asRecord(root: Pickled, plain: unknown): Record<string, unknown> {
+  if (tensorOf(root) !== null || plain === undefined) return {};
+  if (Array.isArray(plain)) return Object.fromEntries(plain.map((value, i) => [String(i), value as unknown]));
+  const isRecord = root instanceof PickledDict && typeof plain === 'object';
+  return isRecord ? (plain as Record<string, unknown>) : { value: plain };
+}
+
+/** Storages that stand by themselves are tensors of one dimension. */
+function tensorOf(value: Pickled): StoredTensor | null {
+  if (value instanceof StoredTensor) return value;
+  if (!(value instanceof StoredStorage)) return null;
+  const size = value.length / (isDType(value.dtype) ? itemSize[value.dtype] : 1);
+  return new StoredTensor(value.dtype, [size], {
+    layout: 'strided',
+    storage: value,
+    offset: 0,
+    strides: [1],
+    conjugate: false,
+    negative: false,
+  });
+}
+
+class Separator {
+  readonly #done = new Map<Pickled, Parts>();
+  readonly #inside = new Set<Pickled>();
+
+  of(value: Pickled, depth: number): Parts {
+    if (typeof value !== 'object' || value === null) return { plain: value, tensors: [], others: true };
+    const known = this.#done.get(value);
+    if (known !== undefined) return known;
+    if (tensorOf(value) !== null) return { plain: null, tensors: [], others: false };
+    if (this.#inside.has(value)) return { plain: '[Circular]', tensors: [], others: true };
+    if (depth > MAX_DEPTH) throw tooDeep();
+    this.#inside.add(value);
+    const parts = this.#separate(value, depth + 1);
+    this.#inside.delete(value);
+    this.#done.set(value, parts);
+    return parts;
+  }
+
+  #separate(value: object, depth: number): Parts {
+    if (Array.isArray(value)) return this.#list(value as Pickled[], depth);
+    if (value instanceof PickledTuple || value instanceof PickledSet) return this.#list(value.items, depth);
+    if (value instanceof PickledDict) return this.#dict(value, depth);
+    if (value instanceof PickledObject) return this.#object(value, depth);
+    return { plain: plainValue(value), tensors: [], others: true };
+  }
+
+  #list(items: readonly Pickled[], depth: number): Parts {
+    const plain: unknown[] = [];
+    const found: Parts = { plain, tensors: [], others: items.length === 0 };
+    // null keeps a tensor's place.
+    for (const [i, item] of items.entries()) plain.push(this.#member(found, String(i), item, depth) ?? null);
+    return found;
+  }
+
+  #dict({ entries }: PickledDict, depth: number): Parts {
+    const found: Parts = { plain: null, tensors: [], others: entries === null };
+    const plain: [string, unknown][] = [];
+    for (const [key, value] of entries ?? []) {
+      const name = keyName(key);
+      const member = this.#member(found, name, value, depth);
+      if (member !== undefined) plain.push([name, member]);
+    }
+    found.plain = Object.fromEntries(plain);
+    return found;
+  }
+
+  #object({ global, args, items, entries, state }: PickledObject, depth: number): Parts {
+    const found: Parts = { plain: null, tensors: [], others: true };
+    const plain: Record<string, unknown> = { global };
+    const add = (name: string, value: Pickled, shown: boolean): void => {
+      const { plain: member, tensors, others } = this.of(value, depth);
+      // Attributes and items are found under their own names, without a level between.
+      for (const member of tensors) found.tensors.push(member);
+      if (shown && (others || tensors.length === 0)) plain[name] = member;
+    };
+    add('arguments', args as Pickled[], args.length > 0);
+    if (items !== null) add('items', items, true);
+    if (entries !== null) add('entries', entries, true);
+    if (state !== undefined) {
+      const tensor = tensorOf(state);
+      if (tensor === null) add('state', state, true);
+      else found.tensors.push(['state', state]);
+    }
+    found.plain = plain;
+    return found;
+  }
+
+  /** Notes a member's tensors in `found`; its plain value, or undefined where it holds nothing but tensors. */
+  #member(found: Parts, name: string, value: Pickled, depth: number): unknown {
+    const tensor = tensorOf(value);
+    if (tensor !== null) {
+      found.tensors.push([name, value]);
+      return undefined;
+    }
+    const { plain, tensors, others } = this.of(value, depth);
+    if (tensors.length > 0) found.tensors.push([name, value]);
+    if (!others) return undefined;
+    found.others = true;
+    // Python's None is a value like any other.
+    return plain;
+  }
+}
+
+/** Names of dictionary keys: classes by their names, tuples in parentheses. */
+function keyName(key: Pickled, depth = 0): string {
+  if (key instanceof PickledGlobal) return key.name;
+  if (key instanceof PickledObject) return key.global;
+  if (key instanceof PickledTuple) {
+    // Tuples of tuples may repeat the same one without end.
+    if (depth > 2 || key.items.length > 64) return '(…)';
+    return `(${key.items.map((item) => keyName(item, depth + 1).slice(0, 1000)).join(', ')})`;
+  }
+  if (key instanceof Uint8Array) return Buffer.from(key).toString('latin1');
+  if (key === null) return 'None';
+  if (typeof key === 'boolean') return key ? 'True' : 'False';
+  return typeof key === 'object' ? key.constructor.name : String(key);
+}
+
+function plainValue(value: object): unknown {
+  if (value instanceof PickledGlobal) {
+    // Element types are named the way PyTorch prints them.
+    return /^torch\.[a-z0-9_]+$/.test(value.name) ? value.name : { global: value.name };
+  }
+  if (value instanceof PickledComplex) return { re: value.re, im: value.im };
+  if (value instanceof NumpyArray) return plainArray(value);
+  return value instanceof NumpyType ? `numpy.${value.code}` : value;
+}

@@ -1,0 +1,157 @@
+/**
+ * The fixed list of what pickles may construct. Every entry builds a plain value from its arguments and does nothing
+ * else; whatever is not listed becomes an inert stand-in.
+ */
+import { numpyFromBuffer, numpyScalar, numpyType } from './pickle-numpy.js';
+import { rebuildTensor, rebuilders } from './pickle-tensors.js';
+import {
+  NumpyArray,
+  PickledComplex,
+  PickledDict,
+  PickledGlobal,
+  PickledObject,
+  PickledSet,
+  PickledTuple,
+} from './pickle-values.js';
+import type { Pickled } from './pickle-values.js';
+
+type Fail = (message: string) => never;
+type Constructor = (args: readonly Pickled[], fail: Fail) => Pickled;
+
+/** Classes whose objects are nothing but their attributes, or dictionaries that are read like attributes. */
+const attributeClasses = [
+  'argparse.Namespace',
+  'types.SimpleNamespace',
+  'easydict.EasyDict',
+  'pytorch_lightning.utilities.parsing.AttributeDict',
+  'lightning.pytorch.utilities.parsing.AttributeDict',
+  'lightning_fabric.utilities.data.AttributeDict',
+  'lightning.fabric.utilities.data.AttributeDict',
+];
+
+const pathClasses = ['PosixPath', 'PurePosixPath', 'Path', 'PurePath', 'WindowsPath', 'PureWindowsPath'];
+
+const constructors: ReadonlyMap<string, Constructor> = new Map<string, Constructor>([
+  ['collections.OrderedDict', ([pairs], fail) => dictOf(pairs, fail)],
+  ['collections.Counter', ([pairs], fail) => dictOf(pairs, fail)],
+  ['collections.defaultdict', ([, pairs], fail) => dictOf(pairs, fail)],
+  ...both('dict', ([pairs], fail) => dictOf(pairs, fail)),
+  ...both('list', ([items], fail) => [...itemsOf(items, fail)]),
+  ...both('tuple', ([items], fail) => new PickledTuple([...itemsOf(items, fail)])),
+  ...both('set', ([items], fail) => new PickledSet([...itemsOf(items, fail)])),
+  ...both('frozenset', ([items], fail) => new PickledSet([...itemsOf(items, fail)])),
+  ...both('complex', ([re, im], fail) => new PickledComplex(numberOf(re, fail), numberOf(im, fail))),
+  ...both('bytearray', ([data, encoding], fail) => bytesOf(data, encoding, fail)),
+  ...both('bytes', ([data, encoding], fail) => bytesOf(data, encoding, fail)),
+  ['_codecs.encode', ([data, encoding], fail) => bytesOf(data, encoding, fail)],
+  ...attributeClasses.map((name): [string, Constructor] => [
+    name,
+    ([pairs], fail) => dictOf(pairs, fail, true),
+  ]),
+  ...pathClasses.flatMap((name): [string, Constructor][] =>
+    ['pathlib', 'pathlib._local'].map((module) => [`${module}.${name}`, (args, fail) => pathOf(args, fail)]),
+  ),
+  ...['copy_reg', 'copyreg'].map((module): [string, Constructor] => [
+    `${module}._reconstructor`,
+    ([owner, base, state], fail) => reconstruct(owner, base, state, fail),
+  ]),
+  ['torch.Size', ([items], fail) => new PickledTuple([...itemsOf(items, fail)])],
+  ['torch.device', ([kind, index], fail) => deviceOf(kind, index, fail)],
+  [
+    'torch.serialization._get_layout',
+    ([name], fail) => (typeof name === 'string' ? name : fail('no layout')),
+  ],
+  ['numpy.dtype', numpyType],
+  ...['numpy.core', 'numpy._core'].flatMap((numpy): [string, Constructor][] => [
+    [`${numpy}.multiarray.scalar`, numpyScalar],
+    [`${numpy}.multiarray._reconstruct`, () => new NumpyArray()],
+    [`${numpy}.numeric._frombuffer`, numpyFromBuffer],
+  ]),
+  ...rebuilders,
+  // A tensor that carries attributes, or is of a subclass: function, class, arguments, state.
+  [
+    'torch._tensor._rebuild_from_type_v2',
+    ([fn, , args], fail) => rebuildTensor(fn, args, fail) ?? new PickledObject(nameOf(fn), argsOf(args)),
+  ],
+]);
+
+/** What calling a global by this name would give; null where the name is not on the list. */
+export function construct(name: string, args: readonly Pickled[], fail: Fail): Pickled {
+  const constructor = constructors.get(name);
+  if (constructor === undefined) return null;
+  return constructor(args, (message) => fail(`${name}: ${message}`));
+}
+
+/** Python 2 called its module of built-in names differently, and pickles of protocol 2 still do. */
+function both(name: string, constructor: Constructor): [string, Constructor][] {
+  return [
+    [`builtins.${name}`, constructor],
+    [`__builtin__.${name}`, constructor],
+  ];
+}
+
+function nameOf(value: Pickled | undefined): string {
+  return value instanceof PickledGlobal ? value.name : 'unknown';
+}
+
+function argsOf(value: Pickled | undefined): readonly Pickled[] {
+  return value instanceof PickledTuple ? value.items : [];
+}
+
+function itemsOf(value: Pickled | undefined, fail: Fail): readonly Pickled[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value)) return value;
+  if (value instanceof PickledTuple || value instanceof PickledSet) return value.items;
+  return fail('the argument is no list');
+}
+
+function dictOf(value: Pickled | undefined, fail: Fail, attributes = false): PickledDict {
+  const dict = new PickledDict(attributes);
+  if (value === undefined || value === null) return dict;
+  if (value instanceof PickledDict) {
+    for (const [key, item] of value.entries ?? []) dict.set(key, item);
+    return dict;
+  }
+  for (const pair of itemsOf(value, fail)) {
+    const [key, item] = itemsOf(pair, fail);
+    if (key === undefined || item === undefined) return fail('an item is no pair of key and value');
+    dict.set(key, item);
+  }
+  return dict;
+}
+
+function numberOf(value: Pickled | undefined, fail: Fail): number {
+  if (value === undefined) return 0;
+  return typeof value === 'number' ? value : fail('the argument is no number');
+}
+
+function bytesOf(data: Pickled | undefined, encoding: Pickled | undefined, fail: Fail): Uint8Array {
+  if (data === undefined) return new Uint8Array(0);
+  if (data instanceof Uint8Array) return data;
+  if (typeof data !== 'string') return fail('the argument is no text');
+  const latin = encoding === 'latin1' || encoding === 'latin-1';
+  return Uint8Array.from(Buffer.from(data, latin ? 'latin1' : 'utf8'));
+}
+
+function pathOf(parts: readonly Pickled[], fail: Fail): string {
+  if (!parts.every((part) => typeof part === 'string')) return fail('a part of the path is no text');
+  return parts.join('/').replace(/^\/\//, '/');
+}
+
+function deviceOf(kind: Pickled | undefined, index: Pickled | undefined, fail: Fail): string {
+  if (typeof kind !== 'string') return fail('the kind of device is no text');
+  return typeof index === 'number' ? `${kind}:${index}` : kind;
+}
+
+/** An object of a class without a reduction of its own: class, built-in base, and the base's value. */
+function reconstruct(
+  owner: Pickled | undefined,
+  base: Pickled | undefined,
+  state: Pickled | undefined,
+  fail: Fail,
+): Pickled {
+  if (!(owner instanceof PickledGlobal)) return fail('the first argument is no class');
+  if (attributeClasses.includes(owner.name)) return dictOf(state, fail, true);
+  const plain = /^(builtins|__builtin__)\.object$/.test(nameOf(base)) || state === undefined;
+  return new PickledObject(owner.name, plain ? [] : [state]);
+}

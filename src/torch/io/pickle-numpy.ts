@@ -1,0 +1,176 @@
+/** NumPy's values in pickles: element types, arrays and scalars. */
+import type { TypedArray } from '../dtype.js';
+import { NumpyArray, NumpyType, PickledComplex, PickledGlobal, PickledTuple } from './pickle-values.js';
+import type { Pickled } from './pickle-values.js';
+
+type Fail = (message: string) => never;
+
+/** Reads one element. */
+type Get = (view: DataView, at: number, little: boolean) => number | bigint | boolean | PickledComplex;
+
+/** By NumPy's code: kind and bytes. */
+const readers: ReadonlyMap<string, Get> = new Map<string, Get>([
+  ['f2', (view, at, little) => halfToNumber(view.getUint16(at, little))],
+  ['f4', (view, at, little) => view.getFloat32(at, little)],
+  ['f8', (view, at, little) => view.getFloat64(at, little)],
+  ['i1', (view, at) => view.getInt8(at)],
+  ['i2', (view, at, little) => view.getInt16(at, little)],
+  ['i4', (view, at, little) => view.getInt32(at, little)],
+  ['i8', (view, at, little) => plain(view.getBigInt64(at, little))],
+  ['u1', (view, at) => view.getUint8(at)],
+  ['u2', (view, at, little) => view.getUint16(at, little)],
+  ['u4', (view, at, little) => view.getUint32(at, little)],
+  ['u8', (view, at, little) => plain(view.getBigUint64(at, little))],
+  ['b1', (view, at) => view.getUint8(at) !== 0],
+  [
+    'c8',
+    (view, at, little) => new PickledComplex(view.getFloat32(at, little), view.getFloat32(at + 4, little)),
+  ],
+  [
+    'c16',
+    (view, at, little) => new PickledComplex(view.getFloat64(at, little), view.getFloat64(at + 8, little)),
+  ],
+]);
+
+function plain(value: bigint): number | bigint {
+  return BigInt.asIntN(54, value) === value ? Number(value) : value;
+}
+
+function halfToNumber(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0x1f) return fraction ? NaN : sign * Infinity;
+  return sign * (exponent === 0 ? fraction * 2 ** -24 : (1 + fraction / 1024) * 2 ** (exponent - 15));
+}
+
+function elementSize(code: string): number {
+  const size = Number(code.slice(1));
+  return Number.isSafeInteger(size) && size > 0 ? size : 0;
+}
+
+/** BUILD on an element type or an array: their `__setstate__`. */
+export function buildNumpy(target: NumpyType | NumpyArray, state: Pickled, fail: Fail): void {
+  const items = state instanceof PickledTuple ? state.items : fail('a NumPy state that is no tuple');
+  if (target instanceof NumpyType) {
+    target.bigEndian = items[1] === '>';
+    return;
+  }
+  const [, shape, type, columnMajor, data] = items;
+  // Arrays of Python objects carry a list.
+  if (Array.isArray(data)) return;
+  fillArray(target, shape, type, columnMajor === true, data, fail);
+}
+
+function fillArray(
+  target: NumpyArray,
+  shape: Pickled | undefined,
+  type: Pickled | undefined,
+  columnMajor: boolean,
+  data: Pickled | undefined,
+  fail: Fail,
+): void {
+  const bytes = toBytes(data) ?? fail('a NumPy array without bytes');
+  const sizes = shape instanceof PickledTuple ? shape.items : [];
+  if (!sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0) || sizes.length > 64) {
+    fail('a NumPy array whose shape is no list of sizes');
+  }
+  if (!(type instanceof NumpyType)) return fail('a NumPy array without an element type');
+  const count = (sizes as number[]).reduce((product, size) => product * size, 1);
+  const size = elementSize(type.code);
+  if (readers.has(type.code) && count * size !== bytes.length) {
+    fail(`a NumPy array of ${count} elements of ${size} bytes, with ${bytes.length} bytes`);
+  }
+  target.shape = sizes as number[];
+  target.type = type;
+  target.columnMajor = columnMajor;
+  target.data = bytes;
+}
+
+function toBytes(value: Pickled | undefined): Uint8Array | null {
+  if (value instanceof Uint8Array) return value;
+  // Bytes of Python 2 arrive as text.
+  return typeof value === 'string' ? Uint8Array.from(Buffer.from(value, 'latin1')) : null;
+}
+
+/** `numpy.dtype(code, …)`. */
+export function numpyType([code]: readonly Pickled[], fail: Fail): NumpyType {
+  if (code instanceof PickledGlobal) return new NumpyType('O');
+  return new NumpyType(typeof code === 'string' ? code : fail('a NumPy type without a code'));
+}
+
+/** `numpy.core.multiarray.scalar(type, bytes)`. */
+export function numpyScalar([type, data]: readonly Pickled[], fail: Fail): Pickled {
+  if (!(type instanceof NumpyType)) return fail('a NumPy scalar without a type');
+  const read = readers.get(type.code);
+  if (read === undefined) return data ?? null;
+  const bytes = toBytes(data);
+  if (bytes === null || bytes.length !== elementSize(type.code)) {
+    return fail(`a NumPy scalar of type ${type.code.slice(0, 20)} without its bytes`);
+  }
+  return read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, !type.bigEndian);
+}
+
+/** `_frombuffer(buffer, type, shape, order)` of protocol 5. */
+export function numpyFromBuffer(args: readonly Pickled[], fail: Fail): NumpyArray {
+  const [data, type, shape, order] = args;
+  const array = new NumpyArray();
+  fillArray(array, shape, type, order === 'F', data, fail);
+  return array;
+}
+
+/** What the metadata shows: the element type by NumPy's name, the shape, and the elements in row-major order. */
+export interface PlainArray {
+  readonly dtype: string;
+  readonly shape: readonly number[];
+  /** Complex numbers interleaved, float16 as its bits, booleans as bytes; empty for elements that are no numbers. */
+  readonly data: TypedArray;
+}
+
+type ArrayClass = new (buffer: ArrayBuffer) => TypedArray;
+
+/** NumPy's name, the class that holds the elements, and the bytes whose order may have to be turned. */
+const arrays: ReadonlyMap<string, readonly [string, ArrayClass, number]> = new Map([
+  ['f2', ['float16', Uint16Array, 2]],
+  ['f4', ['float32', Float32Array, 4]],
+  ['f8', ['float64', Float64Array, 8]],
+  ['i1', ['int8', Int8Array, 1]],
+  ['i2', ['int16', Int16Array, 2]],
+  ['i4', ['int32', Int32Array, 4]],
+  ['i8', ['int64', BigInt64Array, 8]],
+  ['u1', ['uint8', Uint8Array, 1]],
+  ['u2', ['uint16', Uint16Array, 2]],
+  ['u4', ['uint32', Uint32Array, 4]],
+  ['u8', ['uint64', BigUint64Array, 8]],
+  ['b1', ['bool', Uint8Array, 1]],
+  ['c8', ['complex64', Float32Array, 4]],
+  ['c16', ['complex128', Float64Array, 8]],
+]);
+
+export function plainArray({ shape, type, columnMajor, data }: NumpyArray): PlainArray {
+  const code = type?.code ?? 'O';
+  const known = arrays.get(code);
+  if (known === undefined) return { dtype: code, shape: [...shape], data: new Uint8Array(0) };
+  const [dtype, Class, unit] = known;
+  const bytes = columnMajor ? rowMajor(data, shape, elementSize(code)) : Uint8Array.from(data);
+  if (type?.bigEndian) {
+    for (let at = 0; at < bytes.length; at += unit) bytes.subarray(at, at + unit).reverse();
+  }
+  return { dtype, shape: [...shape], data: new Class(bytes.buffer) };
+}
+
+function rowMajor(data: Uint8Array, shape: readonly number[], size: number): Uint8Array<ArrayBuffer> {
+  const strides = shape.map((_, d) => shape.slice(0, d).reduce((product, length) => product * length, size));
+  const ordered = new Uint8Array(data.length);
+  for (let to = 0; to < data.length; to += size) {
+    let rest = to / size;
+    let from = 0;
+    for (let d = shape.length - 1; d >= 0; d--) {
+      const length = shape[d] as number;
+      from += (rest % length) * (strides[d] as number);
+      rest = Math.floor(rest / length);
+    }
+    ordered.set(data.subarray(from, from + size), to);
+  }
+  return ordered;
+}

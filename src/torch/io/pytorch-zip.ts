@@ -1,0 +1,187 @@
+import { crc32, inflateRawSync } from 'node:zlib';
+import type { Tensor } from '../index.js';
+import { CheckpointError } from './checkpoint-error.js';
+import type { CheckpointFile } from './checkpoint-file.js';
+import { PickleInput } from './pickle-input.js';
+import { storageOf } from './pickle-tensors.js';
+import type { Pickled, StoredStorage } from './pickle-values.js';
+import type { StorageSource } from './stored-tensor-reader.js';
+import { unpickle } from './unpickler.js';
+import { dataPosition, readZipDirectory, shown } from './zip-directory.js';
+import type { ZipEntry } from './zip-directory.js';
+
+/** More than any checkpoint's structure takes; its tensors lie in entries of their own. */
+const MAX_PICKLE = 512 * 2 ** 20;
+/** Unpacked, a deflated entry may be a thousand times its size. */
+const MAX_INFLATED = 16 * 2 ** 20;
+const MAX_SMALL = 4096;
+
+/** A PyTorch zip file (torch.save since 1.6): `<name>/data.pkl` and one stored entry a storage. */
+export class PytorchZip implements StorageSource {
+  readonly root: Pickled;
+  readonly #file: CheckpointFile;
+  readonly #entries: ReadonlyMap<string, ZipEntry>;
+  readonly #prefix: string;
+  /** Whether checksums were recorded at all: PyTorch can be told to leave them out, and then writes zeros. */
+  readonly #checked: boolean;
+  readonly #positions = new Map<string, number>();
+  readonly #verified = new Set<string>();
+
+  constructor(file: CheckpointFile, budget: number) {
+    this.#file = file;
+    this.#entries = readZipDirectory((bytes, position) => file.read(bytes, position), file.size);
+    const pickle = this.#findPickle();
+    this.#prefix = pickle.name.slice(0, -'data.pkl'.length);
+    this.#checked = [...this.#entries.values()].some(({ crc }) => crc !== 0);
+    this.#checkByteOrder();
+    const bytes = this.#readEntry(pickle, MAX_PICKLE);
+    this.root = unpickle(PickleInput.of(pickle.name, bytes), {
+      budget,
+      persistent: (id, fail) => this.#storage(id, fail),
+    });
+  }
+
+  #findPickle(): ZipEntry {
+    const names = [...this.#entries.keys()];
+    const pickles = names.filter((name) => /(^|\/)data\.pkl$/.test(name));
+    const [name] = pickles;
+    if (name === undefined || pickles.length > 1) {
+      const inner = names.find((other) => /\.(ckpt|pth?|bin|safetensors)$/.test(other));
+      const way = inner === undefined ? '' : `; unzip it and load ${shown(inner)}`;
+      throw new CheckpointError(
+        'unknown-format',
+        `the zip file has ${pickles.length === 0 ? 'no' : 'more than one'} data.pkl, as PyTorch's have${way}`,
+      );
+    }
+    const prefix = name.slice(0, -'data.pkl'.length);
+    if (
+      this.#entries.has(`${prefix}constants.pkl`) ||
+      names.some((other) => other.startsWith(`${prefix}code/`))
+    ) {
+      throw new CheckpointError(
+        'unsupported-format',
+        'the file is a TorchScript program, not a checkpoint; in Python, save torch.jit.load(path).state_dict()',
+      );
+    }
+    return this.#entries.get(name) as ZipEntry;
+  }
+
+  #checkByteOrder(): void {
+    const entry = this.#entries.get(`${this.#prefix}byteorder`);
+    if (entry === undefined) return;
+    const order = Buffer.from(this.#readEntry(entry, MAX_SMALL)).toString('latin1');
+    if (order !== 'little') {
+      throw new CheckpointError(
+        'unsupported-format',
+        `the byte order of the file is ${shown(order)}, not "little"`,
+      );
+    }
+  }
+
+  #storage(id: Pickled, fail: (message: string) => never): StoredStorage {
+    const storage = storageOf(id, fail);
+    const entry = this.#entries.get(this.#nameOf(storage.key));
+    if (entry === undefined) return fail(`storage ${shown(storage.key)} is not in the file`);
+    if (storage.whole !== entry.size) {
+      fail(
+        `storage ${shown(storage.key)} should have ${storage.whole} bytes; entry ${shown(entry.name)} has ${entry.size}`,
+      );
+    }
+    return storage;
+  }
+
+  #nameOf(key: string): string {
+    return `${this.#prefix}data/${key}`;
+  }
+
+  #position(entry: ZipEntry): number {
+    let position = this.#positions.get(entry.name);
+    if (position === undefined) {
+      position = dataPosition((bytes, at) => this.#file.read(bytes, at), entry);
+      this.#positions.set(entry.name, position);
+    }
+    return position;
+  }
+
+  #readEntry(entry: ZipEntry, limit: number): Uint8Array {
+    if (entry.size > limit) {
+      throw new CheckpointError(
+        'limit',
+        `zip entry ${shown(entry.name)} has ${entry.size} bytes, more than it may`,
+      );
+    }
+    const position = this.#position(entry);
+    const packed = Buffer.allocUnsafe(entry.packedSize);
+    this.#file.read(packed, position);
+    const bytes = entry.deflated ? inflate(entry, packed) : packed;
+    this.#checkSum(entry, crc32(bytes));
+    return bytes;
+  }
+
+  #checkSum(entry: ZipEntry, sum: number): void {
+    if (!this.#checked || sum === entry.crc) return;
+    throw new CheckpointError(
+      'checksum',
+      `zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, ` +
+        `recorded is ${hex(entry.crc)}`,
+    );
+  }
+
+  /** The checksum is of the whole entry: a part of it is read only once the whole was found sound. */
+  fill(storage: StoredStorage, from: number, length: number, target: Tensor): void {
+    const entry = this.#entries.get(this.#nameOf(storage.key)) as ZipEntry;
+    if (entry.deflated) {
+      throw new CheckpointError(
+        'unsupported-format',
+        `zip entry ${shown(entry.name)} is deflated; tensors are read from stored entries: zip the folder with -0`,
+      );
+    }
+    const position = this.#position(entry);
+    const begin = storage.offset + from;
+    const whole = begin === 0 && length === entry.size;
+    if (this.#checked && !whole && !this.#verified.has(entry.name)) {
+      let sum = 0;
+      this.#file.stream(position, entry.size, (bytes) => {
+        sum = crc32(bytes, sum);
+      });
+      this.#checkSum(entry, sum);
+      this.#verified.add(entry.name);
+    }
+    let sum = 0;
+    this.#file.readTensor(target, position + begin, length, (bytes) => {
+      if (this.#checked && whole) sum = crc32(bytes, sum);
+    });
+    if (whole) this.#checkSum(entry, sum);
+  }
+}
+
+function inflate(entry: ZipEntry, packed: Uint8Array): Uint8Array {
+  const limit = MAX_INFLATED + 4 * packed.length;
+  if (entry.size > limit) {
+    throw new CheckpointError(
+      'limit',
+      `zip entry ${shown(entry.name)} would unpack from ${packed.length} to ${entry.size} bytes`,
+    );
+  }
+  let bytes: Uint8Array;
+  try {
+    bytes = inflateRawSync(packed, { maxOutputLength: Math.max(1, entry.size) });
+  } catch (cause) {
+    throw new CheckpointError(
+      'zip',
+      `zip entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`,
+      { cause },
+    );
+  }
+  if (bytes.length !== entry.size) {
+    throw new CheckpointError(
+      'zip',
+      `zip entry ${shown(entry.name)} unpacks to ${bytes.length} bytes, not ${entry.size}`,
+    );
+  }
+  return bytes;
+}
+
+function hex(sum: number): string {
+  return (sum >>> 0).toString(16).padStart(8, '0');
+}

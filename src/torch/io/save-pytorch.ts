@@ -1,0 +1,200 @@
+import { basename, extname } from 'node:path';
+import { itemSize } from '../dtype.js';
+import type { DType } from '../dtype.js';
+import * as torch from '../index.js';
+import { Tensor } from '../index.js';
+import { writeAtomically } from './atomic-file.js';
+import { CheckpointError } from './checkpoint-error.js';
+import { LazyTensors } from './lazy-tensors.js';
+import { pickle } from './pickler.js';
+import type { PickledTensorRecord } from './pickler.js';
+import { eachChunk, rowMajor } from './tensor-bytes.js';
+import { ZipWriter } from './zip-writer.js';
+
+/** Dtypes with a storage class of their own; the others go through untyped storages, as PyTorch does it. */
+const storageClass: Partial<Record<DType, string>> = {
+  float32: 'FloatStorage',
+  float64: 'DoubleStorage',
+  float16: 'HalfStorage',
+  bfloat16: 'BFloat16Storage',
+  int64: 'LongStorage',
+  int32: 'IntStorage',
+  int16: 'ShortStorage',
+  int8: 'CharStorage',
+  uint8: 'ByteStorage',
+  bool: 'BoolStorage',
+  complex64: 'ComplexFloatStorage',
+  complex128: 'ComplexDoubleStorage',
+};
+
+/** One storage of the file, read when its turn comes. */
+interface Storage {
+  readonly key: string;
+  readonly bytes: number;
+  /** A contiguous CPU tensor with the storage's elements, in the current scope. */
+  values(): Tensor;
+}
+
+/** Stands in the value's place for a tensor of a lazy map. */
+class LazyTensor {
+  readonly source: LazyTensors;
+  readonly name: string;
+
+  constructor(source: LazyTensors, name: string) {
+    this.source = source;
+    this.name = name;
+  }
+}
+
+/**
+ * Writes a file that PyTorch reads, also with `torch.load(path, weights_only=True)`. It appears whole or not at all;
+ * the values are those of the moment of the call.
+ *
+ * Tensors that share memory share it in the file; those that do not are written without what lies around them.
+ * Dtypes without a storage class in PyTorch need PyTorch 2.1 or later to read. Sparse tensors are written dense.
+ *
+ * @param value tensors in nested arrays, objects and Maps (also a checkpoint's lazy map, of which one tensor at a time
+ *   is read and written), beside numbers, bigints, strings, booleans, null and Uint8Arrays. Whole numbers become
+ *   Python's ints.
+ * @throws ArgumentError naming the place of what a checkpoint cannot hold
+ */
+export async function savePytorch(path: string, value: unknown): Promise<void> {
+  const storages = new Storages(value);
+  const bytes = pickle(unfolded(value), (member) => storages.recordOf(member));
+  const root = basename(path, extname(path)) || 'archive';
+  await writeAtomically(path, (descriptor) => {
+    const zip = new ZipWriter(descriptor);
+    zip.addBytes(`${root}/data.pkl`, bytes);
+    zip.addBytes(`${root}/byteorder`, Buffer.from('little'));
+    for (const storage of storages.list) {
+      zip.add(`${root}/data/${storage.key}`, storage.bytes, (take) =>
+        torch.noGrad(() => torch.scope(() => eachChunk(storage.values(), take))),
+      );
+    }
+    zip.addBytes(`${root}/version`, Buffer.from('3\n'));
+    zip.finish();
+  });
+}
+
+/** A lazy map as a dictionary of stand-ins, so that nothing is read yet. */
+function unfolded(value: unknown): unknown {
+  if (value instanceof LazyTensors) {
+    return new Map([...value.keys()].map((name) => [name, new LazyTensor(value, name)]));
+  }
+  if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
+  if (Array.isArray(value)) return value.map(unfolded);
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key as unknown, unfolded(item)]));
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unfolded(item)]));
+}
+
+function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
+  if (value instanceof Tensor) found.add(value);
+  else if (value instanceof LazyTensors || ArrayBuffer.isView(value)) return found;
+  else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
+  else if (value instanceof Map) for (const item of value.values()) tensorsIn(item, found);
+  else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
+    for (const item of Object.values(value)) tensorsIn(item, found);
+  }
+  return found;
+}
+
+class Storages {
+  readonly list: Storage[] = [];
+  readonly #records = new Map<unknown, PickledTensorRecord>();
+  readonly #lazy = new Map<string, PickledTensorRecord>();
+
+  constructor(value: unknown) {
+    const byMemory = new Map<string, Tensor[]>();
+    for (const tensor of tensorsIn(value)) {
+      const users = byMemory.get(memoryOf(tensor));
+      if (users === undefined) byMemory.set(memoryOf(tensor), [tensor]);
+      else users.push(tensor);
+    }
+    for (const [memory, users] of byMemory) this.#addAll(users, memory.startsWith('shared'));
+  }
+
+  recordOf(value: unknown): PickledTensorRecord | null {
+    if (value instanceof LazyTensor) return this.#lazyRecord(value);
+    return this.#records.get(value) ?? null;
+  }
+
+  #addAll(users: readonly Tensor[], plain: boolean): void {
+    const [first] = users as [Tensor];
+    const extents = users.map(extentOf);
+    const begin = Math.min(...extents.map((extent) => extent.begin));
+    const end = Math.max(...extents.map((extent) => extent.end));
+    // A tensor by itself that does not fill its memory is written without the holes.
+    if (!plain || (users.length === 1 && end - begin !== first.numel())) {
+      for (const tensor of users) {
+        const { dtype, shape } = tensor;
+        this.#records.set(
+          tensor,
+          this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(tensor)),
+        );
+      }
+      return;
+    }
+    const values = () => first.detach().asStrided([end - begin], [1], begin);
+    const record = this.#add(first.dtype, [end - begin], [1], 0, values);
+    for (const tensor of users) {
+      const { shape, strides } = tensor;
+      this.#records.set(tensor, { ...record, shape, strides, offset: tensor.storage.offset - begin });
+    }
+  }
+
+  #add(
+    dtype: DType,
+    shape: readonly number[],
+    strides: readonly number[],
+    offset: number,
+    values: () => Tensor,
+  ): PickledTensorRecord {
+    if (dtype.startsWith('q'))
+      throw new CheckpointError('dtype', `${dtype} tensors are not written; dequantize them first`);
+    const key = String(this.list.length);
+    const elements = shape.reduce((product, size) => product * size, 1);
+    const bytes = elements * itemSize[dtype];
+    this.list.push({ key, bytes, values });
+    const ownClass = storageClass[dtype] ?? null;
+    const count = ownClass === null ? bytes : elements;
+    return { key, storageClass: ownClass, dtype, count, offset, shape, strides };
+  }
+
+  #lazyRecord({ source, name }: LazyTensor): PickledTensorRecord {
+    const identity = source.identity(name);
+    const known = identity === undefined ? undefined : this.#lazy.get(identity);
+    if (known !== undefined) return known;
+    const { dtype, shape } = source.info(name)!;
+    const record = this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(source.get(name)!));
+    if (identity !== undefined) this.#lazy.set(identity, record);
+    return record;
+  }
+}
+
+/** Equal for dense CPU tensors of one dtype in the same memory. */
+function memoryOf(tensor: Tensor): string {
+  const { address } = tensor.storage;
+  const plain = tensor.device === 'cpu' && address !== 0 && !tensor.dtype.startsWith('q');
+  const lazy = plain && (tensor.isConj() || tensor.isNeg());
+  return plain && !lazy ? `shared ${address} ${tensor.dtype}` : `alone ${tensor.handle}`;
+}
+
+/** The elements of its memory that a tensor reaches. */
+function extentOf(tensor: Tensor): { begin: number; end: number } {
+  const { shape, strides } = tensor;
+  const begin = tensor.storage.offset;
+  if (shape.includes(0)) return { begin, end: begin };
+  return { begin, end: shape.reduce((end, size, d) => end + (size - 1) * strides[d]!, begin) + 1 };
+}
+
+function rowMajorStrides(shape: readonly number[]): number[] {
+  const strides: number[] = [];
+  let step = 1;
+  for (const size of shape.toReversed()) {
+    strides.unshift(step);
+    step *= Math.max(size, 1);
+  }
+  return strides;
+}
