@@ -3,17 +3,59 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../torch/native/libtorch/platform.js';
-import { doctorCommand } from './doctor.js';
 import { wasInterrupted } from './interrupt.js';
-import { setupCommand } from './setup.js';
 import { paint } from './terminal.js';
+import { UsageError } from './usage-error.js';
 
 /** Exit codes of every command. */
 const FAILED = 1;
 const USAGE = 2;
 const INTERRUPTED = 130;
 
-function program(): Command {
+interface Entry {
+  name: string;
+  description: string;
+  /** Loaded only when its turn comes: most commands need libtorch, `setup` and `doctor` must do without. */
+  load: () => Promise<Command>;
+}
+
+const entries: readonly Entry[] = [
+  {
+    name: 'setup',
+    description: 'get libtorch, and build the native addon where no prebuilt one is installed',
+    load: async () => (await import('./setup.js')).setupCommand(),
+  },
+  {
+    name: 'doctor',
+    description: 'check platform, libtorch, addon and devices',
+    load: async () => (await import('./doctor.js')).doctorCommand(),
+  },
+  {
+    name: 'train',
+    description: 'train a model on your pictures: train vqgan, then train transformer',
+    load: async () => (await import('./train.js')).trainCommand(),
+  },
+  {
+    name: 'reconstruct',
+    description: "put pictures through a trained model's codes and back",
+    load: async () => (await import('./reconstruct.js')).reconstructCommand(),
+  },
+  {
+    name: 'sample',
+    description: 'invent new pictures with a trained transformer',
+    load: async () => (await import('./sample.js')).sampleCommand(),
+  },
+];
+
+const example = `
+From your own pictures to new ones:
+  $ tessera train vqgan --data photos --minutes 60
+  $ tessera train transformer --vqgan runs/vqgan --minutes 60
+  $ tessera sample runs/transformer --grid
+
+Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.`;
+
+async function program(argv: readonly string[]): Promise<Command> {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -21,22 +63,28 @@ function program(): Command {
     .description('VQGAN and transformer image synthesis on libtorch')
     .version(version)
     .showSuggestionAfterError()
-    .addCommand(setupCommand())
-    .addCommand(doctorCommand())
-    .addHelpText('after', '\nExit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.');
-  // Commands inherit this only when made by their parent, so it is set on each.
-  for (const command of [root, ...root.commands]) {
-    command
-      .exitOverride()
-      .showHelpAfterError(`(tessera ${command === root ? '' : `${command.name()} `}--help)`);
+    .addHelpText('after', example);
+  const wanted = argv[0] === 'help' ? argv[1] : argv[0];
+  for (const { name, description, load } of entries) {
+    root.addCommand(name === wanted ? await load() : new Command(name).description(description));
   }
+  settle(root, 'tessera');
   return root;
+}
+
+/** Commands inherit this only when made by their parent, so it is set on each. */
+function settle(command: Command, path: string): void {
+  command
+    .exitOverride()
+    .showHelpAfterError(`(${path} --help)`)
+    .helpCommand(command.commands.length > 0);
+  for (const child of command.commands) settle(child, `${path} ${child.name()}`);
 }
 
 /** Runs one command line and returns the exit code. */
 async function main(argv: string[]): Promise<number> {
   try {
-    await program().parseAsync(argv, { from: 'user' });
+    await (await program(argv)).parseAsync(argv, { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
     // Commander has written its message (or the help that was asked for, code 0).
@@ -48,7 +96,7 @@ async function main(argv: string[]): Promise<number> {
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`${paint('red', 'error:', process.stderr)} ${message}\n`);
     if (process.env['TESSERA_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    return FAILED;
+    return error instanceof UsageError ? USAGE : FAILED;
   }
 }
 

@@ -5,7 +5,7 @@ const BAR = 24;
 const REDRAW = 100;
 
 /** Whether to draw bars and colours on a stream: a terminal, no CI, and NO_COLOR not set for colours. */
-function isInteractive(stream: NodeJS.WriteStream): boolean {
+export function isInteractive(stream: NodeJS.WriteStream): boolean {
   return Boolean(stream.isTTY) && !process.env['CI'] && process.env['TERM'] !== 'dumb';
 }
 

@@ -1,0 +1,129 @@
+/** YAML configuration files, merged left to right, with `key.sub=value` overrides, and where each value came from. */
+import { readFile } from 'node:fs/promises';
+import { isMap, isScalar, LineCounter, parse, parseDocument, type Document, type ParsedNode } from 'yaml';
+import { UsageError } from './usage-error.js';
+
+/** A configuration as plain data. */
+export type ConfigTree = { [key: string]: unknown };
+
+export class ConfigSource {
+  /** What all files and overrides come to. */
+  readonly tree: ConfigTree = {};
+  readonly #places = new Map<string, string>();
+
+  /** Reads a file on top of what there is: maps are merged, everything else is replaced. */
+  async readFile(path: string): Promise<void> {
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new UsageError(`${path}: ${code === 'ENOENT' ? 'there is no such configuration file' : message}`);
+    }
+    this.readText(text, path);
+  }
+
+  /** The same from text; `name` is what messages call it. */
+  readText(text: string, name: string): void {
+    const lines = new LineCounter();
+    const document = parseDocument(text, { lineCounter: lines });
+    const [fault] = document.errors;
+    if (fault) {
+      const { line } = lines.linePos(fault.pos[0]);
+      throw new UsageError(
+        `${name}:${line}: not valid YAML: ${fault.message.split('\n')[0]?.replace(/ at line.*/, '')}`,
+      );
+    }
+    const content: unknown = document.toJS();
+    if (content === null || content === undefined) return;
+    if (!isTree(content)) {
+      throw new UsageError(
+        `${name}: a configuration is a map of "key: value" lines (model:, data:, training:)`,
+      );
+    }
+    this.#notePlaces(document, lines, name);
+    merge(this.tree, content);
+  }
+
+  /** Puts plain data on top; `name` is what messages call it. */
+  put(values: ConfigTree, name: string): void {
+    const note = (tree: ConfigTree, path: readonly string[]) => {
+      for (const [key, value] of Object.entries(tree)) {
+        const here = [...path, key];
+        this.#places.set(here.join('.'), name);
+        if (isTree(value)) note(value, here);
+      }
+    };
+    note(values, []);
+    merge(this.tree, values);
+  }
+
+  /** Puts another source on top. */
+  merge(other: ConfigSource): void {
+    for (const [path, place] of other.#places) this.#places.set(path, place);
+    merge(this.tree, other.tree);
+  }
+
+  /** Applies `key.sub=value`; the value is read as YAML reads it (`1e-3`, `true`, `[1, 2]`, `text`). */
+  override(assignment: string): void {
+    const at = assignment.indexOf('=');
+    const path = assignment.slice(0, at).split('.');
+    if (at < 1 || path.some((key) => key === '')) {
+      throw new UsageError(
+        `"${assignment}": an override is written key.sub=value, such as training.steps=1000`,
+      );
+    }
+    let value: unknown;
+    try {
+      value = parse(assignment.slice(at + 1));
+    } catch (error) {
+      throw new UsageError(`"${assignment}": not a YAML value: ${(error as Error).message.split('\n')[0]}`);
+    }
+    let tree: ConfigTree = this.tree;
+    for (const [depth, key] of path.slice(0, -1).entries()) {
+      const below = tree[key] ?? {};
+      if (!isTree(below)) {
+        throw new UsageError(`"${assignment}": ${path.slice(0, depth + 1).join('.')} has no keys below it`);
+      }
+      tree[key] = below;
+      tree = below;
+    }
+    tree[path.at(-1)!] = value;
+    this.#places.set(path.join('.'), `"${assignment}"`);
+  }
+
+  /** File and line of a key (or the override that set it); of the nearest key above it where it has none. */
+  where(path: string): string | null {
+    for (let at = path; at !== ''; at = at.includes('.') ? at.slice(0, at.lastIndexOf('.')) : '') {
+      const place = this.#places.get(at);
+      if (place !== undefined) return place;
+    }
+    return null;
+  }
+
+  #notePlaces(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
+    const note = (node: unknown, path: readonly string[]) => {
+      if (!isMap(node)) return;
+      for (const { key, value } of node.items) {
+        if (!isScalar(key)) continue;
+        const here = [...path, String(key.value)];
+        const offset = key.range?.[0];
+        if (offset !== undefined) this.#places.set(here.join('.'), `${name}:${lines.linePos(offset).line}`);
+        note(value, here);
+      }
+    };
+    note(document.contents, []);
+  }
+}
+
+export function isTree(value: unknown): value is ConfigTree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function merge(into: ConfigTree, from: ConfigTree): void {
+  for (const [key, value] of Object.entries(from)) {
+    const old = into[key];
+    if (isTree(value) && isTree(old)) merge(old, value);
+    else into[key] = structuredClone(value);
+  }
+}

@@ -1,0 +1,126 @@
+/** What `tessera reconstruct` does. Loads libtorch. */
+import { readFile, stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { decodePicture, readHeader, scaledSize } from '../data/decode.js';
+import { findImages } from '../data/find-images.js';
+import { ImageDataError } from '../data/image-error.js';
+import type { Picture } from '../data/picture.js';
+import { psnr } from '../metrics/psnr.js';
+import type { FirstStage } from '../models/vqgan.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { interruptSignal } from './interrupt.js';
+import { savePicture, saveRecipe } from './pictures.js';
+import type { ReconstructFlags } from './reconstruct.js';
+import { openRun, pixelsPerCode } from './run-model.js';
+import { UsageError } from './usage-error.js';
+
+/** Pictures of a grid, at most; more would be too large to look at. */
+const gridLimit = 64;
+
+export async function reconstruct(run: string, pictures: string[], flags: ReconstructFlags): Promise<void> {
+  const signal = interruptSignal();
+  const files = await filesOf(pictures);
+  const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
+  const unit = pixelsPerCode(model);
+  const size = flags.size ?? config.data.size;
+  if (size < unit) throw new UsageError(`--size ${size} is less than one code, ${unit} pixels`);
+  const recipe = { command: 'reconstruct', run, step, size };
+  const say = (text: string, record: object) => {
+    if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+    else if (!flags.quiet) process.stdout.write(`${text}\n`);
+  };
+
+  const rows: Tensor[] = [];
+  const results: { file: string; picture: string; psnr: number }[] = [];
+  const names = outputNames(files);
+  for (const [i, file] of files.slice(0, flags.grid ? gridLimit : undefined).entries()) {
+    signal.throwIfAborted();
+    const picture = await readPicture(file, size, unit, flags.grid ?? false);
+    const original = toTensor(picture).to(device); // [1, 3, H, W]
+    const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
+    const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
+    if (flags.grid) rows.push(original, result.image);
+    else await savePicture(path, result.image, { ...recipe, file });
+    results.push({ file, picture: path, psnr: result.psnr });
+    const codes = `${picture.height / unit} × ${picture.width / unit} codes`;
+    say(
+      `${file}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${flags.grid ? '' : ` → ${path}`}`,
+      {
+        ...results.at(-1),
+        codes: [picture.height / unit, picture.width / unit],
+        used: result.used,
+      },
+    );
+  }
+  if (flags.grid) await saveGrid(join(flags.out, 'grid.png'), rows, recipe);
+  await saveRecipe(join(flags.out, 'reconstructions.json'), { ...recipe, pictures: results });
+  const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
+  if (!flags.json) say(`${results.length} pictures, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+}
+
+function pass(model: FirstStage, original: Tensor): { image: Tensor; psnr: number; used: number } {
+  const { reconstruction, indices } = model.forward(original);
+  const used = new Set(indices.flatten().toTypedArray() as BigInt64Array).size;
+  return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original).item(), used };
+}
+
+/** Rows of up to eight originals, each above a row of their reconstructions. */
+async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object): Promise<void> {
+  const count = pairs.length / 2;
+  const columns = Math.min(8, count);
+  const blank = torch.ones(pairs[0]!.shape);
+  const cells: Tensor[] = [];
+  for (let first = 0; first < count; first += columns) {
+    for (const part of [0, 1]) {
+      for (let i = first; i < first + columns; i++) cells.push(pairs[2 * i + part]?.to('cpu') ?? blank);
+    }
+  }
+  const side = pairs[0]!.shape.at(-1)!;
+  await savePicture(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
+}
+
+async function filesOf(paths: readonly string[]): Promise<string[]> {
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => {
+      throw new ImageDataError(path, 'there is no such picture or folder');
+    });
+    if (found.isDirectory()) files.push(...(await findImages(path)).files);
+    else files.push(path);
+  }
+  return files;
+}
+
+/** `cat.png` for `photos/cat.jpg`; where that is taken, `cat-2.png`. */
+function outputNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return files.map((file) => {
+    const stem = basename(file, extname(file));
+    let name = stem;
+    for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`;
+    taken.add(name);
+    return `${name}.png`;
+  });
+}
+
+/** The picture with its shorter side near `size`, both sides multiples of `unit`. */
+async function readPicture(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
+  const bytes = await readFile(file);
+  const [width, height] = square ? [size, size] : scaledSize(await readHeader(file, bytes), size);
+  const whole = (side: number) => Math.max(unit, Math.floor(side / unit) * unit);
+  return decodePicture(file, whole(width), whole(height), bytes);
+}
+
+function toTensor({ width, height, pixels }: Picture): Tensor {
+  return torch.scope(() =>
+    torch
+      .tensor(pixels)
+      .view([1, height, width, 3])
+      .permute([0, 3, 1, 2])
+      .to('float32')
+      .div(127.5)
+      .sub(1)
+      .contiguous(),
+  );
+}

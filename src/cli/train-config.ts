@@ -1,0 +1,109 @@
+/** The configuration of a training run out of presets, files, flags and overrides. */
+import { existsSync, readdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { nearest } from '../models/config-schema.js';
+import { configFields, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
+import { packageRoot } from '../torch/native/libtorch/platform.js';
+import { checkConfig } from './config-check.js';
+import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
+import { UsageError } from './usage-error.js';
+
+/** The preset of both stages that trains on a processor. */
+const BASE = 'small';
+
+export interface TrainInput {
+  /** Files or names of presets, merged left to right. */
+  files: readonly string[];
+  /** What flags say, with the flag that said it. */
+  flags: readonly (readonly [flag: string, path: string, value: unknown])[];
+  /** `key.sub=value` */
+  overrides: readonly string[];
+}
+
+/** Reads everything of `input` without a base under it, checked for unknown keys: the changes of a resumed run. */
+export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
+  const source = new ConfigSource();
+  for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
+  dropReferenceData(source.tree);
+  for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
+  for (const assignment of input.overrides) source.override(assignment);
+  checkConfig(source, configFields(stage));
+  return source;
+}
+
+/**
+ * The whole configuration. The preset `small` lies under files that describe no model, and `inherited` (what stage 2
+ * takes from the first stage's run) under everything.
+ */
+export async function readTrainConfig(
+  stage: Stage,
+  input: TrainInput,
+  inherited: ConfigTree = {},
+): Promise<{ source: ConfigSource; config: RunConfig }> {
+  const given = await readChanges(stage, input);
+  const source = new ConfigSource();
+  source.put(inherited, 'the first stage');
+  if (given.tree['model'] === undefined || !input.files.length) {
+    const preset = resolveConfigFile(stage, BASE);
+    await source.readFile(preset);
+    // A run ends at whichever end comes first: the preset's must not cut short the one that was asked for.
+    const length = given.tree['training'];
+    const own = source.tree['training'];
+    if (isTree(length) && isTree(own) && (length['steps'] !== undefined || length['minutes'] !== undefined)) {
+      delete own['steps'];
+      delete own['minutes'];
+    }
+  }
+  source.merge(given);
+  const data = source.tree['data'];
+  if (!isTree(data) || typeof data['path'] !== 'string') {
+    throw new UsageError(
+      'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
+    );
+  }
+  checkConfig(source, configFields(stage));
+  return { source, config: resolveOrExplain(stage, source.tree) };
+}
+
+function resolveOrExplain(stage: Stage, tree: ConfigTree): RunConfig {
+  try {
+    return resolveConfig(stage, tree);
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** Names of the presets that come with the package. */
+export function presetNames(stage: Stage): string[] {
+  return readdirSync(presetFolder())
+    .filter((file) => file.startsWith(`${stage}-`) && file.endsWith('.yaml'))
+    .map((file) => basename(file, '.yaml').slice(stage.length + 1));
+}
+
+const presetFolder = (): string => join(packageRoot(), 'configs');
+
+function resolveConfigFile(stage: Stage, name: string): string {
+  if (existsSync(name)) return name;
+  const preset = join(presetFolder(), `${stage}-${name}.yaml`);
+  if (existsSync(preset)) return preset;
+  if (/[./\\]/.test(name)) return name;
+  const names = presetNames(stage);
+  throw new UsageError(
+    `-c ${name}: neither a file nor a preset; the nearest preset is "${nearest(name, names)}" (there are ${names.join(', ')})`,
+  );
+}
+
+/** The reference's files also say how to load its data and drive Lightning, which means nothing here. */
+function dropReferenceData(tree: ConfigTree): void {
+  delete tree['lightning'];
+  const { data } = tree;
+  if (!isTree(data) || typeof data['target'] !== 'string') return;
+  delete data['target'];
+  delete data['params'];
+}
+
+/** `a.b` and a value as `{ a: { b: value } }`. */
+function nested(path: string, value: unknown): ConfigTree {
+  return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as ConfigTree;
+}

@@ -1,0 +1,112 @@
+import { existsSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Stage } from '../training/config.js';
+import type { TrainInput } from './train-config.js';
+
+interface TrainFlags {
+  config?: string[];
+  data?: string;
+  vqgan?: string;
+  out: string;
+  name?: string;
+  steps?: number;
+  minutes?: number;
+  resume?: string;
+  printConfig?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** `tessera train vqgan` and `tessera train transformer`. */
+export function trainCommand(): Command {
+  return new Command('train')
+    .description('train a model on your pictures, in two stages')
+    .addHelpText(
+      'after',
+      `
+The first stage learns to write a picture as a grid of codes, the second learns which codes go together:
+  $ tessera train vqgan --data photos --minutes 60
+  $ tessera train transformer --vqgan runs/vqgan --minutes 60
+  $ tessera sample runs/transformer --grid`,
+    )
+    .addCommand(stageCommand('vqgan'))
+    .addCommand(stageCommand('transformer'));
+}
+
+const descriptions: Record<Stage, string> = {
+  vqgan: 'first stage: encoder, codebook, decoder and discriminator, on a folder of pictures',
+  transformer: "second stage: a transformer over a trained VQGAN's codes, which then invents pictures",
+};
+
+const examples: Record<Stage, string> = {
+  vqgan: `
+Examples:
+  $ tessera train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
+  $ tessera train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
+  $ tessera train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
+  $ tessera train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
+  $ tessera train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
+  $ tessera train vqgan --data photos --print-config        every setting, with its default`,
+  transformer: `
+Examples:
+  $ tessera train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
+  $ tessera train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
+  $ tessera train transformer --resume latest
+  $ tessera train transformer --vqgan runs/vqgan --print-config`,
+};
+
+function stageCommand(stage: Stage): Command {
+  const command = new Command(stage)
+    .description(descriptions[stage])
+    .argument('[settings...]', 'settings as key.sub=value, on top of all files: training.learningRate=1e-3')
+    .option(
+      '-c, --config <file>',
+      'YAML file, or preset (small, imagenet, faces); may be repeated',
+      collect,
+      [],
+    )
+    .option('--data <folder>', stage === 'vqgan' ? 'pictures to train on' : "pictures; default: the VQGAN's")
+    .option('--out <folder>', 'where run folders are made', 'runs')
+    .option('--name <name>', `name of the run folder; default ${stage}, ${stage}-2, …`)
+    .option('--steps <n>', 'end after so many steps', positive)
+    .option('--minutes <m>', 'end after so many minutes', positive)
+    .option('--resume <run>', 'go on with this run; latest: the newest one in --out')
+    .option('--print-config', 'print the settings that would be used, and end')
+    .option('--dry-run', 'open the pictures, build the model, say what would be done, and end')
+    .addOption(new Option('--json', 'one JSON object a line instead of text').conflicts('quiet'))
+    .option('--quiet', 'print errors only')
+    .addHelpText('after', examples[stage]);
+  if (stage === 'transformer') command.option('--vqgan <run>', 'run folder of the trained first stage');
+  return command.action(async (settings: string[], flags: TrainFlags) => {
+    const { train } = await import('./train-run.js');
+    await train(stage, inputOf(stage, settings, flags), flags);
+  });
+}
+
+export type { TrainFlags };
+
+function inputOf(stage: Stage, settings: string[], flags: TrainFlags): TrainInput {
+  // Files named after the first one of -c arrive among the settings.
+  const isFile = (text: string) => !text.includes('=') && (/\.(ya?ml|json)$/.test(text) || existsSync(text));
+  return {
+    files: [...(flags.config ?? []), ...settings.filter(isFile)],
+    overrides: settings.filter((text) => !isFile(text)),
+    flags: (
+      [
+        ['--data', 'data.path', flags.data],
+        ['--steps', 'training.steps', flags.steps],
+        ['--minutes', 'training.minutes', flags.minutes],
+        ['--vqgan', 'training.vqgan', stage === 'transformer' ? flags.vqgan : undefined],
+      ] as const
+    ).filter(([, , value]) => value !== undefined),
+  };
+}
+
+const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}

@@ -1,0 +1,167 @@
+/** A small line chart as SVG. */
+import { strokeText, textWidth } from './stroke-text.js';
+
+export interface Series {
+  name: string;
+  /** x and y of each point, x rising; points that are not finite are left out. */
+  points: readonly (readonly [x: number, y: number])[];
+}
+
+/** A level to compare with, drawn as a dashed line. */
+export interface Level {
+  name: string;
+  y: number;
+}
+
+export interface ChartOptions {
+  title: string;
+  series: readonly Series[];
+  levels?: readonly Level[];
+  xName?: string;
+  /** Size in pixels, default 420 × 260. */
+  width?: number;
+  height?: number;
+  /** Let the y axis start at zero; default false: it spans the values. */
+  fromZero?: boolean;
+}
+
+const colors = ['#2563a8', '#d1602b', '#3a8a4d', '#8a4fa3', '#b0902f', '#4a4a4a'];
+const inkFaint = '#e4e4e0';
+const ink = '#5b5b57';
+
+/** Round steps of 1, 2 or 5 that cut a range into at most `count` parts. */
+export function niceTicks(low: number, high: number, count = 7): number[] {
+  const raw = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= raw * 0.999)!;
+  const first = Math.ceil(low / step - 1e-9);
+  const last = Math.floor(high / step + 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** 1,200 → `1.2k`; as many digits as a tick needs. */
+export function tickLabel(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
+  if (size >= 1e4) return `${+(value / 1e3).toPrecision(3)}k`;
+  return String(+value.toPrecision(3));
+}
+
+/** The chart as a whole SVG document. */
+export function chartSvg(options: ChartOptions): string {
+  const { width = 420, height = 260 } = options;
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
+    `viewBox="0 0 ${width} ${height}">${chartBody(options)}</svg>`
+  );
+}
+
+/** The chart's content, to be put into an SVG document. */
+export function chartBody(options: ChartOptions): string {
+  const { title, levels = [], xName = 'step', width = 420, height = 260, fromZero = false } = options;
+  const series = options.series.map(({ name, points }) => ({
+    name,
+    points: points.filter(([x, y]) => Number.isFinite(x) && Number.isFinite(y)),
+  }));
+  const plot = { left: 48, top: 46, right: width - 14, bottom: height - 34 };
+  const xs = range(series.flatMap(({ points }) => points.map(([x]) => x)));
+  const ys = range([...yValues(series), ...levels.map(({ y }) => y), ...(fromZero ? [0] : [])]);
+  const pad = (ys.high - ys.low) * 0.04;
+  const [bottom, top] = [fromZero && ys.low >= 0 ? 0 : ys.low - pad, ys.high + pad];
+  const px = (x: number) => plot.left + ((x - xs.low) / (xs.high - xs.low)) * (plot.right - plot.left);
+  const py = (y: number) => {
+    const inside = Math.min(top, Math.max(bottom, y));
+    return plot.bottom - ((inside - bottom) / (top - bottom)) * (plot.bottom - plot.top);
+  };
+
+  const parts = [`<rect width="${width}" height="${height}" fill="#fff"/>`];
+  parts.push(strokeText(title, { x: 12, y: 19, height: 10, color: '#222' }));
+  for (const tick of niceTicks(bottom, top)) {
+    const y = py(tick).toFixed(1);
+    parts.push(line(plot.left, y, plot.right, y, inkFaint));
+    parts.push(
+      strokeText(tickLabel(tick), {
+        x: plot.left - 7,
+        y: py(tick) + 4,
+        height: 8,
+        anchor: 'end',
+        color: ink,
+      }),
+    );
+  }
+  for (const tick of niceTicks(xs.low, xs.high, 6)) {
+    parts.push(
+      strokeText(tickLabel(tick), {
+        x: px(tick),
+        y: plot.bottom + 15,
+        height: 8,
+        anchor: 'middle',
+        color: ink,
+      }),
+    );
+  }
+  parts.push(line(plot.left, plot.bottom, plot.right, plot.bottom, '#b9b9b4'));
+  parts.push(strokeText(xName, { x: plot.right, y: plot.bottom + 28, height: 8, anchor: 'end', color: ink }));
+  for (const { y } of levels) {
+    const at = py(y).toFixed(1);
+    parts.push(
+      `<path d="M${plot.left} ${at}H${plot.right}" stroke="#777" stroke-dasharray="5 4" fill="none"/>`,
+    );
+  }
+  series.forEach(({ points }, index) => {
+    const path = points
+      .map(([x, y], i) => `${i === 0 ? 'M' : 'L'}${px(x).toFixed(1)} ${py(y).toFixed(1)}`)
+      .join('');
+    const color = colors[index % colors.length];
+    if (path)
+      parts.push(
+        `<path d="${path}" fill="none" stroke="${color}" stroke-width="1.8" stroke-linejoin="round"/>`,
+      );
+  });
+  parts.push(
+    legend(
+      series.map(({ name }) => name),
+      levels,
+    ),
+  );
+  return parts.join('');
+}
+
+/** Names in their lines' colours under the title, with the levels' names last. */
+function legend(names: readonly string[], levels: readonly Level[]): string {
+  let x = 12;
+  const entries = [
+    ...names.map((name, index) => ({ name, color: colors[index % colors.length]!, dash: '' })),
+    ...levels.map(({ name }) => ({ name, color: '#777', dash: ' stroke-dasharray="5 3"' })),
+  ];
+  return entries
+    .map(({ name, color, dash }) => {
+      const key = `<path d="M${x} 32H${x + 14}" stroke="${color}" stroke-width="2"${dash}/>`;
+      const label = strokeText(name, { x: x + 19, y: 36, height: 8, color });
+      x += 19 + textWidth(name, 8) + 14;
+      return key + label;
+    })
+    .join('');
+}
+
+/** Values that set the y axis: single spikes (the first steps of a run) must not flatten the rest. */
+function yValues(series: readonly Series[]): number[] {
+  return series.flatMap(({ points }) => {
+    const sorted = points.map(([, y]) => y).sort((a, b) => a - b);
+    const cut = Math.floor(sorted.length * 0.02);
+    return sorted.slice(cut, sorted.length - cut);
+  });
+}
+
+function range(values: readonly number[]): { low: number; high: number } {
+  if (values.length === 0) return { low: 0, high: 1 };
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  if (high > low) return { low, high };
+  const half = Math.abs(low) * 0.1 || 1;
+  return { low: low - half, high: high + half };
+}
+
+function line(x1: number, y1: number | string, x2: number, y2: number | string, color: string): string {
+  return `<path d="M${x1} ${y1}L${x2} ${y2}" stroke="${color}" fill="none"/>`;
+}

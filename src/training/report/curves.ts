@@ -1,0 +1,117 @@
+/** The curves of a run, from its metrics.jsonl. */
+import { rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { loadSharp } from '../../data/sharp.js';
+import type { Stage } from '../config.js';
+import { readMetrics, type MetricsRecord } from '../run-folder.js';
+import { chartBody, type ChartOptions, type Level, type Series } from './chart.js';
+
+/** Levels to draw into the charts, by the name of the first figure in them (`psnr`, `heldOutLoss`, `perplexity`). */
+export type CurveLevels = Readonly<Record<string, readonly Level[]>>;
+
+interface Panel {
+  title: string;
+  /** Names in metrics.jsonl, and in the legend. */
+  lines: readonly (readonly [key: string, name: string])[];
+  fromZero?: boolean;
+}
+
+const panels: Record<Stage, readonly Panel[]> = {
+  vqgan: [
+    { title: 'held-out reconstructions, PSNR in dB', lines: [['psnr', 'held out']] },
+    {
+      title: 'codebook on held-out pictures',
+      lines: [
+        ['used', 'codes in use'],
+        ['perplexity', 'perplexity'],
+      ],
+      fromZero: true,
+    },
+    {
+      title: 'losses on training pictures',
+      lines: [
+        ['rec', 'reconstruction'],
+        ['perceptual', 'perceptual'],
+        ['vq', 'codebook'],
+      ],
+      fromZero: true,
+    },
+    {
+      title: 'against the discriminator',
+      lines: [
+        ['gan', 'generator'],
+        ['disc', 'discriminator'],
+        ['weight', 'adaptive weight'],
+      ],
+    },
+  ],
+  transformer: [
+    {
+      title: 'cross-entropy, nats a code',
+      lines: [
+        ['heldOutLoss', 'held out'],
+        ['loss', 'training'],
+      ],
+    },
+  ],
+};
+
+/** The charts of a run that have anything to show. */
+export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): ChartOptions[] {
+  const records = readMetrics(run);
+  return panels[stage].flatMap(({ title, lines, fromZero }) => {
+    const series = lines.flatMap(([key, name]) => seriesOf(records, key, name));
+    const marks = lines.flatMap(([key]) => levels[key] ?? []);
+    return series.length === 0 ? [] : [{ title, series, levels: marks, fromZero: fromZero ?? false }];
+  });
+}
+
+/** A line with at least two points that is not zero all along (a term that is off). */
+function seriesOf(records: readonly MetricsRecord[], key: string, name: string): Series[] {
+  const points = records.flatMap((record): (readonly [number, number])[] => {
+    const value = figureOf(record, key);
+    return value === undefined ? [] : [[record.step, value]];
+  });
+  return points.length < 2 || points.every(([, value]) => value === 0) ? [] : [{ name, points }];
+}
+
+/** A figure of a record, which keeps losses and held-out figures apart. */
+function figureOf(record: MetricsRecord, key: string): number | undefined {
+  for (const place of [record, record['losses'], record['metrics']]) {
+    const value = (place as Record<string, unknown> | undefined)?.[key];
+    if (typeof value === 'number') return value;
+  }
+  return undefined;
+}
+
+/** Writes the charts, two a row, as one PNG; returns false where there is nothing to draw yet. */
+export async function saveCurves(path: string, charts: readonly ChartOptions[]): Promise<boolean> {
+  if (charts.length === 0) return false;
+  const [width, height] = [420, 260];
+  const columns = Math.min(2, charts.length);
+  const rows = Math.ceil(charts.length / columns);
+  const parts = charts.map((chart, i) => {
+    const [x, y] = [(i % columns) * width, Math.floor(i / columns) * height];
+    return `<g transform="translate(${x} ${y})">${chartBody({ ...chart, width, height })}</g>`;
+  });
+  const [w, h] = [columns * width, rows * height];
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}">` +
+    `<rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}</svg>`;
+  const sharp = await loadSharp();
+  const partial = `${path}.${process.pid}.partial`;
+  try {
+    // Twice the size, for screens with fine pixels.
+    await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toFile(partial);
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  return true;
+}
+
+/** Writes `curves.png` into a run folder. */
+export async function saveRunCurves(run: string, stage: Stage, levels?: CurveLevels): Promise<boolean> {
+  return saveCurves(join(run, 'curves.png'), runCharts(run, stage, levels));
+}
