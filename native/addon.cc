@@ -26,6 +26,7 @@ Napi::Object init(Napi::Env env, Napi::Object object) {
   exportScopes(exports);
   exportStorage(exports);
   exportAutograd(exports);
+  exportCallbacks(exports);
   exportRandom(exports);
   exportDevice(exports);
   return object;

@@ -12,16 +12,6 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// wire: count, handles… (0 for none, an undefined tensor to the engine)
-variable_list readTensors(Environment& state) {
-  variable_list list(state.wire.count());
-  for (at::Tensor& tensor : list) {
-    const Handle handle = state.wire.next();
-    if (handle != 0) tensor = state.handles.get(handle);
-  }
-  return list;
-}
-
 // backward(retainGraph, createGraph): wire [tensors, gradients, inputs], each count, handles….
 Napi::Value backward(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);

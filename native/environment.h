@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <deque>
+#include <memory>
 #include <vector>
 
 #include "dispatch.h"
@@ -16,6 +17,7 @@ namespace tessera {
 
 struct Environment {
   explicit Environment(uint32_t id) : handles(id) {}
+  ~Environment() { *alive = false; }
 
   HandleTable handles;
   std::deque<Plan> plans;
@@ -25,7 +27,19 @@ struct Environment {
   c10::Stack stack;
   // Results that did not fit into the wire, waiting for a larger one.
   c10::Stack pending;
+  // Graphs hold callbacks into JavaScript and may outlive it.
+  std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };
+
+// wire: count, handles… (0 for none, an undefined tensor to the engine)
+inline std::vector<at::Tensor> readTensors(Environment& state) {
+  std::vector<at::Tensor> list(state.wire.count());
+  for (at::Tensor& tensor : list) {
+    const Handle handle = state.wire.next();
+    if (handle != 0) tensor = state.handles.get(handle);
+  }
+  return list;
+}
 
 inline Environment& environmentOf(const Napi::CallbackInfo& info) {
   return *static_cast<Environment*>(info.Data());

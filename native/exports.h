@@ -30,6 +30,7 @@ struct Exports {
 void exportScopes(Exports& exports);
 void exportStorage(Exports& exports);
 void exportAutograd(Exports& exports);
+void exportCallbacks(Exports& exports);
 void exportRandom(Exports& exports);
 void exportDevice(Exports& exports);
 

@@ -6,7 +6,6 @@
 
 #include "environment.h"
 #include "errors.h"
-#include "names.h"
 
 namespace tessera {
 
@@ -31,7 +30,11 @@ ValueType typeOf(const c10::TypePtr& type, const c10::TypePtr& real) {
   switch (real->kind()) {
     case c10::TypeKind::TensorType: result.kind = Kind::Tensor; break;
     case c10::TypeKind::IntType:
-    case c10::TypeKind::SymIntType: result.kind = Kind::Int; break;
+    case c10::TypeKind::SymIntType:
+    // TypeScript has the names of these three and sends libtorch's numbers.
+    case c10::TypeKind::ScalarTypeType:
+    case c10::TypeKind::LayoutType:
+    case c10::TypeKind::MemoryFormatType: result.kind = Kind::Int; break;
     case c10::TypeKind::FloatType: result.kind = Kind::Float; break;
     case c10::TypeKind::BoolType:
     case c10::TypeKind::SymBoolType: result.kind = Kind::Bool; break;
@@ -40,9 +43,6 @@ ValueType typeOf(const c10::TypePtr& type, const c10::TypePtr& real) {
     case c10::TypeKind::StringType: result.kind = Kind::String; break;
     case c10::TypeKind::DeviceObjType: result.kind = Kind::Device; break;
     case c10::TypeKind::GeneratorType: result.kind = Kind::Generator; break;
-    case c10::TypeKind::ScalarTypeType: result.kind = Kind::ScalarType; break;
-    case c10::TypeKind::LayoutType: result.kind = Kind::Layout; break;
-    case c10::TypeKind::MemoryFormatType: result.kind = Kind::MemoryFormat; break;
     default: break;
   }
   return result;
@@ -151,15 +151,6 @@ c10::IValue readElements(Environment& state, Wire& in, size_t count, const Value
   }
 }
 
-c10::IValue readNamed(Wire& in, Tag tag, const ValueType& type, std::optional<int64_t> (*lookUp)(const std::string&)) {
-  if (tag == Tag::Number) return readInt(in, tag, type);
-  if (tag != Tag::String) refuse(type, describe(tag));
-  const std::string name = in.text();
-  const auto value = lookUp(name);
-  if (!value) refuse(type, "'" + name + "'");
-  return *value;
-}
-
 c10::IValue readValue(Environment& state, Wire& in, Tag tag, const ValueType& type) {
   switch (type.kind) {
     case Kind::Tensor:
@@ -184,9 +175,6 @@ c10::IValue readValue(Environment& state, Wire& in, Tag tag, const ValueType& ty
       if (index >= state.generators.size()) throw Fault("Foreign", "the generator belongs to another thread");
       return state.generators[index];
     }
-    case Kind::ScalarType: return readNamed(in, tag, type, dtypeByName);
-    case Kind::Layout: return readNamed(in, tag, type, layoutByName);
-    case Kind::MemoryFormat: return readNamed(in, tag, type, memoryFormatByName);
     case Kind::List: {
       if (tag == Tag::List) return readElements(state, in, in.count(), type);
       if (type.repeat == 0 || (tag != Tag::Number && tag != Tag::Integer && tag != Tag::Bool)) refuse(type, describe(tag));

@@ -14,7 +14,7 @@ namespace tessera {
 
 struct Environment;
 
-enum class Kind { Tensor, Int, Float, Bool, Scalar, Complex, String, Device, Generator, ScalarType, Layout, MemoryFormat, List, Unsupported };
+enum class Kind { Tensor, Int, Float, Bool, Scalar, Complex, String, Device, Generator, List, Unsupported };
 
 // What one argument accepts, worked out once from its schema.
 struct ValueType {

@@ -88,3 +88,16 @@ export function setGradEnabled(enabled: boolean): boolean {
 export function isGradEnabled(): boolean {
   return native.gradMode();
 }
+
+/**
+ * Calls `fn` with anomaly detection: a backward pass inside it fails with the name of the operator that gave nan.
+ * Slow; for finding mistakes.
+ */
+export function detectAnomaly<T>(fn: () => T): T {
+  const before = native.setAnomalyDetection(true);
+  try {
+    return fn();
+  } finally {
+    native.setAnomalyDetection(before);
+  }
+}

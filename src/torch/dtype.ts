@@ -86,6 +86,11 @@ export function dtypeName(number: number): DType {
   return byNumber[number] ?? (`unknown(${number})` as DType);
 }
 
+/** libtorch's number for an element type, undefined for a name that is none. */
+export function dtypeNumber(name: string): number | undefined {
+  return isDType(name) ? byNumber.indexOf(name) : undefined;
+}
+
 export function isDType(name: string): name is DType {
   return Object.hasOwn(itemSize, name);
 }

@@ -51,6 +51,7 @@ const byKind: Record<
   MissingOperator: NotImplementedError,
   NotImplemented: NotImplementedError,
   OutOfMemory: OutOfMemoryError,
+  Thread: AutogradError,
   Shape: ShapeError,
   Type: DTypeError,
 };

@@ -1,6 +1,37 @@
+// c10/core/Layout.h and c10/core/MemoryFormat.h; PyTorch has two names for some.
+const layouts = {
+  strided: 0,
+  sparse: 1,
+  sparse_coo: 1,
+  sparse_csr: 2,
+  mkldnn: 3,
+  sparse_csc: 4,
+  sparse_bsr: 5,
+  sparse_bsc: 6,
+  jagged: 7,
+} as const;
+
+const memoryFormats = {
+  contiguous_format: 0,
+  contiguous: 0,
+  preserve_format: 1,
+  preserve: 1,
+  channels_last: 2,
+  channels_last_3d: 3,
+} as const;
+
 /** How a tensor's elements are stored. */
-export type Layout =
-  'strided' | 'sparse_coo' | 'sparse_csr' | 'sparse_csc' | 'sparse_bsr' | 'sparse_bsc' | 'mkldnn' | 'jagged';
+export type Layout = keyof typeof layouts;
 
 /** The order of a dense tensor's dimensions in memory. */
-export type MemoryFormat = 'contiguous_format' | 'preserve_format' | 'channels_last' | 'channels_last_3d';
+export type MemoryFormat = keyof typeof memoryFormats;
+
+/** libtorch's number for a layout, undefined for a name that is none. */
+export function layoutNumber(name: string): number | undefined {
+  return Object.hasOwn(layouts, name) ? layouts[name as Layout] : undefined;
+}
+
+/** libtorch's number for a memory format, undefined for a name that is none. */
+export function memoryFormatNumber(name: string): number | undefined {
+  return Object.hasOwn(memoryFormats, name) ? memoryFormats[name as MemoryFormat] : undefined;
+}

@@ -1,9 +1,11 @@
 import { describe } from './describe.js';
+import { dtypeNumber } from './dtype.js';
 import { ArgumentError, translate } from './errors.js';
+import { layoutNumber, memoryFormatNumber } from './layout.js';
 import { native } from './native/load.js';
 import { growWire, TENSOR, wire } from './native/wire.js';
 import { KINDS, kindOf, place, signatureOf, trailingOptions } from './overload.js';
-import { camelCase, parseSchema, type Schema } from './schema.js';
+import { camelCase, parseSchema, type Schema, type SchemaArgument } from './schema.js';
 import { born, Tensor } from './tensor.js';
 import { beginCall, beginResults, put, take } from './values.js';
 
@@ -168,9 +170,22 @@ export class Operator {
   }
 }
 
+/** dtypes, layouts and memory formats are numbers to libtorch. */
+function enumeratorOrText(value: string, { base, name }: SchemaArgument): string | number {
+  const lookUp = { ScalarType: dtypeNumber, Layout: layoutNumber, MemoryFormat: memoryFormatNumber }[base];
+  if (!lookUp) return value;
+  const number = lookUp(value);
+  if (number !== undefined) return number;
+  throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not '${value}'`);
+}
+
 function invoke(plan: Plan, args: readonly unknown[]): unknown {
   beginCall(plan.id, args.length);
-  for (let i = 0; i < args.length; i++) put(args[i]);
+  const expected = plan.schema.arguments;
+  for (let i = 0; i < args.length; i++) {
+    const value = args[i];
+    put(typeof value === 'string' ? enumeratorOrText(value, expected[i]!) : value);
+  }
   run(plan, null, null, args);
   if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
   return results(plan, args);

@@ -3,6 +3,7 @@ import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
 import { tolist, toTypedArray, type Elements } from './elements.js';
 import { deviceName, type Device } from './device.js';
 import { DisposedError, translate } from './errors.js';
+import { registerHook, type HookHandle } from './hooks.js';
 import { at, type Index } from './indexing.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
@@ -159,6 +160,14 @@ export class Tensor {
     );
     const create = options.createGraph ?? false;
     guarded(() => native.backward(options.retainGraph ?? create, create), 'backward', [this, gradient]);
+  }
+
+  /**
+   * Calls `hook` with this tensor's gradient when a backward pass has computed it; what it returns, if anything, takes
+   * the gradient's place. Runs only on the thread that registered it: elsewhere the pass ends with a TorchError.
+   */
+  registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle {
+    return registerHook(this, hook);
   }
 
   /** Converts to a dtype, moves to a device, or both; itself where nothing changes. */

@@ -75,7 +75,8 @@ function difference(actual: unknown, expected: Value): string | null {
   if (wanted instanceof torch.Tensor) {
     if (!(actual instanceof torch.Tensor)) return 'no tensor';
     if (actual.dtype !== wanted.dtype) return `${actual.dtype} for ${wanted.dtype}`;
-    if (String(actual.shape) !== String(wanted.shape)) return `shape [${actual.shape.join()}] for [${wanted.shape.join()}]`;
+    if (String(actual.shape) !== String(wanted.shape))
+      return `shape [${actual.shape.join()}] for [${wanted.shape.join()}]`;
     const [a, b] = [doubles(actual), doubles(wanted)];
     const exact = !torch.isFloatingPoint(wanted.dtype) && !torch.isComplex(wanted.dtype);
     const largest = b.reduce(

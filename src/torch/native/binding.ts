@@ -27,6 +27,11 @@ export interface Binding {
   setGradMode(enabled: boolean): boolean;
   gradMode(): boolean;
 
+  registerHook(handle: number, callback: () => void): number;
+  removeHook(handle: number, hook: number): void;
+  setHistory(callback: () => void, name: string): void;
+  setAnomalyDetection(enabled: boolean): boolean;
+
   newGenerator(device: string): number;
   defaultGenerator(device: string): number;
   seedGenerator(generator: number, seed: bigint): void;

@@ -1,0 +1,148 @@
+// JavaScript inside a backward pass: hooks on tensors, and operators whose gradient is written in JavaScript.
+#include <ATen/core/Tensor.h>
+#include <c10/core/AutogradState.h>
+#include <torch/csrc/autograd/anomaly_mode.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/saved_variable.h>
+
+#include <thread>
+
+#include "environment.h"
+#include "errors.h"
+#include "exports.h"
+
+namespace tessera {
+
+namespace {
+
+using torch::autograd::variable_list;
+
+// A JavaScript function that lives as long as the graph refers to it, and is called only on its own thread. Graphs may
+// outlive the environment or die on another thread: then the reference ends with the environment.
+class Callback {
+ public:
+  Callback(napi_env env, Environment& state, napi_value function)
+      : env_(env), state_(&state), alive_(state.alive), thread_(std::this_thread::get_id()) {
+    if (napi_create_reference(env, function, 1, &reference_) != napi_ok) throw Fault("Argument", "expected a function");
+    // The engine would run the callback on a thread of its own for each device.
+    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+  }
+  ~Callback() {
+    if (*alive_ && std::this_thread::get_id() == thread_) napi_delete_reference(env_, reference_);
+  }
+  Callback(const Callback&) = delete;
+  Callback& operator=(const Callback&) = delete;
+
+  // wire [count, handles…] both ways, 0 for an undefined tensor. An error that JavaScript throws stays pending and
+  // ends the backward pass.
+  variable_list call(const variable_list& tensors) const {
+    if (!*alive_ || std::this_thread::get_id() != thread_) {
+      throw Fault("Thread", "a JavaScript callback was reached on another thread than its own");
+    }
+    napi_handle_scope handles;
+    napi_open_handle_scope(env_, &handles);
+    state_->handles.openScope();
+    variable_list results;
+    bool ok = false;
+    try {
+      Wire& wire = state_->wire;
+      wire.at = 0;
+      wire.put(static_cast<double>(tensors.size()));
+      for (const at::Tensor& tensor : tensors) wire.put(tensor.defined() ? state_->handles.add(tensor) : 0);
+      napi_value function, receiver;
+      napi_get_reference_value(env_, reference_, &function);
+      napi_get_undefined(env_, &receiver);
+      ok = napi_call_function(env_, receiver, function, 0, nullptr, nullptr) == napi_ok;
+      state_->wire.at = 0;
+      if (ok) results = readTensors(*state_);
+    } catch (...) {
+      state_->handles.closeScope(env_, nullptr, 0);
+      napi_close_handle_scope(env_, handles);
+      throw;
+    }
+    state_->handles.closeScope(env_, nullptr, 0);
+    napi_close_handle_scope(env_, handles);
+    if (!ok) throw Fault("Pending", "a JavaScript callback threw");
+    return results;
+  }
+
+ private:
+  napi_env env_;
+  Environment* state_;
+  std::shared_ptr<bool> alive_;
+  std::thread::id thread_;
+  napi_ref reference_ = nullptr;
+};
+
+struct CustomFunction final : torch::autograd::Node {
+  std::shared_ptr<Callback> backward;
+  std::vector<torch::autograd::SavedVariable> saved;
+  std::string title;
+
+  variable_list apply(variable_list&& gradients) override {
+    for (torch::autograd::SavedVariable& variable : saved) gradients.push_back(variable.unpack(getptr()));
+    variable_list results = backward->call(gradients);
+    if (results.size() != num_outputs()) throw Fault("Argument", title + ": backward gives one gradient for each tensor");
+    return results;
+  }
+  void release_variables() override {
+    for (torch::autograd::SavedVariable& variable : saved) variable.reset_data();
+  }
+  std::string name() const override { return title; }
+};
+
+// registerHook(handle, callback) -> number: callback gets [gradient] and gives [] or [another gradient].
+Napi::Value registerHook(const Napi::CallbackInfo& info) {
+  Environment& state = environmentOf(info);
+  const auto callback = std::make_shared<Callback>(info.Env(), state, info[1]);
+  const unsigned index = state.handles.get(numberArgument(info, 0)).register_hook([callback](at::Tensor gradient) {
+    const variable_list results = callback->call({gradient});
+    return results.empty() ? at::Tensor() : results[0];
+  });
+  return Napi::Number::New(info.Env(), index);
+}
+
+// removeHook(handle, number)
+Napi::Value removeHook(const Napi::CallbackInfo& info) {
+  environmentOf(info).handles.get(numberArgument(info, 0)).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
+  return info.Env().Undefined();
+}
+
+// setHistory(callback, name): wire [inputs, outputs, saved]. The outputs' gradient becomes the callback's business: it
+// gets the outputs' gradients and the saved tensors, and gives the inputs' gradients.
+Napi::Value setHistory(const Napi::CallbackInfo& info) {
+  Environment& state = environmentOf(info);
+  state.wire.at = 0;
+  const variable_list inputs = readTensors(state);
+  const variable_list outputs = readTensors(state);
+  const variable_list saved = readTensors(state);
+  auto node = c10::make_intrusive<CustomFunction>();
+  node->backward = std::make_shared<Callback>(info.Env(), state, info[0]);
+  node->title = textArgument(info, 1);
+  node->set_next_edges(torch::autograd::collect_next_edges(inputs));
+  for (const at::Tensor& output : outputs) torch::autograd::set_history(output, node);
+  for (const at::Tensor& tensor : saved) {
+    const bool own = std::any_of(outputs.begin(), outputs.end(), [&](const at::Tensor& o) { return o.is_same(tensor); });
+    node->saved.emplace_back(tensor, own);
+  }
+  return info.Env().Undefined();
+}
+
+// setAnomalyDetection(enabled): backward then names the operator that gave nan.
+Napi::Value setAnomalyDetection(const Napi::CallbackInfo& info) {
+  const bool before = torch::autograd::AnomalyMode::is_enabled();
+  torch::autograd::AnomalyMode::set_enabled(boolArgument(info, 0));
+  return Napi::Boolean::New(info.Env(), before);
+}
+
+}  // namespace
+
+void exportCallbacks(Exports& exports) {
+  exports.add<registerHook>("registerHook");
+  exports.add<removeHook>("removeHook");
+  exports.add<setHistory>("setHistory");
+  exports.add<setAnomalyDetection>("setAnomalyDetection");
+}
+
+}  // namespace tessera

@@ -1,0 +1,114 @@
+import { isGradEnabled, noGrad } from './autograd.js';
+import { zeros } from './creation.js';
+import { ArgumentError, translate } from './errors.js';
+import { onTheWire } from './hooks.js';
+import { native } from './native/load.js';
+import { putHandles } from './native/wire.js';
+import { Tensor } from './tensor.js';
+
+/** What `forward` leaves for `backward`. */
+export class FunctionContext {
+  /** For each tensor argument, in order: whether its gradient will be asked for. */
+  readonly needsInputGrad: readonly boolean[];
+  /** Tensors for backward; libtorch keeps them with the graph and frees them with it. */
+  savedTensors: Tensor[] = [];
+  /** Anything else, such as numbers. */
+  readonly values = new Map<string, unknown>();
+
+  constructor(needsInputGrad: readonly boolean[]) {
+    this.needsInputGrad = needsInputGrad;
+  }
+
+  /** Keeps inputs, outputs or other tensors for backward, which finds them in `savedTensors`. */
+  saveForBackward(...tensors: Tensor[]): void {
+    this.savedTensors = tensors;
+  }
+}
+
+/** An operator whose forward and gradient are written in TypeScript. */
+export interface FunctionDefinition<Args extends unknown[], Result extends Tensor | Tensor[]> {
+  /** Shown in error messages. */
+  name?: string;
+  /** Computes new tensors from the arguments, unrecorded. */
+  forward(context: FunctionContext, ...args: Args): Result;
+  /**
+   * From the gradients of the results (zeros where a result was not used), one gradient for each tensor argument, or null.
+   */
+  backward(context: FunctionContext, ...gradients: Tensor[]): Tensor | null | readonly (Tensor | null)[];
+}
+
+/**
+ * Makes an operator with a gradient of its own:
+ *
+ *     const square = torch.customFunction({
+ *       forward(context, x: Tensor) { context.saveForBackward(x); return x.mul(x); },
+ *       backward({ savedTensors: [x] }, gradient) { return gradient.mul(x!).mul(2); },
+ *     });
+ *
+ * Its backward is recorded where the graph is created (`createGraph`), so gradients of gradients follow from it.
+ * Tensor arguments are those passed directly, not in arrays.
+ */
+export function customFunction<Args extends unknown[], Result extends Tensor | Tensor[]>(
+  definition: FunctionDefinition<Args, Result>,
+): (...args: Args) => Result {
+  const name = definition.name ?? 'customFunction';
+  return (...args) => {
+    const inputs = args.filter((value) => value instanceof Tensor);
+    const record = isGradEnabled();
+    const context = new FunctionContext(inputs.map((input) => record && input.requiresGrad));
+    const result = noGrad(() => definition.forward(context, ...args));
+    if (!context.needsInputGrad.includes(true)) return result;
+    const outputs = result instanceof Tensor ? [result] : result;
+    if (!Array.isArray(outputs) || !outputs.every((output) => output instanceof Tensor)) {
+      throw new ArgumentError(`${name}: forward returns a tensor or an array of tensors`);
+    }
+    if (outputs.some((output) => inputs.includes(output) || output.requiresGrad)) {
+      throw new ArgumentError(
+        `${name}: forward returned a tensor it did not make; return a new one, such as x.clone()`,
+      );
+    }
+    setHistory(name, definition, context, inputs, outputs);
+    return result;
+  };
+}
+
+function setHistory<Args extends unknown[], Result extends Tensor | Tensor[]>(
+  name: string,
+  definition: FunctionDefinition<Args, Result>,
+  context: FunctionContext,
+  inputs: readonly Tensor[],
+  outputs: readonly Tensor[],
+): void {
+  const like = outputs.map(({ shape, dtype, device }) => ({ shape, dtype, device }));
+  const saved = context.savedTensors;
+  // The graph has them: a reference from here would keep them beyond it.
+  context.savedTensors = [];
+  const callback = onTheWire((tensors) => {
+    const gradients = like.map((output, i) => tensors[i] ?? zeros(output.shape, output));
+    context.savedTensors = tensors.slice(like.length) as Tensor[];
+    try {
+      const returned = definition.backward(context, ...gradients);
+      const list = returned === null || returned instanceof Tensor ? [returned] : returned;
+      if (list.length !== inputs.length) {
+        throw new ArgumentError(
+          `${name}: backward gave ${list.length} gradients for ${inputs.length} tensor arguments`,
+        );
+      }
+      return list;
+    } finally {
+      context.savedTensors = [];
+    }
+  });
+  let end = putHandles(handlesOf(inputs), 0);
+  end = putHandles(handlesOf(outputs), end);
+  putHandles(handlesOf(saved), end);
+  try {
+    native.setHistory(callback, name);
+  } catch (error) {
+    throw translate(error, name);
+  }
+}
+
+function handlesOf(tensors: readonly Tensor[]): number[] {
+  return tensors.map((tensor) => tensor.handle);
+}

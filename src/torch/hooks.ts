@@ -1,0 +1,52 @@
+import { ArgumentError, translate } from './errors.js';
+import { native } from './native/load.js';
+import { putHandles, wire } from './native/wire.js';
+import { born, enterScope, leaveScope, Tensor } from './tensor.js';
+
+/** Gives a hook back. */
+export interface HookHandle {
+  remove(): void;
+}
+
+/** Takes the tensors that the addon left on the wire for a callback; it owns them in a scope of its own. */
+function takeTensors(): (Tensor | null)[] {
+  const handles = Array.from(wire.subarray(1, 1 + wire[0]!));
+  return handles.map((handle) => (handle === 0 ? null : born(handle)));
+}
+
+/** A callback as the addon calls it in a backward pass: tensors come and go on the wire, all others end with it. */
+export function onTheWire(work: (tensors: (Tensor | null)[]) => readonly (Tensor | null)[]): () => void {
+  return () => {
+    enterScope();
+    try {
+      const results = work(takeTensors());
+      putHandles(
+        results.map((tensor) => tensor?.handle ?? 0),
+        0,
+      );
+    } finally {
+      leaveScope();
+    }
+  };
+}
+
+/** See `Tensor.registerHook`. */
+export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor | void): HookHandle {
+  if (typeof hook !== 'function') throw new ArgumentError('a hook is a function of the gradient');
+  const callback = onTheWire(([gradient]) => {
+    const replaced = gradient ? hook(gradient) : undefined;
+    if (replaced === undefined || replaced === null) return [];
+    if (replaced instanceof Tensor) return [replaced];
+    throw new ArgumentError('a hook returns another gradient, or nothing');
+  });
+  try {
+    const number = native.registerHook(tensor.handle, callback);
+    return {
+      remove: () => {
+        if (!tensor.disposed) native.removeHook(tensor.handle, number);
+      },
+    };
+  } catch (error) {
+    throw translate(error, 'registerHook');
+  }
+}
