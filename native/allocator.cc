@@ -6,6 +6,7 @@
 #include <malloc.h>
 
 #include <atomic>
+#include <limits>
 #include <mutex>
 
 namespace tessera {
@@ -14,6 +15,7 @@ namespace {
 
 std::atomic<int64_t> bytes{0};
 std::atomic<int64_t> peak{0};
+std::atomic<int64_t> budget{std::numeric_limits<int64_t>::max()};
 
 void freeCounted(void* data) {
   if (data == nullptr) return;
@@ -24,6 +26,11 @@ void freeCounted(void* data) {
 class CountingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t size) override {
+    // The system hands out more than there is and kills the process that touches it: better to refuse in time.
+    const int64_t held = bytes.load(std::memory_order_relaxed);
+    const int64_t most = budget.load(std::memory_order_relaxed);
+    TORCH_CHECK_WITH(OutOfMemoryError, static_cast<int64_t>(size) <= most - held, "out of memory on the CPU: ", size,
+                     " bytes more than the ", held, " in use would exceed the budget of ", most);
     void* data = c10::alloc_cpu(size);
     if (data != nullptr) {
       const int64_t added = static_cast<int64_t>(malloc_usable_size(data));
@@ -48,6 +55,7 @@ void installCountingAllocator() {
   std::call_once(once, [] { c10::SetCPUAllocator(new CountingAllocator(), /*priority=*/1); });
 }
 
+void setCpuBudget(int64_t limit) { budget.store(limit, std::memory_order_relaxed); }
 int64_t cpuBytes() { return bytes.load(std::memory_order_relaxed); }
 int64_t cpuPeakBytes() { return peak.load(std::memory_order_relaxed); }
 

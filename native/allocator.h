@@ -1,4 +1,4 @@
-// Counts what libtorch allocates on the CPU.
+// Counts what libtorch allocates on the CPU, and refuses what exceeds a budget.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +7,7 @@ namespace tessera {
 
 // Puts the counting allocator in place, once per process, before the first tensor.
 void installCountingAllocator();
+void setCpuBudget(int64_t limit);
 int64_t cpuBytes();
 int64_t cpuPeakBytes();
 

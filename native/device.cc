@@ -37,6 +37,14 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// setMemoryBudget(bytes): what the CPU's allocations of the process may come to.
+Napi::Value setMemoryBudget(const Napi::CallbackInfo& info) {
+  const double limit = numberArgument(info, 0);
+  if (!(limit >= 0 && limit <= 9007199254740992.0)) throw Fault("Argument", "a memory budget is a number of bytes");
+  setCpuBudget(static_cast<int64_t>(limit));
+  return info.Env().Undefined();
+}
+
 // The libtorch whose headers the addon was compiled against.
 Napi::Value builtAgainst(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TORCH_VERSION); }
 
@@ -47,6 +55,7 @@ void exportDevice(Exports& exports) {
   exports.add<setNumThreads>("setNumThreads");
   exports.add<getNumThreads>("getNumThreads");
   exports.add<memory>("memory");
+  exports.add<setMemoryBudget>("setMemoryBudget");
   exports.add<builtAgainst>("builtAgainst");
 }
 

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { DeviceError, translate } from './errors.js';
 import { cudaLoadError, libtorch, native } from './native/load.js';
 
@@ -69,4 +70,26 @@ export interface Memory {
 export function memory(): Memory {
   const { tensors, cpuBytes, cpuPeakBytes } = native.memory();
   return { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
+}
+
+let budget = Math.floor(0.9 * process.availableMemory());
+// A worker loads the addon again, but the budget is the process's.
+if (isMainThread) native.setMemoryBudget(budget);
+
+/** Bytes that libtorch's tensors may take on the CPU; by default 90% of what was free when the library was loaded. */
+export function memoryBudget(): number {
+  return budget;
+}
+
+/**
+ * Sets the budget: an allocation beyond it throws OutOfMemoryError, after which smaller ones work. Without it the
+ * system would grant more than there is and kill the process once the memory is touched.
+ */
+export function setMemoryBudget(bytes: number): void {
+  try {
+    native.setMemoryBudget(bytes);
+  } catch (error) {
+    throw translate(error);
+  }
+  budget = bytes;
 }

@@ -81,9 +81,9 @@ test('several tensors, other arguments, saved outputs, results without a use', (
     backward({ savedTensors: [a, b, product], values, needsInputGrad }, ofProduct, ofSum) {
       const factor = values.get('factor') as number;
       t.is(product!.item(), 24);
-      t.is(ofSum!.item(), 0);
+      t.is(ofSum.item(), 0);
       t.deepEqual(needsInputGrad, [true, false]);
-      return [ofProduct!.mul(b!).mul(factor), ofProduct!.mul(a!).mul(factor)];
+      return [ofProduct.mul(b!).mul(factor), ofProduct.mul(a!).mul(factor)];
     },
   });
   const a = torch.tensor(2, { requiresGrad: true });

@@ -44,5 +44,6 @@ export interface Binding {
   setNumThreads(count: number): void;
   getNumThreads(): number;
   memory(): { tensors: number; cpuBytes: number; cpuPeakBytes: number };
+  setMemoryBudget(bytes: number): void;
   builtAgainst(): string;
 }

@@ -1,0 +1,32 @@
+import test from 'ava';
+import * as torch from '../../src/torch/index.js';
+
+test.serial('memory counts live tensors, bytes and the peak', (t) => {
+  const before = torch.memory();
+  const x = torch.zeros([1 << 20]);
+  const during = torch.memory();
+  t.is(during.tensors, before.tensors + 1);
+  t.true(during.bytes['cpu']! - before.bytes['cpu']! >= 4 << 20);
+  t.true(during.peakBytes['cpu']! >= during.bytes['cpu']!);
+  x.dispose();
+  t.is(torch.memory().tensors, before.tensors);
+  t.is(torch.memory().bytes['cpu'], before.bytes['cpu']);
+});
+
+test.serial('an allocation beyond the budget is refused, and a smaller step works afterwards', (t) => {
+  const budget = torch.memoryBudget();
+  t.true(budget > 0);
+  torch.setMemoryBudget(torch.memory().bytes['cpu']! + (64 << 20));
+  try {
+    const error = t.throws(() => torch.scope(() => Array.from({ length: 6 }, () => torch.ones([4 << 20]))), {
+      instanceOf: torch.OutOfMemoryError,
+    });
+    t.regex(error.message, /aten::ones.*budget/);
+    const weight = torch.ones([1 << 18], { requiresGrad: true });
+    torch.scope(() => weight.mul(2).sum().backward());
+    t.is(weight.grad!.at(0).item(), 2);
+  } finally {
+    torch.setMemoryBudget(budget);
+  }
+  t.throws(() => torch.setMemoryBudget(-1), { instanceOf: torch.ArgumentError });
+});
