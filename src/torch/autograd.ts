@@ -69,14 +69,27 @@ function withGradMode<T>(enabled: boolean, fn: () => T): T {
   }
 }
 
-/** Calls `fn` without recording: no graph is built, nothing inside can be differentiated. */
-export function noGrad<T>(fn: () => T): T {
-  return withGradMode(false, fn);
+/** Ends with `using`, and puts the mode back that was there before. */
+function modeGuard(enabled: boolean): Disposable {
+  const before = native.setGradMode(enabled);
+  return { [Symbol.dispose]: () => void native.setGradMode(before) };
 }
 
-/** Calls `fn` with recording, inside `noGrad`. */
-export function enableGrad<T>(fn: () => T): T {
-  return withGradMode(true, fn);
+/**
+ * Calls `fn` without recording: no graph is built, nothing inside can be differentiated. Without a function it holds for
+ * a block: `using _ = torch.noGrad();`
+ */
+export function noGrad<T>(fn: () => T): T;
+export function noGrad(): Disposable;
+export function noGrad<T>(fn?: () => T): T | Disposable {
+  return fn ? withGradMode(false, fn) : modeGuard(false);
+}
+
+/** Calls `fn` with recording, inside `noGrad`; without a function for a block, as `noGrad`. */
+export function enableGrad<T>(fn: () => T): T;
+export function enableGrad(): Disposable;
+export function enableGrad<T>(fn?: () => T): T | Disposable {
+  return fn ? withGradMode(true, fn) : modeGuard(true);
 }
 
 /** Switches recording on or off for what follows in this thread; gives what it was. */

@@ -5,6 +5,8 @@ export type { Elements, NestedArray } from './elements.js';
 export * from './creation.js';
 export * from './scope.js';
 export * from './autograd.js';
+export { checkpoint } from './checkpoint.js';
+export { gradcheck, type GradcheckOptions } from './gradcheck.js';
 export { customFunction, FunctionContext, type FunctionDefinition } from './custom-function.js';
 export type { HookHandle } from './hooks.js';
 export * from './device.js';

@@ -66,3 +66,59 @@ test('only leaves of floating point can be asked for gradients', (t) => {
   t.throws(() => y.requiresGrad_(false), { instanceOf: torch.TorchError });
   t.false(y.detach().requiresGrad);
 });
+
+test('guards hold for their block', (t) => {
+  {
+    using _off = torch.noGrad();
+    t.false(torch.isGradEnabled());
+    {
+      using _on = torch.enableGrad();
+      t.true(torch.isGradEnabled());
+    }
+    t.false(torch.isGradEnabled());
+  }
+  t.true(torch.isGradEnabled());
+});
+
+test('gradcheck agrees with right gradients and names wrong ones', (t) => {
+  torch.manualSeed(0);
+  const a = torch.randn([2, 3], { dtype: 'float64', requiresGrad: true });
+  const b = torch.randn([3, 2], { dtype: 'float64', requiresGrad: true });
+  t.true(torch.gradcheck((x, y) => [x.matmul(y).tanh(), x.exp().sum()], [a, b]));
+  const wrong = torch.customFunction({
+    forward: (_, x: torch.Tensor) => x.mul(2),
+    backward: (_, gradient) => gradient.mul(3),
+  });
+  t.throws(() => torch.gradcheck(wrong, [a]), {
+    instanceOf: torch.AutogradError,
+    message: /output 0, element 0, by input 0, element 0, is 3; finite differences give (2|1\.99)/,
+  });
+  t.throws(() => torch.gradcheck((x) => x, [torch.ones([1], { requiresGrad: true })]), {
+    instanceOf: torch.ArgumentError,
+  });
+});
+
+test('a checkpointed function gives the same gradients, dropout included, and holds less', (t) => {
+  const weight = torch.randn([64, 64], { requiresGrad: true });
+  const x = torch.randn([64, 64], { requiresGrad: true });
+  const layers = (h: torch.Tensor) => {
+    for (let i = 0; i < 8; i++) h = torch.dropout(h.matmul(weight).tanh(), 0.3, true);
+    return h;
+  };
+  const run = (forward: () => torch.Tensor) => {
+    torch.manualSeed(1);
+    weight.grad = x.grad = null;
+    return torch.scope(() => {
+      const before = torch.memory().bytes['cpu']!;
+      const output = torch.scope(() => forward().sum());
+      const held = torch.memory().bytes['cpu']! - before;
+      output.backward();
+      return { held, value: output.item(), gradients: [weight.grad!.tolist(), x.grad!.tolist()] };
+    });
+  };
+  const plain = run(() => layers(x));
+  const saved = run(() => torch.checkpoint(layers, [x], [weight]));
+  t.is(saved.value, plain.value);
+  t.deepEqual(saved.gradients, plain.gradients);
+  t.true(saved.held < plain.held / 4, `${saved.held} against ${plain.held}`);
+});

@@ -26,7 +26,7 @@ test('a hook sees the gradient and may replace it', (t) => {
   doubling.remove();
   x.grad = null;
   y.sum().backward();
-  t.deepEqual(x.grad.tolist(), [3, 3]);
+  t.deepEqual((x.grad as Tensor | null)!.tolist(), [3, 3]);
   t.is(seen.length, 1);
 });
 

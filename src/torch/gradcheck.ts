@@ -1,0 +1,106 @@
+import { grad, noGrad } from './autograd.js';
+import { ArgumentError, AutogradError } from './errors.js';
+import { scope } from './scope.js';
+import { Tensor } from './tensor.js';
+
+export interface GradcheckOptions {
+  /** Step of the finite differences. Default 1e-6. */
+  eps?: number;
+  /** Absolute and relative tolerance. Defaults 1e-5 and 1e-3. */
+  atol?: number;
+  rtol?: number;
+}
+
+/**
+ * Compares a function's gradients with finite differences, element by element: for small float64 tensors.
+ * @param fn from the inputs to a tensor or several; called many times, so it must give the same every time
+ * @param inputs those that require gradients are checked
+ * @returns true
+ * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not float64
+ */
+export function gradcheck(
+  fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  { eps = 1e-6, atol = 1e-5, rtol = 1e-3 }: GradcheckOptions = {},
+): true {
+  const checked = inputs.filter((input) => input.requiresGrad);
+  if (checked.length === 0 || checked.some((input) => input.dtype !== 'float64' || !input.isLeaf)) {
+    throw new ArgumentError(
+      'gradcheck takes leaves of dtype float64, at least one of which requires gradients',
+    );
+  }
+  return scope(() => {
+    const outputs = flatOutputs(fn(...inputs));
+    for (const [o, output] of outputs.entries()) {
+      if (!output.requiresGrad) continue;
+      const analytic = jacobian(output, checked);
+      for (const [i, input] of checked.entries()) {
+        compare(analytic[i]!, numeric(fn, inputs, input, o, eps), [o, i], atol, rtol);
+      }
+    }
+    return true;
+  });
+}
+
+function flatOutputs(result: Tensor | readonly Tensor[]): Tensor[] {
+  return (result instanceof Tensor ? [result] : result).map((output) => output.reshape([-1]));
+}
+
+/** For each input, rows by output element: d output[row] / d input[column]. */
+function jacobian(output: Tensor, inputs: readonly Tensor[]): Float64Array[][] {
+  const rows: Float64Array[][] = inputs.map(() => []);
+  for (let k = 0; k < output.numel(); k++) {
+    scope(() => {
+      const gradients = grad([output.select(0, k)], inputs, { retainGraph: true, allowUnused: true });
+      gradients.forEach((gradient, i) => {
+        const row = gradient ? gradient.toTypedArray() : new Float64Array(inputs[i]!.numel());
+        rows[i]!.push(row as Float64Array);
+      });
+    });
+  }
+  return rows;
+}
+
+/** The same by central differences. */
+function numeric(
+  fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
+  inputs: readonly Tensor[],
+  input: Tensor,
+  output: number,
+  eps: number,
+): Float64Array[] {
+  const values = input.detach().reshape([-1]);
+  const evaluate = () =>
+    scope(() => noGrad(() => flatOutputs(fn(...inputs))[output]!.toTypedArray() as Float64Array));
+  const columns: Float64Array[] = [];
+  for (let j = 0; j < values.numel(); j++) {
+    const place = values.select(0, j);
+    const before = place.item();
+    place.fill_(before + eps);
+    const above = evaluate();
+    place.fill_(before - eps);
+    const below = evaluate();
+    place.fill_(before);
+    columns.push(above.map((value, k) => (value - below[k]!) / (2 * eps)));
+  }
+  return columns;
+}
+
+function compare(
+  rows: Float64Array[],
+  columns: Float64Array[],
+  [output, input]: [number, number],
+  atol: number,
+  rtol: number,
+): void {
+  for (const [k, row] of rows.entries()) {
+    for (const [j, analytic] of row.entries()) {
+      const finite = columns[j]![k]!;
+      if (Math.abs(analytic - finite) <= atol + rtol * Math.abs(finite)) continue;
+      throw new AutogradError(
+        `the gradient of output ${output}, element ${k}, by input ${input}, element ${j}, is ${analytic}; ` +
+          `finite differences give ${finite}`,
+      );
+    }
+  }
+}
