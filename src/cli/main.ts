@@ -45,6 +45,11 @@ const entries: readonly Entry[] = [
     description: 'invent new pictures with a trained transformer',
     load: async () => (await import('./sample.js')).sampleCommand(),
   },
+  {
+    name: 'data',
+    description: 'look at pictures before training, pack them for speed, draw the built-in ones',
+    load: async () => (await import('./data.js')).dataCommand(),
+  },
 ];
 
 const example = `

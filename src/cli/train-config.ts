@@ -25,6 +25,7 @@ export async function readChanges(stage: Stage, input: TrainInput): Promise<Conf
   const source = new ConfigSource();
   for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
   dropReferenceData(source.tree);
+  checkConfig(source, configFields(stage));
   for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
   for (const assignment of input.overrides) source.override(assignment);
   checkConfig(source, configFields(stage));

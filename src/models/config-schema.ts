@@ -27,6 +27,7 @@ export const count: Kind = {
   description: 'a positive integer',
   accepts: (value) => isId(value) && value !== 0,
 };
+export const natural: Kind = { description: 'an integer from 0', accepts: isId };
 export const integer: Kind = { description: 'an integer', accepts: (value) => Number.isSafeInteger(value) };
 export const number: Kind = {
   description: 'a number',

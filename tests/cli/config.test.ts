@@ -1,0 +1,152 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { ConfigSource } from '../../src/cli/config-files.js';
+import { presetNames, readTrainConfig, type TrainInput } from '../../src/cli/train-config.js';
+import { UsageError } from '../../src/cli/usage-error.js';
+import { modelFromConfig } from '../../src/models/from-config.js';
+import { folder } from '../torch/native/fake-libtorch.js';
+
+const input = (given: Partial<TrainInput>): TrainInput => ({
+  files: [],
+  flags: [['--data', 'data.path', 'photos']],
+  overrides: [],
+  ...given,
+});
+
+test('files merge left to right, overrides come last and are typed as YAML', async (t) => {
+  const at = folder(t);
+  writeFileSync(join(at, 'a.yaml'), 'training:\n  batchSize: 2\n  betas: [0.1, 0.2]\ndata: { flip: true }\n');
+  writeFileSync(join(at, 'b.yaml'), 'training:\n  batchSize: 3\n');
+  const { config } = await readTrainConfig(
+    'vqgan',
+    input({
+      files: [join(at, 'a.yaml'), join(at, 'b.yaml')],
+      overrides: [
+        'training.learningRate=2e-3',
+        'data.flip=false',
+        'training.betas=[0.3, 0.4]',
+        'training.steps=7',
+      ],
+    }),
+  );
+  t.like(config.training, {
+    batchSize: 3,
+    learningRate: 2e-3,
+    betas: [0.3, 0.4],
+    steps: 7,
+    minutes: undefined,
+  });
+  t.like(config.data, { flip: false, path: 'photos', size: 64 });
+  t.is(
+    config.model.target,
+    'taming.models.vqgan.VQModel',
+    'the small preset lies under files without a model',
+  );
+});
+
+test('a mistake is named with its file and line and the nearest key', async (t) => {
+  const at = folder(t);
+  const file = join(at, 'run.yaml');
+  const cases: [text: string, expected: RegExp][] = [
+    [
+      'training:\n  steps: 3\n  batchsise: 4\n',
+      /run\.yaml:3: unknown key "training\.batchsise"; .*"training\.batchSize"\?/,
+    ],
+    ['trainign:\n  steps: 3\n', /run\.yaml:1: unknown key "trainign"; did you mean "training"\?/],
+    ['steps: 3\n', /run\.yaml:1: unknown key "steps"; did you mean "training\.steps"\?/],
+    ['training:\n  steps: many\n', /run\.yaml:2: training\.steps must be a positive integer, not "many"/],
+    ['training: 3\n', /run\.yaml:1: "training" is a section/],
+    ['data:\n  - a\n', /run\.yaml:1: "data" is a section/],
+    ['training:\n  steps: [1\n', /run\.yaml:\d: not valid YAML/],
+    ['- a\n', /run\.yaml: a configuration is a map/],
+    [
+      'model:\n  target: taming.models.vqgan.VQModle\n',
+      /run\.yaml:2: model\.target: .*nearest is taming\.models\.vqgan\.VQModel/,
+    ],
+    [
+      'model:\n  target: taming.models.vqgan.VQModel\n  params:\n    ddconfig:\n      z_chanels: 3\n',
+      /run\.yaml:5: unknown key "model\.params\.ddconfig\.z_chanels"; .*z_channels"\?/,
+    ],
+    [
+      'model:\n  target: taming.models.vqgan.VQModel\n  params:\n    lossconfig:\n      target: taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator\n      params: { disc_stat: 0 }\n',
+      /run\.yaml:6: .*disc_start"\?/,
+    ],
+  ];
+  for (const [text, expected] of cases) {
+    writeFileSync(file, text);
+    const error = await t.throwsAsync(readTrainConfig('vqgan', input({ files: [file] })), {
+      instanceOf: UsageError,
+    });
+    t.regex(error!.message, expected);
+    t.false(error!.message.includes('\n'), 'one line');
+  }
+});
+
+test('so is one in an override or a flag', async (t) => {
+  const read = (overrides: string[]) => readTrainConfig('vqgan', input({ overrides }));
+  await t.throwsAsync(read(['training.stpes=3']), {
+    message: /^"training\.stpes=3": unknown key .*"training\.steps"\?/,
+  });
+  await t.throwsAsync(read(['steps']), { message: /written key\.sub=value/ });
+  await t.throwsAsync(read(['training.steps=[']), { message: /not a YAML value/ });
+  await t.throwsAsync(read(['data.path.sub=1']), { message: /data\.path has no keys below it/ });
+  await t.throwsAsync(readTrainConfig('vqgan', input({ flags: [] })), { message: /--data DIR/ });
+  await t.throwsAsync(readTrainConfig('vqgan', input({ files: ['smal'] })), {
+    message: /nearest preset is "small"/,
+  });
+  await t.throwsAsync(readTrainConfig('vqgan', input({ files: ['no/such.yaml'] })), {
+    message: /no\/such\.yaml: there is no such configuration file/,
+  });
+});
+
+test("the reference's own files work; their data and Lightning sections are passed over", async (t) => {
+  const at = folder(t);
+  const file = join(at, 'project.yaml');
+  writeFileSync(
+    file,
+    `model:
+  base_learning_rate: 4.5e-06
+  target: taming.models.vqgan.VQModel
+  params:
+    embed_dim: 8
+    n_embed: 16
+    monitor: val/rec_loss
+    ddconfig: { double_z: false, z_channels: 8, resolution: 32, in_channels: 3, out_ch: 3, ch: 32, ch_mult: [1, 1],
+      num_res_blocks: 1, attn_resolutions: [16], dropout: 0.0 }
+    lossconfig:
+      target: taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator
+      params: { disc_start: 10000, disc_weight: 0.8 }
+data:
+  target: main.DataModuleFromConfig
+  params: { batch_size: 5 }
+lightning:
+  trainer: { benchmark: true }
+`,
+  );
+  const { config } = await readTrainConfig(
+    'vqgan',
+    input({ files: [file], overrides: ['training.steps=1'] }),
+  );
+  t.is(config.data.size, 32);
+  t.is(config.training.learningRate, 4.5e-6 * config.training.batchSize);
+});
+
+test('every preset resolves, and builds its model where that is quick', async (t) => {
+  t.deepEqual(presetNames('vqgan'), ['faces', 'imagenet', 'small']);
+  t.deepEqual(presetNames('transformer'), ['faces', 'imagenet', 'small']);
+  for (const name of presetNames('vqgan')) {
+    const { config } = await readTrainConfig('vqgan', input({ files: [name] }));
+    t.notThrows(() => modelFromConfig(config.model, { init: false }), name);
+  }
+});
+
+test('a place is found for keys that lie deeper than what was written', async (t) => {
+  const source = new ConfigSource();
+  source.readText('data:\n  path: x\n', 'a.yaml');
+  source.override('data.size=3');
+  t.is(source.where('data.path'), 'a.yaml:2');
+  t.is(source.where('data.nothing'), 'a.yaml:1');
+  t.is(source.where('data.size'), '"data.size=3"');
+  t.is(source.where('training'), null);
+});
