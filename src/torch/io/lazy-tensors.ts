@@ -21,6 +21,16 @@ export interface TensorReader {
   identity?(key: string): string | undefined;
 }
 
+/** A map whose tensors are read when asked for, and whose shapes and dtypes are known before. */
+export interface LazyTensorMap extends ReadonlyMap<string, Tensor> {
+  info(key: string): CheckpointTensorInfo | undefined;
+  identity?(key: string): string | undefined;
+}
+
+export function isLazyMap(value: unknown): value is LazyTensorMap {
+  return typeof value === 'object' && value !== null && 'info' in value && 'get' in value && 'keys' in value;
+}
+
 let readers = 0;
 const readerNumbers = new WeakMap<TensorReader, number>();
 
@@ -28,7 +38,7 @@ const readerNumbers = new WeakMap<TensorReader, number>();
  * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
  * an ordinary tensor of the current scope. Iterating reads one tensor at a time.
  */
-export class LazyTensors implements ReadonlyMap<string, Tensor> {
+export class LazyTensors implements LazyTensorMap {
   /** Key here → key of the reader. */
   readonly #keys: ReadonlyMap<string, string>;
   readonly #reader: TensorReader;

@@ -100,7 +100,9 @@ const textStarts: readonly (readonly [string, string])[] = [
 
 /** Old pickles: protocols from 2 on say so first; the two before start with the magic number itself. */
 function startsLikePickle(start: Uint8Array, text: string): boolean {
-  return (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) || text.startsWith('L119547037146038801333356L');
+  return (
+    (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) || text.startsWith('L119547037146038801333356L')
+  );
 }
 
 /** Tells the format by the first bytes. */

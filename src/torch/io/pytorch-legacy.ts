@@ -37,7 +37,10 @@ export class PytorchLegacy implements StorageSource {
     }
     const version = unpickle(input, plain);
     if (version !== PROTOCOL) {
-      throw new CheckpointError('unsupported-format', `version ${JSON.stringify(version)} of the old PyTorch format`);
+      throw new CheckpointError(
+        'unsupported-format',
+        `version ${JSON.stringify(version)} of the old PyTorch format`,
+      );
     }
     checkSystem(unpickle(input, plain));
     this.root = unpickle(input, { budget, persistent: (id, fail) => this.#storage(id, fail) });
@@ -66,7 +69,11 @@ export class PytorchLegacy implements StorageSource {
       const key = typeof item === 'number' ? String(item) : item;
       const expected = typeof key === 'string' ? this.#lengths.get(key) : undefined;
       if (typeof key !== 'string' || expected === undefined || this.#positions.has(key)) {
-        input.fail('storage', `storage ${typeof key === 'string' ? JSON.stringify(key) : ''} is stored but not used, or twice`, position);
+        input.fail(
+          'storage',
+          `storage ${typeof key === 'string' ? JSON.stringify(key) : ''} is stored but not used, or twice`,
+          position,
+        );
       }
       if (position + 8 > this.#file.size) input.fail('truncated', 'a storage is missing', position);
       this.#file.read(count, position);

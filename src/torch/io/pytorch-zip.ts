@@ -50,7 +50,9 @@ export class PytorchZip implements StorageSource {
       const way = inner === undefined ? '' : `; unzip it and load ${shown(inner)}`;
       throw new CheckpointError(
         'unknown-format',
-        `the zip file has ${pickles.length === 0 ? 'no' : 'more than one'} data.pkl, as PyTorch's have${way}`,
+        pickles.length > 1
+          ? `the zip file has more than one data.pkl: entries ${pickles.slice(0, 3).map(shown).join(', ')}`
+          : `the zip file has no entry data.pkl, as PyTorch's have${way}`,
       );
     }
     const prefix = name.slice(0, -'data.pkl'.length);
@@ -60,7 +62,8 @@ export class PytorchZip implements StorageSource {
     ) {
       throw new CheckpointError(
         'unsupported-format',
-        'the file is a TorchScript program, not a checkpoint; in Python, save torch.jit.load(path).state_dict()',
+        `beside entry ${shown(name)} lies code: the file is a TorchScript program, not a checkpoint; in Python, ` +
+          'save torch.jit.load(path).state_dict()',
       );
     }
     return this.#entries.get(name) as ZipEntry;
@@ -122,7 +125,7 @@ export class PytorchZip implements StorageSource {
     if (!this.#checked || sum === entry.crc) return;
     throw new CheckpointError(
       'checksum',
-      `zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, ` +
+      `${this.#file.path}: zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, ` +
         `recorded is ${hex(entry.crc)}`,
     );
   }
@@ -133,7 +136,7 @@ export class PytorchZip implements StorageSource {
     if (entry.deflated) {
       throw new CheckpointError(
         'unsupported-format',
-        `zip entry ${shown(entry.name)} is deflated; tensors are read from stored entries: zip the folder with -0`,
+        `${this.#file.path}: zip entry ${shown(entry.name)} is deflated; tensors are read from stored entries: zip the folder with -0`,
       );
     }
     const position = this.#position(entry);

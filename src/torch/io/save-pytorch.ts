@@ -5,7 +5,8 @@ import * as torch from '../index.js';
 import { Tensor } from '../index.js';
 import { writeAtomically } from './atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
-import { LazyTensors } from './lazy-tensors.js';
+import { isLazyMap } from './lazy-tensors.js';
+import type { LazyTensorMap } from './lazy-tensors.js';
 import { pickle } from './pickler.js';
 import type { PickledTensorRecord } from './pickler.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
@@ -37,10 +38,10 @@ interface Storage {
 
 /** Stands in the value's place for a tensor of a lazy map. */
 class LazyTensor {
-  readonly source: LazyTensors;
+  readonly source: LazyTensorMap;
   readonly name: string;
 
-  constructor(source: LazyTensors, name: string) {
+  constructor(source: LazyTensorMap, name: string) {
     this.source = source;
     this.name = name;
   }
@@ -78,7 +79,7 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
 
 /** A lazy map as a dictionary of stand-ins, so that nothing is read yet. */
 function unfolded(value: unknown): unknown {
-  if (value instanceof LazyTensors) {
+  if (isLazyMap(value)) {
     return new Map([...value.keys()].map((name) => [name, new LazyTensor(value, name)]));
   }
   if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
@@ -91,7 +92,7 @@ function unfolded(value: unknown): unknown {
 
 function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
   if (value instanceof Tensor) found.add(value);
-  else if (value instanceof LazyTensors || ArrayBuffer.isView(value)) return found;
+  else if (isLazyMap(value) || ArrayBuffer.isView(value)) return found;
   else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
   else if (value instanceof Map) for (const item of value.values()) tensorsIn(item, found);
   else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
@@ -163,7 +164,7 @@ class Storages {
   }
 
   #lazyRecord({ source, name }: LazyTensor): PickledTensorRecord {
-    const identity = source.identity(name);
+    const identity = source.identity?.(name);
     const known = identity === undefined ? undefined : this.#lazy.get(identity);
     if (known !== undefined) return known;
     const { dtype, shape } = source.info(name)!;

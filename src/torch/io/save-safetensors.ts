@@ -4,7 +4,7 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from './atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
-import { LazyTensors } from './lazy-tensors.js';
+import { isLazyMap } from './lazy-tensors.js';
 import { buildHeader, formatOf } from './safetensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 
@@ -51,7 +51,7 @@ export async function saveSafetensors(
 }
 
 function itemsOf(tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>): Item[] {
-  if (tensors instanceof LazyTensors) {
+  if (isLazyMap(tensors)) {
     return [...tensors.keys()].map((name) => {
       const { dtype, shape } = tensors.info(name)!;
       return { name: checkedName(name), dtype, shape, value: () => tensors.get(name)! };

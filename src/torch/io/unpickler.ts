@@ -25,7 +25,7 @@ const MAX_LINE = 4096;
 const MAX_MARKS = 10_000;
 
 /** Rough costs of values in memory, in bytes, with what is later made of them. */
-const COST = { small: 16, memo: 64, container: 96, entry: 128, item: 16, object: 400 };
+const COST = { small: 16, memo: 64, container: 96, entry: 128, item: 40, object: 400 };
 
 export interface UnpickleOptions {
   /** Bytes of memory that the values may take, roughly. */

@@ -40,6 +40,10 @@ function fail(problem: CheckpointProblem, message: string): never {
   throw new CheckpointError(problem, message);
 }
 
+function severalParts(where: string): never {
+  return fail('zip', `${where}: a zip file in several parts`);
+}
+
 /** Reads the directory; no two entries share bytes. */
 export function readZipDirectory(read: ReadAt, fileSize: number): Map<string, ZipEntry> {
   const { start, size, count } = findDirectory(read, fileSize);
@@ -106,7 +110,7 @@ function findDirectory(read: ReadAt, fileSize: number): Directory {
   };
   const found = findDirectory64(read, position) ?? directory;
   if (found === directory) {
-    if (disk !== 0 || firstDisk !== 0 || here !== count) fail('zip', 'a zip file in several parts');
+    if (disk !== 0 || firstDisk !== 0 || here !== count) severalParts(`end record at byte ${position}`);
     if (directory.start + directory.size !== position) {
       fail('zip', `the zip directory does not end where its end record starts, at byte ${position}`);
     }
@@ -120,7 +124,10 @@ function findDirectory64(read: ReadAt, endRecord: number): Directory | null {
   const locator = Buffer.allocUnsafe(LOCATOR_SIZE);
   read(locator, endRecord - LOCATOR_SIZE);
   if (locator.readUInt32LE(0) !== LOCATOR) return null;
-  const position = safe(locator.readBigUInt64LE(8), 'the position of the zip64 end record');
+  const position = safe(
+    locator.readBigUInt64LE(8),
+    `the position of the zip64 end record, at byte ${endRecord - LOCATOR_SIZE},`,
+  );
   if (position + END64_SIZE > endRecord - LOCATOR_SIZE) {
     fail('zip', `the zip64 end record would lie at byte ${position}, outside its place`);
   }
@@ -128,11 +135,11 @@ function findDirectory64(read: ReadAt, endRecord: number): Directory | null {
   read(record, position);
   if (record.readUInt32LE(0) !== END64) fail('zip', `no zip64 end record at byte ${position}`);
   if (record.readUInt32LE(16) !== 0 || record.readUInt32LE(20) !== 0)
-    fail('zip', 'a zip file in several parts');
+    severalParts(`zip64 end record at byte ${position}`);
   const directory = {
-    count: safe(record.readBigUInt64LE(32), 'the number of zip entries'),
-    size: safe(record.readBigUInt64LE(40), 'the size of the zip directory'),
-    start: safe(record.readBigUInt64LE(48), 'the position of the zip directory'),
+    count: safe(record.readBigUInt64LE(32), `the number of entries in the record at byte ${position}`),
+    size: safe(record.readBigUInt64LE(40), `the directory's size in the record at byte ${position}`),
+    start: safe(record.readBigUInt64LE(48), `the directory's position in the record at byte ${position}`),
   };
   if (directory.start + directory.size !== position) {
     fail('zip', `the zip directory does not end where its end record starts, at byte ${position}`);
@@ -167,7 +174,7 @@ function readCentral(bytes: Buffer, at: number, base: number, index: number): [Z
     },
     where,
   );
-  if (sizes.disk !== 0) fail('zip', 'a zip file in several parts');
+  if (sizes.disk !== 0) severalParts(where);
   if (method === 0 && sizes.size !== sizes.packedSize) {
     fail(
       'zip',

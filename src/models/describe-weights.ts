@@ -1,0 +1,78 @@
+/** What model a list of keys and shapes belongs to, told in a line. */
+import { recogniseKeys } from './key-maps/index.js';
+
+/** Shapes by key. */
+export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** One line a model found; none where nothing is recognised. */
+export function describeWeights(shapes: Shapes): string[] {
+  const foreign = recogniseKeys(shapes.keys());
+  if (foreign !== undefined) {
+    const table = foreign.toReference([...shapes.keys()]);
+    const mapped = new Map(
+      [...table].map(([key, origin]) => [
+        key,
+        'zeros' in origin ? origin.zeros : (shapes.get(origin.key) ?? []),
+      ]),
+    );
+    const [first = 'a model'] = describeReference(mapped);
+    return [`${first}, in the layout of ${foreign.name}`];
+  }
+  return describeReference(shapes);
+}
+
+function describeReference(shapes: Shapes): string[] {
+  const below = (prefix: string): Shapes =>
+    new Map(
+      [...shapes]
+        .filter(([key]) => key.startsWith(prefix))
+        .map(([key, shape]) => [key.slice(prefix.length), shape]),
+    );
+  if (shapes.has('transformer.tok_emb.weight')) {
+    const parts = [
+      ['transformer', describeTransformer(below('transformer.'))],
+      ['first stage', describeFirstStage(below('first_stage_model.'))],
+      ['condition', describeFirstStage(below('cond_stage_model.'))],
+    ] as const;
+    const known = parts.filter(([, text]) => text !== null).map(([name, text]) => `${name}: ${text}`);
+    return [`Net2NetTransformer; ${known.join('; ')}`];
+  }
+  const transformer = describeTransformer(shapes);
+  if (transformer !== null) return [transformer];
+  const first = describeFirstStage(shapes);
+  if (first !== null) return [first];
+  if (shapes.has('net.slice1.0.weight')) return ['LPIPS with its VGG16'];
+  if (shapes.has('lin0.model.1.weight')) return ['LPIPS weightings, without the VGG16 they weigh'];
+  if (shapes.has('features.0.weight') && shapes.has('classifier.6.weight')) return ['VGG16 of torchvision'];
+  return [];
+}
+
+function countOf(shapes: Shapes, pattern: RegExp): number {
+  return new Set(
+    [...shapes.keys()].map((key) => pattern.exec(key)?.[1]).filter((index) => index !== undefined),
+  ).size;
+}
+
+function describeTransformer(shapes: Shapes): string | null {
+  const embedding = shapes.get('tok_emb.weight');
+  const positions = shapes.get('pos_emb');
+  if (embedding === undefined || positions === undefined) return null;
+  const layers = countOf(shapes, /^blocks\.(\d+)\./);
+  return `GPT, ${layers} layers of width ${embedding[1]}, ${embedding[0]} tokens, ${positions[1]} positions`;
+}
+
+function describeFirstStage(shapes: Shapes): string | null {
+  if (!shapes.has('quant_conv.weight') || !shapes.has('encoder.conv_in.weight')) return null;
+  const levels = countOf(shapes, /^encoder\.down\.(\d+)\./);
+  const gumbel = shapes.has('quantize.embed.weight');
+  const codebook = shapes.get(gumbel ? 'quantize.embed.weight' : 'quantize.embedding.weight');
+  const average = shapes.has('quantize.embed_avg') || shapes.has('quantize.embedding.embed_avg');
+  const name = gumbel ? 'GumbelVQ' : average ? 'EMAVQ' : 'VQModel';
+  const loss = [
+    ...(shapes.has('loss.discriminator.main.0.weight') ? ['its discriminator'] : []),
+    ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),
+  ];
+  const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no codebook';
+  const aside = loss.length > 0 ? `, with ${loss.join(' and ')}` : '';
+  return `${name} f${2 ** Math.max(0, levels - 1)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
+}

@@ -1,0 +1,107 @@
+/**
+ * The `VQModel` of Hugging Face's diffusers: the same network with the decoder's levels counted from the coarsest and
+ * attention as linear layers. Both namings of the attention are read (`query` before 0.17, `to_q` since); the newer
+ * one is written.
+ */
+import { levelsBehind, tableOf } from './key-map.js';
+import type { KeyMap } from './key-map.js';
+
+/** diffusers' name → the reference's, inside an attention block. */
+const attention: readonly (readonly [string, string])[] = [
+  ['group_norm', 'norm'],
+  ['to_q', 'q'],
+  ['to_k', 'k'],
+  ['to_v', 'v'],
+  ['to_out.0', 'proj_out'],
+  ['query', 'q'],
+  ['key', 'k'],
+  ['value', 'v'],
+  ['proj_attn', 'proj_out'],
+];
+
+const middle: readonly (readonly [string, string])[] = [
+  ['resnets.0', 'block_1'],
+  ['resnets.1', 'block_2'],
+  ['attentions.0', 'attn_1'],
+];
+
+const parts: readonly (readonly [string, string])[] = [
+  ['resnets', 'block'],
+  ['attentions', 'attn'],
+  ['downsamplers.0', 'downsample'],
+  ['upsamplers.0', 'upsample'],
+];
+
+/** Replaces the first column's names at the start of `text` by the second's; the other way round with `back`. */
+function rename(text: string, names: readonly (readonly [string, string])[], back = false): string {
+  for (const [theirs, ours] of names) {
+    const [from, to] = back ? [ours, theirs] : [theirs, ours];
+    if (text.startsWith(`${from}.`)) return `${to}${text.slice(from.length)}`;
+  }
+  return text;
+}
+
+/** Attention weights but for the norm's are matrices there and kernels here. */
+const isProjection = (key: string): boolean => /\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$/.test(key);
+
+function toOurs(key: string, levels: number): string {
+  const [, coder, rest] = /^(encoder|decoder)\.(.*)$/.exec(key) ?? [];
+  if (coder === undefined || rest === undefined) return key;
+  if (rest.startsWith('conv_norm_out.')) return `${coder}.${rest.slice('conv_'.length)}`;
+  if (rest.startsWith('mid_block.')) {
+    return `${coder}.mid.${inside(rename(rest.slice('mid_block.'.length), middle))}`;
+  }
+  const [, level, part] = /^(?:down|up)_blocks\.(\d+)\.(.*)$/.exec(rest) ?? [];
+  if (level === undefined || part === undefined) return key;
+  const place = coder === 'encoder' ? `down.${level}` : `up.${levels - 1 - Number(level)}`;
+  return `${coder}.${place}.${inside(rename(part, parts))}`;
+}
+
+/** The names inside a block: `block.0.conv_shortcut.weight` → `block.0.nin_shortcut.weight`. */
+function inside(text: string): string {
+  const [, block, name] = /^((?:block|attn)(?:_\d|\.\d+))\.(.*)$/.exec(text) ?? [];
+  if (block === undefined || name === undefined) return text;
+  return `${block}.${block.startsWith('attn') ? rename(name, attention) : name.replace(/^conv_shortcut\./, 'nin_shortcut.')}`;
+}
+
+function outside(text: string): string {
+  const [, block, name] = /^((?:block|attn)(?:_\d|\.\d+))\.(.*)$/.exec(text) ?? [];
+  if (block === undefined || name === undefined) return text;
+  return `${block}.${block.startsWith('attn') ? rename(name, attention, true) : name.replace(/^nin_shortcut\./, 'conv_shortcut.')}`;
+}
+
+function toTheirs(key: string, levels: number): string {
+  const [, coder, rest] = /^(encoder|decoder)\.(.*)$/.exec(key) ?? [];
+  if (coder === undefined || rest === undefined) return key;
+  if (rest.startsWith('norm_out.')) return `${coder}.conv_${rest}`;
+  if (rest.startsWith('mid.'))
+    return `${coder}.mid_block.${rename(outside(rest.slice('mid.'.length)), middle, true)}`;
+  const [, level, part] = /^(?:down|up)\.(\d+)\.(.*)$/.exec(rest) ?? [];
+  if (level === undefined || part === undefined) return key;
+  const place = coder === 'encoder' ? `down_blocks.${level}` : `up_blocks.${levels - 1 - Number(level)}`;
+  return `${coder}.${place}.${rename(outside(part), parts, true)}`;
+}
+
+export const diffusers: KeyMap = {
+  name: 'diffusers',
+
+  recognises: (keys) =>
+    keys.has('encoder.down_blocks.0.resnets.0.norm1.weight') && keys.has('quantize.embedding.weight'),
+
+  toReference(keys) {
+    const levels = levelsBehind(keys, 'decoder.up_blocks.');
+    return tableOf(keys, (key) => {
+      const name = toOurs(key, levels);
+      return isProjection(name) ? { name, change: 'to-convolution' } : name;
+    });
+  },
+
+  fromReference(keys) {
+    const levels = levelsBehind(keys, 'decoder.up.');
+    return tableOf(keys, (key) => {
+      if (key.startsWith('loss.')) return null;
+      const name = toTheirs(key, levels);
+      return isProjection(key) ? { name, change: 'to-linear' } : name;
+    });
+  },
+};

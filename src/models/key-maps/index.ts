@@ -1,0 +1,17 @@
+import { diffusers } from './diffusers.js';
+import type { KeyMap } from './key-map.js';
+import { latentDiffusion, latentDiffusionAverage } from './latent-diffusion.js';
+import { llamaGen } from './llamagen.js';
+
+export { withKeys } from './key-map.js';
+export type { KeyMap, KeyTable } from './key-map.js';
+export { diffusers, latentDiffusion, latentDiffusionAverage, llamaGen };
+
+/** Every layout of weights that can be read and written beside the reference's own. */
+export const keyMaps: readonly KeyMap[] = [llamaGen, diffusers, latentDiffusion, latentDiffusionAverage];
+
+/** The layout that keys are of; undefined for the reference's own, and for unknown ones. */
+export function recogniseKeys(keys: Iterable<string>): KeyMap | undefined {
+  const known = new Set(keys);
+  return keyMaps.find((map) => map.recognises(known));
+}

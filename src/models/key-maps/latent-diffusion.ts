@@ -1,0 +1,54 @@
+/**
+ * First stages of latent diffusion (github.com/CompVis/latent-diffusion, `vq-f4` to `vq-f16`): the reference's own
+ * names, beside the loss and, where a moving average was kept, `model_ema.*` with the dots left out of the names. In
+ * the checkpoints of whole diffusion models they lie below `first_stage_model.`.
+ */
+import { tableOf } from './key-map.js';
+import type { KeyMap, Origin } from './key-map.js';
+
+const AVERAGE = 'model_ema.';
+const INNER = 'first_stage_model.';
+
+const isAside = (key: string): boolean => key.startsWith('loss.') || key.startsWith(AVERAGE);
+
+/** Reference key → key in the file. */
+function weights(keys: readonly string[]): Map<string, string> {
+  const whole = keys.some((key) => key.startsWith('model.diffusion_model.'));
+  const prefix = whole ? INNER : '';
+  return new Map(
+    keys
+      .filter((key) => key.startsWith(prefix) && !isAside(key.slice(prefix.length)))
+      .map((key) => [key.slice(prefix.length), key]),
+  );
+}
+
+/** The weights as trained. */
+export const latentDiffusion: KeyMap = {
+  name: 'latent-diffusion',
+  recognises: (keys) =>
+    keys.has(`${AVERAGE}decay`) ||
+    (keys.has(`${INNER}quant_conv.weight`) && keys.has(`${INNER}quantize.embedding.weight`)),
+  toReference: (keys) => new Map([...weights(keys)].map(([name, key]): [string, Origin] => [name, { key }])),
+  fromReference: (keys) => tableOf(keys, (key) => key),
+};
+
+/** Their moving average where there is one, for the parameters it covers. */
+export const latentDiffusionAverage: KeyMap = {
+  name: 'latent-diffusion-ema',
+  recognises: () => false,
+  toReference(keys) {
+    const known = new Set(keys);
+    const averaged = (name: string, key: string): string => {
+      const average = `${AVERAGE}${name.replaceAll('.', '')}`;
+      return known.has(average) ? average : key;
+    };
+    return new Map(
+      [...weights(keys)].map(([name, key]): [string, Origin] => [name, { key: averaged(name, key) }]),
+    );
+  },
+  fromReference(keys) {
+    const own = keys.filter((key) => !isAside(key));
+    const average = own.map((key): [string, Origin] => [`${AVERAGE}${key.replaceAll('.', '')}`, { key }]);
+    return new Map([...tableOf(own, (key) => key), ...average]);
+  },
+};
