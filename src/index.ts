@@ -33,6 +33,20 @@ export { KeyValueCache, type KeyValueCacheShape } from './models/key-value-cache
 export * from './models/net2net.js';
 export * from './models/conditioning.js';
 export * from './models/permuter.js';
+export * from './models/load-weights.js';
+export {
+  diffusers,
+  keyMaps,
+  latentDiffusion,
+  latentDiffusionAverage,
+  llamaGen,
+  recogniseKeys,
+  withKeys,
+  type KeyMap,
+  type KeyTable,
+} from './models/key-maps/index.js';
+export { publishedLpips } from './models/lpips-weights.js';
+export * from './models/published-weights.js';
 export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from './models/from-config.js';
 
 export * from './training/vqgan-step.js';
@@ -41,6 +55,8 @@ export * from './training/transformer-step.js';
 export * from './training/run-clock.js';
 export * from './training/interrupt.js';
 export * from './training/code-restarts.js';
+export { openRun, type OpenedRun } from './training/open-run.js';
+export * from './training/report/index.js';
 export * from './sampling/filters.js';
 export * from './sampling/generate.js';
 export * from './sampling/net2net-sampling.js';

@@ -102,7 +102,8 @@ async function tryOne(path: string, { name, bytes, detectable }: Attack, origina
   (globalThis as { gc?: () => void }).gc?.();
   writeFileSync('/proc/self/clear_refs', '5');
   const before = resident('VmRSS');
-  const start = performance.now();
+  // Time of the processor: other work on the machine does not count.
+  const start = process.cpuUsage();
   const outcome = { name, kind: '', bytes: size } as Outcome;
   try {
     const description = await describe(path);
@@ -119,7 +120,8 @@ async function tryOne(path: string, { name, bytes, detectable }: Attack, origina
     outcome.problem = (error as { problem?: string }).problem ?? (error as Error).name;
     outcome.detail = message.replace(path, 'file');
   }
-  outcome.seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(start);
+  outcome.seconds = (user + system) / 1e6;
   outcome.room = resident('VmHWM') - before;
   return outcome;
 }
@@ -167,7 +169,7 @@ async function run(
       timer = setTimeout(() => {
         hung = true;
         process_.kill('SIGKILL');
-      }, 30_000);
+      }, 120_000);
     };
     watch();
     process_.on('message', (message) => {

@@ -31,6 +31,16 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./doctor.js')).doctorCommand(),
   },
   {
+    name: 'inspect',
+    description: 'show what is in a checkpoint: model, step, settings, tensors; nothing in it is run',
+    load: async () => (await import('./inspect.js')).inspectCommand(),
+  },
+  {
+    name: 'convert',
+    description: 'write a checkpoint in another format: safetensors, or a file that PyTorch reads',
+    load: async () => (await import('./convert.js')).convertCommand(),
+  },
+  {
     name: 'train',
     description: 'train a model on your pictures: train vqgan, then train transformer',
     load: async () => (await import('./train.js')).trainCommand(),

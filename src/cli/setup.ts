@@ -15,6 +15,7 @@ interface SetupFlags {
   allowUnverified?: boolean;
   force?: boolean;
   build?: boolean;
+  weights?: 'lpips';
 }
 
 /** `tessera setup`: gets libtorch into the cache and, where there is none, builds the addon. */
@@ -26,7 +27,15 @@ export function setupCommand(): Command {
         .choices(['auto', 'cpu', 'cuda'])
         .default('auto'),
     )
-    .option('--from <path>', 'take libtorch from this zip, wheel or folder instead of the network')
+    .addOption(
+      new Option('--weights <what>', 'get weights that training uses, once libtorch is there').choices([
+        'lpips',
+      ]),
+    )
+    .option(
+      '--from <path>',
+      'take libtorch from this zip, wheel or folder instead of the network; with --weights, a checkpoint or folder',
+    )
     .option('--allow-unverified', 'accept a --from file whose SHA-256 is not known')
     .option('--force', 'install (and, with --build, build) anew')
     .option('--build', 'build the addon from source; done again only when the sources changed')
@@ -38,6 +47,14 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
   if (flags.allowUnverified && !flags.from) command.error('error: --allow-unverified needs --from');
   const progress = terminalProgress();
   try {
+    if (flags.weights) {
+      // Needs libtorch, which the rest of this command is there to get.
+      const { setupLpips } = await import('./setup-weights.js');
+      const { from, force = false, allowUnverified = false } = flags;
+      const options = { force, allowUnverified, progress, signal: interruptSignal() };
+      await setupLpips(from === undefined ? options : { ...options, from });
+      return;
+    }
     const libtorch = await ensureLibtorch(flags, progress);
     if (shouldBuild(flags.build)) {
       await buildAddon({ libtorch, progress, force: flags.force ?? false, signal: interruptSignal() });

@@ -1,0 +1,142 @@
+import { existsSync, statSync } from 'node:fs';
+import { extname } from 'node:path';
+import { keyMaps, recogniseKeys, withKeys } from '../models/key-maps/index.js';
+import { itemSize, isFloatingPoint } from '../torch/index.js';
+import * as torch from '../torch/index.js';
+import type { DType, Tensor } from '../torch/index.js';
+import { loadCheckpoint, savePytorch, saveSafetensors } from '../torch/io/index.js';
+import type { Checkpoint, CheckpointTensorInfo, LazyTensorMap, LazyTensors } from '../torch/io/index.js';
+import { formatBytes } from '../torch/native/libtorch/progress.js';
+import type { ConvertFlags } from './convert.js';
+import { UsageError } from './usage-error.js';
+
+const pytorchEndings = ['.pt', '.pth', '.bin', '.ckpt'];
+/** Strides of 0 repeat elements without bytes; this often they do so only in an attack. */
+const MAX_GROWTH = 64;
+
+/** Converts and says what was written. */
+export async function convertFile(from: string, to: string, flags: ConvertFlags): Promise<string> {
+  const ending = extname(to);
+  if (ending !== '.safetensors' && !pytorchEndings.includes(ending)) {
+    throw new UsageError(
+      `${to} must end in .safetensors or ${pytorchEndings.join(', ')}: the ending says the format`,
+    );
+  }
+  if (existsSync(to) && !flags.force) throw new UsageError(`${to} exists; --force replaces it`);
+  const checkpoint = await loadCheckpoint(from);
+  try {
+    const tensors = chosen(checkpoint, flags);
+    const bytes = [...tensors.keys()].reduce((sum, key) => sum + sizeOf(tensors.info(key)!), 0);
+    if (tensors.size === 0)
+      throw new Error(`${from} has no tensors to write${flags.prefix ? ` below ${flags.prefix}` : ''}`);
+    const { size } = statSync(from);
+    if (bytes > MAX_GROWTH * size + 2 ** 30) {
+      throw new Error(
+        `the tensors of ${from} would take ${formatBytes(bytes)}, its file ${formatBytes(size)}`,
+      );
+    }
+    await write(to, ending, tensors, checkpoint);
+    return `${to}: ${tensors.size} tensors, ${formatBytes(statSync(to).size)}`;
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function write(
+  path: string,
+  ending: string,
+  tensors: LazyTensorMap,
+  { metadata }: Checkpoint,
+): Promise<void> {
+  if (ending === '.safetensors') {
+    const texts = Object.entries(metadata).flatMap(([key, value]) => asText(key, value));
+    return saveSafetensors(path, tensors, { metadata: { format: 'pt', ...Object.fromEntries(texts) } });
+  }
+  return savePytorch(path, ending === '.ckpt' ? { ...metadata, state_dict: tensors } : tensors);
+}
+
+/** safetensors keep texts only: other values go in as JSON, what JSON cannot hold stays out. */
+function asText(key: string, value: unknown): [string, string][] {
+  if (typeof value === 'string') return [[key, value]];
+  try {
+    return [
+      [key, JSON.stringify(value, (_, item: unknown) => (ArrayBuffer.isView(item) ? undefined : item)) ?? ''],
+    ];
+  } catch {
+    return [];
+  }
+}
+
+function chosen(
+  checkpoint: Checkpoint,
+  { all, prefix, ignore = [], layout, fromLayout, dtype }: ConvertFlags,
+) {
+  let weights: LazyTensors = all ? checkpoint.all : checkpoint.tensors;
+  if (prefix !== undefined) weights = weights.below(prefix);
+  if (ignore.length > 0) weights = weights.without(...ignore);
+  let tensors: LazyTensorMap = weights;
+  if (layout !== undefined) tensors = inLayout(weights, layout, fromLayout, prefix !== undefined);
+  return dtype === undefined ? tensors : new Cast(tensors, dtype as DType);
+}
+
+function inLayout(
+  weights: LazyTensors,
+  layout: string,
+  from: string | undefined,
+  exact: boolean,
+): LazyTensorMap {
+  // LlamaGen's and others' files hold the weights one level down.
+  for (const prefix of exact ? [''] : ['', 'model.', 'ema.', 'module.']) {
+    const inner = weights.below(prefix);
+    const keys = [...inner.keys()];
+    const source = from === undefined ? recogniseKeys(keys) : keyMaps.find(({ name }) => name === from);
+    const known = from !== undefined || source !== undefined || inner.has('quant_conv.weight');
+    if (keys.length === 0 || !known) continue;
+    const reference = source === undefined ? inner : withKeys(inner, source.toReference(keys));
+    const target = keyMaps.find(({ name }) => name === layout);
+    return target === undefined
+      ? reference
+      : withKeys(reference, target.fromReference([...reference.keys()]));
+  }
+  throw new UsageError(
+    `the keys are of no known first stage; name what they are with --from-layout, or a --prefix`,
+  );
+}
+
+function sizeOf({ shape, dtype }: CheckpointTensorInfo): number {
+  return shape.reduce((product, size) => product * size, itemSize[dtype]);
+}
+
+/** Floating-point tensors in another precision. */
+class Cast extends Map<string, Tensor> implements LazyTensorMap {
+  readonly #source: LazyTensorMap;
+  readonly #dtype: DType;
+
+  constructor(source: LazyTensorMap, dtype: DType) {
+    super();
+    this.#source = source;
+    this.#dtype = dtype;
+  }
+
+  override get size(): number {
+    return this.#source.size;
+  }
+
+  override keys(): MapIterator<string> {
+    return this.#source.keys();
+  }
+
+  override has(key: string): boolean {
+    return this.#source.has(key);
+  }
+
+  info(key: string): CheckpointTensorInfo | undefined {
+    const info = this.#source.info(key);
+    return info && isFloatingPoint(info.dtype) ? { ...info, dtype: this.#dtype } : info;
+  }
+
+  override get(key: string): Tensor | undefined {
+    const { dtype } = this.info(key) ?? {};
+    return dtype && torch.scope(() => this.#source.get(key)!.to(dtype));
+  }
+}
