@@ -35,18 +35,24 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
         `the tensors of ${from} would take ${formatBytes(bytes)}, its file ${formatBytes(size)}`,
       );
     }
-    await write(to, ending, tensors, checkpoint);
+    await write(to, ending, tensors, beside(checkpoint, flags.all ?? false));
     return `${to}: ${tensors.size} tensors, ${formatBytes(statSync(to).size)}`;
   } finally {
     checkpoint.close();
   }
 }
 
+/** The values beside the weights, without those whose own tensors stay behind, such as optimizer states. */
+function beside({ all, metadata }: Checkpoint, everything: boolean): Record<string, unknown> {
+  const torn = new Set(everything ? [] : [...all.keys()].map((key) => key.split('.')[0]));
+  return Object.fromEntries(Object.entries(metadata).filter(([name]) => !torn.has(name)));
+}
+
 async function write(
   path: string,
   ending: string,
   tensors: LazyTensorMap,
-  { metadata }: Checkpoint,
+  metadata: Record<string, unknown>,
 ): Promise<void> {
   if (ending === '.safetensors') {
     const texts = Object.entries(metadata).flatMap(([key, value]) => asText(key, value));
