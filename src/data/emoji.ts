@@ -21,6 +21,9 @@ const categories = {
   objects: 'Objects',
 } as const;
 
+/** Share of the concepts that are held out, whatever the number of pictures. */
+const heldOutConcepts = 0.1;
+
 /** Emoji classes in the order of their labels. */
 export const emojiClasses: readonly string[] = Object.keys(categories);
 
@@ -42,7 +45,7 @@ export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
   const held = heldOutCount(count, options.heldOut);
   const icons = await openIcons();
   const hashes = icons.map(({ concept }) => contentHash(concept));
-  const sides = splitByContent(hashes, held / count);
+  const sides = splitByContent(hashes, held === 0 ? 0 : heldOutConcepts);
   const chosen = [...take(sides.train, count - held, seed), ...take(sides.heldOut, held, seed)];
   const draw = async (i: number): Promise<MemoryItem> => {
     const icon = icons[chosen[i] as number] as Icon;

@@ -96,9 +96,9 @@ export class Loader {
     this.#fill();
     const pending = this.#queue.shift();
     if (pending === undefined) throw new Error('this loader is closed');
+    const begun = performance.now();
     // Steps are synchronous: without a turn of the event loop no signal, and no decoder, would ever be heard.
     await setImmediate();
-    const begun = performance.now();
     const wasReady = pending.ready;
     const bytes = await pending.bytes;
     const waited = wasReady ? 0 : performance.now() - begun;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { ImageDataError } from './image-error.js';
@@ -17,7 +18,7 @@ export async function writeFolder<T>(
   const partial = `${target}.partial-${process.pid}`;
   try {
     await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true }).catch((cause: NodeJS.ErrnoException) => {
+    await makeFolder(partial).catch((cause: NodeJS.ErrnoException) => {
       throw new ImageDataError(dirname(target), `cannot be written to (${cause.message})`, { cause });
     });
     const result = await fill(partial);
@@ -27,6 +28,12 @@ export async function writeFolder<T>(
     await rm(partial, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** A recursive `mkdir` alone never ends where a folder that exists refuses new ones as `/proc` does. */
+async function makeFolder(path: string): Promise<void> {
+  if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true });
+  await mkdir(path);
 }
 
 async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): Promise<void> {

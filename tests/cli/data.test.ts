@@ -1,0 +1,86 @@
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { folderFor, writePictures } from '../data/pictures.js';
+
+const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+
+/** Runs the command line as a user would. */
+function tessera(...args: string[]) {
+  const options = { cwd: packageRoot(), env: { ...process.env, NO_COLOR: '1' } };
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    execFile(process.execPath, ['--import=tsx', main, 'data', ...args], options, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+test('a folder is inspected, packed, inspected again and previewed', async (t) => {
+  const root = await folderFor(t);
+  const files = join(root, 'photos');
+  await mkdir(files);
+  await writePictures(files, 20, 70);
+  await writeFile(join(files, 'bad.jpg'), 'no picture');
+
+  const found = await tessera('inspect', files, '--size', '32');
+  t.is(found.code, 0, found.stderr);
+  t.regex(found.stdout, /photos \(folder\): 20 pictures at 32 × 32: \d+ to train on, \d+ held out/);
+  t.regex(found.stdout, /1 cannot be used and are left out:\n {2}.*bad\.jpg: this is no JPEG/);
+
+  const packed = join(root, 'packed');
+  const packing = await tessera('pack', files, packed, '--size', '32');
+  t.is(packing.code, 0, packing.stderr);
+  t.regex(packing.stderr, /left out .*bad\.jpg/);
+  t.regex(
+    packing.stdout,
+    /^20 pictures packed into .*packed \(62 kB\); train on them with: tessera train vqgan --data /,
+  );
+
+  const json = await tessera('inspect', packed, '--json', '--held-out', '5');
+  t.like(JSON.parse(json.stdout), { kind: 'packed', size: 32, train: 15, heldOut: 5 });
+
+  const png = join(root, 'grid.png');
+  const preview = await tessera('preview', packed, png, '--pictures', '9', '--scale', '2');
+  t.is(preview.code, 0, preview.stderr);
+  t.like(await sharp(png).metadata(), { width: 3 * 64 + 2 * 2, height: 3 * 64 + 2 * 2 });
+});
+
+test('built-in pictures are written as files', async (t) => {
+  const root = await folderFor(t);
+  const scenes = await tessera('scenes', join(root, 'scenes'), '--count', '2', '--size', '16');
+  t.is(scenes.code, 0, scenes.stderr);
+  t.deepEqual(await readdir(join(root, 'scenes')), ['00000.png', '00001.png', 'scenes.json']);
+  const emoji = await tessera('emoji', join(root, 'emoji'), '--count', '3', '--size', '16');
+  t.is(emoji.code, 0, emoji.stderr);
+  const files = await readdir(join(root, 'emoji'), { recursive: true });
+  t.is(files.filter((name) => name.endsWith('.png')).length, 3);
+});
+
+test('bad input is one line with the way out, and nothing is left half-written', async (t) => {
+  const root = await folderFor(t);
+  const empty = join(root, 'empty');
+  await mkdir(empty);
+  const broken = join(root, 'broken');
+  await mkdir(broken);
+  await writePictures(broken, 3);
+  await writeFile(join(broken, 'bad.png'), '');
+  const cases: [string[], number, RegExp][] = [
+    [['inspect', empty], 1, /empty: there are no pictures here or in its sub-folders.*scenes, emoji$/m],
+    [['inspect', broken, '--on-error', 'stop'], 1, /bad\.png: the file is empty\. Repair it or move it away/],
+    [['pack', broken, '/proc/packed'], 1, /\/proc: cannot be written to/],
+    [['inspect', broken, '--size', 'big'], 2, /--size.*integer from 1[^]*tessera data inspect --help/],
+    [['emoji', broken], 1, /broken: there is something else here already; name a new folder$/m],
+    [['inspekt', broken], 2, /unknown command 'inspekt'[^]*inspect/],
+  ];
+  for (const [args, code, message] of cases) {
+    const result = await tessera(...args);
+    t.is(result.code, code, `${args.join(' ')}: ${result.stderr}`);
+    t.regex(result.stderr, message);
+    if (code === 1) t.is(result.stderr.split('\n').filter((line) => line.startsWith('error:')).length, 1);
+  }
+  t.deepEqual(await readdir(root), ['broken', 'empty']);
+  t.is((await readFile(join(broken, 'bad.png'))).length, 0);
+});

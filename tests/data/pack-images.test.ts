@@ -1,0 +1,194 @@
+import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ImageDataError } from '../../src/data/image-error.js';
+import type { ImageSource } from '../../src/data/image-source.js';
+import { inspectImages, describeImages } from '../../src/data/inspect-images.js';
+import { openImages } from '../../src/data/open-images.js';
+import { packImages } from '../../src/data/pack-images.js';
+import type { PackIndex } from '../../src/data/packed-images.js';
+import { packedSize } from '../../src/data/packed-images.js';
+import { folderFor, gradientImage, writePictures } from './pictures.js';
+
+const all = (source: ImageSource) => Array.from({ length: source.length }, (_, i) => i);
+
+/** Two classes of pictures, some of them long ones. */
+async function photos(t: ExecutionContext): Promise<string> {
+  const folder = await folderFor(t);
+  for (const name of ['cats', 'dogs']) {
+    await mkdir(join(folder, name));
+    await writePictures(join(folder, name), 10);
+    await gradientImage(40, 20, name.charCodeAt(0))
+      .png()
+      .toFile(join(folder, name, 'wide.png'));
+  }
+  return folder;
+}
+
+test('packed pictures give the same pixels, classes and sides as their files', async (t) => {
+  const files = await photos(t);
+  await writeFile(join(files, 'cats', 'broken.png'), 'no picture');
+  const packed = join(await folderFor(t), 'new', 'packed');
+  const report = await packImages({ path: files, size: 8 }, packed, { shardBytes: 1000 });
+  t.is(report.images, 22);
+  t.is(report.bytes, 20 * 8 * 8 * 3 + 2 * 16 * 8 * 3);
+  t.is(report.skipped[0]?.path, join(files, 'cats', 'broken.png'));
+  t.is(await packedSize(packed), 8);
+
+  const config = { size: 8, heldOut: 0.2 };
+  const live = await openImages({ path: files, ...config });
+  const ready = await openImages({ path: packed, ...config });
+  t.is(ready.report.kind, 'packed');
+  t.is(ready.report.skipped.length, 1);
+  t.true(ready.index!.shards.length > 4);
+  for (const side of ['train', 'heldOut'] as const) {
+    const [a, b] = [live[side], ready[side]];
+    t.deepEqual(b.classes, a.classes);
+    t.deepEqual(
+      all(b).map((i) => [b.hash(i), b.label(i)]),
+      all(a).map((i) => [a.hash(i), a.label(i)]),
+    );
+    const views = all(a).map((i) => ({ x: 1, y: 0.5, flip: i % 2 === 1 }));
+    t.deepEqual(await b.readBytes(all(b), views), await a.readBytes(all(a), views));
+  }
+  await ready.close();
+});
+
+test('packed scenes keep the sides they were made with', async (t) => {
+  const packed = join(await folderFor(t), 'scenes');
+  const made = { size: 16, count: 12, heldOut: 4 };
+  await packImages({ path: 'scenes', ...made }, packed);
+  const ready = await openImages({ path: packed, size: 16, heldOut: 0.5 });
+  const live = await openImages({ path: 'scenes', ...made });
+  t.is(ready.train.length, 8);
+  t.deepEqual(await ready.heldOut.readBytes([0, 1, 2, 3]), await live.heldOut.readBytes([0, 1, 2, 3]));
+  t.deepEqual(ready.train.classes, live.train.classes);
+  await ready.close();
+});
+
+test('a packed folder appears whole or not at all, and replaces only one of its kind', async (t) => {
+  const files = await photos(t);
+  const root = await folderFor(t);
+  const packed = join(root, 'packed');
+  const config = { path: files, size: 8 };
+  await writePictures(files, 40); // More than are decoded before the first are written.
+  const controller = new AbortController();
+  const signal = controller.signal;
+  const onProgress = (label: string) =>
+    label === 'packing pictures' && controller.abort(new Error('stopped'));
+  await t.throwsAsync(packImages(config, packed, { signal, onProgress }), { message: 'stopped' });
+  t.deepEqual(await readdir(root), []);
+  await packImages(config, packed);
+  await t.throwsAsync(packImages(config, packed), { message: /packed pictures here already; .*--overwrite/ });
+  await packImages({ ...config, size: 4 }, packed, { overwrite: true });
+  t.is(await packedSize(packed), 4);
+  t.deepEqual(await readdir(root), ['packed']);
+
+  await t.throwsAsync(
+    packImages(config, packed, { overwrite: true, signal: AbortSignal.abort(new Error('no')) }),
+    {
+      message: 'no',
+    },
+  );
+  t.is(await packedSize(packed), 4);
+  t.deepEqual(await readdir(root), ['packed']);
+
+  await t.throwsAsync(packImages(config, files, { overwrite: true }), {
+    instanceOf: ImageDataError,
+    message: /there is something else here already/,
+  });
+  await t.throwsAsync(packImages(config, join(files, 'cats', 'wide.png')), {
+    message: /this is a file; name a new/,
+  });
+  await t.throwsAsync(packImages({ ...config, path: packed }, join(root, 'again')), {
+    message: /packed already/,
+  });
+  await t.throwsAsync(packImages({ ...config, path: await folderFor(t) }, join(root, 'none')), {
+    message: /no pictures/,
+  });
+  t.deepEqual(await readdir(root), ['packed']);
+});
+
+test('pictures packed at another size are refused with both ways out', async (t) => {
+  const files = await photos(t);
+  const packed = join(await folderFor(t), 'packed');
+  await packImages({ path: files, size: 8 }, packed);
+  await t.throwsAsync(openImages({ path: packed, size: 16 }), {
+    instanceOf: ImageDataError,
+    message: new RegExp(
+      `packed at 8 pixels, not 16: set data.size=8, or .*tessera data pack ${files} --size 16`,
+    ),
+  });
+});
+
+type Spoil = (folder: string, index: PackIndex) => Promise<unknown>;
+const rewrite = (change: (index: PackIndex) => void): Spoil => {
+  return (folder, index) => {
+    change(index);
+    return writeFile(join(folder, 'index.json'), JSON.stringify(index));
+  };
+};
+const damages: [string, Spoil, RegExp][] = [
+  [
+    'a short shard',
+    (folder) => truncate(join(folder, 'pixels-00000.bin'), 100),
+    /has 100 bytes, the index says/,
+  ],
+  ['a shard that grew', (folder) => appendFile(join(folder, 'pixels-00000.bin'), 'x'), /the index says/],
+  [
+    'a cut index',
+    (folder) => truncate(join(folder, 'index.json'), 200),
+    /index of the packed pictures cannot be read/,
+  ],
+  ['a later version', rewrite((index) => (index.version = 9 as 1)), /its version is 9, this release reads 1/],
+  [
+    'a picture outside its shard',
+    rewrite((index) => (index.images[3]!.offset = 1e9)),
+    /picture 3 lies outside/,
+  ],
+  ['a picture too small', rewrite((index) => (index.images[2]!.width = 2)), /picture 2 lies outside/],
+  ['an unknown class', rewrite((index) => (index.images[1]!.label = 7)), /picture 1 has no such class: 7/],
+  ['no pictures', rewrite((index) => (index.images = [])), /lists no pictures/],
+  ['no lists', rewrite((index) => (index.shards = null as never)), /no lists of images/],
+];
+for (const [what, spoil, message] of damages) {
+  test(`a packed folder with ${what} is refused, with the way out`, async (t) => {
+    const packed = join(await folderFor(t), 'packed');
+    await packImages({ path: await photos(t), size: 8 }, packed);
+    await spoil(packed, JSON.parse(await readFile(join(packed, 'index.json'), 'utf8')) as PackIndex);
+    const error = await t.throwsAsync(openImages({ path: packed, size: 8 }), {
+      instanceOf: ImageDataError,
+      message,
+    });
+    t.regex(error.message, /tessera data pack$/);
+  });
+}
+
+test('inspecting tells what there is, and finds changed pixels', async (t) => {
+  const files = await photos(t);
+  await writeFile(join(files, 'dogs', 'bad.png'), '');
+  await writeFile(join(files, 'notes.txt'), '');
+  const text = describeImages(await inspectImages({ path: files, size: 16, heldOut: 0 }));
+  t.is(
+    text.replaceAll(files, 'PHOTOS'),
+    [
+      'PHOTOS (folder): 22 pictures at 16 × 16: 22 to train on, 0 held out',
+      '2 classes: cats 11, dogs 11',
+      '10 are copies of others; copies land on the same side of the split',
+      '20 are smaller than 16 pixels and are enlarged; a smaller data.size avoids it',
+      '1 other files were passed over because of their names',
+      '1 cannot be used and are left out:',
+      '  PHOTOS/dogs/bad.png: the file is empty',
+    ].join('\n'),
+  );
+  const packed = join(await folderFor(t), 'packed');
+  await packImages({ path: files, size: 8 }, packed);
+  t.is((await inspectImages({ path: packed, size: 8, heldOut: 0 })).train, 22);
+  const shard = join(packed, 'pixels-00000.bin');
+  const pixels = await readFile(shard);
+  pixels[50]! ^= 1;
+  await writeFile(shard, pixels);
+  await t.throwsAsync(inspectImages({ path: packed, size: 8 }), {
+    message: /pixels-00000\.bin: its contents have changed since it was written/,
+  });
+});
