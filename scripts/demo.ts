@@ -1,82 +1,127 @@
-// The whole road in about nine minutes on two cores: draws landscapes, trains both stages on them with the two
-// training scripts, and leaves held-out reconstructions, samples and loss curves in one folder.
-import { Interrupted, readArguments, runScript, UsageError } from './command-line.js';
-import { existsSync } from 'node:fs';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+// The whole road in ten minutes on two cores: draws landscapes, trains both stages on them, measures both on landscapes
+// they have never seen, invents new ones, and writes a page about it.
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { sceneSplits, writeScenes } from 'tessera-torch';
-import { trainTransformer } from './train-transformer.js';
-import { trainVqgan } from './train-vqgan.js';
+import { parseArgs } from 'node:util';
+import * as tessera from 'tessera-torch';
+import type { EndEvent, TrainingEvent } from 'tessera-torch';
+import { parse } from 'yaml';
+import { figuresOf, writeDemoPage } from './demo-page.js';
 
-const usage = `usage: npm run demo [-- --minutes M] [--out FOLDER] [--scenes N]
-  --minutes  time for training both stages, default 8
-  --out      folder for the results, default demo-output; an older demo's results there are replaced
-  --scenes   number of pictures to train on, default 3000`;
+const usage = `usage: npm run demo [-- --minutes M] [--out FOLDER] [--count N]
+  --minutes  time for training both stages, default 8; the rest takes less than two minutes
+  --out      folder for everything, default demo-output; an earlier demo there is replaced
+  --count    landscapes to draw, default 3328, of which 128 are held out`;
 
-async function demo(out: string, minutes: number, count: number): Promise<boolean> {
-  const folder = `${out}.partial-${process.pid}`;
-  const at = (...names: string[]) => join(folder, ...names);
-  let interrupted = false;
+// Generator, seed and held-out landscapes are fixed before any training.
+const scenes = { path: 'scenes', size: 64, seed: 1, heldOut: 128 };
+/** Share of the time for the first stage. */
+const firstShare = 0.6;
+
+const started = performance.now();
+const { out, minutes, count } = readArguments();
+const { signal, release } = tessera.interruptible();
+
+say(`drawing ${count} landscapes; ${scenes.heldOut} of them are held out`);
+const landscapes = join(out, 'landscapes');
+await tessera.packImages({ ...scenes, count }, landscapes, { signal });
+
+say('first stage: learns to write a landscape as 16 × 16 codes out of 256');
+const first = join(out, 'vqgan');
+const vqgan = await follow(
+  await tessera.VqganTrainer.create(preset('vqgan-small', { minutes: firstShare * minutes }), { run: first }),
+);
+
+if (!vqgan.interrupted) {
+  say('second stage: learns which codes go together');
+  const second = join(out, 'transformer');
+  const length = { minutes: (1 - firstShare) * minutes, vqgan: first };
+  const transformer = await follow(
+    await tessera.TransformerTrainer.create(preset('transformer-small', length), { run: second }),
+  );
+  if (!transformer.interrupted) await finish(first, second, { ...vqgan.metrics, ...transformer.metrics });
+}
+release();
+if (signal.aborted) {
+  console.log(`stopped; what there is lies in ${out}`);
+  process.exitCode = 130;
+}
+
+async function finish(firstRun: string, secondRun: string, metrics: Record<string, number>): Promise<void> {
+  say('drawing pictures for the page');
+  const seconds = () => (performance.now() - started) / 1000;
+  const page = await writeDemoPage(out, { firstRun, secondRun, metrics, seconds });
+  console.log();
+  for (const { name, value, note = '', reached } of figuresOf(metrics)) {
+    const mark = reached === undefined ? ' ' : reached ? '✓' : '✗';
+    console.log(`${mark} ${name.padEnd(46)} ${value.padStart(10)}  ${note}`);
+  }
+  say(`done; open ${page}`);
+}
+
+/** A shipped configuration on the packed landscapes, for so long. */
+function preset(name: string, training: { minutes: number; vqgan?: string }): object {
+  const text = readFileSync(new URL(`../configs/${name}.yaml`, import.meta.url), 'utf8');
+  const config = parse(text) as { model: object; training: object };
+  const data = { path: landscapes, size: scenes.size, heldOut: scenes.heldOut };
+  return { model: config.model, data, training: { ...config.training, ...training } };
+}
+
+/** Runs a training to its end, a line every ten seconds. */
+async function follow(trainer: {
+  run(options: { signal: AbortSignal }): AsyncIterable<TrainingEvent>;
+}): Promise<EndEvent> {
+  for await (const event of trainer.run({ signal })) {
+    if (event.type === 'start') for (const note of event.notes) console.log(`  ${note}`);
+    if (event.type === 'log') {
+      const figures = Object.entries({ ...event.losses, ...event.metrics })
+        .filter(([name]) => name !== 'perceptual')
+        .map(([name, value]) => `${name} ${value.toPrecision(3)}`);
+      const left = `${Math.round(event.eta)} s left`;
+      console.log(`  ${String(event.step).padStart(5)} steps, ${left.padStart(10)}: ${figures.join('  ')}`);
+    }
+    if (event.type === 'end') return event;
+  }
+  throw new Error('the training ended without saying so');
+}
+
+function say(text: string): void {
+  const seconds = Math.round((performance.now() - started) / 1000);
+  console.log(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}  ${text}`);
+}
+
+function readArguments(): { out: string; minutes: number; count: number } {
+  const text = { type: 'string' } as const;
+  let values;
   try {
-    await mkdir(folder, { recursive: true });
-    console.log(`drawing ${count} scenes to train on and 32 to hold out`);
-    await writeScenes(at('scenes'), { seed: sceneSplits.train, count, width: 64 });
-    await writeScenes(at('held-out'), { seed: sceneSplits.validation, count: 32, width: 64 });
-
-    const data = { images: at('scenes'), heldOut: at('held-out') };
-    interrupted = await trainVqgan({ ...data, out: at('vqgan'), minutes: 0.62 * minutes });
-    if (!interrupted) {
-      const stage2 = { ...data, vqgan: at('vqgan'), out: at('transformer') };
-      interrupted = await trainTransformer({ ...stage2, minutes: 0.38 * minutes });
-    }
-    await writeCurves(folder);
-    await rm(out, { recursive: true, force: true });
-    await rename(folder, out);
+    const options = { minutes: text, out: text, count: text, help: { type: 'boolean', short: 'h' } } as const;
+    ({ values } = parseArgs({ options }));
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
-    throw error;
+    return fail(2, `${(error as Error).message}\n\n${usage}`);
   }
-  console.log(`\nresults in ${out}:
-  vqgan/reconstructions.png   held-out scenes (rows 1 and 3) and what the VQGAN makes of them (rows 2 and 4)
-  transformer/samples.png     new landscapes
-  curves.csv                  losses of both stages over time`);
-  return interrupted;
+  if (values.help) {
+    console.log(usage);
+    process.exit(0);
+  }
+  const given = {
+    out: values.out ?? 'demo-output',
+    minutes: Number(values.minutes ?? 8),
+    count: Number(values.count ?? 3328),
+  };
+  if (!(given.minutes > 0)) return fail(2, `--minutes takes a number above 0\n\n${usage}`);
+  if (!Number.isSafeInteger(given.count) || given.count < 2 * scenes.heldOut) {
+    return fail(2, `--count takes a whole number from ${2 * scenes.heldOut}\n\n${usage}`);
+  }
+  // An earlier demo gives way, nothing else.
+  if (existsSync(given.out) && !existsSync(join(given.out, 'landscapes'))) {
+    return fail(1, `error: ${given.out} exists and holds no demo: name another folder with --out`);
+  }
+  rmSync(given.out, { recursive: true, force: true });
+  mkdirSync(given.out, { recursive: true });
+  return given;
 }
 
-/** The metrics of both stages in one table. */
-async function writeCurves(folder: string): Promise<void> {
-  const columns = [
-    'step',
-    'seconds',
-    'rec',
-    'vq',
-    'gan',
-    'disc',
-    'weight',
-    'psnr',
-    'codes',
-    'loss',
-    'heldOutLoss',
-  ];
-  const rows = [['stage', ...columns].join(',')];
-  for (const stage of ['vqgan', 'transformer']) {
-    const text = await readFile(join(folder, stage, 'metrics.jsonl'), 'utf8').catch(() => '');
-    for (const line of text.split('\n').filter(Boolean)) {
-      const record = JSON.parse(line) as Record<string, number>;
-      rows.push([stage, ...columns.map((column) => record[column] ?? '')].join(','));
-    }
-  }
-  await writeFile(join(folder, 'curves.csv'), `${rows.join('\n')}\n`);
+function fail(code: number, message: string): never {
+  console.error(message);
+  process.exit(code);
 }
-
-await runScript(import.meta.url, usage, async (argv) => {
-  const { folder, text, number, integer } = readArguments(argv, ['minutes', 'out', 'scenes']);
-  if (folder !== undefined) throw new UsageError(`unexpected argument "${folder}"`);
-  const out = text('out') ?? 'demo-output';
-  // An earlier demo's results give way, nothing else.
-  if (existsSync(out) && !existsSync(join(out, 'curves.csv'))) {
-    throw new Error(`${out} exists and holds no results of a demo: name another --out`);
-  }
-  const interrupted = await demo(out, number('minutes') ?? 8, integer('scenes') ?? 3000);
-  if (interrupted) throw new Interrupted();
-});

@@ -12,7 +12,7 @@ import type { Tensor } from '../torch/index.js';
 import { interruptSignal } from './interrupt.js';
 import { savePicture, saveRecipe } from './pictures.js';
 import type { ReconstructFlags } from './reconstruct.js';
-import { openRun, pixelsPerCode } from './run-model.js';
+import { openRun, pixelsPerCode } from '../training/open-run.js';
 import { UsageError } from './usage-error.js';
 
 /** Pictures of a grid, at most; more would be too large to look at. */

@@ -10,16 +10,16 @@ import type { Tensor } from '../torch/index.js';
 import { duration } from './figures.js';
 import { interruptSignal } from './interrupt.js';
 import { savePicture, saveRecipe } from './pictures.js';
-import { classNames, openRun, pixelsPerCode } from './run-model.js';
+import { openRun, pixelsPerCode } from '../training/open-run.js';
 import type { SampleFlags } from './sample.js';
 import { isInteractive } from './terminal.js';
 import { UsageError } from './usage-error.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const signal = interruptSignal();
-  const { model, config, step, device } = await openRun(run, 'transformer', flags.device);
+  const { model, config, step, device, classes } = await openRun(run, 'transformer', flags.device);
   const grid = codeGrid(model, config.data.size);
-  const label = classOf(model, flags.class, classNames(run), run);
+  const label = classOf(model, flags.class, classes, run);
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const settings = { temperature, topK, topP: flags.topP ?? 1, seed, batch: flags.batch };

@@ -105,11 +105,11 @@ function progressLine(
   const parts = [stage, `${step.toLocaleString('en')}${total}`, `${Math.floor(progress * 100)}%`];
   if (bar) parts.push(barOf(progress));
   if (log) {
-    parts.push(
-      `${figure(log.stepsPerSecond)} it/s`,
-      `${figure(log.imagesPerSecond)} img/s`,
-      `eta ${duration(log.eta)}`,
-    );
+    // Unknown in the first steps.
+    if (log.stepsPerSecond > 0) {
+      parts.push(`${figure(log.stepsPerSecond)} it/s`, `${figure(log.imagesPerSecond)} img/s`);
+    }
+    if (Number.isFinite(log.eta)) parts.push(`eta ${duration(log.eta)}`);
     // A term that is off (no LPIPS weights) would only take up room.
     const losses = Object.entries(log.losses).filter(([name, value]) => name !== 'perceptual' || value !== 0);
     parts.push(losses.map(([name, value]) => `${name} ${figure(value)}`).join(' '));

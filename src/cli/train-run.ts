@@ -1,4 +1,164 @@
+/** What `tessera train` does, once its command line is read. Loads libtorch. */
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { openImages } from '../data/index.js';
+import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
+import type { RunConfig, Stage } from '../training/config.js';
+import type { EndEvent } from '../training/events.js';
+import { saveRunCurves, writeReport } from '../training/report/index.js';
+import { RunError } from '../training/run-error.js';
+import { amount, duration } from './figures.js';
+import { inheritedConfig } from './first-stage.js';
+import { interruptSignal } from './interrupt.js';
+import { terminalProgress } from './terminal.js';
+import { readChanges, readTrainConfig, type TrainInput } from './train-config.js';
+import { trainOutput } from './train-output.js';
 import type { TrainFlags } from './train.js';
-import type { Stage } from '../training/config.js';
-import type { TrainInput } from './train-config.js';
-export async function train(_s: Stage, _i: TrainInput, _f: TrainFlags): Promise<void> {}
+import { UsageError } from './usage-error.js';
+
+/** Only the one that is needed. */
+async function trainerOf(stage: Stage) {
+  if (stage === 'vqgan') return (await import('../training/vqgan-trainer.js')).VqganTrainer;
+  return (await import('../training/transformer-trainer.js')).TransformerTrainer;
+}
+
+export async function train(stage: Stage, input: TrainInput, flags: TrainFlags): Promise<void> {
+  const resumed = flags.resume === undefined ? null : findRun(stage, flags);
+  const signal = interruptSignal();
+  const progress = terminalProgress();
+  const opening = { signal, onProgress: progress.step };
+  const Trainer = await trainerOf(stage);
+  let trainer;
+  if (resumed !== null) {
+    const { tree } = await readChanges(stage, input);
+    if (flags.printConfig || flags.dryRun)
+      throw new UsageError('--print-config and --dry-run are for new runs');
+    trainer = await Trainer.resume(resumed, { changes: tree, ...opening });
+  } else {
+    const config = await newConfig(stage, input);
+    if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
+    if (flags.dryRun) return describe(stage, config, runFolder(stage, flags));
+    trainer = await Trainer.create(config, { run: runFolder(stage, flags), ...opening });
+  }
+  progress.end();
+  const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
+  signal.addEventListener('abort', () => output.stopping(), { once: true });
+  let end: EndEvent | null = null;
+  try {
+    for await (const event of trainer.run({ signal })) {
+      output.event(event);
+      if (event.type === 'images') await saveRunCurves(trainer.folder, stage);
+      if (event.type === 'end') end = event;
+    }
+  } finally {
+    output.end();
+  }
+  const report = await writeReport(trainer.folder);
+  if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer.folder, end, report);
+  if (end?.interrupted) process.exitCode = 130;
+}
+
+async function newConfig(stage: Stage, input: TrainInput): Promise<RunConfig> {
+  if (stage === 'vqgan') return (await readTrainConfig(stage, input)).config;
+  // The first stage may be named by the flag, an override or a file.
+  const { tree } = await readChanges(stage, input);
+  const vqgan = (tree['training'] as { vqgan?: unknown } | undefined)?.vqgan;
+  if (typeof vqgan !== 'string') {
+    throw new UsageError(
+      'name the run of the trained first stage with --vqgan RUN; tessera train vqgan makes one',
+    );
+  }
+  const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
+  return (await readTrainConfig(stage, input, inherited)).config;
+}
+
+/** The folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that is free. */
+function runFolder(stage: Stage, { out, name }: TrainFlags): string {
+  if (name !== undefined) return join(out, name);
+  for (let n = 1; ; n++) {
+    const folder = join(out, n === 1 ? stage : `${stage}-${n}`);
+    if (!existsSync(folder)) return folder;
+  }
+}
+
+/** The run to go on with: the one named, or the newest of this stage in `--out`. */
+function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
+  if (name !== undefined)
+    throw new UsageError('--name is for new runs; --resume names the run to go on with');
+  if (resume !== 'latest') return resume!;
+  const runs = (existsSync(out) ? readdirSync(out) : [])
+    .map((entry) => join(out, entry))
+    .filter((folder) => stageOf(folder) === stage)
+    .sort((a, b) => lastChange(b) - lastChange(a));
+  if (!runs[0]) throw new RunError(`there is no run of a ${stage} in ${out}; name another folder with --out`);
+  return runs[0];
+}
+
+/** The stage of the run in a folder; undefined where there is none. */
+function stageOf(folder: string): unknown {
+  const path = join(folder, 'config.yaml');
+  return existsSync(path)
+    ? (parse(readFileSync(path, 'utf8')) as { stage?: unknown } | null)?.stage
+    : undefined;
+}
+
+function lastChange(folder: string): number {
+  return statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** Says what a run would do, and does none of it. */
+async function describe(stage: Stage, config: RunConfig, folder: string): Promise<void> {
+  const progress = terminalProgress();
+  try {
+    const {
+      train: images,
+      heldOut,
+      report,
+      close,
+    } = await openImages(config.data, {
+      onProgress: (label, done, total) => progress.step(label, done, total),
+      signal: interruptSignal(),
+    });
+    await close();
+    for (const { path, reason } of report.skipped) progress.line(`left out ${path}: ${reason}`);
+    const model = modelFromConfig(trainedPart(stage, config.model), { init: false });
+    // The perceptual network is never trained.
+    const trained = [...model.namedParameters()].filter(([name]) => !name.startsWith('loss.perceptual_loss.'));
+    const count = trained.reduce((sum, [, parameter]) => sum + parameter.numel(), 0);
+    const { steps, minutes, batchSize } = config.training;
+    const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(
+      Boolean,
+    );
+    process.stdout.write(
+      `${stage}: ${images.length.toLocaleString('en')} pictures to train on, ${heldOut.length.toLocaleString('en')} held out, ` +
+        `${config.data.size} × ${config.data.size} pixels\n` +
+        `model: ${amount(count)} parameters, ${config.model.target}\n` +
+        `run: ${length.join(' or ')}, batches of ${batchSize}, into ${folder}\n` +
+        'dry run: nothing was written\n',
+    );
+  } finally {
+    progress.end();
+  }
+}
+
+/** What of the model is trained: a second stage's first one comes from its run. */
+function trainedPart(stage: Stage, model: ModelConfig): ModelConfig {
+  return stage === 'vqgan' ? model : (model.params?.['transformer_config'] as ModelConfig);
+}
+
+function tellEnd(stage: Stage, folder: string, end: EndEvent, report: string): void {
+  const say = (text: string) => process.stdout.write(`${text}\n`);
+  const steps = `${end.step.toLocaleString('en')} steps in ${duration(end.seconds)}`;
+  if (end.interrupted) {
+    say(`stopped after ${steps}; saved in ${end.checkpoint}`);
+    say(`go on with: tessera train ${stage} --resume ${folder}`);
+    return;
+  }
+  say(`done: ${steps}; pictures, curves and figures: ${report}`);
+  say(
+    stage === 'vqgan'
+      ? `next: tessera train transformer --vqgan ${folder}`
+      : `next: tessera sample ${folder} --grid`,
+  );
+}

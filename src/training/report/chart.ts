@@ -1,22 +1,22 @@
 /** A small line chart as SVG. */
 import { strokeText, textWidth } from './stroke-text.js';
 
-export interface Series {
+export interface ChartSeries {
   name: string;
   /** x and y of each point, x rising; points that are not finite are left out. */
   points: readonly (readonly [x: number, y: number])[];
 }
 
 /** A level to compare with, drawn as a dashed line. */
-export interface Level {
+export interface ChartLevel {
   name: string;
   y: number;
 }
 
 export interface ChartOptions {
   title: string;
-  series: readonly Series[];
-  levels?: readonly Level[];
+  series: readonly ChartSeries[];
+  levels?: readonly ChartLevel[];
   xName?: string;
   /** Size in pixels, default 420 × 260. */
   width?: number;
@@ -128,7 +128,7 @@ export function chartBody(options: ChartOptions): string {
 }
 
 /** Names in their lines' colours under the title, with the levels' names last. */
-function legend(names: readonly string[], levels: readonly Level[]): string {
+function legend(names: readonly string[], levels: readonly ChartLevel[]): string {
   let x = 12;
   const entries = [
     ...names.map((name, index) => ({ name, color: colors[index % colors.length]!, dash: '' })),
@@ -145,7 +145,7 @@ function legend(names: readonly string[], levels: readonly Level[]): string {
 }
 
 /** Values that set the y axis: single spikes (the first steps of a run) must not flatten the rest. */
-function yValues(series: readonly Series[]): number[] {
+function yValues(series: readonly ChartSeries[]): number[] {
   return series.flatMap(({ points }) => {
     const sorted = points.map(([, y]) => y).sort((a, b) => a - b);
     const cut = Math.floor(sorted.length * 0.02);

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { loadSharp } from '../../data/sharp.js';
 import type { Stage } from '../config.js';
 import { readMetrics, type MetricsRecord } from '../run-folder.js';
-import { chartBody, type ChartOptions, type Level, type Series } from './chart.js';
+import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
 
 /** Levels to draw into the charts, by the name of the first figure in them (`psnr`, `heldOutLoss`, `perplexity`). */
-export type CurveLevels = Readonly<Record<string, readonly Level[]>>;
+export type CurveLevels = Readonly<Record<string, readonly ChartLevel[]>>;
 
 interface Panel {
   title: string;
@@ -67,7 +67,7 @@ export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): 
 }
 
 /** A line with at least two points that is not zero all along (a term that is off). */
-function seriesOf(records: readonly MetricsRecord[], key: string, name: string): Series[] {
+function seriesOf(records: readonly MetricsRecord[], key: string, name: string): ChartSeries[] {
   const points = records.flatMap((record): (readonly [number, number])[] => {
     const value = figureOf(record, key);
     return value === undefined ? [] : [[record.step, value]];

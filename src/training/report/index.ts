@@ -1,4 +1,4 @@
-export { chartSvg, type ChartOptions, type Level, type Series } from './chart.js';
+export { chartSvg, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
 export { runCharts, saveCurves, saveRunCurves, type CurveLevels } from './curves.js';
-export { writePage, type Block, type Figure, type Page, type Section } from './page.js';
+export { writePage, type Figure, type Page, type PageBlock, type PageSection } from './page.js';
 export { writeReport } from './run-report.js';

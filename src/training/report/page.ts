@@ -11,7 +11,7 @@ export interface Figure {
   reached?: boolean;
 }
 
-export type Block =
+export type PageBlock =
   | { kind: 'text'; text: string }
   | { kind: 'picture'; path: string; caption: string; pixelated?: boolean }
   | { kind: 'charts'; svgs: readonly string[] }
@@ -19,16 +19,16 @@ export type Block =
   | { kind: 'commands'; lines: readonly string[] }
   | { kind: 'details'; title: string; text: string };
 
-export interface Section {
+export interface PageSection {
   title: string;
-  blocks: readonly Block[];
+  blocks: readonly PageBlock[];
 }
 
 export interface Page {
   title: string;
   /** One or two sentences under the title. */
   lead: string;
-  sections: readonly Section[];
+  sections: readonly PageSection[];
 }
 
 const style = `
@@ -78,7 +78,7 @@ ${sections.join('\n')}
   await replaceFile(path, html);
 }
 
-async function render(block: Block): Promise<string> {
+async function render(block: PageBlock): Promise<string> {
   switch (block.kind) {
     case 'text':
       return `<p>${escape(block.text)}</p>`;

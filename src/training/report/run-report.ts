@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { readConfig, readMetrics } from '../run-folder.js';
 import { chartSvg } from './chart.js';
 import { runCharts, saveCurves } from './curves.js';
-import { writePage, type Block, type Figure } from './page.js';
+import { writePage, type PageBlock, type Figure } from './page.js';
 
 const names: Record<string, string> = {
   psnr: 'held-out PSNR',
@@ -23,7 +23,7 @@ export async function writeReport(run: string): Promise<string> {
   const charts = runCharts(run, stage);
   await saveCurves(join(run, 'curves.png'), charts);
 
-  const pictures: Block[] = newestPictures(run).map(({ path, name }) => ({
+  const pictures: PageBlock[] = newestPictures(run).map(({ path, name }) => ({
     kind: 'picture',
     path,
     caption: name,
