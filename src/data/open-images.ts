@@ -9,7 +9,7 @@ import type { PictureStore } from './image-source.js';
 import { ImageSource } from './image-source.js';
 import type { PackIndex } from './packed-images.js';
 import { isPacked, PackedImages } from './packed-images.js';
-import { splitByContent } from './split.js';
+import { contentHash, splitByContent } from './split.js';
 
 /** The `data` part of a training config. */
 export interface DataConfig {
@@ -51,6 +51,8 @@ export interface DataReport {
   /** Pictures whose shorter side had to be enlarged. */
   enlarged: number;
   classes: readonly string[];
+  /** Changes when the pictures to train on, their order or the held-out ones do: a resumed run would then differ. */
+  fingerprint: string;
 }
 
 export interface OpenImagesOptions extends Pick<ImageFilesOptions, 'cacheBytes' | 'decodeAll' | 'signal'> {
@@ -95,7 +97,9 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   }
   // What is shown and measured all through a run must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
-  const report = { ...main.report, train: train.length, heldOut: heldItems.length };
+  const sides = [train.map((i) => main.store.hash(i)), heldItems.map((i) => held.hash(i))];
+  const fingerprint = contentHash(JSON.stringify(sides)).slice(0, 16);
+  const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
   if (other !== null) report.skipped.push(...other.report.skipped);
   return {
     train: new ImageSource(main.store, size, train),
@@ -132,6 +136,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     duplicates: store.length - new Set(hashesOf(store)).size,
     enlarged: 0,
     classes: store.classes,
+    fingerprint: '',
   });
   if (isBuiltIn(path)) {
     const { store, train, heldOut } = await makeBuiltIn(path, config, options);

@@ -173,6 +173,8 @@ test('what is held out follows from contents: names, copies and new files change
     .png()
     .toFile(join(folder, 'more', 'new.png'));
   const after = await openImages(config);
+  t.not(after.report.fingerprint, before.report.fingerprint);
+  t.is((await openImages(config)).report.fingerprint, after.report.fingerprint);
   t.true(names(after.heldOut).includes('copy.png'));
   t.is(after.report.duplicates, 1);
   for (const hash of hashes(before.heldOut)) t.true(hashes(after.heldOut).has(hash));
