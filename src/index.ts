@@ -55,6 +55,7 @@ export * from './training/transformer-step.js';
 export * from './training/run-clock.js';
 export * from './training/interrupt.js';
 export * from './training/code-restarts.js';
+export * from './training/events.js';
 export { openRun, type OpenedRun } from './training/open-run.js';
 export * from './training/report/index.js';
 export * from './sampling/filters.js';
