@@ -159,8 +159,13 @@ interface Watch {
 
 async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T> {
   const progress = terminalProgress();
+  const begun = performance.now();
+  // What is done in a moment needs no bar.
+  const onProgress: Watch['onProgress'] = (label, done, total) => {
+    if (performance.now() - begun > 1000) progress.step(label, done, total);
+  };
   try {
-    return await work({ onProgress: progress.step, signal: interruptSignal() });
+    return await work({ onProgress, signal: interruptSignal() });
   } finally {
     progress.end();
   }

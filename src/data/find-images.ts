@@ -41,7 +41,7 @@ async function findInFolder(path: string): Promise<FoundImages> {
   const tally = { ignored: 0 };
   await walk(path, files, tally, new Set());
   if (files.length === 0) {
-    const others = tally.ignored === 0 ? '' : `, only ${tally.ignored} other files`;
+    const others = tally.ignored === 0 ? '' : ` (other files: ${tally.ignored})`;
     throw new ImageDataError(
       path,
       `there are no pictures here or in its sub-folders${others}. Looked for ${[...pictureExtensions].join(' ')}; ` +

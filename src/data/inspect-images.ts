@@ -68,15 +68,13 @@ export function describeImages(found: ImagesFound): string {
     );
   }
   if (found.duplicates > 0) {
-    lines.push(`${found.duplicates} are copies of others; copies land on the same side of the split`);
+    lines.push(`copies of others: ${found.duplicates} (copies land on the same side of the split)`);
   }
   if (found.enlarged > 0) {
-    lines.push(
-      `${found.enlarged} are smaller than ${size} pixels and are enlarged; a smaller data.size avoids it`,
-    );
+    lines.push(`smaller than ${size} pixels: ${found.enlarged} (enlarged; a smaller data.size avoids it)`);
   }
-  if (found.ignored > 0) lines.push(`${found.ignored} other files were passed over because of their names`);
-  if (skipped.length > 0) lines.push(`${skipped.length} cannot be used and are left out:`);
+  if (found.ignored > 0) lines.push(`other files, passed over because of their names: ${found.ignored}`);
+  if (skipped.length > 0) lines.push(`left out because they cannot be used: ${skipped.length}`);
   for (const { path: file, reason } of skipped) lines.push(`  ${file}: ${reason}`);
   return lines.join('\n');
 }

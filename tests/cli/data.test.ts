@@ -28,7 +28,7 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   const found = await tessera('inspect', files, '--size', '32');
   t.is(found.code, 0, found.stderr);
   t.regex(found.stdout, /photos \(folder\): 20 pictures at 32 × 32: \d+ to train on, \d+ held out/);
-  t.regex(found.stdout, /1 cannot be used and are left out:\n {2}.*bad\.jpg: this is no JPEG/);
+  t.regex(found.stdout, /left out because they cannot be used: 1\n {2}.*bad\.jpg: this is no JPEG/);
 
   const packed = join(root, 'packed');
   const packing = await tessera('pack', files, packed, '--size', '32');

@@ -131,7 +131,7 @@ for (const [what, make, message] of [
   [
     'other files only',
     (folder: string) => writeFile(join(folder, 'a.doc'), ''),
-    /no pictures here or in its sub-folders, only 1 other files\./,
+    /no pictures here or in its sub-folders \(other files: 1\)\./,
   ],
   [
     'broken pictures only',

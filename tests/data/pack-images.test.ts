@@ -174,10 +174,10 @@ test('inspecting tells what there is, and finds changed pixels', async (t) => {
     [
       'PHOTOS (folder): 22 pictures at 16 × 16: 22 to train on, 0 held out',
       '2 classes: cats 11, dogs 11',
-      '10 are copies of others; copies land on the same side of the split',
-      '20 are smaller than 16 pixels and are enlarged; a smaller data.size avoids it',
-      '1 other files were passed over because of their names',
-      '1 cannot be used and are left out:',
+      'copies of others: 10 (copies land on the same side of the split)',
+      'smaller than 16 pixels: 20 (enlarged; a smaller data.size avoids it)',
+      'other files, passed over because of their names: 1',
+      'left out because they cannot be used: 1',
       '  PHOTOS/dogs/bad.png: the file is empty',
     ].join('\n'),
   );
