@@ -8,7 +8,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Imports go down this list only; folders in one line do not import each other. */
 const LAYERS = [
   ['cli', 'studio'],
-  ['training', 'sampling'],
+  ['training'],
+  ['sampling'],
   ['models', 'data', 'metrics'],
   ['torch'],
   ['torch/native'],

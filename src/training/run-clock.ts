@@ -1,100 +1,133 @@
+import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+
 /** How long a run lasts: a number of steps, a wall-clock time, or whichever ends first. */
 export interface RunLength {
   steps?: number | undefined;
   minutes?: number | undefined;
 }
 
-/** Tells a run how far it is and when to print. */
+export interface RunClockOptions {
+  /** Steps and seconds of the run before it was stopped. */
+  step?: number;
+  seconds?: number;
+  /**
+   * File that records the progress at every step of a run limited by time. A resumed run reads from it the progress
+   * of the steps that it does again, so that its schedules, and hence its losses, are the same.
+   */
+  journal?: string;
+}
+
+/** Tells a run how far it is. The progress stands still between two ticks. */
 export class RunClock {
-  step = 0;
-  readonly #start = performance.now();
+  step: number;
+  /** Share of the run that is over, 0 to 1. */
+  progress = 0;
   readonly #steps: number;
   readonly #milliseconds: number;
-  readonly #every: number;
-  #lastReport = -Infinity;
-  #warmStep = 0;
-  #warmTime = 0;
+  readonly #before: number;
+  readonly #startStep: number;
+  readonly #recorded: Float64Array;
+  readonly #journal: number | null = null;
+  #start = performance.now();
+  #recent: { step: number; time: number }[] = [];
 
-  /** `reportSeconds` is the time between two progress lines. */
-  constructor({ steps = Infinity, minutes = Infinity }: RunLength, reportSeconds = 10) {
+  constructor(
+    { steps = Infinity, minutes = Infinity }: RunLength,
+    { step = 0, seconds = 0, journal }: RunClockOptions = {},
+  ) {
     if (!(steps > 0) || !(minutes > 0)) {
       throw new RangeError(`a run needs a positive length, got steps ${steps} and minutes ${minutes}`);
     }
     if (steps === Infinity && minutes === Infinity) {
       throw new RangeError('a run needs an end: give it steps, minutes, or both');
     }
+    this.step = step;
     this.#steps = steps;
     this.#milliseconds = minutes * 60_000;
-    this.#every = reportSeconds * 1000;
+    this.#before = seconds * 1000;
+    this.#startStep = step;
+    const timed = journal !== undefined && minutes !== Infinity;
+    this.#recorded = timed ? readJournal(journal) : new Float64Array();
+    if (timed) this.#journal = openSync(journal, existsSync(journal) ? 'r+' : 'w+');
+    this.#advance();
   }
 
-  /** Share of the run that is over, 0 to 1. */
-  get progress(): number {
-    const elapsed = performance.now() - this.#start;
-    return Math.min(1, Math.max(this.step / this.#steps, elapsed / this.#milliseconds));
-  }
-
+  /** Seconds of training, those before a resume included. */
   get seconds(): number {
-    return (performance.now() - this.#start) / 1000;
+    return (this.#before + performance.now() - this.#start) / 1000;
   }
 
   get done(): boolean {
     return this.progress >= 1;
   }
 
-  /** Steps a second, without the first few, which are slower. */
+  /** Steps a second over the last half minute or so. */
   get rate(): number {
-    return (this.step - this.#warmStep) / Math.max(1e-3, this.seconds - this.#warmTime);
+    const first = this.#recent[0];
+    const seconds = first ? (performance.now() - first.time) / 1000 : 0;
+    return first && this.step > first.step && seconds > 0 ? (this.step - first.step) / seconds : 0;
+  }
+
+  /** Seconds to go, going by the rate or by the clock, whichever ends the run first. */
+  get eta(): number {
+    const { rate } = this;
+    const bySteps = rate > 0 ? (this.#steps - this.step) / rate : Infinity;
+    return Math.max(0, Math.min(bySteps, this.#milliseconds / 1000 - this.seconds));
+  }
+
+  /** Call when training begins: what was prepared before it does not count. */
+  begin(): void {
+    this.#start = performance.now();
   }
 
   /** Call after every step. */
   tick(): void {
     this.step++;
-    if (this.step === 3) [this.#warmStep, this.#warmTime] = [3, this.seconds];
+    this.#advance();
+    const time = performance.now();
+    const last = this.#recent.at(-1);
+    // The first two steps are slower. A mark a second, for half a minute.
+    if (this.step - this.#startStep >= 2 && (!last || time - last.time > 1000)) {
+      this.#recent.push({ step: this.step, time });
+      if (this.#recent.length > 30) this.#recent.shift();
+    }
   }
 
-  /** True every few seconds, and at the first and last step: time for a progress line. */
-  reportDue(): boolean {
-    const now = performance.now();
-    if (!this.done && now - this.#lastReport < this.#every) return false;
-    this.#lastReport = now;
-    return true;
+  /** Closes the journal. */
+  close(): void {
+    if (this.#journal !== null) closeSync(this.#journal);
   }
 
-  /** `name  1,240 steps  6%  5.1 it/s  40.8 img/s  eta 1h01  loss 0.142 …` */
-  line(name: string, batchSize: number, values: Record<string, number | string>): string {
-    const percent = Math.floor(100 * this.progress);
-    const remaining = this.progress > 0 ? (this.seconds * (1 - this.progress)) / this.progress : Infinity;
-    const figures = Object.entries(values).map(
-      ([key, v]) => `${key} ${typeof v === 'number' ? figure(v) : v}`,
-    );
-    return [
-      name,
-      `${this.step.toLocaleString('en')} steps`,
-      `${percent}%`,
-      `${figure(this.rate)} it/s`,
-      `${figure(this.rate * batchSize)} img/s`,
-      `eta ${duration(remaining)}`,
-      ...figures,
-    ].join('  ');
+  #advance(): void {
+    const now = Math.max(this.step / this.#steps, (this.seconds * 1000) / this.#milliseconds);
+    const known = this.#recorded[this.step];
+    this.progress = Math.min(1, known ?? Math.max(this.progress, now));
+    if (this.#journal === null || known !== undefined) return;
+    writeSync(this.#journal, new Float64Array([this.progress]), 0, 8, this.step * 8);
   }
 }
 
-/** Learning rate at a share of the run: up in the first 2%, flat, down to 5% over the last 60%. */
-export function learningRateAt(progress: number, peak: number): number {
-  if (progress < 0.02) return peak * Math.max(0.05, progress / 0.02);
-  return peak * (progress < 0.4 ? 1 : Math.max(0.05, (1 - progress) / 0.6));
+function readJournal(path: string): Float64Array {
+  if (!existsSync(path)) return new Float64Array();
+  const bytes = readFileSync(path);
+  return new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~7)));
 }
 
-function figure(value: number): string {
-  const size = Math.abs(value);
-  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 4);
+export interface LearningRateShape {
+  /** Share of the run in which it rises. Default 0.02. */
+  warmup?: number;
+  /** Share of the run after which it falls. Default 0.4. */
+  decayFrom?: number;
+  /** What it falls to and starts from, as a share of the peak. Default 0.05. */
+  final?: number;
 }
 
-function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return '?';
-  const s = Math.round(seconds);
-  if (s < 60) return `${s}s`;
-  if (s < 3600) return `${Math.floor(s / 60)}m${String(s % 60).padStart(2, '0')}`;
-  return `${Math.floor(s / 3600)}h${String(Math.floor((s % 3600) / 60)).padStart(2, '0')}`;
+/** Learning rate at a share of the run: up, flat, and down in a straight line. */
+export function learningRateAt(
+  progress: number,
+  peak: number,
+  { warmup = 0.02, decayFrom = 0.4, final = 0.05 }: LearningRateShape = {},
+): number {
+  if (progress < warmup) return peak * Math.max(final, progress / warmup);
+  return peak * (progress < decayFrom ? 1 : Math.max(final, (1 - progress) / (1 - decayFrom)));
 }

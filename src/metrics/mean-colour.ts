@@ -1,0 +1,21 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+/**
+ * Pictures [B, C, H, W] in which every block of `block` × `block` pixels has its own mean colour: what a decoder would
+ * show that knew nothing but one exact colour for each code's place.
+ */
+export function meanColourBlocks(images: Tensor, block: number): Tensor {
+  const [, , height = 0, width = 0] = images.shape;
+  if (images.ndim !== 4 || height % block !== 0 || width % block !== 0) {
+    throw new torch.ShapeError(
+      `meanColourBlocks takes images [B, C, H, W] with sides that are multiples of ${block}, got [${images.shape.join(', ')}]`,
+    );
+  }
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const means = images.avgPool2d([block, block], [block, block]); // [B, C, H / block, W / block]
+      return means.repeatInterleave(block, 2).repeatInterleave(block, 3);
+    }),
+  );
+}

@@ -1,0 +1,154 @@
+/** Pictures as rows of codes, for the second stage. */
+import { existsSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
+import type { ImageSource } from '../data/image-source.js';
+import type { View } from '../data/picture.js';
+import { SeededRandom } from '../data/seeded-random.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { loadCheckpoint, saveSafetensors } from '../torch/io/index.js';
+
+export interface Codes {
+  /** int64 [N, h·w] in rows of the grid; each picture's views follow each other. */
+  train: Tensor;
+  heldOut: Tensor; // [M, h·w]
+  /** Class of each row of `train`, int64 [N]; zeros where there are none. */
+  labels: Tensor;
+  heldOutLabels: Tensor; // [M]
+}
+
+export interface CodesRequest {
+  train: ImageSource;
+  heldOut: ImageSource;
+  /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
+  encode: (images: Tensor) => Tensor;
+  device: string;
+  /** Crops of each training picture; 1 takes the centre, more are taken at random places. */
+  views: number;
+  /** Encode each crop's mirror image too. */
+  flip: boolean;
+  seed: number;
+  signal?: AbortSignal | undefined;
+}
+
+const BATCH = 16;
+
+/** Encodes all pictures, or reads what was encoded before from `file`. Null if the signal aborted. */
+export async function codesOf(file: string, request: CodesRequest): Promise<Codes | null> {
+  if (existsSync(file)) return readCodes(file, request.device);
+  const { train, heldOut, views, flip, seed } = request;
+  const encoded = await encodeAll(train, request, (index) => viewsOf(index, views, flip, seed));
+  const held = encoded && (await encodeAll(heldOut, request, () => [centre]));
+  if (!held) return null;
+  const labels = labelsOf(train, views * (flip ? 2 : 1));
+  const heldOutLabels = labelsOf(heldOut, 1);
+  const codes = { train: encoded, heldOut: held, labels, heldOutLabels };
+  // Half the size; a codebook has far fewer codes than 2³¹.
+  const small = torch.scope(() =>
+    Object.fromEntries(Object.entries(codes).map(([k, t]) => [k, t.to('int32')])),
+  );
+  await saveSafetensors(file, small);
+  torch.dispose([small, codes]);
+  return readCodes(file, request.device);
+}
+
+async function readCodes(file: string, device: string): Promise<Codes> {
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    return torch.scope(() => {
+      const read = (key: string) => checkpoint.tensors.get(key)!.to('int64').to(device);
+      return torch.keep({
+        train: read('train'),
+        heldOut: read('heldOut'),
+        labels: read('labels'),
+        heldOutLabels: read('heldOutLabels'),
+      });
+    });
+  } finally {
+    checkpoint.close();
+  }
+}
+
+const centre: View = { x: 0.5, y: 0.5, flip: false };
+
+function viewsOf(index: number, count: number, flip: boolean, seed: number): View[] {
+  const random = new SeededRandom(seed, index);
+  const crops = Array.from({ length: count }, () =>
+    count === 1 ? centre : { x: random.next(), y: random.next(), flip: false },
+  );
+  return crops.flatMap((view) => (flip ? [view, { ...view, flip: true }] : [view]));
+}
+
+async function encodeAll(
+  source: ImageSource,
+  { encode, device, signal }: CodesRequest,
+  viewsOfPicture: (index: number) => View[],
+): Promise<Tensor | null> {
+  const wanted = Array.from({ length: source.length }, (_, index) =>
+    viewsOfPicture(index).map((view) => ({ index, view })),
+  ).flat();
+  const read = (from: number) => {
+    const some = wanted.slice(from, from + BATCH);
+    const images = source.read(
+      some.map(({ index }) => index),
+      { views: some.map(({ view }) => view), device },
+    );
+    images.catch(() => {}); // Reported where it is awaited.
+    return images;
+  };
+  const rows: Tensor[] = [];
+  let next = wanted.length > 0 ? read(0) : null;
+  for (let from = 0; next; from += BATCH) {
+    const images: Tensor = await next;
+    next = from + BATCH < wanted.length ? read(from + BATCH) : null;
+    rows.push(torch.noGrad(() => torch.scope(() => encode(images).flatten(1)))); // [B, h·w]
+    images.dispose();
+    await setImmediate();
+    if (signal?.aborted) {
+      torch.dispose(rows);
+      void next?.then((unused) => unused.dispose());
+      return null;
+    }
+  }
+  if (rows.length === 0) return torch.zeros([0, 0], { dtype: 'int64' });
+  const all = torch.cat(rows);
+  torch.dispose(rows);
+  return all;
+}
+
+function labelsOf(source: ImageSource, times: number): Tensor {
+  const labels = Array.from({ length: source.length }, (_, i) => source.label(i) ?? 0);
+  return torch.tensor(
+    BigInt64Array.from(labels.flatMap((label) => Array<bigint>(times).fill(BigInt(label)))),
+  );
+}
+
+/** Endless batches of rows: every row once an epoch, in an order that follows from the seed and the epoch. */
+export class RowOrder {
+  readonly #count: number;
+  readonly #seed: number;
+  #position: number;
+  #order: { epoch: number; rows: number[] } | null = null;
+
+  constructor(count: number, seed: number, position = 0) {
+    this.#count = count;
+    this.#seed = seed;
+    this.#position = position;
+  }
+
+  /** Rows given so far. */
+  get position(): number {
+    return this.#position;
+  }
+
+  next(batchSize: number): number[] {
+    return Array.from({ length: batchSize }, () => {
+      const epoch = Math.floor(this.#position / this.#count);
+      if (this.#order?.epoch !== epoch) {
+        const rows = new SeededRandom(this.#seed, epoch).shuffle([...Array(this.#count).keys()]);
+        this.#order = { epoch, rows };
+      }
+      return this.#order.rows[this.#position++ % this.#count]!;
+    });
+  }
+}

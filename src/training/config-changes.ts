@@ -1,0 +1,42 @@
+import { resolveConfig, type RunConfig, type Stage } from './config.js';
+
+/** Keys of `training` that a resumed run may be given anew: none of them changes what was already computed. */
+const changeable = [
+  'steps',
+  'minutes',
+  'learningRate',
+  'finalLearningRate',
+  'logEvery',
+  'imagesEvery',
+  'saveEvery',
+];
+const changeableToo = ['keep', 'device', 'threads', 'lpips', 'samples', 'topK'];
+
+/** The configuration of a resumed run: what the folder holds, with a few keys replaced. */
+export function withChanges(stage: Stage, config: RunConfig, changes: unknown): RunConfig {
+  const {
+    training = {},
+    data = {},
+    ...rest
+  } = (changes ?? {}) as {
+    training?: Record<string, unknown>;
+    data?: Record<string, unknown>;
+  };
+  const allowed = [...changeable, ...changeableToo];
+  const refused = [
+    ...Object.keys(rest),
+    ...Object.keys(training).flatMap((key) => (allowed.includes(key) ? [] : [`training.${key}`])),
+    ...Object.keys(data).flatMap((key) => (key === 'path' || key === 'heldOutPath' ? [] : [`data.${key}`])),
+  ];
+  if (refused.length > 0) {
+    throw new TypeError(
+      `a resumed run keeps its ${refused.join(', ')}; what may change is data.path (pictures that were moved) and ` +
+        `training.${allowed.join(', training.')}. Start a new run for the rest`,
+    );
+  }
+  return resolveConfig(stage, {
+    model: config.model,
+    data: { ...config.data, ...data },
+    training: { ...config.training, ...training },
+  });
+}

@@ -1,0 +1,60 @@
+/** Weights of the perceptual term: from a file, from where `tessera setup` put them, or none. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { ModelConfig } from '../models/from-config.js';
+import { lpipsPath } from '../models/lpips-weights.js';
+import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+import { loadCheckpoint } from '../torch/io/index.js';
+import type { RunConfig } from './config.js';
+import { RunError } from './run-error.js';
+
+/** Writes down which weights are used. Without any the term's weight is 0, in the recorded configuration too. */
+export async function settleLpips(config: RunConfig, notes: string[]): Promise<RunConfig> {
+  const params = config.model.params as { lossconfig?: ModelConfig } | null | undefined;
+  const loss = params?.lossconfig;
+  if (!loss?.target?.endsWith('VQLPIPSWithDiscriminator')) return config;
+  const given = config.training.lpips as string | undefined;
+  const wanted = (loss.params?.['perceptual_weight'] ?? 1) !== 0;
+  const found = given ?? (existsSync(lpipsPath()) ? lpipsPath() : 'off');
+  if (wanted && found !== 'off') {
+    if (!existsSync(found)) throw missing(found);
+    return { ...config, training: { ...config.training, lpips: resolve(found) } };
+  }
+  if (wanted) {
+    notes.push(
+      'the perceptual term is off' +
+        (given === 'off'
+          ? ''
+          : ': there are no LPIPS weights ("tessera setup --weights lpips --from FILE" stores them)'),
+    );
+  }
+  const silent = { ...loss, params: { ...loss.params, perceptual_weight: 0 } };
+  return {
+    ...config,
+    model: { ...config.model, params: { ...params, lossconfig: silent } },
+    training: { ...config.training, lpips: 'off' },
+  };
+}
+
+/** @throws RunError for a file that is not there or holds other weights */
+export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | undefined): Promise<void> {
+  if (file === undefined || file === 'off') return;
+  if (!existsSync(file)) throw missing(file);
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    loss.perceptualLoss.loadStateDict(checkpoint.tensors);
+  } catch (cause) {
+    throw new RunError(
+      `${file} does not hold the reference's LPIPS weights: ${(cause as Error).message.split('\n')[0]}`,
+      { cause },
+    );
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function missing(file: string): RunError {
+  return new RunError(
+    `training.lpips: there is no file ${file}; name a safetensors file with LPIPS weights, or set it to off`,
+  );
+}

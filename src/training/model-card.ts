@@ -1,0 +1,78 @@
+import { basename, relative } from 'node:path';
+import { stringify } from 'yaml';
+import type { Session } from './session.js';
+
+export interface CardFacts {
+  step: number;
+  seconds: number;
+  metrics: Record<string, number>;
+  /** Step of the best checkpoint. */
+  best: number;
+  /** The last grid of pictures. */
+  image: string | null;
+}
+
+const meanings: Record<string, string> = {
+  psnr: 'reconstruction of held-out pictures, PSNR in dB',
+  meanColourPsnr: 'PSNR in dB of pictures that give every code’s block its own mean colour, for comparison',
+  used: 'codes used on held-out pictures',
+  perplexity: 'perplexity of the codes on held-out pictures',
+  heldOutLoss: 'cross-entropy of held-out codes in nats a code',
+  histogramEntropy: 'entropy of the held-out codes’ own histogram in nats a code, for comparison',
+  countModel: 'cross-entropy of a count model that sees the left and the upper neighbour, for comparison',
+};
+
+/** README.md of a finished run: what the model is, what it was trained on and how, and how to use it. */
+export function modelCard(session: Session, { step, seconds, metrics, best, image }: CardFacts): string {
+  const { stage, folder, config, device, threads, precision, train, heldOut } = session;
+  const { data, training, model } = config;
+  const what =
+    stage === 'vqgan'
+      ? 'A VQGAN: it writes a picture as a grid of codes and makes a picture of such a grid.'
+      : 'A transformer over the codes of a VQGAN: it invents grids of codes, hence pictures.';
+  const rows = Object.entries(metrics).map(
+    ([name, value]) => `| ${meanings[name] ?? name} | ${Number(value.toFixed(4))} |`,
+  );
+  const perceptual =
+    training.lpips === 'off'
+      ? 'The perceptual term was off (no LPIPS weights): fine texture is blurrier than in the paper’s models.'
+      : `The perceptual term was on, with LPIPS weights from ${training.lpips}.`;
+  const mirrored = data.flip ? 'half of them mirrored' : 'never mirrored';
+  const use =
+    stage === 'vqgan'
+      ? `tessera reconstruct ${folder} pictures/\ntessera train transformer --vqgan ${folder}`
+      : `tessera sample ${folder} --grid`;
+  return `# ${basename(folder)}
+
+${what}
+
+Trained for ${step.toLocaleString('en')} steps of ${training.batchSize} pictures (${Math.round(seconds)} seconds of training) with
+Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? '' : 's'}` : device}, ${precision}. ${stage === 'vqgan' ? perceptual : ''}
+
+## Data
+
+${train.length} pictures of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${heldOut.length} more were held
+out by their contents and never trained on. ${data.crop === 'random' ? 'Longer pictures were cut at random places.' : 'Pictures were cut in the middle.'}
+
+## Figures
+
+| on held-out pictures | |
+| --- | --- |
+${rows.length > 0 ? rows.join('\n') : '| nothing was held out | |'}
+${image ? `\n![the last pictures](${relative(folder, image)})\n` : ''}
+## Use
+
+\`\`\`
+${use}
+\`\`\`
+
+The weights of the last step are in \`checkpoints/\`; the best on held-out pictures are those of step ${best}. Going on with the run:
+\`tessera train ${stage} --resume ${folder} training.steps=${step * 2}\`.
+
+## Model
+
+\`\`\`yaml
+${stringify(model).trim()}
+\`\`\`
+`;
+}

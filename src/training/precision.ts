@@ -1,0 +1,99 @@
+/**
+ * Training with bfloat16 networks: the networks compute with bfloat16 copies of their weights, the optimizer keeps and
+ * updates float32 masters. At a network's border values are float32 again, so that the quantizer, all losses and the
+ * adaptive weight never see bfloat16. (Casting at every layer, as autocast does, takes norms and activations through
+ * float32 memory; this does not.)
+ */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
+import type { StepOptimizer } from './vqgan-step.js';
+
+/** The float32 masters of networks' parameters. For parameters of no such network: the parameters themselves. */
+export class MasterWeights {
+  readonly #masters = new Map<Tensor, Tensor>();
+
+  /** Turns `networks` to bfloat16 in place and keeps their weights here. */
+  constructor(networks: Iterable<nn.Module> = []) {
+    for (const network of networks) this.lower(network);
+  }
+
+  lower(network: nn.Module): void {
+    for (const module of network.modules()) {
+      // Batch statistics are averages over many steps, too fine for bfloat16; their own kernel takes mixed types.
+      if (module instanceof nn.BatchNorm2d) continue;
+      for (const parameter of Object.values(module).filter((value) => value instanceof nn.Parameter)) {
+        if (this.#masters.has(parameter)) continue;
+        torch.noGrad(() => {
+          this.#masters.set(parameter, torch.keep(parameter.detach().clone()));
+          torch.scope(() => {
+            parameter.data = parameter.detach().to('bfloat16');
+          });
+        });
+      }
+    }
+    const cast = (dtype: 'bfloat16' | 'float32') => (value: unknown) =>
+      value instanceof torch.Tensor && /^(b?float)/.test(value.dtype) ? value.to(dtype) : value;
+    network.registerForwardPreHook((_, args) => args.map(cast('bfloat16')));
+    network.registerForwardHook((_, __, output) =>
+      Array.isArray(output) ? output.map(cast('float32')) : cast('float32')(output),
+    );
+  }
+
+  /** What an optimizer of these parameters updates. */
+  of(parameters: Iterable<Tensor>): Tensor[] {
+    return [...parameters].map((parameter) => this.#masters.get(parameter) ?? parameter);
+  }
+
+  /** A state dict with the masters in place of their copies. */
+  stateDict(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+    return new Map([...state].map(([key, tensor]) => [key, this.#masters.get(tensor) ?? tensor]));
+  }
+
+  /** Hands gradients to the masters before the optimizer's step and new weights to the copies after it. */
+  around(parameters: readonly Tensor[], optimizer: StepOptimizer): StepOptimizer {
+    const pairs = parameters.flatMap((copy) => {
+      const master = this.#masters.get(copy);
+      return master ? [{ copy, master }] : [];
+    });
+    if (pairs.length === 0) return optimizer;
+    const copies = pairs.map(({ copy }) => copy);
+    return {
+      zeroGrad() {
+        for (const copy of copies) copy.grad = null;
+        optimizer.zeroGrad();
+      },
+      step() {
+        torch.noGrad(() =>
+          torch.scope(() => {
+            for (const { copy, master } of pairs) master.grad = copy.grad?.float() ?? null;
+          }),
+        );
+        optimizer.step();
+        // Its own only: another optimizer's networks may still be in use by a backward to come.
+        copyAll(pairs);
+      },
+    };
+  }
+
+  /** A module's parameters, buffers and masters. */
+  all(module: nn.Module): Tensor[] {
+    const own = [...module.parameters(), ...module.buffers()];
+    return [...new Set([...own, ...this.of(own)])];
+  }
+
+  /** Copies the masters' values into the networks. */
+  sync(): void {
+    copyAll([...this.#masters].map(([copy, master]) => ({ copy, master })));
+  }
+}
+
+function copyAll(pairs: readonly { copy: Tensor; master: Tensor }[]): void {
+  if (pairs.length === 0) return;
+  torch.noGrad(() =>
+    torch.callOperator('aten::_foreach_copy_', '', [
+      pairs.map(({ copy }) => copy),
+      pairs.map(({ master }) => master),
+    ]),
+  );
+}

@@ -1,0 +1,19 @@
+/** A run that cannot start or go on; the message says why, and the way out. */
+export class RunError extends Error {
+  override name = 'RunError';
+}
+
+/** The system's error on writing into a run, said in words. */
+export function writeError(path: string, error: unknown, wayOut: string): unknown {
+  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
+  const reason = {
+    ENOSPC: 'no space is left on the disk',
+    EDQUOT: 'the disk quota is used up',
+    EROFS: 'the file system is read-only',
+    EACCES: 'writing there is not permitted',
+    EPERM: 'writing there is not permitted',
+    EIO: 'the disk reports an error',
+    ENOTDIR: 'part of the path is a file, not a folder',
+  }[code];
+  return reason === undefined ? error : new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error });
+}

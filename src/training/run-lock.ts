@@ -1,0 +1,117 @@
+/** One process at a time trains in a run folder. */
+import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { RunError, writeError } from './run-error.js';
+
+interface Owner {
+  pid: number;
+  host: string;
+  /** When the lock was taken, ISO 8601. */
+  started: string;
+  /** When the process began, in the kernel's ticks: a number used again is another process. Null where unknown. */
+  begun: string | null;
+}
+
+/**
+ * Takes the folder's lock and returns the function that gives it back. The lock of a process that no longer lives is
+ * taken over.
+ *
+ * @throws RunError naming the process that holds it
+ */
+export function lockRun(folder: string): () => void {
+  const path = join(folder, 'run.lock');
+  const own: Owner = {
+    pid: process.pid,
+    host: hostname(),
+    started: new Date().toISOString(),
+    begun: processBegin(process.pid),
+  };
+  const text = JSON.stringify(own);
+  if (!tryCreate(path, text)) {
+    const held = readLock(path);
+    if (held !== null) refuseIfAlive(folder, path, held.owner);
+    if (held !== null) removeStale(path, held.text);
+    if (!tryCreate(path, text)) throw new RunError(`${folder}: another process took this run just now`);
+  }
+  return () => {
+    if (readLock(path)?.text === text) rmSync(path, { force: true });
+  };
+}
+
+/** The lock appears with its content, or not at all: a link to a complete file. */
+function tryCreate(path: string, text: string): boolean {
+  const partial = `${path}.${process.pid}`;
+  try {
+    writeFileSync(partial, text);
+    linkSync(partial, path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw writeError(path, error, 'A run needs a folder it can write to.');
+  } finally {
+    rmSync(partial, { force: true });
+  }
+}
+
+function readLock(path: string): { text: string; owner: Owner | null } | null {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+  try {
+    return { text, owner: JSON.parse(text) as Owner };
+  } catch {
+    return { text, owner: null };
+  }
+}
+
+function refuseIfAlive(folder: string, path: string, owner: Owner | null): void {
+  if (owner === null) return;
+  const who = `process ${owner.pid} on ${owner.host}, since ${owner.started}`;
+  if (owner.host !== hostname()) {
+    throw new RunError(
+      `${folder} is being trained by ${who}. If that process is gone, delete ${path} and try again.`,
+    );
+  }
+  if (!isAlive(owner.pid) || processBegin(owner.pid) !== owner.begun) return;
+  throw new RunError(
+    `${folder} is being trained by ${who}. Wait for it to end, stop it, or give this run another name.`,
+  );
+}
+
+/** Takes a dead process's lock away, and puts it back if it turns out to be another one's. */
+function removeStale(path: string, text: string): void {
+  const aside = `${path}.stale.${process.pid}`;
+  try {
+    renameSync(path, aside);
+  } catch {
+    return; // Someone else was faster; who takes the lock is decided by its creation.
+  }
+  try {
+    if (readFileSync(aside, 'utf8') !== text) linkSync(aside, path);
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+function processBegin(pid: number): string | null {
+  try {
+    // Fields behind the name, which may hold spaces and parentheses; the 22nd of all is the start time.
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
+  } catch {
+    return null;
+  }
+}

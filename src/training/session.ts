@@ -1,0 +1,238 @@
+/** What both stages begin with: a checked configuration, pictures, a device, threads, and a locked run folder. */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { availableParallelism, cpus } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
+import { openImages, type DataReport } from '../data/open-images.js';
+import type { ImageSource } from '../data/image-source.js';
+import * as torch from '../torch/index.js';
+import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
+import type { Checkpoint, CheckpointState } from './checkpoint.js';
+import { withChanges } from './config-changes.js';
+import { resolveConfig, type RunConfig, type Stage } from './config.js';
+import { RunError } from './run-error.js';
+import { checkRunIsNew, makeRunFolder, readConfig, writeConfig, writeEnvironment } from './run-folder.js';
+import { lockRun } from './run-lock.js';
+
+/** Pictures that are not opened from `config.data.path`. */
+export interface Images {
+  train: ImageSource;
+  heldOut: ImageSource;
+}
+
+export interface TrainerOptions {
+  /** Pictures in place of those that `config.data` names. */
+  images?: Images;
+  /** Called while pictures are made or decoded. */
+  onProgress?: (label: string, done: number, total: number) => void;
+  /** Ends the opening of pictures. */
+  signal?: AbortSignal;
+}
+
+export type Precision = 'float32' | 'bfloat16';
+
+/** Milliseconds of a training step; what `precision: auto` compares. */
+export type Measure = (config: RunConfig, precision: Precision) => number;
+
+export interface Session extends Images {
+  stage: Stage;
+  folder: string;
+  config: RunConfig;
+  device: string;
+  threads: number;
+  precision: Precision;
+  /** What the data room said of the pictures; absent where they were given. */
+  report?: DataReport;
+  /** Where the run goes on. */
+  checkpoint: (Checkpoint & { state: CheckpointState }) | null;
+  /** Said when the run starts. */
+  notes: string[];
+  /** Gives back lock and pictures. */
+  close(): Promise<void>;
+}
+
+/**
+ * Begins a new run: everything is checked and opened before the folder is made. `adapt` completes the configuration
+ * by what a stage takes from elsewhere.
+ */
+export async function beginSession(
+  stage: Stage,
+  run: string,
+  given: unknown,
+  options: TrainerOptions,
+  adapt: (config: RunConfig, notes: string[]) => Promise<RunConfig>,
+  measure: Measure,
+): Promise<Session> {
+  checkRunIsNew(run);
+  const notes: string[] = [];
+  const config = await adapt(resolveConfig(stage, given), notes);
+  const device = chooseDevice(config.training.device);
+  const threads = config.training.threads === 'auto' ? await idleProcessors() : config.training.threads;
+  torch.setNumThreads(threads);
+  const images = await open(config, options, notes);
+  let release: (() => void) | undefined;
+  const existed = existsSync(run);
+  try {
+    const sized = { ...config, training: { ...config.training, device, threads } };
+    const precision = choosePrecision(sized, notes, measure);
+    const resolved = { ...sized, training: { ...sized.training, precision } };
+    await makeRunFolder(run);
+    release = lockRun(run);
+    const session = {
+      stage,
+      folder: run,
+      config: resolved,
+      device,
+      threads,
+      precision,
+      notes,
+      checkpoint: null,
+    };
+    await writeConfig(run, stage, resolved);
+    await writeEnvironment(run, { device, threads, precision, notes });
+    return { ...session, ...images, close: closer(images, release) };
+  } catch (error) {
+    release?.();
+    await images.close();
+    if (!existed) await rm(run, { recursive: true, force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Goes on with a run from its newest checkpoint that verifies. */
+export async function resumeSession(
+  stage: Stage,
+  run: string,
+  changes: unknown,
+  options: TrainerOptions,
+): Promise<Session> {
+  const { stage: found, ...stored } = await readConfig(run);
+  if (found !== stage) throw new RunError(`${run} is the run of a ${found}, not of a ${stage}`);
+  const config = withChanges(stage, stored, changes);
+  const release = lockRun(run);
+  try {
+    await removePartialCheckpoints(run);
+    const checkpoint = await newestCheckpoint(run);
+    const { state } = checkpoint;
+    const device = chooseDevice(config.training.device);
+    const threads =
+      config.training.threads === 'auto' ? (state['threads'] as number) : config.training.threads;
+    const notes: string[] = [];
+    for (const [name, now] of Object.entries({ device, threads })) {
+      if (now !== state[name]) {
+        notes.push(
+          `${name} ${String(now)} in place of ${String(state[name])}: losses differ in their last digits`,
+        );
+      }
+    }
+    if (threads > availableParallelism()) {
+      notes.push(
+        `this run computes with ${threads} threads, and there are ${availableParallelism()} processors`,
+      );
+    }
+    torch.setNumThreads(threads);
+    const precision = config.training.precision as Precision;
+    const images = await open(config, options, notes);
+    const before = state['images'] as { train: number; heldOut: number };
+    if (images.train.length !== before.train || images.heldOut.length !== before.heldOut) {
+      await images.close();
+      throw new RunError(
+        `${config.data.path} now has ${images.train.length} pictures to train on and ${images.heldOut.length} held out; ` +
+          `the run was started with ${before.train} and ${before.heldOut}. Restore the pictures, or start a new run.`,
+      );
+    }
+    const resolved = { ...config, training: { ...config.training, device, threads } };
+    await writeConfig(run, stage, resolved);
+    await writeEnvironment(run, { device, threads, precision, notes, resumedFrom: checkpoint.step });
+    const session = { stage, folder: run, config: resolved, device, threads, precision, notes, checkpoint };
+    return { ...session, ...images, close: closer(images, release) };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+type Opened = Images & { report?: DataReport; close(): Promise<void> };
+
+async function open(config: RunConfig, options: TrainerOptions, notes: string[]): Promise<Opened> {
+  if (options.images) return { ...options.images, close: async () => {} };
+  const { onProgress, signal } = options;
+  const opened = await openImages(config.data, {
+    ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
+  });
+  const { skipped, enlarged } = opened.report;
+  for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${path}: ${reason}`);
+  if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
+  if (enlarged > 0)
+    notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
+  if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
+  return opened;
+}
+
+function closer(images: Opened, release: () => void): () => Promise<void> {
+  return async () => {
+    await images.close();
+    release();
+  };
+}
+
+function chooseDevice(wanted: string): string {
+  if (wanted === 'cpu') return 'cpu';
+  if (torch.cudaIsAvailable()) return wanted === 'auto' || wanted === 'cuda' ? 'cuda:0' : wanted;
+  if (wanted === 'auto') return 'cpu';
+  throw new RunError(
+    `training.device is ${wanted}, but no CUDA device can be used: run "tessera doctor" to see why, or set it to cpu`,
+  );
+}
+
+/** Processors without work just now: threads beyond these would wait for each other at every operator. */
+async function idleProcessors(): Promise<number> {
+  const count = Math.min(availableParallelism(), torch.getNumThreads());
+  if (count === 1) return 1;
+  const times = () =>
+    cpus().map(({ times: t }) => ({ idle: t.idle, all: t.idle + t.user + t.sys + t.nice + t.irq }));
+  const before = times();
+  await setTimeout(300);
+  const idle = times().reduce((sum, now, i) => {
+    const { idle: was, all } = before[i] ?? { idle: 0, all: 0 };
+    return sum + (now.idle - was) / Math.max(1, now.all - all);
+  }, 0);
+  return Math.max(1, Math.min(count, Math.round(idle)));
+}
+
+function choosePrecision(config: RunConfig, notes: string[], measure: Measure): Precision {
+  const { precision } = config.training;
+  if (precision !== 'auto') return precision;
+  const [single, half] = keepingGenerators<[number, number]>(config.training.device, () => [
+    measure(config, 'float32'),
+    measure(config, 'bfloat16'),
+  ]);
+  const chosen = half < single ? 'bfloat16' : 'float32';
+  const shown = (ms: number) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+  notes.push(`precision: ${chosen} (a step takes ${shown(single)} in float32, ${shown(half)} in bfloat16)`);
+  return chosen;
+}
+
+/** Runs `fn` and puts the default generators back where they were: what is measured or shown changes no training. */
+export function keepingGenerators<T>(device: string, fn: () => T): T {
+  const generators = [...new Set(['cpu', device])].map((name) => torch.defaultGenerator(name));
+  return torch.scope(() => {
+    const states = generators.map((generator) => generator.getState());
+    try {
+      return fn();
+    } finally {
+      generators.forEach((generator, i) => generator.setState(states[i]!));
+    }
+  });
+}
+
+/** Median of a few timed calls, in milliseconds, after two untimed ones. */
+export function timeSteps(step: () => void, count = 4): number {
+  const times = Array.from({ length: count + 2 }, () => {
+    const start = performance.now();
+    step();
+    return performance.now() - start;
+  }).slice(2);
+  return times.sort((a, b) => a - b)[count >> 1]!;
+}

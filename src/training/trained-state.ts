@@ -1,0 +1,93 @@
+/** Weights, optimizers and generators as checkpoints hold them. */
+import { join } from 'node:path';
+import { loadCheckpoint } from '../torch/io/index.js';
+import { loadEntries } from '../torch/nn/state-dict.js';
+import type { Adam, OptimizerState, SavedGroup } from '../torch/optim/index.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { Checkpoint, CheckpointState } from './checkpoint.js';
+
+/** Weights and optimizers of a stage, as checkpoints hold them. */
+export interface TrainedState {
+  /** By key: float32 masters where the network itself is bfloat16. */
+  model: ReadonlyMap<string, Tensor>;
+  optimizers: Readonly<Record<string, Adam>>;
+}
+
+/** Everything beside the weights: `tensors` under `optimizer.index.name` and `generator.device`, and the settings. */
+export function optimizerState(
+  optimizers: TrainedState['optimizers'],
+  device: string,
+): { tensors: Map<string, Tensor>; groups: Record<string, SavedGroup[]> } {
+  const tensors = new Map<string, Tensor>();
+  const groups: Record<string, SavedGroup[]> = {};
+  for (const [name, optimizer] of Object.entries(optimizers)) {
+    const { state, param_groups } = optimizer.stateDict();
+    groups[name] = param_groups;
+    for (const [index, entry] of Object.entries(state)) {
+      for (const [key, tensor] of Object.entries(entry)) tensors.set(`${name}.${index}.${key}`, tensor);
+    }
+  }
+  for (const place of new Set(['cpu', device])) {
+    tensors.set(`generator.${place}`, torch.keep(torch.defaultGenerator(place).getState()));
+  }
+  return { tensors, groups };
+}
+
+/** Reads a checkpoint back into `trained`, and into the default generators. */
+export async function restoreState(
+  { path, state }: Checkpoint & { state: CheckpointState },
+  { model, optimizers }: TrainedState,
+  device: string,
+): Promise<void> {
+  await withCheckpoint(join(path, 'model.safetensors'), (tensors) => {
+    loadEntries([...model], tensors, true, 'the model of config.yaml');
+  });
+  await withCheckpoint(join(path, 'optimizer.safetensors'), (tensors) => {
+    const groups = state['optimizers'] as Record<string, SavedGroup[]>;
+    torch.scope(() => {
+      for (const [name, optimizer] of Object.entries(optimizers)) {
+        const saved: OptimizerState = { state: {}, param_groups: groups[name]! };
+        for (const key of tensors.keys()) {
+          const [owner, index, entry] = key.split('.');
+          if (owner !== name) continue;
+          (saved.state[Number(index)] ??= {})[entry!] = tensors.get(key)!;
+        }
+        optimizer.loadStateDict(saved);
+      }
+      for (const place of new Set(['cpu', device])) {
+        const generator = tensors.get(`generator.${place}`);
+        if (generator) torch.defaultGenerator(place).setState(generator);
+      }
+    });
+  });
+}
+
+async function withCheckpoint(
+  path: string,
+  use: (tensors: Awaited<ReturnType<typeof loadCheckpoint>>['tensors']) => void,
+): Promise<void> {
+  const checkpoint = await loadCheckpoint(path);
+  try {
+    use(checkpoint.tensors);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** The first tensor that holds NaN or infinity. All are checked in one reading of the device. */
+export function firstNonFinite(tensors: ReadonlyMap<string, Tensor>): string | null {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const floating = [...tensors].filter(
+        ([, tensor]) => tensor.dtype.includes('float') && tensor.numel() > 0,
+      );
+      const norms = torch.callOperator('aten::_foreach_norm', 'Scalar', [
+        floating.map(([, tensor]) => tensor.detach()),
+        torch.floatScalar(Infinity),
+      ]) as Tensor[];
+      const finite = torch.stack(norms.map((norm) => norm.isfinite())).tolist() as boolean[];
+      return floating[finite.indexOf(false)]?.[0] ?? null;
+    }),
+  );
+}

@@ -1,0 +1,151 @@
+/** The second stage's configuration, model, optimizer and step. */
+import { existsSync, statSync } from 'node:fs';
+import { Labelator } from '../models/conditioning.js';
+import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
+import type { Net2NetTransformer } from '../models/net2net.js';
+import type { FirstStage } from '../models/vqgan.js';
+import { loadCheckpoint } from '../torch/io/index.js';
+import type * as optim from '../torch/optim/index.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { RunConfig } from './config.js';
+import { openRun } from './open-run.js';
+import { MasterWeights } from './precision.js';
+import { RunError } from './run-error.js';
+import { readConfig } from './run-folder.js';
+import { timeSteps, type Precision } from './session.js';
+import { decayGroups, transformerLoss, transformerOptimizer } from './transformer-step.js';
+
+type Params = Record<string, unknown>;
+const dummyLoss: ModelConfig = { target: 'taming.modules.losses.DummyLoss' };
+
+/** Completes the model section by the first stage, and by the sizes that follow from it. */
+export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
+  const { model, data, training } = config;
+  const params: Params = { ...model.params };
+  let first = params['first_stage_config'] as ModelConfig | undefined;
+  if (training.vqgan !== undefined && isRun(training.vqgan)) {
+    const stored = await readConfig(training.vqgan);
+    if (stored.stage !== 'vqgan') {
+      throw new RunError(`training.vqgan: ${training.vqgan} is the run of a ${stored.stage}, not of a VQGAN`);
+    }
+    if (stored.data.size !== data.size) {
+      throw new RunError(
+        `data.size is ${data.size}, but the VQGAN in ${training.vqgan} was trained on ${stored.data.size} pixels: set data.size=${stored.data.size}`,
+      );
+    }
+    first = stored.model;
+  }
+  if (!first) {
+    throw new RunError(
+      'a transformer is trained on the codes of a VQGAN: name its run in training.vqgan (--vqgan RUN)',
+    );
+  }
+  const firstParams = { ...first.params, lossconfig: dummyLoss } as Params;
+  params['first_stage_config'] = { ...first, params: firstParams };
+  if (params['cond_stage_config'] === undefined && params['unconditional'] === undefined) {
+    params['unconditional'] = true;
+  }
+  if (params['unconditional'] === true) params['cond_stage_config'] ??= '__is_unconditional__';
+  const gpt = params['transformer_config'] as ModelConfig | undefined;
+  if (gpt)
+    params['transformer_config'] = {
+      ...gpt,
+      params: { ...sizes(firstParams, params, data.size), ...gpt.params },
+    };
+  return { ...config, model: { ...model, params } };
+}
+
+/** What a transformer over these codes needs at least. */
+function sizes(first: Params, params: Params, size: number): Params {
+  const { ch_mult: chMult } = first['ddconfig'] as { ch_mult?: number[] };
+  const side = Math.floor(size / 2 ** ((chMult ?? [1, 2, 4, 8]).length - 1));
+  const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
+  const classes = typeof condition === 'object' ? ((condition.params?.['n_classes'] ?? 0) as number) : 0;
+  return { vocab_size: Math.max(first['n_embed'] as number, classes), block_size: side * side };
+}
+
+const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
+
+/** Puts the trained weights into the model's first stage. */
+export async function loadFirstStage(first: FirstStage, config: RunConfig): Promise<void> {
+  const params = config.model.params?.['first_stage_config'] as { params: { ckpt_path?: string } };
+  const path = config.training.vqgan ?? params.params.ckpt_path;
+  if (path === undefined || !existsSync(path)) {
+    throw new RunError(
+      `there is no trained VQGAN at ${path ?? '(nothing named)'}; name its run in training.vqgan (--vqgan RUN)`,
+    );
+  }
+  if (isRun(path)) {
+    const { model } = await openRun(path, 'vqgan', 'cpu');
+    first.loadStateDict(model.stateDict());
+    torch.dispose([...model.parameters(), ...model.buffers()]);
+    return;
+  }
+  const checkpoint = await loadCheckpoint(path);
+  try {
+    const keys = [...checkpoint.tensors.keys()].filter((key) => !key.startsWith('loss.'));
+    torch.scope(() => first.loadStateDict(new Map(keys.map((key) => [key, checkpoint.tensors.get(key)!]))));
+  } catch (cause) {
+    throw new RunError(`${path} does not fit first_stage_config: ${(cause as Error).message}`, { cause });
+  } finally {
+    checkpoint.close();
+  }
+}
+
+export interface TransformerParts {
+  net: Net2NetTransformer;
+  masters: MasterWeights;
+  optimizer: optim.AdamW;
+  /** One update on codes in reading order [B, L] after their condition [B, N]. */
+  step(tokens: { z: Tensor; c: Tensor }): Tensor;
+}
+
+/** Model and optimizer of a configuration. `init: false` leaves the weights for a checkpoint to fill. */
+export function buildTransformer(
+  config: RunConfig,
+  precision: Precision,
+  device: string,
+  init: boolean,
+): TransformerParts {
+  const { learningRate: lr, betas, weightDecay } = config.training;
+  const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
+  if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+    throw new RunError(
+      'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
+        'for others write a loop of your own on transformerStep',
+    );
+  }
+  const gpt = net.transformer;
+  const groups = decayGroups(gpt);
+  const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
+  const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
+  const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay });
+  for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
+  const stepper = masters.around(copies, optimizer);
+  net.train();
+  return {
+    net,
+    masters,
+    optimizer,
+    step: (tokens) => {
+      stepper.zeroGrad();
+      const loss = transformerLoss(net, { tokens });
+      loss.backward();
+      stepper.step();
+      return loss.detach();
+    },
+  };
+}
+
+/** Milliseconds of a step, on a model of its own. */
+export function timeTransformerStep(config: RunConfig, precision: Precision): number {
+  const { batchSize, device } = config.training;
+  const { net, masters, step } = buildTransformer(config, precision, device, true);
+  const { blockSize } = net.transformer;
+  const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
+  const tokens = { z: zeros(blockSize), c: zeros(1) };
+  const time = timeSteps(() => torch.scope(() => step(tokens).item()));
+  torch.dispose([tokens, masters.all(net)]);
+  return time;
+}

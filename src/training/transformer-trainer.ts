@@ -1,0 +1,208 @@
+import { join } from 'node:path';
+import { saveImageGrid } from '../data/image-grid.js';
+import { countCodesOf, histogramEntropy } from '../metrics/codebook-use.js';
+import { countModelCrossEntropy } from '../metrics/count-model.js';
+import type { Net2NetTransformer } from '../models/net2net.js';
+import type { FirstStage } from '../models/vqgan.js';
+import { sampleImages } from '../sampling/net2net-sampling.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { codesOf, RowOrder, type Codes } from './codes.js';
+import type { RunConfig } from './config.js';
+import { beginSession, keepingGenerators, resumeSession } from './session.js';
+import type { Session, TrainerOptions } from './session.js';
+import { Trainer, type Figures, type TrainedState } from './trainer.js';
+import {
+  adoptFirstStage,
+  buildTransformer,
+  loadFirstStage,
+  timeTransformerStep,
+} from './transformer-build.js';
+import type { TransformerParts } from './transformer-build.js';
+import { transformerLoss } from './transformer-step.js';
+
+type Tokens = { z: Tensor; c: Tensor };
+/** Held-out rows measured all through the run, at a time, and at its end. */
+const measured = { often: 32, batch: 16 };
+
+/** Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`. */
+export class TransformerTrainer extends Trainer<Tokens> {
+  readonly net: Net2NetTransformer;
+  protected readonly measure = { name: 'heldOutLoss', better: 'lower' } as const;
+  readonly #parts: TransformerParts;
+  #codes: Codes | null = null;
+  #order: RowOrder | null = null;
+
+  private constructor(session: Session) {
+    super(session);
+    const { config, device, precision, checkpoint } = session;
+    torch.manualSeed(config.training.seed);
+    this.#parts = buildTransformer(config, precision, device, checkpoint === null);
+    this.net = this.#parts.net;
+  }
+
+  /**
+   * Begins a run in a new folder.
+   *
+   * @param config as in a YAML file: { model, data, training }; training.vqgan names the run of the first stage
+   * @throws TypeError for a mistake in it; RunError, ImageDataError for folders and pictures that cannot be used
+   */
+  static async create(
+    config: unknown,
+    { run, ...options }: TrainerOptions & { run: string },
+  ): Promise<TransformerTrainer> {
+    const adapt = async (resolved: RunConfig, notes: string[]) => {
+      const adapted = await adoptFirstStage(resolved);
+      notes.push(describeCodes(adapted));
+      return adapted;
+    };
+    const session = await beginSession('transformer', run, config, options, adapt, timeTransformerStep);
+    return TransformerTrainer.#begin(session);
+  }
+
+  /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
+  static async resume(
+    run: string,
+    { changes, ...options }: TrainerOptions & { changes?: unknown } = {},
+  ): Promise<TransformerTrainer> {
+    return TransformerTrainer.#begin(await resumeSession('transformer', run, changes, options));
+  }
+
+  static async #begin(session: Session): Promise<TransformerTrainer> {
+    let trainer: TransformerTrainer;
+    try {
+      trainer = new TransformerTrainer(session);
+      const first = trainer.net.firstStageModel as unknown as FirstStage;
+      // A checkpoint holds the first stage too: the run needs nothing outside its folder.
+      if (!session.checkpoint) await loadFirstStage(first, session.config);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return trainer.open();
+  }
+
+  protected trained(): TrainedState {
+    const { masters, net, optimizer } = this.#parts;
+    return { model: masters.stateDict(net.stateDict()), optimizers: { transformer: optimizer } };
+  }
+
+  protected dataState(): unknown {
+    return this.#order?.position ?? this.session.checkpoint?.state['data'] ?? 0;
+  }
+
+  /** Encodes every picture once: the first stage is frozen. */
+  protected async prepare(signal: AbortSignal | undefined): Promise<void> {
+    this.#parts.masters.sync();
+    const { train, heldOut, device, config } = this.session;
+    const { views, seed } = config.training;
+    const encode = (images: Tensor) =>
+      keepingGenerators(device, () => this.net.firstStageModel.encode(images).indices);
+    const request = { train, heldOut, encode, device, views, flip: config.data.flip, seed, signal };
+    this.#codes = await codesOf(join(this.folder, 'codes.safetensors'), request);
+    if (!this.#codes) return;
+    const position = (this.session.checkpoint?.state['data'] as number | undefined) ?? 0;
+    this.#order = new RowOrder(this.#codes.train.shape[0]!, seed, position);
+  }
+
+  protected async nextBatch(): Promise<{ batch: Tokens; waited: number }> {
+    await new Promise(setImmediate); // Steps are synchronous: lets Ctrl-C be heard between them.
+    const { train, labels } = this.#codes!;
+    const rows = this.#order!.next(this.config.training.batchSize);
+    return { batch: torch.scope(() => this.#tokens(train, labels, rows)), waited: 0 };
+  }
+
+  protected trainOn(batch: Tokens): Record<string, Tensor> {
+    return { loss: this.#parts.step(batch) };
+  }
+
+  protected release(batch: Tokens): void {
+    torch.dispose(batch);
+  }
+
+  protected evaluate(): Figures {
+    return this.#heldOutLoss(measured.often);
+  }
+
+  protected async evaluateAll(): Promise<Figures> {
+    const { train, heldOut } = this.#codes!;
+    const count = heldOut.shape[0]!;
+    if (count === 0) return {};
+    const [rows, others] = [rowsOf(train), rowsOf(heldOut)];
+    const size = this.net.transformer.vocabSize;
+    const width = Math.round(Math.sqrt(heldOut.shape[1]!));
+    return {
+      ...this.#heldOutLoss(count),
+      histogramEntropy: histogramEntropy(
+        countCodesOf(
+          others.flatMap((row) => [...row]),
+          size,
+        ),
+      ),
+      countModel: countModelCrossEntropy(rows, others, { size, width }),
+    };
+  }
+
+  protected async writeImages(): Promise<string | null> {
+    const path = join(this.folder, 'images', `samples-${String(this.step).padStart(7, '0')}.png`);
+    const { samples, topK, seed } = this.config.training;
+    const { device } = this.session;
+    const images = keepingGenerators(device, () => {
+      torch.manualSeed(seed); // The same draws each time: what changes is the model.
+      const labels = this.#codes!.labels.narrow(0, 0, 1).repeat([samples]); // [N]
+      const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
+      const sampled = sampleImages(this.net.eval(), this.#condition(labels), {
+        grid: [side, side],
+        topK: Math.min(topK, this.net.transformer.vocabSize),
+      });
+      this.net.train();
+      return sampled;
+    });
+    const scale = Math.max(1, Math.floor(128 / this.config.data.size));
+    await saveImageGrid(path, images, { scale });
+    images.dispose();
+    return path;
+  }
+
+  protected closeStage(): void {
+    if (this.#codes) torch.dispose(this.#codes);
+    this.#codes = null;
+  }
+
+  #tokens(codes: Tensor, labels: Tensor, rows: number[]): Tokens {
+    const index = torch.tensor(BigInt64Array.from(rows, BigInt), { device: codes.device });
+    const z = this.net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
+    return { z, c: this.#condition(labels.indexSelect(0, index)) };
+  }
+
+  /** Labels [B] → condition tokens [B, 1]. */
+  #condition(labels: Tensor): Tensor {
+    return this.net.encodeToC(labels).indices;
+  }
+
+  #heldOutLoss(rows: number): Figures {
+    const { heldOut, heldOutLabels } = this.#codes!;
+    const count = Math.min(rows, heldOut.shape[0]!);
+    if (count === 0) return {};
+    let sum = 0;
+    this.net.eval();
+    for (let from = 0; from < count; from += measured.batch) {
+      const some = [...Array(Math.min(measured.batch, count - from)).keys()].map((i) => from + i);
+      torch.scope(() => {
+        const tokens = this.#tokens(heldOut, heldOutLabels, some);
+        sum += torch.noGrad(() => transformerLoss(this.net, { tokens })).item() * some.length;
+      });
+    }
+    this.net.train();
+    return { heldOutLoss: sum / count };
+  }
+}
+
+function describeCodes({ data, training }: RunConfig): string {
+  const crops = training.views === 1 ? 'its centre' : `${training.views} random crops`;
+  return `codes are extracted once, of each picture ${crops}${data.flip ? ', and mirrored' : ''}`;
+}
+
+function rowsOf(codes: Tensor): number[][] {
+  return codes.to('cpu').tolist() as number[][];
+}

@@ -1,0 +1,83 @@
+/** The first stage's model, optimizers and step, as a configuration describes them. */
+import { modelFromConfig } from '../models/from-config.js';
+import type { FirstStage } from '../models/vqgan.js';
+import * as optim from '../torch/optim/index.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { RunConfig } from './config.js';
+import { pixelsPerCode } from './open-run.js';
+import { MasterWeights } from './precision.js';
+import { timeSteps, type Precision } from './session.js';
+import { onePassStep } from './vqgan-one-pass-step.js';
+import { lossOf } from './vqgan-parts.js';
+import { referenceStep, type VqganLog, type VqganOptimizers } from './vqgan-step.js';
+
+export interface VqganParts {
+  model: FirstStage;
+  masters: MasterWeights;
+  generator: optim.Adam;
+  discriminator: optim.Adam;
+  step(batch: Tensor, globalStep: number): VqganLog;
+}
+
+/** Model and optimizers of a configuration. `init: false` leaves the weights for a checkpoint to fill. */
+export function buildVqgan(
+  config: RunConfig,
+  precision: Precision,
+  device: string,
+  init: boolean,
+): VqganParts {
+  const { learningRate: lr, betas, step } = config.training;
+  const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
+  const loss = lossOf(model);
+  checkSize(model, config.data.size);
+  const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];
+  const masters = new MasterWeights(low);
+  const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), loss.discriminator.parameters()];
+  const generator = new optim.Adam(masters.of(ofGenerator), { lr, betas });
+  const discriminator = new optim.Adam(masters.of(ofDiscriminator), { lr, betas });
+  const optimizers: VqganOptimizers = {
+    generator: masters.around(ofGenerator, generator),
+    discriminator: masters.around(ofDiscriminator, discriminator),
+  };
+  const take = step === 'reference' ? referenceStep : onePassStep;
+  model.train();
+  return {
+    model,
+    masters,
+    generator,
+    discriminator,
+    step: (batch, globalStep) => take(model, optimizers, batch, { globalStep }),
+  };
+}
+
+/** Milliseconds of a step, on a model of its own. */
+export function timeVqganStep(config: RunConfig, precision: Precision): number {
+  const { batchSize, device } = config.training;
+  const { size } = config.data;
+  const parts = buildVqgan(config, precision, device, true);
+  const loss = lossOf(parts.model);
+  // Its own random weights take as long as the real ones.
+  if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
+  if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss);
+  const batch = torch.rand([batchSize, 3, size, size], { device });
+  const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
+  torch.dispose([batch, parts.masters.all(parts.model)]);
+  return time;
+}
+
+function checkSize(model: FirstStage, size: number): void {
+  const block = pixelsPerCode(model);
+  if (size % block !== 0) {
+    throw new TypeError(
+      `data.size must be a multiple of ${block}, the pixels that one code stands for; got ${size}. ` +
+        `The nearest is ${Math.max(block, Math.round(size / block) * block)}`,
+    );
+  }
+  const { inChannels, outCh } = model.config.ddconfig;
+  if (inChannels !== 3 || outCh !== 3) {
+    throw new TypeError(
+      `pictures have 3 channels; model.params.ddconfig has in_channels ${inChannels}, out_ch ${outCh}`,
+    );
+  }
+}

@@ -1,0 +1,196 @@
+import { join } from 'node:path';
+import { saveImageGrid } from '../data/image-grid.js';
+import { inOrder, Loader } from '../data/loader.js';
+import { codebookUse, countCodesOf } from '../metrics/codebook-use.js';
+import { meanColourBlocks } from '../metrics/mean-colour.js';
+import { psnr } from '../metrics/psnr.js';
+import { VQModel, type FirstStage } from '../models/vqgan.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { restartUnusedCodes } from './code-restarts.js';
+import { errorMaps } from './grids.js';
+import { loadLpips, settleLpips } from './lpips.js';
+import { pixelsPerCode } from './open-run.js';
+import { beginSession, resumeSession } from './session.js';
+import type { Session, TrainerOptions } from './session.js';
+import { Trainer, type Figures, type TrainedState } from './trainer.js';
+import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
+import { lossOf } from './vqgan-parts.js';
+
+/** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
+const restarts = { every: 50, until: 0.6, pictures: 32 };
+const SHOWN = 32;
+
+/** Trains the first stage: `for await (const event of trainer.run({ signal })) …`. */
+export class VqganTrainer extends Trainer<Tensor> {
+  readonly model: FirstStage;
+  protected readonly measure = { name: 'psnr', better: 'higher' } as const;
+  readonly #parts: VqganParts;
+  readonly #loader: Loader;
+  #validation: Tensor | null = null;
+
+  private constructor(session: Session) {
+    super(session);
+    const { config, device, precision, checkpoint, train } = session;
+    const { batchSize, seed } = config.training;
+    torch.manualSeed(seed);
+    this.#parts = buildVqgan(config, precision, device, checkpoint === null);
+    this.model = this.#parts.model;
+    const position = checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
+    const { crop, flip } = config.data;
+    this.#loader = new Loader(train, { batchSize, seed, crop, flip, device, ...(position && { position }) });
+  }
+
+  /**
+   * Begins a run in a new folder.
+   *
+   * @param config as in a YAML file: { model, data, training }
+   * @throws TypeError for a mistake in it; RunError, ImageDataError for folders and pictures that cannot be used
+   */
+  static async create(
+    config: unknown,
+    { run, ...options }: TrainerOptions & { run: string },
+  ): Promise<VqganTrainer> {
+    const session = await beginSession('vqgan', run, config, options, settleLpips, timeVqganStep);
+    return VqganTrainer.#begin(session);
+  }
+
+  /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
+  static async resume(run: string, { changes, ...options }: TrainerOptions & { changes?: unknown } = {}) {
+    return VqganTrainer.#begin(await resumeSession('vqgan', run, changes, options));
+  }
+
+  static async #begin(session: Session): Promise<VqganTrainer> {
+    let trainer: VqganTrainer;
+    try {
+      trainer = new VqganTrainer(session);
+      const loss = lossOf(trainer.model);
+      await loadLpips(loss, session.config.training.lpips);
+      if (session.precision === 'bfloat16') trainer.#parts.masters.lower(loss.perceptualLoss);
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return trainer.open();
+  }
+
+  protected trained(): TrainedState {
+    const { masters, generator, discriminator } = this.#parts;
+    const state = [...masters.stateDict(this.model.stateDict())];
+    // Never trained, and the same in every run: read from its file again.
+    const model = new Map(state.filter(([key]) => !key.startsWith('loss.perceptual_loss.')));
+    return { model, optimizers: { generator, discriminator } };
+  }
+
+  protected dataState(): unknown {
+    return this.#loader.state();
+  }
+
+  /** The same held-out pictures all through the run. */
+  protected async prepare(): Promise<void> {
+    this.#parts.masters.sync();
+    const { heldOut, device } = this.session;
+    const count = Math.min(SHOWN, heldOut.length);
+    if (count === 0) return;
+    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * heldOut.length) / count));
+    this.#validation = torch.keep(await heldOut.read(spread, { device })); // [N, 3, H, W]
+  }
+
+  protected async nextBatch(): Promise<{ batch: Tensor; waited: number }> {
+    const { step, progress } = this.clock;
+    let waited = 0;
+    const next = async () => {
+      const given = await this.#loader.next();
+      waited += given.waited;
+      return given.images;
+    };
+    const restart = this.config.training.restartCodes && this.model instanceof VQModel;
+    if (restart && step % restarts.every === 0 && progress < restarts.until) {
+      const recent: Tensor[] = [];
+      while (recent.length * this.config.training.batchSize < restarts.pictures) recent.push(await next());
+      torch.scope(() => restartUnusedCodes(this.model as VQModel, torch.cat(recent)));
+      torch.dispose(recent);
+    }
+    return { batch: await next(), waited };
+  }
+
+  protected trainOn(batch: Tensor): Record<string, Tensor | number> {
+    const { step, progress } = this.clock;
+    const { training } = this.config;
+    // Before every start: neither acts nor learns.
+    const globalStep = progress < training.discriminatorFrom ? -Infinity : step;
+    const log = this.#parts.step(batch, globalStep);
+    return {
+      rec: log.nllLoss,
+      perceptual: log.pLoss,
+      vq: log.quantLoss,
+      gan: log.gLoss,
+      disc: log.discLoss,
+      weight: log.dWeight.mul(log.discFactor),
+    };
+  }
+
+  protected release(batch: Tensor): void {
+    batch.dispose();
+  }
+
+  protected evaluate(): Figures {
+    if (!this.#validation) return {};
+    const { reconstruction, indices } = this.#reconstruct(this.#validation);
+    const counts = countCodesOf(numbers(indices), this.model.config.nEmbed);
+    return { psnr: psnr(reconstruction, this.#validation).mean().item(), ...codebookUse(counts) };
+  }
+
+  protected async evaluateAll(): Promise<Figures> {
+    const { heldOut, device } = this.session;
+    const sums = { psnr: 0, meanColourPsnr: 0 };
+    const counts = new Float64Array(this.model.config.nEmbed);
+    for await (const { images } of inOrder(heldOut, SHOWN, { device })) {
+      torch.scope(() => {
+        const { reconstruction, indices } = this.#reconstruct(images);
+        sums.psnr += psnr(reconstruction, images).sum().item();
+        sums.meanColourPsnr += psnr(meanColourBlocks(images, pixelsPerCode(this.model)), images)
+          .sum()
+          .item();
+        countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
+      });
+      images.dispose();
+    }
+    if (heldOut.length === 0) return {};
+    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / heldOut.length]));
+    return { ...means, ...codebookUse(counts) };
+  }
+
+  /** Rows of inputs, reconstructions and errors. */
+  protected async writeImages(): Promise<string | null> {
+    if (!this.#validation) return null;
+    const path = join(this.folder, 'images', `reconstructions-${String(this.step).padStart(7, '0')}.png`);
+    const grid = torch.scope(() => {
+      const images = this.#validation!.narrow(0, 0, Math.min(8, this.#validation!.shape[0]!));
+      const { reconstruction } = this.#reconstruct(images);
+      return torch.cat([images, reconstruction, errorMaps(images, reconstruction)]);
+    });
+    const scale = Math.max(1, Math.floor(128 / this.config.data.size));
+    await saveImageGrid(path, grid, { columns: grid.shape[0]! / 3, scale });
+    grid.dispose();
+    return path;
+  }
+
+  protected closeStage(): void {
+    this.#loader.close();
+    if (this.#validation && !this.#validation.disposed) this.#validation.dispose();
+  }
+
+  #reconstruct(images: Tensor): { reconstruction: Tensor; indices: Tensor } {
+    this.model.eval();
+    try {
+      return torch.noGrad(() => this.model.forward(images));
+    } finally {
+      this.model.train();
+    }
+  }
+}
+
+function numbers(indices: Tensor): BigInt64Array {
+  return indices.flatten().to('cpu').toTypedArray() as BigInt64Array;
+}
