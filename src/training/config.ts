@@ -1,5 +1,6 @@
 /** What a run is told, as one YAML file holds it: `model` in the reference's own structure, `data` and `training`. */
 import { nearest, readFields } from '../models/config-schema.js';
+import type { DataConfig } from '../data/open-images.js';
 import type { ModelConfig } from '../models/from-config.js';
 import { dataFields, trainingFields } from './config-fields.js';
 
@@ -10,27 +11,6 @@ export type Stage = 'vqgan' | 'transformer';
 
 /** A number of steps, or a time: `500`, `'30s'`, `'5m'`. */
 export type Interval = number | string;
-
-export interface DataConfig {
-  /** A folder of images, a packed folder, a list of files, or a built-in set: `scenes`, `emoji`. */
-  path: string;
-  /** Pixels a side. Default: the model's resolution. */
-  size: number;
-  /** Which square of a picture training sees; held-out pictures give their centre. Default `random`. */
-  crop: 'center' | 'random';
-  /** Mirror every other picture. Default true. */
-  flip: boolean;
-  /** Share of the pictures (below 1) or their number that training never sees. Default 0.05. */
-  heldOut: number;
-  /** A folder of its own for held-out pictures, in place of a share. */
-  heldOutPath?: string;
-  /** What to do with a file that cannot be decoded. Default `skip`. */
-  onError: 'skip' | 'stop';
-  /** Number of pictures of a built-in set. */
-  count?: number;
-  /** Seed of a built-in set. */
-  seed?: number;
-}
 
 export interface TrainingConfig {
   /** The run ends after so many steps, or minutes, whichever is first; at least one is given. */
@@ -84,7 +64,8 @@ export interface TrainingConfig {
 
 export interface RunConfig {
   model: ModelConfig;
-  data: DataConfig;
+  /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution; broken files skipped. */
+  data: DataConfig & Required<Pick<DataConfig, 'crop' | 'flip' | 'heldOut' | 'onError'>>;
   training: TrainingConfig;
 }
 
@@ -160,7 +141,7 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
       onError: 'skip',
       ...data,
       size: data.size ?? resolutionOf(model),
-    } as DataConfig,
+    } as RunConfig['data'],
     training: {
       ...defaults.shared,
       ...defaults[stage],
