@@ -14,7 +14,6 @@ import { gunzipSync } from 'node:zlib';
 import { modelFromConfig } from '../../src/models/from-config.js';
 import type { ModelConfig } from '../../src/models/from-config.js';
 import { itemSize } from '../../src/torch/index.js';
-import type { DType } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 
 const SELF = fileURLToPath(import.meta.url);
@@ -71,7 +70,7 @@ async function load(path: string, name: string): Promise<void> {
   listed.close();
   if (count === 0) throw new Error('no keys');
   let bytes = 0;
-  for (const tensor of model.stateDict().values()) bytes += tensor.numel() * itemSize[tensor.dtype as DType];
+  for (const tensor of model.stateDict().values()) bytes += tensor.numel() * itemSize[tensor.dtype];
   console.log(JSON.stringify({ seconds, peak, before, model: bytes, listing }));
 }
 

@@ -113,9 +113,8 @@ async function tryOne(path: string, { name, bytes, detectable }: Attack, origina
   } catch (error) {
     const typed = error instanceof torch.TorchError;
     const { message } = error as Error;
-    const placed = /byte|entry|entries|header|tensor|storage|directory|pickle|\bkey\b|empty|format|levels/.test(
-      message,
-    );
+    const placed =
+      /byte|entry|entries|header|tensor|storage|directory|pickle|\bkey\b|empty|format|levels/.test(message);
     outcome.kind = typed && placed ? 'error' : typed ? 'ERROR WITHOUT PLACE' : 'UNTYPED ERROR';
     outcome.problem = (error as { problem?: string }).problem ?? (error as Error).name;
     outcome.detail = message.replace(path, 'file');

@@ -127,7 +127,7 @@ class Storages {
     const begin = Math.min(...extents.map((extent) => extent.begin));
     const end = Math.max(...extents.map((extent) => extent.end));
     // A tensor by itself that does not fill its memory is written without the holes.
-    if (!plain || (users.length === 1 && end - begin !== first.numel())) {
+    if (!plain || (users.length === 1 && end - begin > first.numel())) {
       for (const tensor of users) {
         const { dtype, shape } = tensor;
         this.#records.set(

@@ -191,16 +191,21 @@ test('files that are no checkpoints', async (t) => {
   await faulty('', { problem: 'truncated', message: /empty/ });
   await faulty('abc', { problem: 'header-too-small' });
   await faulty('PK\x03\x04 and more of a zip file', {
-    problem: 'unsupported-format',
-    message: /PyTorch zip/,
+    problem: 'truncated',
+    message: /no directory at its end/,
   });
   await faulty(new Uint8Array([0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a]), {
-    problem: 'unsupported-format',
-    message: /PyTorch pickle/,
+    problem: 'truncated',
+    message: /byte 4/,
   });
   await faulty('version https://git-lfs.github.com/spec/v1\n', {
     problem: 'unknown-format',
     message: /git lfs pull/,
+  });
+  await faulty(Uint8Array.of(0x1f, 0x8b, 8, 0), { problem: 'unknown-format', message: /gzip/ });
+  await faulty(Buffer.concat([Buffer.alloc(257, 'a'), Buffer.from('ustar'), Buffer.alloc(300)]), {
+    problem: 'unsupported-format',
+    message: /tar file/,
   });
   await faulty('<!DOCTYPE html><html></html>', { problem: 'unknown-format', message: /web page/ });
   await faulty('hello, this is a text file\n', { problem: 'header-too-large' });

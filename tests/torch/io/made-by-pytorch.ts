@@ -5,11 +5,10 @@ import type { Tensor } from '../../../src/torch/index.js';
 import { loadCheckpoint } from '../../../src/torch/io/index.js';
 import type { Checkpoint } from '../../../src/torch/io/index.js';
 
-/** Names of the checkpoints in a folder that scripts/fixtures/checkpoints.py wrote. */
+/** File names of the checkpoints in a folder that scripts/fixtures/checkpoints.py wrote. */
 export function madeByPytorch(folder: string): string[] {
   return readdirSync(folder)
-    .filter((name) => name.endsWith('.pt'))
-    .map((name) => name.slice(0, -'.pt'.length))
+    .filter((name) => /\.(pt|pth|ckpt)$/.test(name))
     .sort();
 }
 
@@ -27,8 +26,8 @@ export function elementBytes(tensor: Tensor): Buffer {
 
 /** What differs between a checkpoint and what PyTorch said of it: nothing, where it was read right. */
 export async function differences(folder: string, name: string): Promise<string[]> {
-  const expected = await loadCheckpoint(join(folder, `${name}.safetensors`));
-  const found = await loadCheckpoint(join(folder, `${name}.pt`));
+  const expected = await loadCheckpoint(join(folder, name.replace(/\.\w+$/, '.safetensors')));
+  const found = await loadCheckpoint(join(folder, name));
   try {
     return compare(found, expected);
   } finally {

@@ -1,0 +1,92 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { LPIPS } from '../../src/models/perceptual.js';
+import { VQModel } from '../../src/models/vqgan.js';
+import * as torch from '../../src/torch/index.js';
+import { loadCheckpoint, savePytorch, saveSafetensors } from '../../src/torch/io/index.js';
+import { checkpoint, tessera } from './checkpoints.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tessera-convert-'));
+test.after.always(() => rmSync(folder, { recursive: true, force: true }));
+
+test('convert writes safetensors and PyTorch files with equal values', async (t) => {
+  const from = await loadCheckpoint(checkpoint('lightning.ckpt'));
+  for (const name of ['weights.safetensors', 'weights.pt', 'weights.ckpt']) {
+    const path = join(folder, name);
+    const { code, stderr } = await tessera(['convert', checkpoint('lightning.ckpt'), path]);
+    t.is(code, 0, stderr);
+    const { tensors, metadata, close } = await loadCheckpoint(path);
+    t.is(tensors.size, 56);
+    for (const [key, tensor] of tensors) t.true(tensor.equal(from.tensors.get(key)!), key);
+    if (name !== 'weights.pt') t.is(Number(metadata['global_step']), 1234);
+    t.false('optimizer_states' in metadata);
+    close();
+  }
+});
+
+test('convert chooses, casts and refuses', async (t) => {
+  const path = join(folder, 'some.safetensors');
+  const args = ['convert', checkpoint('lightning.ckpt'), path, '--dtype', 'bfloat16'];
+  const options = ['--prefix', 'transformer.', '--ignore', 'blocks.', 'head.'];
+  t.is((await tessera([...args, ...options])).code, 0);
+  const { tensors, close } = await loadCheckpoint(path);
+  t.deepEqual([...tensors.keys()].sort(), ['ln_f.bias', 'ln_f.weight', 'pos_emb', 'tok_emb.weight']);
+  t.is(tensors.info('pos_emb')?.dtype, 'bfloat16');
+  close();
+  const again = await tessera([...args, ...options]);
+  t.deepEqual([again.code, /exists; --force replaces it/.test(again.stderr)], [2, true]);
+  t.is((await tessera(['convert', checkpoint('views.pt'), join(folder, 'x.onnx')])).code, 2);
+});
+
+test('convert brings weights into another layout and back', async (t) => {
+  const ddconfig = {
+    zChannels: 32,
+    resolution: 32,
+    inChannels: 3,
+    outCh: 3,
+    ch: 32,
+    chMult: [1, 2],
+    numResBlocks: 1,
+    attnResolutions: [16],
+  };
+  const model = new VQModel({ ddconfig, nEmbed: 16, embedDim: 8 });
+  const [own, theirs, back] = ['own.safetensors', 'theirs.safetensors', 'back.pt'].map((name) =>
+    join(folder, name),
+  );
+  await saveSafetensors(own!, model.stateDict());
+  t.is((await tessera(['convert', own!, theirs!, '--layout', 'diffusers'])).code, 0);
+  const foreign = await loadCheckpoint(theirs!);
+  t.deepEqual(foreign.tensors.info('encoder.mid_block.attentions.0.to_q.weight')?.shape, [64, 64]);
+  foreign.close();
+  t.is((await tessera(['convert', theirs!, back!, '--layout', 'reference'])).code, 0);
+  const { tensors, close } = await loadCheckpoint(back!);
+  for (const [key, tensor] of model.stateDict()) t.true(tensors.get(key)!.equal(tensor), key);
+  close();
+});
+
+test('setup lifts LPIPS out of a checkpoint, and says what to do where it cannot be fetched', async (t) => {
+  const path = join(folder, 'vqgan.ckpt');
+  const lpips = new LPIPS();
+  const tensors = [...lpips.stateDict()].map(([key, tensor]): [string, torch.Tensor] => [
+    `loss.perceptual_loss.${key}`,
+    // One number each: the file stays small.
+    torch.full([1], 0.5).expand(tensor.shape),
+  ]);
+  await savePytorch(path, { state_dict: new Map(tensors) });
+  const { LIBTORCH } = process.env;
+  const libtorch = LIBTORCH
+    ? {}
+    : { LIBTORCH: (await import('../../src/torch/native/libtorch/locate.js')).locateLibtorch().root };
+  const env = { TESSERA_CACHE: join(folder, 'cache'), ...libtorch };
+  const { code, stderr } = await tessera(['setup', '--weights', 'lpips', '--from', path], env);
+  t.is(code, 0, stderr);
+  const stored = await loadCheckpoint(join(folder, 'cache', 'weights', 'lpips.safetensors'));
+  t.deepEqual([...stored.all.keys()].sort(), [...lpips.stateDict().keys()].sort());
+  stored.close();
+  const closed = { ...env, TESSERA_CACHE: join(folder, 'other'), HTTPS_PROXY: 'http://127.0.0.1:9' };
+  const refused = await tessera(['setup', '--weights', 'lpips'], closed);
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /cannot be fetched.*--weights lpips --from/s);
+});
