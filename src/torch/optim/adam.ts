@@ -1,8 +1,8 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { canFuse, hasLayout, kindOf, layoutOf, sameShape, scalarLayout } from './layout.js';
+import { alike, canFuse, describe, hasLayout, kindOf, layoutOf, scalarLayout } from './layout.js';
 import type { Layout } from './layout.js';
-import { Optimizer } from './optimizer.js';
+import { Optimizer, withoutUndefined } from './optimizer.js';
 import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
 
 export interface AdamSettings {
@@ -61,6 +61,15 @@ export class Adam extends Optimizer<AdamSettings> {
   /** Whether weight decay acts on the weights themselves (AdamW). */
   protected get decoupled(): boolean {
     return false;
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return {
+      foreach: null,
+      capturable: false,
+      differentiable: false,
+      decoupled_weight_decay: this.decoupled,
+    };
   }
 
   protected override checkSettings({ lr, betas, eps, weightDecay }: AdamSettings): void {
@@ -226,21 +235,4 @@ export class AdamW extends Adam {
   protected override get decoupled(): boolean {
     return true;
   }
-}
-
-/** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
-function alike(gradient: Tensor, parameter: Tensor, layout: Layout): Tensor {
-  if (hasLayout(gradient, layout)) return gradient;
-  if (!sameShape(gradient, parameter)) {
-    throw new torch.ShapeError(`gradient of shape [${gradient.shape.join(', ')}] for ${describe(parameter)}`);
-  }
-  return parameter.emptyLike().copy_(gradient);
-}
-
-function describe(tensor: Tensor): string {
-  return `a ${tensor.dtype} parameter of shape [${tensor.shape.join(', ')}] on ${tensor.device}`;
-}
-
-function withoutUndefined(options: AdamOptions): AdamOptions {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -1,4 +1,4 @@
-import { translate } from '../errors.js';
+import { ShapeError, translate } from '../errors.js';
 import { native } from '../native/load.js';
 import { wire } from '../native/wire.js';
 import type { Tensor } from '../tensor.js';
@@ -75,7 +75,34 @@ export function canFuse(layout: Layout): boolean {
   );
 }
 
-export function sameShape(tensor: Tensor, like: Tensor): boolean {
+/** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
+export function alike(gradient: Tensor, parameter: Tensor, layout: Layout): Tensor {
+  if (hasLayout(gradient, layout)) return gradient;
+  checkShape(gradient, parameter);
+  return parameter.emptyLike().copy_(gradient);
+}
+
+/** Throws unless the gradient has the parameter's shape: kernels for lists of tensors do not look. */
+export function checkShape(gradient: Tensor, parameter: Tensor): void {
+  if (sameShape(gradient, parameter)) return;
+  throw new ShapeError(`gradient of shape [${gradient.shape.join(', ')}] for ${describe(parameter)}`);
+}
+
+export function describe(tensor: Tensor): string {
+  return `a ${tensor.dtype} parameter of shape [${tensor.shape.join(', ')}] on ${tensor.device}`;
+}
+
+/** Whether the tensor's elements are of the layout's kind and its shape is the layout's, in whatever order they lie. */
+export function hasKindAndShape(tensor: Tensor, layout: Layout): boolean {
+  look(tensor);
+  for (let i = 0; i < 3; i++) if (wire[i] !== layout[i]) return false;
+  const count = wire[5] as number;
+  if (count !== layout[3]) return false;
+  for (let i = 0; i < count; i++) if (wire[6 + i] !== layout[HEAD + i]) return false;
+  return true;
+}
+
+function sameShape(tensor: Tensor, like: Tensor): boolean {
   const shape = tensor.shape;
   const expected = like.shape;
   return shape.length === expected.length && shape.every((size, i) => size === expected[i]);

@@ -7,7 +7,7 @@ export type ParameterState = Record<string, Tensor>;
 /** Settings of a group under PyTorch's names, and the positions of its parameters over all groups. */
 export type SavedGroup = { params: number[] } & Record<string, unknown>;
 
-/** What torch.optim's `state_dict()` holds. */
+/** What torch.optim's `state_dict()` holds. Saved as it is by `savePytorch`, PyTorch's optimizers load it. */
 export interface OptimizerState {
   state: Record<number, ParameterState>;
   param_groups: SavedGroup[];
@@ -58,8 +58,7 @@ export abstract class Optimizer<Options extends object> {
         throw new torch.ArgumentError('a parameter appears twice in the parameter groups');
       taken.add(tensor);
     }
-    const defined = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-    const complete = { ...this.#defaults, ...defined } as Options;
+    const complete = { ...this.#defaults, ...withoutUndefined(settings) } as Options;
     this.checkSettings(complete);
     this.paramGroups.push({ params: tensors, ...complete });
   }
@@ -94,14 +93,20 @@ export abstract class Optimizer<Options extends object> {
     const state: Record<number, ParameterState> = {};
     all.forEach((parameter, i) => {
       const entry = this.state.get(parameter);
-      if (entry !== undefined) state[i] = { ...entry };
+      if (entry !== undefined && Object.keys(entry).length > 0) state[i] = { ...entry };
     });
     let next = 0;
     const groups = this.paramGroups.map(({ params, ...settings }) => {
       const saved = Object.entries(settings).map(([name, value]) => [snakeCase(name), value]);
-      return { ...Object.fromEntries(saved), params: params.map(() => next++) } as SavedGroup;
+      const group = { ...this.torchSettings, ...Object.fromEntries(saved), params: params.map(() => next++) };
+      return group as SavedGroup;
     });
     return { state, param_groups: groups };
+  }
+
+  /** Entries of PyTorch's groups that have no meaning here, so that PyTorch finds its groups complete. */
+  protected get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, differentiable: false };
   }
 
   /**
@@ -126,10 +131,11 @@ export abstract class Optimizer<Options extends object> {
         group.params.map((id, j): [number, Tensor] => [id, this.paramGroups[i]?.params[j] as Tensor]),
       ),
     );
-    const entries = Object.entries(saved.state).map(([id, entry]): [Tensor, ParameterState] => {
+    const entries = Object.entries(saved.state).map(([id, given]): [Tensor, ParameterState] => {
       const parameter = owners.get(Number(id));
       if (parameter === undefined)
         throw new torch.ArgumentError(`saved state of parameter ${id}, which is in no group`);
+      const entry = tensorsOf(given);
       this.checkState(parameter, entry, `state ${id}`);
       return [parameter, entry];
     });
@@ -147,8 +153,13 @@ export abstract class Optimizer<Options extends object> {
 
   /** Settings of a saved group that this optimizer knows; others (`foreach`, `capturable`, …) steer PyTorch only. */
   #readSettings(saved: SavedGroup, group: ParameterGroup<Options>): Options {
-    const known = Object.keys(group).filter((name) => name !== 'params' && saved[snakeCase(name)] != null);
-    const read = known.map((name) => [name, saved[snakeCase(name)]]);
+    const names = new Set([...Object.keys(group), ...scheduleSettings]);
+    const known = [...names].filter((name) => name !== 'params' && saved[snakeCase(name)] != null);
+    const read = known.map((name) => {
+      const value = saved[snakeCase(name)];
+      // PyTorch's learning rate may be a tensor.
+      return [name, value instanceof torch.Tensor ? value.item() : value];
+    });
     const settings = { ...group, ...Object.fromEntries(read) } as ParameterGroup<Options>;
     const { params: _, ...rest } = settings;
     this.checkSettings(rest as unknown as Options);
@@ -162,6 +173,25 @@ export abstract class Optimizer<Options extends object> {
   protected abstract copyState(parameter: Tensor, state: ParameterState): ParameterState;
 }
 
+// What schedulers leave in a group.
+const scheduleSettings = ['initialLr', 'maxLr', 'minLr', 'maxMomentum', 'baseMomentum'];
+
+/** Without Python's None, and with numbers (the steps of older versions) as tensors. */
+function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
+  const entries = Object.entries(state).filter(([, value]) => value !== null);
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name,
+      typeof value === 'number' ? torch.tensor(value, { dtype: 'float32' }) : (value as Tensor),
+    ]),
+  );
+}
+
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+}
+
+/** Options without those that are undefined, which must not hide defaults. */
+export function withoutUndefined<T extends object>(options: T): T {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }

@@ -59,7 +59,9 @@ function largestDifference(a: Nested, b: Nested): number {
     : Infinity;
 }
 
-for (const [name, expected] of Object.entries(fixture.cases)) {
+const cases = Object.entries(fixture.cases).filter(([name]) => /^AdamW?( |$)/.test(name));
+
+for (const [name, expected] of cases) {
   for (const fused of [null, false] as const) {
     test(`${name} steps as PyTorch's${fused === null ? '' : ', one parameter at a time'}`, (t) => {
       const parameters = start();

@@ -1,0 +1,67 @@
+import type { Tensor } from '../index.js';
+import * as foreach from './foreach.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup } from './optimizer.js';
+
+export interface AdadeltaSettings {
+  /** Factor of every update. Default 1. */
+  lr: number;
+  /** Decay of the means of squares. Default 0.9. */
+  rho: number;
+  /** Added under the roots. Default 1e-6. */
+  eps: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false };
+
+/** Updates of the size of the last updates (Zeiler, arXiv 1212.5701). */
+export class Adadelta extends ListOptimizer<AdadeltaSettings> {
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<AdadeltaSettings>>,
+    options: Partial<AdadeltaSettings> = {},
+  ) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  protected override checkSettings(settings: AdadeltaSettings): void {
+    const { rho } = settings;
+    refuseSettings(this, {
+      ...commonChecks(settings),
+      [`rho ${rho} (must lie in [0, 1])`]: rho >= 0 && rho <= 1,
+    });
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override stateNames(): readonly string[] {
+    return ['square_avg', 'acc_delta'];
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<AdadeltaSettings>): void {
+    const { lr, rho, eps, weightDecay } = group;
+    batch.countSteps();
+    let slopes = batch.gradients;
+    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const squares = batch.column('square_avg');
+    const updates = batch.column('acc_delta');
+    foreach.mulNumber_(squares, rho);
+    foreach.addcmul_(squares, slopes, slopes, 1 - rho);
+    const sizes = foreach.addNumber(squares, eps);
+    foreach.sqrt_(sizes);
+    const deltas = foreach.addNumber(updates, eps);
+    foreach.sqrt_(deltas);
+    foreach.div_(deltas, sizes);
+    foreach.mul_(deltas, slopes);
+    foreach.mulNumber_(updates, rho);
+    foreach.addcmul_(updates, deltas, deltas, 1 - rho);
+    foreach.add_(batch.parameters, deltas, -lr);
+  }
+}

@@ -1,0 +1,180 @@
+import type { Tensor } from '../index.js';
+import * as foreach from './foreach.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup } from './optimizer.js';
+
+export interface AdamaxSettings {
+  /** Learning rate. Default 2e-3 (RAdam: 1e-3). */
+  lr: number;
+  /** Decay of the mean of the gradient and of its size. Default [0.9, 0.999]. */
+  betas: readonly [number, number];
+  /** Added to the denominator. Default 1e-8. */
+  eps: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+export interface RAdamSettings extends AdamaxSettings {
+  /** Take weight decay off the weights, as AdamW does, instead of adding it to the gradient. Default false. */
+  decoupledWeightDecay: boolean;
+}
+
+export interface NAdamSettings extends RAdamSettings {
+  /** How fast the momentum grows to its full value. Default 4e-3. */
+  momentumDecay: number;
+}
+
+const common = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, maximize: false };
+
+abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
+  protected override checkSettings(settings: Settings): void {
+    refuseSettings(this, commonChecks(settings));
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override stateNames(_settings: Settings): readonly string[] {
+    return ['exp_avg', 'exp_avg_sq'];
+  }
+
+  protected override requiredState(): readonly string[] {
+    return [...super.requiredState(), 'exp_avg'];
+  }
+
+  /** The gradients, with weight decay added unless it acts on the weights. */
+  protected decayed(batch: Batch, group: ParameterGroup<RAdamSettings>): Tensor[] {
+    const { lr, weightDecay, decoupledWeightDecay } = group;
+    if (weightDecay === 0) return batch.gradients;
+    if (!decoupledWeightDecay) return foreach.add(batch.gradients, batch.parameters, weightDecay);
+    foreach.mulNumber_(batch.parameters, 1 - lr * weightDecay);
+    return batch.gradients;
+  }
+
+  /** Moves the means of the slopes and of their squares on. */
+  protected track(
+    slopes: Tensor[],
+    means: Tensor[],
+    squares: Tensor[],
+    group: ParameterGroup<Settings>,
+  ): void {
+    const [beta1, beta2] = group.betas;
+    foreach.lerp_(means, slopes, 1 - beta1);
+    foreach.mulNumber_(squares, beta2);
+    foreach.addcmul_(squares, slopes, slopes, 1 - beta2);
+  }
+}
+
+/** Adam with Nesterov's momentum (Dozat, 2016). */
+export class NAdam extends AdamRelative<NAdamSettings> {
+  protected override readonly scalarStates = { step: 0, mu_product: 1 };
+
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<NAdamSettings>>,
+    options: Partial<NAdamSettings> = {},
+  ) {
+    super(params, {
+      lr: 2e-3,
+      ...common,
+      momentumDecay: 4e-3,
+      decoupledWeightDecay: false,
+      ...withoutUndefined(options),
+    });
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<NAdamSettings>): void {
+    const { lr, eps, momentumDecay } = group;
+    const [beta1, beta2] = group.betas;
+    const steps = batch.countSteps();
+    const slopes = this.decayed(batch, group);
+    const means = batch.column('exp_avg');
+    const squares = batch.column('exp_avg_sq');
+    this.track(slopes, means, squares, group);
+    const momentum = (step: number): number => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
+    const products = batch.column('mu_product').map((t, i) => t.mul_(momentum(steps[i] as number)).item());
+    const sizes = foreach.divNumbers(
+      squares,
+      steps.map((step) => 1 - beta2 ** step),
+    );
+    foreach.sqrt_(sizes);
+    foreach.addNumber_(sizes, eps);
+    const now = steps.map((step, i) => (-lr * (1 - momentum(step))) / (1 - (products[i] as number)));
+    const next = steps.map((step, i) => {
+      const mu = momentum(step + 1);
+      return (-lr * mu) / (1 - (products[i] as number) * mu);
+    });
+    foreach.addcdiv_(batch.parameters, slopes, sizes, now);
+    foreach.addcdiv_(batch.parameters, means, sizes, next);
+  }
+}
+
+/** Adam whose adaptive step sets in once the variance of the gradient's size is known (Liu et al., arXiv 1908.03265). */
+export class RAdam extends AdamRelative<RAdamSettings> {
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<RAdamSettings>>,
+    options: Partial<RAdamSettings> = {},
+  ) {
+    super(params, { lr: 1e-3, ...common, decoupledWeightDecay: false, ...withoutUndefined(options) });
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<RAdamSettings>): void {
+    const { lr, eps } = group;
+    const [beta1, beta2] = group.betas;
+    const steps = batch.countSteps();
+    const slopes = this.decayed(batch, group);
+    const means = batch.column('exp_avg');
+    const squares = batch.column('exp_avg_sq');
+    this.track(slopes, means, squares, group);
+    const longest = 2 / (1 - beta2) - 1;
+    for (const [i, step] of steps.entries()) {
+      const parameter = batch.parameters[i] as Tensor;
+      const mean = (means[i] as Tensor).div(1 - beta1 ** step);
+      const correction = 1 - beta2 ** step;
+      const length = longest - (2 * step * beta2 ** step) / correction;
+      if (length > 5) {
+        const rectified = Math.sqrt(
+          ((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length),
+        );
+        const size = (squares[i] as Tensor).sqrt().add_(eps);
+        parameter.addcdiv_(mean, size, { value: -lr * Math.sqrt(correction) * rectified });
+      } else {
+        parameter.add_(mean, { alpha: -lr });
+      }
+    }
+  }
+}
+
+/** Adam with the largest decayed gradient in place of the root mean square (Kingma and Ba, arXiv 1412.6980, 7.1). */
+export class Adamax extends AdamRelative<AdamaxSettings> {
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<AdamaxSettings>>,
+    options: Partial<AdamaxSettings> = {},
+  ) {
+    super(params, { lr: 2e-3, ...common, ...withoutUndefined(options) });
+  }
+
+  protected override stateNames(): readonly string[] {
+    return ['exp_avg', 'exp_inf'];
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<AdamaxSettings>): void {
+    const { lr, eps, weightDecay } = group;
+    const [beta1, beta2] = group.betas;
+    const rates = batch.countSteps().map((step) => -lr / (1 - beta1 ** step));
+    let slopes = batch.gradients;
+    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const means = batch.column('exp_avg');
+    const largest = batch.column('exp_inf');
+    foreach.lerp_(means, slopes, 1 - beta1);
+    foreach.mulNumber_(largest, beta2);
+    const sizes = foreach.abs(slopes);
+    foreach.addNumber_(sizes, eps);
+    foreach.maximum_(largest, sizes);
+    foreach.addcdiv_(batch.parameters, means, largest, rates);
+  }
+}

@@ -1,0 +1,139 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import type { Module } from '../nn/module.js';
+import { loadEntries } from '../nn/state-dict.js';
+import type { StateSource } from '../nn/state-dict.js';
+import * as foreach from './foreach.js';
+
+export interface AveragedModelOptions {
+  /** Share of the average that an update keeps; null: all updates count equally. Default null. */
+  decay?: number | null;
+  /** Average buffers too; otherwise they are copied from the model. Default false. */
+  useBuffers?: boolean;
+}
+
+/**
+ * The mean of a model's weights over training, kept beside it: `update()` after every optimizer step, `use(…)` to run
+ * the model with the averaged weights. State dicts are those of torch.optim.swa_utils.AveragedModel.
+ */
+export class AveragedModel {
+  readonly decay: number | null;
+  readonly useBuffers: boolean;
+  /** Updates so far: int64, shape []. */
+  readonly nAveraged: Tensor;
+  readonly #model: Module;
+  /** The averages under the model's keys. */
+  readonly #averages: Map<string, Tensor>;
+
+  constructor(model: Module, { decay = null, useBuffers = false }: AveragedModelOptions = {}) {
+    if (decay !== null && !(decay >= 0 && decay <= 1))
+      throw new torch.ArgumentError(`${this.constructor.name}: decay must lie in [0, 1], not ${decay}`);
+    this.decay = decay;
+    this.useBuffers = useBuffers;
+    this.#model = model;
+    this.nAveraged = torch.keep(torch.zeros([], { dtype: 'int64' }));
+    this.#averages = torch.noGrad(
+      () =>
+        new Map([...model.stateDict()].map(([key, tensor]) => [key, torch.keep(tensor.detach().clone())])),
+    );
+  }
+
+  /** Takes the model's present weights into the averages; the first update copies them. */
+  update(): void {
+    const count = this.nAveraged.item();
+    const averaged = new Map<string, [Tensor[], Tensor[]]>();
+    const parameters = new Set<Tensor>(this.#model.parameters());
+    torch.noGrad(() =>
+      torch.scope(() => {
+        for (const [key, current] of this.#model.stateDict()) {
+          const average = this.#averages.get(key);
+          if (average === undefined)
+            throw new torch.ArgumentError(`the model has got a tensor ${key} since the averages were made`);
+          this.#follow(average, current);
+          const mean = count > 0 && (this.useBuffers || parameters.has(current));
+          if (!mean) {
+            average.copy_(current);
+          } else if (/float/.test(current.dtype)) {
+            const kind = `${current.dtype} ${current.device}`;
+            const lists = averaged.get(kind) ?? [[], []];
+            lists[0].push(average);
+            lists[1].push(current);
+            averaged.set(kind, lists);
+          } else {
+            average.copy_(average.mul(1 - this.#weight(count)).add(current.mul(this.#weight(count))));
+          }
+        }
+        for (const [averages, current] of averaged.values())
+          foreach.lerp_(averages, current, this.#weight(count));
+        this.nAveraged.add_(1);
+      }),
+    );
+  }
+
+  #weight(count: number): number {
+    return this.decay === null ? 1 / (count + 1) : 1 - this.decay;
+  }
+
+  /** Moves an average to where the model's tensor is now; the kernels for lists trust shapes. */
+  #follow(average: Tensor, current: Tensor): void {
+    const shape = current.shape;
+    if (average.ndim !== shape.length || average.shape.some((size, i) => size !== shape[i])) {
+      throw new torch.ShapeError(
+        `an average of shape [${average.shape.join(', ')}] for a tensor of shape [${shape.join(', ')}]`,
+      );
+    }
+    if (average.dtype !== current.dtype || average.device !== current.device)
+      average.data = average.to(current);
+  }
+
+  /** Calls `fn` while the model holds the averaged weights; training goes on with its own. */
+  use<T>(fn: () => T): T {
+    const swap = (): void => {
+      torch.noGrad(() =>
+        torch.scope(() => {
+          for (const [key, current] of this.#model.stateDict()) {
+            const average = this.#averages.get(key) as Tensor;
+            this.#follow(average, current);
+            const own = current.detach();
+            current.data = average;
+            average.data = own;
+          }
+        }),
+      );
+    };
+    swap();
+    try {
+      return fn();
+    } finally {
+      swap();
+    }
+  }
+
+  /** Copies the averages into a model of the same keys: the model itself, or another to keep. */
+  copyTo(model: Module): void {
+    model.loadStateDict(this.#averages);
+  }
+
+  /** The averages under `module.` and the model's keys, after `n_averaged`. The tensors are not copies. */
+  stateDict(): Map<string, Tensor> {
+    return new Map([
+      ['n_averaged', this.nAveraged],
+      ...[...this.#averages].map(([key, tensor]): [string, Tensor] => [`module.${key}`, tensor]),
+    ]);
+  }
+
+  /** Takes over a state dict, also one of PyTorch's AveragedModel. */
+  loadStateDict(source: StateSource): void {
+    loadEntries([...this.stateDict()], source, true, this.constructor.name);
+  }
+}
+
+/** {@link AveragedModel} in which old weights fade: average ← decay · average + (1 − decay) · weights. */
+export class ExponentialMovingAverage extends AveragedModel {
+  constructor(
+    model: Module,
+    { decay = 0.999, useBuffers = false }: { decay?: number; useBuffers?: boolean } = {},
+  ) {
+    super(model, { decay, useBuffers });
+  }
+}

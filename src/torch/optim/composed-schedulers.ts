@@ -1,0 +1,145 @@
+import { ArgumentError } from '../errors.js';
+import { groupsOf, LRScheduler, loadFields, saveFields } from './scheduler.js';
+import type { Schedulable, Schedule, SchedulerState } from './scheduler.js';
+
+/** A schedule that can stand inside another. */
+export type Part = LRScheduler | SequentialLR | ChainedScheduler;
+
+function checkParts(owner: string, optimizer: Schedulable, parts: readonly Part[]): void {
+  if (parts.length === 0) throw new ArgumentError(`${owner} needs at least one scheduler`);
+  parts.forEach((part, i) => {
+    if (!(part instanceof LRScheduler || part instanceof SequentialLR || part instanceof ChainedScheduler)) {
+      throw new ArgumentError(`${owner}: scheduler ${i} cannot stand inside another; step it by itself`);
+    }
+    if (part.optimizer !== optimizer)
+      throw new ArgumentError(`${owner}: scheduler ${i} belongs to another optimizer`);
+  });
+}
+
+function saveParts(parts: readonly Part[]): SchedulerState[] {
+  return parts.map((part) => part.stateDict());
+}
+
+function loadParts(owner: string, parts: readonly Part[], state: SchedulerState): void {
+  const saved = state['_schedulers'];
+  if (!Array.isArray(saved) || saved.length !== parts.length) {
+    throw new ArgumentError(`${owner}: the saved state is not one of ${parts.length} schedulers`);
+  }
+  parts.forEach((part, i) => {
+    part.loadStateDict(saved[i] as SchedulerState);
+  });
+}
+
+/** One schedule after another, each from its milestone on. */
+export class SequentialLR implements Schedule {
+  readonly optimizer: Schedulable;
+  readonly schedulers: readonly Part[];
+  milestones: number[];
+  lastEpoch: number;
+  lastLr: readonly number[];
+
+  /** @param milestones steps at which the second, third, … scheduler takes over */
+  constructor(
+    optimizer: Schedulable,
+    schedulers: readonly Part[],
+    milestones: readonly number[],
+    { lastEpoch = -1 } = {},
+  ) {
+    checkParts('SequentialLR', optimizer, schedulers);
+    if (milestones.length !== schedulers.length - 1) {
+      throw new ArgumentError(
+        `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, not ${milestones.length}`,
+      );
+    }
+    this.optimizer = optimizer;
+    this.schedulers = schedulers;
+    this.milestones = [...milestones];
+    this.lastEpoch = lastEpoch + 1;
+    // Each scheduler set learning rates when it was made; only the first may.
+    for (const group of groupsOf(optimizer)) group.lr = group.initialLr ?? group.lr;
+    for (const scheduler of schedulers) scheduler.undo();
+    const first = this.#at(0);
+    first.start();
+    this.lastLr = first.lastLr;
+  }
+
+  #at(step: number): Part {
+    const index = this.milestones.filter((milestone) => milestone <= step).length;
+    return this.schedulers[index] as Part;
+  }
+
+  start(): void {
+    this.step();
+  }
+
+  step(): void {
+    this.lastEpoch++;
+    const scheduler = this.#at(this.lastEpoch);
+    const index = this.schedulers.indexOf(scheduler);
+    if (index > 0 && this.milestones[index - 1] === this.lastEpoch) scheduler.restart();
+    else scheduler.step();
+    this.lastLr = scheduler.lastLr;
+  }
+
+  restart(): void {
+    throw new ArgumentError(
+      'a SequentialLR cannot be a later part of another; list its schedulers and milestones there',
+    );
+  }
+
+  undo(): void {
+    for (const scheduler of this.schedulers) scheduler.undo();
+  }
+
+  stateDict(): SchedulerState {
+    return { ...saveFields(this, sequentialFields), _schedulers: saveParts(this.schedulers) };
+  }
+
+  loadStateDict(state: SchedulerState): void {
+    loadParts('SequentialLR', this.schedulers, state);
+    loadFields(this, sequentialFields, state);
+  }
+}
+
+const sequentialFields = { _milestones: 'milestones', last_epoch: 'lastEpoch', _last_lr: 'lastLr' };
+
+/** Several schedules at once: their factors multiply. */
+export class ChainedScheduler implements Schedule {
+  readonly optimizer: Schedulable;
+  readonly schedulers: readonly Part[];
+  lastLr: readonly number[];
+
+  constructor(schedulers: readonly Part[]) {
+    const optimizer = schedulers[0]?.optimizer as Schedulable;
+    checkParts('ChainedScheduler', optimizer, schedulers);
+    this.optimizer = optimizer;
+    this.schedulers = schedulers;
+    this.lastLr = groupsOf(optimizer).map((group) => group.lr);
+  }
+
+  start(): void {
+    this.step();
+  }
+
+  step(): void {
+    for (const scheduler of this.schedulers) scheduler.step();
+    this.lastLr = groupsOf(this.optimizer).map((group) => group.lr);
+  }
+
+  restart(): void {
+    throw new ArgumentError('a ChainedScheduler cannot be a later part of a SequentialLR');
+  }
+
+  undo(): void {
+    for (const scheduler of this.schedulers) scheduler.undo();
+  }
+
+  stateDict(): SchedulerState {
+    return { ...saveFields(this, { _last_lr: 'lastLr' }), _schedulers: saveParts(this.schedulers) };
+  }
+
+  loadStateDict(state: SchedulerState): void {
+    loadParts('ChainedScheduler', this.schedulers, state);
+    loadFields(this, { _last_lr: 'lastLr' }, state);
+  }
+}

@@ -1,0 +1,196 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+
+export interface GradScalerOptions {
+  /** First factor. Default 65536. */
+  initScale?: number;
+  /** Factor of the scale after `growthInterval` good steps. Default 2. */
+  growthFactor?: number;
+  /** Factor of the scale after a step with infinities. Default 0.5. */
+  backoffFactor?: number;
+  /** Default 2000. */
+  growthInterval?: number;
+  /** False makes every method pass things on. Default true. */
+  enabled?: boolean;
+}
+
+/** What the scaler does with an optimizer. */
+export interface Scalable {
+  readonly paramGroups: readonly { params: readonly Tensor[] }[];
+  step(): void;
+}
+
+/** State under torch.amp.GradScaler's names. */
+export interface GradScalerState {
+  scale: number;
+  growth_factor: number;
+  backoff_factor: number;
+  growth_interval: number;
+  _growth_tracker: number;
+}
+
+/**
+ * Scales losses so that float16 gradients do not vanish, and leaves out steps whose gradients overflowed
+ * (Micikevicius et al., arXiv 1710.03740):
+ *
+ *     scaler.scale(loss).backward();
+ *     scaler.unscale_(optimizer);      // only to look at or clip gradients
+ *     scaler.step(optimizer);
+ *     scaler.update();
+ */
+export class GradScaler {
+  readonly enabled: boolean;
+  growthFactor: number;
+  backoffFactor: number;
+  growthInterval: number;
+  #initScale: number;
+  #initTracker = 0;
+  #scale: Tensor | null = null;
+  #tracker: Tensor | null = null;
+  /** 1 where an optimizer's gradients held infinities or nan, for each device, once they were unscaled. */
+  readonly #found = new Map<Scalable, Tensor[]>();
+
+  constructor(options: GradScalerOptions = {}) {
+    const { initScale = 65536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
+    if (!(growthFactor > 1))
+      throw new torch.ArgumentError(`GradScaler: growthFactor must be above 1, not ${growthFactor}`);
+    if (!(backoffFactor < 1))
+      throw new torch.ArgumentError(`GradScaler: backoffFactor must be below 1, not ${backoffFactor}`);
+    this.enabled = options.enabled ?? true;
+    this.#initScale = initScale;
+    this.growthFactor = growthFactor;
+    this.backoffFactor = backoffFactor;
+    this.growthInterval = growthInterval;
+  }
+
+  /** The loss times the scale. */
+  scale(loss: Tensor): Tensor {
+    if (!this.enabled) return loss;
+    this.#prepare(loss.device);
+    return loss.mul((this.#scale as Tensor).to(loss.device));
+  }
+
+  #prepare(device: string): void {
+    if (this.#scale !== null) return;
+    this.#scale = torch.keep(torch.full([], this.#initScale, { dtype: 'float32', device }));
+    this.#tracker = torch.keep(torch.full([], this.#initTracker, { dtype: 'int32', device }));
+  }
+
+  /** Divides the optimizer's gradients by the scale; once between two updates. */
+  unscale_(optimizer: Scalable): void {
+    if (!this.enabled) return;
+    if (this.#found.has(optimizer))
+      throw new torch.ArgumentError('unscale_ was called before for this optimizer since the last update()');
+    if (this.#scale === null)
+      throw new torch.ArgumentError('scale(loss).backward() comes before unscale_ and step');
+    const scale = this.#scale;
+    torch.noGrad(() =>
+      torch.scope(() => {
+        const inverse = scale.double().reciprocal().float();
+        const found = new Map<string, Tensor>();
+        const batches = new Map<string, Tensor[]>();
+        for (const parameter of optimizer.paramGroups.flatMap((group) => group.params)) {
+          const gradient = parameter.grad;
+          if (gradient === null) continue;
+          if (gradient.dtype === 'float16')
+            throw new torch.ArgumentError(
+              'a float16 parameter has a float16 gradient: keep parameters in float32 and compute in float16',
+            );
+          const kind = `${gradient.device} ${gradient.dtype}`;
+          const batch = batches.get(kind);
+          if (batch === undefined) batches.set(kind, [gradient]);
+          else batch.push(gradient);
+        }
+        for (const [kind, batch] of batches) {
+          const device = kind.split(' ')[0] as string;
+          if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));
+          torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', [
+            batch,
+            found.get(device),
+            inverse.to(device),
+          ]);
+        }
+        this.#found.set(optimizer, torch.keep([...found.values()]));
+      }),
+    );
+  }
+
+  /**
+   * Unscales the gradients unless that was done, and steps unless one of them is infinite or nan. Waits for the device.
+   *
+   * @returns whether the optimizer stepped
+   */
+  step(optimizer: Scalable): boolean {
+    if (!this.enabled) {
+      optimizer.step();
+      return true;
+    }
+    if (!this.#found.has(optimizer)) this.unscale_(optimizer);
+    const found = this.#found.get(optimizer) as Tensor[];
+    if (found.length === 0)
+      throw new torch.ArgumentError('no parameter of the optimizer has a gradient; was backward called?');
+    const finite = found.every((flag) => flag.item() === 0);
+    if (finite) optimizer.step();
+    return finite;
+  }
+
+  /** Sets the scale for the next step: smaller after infinities, larger after enough steps without. */
+  update(newScale?: number): void {
+    if (!this.enabled) return;
+    if (this.#scale === null) throw new torch.ArgumentError('scale(loss).backward() comes before update()');
+    const scale = this.#scale;
+    const found = [...this.#found.values()].flat();
+    if (newScale !== undefined) {
+      scale.fill_(newScale);
+    } else {
+      if (found.length === 0)
+        throw new torch.ArgumentError(
+          'step(optimizer) comes before update(), or nothing is known of infinities',
+        );
+      torch.scope(() => {
+        const sum = torch.zerosLike(scale);
+        for (const flag of found) sum.add_(flag.to(scale.device));
+        torch.callOperator('aten::_amp_update_scale_', '', [
+          scale,
+          this.#tracker,
+          sum,
+          this.growthFactor,
+          this.backoffFactor,
+          this.growthInterval,
+        ]);
+      });
+    }
+    torch.dispose(found);
+    this.#found.clear();
+  }
+
+  /** The present factor; waits for the device. */
+  getScale(): number {
+    if (!this.enabled) return 1;
+    return this.#scale?.item() ?? this.#initScale;
+  }
+
+  stateDict(): GradScalerState | Record<string, never> {
+    if (!this.enabled) return {};
+    return {
+      scale: this.getScale(),
+      growth_factor: this.growthFactor,
+      backoff_factor: this.backoffFactor,
+      growth_interval: this.growthInterval,
+      _growth_tracker: this.#tracker?.item() ?? this.#initTracker,
+    };
+  }
+
+  loadStateDict(state: GradScalerState): void {
+    if (!this.enabled) return;
+    if (typeof state.scale !== 'number')
+      throw new torch.ArgumentError("the saved state has no 'scale'; was it saved by a disabled GradScaler?");
+    this.#initScale = state.scale;
+    this.#initTracker = state._growth_tracker;
+    this.growthFactor = state.growth_factor;
+    this.backoffFactor = state.backoff_factor;
+    this.growthInterval = state.growth_interval;
+    this.#scale?.fill_(state.scale);
+    this.#tracker?.fill_(state._growth_tracker);
+  }
+}

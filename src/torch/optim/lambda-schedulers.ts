@@ -1,0 +1,92 @@
+import { ArgumentError } from '../errors.js';
+import { LRScheduler } from './scheduler.js';
+import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
+
+/** A factor by the number of the step, from 0. */
+export type Factor = (step: number) => number;
+
+function factorsFor(optimizer: Schedulable, factor: Factor | readonly Factor[]): readonly Factor[] {
+  const count = optimizer.paramGroups.length;
+  if (typeof factor === 'function') return optimizer.paramGroups.map(() => factor);
+  if (factor.length === count) return factor;
+  throw new ArgumentError(
+    `${factor.length} functions for ${count} parameter groups; give one, or one for each`,
+  );
+}
+
+abstract class FactorScheduler extends LRScheduler {
+  protected readonly factors: readonly Factor[];
+
+  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], lastEpoch: number) {
+    super(optimizer, lastEpoch);
+    this.factors = factorsFor(optimizer, factor);
+  }
+
+  protected override get fields(): SavedFields {
+    return {};
+  }
+
+  /** Functions are not saved: the scheduler that loads the state has its own. */
+  override stateDict(): SchedulerState {
+    return { ...super.stateDict(), lr_lambdas: this.factors.map(() => null) };
+  }
+}
+
+/** The first learning rate times a function of the step. */
+export class LambdaLR extends FactorScheduler {
+  /** @param factor for all groups, or one for each */
+  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
+    super(optimizer, factor, lastEpoch);
+    this.start();
+  }
+
+  protected override rates(): number[] {
+    return this.baseLrs.map((lr, i) => lr * (this.factors[i] as Factor)(this.lastEpoch));
+  }
+}
+
+/** The last learning rate times a function of the step. */
+export class MultiplicativeLR extends FactorScheduler {
+  /** @param factor for all groups, or one for each */
+  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
+    super(optimizer, factor, lastEpoch);
+    this.start();
+  }
+
+  protected override rates(): number[] {
+    if (this.initial) return this.currentRates;
+    return this.currentRates.map((lr, i) => lr * (this.factors[i] as Factor)(this.lastEpoch));
+  }
+}
+
+export interface WarmUpCosineOptions {
+  /** Steps from `start` to `max`, in a straight line. */
+  warmUpSteps: number;
+  /** Value from `maxDecaySteps` on. */
+  min: number;
+  /** Value at the end of the warm-up. */
+  max: number;
+  /** Value at step 0. */
+  start: number;
+  /** Step at which half a cosine has led to `min`. */
+  maxDecaySteps: number;
+}
+
+/**
+ * A value by the step: a straight line up, then half a cosine down, then constant. `LambdaWarmUpCosineScheduler` of
+ * taming-transformers, used there for the temperature of the Gumbel softmax; with base learning rate 1 it is a factor
+ * for {@link LambdaLR}: `new LambdaLR(optimizer, warmUpCosine({ … }))`.
+ */
+export function warmUpCosine(options: WarmUpCosineOptions): Factor {
+  const { warmUpSteps, min, max, start, maxDecaySteps } = options;
+  if (!(warmUpSteps >= 0 && maxDecaySteps > warmUpSteps)) {
+    throw new ArgumentError(
+      `the decay must end after the warm-up, not at step ${maxDecaySteps} with a warm-up of ${warmUpSteps}`,
+    );
+  }
+  return (step) => {
+    if (step < warmUpSteps) return ((max - start) / warmUpSteps) * step + start;
+    const t = Math.min((step - warmUpSteps) / (maxDecaySteps - warmUpSteps), 1);
+    return min + 0.5 * (max - min) * (1 + Math.cos(t * Math.PI));
+  };
+}

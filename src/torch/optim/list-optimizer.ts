@@ -1,0 +1,176 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { alike, canFuse, checkShape, hasKindAndShape, hasLayout, kindOf, layoutOf } from './layout.js';
+import type { Layout } from './layout.js';
+import { Optimizer } from './optimizer.js';
+import type { ParameterGroup, ParameterState } from './optimizer.js';
+
+/** Parameters of one dtype and device that are updated together, with gradients and states of their shapes. */
+export class Batch {
+  readonly parameters: Tensor[] = [];
+  /** The parameters themselves where `parameters` holds views of complex ones. */
+  readonly owners: Tensor[] = [];
+  readonly gradients: Tensor[] = [];
+  readonly states: ParameterState[] = [];
+  /** Whether the kernels that walk memory as flat arrays may be used. */
+  readonly fused: boolean;
+
+  constructor(fused: boolean) {
+    this.fused = fused;
+  }
+
+  /** One state tensor of every parameter; of complex ones as pairs of real numbers. */
+  column(name: string): Tensor[] {
+    return this.states.map((state) => real(state[name] as Tensor));
+  }
+
+  /** Counts a step for every parameter; the numbers of steps taken. */
+  countSteps(): number[] {
+    return this.states.map((state) => (state['step'] as Tensor).add_(1).item());
+  }
+}
+
+/** Complex numbers as pairs of real ones, on the same memory. */
+function real(tensor: Tensor): Tensor {
+  return tensor.dtype.startsWith('complex') ? tensor.viewAsReal() : tensor;
+}
+
+/**
+ * Base class of optimizers that update lists of parameters at once. The kernels for lists trust their arguments, so
+ * shapes, dtypes and devices are looked at here, before every call.
+ */
+export abstract class ListOptimizer<Options extends { maximize: boolean }> extends Optimizer<Options> {
+  /** State tensors of the parameter's shape that a group with these settings needs. */
+  protected abstract stateNames(settings: Options): readonly string[];
+
+  /** State tensors with one element and their first value: float32, on the CPU unless the parameter is fused. */
+  protected readonly scalarStates: Readonly<Record<string, number>> = { step: 0 };
+
+  /** First value of a state tensor of the parameter's shape. */
+  protected firstValue(_name: string, _settings: Options): number {
+    return 0;
+  }
+
+  /** Updates the parameters of a batch; its gradients point downhill. */
+  protected abstract update(batch: Batch, group: ParameterGroup<Options>): void;
+
+  /** Whether parameters of such a layout go to a fused kernel. */
+  protected fuses(_layout: Layout): boolean {
+    return false;
+  }
+
+  /** Parameters of one dtype and device that must not be in one batch have different kinds. */
+  protected kind(_parameter: Tensor): string {
+    return '';
+  }
+
+  protected override stepGroup(group: ParameterGroup<Options>): void {
+    const batches = new Map<string, Batch>();
+    for (const parameter of group.params) {
+      const gradient = parameter.grad;
+      if (gradient === null) continue;
+      const layout = layoutOf(parameter);
+      const fused = canFuse(layout) && this.fuses(layout);
+      const kind = `${kindOf(layout)} ${fused} ${this.kind(parameter)}`;
+      let batch = batches.get(kind);
+      if (batch === undefined) batches.set(kind, (batch = new Batch(fused)));
+      if (!fused) checkShape(gradient, parameter);
+      batch.states.push(this.stateOf(parameter, layout, group));
+      batch.owners.push(parameter);
+      batch.parameters.push(real(parameter));
+      batch.gradients.push(real(fused ? alike(gradient, parameter, layout) : gradient));
+    }
+    for (const batch of batches.values()) {
+      torch.scope(() => {
+        if (group.maximize && !batch.fused) {
+          const uphill = torch.callOperator('aten::_foreach_neg', '', [batch.gradients]) as Tensor[];
+          batch.gradients.splice(0, uphill.length, ...uphill);
+        }
+        this.update(batch, group);
+      });
+    }
+  }
+
+  /** A parameter's state, made or completed where it is missing, and moved to where the parameter is now. */
+  protected stateOf(parameter: Tensor, layout: Layout, settings: Options): ParameterState {
+    let state = this.state.get(parameter);
+    if (state === undefined) this.state.set(parameter, (state = {}));
+    const fused = canFuse(layout) && this.fuses(layout);
+    for (const [name, value] of Object.entries(this.scalarStates)) {
+      const device = fused ? parameter.device : 'cpu';
+      state[name] ??= torch.keep(torch.full([], value, { dtype: 'float32', device }));
+      const scalar = state[name];
+      if (scalar.device !== device) scalar.data = scalar.to(device);
+      if (scalar.ndim !== 0) this.checkState(parameter, state, 'state of a parameter');
+    }
+    for (const name of this.stateNames(settings)) {
+      state[name] ??= torch.keep(parameter.zerosLike().fill_(this.firstValue(name, settings)));
+    }
+    for (const [name, tensor] of Object.entries(state)) {
+      if (name in this.scalarStates) continue;
+      if (fused ? hasLayout(tensor, layout) : hasKindAndShape(tensor, layout)) continue;
+      this.checkState(parameter, state, 'state of a parameter');
+      // After module.to(…) the state follows its parameter.
+      tensor.data = parameter.emptyLike().copy_(tensor);
+    }
+    return state;
+  }
+
+  protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
+    for (const key of this.requiredState()) {
+      if (state[key] === undefined)
+        throw new torch.ArgumentError(`${name} has no '${key}'; is it another optimizer's?`);
+    }
+    for (const [key, tensor] of Object.entries(state)) {
+      const expected = key in this.scalarStates ? [] : parameter.shape;
+      if (tensor.shape.length === expected.length && tensor.shape.every((n, i) => n === expected[i]))
+        continue;
+      throw new torch.ShapeError(
+        `${name}: '${key}' has shape [${tensor.shape.join(', ')}], expected [${expected.join(', ')}]`,
+      );
+    }
+  }
+
+  /** State tensors without which a saved state is not this optimizer's. */
+  protected requiredState(): readonly string[] {
+    return Object.keys(this.scalarStates);
+  }
+
+  protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
+    return Object.fromEntries(
+      Object.entries(state).map(([key, tensor]) => {
+        const scalar = key in this.scalarStates;
+        const copy = scalar ? torch.zeros([], { dtype: 'float32' }) : parameter.zerosLike();
+        return [key, copy.copy_(tensor)];
+      }),
+    );
+  }
+}
+
+/** Throws an error that names every setting out of range. */
+export function refuseSettings(optimizer: object, checks: Readonly<Record<string, boolean>>): void {
+  const bad = Object.entries(checks).filter(([, fits]) => !fits);
+  if (bad.length === 0) return;
+  throw new torch.ArgumentError(
+    `${optimizer.constructor.name}: bad ${bad.map(([problem]) => problem).join(', ')}`,
+  );
+}
+
+/** The usual checks of settings that several optimizers have. */
+export function commonChecks(settings: {
+  lr: number;
+  weightDecay: number;
+  eps?: number;
+  betas?: readonly number[];
+  momentum?: number;
+}): Record<string, boolean> {
+  const { lr, weightDecay, eps = 0, betas = [0, 0], momentum = 0 } = settings;
+  return {
+    [`lr ${lr} (must be at least 0)`]: lr >= 0,
+    [`weightDecay ${weightDecay} (must be at least 0)`]: weightDecay >= 0,
+    [`eps ${eps} (must be at least 0)`]: eps >= 0,
+    [`momentum ${momentum} (must be at least 0)`]: momentum >= 0,
+    [`betas [${betas.join(', ')}] (two numbers, at least 0 and below 1)`]:
+      betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1),
+  };
+}

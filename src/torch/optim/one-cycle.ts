@@ -1,0 +1,188 @@
+import { ArgumentError } from '../errors.js';
+import { groupsOf, LRScheduler } from './scheduler.js';
+import type { SavedFields, Schedulable, ScheduledGroup } from './scheduler.js';
+
+export interface OneCycleOptions {
+  /** Steps of the whole cycle; or give `epochs` and `stepsPerEpoch`. */
+  totalSteps?: number;
+  epochs?: number;
+  stepsPerEpoch?: number;
+  /** Share of the steps in which the learning rate rises. Default 0.3. */
+  pctStart?: number;
+  /** Default `cos`. */
+  annealStrategy?: 'cos' | 'linear';
+  /** Move momentum (or the first beta) against the learning rate. Default true. */
+  cycleMomentum?: boolean;
+  /** Momentum at the peak, of all groups or of each. Default 0.85. */
+  baseMomentum?: number | readonly number[];
+  /** Momentum at both ends. Default 0.95. */
+  maxMomentum?: number | readonly number[];
+  /** The first learning rate is the peak over this. Default 25. */
+  divFactor?: number;
+  /** The last learning rate is the first over this. Default 1e4. */
+  finalDivFactor?: number;
+  /** Come down to the first learning rate as fast as it rose, then to the last. Default false. */
+  threePhase?: boolean;
+  lastEpoch?: number;
+}
+
+/** A part of the cycle; names of the groups' settings as PyTorch saves them. */
+interface Phase {
+  end_step: number;
+  start_lr: string;
+  end_lr: string;
+  start_momentum: string;
+  end_momentum: string;
+}
+
+/** Up to a peak and down to almost nothing (Smith and Topin, arXiv 1708.07120). */
+export class OneCycleLR extends LRScheduler {
+  totalSteps: number;
+  phases: Phase[];
+  annealStrategy: 'cos' | 'linear';
+  cycleMomentum: boolean;
+  useBeta1 = false;
+
+  /** @param maxLr the peak, of all groups or of each */
+  constructor(optimizer: Schedulable, maxLr: number | readonly number[], options: OneCycleOptions) {
+    const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;
+    const totalSteps = stepsOf(options);
+    if (!(pctStart >= 0 && pctStart <= 1))
+      throw new ArgumentError(`OneCycleLR: pctStart must lie in [0, 1], not ${pctStart}`);
+    const groups = groupsOf(optimizer);
+    const peaks = perGroup(groups, maxLr, 'maxLr');
+    const cycleMomentum = options.cycleMomentum ?? true;
+    const useBeta1 = groups.every((group) => group.betas !== undefined);
+    if (cycleMomentum && !useBeta1 && !groups.every((group) => group.momentum !== undefined)) {
+      throw new ArgumentError(
+        'OneCycleLR: the optimizer has no momentum to cycle; pass cycleMomentum: false',
+      );
+    }
+    if (lastEpoch === -1) {
+      const highest = perGroup(groups, options.maxMomentum ?? 0.95, 'maxMomentum');
+      const lowest = perGroup(groups, options.baseMomentum ?? 0.85, 'baseMomentum');
+      groups.forEach((group, i) => {
+        group.maxLr = peaks[i] as number;
+        group.initialLr = group.maxLr / divFactor;
+        group.minLr = group.initialLr / finalDivFactor;
+        if (!cycleMomentum) return;
+        group.maxMomentum = highest[i] as number;
+        group.baseMomentum = lowest[i] as number;
+        setMomentum(group, group.maxMomentum, useBeta1);
+      });
+    }
+    super(optimizer, lastEpoch);
+    this.totalSteps = totalSteps;
+    this.phases =
+      options.threePhase === true ? threePhases(totalSteps, pctStart) : twoPhases(totalSteps, pctStart);
+    this.annealStrategy = options.annealStrategy ?? 'cos';
+    this.cycleMomentum = cycleMomentum;
+    this.useBeta1 = useBeta1;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return {
+      total_steps: 'totalSteps',
+      _schedule_phases: 'phases',
+      _anneal_func_type: 'annealStrategy',
+      cycle_momentum: 'cycleMomentum',
+      ...(this.cycleMomentum && { use_beta1: 'useBeta1' }),
+    };
+  }
+
+  protected override rates(): number[] {
+    if (this.lastEpoch > this.totalSteps) {
+      throw new ArgumentError(
+        `OneCycleLR: step ${this.lastEpoch} of a cycle of ${this.totalSteps} steps; the schedule is over`,
+      );
+    }
+    const index = this.phases.findIndex(({ end_step }) => this.lastEpoch <= end_step);
+    const phase = (this.phases[index] ?? this.phases.at(-1)) as Phase;
+    const begin = this.phases[this.phases.indexOf(phase) - 1]?.end_step ?? 0;
+    const share = (this.lastEpoch - begin) / (phase.end_step - begin);
+    return this.groups.map((group) => {
+      if (this.cycleMomentum) {
+        const ends = [setting(group, phase.start_momentum), setting(group, phase.end_momentum)] as const;
+        setMomentum(group, this.#between(...ends, share), this.useBeta1);
+      }
+      return this.#between(setting(group, phase.start_lr), setting(group, phase.end_lr), share);
+    });
+  }
+
+  #between(start: number, end: number, share: number): number {
+    if (this.annealStrategy === 'linear') return (end - start) * share + start;
+    return end + ((start - end) / 2) * (Math.cos(Math.PI * share) + 1);
+  }
+}
+
+function stepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number {
+  const steps = totalSteps ?? (epochs ?? NaN) * (stepsPerEpoch ?? NaN);
+  if (Number.isInteger(steps) && steps > 0) return steps;
+  throw new ArgumentError('OneCycleLR needs totalSteps, or epochs and stepsPerEpoch, as positive integers');
+}
+
+function perGroup(groups: readonly unknown[], value: number | readonly number[], name: string): number[] {
+  if (typeof value === 'number') return groups.map(() => value);
+  if (value.length === groups.length) return [...value];
+  throw new ArgumentError(
+    `OneCycleLR: ${value.length} values of ${name} for ${groups.length} parameter groups`,
+  );
+}
+
+function setMomentum(group: ScheduledGroup, momentum: number, useBeta1: boolean): void {
+  if (useBeta1) group.betas = [momentum, group.betas?.[1] as number];
+  else group.momentum = momentum;
+}
+
+const settings: Readonly<Record<string, keyof ScheduledGroup>> = {
+  initial_lr: 'initialLr',
+  max_lr: 'maxLr',
+  min_lr: 'minLr',
+  max_momentum: 'maxMomentum',
+  base_momentum: 'baseMomentum',
+};
+
+function setting(group: ScheduledGroup, name: string): number {
+  return group[settings[name] as 'lr'];
+}
+
+const rise = {
+  start_lr: 'initial_lr',
+  end_lr: 'max_lr',
+  start_momentum: 'max_momentum',
+  end_momentum: 'base_momentum',
+};
+
+function twoPhases(steps: number, share: number): Phase[] {
+  return [
+    { end_step: share * steps - 1, ...rise },
+    {
+      end_step: steps - 1,
+      start_lr: 'max_lr',
+      end_lr: 'min_lr',
+      start_momentum: 'base_momentum',
+      end_momentum: 'max_momentum',
+    },
+  ];
+}
+
+function threePhases(steps: number, share: number): Phase[] {
+  return [
+    { end_step: share * steps - 1, ...rise },
+    {
+      end_step: 2 * share * steps - 2,
+      start_lr: 'max_lr',
+      end_lr: 'initial_lr',
+      start_momentum: 'base_momentum',
+      end_momentum: 'max_momentum',
+    },
+    {
+      end_step: steps - 1,
+      start_lr: 'initial_lr',
+      end_lr: 'min_lr',
+      start_momentum: 'max_momentum',
+      end_momentum: 'max_momentum',
+    },
+  ];
+}

@@ -1,0 +1,133 @@
+import { ArgumentError } from '../errors.js';
+import { groupsOf, loadFields, saveFields } from './scheduler.js';
+import type { Schedulable, SchedulerState } from './scheduler.js';
+
+export interface PlateauOptions {
+  /** Whether the measure should fall (`min`) or rise. Default `min`. */
+  mode?: 'min' | 'max';
+  /** Factor of a reduction, below 1. Default 0.1. */
+  factor?: number;
+  /** Steps without improvement that are borne. Default 10. */
+  patience?: number;
+  /** Improvements smaller than this count for nothing. Default 1e-4. */
+  threshold?: number;
+  /** Whether the threshold is a share of the best value (`rel`) or a distance. Default `rel`. */
+  thresholdMode?: 'rel' | 'abs';
+  /** Steps after a reduction in which nothing is counted. Default 0. */
+  cooldown?: number;
+  /** Lowest learning rate, of all groups or of each. Default 0. */
+  minLr?: number | readonly number[];
+  /** Reductions smaller than this are left out. Default 1e-8. */
+  eps?: number;
+}
+
+/** Reduces the learning rate when a measure has stopped improving. */
+export class ReduceLROnPlateau {
+  readonly optimizer: Schedulable;
+  mode: 'min' | 'max';
+  factor: number;
+  patience: number;
+  threshold: number;
+  thresholdMode: 'rel' | 'abs';
+  cooldown: number;
+  eps: number;
+  minLrs: number[];
+  defaultMinLr: number | null;
+  lastEpoch = 0;
+  lastLr: number[];
+  best: number;
+  modeWorse: number;
+  cooldownCounter = 0;
+  numBadEpochs = 0;
+
+  constructor(optimizer: Schedulable, options: PlateauOptions = {}) {
+    const { mode = 'min', factor = 0.1, thresholdMode = 'rel', minLr = 0 } = options;
+    if (!(factor < 1))
+      throw new ArgumentError(`ReduceLROnPlateau: the factor must be below 1, not ${factor}`);
+    if (!['min', 'max'].includes(mode))
+      throw new ArgumentError(`ReduceLROnPlateau: mode must be min or max, not '${mode}'`);
+    if (!['rel', 'abs'].includes(thresholdMode))
+      throw new ArgumentError(`ReduceLROnPlateau: thresholdMode must be rel or abs, not '${thresholdMode}'`);
+    const groups = groupsOf(optimizer);
+    if (typeof minLr !== 'number' && minLr.length !== groups.length)
+      throw new ArgumentError(
+        `ReduceLROnPlateau: ${minLr.length} values of minLr for ${groups.length} groups`,
+      );
+    this.optimizer = optimizer;
+    this.mode = mode;
+    this.factor = factor;
+    this.patience = options.patience ?? 10;
+    this.threshold = options.threshold ?? 1e-4;
+    this.thresholdMode = thresholdMode;
+    this.cooldown = options.cooldown ?? 0;
+    this.eps = options.eps ?? 1e-8;
+    this.defaultMinLr = typeof minLr === 'number' ? minLr : null;
+    this.minLrs = typeof minLr === 'number' ? groups.map(() => minLr) : [...minLr];
+    this.lastLr = groups.map((group) => group.lr);
+    this.modeWorse = mode === 'min' ? Infinity : -Infinity;
+    this.best = this.modeWorse;
+  }
+
+  /** @param measure the newest value, such as a validation loss */
+  step(measure: number): void {
+    this.lastEpoch++;
+    if (this.#improved(measure)) {
+      this.best = measure;
+      this.numBadEpochs = 0;
+    } else {
+      this.numBadEpochs++;
+    }
+    if (this.cooldownCounter > 0) {
+      this.cooldownCounter--;
+      this.numBadEpochs = 0;
+    }
+    if (this.numBadEpochs > this.patience) {
+      this.#reduce();
+      this.cooldownCounter = this.cooldown;
+      this.numBadEpochs = 0;
+    }
+    this.lastLr = groupsOf(this.optimizer).map((group) => group.lr);
+  }
+
+  #improved(measure: number): boolean {
+    const { best, threshold } = this;
+    const relative = this.thresholdMode === 'rel';
+    if (this.mode === 'min') return measure < (relative ? best * (1 - threshold) : best - threshold);
+    return measure > (relative ? best * (1 + threshold) : best + threshold);
+  }
+
+  #reduce(): void {
+    groupsOf(this.optimizer).forEach((group, i) => {
+      const lowest = this.minLrs[i] ?? this.defaultMinLr ?? 0;
+      const reduced = Math.max(group.lr * this.factor, lowest);
+      if (group.lr - reduced > this.eps) group.lr = reduced;
+    });
+  }
+
+  /** State under PyTorch's names. */
+  stateDict(): SchedulerState {
+    return saveFields(this, fields);
+  }
+
+  loadStateDict(state: SchedulerState): void {
+    loadFields(this, fields, { default_min_lr: null, ...state });
+  }
+}
+
+const fields = {
+  factor: 'factor',
+  default_min_lr: 'defaultMinLr',
+  min_lrs: 'minLrs',
+  patience: 'patience',
+  cooldown: 'cooldown',
+  eps: 'eps',
+  last_epoch: 'lastEpoch',
+  _last_lr: 'lastLr',
+  mode_worse: 'modeWorse',
+  mode: 'mode',
+  threshold: 'threshold',
+  threshold_mode: 'thresholdMode',
+  best: 'best',
+  cooldown_counter: 'cooldownCounter',
+  num_bad_epochs: 'numBadEpochs',
+};

@@ -1,0 +1,94 @@
+import type { Tensor } from '../index.js';
+import * as foreach from './foreach.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup } from './optimizer.js';
+
+export interface RMSpropSettings {
+  /** Learning rate. Default 1e-2. */
+  lr: number;
+  /** Default 0. */
+  momentum: number;
+  /** Decay of the mean of the gradient's square. Default 0.99. */
+  alpha: number;
+  /** Added to the denominator. Default 1e-8. */
+  eps: number;
+  /** Divide by the gradient's deviation from its mean instead of its size. Default false. */
+  centered: boolean;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+const defaults: RMSpropSettings = {
+  lr: 1e-2,
+  momentum: 0,
+  alpha: 0.99,
+  eps: 1e-8,
+  centered: false,
+  weightDecay: 0,
+  maximize: false,
+};
+
+/** Gradient over the root of its running mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850). */
+export class RMSprop extends ListOptimizer<RMSpropSettings> {
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<RMSpropSettings>>,
+    options: Partial<RMSpropSettings> = {},
+  ) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  protected override checkSettings(settings: RMSpropSettings): void {
+    const alpha = `alpha ${settings.alpha} (must be at least 0)`;
+    refuseSettings(this, { ...commonChecks(settings), [alpha]: settings.alpha >= 0 });
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override stateNames({ momentum, centered }: RMSpropSettings): readonly string[] {
+    return ['square_avg', ...(momentum > 0 ? ['momentum_buffer'] : []), ...(centered ? ['grad_avg'] : [])];
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<RMSpropSettings>): void {
+    const { lr, momentum, alpha, eps, centered, weightDecay } = group;
+    batch.countSteps();
+    let slopes = batch.gradients;
+    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const squares = batch.column('square_avg');
+    foreach.mulNumber_(squares, alpha);
+    foreach.addcmul_(squares, slopes, slopes, 1 - alpha);
+    let sizes: Tensor[];
+    if (centered) {
+      const means = batch.column('grad_avg');
+      foreach.lerp_(means, slopes, 1 - alpha);
+      sizes = foreach.addcmul(squares, means, means, -1);
+      foreach.sqrt_(sizes);
+    } else {
+      sizes = foreach.sqrt(squares);
+    }
+    foreach.addNumber_(sizes, eps);
+    if (momentum > 0) {
+      const buffers = batch.column('momentum_buffer');
+      foreach.mulNumber_(buffers, momentum);
+      foreach.addcdiv_(
+        buffers,
+        slopes,
+        sizes,
+        slopes.map(() => 1),
+      );
+      foreach.add_(batch.parameters, buffers, -lr);
+    } else {
+      foreach.addcdiv_(
+        batch.parameters,
+        slopes,
+        sizes,
+        slopes.map(() => -lr),
+      );
+    }
+  }
+}

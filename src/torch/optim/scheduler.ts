@@ -1,0 +1,167 @@
+import { ArgumentError } from '../errors.js';
+
+/** A parameter group as schedulers see it. */
+export interface ScheduledGroup {
+  lr: number;
+  /** The learning rate the schedule starts from; set by the first scheduler. */
+  initialLr?: number;
+  momentum?: number;
+  betas?: readonly [number, number];
+  maxLr?: number;
+  minLr?: number;
+  maxMomentum?: number;
+  baseMomentum?: number;
+}
+
+/** What a scheduler needs of an optimizer. */
+export interface Schedulable {
+  readonly paramGroups: readonly { lr: number }[];
+}
+
+/** A scheduler's state under PyTorch's names. */
+export type SchedulerState = Record<string, unknown>;
+
+/** What composed schedulers hold. */
+export interface Schedule {
+  readonly optimizer: Schedulable;
+  step(): void;
+  readonly lastLr: readonly number[];
+  stateDict(): SchedulerState;
+  loadStateDict(state: SchedulerState): void;
+}
+
+export function groupsOf(optimizer: Schedulable): readonly ScheduledGroup[] {
+  return optimizer.paramGroups;
+}
+
+/** Fields by PyTorch's names. */
+export type SavedFields = Readonly<Record<string, string>>;
+
+export function saveFields(owner: object, fields: SavedFields): SchedulerState {
+  const values = owner as Record<string, unknown>;
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, field]) => [name, structuredClone(values[field])]),
+  );
+}
+
+export function loadFields(owner: object, fields: SavedFields, state: SchedulerState): void {
+  const values = owner as Record<string, unknown>;
+  for (const name of Object.keys(fields)) {
+    if (state[name] === undefined) {
+      throw new ArgumentError(
+        `${owner.constructor.name}: the saved state has no '${name}'; is it another scheduler's?`,
+      );
+    }
+  }
+  for (const [name, field] of Object.entries(fields)) values[field] = structuredClone(state[name]);
+}
+
+/**
+ * Base class of learning-rate schedules. They set the groups' `lr` when they are made and at every `step()`, which
+ * comes after the optimizer's; each step computes the rates from the last ones, so that schedules can be chained.
+ * Subclasses implement {@link rates} and call {@link start} at the end of their constructors.
+ */
+export abstract class LRScheduler implements Schedule {
+  readonly optimizer: Schedulable;
+  /** The groups' learning rates at the start. */
+  baseLrs: number[];
+  /** Steps taken; 0 after construction. */
+  lastEpoch: number;
+  /** The groups' learning rates after the last step. */
+  lastLr: number[] = [];
+  protected stepCount = 0;
+  /** Whether the step is the one that construction takes. */
+  protected initial = false;
+
+  /**
+   * @param lastEpoch number of the last step of a run that goes on; its groups must have their `initialLr`. Default
+   *   −1: a new run. To go on from a state dict, load it into a scheduler made anew.
+   */
+  constructor(optimizer: Schedulable, lastEpoch = -1) {
+    this.optimizer = optimizer;
+    this.lastEpoch = lastEpoch;
+    this.baseLrs = groupsOf(optimizer).map((group, i) => {
+      if (lastEpoch === -1) group.initialLr ??= group.lr;
+      if (group.initialLr === undefined) {
+        throw new ArgumentError(
+          `parameter group ${i} has no initialLr; load the optimizer's state before going on at epoch ${lastEpoch}`,
+        );
+      }
+      return group.initialLr;
+    });
+  }
+
+  /** New learning rates of the groups, for step number `lastEpoch`. */
+  protected abstract rates(): number[];
+
+  /** The same rates without looking at the last ones, where the schedule has such a form. */
+  protected ratesFromStart(): number[] | null {
+    return null;
+  }
+
+  /** Own settings by PyTorch's names. */
+  protected abstract get fields(): SavedFields;
+
+  /** Takes the step that sets the first learning rates. */
+  start(): void {
+    this.stepCount = 0;
+    this.initial = true;
+    this.step();
+    this.initial = false;
+  }
+
+  /** Sets the learning rates of the next step. */
+  step(): void {
+    this.stepCount++;
+    this.lastEpoch++;
+    this.setRates(this.rates());
+  }
+
+  /** Begins the schedule anew, at the start of its part of a longer one. */
+  restart(): void {
+    this.lastEpoch = 0;
+    this.setRates(this.ratesFromStart() ?? this.rates());
+  }
+
+  /** Takes back the count of the step of construction. */
+  undo(): void {
+    this.lastEpoch--;
+  }
+
+  protected get groups(): readonly ScheduledGroup[] {
+    return groupsOf(this.optimizer);
+  }
+
+  protected get currentRates(): number[] {
+    return this.groups.map((group) => group.lr);
+  }
+
+  protected setRates(rates: readonly number[]): void {
+    this.groups.forEach((group, i) => {
+      group.lr = rates[i] ?? group.lr;
+    });
+    this.lastLr = this.currentRates;
+  }
+
+  get #saved(): SavedFields {
+    return {
+      ...this.fields,
+      base_lrs: 'baseLrs',
+      last_epoch: 'lastEpoch',
+      _step_count: 'stepCount',
+      _is_initial: 'initial',
+      _last_lr: 'lastLr',
+    };
+  }
+
+  /** State under PyTorch's names; torch.optim.lr_scheduler's class of the same name loads it. */
+  stateDict(): SchedulerState {
+    return { ...saveFields(this, this.#saved), _get_lr_called_within_step: false };
+  }
+
+  /** Takes over a state, also one of PyTorch's. The optimizer's own state holds the learning rates. */
+  loadStateDict(state: SchedulerState): void {
+    // Older versions of PyTorch have no such entry.
+    loadFields(this, this.#saved, { _is_initial: false, ...state });
+  }
+}

@@ -1,0 +1,192 @@
+import { ArgumentError } from '../errors.js';
+import { LRScheduler } from './scheduler.js';
+import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
+
+/** Multiplies the learning rate by gamma every `stepSize` steps. */
+export class StepLR extends LRScheduler {
+  stepSize: number;
+  gamma: number;
+
+  constructor(optimizer: Schedulable, stepSize: number, { gamma = 0.1, lastEpoch = -1 } = {}) {
+    super(optimizer, lastEpoch);
+    this.stepSize = stepSize;
+    this.gamma = gamma;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { step_size: 'stepSize', gamma: 'gamma' };
+  }
+
+  protected override rates(): number[] {
+    if (this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0) return this.currentRates;
+    return this.currentRates.map((lr) => lr * this.gamma);
+  }
+
+  protected override ratesFromStart(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** Math.floor(this.lastEpoch / this.stepSize));
+  }
+}
+
+/** Multiplies the learning rate by gamma at each milestone; one listed twice counts twice. */
+export class MultiStepLR extends LRScheduler {
+  /** How often each milestone is listed. */
+  milestones: Map<number, number>;
+  gamma: number;
+
+  constructor(optimizer: Schedulable, milestones: Iterable<number>, { gamma = 0.1, lastEpoch = -1 } = {}) {
+    super(optimizer, lastEpoch);
+    this.milestones = new Map();
+    for (const step of milestones) this.milestones.set(step, (this.milestones.get(step) ?? 0) + 1);
+    this.gamma = gamma;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { milestones: 'milestones', gamma: 'gamma' };
+  }
+
+  protected override rates(): number[] {
+    const times = this.milestones.get(this.lastEpoch) ?? 0;
+    return this.currentRates.map((lr) => lr * this.gamma ** times);
+  }
+
+  protected override ratesFromStart(): number[] {
+    let passed = 0;
+    for (const [step, times] of this.milestones) if (step <= this.lastEpoch) passed += times;
+    return this.baseLrs.map((lr) => lr * this.gamma ** passed);
+  }
+
+  override loadStateDict(state: SchedulerState): void {
+    const { milestones } = state;
+    // Out of a file of PyTorch's comes an object with strings for keys.
+    const entries = milestones instanceof Map ? [...milestones] : Object.entries(milestones ?? {});
+    super.loadStateDict({
+      ...state,
+      milestones: new Map(entries.map(([step, times]) => [Number(step), Number(times)])),
+    });
+  }
+}
+
+/** Multiplies the learning rate by gamma at every step. */
+export class ExponentialLR extends LRScheduler {
+  gamma: number;
+
+  constructor(optimizer: Schedulable, gamma: number, { lastEpoch = -1 } = {}) {
+    super(optimizer, lastEpoch);
+    this.gamma = gamma;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { gamma: 'gamma' };
+  }
+
+  protected override rates(): number[] {
+    return this.initial ? this.currentRates : this.currentRates.map((lr) => lr * this.gamma);
+  }
+
+  protected override ratesFromStart(): number[] {
+    return this.baseLrs.map((lr) => lr * this.gamma ** this.lastEpoch);
+  }
+}
+
+/** Multiplies the learning rate by `factor` until `totalIters` steps are done. */
+export class ConstantLR extends LRScheduler {
+  factor: number;
+  totalIters: number;
+
+  constructor(optimizer: Schedulable, { factor = 1 / 3, totalIters = 5, lastEpoch = -1 } = {}) {
+    super(optimizer, lastEpoch);
+    if (!(factor >= 0 && factor <= 1))
+      throw new ArgumentError(`ConstantLR: the factor must lie in [0, 1], not ${factor}`);
+    this.factor = factor;
+    this.totalIters = totalIters;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { factor: 'factor', total_iters: 'totalIters' };
+  }
+
+  protected override rates(): number[] {
+    if (this.lastEpoch === 0) return this.currentRates.map((lr) => lr * this.factor);
+    if (this.lastEpoch !== this.totalIters) return this.currentRates;
+    return this.currentRates.map((lr) => lr * (1 / this.factor));
+  }
+
+  protected override ratesFromStart(): number[] {
+    const over = this.lastEpoch >= this.totalIters ? 1 : 0;
+    return this.baseLrs.map((lr) => lr * (this.factor + over * (1 - this.factor)));
+  }
+}
+
+/** Takes the learning rate from `startFactor` to `endFactor` of its value in `totalIters` equal steps: a warm-up. */
+export class LinearLR extends LRScheduler {
+  startFactor: number;
+  endFactor: number;
+  totalIters: number;
+
+  constructor(
+    optimizer: Schedulable,
+    { startFactor = 1 / 3, endFactor = 1, totalIters = 5, lastEpoch = -1 } = {},
+  ) {
+    super(optimizer, lastEpoch);
+    if (!(startFactor > 0 && startFactor <= 1))
+      throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
+    if (!(endFactor >= 0 && endFactor <= 1))
+      throw new ArgumentError(`LinearLR: endFactor must lie in [0, 1], not ${endFactor}`);
+    this.startFactor = startFactor;
+    this.endFactor = endFactor;
+    this.totalIters = totalIters;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { start_factor: 'startFactor', end_factor: 'endFactor', total_iters: 'totalIters' };
+  }
+
+  protected override rates(): number[] {
+    const { lastEpoch, startFactor, totalIters } = this;
+    if (lastEpoch === 0) return this.currentRates.map((lr) => lr * startFactor);
+    if (this.initial || lastEpoch > totalIters) return this.currentRates;
+    const rise = this.endFactor - startFactor;
+    const factor = 1 + rise / (totalIters * startFactor + (lastEpoch - 1) * rise);
+    return this.currentRates.map((lr) => lr * factor);
+  }
+
+  protected override ratesFromStart(): number[] {
+    const { startFactor, endFactor, totalIters } = this;
+    const done = Math.min(totalIters, this.lastEpoch);
+    return this.baseLrs.map((lr) => lr * (startFactor + ((endFactor - startFactor) * done) / totalIters));
+  }
+}
+
+/** Takes the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`. */
+export class PolynomialLR extends LRScheduler {
+  totalIters: number;
+  power: number;
+
+  constructor(optimizer: Schedulable, { totalIters = 5, power = 1, lastEpoch = -1 } = {}) {
+    super(optimizer, lastEpoch);
+    this.totalIters = totalIters;
+    this.power = power;
+    this.start();
+  }
+
+  protected override get fields(): SavedFields {
+    return { total_iters: 'totalIters', power: 'power' };
+  }
+
+  protected override rates(): number[] {
+    const { lastEpoch, totalIters, power } = this;
+    if (this.initial || lastEpoch > totalIters) return this.currentRates;
+    const decay = ((1 - lastEpoch / totalIters) / (1 - (lastEpoch - 1) / totalIters)) ** power;
+    return this.currentRates.map((lr) => lr * decay);
+  }
+
+  protected override ratesFromStart(): number[] {
+    const done = Math.min(this.totalIters, this.lastEpoch) / this.totalIters;
+    return this.baseLrs.map((lr) => lr * (1 - done) ** this.power);
+  }
+}

@@ -1,0 +1,97 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import * as foreach from './foreach.js';
+import type { Layout } from './layout.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup } from './optimizer.js';
+
+export interface SGDSettings {
+  /** Learning rate. Default 1e-3. */
+  lr: number;
+  /** Share of the last update that the next one keeps. Default 0. */
+  momentum: number;
+  /** Share of the gradient left out of the momentum. Default 0. */
+  dampening: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Look ahead along the momentum (Sutskever et al., 2013); needs momentum and no dampening. Default false. */
+  nesterov: boolean;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+const defaults: SGDSettings = {
+  lr: 1e-3,
+  momentum: 0,
+  dampening: 0,
+  weightDecay: 0,
+  nesterov: false,
+  maximize: false,
+};
+
+/** Stochastic gradient descent, with momentum where it is asked for. */
+export class SGD extends ListOptimizer<SGDSettings> {
+  // The momentum's first value is the first gradient, so there is nothing to tell steps by.
+  protected override readonly scalarStates = {};
+
+  constructor(params: Iterable<Tensor> | Iterable<GroupOf<SGDSettings>>, options: Partial<SGDSettings> = {}) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  protected override checkSettings(settings: SGDSettings): void {
+    const { momentum, dampening, nesterov } = settings;
+    refuseSettings(this, {
+      ...commonChecks(settings),
+      'nesterov (needs momentum above 0 and dampening 0)': !nesterov || (momentum > 0 && dampening === 0),
+    });
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, differentiable: false, fused: null };
+  }
+
+  protected override stateNames(): readonly string[] {
+    return [];
+  }
+
+  protected override fuses(_layout: Layout): boolean {
+    return true;
+  }
+
+  protected override kind(parameter: Tensor): string {
+    return this.state.get(parameter)?.['momentum_buffer'] === undefined ? 'first' : '';
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<SGDSettings>): void {
+    const { lr, momentum, dampening, weightDecay, nesterov, maximize } = group;
+    const first = momentum !== 0 && batch.states.some((state) => state['momentum_buffer'] === undefined);
+    if (first) {
+      for (const [i, state] of batch.states.entries()) {
+        state['momentum_buffer'] = torch.keep((batch.owners[i] as Tensor).zerosLike());
+      }
+    }
+    const buffers = momentum === 0 ? [] : batch.column('momentum_buffer');
+    if (batch.fused) {
+      torch.callOperator('aten::_fused_sgd_', '', [batch.parameters, batch.gradients, buffers], {
+        weight_decay: weightDecay,
+        momentum,
+        lr,
+        dampening,
+        nesterov,
+        maximize,
+        is_first_step: first,
+      });
+      return;
+    }
+    let slopes = batch.gradients;
+    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    if (momentum !== 0) {
+      foreach.mulNumber_(buffers, momentum);
+      foreach.add_(buffers, slopes, first ? 1 : 1 - dampening);
+      slopes = nesterov ? foreach.add(slopes, buffers, momentum) : buffers;
+    }
+    foreach.add_(batch.parameters, slopes, -lr);
+  }
+}
