@@ -33,7 +33,8 @@ function checkModel(source: ConfigSource, config: ConfigTree, path: string): voi
     throw unknownKey(source, `${path}.${key}`, `${path}.${nearest(key, known)}`);
   }
   const { target, params } = config;
-  if (typeof target !== 'string') throw fault(source, path, `"${path}" has no target, the name of a model`);
+  // What is merged into a model of another file need not name it again; building it will tell.
+  if (typeof target !== 'string') return;
   const fields = targets.get(target)?.fields;
   if (!fields) {
     const reason = absentTargets.get(target);

@@ -1,13 +1,16 @@
 /** What `tessera train` does, once its command line is read. Loads libtorch. */
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import { openImages } from '../data/index.js';
 import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
+import { listCheckpoints } from '../training/checkpoint.js';
 import type { RunConfig, Stage } from '../training/config.js';
 import type { EndEvent } from '../training/events.js';
 import { saveRunCurves, writeReport } from '../training/report/index.js';
 import { RunError } from '../training/run-error.js';
+import type { TransformerTrainer } from '../training/transformer-trainer.js';
+import type { VqganTrainer } from '../training/vqgan-trainer.js';
 import { amount, duration } from './figures.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from './interrupt.js';
@@ -16,6 +19,8 @@ import { readChanges, readTrainConfig, type TrainInput } from './train-config.js
 import { trainOutput } from './train-output.js';
 import type { TrainFlags } from './train.js';
 import { UsageError } from './usage-error.js';
+
+type AnyTrainer = VqganTrainer | TransformerTrainer;
 
 /** Only the one that is needed. */
 async function trainerOf(stage: Stage) {
@@ -34,12 +39,16 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
     const { tree } = await readChanges(stage, input);
     if (flags.printConfig || flags.dryRun)
       throw new UsageError('--print-config and --dry-run are for new runs');
-    trainer = await Trainer.resume(resumed, { changes: tree, ...opening });
+    trainer = await opened<AnyTrainer>(Trainer.resume(resumed, { changes: tree, ...opening }));
   } else {
     const config = await newConfig(stage, input);
     if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
     if (flags.dryRun) return describe(stage, config, runFolder(stage, flags));
-    trainer = await Trainer.create(config, { run: runFolder(stage, flags), ...opening });
+    const run = runFolder(stage, flags);
+    const existed = existsSync(run);
+    trainer = await opened<AnyTrainer>(Trainer.create(config, { run, ...opening }), () => {
+      if (existsSync(run) && !existed && listCheckpoints(run).length === 0) rmSync(run, { recursive: true });
+    });
   }
   progress.end();
   const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
@@ -57,6 +66,17 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   const report = await writeReport(trainer.folder);
   if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer.folder, end, report);
   if (end?.interrupted) process.exitCode = 130;
+}
+
+/** A trainer, or its failure to begin: mistakes in the settings are the user's to mend, and nothing is left behind. */
+async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> {
+  try {
+    return await trainer;
+  } catch (error) {
+    cleanUp?.();
+    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
 }
 
 async function newConfig(stage: Stage, input: TrainInput): Promise<RunConfig> {
@@ -124,7 +144,9 @@ async function describe(stage: Stage, config: RunConfig, folder: string): Promis
     for (const { path, reason } of report.skipped) progress.line(`left out ${path}: ${reason}`);
     const model = modelFromConfig(trainedPart(stage, config.model), { init: false });
     // The perceptual network is never trained.
-    const trained = [...model.namedParameters()].filter(([name]) => !name.startsWith('loss.perceptual_loss.'));
+    const trained = [...model.namedParameters()].filter(
+      ([name]) => !name.startsWith('loss.perceptual_loss.'),
+    );
     const count = trained.reduce((sum, [, parameter]) => sum + parameter.numel(), 0);
     const { steps, minutes, batchSize } = config.training;
     const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(

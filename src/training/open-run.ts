@@ -59,7 +59,7 @@ export async function openRun<S extends Stage>(
     });
   } catch (error) {
     throw new RunError(
-      `${file} does not fit ${join(run, 'config.yaml')}: ${(error as Error).message.split('\n')[0]} Restore the one or the other.`,
+      `${file} does not fit ${join(run, 'config.yaml')} (${reasonOf(error)}): restore the one or the other`,
       { cause: error },
     );
   } finally {
@@ -76,6 +76,12 @@ export async function openRun<S extends Stage>(
     checkpoint: path,
     classes: (state['classes'] as string[] | undefined) ?? [],
   };
+}
+
+/** What does not fit, which a state dict's error tells in the lines after its first. */
+function reasonOf(error: unknown): string {
+  const [first = '', ...rest] = (error as Error).message.split('\n').map((line) => line.trim());
+  return rest[0] ?? first;
 }
 
 /** Discriminator and perceptual network serve training alone. */

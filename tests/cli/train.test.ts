@@ -1,0 +1,244 @@
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import sharp from 'sharp';
+import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line as a user would; `interruptAt` sends Ctrl-C once stdout matches. */
+function tessera(args: string[], interruptAt?: RegExp): Promise<Outcome> {
+  const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+  const env = { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1' };
+  const child = spawn(process.execPath, ['--import=tsx', main, ...args], { cwd: packageRoot(), env });
+  const result: Outcome = { code: null, stdout: '', stderr: '' };
+  let interrupted = false;
+  child.stdout.on('data', (chunk: Buffer) => {
+    result.stdout += chunk.toString();
+    if (interrupted || !interruptAt?.test(result.stdout)) return;
+    interrupted = child.kill('SIGINT');
+  });
+  child.stderr.on('data', (chunk: Buffer) => (result.stderr += chunk.toString()));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...result, code }));
+  });
+}
+
+let root: string;
+let photos: string;
+let settings: string;
+const at = (...names: string[]) => join(root, ...names);
+
+test.before(async () => {
+  root = mkdtempSync(join(tmpdir(), 'tessera-cli-'));
+  photos = at('photos');
+  settings = at('tiny.yaml');
+  mkdirSync(photos);
+  for (let i = 0; i < 12; i++) {
+    const create = {
+      width: 20,
+      height: 16,
+      channels: 3,
+      background: { r: 20 * i, g: 90, b: 200 - 9 * i },
+    } as const;
+    await sharp({ create })
+      .png()
+      .toFile(join(photos, `${i}.png`));
+  }
+  writeFileSync(
+    settings,
+    `model:
+  target: taming.models.vqgan.VQModel
+  params:
+    n_embed: 16
+    embed_dim: 8
+    ddconfig: { ch: 32, ch_mult: [1, 1], num_res_blocks: 0, attn_resolutions: [], resolution: 16, in_channels: 3,
+      out_ch: 3, z_channels: 32, double_z: false }
+    lossconfig:
+      target: taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator
+      params: { disc_start: 0, disc_num_layers: 1, disc_ndf: 8 }
+training: { steps: 2, batchSize: 2, threads: 1 }
+`,
+  );
+});
+test.after.always(() => rmSync(root, { recursive: true, force: true }));
+
+const vqgan = (out: string, ...more: string[]) => [
+  'train',
+  'vqgan',
+  '-c',
+  settings,
+  '--data',
+  photos,
+  '--out',
+  out,
+  ...more,
+];
+
+/** One line that says what is wrong, the code of its kind, and nothing on the disk. */
+function refused(t: ExecutionContext, outcome: Outcome, code: number, message: RegExp, out?: string): void {
+  t.is(outcome.code, code, outcome.stderr);
+  const said = outcome.stderr.split('\n').filter((line) => line.startsWith('error: '));
+  t.is(said.length, 1, outcome.stderr);
+  t.regex(said[0]!, message);
+  t.notRegex(outcome.stderr, /^\s+at /m, 'no stack');
+  if (out !== undefined) t.deepEqual(existsSync(out) ? readdirSync(out) : [], []);
+}
+
+test('both stages, reconstructions and samples', async (t) => {
+  const out = at('runs');
+  const first = await tessera(vqgan(out));
+  t.is(first.code, 0, first.stderr);
+  t.regex(
+    first.stdout,
+    /vqgan: \d+ pictures to train on, \d+ held out; .* parameters; cpu, 1 thread, float32/,
+  );
+  t.regex(first.stdout, /vqgan {2}2\/2 {2}100% .*rec .*vq .*held-out .* dB {2}codes/);
+  t.regex(first.stdout, /next: tessera train transformer --vqgan .*vqgan/);
+  const run = join(out, 'vqgan');
+  for (const file of ['config.yaml', 'metrics.jsonl', 'report.html', 'README.md'])
+    t.true(existsSync(join(run, file)), file);
+  t.notRegex(readFileSync(join(run, 'report.html'), 'utf8'), /src="(?!data:)|href=/, 'self-contained');
+
+  const small = ['n_layer=1', 'n_head=2', 'n_embd=16'].map(
+    (s) => `model.params.transformer_config.params.${s}`,
+  );
+  const stage2 = ['train', 'transformer', '--vqgan', run, '--out', out, '--steps', '2', 'training.threads=1'];
+  const [second, before] = await Promise.all([
+    tessera([...stage2, ...small]),
+    tessera(['reconstruct', run, photos, '--out', at('before'), '--json']),
+  ]);
+  t.is(second.code, 0, second.stderr);
+  t.regex(second.stdout, /transformer {2}2\/2 {2}100% .*loss .*held-out/);
+  t.is(before.code, 0, before.stderr);
+  const records = before.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { picture: string; codes: number[] });
+  t.is(records.length, 12);
+  t.deepEqual(records[0]!.codes, [8, 10], 'a picture keeps its shape');
+  t.true(existsSync(records[11]!.picture));
+
+  const sampled = at('samples');
+  const [grid, wrong, classes] = await Promise.all([
+    tessera(['sample', join(out, 'transformer'), '--n', '3', '--grid', '--seed', '5', '--out', sampled]),
+    tessera(['sample', run]),
+    tessera(['sample', join(out, 'transformer'), '--class', 'cat']),
+  ]);
+  t.is(grid.code, 0, grid.stderr);
+  const { exif } = await sharp(join(sampled, 'grid.png')).metadata();
+  t.regex(exif!.toString('latin1'), /"command":"sample".*"seed":5/);
+  t.like(JSON.parse(readFileSync(join(sampled, 'samples.json'), 'utf8')), { n: 3, seed: 5 });
+  refused(t, wrong, 1, /is the run of a VQGAN.*tessera train transformer --vqgan/);
+  refused(t, classes, 2, /was trained without classes/);
+
+  // Weights of another shape: the configuration was changed by hand.
+  const config = join(run, 'config.yaml');
+  writeFileSync(config, readFileSync(config, 'utf8').replace('n_embed: 16', 'n_embed: 17'));
+  const shape = await tessera(['reconstruct', run, photos, '--out', at('shape')]);
+  refused(t, shape, 1, /does not fit .*config\.yaml .*quantize\.embedding\.weight/, at('shape'));
+});
+
+test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes on', async (t) => {
+  const out = at('stopped');
+  const stopped = await tessera(
+    [...vqgan(out, '--name', 'a'), 'training.steps=100000', 'training.logEvery=2'],
+    /vqgan {2}2\//,
+  );
+  t.is(stopped.code, 130, stopped.stderr);
+  t.regex(stopped.stdout, /go on with: tessera train vqgan --resume .*a/);
+  const run = join(out, 'a');
+  const checkpoints = readdirSync(join(run, 'checkpoints'));
+  t.true(checkpoints.every((name) => /^step-\d{7}$/.test(name)));
+  const last = Number(checkpoints.sort().at(-1)!.slice(5));
+  const steps = `training.steps=${last + 1}`;
+  const [again, change] = await Promise.all([
+    tessera(vqgan(out, '--name', 'a')),
+    tessera(['train', 'vqgan', '--resume', run, 'training.seed=4']),
+  ]);
+  refused(t, again, 1, /holds a run already/);
+  refused(t, change, 2, /training\.seed/);
+  const resumed = await tessera(['train', 'vqgan', '--resume', 'latest', '--out', out, steps, '--json']);
+  t.is(resumed.code, 0, resumed.stderr);
+  const events = resumed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { type: string; step: number });
+  t.like(events[0], { type: 'start', step: last });
+  t.like(events.at(-1), { type: 'end', step: last + 1, interrupted: false });
+});
+
+test('pictures that cannot be used', async (t) => {
+  mkdirSync(at('empty'));
+  mkdirSync(at('spoilt'));
+  for (let i = 0; i < 6; i++) writeFileSync(at('spoilt', `${i}.png`), readFileSync(join(photos, `${i}.png`)));
+  writeFileSync(at('spoilt', 'bad.jpg'), 'not a jpeg');
+  const out = at('none');
+  const train = (data: string, ...more: string[]) =>
+    tessera(['train', 'vqgan', '-c', settings, '--data', data, '--out', out, ...more]);
+  const [empty, missing, stop, skip] = await Promise.all([
+    train(at('empty')),
+    train(at('nowhere')),
+    train(at('spoilt'), 'data.onError=stop'),
+    tessera(['train', 'vqgan', '-c', settings, '--data', at('spoilt'), '--dry-run']),
+  ]);
+  refused(t, empty, 1, /empty: there are no pictures here/, out);
+  refused(t, missing, 1, /nowhere: there is no such folder/, out);
+  refused(t, stop, 1, /bad\.jpg/, out);
+  t.is(skip.code, 0, skip.stderr);
+  t.regex(skip.stderr, /left out .*bad\.jpg: /);
+});
+
+test('settings and places that cannot be used', async (t) => {
+  const out = at('wrong');
+  writeFileSync(at('file'), '');
+  const [typo, size, nothing, place, dry, preset] = await Promise.all([
+    tessera([...vqgan(out), 'training.stpes=3']),
+    tessera([...vqgan(out), 'data.size=15']),
+    tessera(['train', 'transformer', '--data', photos, '--out', out]),
+    tessera(vqgan(at('file'))),
+    tessera([...vqgan(out), '--dry-run']),
+    tessera(['train', 'vqgan', '--data', photos, '--print-config', '--minutes', '7']),
+  ]);
+  refused(t, typo, 2, /unknown key "training\.stpes"; did you mean "training\.steps"\?/, out);
+  refused(t, size, 2, /data\.size must be a multiple of 2.*15/, out);
+  refused(t, nothing, 2, /--vqgan RUN/, out);
+  refused(t, place, 1, /file.*not a folder/);
+  t.is(dry.code, 0, dry.stderr);
+  t.regex(dry.stdout, /162,612 parameters, taming/);
+  t.deepEqual(existsSync(out) ? readdirSync(out) : [], []);
+  t.regex(preset.stdout, /minutes: 7[^]*$/);
+  t.notRegex(preset.stdout, /steps:/);
+});
+
+test('a full disk: one line, and what was there before is intact', async (t) => {
+  const disk = at('disk');
+  mkdirSync(disk);
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=400k', 'tmpfs', disk], { stdio: 'ignore' });
+  } catch {
+    t.pass('no small file system can be mounted here');
+    return;
+  }
+  try {
+    refused(t, await tessera(vqgan(join(disk, 'runs'))), 1, /no space is left on the disk/);
+    t.deepEqual(existsSync(join(disk, 'runs')) ? readdirSync(join(disk, 'runs')) : [], []);
+  } finally {
+    execFileSync('umount', [disk]);
+  }
+});
