@@ -27,7 +27,7 @@ const seconds = Number(process.argv[2] ?? 40);
 const pictures = 64;
 const side = 256;
 const batchSize = 8;
-const stepsPerRound = 6;
+const stepsPerRound = 5;
 
 /** A small first stage: 16 × 16 codes, as the demo trains. */
 function makeTrainer() {
@@ -72,8 +72,8 @@ async function round(source: ImageSource, step: (images: torch.Tensor) => number
   const loader = new Loader(source, { batchSize, seed: 1, position: { epoch: position, position: 0 } });
   let begun = 0;
   let waited = 0;
-  for (let i = -3; i < stepsPerRound; i++) {
-    if (i === 0) [begun, waited] = [performance.now(), 0]; // The first three fill the loader's queue.
+  for (let i = -2; i < stepsPerRound; i++) {
+    if (i === 0) [begun, waited] = [performance.now(), 0]; // The first two fill the loader's queue.
     const batch = await loader.next();
     waited += batch.waited;
     step(batch.images);

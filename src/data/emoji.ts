@@ -1,5 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuiltInOptions, MadeImages } from './built-in.js';
 import { firstAndRest, heldOutCount } from './built-in.js';
@@ -7,6 +6,8 @@ import { inParallel } from './in-parallel.js';
 import type { MemoryItem } from './memory-store.js';
 import { MemoryStore } from './memory-store.js';
 import { writeFolder } from './new-folder.js';
+import type { NotoIcons } from './noto-icons.js';
+import { readNoto } from './noto-icons.js';
 import { SeededRandom } from './seeded-random.js';
 import { loadSharp } from './sharp.js';
 import { contentHash, splitByContent } from './split.js';
@@ -120,21 +121,8 @@ async function drawEmoji({ body }: Icon, size: number, random: SeededRandom): Pr
 }
 
 async function openIcons(): Promise<Icon[]> {
-  const find = createRequire(import.meta.url).resolve;
-  let paths: [string, string];
-  try {
-    paths = [find('@iconify-json/noto/icons.json'), find('@iconify-json/noto/metadata.json')];
-  } catch (cause) {
-    throw new Error(
-      'the built-in emoji are the Noto icons, and the package "@iconify-json/noto" is not installed. ' +
-        'Install it with: npm install @iconify-json/noto',
-      { cause },
-    );
-  }
-  const [set, metadata] = await Promise.all(
-    paths.map(async (path) => JSON.parse(await readFile(path, 'utf8')) as unknown),
-  );
-  const { icons } = set as { icons: Record<string, { body: string }> };
+  const [set, metadata] = await Promise.all([readNoto('icons'), readNoto('metadata')]);
+  const { icons } = set as NotoIcons;
   const named = (metadata as { categories: Record<string, string[]> }).categories;
   return Object.values(categories).flatMap((category, label) =>
     (named[category] ?? []).flatMap((name) => {

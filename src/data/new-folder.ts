@@ -26,9 +26,24 @@ export async function writeFolder<T>(
     return result;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof ImageDataError || code === undefined || !placeErrors.has(code)) throw error;
+    throw new ImageDataError(folder, `cannot be written (${message}); nothing is left of it`, {
+      cause: error,
+    });
   }
 }
+
+/** What the place is to blame for, not the pictures. */
+const placeErrors: ReadonlySet<string> = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EROFS',
+  'EACCES',
+  'EPERM',
+  'EIO',
+  'EFBIG',
+]);
 
 /** A recursive `mkdir` alone never ends where a folder that exists refuses new ones as `/proc` does. */
 async function makeFolder(path: string): Promise<void> {

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import type { NotoIcons } from './noto-icons.js';
+import { readNoto } from './noto-icons.js';
 import type { Rgb, Season } from './scene-palette.js';
 import { blend } from './scene-palette.js';
 import { loadSharp } from './sharp.js';
@@ -65,16 +65,12 @@ export interface Raster {
   pixels: Uint8Array;
 }
 
-interface IconSet {
-  icons: Record<string, { body: string }>;
-}
-
 /** Draws Noto icons at any size; each (icon, size, tint) is drawn once and kept. */
 export class SpriteSheet {
-  #icons: IconSet['icons'];
+  #icons: NotoIcons['icons'];
   #rasters = new Map<string, Promise<Raster>>();
 
-  constructor(icons: IconSet['icons']) {
+  constructor(icons: NotoIcons['icons']) {
     this.#icons = icons;
   }
 
@@ -111,18 +107,8 @@ export class SpriteSheet {
  * @throws when the package `@iconify-json/noto` is not installed.
  */
 export async function openSpriteSheet(): Promise<SpriteSheet> {
-  let path: string;
-  try {
-    path = createRequire(import.meta.url).resolve('@iconify-json/noto/icons.json');
-  } catch (cause) {
-    throw new Error(
-      'The built-in scenes are drawn with the Noto icons, and the package "@iconify-json/noto" is not installed. ' +
-        'Install it with: npm install --save-dev @iconify-json/noto',
-      { cause },
-    );
-  }
-  const set = JSON.parse(await readFile(path, 'utf8')) as IconSet;
-  return new SpriteSheet(set.icons);
+  const { icons } = (await readNoto('icons')) as NotoIcons;
+  return new SpriteSheet(icons);
 }
 
 const foliage: Readonly<Record<Exclude<SpriteTint, 'plain'>, { colour: Rgb; amount: number }>> = {

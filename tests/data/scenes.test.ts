@@ -7,6 +7,7 @@ import { layoutScene, ridgeHeight } from '../../src/data/scene-layout.js';
 import { sceneLabels } from '../../src/data/scene-render.js';
 import { openSpriteSheet, spriteModels } from '../../src/data/scene-sprites.js';
 import { makeScene, sceneClassCount, sceneSplits, writeScenes } from '../../src/data/scenes.js';
+import { readNoto } from '../../src/data/noto-icons.js';
 
 const label = (name: (typeof sceneLabels)[number]) => sceneLabels.indexOf(name);
 
@@ -141,4 +142,21 @@ test('a folder of scenes is complete or absent', async (t) => {
     message: /16 × 16/,
   });
   t.deepEqual(await readdir(root), ['nested']);
+});
+
+test('without the icon package the error says how to install it', async (t) => {
+  await t.throwsAsync(readNoto('icons', 'file:///nowhere/module.js'), {
+    message: /not installed\. Install it with: npm install @iconify-json\/noto$/,
+  });
+});
+
+test('a folder of something else is not replaced by scenes, an older one of scenes is', async (t) => {
+  const root = await mkdtemp(join(tmpdir(), 'tessera-scenes-'));
+  t.teardown(() => rm(root, { recursive: true }));
+  const options = { seed: 1, count: 1, width: 16 };
+  await writeScenes(join(root, 'scenes'), options);
+  await writeScenes(join(root, 'scenes'), { ...options, count: 2 });
+  t.is((await readdir(join(root, 'scenes'))).length, 3);
+  await t.throwsAsync(writeScenes(root, options), { message: /there is something else here already/ });
+  t.deepEqual(await readdir(root), ['scenes']);
 });
