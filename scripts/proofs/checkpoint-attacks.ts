@@ -32,6 +32,15 @@ export interface ZipPart {
   start?: number;
 }
 
+const packings = new WeakMap<Buffer, Buffer>();
+
+/** Bombs take a while to pack, so each is packed once. */
+function deflated(bytes: Buffer): Buffer {
+  let packed = packings.get(bytes);
+  if (packed === undefined) packings.set(bytes, (packed = deflateRawSync(bytes, { level: 9 })));
+  return packed;
+}
+
 /** A zip file of these entries, right unless told otherwise. */
 export function zipOf(parts: readonly ZipPart[]): Buffer {
   const chunks: Buffer[] = [];
@@ -39,7 +48,7 @@ export function zipOf(parts: readonly ZipPart[]): Buffer {
   let position = 0;
   for (const part of parts) {
     const name = Buffer.from(part.name);
-    const packed = part.deflated ? deflateRawSync(part.bytes, { level: 9 }) : part.bytes;
+    const packed = part.deflated ? deflated(part.bytes) : part.bytes;
     const header = Buffer.alloc(46);
     header.writeUInt32LE(0x02014b50, 0);
     header.writeUInt16LE(part.deflated ? 8 : 0, 10);
@@ -361,7 +370,7 @@ function zipAttacks(): Attack[] {
   const value = Buffer.from(`\x80\x02}(${text('t')}${tensor(4n, 0n, [4n], [1n])}u.`, 'latin1');
   const pickle = { name: 'a/data.pkl', bytes: value };
   const storage = { name: 'a/data/0', bytes: Buffer.alloc(16) };
-  const bomb = Buffer.alloc(200e6);
+  const bomb = Buffer.alloc(64e6);
   const nops = Buffer.concat([
     Buffer.from('\x80\x02', 'latin1'),
     Buffer.alloc(12e6, 'N0'),

@@ -1,0 +1,330 @@
+/** What the opcodes of pickles do: build values, keep names as names, and stand-ins in the place of calls. */
+import { construct } from './pickle-constructors.js';
+import type { PickleInput } from './pickle-input.js';
+import { buildNumpy } from './pickle-numpy.js';
+import { COST, MAX_LINE, PickleStack } from './pickle-stack.js';
+import {
+  NumpyArray,
+  NumpyType,
+  PickledDict,
+  PickledGlobal,
+  PickledObject,
+  PickledSet,
+  PickledTuple,
+  StoredTensor,
+} from './pickle-values.js';
+import type { Pickled } from './pickle-values.js';
+
+/** Longest single string, and longest integer: more is an attack or an accident. */
+const MAX_STRING = 64 * 2 ** 20;
+const MAX_INTEGER_BYTES = 1024;
+
+export interface UnpickleOptions {
+  /** Bytes of memory that the values may take, roughly. */
+  readonly budget: number;
+  /** Turns a persistent identifier (a tuple that names a storage) into a value. */
+  persistent(id: Pickled, fail: (message: string) => never): Pickled;
+}
+
+export class PickleMachine extends PickleStack {
+  readonly #options: UnpickleOptions;
+  readonly #globals = new Map<string, PickledGlobal>();
+
+  constructor(input: PickleInput, options: UnpickleOptions) {
+    super(input, options.budget);
+    this.#options = options;
+  }
+
+  /** Notes where the next opcode stands, and reads it. */
+  next(): number {
+    this.position = this.input.position;
+    return this.input.byte();
+  }
+
+  /** The value, once the pickle has ended. */
+  result(): Pickled {
+    const value = this.take();
+    if (this.size > 0) this.fail('the pickle ends with values left over');
+    return value;
+  }
+
+  #bytes(length: number): Buffer {
+    if (length > MAX_STRING) {
+      this.exceeded(`a string of ${length} bytes is announced`);
+    }
+    this.spend(COST.small + 2 * length);
+    return this.input.take(length);
+  }
+
+  pushText(length: number): void {
+    // Lone surrogates, which Python lets through, become replacement characters.
+    this.push(this.#bytes(length).toString('utf8'));
+  }
+
+  /** A string of Python 2: text where it is UTF-8, else its bytes as Latin-1 characters. */
+  pushByteString(length: number): void {
+    const bytes = this.#bytes(length);
+    const text = bytes.toString('utf8');
+    this.push(text.includes('\ufffd') ? bytes.toString('latin1') : text);
+  }
+
+  pushBytes(length: number): void {
+    this.push(Uint8Array.from(this.#bytes(length)));
+  }
+
+  pushLong(length: number): void {
+    if (length > MAX_INTEGER_BYTES) {
+      this.exceeded(`an integer of ${length} bytes is announced`);
+    }
+    const hex = Buffer.from(this.input.take(length)).reverse().toString('hex');
+    const value = length === 0 ? 0n : BigInt.asIntN(8 * length, BigInt(`0x${hex}`));
+    this.push(plainInteger(value), COST.small + length);
+  }
+
+  pushDecimal(): void {
+    const text = this.line();
+    if (text === '00' || text === '01') return this.push(text === '01');
+    if (!/^[+-]?\d+L?$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is no integer`);
+    this.push(plainInteger(BigInt(text.replace(/^\+|L$/g, ''))), COST.small + text.length);
+  }
+
+  pushDecimalFloat(): void {
+    const text = this.line();
+    const special: Record<string, number> = { inf: Infinity, '-inf': -Infinity, nan: NaN, '-nan': NaN };
+    const value = special[text] ?? (/^[-+.\deE]+$/.test(text) ? Number(text) : undefined);
+    if (value === undefined || (Number.isNaN(value) && !text.includes('nan'))) {
+      this.fail(`${JSON.stringify(text.slice(0, 40))} is no number`);
+    }
+    this.push(value);
+  }
+
+  /** A quoted string of protocol 0. */
+  pushQuoted(): void {
+    const text = this.input.line(MAX_STRING).toString('latin1').trimEnd();
+    const quote = text[0];
+    if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote) {
+      this.fail('a string without quotes');
+    }
+    this.push(unescape(text.slice(1, -1)), COST.small + 2 * text.length);
+  }
+
+  pushRawUnicode(): void {
+    const text = this.input.line(MAX_STRING).toString('latin1');
+    const decoded = text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short, long) => {
+      const code = parseInt((short ?? long) as string, 16);
+      return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+    });
+    this.push(decoded, COST.small + 2 * text.length);
+  }
+
+  pushList(): void {
+    this.push([], COST.container);
+  }
+
+  pushDict(): void {
+    this.push(new PickledDict(), COST.container);
+  }
+
+  pushSet(): void {
+    this.push(new PickledSet([]), COST.container);
+  }
+
+  #tuple(items: Pickled[]): PickledTuple {
+    this.spend(COST.container + COST.item * items.length);
+    return new PickledTuple(items);
+  }
+
+  pushTuple(count: 0 | 1 | 2 | 3): void {
+    const items: Pickled[] = Array.from({ length: count });
+    for (let i = count - 1; i >= 0; i--) items[i] = this.take();
+    this.push(this.#tuple(items));
+  }
+
+  tupleOfMark(): void {
+    const items = this.takeMark();
+    this.push(this.#tuple(items));
+  }
+
+  listOfMark(): void {
+    const items = this.takeMark();
+    this.push(items, COST.container + COST.item * items.length);
+  }
+
+  frozenSetOfMark(): void {
+    const items = this.takeMark();
+    this.push(new PickledSet(items), COST.container + COST.item * items.length);
+  }
+
+  dictOfMark(): void {
+    const items = this.takeMark();
+    const dict = new PickledDict();
+    this.#setItems(dict, items);
+    this.push(dict, COST.container);
+  }
+
+  append(): void {
+    const value = this.take();
+    this.#appendTo(this.top(), [value]);
+  }
+
+  appendAll(): void {
+    const values = this.takeMark();
+    this.#appendTo(this.top(), values);
+  }
+
+  #appendTo(target: Pickled, values: Pickled[]): void {
+    this.spend(COST.item * values.length);
+    let list: Pickled[];
+    if (Array.isArray(target)) list = target;
+    else if (target instanceof PickledObject) list = target.items ??= [];
+    else return this.fail('values are appended to what is no list');
+    for (const value of values) list.push(value);
+  }
+
+  addAll(): void {
+    const values = this.takeMark();
+    const target = this.top();
+    this.spend(COST.item * values.length);
+    let items: Pickled[];
+    if (target instanceof PickledSet) items = target.items;
+    else if (target instanceof PickledObject) items = target.items ??= [];
+    else return this.fail('values are added to what is no set');
+    for (const value of values) items.push(value);
+  }
+
+  setItem(): void {
+    const value = this.take();
+    const key = this.take();
+    this.#setItems(this.top(), [key, value]);
+  }
+
+  setAll(): void {
+    const items = this.takeMark();
+    this.#setItems(this.top(), items);
+  }
+
+  #setItems(target: Pickled, items: Pickled[]): void {
+    let dict: PickledDict;
+    if (target instanceof PickledDict) dict = target;
+    else if (target instanceof PickledObject) dict = target.entries ??= new PickledDict();
+    else return this.fail('an item is set in what is no dictionary');
+    if (items.length % 2 !== 0) this.fail('a key without a value');
+    this.spend((COST.entry * items.length) / 2);
+    for (let i = 0; i < items.length; i += 2) {
+      const key = items[i] as Pickled;
+      if (Array.isArray(key) || key instanceof PickledDict || key instanceof PickledSet) {
+        this.fail('a dictionary key that can change (a list, dictionary or set)');
+      }
+      dict.set(key, items[i + 1] as Pickled);
+    }
+  }
+
+  // Names and what would be calls.
+
+  #global(module: string, name: string): PickledGlobal {
+    const full = `${module}.${name}`;
+    let global = this.#globals.get(full);
+    if (global === undefined) {
+      this.spend(COST.object + 2 * full.length);
+      global = new PickledGlobal(full);
+      this.#globals.set(full, global);
+    }
+    return global;
+  }
+
+  pushGlobal(): void {
+    const module = this.line();
+    this.push(this.#global(module, this.line()));
+  }
+
+  pushStackGlobal(): void {
+    const name = this.take();
+    const module = this.take();
+    if (typeof name !== 'string' || typeof module !== 'string') this.fail('a name that is no string');
+    if (name.length + module.length > MAX_LINE) this.fail('a name that is far too long');
+    this.push(this.#global(module, name));
+  }
+
+  /** REDUCE and NEWOBJ: callable and arguments on the stack. */
+  reduce(): void {
+    const args = this.take();
+    this.push(this.#call(this.take(), args));
+  }
+
+  reduceWithKeywords(): void {
+    const keywords = this.take();
+    const args = this.take();
+    const value = this.#call(this.take(), args);
+    if (!(keywords instanceof PickledDict)) this.fail('keyword arguments that are no dictionary');
+    if (value instanceof PickledObject && keywords.entries !== null) value.entries = keywords;
+    this.push(value);
+  }
+
+  /** OBJ and INST of old pickles: class first, then arguments, up to the mark. */
+  instanceOfMark(): void {
+    const [callable, ...args] = this.takeMark();
+    if (callable === undefined) this.fail('an object without a class');
+    this.push(this.#call(callable, this.#tuple(args)));
+  }
+
+  instance(): void {
+    const module = this.line();
+    const global = this.#global(module, this.line());
+    const args = this.#tuple(this.takeMark());
+    this.push(this.#call(global, args));
+  }
+
+  #call(callable: Pickled, args: Pickled): Pickled {
+    if (!(args instanceof PickledTuple)) this.fail('arguments that are no tuple');
+    this.spend(COST.object + weight(args) + args.items.reduce<number>((sum, arg) => sum + weight(arg), 0));
+    if (callable instanceof PickledGlobal) {
+      return construct(callable.name, args.items, this.fail) ?? new PickledObject(callable.name, args.items);
+    }
+    if (callable instanceof PickledObject) return new PickledObject(`${callable.global}()`, args.items);
+    return this.fail('something is called that is no class or function');
+  }
+
+  build(): void {
+    const state = this.take();
+    const target = this.top();
+    if (state instanceof PickledTuple) {
+      this.spend(state.items.reduce<number>((sum, part) => sum + weight(part), 0));
+    }
+    if (target instanceof PickledObject) target.state = state;
+    else if (target instanceof NumpyType || target instanceof NumpyArray)
+      buildNumpy(target, state, this.fail);
+    else if (target instanceof PickledDict) {
+      // Attributes of an OrderedDict, such as a state dict's `_metadata`, say nothing of its values.
+      const entries = state instanceof PickledDict ? state.entries : null;
+      if (target.attributes && entries !== null) {
+        for (const [key, value] of entries) this.#setItems(target, [key, value]);
+      }
+    } else if (!(target instanceof StoredTensor || target instanceof PickledSet)) {
+      this.fail('a state is given to what has none');
+    }
+  }
+
+  persistent(): void {
+    this.push(this.#options.persistent(this.take(), this.fail), COST.object);
+  }
+}
+
+/** What a copy of the value would take: constructors copy their arguments. */
+function weight(value: Pickled): number {
+  if (Array.isArray(value)) return COST.item * value.length;
+  if (value instanceof PickledTuple || value instanceof PickledSet) return COST.item * value.items.length;
+  if (value instanceof PickledDict) return COST.entry * (value.entries?.size ?? 0);
+  return typeof value === 'string' || value instanceof Uint8Array ? 2 * value.length : 0;
+}
+
+function plainInteger(value: bigint): number | bigint {
+  const small = value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER);
+  return small ? Number(value) : value;
+}
+
+function unescape(text: string): string {
+  const simple: Record<string, string> = { n: '\n', t: '\t', r: '\r', '\\': '\\', "'": "'", '"': '"' };
+  return text.replace(/\\(x[0-9a-fA-F]{2}|[^])/g, (whole: string, code: string) =>
+    code.length === 3 ? String.fromCharCode(parseInt(code.slice(1), 16)) : (simple[code] ?? whole),
+  );
+}
