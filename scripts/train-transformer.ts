@@ -16,12 +16,12 @@ const trainer = await TransformerTrainer.create(
         cond_stage_config: '__is_unconditional__',
         transformer_config: {
           target: 'taming.modules.transformer.mingpt.GPT',
-          params: { vocab_size: 256, block_size: 256, n_layer: 4, n_head: 4, n_embd: 192 },
+          params: { n_layer: 3, n_head: 4, n_embd: 192 },
         },
       },
     },
     data: { path: pictures, size: 64, heldOut: 0.05 },
-    training: { vqgan, minutes: Number(minutes), batchSize: 8, learningRate: 1e-3, precision: 'auto' },
+    training: { vqgan, minutes: Number(minutes), batchSize: 4, learningRate: 2e-3, precision: 'auto' },
   },
   { run },
 );

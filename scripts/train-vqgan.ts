@@ -25,12 +25,18 @@ const trainer = await VqganTrainer.create(
         },
         lossconfig: {
           target: 'taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator',
-          params: { disc_start: 0, disc_weight: 0.2, disc_num_layers: 2, disc_ndf: 32 },
+          params: { disc_start: 0, disc_weight: 0.1, disc_num_layers: 2, disc_ndf: 32 },
         },
       },
     },
     data: { path: pictures, size: 64, heldOut: 0.05 },
-    training: { minutes: Number(minutes), batchSize: 4, learningRate: 1e-3, precision: 'auto' },
+    training: {
+      minutes: Number(minutes),
+      batchSize: 4,
+      learningRate: 1e-3,
+      precision: 'auto',
+      discriminatorFrom: 0.75,
+    },
   },
   { run },
 );

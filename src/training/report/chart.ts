@@ -102,11 +102,14 @@ export function chartBody(options: ChartOptions): string {
   }
   parts.push(line(plot.left, plot.bottom, plot.right, plot.bottom, '#b9b9b4'));
   parts.push(strokeText(xName, { x: plot.right, y: plot.bottom + 28, height: 8, anchor: 'end', color: ink }));
-  for (const { y } of levels) {
-    const at = py(y).toFixed(1);
-    parts.push(
-      `<path d="M${plot.left} ${at}H${plot.right}" stroke="#777" stroke-dasharray="5 4" fill="none"/>`,
-    );
+  for (const { name, y } of levels) {
+    const at = py(y);
+    const path = `M${plot.left} ${at.toFixed(1)}H${plot.right}`;
+    parts.push(`<path d="${path}" stroke="#777" stroke-dasharray="5 4" fill="none"/>`);
+    // Under its line, where there is room.
+    const below = at + 13 < plot.bottom;
+    const place = { x: plot.right, y: below ? at + 13 : at - 5, height: 7.5, anchor: 'end' } as const;
+    parts.push(strokeText(name, { ...place, color: '#666' }));
   }
   series.forEach(({ points }, index) => {
     const path = points
@@ -118,25 +121,17 @@ export function chartBody(options: ChartOptions): string {
         `<path d="${path}" fill="none" stroke="${color}" stroke-width="1.8" stroke-linejoin="round"/>`,
       );
   });
-  parts.push(
-    legend(
-      series.map(({ name }) => name),
-      levels,
-    ),
-  );
+  parts.push(legend(series.map(({ name }) => name)));
   return parts.join('');
 }
 
-/** Names in their lines' colours under the title, with the levels' names last. */
-function legend(names: readonly string[], levels: readonly ChartLevel[]): string {
+/** Names in their lines' colours, under the title. */
+function legend(names: readonly string[]): string {
   let x = 12;
-  const entries = [
-    ...names.map((name, index) => ({ name, color: colors[index % colors.length]!, dash: '' })),
-    ...levels.map(({ name }) => ({ name, color: '#777', dash: ' stroke-dasharray="5 3"' })),
-  ];
-  return entries
-    .map(({ name, color, dash }) => {
-      const key = `<path d="M${x} 32H${x + 14}" stroke="${color}" stroke-width="2"${dash}/>`;
+  return names
+    .map((name, index) => {
+      const color = colors[index % colors.length]!;
+      const key = `<path d="M${x} 32H${x + 14}" stroke="${color}" stroke-width="2"/>`;
       const label = strokeText(name, { x: x + 19, y: 36, height: 8, color });
       x += 19 + textWidth(name, 8) + 14;
       return key + label;

@@ -68,7 +68,9 @@ export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): 
 
 /** A line with at least two points that is not zero all along (a term that is off). */
 function seriesOf(records: readonly MetricsRecord[], key: string, name: string): ChartSeries[] {
-  const points = records.flatMap((record): (readonly [number, number])[] => {
+  // The last record holds figures on all held-out pictures, the others on the same few.
+  const measured = records.filter((record) => record['final'] !== true);
+  const points = measured.flatMap((record): (readonly [number, number])[] => {
     const value = figureOf(record, key);
     return value === undefined ? [] : [[record.step, value]];
   });
