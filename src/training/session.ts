@@ -49,6 +49,8 @@ export interface Session extends Images {
   notes: string[];
   /** Gives back lock and pictures. */
   close(): Promise<void>;
+  /** The same, and removes the folder of a run that could not begin. */
+  abandon(): Promise<void>;
 }
 
 /**
@@ -70,8 +72,16 @@ export async function beginSession(
   const threads = config.training.threads === 'auto' ? await idleProcessors() : config.training.threads;
   torch.setNumThreads(threads);
   const images = await open(config, options, notes);
-  let release: (() => void) | undefined;
+  let release = () => {};
   const existed = existsSync(run);
+  const close = async () => {
+    await images.close();
+    release();
+  };
+  const abandon = async () => {
+    await close();
+    if (!existed) await rm(run, { recursive: true, force: true }).catch(() => {});
+  };
   try {
     const sized = { ...config, training: { ...config.training, device, threads } };
     const precision = choosePrecision(sized, notes, measure);
@@ -90,11 +100,9 @@ export async function beginSession(
     };
     await writeConfig(run, stage, resolved);
     await writeEnvironment(run, { device, threads, precision, notes });
-    return { ...session, ...images, close: closer(images, release) };
+    return { ...session, ...images, close, abandon };
   } catch (error) {
-    release?.();
-    await images.close();
-    if (!existed) await rm(run, { recursive: true, force: true }).catch(() => {});
+    await abandon();
     throw error;
   }
 }
@@ -145,7 +153,11 @@ export async function resumeSession(
     await writeConfig(run, stage, resolved);
     await writeEnvironment(run, { device, threads, precision, notes, resumedFrom: checkpoint.step });
     const session = { stage, folder: run, config: resolved, device, threads, precision, notes, checkpoint };
-    return { ...session, ...images, close: closer(images, release) };
+    const close = async () => {
+      await images.close();
+      release();
+    };
+    return { ...session, ...images, close, abandon: close };
   } catch (error) {
     release();
     throw error;
@@ -168,13 +180,6 @@ async function open(config: RunConfig, options: TrainerOptions, notes: string[])
     notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
   if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
   return opened;
-}
-
-function closer(images: Opened, release: () => void): () => Promise<void> {
-  return async () => {
-    await images.close();
-    release();
-  };
 }
 
 function chooseDevice(wanted: string): string {

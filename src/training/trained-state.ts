@@ -14,7 +14,7 @@ export interface TrainedState {
   optimizers: Readonly<Record<string, Adam>>;
 }
 
-/** Everything beside the weights: `tensors` under `optimizer.index.name` and `generator.device`, and the settings. */
+/** Everything beside the weights: `tensors` under `optimizer.index.name` and `random.device`, and the settings. */
 export function optimizerState(
   optimizers: TrainedState['optimizers'],
   device: string,
@@ -29,7 +29,7 @@ export function optimizerState(
     }
   }
   for (const place of new Set(['cpu', device])) {
-    tensors.set(`generator.${place}`, torch.keep(torch.defaultGenerator(place).getState()));
+    tensors.set(`random.${place}`, torch.keep(torch.defaultGenerator(place).getState()));
   }
   return { tensors, groups };
 }
@@ -56,7 +56,7 @@ export async function restoreState(
         optimizer.loadStateDict(saved);
       }
       for (const place of new Set(['cpu', device])) {
-        const generator = tensors.get(`generator.${place}`);
+        const generator = tensors.get(`random.${place}`);
         if (generator) torch.defaultGenerator(place).setState(generator);
       }
     });

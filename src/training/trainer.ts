@@ -81,6 +81,7 @@ export abstract class Trainer<Batch> {
       return this;
     } catch (error) {
       await this.close();
+      await this.session.abandon();
       throw error;
     }
   }

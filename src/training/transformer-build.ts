@@ -57,7 +57,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
 }
 
 /** What a transformer over these codes needs at least. */
-function sizes(first: Params, params: Params, size: number): Params {
+function sizes(first: Params, params: Params, size: number): { vocab_size: number; block_size: number } {
   const { ch_mult: chMult } = first['ddconfig'] as { ch_mult?: number[] };
   const side = Math.floor(size / 2 ** ((chMult ?? [1, 2, 4, 8]).length - 1));
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
@@ -110,12 +110,6 @@ export function buildTransformer(
 ): TransformerParts {
   const { learningRate: lr, betas, weightDecay } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
-  if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
-    throw new RunError(
-      'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
-        'for others write a loop of your own on transformerStep',
-    );
-  }
   const gpt = net.transformer;
   const groups = decayGroups(gpt);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
@@ -136,6 +130,32 @@ export function buildTransformer(
       return loss.detach();
     },
   };
+}
+
+/** Finds mistakes in the model section before anything is written. */
+export function checkTransformer(config: RunConfig): void {
+  const net = modelFromConfig<Net2NetTransformer>(config.model, { init: false });
+  if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+    throw new RunError(
+      'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
+        'for others write a loop of your own on transformerStep',
+    );
+  }
+  const { blockSize, vocabSize } = net.transformer;
+  torch.dispose([...net.parameters(), ...net.buffers()]);
+  const params = config.model.params as Params;
+  const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
+  for (const [name, value] of [
+    ['vocab_size', vocabSize],
+    ['block_size', blockSize],
+  ] as const) {
+    if (value < needed[name]) {
+      throw new TypeError(
+        `model.params.transformer_config.params.${name} is ${value}; pictures of ${config.data.size} pixels in the codes ` +
+          `of this VQGAN need ${needed[name]}. Left out, it is filled in`,
+      );
+    }
+  }
 }
 
 /** Milliseconds of a step, on a model of its own. */

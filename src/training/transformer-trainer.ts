@@ -15,6 +15,7 @@ import { Trainer, type Figures, type TrainedState } from './trainer.js';
 import {
   adoptFirstStage,
   buildTransformer,
+  checkTransformer,
   loadFirstStage,
   timeTransformerStep,
 } from './transformer-build.js';
@@ -53,6 +54,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
   ): Promise<TransformerTrainer> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
       const adapted = await adoptFirstStage(resolved);
+      checkTransformer(adapted);
       notes.push(describeCodes(adapted));
       return adapted;
     };
@@ -76,7 +78,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
       // A checkpoint holds the first stage too: the run needs nothing outside its folder.
       if (!session.checkpoint) await loadFirstStage(first, session.config);
     } catch (error) {
-      await session.close();
+      await session.abandon();
       throw error;
     }
     return trainer.open();

@@ -30,7 +30,6 @@ export function buildVqgan(
   const { learningRate: lr, betas, step } = config.training;
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const loss = lossOf(model);
-  checkSize(model, config.data.size);
   const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];
   const masters = new MasterWeights(low);
   const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), loss.discriminator.parameters()];
@@ -64,6 +63,17 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
   torch.dispose([batch, parts.masters.all(parts.model)]);
   return time;
+}
+
+/** Finds mistakes in the model section before anything is written. */
+export function checkVqgan(config: RunConfig): void {
+  const model = modelFromConfig<FirstStage>(config.model, { init: false });
+  try {
+    lossOf(model);
+    checkSize(model, config.data.size);
+  } finally {
+    torch.dispose([...model.parameters(), ...model.buffers()]);
+  }
 }
 
 function checkSize(model: FirstStage, size: number): void {

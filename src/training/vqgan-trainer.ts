@@ -8,13 +8,14 @@ import { VQModel, type FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { restartUnusedCodes } from './code-restarts.js';
+import type { RunConfig } from './config.js';
 import { errorMaps } from './grids.js';
 import { loadLpips, settleLpips } from './lpips.js';
 import { pixelsPerCode } from './open-run.js';
 import { beginSession, resumeSession } from './session.js';
 import type { Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
-import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
+import { buildVqgan, checkVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
 import { lossOf } from './vqgan-parts.js';
 
 /** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
@@ -51,7 +52,11 @@ export class VqganTrainer extends Trainer<Tensor> {
     config: unknown,
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<VqganTrainer> {
-    const session = await beginSession('vqgan', run, config, options, settleLpips, timeVqganStep);
+    const adapt = async (resolved: RunConfig, notes: string[]) => {
+      checkVqgan(resolved);
+      return settleLpips(resolved, notes);
+    };
+    const session = await beginSession('vqgan', run, config, options, adapt, timeVqganStep);
     return VqganTrainer.#begin(session);
   }
 
@@ -68,7 +73,7 @@ export class VqganTrainer extends Trainer<Tensor> {
       await loadLpips(loss, session.config.training.lpips);
       if (session.precision === 'bfloat16') trainer.#parts.masters.lower(loss.perceptualLoss);
     } catch (error) {
-      await session.close();
+      await session.abandon();
       throw error;
     }
     return trainer.open();

@@ -44,10 +44,10 @@ test('a resumed run sees the recorded progress of the steps it does again', (t) 
   // The last record is half written, as after a crash of the machine.
   truncateSync(journal, 6 * 8 + 3);
   const again = new RunClock({ minutes: 0.01 }, { step: 2, seconds: 0, journal });
-  t.is(again.progress, seen[2]);
+  t.is(again.progress, seen[2]!);
   for (const step of [3, 4, 5]) {
     again.tick();
-    t.is(again.progress, seen[step]);
+    t.is(again.progress, seen[step]!);
   }
   again.tick();
   t.true(again.progress >= seen[5]!);

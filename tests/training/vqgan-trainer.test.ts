@@ -1,0 +1,198 @@
+import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import test from 'ava';
+import { ImageSource } from '../../src/data/image-source.js';
+import { MemoryStore } from '../../src/data/memory-store.js';
+import * as torch from '../../src/torch/index.js';
+import { listCheckpoints, newestCheckpoint } from '../../src/training/checkpoint.js';
+import { openRun } from '../../src/training/open-run.js';
+import { RunError } from '../../src/training/run-error.js';
+import { readMetrics } from '../../src/training/run-folder.js';
+import { NonFiniteError } from '../../src/training/trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { eventsOf, images, lossesOf, stripes, temporaryFolder, vqganConfig } from './tiny.js';
+
+const create = (run: string, training: Record<string, unknown> = {}) =>
+  VqganTrainer.create(vqganConfig(training), { run, images: images() });
+const resume = (run: string, changes?: unknown) => VqganTrainer.resume(run, { images: images(), changes });
+
+/** Hashes of the newest checkpoint's weights, optimizers and generators. */
+const contents = async (run: string) => (await newestCheckpoint(run)).state['files'];
+
+for (const training of [
+  { discriminatorFrom: 0.5 },
+  { precision: 'bfloat16' },
+  { step: 'reference', saveEvery: 2 },
+] as const) {
+  test.serial(`a resumed run equals an uninterrupted one: ${JSON.stringify(training)}`, async (t) => {
+    const folder = temporaryFolder(t);
+    const [whole, parts] = [join(folder, 'whole'), join(folder, 'parts')];
+    const expected = lossesOf(await eventsOf(await create(whole, training)));
+    t.is(expected.size, 6);
+    const first = await eventsOf(await create(parts, training), 3);
+    t.like(first.at(-1), { type: 'end', step: 3, interrupted: true });
+    torch.manualSeed(99); // Whatever happened to this process's generators in between.
+    const second = await eventsOf(await resume(parts));
+    t.deepEqual(new Map([...lossesOf(first), ...lossesOf(second)]), expected);
+    t.deepEqual(await contents(parts), await contents(whole));
+    t.deepEqual(
+      readMetrics(parts).map(({ step, losses }) => [step, losses]),
+      readMetrics(whole).map(({ step, losses }) => [step, losses]),
+    );
+  });
+}
+
+test.serial('a run killed without warning goes on from its last checkpoint', async (t) => {
+  const folder = temporaryFolder(t);
+  const run = join(folder, 'run');
+  const expected = lossesOf(await eventsOf(await create(join(folder, 'whole'), { saveEvery: 2 })));
+  const trainer = await create(run, { saveEvery: 2 });
+  for await (const event of trainer.run()) if (event.type === 'step' && event.step === 5) break;
+  // What kill -9 leaves behind.
+  appendFileSync(join(run, 'metrics.jsonl'), '{"step":5,"los');
+  writeFileSync(join(run, 'checkpoints', '.step-0000005.1.partial'), '');
+  t.is((await newestCheckpoint(run)).step, 4);
+  const losses = lossesOf(await eventsOf(await resume(run)));
+  t.deepEqual([...losses.keys()], [5, 6]);
+  for (const [step, values] of losses) t.deepEqual(values, expected.get(step));
+  t.deepEqual(
+    readMetrics(run).map(({ step }) => step),
+    readMetrics(join(folder, 'whole')).map(({ step }) => step),
+  );
+  t.deepEqual(
+    readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('.')),
+    [],
+  );
+});
+
+test.serial('a run folder tells all of the run', async (t) => {
+  const run = join(temporaryFolder(t), 'run');
+  const events = await eventsOf(
+    await create(run, { saveEvery: 2, keep: 1, imagesEvery: 3, restartCodes: false }),
+  );
+  const end = events.at(-1);
+  t.like(end, { type: 'end', step: 6, interrupted: false });
+  if (end?.type !== 'end') return;
+  for (const name of ['psnr', 'meanColourPsnr', 'used', 'perplexity']) {
+    t.true(Number.isFinite(end.metrics?.[name]), name);
+  }
+  t.deepEqual(readdirSync(join(run, 'images')), [
+    'reconstructions-0000003.png',
+    'reconstructions-0000006.png',
+  ]);
+  const card = readFileSync(join(run, 'README.md'), 'utf8');
+  t.regex(card, /perceptual term was off/);
+  t.regex(readFileSync(join(run, 'config.yaml'), 'utf8'), /lpips: off/);
+  t.like(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))[0], {
+    threads: 1,
+    precision: 'float32',
+  });
+  const steps = listCheckpoints(run).map(({ step }) => step);
+  t.is(steps.at(-1), 6);
+  t.true(steps.length <= 2, 'the newest and the best are kept');
+  t.false(existsSync(join(run, 'run.lock')));
+
+  const { model, step } = await openRun(run, 'vqgan', 'cpu');
+  t.is(step, 6);
+  t.deepEqual(model.encode(torch.zeros([1, 3, 16, 16])).indices.shape, [1, 8, 8]);
+  await t.throwsAsync(create(run), { instanceOf: RunError, message: /holds a run already/ });
+});
+
+test.serial('there is a checkpoint before the first step, and two runs never share a folder', async (t) => {
+  const run = join(temporaryFolder(t), 'run');
+  const trainer = await create(run);
+  t.is((await newestCheckpoint(run)).step, 0);
+  await t.throwsAsync(resume(run), {
+    instanceOf: RunError,
+    message: new RegExp(`process ${process.pid} on`),
+  });
+  await trainer.close();
+  // A dead process's lock is taken over.
+  const owner = {
+    pid: 2 ** 22 + 5,
+    host: (await import('node:os')).hostname(),
+    started: 'long ago',
+    begun: '1',
+  };
+  writeFileSync(join(run, 'run.lock'), JSON.stringify(owner));
+  await (await resume(run)).close();
+  t.false(existsSync(join(run, 'run.lock')));
+});
+
+test.serial(
+  'NaN ends the run and names the last good checkpoint, which goes on with a lower learning rate',
+  async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    const trainer = await create(run, { saveEvery: 2 });
+    const error = await t.throwsAsync(
+      async () => {
+        for await (const event of trainer.run()) {
+          if (event.type !== 'step' || event.step !== 3) continue;
+          torch.noGrad(() => trainer.model.quantConv.weight.fill_(NaN));
+        }
+      },
+      { instanceOf: NonFiniteError },
+    );
+    t.regex(error.message, /step 4: the loss "\w+" is NaN.*step-0000002.*training\.learningRate=/);
+    const again = await eventsOf(await resume(run, { training: { learningRate: 1e-5 } }));
+    t.like(again.at(-1), { type: 'end', step: 6 });
+    await t.throwsAsync(resume(run, { training: { batchSize: 4 } }), {
+      message: /keeps its training\.batchSize/,
+    });
+  },
+);
+
+test.serial('auto times both precisions and leaves no trace', async (t) => {
+  const folder = temporaryFolder(t);
+  const auto = await create(join(folder, 'auto'), { precision: 'auto', steps: 2 });
+  const { precision } = auto.config.training;
+  const events = await eventsOf(auto);
+  t.true(
+    events[0]?.type === 'start' && events[0].notes.some((note) => /a step takes .* ms in float32/.test(note)),
+  );
+  const plain = await eventsOf(await create(join(folder, 'plain'), { precision, steps: 2 }));
+  t.deepEqual(lossesOf(events), lossesOf(plain));
+});
+
+test.serial('mistakes end before a folder is made', async (t) => {
+  const run = join(temporaryFolder(t), 'run');
+  await t.throwsAsync(create(run, { batchsize: 3 }), { message: /training.*"batchsize".*"batchSize"/ });
+  const size = { ...vqganConfig(), data: { path: 'stripes', size: 15 } };
+  await t.throwsAsync(VqganTrainer.create(size, { run, images: images() }), { message: /multiple of 2/ });
+  const lpips = join(run, 'none.safetensors');
+  const wanting = vqganConfig({ lpips });
+  wanting.model.params.lossconfig.params = {
+    ...wanting.model.params.lossconfig.params,
+    perceptual_weight: 1,
+  };
+  await t.throwsAsync(VqganTrainer.create(wanting, { run, images: images() }), {
+    message: /there is no file/,
+  });
+  t.false(existsSync(run));
+});
+
+/** Decodes one picture after another, each slower than a step. */
+class SlowStore extends MemoryStore {
+  #last: Promise<unknown> = Promise.resolve();
+
+  override load(index: number): ReturnType<MemoryStore['load']> {
+    const picture = super.load(index);
+    const done = this.#last.then(() => setTimeout(40));
+    this.#last = done;
+    return done.then(() => picture) as unknown as typeof picture;
+  }
+}
+
+test.serial('where pictures take long the pack command is named, once', async (t) => {
+  const run = join(temporaryFolder(t), 'run');
+  const plain = stripes(6);
+  const slow = new SlowStore(Array.from({ length: 6 }, (_, i) => plain.load(i)));
+  const config = vqganConfig({ steps: 24, restartCodes: false, batchSize: 1 });
+  const source = { train: new ImageSource(slow, 16), heldOut: new ImageSource(plain, 16, [0]) };
+  const events = await eventsOf(await VqganTrainer.create(config, { run, images: source }));
+  const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []));
+  t.is(notes.length, 1);
+  t.regex(notes[0]!, /^\d+% of the time .*: tessera data pack stripes --size 16$/);
+  t.true(events.some((event) => event.type === 'log' && event.dataWait > 0.1));
+});
