@@ -78,8 +78,8 @@ test('a mistake is named with its file and line and the nearest key', async (t) 
     const error = await t.throwsAsync(readTrainConfig('vqgan', input({ files: [file] })), {
       instanceOf: UsageError,
     });
-    t.regex(error!.message, expected);
-    t.false(error!.message.includes('\n'), 'one line');
+    t.regex(error.message, expected);
+    t.false(error.message.includes('\n'), 'one line');
   }
 });
 
