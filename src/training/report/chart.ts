@@ -49,9 +49,9 @@ export function tickLabel(value: number): string {
 
 /** The chart as a whole SVG document. */
 export function chartSvg(options: ChartOptions): string {
-  const { width = 420, height = 260 } = options;
+  const { title, width = 420, height = 260 } = options;
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" ` +
+    `<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="${title}" width="${width}" height="${height}" ` +
     `viewBox="0 0 ${width} ${height}">${chartBody(options)}</svg>`
   );
 }

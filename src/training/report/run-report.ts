@@ -2,25 +2,35 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readConfig, readMetrics } from '../run-folder.js';
+import { readConfig, readMetrics, type MetricsRecord } from '../run-folder.js';
 import { chartSvg } from './chart.js';
-import { runCharts, saveCurves } from './curves.js';
+import { runCharts, saveCurves, type CurveLevels } from './curves.js';
 import { writePage, type PageBlock, type Figure } from './page.js';
 
 const names: Record<string, string> = {
-  psnr: 'held-out PSNR',
-  used: 'codes in use on held-out pictures',
-  perplexity: 'codebook perplexity on held-out pictures',
-  heldOutLoss: 'held-out cross-entropy',
+  psnr: 'PSNR of reconstructions',
+  meanColourPsnr: 'PSNR of pictures with every block in its mean colour',
+  used: 'codes in use',
+  perplexity: 'codebook perplexity',
+  heldOutLoss: 'cross-entropy a code',
+  histogramEntropy: "entropy of the codes' histogram",
+  countModel: 'cross-entropy of counting left and upper neighbours',
 };
-const units: Record<string, string> = { psnr: 'dB', heldOutLoss: 'nats a code' };
+const units: Record<string, string> = {
+  psnr: 'dB',
+  meanColourPsnr: 'dB',
+  heldOutLoss: 'nats',
+  histogramEntropy: 'nats',
+  countModel: 'nats',
+};
 
 /** Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on. */
 export async function writeReport(run: string): Promise<string> {
   const { stage } = await readConfig(run);
   const records = readMetrics(run);
   const last = records.at(-1);
-  const charts = runCharts(run, stage);
+  const figures = figuresOf(records);
+  const charts = runCharts(run, stage, levelsOf(figures));
   await saveCurves(join(run, 'curves.png'), charts);
 
   const pictures: PageBlock[] = newestPictures(run).map(({ path, name }) => ({
@@ -41,7 +51,10 @@ export async function writeReport(run: string): Promise<string> {
     lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
     sections: [
       ...(pictures.length > 0 ? [{ title: 'Pictures', blocks: pictures }] : []),
-      { title: 'Figures', blocks: [{ kind: 'figures', figures: figuresOf(records) }] },
+      {
+        title: 'Figures on held-out pictures',
+        blocks: [{ kind: 'figures', figures: [...figures].map(([key, value]) => shown(key, value)) }],
+      },
       ...(charts.length > 0
         ? [{ title: 'Curves', blocks: [{ kind: 'charts' as const, svgs: charts.map((c) => chartSvg(c)) }] }]
         : []),
@@ -61,19 +74,31 @@ export async function writeReport(run: string): Promise<string> {
 }
 
 /** The newest held-out figures. */
-function figuresOf(records: readonly Record<string, unknown>[]): Figure[] {
+function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
   const newest = new Map<string, number>();
-  for (const record of records) {
-    const all = { ...record, ...(record['metrics'] as object | undefined) } as Record<string, unknown>;
-    for (const key of Object.keys(names)) {
-      const value = all[key];
-      if (typeof value === 'number') newest.set(key, value);
-    }
+  for (const { metrics } of records) {
+    for (const [key, value] of Object.entries((metrics ?? {}) as Record<string, number>))
+      newest.set(key, value);
   }
-  return [...newest].map(([key, value]) => ({
-    name: names[key]!,
-    value: `${value.toFixed(key === 'used' ? 0 : 2)}${units[key] ? ` ${units[key]}` : ''}`,
-  }));
+  return newest;
+}
+
+function shown(key: string, value: number): Figure {
+  const digits = key === 'used' || key === 'perplexity' ? 0 : units[key] === 'dB' ? 2 : 3;
+  const text = value.toFixed(digits);
+  return { name: names[key] ?? key, value: units[key] === undefined ? text : `${text} ${units[key]}` };
+}
+
+/** What a finished run's figures are compared with. */
+function levelsOf(figures: ReadonlyMap<string, number>): CurveLevels {
+  const level = (key: string, name: string) => {
+    const y = figures.get(key);
+    return y === undefined ? [] : [{ name, y }];
+  };
+  return {
+    psnr: level('meanColourPsnr', 'mean colour of each block'),
+    heldOutLoss: [...level('histogramEntropy', 'histogram'), ...level('countModel', 'counting neighbours')],
+  };
 }
 
 /** The newest picture of each kind in `images/`, where a name is the kind and the step (`samples-0001200.png`). */
