@@ -55,6 +55,9 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
   }
   if (flags.grid) await saveGrid(join(flags.out, 'grid.png'), rows, recipe);
   await saveRecipe(join(flags.out, 'reconstructions.json'), { ...recipe, pictures: results });
+  if (flags.grid && files.length > gridLimit) {
+    process.stderr.write(`note: the grid shows the first ${gridLimit} of ${files.length} pictures\n`);
+  }
   const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
   if (!flags.json) say(`${results.length} pictures, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
 }
