@@ -26,6 +26,7 @@ export async function readChanges(stage: Stage, input: TrainInput): Promise<Conf
   for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
   dropReferenceData(source.tree);
   checkConfig(source, configFields(stage));
+  if (asksForLength(input)) dropLength(source.tree);
   for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
   for (const assignment of input.overrides) source.override(assignment);
   checkConfig(source, configFields(stage));
@@ -44,16 +45,12 @@ export async function readTrainConfig(
   const given = await readChanges(stage, input);
   const source = new ConfigSource();
   source.put(inherited, 'the first stage');
-  if (given.tree['model'] === undefined || !input.files.length) {
+  const { model } = given.tree;
+  if (!isTree(model) || model['target'] === undefined) {
     const preset = resolveConfigFile(stage, BASE);
     await source.readFile(preset);
-    // A run ends at whichever end comes first: the preset's must not cut short the one that was asked for.
-    const length = given.tree['training'];
-    const own = source.tree['training'];
-    if (isTree(length) && isTree(own) && (length['steps'] !== undefined || length['minutes'] !== undefined)) {
-      delete own['steps'];
-      delete own['minutes'];
-    }
+    const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
+    if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
   }
   source.merge(given);
   const data = source.tree['data'];
@@ -64,6 +61,22 @@ export async function readTrainConfig(
   }
   checkConfig(source, configFields(stage));
   return { source, config: resolveOrExplain(stage, source.tree) };
+}
+
+/** Whether the command line itself says when the run ends. */
+function asksForLength({ flags, overrides }: TrainInput): boolean {
+  const paths = [
+    ...flags.map(([, path]) => path),
+    ...overrides.map((assignment) => assignment.split('=')[0]),
+  ];
+  return paths.some((path) => path === 'training.steps' || path === 'training.minutes');
+}
+
+/** A run ends at whichever end comes first: a file's must not cut short the one that was asked for. */
+function dropLength({ training }: ConfigTree): void {
+  if (!isTree(training)) return;
+  delete training['steps'];
+  delete training['minutes'];
 }
 
 function resolveOrExplain(stage: Stage, tree: ConfigTree): RunConfig {

@@ -52,6 +52,7 @@ Examples:
 Examples:
   $ tessera train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
   $ tessera train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
+  $ tessera train transformer --vqgan runs/vqgan -c classes model.params.cond_stage_config.params.n_classes=12
   $ tessera train transformer --resume latest
   $ tessera train transformer --vqgan runs/vqgan --print-config`,
 };

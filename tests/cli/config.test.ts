@@ -45,6 +45,16 @@ test('files merge left to right, overrides come last and are typed as YAML', asy
   );
 });
 
+test('the end that the command line asks for takes the place of the files\u2019', async (t) => {
+  const at = folder(t);
+  writeFileSync(join(at, 'a.yaml'), 'training: { minutes: 5 }\n');
+  const read = (overrides: string[]) =>
+    readTrainConfig('vqgan', input({ files: [join(at, 'a.yaml')], overrides }));
+  t.like((await read([])).config.training, { minutes: 5, steps: undefined });
+  t.like((await read(['training.steps=7'])).config.training, { minutes: undefined, steps: 7 });
+  t.like((await read(['training.steps=7', 'training.minutes=1'])).config.training, { minutes: 1, steps: 7 });
+});
+
 test('a mistake is named with its file and line and the nearest key', async (t) => {
   const at = folder(t);
   const file = join(at, 'run.yaml');
@@ -134,7 +144,7 @@ lightning:
 
 test('every preset resolves, and builds its model where that is quick', async (t) => {
   t.deepEqual(presetNames('vqgan'), ['faces', 'imagenet', 'small']);
-  t.deepEqual(presetNames('transformer'), ['faces', 'imagenet', 'small']);
+  t.deepEqual(presetNames('transformer'), ['classes', 'faces', 'imagenet', 'small']);
   for (const name of presetNames('vqgan')) {
     const { config } = await readTrainConfig('vqgan', input({ files: [name] }));
     t.notThrows(() => modelFromConfig(config.model, { init: false }), name);
