@@ -58,7 +58,7 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const loss = lossOf(parts.model);
   // Its own random weights take as long as the real ones.
   if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
-  if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss);
+  if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss.net);
   const batch = torch.rand([batchSize, 3, size, size], { device });
   const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
   torch.dispose([batch, parts.masters.all(parts.model)]);

@@ -71,7 +71,7 @@ export class VqganTrainer extends Trainer<Tensor> {
       trainer = new VqganTrainer(session);
       const loss = lossOf(trainer.model);
       await loadLpips(loss, session.config.training.lpips);
-      if (session.precision === 'bfloat16') trainer.#parts.masters.lower(loss.perceptualLoss);
+      if (session.precision === 'bfloat16') trainer.#parts.masters.lower(loss.perceptualLoss.net);
     } catch (error) {
       await session.abandon();
       throw error;

@@ -1,9 +1,11 @@
-import { appendFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
+import { LPIPS } from '../../src/models/perceptual.js';
+import { saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import { listCheckpoints, newestCheckpoint } from '../../src/training/checkpoint.js';
 import { openRun } from '../../src/training/open-run.js';
@@ -195,4 +197,19 @@ test.serial('where pictures take long the pack command is named, once', async (t
   t.is(notes.length, 1);
   t.regex(notes[0]!, /^\d+% of the time .*: tessera data pack stripes --size 16$/);
   t.true(events.some((event) => event.type === 'log' && event.dataWait > 0.1));
+});
+
+test.serial('LPIPS weights from a file act, are recorded, and are not copied into checkpoints', async (t) => {
+  const folder = temporaryFolder(t);
+  const [run, lpips] = [join(folder, 'run'), join(folder, 'lpips.safetensors')];
+  await saveSafetensors(lpips, new LPIPS().stateDict());
+  const config = vqganConfig({ steps: 1, lpips, precision: 'bfloat16' });
+  config.model.params.lossconfig.params = { ...config.model.params.lossconfig.params, perceptual_weight: 1 };
+  const events = await eventsOf(await VqganTrainer.create(config, { run, images: images() }));
+  t.true(lossesOf(events).get(1)!['perceptual']! > 0);
+  t.regex(
+    readFileSync(join(run, 'README.md'), 'utf8'),
+    /perceptual term was on, with LPIPS weights from .*lpips\.safetensors/,
+  );
+  t.true(statSync(join((await newestCheckpoint(run)).path, 'model.safetensors')).size < 2e6);
 });
