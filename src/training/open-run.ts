@@ -81,7 +81,8 @@ export async function openRun<S extends Stage>(
 /** What does not fit, which a state dict's error tells in the lines after its first. */
 function reasonOf(error: unknown): string {
   const [first = '', ...rest] = (error as Error).message.split('\n').map((line) => line.trim());
-  return rest[0] ?? first;
+  // A heading and the first key under it.
+  return rest.length > 0 ? rest.slice(0, 2).join(' ') : first;
 }
 
 /** Discriminator and perceptual network serve training alone. */

@@ -77,8 +77,10 @@ export async function writeReport(run: string): Promise<string> {
 function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
   const newest = new Map<string, number>();
   for (const { metrics } of records) {
-    for (const [key, value] of Object.entries((metrics ?? {}) as Record<string, number>))
-      newest.set(key, value);
+    for (const [key, value] of Object.entries((metrics ?? {}) as Record<string, unknown>)) {
+      // JSON writes an infinite figure (a perfect picture's PSNR) as null.
+      if (typeof value === 'number') newest.set(key, value);
+    }
   }
   return newest;
 }
