@@ -180,7 +180,7 @@ class SlowStore extends MemoryStore {
 
   override load(index: number): ReturnType<MemoryStore['load']> {
     const picture = super.load(index);
-    const done = this.#last.then(() => setTimeout(250));
+    const done = this.#last.then(() => setTimeout(150));
     this.#last = done;
     return done.then(() => picture) as unknown as typeof picture;
   }
@@ -190,7 +190,7 @@ test.serial('where pictures take long the pack command is named, once', async (t
   const run = join(temporaryFolder(t), 'run');
   const plain = stripes(6);
   const slow = new SlowStore(Array.from({ length: 6 }, (_, i) => plain.load(i)));
-  const config = vqganConfig({ steps: 10, restartCodes: false, batchSize: 1 });
+  const config = vqganConfig({ steps: 24, restartCodes: false, batchSize: 1 });
   const source = { train: new ImageSource(slow, 16), heldOut: new ImageSource(plain, 16, [0]) };
   const events = await eventsOf(await VqganTrainer.create(config, { run, images: source }));
   const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []));

@@ -57,7 +57,10 @@ test('a lock of another machine counts until its heartbeat stops', async (t) => 
   const foreign = JSON.stringify({ pid: 1, host: 'another-machine', token: 'x' });
   writeFileSync(path, foreign);
   const signal = AbortSignal.timeout(50);
-  await t.throwsAsync(withLock(path, async () => {}, { poll: 5, signal }), { any: true });
+  await t.throwsAsync(
+    withLock(path, async () => {}, { poll: 5, signal }),
+    { any: true },
+  );
   t.is(readFileSync(path, 'utf8'), foreign);
   const old = new Date(Date.now() - 120_000);
   utimesSync(path, old, old);
