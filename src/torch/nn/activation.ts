@@ -110,22 +110,43 @@ export class Softmax extends Module {
   }
 }
 
-/** Zeroes elements with probability p in training, scaling the others by 1 / (1 − p). */
-export class Dropout extends Module {
-  readonly p: number;
+export class LogSoftmax extends Module {
+  readonly dim: number;
 
-  constructor(p = 0.5) {
+  constructor(dim: number) {
     super();
-    if (!(p >= 0 && p <= 1))
-      throw new torch.ArgumentError(`Dropout: the probability must lie in [0, 1], not ${p}`);
-    this.p = p;
+    this.dim = dim;
   }
 
   override forward(input: Tensor): Tensor {
-    return torch.dropout(input, this.p, this.training);
+    return input.logSoftmax(this.dim);
   }
 
   protected override extraRepr(): string {
-    return `p=${this.p}, inplace=False`;
+    return `dim=${this.dim}`;
+  }
+}
+
+/** softmax(−x) */
+export class Softmin extends Module {
+  readonly dim: number;
+
+  constructor(dim: number) {
+    super();
+    this.dim = dim;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.neg().softmax(this.dim);
+  }
+
+  protected override extraRepr(): string {
+    return `dim=${this.dim}`;
+  }
+}
+
+export class LogSigmoid extends Module {
+  override forward(input: Tensor): Tensor {
+    return torch.logSigmoid(input);
   }
 }

@@ -71,6 +71,20 @@ export class ModuleList<M extends Module = Module> extends Module {
     return this.#modules.map((module, i) => [String(i), module]);
   }
 
+  // As PyTorch does: modules that print alike are printed once, with their number.
+  protected override childLines(): string[] {
+    const runs: { from: number; to: number; text: string }[] = [];
+    this.#modules.forEach((module, i) => {
+      const text = String(module);
+      const last = runs.at(-1);
+      if (last?.text === text) last.to = i;
+      else runs.push({ from: i, to: i, text });
+    });
+    return runs.map(({ from, to, text }) =>
+      from === to ? `(${from}): ${text}` : `(${from}-${to}): ${to - from + 1} x ${text}`,
+    );
+  }
+
   push(...modules: M[]): this {
     this.#modules.push(...modules);
     return this;

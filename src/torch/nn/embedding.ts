@@ -6,26 +6,112 @@ import type { FactoryOptions } from './linear.js';
 import { Module } from './module.js';
 import type { Parameter } from './parameter.js';
 
+export interface EmbeddingOptions extends FactoryOptions {
+  /** Index of a vector that starts as zeros and is not learnt; negative ones count from the end. Default: none. */
+  paddingIdx?: number | null;
+}
+
+function rowAt(layer: string, index: number | null | undefined, count: number): number | null {
+  if (index === null || index === undefined) return null;
+  if (!(Number.isInteger(index) && index >= -count && index < count)) {
+    throw new torch.ArgumentError(`${layer}: paddingIdx ${index} names none of ${count} vectors`);
+  }
+  return index < 0 ? count + index : index;
+}
+
+function initTable(weight: Parameter, paddingIdx: number | null): void {
+  init.normal_(weight);
+  if (paddingIdx === null) return;
+  torch.scope(() => {
+    init.zeros_(weight.detach().select(0, paddingIdx));
+  });
+}
+
 /** A table of vectors looked up by integers; `weight` is [number of vectors, dimensions]. */
 export class Embedding extends Module {
   readonly numEmbeddings: number;
   readonly embeddingDim: number;
+  readonly paddingIdx: number | null;
   weight: Parameter;
 
-  constructor(numEmbeddings: number, embeddingDim: number, options: FactoryOptions = {}) {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super();
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
+    this.paddingIdx = rowAt('Embedding', options.paddingIdx, numEmbeddings);
     this.weight = emptyParameter([numEmbeddings, embeddingDim], options);
-    init.normal_(this.weight);
+    initTable(this.weight, this.paddingIdx);
   }
 
   /** @param indices int64 of any shape, each at least 0 and below the number of vectors */
   override forward(indices: Tensor): Tensor {
-    return torch.embedding(this.weight, indices); // [..., dimensions]
+    if (this.paddingIdx === null) return torch.embedding(this.weight, indices); // [..., dimensions]
+    return torch.embedding(this.weight, indices, this.paddingIdx); // [..., dimensions]
   }
 
   protected override extraRepr(): string {
-    return `${this.numEmbeddings}, ${this.embeddingDim}`;
+    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+  }
+}
+
+export interface EmbeddingBagOptions extends EmbeddingOptions {
+  /** What becomes of the vectors of a bag. Default `mean`. */
+  mode?: 'sum' | 'mean' | 'max';
+}
+
+/** Sums, means or maxima of looked-up vectors, one for each bag of indices. */
+export class EmbeddingBag extends Module {
+  readonly numEmbeddings: number;
+  readonly embeddingDim: number;
+  readonly mode: 'sum' | 'mean' | 'max';
+  readonly paddingIdx: number | null;
+  weight: Parameter;
+
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
+    super();
+    this.numEmbeddings = numEmbeddings;
+    this.embeddingDim = embeddingDim;
+    this.mode = options.mode ?? 'mean';
+    this.paddingIdx = rowAt('EmbeddingBag', options.paddingIdx, numEmbeddings);
+    this.weight = emptyParameter([numEmbeddings, embeddingDim], options);
+    initTable(this.weight, this.paddingIdx);
+  }
+
+  /**
+   * @param indices int64 [bags, size], or [n] with `offsets`
+   * @param offsets where each bag starts in `indices`: int64 [bags]
+   * @param perSampleWeights factors of the vectors, of the shape of `indices`; for sums only
+   */
+  override forward(
+    indices: Tensor,
+    offsets: Tensor | null = null,
+    perSampleWeights: Tensor | null = null,
+  ): Tensor {
+    const [bags = 0, size = 0] = indices.shape;
+    if (indices.ndim === 2 ? offsets !== null : offsets === null || indices.ndim !== 1) {
+      throw new torch.ArgumentError('EmbeddingBag takes indices [bags, size], or [n] with offsets');
+    }
+    const starts =
+      offsets ?? torch.arange(0, bags * size, Math.max(size, 1), { dtype: 'int64', device: indices.device });
+    const mode = { sum: 0, mean: 1, max: 2 }[this.mode];
+    const factors = perSampleWeights?.flatten() ?? null;
+    const args = [
+      this.weight,
+      indices.flatten(),
+      starts,
+      false,
+      mode,
+      false,
+      factors,
+      false,
+      this.paddingIdx,
+    ];
+    return (torch.callOperator('aten::embedding_bag', 'padding_idx', args) as Tensor[])[0] as Tensor; // [bags, dimensions]
+  }
+
+  protected override extraRepr(): string {
+    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}, mode='${this.mode}'${padding}`;
   }
 }

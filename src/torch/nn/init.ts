@@ -4,6 +4,10 @@
  */
 import * as torch from '../index.js';
 import type { Generator, Tensor } from '../index.js';
+import { fill } from './init-switch.js';
+
+export { dirac_, eye_, orthogonal_, sparse_ } from './init-matrices.js';
+export { initEnabled, skipInit } from './init-switch.js';
 
 export interface InitOptions {
   /** Where random numbers come from; default: the device's default generator. */
@@ -12,26 +16,6 @@ export interface InitOptions {
 
 export type FanMode = 'fanIn' | 'fanOut';
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
-
-let skipping = 0;
-
-/**
- * Runs `fn`, in which modules are built with uninitialised parameters: for a model whose weights are loaded next.
- * Buffers (masks, running statistics) are set as usual.
- */
-export function skipInit<T>(fn: () => T): T {
-  skipping++;
-  try {
-    return fn();
-  } finally {
-    skipping--;
-  }
-}
-
-/** False inside {@link skipInit}; look here before an initialisation that does not go through this module. */
-export function initEnabled(): boolean {
-  return skipping === 0;
-}
 
 /** Uniform on [low, high). */
 export function uniform_(tensor: Tensor, low = 0, high = 1, options: InitOptions = {}): Tensor {
@@ -73,6 +57,8 @@ export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number 
       return Math.sqrt(2 / (1 + slope * slope));
     case 'selu':
       return 3 / 4;
+    default:
+      throw new torch.ArgumentError(`no gain is known for the nonlinearity '${String(nonlinearity)}'`);
   }
 }
 
@@ -207,15 +193,4 @@ function normalCdf(x: number): number {
     .erf()
     .item();
   return (1 + erf) / 2;
-}
-
-function fill(tensor: Tensor, write: () => void): Tensor {
-  if (initEnabled()) {
-    torch.noGrad(() =>
-      torch.scope(() => {
-        write();
-      }),
-    );
-  }
-  return tensor;
 }

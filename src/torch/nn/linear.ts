@@ -3,6 +3,7 @@ import type { DType, Device, Tensor } from '../index.js';
 import * as init from './init.js';
 import { Module } from './module.js';
 import { Parameter } from './parameter.js';
+import { pythonBool } from './sizes.js';
 
 /** Where and as what a layer's parameters are made. */
 export interface FactoryOptions {
@@ -66,7 +67,32 @@ export class Identity extends Module {
   }
 }
 
-/** As in PyTorch's printed modules. */
-export function pythonBool(flag: boolean): string {
-  return flag ? 'True' : 'False';
+/** x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
+export class Bilinear extends Module {
+  readonly in1Features: number;
+  readonly in2Features: number;
+  readonly outFeatures: number;
+  weight: Parameter;
+  bias: Parameter | null;
+
+  constructor(in1Features: number, in2Features: number, outFeatures: number, options: LinearOptions = {}) {
+    super();
+    this.in1Features = in1Features;
+    this.in2Features = in2Features;
+    this.outFeatures = outFeatures;
+    this.weight = emptyParameter([outFeatures, in1Features, in2Features], options);
+    this.bias = options.bias === false ? null : emptyParameter([outFeatures], options);
+    const bound = 1 / Math.sqrt(in1Features);
+    init.uniform_(this.weight, -bound, bound);
+    if (this.bias !== null) init.uniform_(this.bias, -bound, bound);
+  }
+
+  override forward(input1: Tensor, input2: Tensor): Tensor {
+    return torch.bilinear(input1, input2, this.weight, this.bias); // [..., out]
+  }
+
+  protected override extraRepr(): string {
+    const { in1Features, in2Features, outFeatures, bias } = this;
+    return `in1_features=${in1Features}, in2_features=${in2Features}, out_features=${outFeatures}, bias=${pythonBool(bias !== null)}`;
+  }
 }

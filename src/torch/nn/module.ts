@@ -1,16 +1,12 @@
 import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
+import type { HookHandle } from '../index.js';
+import { isInexact, join, keyOf, once, parsePlace } from './module-keys.js';
+import { ModuleHooks } from './module-hooks.js';
+import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook, HookOf } from './module-hooks.js';
 import { Parameter } from './parameter.js';
 import { loadEntries } from './state-dict.js';
 import type { LoadResult, StateSource } from './state-dict.js';
-
-/** Called before `forward`; may return other arguments for it, as an array. */
-export type ForwardPreHook = (module: Module, args: unknown[]) => unknown[] | void;
-/** Called after `forward`; may return another output. */
-export type ForwardHook = (module: Module, args: unknown[], output: unknown) => unknown;
-export interface HookHandle {
-  remove(): void;
-}
 
 /** A dtype, a device, or both. */
 export type ModulePlace = DType | Device | { dtype?: DType; device?: Device };
@@ -18,11 +14,6 @@ export type ModulePlace = DType | Device | { dtype?: DType; device?: Device };
 interface Buffer {
   tensor: Tensor | null;
   readonly persistent: boolean;
-}
-
-interface Hooks {
-  readonly before: Set<ForwardPreHook>;
-  readonly after: Set<ForwardHook>;
 }
 
 /**
@@ -41,14 +32,16 @@ export class Module {
   /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
   training = true;
   #buffers: Map<string, Buffer> | null = null;
-  #hooks: Hooks | null = null;
+  #hooks: ModuleHooks | null = null;
 
   constructor() {
     // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
     const method = this.forward;
     Object.defineProperty(this, 'forward', {
       value: (...args: unknown[]): unknown =>
-        this.#hooks === null ? torch.scope(() => method.apply(this, args)) : this.#callHooked(method, args),
+        this.#hooks === null
+          ? torch.scope(() => method.apply(this, args))
+          : this.#hooks.call(this, method, args),
       writable: true,
       enumerable: false,
       configurable: false,
@@ -60,34 +53,42 @@ export class Module {
     throw new torch.NotImplementedError(`${this.constructor.name} has no forward method`);
   }
 
-  #callHooked(method: (...args: unknown[]) => unknown, args: unknown[]): unknown {
-    const hooks = this.#hooks as Hooks;
-    for (const hook of hooks.before) args = hook(this, args) ?? args;
-    let output = torch.scope(() => method.apply(this, args));
-    for (const hook of hooks.after) output = hook(this, args, output) ?? output;
-    return output;
-  }
-
   /** Calls `hook(module, args)` before every `forward`; an array it returns replaces the arguments. */
   registerForwardPreHook(hook: ForwardPreHook): HookHandle {
-    const own: ForwardPreHook = (module, args) => hook(module, args);
-    this.#hooks ??= { before: new Set(), after: new Set() };
-    this.#hooks.before.add(own);
-    return { remove: () => this.#removeHook('before', own) };
+    return this.#register('before', hook);
   }
 
   /** Calls `hook(module, args, output)` after every `forward`; what it returns, if anything, replaces the output. */
   registerForwardHook(hook: ForwardHook): HookHandle {
-    const own: ForwardHook = (module, args, output) => hook(module, args, output);
-    this.#hooks ??= { before: new Set(), after: new Set() };
-    this.#hooks.after.add(own);
-    return { remove: () => this.#removeHook('after', own) };
+    return this.#register('after', hook);
   }
 
-  #removeHook(when: keyof Hooks, hook: ForwardPreHook | ForwardHook): void {
-    if (this.#hooks === null) return;
-    (this.#hooks[when] as Set<unknown>).delete(hook);
-    if (this.#hooks.before.size + this.#hooks.after.size === 0) this.#hooks = null;
+  /**
+   * Calls `hook(module, gradOutput)` in backward, once the gradients of what `forward` returned are known; an array
+   * it returns replaces them. See {@link registerFullBackwardHook} for what is seen.
+   */
+  registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
+    return this.#register('backwardBefore', hook);
+  }
+
+  /**
+   * Calls `hook(module, gradInput, gradOutput)` in backward, once the gradients of the module's inputs are known; an
+   * array it returns replaces those. Seen are tensors that `forward` gets and returns directly, not in objects, one
+   * entry for each (null: no gradient). They are copied on their way in and out while such a hook is there.
+   */
+  registerFullBackwardHook(hook: BackwardHook): HookHandle {
+    return this.#register('backwardAfter', hook);
+  }
+
+  #register<K extends keyof ModuleHooks['sets']>(when: K, hook: HookOf<K>): HookHandle {
+    const hooks = (this.#hooks ??= new ModuleHooks());
+    const remove = hooks.add(when, hook);
+    return {
+      remove: () => {
+        remove();
+        if (hooks.empty && this.#hooks === hooks) this.#hooks = null;
+      },
+    };
   }
 
   /**
@@ -320,12 +321,16 @@ export class Module {
 
   toString(): string {
     const extra = this.extraRepr();
-    const children = this.submodules().map(
-      ([key, child]) => `(${key}): ${String(child).replaceAll('\n', '\n  ')}`,
-    );
-    if (children.length === 0) return `${this.constructor.name}(${extra})`;
+    const name = 'parametrizations' in this ? `Parametrized${this.constructor.name}` : this.constructor.name;
+    const children = this.childLines().map((line) => line.replaceAll('\n', '\n  '));
+    if (children.length === 0) return `${name}(${extra})`;
     const lines = extra === '' ? children : [extra, ...children];
-    return `${this.constructor.name}(\n  ${lines.join('\n  ')}\n)`;
+    return `${name}(\n  ${lines.join('\n  ')}\n)`;
+  }
+
+  /** What {@link toString} shows of the submodules. */
+  protected childLines(): string[] {
+    return this.submodules().map(([key, child]) => `(${key}): ${String(child)}`);
   }
 
   [Symbol.for('nodejs.util.inspect.custom')](): string {
@@ -339,37 +344,4 @@ function isModule(value: unknown): value is Module {
 
 function isParameter(value: unknown): value is Parameter {
   return value instanceof Parameter;
-}
-
-function join(prefix: string, name: string): string {
-  return prefix === '' ? name : `${prefix}.${name}`;
-}
-
-/** Drops entries whose value came before. */
-function once<T>(entries: [string, T][]): [string, T][] {
-  const seen = new Set<T>();
-  return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
-}
-
-/** State-dict key of a field: from the `keys` table of the class or one it extends, else by rule. */
-function keyOf(constructor: object, field: string): string {
-  for (
-    let owner: object | null = constructor;
-    owner !== null;
-    owner = Object.getPrototypeOf(owner) as object | null
-  ) {
-    if (!Object.hasOwn(owner, 'keys')) continue;
-    const table = (owner as { keys: Readonly<Record<string, string>> }).keys;
-    const key = Object.hasOwn(table, field) ? table[field] : undefined;
-    if (key !== undefined) return key;
-  }
-  return field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
-}
-
-function isInexact(dtype: string): boolean {
-  return /^(float|bfloat|complex)/.test(dtype);
-}
-
-function parsePlace(place: string): { dtype?: DType; device?: Device } {
-  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place } : { dtype: place as DType };
 }

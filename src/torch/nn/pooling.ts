@@ -1,35 +1,74 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { pair } from './convolution.js';
-import type { Size2 } from './convolution.js';
-import { interpolate } from './functional.js';
-import type { InterpolateOptions } from './functional.js';
 import { Module } from './module.js';
+import { pythonBool, shownSize, spread } from './sizes.js';
+import type { Size, Size1, Size2, Size3 } from './sizes.js';
 
-export interface PoolOptions {
+export interface PoolOptions<S extends Size = Size2> {
   /** Default: the kernel's size. */
-  stride?: Size2;
+  stride?: S;
   /** Default 0. */
-  padding?: Size2;
+  padding?: S;
   /** Round output sizes up. Default false. */
   ceilMode?: boolean;
 }
 
-/** Largest value of each window of [B, C, H, W]. */
-export class MaxPool2d extends Module {
-  readonly kernelSize: [number, number];
-  readonly stride: [number, number];
-  readonly padding: [number, number];
-  readonly dilation: [number, number];
+/** What windows of all dimensions share. */
+abstract class Pool<S extends Size> extends Module {
+  readonly kernelSize: number[];
+  readonly stride: number[];
+  readonly padding: number[];
   readonly ceilMode: boolean;
+  protected readonly shown: string;
 
-  constructor(kernelSize: Size2, options: PoolOptions & { dilation?: Size2 } = {}) {
+  constructor(dims: number, kernelSize: S, options: PoolOptions<S>) {
     super();
-    this.kernelSize = pair(kernelSize);
-    this.stride = pair(options.stride ?? kernelSize);
-    this.padding = pair(options.padding ?? 0);
-    this.dilation = pair(options.dilation ?? 1);
-    this.ceilMode = options.ceilMode ?? false;
+    const { stride = kernelSize, padding = 0, ceilMode = false } = options;
+    this.kernelSize = spread(kernelSize, dims, 'kernel size');
+    this.stride = spread(stride, dims, 'stride');
+    this.padding = spread(padding, dims, 'padding');
+    this.ceilMode = ceilMode;
+    this.shown = `kernel_size=${shownSize(kernelSize)}, stride=${shownSize(stride)}, padding=${shownSize(padding)}`;
+  }
+
+  protected override extraRepr(): string {
+    return this.shown;
+  }
+}
+
+export type MaxPoolOptions<S extends Size> = PoolOptions<S> & { dilation?: S };
+
+abstract class MaxPool<S extends Size> extends Pool<S> {
+  readonly dilation: number[];
+  readonly #shownDilation: string;
+
+  constructor(dims: number, kernelSize: S, options: MaxPoolOptions<S>) {
+    super(dims, kernelSize, options);
+    const { dilation = 1 } = options;
+    this.dilation = spread(dilation, dims, 'dilation');
+    this.#shownDilation = shownSize(dilation);
+  }
+
+  protected override extraRepr(): string {
+    return `${this.shown}, dilation=${this.#shownDilation}, ceil_mode=${pythonBool(this.ceilMode)}`;
+  }
+}
+
+/** Largest value of each window of [B, C, L]. */
+export class MaxPool1d extends MaxPool<Size1> {
+  constructor(kernelSize: Size1, options: MaxPoolOptions<Size1> = {}) {
+    super(1, kernelSize, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.maxPool1d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
+  }
+}
+
+/** Largest value of each window of [B, C, H, W]. */
+export class MaxPool2d extends MaxPool<Size2> {
+  constructor(kernelSize: Size2, options: MaxPoolOptions<Size2> = {}) {
+    super(2, kernelSize, options);
   }
 
   override forward(input: Tensor): Tensor {
@@ -37,59 +76,66 @@ export class MaxPool2d extends Module {
   }
 }
 
-/** Mean of each window of [B, C, H, W]. */
-export class AvgPool2d extends Module {
-  readonly kernelSize: [number, number];
-  readonly stride: [number, number];
-  readonly padding: [number, number];
-  readonly ceilMode: boolean;
+/** Largest value of each window of [B, C, D, H, W]. */
+export class MaxPool3d extends MaxPool<Size3> {
+  constructor(kernelSize: Size3, options: MaxPoolOptions<Size3> = {}) {
+    super(3, kernelSize, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.maxPool3d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
+  }
+}
+
+/** `countIncludePad`: whether padding counts as elements of the mean. Default true. */
+export type AvgPoolOptions<S extends Size> = PoolOptions<S> & { countIncludePad?: boolean };
+
+abstract class AvgPool<S extends Size> extends Pool<S> {
   readonly countIncludePad: boolean;
 
-  constructor(kernelSize: Size2, options: PoolOptions & { countIncludePad?: boolean } = {}) {
-    super();
-    this.kernelSize = pair(kernelSize);
-    this.stride = pair(options.stride ?? kernelSize);
-    this.padding = pair(options.padding ?? 0);
-    this.ceilMode = options.ceilMode ?? false;
+  constructor(dims: number, kernelSize: S, options: AvgPoolOptions<S>) {
+    super(dims, kernelSize, options);
     this.countIncludePad = options.countIncludePad ?? true;
   }
+}
+
+/** Mean of each window of [B, C, L]. */
+export class AvgPool1d extends AvgPool<Size1> {
+  constructor(kernelSize: Size1, options: AvgPoolOptions<Size1> = {}) {
+    super(1, kernelSize, options);
+  }
 
   override forward(input: Tensor): Tensor {
-    return torch.avgPool2d(
-      input,
-      this.kernelSize,
-      this.stride,
-      this.padding,
-      this.ceilMode,
-      this.countIncludePad,
-    );
+    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
+    return torch.avgPool1d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
+  }
+
+  protected override extraRepr(): string {
+    const [kernel, stride, padding] = [this.kernelSize, this.stride, this.padding].map(shownSize);
+    return `kernel_size=${kernel}, stride=${stride}, padding=${padding}`;
   }
 }
 
-/** Mean over windows chosen so that the output has the given size. */
-export class AdaptiveAvgPool2d extends Module {
-  readonly outputSize: [number, number];
-
-  constructor(outputSize: Size2) {
-    super();
-    this.outputSize = pair(outputSize);
+/** Mean of each window of [B, C, H, W]. */
+export class AvgPool2d extends AvgPool<Size2> {
+  constructor(kernelSize: Size2, options: AvgPoolOptions<Size2> = {}) {
+    super(2, kernelSize, options);
   }
 
   override forward(input: Tensor): Tensor {
-    return torch.adaptiveAvgPool2d(input, this.outputSize);
+    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
+    return torch.avgPool2d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
   }
 }
 
-/** {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`. */
-export class Upsample extends Module {
-  readonly options: InterpolateOptions;
-
-  constructor(options: InterpolateOptions) {
-    super();
-    this.options = { ...options };
+/** Mean of each window of [B, C, D, H, W]. */
+export class AvgPool3d extends AvgPool<Size3> {
+  constructor(kernelSize: Size3, options: AvgPoolOptions<Size3> = {}) {
+    super(3, kernelSize, options);
   }
 
   override forward(input: Tensor): Tensor {
-    return interpolate(input, this.options);
+    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
+    return torch.avgPool3d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
   }
 }

@@ -366,15 +366,15 @@ test('printed as PyTorch prints modules', (t) => {
     String(model),
     `Sequential(
   (0): Conv2d(3, 8, kernel_size=(3, 3), stride=(2, 2), padding=(1, 1), bias=False)
-  (1): GroupNorm(4, 8, eps=1e-06, affine=True)
+  (1): GroupNorm(4, 8, eps=1e-06, affine=True, bias=True)
   (2): Sequential(
     (0): Linear(in_features=2, out_features=2, bias=True)
     (1): LeakyReLU(negative_slope=0.2, inplace=True)
   )
   (3): Embedding(3, 4)
-  (4): LayerNorm((5,), eps=1e-05, elementwise_affine=True)
+  (4): LayerNorm((5,), eps=1e-05, elementwise_affine=True, bias=True)
   (5): Dropout(p=0.1, inplace=False)
-  (6): BatchNorm2d(3, eps=1e-05, momentum=None, affine=True, track_running_stats=True)
+  (6): BatchNorm2d(3, eps=1e-05, momentum=None, affine=True, bias=True, track_running_stats=True)
 )`,
   );
 });

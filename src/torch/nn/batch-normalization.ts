@@ -1,0 +1,153 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { factoryOptions } from './linear.js';
+import type { FactoryOptions } from './linear.js';
+import { Module } from './module.js';
+import { scaleAndShift } from './normalization.js';
+import type { Parameter } from './parameter.js';
+import { pythonBool, pythonFloat } from './sizes.js';
+
+export interface BatchNormOptions extends FactoryOptions {
+  /** Added to the variance. Default 1e-5. */
+  eps?: number;
+  /** Weight of the newest batch in the running statistics; null averages all batches equally. Default 0.1. */
+  momentum?: number | null;
+  /** Whether channels are scaled and shifted. Default true; instance norms: false. */
+  affine?: boolean;
+  /** False leaves out the shift. Default true. */
+  bias?: boolean;
+  /** Without running statistics the batch's own are used in evaluation too. Default true; instance norms: false. */
+  trackRunningStats?: boolean;
+}
+
+/** What batch and instance norms share: parameters and running statistics of channels. */
+abstract class ChannelNorm extends Module {
+  readonly numFeatures: number;
+  readonly eps: number;
+  readonly momentum: number | null;
+  readonly trackRunningStats: boolean;
+  weight: Parameter | null;
+  bias: Parameter | null;
+  declare runningMean: Tensor | null;
+  declare runningVar: Tensor | null;
+  /** Number of training batches seen: int64, shape []. */
+  declare numBatchesTracked: Tensor | null;
+
+  constructor(numFeatures: number, options: BatchNormOptions, byDefault: boolean) {
+    super();
+    this.numFeatures = numFeatures;
+    this.eps = options.eps ?? 1e-5;
+    this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
+    this.trackRunningStats = options.trackRunningStats ?? byDefault;
+    [this.weight, this.bias] = scaleAndShift(
+      [numFeatures],
+      options.affine ?? byDefault,
+      options.bias ?? true,
+      options,
+    );
+    const place = factoryOptions(options);
+    const track = this.trackRunningStats;
+    this.registerBuffer('runningMean', track ? torch.zeros([numFeatures], place) : null);
+    this.registerBuffer('runningVar', track ? torch.ones([numFeatures], place) : null);
+    this.registerBuffer('numBatchesTracked', track ? torch.zeros([], { ...place, dtype: 'int64' }) : null);
+  }
+
+  /** Throws unless the input has as many dimensions as one of the shapes. */
+  protected expect(input: Tensor, ...shapes: string[]): void {
+    if (shapes.some((shape) => shape.split(',').length === input.ndim)) return;
+    const expected = shapes.map((shape) => `[${shape.replace('C', String(this.numFeatures))}]`);
+    throw new torch.ShapeError(
+      `${this.constructor.name} expects ${expected.join(' or ')}, not [${input.shape.join(', ')}]`,
+    );
+  }
+
+  protected override extraRepr(): string {
+    const momentum = this.momentum === null ? 'None' : pythonFloat(this.momentum);
+    const affine = pythonBool(this.weight !== null);
+    const bias = pythonBool(this.bias !== null);
+    const track = pythonBool(this.trackRunningStats);
+    return `${this.numFeatures}, eps=${pythonFloat(this.eps)}, momentum=${momentum}, affine=${affine}, bias=${bias}, track_running_stats=${track}`;
+  }
+}
+
+abstract class BatchNorm extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, true);
+  }
+
+  protected normalize(input: Tensor): Tensor {
+    const { weight, bias, runningMean, runningVar, eps } = this;
+    const useBatch = this.training || runningMean === null;
+    const factor = this.training && this.trackRunningStats ? this.#countBatch() : (this.momentum ?? 0);
+    return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true);
+  }
+
+  /** Counts the batch and gives its weight in the running statistics. */
+  #countBatch(): number {
+    this.numBatchesTracked?.add_(1);
+    return this.momentum ?? 1 / (this.numBatchesTracked?.item() as number);
+  }
+}
+
+/** Normalises channels of [B, channels] or [B, channels, L] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+export class BatchNorm1d extends BatchNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C', 'B, C, L');
+    return this.normalize(input); // as the input
+  }
+}
+
+/** Normalises channels of [B, channels, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+export class BatchNorm2d extends BatchNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C, H, W');
+    return this.normalize(input); // [B, C, H, W]
+  }
+}
+
+/** Normalises channels of [B, channels, D, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+export class BatchNorm3d extends BatchNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C, D, H, W');
+    return this.normalize(input); // [B, C, D, H, W]
+  }
+}
+
+abstract class InstanceNorm extends ChannelNorm {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
+    super(numFeatures, options, false);
+  }
+
+  protected normalize(input: Tensor, batched: boolean): Tensor {
+    const { weight, bias, runningMean, runningVar, eps } = this;
+    const own = this.training || !this.trackRunningStats;
+    const x = batched ? input : input.unsqueeze(0);
+    const momentum = this.momentum ?? 0;
+    const y = torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);
+    return batched ? y : y.squeeze(0);
+  }
+}
+
+/** Normalises channels of [B, channels, L] for each sample (Ulyanov et al., arXiv 1607.08022). */
+export class InstanceNorm1d extends InstanceNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C, L', 'C, L');
+    return this.normalize(input, input.ndim === 3); // as the input
+  }
+}
+
+/** Normalises channels of [B, channels, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
+export class InstanceNorm2d extends InstanceNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C, H, W', 'C, H, W');
+    return this.normalize(input, input.ndim === 4); // as the input
+  }
+}
+
+/** Normalises channels of [B, channels, D, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
+export class InstanceNorm3d extends InstanceNorm {
+  override forward(input: Tensor): Tensor {
+    this.expect(input, 'B, C, D, H, W', 'C, D, H, W');
+    return this.normalize(input, input.ndim === 5); // as the input
+  }
+}

@@ -1,0 +1,66 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+
+function gradientsOf(parameters: Iterable<Tensor> | Tensor): Map<string, Tensor[]> {
+  const byKind = new Map<string, Tensor[]>();
+  for (const parameter of parameters instanceof torch.Tensor ? [parameters] : parameters) {
+    const gradient = parameter.grad;
+    if (gradient === null) continue;
+    const kind = `${gradient.device} ${gradient.dtype}`;
+    const list = byKind.get(kind);
+    if (list === undefined) byKind.set(kind, [gradient]);
+    else list.push(gradient);
+  }
+  return byKind;
+}
+
+/**
+ * Scales all gradients so that their norm, taken together, is at most `maxNorm`. Waits for no device unless
+ * `errorIfNonfinite` is set.
+ *
+ * @param options.normType Infinity: the largest magnitude. Default 2.
+ * @param options.errorIfNonfinite throw where the norm is infinite or nan, before anything is scaled. Default false.
+ * @returns the norm before, a tensor without dimensions
+ */
+export function clipGradNorm_(
+  parameters: Iterable<Tensor> | Tensor,
+  maxNorm: number,
+  { normType = 2, errorIfNonfinite = false }: { normType?: number; errorIfNonfinite?: boolean } = {},
+): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const lists = [...gradientsOf(parameters).values()];
+      const first = lists[0]?.[0];
+      if (first === undefined) return torch.zeros([]);
+      const order = torch.floatScalar(normType);
+      const norms = lists.flatMap(
+        (list) => torch.callOperator('aten::_foreach_norm', 'Scalar', [list, order]) as Tensor[],
+      );
+      const together = torch.stack(norms.map((norm) => norm.to(first.device)));
+      const total = torch.linalgVectorNorm(together, normType);
+      if (errorIfNonfinite && !Number.isFinite(total.item()))
+        throw new torch.TorchError(
+          `the gradients' norm is ${total.item()}; it cannot be clipped. Look for the operator with torch.detectAnomaly`,
+        );
+      // A factor of 1 instead of a branch: the device need not be asked.
+      const factor = total.add(1e-6).reciprocal().mul(maxNorm).clampMax(1);
+      for (const list of lists) {
+        const [{ device }] = list as [Tensor];
+        torch.callOperator('aten::_foreach_mul_', 'Tensor', [list, factor.to(device)]);
+      }
+      return total;
+    }),
+  );
+}
+
+/** Limits every element of every gradient to [−clipValue, clipValue]. */
+export function clipGradValue_(parameters: Iterable<Tensor> | Tensor, clipValue: number): void {
+  torch.noGrad(() =>
+    torch.scope(() => {
+      for (const list of gradientsOf(parameters).values()) {
+        torch.callOperator('aten::_foreach_clamp_min_', 'Scalar', [list, -clipValue]);
+        torch.callOperator('aten::_foreach_clamp_max_', 'Scalar', [list, clipValue]);
+      }
+    }),
+  );
+}

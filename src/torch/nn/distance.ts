@@ -1,0 +1,37 @@
+import type { Tensor } from '../index.js';
+import { cosineSimilarity, pairwiseDistance } from './functional/vectors.js';
+import { Module } from './module.js';
+
+/** {@link cosineSimilarity} as a module. */
+export class CosineSimilarity extends Module {
+  readonly dim: number;
+  readonly eps: number;
+
+  constructor(dim = 1, { eps = 1e-8 }: { eps?: number } = {}) {
+    super();
+    this.dim = dim;
+    this.eps = eps;
+  }
+
+  override forward(x1: Tensor, x2: Tensor): Tensor {
+    return cosineSimilarity(x1, x2, { dim: this.dim, eps: this.eps });
+  }
+}
+
+/** {@link pairwiseDistance} as a module. */
+export class PairwiseDistance extends Module {
+  readonly p: number;
+  readonly eps: number;
+  readonly keepdim: boolean;
+
+  constructor(p = 2, { eps = 1e-6, keepdim = false }: { eps?: number; keepdim?: boolean } = {}) {
+    super();
+    this.p = p;
+    this.eps = eps;
+    this.keepdim = keepdim;
+  }
+
+  override forward(x1: Tensor, x2: Tensor): Tensor {
+    return pairwiseDistance(x1, x2, { p: this.p, eps: this.eps, keepdim: this.keepdim });
+  }
+}

@@ -1,0 +1,164 @@
+import * as torch from '../../index.js';
+import type { Tensor } from '../../index.js';
+import { spread } from '../sizes.js';
+import type { Size, Size1, Size2, Size3 } from '../sizes.js';
+
+/** x Wᵀ + b. */
+export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return torch.linear(input, weight, bias);
+}
+
+export interface ConvOptions<S extends Size = Size2> {
+  bias?: Tensor | null;
+  stride?: S;
+  padding?: S | 'same' | 'valid';
+  dilation?: S;
+  groups?: number;
+}
+
+type ConvArguments = [number[], number[], number[], number];
+
+function convArguments<S extends Size>(dims: number, options: ConvOptions<S>): ConvArguments {
+  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+  const border = typeof padding === 'string' ? (padding as unknown as number[]) : spread(padding, dims);
+  return [spread(stride, dims), border, spread(dilation, dims), groups];
+}
+
+/** Convolution of [B, C, L] with [out, C / groups, l]. */
+export function conv1d(input: Tensor, weight: Tensor, options: ConvOptions<Size1> = {}): Tensor {
+  return torch.conv1d(input, weight, options.bias ?? null, ...convArguments(1, options));
+}
+
+/** Convolution of [B, C, H, W] with [out, C / groups, h, w]. */
+export function conv2d(input: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
+  return torch.conv2d(input, weight, options.bias ?? null, ...convArguments(2, options));
+}
+
+/** Convolution of [B, C, D, H, W] with [out, C / groups, d, h, w]. */
+export function conv3d(input: Tensor, weight: Tensor, options: ConvOptions<Size3> = {}): Tensor {
+  return torch.conv3d(input, weight, options.bias ?? null, ...convArguments(3, options));
+}
+
+export interface ConvTransposeOptions<S extends Size = Size2> {
+  bias?: Tensor | null;
+  stride?: S;
+  padding?: S;
+  outputPadding?: S;
+  groups?: number;
+  dilation?: S;
+}
+
+type TransposeArguments = [number[], number[], number[], number, number[]];
+
+function transposeArguments<S extends Size>(
+  dims: number,
+  options: ConvTransposeOptions<S>,
+): TransposeArguments {
+  const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
+  const [s, p, o, d] = [stride, padding, outputPadding, dilation].map((size) => spread(size, dims));
+  return [s as number[], p as number[], o as number[], groups, d as number[]];
+}
+
+/** Transposed convolution of [B, C, L] with [C, out / groups, l]. */
+export function convTranspose1d(
+  input: Tensor,
+  weight: Tensor,
+  options: ConvTransposeOptions<Size1> = {},
+): Tensor {
+  return torch.convTranspose1d(input, weight, options.bias ?? null, ...transposeArguments(1, options));
+}
+
+/** Transposed convolution of [B, C, H, W] with [C, out / groups, h, w]. */
+export function convTranspose2d(input: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
+  return torch.convTranspose2d(input, weight, options.bias ?? null, ...transposeArguments(2, options));
+}
+
+/** Transposed convolution of [B, C, D, H, W] with [C, out / groups, d, h, w]. */
+export function convTranspose3d(
+  input: Tensor,
+  weight: Tensor,
+  options: ConvTransposeOptions<Size3> = {},
+): Tensor {
+  return torch.convTranspose3d(input, weight, options.bias ?? null, ...transposeArguments(3, options));
+}
+
+/** Rows of `weight` [n, d] by index: [..., d]. */
+export function embedding(indices: Tensor, weight: Tensor): Tensor {
+  return torch.embedding(weight, indices);
+}
+
+/** Zeroes elements with probability p while training, scaling the others by 1 / (1 − p). */
+export function dropout(input: Tensor, p = 0.5, training = true): Tensor {
+  return torch.dropout(input, p, training);
+}
+
+export function layerNorm(
+  input: Tensor,
+  normalizedShape: readonly number[],
+  {
+    weight = null,
+    bias = null,
+    eps = 1e-5,
+  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+): Tensor {
+  return torch.layerNorm(input, [...normalizedShape], weight, bias, eps);
+}
+
+export function groupNorm(
+  input: Tensor,
+  numGroups: number,
+  {
+    weight = null,
+    bias = null,
+    eps = 1e-5,
+  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+): Tensor {
+  return torch.groupNorm(input, numGroups, weight, bias, eps);
+}
+
+export interface BatchNormFunctionOptions {
+  weight?: Tensor | null;
+  bias?: Tensor | null;
+  /** Use the batch's statistics and update the running ones in place. Default false. */
+  training?: boolean;
+  /** Default 0.1. */
+  momentum?: number;
+  /** Default 1e-5. */
+  eps?: number;
+}
+
+export function batchNorm(
+  input: Tensor,
+  runningMean: Tensor | null,
+  runningVar: Tensor | null,
+  options: BatchNormFunctionOptions = {},
+): Tensor {
+  const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  return torch.batchNorm(input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
+}
+
+/** Normalises every channel of every sample over its positions. */
+export function instanceNorm(
+  input: Tensor,
+  {
+    weight = null,
+    bias = null,
+    eps = 1e-5,
+  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+): Tensor {
+  return torch.instanceNorm(input, weight, bias, null, null, true, 0, eps, true);
+}
+
+/** x over its root mean square over the last dimensions; `eps` is the dtype's smallest step unless given. */
+export function rmsNorm(
+  input: Tensor,
+  normalizedShape: readonly number[],
+  { weight = null, eps = null }: { weight?: Tensor | null; eps?: number | null } = {},
+): Tensor {
+  return torch.rmsNorm(input, [...normalizedShape], weight, eps);
+}
+
+/** x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
+export function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
+  return torch.bilinear(input1, input2, weight, bias);
+}

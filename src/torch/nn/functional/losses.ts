@@ -1,0 +1,226 @@
+import * as torch from '../../index.js';
+import type { Tensor } from '../../index.js';
+
+export type Reduction = 'none' | 'mean' | 'sum';
+
+function reductionCode(reduction: Reduction): number {
+  const code = { none: 0, mean: 1, sum: 2 }[reduction];
+  if (code === undefined)
+    throw new torch.ArgumentError(`reduction must be none, mean or sum, not '${String(reduction)}'`);
+  return code;
+}
+
+export interface ReductionOptions {
+  /** Default `mean`. */
+  reduction?: Reduction;
+}
+
+export interface CrossEntropyOptions extends ReductionOptions {
+  /** Weight of each class: [C]. */
+  weight?: Tensor | null;
+  /** Targets of this value count for nothing. Default −100. */
+  ignoreIndex?: number;
+  /** Share of the target's probability spread over all classes. Default 0. */
+  labelSmoothing?: number;
+}
+
+/**
+ * Cross-entropy of softmax(logits).
+ *
+ * @param logits [N, C] or [N, C, ...]
+ * @param target class indices [N] or [N, ...], or probabilities of the logits' shape
+ */
+export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
+  const { weight = null, reduction = 'mean', ignoreIndex = -100, labelSmoothing = 0 } = options;
+  return torch.crossEntropyLoss(
+    logits,
+    target,
+    weight,
+    reductionCode(reduction),
+    ignoreIndex,
+    labelSmoothing,
+  );
+}
+
+/** (a − b)². */
+export function mseLoss(
+  input: Tensor,
+  target: Tensor,
+  { reduction = 'mean' }: ReductionOptions = {},
+): Tensor {
+  return torch.mseLoss(input, target, reductionCode(reduction));
+}
+
+/** |a − b|. */
+export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: ReductionOptions = {}): Tensor {
+  return torch.l1Loss(input, target, reductionCode(reduction));
+}
+
+export interface BinaryCrossEntropyOptions extends ReductionOptions {
+  weight?: Tensor | null;
+  /** Weight of positive targets. */
+  posWeight?: Tensor | null;
+}
+
+/** Cross-entropy of sigmoid(logits) against probabilities of the same shape. */
+export function binaryCrossEntropyWithLogits(
+  logits: Tensor,
+  target: Tensor,
+  options: BinaryCrossEntropyOptions = {},
+): Tensor {
+  const { weight = null, posWeight = null, reduction = 'mean' } = options;
+  return torch.binaryCrossEntropyWithLogits(logits, target, weight, posWeight, reductionCode(reduction));
+}
+
+/** Negative log-likelihood of classes: logarithms [N, C, ...] against indices [N, ...]. */
+export function nllLoss(
+  input: Tensor,
+  target: Tensor,
+  {
+    weight = null,
+    ignoreIndex = -100,
+    reduction = 'mean',
+  }: ReductionOptions & { weight?: Tensor | null; ignoreIndex?: number } = {},
+): Tensor {
+  return torch.nllLossNd(input, target, weight, reductionCode(reduction), ignoreIndex);
+}
+
+/** Cross-entropy of probabilities against probabilities. */
+export function binaryCrossEntropy(
+  input: Tensor,
+  target: Tensor,
+  { weight = null, reduction = 'mean' }: ReductionOptions & { weight?: Tensor | null } = {},
+): Tensor {
+  return torch.binaryCrossEntropy(input, target, weight, reductionCode(reduction));
+}
+
+export interface KLDivOptions {
+  /** `batchmean` is the sum over the size of the first dimension, the divergence's definition. Default `mean`. */
+  reduction?: Reduction | 'batchmean';
+  /** Whether the target holds logarithms too. Default false. */
+  logTarget?: boolean;
+}
+
+/** target · (log target − input), for an input of logarithms. */
+export function klDiv(
+  input: Tensor,
+  target: Tensor,
+  { reduction = 'mean', logTarget = false }: KLDivOptions = {},
+): Tensor {
+  const code = reductionCode(reduction === 'batchmean' ? 'sum' : reduction);
+  return torch.scope(() => {
+    const loss = torch.klDiv(input, target, code, { logTarget });
+    return reduction === 'batchmean' && input.ndim > 0 ? loss.div(input.shape[0] as number) : loss;
+  });
+}
+
+/** Squared below `beta` (half, over beta), absolute above. */
+export function smoothL1Loss(
+  input: Tensor,
+  target: Tensor,
+  { beta = 1, reduction = 'mean' }: ReductionOptions & { beta?: number } = {},
+): Tensor {
+  return torch.smoothL1Loss(input, target, reductionCode(reduction), beta);
+}
+
+/** Squared below `delta` (half), absolute times delta above. */
+export function huberLoss(
+  input: Tensor,
+  target: Tensor,
+  { delta = 1, reduction = 'mean' }: ReductionOptions & { delta?: number } = {},
+): Tensor {
+  return torch.huberLoss(input, target, reductionCode(reduction), delta);
+}
+
+/** log(1 + exp(−target · input)), for targets of 1 and −1. */
+export function softMarginLoss(
+  input: Tensor,
+  target: Tensor,
+  { reduction = 'mean' }: ReductionOptions = {},
+): Tensor {
+  return torch.softMarginLoss(input, target, reductionCode(reduction));
+}
+
+export interface MarginOptions extends ReductionOptions {
+  margin?: number;
+}
+
+/** 1 − cos(a, b) for targets of 1, max(0, cos(a, b) − margin) for −1. Default margin 0. */
+export function cosineEmbeddingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  { margin = 0, reduction = 'mean' }: MarginOptions = {},
+): Tensor {
+  return torch.cosineEmbeddingLoss(input1, input2, target, margin, reductionCode(reduction));
+}
+
+/** x for targets of 1, max(0, margin − x) for −1. Default margin 1. */
+export function hingeEmbeddingLoss(
+  input: Tensor,
+  target: Tensor,
+  { margin = 1, reduction = 'mean' }: MarginOptions = {},
+): Tensor {
+  return torch.hingeEmbeddingLoss(input, target, margin, reductionCode(reduction));
+}
+
+/** max(0, −target · (a − b) + margin): a should be above b where the target is 1. Default margin 0. */
+export function marginRankingLoss(
+  input1: Tensor,
+  input2: Tensor,
+  target: Tensor,
+  { margin = 0, reduction = 'mean' }: MarginOptions = {},
+): Tensor {
+  return torch.marginRankingLoss(input1, input2, target, margin, reductionCode(reduction));
+}
+
+export interface TripletMarginOptions extends MarginOptions {
+  /** Norm of the distance. Default 2. */
+  p?: number;
+  eps?: number;
+  /** Take the positive's distance to the negative where it is smaller than the anchor's. Default false. */
+  swap?: boolean;
+}
+
+/** max(0, d(anchor, positive) − d(anchor, negative) + margin). Default margin 1. */
+export function tripletMarginLoss(
+  anchor: Tensor,
+  positive: Tensor,
+  negative: Tensor,
+  { margin = 1, p = 2, eps = 1e-6, swap = false, reduction = 'mean' }: TripletMarginOptions = {},
+): Tensor {
+  return torch.tripletMarginLoss(anchor, positive, negative, margin, p, eps, swap, reductionCode(reduction));
+}
+
+export interface CTCOptions extends ReductionOptions {
+  /** Class of the blank. Default 0. */
+  blank?: number;
+  /** Count sequences that cannot be aligned as 0. Default false. */
+  zeroInfinity?: boolean;
+}
+
+/**
+ * Connectionist temporal classification (Graves et al., 2006).
+ *
+ * @param logProbs [T, B, C]
+ * @param targets [B, S] or all one after another
+ * @param inputLengths, targetLengths one for each sequence
+ */
+export function ctcLoss(
+  logProbs: Tensor,
+  targets: Tensor,
+  inputLengths: readonly number[],
+  targetLengths: readonly number[],
+  { blank = 0, zeroInfinity = false, reduction = 'mean' }: CTCOptions = {},
+): Tensor {
+  const args = [
+    logProbs,
+    targets,
+    inputLengths,
+    targetLengths,
+    blank,
+    reductionCode(reduction),
+    zeroInfinity,
+  ];
+  return torch.callOperator('aten::ctc_loss', 'IntList', args) as Tensor;
+}

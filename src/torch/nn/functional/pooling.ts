@@ -1,0 +1,20 @@
+import * as torch from '../../index.js';
+import type { Tensor } from '../../index.js';
+import { pair } from '../sizes.js';
+import type { Size2 } from '../sizes.js';
+
+export interface PoolFunctionOptions {
+  stride?: Size2;
+  padding?: Size2;
+  ceilMode?: boolean;
+}
+
+export function maxPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
+  const { stride = kernelSize, padding = 0, ceilMode = false } = options;
+  return torch.maxPool2d(input, pair(kernelSize), pair(stride), pair(padding), [1, 1], ceilMode);
+}
+
+export function avgPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
+  const { stride = kernelSize, padding = 0, ceilMode = false } = options;
+  return torch.avgPool2d(input, pair(kernelSize), pair(stride), pair(padding), ceilMode);
+}

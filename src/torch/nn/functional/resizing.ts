@@ -1,0 +1,94 @@
+import * as torch from '../../index.js';
+import type { Tensor } from '../../index.js';
+import { spread } from '../sizes.js';
+import type { Size } from '../sizes.js';
+
+export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
+
+/** @param padding amounts before and after, from the last dimension on: [left, right, top, bottom, …] */
+export function pad(
+  input: Tensor,
+  padding: readonly number[],
+  { mode = 'constant', value = null }: { mode?: PadMode; value?: number | null } = {},
+): Tensor {
+  // The same operator without a string among its arguments, which is quicker to call.
+  if (mode === 'constant') return torch.constantPadNd(input, [...padding], value ?? 0);
+  return torch.pad(input, [...padding], mode, value);
+}
+
+export type InterpolateMode =
+  'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
+
+export interface InterpolateOptions {
+  /** Output size, of all dimensions or of each; give this or `scaleFactor`. */
+  size?: Size;
+  scaleFactor?: Size;
+  /** `linear` for [B, C, L], `bilinear` and `bicubic` for [B, C, H, W], `trilinear` for [B, C, D, H, W]. Default `nearest`. */
+  mode?: InterpolateMode;
+  /** For `linear` to `trilinear`: whether corner elements keep their values. Default false. */
+  alignCorners?: boolean;
+  /** For `bilinear` and `bicubic`: filter when making smaller. Default false. */
+  antialias?: boolean;
+}
+
+const dimsOfMode: Partial<Record<InterpolateMode, number>> = {
+  linear: 1,
+  bilinear: 2,
+  bicubic: 2,
+  trilinear: 3,
+};
+
+/** Resizes [B, C, L], [B, C, H, W] or [B, C, D, H, W]. */
+export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
+  const { mode = 'nearest', alignCorners = false, antialias = false } = options;
+  const dims = input.ndim - 2;
+  const wanted = dimsOfMode[mode] ?? dims;
+  if (dims < 1 || dims > 3 || dims !== wanted) {
+    const expected = ['[B, C, L]', '[B, C, H, W]', '[B, C, D, H, W]'];
+    throw new torch.ShapeError(
+      `interpolate (${mode}) expects ${dimsOfMode[mode] === undefined ? expected.join(' or ') : expected[wanted - 1]}, ` +
+        `not [${input.shape.join(', ')}]`,
+    );
+  }
+  const size = options.size === undefined ? null : spread(options.size, dims, 'interpolate: size');
+  const scales =
+    options.scaleFactor === undefined ? null : spread(options.scaleFactor, dims, 'interpolate: scaleFactor');
+  if ((size === null) === (scales === null)) {
+    throw new torch.ArgumentError('interpolate needs either size or scaleFactor, not both or neither');
+  }
+  switch (mode) {
+    case 'nearest':
+      return torch.callOperator(`aten::upsample_nearest${dims}d`, 'vec', [input, size, scales]) as Tensor;
+    case 'nearest-exact':
+      return torch.callOperator(`aten::_upsample_nearest_exact${dims}d`, 'vec', [
+        input,
+        size,
+        scales,
+      ]) as Tensor;
+    case 'linear':
+    case 'bilinear':
+    case 'bicubic':
+    case 'trilinear': {
+      const name = `upsample_${mode}${dims}d`;
+      const filtered = antialias && dims === 2 ? `aten::_${name}_aa` : `aten::${name}`;
+      return torch.callOperator(filtered, 'vec', [input, size, alignCorners, scales]) as Tensor;
+    }
+    case 'area': {
+      const output =
+        size ?? input.shape.slice(2).map((n, i) => Math.floor(n * ((scales as number[])[i] as number)));
+      return torch.callOperator(`aten::adaptive_avg_pool${dims}d`, '', [input, output]) as Tensor;
+    }
+    default:
+      throw new torch.ArgumentError(`interpolate: unknown mode '${String(mode)}'`);
+  }
+}
+
+/** [B, C · r², H, W] to [B, C, r · H, r · W]. */
+export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
+  return torch.pixelShuffle(input, upscaleFactor);
+}
+
+/** [B, C, r · H, r · W] to [B, C · r², H, W]. */
+export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor {
+  return torch.pixelUnshuffle(input, downscaleFactor);
+}

@@ -1,0 +1,82 @@
+import * as torch from '../../index.js';
+import type { Generator, Tensor } from '../../index.js';
+
+export interface AttentionOptions {
+  /** Boolean (true: may attend) or added to the scores; broadcast to [..., L, S]. */
+  attnMask?: Tensor | null;
+  dropoutP?: number;
+  /** Query i attends to keys 0 to i. */
+  isCausal?: boolean;
+  /** Default 1 / √(dimensions of the query). */
+  scale?: number | null;
+}
+
+/** softmax(q kᵀ · scale + mask) v, for q [..., L, E], k [..., S, E], v [..., S, V]: [..., L, V]. */
+export function scaledDotProductAttention(
+  query: Tensor,
+  key: Tensor,
+  value: Tensor,
+  options: AttentionOptions = {},
+): Tensor {
+  const { attnMask = null, dropoutP = 0, isCausal = false, scale = null } = options;
+  if (scale === null) return torch.scaledDotProductAttention(query, key, value, attnMask, dropoutP, isCausal);
+  return torch.scaledDotProductAttention(query, key, value, attnMask, dropoutP, isCausal, { scale });
+}
+
+export interface GumbelSoftmaxOptions {
+  /** Temperature. Default 1. */
+  tau?: number;
+  /** One-hot output with the gradient of the soft one. Default false. */
+  hard?: boolean;
+  /** Default −1. */
+  dim?: number;
+  generator?: Generator;
+}
+
+/** A differentiable sample of softmax(logits) (Jang et al., arXiv 1611.01144). */
+export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
+  const { tau = 1, hard = false, dim = -1, generator } = options;
+  return torch.scope(() => {
+    const noise = logits
+      .emptyLike({ memoryFormat: 'contiguous_format' })
+      .exponential_(1, { generator: generator ?? null })
+      .log()
+      .neg();
+    const soft = logits.add(noise).div(tau).softmax(dim);
+    if (!hard) return soft;
+    const index = soft.argmax(dim, true);
+    const oneHotLike = logits.zerosLike({ memoryFormat: 'contiguous_format' }).scatter_(dim, index, 1);
+    return oneHotLike.sub(soft.detach()).add(soft);
+  });
+}
+
+/** int64 [...] to int64 [..., classes], 1 at the index. */
+export function oneHot(indices: Tensor, numClasses = -1): Tensor {
+  return torch.oneHot(indices, numClasses);
+}
+
+/** x / max(‖x‖, eps) along `dim`. */
+export function normalize(
+  input: Tensor,
+  { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {},
+): Tensor {
+  return torch.scope(() => input.div(torch.linalgVectorNorm(input, p, [dim], true).clampMin(eps)));
+}
+
+/** Cosine of the angle between vectors along `dim`. */
+export function cosineSimilarity(
+  x1: Tensor,
+  x2: Tensor,
+  { dim = 1, eps = 1e-8 }: { dim?: number; eps?: number } = {},
+): Tensor {
+  return torch.cosineSimilarity(x1, x2, dim, eps);
+}
+
+/** Norm of the difference along the last dimension, `eps` added to each element of it. */
+export function pairwiseDistance(
+  x1: Tensor,
+  x2: Tensor,
+  { p = 2, eps = 1e-6, keepdim = false }: { p?: number; eps?: number; keepdim?: boolean } = {},
+): Tensor {
+  return torch.pairwiseDistance(x1, x2, p, eps, keepdim);
+}

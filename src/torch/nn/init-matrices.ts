@@ -1,0 +1,82 @@
+import * as torch from '../index.js';
+import type { Generator, Tensor } from '../index.js';
+import { fill } from './init-switch.js';
+
+interface RandomOptions {
+  generator?: Generator;
+}
+
+function expectDims(name: string, tensor: Tensor, least: number, most: number): void {
+  if (tensor.ndim >= least && tensor.ndim <= most) return;
+  const wanted =
+    least === most ? String(least) : most === Infinity ? `at least ${least}` : `${least} to ${most}`;
+  throw new RangeError(
+    `${name} takes a tensor of ${wanted} dimensions, not shape [${tensor.shape.join(', ')}]`,
+  );
+}
+
+/** Ones on the diagonal of a matrix, zeros beside it. */
+export function eye_(tensor: Tensor): Tensor {
+  expectDims('eye_', tensor, 2, 2);
+  const [rows = 0, columns = 0] = tensor.shape;
+  return fill(tensor, () => {
+    tensor.zero_();
+    const size = Math.min(rows, columns);
+    const index = torch.arange(size, { dtype: 'int64', device: tensor.device });
+    tensor.indexPut_([index, index], torch.ones([size], { dtype: tensor.dtype, device: tensor.device }));
+  });
+}
+
+/** A convolution that hands its channels on, as far as there are outputs for them; in groups, group by group. */
+export function dirac_(tensor: Tensor, groups = 1): Tensor {
+  expectDims('dirac_', tensor, 3, 5);
+  const [outputs = 0, inputs = 0, ...kernel] = tensor.shape;
+  if (outputs % groups !== 0)
+    throw new RangeError(`dirac_: ${outputs} output channels are not divisible into ${groups} groups`);
+  const each = outputs / groups;
+  return fill(tensor, () => {
+    tensor.zero_();
+    for (let group = 0; group < groups; group++) {
+      for (let channel = 0; channel < Math.min(each, inputs); channel++) {
+        let place = tensor.select(0, group * each + channel).select(0, channel);
+        for (const size of kernel) place = place.select(0, Math.floor(size / 2));
+        place.fill_(1);
+      }
+    }
+  });
+}
+
+/**
+ * A (semi-)orthogonal matrix of all dimensions but the first flattened, times gain (Saxe et al., arXiv 1312.6120).
+ */
+export function orthogonal_(tensor: Tensor, gain = 1, options: RandomOptions = {}): Tensor {
+  expectDims('orthogonal_', tensor, 2, Infinity);
+  const count = tensor.numel();
+  if (count === 0) return tensor;
+  const rows = tensor.shape[0] as number;
+  const columns = count / rows;
+  return fill(tensor, () => {
+    const place = { dtype: tensor.dtype, device: tensor.device };
+    const normal = torch
+      .empty([rows, columns], place)
+      .normal_(0, 1, { generator: options.generator ?? null });
+    const [q, r] = torch.linalgQr(rows < columns ? normal.t() : normal);
+    // Signs of the diagonal make the distribution uniform (Mezzadri, arXiv math-ph/0609050).
+    const signed = q.mul(r.diagonal().sign());
+    tensor.copy_((rows < columns ? signed.t() : signed).reshape(tensor.shape)).mul_(gain);
+  });
+}
+
+/** Normal with a share of zeros in every column of a matrix (Martens, 2010). */
+export function sparse_(tensor: Tensor, sparsity: number, std = 0.01, options: RandomOptions = {}): Tensor {
+  expectDims('sparse_', tensor, 2, 2);
+  const [rows = 0, columns = 0] = tensor.shape;
+  const zeros = Math.ceil(sparsity * rows);
+  return fill(tensor, () => {
+    tensor.normal_(0, std, { generator: options.generator ?? null });
+    for (let column = 0; column < columns; column++) {
+      const chosen = torch.randperm(rows).narrow(0, 0, zeros).to(tensor.device);
+      tensor.select(1, column).indexFill_(0, chosen, 0);
+    }
+  });
+}

@@ -1,0 +1,257 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import type { InplaceOptions } from './activation.js';
+import * as init from './init.js';
+import { emptyParameter } from './linear.js';
+import type { FactoryOptions } from './linear.js';
+import { Module } from './module.js';
+import type { Parameter } from './parameter.js';
+import { pythonFloat } from './sizes.js';
+
+/** Activations that can overwrite their input. */
+abstract class Overwriting extends Module {
+  readonly inplace: boolean;
+
+  constructor({ inplace = false }: InplaceOptions = {}) {
+    super();
+    this.inplace = inplace;
+  }
+
+  protected override extraRepr(): string {
+    return this.inplace ? 'inplace=True' : '';
+  }
+
+  /** Settings and, where it is set, `inplace`. */
+  protected withInplace(settings: string): string {
+    return this.inplace ? `${settings}, inplace=True` : settings;
+  }
+}
+
+/** x · min(max(x + 3, 0), 6) / 6 */
+export class Hardswish extends Overwriting {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.hardswish_() : input.hardswish();
+  }
+
+  protected override extraRepr(): string {
+    return '';
+  }
+}
+
+/** min(max(x + 3, 0), 6) / 6 */
+export class Hardsigmoid extends Overwriting {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.hardsigmoid_() : input.hardsigmoid();
+  }
+
+  protected override extraRepr(): string {
+    return '';
+  }
+}
+
+/** x · tanh(softplus(x)) (Misra, arXiv 1908.08681). */
+export class Mish extends Overwriting {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.mish_() : input.mish();
+  }
+}
+
+/** min(max(x, 0), 6) */
+export class ReLU6 extends Overwriting {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.relu6_() : input.relu6();
+  }
+}
+
+/** ELU with the factors of self-normalising networks (Klambauer et al., arXiv 1706.02515). */
+export class SELU extends Overwriting {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.selu_() : input.selu();
+  }
+}
+
+/** x where positive, else alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
+export class ELU extends Overwriting {
+  readonly alpha: number;
+
+  constructor(alpha = 1, options: InplaceOptions = {}) {
+    super(options);
+    this.alpha = alpha;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.elu_(this.alpha) : input.elu(this.alpha);
+  }
+
+  protected override extraRepr(): string {
+    return this.withInplace(`alpha=${pythonFloat(this.alpha)}`);
+  }
+}
+
+/** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
+export class CELU extends Overwriting {
+  readonly alpha: number;
+
+  constructor(alpha = 1, options: InplaceOptions = {}) {
+    super(options);
+    this.alpha = alpha;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.celu_(this.alpha) : input.celu(this.alpha);
+  }
+
+  protected override extraRepr(): string {
+    return this.withInplace(`alpha=${pythonFloat(this.alpha)}`);
+  }
+}
+
+/** x limited to [min, max]. */
+export class Hardtanh extends Overwriting {
+  readonly min: number;
+  readonly max: number;
+
+  constructor(min = -1, max = 1, options: InplaceOptions = {}) {
+    super(options);
+    this.min = min;
+    this.max = max;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.hardtanh_(this.min, this.max) : input.hardtanh(this.min, this.max);
+  }
+
+  protected override extraRepr(): string {
+    return this.withInplace(`min_val=${pythonFloat(this.min)}, max_val=${pythonFloat(this.max)}`);
+  }
+}
+
+/** x where it is above the threshold, else the value. */
+export class Threshold extends Overwriting {
+  readonly threshold: number;
+  readonly value: number;
+
+  constructor(threshold: number, value: number, options: InplaceOptions = {}) {
+    super(options);
+    this.threshold = threshold;
+    this.value = value;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { threshold, value } = this;
+    return this.inplace ? input.threshold_(threshold, value) : input.threshold(threshold, value);
+  }
+
+  protected override extraRepr(): string {
+    return this.withInplace(`threshold=${this.threshold}, value=${this.value}`);
+  }
+}
+
+/** log(1 + exp(beta · x)) / beta, x where beta · x is above the threshold. */
+export class Softplus extends Module {
+  readonly beta: number;
+  readonly threshold: number;
+
+  constructor(beta = 1, threshold = 20) {
+    super();
+    this.beta = beta;
+    this.threshold = threshold;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.softplus(this.beta, this.threshold);
+  }
+
+  protected override extraRepr(): string {
+    return `beta=${pythonFloat(this.beta)}, threshold=${pythonFloat(this.threshold)}`;
+  }
+}
+
+/** x / (1 + |x|) */
+export class Softsign extends Module {
+  override forward(input: Tensor): Tensor {
+    return input.div(input.abs().add(1));
+  }
+}
+
+/** x − tanh(x) */
+export class Tanhshrink extends Module {
+  override forward(input: Tensor): Tensor {
+    return input.sub(input.tanh());
+  }
+}
+
+/** x without what lies in [−lambda, lambda]. */
+export class Hardshrink extends Module {
+  readonly lambda: number;
+
+  constructor(lambda = 0.5) {
+    super();
+    this.lambda = lambda;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.hardshrink(this.lambda);
+  }
+
+  protected override extraRepr(): string {
+    return String(this.lambda);
+  }
+}
+
+/** x moved towards 0 by lambda, or 0. */
+export class Softshrink extends Module {
+  readonly lambda: number;
+
+  constructor(lambda = 0.5) {
+    super();
+    this.lambda = lambda;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.softshrink(this.lambda);
+  }
+
+  protected override extraRepr(): string {
+    return String(this.lambda);
+  }
+}
+
+/** The first half of a dimension times the sigmoid of the second (Dauphin et al., arXiv 1612.08083). */
+export class GLU extends Module {
+  readonly dim: number;
+
+  constructor(dim = -1) {
+    super();
+    this.dim = dim;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.glu(this.dim);
+  }
+
+  protected override extraRepr(): string {
+    return `dim=${this.dim}`;
+  }
+}
+
+/** x where positive, else weight · x, with a learnt weight for all channels or for each (He et al., arXiv 1502.01852). */
+export class PReLU extends Module {
+  readonly numParameters: number;
+  weight: Parameter;
+
+  constructor(numParameters = 1, options: FactoryOptions & { init?: number } = {}) {
+    super();
+    this.numParameters = numParameters;
+    this.weight = emptyParameter([numParameters], options);
+    init.constant_(this.weight, options.init ?? 0.25);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.prelu(input, this.weight);
+  }
+
+  protected override extraRepr(): string {
+    return `num_parameters=${this.numParameters}`;
+  }
+}

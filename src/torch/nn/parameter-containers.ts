@@ -1,0 +1,92 @@
+import * as torch from '../index.js';
+import { Module } from './module.js';
+import type { Parameter } from './parameter.js';
+
+function shown(parameter: Parameter): string {
+  const { dtype, shape, device } = parameter;
+  const place = device === 'cpu' ? '' : ` (${device})`;
+  return `Parameter containing: [torch.${dtype} of size ${shape.join('x')}${place}]`;
+}
+
+/** A list of parameters, with keys `0`, `1`, …; it has no `forward`. */
+export class ParameterList extends Module {
+  #parameters: Parameter[];
+
+  constructor(parameters: Iterable<Parameter> = []) {
+    super();
+    this.#parameters = [...parameters];
+  }
+
+  protected override ownParameters(): [string, Parameter][] {
+    return this.#parameters.map((parameter, i) => [String(i), parameter]);
+  }
+
+  push(...parameters: Parameter[]): this {
+    this.#parameters.push(...parameters);
+    return this;
+  }
+
+  /** @param index from 0, or from the end if negative */
+  get(index: number): Parameter {
+    const parameter = this.#parameters.at(index);
+    if (parameter !== undefined) return parameter;
+    throw new torch.ArgumentError(
+      `ParameterList of ${this.#parameters.length} parameters has none at index ${index}`,
+    );
+  }
+
+  get length(): number {
+    return this.#parameters.length;
+  }
+
+  [Symbol.iterator](): Iterator<Parameter> {
+    return this.#parameters.values();
+  }
+
+  protected override childLines(): string[] {
+    return this.#parameters.map((parameter, i) => `(${i}): ${shown(parameter)}`);
+  }
+}
+
+/** Parameters by name, used as they are as keys; it has no `forward`. */
+export class ParameterDict extends Module {
+  #parameters: Map<string, Parameter>;
+
+  constructor(parameters: ReadonlyMap<string, Parameter> | Readonly<Record<string, Parameter>> = {}) {
+    super();
+    this.#parameters = new Map(parameters instanceof Map ? parameters : Object.entries(parameters));
+  }
+
+  protected override ownParameters(): [string, Parameter][] {
+    return [...this.#parameters];
+  }
+
+  set(name: string, parameter: Parameter): this {
+    this.#parameters.set(name, parameter);
+    return this;
+  }
+
+  has(name: string): boolean {
+    return this.#parameters.has(name);
+  }
+
+  get(name: string): Parameter {
+    const parameter = this.#parameters.get(name);
+    if (parameter !== undefined) return parameter;
+    throw new torch.ArgumentError(
+      `ParameterDict has no parameter ${JSON.stringify(name)}, only ${[...this.#parameters.keys()].join(', ')}`,
+    );
+  }
+
+  get size(): number {
+    return this.#parameters.size;
+  }
+
+  [Symbol.iterator](): Iterator<[string, Parameter]> {
+    return this.#parameters.entries();
+  }
+
+  protected override childLines(): string[] {
+    return [...this.#parameters].map(([name, parameter]) => `(${name}): ${shown(parameter)}`);
+  }
+}

@@ -1,0 +1,123 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { ModuleDict } from './containers.js';
+import { Module } from './module.js';
+import { Parameter } from './parameter.js';
+
+/** Computes a parameter from others, called originals. */
+export abstract class Parametrization extends Module {
+  abstract override forward(...originals: Tensor[]): Tensor;
+  /** Originals from which `forward` makes the given tensor, or one near it. */
+  abstract rightInverse(value: Tensor): Tensor | readonly Tensor[];
+}
+
+/** A parametrization and its originals: keys `original`, or `original0`, `original1`, …, and `0.…`. */
+export class ParametrizationList extends Module {
+  readonly originals: readonly Parameter[];
+  readonly #parametrization: Parametrization;
+  readonly #single: boolean;
+
+  constructor(parametrization: Parametrization, original: Parameter) {
+    super();
+    this.#parametrization = parametrization;
+    const made = torch.noGrad(() => parametrization.rightInverse(original.detach()));
+    this.#single = made instanceof torch.Tensor;
+    const list = made instanceof torch.Tensor ? [made] : made;
+    this.originals = list.map((tensor) => new Parameter(tensor, original.requiresGrad));
+    // As in PyTorch, whose spectral norm takes a step of its iteration here.
+    const shape = torch.noGrad(() => torch.scope(() => this.forward().shape));
+    const wanted = original.shape;
+    if (shape.length !== wanted.length || shape.some((size, i) => size !== wanted[i])) {
+      throw new torch.ShapeError(
+        `${parametrization.constructor.name} makes a tensor of shape [${shape.join(', ')}] of a parameter of [${wanted.join(', ')}]`,
+      );
+    }
+  }
+
+  protected override ownParameters(): [string, Parameter][] {
+    return this.originals.map((parameter, i) => [this.#single ? 'original' : `original${i}`, parameter]);
+  }
+
+  protected override submodules(): [string, Module][] {
+    return [['0', this.#parametrization]];
+  }
+
+  override forward(): Tensor {
+    return this.#parametrization.forward(...this.originals);
+  }
+
+  /** Sets the originals so that the parameter has this value. */
+  assign(value: Tensor): void {
+    torch.noGrad(() =>
+      torch.scope(() => {
+        const made = this.#parametrization.rightInverse(value.detach());
+        const list = made instanceof torch.Tensor ? [made] : made;
+        this.originals.forEach((original, i) => original.copy_(list[i] as Tensor));
+      }),
+    );
+  }
+}
+
+type Parametrized = Module & { parametrizations?: ModuleDict<ParametrizationList> };
+
+/**
+ * Has a parameter computed from others every time it is read, as torch.nn.utils.parametrize does: state dicts hold
+ * `parametrizations.<name>.original…` in place of `<name>`.
+ *
+ * @param name field of the module that holds the parameter
+ * @returns the module
+ */
+export function registerParametrization<M extends Module>(
+  module: M,
+  name: string,
+  parametrization: Parametrization,
+): M {
+  const fields = module as unknown as Record<string, unknown>;
+  const parameter = fields[name];
+  const list = (module as Parametrized).parametrizations;
+  if (list?.has(name) === true)
+    throw new torch.ArgumentError(`${module.constructor.name}.${name} has a parametrization already`);
+  if (!(parameter instanceof Parameter))
+    throw new torch.ArgumentError(`${module.constructor.name} has no parameter in a field '${name}'`);
+  const held = new ParametrizationList(parametrization, parameter);
+  Object.defineProperty(module, name, {
+    get: () => held.forward(),
+    set: (value: Tensor) => {
+      held.assign(value);
+    },
+    // Not found by the walk over fields: the originals are the parameters.
+    enumerable: false,
+    configurable: true,
+  });
+  (list ?? ((module as Parametrized).parametrizations = new ModuleDict<ParametrizationList>())).set(
+    name,
+    held,
+  );
+  return module;
+}
+
+/** Whether the module's parameter, or any of its own where no name is given, is computed from others. */
+export function isParametrized(module: Module, name?: string): boolean {
+  const list = (module as Parametrized).parametrizations;
+  return list !== undefined && (name === undefined || list.has(name));
+}
+
+/** Puts a parameter with the present value in the place of the parametrization. */
+export function removeParametrization<M extends Module>(module: M, name: string): M {
+  const holder = module as Parametrized;
+  const list = holder.parametrizations;
+  if (list?.has(name) !== true)
+    throw new torch.ArgumentError(`${module.constructor.name}.${name} has no parametrization`);
+  const value = torch.noGrad(() => torch.scope(() => list.get(name).forward().clone()));
+  const learnt = list.get(name).originals.some((original) => original.requiresGrad);
+  Object.defineProperty(module, name, {
+    value: new Parameter(value, learnt),
+    enumerable: true,
+    writable: true,
+    configurable: true,
+  });
+  const others = [...list].filter(([key]) => key !== name);
+  if (others.length === 0) delete holder.parametrizations;
+  else holder.parametrizations = new ModuleDict(new Map(others));
+  return module;
+}

@@ -1,0 +1,21 @@
+import { NotImplementedError } from '../errors.js';
+import { Module } from './module.js';
+
+/** Stands for the recurrent layers of torch.nn, which are left out: making one throws. */
+abstract class Recurrent extends Module {
+  constructor(..._args: unknown[]) {
+    super();
+    throw new NotImplementedError(
+      `nn.${this.constructor.name} is not part of this library: it has no recurrent layers. Use attention ` +
+        '(nn.MultiheadAttention, nn.TransformerEncoderLayer) or convolutions, or write the cell as a Module: its ' +
+        'operators (torch.linear, sigmoid, tanh) and their gradients are all there',
+    );
+  }
+}
+
+export class RNN extends Recurrent {}
+export class LSTM extends Recurrent {}
+export class GRU extends Recurrent {}
+export class RNNCell extends Recurrent {}
+export class LSTMCell extends Recurrent {}
+export class GRUCell extends Recurrent {}

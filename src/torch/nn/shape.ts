@@ -1,0 +1,106 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { interpolate } from './functional/resizing.js';
+import type { InterpolateOptions } from './functional/resizing.js';
+import { Module } from './module.js';
+import { pythonFloat, shownSize, tuple } from './sizes.js';
+
+/** Makes one dimension of those from `startDim` to `endDim`. */
+export class Flatten extends Module {
+  readonly startDim: number;
+  readonly endDim: number;
+
+  constructor(startDim = 1, endDim = -1) {
+    super();
+    this.startDim = startDim;
+    this.endDim = endDim;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.flatten(this.startDim, this.endDim);
+  }
+
+  protected override extraRepr(): string {
+    return `start_dim=${this.startDim}, end_dim=${this.endDim}`;
+  }
+}
+
+/** Makes several dimensions of one; a size of −1 is worked out. */
+export class Unflatten extends Module {
+  readonly dim: number;
+  readonly unflattenedSize: readonly number[];
+
+  constructor(dim: number, unflattenedSize: readonly number[]) {
+    super();
+    this.dim = dim;
+    this.unflattenedSize = [...unflattenedSize];
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.callOperator('aten::unflatten', 'int', [input, this.dim, this.unflattenedSize]) as Tensor;
+  }
+
+  protected override extraRepr(): string {
+    return `dim=${this.dim}, unflattened_size=${tuple(this.unflattenedSize)}`;
+  }
+}
+
+/** [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158). */
+export class PixelShuffle extends Module {
+  readonly upscaleFactor: number;
+
+  constructor(upscaleFactor: number) {
+    super();
+    this.upscaleFactor = upscaleFactor;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.pixelShuffle(input, this.upscaleFactor);
+  }
+
+  protected override extraRepr(): string {
+    return `upscale_factor=${this.upscaleFactor}`;
+  }
+}
+
+/** [B, C, r · H, r · W] to [B, C · r², H, W]. */
+export class PixelUnshuffle extends Module {
+  readonly downscaleFactor: number;
+
+  constructor(downscaleFactor: number) {
+    super();
+    this.downscaleFactor = downscaleFactor;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return torch.pixelUnshuffle(input, this.downscaleFactor);
+  }
+
+  protected override extraRepr(): string {
+    return `downscale_factor=${this.downscaleFactor}`;
+  }
+}
+
+/** {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`. */
+export class Upsample extends Module {
+  readonly options: InterpolateOptions;
+
+  constructor(options: InterpolateOptions) {
+    super();
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return interpolate(input, this.options);
+  }
+
+  protected override extraRepr(): string {
+    const { size, scaleFactor, mode = 'nearest' } = this.options;
+    if (scaleFactor === undefined) return `size=${shownSize(size ?? null)}, mode='${mode}'`;
+    const shown =
+      typeof scaleFactor === 'number'
+        ? pythonFloat(scaleFactor)
+        : `(${scaleFactor.map(pythonFloat).join(', ')})`;
+    return `scale_factor=${shown}, mode='${mode}'`;
+  }
+}

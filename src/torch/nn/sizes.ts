@@ -1,0 +1,46 @@
+import { ArgumentError } from '../errors.js';
+
+/** Length, or an array of one. */
+export type Size1 = number | readonly [number];
+/** Height and width, or one number for both. */
+export type Size2 = number | readonly [number, number];
+/** Depth, height and width, or one number for all. */
+export type Size3 = number | readonly [number, number, number];
+/** One number for all dimensions, or one for each. */
+export type Size = number | readonly number[];
+
+export function pair(size: Size2): [number, number] {
+  return typeof size === 'number' ? [size, size] : [size[0], size[1]];
+}
+
+/** One number for each of `dims` dimensions. */
+export function spread(size: Size, dims: number, what = 'size'): number[] {
+  if (typeof size === 'number') return Array.from({ length: dims }, () => size);
+  if (size.length === dims) return [...size];
+  throw new ArgumentError(`${what} [${size.join(', ')}] is neither a number nor ${dims} of them`);
+}
+
+/** As Python prints a tuple. */
+export function tuple(values: readonly (number | null)[]): string {
+  const shown = values.map((value) => value ?? 'None').join(', ');
+  return `(${shown}${values.length === 1 ? ',' : ''})`;
+}
+
+/** As Python prints an int or a tuple. */
+export function shownSize(size: number | null | readonly (number | null)[]): string {
+  if (size === null) return 'None';
+  return typeof size === 'number' ? String(size) : tuple(size);
+}
+
+/** As Python prints a bool. */
+export function pythonBool(flag: boolean): string {
+  return flag ? 'True' : 'False';
+}
+
+/** As Python prints a float: with a decimal point, and two digits of exponent from 1e-5 down. */
+export function pythonFloat(x: number): string {
+  if (Number.isInteger(x)) return `${x}.0`;
+  return String(x)
+    .replace(/e-(\d)$/, 'e-0$1')
+    .replace(/^(0\.0000)(\d+)$/, () => x.toExponential().replace(/e-(\d)$/, 'e-0$1'));
+}

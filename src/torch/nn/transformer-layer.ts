@@ -1,0 +1,78 @@
+import type { Tensor } from '../index.js';
+import { MultiheadAttention } from './attention.js';
+import { Dropout } from './dropout.js';
+import { Linear } from './linear.js';
+import type { FactoryOptions } from './linear.js';
+import { Module } from './module.js';
+import { LayerNorm } from './normalization.js';
+
+export interface TransformerEncoderLayerOptions extends FactoryOptions {
+  /** Width of the hidden layer. Default 2048. */
+  dimFeedforward?: number;
+  /** Default 0.1. */
+  dropout?: number;
+  /** Default `relu`. */
+  activation?: 'relu' | 'gelu';
+  /** Default 1e-5. */
+  layerNormEps?: number;
+  /** Whether inputs are [B, L, E]; otherwise [L, B, E]. Default false. */
+  batchFirst?: boolean;
+  /** Normalise before attention and hidden layer instead of after. Default false. */
+  normFirst?: boolean;
+  /** Default true. */
+  bias?: boolean;
+}
+
+/** Attention and a hidden layer with residuals (Vaswani et al., arXiv 1706.03762). */
+export class TransformerEncoderLayer extends Module {
+  readonly selfAttn: MultiheadAttention;
+  readonly linear1: Linear;
+  readonly dropout: Dropout;
+  readonly linear2: Linear;
+  readonly norm1: LayerNorm;
+  readonly norm2: LayerNorm;
+  readonly dropout1: Dropout;
+  readonly dropout2: Dropout;
+  readonly normFirst: boolean;
+  readonly activation: 'relu' | 'gelu';
+
+  constructor(dModel: number, numHeads: number, options: TransformerEncoderLayerOptions = {}) {
+    super();
+    const { dimFeedforward = 2048, dropout = 0.1, layerNormEps: eps = 1e-5 } = options;
+    this.selfAttn = new MultiheadAttention(dModel, numHeads, { ...options, dropout });
+    this.linear1 = new Linear(dModel, dimFeedforward, options);
+    this.dropout = new Dropout(dropout);
+    this.linear2 = new Linear(dimFeedforward, dModel, options);
+    this.norm1 = new LayerNorm(dModel, { ...options, eps });
+    this.norm2 = new LayerNorm(dModel, { ...options, eps });
+    this.dropout1 = new Dropout(dropout);
+    this.dropout2 = new Dropout(dropout);
+    this.normFirst = options.normFirst ?? false;
+    this.activation = options.activation ?? 'relu';
+  }
+
+  /**
+   * @param input [L, B, E], or [B, L, E] with `batchFirst`
+   * @param options masks as {@link MultiheadAttention} takes them
+   */
+  override forward(
+    input: Tensor,
+    options: { attnMask?: Tensor | null; keyPaddingMask?: Tensor | null; isCausal?: boolean } = {},
+  ): Tensor {
+    const attend = (x: Tensor): Tensor => {
+      const [y] = this.selfAttn.forward(x, x, x, { ...options, needWeights: false });
+      return this.dropout1.forward(y);
+    };
+    const feed = (x: Tensor): Tensor => {
+      const hidden = this.linear1.forward(x);
+      const active = this.activation === 'relu' ? hidden.relu() : hidden.gelu();
+      return this.dropout2.forward(this.linear2.forward(this.dropout.forward(active)));
+    };
+    if (this.normFirst) {
+      const x = input.add(attend(this.norm1.forward(input)));
+      return x.add(feed(this.norm2.forward(x))); // as the input
+    }
+    const x = this.norm1.forward(input.add(attend(input)));
+    return this.norm2.forward(x.add(feed(x))); // as the input
+  }
+}

@@ -1,0 +1,105 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { checkGroups, describe } from './convolution.js';
+import { emptyParameter, resetAffine } from './linear.js';
+import type { FactoryOptions } from './linear.js';
+import { Module } from './module.js';
+import type { Parameter } from './parameter.js';
+import { spread } from './sizes.js';
+import type { Size, Size1, Size2, Size3 } from './sizes.js';
+
+export interface ConvTransposeOptions<S extends Size> extends FactoryOptions {
+  /** Default 1. */
+  stride?: S;
+  /** Elements taken off each side of the output. Default 0. */
+  padding?: S;
+  /** Elements added at one side of the output, the far one of each dimension. Default 0. */
+  outputPadding?: S;
+  /** Default 1. */
+  groups?: number;
+  /** Default true. */
+  bias?: boolean;
+  /** Default 1. */
+  dilation?: S;
+}
+export type ConvTranspose1dOptions = ConvTransposeOptions<Size1>;
+export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
+export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
+
+/** What transposed convolutions of all dimensions share; `weight` is [in, out / groups, ...kernel]. */
+abstract class TransposedConvolution<S extends Size> extends Module {
+  readonly inChannels: number;
+  readonly outChannels: number;
+  readonly kernelSize: number[];
+  readonly stride: number[];
+  readonly padding: number[];
+  readonly outputPadding: number[];
+  readonly groups: number;
+  readonly dilation: number[];
+  weight: Parameter;
+  bias: Parameter | null;
+
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: S,
+    options: ConvTransposeOptions<S>,
+  ) {
+    super();
+    const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
+    const layer = this.constructor.name;
+    checkGroups(layer, inChannels, outChannels, groups);
+    this.inChannels = inChannels;
+    this.outChannels = outChannels;
+    this.kernelSize = spread(kernelSize, dims, `${layer}: kernel size`);
+    this.stride = spread(stride, dims, `${layer}: stride`);
+    this.padding = spread(padding, dims, `${layer}: padding`);
+    this.outputPadding = spread(outputPadding, dims, `${layer}: output padding`);
+    this.groups = groups;
+    this.dilation = spread(dilation, dims, `${layer}: dilation`);
+    this.weight = emptyParameter([inChannels, outChannels / groups, ...this.kernelSize], options);
+    this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
+    resetAffine(this.weight, this.bias);
+  }
+
+  protected override extraRepr(): string {
+    return describe(this);
+  }
+}
+
+/** Transposed 1-D convolution of [B, in, L]; `weight` is [in, out / groups, kernel]. */
+export class ConvTranspose1d extends TransposedConvolution<Size1> {
+  constructor(inChannels: number, outChannels: number, kernel: Size1, options: ConvTranspose1dOptions = {}) {
+    super(1, inChannels, outChannels, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
+    return torch.convTranspose1d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, L']
+  }
+}
+
+/** Transposed 2-D convolution of [B, in, H, W]; `weight` is [in, out / groups, kernel height, kernel width]. */
+export class ConvTranspose2d extends TransposedConvolution<Size2> {
+  constructor(inChannels: number, outChannels: number, kernel: Size2, options: ConvTranspose2dOptions = {}) {
+    super(2, inChannels, outChannels, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
+    return torch.convTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, H', W']
+  }
+}
+
+/** Transposed 3-D convolution of [B, in, D, H, W]; `weight` is [in, out / groups, ...kernel]. */
+export class ConvTranspose3d extends TransposedConvolution<Size3> {
+  constructor(inChannels: number, outChannels: number, kernel: Size3, options: ConvTranspose3dOptions = {}) {
+    super(3, inChannels, outChannels, kernel, options);
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
+    return torch.convTranspose3d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, D', H', W']
+  }
+}
