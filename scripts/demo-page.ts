@@ -133,7 +133,7 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
           {
             kind: 'commands',
             lines: [
-              `npx tessera sample ${secondRun} --grid --seed 2 --top-k 50`,
+              `npx tessera sample ${secondRun} --grid --seed 2 --top-k 30 --temperature 0.9`,
               `npx tessera train vqgan --resume ${firstRun} --minutes 30`,
             ],
           },
@@ -150,5 +150,7 @@ function draw(model: tessera.Net2NetTransformer, device: string, count: number):
   const generator = new torch.Generator(device);
   generator.manualSeed(1);
   const starts = model.encodeToC(torch.zeros([count, 1], { device })).indices; // [count, 1]
-  return tessera.sampleImages(model, starts, { grid: [16, 16], topK: 100, generator }).to('cpu');
+  return tessera
+    .sampleImages(model, starts, { grid: [16, 16], topK: 30, temperature: 0.9, generator })
+    .to('cpu');
 }

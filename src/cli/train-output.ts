@@ -56,7 +56,7 @@ function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream)
   };
   const draw = (step: number, progress: number) => {
     const text = progressLine(stage, step, progress, steps, last, metrics, true);
-    const room = Math.max(20, (stream.columns ?? 80) - 1);
+    const room = Math.max(20, (stream.columns || 80) - 1);
     stream.write(`\r\x1b[K${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
     drawn = true;
   };
