@@ -61,7 +61,7 @@ async function finish(firstRun: string, secondRun: string, metrics: Record<strin
 
 /** A shipped configuration on the packed landscapes, for so long. */
 function preset(name: string, training: { minutes: number; vqgan?: string }): object {
-  const text = readFileSync(new URL(`../configs/${name}.yaml`, import.meta.url), 'utf8');
+  const text = readFileSync(new URL(`../src/cli/presets/${name}.yaml`, import.meta.url), 'utf8');
   const config = parse(text) as { model: object; training: object };
   const data = { path: landscapes, size: scenes.size, heldOut: scenes.heldOut };
   return { model: config.model, data, training: { ...config.training, ...training } };

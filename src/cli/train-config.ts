@@ -95,7 +95,7 @@ export function presetNames(stage: Stage): string[] {
     .map((file) => basename(file, '.yaml').slice(stage.length + 1));
 }
 
-const presetFolder = (): string => join(packageRoot(), 'configs');
+const presetFolder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
 
 function resolveConfigFile(stage: Stage, name: string): string {
   if (existsSync(name)) return name;
