@@ -98,7 +98,7 @@ export class NLayerDiscriminator extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return this.main.forward(x) as Tensor; // [B, 1, H′, W′]
+    return this.main.forward(x); // [B, 1, H′, W′]
   }
 }
 

@@ -91,7 +91,7 @@ export async function goldenTensors(name: string): Promise<Weights> {
   try {
     return new Map([...file.tensors.keys()].map((key) => [key, torch.keep(file.tensors.get(key)!)]));
   } finally {
-    await file.close();
+    file.close();
   }
 }
 
