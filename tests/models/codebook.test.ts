@@ -70,7 +70,10 @@ for (const [name, indicesOf] of remaps) {
 test('random tokens for unknown codes cover the used ones', (t) => {
   const quantizer = new VectorQuantizer({ ...base, remap: [1, 4, 6], unknownIndex: 'random' });
   const tokens = quantizer.remapToUsed(torch.zeros([400], { dtype: 'int64' })).tolist() as number[];
-  t.deepEqual([...new Set(tokens)].sort((a, b) => a - b), [0, 1, 2]);
+  t.deepEqual(
+    [...new Set(tokens)].sort((a, b) => a - b),
+    [0, 1, 2],
+  );
 });
 
 test('used codes are in the state dict under used', (t) => {
