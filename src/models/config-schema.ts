@@ -1,5 +1,7 @@
 /** How the parameters of a configuration are described and checked before a model is built from them. */
 
+import { camelCase } from '../torch/schema.js';
+
 /** What a parameter may hold. */
 export interface Kind {
   /** Completes "must be …". */
@@ -62,11 +64,6 @@ export const required = (kind: Kind): Field => ({ kind, required: true });
 export const optional = (kind: Kind): Field => ({ kind, required: false });
 /** Accepted and found in the model's configuration, but of no effect on the model. */
 export const kept = (kind: Kind = anything): Field => optional(kind);
-
-/** `n_embed` → `nEmbed`. */
-export function camelCase(name: string): string {
-  return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
-}
 
 /** The candidate with the fewest edits from `name`, compared without case; ties go to the first. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
