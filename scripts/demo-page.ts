@@ -13,7 +13,7 @@ export function figuresOf(metrics: Record<string, number>): Figure[] {
     {
       name: 'reconstructions, PSNR',
       value: `${value('psnr').toFixed(2)} dB`,
-      note: `${gain.toFixed(2)} dB above every block's mean colour (${value('meanColourPsnr').toFixed(2)} dB); aim: 0.7`,
+      note: `${Math.abs(gain).toFixed(2)} dB ${gain < 0 ? 'below' : 'above'} every block's mean colour (${value('meanColourPsnr').toFixed(2)} dB); aim: 0.7`,
       reached: gain >= 0.7,
     },
     {

@@ -20,6 +20,9 @@ export interface TrainInput {
   overrides: readonly string[];
 }
 
+/** What a printed configuration names where the command line names nothing: to be replaced by the reader. */
+export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan' } as const;
+
 /** Reads everything of `input` without a base under it, checked for unknown keys: the changes of a resumed run. */
 export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = new ConfigSource();
@@ -35,15 +38,16 @@ export async function readChanges(stage: Stage, input: TrainInput): Promise<Conf
 
 /**
  * The whole configuration. The preset `small` lies under files that describe no model, and `inherited` (what stage 2
- * takes from the first stage's run) under everything.
+ * takes from the first stage's run) under everything. An `example` need not name pictures.
  */
 export async function readTrainConfig(
   stage: Stage,
   input: TrainInput,
-  inherited: ConfigTree = {},
+  { inherited = {}, example = false }: { inherited?: ConfigTree; example?: boolean } = {},
 ): Promise<{ source: ConfigSource; config: RunConfig }> {
   const given = await readChanges(stage, input);
   const source = new ConfigSource();
+  if (example) source.put({ data: { path: examplePlaces.pictures } }, 'the example');
   source.put(inherited, 'the first stage');
   const { model } = given.tree;
   if (!isTree(model) || model['target'] === undefined) {

@@ -15,7 +15,7 @@ import { amount, duration } from './figures.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from './interrupt.js';
 import { terminalProgress } from './terminal.js';
-import { readChanges, readTrainConfig, type TrainInput } from './train-config.js';
+import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './train-config.js';
 import { trainOutput } from './train-output.js';
 import type { TrainFlags } from './train.js';
 import { UsageError } from './usage-error.js';
@@ -41,7 +41,7 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
       throw new UsageError('--print-config and --dry-run are for new runs');
     trainer = await opened<AnyTrainer>(Trainer.resume(resumed, { changes: tree, ...opening }));
   } else {
-    const config = await newConfig(stage, input);
+    const config = await newConfig(stage, input, flags.printConfig);
     if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
     if (flags.dryRun) return describe(stage, config, runFolder(stage, flags));
     const run = runFolder(stage, flags);
@@ -79,18 +79,21 @@ async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> 
   }
 }
 
-async function newConfig(stage: Stage, input: TrainInput): Promise<RunConfig> {
-  if (stage === 'vqgan') return (await readTrainConfig(stage, input)).config;
+/** The configuration of a new run; as an `example`, to be read, it need not name pictures or a first stage. */
+async function newConfig(stage: Stage, input: TrainInput, example = false): Promise<RunConfig> {
+  if (stage === 'vqgan') return (await readTrainConfig(stage, input, { example })).config;
   // The first stage may be named by the flag, an override or a file.
   const { tree } = await readChanges(stage, input);
-  const vqgan = (tree['training'] as { vqgan?: unknown } | undefined)?.vqgan;
+  const named = (tree['training'] as { vqgan?: unknown } | undefined)?.vqgan;
+  const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
     throw new UsageError(
       'name the run of the trained first stage with --vqgan RUN; tessera train vqgan makes one',
     );
   }
   const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
-  return (await readTrainConfig(stage, input, inherited)).config;
+  inherited['training'] = { vqgan };
+  return (await readTrainConfig(stage, input, { inherited, example })).config;
 }
 
 /** The folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that is free. */

@@ -47,14 +47,14 @@ Examples:
   $ tessera train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
   $ tessera train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
   $ tessera train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
-  $ tessera train vqgan --data photos --print-config        every setting, with its default`,
+  $ tessera train vqgan --print-config                      every setting, with its default`,
   transformer: `
 Examples:
   $ tessera train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
   $ tessera train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
-  $ tessera train transformer --vqgan runs/vqgan -c classes model.params.cond_stage_config.params.n_classes=12
+  $ tessera train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
   $ tessera train transformer --resume latest
-  $ tessera train transformer --vqgan runs/vqgan --print-config`,
+  $ tessera train transformer --print-config`,
 };
 
 function stageCommand(stage: Stage): Command {

@@ -31,8 +31,15 @@ export interface TrainerOptions {
 
 export type Precision = 'float32' | 'bfloat16';
 
-/** Milliseconds of a training step; what `precision: auto` compares. */
-export type Measure = (config: RunConfig, precision: Precision) => number;
+/** What a stage adds to the beginning of a run. */
+export interface StageBeginning {
+  /** Completes and checks the configuration by what it takes from elsewhere, before pictures are opened. */
+  adapt: (config: RunConfig, notes: string[]) => Promise<RunConfig>;
+  /** Completes it by what the pictures are. */
+  settle?: (config: RunConfig, images: Images) => RunConfig;
+  /** Milliseconds of a training step; what `precision: auto` compares. */
+  measure: (config: RunConfig, precision: Precision) => number;
+}
 
 export interface Session extends Images {
   stage: Stage;
@@ -53,17 +60,13 @@ export interface Session extends Images {
   abandon(): Promise<void>;
 }
 
-/**
- * Begins a new run: everything is checked and opened before the folder is made. `adapt` completes the configuration
- * by what a stage takes from elsewhere.
- */
+/** Begins a new run: everything is checked and opened before the folder is made. */
 export async function beginSession(
   stage: Stage,
   run: string,
   given: unknown,
   options: TrainerOptions,
-  adapt: (config: RunConfig, notes: string[]) => Promise<RunConfig>,
-  measure: Measure,
+  { adapt, settle = (config) => config, measure }: StageBeginning,
 ): Promise<Session> {
   checkRunIsNew(run);
   const notes: string[] = [];
@@ -83,7 +86,8 @@ export async function beginSession(
     if (!existed) await rm(run, { recursive: true, force: true }).catch(() => {});
   };
   try {
-    const sized = { ...config, training: { ...config.training, device, threads } };
+    const settled = settle(config, images);
+    const sized = { ...settled, training: { ...settled.training, device, threads } };
     const precision = choosePrecision(sized, notes, measure);
     const resolved = { ...sized, training: { ...sized.training, precision } };
     await makeRunFolder(run);
@@ -206,7 +210,7 @@ async function idleProcessors(): Promise<number> {
   return Math.max(1, Math.min(count, Math.round(idle)));
 }
 
-function choosePrecision(config: RunConfig, notes: string[], measure: Measure): Precision {
+function choosePrecision(config: RunConfig, notes: string[], measure: StageBeginning['measure']): Precision {
   const { precision } = config.training;
   if (precision !== 'auto') return precision;
   const [single, half] = keepingGenerators<[number, number]>(config.training.device, () => [

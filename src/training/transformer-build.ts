@@ -8,6 +8,7 @@ import { loadCheckpoint } from '../torch/io/index.js';
 import type * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { withClasses } from './class-condition.js';
 import type { RunConfig } from './config.js';
 import { openRun } from './open-run.js';
 import { MasterWeights } from './precision.js';
@@ -134,7 +135,9 @@ export function buildTransformer(
 
 /** Finds mistakes in the model section before anything is written. */
 export function checkTransformer(config: RunConfig): void {
-  const net = modelFromConfig<Net2NetTransformer>(config.model, { init: false });
+  // How many classes there are is not known before the pictures are opened.
+  const { model } = withClasses(config, 1);
+  const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
   if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
     throw new RunError(
       'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +

@@ -1,12 +1,11 @@
 import { join } from 'node:path';
 import { saveImageGrid } from '../data/image-grid.js';
-import { countCodesOf, histogramEntropy } from '../metrics/codebook-use.js';
-import { countModelCrossEntropy } from '../metrics/count-model.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import type { FirstStage } from '../models/vqgan.js';
 import { sampleImages } from '../sampling/net2net-sampling.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { countClasses } from './class-condition.js';
 import { codesOf, RowOrder, type Codes } from './codes.js';
 import type { RunConfig } from './config.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
@@ -20,11 +19,10 @@ import {
   timeTransformerStep,
 } from './transformer-build.js';
 import type { TransformerParts } from './transformer-build.js';
-import { transformerLoss } from './transformer-step.js';
+import { heldOutFigures, heldOutLoss, tokensOf, type Tokens } from './transformer-held-out.js';
 
-type Tokens = { z: Tensor; c: Tensor };
-/** Held-out rows measured all through the run, at a time, and at its end. */
-const measured = { often: 32, batch: 16 };
+/** Held-out rows measured all through the run; at its end, all are. */
+const MEASURED = 32;
 
 /** Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`. */
 export class TransformerTrainer extends Trainer<Tokens> {
@@ -58,7 +56,8 @@ export class TransformerTrainer extends Trainer<Tokens> {
       notes.push(describeCodes(adapted));
       return adapted;
     };
-    const session = await beginSession('transformer', run, config, options, adapt, timeTransformerStep);
+    const stage = { adapt, settle: countClasses, measure: timeTransformerStep };
+    const session = await beginSession('transformer', run, config, options, stage);
     return TransformerTrainer.#begin(session);
   }
 
@@ -111,7 +110,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
     await new Promise(setImmediate); // Steps are synchronous: lets Ctrl-C be heard between them.
     const { train, labels } = this.#codes!;
     const rows = this.#order!.next(this.config.training.batchSize);
-    return { batch: torch.scope(() => this.#tokens(train, labels, rows)), waited: 0 };
+    return { batch: torch.scope(() => tokensOf(this.net, train, labels, rows)), waited: 0 };
   }
 
   protected trainOn(batch: Tokens): Record<string, Tensor> {
@@ -123,26 +122,11 @@ export class TransformerTrainer extends Trainer<Tokens> {
   }
 
   protected evaluate(): Figures {
-    return this.#heldOutLoss(measured.often);
+    return heldOutLoss(this.net, this.#codes!, MEASURED);
   }
 
   protected async evaluateAll(): Promise<Figures> {
-    const { train, heldOut } = this.#codes!;
-    const count = heldOut.shape[0]!;
-    if (count === 0) return {};
-    const [rows, others] = [rowsOf(train), rowsOf(heldOut)];
-    const size = this.net.transformer.vocabSize;
-    const width = Math.round(Math.sqrt(heldOut.shape[1]!));
-    return {
-      ...this.#heldOutLoss(count),
-      histogramEntropy: histogramEntropy(
-        countCodesOf(
-          others.flatMap((row) => [...row]),
-          size,
-        ),
-      ),
-      countModel: countModelCrossEntropy(rows, others, { size, width }),
-    };
+    return heldOutFigures(this.net, this.#codes!);
   }
 
   protected async writeImages(): Promise<string | null> {
@@ -153,7 +137,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
       torch.manualSeed(seed); // The same draws each time: what changes is the model.
       const labels = this.#codes!.labels.narrow(0, 0, 1).repeat([samples]); // [N]
       const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
-      const sampled = sampleImages(this.net.eval(), this.#condition(labels), {
+      const sampled = sampleImages(this.net.eval(), this.net.encodeToC(labels).indices, {
         grid: [side, side],
         topK: Math.min(topK, this.net.transformer.vocabSize),
       });
@@ -170,41 +154,9 @@ export class TransformerTrainer extends Trainer<Tokens> {
     if (this.#codes) torch.dispose(this.#codes);
     this.#codes = null;
   }
-
-  #tokens(codes: Tensor, labels: Tensor, rows: number[]): Tokens {
-    const index = torch.tensor(BigInt64Array.from(rows, BigInt), { device: codes.device });
-    const z = this.net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
-    return { z, c: this.#condition(labels.indexSelect(0, index)) };
-  }
-
-  /** Labels [B] → condition tokens [B, 1]. */
-  #condition(labels: Tensor): Tensor {
-    return this.net.encodeToC(labels).indices;
-  }
-
-  #heldOutLoss(rows: number): Figures {
-    const { heldOut, heldOutLabels } = this.#codes!;
-    const count = Math.min(rows, heldOut.shape[0]!);
-    if (count === 0) return {};
-    let sum = 0;
-    this.net.eval();
-    for (let from = 0; from < count; from += measured.batch) {
-      const some = [...Array(Math.min(measured.batch, count - from)).keys()].map((i) => from + i);
-      torch.scope(() => {
-        const tokens = this.#tokens(heldOut, heldOutLabels, some);
-        sum += torch.noGrad(() => transformerLoss(this.net, { tokens })).item() * some.length;
-      });
-    }
-    this.net.train();
-    return { heldOutLoss: sum / count };
-  }
 }
 
 function describeCodes({ data, training }: RunConfig): string {
   const crops = training.views === 1 ? 'its centre' : `${training.views} random crops`;
   return `codes are extracted once, of each picture ${crops}${data.flip ? ', and mirrored' : ''}`;
-}
-
-function rowsOf(codes: Tensor): number[][] {
-  return codes.to('cpu').tolist() as number[][];
 }

@@ -5,6 +5,7 @@ import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { RunConfig } from './config.js';
+import { temperatureSetter } from './gumbel-temperature.js';
 import { pixelsPerCode } from './open-run.js';
 import { MasterWeights } from './precision.js';
 import { timeSteps, type Precision } from './session.js';
@@ -70,6 +71,7 @@ export function checkVqgan(config: RunConfig): void {
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
   try {
     lossOf(model);
+    temperatureSetter(model);
     checkSize(model, config.data.size);
   } finally {
     torch.dispose([...model.parameters(), ...model.buffers()]);

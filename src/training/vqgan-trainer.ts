@@ -1,26 +1,21 @@
 import { join } from 'node:path';
-import { saveImageGrid } from '../data/image-grid.js';
-import { inOrder, Loader } from '../data/loader.js';
-import { codebookUse, countCodesOf } from '../metrics/codebook-use.js';
-import { meanColourBlocks } from '../metrics/mean-colour.js';
-import { psnr } from '../metrics/psnr.js';
+import { Loader } from '../data/loader.js';
 import { VQModel, type FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { restartUnusedCodes } from './code-restarts.js';
 import type { RunConfig } from './config.js';
-import { errorMaps } from './grids.js';
+import { temperatureSetter } from './gumbel-temperature.js';
 import { loadLpips, settleLpips } from './lpips.js';
-import { pixelsPerCode } from './open-run.js';
 import { beginSession, resumeSession } from './session.js';
 import type { Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
 import { buildVqgan, checkVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
+import { measurePictures, measureSource, saveReconstructions, validationPictures } from './vqgan-held-out.js';
 import { lossOf } from './vqgan-parts.js';
 
 /** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };
-const SHOWN = 32;
 
 /** Trains the first stage: `for await (const event of trainer.run({ signal })) …`. */
 export class VqganTrainer extends Trainer<Tensor> {
@@ -28,6 +23,7 @@ export class VqganTrainer extends Trainer<Tensor> {
   protected readonly measure = { name: 'psnr', better: 'higher' } as const;
   readonly #parts: VqganParts;
   readonly #loader: Loader;
+  readonly #setTemperature: (step: number) => void;
   #validation: Tensor | null = null;
 
   private constructor(session: Session) {
@@ -37,6 +33,7 @@ export class VqganTrainer extends Trainer<Tensor> {
     torch.manualSeed(seed);
     this.#parts = buildVqgan(config, precision, device, checkpoint === null);
     this.model = this.#parts.model;
+    this.#setTemperature = temperatureSetter(this.model);
     const position = checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const { crop, flip } = config.data;
     this.#loader = new Loader(train, { batchSize, seed, crop, flip, device, ...(position && { position }) });
@@ -56,7 +53,7 @@ export class VqganTrainer extends Trainer<Tensor> {
       checkVqgan(resolved);
       return settleLpips(resolved, notes);
     };
-    const session = await beginSession('vqgan', run, config, options, adapt, timeVqganStep);
+    const session = await beginSession('vqgan', run, config, options, { adapt, measure: timeVqganStep });
     return VqganTrainer.#begin(session);
   }
 
@@ -91,14 +88,9 @@ export class VqganTrainer extends Trainer<Tensor> {
     return this.#loader.state();
   }
 
-  /** The same held-out pictures all through the run. */
   protected async prepare(): Promise<void> {
     this.#parts.masters.sync();
-    const { heldOut, device } = this.session;
-    const count = Math.min(SHOWN, heldOut.length);
-    if (count === 0) return;
-    const spread = Array.from({ length: count }, (_, i) => Math.floor((i * heldOut.length) / count));
-    this.#validation = torch.keep(await heldOut.read(spread, { device })); // [N, 3, H, W]
+    this.#validation = await validationPictures(this.session.heldOut, this.session.device);
   }
 
   protected async nextBatch(): Promise<{ batch: Tensor; waited: number }> {
@@ -122,6 +114,7 @@ export class VqganTrainer extends Trainer<Tensor> {
   protected trainOn(batch: Tensor): Record<string, Tensor | number> {
     const { step, progress } = this.clock;
     const { training } = this.config;
+    this.#setTemperature(step);
     // Before every start: neither acts nor learns.
     const globalStep = progress < training.discriminatorFrom ? -Infinity : step;
     const log = this.#parts.step(batch, globalStep);
@@ -140,44 +133,17 @@ export class VqganTrainer extends Trainer<Tensor> {
   }
 
   protected evaluate(): Figures {
-    if (!this.#validation) return {};
-    const { reconstruction, indices } = this.#reconstruct(this.#validation);
-    const counts = countCodesOf(numbers(indices), this.model.config.nEmbed);
-    return { psnr: psnr(reconstruction, this.#validation).mean().item(), ...codebookUse(counts) };
+    return this.#validation ? measurePictures(this.model, this.#validation) : {};
   }
 
-  protected async evaluateAll(): Promise<Figures> {
-    const { heldOut, device } = this.session;
-    const sums = { psnr: 0, meanColourPsnr: 0 };
-    const counts = new Float64Array(this.model.config.nEmbed);
-    for await (const { images } of inOrder(heldOut, SHOWN, { device })) {
-      torch.scope(() => {
-        const { reconstruction, indices } = this.#reconstruct(images);
-        sums.psnr += psnr(reconstruction, images).sum().item();
-        sums.meanColourPsnr += psnr(meanColourBlocks(images, pixelsPerCode(this.model)), images)
-          .sum()
-          .item();
-        countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
-      });
-      images.dispose();
-    }
-    if (heldOut.length === 0) return {};
-    const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / heldOut.length]));
-    return { ...means, ...codebookUse(counts) };
+  protected evaluateAll(): Promise<Figures> {
+    return measureSource(this.model, this.session.heldOut, this.session.device);
   }
 
-  /** Rows of inputs, reconstructions and errors. */
   protected async writeImages(): Promise<string | null> {
     if (!this.#validation) return null;
     const path = join(this.folder, 'images', `reconstructions-${String(this.step).padStart(7, '0')}.png`);
-    const grid = torch.scope(() => {
-      const images = this.#validation!.narrow(0, 0, Math.min(8, this.#validation!.shape[0]!));
-      const { reconstruction } = this.#reconstruct(images);
-      return torch.cat([images, reconstruction, errorMaps(images, reconstruction)]);
-    });
-    const scale = Math.max(1, Math.floor(128 / this.config.data.size));
-    await saveImageGrid(path, grid, { columns: grid.shape[0]! / 3, scale });
-    grid.dispose();
+    await saveReconstructions(this.model, this.#validation, path);
     return path;
   }
 
@@ -185,17 +151,4 @@ export class VqganTrainer extends Trainer<Tensor> {
     this.#loader.close();
     if (this.#validation && !this.#validation.disposed) this.#validation.dispose();
   }
-
-  #reconstruct(images: Tensor): { reconstruction: Tensor; indices: Tensor } {
-    this.model.eval();
-    try {
-      return torch.noGrad(() => this.model.forward(images));
-    } finally {
-      this.model.train();
-    }
-  }
-}
-
-function numbers(indices: Tensor): BigInt64Array {
-  return indices.flatten().to('cpu').toTypedArray() as BigInt64Array;
 }

@@ -12,7 +12,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
+import { parse } from 'yaml';
 import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { newestCheckpoint } from '../../src/training/checkpoint.js';
 
 interface Outcome {
   code: number | null;
@@ -20,22 +22,43 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs the command line as a user would; `interruptAt` sends Ctrl-C once stdout matches. */
-function tessera(args: string[], interruptAt?: RegExp): Promise<Outcome> {
+interface Watch {
+  /** Once stdout matches, … */
+  at?: RegExp;
+  /** … this is done, and awaited before the signals are sent. */
+  meanwhile?: () => Promise<void>;
+  signals?: readonly NodeJS.Signals[];
+  /** What the command is started through. */
+  through?: readonly string[];
+}
+
+/** Runs the command line as a user would. */
+function tessera(
+  args: string[],
+  { at: moment, meanwhile, signals = ['SIGINT'], through = [] }: Watch = {},
+): Promise<Outcome> {
   const main = join(packageRoot(), 'src', 'cli', 'main.ts');
   const env = { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1' };
-  const child = spawn(process.execPath, ['--import=tsx', main, ...args], { cwd: packageRoot(), env });
+  const [command, ...rest] = [...through, process.execPath, '--import=tsx', main, ...args] as [
+    string,
+    ...string[],
+  ];
+  const child = spawn(command, rest, { cwd: packageRoot(), env });
   const result: Outcome = { code: null, stdout: '', stderr: '' };
-  let interrupted = false;
+  let reached = false;
+  let working: Promise<void> | undefined;
   child.stdout.on('data', (chunk: Buffer) => {
     result.stdout += chunk.toString();
-    if (interrupted || !interruptAt?.test(result.stdout)) return;
-    interrupted = child.kill('SIGINT');
+    if (reached || !moment?.test(result.stdout)) return;
+    reached = true;
+    working = Promise.resolve(meanwhile?.()).finally(() => signals.forEach((signal) => child.kill(signal)));
   });
   child.stderr.on('data', (chunk: Buffer) => (result.stderr += chunk.toString()));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve({ ...result, code }));
+    child.on('close', (code) => {
+      Promise.resolve(working).then(() => resolve({ ...result, code }), reject);
+    });
   });
 }
 
@@ -158,7 +181,7 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
   const out = at('stopped');
   const stopped = await tessera(
     [...vqgan(out, '--name', 'a'), 'training.steps=100000', 'training.logEvery=2'],
-    /vqgan {2}2\//,
+    { at: /vqgan {2}2\// },
   );
   t.is(stopped.code, 130, stopped.stderr);
   t.regex(stopped.stdout, /go on with: tessera train vqgan --resume .*a/);
@@ -181,6 +204,31 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
     .map((line) => JSON.parse(line) as { type: string; step: number });
   t.like(events[0], { type: 'start', step: last });
   t.like(events.at(-1), { type: 'end', step: last + 1, interrupted: false });
+});
+
+test('two runs in one folder at a time are refused; a second Ctrl-C ends at once, and loses no checkpoint', async (t) => {
+  const out = at('live');
+  const run = join(out, 'a');
+  let others: Outcome[] = [];
+  const impatient = await tessera(
+    [...vqgan(out, '--name', 'a'), 'training.steps=100000', 'training.logEvery=2', 'training.saveEvery=2'],
+    {
+      at: /vqgan {2}2\//,
+      meanwhile: async () => {
+        const resume = ['train', 'vqgan', '--resume', run];
+        others = await Promise.all([tessera(resume), tessera(vqgan(out, '--name', 'a'))]);
+      },
+      signals: ['SIGINT', 'SIGTERM'],
+    },
+  );
+  refused(t, others[0]!, 1, /is being trained by process \d+/);
+  refused(t, others[1]!, 1, /holds a run already/);
+  t.is(impatient.code, 130, impatient.stderr);
+  t.notRegex(impatient.stdout, /stopped after/);
+  const { step } = await newestCheckpoint(run);
+  t.true(step >= 2 && step % 2 === 0);
+  const steps = `training.steps=${step + 1}`;
+  t.is((await tessera(['train', 'vqgan', '--resume', run, steps])).code, 0);
 });
 
 test('pictures that cannot be used', async (t) => {
@@ -224,6 +272,27 @@ test('settings and places that cannot be used', async (t) => {
   t.deepEqual(existsSync(out) ? readdirSync(out) : [], []);
   t.regex(preset.stdout, /minutes: 7[^]*$/);
   t.notRegex(preset.stdout, /steps:/);
+});
+
+test('every setting can be printed before there are pictures', async (t) => {
+  const [first, second] = await Promise.all([
+    tessera(['train', 'vqgan', '--print-config', 'training.seed=5']),
+    tessera(['train', 'transformer', '--print-config']),
+  ]);
+  t.is(first.code, 0, first.stderr);
+  t.like(parse(first.stdout), { data: { path: 'path/to/pictures', size: 64 }, training: { seed: 5 } });
+  t.is(second.code, 0, second.stderr);
+  t.like(parse(second.stdout), { training: { vqgan: 'runs/vqgan', views: 1 } });
+});
+
+test('a folder that may not be written to', async (t) => {
+  const folder = at('locked');
+  mkdirSync(folder, { mode: 0o555 });
+  // Root writes wherever it likes, unless that privilege is taken from it.
+  const through = process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override'] : [];
+  const outcome = await tessera(vqgan(join(folder, 'runs')), { through });
+  refused(t, outcome, 1, /locked.*writing there is not permitted/);
+  t.deepEqual(readdirSync(folder), []);
 });
 
 test('a full disk: one line, and what was there before is intact', async (t) => {

@@ -68,13 +68,18 @@ test.serial('classes condition the transformer; sizes are filled in', async (t) 
       ...config.model,
       params: {
         ...params,
-        cond_stage_config: { target: 'taming.modules.util.Labelator', params: { n_classes: 2 } },
+        cond_stage_config: { target: 'taming.modules.util.Labelator' },
         transformer_config: { ...params.transformer_config, params: gpt },
       },
     },
   };
   const run = join(temporaryFolder(t), 'run');
+  await t.throwsAsync(TransformerTrainer.create(labelled, { run, images: images() }), {
+    instanceOf: RunError,
+    message: /no classes.*sub-folder a class/,
+  });
   const trainer = await TransformerTrainer.create(labelled, { run, images: images(classes) });
+  t.like(trainer.config.model.params, { cond_stage_config: { params: { n_classes: 2 } } });
   t.is(trainer.net.transformer.blockSize, 64);
   const events = await eventsOf(trainer);
   t.like(events.at(-1), { type: 'end', step: 2 });

@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
+import type { GumbelVQ } from '../../src/models/vqgan.js';
 import { LPIPS } from '../../src/models/perceptual.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
@@ -44,6 +45,30 @@ for (const training of [
     );
   });
 }
+
+test.serial('a Gumbel quantizer trains too, and its temperature follows the schedule', async (t) => {
+  const folder = temporaryFolder(t);
+  const config = vqganConfig({ steps: 4 });
+  const { embed_dim: _, ...params } = config.model.params;
+  const schedule = { warm_up_steps: 0, lr_start: 1, lr_max: 1, lr_min: 0.5, max_decay_steps: 4 };
+  const temperature_scheduler_config = {
+    target: 'taming.lr_scheduler.LambdaWarmUpCosineScheduler',
+    params: schedule,
+  };
+  const model = {
+    target: 'taming.models.vqgan.GumbelVQ',
+    params: { ...params, embed_dim: params.ddconfig.z_channels, temperature_scheduler_config },
+  };
+  const begin = (run: string) =>
+    VqganTrainer.create({ ...config, model }, { run: join(folder, run), images: images() });
+  const expected = lossesOf(await eventsOf(await begin('whole')));
+  const first = await begin('parts');
+  await eventsOf(first, 2);
+  const resumed = await resume(join(folder, 'parts'));
+  const losses = lossesOf(await eventsOf(resumed));
+  t.deepEqual([...losses], [...expected].slice(2));
+  t.is((resumed.model as GumbelVQ).quantize.temperature, 0.5 + 0.25 * (1 + Math.cos(0.75 * Math.PI)));
+});
 
 test.serial('a run killed without warning goes on from its last checkpoint', async (t) => {
   const folder = temporaryFolder(t);

@@ -1,0 +1,55 @@
+/** The temperature of a Gumbel quantizer over a training, as the reference's configurations describe it. */
+import { natural, number, object, oneOf, readFields, required } from '../models/config-schema.js';
+import { GumbelVQ, type FirstStage, type GumbelVQConfig } from '../models/vqgan.js';
+
+const scheduler = {
+  target: required(oneOf('taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'LambdaWarmUpCosineScheduler')),
+  params: required(
+    object({
+      warm_up_steps: required(natural),
+      lr_min: required(number),
+      lr_max: required(number),
+      lr_start: required(number),
+      max_decay_steps: required(natural),
+      verbosity_interval: { kind: natural, required: false },
+    }),
+  ),
+};
+
+interface WarmUpCosine {
+  warmUpSteps: number;
+  lrMin: number;
+  lrMax: number;
+  lrStart: number;
+  maxDecaySteps: number;
+}
+
+/** Linear from `lrStart` to `lrMax`, then half a cosine down to `lrMin` at `maxDecaySteps`, and `lrMin` from there on. */
+export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
+  const { warmUpSteps, lrMin, lrMax, lrStart, maxDecaySteps } = schedule;
+  if (step < warmUpSteps) return lrStart + ((lrMax - lrStart) / warmUpSteps) * step;
+  const t = Math.min(1, (step - warmUpSteps) / (maxDecaySteps - warmUpSteps));
+  return lrMin + 0.5 * (lrMax - lrMin) * (1 + Math.cos(t * Math.PI));
+}
+
+/**
+ * What sets the temperature before each step, from the model's `temperature_scheduler_config`; does nothing for other
+ * quantizers, and for a Gumbel quantizer without one, which keeps the temperature it was built with.
+ *
+ * @throws TypeError naming a parameter that is missing, unknown or wrong
+ */
+export function temperatureSetter(model: FirstStage): (step: number) => void {
+  if (!(model instanceof GumbelVQ)) return () => {};
+  const given = (model.config as GumbelVQConfig).temperatureSchedulerConfig;
+  if (given === undefined || given === null) return () => {};
+  const path = 'model.params.temperature_scheduler_config';
+  const { params: schedule } = readFields(given, scheduler, path, (nested) => nested) as {
+    params: WarmUpCosine;
+  };
+  if (schedule.maxDecaySteps <= schedule.warmUpSteps) {
+    throw new TypeError(`${path}.params.max_decay_steps must be greater than warm_up_steps`);
+  }
+  return (step) => {
+    model.quantize.temperature = warmUpCosine(step, schedule);
+  };
+}
