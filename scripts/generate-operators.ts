@@ -5,8 +5,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { native } from '../src/torch/native/load.js';
-import { camelCase, parseSchema, type Schema, type SchemaArgument } from '../src/torch/schema.js';
+import { camelCase, type Schema, type SchemaArgument } from '../src/torch/schema.js';
+import { publicOperators } from './public-operators.js';
 
 const FOLDER = fileURLToPath(new URL('../src/torch/operators/', import.meta.url));
 
@@ -74,44 +74,7 @@ const FAMILIES: [string, RegExp][] = [
   ],
 ];
 
-const overloads = new Map<string, Schema[]>();
-for (const text of native.schemas()) {
-  if (!text.startsWith('aten::')) continue;
-  const schema = parseSchema(text);
-  const name = schema.name.slice('aten::'.length);
-  if (!isPublic(name, schema)) continue;
-  overloads.set(name, [...(overloads.get(name) ?? []), schema]);
-}
-
-function isPublic(name: string, schema: Schema): boolean {
-  if (name.startsWith('_') || name.includes('_backward') || name.endsWith('.out')) return false;
-  if (schema.arguments.some((argument) => argument.written !== null && argument.keywordOnly)) return false;
-  if (/(^|_)out$/.test(schema.overload) || schema.arguments.some((argument) => argument.name === 'out'))
-    return false;
-  return (
-    schema.arguments.every(isTypable) &&
-    schema.returns.every((result) => !/Dict|QScheme|Future|Any|__torch__|Stream/.test(result.type))
-  );
-}
-
-function isTypable({ base, default: fallback, optional }: SchemaArgument): boolean {
-  const types = [
-    'Tensor',
-    'int',
-    'float',
-    'bool',
-    'Scalar',
-    'str',
-    'ScalarType',
-    'Layout',
-    'MemoryFormat',
-    'Device',
-    'Generator',
-    'complex',
-    'number',
-  ];
-  return types.includes(base) || (optional && fallback !== null && base !== 'Dimname');
-}
+const overloads = publicOperators();
 
 function family(name: string, schemas: Schema[]): string {
   const named = FAMILIES.find(([, pattern]) => pattern.test(name));

@@ -1,4 +1,5 @@
 import { dtypeOf, type DType, type TypedArray } from './dtype.js';
+import { inMemory } from './elements.js';
 import type { Device } from './device.js';
 import { ArgumentError, ShapeError, translate } from './errors.js';
 import { native } from './native/load.js';
@@ -219,6 +220,8 @@ function place(bytes: Uint8Array, dtype: DType, shape: readonly number[], option
  * @throws ArgumentError where they do not fit
  */
 export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array): void {
+  if (inMemory(target) !== target)
+    throw new ArgumentError('the tensor has no memory of its own: clone it first');
   try {
     native.writeBytes(target.handle, byteOffset, bytes);
   } catch (error) {
@@ -229,7 +232,7 @@ export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array
 /** Copies a contiguous CPU tensor's memory, from `byteOffset` on, into `bytes`. */
 export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array): void {
   try {
-    native.readBytes(source.handle, byteOffset, bytes);
+    native.readBytes(inMemory(source).handle, byteOffset, bytes);
   } catch (error) {
     throw translate(error);
   }

@@ -14,7 +14,7 @@ export type Elements = number | boolean | ComplexScalar | NestedArray;
 /** See `Tensor.toTypedArray`. */
 export function toTypedArray(tensor: Tensor): TypedArray {
   return scope(() => {
-    const dense = tensor.detach().cpu().resolveConj().resolveNeg().contiguous();
+    const dense = inMemory(tensor.detach().cpu()).resolveConj().resolveNeg().contiguous();
     const buffer = new ArrayBuffer(dense.numel() * itemSize[dense.dtype]);
     try {
       native.readBytes(dense.handle, 0, new Uint8Array(buffer));
@@ -23,6 +23,11 @@ export function toTypedArray(tensor: Tensor): TypedArray {
     }
     return new arrayClass[dense.dtype](buffer);
   });
+}
+
+/** Itself, or a copy of what has no memory: some gradients that are all zero are but a mark. */
+export function inMemory(tensor: Tensor): Tensor {
+  return tensor.storage.address === 0 && tensor.numel() > 0 ? tensor.clone() : tensor;
 }
 
 /** See `Tensor.tolist`. */

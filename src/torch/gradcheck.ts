@@ -1,4 +1,5 @@
 import { grad, noGrad } from './autograd.js';
+import { isComplex } from './dtype.js';
 import { ArgumentError, AutogradError } from './errors.js';
 import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
@@ -12,11 +13,13 @@ export interface GradcheckOptions {
 }
 
 /**
- * Compares a function's gradients with finite differences, element by element: for small float64 tensors.
+ * Compares a function's gradients with finite differences, element by element: for small float64 tensors. Complex
+ * outputs are compared by real and imaginary part.
  * @param fn from the inputs to a tensor or several; called many times, so it must give the same every time
  * @param inputs those that require gradients are checked
  * @returns true
- * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not float64
+ * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not contiguous
+ * leaves of dtype float64
  */
 export function gradcheck(
   fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
@@ -24,26 +27,41 @@ export function gradcheck(
   { eps = 1e-6, atol = 1e-5, rtol = 1e-3 }: GradcheckOptions = {},
 ): true {
   const checked = inputs.filter((input) => input.requiresGrad);
-  if (checked.length === 0 || checked.some((input) => input.dtype !== 'float64' || !input.isLeaf)) {
+  if (checked.length === 0 || checked.some((input) => !isCheckable(input))) {
     throw new ArgumentError(
-      'gradcheck takes leaves of dtype float64, at least one of which requires gradients',
+      'gradcheck takes contiguous leaves of dtype float64, at least one of which requires gradients',
     );
   }
   return scope(() => {
     const outputs = flatOutputs(fn(...inputs));
-    for (const [o, output] of outputs.entries()) {
-      if (!output.requiresGrad) continue;
-      const analytic = jacobian(output, checked);
-      for (const [i, input] of checked.entries()) {
-        compare(analytic[i]!, numeric(fn, inputs, input, o, eps), [o, i], atol, rtol);
+    // All gradients before the first finite difference: those change the inputs, and a graph notices.
+    const analytic = outputs.map((output) => (output.requiresGrad ? jacobian(output, checked) : null));
+    for (const [i, input] of checked.entries()) {
+      const finite = differences(fn, inputs, input, eps);
+      for (const [o, rows] of analytic.entries()) {
+        if (rows)
+          compare(
+            rows[i]!,
+            finite.map((column) => column[o]!),
+            [o, i],
+            atol,
+            rtol,
+          );
       }
     }
     return true;
   });
 }
 
+function isCheckable(input: Tensor): boolean {
+  return input.dtype === 'float64' && input.isLeaf && input.isContiguous();
+}
+
+/** Complex outputs as pairs of real and imaginary part. */
 function flatOutputs(result: Tensor | readonly Tensor[]): Tensor[] {
-  return (result instanceof Tensor ? [result] : result).map((output) => output.reshape([-1]));
+  return (result instanceof Tensor ? [result] : result).map((output) =>
+    (isComplex(output.dtype) ? output.resolveConj().viewAsReal() : output).reshape([-1]),
+  );
 }
 
 /** For each input, rows by output element: d output[row] / d input[column]. */
@@ -61,18 +79,21 @@ function jacobian(output: Tensor, inputs: readonly Tensor[]): Float64Array[][] {
   return rows;
 }
 
-/** The same by central differences. */
-function numeric(
+/** By central differences, for each element of the input: the derivative of every output. */
+function differences(
   fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
   inputs: readonly Tensor[],
   input: Tensor,
-  output: number,
   eps: number,
-): Float64Array[] {
-  const values = input.detach().reshape([-1]);
+): Float64Array[][] {
+  const values = input.detach().view([-1]);
   const evaluate = () =>
-    scope(() => noGrad(() => flatOutputs(fn(...inputs))[output]!.toTypedArray() as Float64Array));
-  const columns: Float64Array[] = [];
+    scope(() =>
+      noGrad(() =>
+        flatOutputs(fn(...inputs)).map((output) => output.double().toTypedArray() as Float64Array),
+      ),
+    );
+  const columns: Float64Array[][] = [];
   for (let j = 0; j < values.numel(); j++) {
     const place = values.select(0, j);
     const before = place.item();
@@ -81,7 +102,7 @@ function numeric(
     place.fill_(before - eps);
     const below = evaluate();
     place.fill_(before);
-    columns.push(above.map((value, k) => (value - below[k]!) / (2 * eps)));
+    columns.push(above.map((output, o) => output.map((value, k) => (value - below[o]![k]!) / (2 * eps))));
   }
   return columns;
 }
