@@ -10,16 +10,13 @@
 
 namespace tessera {
 
-namespace {
-
-std::atomic<uint32_t> environments{0};
-
-Napi::Object init(Napi::Env env, Napi::Object object) {
+static Napi::Object init(Napi::Env env, Napi::Object object) {
   installCountingAllocator();
+  static std::atomic<uint32_t> environments{0};
   Environment* state = new Environment(environments.fetch_add(1));
   env.SetInstanceData(state);  // deleted when the environment ends, and with it every tensor still alive
   Exports exports{env, object, state};
-  exports.add("call", call);
+  exports.addHot<call>("call");
   exports.add<results>("results");
   exports.add<resolve>("resolve");
   exports.add<schemas>("schemas");
@@ -31,8 +28,6 @@ Napi::Object init(Napi::Env env, Napi::Object object) {
   exportDevice(exports);
   return object;
 }
-
-}  // namespace
 
 }  // namespace tessera
 

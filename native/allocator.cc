@@ -8,6 +8,8 @@
 #include <atomic>
 #include <limits>
 #include <mutex>
+#include <new>
+#include <utility>
 
 namespace tessera {
 
@@ -17,10 +19,40 @@ std::atomic<int64_t> bytes{0};
 std::atomic<int64_t> peak{0};
 std::atomic<int64_t> budget{std::numeric_limits<int64_t>::max()};
 
+// Small blocks wait in their thread to be used again: glibc's aligned allocation goes past its own cache, and takes as
+// long as all else that makes a small tensor.
+constexpr size_t kStep = 64;  // libtorch's alignment
+constexpr size_t kSmall = 33 * kStep;
+constexpr uint32_t kMostWaiting = TESSERA_SMALL_BLOCKS;
+thread_local constinit bool threadEnded = false;
+struct Block {
+  Block* next;
+};
+thread_local struct Waiting {
+  Block* first[kSmall / kStep] = {};
+  uint32_t count[kSmall / kStep] = {};
+  ~Waiting() {
+    threadEnded = true;
+    for (Block* block : first) {
+      while (block != nullptr) c10::free_cpu(std::exchange(block, block->next));
+    }
+  }
+} waiting;
+
+void* allocateSmall(size_t kind) {
+  if (threadEnded || waiting.count[kind] == 0) return c10::alloc_cpu(kind * kStep);
+  --waiting.count[kind];
+  return std::exchange(waiting.first[kind], waiting.first[kind]->next);
+}
+
 void freeCounted(void* data) {
   if (data == nullptr) return;
-  bytes.fetch_sub(static_cast<int64_t>(malloc_usable_size(data)), std::memory_order_relaxed);
-  c10::free_cpu(data);
+  const size_t size = malloc_usable_size(data);
+  const size_t kind = size / kStep;
+  bytes.fetch_sub(static_cast<int64_t>(size), std::memory_order_relaxed);
+  if (size >= kSmall || threadEnded || waiting.count[kind] == kMostWaiting) return c10::free_cpu(data);
+  ++waiting.count[kind];
+  waiting.first[kind] = new (data) Block{waiting.first[kind]};
 }
 
 class CountingAllocator final : public c10::Allocator {
@@ -31,7 +63,7 @@ class CountingAllocator final : public c10::Allocator {
     const int64_t most = budget.load(std::memory_order_relaxed);
     TORCH_CHECK_WITH(OutOfMemoryError, static_cast<int64_t>(size) <= most - held, "out of memory on the CPU: ", size,
                      " bytes more than the ", held, " in use would exceed the budget of ", most);
-    void* data = c10::alloc_cpu(size);
+    void* data = size <= kSmall - kStep ? allocateSmall((size + kStep - 1) / kStep) : c10::alloc_cpu(size);
     if (data != nullptr) {
       const int64_t added = static_cast<int64_t>(malloc_usable_size(data));
       const int64_t now = bytes.fetch_add(added, std::memory_order_relaxed) + added;

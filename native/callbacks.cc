@@ -18,6 +18,22 @@ namespace {
 
 using torch::autograd::variable_list;
 
+// What a call into JavaScript makes, on both sides, ends with it.
+struct Frame {
+  Frame(napi_env env, HandleTable& handles) : env(env), handles(handles) {
+    napi_open_handle_scope(env, &scope);
+    handles.openScope();
+  }
+  ~Frame() {
+    handles.closeScope(env, nullptr, 0);
+    napi_close_handle_scope(env, scope);
+  }
+  Frame(const Frame&) = delete;
+  napi_env env;
+  HandleTable& handles;
+  napi_handle_scope scope;
+};
+
 // A JavaScript function that lives as long as the graph refers to it, and is called only on its own thread. Graphs may
 // outlive the environment or die on another thread: then the reference ends with the environment.
 class Callback {
@@ -29,42 +45,29 @@ class Callback {
     c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   }
   ~Callback() {
-    if (*alive_ && std::this_thread::get_id() == thread_) napi_delete_reference(env_, reference_);
+    if (std::this_thread::get_id() == thread_ && *alive_) napi_delete_reference(env_, reference_);
   }
   Callback(const Callback&) = delete;
-  Callback& operator=(const Callback&) = delete;
 
   // wire [count, handles…] both ways, 0 for an undefined tensor. An error that JavaScript throws stays pending and
   // ends the backward pass.
   variable_list call(const variable_list& tensors) const {
-    if (!*alive_ || std::this_thread::get_id() != thread_) {
+    if (std::this_thread::get_id() != thread_ || !*alive_) {
       throw Fault("Thread", "a JavaScript callback was reached on another thread than its own");
     }
-    napi_handle_scope handles;
-    napi_open_handle_scope(env_, &handles);
-    state_->handles.openScope();
-    variable_list results;
-    bool ok = false;
-    try {
-      Wire& wire = state_->wire;
-      wire.at = 0;
-      wire.put(static_cast<double>(tensors.size()));
-      for (const at::Tensor& tensor : tensors) wire.put(tensor.defined() ? state_->handles.add(tensor) : 0);
-      napi_value function, receiver;
-      napi_get_reference_value(env_, reference_, &function);
-      napi_get_undefined(env_, &receiver);
-      ok = napi_call_function(env_, receiver, function, 0, nullptr, nullptr) == napi_ok;
-      state_->wire.at = 0;
-      if (ok) results = readTensors(*state_);
-    } catch (...) {
-      state_->handles.closeScope(env_, nullptr, 0);
-      napi_close_handle_scope(env_, handles);
-      throw;
+    const Frame frame(env_, state_->handles);
+    Wire& wire = state_->wire;
+    wire.at = 0;
+    wire.put(static_cast<double>(tensors.size()));
+    for (const at::Tensor& tensor : tensors) wire.put(tensor.defined() ? state_->handles.add(tensor) : 0);
+    napi_value function, receiver;
+    napi_get_reference_value(env_, reference_, &function);
+    napi_get_undefined(env_, &receiver);
+    if (napi_call_function(env_, receiver, function, 0, nullptr, nullptr) != napi_ok) {
+      throw Fault("Pending", "a JavaScript callback threw");
     }
-    state_->handles.closeScope(env_, nullptr, 0);
-    napi_close_handle_scope(env_, handles);
-    if (!ok) throw Fault("Pending", "a JavaScript callback threw");
-    return results;
+    wire.at = 0;
+    return readTensors(*state_);
   }
 
  private:
@@ -93,25 +96,22 @@ struct CustomFunction final : torch::autograd::Node {
 };
 
 // registerHook(handle, callback) -> number: callback gets [gradient] and gives [] or [another gradient].
-Napi::Value registerHook(const Napi::CallbackInfo& info) {
-  Environment& state = environmentOf(info);
-  const auto callback = std::make_shared<Callback>(info.Env(), state, info[1]);
-  const unsigned index = state.handles.get(numberArgument(info, 0)).register_hook([callback](at::Tensor gradient) {
+unsigned registerHook(const Napi::CallbackInfo& info) {
+  const auto callback = std::make_shared<Callback>(info.Env(), environmentOf(info), info[1]);
+  return tensorArgument(info, 0).register_hook([callback](at::Tensor gradient) {
     const variable_list results = callback->call({gradient});
     return results.empty() ? at::Tensor() : results[0];
   });
-  return Napi::Number::New(info.Env(), index);
 }
 
 // removeHook(handle, number)
-Napi::Value removeHook(const Napi::CallbackInfo& info) {
-  environmentOf(info).handles.get(numberArgument(info, 0)).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
-  return info.Env().Undefined();
+void removeHook(const Napi::CallbackInfo& info) {
+  tensorArgument(info, 0).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
 }
 
 // setHistory(callback, name): wire [inputs, outputs, saved]. The outputs' gradient becomes the callback's business: it
 // gets the outputs' gradients and the saved tensors, and gives the inputs' gradients.
-Napi::Value setHistory(const Napi::CallbackInfo& info) {
+void setHistory(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
   state.wire.at = 0;
   const variable_list inputs = readTensors(state);
@@ -126,14 +126,13 @@ Napi::Value setHistory(const Napi::CallbackInfo& info) {
     const bool own = std::any_of(outputs.begin(), outputs.end(), [&](const at::Tensor& o) { return o.is_same(tensor); });
     node->saved.emplace_back(tensor, own);
   }
-  return info.Env().Undefined();
 }
 
 // setAnomalyDetection(enabled): backward then names the operator that gave nan.
-Napi::Value setAnomalyDetection(const Napi::CallbackInfo& info) {
+bool setAnomalyDetection(const Napi::CallbackInfo& info) {
   const bool before = torch::autograd::AnomalyMode::is_enabled();
   torch::autograd::AnomalyMode::set_enabled(boolArgument(info, 0));
-  return Napi::Boolean::New(info.Env(), before);
+  return before;
 }
 
 }  // namespace

@@ -12,41 +12,36 @@ namespace tessera {
 
 namespace {
 
-Napi::Value cudaDeviceCount(const Napi::CallbackInfo& info) {
-  const bool present = at::globalContext().hasCUDA();
-  return Napi::Number::New(info.Env(), present ? static_cast<double>(at::detail::getCUDAHooks().deviceCount()) : 0);
+int cudaDeviceCount(const Napi::CallbackInfo&) {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
 }
 
-Napi::Value setNumThreads(const Napi::CallbackInfo& info) {
+void setNumThreads(const Napi::CallbackInfo& info) {
   const double count = numberArgument(info, 0);
   if (!(count >= 1 && count <= 1024)) throw Fault("Argument", "the number of threads lies between 1 and 1024");
   at::set_num_threads(static_cast<int>(count));
-  return info.Env().Undefined();
 }
 
-Napi::Value getNumThreads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), at::get_num_threads());
-}
+int getNumThreads(const Napi::CallbackInfo&) { return at::get_num_threads(); }
 
 // memory() -> { tensors (of this thread), cpuBytes, cpuPeakBytes (of the process) }
 Napi::Value memory(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
-  result.Set("tensors", Napi::Number::New(info.Env(), static_cast<double>(environmentOf(info).handles.live())));
-  result.Set("cpuBytes", Napi::Number::New(info.Env(), static_cast<double>(cpuBytes())));
-  result.Set("cpuPeakBytes", Napi::Number::New(info.Env(), static_cast<double>(cpuPeakBytes())));
+  result.Set("tensors", static_cast<double>(environmentOf(info).handles.live()));
+  result.Set("cpuBytes", static_cast<double>(cpuBytes()));
+  result.Set("cpuPeakBytes", static_cast<double>(cpuPeakBytes()));
   return result;
 }
 
 // setMemoryBudget(bytes): what the CPU's allocations of the process may come to.
-Napi::Value setMemoryBudget(const Napi::CallbackInfo& info) {
+void setMemoryBudget(const Napi::CallbackInfo& info) {
   const double limit = numberArgument(info, 0);
   if (!(limit >= 0 && limit <= 9007199254740992.0)) throw Fault("Argument", "a memory budget is a number of bytes");
   setCpuBudget(static_cast<int64_t>(limit));
-  return info.Env().Undefined();
 }
 
 // The libtorch whose headers the addon was compiled against.
-Napi::Value builtAgainst(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), TORCH_VERSION); }
+std::string builtAgainst(const Napi::CallbackInfo&) { return TORCH_VERSION; }
 
 }  // namespace
 

@@ -1,7 +1,5 @@
 #include "dispatch.h"
 
-#include <sstream>
-
 #include "environment.h"
 #include "errors.h"
 
@@ -47,62 +45,54 @@ Napi::Value resolve(const Napi::CallbackInfo& info) {
   }
   state.plans.push_back(planFor(*handle));
   Napi::Object result = Napi::Object::New(info.Env());
-  std::ostringstream schema;
-  schema << handle->schema();
-  result.Set("id", Napi::Number::New(info.Env(), static_cast<double>(state.plans.size() - 1)));
-  result.Set("schema", Napi::String::New(info.Env(), schema.str()));
+  result.Set("id", static_cast<double>(state.plans.size() - 1));
+  result.Set("schema", c10::toString(handle->schema()));
   return result;
 }
 
-napi_value call(napi_env env, napi_callback_info info) {
-  void* data = nullptr;
-  napi_get_cb_info(env, info, nullptr, nullptr, nullptr, &data);
-  Environment& state = *static_cast<Environment*>(data);
-  return guarded(env, [&]() -> napi_value {
-    Wire& in = state.wire;
+napi_value call(napi_env env, Environment& state) {
+  Wire& in = state.wire;
+  in.at = 0;
+  const size_t id = in.count();
+  const size_t given = in.count();
+  if (id >= state.plans.size()) throw Fault("Argument", "unknown call plan");
+  // Stays where it is though a hook resolve another operator meanwhile: plans are kept in a deque.
+  const Plan& plan = state.plans[id];
+  if (std::optional<at::Tensor> result = plan.shortcut.call(state.handles, in, given)) {
     in.at = 0;
-    const size_t id = in.count();
-    const size_t given = in.count();
-    if (id >= state.plans.size()) throw Fault("Argument", "unknown call plan");
-    // Stays where it is though a hook resolve another operator meanwhile: plans are kept in a deque.
-    const Plan& plan = state.plans[id];
-    if (std::optional<at::Tensor> result = plan.shortcut.call(state.handles, in, given)) {
-      in.at = 0;
-      if (!result->defined()) in.put(Tag::None);
-      else in.put(Tag::Tensor, state.handles.add(*std::move(result)));
-      return nullptr;
-    }
-    c10::Stack stack;
-    stack.swap(state.stack);
-    stack.clear();
-    for (size_t i = 0; i < plan.arguments.size(); ++i) {
-      stack.push_back(i < given ? readArgument(state, in, plan.arguments[i]) : defaultOf(plan.arguments[i]));
-    }
-    plan.handle.callBoxed(stack);
-    const bool small = stack.size() == 1 && stack[0].isTensor();
-    if (!small) {
-      const size_t needed = measure(stack);
-      if (needed > state.wire.capacity) {
-        state.pending = std::move(stack);
-        state.pending.emplace_back(static_cast<int64_t>(id));
-        return Napi::Number::New(env, static_cast<double>(needed));
-      }
-    }
-    writeResults(state, plan, stack);
-    stack.clear();
-    stack.swap(state.stack);
+    if (!result->defined()) in.put(Tag::None);
+    else in.put(Tag::Tensor, state.handles.add(*std::move(result)));
     return nullptr;
-  });
+  }
+  c10::Stack stack;
+  stack.swap(state.stack);
+  stack.clear();
+  for (size_t i = 0; i < plan.arguments.size(); ++i) {
+    stack.push_back(i < given ? readArgument(state, in, plan.arguments[i]) : defaultOf(plan.arguments[i]));
+  }
+  plan.handle.callBoxed(stack);
+  const bool small = stack.size() == 1 && stack[0].isTensor();
+  if (!small) {
+    const size_t needed = measure(stack);
+    if (needed > state.wire.capacity) {
+      state.pending = std::move(stack);
+      state.pending.emplace_back(static_cast<int64_t>(id));
+      return Napi::Number::New(env, static_cast<double>(needed));
+    }
+  }
+  writeResults(state, plan, stack);
+  stack.clear();
+  stack.swap(state.stack);
+  return nullptr;
 }
 
-Napi::Value results(const Napi::CallbackInfo& info) {
+void results(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
   c10::Stack stack = std::move(state.pending);
   state.pending.clear();
   const size_t id = static_cast<size_t>(stack.back().toInt());
   stack.pop_back();
   writeResults(state, state.plans[id], stack);
-  return info.Env().Undefined();
 }
 
 Napi::Value schemas(const Napi::CallbackInfo& info) {
@@ -110,9 +100,7 @@ Napi::Value schemas(const Napi::CallbackInfo& info) {
   for (const c10::OperatorName& name : c10::Dispatcher::singleton().getAllOpNames()) {
     const auto handle = c10::Dispatcher::singleton().findSchema(name);
     if (!handle) continue;
-    std::ostringstream schema;
-    schema << handle->schema();
-    list.Set(list.Length(), Napi::String::New(info.Env(), schema.str()));
+    list.Set(list.Length(), c10::toString(handle->schema()));
   }
   return list;
 }

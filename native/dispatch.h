@@ -22,9 +22,9 @@ struct Plan {
 // resolve(name, overload) -> { id, schema }; throws MissingOperator where this libtorch does not have it.
 Napi::Value resolve(const Napi::CallbackInfo& info);
 // call(): wire [plan, count, arguments…] -> wire [results…], or the number of elements the wire must hold first.
-napi_value call(napi_env env, napi_callback_info info);
+napi_value call(napi_env env, Environment& state);
 // Writes the results that did not fit, into the larger wire set since.
-Napi::Value results(const Napi::CallbackInfo& info);
+void results(const Napi::CallbackInfo& info);
 // Every schema in the dispatcher, as text.
 Napi::Value schemas(const Napi::CallbackInfo& info);
 

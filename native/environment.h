@@ -3,6 +3,7 @@
 
 #include <ATen/core/Generator.h>
 #include <ATen/core/stack.h>
+#include <c10/core/InferenceMode.h>
 #include <napi.h>
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "errors.h"
 #include "handles.h"
 #include "wire.h"
 
@@ -22,6 +24,7 @@ struct Environment {
   HandleTable handles;
   std::deque<Plan> plans;
   std::vector<at::Generator> generators;
+  std::deque<c10::InferenceMode> inference;  // those entered and not left
   Wire wire;
   // Reused between calls; a call that re-enters (a hook) finds it taken and works on a fresh one.
   c10::Stack stack;
@@ -41,8 +44,10 @@ inline std::vector<at::Tensor> readTensors(Environment& state) {
   return list;
 }
 
-inline Environment& environmentOf(const Napi::CallbackInfo& info) {
-  return *static_cast<Environment*>(info.Data());
+inline Environment& environmentOf(const Napi::CallbackInfo& info) { return *static_cast<Environment*>(info.Data()); }
+
+inline const at::Tensor& tensorArgument(const Napi::CallbackInfo& info, size_t index) {
+  return environmentOf(info).handles.get(numberArgument(info, index));
 }
 
 }  // namespace tessera

@@ -7,6 +7,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace tessera {
 
@@ -33,6 +34,15 @@ inline void throwError(napi_env env, const char* kind, const std::string& messag
   napi_throw(env, error);
 }
 
+inline const char* kindOf(const c10::Error& error) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error)) return "OutOfMemory";
+  if (dynamic_cast<const c10::IndexError*>(&error)) return "Index";
+  if (dynamic_cast<const c10::NotImplementedError*>(&error)) return "NotImplemented";
+  if (dynamic_cast<const c10::TypeError*>(&error)) return "Type";
+  if (dynamic_cast<const c10::ValueError*>(&error)) return "Value";
+  return dynamic_cast<const c10::LinAlgError*>(&error) ? "LinAlg" : "Runtime";
+}
+
 // Calls body; an exception becomes a pending JS error and the result is null.
 template <class Body>
 napi_value guarded(napi_env env, Body&& body) {
@@ -42,20 +52,8 @@ napi_value guarded(napi_env env, Body&& body) {
     throwError(env, e.kind, e.what());
   } catch (const Napi::Error& e) {
     throwError(env, "Runtime", e.Message());
-  } catch (const c10::OutOfMemoryError& e) {
-    throwError(env, "OutOfMemory", e.what_without_backtrace(), e.what());
-  } catch (const c10::IndexError& e) {
-    throwError(env, "Index", e.what_without_backtrace(), e.what());
-  } catch (const c10::NotImplementedError& e) {
-    throwError(env, "NotImplemented", e.what_without_backtrace(), e.what());
-  } catch (const c10::TypeError& e) {
-    throwError(env, "Type", e.what_without_backtrace(), e.what());
-  } catch (const c10::ValueError& e) {
-    throwError(env, "Value", e.what_without_backtrace(), e.what());
-  } catch (const c10::LinAlgError& e) {
-    throwError(env, "LinAlg", e.what_without_backtrace(), e.what());
   } catch (const c10::Error& e) {
-    throwError(env, "Runtime", e.what_without_backtrace(), e.what());
+    throwError(env, kindOf(e), e.what_without_backtrace(), e.what());
   } catch (const std::bad_alloc&) {
     throwError(env, "OutOfMemory", "the process is out of memory");
   } catch (const std::exception& e) {
@@ -66,11 +64,14 @@ napi_value guarded(napi_env env, Body&& body) {
   return nullptr;
 }
 
-// A function of the export table that is not on the hot path, written with node-addon-api.
-using Body = Napi::Value (*)(const Napi::CallbackInfo&);
-template <Body body>
+// A function of the export table that is not on the hot path: it takes node-addon-api's CallbackInfo, and gives nothing, a
+// boolean, a number, a string or a Napi::Value.
+template <auto body>
 Napi::Value entry(const Napi::CallbackInfo& info) {
-  return Napi::Value(info.Env(), guarded(info.Env(), [&] { return static_cast<napi_value>(body(info)); }));
+  return Napi::Value(info.Env(), guarded(info.Env(), [&]() -> napi_value {
+    if constexpr (std::is_void_v<decltype(body(info))>) return body(info), nullptr;
+    else return Napi::Value::From(info.Env(), body(info));
+  }));
 }
 
 inline double numberArgument(const Napi::CallbackInfo& info, size_t index) {

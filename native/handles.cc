@@ -121,6 +121,15 @@ void HandleTable::adopt(napi_env env, Handle handle, napi_value object) {
   if (bornSinceSweep_ >= kSweepBytes) sweep(env);
 }
 
+std::vector<Handle> HandleTable::all(napi_env env) {
+  sweep(env);
+  std::vector<Handle> handles;
+  for (size_t i = 0; i < slots_; ++i) {
+    if (slot(i).tensor.defined()) handles.push_back(handleOf(i));
+  }
+  return handles;
+}
+
 void HandleTable::sweep(napi_env env) {
   bornSinceSweep_ = 0;
   size_t kept = 0;

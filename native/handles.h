@@ -35,6 +35,8 @@ class HandleTable {
   void adopt(napi_env env, Handle handle, napi_value object);
 
   size_t live() const { return live_; }
+  // The handles of all tensors alive, once those whose JavaScript object is gone are freed.
+  std::vector<Handle> all(napi_env env);
 
  private:
   struct Slot {

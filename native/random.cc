@@ -25,30 +25,29 @@ uint64_t seedArgument(const Napi::CallbackInfo& info, size_t index) {
   return info[index].As<Napi::BigInt>().Uint64Value(&lossless);
 }
 
-Napi::Value store(const Napi::CallbackInfo& info, at::Generator generator) {
-  Environment& state = environmentOf(info);
-  state.generators.push_back(std::move(generator));
-  return Napi::Number::New(info.Env(), static_cast<double>(state.generators.size() - 1));
+size_t store(const Napi::CallbackInfo& info, at::Generator generator) {
+  std::vector<at::Generator>& generators = environmentOf(info).generators;
+  generators.push_back(std::move(generator));
+  return generators.size() - 1;
 }
 
 // newGenerator(device) -> index
-Napi::Value newGenerator(const Napi::CallbackInfo& info) {
+size_t newGenerator(const Napi::CallbackInfo& info) {
   const c10::Device device(textArgument(info, 0));
   if (device.is_cpu()) return store(info, at::detail::createCPUGenerator());
   return store(info, at::globalContext().getAcceleratorHooksInterface(device.type()).getNewGenerator(device.index()));
 }
 
 // defaultGenerator(device) -> index
-Napi::Value defaultGenerator(const Napi::CallbackInfo& info) {
+size_t defaultGenerator(const Napi::CallbackInfo& info) {
   return store(info, at::globalContext().defaultGenerator(c10::Device(textArgument(info, 0))));
 }
 
 // seedGenerator(index, seed: bigint)
-Napi::Value seedGenerator(const Napi::CallbackInfo& info) {
+void seedGenerator(const Napi::CallbackInfo& info) {
   at::Generator& generator = generatorOf(info);
   std::lock_guard<std::mutex> lock(generator.mutex());
   generator.set_current_seed(seedArgument(info, 1));
-  return info.Env().Undefined();
 }
 
 // generatorSeed(index) -> bigint
@@ -57,26 +56,21 @@ Napi::Value generatorSeed(const Napi::CallbackInfo& info) {
 }
 
 // generatorState(index) -> handle of a uint8 tensor
-Napi::Value generatorState(const Napi::CallbackInfo& info) {
+Handle generatorState(const Napi::CallbackInfo& info) {
   at::Generator& generator = generatorOf(info);
   std::lock_guard<std::mutex> lock(generator.mutex());
-  return Napi::Number::New(info.Env(), environmentOf(info).handles.add(generator.get_state()));
+  return environmentOf(info).handles.add(generator.get_state());
 }
 
 // setGeneratorState(index, handle)
-Napi::Value setGeneratorState(const Napi::CallbackInfo& info) {
+void setGeneratorState(const Napi::CallbackInfo& info) {
   at::Generator& generator = generatorOf(info);
-  const at::Tensor state = environmentOf(info).handles.get(numberArgument(info, 1));
   std::lock_guard<std::mutex> lock(generator.mutex());
-  generator.set_state(state);
-  return info.Env().Undefined();
+  generator.set_state(tensorArgument(info, 1));
 }
 
 // manualSeed(seed: bigint): the default generators of all devices
-Napi::Value manualSeed(const Napi::CallbackInfo& info) {
-  at::manual_seed(seedArgument(info, 0));
-  return info.Env().Undefined();
-}
+void manualSeed(const Napi::CallbackInfo& info) { at::manual_seed(seedArgument(info, 0)); }
 
 }  // namespace
 

@@ -23,11 +23,13 @@ class Shortcut {
   using Unary = at::Tensor(const at::Tensor&);
   using Binary = at::Tensor(const at::Tensor&, const at::Tensor&);
   using Weighted = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Scalar&);
+  using Shaped = at::Tensor(const at::Tensor&, c10::SymIntArrayRef);
 
-  size_t tensors_ = 0;  // how many the plain form takes; 0 where there is no shortcut
+  size_t given_ = 0;  // how many arguments the plain form takes; 0 where there is no shortcut
   std::optional<c10::TypedOperatorHandle<Unary>> unary_;
   std::optional<c10::TypedOperatorHandle<Binary>> binary_;
   std::optional<c10::TypedOperatorHandle<Weighted>> weighted_;
+  std::optional<c10::TypedOperatorHandle<Shaped>> shaped_;
   at::Scalar weight_;
 };
 

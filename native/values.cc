@@ -2,6 +2,7 @@
 
 #include <c10/core/Scalar.h>
 
+#include <array>
 #include <cmath>
 
 #include "environment.h"
@@ -53,20 +54,10 @@ ValueType typeOf(const c10::TypePtr& type, const c10::TypePtr& real) {
 }
 
 std::string describe(Tag tag) {
-  switch (tag) {
-    case Tag::Absent: return "nothing";
-    case Tag::None: return "null";
-    case Tag::Tensor: return "a tensor";
-    case Tag::Number: return "a number";
-    case Tag::Bool: return "a boolean";
-    case Tag::Integer: return "a bigint";
-    case Tag::Float: return "a float";
-    case Tag::Complex: return "a complex number";
-    case Tag::String: return "a string";
-    case Tag::List: return "an array";
-    case Tag::Generator: return "a generator";
-  }
-  return "an unknown value";
+  static constexpr std::array names{"nothing", "null", "a tensor", "a number", "a boolean", "a bigint", "a float",
+                                    "a complex number", "a string", "an array", "a generator"};
+  const size_t index = static_cast<size_t>(tag);
+  return index < names.size() ? names[index] : "an unknown value";
 }
 
 // -0 stays a float: as an integer it would lose its sign.
@@ -178,20 +169,14 @@ c10::IValue readValue(Environment& state, Wire& in, Tag tag, const ValueType& ty
     case Kind::List: {
       if (tag == Tag::List) return readElements(state, in, in.count(), type);
       if (type.repeat == 0 || (tag != Tag::Number && tag != Tag::Integer && tag != Tag::Bool)) refuse(type, describe(tag));
-      const size_t start = in.at - 1;
-      c10::IValue list;
-      // The same element is read again for each repetition.
       if (type.element->kind == Kind::Int) {
-        list = c10::List<int64_t>(std::initializer_list<int64_t>{});
-        const int64_t value = readInt(in, tag, type);
-        auto ints = list.toIntList();
-        for (int32_t i = 0; i < type.repeat; ++i) ints.push_back(value);
-      } else {
-        in.at = start;
-        if (type.repeat != 1) refuse(type, describe(tag));
-        list = readElements(state, in, 1, type);
+        c10::List<int64_t> list;
+        list.resize(static_cast<size_t>(type.repeat), readInt(in, tag, type));
+        return list;
       }
-      return list;
+      if (type.repeat != 1) refuse(type, describe(tag));
+      --in.at;
+      return readElements(state, in, 1, type);
     }
     case Kind::Unsupported: break;
   }

@@ -3,8 +3,8 @@
 // Must agree with src/torch/native/wire.ts.
 #pragma once
 
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <stdexcept>
 #include <string>
 
@@ -35,12 +35,7 @@ struct Wire {
   }
   Tag tag() { return static_cast<Tag>(static_cast<int>(next())); }
   size_t count() { return static_cast<size_t>(next()); }
-  int64_t bits() {
-    const double raw = next();
-    int64_t value;
-    std::memcpy(&value, &raw, sizeof value);
-    return value;
-  }
+  int64_t bits() { return std::bit_cast<int64_t>(next()); }
   std::string text() {
     std::string result(count(), '\0');
     for (char& c : result) c = static_cast<char>(next());
@@ -56,11 +51,7 @@ struct Wire {
     put(tag);
     put(value);
   }
-  void putBits(int64_t value) {
-    double raw;
-    std::memcpy(&raw, &value, sizeof raw);
-    put(raw);
-  }
+  void putBits(int64_t value) { put(std::bit_cast<double>(value)); }
   void putText(const std::string& text) {
     put(Tag::String, static_cast<double>(text.size()));
     for (const char c : text) put(static_cast<double>(static_cast<unsigned char>(c)));

@@ -33,7 +33,8 @@ function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor
 
 /** Calls a creation operator: its own arguments, then dtype, layout and device, as all their schemas have it. */
 function make(create: BoundOverload, args: unknown[], options: TensorOptions, dtype?: DType): Tensor {
-  args.push(options.dtype ?? dtype, undefined, options.device);
+  const wanted = options.dtype ?? dtype;
+  if (wanted !== undefined || options.device !== undefined) args.push(wanted, undefined, options.device);
   return finish(create(args) as Tensor, options);
 }
 
@@ -223,7 +224,7 @@ export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array
   if (inMemory(target) !== target)
     throw new ArgumentError('the tensor has no memory of its own: clone it first');
   try {
-    native.writeBytes(target.handle, byteOffset, bytes);
+    native.copyBytes(target.handle, byteOffset, bytes, true);
   } catch (error) {
     throw translate(error);
   }
@@ -232,7 +233,7 @@ export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array
 /** Copies a contiguous CPU tensor's memory, from `byteOffset` on, into `bytes`. */
 export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array): void {
   try {
-    native.readBytes(inMemory(source).handle, byteOffset, bytes);
+    native.copyBytes(inMemory(source).handle, byteOffset, bytes, false);
   } catch (error) {
     throw translate(error);
   }

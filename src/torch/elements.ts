@@ -17,7 +17,7 @@ export function toTypedArray(tensor: Tensor): TypedArray {
     const dense = inMemory(tensor.detach().cpu()).resolveConj().resolveNeg().contiguous();
     const buffer = new ArrayBuffer(dense.numel() * itemSize[dense.dtype]);
     try {
-      native.readBytes(dense.handle, 0, new Uint8Array(buffer));
+      native.copyBytes(dense.handle, 0, new Uint8Array(buffer), false);
     } catch (error) {
       throw translate(error);
     }

@@ -45,13 +45,7 @@ function putOther(value: unknown): void {
   } else if (value === null) {
     wire[at++] = w.NONE;
   } else if (isList(value)) {
-    room(4 * value.length + 16);
-    wire[at++] = w.LIST;
-    wire[at++] = value.length;
-    for (let i = 0; i < value.length; i++) {
-      room(16);
-      put(value[i]);
-    }
+    putList(value);
   } else if (typeof value === 'boolean') {
     wire[at++] = w.BOOL;
     wire[at++] = value ? 1 : 0;
@@ -77,6 +71,18 @@ function putOther(value: unknown): void {
     wire[at++] = value.index;
   } else {
     throw new ArgumentError(`an operator takes no ${describe(value)}`);
+  }
+}
+
+function putList(values: ArrayLike<unknown>): void {
+  const { length } = values;
+  room(4 * length + 16);
+  wire[at++] = w.LIST;
+  wire[at++] = length;
+  for (let i = 0; i < length; i++) {
+    put(values[i]);
+    // What took the room of others, such as a list, makes some for them.
+    if (typeof values[i] === 'object' || typeof values[i] === 'string') room(4 * (length - i) + 16);
   }
 }
 

@@ -111,6 +111,20 @@ test('lists, optional lists, strings, devices and several results cross over', (
   t.is(torch.zeros([70_000, 1]).unbind().length, 70_000);
 });
 
+test('shapes of any length, in numbers or bigints, and shapes that are none', (t) => {
+  const x = torch.arange(24);
+  t.deepEqual(x.view([2, -1]).shape, [2, 12]);
+  t.deepEqual(x.view([2n, 12] as never).shape, [2, 12]);
+  t.deepEqual(x.view([1, 1, 1, 1, 1, 1, 1, 1, 2, 12]).shape, [1, 1, 1, 1, 1, 1, 1, 1, 2, 12]);
+  t.deepEqual(x.at(0).view([]).shape, []);
+  for (const shape of [[2, 2.5], [2, 1e300], [NaN], [Infinity]]) {
+    t.throws(() => x.view(shape), { instanceOf: torch.ArgumentError }, String(shape));
+  }
+  for (const shape of [[5, 5], [-2, 12], [-1, -1], [2 ** 52]]) {
+    t.throws(() => x.view(shape), { instanceOf: torch.TorchError }, String(shape));
+  }
+});
+
 test('complex numbers go in and come out', (t) => {
   const z = torch.tensor([torch.complexScalar(1, 2)]);
   t.deepEqual(z.mul(torch.complexScalar(0, 1)).tolist(), [torch.complexScalar(-2, 1)]);

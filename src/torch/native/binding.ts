@@ -13,10 +13,10 @@ export interface Binding {
   dispose(handle: number): void;
   adopt(handle: number, object: object): void;
   alive(handle: number): boolean;
+  liveTensors(): number[];
 
   describe(handle: number): void;
-  writeBytes(handle: number, byteOffset: number, bytes: Uint8Array): void;
-  readBytes(handle: number, byteOffset: number, bytes: Uint8Array): void;
+  copyBytes(handle: number, byteOffset: number, bytes: Uint8Array, write: boolean): void;
   setData(handle: number, other: number): void;
 
   backward(retainGraph: boolean, createGraph: boolean): void;
@@ -26,6 +26,9 @@ export interface Binding {
   setRequiresGrad(handle: number, flag: boolean): void;
   setGradMode(enabled: boolean): boolean;
   gradMode(): boolean;
+  enterInferenceMode(enabled: boolean): void;
+  leaveInferenceMode(): void;
+  inferenceMode(): boolean;
 
   registerHook(handle: number, callback: () => void): number;
   removeHook(handle: number, hook: number): void;

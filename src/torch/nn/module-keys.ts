@@ -11,8 +11,18 @@ export function once<T>(entries: [string, T][]): [string, T][] {
   return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
 }
 
+const known = new WeakMap<object, Map<string, string>>();
+
 /** State-dict key of a field: from the `keys` table of the class or one it extends, else by rule. */
 export function keyOf(constructor: object, field: string): string {
+  let keys = known.get(constructor);
+  if (keys === undefined) known.set(constructor, (keys = new Map()));
+  let key = keys.get(field);
+  if (key === undefined) keys.set(field, (key = findKey(constructor, field)));
+  return key;
+}
+
+function findKey(constructor: object, field: string): string {
   for (
     let owner: object | null = constructor;
     owner !== null;
