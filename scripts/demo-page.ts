@@ -146,7 +146,7 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
 }
 
 /** New pictures [count, 3, 64, 64], the same ones for the same weights. */
-function draw(model: tessera.Net2NetTransformer, device: string, count: number): Tensor {
+function draw(model: tessera.Net2NetTransformer, device: tessera.torch.Device, count: number): Tensor {
   const generator = new torch.Generator(device);
   generator.manualSeed(1);
   const starts = model.encodeToC(torch.zeros([count, 1], { device })).indices; // [count, 1]

@@ -5,14 +5,16 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { camelCase, type Schema, type SchemaArgument } from '../src/torch/schema.js';
+import { camelCase, type Schema } from '../src/torch/schema.js';
+import { comment } from './operator-comments.js';
+import { parameterType, resultType } from './operator-types.js';
 import { publicOperators } from './public-operators.js';
 
 const FOLDER = fileURLToPath(new URL('../src/torch/operators/', import.meta.url));
 
 // Tensor and the creation functions have these by hand; reserved words cannot be functions.
 const BY_HAND_FUNCTIONS = new Set(
-  'empty zeros ones full randn rand randint randperm arange linspace eye item to is_leaf data set_data requires_grad_ backward retain_grad'.split(
+  'empty zeros ones full randn rand randint randperm arange linspace eye item to is_leaf data set_data requires_grad_ backward retain_grad promote_types result_type'.split(
     ' ',
   ),
 );
@@ -87,47 +89,6 @@ function family(name: string, schemas: Schema[]): string {
   return elementwise ? 'pointwise' : 'other';
 }
 
-function parameterType(argument: SchemaArgument): string {
-  const element: Record<string, string> = {
-    Tensor: 'Tensor',
-    int: 'number',
-    float: 'number',
-    bool: 'boolean',
-    Scalar: 'Scalar',
-    number: 'Scalar',
-    str: 'string',
-    ScalarType: 'DType',
-    Layout: 'Layout',
-    MemoryFormat: 'MemoryFormat',
-    Device: 'Device',
-    Generator: 'Generator',
-    complex: 'Scalar',
-  };
-  let type = element[argument.base] ?? 'never';
-  if (argument.base === 'int' && !argument.list) type = 'number | bigint';
-  if (argument.list) {
-    const inner = argument.elementOptional ? `${type} | null` : type;
-    type = `readonly ${inner.includes('|') ? `(${inner})` : inner}[]`;
-    if (argument.size !== null && argument.base !== 'Tensor') type = `${element[argument.base]} | ${type}`;
-  }
-  return argument.optional ? `${type} | null` : type;
-}
-
-function resultType(schema: Schema): string {
-  const one = ({ type }: { type: string }): string => {
-    if (type === 'Tensor[]') return 'Tensor[]';
-    if (type.startsWith('Tensor')) return 'Tensor';
-    if (type.endsWith('[]')) return 'number[]';
-    return (
-      { bool: 'boolean', str: 'string', Scalar: 'number', ScalarType: 'number', Layout: 'number' }[type] ??
-      'number'
-    );
-  };
-  if (schema.returns.length === 0) return 'void';
-  if (schema.returns.length === 1) return one(schema.returns[0]!);
-  return `[${schema.returns.map(one).join(', ')}]`;
-}
-
 function identifier(name: string): string {
   const camel = camelCase(name);
   return RESERVED.has(camel) ? `${camel}_` : camel;
@@ -148,11 +109,11 @@ function signatures(schema: Schema, self: boolean): string[] {
   for (const count of [...counts].sort((a, b) => a - b)) {
     const given = positional
       .slice(0, count)
-      .map((argument) => `${identifier(argument.name)}: ${parameterType(argument)}`);
+      .map((argument) => `${identifier(argument.name)}: ${parameterType(argument, schema)}`);
     const rest = args.filter((argument) => argument.keywordOnly || positional.indexOf(argument) >= count);
     const options = rest.map((argument) => {
       const needed = argument.default === null && !argument.optional;
-      return `${camelCase(argument.name)}${needed ? '' : '?'}: ${parameterType(argument)}`;
+      return `${camelCase(argument.name)}${needed ? '' : '?'}: ${parameterType(argument, schema)}`;
     });
     const needed = rest.some((argument) => argument.default === null && !argument.optional);
     if (options.length > 0) given.push(`options${needed ? '' : '?'}: { ${options.join('; ')} }`);
@@ -175,11 +136,6 @@ function ordered(schemas: Schema[]): Schema[] {
   const rank = (schema: Schema): number =>
     schema.overload === '' ? 0 : /Tensor/.test(schema.overload) ? 1 : 2;
   return [...schemas].sort((a, b) => rank(a) - rank(b) || (a.overload < b.overload ? -1 : 1));
-}
-
-function comment(name: string, schemas: Schema[], indent: string): string {
-  const lines = schemas.map((schema) => `${indent} * - \`${schema.text.replaceAll('*/', '* /')}\``);
-  return `${indent}/**\n${indent} * PyTorch's \`${name}\`:\n${lines.join('\n')}\n${indent} */\n`;
 }
 
 const byFamily = new Map<string, [string, Schema[]][]>();

@@ -13,7 +13,7 @@ async function report(): Promise<ProbeReport> {
   const torch = await import('../torch/index.js');
   torch.zeros([1]).dispose();
   const loadMs = Math.round(performance.now() - started);
-  const devices = ['cpu', ...(torch.cudaIsAvailable() ? ['cuda:0'] : [])];
+  const devices: Torch.Device[] = torch.cudaIsAvailable() ? ['cpu', 'cuda:0'] : ['cpu'];
   return {
     version: String(torch.version),
     loadMs,
@@ -23,7 +23,7 @@ async function report(): Promise<ProbeReport> {
 }
 
 /** d/dx of sum(x @ x) at ones is 2n everywhere. */
-function tryDevice(torch: typeof Torch, device: string): { device: string; ok: boolean; text: string } {
+function tryDevice(torch: typeof Torch, device: Torch.Device): { device: string; ok: boolean; text: string } {
   const n = 64;
   try {
     const started = performance.now();

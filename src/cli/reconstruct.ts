@@ -1,10 +1,11 @@
+import type { Device } from '../torch/index.js';
 import { Command, InvalidArgumentError } from 'commander';
 
 export interface ReconstructFlags {
   out: string;
   size?: number;
   grid?: boolean;
-  device: string;
+  device: 'auto' | Device;
   json?: boolean;
   quiet?: boolean;
 }

@@ -91,7 +91,7 @@ function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
 }
 
 /** Condition tokens [B, N]. */
-function conditionOf(model: Net2NetTransformer, count: number, label: number, device: string): Tensor {
+function conditionOf(model: Net2NetTransformer, count: number, label: number, device: torch.Device): Tensor {
   const given = model.condStageModel instanceof Labelator;
   const shape = given ? [count] : [count, 1];
   return model.encodeToC(torch.full(shape, label, { dtype: 'int64', device })).indices;

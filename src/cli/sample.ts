@@ -1,3 +1,4 @@
+import type { Device } from '../torch/index.js';
 import { Command, InvalidArgumentError } from 'commander';
 
 export interface SampleFlags {
@@ -10,7 +11,7 @@ export interface SampleFlags {
   out?: string;
   grid?: boolean;
   batch: number;
-  device: string;
+  device: 'auto' | Device;
   json?: boolean;
   quiet?: boolean;
 }

@@ -115,11 +115,11 @@ export interface ReadOptions {
   /** Which square of each picture; default the middle one, not mirrored. */
   views?: readonly View[];
   /** Default `cpu`. */
-  device?: string;
+  device?: torch.Device;
 }
 
 /** Bytes [B, size, size, 3] as float32 [B, 3, size, size] in [-1, 1]. */
-export function toImages(bytes: Uint8Array, size: number, device = 'cpu'): Tensor {
+export function toImages(bytes: Uint8Array, size: number, device: torch.Device = 'cpu'): Tensor {
   const count = bytes.length / (size * size * 3);
   return torch.scope(() => {
     const rows = torch.tensor(bytes).to(device).view([count, size, size, 3]); // As bytes: a quarter of the traffic.

@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Tensor } from '../torch/index.js';
+import type { Device, Tensor } from '../torch/index.js';
 import type { ImageSource } from './image-source.js';
 import { toImages } from './image-source.js';
 import type { View } from './picture.js';
@@ -27,7 +27,7 @@ export interface LoaderOptions {
   /** Batches decoded ahead of the one asked for, default 4. */
   prefetch?: number;
   /** Default `cpu`. */
-  device?: string;
+  device?: Device;
 }
 
 export interface Batch {
@@ -164,7 +164,7 @@ export class Loader {
 export async function* inOrder(
   source: ImageSource,
   batchSize: number,
-  { flip = false, device = 'cpu' }: { flip?: boolean; device?: string } = {},
+  { flip = false, device = 'cpu' }: { flip?: boolean; device?: Device } = {},
 ): AsyncGenerator<{ images: Tensor; indices: number[] }, void, undefined> {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`the batch size must be a positive integer, got ${batchSize}`);

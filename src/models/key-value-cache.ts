@@ -10,7 +10,7 @@ export interface KeyValueCacheShape {
   /** Positions the cache can hold, conditioning and embeddings included. */
   capacity: number;
   dtype: torch.DType;
-  device: string;
+  device: torch.Device;
 }
 
 /**

@@ -3,7 +3,7 @@ import { DeviceError, translate } from './errors.js';
 import { cudaLoadError, libtorch, native } from './native/load.js';
 
 /** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
-export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta' | (string & {});
+export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
 
 // c10/core/DeviceType.h
 const types: Readonly<Record<number, string>> = {
@@ -19,7 +19,13 @@ const types: Readonly<Record<number, string>> = {
 /** Name of a device by libtorch's numbers: the CPU has no index. */
 export function deviceName(type: number, index: number): Device {
   const name = types[type] ?? `device${type}`;
-  return index < 0 || name === 'cpu' || name === 'meta' ? name : `${name}:${index}`;
+  // Of the others none can be asked for here, but a tensor of one still has to be printed.
+  return (index < 0 || name === 'cpu' || name === 'meta' ? name : `${name}:${index}`) as Device;
+}
+
+/** Whether a text, from a configuration say, names a device. Whether that device is there is another question. */
+export function isDevice(text: string): text is Device {
+  return /^(cpu|meta|cuda(:\d+)?)$/.test(text);
 }
 
 /** Whether this libtorch has CUDA and a device to run on. */

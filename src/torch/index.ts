@@ -17,4 +17,5 @@ export { callOperator } from './operator.js';
 export { setAt, slice, Slice, type Index } from './indexing.js';
 export { complexScalar, ComplexScalar, floatScalar, FloatScalar, type Scalar } from './scalar.js';
 export { isComplex, isDType, isFloatingPoint, itemSize, type DType, type TypedArray } from './dtype.js';
+export { promoteTypes, resultType } from './type-promotion.js';
 export { version } from './version.js';

@@ -1,5 +1,7 @@
 /** A number that stays a float where a schema takes any scalar, even when it is integral. */
 export class FloatScalar {
+  // Makes the class a type of its own: an object that merely has a value is no scalar.
+  declare private readonly brand: never;
   readonly value: number;
   constructor(value: number) {
     this.value = value;
@@ -8,6 +10,7 @@ export class FloatScalar {
 
 /** A complex number as an operator's scalar argument or result. */
 export class ComplexScalar {
+  declare private readonly brand: never;
   readonly re: number;
   readonly im: number;
   constructor(re: number, im: number) {

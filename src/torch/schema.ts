@@ -14,6 +14,8 @@ export interface SchemaArgument {
   default: string | null;
   /** The alias set that the operator writes to (`a` of `Tensor(a!)`). */
   written: string | null;
+  /** The alias set that the argument belongs to, written to or not (`a` of `Tensor(a)`). */
+  alias: string | null;
 }
 
 export interface Schema {
@@ -21,7 +23,7 @@ export interface Schema {
   name: string;
   overload: string;
   arguments: SchemaArgument[];
-  returns: { type: string; written: string | null; aliased: boolean }[];
+  returns: { type: string; written: string | null; alias: string | null }[];
   text: string;
 }
 
@@ -43,7 +45,7 @@ export function parseSchema(text: string): Schema {
   const inner = returned.startsWith('(') ? returned.slice(1, -1) : returned;
   const returns = splitTopLevel(inner).map((part) => {
     const type = part.split(' ')[0]!;
-    return { type: type.replace(/\([^)]*\)/, ''), written: writtenSet(type), aliased: type.includes('(') };
+    return { type: type.replace(/\([^)]*\)/, ''), written: writtenSet(type), alias: aliasSet(type) };
   });
   return { name, overload, arguments: args, returns, text };
 }
@@ -65,11 +67,16 @@ function parseArgument(part: string, keywordOnly: boolean): SchemaArgument {
     keywordOnly,
     default: defaults.length > 0 ? defaults.join('=').trim() : null,
     written: writtenSet(type),
+    alias: aliasSet(type),
   };
 }
 
 function writtenSet(type: string): string | null {
   return /\((\w+)!/.exec(type)?.[1] ?? null;
+}
+
+function aliasSet(type: string): string | null {
+  return /\((\w+)/.exec(type)?.[1] ?? null;
 }
 
 function splitOnce(text: string, mark: string): string[] {

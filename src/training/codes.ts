@@ -22,7 +22,7 @@ export interface CodesRequest {
   heldOut: ImageSource;
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
-  device: string;
+  device: torch.Device;
   /** Crops of each training picture; 1 takes the centre, more are taken at random places. */
   views: number;
   /** Encode each crop's mirror image too. */
@@ -52,7 +52,7 @@ export async function codesOf(file: string, request: CodesRequest): Promise<Code
   return readCodes(file, request.device);
 }
 
-async function readCodes(file: string, device: string): Promise<Codes> {
+async function readCodes(file: string, device: torch.Device): Promise<Codes> {
   const checkpoint = await loadCheckpoint(file);
   try {
     return torch.scope(() => {

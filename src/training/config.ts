@@ -2,6 +2,7 @@
 import { nearest, readFields } from '../models/config-schema.js';
 import type { DataConfig } from '../data/open-images.js';
 import type { ModelConfig } from '../models/from-config.js';
+import type { Device } from '../torch/index.js';
 import { dataFields, trainingFields } from './config-fields.js';
 
 export { configFields } from './config-fields.js';
@@ -30,7 +31,7 @@ export interface TrainingConfig {
   /** `auto` times both and takes the faster. Default float32. */
   precision: 'float32' | 'bfloat16' | 'auto';
   /** `auto`: CUDA where there is one. */
-  device: string;
+  device: 'auto' | Device;
   /** `auto`: the processors that are idle when the run starts. */
   threads: number | 'auto';
   seed: number;
@@ -67,6 +68,12 @@ export interface RunConfig {
   /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution; broken files skipped. */
   data: DataConfig & Required<Pick<DataConfig, 'crop' | 'flip' | 'heldOut' | 'onError'>>;
   training: TrainingConfig;
+}
+
+/** The device of a configuration whose `auto` has been decided, as the session does before anything is built. */
+export function chosenDevice({ training: { device } }: RunConfig): Device {
+  if (device === 'auto') throw new TypeError('training.device is still auto: choose a device first');
+  return device;
 }
 
 const defaults = {

@@ -15,7 +15,7 @@ export interface OpenedRun<M extends nn.Module> {
   config: RunConfig;
   /** In evaluation mode, on `device`, without its training loss. */
   model: M;
-  device: string;
+  device: torch.Device;
   /** Step of the checkpoint. */
   step: number;
   checkpoint: string;
@@ -36,7 +36,7 @@ interface ModelOf {
 export async function openRun<S extends Stage>(
   run: string,
   stage: S,
-  device = 'auto',
+  device: 'auto' | torch.Device = 'auto',
 ): Promise<OpenedRun<ModelOf[S]>> {
   const { stage: found, ...config } = await readConfig(run);
   if (found !== stage) {

@@ -9,7 +9,7 @@ import * as torch from '../torch/index.js';
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
 import type { Checkpoint, CheckpointState } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
-import { resolveConfig, type RunConfig, type Stage } from './config.js';
+import { chosenDevice, resolveConfig, type RunConfig, type Stage } from './config.js';
 import { RunError } from './run-error.js';
 import { checkRunIsNew, makeRunFolder, readConfig, writeConfig, writeEnvironment } from './run-folder.js';
 import { lockRun } from './run-lock.js';
@@ -45,7 +45,7 @@ export interface Session extends Images {
   stage: Stage;
   folder: string;
   config: RunConfig;
-  device: string;
+  device: torch.Device;
   threads: number;
   precision: Precision;
   /** What the data room said of the pictures; absent where they were given. */
@@ -186,7 +186,7 @@ async function open(config: RunConfig, options: TrainerOptions, notes: string[])
   return opened;
 }
 
-function chooseDevice(wanted: string): string {
+function chooseDevice(wanted: 'auto' | torch.Device): torch.Device {
   if (wanted === 'cpu') return 'cpu';
   if (torch.cudaIsAvailable()) return wanted === 'auto' || wanted === 'cuda' ? 'cuda:0' : wanted;
   if (wanted === 'auto') return 'cpu';
@@ -213,7 +213,7 @@ async function idleProcessors(): Promise<number> {
 function choosePrecision(config: RunConfig, notes: string[], measure: StageBeginning['measure']): Precision {
   const { precision } = config.training;
   if (precision !== 'auto') return precision;
-  const [single, half] = keepingGenerators<[number, number]>(config.training.device, () => [
+  const [single, half] = keepingGenerators<[number, number]>(chosenDevice(config), () => [
     measure(config, 'float32'),
     measure(config, 'bfloat16'),
   ]);
@@ -224,8 +224,8 @@ function choosePrecision(config: RunConfig, notes: string[], measure: StageBegin
 }
 
 /** Runs `fn` and puts the default generators back where they were: what is measured or shown changes no training. */
-export function keepingGenerators<T>(device: string, fn: () => T): T {
-  const generators = [...new Set(['cpu', device])].map((name) => torch.defaultGenerator(name));
+export function keepingGenerators<T>(device: torch.Device, fn: () => T): T {
+  const generators = [...new Set<torch.Device>(['cpu', device])].map((name) => torch.defaultGenerator(name));
   return torch.scope(() => {
     const states = generators.map((generator) => generator.getState());
     try {

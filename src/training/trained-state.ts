@@ -17,7 +17,7 @@ export interface TrainedState {
 /** Everything beside the weights: `tensors` under `optimizer.index.name` and `random.device`, and the settings. */
 export function optimizerState(
   optimizers: TrainedState['optimizers'],
-  device: string,
+  device: torch.Device,
 ): { tensors: Map<string, Tensor>; groups: Record<string, SavedGroup[]> } {
   const tensors = new Map<string, Tensor>();
   const groups: Record<string, SavedGroup[]> = {};
@@ -38,7 +38,7 @@ export function optimizerState(
 export async function restoreState(
   { path, state }: Checkpoint & { state: CheckpointState },
   { model, optimizers }: TrainedState,
-  device: string,
+  device: torch.Device,
 ): Promise<void> {
   await withCheckpoint(join(path, 'model.safetensors'), (tensors) => {
     loadEntries([...model], tensors, true, 'the model of config.yaml');

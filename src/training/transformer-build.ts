@@ -9,7 +9,7 @@ import type * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { withClasses } from './class-condition.js';
-import type { RunConfig } from './config.js';
+import { chosenDevice, type RunConfig } from './config.js';
 import { openRun } from './open-run.js';
 import { MasterWeights } from './precision.js';
 import { RunError } from './run-error.js';
@@ -106,7 +106,7 @@ export interface TransformerParts {
 export function buildTransformer(
   config: RunConfig,
   precision: Precision,
-  device: string,
+  device: torch.Device,
   init: boolean,
 ): TransformerParts {
   const { learningRate: lr, betas, weightDecay } = config.training;
@@ -163,7 +163,8 @@ export function checkTransformer(config: RunConfig): void {
 
 /** Milliseconds of a step, on a model of its own. */
 export function timeTransformerStep(config: RunConfig, precision: Precision): number {
-  const { batchSize, device } = config.training;
+  const { batchSize } = config.training;
+  const device = chosenDevice(config);
   const { net, masters, step } = buildTransformer(config, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });

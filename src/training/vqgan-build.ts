@@ -4,7 +4,7 @@ import type { FirstStage } from '../models/vqgan.js';
 import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { RunConfig } from './config.js';
+import { chosenDevice, type RunConfig } from './config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import { pixelsPerCode } from './open-run.js';
 import { MasterWeights } from './precision.js';
@@ -25,7 +25,7 @@ export interface VqganParts {
 export function buildVqgan(
   config: RunConfig,
   precision: Precision,
-  device: string,
+  device: torch.Device,
   init: boolean,
 ): VqganParts {
   const { learningRate: lr, betas, step } = config.training;
@@ -53,7 +53,8 @@ export function buildVqgan(
 
 /** Milliseconds of a step, on a model of its own. */
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
-  const { batchSize, device } = config.training;
+  const { batchSize } = config.training;
+  const device = chosenDevice(config);
   const { size } = config.data;
   const parts = buildVqgan(config, precision, device, true);
   const loss = lossOf(parts.model);

@@ -17,7 +17,7 @@ const SHOWN = 32;
 const COLUMNS = 8;
 
 /** The same pictures all through a run, spread over the held-out set: [N, 3, H, W], or null where none are held out. */
-export async function validationPictures(heldOut: ImageSource, device: string): Promise<Tensor | null> {
+export async function validationPictures(heldOut: ImageSource, device: torch.Device): Promise<Tensor | null> {
   const count = Math.min(SHOWN, heldOut.length);
   if (count === 0) return null;
   const spread = Array.from({ length: count }, (_, i) => Math.floor((i * heldOut.length) / count));
@@ -35,7 +35,7 @@ export function measurePictures(model: FirstStage, images: Tensor): Figures {
 export async function measureSource(
   model: FirstStage,
   source: ImageSource,
-  device: string,
+  device: torch.Device,
 ): Promise<Figures> {
   if (source.length === 0) return {};
   const sums = { psnr: 0, meanColourPsnr: 0 };

@@ -86,7 +86,7 @@ test('to converts, moves nothing that is in place already, and takes options', (
   t.is(x.to('cpu').storage.address, x.storage.address);
   t.not(x.to('cpu', { copy: true }).storage.address, x.storage.address);
   t.is(x.to(torch.ones([1], { dtype: 'bool' })).dtype, 'bool');
-  t.throws(() => x.to('nonsense'), { instanceOf: torch.TorchError });
+  t.throws(() => x.to('nonsense' as torch.Device), { instanceOf: torch.TorchError });
   t.throws(() => x.to('cuda:7'), { instanceOf: torch.TorchError });
 });
 

@@ -43,5 +43,5 @@ export function isInexact(dtype: string): boolean {
 
 /** Tells a dtype from a device. */
 export function parsePlace(place: string): { dtype?: DType; device?: Device } {
-  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place } : { dtype: place as DType };
+  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
 }

@@ -15,7 +15,7 @@ export const arctanh: {
 
 /**
  * PyTorch's `torch.arctanh_`:
- * - `aten::arctanh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arctanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arctanh_: {
   (self: Tensor): Tensor;
@@ -31,7 +31,7 @@ export const atanh: {
 
 /**
  * PyTorch's `torch.atanh_`:
- * - `aten::atanh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::atanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const atanh_: {
   (self: Tensor): Tensor;
@@ -48,7 +48,7 @@ export const celu: {
 
 /**
  * PyTorch's `torch.celu_`:
- * - `aten::celu_(Tensor(a!) self, Scalar alpha=1.) -> Tensor(a!)`
+ * - `aten::celu_(Tensor(a!) self, Scalar alpha=1.) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const celu_: {
   (self: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -68,7 +68,7 @@ export const elu: {
 
 /**
  * PyTorch's `torch.elu_`:
- * - `aten::elu_(Tensor(a!) self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor(a!)`
+ * - `aten::elu_(Tensor(a!) self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const elu_: {
   (self: Tensor, options?: { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }): Tensor;
@@ -111,15 +111,15 @@ export const embeddingBag: {
  * - `aten::gelu(Tensor self, *, str approximate="none") -> Tensor`
  */
 export const gelu: {
-  (self: Tensor, options?: { approximate?: string }): Tensor;
+  (self: Tensor, options?: { approximate?: 'none' | 'tanh' }): Tensor;
 } = define('gelu', ['']);
 
 /**
  * PyTorch's `torch.gelu_`:
- * - `aten::gelu_(Tensor(a!) self, *, str approximate="none") -> Tensor(a!)`
+ * - `aten::gelu_(Tensor(a!) self, *, str approximate="none") -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const gelu_: {
-  (self: Tensor, options?: { approximate?: string }): Tensor;
+  (self: Tensor, options?: { approximate?: 'none' | 'tanh' }): Tensor;
 } = define('gelu_', ['']);
 
 /**
@@ -182,7 +182,7 @@ export const hardsigmoid: {
 
 /**
  * PyTorch's `torch.hardsigmoid_`:
- * - `aten::hardsigmoid_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::hardsigmoid_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const hardsigmoid_: {
   (self: Tensor): Tensor;
@@ -198,7 +198,7 @@ export const hardswish: {
 
 /**
  * PyTorch's `torch.hardswish_`:
- * - `aten::hardswish_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::hardswish_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const hardswish_: {
   (self: Tensor): Tensor;
@@ -216,7 +216,7 @@ export const hardtanh: {
 
 /**
  * PyTorch's `torch.hardtanh_`:
- * - `aten::hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)`
+ * - `aten::hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const hardtanh_: {
   (self: Tensor, options?: { minVal?: Scalar; maxVal?: Scalar }): Tensor;
@@ -235,7 +235,7 @@ export const leakyRelu: {
 
 /**
  * PyTorch's `torch.leaky_relu_`:
- * - `aten::leaky_relu_(Tensor(a!) self, Scalar negative_slope=0.01) -> Tensor(a!)`
+ * - `aten::leaky_relu_(Tensor(a!) self, Scalar negative_slope=0.01) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const leakyRelu_: {
   (self: Tensor, options?: { negativeSlope?: Scalar }): Tensor;
@@ -311,7 +311,7 @@ export const mish: {
 
 /**
  * PyTorch's `torch.mish_`:
- * - `aten::mish_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::mish_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const mish_: {
   (self: Tensor): Tensor;
@@ -344,7 +344,7 @@ export const relu6: {
 
 /**
  * PyTorch's `torch.relu6_`:
- * - `aten::relu6_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::relu6_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const relu6_: {
   (self: Tensor): Tensor;
@@ -352,7 +352,7 @@ export const relu6_: {
 
 /**
  * PyTorch's `torch.relu_`:
- * - `aten::relu_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::relu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const relu_: {
   (self: Tensor): Tensor;
@@ -418,7 +418,7 @@ export const rrelu: {
 
 /**
  * PyTorch's `torch.rrelu_`:
- * - `aten::rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const rrelu_: {
   (self: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -430,7 +430,7 @@ export const rrelu_: {
 
 /**
  * PyTorch's `torch.rrelu_with_noise`:
- * - `aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor`
+ * - `aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor` (changes `noise` in place)
  */
 export const rreluWithNoise: {
   (self: Tensor, options: { noise: Tensor; lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -443,7 +443,7 @@ export const rreluWithNoise: {
 
 /**
  * PyTorch's `torch.rrelu_with_noise_`:
- * - `aten::rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it; changes `noise` in place)
  */
 export const rreluWithNoise_: {
   (self: Tensor, options: { noise: Tensor; lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -489,7 +489,7 @@ export const selu: {
 
 /**
  * PyTorch's `torch.selu_`:
- * - `aten::selu_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::selu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const selu_: {
   (self: Tensor): Tensor;
@@ -505,7 +505,7 @@ export const sigmoid: {
 
 /**
  * PyTorch's `torch.sigmoid_`:
- * - `aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sigmoid_: {
   (self: Tensor): Tensor;
@@ -521,7 +521,7 @@ export const silu: {
 
 /**
  * PyTorch's `torch.silu_`:
- * - `aten::silu_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::silu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const silu_: {
   (self: Tensor): Tensor;
@@ -566,7 +566,7 @@ export const tanh: {
 
 /**
  * PyTorch's `torch.tanh_`:
- * - `aten::tanh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::tanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const tanh_: {
   (self: Tensor): Tensor;
@@ -583,7 +583,7 @@ export const threshold: {
 
 /**
  * PyTorch's `torch.threshold_`:
- * - `aten::threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)`
+ * - `aten::threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const threshold_: {
   (self: Tensor, options: { threshold: Scalar; value: Scalar }): Tensor;
@@ -599,7 +599,7 @@ export interface ActivationMethods {
   arctanh(): Tensor;
   /**
    * PyTorch's `Tensor.arctanh_`:
-   * - `aten::arctanh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arctanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arctanh_(): Tensor;
   /**
@@ -609,7 +609,7 @@ export interface ActivationMethods {
   atanh(): Tensor;
   /**
    * PyTorch's `Tensor.atanh_`:
-   * - `aten::atanh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::atanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   atanh_(): Tensor;
   /**
@@ -620,7 +620,7 @@ export interface ActivationMethods {
   celu(alpha: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.celu_`:
-   * - `aten::celu_(Tensor(a!) self, Scalar alpha=1.) -> Tensor(a!)`
+   * - `aten::celu_(Tensor(a!) self, Scalar alpha=1.) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   celu_(options?: { alpha?: Scalar }): Tensor;
   celu_(alpha: Scalar): Tensor;
@@ -634,7 +634,7 @@ export interface ActivationMethods {
   elu(alpha: Scalar, scale: Scalar, inputScale: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.elu_`:
-   * - `aten::elu_(Tensor(a!) self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor(a!)`
+   * - `aten::elu_(Tensor(a!) self, Scalar alpha=1, Scalar scale=1, Scalar input_scale=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   elu_(options?: { alpha?: Scalar; scale?: Scalar; inputScale?: Scalar }): Tensor;
   elu_(alpha: Scalar, options?: { scale?: Scalar; inputScale?: Scalar }): Tensor;
@@ -644,12 +644,12 @@ export interface ActivationMethods {
    * PyTorch's `Tensor.gelu`:
    * - `aten::gelu(Tensor self, *, str approximate="none") -> Tensor`
    */
-  gelu(options?: { approximate?: string }): Tensor;
+  gelu(options?: { approximate?: 'none' | 'tanh' }): Tensor;
   /**
    * PyTorch's `Tensor.gelu_`:
-   * - `aten::gelu_(Tensor(a!) self, *, str approximate="none") -> Tensor(a!)`
+   * - `aten::gelu_(Tensor(a!) self, *, str approximate="none") -> Tensor(a!)` (changes `self` in place and returns it)
    */
-  gelu_(options?: { approximate?: string }): Tensor;
+  gelu_(options?: { approximate?: 'none' | 'tanh' }): Tensor;
   /**
    * PyTorch's `Tensor.glu`:
    * - `aten::glu(Tensor self, int dim=-1) -> Tensor`
@@ -669,7 +669,7 @@ export interface ActivationMethods {
   hardsigmoid(): Tensor;
   /**
    * PyTorch's `Tensor.hardsigmoid_`:
-   * - `aten::hardsigmoid_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::hardsigmoid_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   hardsigmoid_(): Tensor;
   /**
@@ -679,7 +679,7 @@ export interface ActivationMethods {
   hardswish(): Tensor;
   /**
    * PyTorch's `Tensor.hardswish_`:
-   * - `aten::hardswish_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::hardswish_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   hardswish_(): Tensor;
   /**
@@ -691,7 +691,7 @@ export interface ActivationMethods {
   hardtanh(minVal: Scalar, maxVal: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.hardtanh_`:
-   * - `aten::hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)`
+   * - `aten::hardtanh_(Tensor(a!) self, Scalar min_val=-1, Scalar max_val=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   hardtanh_(options?: { minVal?: Scalar; maxVal?: Scalar }): Tensor;
   hardtanh_(minVal: Scalar, options?: { maxVal?: Scalar }): Tensor;
@@ -704,7 +704,7 @@ export interface ActivationMethods {
   leakyRelu(negativeSlope: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.leaky_relu_`:
-   * - `aten::leaky_relu_(Tensor(a!) self, Scalar negative_slope=0.01) -> Tensor(a!)`
+   * - `aten::leaky_relu_(Tensor(a!) self, Scalar negative_slope=0.01) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   leakyRelu_(options?: { negativeSlope?: Scalar }): Tensor;
   leakyRelu_(negativeSlope: Scalar): Tensor;
@@ -732,7 +732,7 @@ export interface ActivationMethods {
   mish(): Tensor;
   /**
    * PyTorch's `Tensor.mish_`:
-   * - `aten::mish_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::mish_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   mish_(): Tensor;
   /**
@@ -753,12 +753,12 @@ export interface ActivationMethods {
   relu6(): Tensor;
   /**
    * PyTorch's `Tensor.relu6_`:
-   * - `aten::relu6_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::relu6_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   relu6_(): Tensor;
   /**
    * PyTorch's `Tensor.relu_`:
-   * - `aten::relu_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::relu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   relu_(): Tensor;
   /**
@@ -772,7 +772,7 @@ export interface ActivationMethods {
   rrelu(lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null): Tensor;
   /**
    * PyTorch's `Tensor.rrelu_`:
-   * - `aten::rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::rrelu_(Tensor(a!) self, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   rrelu_(options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
   rrelu_(lower: Scalar, options?: { upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -781,7 +781,7 @@ export interface ActivationMethods {
   rrelu_(lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null): Tensor;
   /**
    * PyTorch's `Tensor.rrelu_with_noise`:
-   * - `aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor`
+   * - `aten::rrelu_with_noise(Tensor self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor` (changes `noise` in place)
    */
   rreluWithNoise(options: { noise: Tensor; lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
   rreluWithNoise(noise: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -791,7 +791,7 @@ export interface ActivationMethods {
   rreluWithNoise(noise: Tensor, lower: Scalar, upper: Scalar, training: boolean, generator: Generator | null): Tensor;
   /**
    * PyTorch's `Tensor.rrelu_with_noise_`:
-   * - `aten::rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::rrelu_with_noise_(Tensor(a!) self, Tensor(b!) noise, Scalar lower=0.125, Scalar upper=0.33333333333333331, bool training=False, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it; changes `noise` in place)
    */
   rreluWithNoise_(options: { noise: Tensor; lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
   rreluWithNoise_(noise: Tensor, options?: { lower?: Scalar; upper?: Scalar; training?: boolean; generator?: Generator | null }): Tensor;
@@ -816,7 +816,7 @@ export interface ActivationMethods {
   selu(): Tensor;
   /**
    * PyTorch's `Tensor.selu_`:
-   * - `aten::selu_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::selu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   selu_(): Tensor;
   /**
@@ -826,7 +826,7 @@ export interface ActivationMethods {
   sigmoid(): Tensor;
   /**
    * PyTorch's `Tensor.sigmoid_`:
-   * - `aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sigmoid_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sigmoid_(): Tensor;
   /**
@@ -836,7 +836,7 @@ export interface ActivationMethods {
   silu(): Tensor;
   /**
    * PyTorch's `Tensor.silu_`:
-   * - `aten::silu_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::silu_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   silu_(): Tensor;
   /**
@@ -866,7 +866,7 @@ export interface ActivationMethods {
   tanh(): Tensor;
   /**
    * PyTorch's `Tensor.tanh_`:
-   * - `aten::tanh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::tanh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   tanh_(): Tensor;
   /**
@@ -877,7 +877,7 @@ export interface ActivationMethods {
   threshold(threshold: Scalar, value: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.threshold_`:
-   * - `aten::threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)`
+   * - `aten::threshold_(Tensor(a!) self, Scalar threshold, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   threshold_(options: { threshold: Scalar; value: Scalar }): Tensor;
   threshold_(threshold: Scalar, value: Scalar): Tensor;

@@ -115,7 +115,7 @@ export const logspace: {
  */
 export const meshgrid: {
   (tensors: readonly Tensor[]): Tensor[];
-  (tensors: readonly Tensor[], options: { indexing: string }): Tensor[];
+  (tensors: readonly Tensor[], options: { indexing: 'ij' | 'xy' }): Tensor[];
 } = define('meshgrid', ['', 'indexing']);
 
 /**

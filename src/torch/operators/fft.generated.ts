@@ -32,10 +32,10 @@ export const blackmanWindow: {
  * - `aten::fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftFft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_fft', ['']);
 
 /**
@@ -43,10 +43,10 @@ export const fftFft: {
  * - `aten::fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftFft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_fft2', ['']);
 
 /**
@@ -63,10 +63,10 @@ export const fftFftfreq: {
  * - `aten::fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftFftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_fftn', ['']);
 
 /**
@@ -83,10 +83,10 @@ export const fftFftshift: {
  * - `aten::fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftHfft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_hfft', ['']);
 
 /**
@@ -94,10 +94,10 @@ export const fftHfft: {
  * - `aten::fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftHfft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_hfft2', ['']);
 
 /**
@@ -105,10 +105,10 @@ export const fftHfft2: {
  * - `aten::fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftHfftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_hfftn', ['']);
 
 /**
@@ -116,10 +116,10 @@ export const fftHfftn: {
  * - `aten::fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftIfft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ifft', ['']);
 
 /**
@@ -127,10 +127,10 @@ export const fftIfft: {
  * - `aten::fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftIfft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ifft2', ['']);
 
 /**
@@ -138,10 +138,10 @@ export const fftIfft2: {
  * - `aten::fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftIfftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ifftn', ['']);
 
 /**
@@ -158,10 +158,10 @@ export const fftIfftshift: {
  * - `aten::fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftIhfft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ihfft', ['']);
 
 /**
@@ -169,10 +169,10 @@ export const fftIhfft: {
  * - `aten::fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftIhfft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ihfft2', ['']);
 
 /**
@@ -180,10 +180,10 @@ export const fftIhfft2: {
  * - `aten::fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftIhfftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_ihfftn', ['']);
 
 /**
@@ -191,10 +191,10 @@ export const fftIhfftn: {
  * - `aten::fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftIrfft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_irfft', ['']);
 
 /**
@@ -202,10 +202,10 @@ export const fftIrfft: {
  * - `aten::fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftIrfft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_irfft2', ['']);
 
 /**
@@ -213,10 +213,10 @@ export const fftIrfft2: {
  * - `aten::fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftIrfftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_irfftn', ['']);
 
 /**
@@ -224,10 +224,10 @@ export const fftIrfftn: {
  * - `aten::fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
  */
 export const fftRfft: {
-  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  (self: Tensor, options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_rfft', ['']);
 
 /**
@@ -235,10 +235,10 @@ export const fftRfft: {
  * - `aten::fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
  */
 export const fftRfft2: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_rfft2', ['']);
 
 /**
@@ -255,10 +255,10 @@ export const fftRfftfreq: {
  * - `aten::fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
  */
 export const fftRfftn: {
-  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  (self: Tensor, options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  (self: Tensor, s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
 } = define('fft_rfftn', ['']);
 
 /**
@@ -335,17 +335,17 @@ export const stft: {
   (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
   (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
   (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
-  (self: Tensor, options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, options?: { winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, options?: { window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, options?: { center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, options?: { padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, options?: { normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, options?: { onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
-  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
+  (self: Tensor, options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, options?: { winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, options?: { window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, options?: { center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, options?: { padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', options?: { normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, options?: { onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
+  (self: Tensor, nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
 } = define('stft', ['', 'center']);
 
 /** Operators of this family as methods. */
@@ -354,26 +354,26 @@ export interface FftMethods {
    * PyTorch's `Tensor.fft_fft`:
    * - `aten::fft_fft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftFft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftFft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftFft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftFft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftFft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_fft2`:
    * - `aten::fft_fft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftFft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftFft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftFft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftFft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftFft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_fftn`:
    * - `aten::fft_fftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftFftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftFftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftFftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftFftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftFftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftFftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_fftshift`:
    * - `aten::fft_fftshift(Tensor self, int[1]? dim=None) -> Tensor`
@@ -384,50 +384,50 @@ export interface FftMethods {
    * PyTorch's `Tensor.fft_hfft`:
    * - `aten::fft_hfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftHfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftHfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftHfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftHfft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftHfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_hfft2`:
    * - `aten::fft_hfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftHfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftHfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftHfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftHfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftHfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_hfftn`:
    * - `aten::fft_hfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftHfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftHfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftHfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftHfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftHfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftHfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ifft`:
    * - `aten::fft_ifft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftIfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftIfft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftIfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ifft2`:
    * - `aten::fft_ifft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftIfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftIfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftIfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ifftn`:
    * - `aten::fft_ifftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftIfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftIfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftIfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ifftshift`:
    * - `aten::fft_ifftshift(Tensor self, int[1]? dim=None) -> Tensor`
@@ -438,74 +438,74 @@ export interface FftMethods {
    * PyTorch's `Tensor.fft_ihfft`:
    * - `aten::fft_ihfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftIhfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIhfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIhfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftIhfft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftIhfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ihfft2`:
    * - `aten::fft_ihfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftIhfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIhfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIhfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftIhfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftIhfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_ihfftn`:
    * - `aten::fft_ihfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftIhfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIhfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIhfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftIhfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftIhfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIhfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_irfft`:
    * - `aten::fft_irfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftIrfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIrfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftIrfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftIrfft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftIrfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_irfft2`:
    * - `aten::fft_irfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftIrfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIrfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftIrfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftIrfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftIrfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_irfftn`:
    * - `aten::fft_irfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftIrfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIrfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftIrfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftIrfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftIrfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftIrfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_rfft`:
    * - `aten::fft_rfft(Tensor self, SymInt? n=None, int dim=-1, str? norm=None) -> Tensor`
    */
-  fftRfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: string | null }): Tensor;
-  fftRfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: string | null }): Tensor;
-  fftRfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: string | null }): Tensor;
-  fftRfft(n: number | bigint | null, dim: number | bigint, norm: string | null): Tensor;
+  fftRfft(options?: { n?: number | bigint | null; dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft(n: number | bigint | null, options?: { dim?: number | bigint; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft(n: number | bigint | null, dim: number | bigint, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft(n: number | bigint | null, dim: number | bigint, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_rfft2`:
    * - `aten::fft_rfft2(Tensor self, SymInt[1]? s=None, int[1] dim=[-2, -1], str? norm=None) -> Tensor`
    */
-  fftRfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftRfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: string | null }): Tensor;
-  fftRfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: string | null }): Tensor;
-  fftRfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: string | null): Tensor;
+  fftRfft2(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft2(s: number | readonly number[] | null, options?: { dim?: number | readonly number[]; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft2(s: number | readonly number[] | null, dim: number | readonly number[], options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfft2(s: number | readonly number[] | null, dim: number | readonly number[], norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.fft_rfftn`:
    * - `aten::fft_rfftn(Tensor self, SymInt[1]? s=None, int[1]? dim=None, str? norm=None) -> Tensor`
    */
-  fftRfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftRfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: string | null }): Tensor;
-  fftRfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: string | null }): Tensor;
-  fftRfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: string | null): Tensor;
+  fftRfftn(options?: { s?: number | readonly number[] | null; dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfftn(s: number | readonly number[] | null, options?: { dim?: number | readonly number[] | null; norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, options?: { norm?: 'forward' | 'backward' | 'ortho' | null }): Tensor;
+  fftRfftn(s: number | readonly number[] | null, dim: number | readonly number[] | null, norm: 'forward' | 'backward' | 'ortho' | null): Tensor;
   /**
    * PyTorch's `Tensor.istft`:
    * - `aten::istft(Tensor self, int n_fft, int? hop_length=None, int? win_length=None, Tensor? window=None, bool center=True, bool normalized=False, bool? onesided=None, int? length=None, bool return_complex=False) -> Tensor`
@@ -534,17 +534,17 @@ export interface FftMethods {
   stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
   stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
   stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
-  stft(options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, options?: { winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, options?: { window?: Tensor | null; center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, options?: { center?: boolean; padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, options?: { padMode?: string; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, options?: { normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, options?: { onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
-  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: string, normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
+  stft(options: { nFft: number | bigint; hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, options?: { hopLength?: number | bigint | null; winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, options?: { winLength?: number | bigint | null; window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, options?: { window?: Tensor | null; center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, options?: { center?: boolean; padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, options?: { padMode?: 'constant' | 'reflect' | 'replicate' | 'circular'; normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', options?: { normalized?: boolean; onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, options?: { onesided?: boolean | null; returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, options?: { returnComplex?: boolean | null; alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, options?: { alignToWindow?: boolean | null }): Tensor;
+  stft(nFft: number | bigint, hopLength: number | bigint | null, winLength: number | bigint | null, window: Tensor | null, center: boolean, padMode: 'constant' | 'reflect' | 'replicate' | 'circular', normalized: boolean, onesided: boolean | null, returnComplex: boolean | null, alignToWindow: boolean | null): Tensor;
 }
 
 installMethods(['fft_fft', 'fft_fft2', 'fft_fftn', 'fft_fftshift', 'fft_hfft', 'fft_hfft2', 'fft_hfftn', 'fft_ifft', 'fft_ifft2', 'fft_ifftn', 'fft_ifftshift', 'fft_ihfft', 'fft_ihfft2', 'fft_ihfftn', 'fft_irfft', 'fft_irfft2', 'fft_irfftn', 'fft_rfft', 'fft_rfft2', 'fft_rfftn', 'istft', 'stft']);

@@ -76,7 +76,7 @@ export const diagflat: {
 
 /**
  * PyTorch's `torch.diagonal`:
- * - `aten::diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)`
+ * - `aten::diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` (a view of `self`)
  */
 export const diagonal: {
   (self: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
@@ -122,8 +122,8 @@ export const fill: {
 
 /**
  * PyTorch's `torch.fill_`:
- * - `aten::fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)`
- * - `aten::fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)`
+ * - `aten::fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const fill_: {
   (self: Tensor, options: { value: Tensor }): Tensor;
@@ -134,7 +134,7 @@ export const fill_: {
 
 /**
  * PyTorch's `torch.fill_diagonal_`:
- * - `aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)`
+ * - `aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const fillDiagonal_: {
   (self: Tensor, options: { fillValue: Scalar; wrap?: boolean }): Tensor;
@@ -243,7 +243,7 @@ export const indexAdd: {
 
 /**
  * PyTorch's `torch.index_add_`:
- * - `aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const indexAdd_: {
   (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
@@ -261,7 +261,7 @@ export const indexCopy: {
 
 /**
  * PyTorch's `torch.index_copy_`:
- * - `aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)`
+ * - `aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const indexCopy_: {
   (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor }): Tensor;
@@ -282,8 +282,8 @@ export const indexFill: {
 
 /**
  * PyTorch's `torch.index_fill_`:
- * - `aten::index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)`
- * - `aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`
+ * - `aten::index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const indexFill_: {
   (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Tensor }): Tensor;
@@ -304,7 +304,7 @@ export const indexPut: {
 
 /**
  * PyTorch's `torch.index_put_`:
- * - `aten::index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)`
+ * - `aten::index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const indexPut_: {
   (self: Tensor, options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
@@ -317,17 +317,17 @@ export const indexPut_: {
  * - `aten::index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor`
  */
 export const indexReduce: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
 } = define('index_reduce', ['']);
 
 /**
  * PyTorch's `torch.index_reduce_`:
- * - `aten::index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)`
+ * - `aten::index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const indexReduce_: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
 } = define('index_reduce_', ['']);
 
 /**
@@ -376,8 +376,8 @@ export const maskedFill: {
 
 /**
  * PyTorch's `torch.masked_fill_`:
- * - `aten::masked_fill_.Tensor(Tensor(a!) self, Tensor mask, Tensor value) -> Tensor(a!)`
- * - `aten::masked_fill_.Scalar(Tensor(a!) self, Tensor mask, Scalar value) -> Tensor(a!)`
+ * - `aten::masked_fill_.Tensor(Tensor(a!) self, Tensor mask, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::masked_fill_.Scalar(Tensor(a!) self, Tensor mask, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const maskedFill_: {
   (self: Tensor, options: { mask: Tensor; value: Tensor }): Tensor;
@@ -397,7 +397,7 @@ export const maskedScatter: {
 
 /**
  * PyTorch's `torch.masked_scatter_`:
- * - `aten::masked_scatter_(Tensor(a!) self, Tensor mask, Tensor source) -> Tensor(a!)`
+ * - `aten::masked_scatter_(Tensor(a!) self, Tensor mask, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const maskedScatter_: {
   (self: Tensor, options: { mask: Tensor; source: Tensor }): Tensor;
@@ -415,8 +415,8 @@ export const maskedSelect: {
 
 /**
  * PyTorch's `torch.narrow`:
- * - `aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)`
- * - `aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)`
+ * - `aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)` (a view of `self`)
+ * - `aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)` (a view of `self`)
  */
 export const narrow: {
   (self: Tensor, options: { dim: number | bigint; start: number | bigint; length: number | bigint }): Tensor;
@@ -479,7 +479,7 @@ export const put: {
 
 /**
  * PyTorch's `torch.put_`:
- * - `aten::put_(Tensor(a!) self, Tensor index, Tensor source, bool accumulate=False) -> Tensor(a!)`
+ * - `aten::put_(Tensor(a!) self, Tensor index, Tensor source, bool accumulate=False) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const put_: {
   (self: Tensor, options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
@@ -515,32 +515,32 @@ export const rot90: {
  * - `aten::scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor`
  */
 export const scatter: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
   (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
   (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor): Tensor;
   (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar }): Tensor;
   (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: string }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
 } = define('scatter', ['reduce', 'src', 'value', 'value_reduce']);
 
 /**
  * PyTorch's `torch.scatter_`:
- * - `aten::scatter_.reduce(Tensor(a!) self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor(a!)`
- * - `aten::scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)`
- * - `aten::scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`
- * - `aten::scatter_.value_reduce(Tensor(a!) self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor(a!)`
+ * - `aten::scatter_.reduce(Tensor(a!) self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::scatter_.value_reduce(Tensor(a!) self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const scatter_: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
   (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
   (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor): Tensor;
   (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar }): Tensor;
   (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: string }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
 } = define('scatter_', ['reduce', 'src', 'value', 'value_reduce']);
 
 /**
@@ -554,7 +554,7 @@ export const scatterAdd: {
 
 /**
  * PyTorch's `torch.scatter_add_`:
- * - `aten::scatter_add_(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)`
+ * - `aten::scatter_add_(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const scatterAdd_: {
   (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
@@ -566,17 +566,17 @@ export const scatterAdd_: {
  * - `aten::scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor`
  */
 export const scatterReduce: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
 } = define('scatter_reduce', ['two']);
 
 /**
  * PyTorch's `torch.scatter_reduce_`:
- * - `aten::scatter_reduce_.two(Tensor(a!) self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor(a!)`
+ * - `aten::scatter_reduce_.two(Tensor(a!) self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const scatterReduce_: {
-  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  (self: Tensor, options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  (self: Tensor, dim: number | bigint, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
 } = define('scatter_reduce_', ['two']);
 
 /**
@@ -585,15 +585,15 @@ export const scatterReduce_: {
  * - `aten::searchsorted.Scalar(Tensor sorted_sequence, Scalar self, *, bool out_int32=False, bool right=False, str? side=None, Tensor? sorter=None) -> Tensor`
  */
 export const searchsorted: {
-  (sortedSequence: Tensor, options: { self: Tensor; outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
-  (sortedSequence: Tensor, self: Tensor, options?: { outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
-  (sortedSequence: Tensor, options: { self: Scalar; outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
-  (sortedSequence: Tensor, self: Scalar, options?: { outInt32?: boolean; right?: boolean; side?: string | null; sorter?: Tensor | null }): Tensor;
+  (sortedSequence: Tensor, options: { self: Tensor; outInt32?: boolean; right?: boolean; side?: 'left' | 'right' | null; sorter?: Tensor | null }): Tensor;
+  (sortedSequence: Tensor, self: Tensor, options?: { outInt32?: boolean; right?: boolean; side?: 'left' | 'right' | null; sorter?: Tensor | null }): Tensor;
+  (sortedSequence: Tensor, options: { self: Scalar; outInt32?: boolean; right?: boolean; side?: 'left' | 'right' | null; sorter?: Tensor | null }): Tensor;
+  (sortedSequence: Tensor, self: Scalar, options?: { outInt32?: boolean; right?: boolean; side?: 'left' | 'right' | null; sorter?: Tensor | null }): Tensor;
 } = define('searchsorted', ['Tensor', 'Scalar']);
 
 /**
  * PyTorch's `torch.select`:
- * - `aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)`
+ * - `aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` (a view of `self`)
  */
 export const select: {
   (self: Tensor, options: { dim: number | bigint; index: number | bigint }): Tensor;
@@ -620,7 +620,7 @@ export const selectScatter: {
 
 /**
  * PyTorch's `torch.slice`:
- * - `aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)`
+ * - `aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` (a view of `self`)
  */
 export const slice: {
   (self: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
@@ -644,7 +644,7 @@ export const sliceCopy: {
 
 /**
  * PyTorch's `torch.slice_inverse`:
- * - `aten::slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)`
+ * - `aten::slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` (a view of `self`)
  */
 export const sliceInverse: {
   (self: Tensor, options: { src: Tensor; dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
@@ -792,7 +792,7 @@ export interface IndexingMethods {
   diagflat(offset: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.diagonal`:
-   * - `aten::diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)`
+   * - `aten::diagonal(Tensor(a) self, int offset=0, int dim1=0, int dim2=1) -> Tensor(a)` (a view of `self`)
    */
   diagonal(options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
   diagonal(offset: number | bigint, options?: { dim1?: number | bigint; dim2?: number | bigint }): Tensor;
@@ -826,8 +826,8 @@ export interface IndexingMethods {
   fill(value: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.fill_`:
-   * - `aten::fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)`
-   * - `aten::fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)`
+   * - `aten::fill_.Tensor(Tensor(a!) self, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::fill_.Scalar(Tensor(a!) self, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   fill_(options: { value: Tensor }): Tensor;
   fill_(value: Tensor): Tensor;
@@ -835,7 +835,7 @@ export interface IndexingMethods {
   fill_(value: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.fill_diagonal_`:
-   * - `aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)`
+   * - `aten::fill_diagonal_(Tensor(a!) self, Scalar fill_value, bool wrap=False) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   fillDiagonal_(options: { fillValue: Scalar; wrap?: boolean }): Tensor;
   fillDiagonal_(fillValue: Scalar, options?: { wrap?: boolean }): Tensor;
@@ -914,7 +914,7 @@ export interface IndexingMethods {
   indexAdd(dim: number | bigint, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.index_add_`:
-   * - `aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::index_add_(Tensor(a!) self, int dim, Tensor index, Tensor source, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   indexAdd_(options: { dim: number | bigint; index: Tensor; source: Tensor; alpha?: Scalar }): Tensor;
   indexAdd_(dim: number | bigint, index: Tensor, source: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -926,7 +926,7 @@ export interface IndexingMethods {
   indexCopy(dim: number | bigint, index: Tensor, source: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.index_copy_`:
-   * - `aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)`
+   * - `aten::index_copy_(Tensor(a!) self, int dim, Tensor index, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   indexCopy_(options: { dim: number | bigint; index: Tensor; source: Tensor }): Tensor;
   indexCopy_(dim: number | bigint, index: Tensor, source: Tensor): Tensor;
@@ -941,8 +941,8 @@ export interface IndexingMethods {
   indexFill(dim: number | bigint, index: Tensor, value: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.index_fill_`:
-   * - `aten::index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)`
-   * - `aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`
+   * - `aten::index_fill_.int_Tensor(Tensor(a!) self, int dim, Tensor index, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::index_fill_.int_Scalar(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   indexFill_(options: { dim: number | bigint; index: Tensor; value: Tensor }): Tensor;
   indexFill_(dim: number | bigint, index: Tensor, value: Tensor): Tensor;
@@ -957,7 +957,7 @@ export interface IndexingMethods {
   indexPut(indices: readonly (Tensor | null)[], values: Tensor, accumulate: boolean): Tensor;
   /**
    * PyTorch's `Tensor.index_put_`:
-   * - `aten::index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)`
+   * - `aten::index_put_(Tensor(a!) self, Tensor?[] indices, Tensor values, bool accumulate=False) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   indexPut_(options: { indices: readonly (Tensor | null)[]; values: Tensor; accumulate?: boolean }): Tensor;
   indexPut_(indices: readonly (Tensor | null)[], values: Tensor, options?: { accumulate?: boolean }): Tensor;
@@ -966,14 +966,14 @@ export interface IndexingMethods {
    * PyTorch's `Tensor.index_reduce`:
    * - `aten::index_reduce(Tensor self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor`
    */
-  indexReduce(options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  indexReduce(dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  indexReduce(options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  indexReduce(dim: number | bigint, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.index_reduce_`:
-   * - `aten::index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)`
+   * - `aten::index_reduce_(Tensor(a!) self, int dim, Tensor index, Tensor source, str reduce, *, bool include_self=True) -> Tensor(a!)` (changes `self` in place and returns it)
    */
-  indexReduce_(options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  indexReduce_(dim: number | bigint, index: Tensor, source: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  indexReduce_(options: { dim: number | bigint; index: Tensor; source: Tensor; reduce: 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  indexReduce_(dim: number | bigint, index: Tensor, source: Tensor, reduce: 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.index_select`:
    * - `aten::index_select(Tensor self, int dim, Tensor index) -> Tensor`
@@ -996,8 +996,8 @@ export interface IndexingMethods {
   maskedFill(mask: Tensor, value: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.masked_fill_`:
-   * - `aten::masked_fill_.Tensor(Tensor(a!) self, Tensor mask, Tensor value) -> Tensor(a!)`
-   * - `aten::masked_fill_.Scalar(Tensor(a!) self, Tensor mask, Scalar value) -> Tensor(a!)`
+   * - `aten::masked_fill_.Tensor(Tensor(a!) self, Tensor mask, Tensor value) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::masked_fill_.Scalar(Tensor(a!) self, Tensor mask, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   maskedFill_(options: { mask: Tensor; value: Tensor }): Tensor;
   maskedFill_(mask: Tensor, value: Tensor): Tensor;
@@ -1011,7 +1011,7 @@ export interface IndexingMethods {
   maskedScatter(mask: Tensor, source: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.masked_scatter_`:
-   * - `aten::masked_scatter_(Tensor(a!) self, Tensor mask, Tensor source) -> Tensor(a!)`
+   * - `aten::masked_scatter_(Tensor(a!) self, Tensor mask, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   maskedScatter_(options: { mask: Tensor; source: Tensor }): Tensor;
   maskedScatter_(mask: Tensor, source: Tensor): Tensor;
@@ -1023,8 +1023,8 @@ export interface IndexingMethods {
   maskedSelect(mask: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.narrow`:
-   * - `aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)`
-   * - `aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)`
+   * - `aten::narrow(Tensor(a) self, int dim, SymInt start, SymInt length) -> Tensor(a)` (a view of `self`)
+   * - `aten::narrow.Tensor(Tensor(a) self, int dim, Tensor start, SymInt length) -> Tensor(a)` (a view of `self`)
    */
   narrow(options: { dim: number | bigint; start: number | bigint; length: number | bigint }): Tensor;
   narrow(dim: number | bigint, start: number | bigint, length: number | bigint): Tensor;
@@ -1066,7 +1066,7 @@ export interface IndexingMethods {
   put(index: Tensor, source: Tensor, accumulate: boolean): Tensor;
   /**
    * PyTorch's `Tensor.put_`:
-   * - `aten::put_(Tensor(a!) self, Tensor index, Tensor source, bool accumulate=False) -> Tensor(a!)`
+   * - `aten::put_(Tensor(a!) self, Tensor index, Tensor source, bool accumulate=False) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   put_(options: { index: Tensor; source: Tensor; accumulate?: boolean }): Tensor;
   put_(index: Tensor, source: Tensor, options?: { accumulate?: boolean }): Tensor;
@@ -1092,29 +1092,29 @@ export interface IndexingMethods {
    * - `aten::scatter.value(Tensor self, int dim, Tensor index, Scalar value) -> Tensor`
    * - `aten::scatter.value_reduce(Tensor self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor`
    */
-  scatter(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string }): Tensor;
-  scatter(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
+  scatter(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
+  scatter(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
   scatter(options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
   scatter(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
   scatter(options: { dim: number | bigint; index: Tensor; value: Scalar }): Tensor;
   scatter(dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  scatter(options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: string }): Tensor;
-  scatter(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
+  scatter(options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
+  scatter(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
   /**
    * PyTorch's `Tensor.scatter_`:
-   * - `aten::scatter_.reduce(Tensor(a!) self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor(a!)`
-   * - `aten::scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)`
-   * - `aten::scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)`
-   * - `aten::scatter_.value_reduce(Tensor(a!) self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor(a!)`
+   * - `aten::scatter_.reduce(Tensor(a!) self, int dim, Tensor index, Tensor src, *, str reduce) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::scatter_.src(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::scatter_.value(Tensor(a!) self, int dim, Tensor index, Scalar value) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::scatter_.value_reduce(Tensor(a!) self, int dim, Tensor index, Scalar value, *, str reduce) -> Tensor(a!)` (changes `self` in place and returns it)
    */
-  scatter_(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string }): Tensor;
-  scatter_(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: string }): Tensor;
+  scatter_(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'add' | 'multiply' }): Tensor;
+  scatter_(dim: number | bigint, index: Tensor, src: Tensor, options: { reduce: 'add' | 'multiply' }): Tensor;
   scatter_(options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
   scatter_(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
   scatter_(options: { dim: number | bigint; index: Tensor; value: Scalar }): Tensor;
   scatter_(dim: number | bigint, index: Tensor, value: Scalar): Tensor;
-  scatter_(options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: string }): Tensor;
-  scatter_(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: string }): Tensor;
+  scatter_(options: { dim: number | bigint; index: Tensor; value: Scalar; reduce: 'add' | 'multiply' }): Tensor;
+  scatter_(dim: number | bigint, index: Tensor, value: Scalar, options: { reduce: 'add' | 'multiply' }): Tensor;
   /**
    * PyTorch's `Tensor.scatter_add`:
    * - `aten::scatter_add(Tensor self, int dim, Tensor index, Tensor src) -> Tensor`
@@ -1123,7 +1123,7 @@ export interface IndexingMethods {
   scatterAdd(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.scatter_add_`:
-   * - `aten::scatter_add_(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)`
+   * - `aten::scatter_add_(Tensor(a!) self, int dim, Tensor index, Tensor src) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   scatterAdd_(options: { dim: number | bigint; index: Tensor; src: Tensor }): Tensor;
   scatterAdd_(dim: number | bigint, index: Tensor, src: Tensor): Tensor;
@@ -1131,17 +1131,17 @@ export interface IndexingMethods {
    * PyTorch's `Tensor.scatter_reduce`:
    * - `aten::scatter_reduce.two(Tensor self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor`
    */
-  scatterReduce(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  scatterReduce(dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  scatterReduce(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  scatterReduce(dim: number | bigint, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.scatter_reduce_`:
-   * - `aten::scatter_reduce_.two(Tensor(a!) self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor(a!)`
+   * - `aten::scatter_reduce_.two(Tensor(a!) self, int dim, Tensor index, Tensor src, str reduce, *, bool include_self=True) -> Tensor(a!)` (changes `self` in place and returns it)
    */
-  scatterReduce_(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: string; includeSelf?: boolean }): Tensor;
-  scatterReduce_(dim: number | bigint, index: Tensor, src: Tensor, reduce: string, options?: { includeSelf?: boolean }): Tensor;
+  scatterReduce_(options: { dim: number | bigint; index: Tensor; src: Tensor; reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin'; includeSelf?: boolean }): Tensor;
+  scatterReduce_(dim: number | bigint, index: Tensor, src: Tensor, reduce: 'sum' | 'prod' | 'mean' | 'amax' | 'amin', options?: { includeSelf?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.select`:
-   * - `aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)`
+   * - `aten::select.int(Tensor(a) self, int dim, SymInt index) -> Tensor(a)` (a view of `self`)
    */
   select(options: { dim: number | bigint; index: number | bigint }): Tensor;
   select(dim: number | bigint, index: number | bigint): Tensor;
@@ -1159,7 +1159,7 @@ export interface IndexingMethods {
   selectScatter(src: Tensor, dim: number | bigint, index: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.slice`:
-   * - `aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)`
+   * - `aten::slice.Tensor(Tensor(a) self, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` (a view of `self`)
    */
   slice(options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
   slice(dim: number | bigint, options?: { start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
@@ -1177,7 +1177,7 @@ export interface IndexingMethods {
   sliceCopy(dim: number | bigint, start: number | bigint | null, end: number | bigint | null, step: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.slice_inverse`:
-   * - `aten::slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)`
+   * - `aten::slice_inverse(Tensor(a) self, Tensor src, int dim=0, SymInt? start=None, SymInt? end=None, SymInt step=1) -> Tensor(a)` (a view of `self`)
    */
   sliceInverse(options: { src: Tensor; dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;
   sliceInverse(src: Tensor, options?: { dim?: number | bigint; start?: number | bigint | null; end?: number | bigint | null; step?: number | bigint }): Tensor;

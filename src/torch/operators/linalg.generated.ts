@@ -17,7 +17,7 @@ export const addbmm: {
 
 /**
  * PyTorch's `torch.addbmm_`:
- * - `aten::addbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::addbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addbmm_: {
   (self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -38,7 +38,7 @@ export const addmm: {
 
 /**
  * PyTorch's `torch.addmm_`:
- * - `aten::addmm_(Tensor(a!) self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::addmm_(Tensor(a!) self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addmm_: {
   (self: Tensor, options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -56,7 +56,7 @@ export const addmv: {
 
 /**
  * PyTorch's `torch.addmv_`:
- * - `aten::addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addmv_: {
   (self: Tensor, options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -74,7 +74,7 @@ export const addr: {
 
 /**
  * PyTorch's `torch.addr_`:
- * - `aten::addr_(Tensor(a!) self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::addr_(Tensor(a!) self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addr_: {
   (self: Tensor, options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -95,7 +95,7 @@ export const baddbmm: {
 
 /**
  * PyTorch's `torch.baddbmm_`:
- * - `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const baddbmm_: {
   (self: Tensor, options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -310,8 +310,8 @@ export const linalgCholeskyEx: {
 export const linalgCond: {
   (self: Tensor, options?: { p?: Scalar | null }): Tensor;
   (self: Tensor, p: Scalar | null): Tensor;
-  (self: Tensor, options: { p: string }): Tensor;
-  (self: Tensor, p: string): Tensor;
+  (self: Tensor, options: { p: 'fro' | 'nuc' }): Tensor;
+  (self: Tensor, p: 'fro' | 'nuc'): Tensor;
 } = define('linalg_cond', ['', 'p_str']);
 
 /**
@@ -333,7 +333,7 @@ export const linalgDet: {
 
 /**
  * PyTorch's `torch.linalg_diagonal`:
- * - `aten::linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)`
+ * - `aten::linalg_diagonal(Tensor(a) A, *, int offset=0, int dim1=-2, int dim2=-1) -> Tensor(a)` (a view of `A`)
  */
 export const linalgDiagonal: {
   (A: Tensor, options?: { offset?: number | bigint; dim1?: number | bigint; dim2?: number | bigint }): Tensor;
@@ -352,8 +352,8 @@ export const linalgEig: {
  * - `aten::linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)`
  */
 export const linalgEigh: {
-  (self: Tensor, options?: { UPLO?: string }): [Tensor, Tensor];
-  (self: Tensor, UPLO: string): [Tensor, Tensor];
+  (self: Tensor, options?: { UPLO?: 'L' | 'U' }): [Tensor, Tensor];
+  (self: Tensor, UPLO: 'L' | 'U'): [Tensor, Tensor];
 } = define('linalg_eigh', ['']);
 
 /**
@@ -369,8 +369,8 @@ export const linalgEigvals: {
  * - `aten::linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor`
  */
 export const linalgEigvalsh: {
-  (self: Tensor, options?: { UPLO?: string }): Tensor;
-  (self: Tensor, UPLO: string): Tensor;
+  (self: Tensor, options?: { UPLO?: 'L' | 'U' }): Tensor;
+  (self: Tensor, UPLO: 'L' | 'U'): Tensor;
 } = define('linalg_eigvalsh', ['']);
 
 /**
@@ -428,9 +428,9 @@ export const linalgLdlSolve: {
  * - `aten::linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)`
  */
 export const linalgLstsq: {
-  (self: Tensor, options: { b: Tensor; rcond?: number | null; driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
-  (self: Tensor, b: Tensor, options?: { rcond?: number | null; driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
-  (self: Tensor, b: Tensor, rcond: number | null, options?: { driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
+  (self: Tensor, options: { b: Tensor; rcond?: number | null; driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
+  (self: Tensor, b: Tensor, options?: { rcond?: number | null; driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
+  (self: Tensor, b: Tensor, rcond: number | null, options?: { driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
 } = define('linalg_lstsq', ['']);
 
 /**
@@ -493,10 +493,10 @@ export const linalgMatrixNorm: {
   (self: Tensor, ord: Scalar, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
   (self: Tensor, ord: Scalar, dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
   (self: Tensor, ord: Scalar, dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
-  (self: Tensor, options?: { ord?: string; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
+  (self: Tensor, options?: { ord?: 'fro' | 'nuc'; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
 } = define('linalg_matrix_norm', ['', 'str_ord']);
 
 /**
@@ -544,10 +544,10 @@ export const linalgNorm: {
   (self: Tensor, ord: Scalar | null, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
   (self: Tensor, ord: Scalar | null, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
   (self: Tensor, ord: Scalar | null, dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
-  (self: Tensor, options: { ord: string; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  (self: Tensor, ord: string, dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
+  (self: Tensor, options: { ord: 'fro' | 'nuc'; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+  (self: Tensor, ord: 'fro' | 'nuc', dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
 } = define('linalg_norm', ['', 'ord_str']);
 
 /**
@@ -573,8 +573,8 @@ export const linalgPinv: {
  * - `aten::linalg_qr(Tensor A, str mode="reduced") -> (Tensor Q, Tensor R)`
  */
 export const linalgQr: {
-  (A: Tensor, options?: { mode?: string }): [Tensor, Tensor];
-  (A: Tensor, mode: string): [Tensor, Tensor];
+  (A: Tensor, options?: { mode?: 'reduced' | 'complete' | 'r' }): [Tensor, Tensor];
+  (A: Tensor, mode: 'reduced' | 'complete' | 'r'): [Tensor, Tensor];
 } = define('linalg_qr', ['']);
 
 /**
@@ -617,8 +617,8 @@ export const linalgSolveTriangular: {
  * - `aten::linalg_svd(Tensor A, bool full_matrices=True, *, str? driver=None) -> (Tensor U, Tensor S, Tensor Vh)`
  */
 export const linalgSvd: {
-  (A: Tensor, options?: { fullMatrices?: boolean; driver?: string | null }): [Tensor, Tensor, Tensor];
-  (A: Tensor, fullMatrices: boolean, options?: { driver?: string | null }): [Tensor, Tensor, Tensor];
+  (A: Tensor, options?: { fullMatrices?: boolean; driver?: 'gesvd' | 'gesvdj' | 'gesvda' | null }): [Tensor, Tensor, Tensor];
+  (A: Tensor, fullMatrices: boolean, options?: { driver?: 'gesvd' | 'gesvdj' | 'gesvda' | null }): [Tensor, Tensor, Tensor];
 } = define('linalg_svd', ['']);
 
 /**
@@ -626,7 +626,7 @@ export const linalgSvd: {
  * - `aten::linalg_svdvals(Tensor A, *, str? driver=None) -> Tensor`
  */
 export const linalgSvdvals: {
-  (A: Tensor, options?: { driver?: string | null }): Tensor;
+  (A: Tensor, options?: { driver?: 'gesvd' | 'gesvdj' | 'gesvda' | null }): Tensor;
 } = define('linalg_svdvals', ['']);
 
 /**
@@ -715,7 +715,7 @@ export const matmul: {
 
 /**
  * PyTorch's `torch.matrix_H`:
- * - `aten::matrix_H(Tensor(a) self) -> Tensor(a)`
+ * - `aten::matrix_H(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const matrixH: {
   (self: Tensor): Tensor;
@@ -913,7 +913,7 @@ export const tril: {
 
 /**
  * PyTorch's `torch.tril_`:
- * - `aten::tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)`
+ * - `aten::tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const tril_: {
   (self: Tensor, options?: { diagonal?: number | bigint }): Tensor;
@@ -941,7 +941,7 @@ export const triu: {
 
 /**
  * PyTorch's `torch.triu_`:
- * - `aten::triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)`
+ * - `aten::triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const triu_: {
   (self: Tensor, options?: { diagonal?: number | bigint }): Tensor;
@@ -977,7 +977,7 @@ export interface LinalgMethods {
   addbmm(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addbmm_`:
-   * - `aten::addbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::addbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addbmm_(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addbmm_(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -992,7 +992,7 @@ export interface LinalgMethods {
   addmm(mat1: Tensor, mat2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addmm_`:
-   * - `aten::addmm_(Tensor(a!) self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::addmm_(Tensor(a!) self, Tensor mat1, Tensor mat2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addmm_(options: { mat1: Tensor; mat2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmm_(mat1: Tensor, mat2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -1004,7 +1004,7 @@ export interface LinalgMethods {
   addmv(mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addmv_`:
-   * - `aten::addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::addmv_(Tensor(a!) self, Tensor mat, Tensor vec, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addmv_(options: { mat: Tensor; vec: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addmv_(mat: Tensor, vec: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -1016,7 +1016,7 @@ export interface LinalgMethods {
   addr(vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addr_`:
-   * - `aten::addr_(Tensor(a!) self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::addr_(Tensor(a!) self, Tensor vec1, Tensor vec2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addr_(options: { vec1: Tensor; vec2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   addr_(vec1: Tensor, vec2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -1031,7 +1031,7 @@ export interface LinalgMethods {
   baddbmm(batch1: Tensor, batch2: Tensor, outDtype: DType, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.baddbmm_`:
-   * - `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::baddbmm_(Tensor(a!) self, Tensor batch1, Tensor batch2, *, Scalar beta=1, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   baddbmm_(options: { batch1: Tensor; batch2: Tensor; beta?: Scalar; alpha?: Scalar }): Tensor;
   baddbmm_(batch1: Tensor, batch2: Tensor, options?: { beta?: Scalar; alpha?: Scalar }): Tensor;
@@ -1144,8 +1144,8 @@ export interface LinalgMethods {
    */
   linalgCond(options?: { p?: Scalar | null }): Tensor;
   linalgCond(p: Scalar | null): Tensor;
-  linalgCond(options: { p: string }): Tensor;
-  linalgCond(p: string): Tensor;
+  linalgCond(options: { p: 'fro' | 'nuc' }): Tensor;
+  linalgCond(p: 'fro' | 'nuc'): Tensor;
   /**
    * PyTorch's `Tensor.linalg_cross`:
    * - `aten::linalg_cross(Tensor self, Tensor other, *, int dim=-1) -> Tensor`
@@ -1161,8 +1161,8 @@ export interface LinalgMethods {
    * PyTorch's `Tensor.linalg_eigh`:
    * - `aten::linalg_eigh(Tensor self, str UPLO="L") -> (Tensor eigenvalues, Tensor eigenvectors)`
    */
-  linalgEigh(options?: { UPLO?: string }): [Tensor, Tensor];
-  linalgEigh(UPLO: string): [Tensor, Tensor];
+  linalgEigh(options?: { UPLO?: 'L' | 'U' }): [Tensor, Tensor];
+  linalgEigh(UPLO: 'L' | 'U'): [Tensor, Tensor];
   /**
    * PyTorch's `Tensor.linalg_eigvals`:
    * - `aten::linalg_eigvals(Tensor self) -> Tensor`
@@ -1172,8 +1172,8 @@ export interface LinalgMethods {
    * PyTorch's `Tensor.linalg_eigvalsh`:
    * - `aten::linalg_eigvalsh(Tensor self, str UPLO="L") -> Tensor`
    */
-  linalgEigvalsh(options?: { UPLO?: string }): Tensor;
-  linalgEigvalsh(UPLO: string): Tensor;
+  linalgEigvalsh(options?: { UPLO?: 'L' | 'U' }): Tensor;
+  linalgEigvalsh(UPLO: 'L' | 'U'): Tensor;
   /**
    * PyTorch's `Tensor.linalg_ldl_factor`:
    * - `aten::linalg_ldl_factor(Tensor self, *, bool hermitian=False) -> (Tensor LD, Tensor pivots)`
@@ -1188,9 +1188,9 @@ export interface LinalgMethods {
    * PyTorch's `Tensor.linalg_lstsq`:
    * - `aten::linalg_lstsq(Tensor self, Tensor b, float? rcond=None, *, str? driver=None) -> (Tensor solution, Tensor residuals, Tensor rank, Tensor singular_values)`
    */
-  linalgLstsq(options: { b: Tensor; rcond?: number | null; driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
-  linalgLstsq(b: Tensor, options?: { rcond?: number | null; driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
-  linalgLstsq(b: Tensor, rcond: number | null, options?: { driver?: string | null }): [Tensor, Tensor, Tensor, Tensor];
+  linalgLstsq(options: { b: Tensor; rcond?: number | null; driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
+  linalgLstsq(b: Tensor, options?: { rcond?: number | null; driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
+  linalgLstsq(b: Tensor, rcond: number | null, options?: { driver?: 'gels' | 'gelsy' | 'gelsd' | 'gelss' | null }): [Tensor, Tensor, Tensor, Tensor];
   /**
    * PyTorch's `Tensor.linalg_matmul`:
    * - `aten::linalg_matmul(Tensor self, Tensor other) -> Tensor`
@@ -1211,10 +1211,10 @@ export interface LinalgMethods {
   linalgMatrixNorm(ord: Scalar, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
   linalgMatrixNorm(ord: Scalar, dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
   linalgMatrixNorm(ord: Scalar, dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
-  linalgMatrixNorm(options?: { ord?: string; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgMatrixNorm(ord: string, options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgMatrixNorm(ord: string, dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgMatrixNorm(ord: string, dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
+  linalgMatrixNorm(options?: { ord?: 'fro' | 'nuc'; dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgMatrixNorm(ord: 'fro' | 'nuc', options?: { dim?: readonly number[]; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgMatrixNorm(ord: 'fro' | 'nuc', dim: readonly number[], options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgMatrixNorm(ord: 'fro' | 'nuc', dim: readonly number[], keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
   /**
    * PyTorch's `Tensor.linalg_matrix_power`:
    * - `aten::linalg_matrix_power(Tensor self, int n) -> Tensor`
@@ -1239,10 +1239,10 @@ export interface LinalgMethods {
   linalgNorm(ord: Scalar | null, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
   linalgNorm(ord: Scalar | null, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
   linalgNorm(ord: Scalar | null, dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
-  linalgNorm(options: { ord: string; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgNorm(ord: string, options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgNorm(ord: string, dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
-  linalgNorm(ord: string, dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
+  linalgNorm(options: { ord: 'fro' | 'nuc'; dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgNorm(ord: 'fro' | 'nuc', options?: { dim?: number | readonly number[] | null; keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgNorm(ord: 'fro' | 'nuc', dim: number | readonly number[] | null, options?: { keepdim?: boolean; dtype?: DType | null }): Tensor;
+  linalgNorm(ord: 'fro' | 'nuc', dim: number | readonly number[] | null, keepdim: boolean, options?: { dtype?: DType | null }): Tensor;
   /**
    * PyTorch's `Tensor.linalg_pinv`:
    * - `aten::linalg_pinv(Tensor self, float rcond, bool hermitian=False) -> Tensor`
@@ -1304,7 +1304,7 @@ export interface LinalgMethods {
   matmul(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.matrix_H`:
-   * - `aten::matrix_H(Tensor(a) self) -> Tensor(a)`
+   * - `aten::matrix_H(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   matrixH(): Tensor;
   /**
@@ -1423,7 +1423,7 @@ export interface LinalgMethods {
   tril(diagonal: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.tril_`:
-   * - `aten::tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)`
+   * - `aten::tril_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   tril_(options?: { diagonal?: number | bigint }): Tensor;
   tril_(diagonal: number | bigint): Tensor;
@@ -1435,7 +1435,7 @@ export interface LinalgMethods {
   triu(diagonal: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.triu_`:
-   * - `aten::triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)`
+   * - `aten::triu_(Tensor(a!) self, SymInt diagonal=0) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   triu_(options?: { diagonal?: number | bigint }): Tensor;
   triu_(diagonal: number | bigint): Tensor;

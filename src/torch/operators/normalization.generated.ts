@@ -15,7 +15,7 @@ export const alphaDropout: {
 
 /**
  * PyTorch's `torch.alpha_dropout_`:
- * - `aten::alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+ * - `aten::alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const alphaDropout_: {
   (self: Tensor, options: { p: number; train: boolean }): Tensor;
@@ -87,7 +87,7 @@ export const dropout: {
 
 /**
  * PyTorch's `torch.dropout_`:
- * - `aten::dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+ * - `aten::dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const dropout_: {
   (self: Tensor, options: { p: number; train: boolean }): Tensor;
@@ -105,7 +105,7 @@ export const embeddingRenorm: {
 
 /**
  * PyTorch's `torch.embedding_renorm_`:
- * - `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)`
+ * - `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const embeddingRenorm_: {
   (self: Tensor, options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
@@ -123,7 +123,7 @@ export const featureAlphaDropout: {
 
 /**
  * PyTorch's `torch.feature_alpha_dropout_`:
- * - `aten::feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+ * - `aten::feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const featureAlphaDropout_: {
   (self: Tensor, options: { p: number; train: boolean }): Tensor;
@@ -141,7 +141,7 @@ export const featureDropout: {
 
 /**
  * PyTorch's `torch.feature_dropout_`:
- * - `aten::feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+ * - `aten::feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const featureDropout_: {
   (self: Tensor, options: { p: number; train: boolean }): Tensor;
@@ -275,7 +275,7 @@ export const renorm: {
 
 /**
  * PyTorch's `torch.renorm_`:
- * - `aten::renorm_(Tensor(a!) self, Scalar p, int dim, Scalar maxnorm) -> Tensor(a!)`
+ * - `aten::renorm_(Tensor(a!) self, Scalar p, int dim, Scalar maxnorm) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const renorm_: {
   (self: Tensor, options: { p: Scalar; dim: number | bigint; maxnorm: Scalar }): Tensor;
@@ -297,13 +297,13 @@ export const rmsNorm: {
 export interface NormalizationMethods {
   /**
    * PyTorch's `Tensor.alpha_dropout_`:
-   * - `aten::alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+   * - `aten::alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   alphaDropout_(options: { p: number; train: boolean }): Tensor;
   alphaDropout_(p: number, train: boolean): Tensor;
   /**
    * PyTorch's `Tensor.dropout_`:
-   * - `aten::dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+   * - `aten::dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   dropout_(options: { p: number; train: boolean }): Tensor;
   dropout_(p: number, train: boolean): Tensor;
@@ -315,19 +315,19 @@ export interface NormalizationMethods {
   embeddingRenorm(indices: Tensor, maxNorm: number, normType: number): Tensor;
   /**
    * PyTorch's `Tensor.embedding_renorm_`:
-   * - `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)`
+   * - `aten::embedding_renorm_(Tensor(a!) self, Tensor indices, float max_norm, float norm_type) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   embeddingRenorm_(options: { indices: Tensor; maxNorm: number; normType: number }): Tensor;
   embeddingRenorm_(indices: Tensor, maxNorm: number, normType: number): Tensor;
   /**
    * PyTorch's `Tensor.feature_alpha_dropout_`:
-   * - `aten::feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+   * - `aten::feature_alpha_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   featureAlphaDropout_(options: { p: number; train: boolean }): Tensor;
   featureAlphaDropout_(p: number, train: boolean): Tensor;
   /**
    * PyTorch's `Tensor.feature_dropout_`:
-   * - `aten::feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)`
+   * - `aten::feature_dropout_(Tensor(a!) self, float p, bool train) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   featureDropout_(options: { p: number; train: boolean }): Tensor;
   featureDropout_(p: number, train: boolean): Tensor;
@@ -365,7 +365,7 @@ export interface NormalizationMethods {
   renorm(p: Scalar, dim: number | bigint, maxnorm: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.renorm_`:
-   * - `aten::renorm_(Tensor(a!) self, Scalar p, int dim, Scalar maxnorm) -> Tensor(a!)`
+   * - `aten::renorm_(Tensor(a!) self, Scalar p, int dim, Scalar maxnorm) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   renorm_(options: { p: Scalar; dim: number | bigint; maxnorm: Scalar }): Tensor;
   renorm_(p: Scalar, dim: number | bigint, maxnorm: Scalar): Tensor;

@@ -214,15 +214,6 @@ export const polygamma: {
 } = define('polygamma', ['']);
 
 /**
- * PyTorch's `torch.promote_types`:
- * - `aten::promote_types(ScalarType type1, ScalarType type2) -> ScalarType`
- */
-export const promoteTypes: {
-  (type1: DType, options: { type2: DType }): number;
-  (type1: DType, type2: DType): number;
-} = define('promote_types', ['']);
-
-/**
  * PyTorch's `torch.remainder`:
  * - `aten::remainder.Scalar_Tensor(Scalar self, Tensor other) -> Tensor`
  * - `aten::remainder.Tensor(Tensor self, Tensor other) -> Tensor`
@@ -236,24 +227,6 @@ export const remainder: {
   (self: Tensor, options: { other: Scalar }): Tensor;
   (self: Tensor, other: Scalar): Tensor;
 } = define('remainder', ['Scalar_Tensor', 'Tensor', 'Scalar']);
-
-/**
- * PyTorch's `torch.result_type`:
- * - `aten::result_type.Scalar_Tensor(Scalar scalar, Tensor tensor) -> ScalarType`
- * - `aten::result_type.Tensor(Tensor tensor, Tensor other) -> ScalarType`
- * - `aten::result_type.Scalar(Tensor tensor, Scalar other) -> ScalarType`
- * - `aten::result_type.Scalar_Scalar(Scalar scalar1, Scalar scalar2) -> ScalarType`
- */
-export const resultType: {
-  (scalar: Scalar, options: { tensor: Tensor }): number;
-  (scalar: Scalar, tensor: Tensor): number;
-  (tensor: Tensor, options: { other: Tensor }): number;
-  (tensor: Tensor, other: Tensor): number;
-  (tensor: Tensor, options: { other: Scalar }): number;
-  (tensor: Tensor, other: Scalar): number;
-  (scalar1: Scalar, options: { scalar2: Scalar }): number;
-  (scalar1: Scalar, scalar2: Scalar): number;
-} = define('result_type', ['Scalar_Tensor', 'Tensor', 'Scalar', 'Scalar_Scalar']);
 
 /**
  * PyTorch's `torch.retains_grad`:
@@ -449,7 +422,7 @@ export interface OtherMethods {
   remainder(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.retain_grad`:
-   * - `aten::retain_grad(Tensor(a!) self) -> ()`
+   * - `aten::retain_grad(Tensor(a!) self) -> ()` (changes `self` in place)
    */
   retainGrad(): void;
   /**

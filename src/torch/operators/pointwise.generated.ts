@@ -15,7 +15,7 @@ export const abs: {
 
 /**
  * PyTorch's `torch.abs_`:
- * - `aten::abs_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::abs_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const abs_: {
   (self: Tensor): Tensor;
@@ -31,7 +31,7 @@ export const absolute: {
 
 /**
  * PyTorch's `torch.absolute_`:
- * - `aten::absolute_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::absolute_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const absolute_: {
   (self: Tensor): Tensor;
@@ -47,7 +47,7 @@ export const acos: {
 
 /**
  * PyTorch's `torch.acos_`:
- * - `aten::acos_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::acos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const acos_: {
   (self: Tensor): Tensor;
@@ -63,7 +63,7 @@ export const acosh: {
 
 /**
  * PyTorch's `torch.acosh_`:
- * - `aten::acosh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::acosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const acosh_: {
   (self: Tensor): Tensor;
@@ -84,8 +84,8 @@ export const add: {
 
 /**
  * PyTorch's `torch.add_`:
- * - `aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
- * - `aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const add_: {
   (self: Tensor, options: { other: Tensor; alpha?: Scalar }): Tensor;
@@ -106,7 +106,7 @@ export const addcdiv: {
 
 /**
  * PyTorch's `torch.addcdiv_`:
- * - `aten::addcdiv_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)`
+ * - `aten::addcdiv_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addcdiv_: {
   (self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
@@ -124,7 +124,7 @@ export const addcmul: {
 
 /**
  * PyTorch's `torch.addcmul_`:
- * - `aten::addcmul_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)`
+ * - `aten::addcmul_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const addcmul_: {
   (self: Tensor, options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
@@ -149,7 +149,7 @@ export const arccos: {
 
 /**
  * PyTorch's `torch.arccos_`:
- * - `aten::arccos_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arccos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arccos_: {
   (self: Tensor): Tensor;
@@ -165,7 +165,7 @@ export const arccosh: {
 
 /**
  * PyTorch's `torch.arccosh_`:
- * - `aten::arccosh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arccosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arccosh_: {
   (self: Tensor): Tensor;
@@ -181,7 +181,7 @@ export const arcsin: {
 
 /**
  * PyTorch's `torch.arcsin_`:
- * - `aten::arcsin_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arcsin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arcsin_: {
   (self: Tensor): Tensor;
@@ -197,7 +197,7 @@ export const arcsinh: {
 
 /**
  * PyTorch's `torch.arcsinh_`:
- * - `aten::arcsinh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arcsinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arcsinh_: {
   (self: Tensor): Tensor;
@@ -222,7 +222,7 @@ export const arctan2: {
 
 /**
  * PyTorch's `torch.arctan2_`:
- * - `aten::arctan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::arctan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arctan2_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -231,7 +231,7 @@ export const arctan2_: {
 
 /**
  * PyTorch's `torch.arctan_`:
- * - `aten::arctan_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::arctan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const arctan_: {
   (self: Tensor): Tensor;
@@ -247,7 +247,7 @@ export const asin: {
 
 /**
  * PyTorch's `torch.asin_`:
- * - `aten::asin_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::asin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const asin_: {
   (self: Tensor): Tensor;
@@ -263,7 +263,7 @@ export const asinh: {
 
 /**
  * PyTorch's `torch.asinh_`:
- * - `aten::asinh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::asinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const asinh_: {
   (self: Tensor): Tensor;
@@ -288,7 +288,7 @@ export const atan2: {
 
 /**
  * PyTorch's `torch.atan2_`:
- * - `aten::atan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::atan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const atan2_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -297,7 +297,7 @@ export const atan2_: {
 
 /**
  * PyTorch's `torch.atan_`:
- * - `aten::atan_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::atan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const atan_: {
   (self: Tensor): Tensor;
@@ -320,8 +320,8 @@ export const bitwiseAnd: {
 
 /**
  * PyTorch's `torch.bitwise_and_`:
- * - `aten::bitwise_and_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::bitwise_and_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::bitwise_and_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bitwise_and_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseAnd_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -347,8 +347,8 @@ export const bitwiseLeftShift: {
 
 /**
  * PyTorch's `torch.bitwise_left_shift_`:
- * - `aten::bitwise_left_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::bitwise_left_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::bitwise_left_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bitwise_left_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseLeftShift_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -367,7 +367,7 @@ export const bitwiseNot: {
 
 /**
  * PyTorch's `torch.bitwise_not_`:
- * - `aten::bitwise_not_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::bitwise_not_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseNot_: {
   (self: Tensor): Tensor;
@@ -390,8 +390,8 @@ export const bitwiseOr: {
 
 /**
  * PyTorch's `torch.bitwise_or_`:
- * - `aten::bitwise_or_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::bitwise_or_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::bitwise_or_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bitwise_or_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseOr_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -402,8 +402,8 @@ export const bitwiseOr_: {
 
 /**
  * PyTorch's `torch.bitwise_right_shift_`:
- * - `aten::bitwise_right_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::bitwise_right_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::bitwise_right_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bitwise_right_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseRightShift_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -414,8 +414,8 @@ export const bitwiseRightShift_: {
 
 /**
  * PyTorch's `torch.bitwise_xor_`:
- * - `aten::bitwise_xor_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::bitwise_xor_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::bitwise_xor_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bitwise_xor_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bitwiseXor_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -434,7 +434,7 @@ export const ceil: {
 
 /**
  * PyTorch's `torch.ceil_`:
- * - `aten::ceil_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::ceil_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const ceil_: {
   (self: Tensor): Tensor;
@@ -464,8 +464,8 @@ export const clamp: {
 
 /**
  * PyTorch's `torch.clamp_`:
- * - `aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`
- * - `aten::clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)`
+ * - `aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const clamp_: {
   (self: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
@@ -490,8 +490,8 @@ export const clampMax: {
 
 /**
  * PyTorch's `torch.clamp_max_`:
- * - `aten::clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)`
- * - `aten::clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)`
+ * - `aten::clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const clampMax_: {
   (self: Tensor, options: { max: Scalar }): Tensor;
@@ -514,8 +514,8 @@ export const clampMin: {
 
 /**
  * PyTorch's `torch.clamp_min_`:
- * - `aten::clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)`
- * - `aten::clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)`
+ * - `aten::clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const clampMin_: {
   (self: Tensor, options: { min: Scalar }): Tensor;
@@ -540,8 +540,8 @@ export const clip: {
 
 /**
  * PyTorch's `torch.clip_`:
- * - `aten::clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`
- * - `aten::clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)`
+ * - `aten::clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const clip_: {
   (self: Tensor, options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
@@ -554,7 +554,7 @@ export const clip_: {
 
 /**
  * PyTorch's `torch.conj`:
- * - `aten::conj(Tensor(a) self) -> Tensor(a)`
+ * - `aten::conj(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const conj: {
   (self: Tensor): Tensor;
@@ -570,7 +570,7 @@ export const conjPhysical: {
 
 /**
  * PyTorch's `torch.conj_physical_`:
- * - `aten::conj_physical_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::conj_physical_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const conjPhysical_: {
   (self: Tensor): Tensor;
@@ -586,7 +586,7 @@ export const cos: {
 
 /**
  * PyTorch's `torch.cos_`:
- * - `aten::cos_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::cos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const cos_: {
   (self: Tensor): Tensor;
@@ -602,7 +602,7 @@ export const cosh: {
 
 /**
  * PyTorch's `torch.cosh_`:
- * - `aten::cosh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::cosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const cosh_: {
   (self: Tensor): Tensor;
@@ -629,7 +629,7 @@ export const deg2rad: {
 
 /**
  * PyTorch's `torch.deg2rad_`:
- * - `aten::deg2rad_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::deg2rad_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const deg2rad_: {
   (self: Tensor): Tensor;
@@ -645,7 +645,7 @@ export const digamma: {
 
 /**
  * PyTorch's `torch.digamma_`:
- * - `aten::digamma_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::digamma_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const digamma_: {
   (self: Tensor): Tensor;
@@ -661,30 +661,30 @@ export const digamma_: {
 export const div: {
   (self: Tensor, options: { other: Tensor }): Tensor;
   (self: Tensor, other: Tensor): Tensor;
-  (self: Tensor, options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   (self: Tensor, options: { other: Scalar }): Tensor;
   (self: Tensor, other: Scalar): Tensor;
-  (self: Tensor, options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
 } = define('div', ['Tensor', 'Tensor_mode', 'Scalar', 'Scalar_mode']);
 
 /**
  * PyTorch's `torch.div_`:
- * - `aten::div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::div_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`
- * - `aten::div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
- * - `aten::div_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)`
+ * - `aten::div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::div_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::div_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const div_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
   (self: Tensor, other: Tensor): Tensor;
-  (self: Tensor, options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   (self: Tensor, options: { other: Scalar }): Tensor;
   (self: Tensor, other: Scalar): Tensor;
-  (self: Tensor, options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
 } = define('div_', ['Tensor', 'Tensor_mode', 'Scalar', 'Scalar_mode']);
 
 /**
@@ -697,30 +697,30 @@ export const div_: {
 export const divide: {
   (self: Tensor, options: { other: Tensor }): Tensor;
   (self: Tensor, other: Tensor): Tensor;
-  (self: Tensor, options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   (self: Tensor, options: { other: Scalar }): Tensor;
   (self: Tensor, other: Scalar): Tensor;
-  (self: Tensor, options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
 } = define('divide', ['Tensor', 'Tensor_mode', 'Scalar', 'Scalar_mode']);
 
 /**
  * PyTorch's `torch.divide_`:
- * - `aten::divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::divide_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`
- * - `aten::divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
- * - `aten::divide_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)`
+ * - `aten::divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::divide_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::divide_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const divide_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
   (self: Tensor, other: Tensor): Tensor;
-  (self: Tensor, options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   (self: Tensor, options: { other: Scalar }): Tensor;
   (self: Tensor, other: Scalar): Tensor;
-  (self: Tensor, options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  (self: Tensor, other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  (self: Tensor, options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  (self: Tensor, other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
 } = define('divide_', ['Tensor', 'Tensor_mode', 'Scalar', 'Scalar_mode']);
 
 /**
@@ -737,8 +737,8 @@ export const eq: {
 
 /**
  * PyTorch's `torch.eq_`:
- * - `aten::eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::eq_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::eq_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const eq_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -757,7 +757,7 @@ export const erf: {
 
 /**
  * PyTorch's `torch.erf_`:
- * - `aten::erf_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::erf_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const erf_: {
   (self: Tensor): Tensor;
@@ -773,7 +773,7 @@ export const erfc: {
 
 /**
  * PyTorch's `torch.erfc_`:
- * - `aten::erfc_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::erfc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const erfc_: {
   (self: Tensor): Tensor;
@@ -789,7 +789,7 @@ export const erfinv: {
 
 /**
  * PyTorch's `torch.erfinv_`:
- * - `aten::erfinv_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::erfinv_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const erfinv_: {
   (self: Tensor): Tensor;
@@ -813,7 +813,7 @@ export const exp2: {
 
 /**
  * PyTorch's `torch.exp2_`:
- * - `aten::exp2_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::exp2_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const exp2_: {
   (self: Tensor): Tensor;
@@ -821,7 +821,7 @@ export const exp2_: {
 
 /**
  * PyTorch's `torch.exp_`:
- * - `aten::exp_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::exp_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const exp_: {
   (self: Tensor): Tensor;
@@ -837,7 +837,7 @@ export const expm1: {
 
 /**
  * PyTorch's `torch.expm1_`:
- * - `aten::expm1_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::expm1_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const expm1_: {
   (self: Tensor): Tensor;
@@ -853,7 +853,7 @@ export const fix: {
 
 /**
  * PyTorch's `torch.fix_`:
- * - `aten::fix_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::fix_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const fix_: {
   (self: Tensor): Tensor;
@@ -876,8 +876,8 @@ export const floatPower: {
 
 /**
  * PyTorch's `torch.float_power_`:
- * - `aten::float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)`
- * - `aten::float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)`
+ * - `aten::float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const floatPower_: {
   (self: Tensor, options: { exponent: Tensor }): Tensor;
@@ -896,7 +896,7 @@ export const floor: {
 
 /**
  * PyTorch's `torch.floor_`:
- * - `aten::floor_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::floor_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const floor_: {
   (self: Tensor): Tensor;
@@ -916,8 +916,8 @@ export const floorDivide: {
 
 /**
  * PyTorch's `torch.floor_divide_`:
- * - `aten::floor_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::floor_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::floor_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::floor_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const floorDivide_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -940,8 +940,8 @@ export const fmod: {
 
 /**
  * PyTorch's `torch.fmod_`:
- * - `aten::fmod_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::fmod_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::fmod_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::fmod_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const fmod_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -960,7 +960,7 @@ export const frac: {
 
 /**
  * PyTorch's `torch.frac_`:
- * - `aten::frac_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::frac_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const frac_: {
   (self: Tensor): Tensor;
@@ -977,7 +977,7 @@ export const gcd: {
 
 /**
  * PyTorch's `torch.gcd_`:
- * - `aten::gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const gcd_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -998,8 +998,8 @@ export const ge: {
 
 /**
  * PyTorch's `torch.ge_`:
- * - `aten::ge_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::ge_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::ge_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::ge_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const ge_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1022,8 +1022,8 @@ export const greater: {
 
 /**
  * PyTorch's `torch.greater_`:
- * - `aten::greater_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::greater_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::greater_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::greater_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const greater_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1046,8 +1046,8 @@ export const greaterEqual: {
 
 /**
  * PyTorch's `torch.greater_equal_`:
- * - `aten::greater_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::greater_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::greater_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::greater_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const greaterEqual_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1070,8 +1070,8 @@ export const gt: {
 
 /**
  * PyTorch's `torch.gt_`:
- * - `aten::gt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::gt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::gt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::gt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const gt_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1100,7 +1100,7 @@ export const heaviside: {
 
 /**
  * PyTorch's `torch.heaviside_`:
- * - `aten::heaviside_(Tensor(a!) self, Tensor values) -> Tensor(a!)`
+ * - `aten::heaviside_(Tensor(a!) self, Tensor values) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const heaviside_: {
   (self: Tensor, options: { values: Tensor }): Tensor;
@@ -1118,7 +1118,7 @@ export const hypot: {
 
 /**
  * PyTorch's `torch.hypot_`:
- * - `aten::hypot_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::hypot_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const hypot_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1135,7 +1135,7 @@ export const i0: {
 
 /**
  * PyTorch's `torch.i0_`:
- * - `aten::i0_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::i0_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const i0_: {
   (self: Tensor): Tensor;
@@ -1152,7 +1152,7 @@ export const igamma: {
 
 /**
  * PyTorch's `torch.igamma_`:
- * - `aten::igamma_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::igamma_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const igamma_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1170,7 +1170,7 @@ export const igammac: {
 
 /**
  * PyTorch's `torch.igammac_`:
- * - `aten::igammac_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::igammac_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const igammac_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1240,7 +1240,7 @@ export const lcm: {
 
 /**
  * PyTorch's `torch.lcm_`:
- * - `aten::lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const lcm_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1258,7 +1258,7 @@ export const ldexp: {
 
 /**
  * PyTorch's `torch.ldexp_`:
- * - `aten::ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const ldexp_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1279,8 +1279,8 @@ export const le: {
 
 /**
  * PyTorch's `torch.le_`:
- * - `aten::le_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::le_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::le_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::le_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const le_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1303,8 +1303,8 @@ export const lerp: {
 
 /**
  * PyTorch's `torch.lerp_`:
- * - `aten::lerp_.Tensor(Tensor(a!) self, Tensor end, Tensor weight) -> Tensor(a!)`
- * - `aten::lerp_.Scalar(Tensor(a!) self, Tensor end, Scalar weight) -> Tensor(a!)`
+ * - `aten::lerp_.Tensor(Tensor(a!) self, Tensor end, Tensor weight) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::lerp_.Scalar(Tensor(a!) self, Tensor end, Scalar weight) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const lerp_: {
   (self: Tensor, options: { end: Tensor; weight: Tensor }): Tensor;
@@ -1327,8 +1327,8 @@ export const less: {
 
 /**
  * PyTorch's `torch.less_`:
- * - `aten::less_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::less_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::less_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::less_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const less_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1351,8 +1351,8 @@ export const lessEqual: {
 
 /**
  * PyTorch's `torch.less_equal_`:
- * - `aten::less_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::less_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::less_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::less_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const lessEqual_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1371,7 +1371,7 @@ export const lgamma: {
 
 /**
  * PyTorch's `torch.lgamma_`:
- * - `aten::lgamma_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::lgamma_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const lgamma_: {
   (self: Tensor): Tensor;
@@ -1395,7 +1395,7 @@ export const log10: {
 
 /**
  * PyTorch's `torch.log10_`:
- * - `aten::log10_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::log10_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const log10_: {
   (self: Tensor): Tensor;
@@ -1411,7 +1411,7 @@ export const log1p: {
 
 /**
  * PyTorch's `torch.log1p_`:
- * - `aten::log1p_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::log1p_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const log1p_: {
   (self: Tensor): Tensor;
@@ -1427,7 +1427,7 @@ export const log2: {
 
 /**
  * PyTorch's `torch.log2_`:
- * - `aten::log2_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::log2_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const log2_: {
   (self: Tensor): Tensor;
@@ -1435,7 +1435,7 @@ export const log2_: {
 
 /**
  * PyTorch's `torch.log_`:
- * - `aten::log_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::log_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const log_: {
   (self: Tensor): Tensor;
@@ -1470,7 +1470,7 @@ export const logicalAnd: {
 
 /**
  * PyTorch's `torch.logical_and_`:
- * - `aten::logical_and_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::logical_and_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logicalAnd_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1487,7 +1487,7 @@ export const logicalNot: {
 
 /**
  * PyTorch's `torch.logical_not_`:
- * - `aten::logical_not_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::logical_not_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logicalNot_: {
   (self: Tensor): Tensor;
@@ -1504,7 +1504,7 @@ export const logicalOr: {
 
 /**
  * PyTorch's `torch.logical_or_`:
- * - `aten::logical_or_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::logical_or_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logicalOr_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1522,7 +1522,7 @@ export const logicalXor: {
 
 /**
  * PyTorch's `torch.logical_xor_`:
- * - `aten::logical_xor_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::logical_xor_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logicalXor_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1540,7 +1540,7 @@ export const logit: {
 
 /**
  * PyTorch's `torch.logit_`:
- * - `aten::logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)`
+ * - `aten::logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logit_: {
   (self: Tensor, options?: { eps?: number | null }): Tensor;
@@ -1561,8 +1561,8 @@ export const lt: {
 
 /**
  * PyTorch's `torch.lt_`:
- * - `aten::lt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::lt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::lt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::lt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const lt_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1585,8 +1585,8 @@ export const mul: {
 
 /**
  * PyTorch's `torch.mul_`:
- * - `aten::mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const mul_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1609,8 +1609,8 @@ export const multiply: {
 
 /**
  * PyTorch's `torch.multiply_`:
- * - `aten::multiply_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::multiply_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::multiply_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::multiply_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const multiply_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1630,7 +1630,7 @@ export const mvlgamma: {
 
 /**
  * PyTorch's `torch.mvlgamma_`:
- * - `aten::mvlgamma_(Tensor(a!) self, int p) -> Tensor(a!)`
+ * - `aten::mvlgamma_(Tensor(a!) self, int p) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const mvlgamma_: {
   (self: Tensor, options: { p: number | bigint }): Tensor;
@@ -1650,7 +1650,7 @@ export const nanToNum: {
 
 /**
  * PyTorch's `torch.nan_to_num_`:
- * - `aten::nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)`
+ * - `aten::nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const nanToNum_: {
   (self: Tensor, options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
@@ -1673,8 +1673,8 @@ export const ne: {
 
 /**
  * PyTorch's `torch.ne_`:
- * - `aten::ne_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::ne_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::ne_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::ne_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const ne_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1693,7 +1693,7 @@ export const neg: {
 
 /**
  * PyTorch's `torch.neg_`:
- * - `aten::neg_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::neg_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const neg_: {
   (self: Tensor): Tensor;
@@ -1709,7 +1709,7 @@ export const negative: {
 
 /**
  * PyTorch's `torch.negative_`:
- * - `aten::negative_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::negative_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const negative_: {
   (self: Tensor): Tensor;
@@ -1726,7 +1726,7 @@ export const nextafter: {
 
 /**
  * PyTorch's `torch.nextafter_`:
- * - `aten::nextafter_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+ * - `aten::nextafter_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const nextafter_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1747,8 +1747,8 @@ export const notEqual: {
 
 /**
  * PyTorch's `torch.not_equal_`:
- * - `aten::not_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::not_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::not_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::not_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const notEqual_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1762,10 +1762,10 @@ export const notEqual_: {
  * - `aten::pad_sequence(Tensor[] sequences, bool batch_first=False, float padding_value=0., str padding_side="right") -> Tensor`
  */
 export const padSequence: {
-  (sequences: readonly Tensor[], options?: { batchFirst?: boolean; paddingValue?: number; paddingSide?: string }): Tensor;
-  (sequences: readonly Tensor[], batchFirst: boolean, options?: { paddingValue?: number; paddingSide?: string }): Tensor;
-  (sequences: readonly Tensor[], batchFirst: boolean, paddingValue: number, options?: { paddingSide?: string }): Tensor;
-  (sequences: readonly Tensor[], batchFirst: boolean, paddingValue: number, paddingSide: string): Tensor;
+  (sequences: readonly Tensor[], options?: { batchFirst?: boolean; paddingValue?: number; paddingSide?: 'left' | 'right' }): Tensor;
+  (sequences: readonly Tensor[], batchFirst: boolean, options?: { paddingValue?: number; paddingSide?: 'left' | 'right' }): Tensor;
+  (sequences: readonly Tensor[], batchFirst: boolean, paddingValue: number, options?: { paddingSide?: 'left' | 'right' }): Tensor;
+  (sequences: readonly Tensor[], batchFirst: boolean, paddingValue: number, paddingSide: 'left' | 'right'): Tensor;
 } = define('pad_sequence', ['']);
 
 /**
@@ -1782,7 +1782,7 @@ export const pairwiseDistance: {
 
 /**
  * PyTorch's `torch.pin_memory`:
- * - `aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)`
+ * - `aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const pinMemory: {
   (self: Tensor, options?: { device?: Device | null }): Tensor;
@@ -1791,7 +1791,7 @@ export const pinMemory: {
 
 /**
  * PyTorch's `torch.polygamma_`:
- * - `aten::polygamma_(Tensor(a!) self, int n) -> Tensor(a!)`
+ * - `aten::polygamma_(Tensor(a!) self, int n) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const polygamma_: {
   (self: Tensor, options: { n: number | bigint }): Tensor;
@@ -1800,7 +1800,7 @@ export const polygamma_: {
 
 /**
  * PyTorch's `torch.positive`:
- * - `aten::positive(Tensor(a) self) -> Tensor(a)`
+ * - `aten::positive(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const positive: {
   (self: Tensor): Tensor;
@@ -1823,8 +1823,8 @@ export const pow: {
 
 /**
  * PyTorch's `torch.pow_`:
- * - `aten::pow_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)`
- * - `aten::pow_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)`
+ * - `aten::pow_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::pow_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const pow_: {
   (self: Tensor, options: { exponent: Tensor }): Tensor;
@@ -1843,7 +1843,7 @@ export const rad2deg: {
 
 /**
  * PyTorch's `torch.rad2deg_`:
- * - `aten::rad2deg_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::rad2deg_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const rad2deg_: {
   (self: Tensor): Tensor;
@@ -1859,7 +1859,7 @@ export const reciprocal: {
 
 /**
  * PyTorch's `torch.reciprocal_`:
- * - `aten::reciprocal_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::reciprocal_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const reciprocal_: {
   (self: Tensor): Tensor;
@@ -1867,8 +1867,8 @@ export const reciprocal_: {
 
 /**
  * PyTorch's `torch.remainder_`:
- * - `aten::remainder_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::remainder_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::remainder_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::remainder_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const remainder_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -1879,7 +1879,7 @@ export const remainder_: {
 
 /**
  * PyTorch's `torch.resolve_conj`:
- * - `aten::resolve_conj(Tensor(a) self) -> Tensor(a)`
+ * - `aten::resolve_conj(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const resolveConj: {
   (self: Tensor): Tensor;
@@ -1887,7 +1887,7 @@ export const resolveConj: {
 
 /**
  * PyTorch's `torch.resolve_neg`:
- * - `aten::resolve_neg(Tensor(a) self) -> Tensor(a)`
+ * - `aten::resolve_neg(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const resolveNeg: {
   (self: Tensor): Tensor;
@@ -1905,8 +1905,8 @@ export const round: {
 
 /**
  * PyTorch's `torch.round_`:
- * - `aten::round_(Tensor(a!) self) -> Tensor(a!)`
- * - `aten::round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)`
+ * - `aten::round_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const round_: {
   (self: Tensor): Tensor;
@@ -1923,7 +1923,7 @@ export const rsqrt: {
 
 /**
  * PyTorch's `torch.rsqrt_`:
- * - `aten::rsqrt_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::rsqrt_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const rsqrt_: {
   (self: Tensor): Tensor;
@@ -1963,7 +1963,7 @@ export const sgn: {
 
 /**
  * PyTorch's `torch.sgn_`:
- * - `aten::sgn_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sgn_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sgn_: {
   (self: Tensor): Tensor;
@@ -1979,7 +1979,7 @@ export const sign: {
 
 /**
  * PyTorch's `torch.sign_`:
- * - `aten::sign_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sign_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sign_: {
   (self: Tensor): Tensor;
@@ -2003,7 +2003,7 @@ export const sin: {
 
 /**
  * PyTorch's `torch.sin_`:
- * - `aten::sin_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sin_: {
   (self: Tensor): Tensor;
@@ -2019,7 +2019,7 @@ export const sinc: {
 
 /**
  * PyTorch's `torch.sinc_`:
- * - `aten::sinc_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sinc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sinc_: {
   (self: Tensor): Tensor;
@@ -2035,7 +2035,7 @@ export const sinh: {
 
 /**
  * PyTorch's `torch.sinh_`:
- * - `aten::sinh_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sinh_: {
   (self: Tensor): Tensor;
@@ -2051,7 +2051,7 @@ export const sqrt: {
 
 /**
  * PyTorch's `torch.sqrt_`:
- * - `aten::sqrt_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::sqrt_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sqrt_: {
   (self: Tensor): Tensor;
@@ -2067,7 +2067,7 @@ export const square: {
 
 /**
  * PyTorch's `torch.square_`:
- * - `aten::square_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::square_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const square_: {
   (self: Tensor): Tensor;
@@ -2088,8 +2088,8 @@ export const sub: {
 
 /**
  * PyTorch's `torch.sub_`:
- * - `aten::sub_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
- * - `aten::sub_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::sub_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::sub_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sub_: {
   (self: Tensor, options: { other: Tensor; alpha?: Scalar }): Tensor;
@@ -2114,8 +2114,8 @@ export const subtract: {
 
 /**
  * PyTorch's `torch.subtract_`:
- * - `aten::subtract_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
- * - `aten::subtract_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+ * - `aten::subtract_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::subtract_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const subtract_: {
   (self: Tensor, options: { other: Tensor; alpha?: Scalar }): Tensor;
@@ -2143,7 +2143,7 @@ export const tan: {
 
 /**
  * PyTorch's `torch.tan_`:
- * - `aten::tan_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::tan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const tan_: {
   (self: Tensor): Tensor;
@@ -2163,8 +2163,8 @@ export const trueDivide: {
 
 /**
  * PyTorch's `torch.true_divide_`:
- * - `aten::true_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::true_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::true_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::true_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const trueDivide_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -2183,7 +2183,7 @@ export const trunc: {
 
 /**
  * PyTorch's `torch.trunc_`:
- * - `aten::trunc_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::trunc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const trunc_: {
   (self: Tensor): Tensor;
@@ -2215,8 +2215,8 @@ export const xlogy: {
 
 /**
  * PyTorch's `torch.xlogy_`:
- * - `aten::xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const xlogy_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -2235,7 +2235,7 @@ export const zero: {
 
 /**
  * PyTorch's `torch.zero_`:
- * - `aten::zero_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::zero_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const zero_: {
   (self: Tensor): Tensor;
@@ -2250,7 +2250,7 @@ export interface PointwiseMethods {
   abs(): Tensor;
   /**
    * PyTorch's `Tensor.abs_`:
-   * - `aten::abs_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::abs_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   abs_(): Tensor;
   /**
@@ -2260,7 +2260,7 @@ export interface PointwiseMethods {
   absolute(): Tensor;
   /**
    * PyTorch's `Tensor.absolute_`:
-   * - `aten::absolute_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::absolute_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   absolute_(): Tensor;
   /**
@@ -2270,7 +2270,7 @@ export interface PointwiseMethods {
   acos(): Tensor;
   /**
    * PyTorch's `Tensor.acos_`:
-   * - `aten::acos_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::acos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   acos_(): Tensor;
   /**
@@ -2280,7 +2280,7 @@ export interface PointwiseMethods {
   acosh(): Tensor;
   /**
    * PyTorch's `Tensor.acosh_`:
-   * - `aten::acosh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::acosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   acosh_(): Tensor;
   /**
@@ -2295,8 +2295,8 @@ export interface PointwiseMethods {
   add(other: Scalar, alpha: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.add_`:
-   * - `aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
-   * - `aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::add_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::add_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   add_(options: { other: Tensor; alpha?: Scalar }): Tensor;
   add_(other: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -2311,7 +2311,7 @@ export interface PointwiseMethods {
   addcdiv(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addcdiv_`:
-   * - `aten::addcdiv_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)`
+   * - `aten::addcdiv_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addcdiv_(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
   addcdiv_(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
@@ -2323,7 +2323,7 @@ export interface PointwiseMethods {
   addcmul(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
   /**
    * PyTorch's `Tensor.addcmul_`:
-   * - `aten::addcmul_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)`
+   * - `aten::addcmul_(Tensor(a!) self, Tensor tensor1, Tensor tensor2, *, Scalar value=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   addcmul_(options: { tensor1: Tensor; tensor2: Tensor; value?: Scalar }): Tensor;
   addcmul_(tensor1: Tensor, tensor2: Tensor, options?: { value?: Scalar }): Tensor;
@@ -2339,7 +2339,7 @@ export interface PointwiseMethods {
   arccos(): Tensor;
   /**
    * PyTorch's `Tensor.arccos_`:
-   * - `aten::arccos_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arccos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arccos_(): Tensor;
   /**
@@ -2349,7 +2349,7 @@ export interface PointwiseMethods {
   arccosh(): Tensor;
   /**
    * PyTorch's `Tensor.arccosh_`:
-   * - `aten::arccosh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arccosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arccosh_(): Tensor;
   /**
@@ -2359,7 +2359,7 @@ export interface PointwiseMethods {
   arcsin(): Tensor;
   /**
    * PyTorch's `Tensor.arcsin_`:
-   * - `aten::arcsin_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arcsin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arcsin_(): Tensor;
   /**
@@ -2369,7 +2369,7 @@ export interface PointwiseMethods {
   arcsinh(): Tensor;
   /**
    * PyTorch's `Tensor.arcsinh_`:
-   * - `aten::arcsinh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arcsinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arcsinh_(): Tensor;
   /**
@@ -2385,13 +2385,13 @@ export interface PointwiseMethods {
   arctan2(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.arctan2_`:
-   * - `aten::arctan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::arctan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arctan2_(options: { other: Tensor }): Tensor;
   arctan2_(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.arctan_`:
-   * - `aten::arctan_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::arctan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   arctan_(): Tensor;
   /**
@@ -2401,7 +2401,7 @@ export interface PointwiseMethods {
   asin(): Tensor;
   /**
    * PyTorch's `Tensor.asin_`:
-   * - `aten::asin_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::asin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   asin_(): Tensor;
   /**
@@ -2411,7 +2411,7 @@ export interface PointwiseMethods {
   asinh(): Tensor;
   /**
    * PyTorch's `Tensor.asinh_`:
-   * - `aten::asinh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::asinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   asinh_(): Tensor;
   /**
@@ -2427,13 +2427,13 @@ export interface PointwiseMethods {
   atan2(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.atan2_`:
-   * - `aten::atan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::atan2_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   atan2_(options: { other: Tensor }): Tensor;
   atan2_(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.atan_`:
-   * - `aten::atan_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::atan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   atan_(): Tensor;
   /**
@@ -2447,8 +2447,8 @@ export interface PointwiseMethods {
   bitwiseAnd(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_and_`:
-   * - `aten::bitwise_and_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::bitwise_and_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::bitwise_and_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bitwise_and_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseAnd_(options: { other: Tensor }): Tensor;
   bitwiseAnd_(other: Tensor): Tensor;
@@ -2465,8 +2465,8 @@ export interface PointwiseMethods {
   bitwiseLeftShift(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_left_shift_`:
-   * - `aten::bitwise_left_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::bitwise_left_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::bitwise_left_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bitwise_left_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseLeftShift_(options: { other: Tensor }): Tensor;
   bitwiseLeftShift_(other: Tensor): Tensor;
@@ -2479,7 +2479,7 @@ export interface PointwiseMethods {
   bitwiseNot(): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_not_`:
-   * - `aten::bitwise_not_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::bitwise_not_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseNot_(): Tensor;
   /**
@@ -2493,8 +2493,8 @@ export interface PointwiseMethods {
   bitwiseOr(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_or_`:
-   * - `aten::bitwise_or_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::bitwise_or_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::bitwise_or_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bitwise_or_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseOr_(options: { other: Tensor }): Tensor;
   bitwiseOr_(other: Tensor): Tensor;
@@ -2502,8 +2502,8 @@ export interface PointwiseMethods {
   bitwiseOr_(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_right_shift_`:
-   * - `aten::bitwise_right_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::bitwise_right_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::bitwise_right_shift_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bitwise_right_shift_.Tensor_Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseRightShift_(options: { other: Tensor }): Tensor;
   bitwiseRightShift_(other: Tensor): Tensor;
@@ -2511,8 +2511,8 @@ export interface PointwiseMethods {
   bitwiseRightShift_(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.bitwise_xor_`:
-   * - `aten::bitwise_xor_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::bitwise_xor_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::bitwise_xor_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bitwise_xor_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bitwiseXor_(options: { other: Tensor }): Tensor;
   bitwiseXor_(other: Tensor): Tensor;
@@ -2525,7 +2525,7 @@ export interface PointwiseMethods {
   ceil(): Tensor;
   /**
    * PyTorch's `Tensor.ceil_`:
-   * - `aten::ceil_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::ceil_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   ceil_(): Tensor;
   /**
@@ -2546,8 +2546,8 @@ export interface PointwiseMethods {
   clamp(min: Tensor | null, max: Tensor | null): Tensor;
   /**
    * PyTorch's `Tensor.clamp_`:
-   * - `aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`
-   * - `aten::clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)`
+   * - `aten::clamp_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::clamp_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   clamp_(options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
   clamp_(min: Scalar | null, options?: { max?: Scalar | null }): Tensor;
@@ -2566,8 +2566,8 @@ export interface PointwiseMethods {
   clampMax(max: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.clamp_max_`:
-   * - `aten::clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)`
-   * - `aten::clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)`
+   * - `aten::clamp_max_(Tensor(a!) self, Scalar max) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::clamp_max_.Tensor(Tensor(a!) self, Tensor max) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   clampMax_(options: { max: Scalar }): Tensor;
   clampMax_(max: Scalar): Tensor;
@@ -2584,8 +2584,8 @@ export interface PointwiseMethods {
   clampMin(min: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.clamp_min_`:
-   * - `aten::clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)`
-   * - `aten::clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)`
+   * - `aten::clamp_min_(Tensor(a!) self, Scalar min) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::clamp_min_.Tensor(Tensor(a!) self, Tensor min) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   clampMin_(options: { min: Scalar }): Tensor;
   clampMin_(min: Scalar): Tensor;
@@ -2604,8 +2604,8 @@ export interface PointwiseMethods {
   clip(min: Tensor | null, max: Tensor | null): Tensor;
   /**
    * PyTorch's `Tensor.clip_`:
-   * - `aten::clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)`
-   * - `aten::clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)`
+   * - `aten::clip_(Tensor(a!) self, Scalar? min=None, Scalar? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::clip_.Tensor(Tensor(a!) self, Tensor? min=None, Tensor? max=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   clip_(options?: { min?: Scalar | null; max?: Scalar | null }): Tensor;
   clip_(min: Scalar | null, options?: { max?: Scalar | null }): Tensor;
@@ -2615,7 +2615,7 @@ export interface PointwiseMethods {
   clip_(min: Tensor | null, max: Tensor | null): Tensor;
   /**
    * PyTorch's `Tensor.conj`:
-   * - `aten::conj(Tensor(a) self) -> Tensor(a)`
+   * - `aten::conj(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   conj(): Tensor;
   /**
@@ -2625,7 +2625,7 @@ export interface PointwiseMethods {
   conjPhysical(): Tensor;
   /**
    * PyTorch's `Tensor.conj_physical_`:
-   * - `aten::conj_physical_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::conj_physical_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   conjPhysical_(): Tensor;
   /**
@@ -2635,7 +2635,7 @@ export interface PointwiseMethods {
   cos(): Tensor;
   /**
    * PyTorch's `Tensor.cos_`:
-   * - `aten::cos_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::cos_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   cos_(): Tensor;
   /**
@@ -2645,7 +2645,7 @@ export interface PointwiseMethods {
   cosh(): Tensor;
   /**
    * PyTorch's `Tensor.cosh_`:
-   * - `aten::cosh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::cosh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   cosh_(): Tensor;
   /**
@@ -2655,7 +2655,7 @@ export interface PointwiseMethods {
   deg2rad(): Tensor;
   /**
    * PyTorch's `Tensor.deg2rad_`:
-   * - `aten::deg2rad_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::deg2rad_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   deg2rad_(): Tensor;
   /**
@@ -2665,7 +2665,7 @@ export interface PointwiseMethods {
   digamma(): Tensor;
   /**
    * PyTorch's `Tensor.digamma_`:
-   * - `aten::digamma_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::digamma_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   digamma_(): Tensor;
   /**
@@ -2677,27 +2677,27 @@ export interface PointwiseMethods {
    */
   div(options: { other: Tensor }): Tensor;
   div(other: Tensor): Tensor;
-  div(options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  div(other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  div(options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  div(other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   div(options: { other: Scalar }): Tensor;
   div(other: Scalar): Tensor;
-  div(options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  div(other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  div(options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  div(other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   /**
    * PyTorch's `Tensor.div_`:
-   * - `aten::div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::div_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`
-   * - `aten::div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
-   * - `aten::div_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)`
+   * - `aten::div_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::div_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::div_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::div_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   div_(options: { other: Tensor }): Tensor;
   div_(other: Tensor): Tensor;
-  div_(options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  div_(other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  div_(options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  div_(other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   div_(options: { other: Scalar }): Tensor;
   div_(other: Scalar): Tensor;
-  div_(options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  div_(other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  div_(options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  div_(other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   /**
    * PyTorch's `Tensor.divide`:
    * - `aten::divide.Tensor(Tensor self, Tensor other) -> Tensor`
@@ -2707,27 +2707,27 @@ export interface PointwiseMethods {
    */
   divide(options: { other: Tensor }): Tensor;
   divide(other: Tensor): Tensor;
-  divide(options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  divide(other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  divide(options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  divide(other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   divide(options: { other: Scalar }): Tensor;
   divide(other: Scalar): Tensor;
-  divide(options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  divide(other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  divide(options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  divide(other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   /**
    * PyTorch's `Tensor.divide_`:
-   * - `aten::divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::divide_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)`
-   * - `aten::divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
-   * - `aten::divide_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)`
+   * - `aten::divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::divide_.Tensor_mode(Tensor(a!) self, Tensor other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::divide_.Scalar_mode(Tensor(a!) self, Scalar other, *, str? rounding_mode) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   divide_(options: { other: Tensor }): Tensor;
   divide_(other: Tensor): Tensor;
-  divide_(options: { other: Tensor; roundingMode?: string | null }): Tensor;
-  divide_(other: Tensor, options?: { roundingMode?: string | null }): Tensor;
+  divide_(options: { other: Tensor; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  divide_(other: Tensor, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   divide_(options: { other: Scalar }): Tensor;
   divide_(other: Scalar): Tensor;
-  divide_(options: { other: Scalar; roundingMode?: string | null }): Tensor;
-  divide_(other: Scalar, options?: { roundingMode?: string | null }): Tensor;
+  divide_(options: { other: Scalar; roundingMode?: 'trunc' | 'floor' | null }): Tensor;
+  divide_(other: Scalar, options?: { roundingMode?: 'trunc' | 'floor' | null }): Tensor;
   /**
    * PyTorch's `Tensor.eq`:
    * - `aten::eq.Tensor(Tensor self, Tensor other) -> Tensor`
@@ -2739,8 +2739,8 @@ export interface PointwiseMethods {
   eq(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.eq_`:
-   * - `aten::eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::eq_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::eq_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::eq_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   eq_(options: { other: Tensor }): Tensor;
   eq_(other: Tensor): Tensor;
@@ -2753,7 +2753,7 @@ export interface PointwiseMethods {
   erf(): Tensor;
   /**
    * PyTorch's `Tensor.erf_`:
-   * - `aten::erf_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::erf_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   erf_(): Tensor;
   /**
@@ -2763,7 +2763,7 @@ export interface PointwiseMethods {
   erfc(): Tensor;
   /**
    * PyTorch's `Tensor.erfc_`:
-   * - `aten::erfc_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::erfc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   erfc_(): Tensor;
   /**
@@ -2773,7 +2773,7 @@ export interface PointwiseMethods {
   erfinv(): Tensor;
   /**
    * PyTorch's `Tensor.erfinv_`:
-   * - `aten::erfinv_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::erfinv_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   erfinv_(): Tensor;
   /**
@@ -2788,12 +2788,12 @@ export interface PointwiseMethods {
   exp2(): Tensor;
   /**
    * PyTorch's `Tensor.exp2_`:
-   * - `aten::exp2_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::exp2_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   exp2_(): Tensor;
   /**
    * PyTorch's `Tensor.exp_`:
-   * - `aten::exp_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::exp_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   exp_(): Tensor;
   /**
@@ -2803,7 +2803,7 @@ export interface PointwiseMethods {
   expm1(): Tensor;
   /**
    * PyTorch's `Tensor.expm1_`:
-   * - `aten::expm1_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::expm1_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   expm1_(): Tensor;
   /**
@@ -2813,7 +2813,7 @@ export interface PointwiseMethods {
   fix(): Tensor;
   /**
    * PyTorch's `Tensor.fix_`:
-   * - `aten::fix_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::fix_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   fix_(): Tensor;
   /**
@@ -2827,8 +2827,8 @@ export interface PointwiseMethods {
   floatPower(exponent: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.float_power_`:
-   * - `aten::float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)`
-   * - `aten::float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)`
+   * - `aten::float_power_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::float_power_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   floatPower_(options: { exponent: Tensor }): Tensor;
   floatPower_(exponent: Tensor): Tensor;
@@ -2841,7 +2841,7 @@ export interface PointwiseMethods {
   floor(): Tensor;
   /**
    * PyTorch's `Tensor.floor_`:
-   * - `aten::floor_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::floor_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   floor_(): Tensor;
   /**
@@ -2855,8 +2855,8 @@ export interface PointwiseMethods {
   floorDivide(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.floor_divide_`:
-   * - `aten::floor_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::floor_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::floor_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::floor_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   floorDivide_(options: { other: Tensor }): Tensor;
   floorDivide_(other: Tensor): Tensor;
@@ -2873,8 +2873,8 @@ export interface PointwiseMethods {
   fmod(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.fmod_`:
-   * - `aten::fmod_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::fmod_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::fmod_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::fmod_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   fmod_(options: { other: Tensor }): Tensor;
   fmod_(other: Tensor): Tensor;
@@ -2887,7 +2887,7 @@ export interface PointwiseMethods {
   frac(): Tensor;
   /**
    * PyTorch's `Tensor.frac_`:
-   * - `aten::frac_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::frac_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   frac_(): Tensor;
   /**
@@ -2898,7 +2898,7 @@ export interface PointwiseMethods {
   gcd(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.gcd_`:
-   * - `aten::gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::gcd_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   gcd_(options: { other: Tensor }): Tensor;
   gcd_(other: Tensor): Tensor;
@@ -2913,8 +2913,8 @@ export interface PointwiseMethods {
   ge(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.ge_`:
-   * - `aten::ge_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::ge_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::ge_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::ge_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   ge_(options: { other: Tensor }): Tensor;
   ge_(other: Tensor): Tensor;
@@ -2931,8 +2931,8 @@ export interface PointwiseMethods {
   greater(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.greater_`:
-   * - `aten::greater_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::greater_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::greater_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::greater_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   greater_(options: { other: Tensor }): Tensor;
   greater_(other: Tensor): Tensor;
@@ -2949,8 +2949,8 @@ export interface PointwiseMethods {
   greaterEqual(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.greater_equal_`:
-   * - `aten::greater_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::greater_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::greater_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::greater_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   greaterEqual_(options: { other: Tensor }): Tensor;
   greaterEqual_(other: Tensor): Tensor;
@@ -2967,8 +2967,8 @@ export interface PointwiseMethods {
   gt(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.gt_`:
-   * - `aten::gt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::gt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::gt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::gt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   gt_(options: { other: Tensor }): Tensor;
   gt_(other: Tensor): Tensor;
@@ -2988,7 +2988,7 @@ export interface PointwiseMethods {
   heaviside(values: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.heaviside_`:
-   * - `aten::heaviside_(Tensor(a!) self, Tensor values) -> Tensor(a!)`
+   * - `aten::heaviside_(Tensor(a!) self, Tensor values) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   heaviside_(options: { values: Tensor }): Tensor;
   heaviside_(values: Tensor): Tensor;
@@ -3000,7 +3000,7 @@ export interface PointwiseMethods {
   hypot(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.hypot_`:
-   * - `aten::hypot_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::hypot_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   hypot_(options: { other: Tensor }): Tensor;
   hypot_(other: Tensor): Tensor;
@@ -3011,7 +3011,7 @@ export interface PointwiseMethods {
   i0(): Tensor;
   /**
    * PyTorch's `Tensor.i0_`:
-   * - `aten::i0_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::i0_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   i0_(): Tensor;
   /**
@@ -3022,7 +3022,7 @@ export interface PointwiseMethods {
   igamma(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.igamma_`:
-   * - `aten::igamma_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::igamma_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   igamma_(options: { other: Tensor }): Tensor;
   igamma_(other: Tensor): Tensor;
@@ -3034,7 +3034,7 @@ export interface PointwiseMethods {
   igammac(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.igammac_`:
-   * - `aten::igammac_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::igammac_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   igammac_(options: { other: Tensor }): Tensor;
   igammac_(other: Tensor): Tensor;
@@ -3080,7 +3080,7 @@ export interface PointwiseMethods {
   lcm(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.lcm_`:
-   * - `aten::lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::lcm_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   lcm_(options: { other: Tensor }): Tensor;
   lcm_(other: Tensor): Tensor;
@@ -3092,7 +3092,7 @@ export interface PointwiseMethods {
   ldexp(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.ldexp_`:
-   * - `aten::ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::ldexp_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   ldexp_(options: { other: Tensor }): Tensor;
   ldexp_(other: Tensor): Tensor;
@@ -3107,8 +3107,8 @@ export interface PointwiseMethods {
   le(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.le_`:
-   * - `aten::le_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::le_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::le_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::le_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   le_(options: { other: Tensor }): Tensor;
   le_(other: Tensor): Tensor;
@@ -3125,8 +3125,8 @@ export interface PointwiseMethods {
   lerp(end: Tensor, weight: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.lerp_`:
-   * - `aten::lerp_.Tensor(Tensor(a!) self, Tensor end, Tensor weight) -> Tensor(a!)`
-   * - `aten::lerp_.Scalar(Tensor(a!) self, Tensor end, Scalar weight) -> Tensor(a!)`
+   * - `aten::lerp_.Tensor(Tensor(a!) self, Tensor end, Tensor weight) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::lerp_.Scalar(Tensor(a!) self, Tensor end, Scalar weight) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   lerp_(options: { end: Tensor; weight: Tensor }): Tensor;
   lerp_(end: Tensor, weight: Tensor): Tensor;
@@ -3143,8 +3143,8 @@ export interface PointwiseMethods {
   less(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.less_`:
-   * - `aten::less_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::less_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::less_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::less_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   less_(options: { other: Tensor }): Tensor;
   less_(other: Tensor): Tensor;
@@ -3161,8 +3161,8 @@ export interface PointwiseMethods {
   lessEqual(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.less_equal_`:
-   * - `aten::less_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::less_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::less_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::less_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   lessEqual_(options: { other: Tensor }): Tensor;
   lessEqual_(other: Tensor): Tensor;
@@ -3175,7 +3175,7 @@ export interface PointwiseMethods {
   lgamma(): Tensor;
   /**
    * PyTorch's `Tensor.lgamma_`:
-   * - `aten::lgamma_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::lgamma_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   lgamma_(): Tensor;
   /**
@@ -3190,7 +3190,7 @@ export interface PointwiseMethods {
   log10(): Tensor;
   /**
    * PyTorch's `Tensor.log10_`:
-   * - `aten::log10_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::log10_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   log10_(): Tensor;
   /**
@@ -3200,7 +3200,7 @@ export interface PointwiseMethods {
   log1p(): Tensor;
   /**
    * PyTorch's `Tensor.log1p_`:
-   * - `aten::log1p_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::log1p_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   log1p_(): Tensor;
   /**
@@ -3210,12 +3210,12 @@ export interface PointwiseMethods {
   log2(): Tensor;
   /**
    * PyTorch's `Tensor.log2_`:
-   * - `aten::log2_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::log2_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   log2_(): Tensor;
   /**
    * PyTorch's `Tensor.log_`:
-   * - `aten::log_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::log_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   log_(): Tensor;
   /**
@@ -3238,7 +3238,7 @@ export interface PointwiseMethods {
   logicalAnd(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.logical_and_`:
-   * - `aten::logical_and_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::logical_and_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logicalAnd_(options: { other: Tensor }): Tensor;
   logicalAnd_(other: Tensor): Tensor;
@@ -3249,7 +3249,7 @@ export interface PointwiseMethods {
   logicalNot(): Tensor;
   /**
    * PyTorch's `Tensor.logical_not_`:
-   * - `aten::logical_not_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::logical_not_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logicalNot_(): Tensor;
   /**
@@ -3260,7 +3260,7 @@ export interface PointwiseMethods {
   logicalOr(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.logical_or_`:
-   * - `aten::logical_or_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::logical_or_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logicalOr_(options: { other: Tensor }): Tensor;
   logicalOr_(other: Tensor): Tensor;
@@ -3272,7 +3272,7 @@ export interface PointwiseMethods {
   logicalXor(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.logical_xor_`:
-   * - `aten::logical_xor_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::logical_xor_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logicalXor_(options: { other: Tensor }): Tensor;
   logicalXor_(other: Tensor): Tensor;
@@ -3284,7 +3284,7 @@ export interface PointwiseMethods {
   logit(eps: number | null): Tensor;
   /**
    * PyTorch's `Tensor.logit_`:
-   * - `aten::logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)`
+   * - `aten::logit_(Tensor(a!) self, float? eps=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logit_(options?: { eps?: number | null }): Tensor;
   logit_(eps: number | null): Tensor;
@@ -3299,8 +3299,8 @@ export interface PointwiseMethods {
   lt(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.lt_`:
-   * - `aten::lt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::lt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::lt_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::lt_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   lt_(options: { other: Tensor }): Tensor;
   lt_(other: Tensor): Tensor;
@@ -3317,8 +3317,8 @@ export interface PointwiseMethods {
   mul(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.mul_`:
-   * - `aten::mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::mul_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::mul_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   mul_(options: { other: Tensor }): Tensor;
   mul_(other: Tensor): Tensor;
@@ -3335,8 +3335,8 @@ export interface PointwiseMethods {
   multiply(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.multiply_`:
-   * - `aten::multiply_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::multiply_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::multiply_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::multiply_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   multiply_(options: { other: Tensor }): Tensor;
   multiply_(other: Tensor): Tensor;
@@ -3350,7 +3350,7 @@ export interface PointwiseMethods {
   mvlgamma(p: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.mvlgamma_`:
-   * - `aten::mvlgamma_(Tensor(a!) self, int p) -> Tensor(a!)`
+   * - `aten::mvlgamma_(Tensor(a!) self, int p) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   mvlgamma_(options: { p: number | bigint }): Tensor;
   mvlgamma_(p: number | bigint): Tensor;
@@ -3364,7 +3364,7 @@ export interface PointwiseMethods {
   nanToNum(nan: number | null, posinf: number | null, neginf: number | null): Tensor;
   /**
    * PyTorch's `Tensor.nan_to_num_`:
-   * - `aten::nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)`
+   * - `aten::nan_to_num_(Tensor(a!) self, float? nan=None, float? posinf=None, float? neginf=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   nanToNum_(options?: { nan?: number | null; posinf?: number | null; neginf?: number | null }): Tensor;
   nanToNum_(nan: number | null, options?: { posinf?: number | null; neginf?: number | null }): Tensor;
@@ -3381,8 +3381,8 @@ export interface PointwiseMethods {
   ne(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.ne_`:
-   * - `aten::ne_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::ne_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::ne_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::ne_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   ne_(options: { other: Tensor }): Tensor;
   ne_(other: Tensor): Tensor;
@@ -3395,7 +3395,7 @@ export interface PointwiseMethods {
   neg(): Tensor;
   /**
    * PyTorch's `Tensor.neg_`:
-   * - `aten::neg_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::neg_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   neg_(): Tensor;
   /**
@@ -3405,7 +3405,7 @@ export interface PointwiseMethods {
   negative(): Tensor;
   /**
    * PyTorch's `Tensor.negative_`:
-   * - `aten::negative_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::negative_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   negative_(): Tensor;
   /**
@@ -3416,7 +3416,7 @@ export interface PointwiseMethods {
   nextafter(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.nextafter_`:
-   * - `aten::nextafter_(Tensor(a!) self, Tensor other) -> Tensor(a!)`
+   * - `aten::nextafter_(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   nextafter_(options: { other: Tensor }): Tensor;
   nextafter_(other: Tensor): Tensor;
@@ -3431,8 +3431,8 @@ export interface PointwiseMethods {
   notEqual(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.not_equal_`:
-   * - `aten::not_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::not_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::not_equal_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::not_equal_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   notEqual_(options: { other: Tensor }): Tensor;
   notEqual_(other: Tensor): Tensor;
@@ -3440,19 +3440,19 @@ export interface PointwiseMethods {
   notEqual_(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.pin_memory`:
-   * - `aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)`
+   * - `aten::pin_memory(Tensor(a) self, Device? device=None) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   pinMemory(options?: { device?: Device | null }): Tensor;
   pinMemory(device: Device | null): Tensor;
   /**
    * PyTorch's `Tensor.polygamma_`:
-   * - `aten::polygamma_(Tensor(a!) self, int n) -> Tensor(a!)`
+   * - `aten::polygamma_(Tensor(a!) self, int n) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   polygamma_(options: { n: number | bigint }): Tensor;
   polygamma_(n: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.positive`:
-   * - `aten::positive(Tensor(a) self) -> Tensor(a)`
+   * - `aten::positive(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   positive(): Tensor;
   /**
@@ -3466,8 +3466,8 @@ export interface PointwiseMethods {
   pow(exponent: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.pow_`:
-   * - `aten::pow_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)`
-   * - `aten::pow_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)`
+   * - `aten::pow_.Tensor(Tensor(a!) self, Tensor exponent) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::pow_.Scalar(Tensor(a!) self, Scalar exponent) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   pow_(options: { exponent: Tensor }): Tensor;
   pow_(exponent: Tensor): Tensor;
@@ -3480,7 +3480,7 @@ export interface PointwiseMethods {
   rad2deg(): Tensor;
   /**
    * PyTorch's `Tensor.rad2deg_`:
-   * - `aten::rad2deg_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::rad2deg_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   rad2deg_(): Tensor;
   /**
@@ -3490,13 +3490,13 @@ export interface PointwiseMethods {
   reciprocal(): Tensor;
   /**
    * PyTorch's `Tensor.reciprocal_`:
-   * - `aten::reciprocal_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::reciprocal_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   reciprocal_(): Tensor;
   /**
    * PyTorch's `Tensor.remainder_`:
-   * - `aten::remainder_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::remainder_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::remainder_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::remainder_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   remainder_(options: { other: Tensor }): Tensor;
   remainder_(other: Tensor): Tensor;
@@ -3504,12 +3504,12 @@ export interface PointwiseMethods {
   remainder_(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.resolve_conj`:
-   * - `aten::resolve_conj(Tensor(a) self) -> Tensor(a)`
+   * - `aten::resolve_conj(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   resolveConj(): Tensor;
   /**
    * PyTorch's `Tensor.resolve_neg`:
-   * - `aten::resolve_neg(Tensor(a) self) -> Tensor(a)`
+   * - `aten::resolve_neg(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   resolveNeg(): Tensor;
   /**
@@ -3521,8 +3521,8 @@ export interface PointwiseMethods {
   round(options: { decimals: number | bigint }): Tensor;
   /**
    * PyTorch's `Tensor.round_`:
-   * - `aten::round_(Tensor(a!) self) -> Tensor(a!)`
-   * - `aten::round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)`
+   * - `aten::round_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::round_.decimals(Tensor(a!) self, *, int decimals) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   round_(): Tensor;
   round_(options: { decimals: number | bigint }): Tensor;
@@ -3533,7 +3533,7 @@ export interface PointwiseMethods {
   rsqrt(): Tensor;
   /**
    * PyTorch's `Tensor.rsqrt_`:
-   * - `aten::rsqrt_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::rsqrt_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   rsqrt_(): Tensor;
   /**
@@ -3561,7 +3561,7 @@ export interface PointwiseMethods {
   sgn(): Tensor;
   /**
    * PyTorch's `Tensor.sgn_`:
-   * - `aten::sgn_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sgn_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sgn_(): Tensor;
   /**
@@ -3571,7 +3571,7 @@ export interface PointwiseMethods {
   sign(): Tensor;
   /**
    * PyTorch's `Tensor.sign_`:
-   * - `aten::sign_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sign_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sign_(): Tensor;
   /**
@@ -3586,7 +3586,7 @@ export interface PointwiseMethods {
   sin(): Tensor;
   /**
    * PyTorch's `Tensor.sin_`:
-   * - `aten::sin_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sin_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sin_(): Tensor;
   /**
@@ -3596,7 +3596,7 @@ export interface PointwiseMethods {
   sinc(): Tensor;
   /**
    * PyTorch's `Tensor.sinc_`:
-   * - `aten::sinc_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sinc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sinc_(): Tensor;
   /**
@@ -3606,7 +3606,7 @@ export interface PointwiseMethods {
   sinh(): Tensor;
   /**
    * PyTorch's `Tensor.sinh_`:
-   * - `aten::sinh_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sinh_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sinh_(): Tensor;
   /**
@@ -3616,7 +3616,7 @@ export interface PointwiseMethods {
   sqrt(): Tensor;
   /**
    * PyTorch's `Tensor.sqrt_`:
-   * - `aten::sqrt_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::sqrt_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sqrt_(): Tensor;
   /**
@@ -3626,7 +3626,7 @@ export interface PointwiseMethods {
   square(): Tensor;
   /**
    * PyTorch's `Tensor.square_`:
-   * - `aten::square_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::square_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   square_(): Tensor;
   /**
@@ -3641,8 +3641,8 @@ export interface PointwiseMethods {
   sub(other: Scalar, alpha: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.sub_`:
-   * - `aten::sub_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
-   * - `aten::sub_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::sub_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::sub_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sub_(options: { other: Tensor; alpha?: Scalar }): Tensor;
   sub_(other: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -3661,8 +3661,8 @@ export interface PointwiseMethods {
   subtract(other: Scalar, alpha: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.subtract_`:
-   * - `aten::subtract_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)`
-   * - `aten::subtract_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)`
+   * - `aten::subtract_.Tensor(Tensor(a!) self, Tensor other, *, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::subtract_.Scalar(Tensor(a!) self, Scalar other, Scalar alpha=1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   subtract_(options: { other: Tensor; alpha?: Scalar }): Tensor;
   subtract_(other: Tensor, options?: { alpha?: Scalar }): Tensor;
@@ -3681,7 +3681,7 @@ export interface PointwiseMethods {
   tan(): Tensor;
   /**
    * PyTorch's `Tensor.tan_`:
-   * - `aten::tan_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::tan_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   tan_(): Tensor;
   /**
@@ -3695,8 +3695,8 @@ export interface PointwiseMethods {
   trueDivide(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.true_divide_`:
-   * - `aten::true_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::true_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::true_divide_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::true_divide_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   trueDivide_(options: { other: Tensor }): Tensor;
   trueDivide_(other: Tensor): Tensor;
@@ -3709,7 +3709,7 @@ export interface PointwiseMethods {
   trunc(): Tensor;
   /**
    * PyTorch's `Tensor.trunc_`:
-   * - `aten::trunc_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::trunc_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   trunc_(): Tensor;
   /**
@@ -3729,8 +3729,8 @@ export interface PointwiseMethods {
   xlogy(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.xlogy_`:
-   * - `aten::xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::xlogy_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::xlogy_.Scalar_Other(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   xlogy_(options: { other: Tensor }): Tensor;
   xlogy_(other: Tensor): Tensor;
@@ -3743,7 +3743,7 @@ export interface PointwiseMethods {
   zero(): Tensor;
   /**
    * PyTorch's `Tensor.zero_`:
-   * - `aten::zero_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::zero_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   zero_(): Tensor;
 }

@@ -291,10 +291,10 @@ export const nestedToPaddedTensor: {
  * - `aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor`
  */
 export const pad: {
-  (self: Tensor, options: { pad: readonly number[]; mode?: string; value?: number | null }): Tensor;
-  (self: Tensor, pad: readonly number[], options?: { mode?: string; value?: number | null }): Tensor;
-  (self: Tensor, pad: readonly number[], mode: string, options?: { value?: number | null }): Tensor;
-  (self: Tensor, pad: readonly number[], mode: string, value: number | null): Tensor;
+  (self: Tensor, options: { pad: readonly number[]; mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; value?: number | null }): Tensor;
+  (self: Tensor, pad: readonly number[], options?: { mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; value?: number | null }): Tensor;
+  (self: Tensor, pad: readonly number[], mode: 'constant' | 'reflect' | 'replicate' | 'circular', options?: { value?: number | null }): Tensor;
+  (self: Tensor, pad: readonly number[], mode: 'constant' | 'reflect' | 'replicate' | 'circular', value: number | null): Tensor;
 } = define('pad', ['']);
 
 /**
@@ -661,10 +661,10 @@ export interface PoolingMethods {
    * PyTorch's `Tensor.pad`:
    * - `aten::pad(Tensor self, SymInt[] pad, str mode="constant", float? value=None) -> Tensor`
    */
-  pad(options: { pad: readonly number[]; mode?: string; value?: number | null }): Tensor;
-  pad(pad: readonly number[], options?: { mode?: string; value?: number | null }): Tensor;
-  pad(pad: readonly number[], mode: string, options?: { value?: number | null }): Tensor;
-  pad(pad: readonly number[], mode: string, value: number | null): Tensor;
+  pad(options: { pad: readonly number[]; mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; value?: number | null }): Tensor;
+  pad(pad: readonly number[], options?: { mode?: 'constant' | 'reflect' | 'replicate' | 'circular'; value?: number | null }): Tensor;
+  pad(pad: readonly number[], mode: 'constant' | 'reflect' | 'replicate' | 'circular', options?: { value?: number | null }): Tensor;
+  pad(pad: readonly number[], mode: 'constant' | 'reflect' | 'replicate' | 'circular', value: number | null): Tensor;
   /**
    * PyTorch's `Tensor.pixel_shuffle`:
    * - `aten::pixel_shuffle(Tensor self, int upscale_factor) -> Tensor`

@@ -22,8 +22,8 @@ export const bernoulli: {
 
 /**
  * PyTorch's `torch.bernoulli_`:
- * - `aten::bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)`
- * - `aten::bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const bernoulli_: {
   (self: Tensor, options: { p: Tensor; generator?: Generator | null }): Tensor;
@@ -54,7 +54,7 @@ export const cauchy: {
 
 /**
  * PyTorch's `torch.cauchy_`:
- * - `aten::cauchy_(Tensor(a!) self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::cauchy_(Tensor(a!) self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const cauchy_: {
   (self: Tensor, options?: { median?: number; sigma?: number; generator?: Generator | null }): Tensor;
@@ -73,7 +73,7 @@ export const exponential: {
 
 /**
  * PyTorch's `torch.exponential_`:
- * - `aten::exponential_(Tensor(a!) self, float lambd=1., *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::exponential_(Tensor(a!) self, float lambd=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const exponential_: {
   (self: Tensor, options?: { lambd?: number; generator?: Generator | null }): Tensor;
@@ -91,7 +91,7 @@ export const geometric: {
 
 /**
  * PyTorch's `torch.geometric_`:
- * - `aten::geometric_(Tensor(a!) self, float p, *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::geometric_(Tensor(a!) self, float p, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const geometric_: {
   (self: Tensor, options: { p: number; generator?: Generator | null }): Tensor;
@@ -110,7 +110,7 @@ export const logNormal: {
 
 /**
  * PyTorch's `torch.log_normal_`:
- * - `aten::log_normal_(Tensor(a!) self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::log_normal_(Tensor(a!) self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const logNormal_: {
   (self: Tensor, options?: { mean?: number; std?: number; generator?: Generator | null }): Tensor;
@@ -148,7 +148,7 @@ export const normal: {
 
 /**
  * PyTorch's `torch.normal_`:
- * - `aten::normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const normal_: {
   (self: Tensor, options?: { mean?: number; std?: number; generator?: Generator | null }): Tensor;
@@ -235,9 +235,9 @@ export const random: {
 
 /**
  * PyTorch's `torch.random_`:
- * - `aten::random_(Tensor(a!) self, *, Generator? generator=None) -> Tensor(a!)`
- * - `aten::random_.from(Tensor(a!) self, int from, int? to, *, Generator? generator=None) -> Tensor(a!)`
- * - `aten::random_.to(Tensor(a!) self, int to, *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::random_(Tensor(a!) self, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::random_.from(Tensor(a!) self, int from, int? to, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::random_.to(Tensor(a!) self, int to, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const random_: {
   (self: Tensor, options?: { generator?: Generator | null }): Tensor;
@@ -259,7 +259,7 @@ export const uniform: {
 
 /**
  * PyTorch's `torch.uniform_`:
- * - `aten::uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)`
+ * - `aten::uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const uniform_: {
   (self: Tensor, options?: { from?: number; to?: number; generator?: Generator | null }): Tensor;
@@ -282,8 +282,8 @@ export interface RandomMethods {
   bernoulli(p: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.bernoulli_`:
-   * - `aten::bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)`
-   * - `aten::bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::bernoulli_.Tensor(Tensor(a!) self, Tensor p, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::bernoulli_.float(Tensor(a!) self, float p=0.5, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   bernoulli_(options: { p: Tensor; generator?: Generator | null }): Tensor;
   bernoulli_(p: Tensor, options?: { generator?: Generator | null }): Tensor;
@@ -298,7 +298,7 @@ export interface RandomMethods {
   cauchy(median: number, sigma: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.cauchy_`:
-   * - `aten::cauchy_(Tensor(a!) self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::cauchy_(Tensor(a!) self, float median=0., float sigma=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   cauchy_(options?: { median?: number; sigma?: number; generator?: Generator | null }): Tensor;
   cauchy_(median: number, options?: { sigma?: number; generator?: Generator | null }): Tensor;
@@ -311,7 +311,7 @@ export interface RandomMethods {
   exponential(lambd: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.exponential_`:
-   * - `aten::exponential_(Tensor(a!) self, float lambd=1., *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::exponential_(Tensor(a!) self, float lambd=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   exponential_(options?: { lambd?: number; generator?: Generator | null }): Tensor;
   exponential_(lambd: number, options?: { generator?: Generator | null }): Tensor;
@@ -323,7 +323,7 @@ export interface RandomMethods {
   geometric(p: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.geometric_`:
-   * - `aten::geometric_(Tensor(a!) self, float p, *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::geometric_(Tensor(a!) self, float p, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   geometric_(options: { p: number; generator?: Generator | null }): Tensor;
   geometric_(p: number, options?: { generator?: Generator | null }): Tensor;
@@ -336,7 +336,7 @@ export interface RandomMethods {
   logNormal(mean: number, std: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.log_normal_`:
-   * - `aten::log_normal_(Tensor(a!) self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::log_normal_(Tensor(a!) self, float mean=1., float std=2., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   logNormal_(options?: { mean?: number; std?: number; generator?: Generator | null }): Tensor;
   logNormal_(mean: number, options?: { std?: number; generator?: Generator | null }): Tensor;
@@ -350,7 +350,7 @@ export interface RandomMethods {
   multinomial(numSamples: number | bigint, replacement: boolean, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.normal_`:
-   * - `aten::normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::normal_(Tensor(a!) self, float mean=0., float std=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   normal_(options?: { mean?: number; std?: number; generator?: Generator | null }): Tensor;
   normal_(mean: number, options?: { std?: number; generator?: Generator | null }): Tensor;
@@ -416,9 +416,9 @@ export interface RandomMethods {
   random(to: number | bigint, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.random_`:
-   * - `aten::random_(Tensor(a!) self, *, Generator? generator=None) -> Tensor(a!)`
-   * - `aten::random_.from(Tensor(a!) self, int from, int? to, *, Generator? generator=None) -> Tensor(a!)`
-   * - `aten::random_.to(Tensor(a!) self, int to, *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::random_(Tensor(a!) self, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::random_.from(Tensor(a!) self, int from, int? to, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::random_.to(Tensor(a!) self, int to, *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   random_(options?: { generator?: Generator | null }): Tensor;
   random_(options: { from: number | bigint; to?: number | bigint | null; generator?: Generator | null }): Tensor;
@@ -434,7 +434,7 @@ export interface RandomMethods {
   uniform(from: number, to: number, options?: { generator?: Generator | null }): Tensor;
   /**
    * PyTorch's `Tensor.uniform_`:
-   * - `aten::uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)`
+   * - `aten::uniform_(Tensor(a!) self, float from=0., float to=1., *, Generator? generator=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   uniform_(options?: { from?: number; to?: number; generator?: Generator | null }): Tensor;
   uniform_(from: number, options?: { to?: number; generator?: Generator | null }): Tensor;

@@ -137,7 +137,7 @@ export const cumprod: {
 
 /**
  * PyTorch's `torch.cumprod_`:
- * - `aten::cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)`
+ * - `aten::cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const cumprod_: {
   (self: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
@@ -155,7 +155,7 @@ export const cumsum: {
 
 /**
  * PyTorch's `torch.cumsum_`:
- * - `aten::cumsum_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)`
+ * - `aten::cumsum_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const cumsum_: {
   (self: Tensor, options: { dim: number | bigint; dtype?: DType | null }): Tensor;
@@ -430,8 +430,8 @@ export const prod: {
  * - `aten::segment_reduce(Tensor data, str reduce, *, Tensor? lengths=None, Tensor? indices=None, Tensor? offsets=None, int axis=0, bool unsafe=False, Scalar? initial=None) -> Tensor`
  */
 export const segmentReduce: {
-  (data: Tensor, options: { reduce: string; lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
-  (data: Tensor, reduce: string, options?: { lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
+  (data: Tensor, options: { reduce: 'sum' | 'mean' | 'max' | 'min' | 'prod'; lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
+  (data: Tensor, reduce: 'sum' | 'mean' | 'max' | 'min' | 'prod', options?: { lengths?: Tensor | null; indices?: Tensor | null; offsets?: Tensor | null; axis?: number | bigint; unsafe?: boolean; initial?: Scalar | null }): Tensor;
 } = define('segment_reduce', ['']);
 
 /**
@@ -648,7 +648,7 @@ export interface ReductionMethods {
   cumprod(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
   /**
    * PyTorch's `Tensor.cumprod_`:
-   * - `aten::cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)`
+   * - `aten::cumprod_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   cumprod_(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
   cumprod_(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
@@ -660,7 +660,7 @@ export interface ReductionMethods {
   cumsum(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;
   /**
    * PyTorch's `Tensor.cumsum_`:
-   * - `aten::cumsum_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)`
+   * - `aten::cumsum_(Tensor(a!) self, int dim, *, ScalarType? dtype=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   cumsum_(options: { dim: number | bigint; dtype?: DType | null }): Tensor;
   cumsum_(dim: number | bigint, options?: { dtype?: DType | null }): Tensor;

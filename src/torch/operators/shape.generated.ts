@@ -7,7 +7,7 @@ import { define, installMethods } from '../operator.js';
 
 /**
  * PyTorch's `torch.adjoint`:
- * - `aten::adjoint(Tensor(a) self) -> Tensor(a)`
+ * - `aten::adjoint(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const adjoint: {
   (self: Tensor): Tensor;
@@ -15,7 +15,7 @@ export const adjoint: {
 
 /**
  * PyTorch's `torch.alias`:
- * - `aten::alias(Tensor(a) self) -> Tensor(a)`
+ * - `aten::alias(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const alias: {
   (self: Tensor): Tensor;
@@ -31,7 +31,7 @@ export const aliasCopy: {
 
 /**
  * PyTorch's `torch.as_strided`:
- * - `aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)`
+ * - `aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)` (a view of `self`)
  */
 export const asStrided: {
   (self: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
@@ -41,7 +41,7 @@ export const asStrided: {
 
 /**
  * PyTorch's `torch.as_strided_`:
- * - `aten::as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)`
+ * - `aten::as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const asStrided_: {
   (self: Tensor, options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
@@ -109,7 +109,7 @@ export const broadcastTensors: {
 
 /**
  * PyTorch's `torch.broadcast_to`:
- * - `aten::broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)`
+ * - `aten::broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)` (a view of `self`)
  */
 export const broadcastTo: {
   (self: Tensor, options: { size: readonly number[] }): Tensor;
@@ -127,7 +127,7 @@ export const cat: {
 
 /**
  * PyTorch's `torch.chunk`:
- * - `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]`
+ * - `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` (views of `self`)
  */
 export const chunk: {
   (self: Tensor, options: { chunks: number | bigint; dim?: number | bigint }): Tensor[];
@@ -171,7 +171,7 @@ export const concatenate: {
 
 /**
  * PyTorch's `torch.contiguous`:
- * - `aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)`
+ * - `aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const contiguous: {
   (self: Tensor, options?: { memoryFormat?: MemoryFormat }): Tensor;
@@ -189,7 +189,7 @@ export const copy: {
 
 /**
  * PyTorch's `torch.copy_`:
- * - `aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)`
+ * - `aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const copy_: {
   (self: Tensor, options: { src: Tensor; nonBlocking?: boolean }): Tensor;
@@ -211,8 +211,8 @@ export const copysign: {
 
 /**
  * PyTorch's `torch.copysign_`:
- * - `aten::copysign_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
- * - `aten::copysign_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+ * - `aten::copysign_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::copysign_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const copysign_: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -223,7 +223,7 @@ export const copysign_: {
 
 /**
  * PyTorch's `torch.detach`:
- * - `aten::detach(Tensor(a) self) -> Tensor(a)`
+ * - `aten::detach(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const detach: {
   (self: Tensor): Tensor;
@@ -231,7 +231,7 @@ export const detach: {
 
 /**
  * PyTorch's `torch.detach_`:
- * - `aten::detach_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::detach_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const detach_: {
   (self: Tensor): Tensor;
@@ -247,8 +247,8 @@ export const detachCopy: {
 
 /**
  * PyTorch's `torch.dsplit`:
- * - `aten::dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
- * - `aten::dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+ * - `aten::dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+ * - `aten::dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
  */
 export const dsplit: {
   (self: Tensor, options: { indices: readonly number[] }): Tensor[];
@@ -267,7 +267,7 @@ export const dstack: {
 
 /**
  * PyTorch's `torch.expand`:
- * - `aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)`
+ * - `aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)` (a view of `self`)
  */
 export const expand: {
   (self: Tensor, options: { size: readonly number[]; implicit?: boolean }): Tensor;
@@ -276,7 +276,7 @@ export const expand: {
 
 /**
  * PyTorch's `torch.expand_as`:
- * - `aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+ * - `aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`)
  */
 export const expandAs: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -294,7 +294,7 @@ export const expandCopy: {
 
 /**
  * PyTorch's `torch.flatten`:
- * - `aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)`
+ * - `aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const flatten: {
   (self: Tensor, options?: { startDim?: number | bigint; endDim?: number | bigint }): Tensor;
@@ -312,8 +312,8 @@ export const flattenDenseTensors: {
 
 /**
  * PyTorch's `torch.hsplit`:
- * - `aten::hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
- * - `aten::hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+ * - `aten::hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+ * - `aten::hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
  */
 export const hsplit: {
   (self: Tensor, options: { indices: readonly number[] }): Tensor[];
@@ -332,7 +332,7 @@ export const hstack: {
 
 /**
  * PyTorch's `torch.imag`:
- * - `aten::imag(Tensor(a) self) -> Tensor(a)`
+ * - `aten::imag(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const imag: {
   (self: Tensor): Tensor;
@@ -348,7 +348,7 @@ export const lift: {
 
 /**
  * PyTorch's `torch.lift_fresh`:
- * - `aten::lift_fresh(Tensor(a) self) -> Tensor(a)`
+ * - `aten::lift_fresh(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const liftFresh: {
   (self: Tensor): Tensor;
@@ -364,7 +364,7 @@ export const liftFreshCopy: {
 
 /**
  * PyTorch's `torch.mH`:
- * - `aten::mH(Tensor(a) self) -> Tensor(a)`
+ * - `aten::mH(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const mH: {
   (self: Tensor): Tensor;
@@ -372,7 +372,7 @@ export const mH: {
 
 /**
  * PyTorch's `torch.mT`:
- * - `aten::mT(Tensor(a) self) -> Tensor(a)`
+ * - `aten::mT(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const mT: {
   (self: Tensor): Tensor;
@@ -380,8 +380,8 @@ export const mT: {
 
 /**
  * PyTorch's `torch.moveaxis`:
- * - `aten::moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)`
- * - `aten::moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`
+ * - `aten::moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)` (a view of `self`)
+ * - `aten::moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)` (a view of `self`)
  */
 export const moveaxis: {
   (self: Tensor, options: { source: number | bigint; destination: number | bigint }): Tensor;
@@ -392,8 +392,8 @@ export const moveaxis: {
 
 /**
  * PyTorch's `torch.movedim`:
- * - `aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)`
- * - `aten::movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`
+ * - `aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` (a view of `self`)
+ * - `aten::movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)` (a view of `self`)
  */
 export const movedim: {
   (self: Tensor, options: { source: number | bigint; destination: number | bigint }): Tensor;
@@ -408,19 +408,19 @@ export const movedim: {
  * - `aten::nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
  */
 export const nanquantile: {
-  (self: Tensor, options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
-  (self: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
+  (self: Tensor, options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
 } = define('nanquantile', ['', 'scalar']);
 
 /**
  * PyTorch's `torch.numpy_T`:
- * - `aten::numpy_T(Tensor(a) self) -> Tensor(a)`
+ * - `aten::numpy_T(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const numpyT: {
   (self: Tensor): Tensor;
@@ -428,7 +428,7 @@ export const numpyT: {
 
 /**
  * PyTorch's `torch.permute`:
- * - `aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)`
+ * - `aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)` (a view of `self`)
  */
 export const permute: {
   (self: Tensor, options: { dims: readonly number[] }): Tensor;
@@ -450,19 +450,19 @@ export const permuteCopy: {
  * - `aten::quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
  */
 export const quantile: {
-  (self: Tensor, options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
-  (self: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  (self: Tensor, q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
+  (self: Tensor, options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  (self: Tensor, q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
 } = define('quantile', ['', 'scalar']);
 
 /**
  * PyTorch's `torch.ravel`:
- * - `aten::ravel(Tensor(a) self) -> Tensor(a)`
+ * - `aten::ravel(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const ravel: {
   (self: Tensor): Tensor;
@@ -470,7 +470,7 @@ export const ravel: {
 
 /**
  * PyTorch's `torch.real`:
- * - `aten::real(Tensor(a) self) -> Tensor(a)`
+ * - `aten::real(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const real: {
   (self: Tensor): Tensor;
@@ -503,7 +503,7 @@ export const repeatInterleave: {
 
 /**
  * PyTorch's `torch.reshape`:
- * - `aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)`
+ * - `aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const reshape: {
   (self: Tensor, options: { shape: readonly number[] }): Tensor;
@@ -512,7 +512,7 @@ export const reshape: {
 
 /**
  * PyTorch's `torch.reshape_as`:
- * - `aten::reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+ * - `aten::reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const reshapeAs: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -530,7 +530,7 @@ export const resize: {
 
 /**
  * PyTorch's `torch.resize_`:
- * - `aten::resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)`
+ * - `aten::resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const resize_: {
   (self: Tensor, options: { size: readonly number[]; memoryFormat?: MemoryFormat | null }): Tensor;
@@ -548,7 +548,7 @@ export const resizeAs: {
 
 /**
  * PyTorch's `torch.resize_as_`:
- * - `aten::resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)`
+ * - `aten::resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const resizeAs_: {
   (self: Tensor, options: { theTemplate: Tensor; memoryFormat?: MemoryFormat | null }): Tensor;
@@ -557,9 +557,9 @@ export const resizeAs_: {
 
 /**
  * PyTorch's `torch.set_`:
- * - `aten::set_(Tensor(a!) self) -> Tensor(a!)`
- * - `aten::set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)`
- * - `aten::set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=[]) -> Tensor(a!)`
+ * - `aten::set_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=[]) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const set_: {
   (self: Tensor): Tensor;
@@ -581,8 +581,8 @@ export const size: {
 
 /**
  * PyTorch's `torch.split`:
- * - `aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]`
- * - `aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]`
+ * - `aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]` (views of `self`)
+ * - `aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]` (views of `self`)
  */
 export const split: {
   (self: Tensor, options: { splitSize: number | bigint; dim?: number | bigint }): Tensor[];
@@ -605,7 +605,7 @@ export const splitCopy: {
 
 /**
  * PyTorch's `torch.split_with_sizes`:
- * - `aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]`
+ * - `aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]` (views of `self`)
  */
 export const splitWithSizes: {
   (self: Tensor, options: { splitSizes: readonly number[]; dim?: number | bigint }): Tensor[];
@@ -625,9 +625,9 @@ export const splitWithSizesCopy: {
 
 /**
  * PyTorch's `torch.squeeze`:
- * - `aten::squeeze(Tensor(a) self) -> Tensor(a)`
- * - `aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)`
- * - `aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)`
+ * - `aten::squeeze(Tensor(a) self) -> Tensor(a)` (a view of `self`)
+ * - `aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)` (a view of `self`)
+ * - `aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)` (a view of `self`)
  */
 export const squeeze: {
   (self: Tensor): Tensor;
@@ -639,9 +639,9 @@ export const squeeze: {
 
 /**
  * PyTorch's `torch.squeeze_`:
- * - `aten::squeeze_(Tensor(a!) self) -> Tensor(a!)`
- * - `aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)`
- * - `aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)`
+ * - `aten::squeeze_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)` (changes `self` in place and returns it)
+ * - `aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const squeeze_: {
   (self: Tensor): Tensor;
@@ -685,7 +685,7 @@ export const stride: {
 
 /**
  * PyTorch's `torch.swapaxes`:
- * - `aten::swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)`
+ * - `aten::swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)` (a view of `self`)
  */
 export const swapaxes: {
   (self: Tensor, options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
@@ -694,7 +694,7 @@ export const swapaxes: {
 
 /**
  * PyTorch's `torch.swapaxes_`:
- * - `aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)`
+ * - `aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const swapaxes_: {
   (self: Tensor, options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
@@ -703,7 +703,7 @@ export const swapaxes_: {
 
 /**
  * PyTorch's `torch.swapdims`:
- * - `aten::swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)`
+ * - `aten::swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` (a view of `self`)
  */
 export const swapdims: {
   (self: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
@@ -712,7 +712,7 @@ export const swapdims: {
 
 /**
  * PyTorch's `torch.swapdims_`:
- * - `aten::swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`
+ * - `aten::swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const swapdims_: {
   (self: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
@@ -721,7 +721,7 @@ export const swapdims_: {
 
 /**
  * PyTorch's `torch.t`:
- * - `aten::t(Tensor(a) self) -> Tensor(a)`
+ * - `aten::t(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const t: {
   (self: Tensor): Tensor;
@@ -729,7 +729,7 @@ export const t: {
 
 /**
  * PyTorch's `torch.t_`:
- * - `aten::t_(Tensor(a!) self) -> Tensor(a!)`
+ * - `aten::t_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const t_: {
   (self: Tensor): Tensor;
@@ -737,9 +737,9 @@ export const t_: {
 
 /**
  * PyTorch's `torch.tensor_split`:
- * - `aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]`
- * - `aten::tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]`
- * - `aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]`
+ * - `aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]` (views of `self`)
+ * - `aten::tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]` (views of `self`)
+ * - `aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]` (views of `self`)
  */
 export const tensorSplit: {
   (self: Tensor, options: { indices: readonly number[]; dim?: number | bigint }): Tensor[];
@@ -764,7 +764,7 @@ export const tile: {
 
 /**
  * PyTorch's `torch.transpose`:
- * - `aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)`
+ * - `aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` (a view of `self`)
  */
 export const transpose: {
   (self: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
@@ -773,7 +773,7 @@ export const transpose: {
 
 /**
  * PyTorch's `torch.transpose_`:
- * - `aten::transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`
+ * - `aten::transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const transpose_: {
   (self: Tensor, options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
@@ -791,7 +791,7 @@ export const transposeCopy: {
 
 /**
  * PyTorch's `torch.unbind`:
- * - `aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]`
+ * - `aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` (views of `self`)
  */
 export const unbind: {
   (self: Tensor, options?: { dim?: number | bigint }): Tensor[];
@@ -809,7 +809,7 @@ export const unbindCopy: {
 
 /**
  * PyTorch's `torch.unflatten`:
- * - `aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)`
+ * - `aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` (a view of `self`)
  */
 export const unflatten: {
   (self: Tensor, options: { dim: number | bigint; sizes: readonly number[] }): Tensor;
@@ -857,7 +857,7 @@ export const unsafeSplitWithSizes: {
 
 /**
  * PyTorch's `torch.unsqueeze`:
- * - `aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)`
+ * - `aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)` (a view of `self`)
  */
 export const unsqueeze: {
   (self: Tensor, options: { dim: number | bigint }): Tensor;
@@ -866,7 +866,7 @@ export const unsqueeze: {
 
 /**
  * PyTorch's `torch.unsqueeze_`:
- * - `aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)`
+ * - `aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const unsqueeze_: {
   (self: Tensor, options: { dim: number | bigint }): Tensor;
@@ -884,8 +884,8 @@ export const unsqueezeCopy: {
 
 /**
  * PyTorch's `torch.view`:
- * - `aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)`
- * - `aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)`
+ * - `aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)` (a view of `self`)
+ * - `aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)` (a view of `self`)
  */
 export const view: {
   (self: Tensor, options: { size: readonly number[] }): Tensor;
@@ -896,7 +896,7 @@ export const view: {
 
 /**
  * PyTorch's `torch.view_as`:
- * - `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+ * - `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`)
  */
 export const viewAs: {
   (self: Tensor, options: { other: Tensor }): Tensor;
@@ -905,7 +905,7 @@ export const viewAs: {
 
 /**
  * PyTorch's `torch.view_as_complex`:
- * - `aten::view_as_complex(Tensor(a) self) -> Tensor(a)`
+ * - `aten::view_as_complex(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const viewAsComplex: {
   (self: Tensor): Tensor;
@@ -921,7 +921,7 @@ export const viewAsComplexCopy: {
 
 /**
  * PyTorch's `torch.view_as_real`:
- * - `aten::view_as_real(Tensor(a) self) -> Tensor(a)`
+ * - `aten::view_as_real(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const viewAsReal: {
   (self: Tensor): Tensor;
@@ -949,8 +949,8 @@ export const viewCopy: {
 
 /**
  * PyTorch's `torch.vsplit`:
- * - `aten::vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
- * - `aten::vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+ * - `aten::vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+ * - `aten::vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
  */
 export const vsplit: {
   (self: Tensor, options: { indices: readonly number[] }): Tensor[];
@@ -971,12 +971,12 @@ export const vstack: {
 export interface ShapeMethods {
   /**
    * PyTorch's `Tensor.adjoint`:
-   * - `aten::adjoint(Tensor(a) self) -> Tensor(a)`
+   * - `aten::adjoint(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   adjoint(): Tensor;
   /**
    * PyTorch's `Tensor.alias`:
-   * - `aten::alias(Tensor(a) self) -> Tensor(a)`
+   * - `aten::alias(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   alias(): Tensor;
   /**
@@ -986,14 +986,14 @@ export interface ShapeMethods {
   aliasCopy(): Tensor;
   /**
    * PyTorch's `Tensor.as_strided`:
-   * - `aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)`
+   * - `aten::as_strided(Tensor(a) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a)` (a view of `self`)
    */
   asStrided(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
   asStrided(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
   asStrided(size: readonly number[], stride: readonly number[], storageOffset: number | bigint | null): Tensor;
   /**
    * PyTorch's `Tensor.as_strided_`:
-   * - `aten::as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)`
+   * - `aten::as_strided_(Tensor(a!) self, SymInt[] size, SymInt[] stride, SymInt? storage_offset=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   asStrided_(options: { size: readonly number[]; stride: readonly number[]; storageOffset?: number | bigint | null }): Tensor;
   asStrided_(size: readonly number[], stride: readonly number[], options?: { storageOffset?: number | bigint | null }): Tensor;
@@ -1029,13 +1029,13 @@ export interface ShapeMethods {
   atleast3d(): Tensor;
   /**
    * PyTorch's `Tensor.broadcast_to`:
-   * - `aten::broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)`
+   * - `aten::broadcast_to(Tensor(a) self, SymInt[] size) -> Tensor(a)` (a view of `self`)
    */
   broadcastTo(options: { size: readonly number[] }): Tensor;
   broadcastTo(size: readonly number[]): Tensor;
   /**
    * PyTorch's `Tensor.chunk`:
-   * - `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]`
+   * - `aten::chunk(Tensor(a -> *) self, int chunks, int dim=0) -> Tensor(a)[]` (views of `self`)
    */
   chunk(options: { chunks: number | bigint; dim?: number | bigint }): Tensor[];
   chunk(chunks: number | bigint, options?: { dim?: number | bigint }): Tensor[];
@@ -1047,7 +1047,7 @@ export interface ShapeMethods {
   clone(options?: { memoryFormat?: MemoryFormat | null }): Tensor;
   /**
    * PyTorch's `Tensor.contiguous`:
-   * - `aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)`
+   * - `aten::contiguous(Tensor(a) self, *, MemoryFormat memory_format=0) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   contiguous(options?: { memoryFormat?: MemoryFormat }): Tensor;
   /**
@@ -1059,7 +1059,7 @@ export interface ShapeMethods {
   copy(src: Tensor, nonBlocking: boolean): Tensor;
   /**
    * PyTorch's `Tensor.copy_`:
-   * - `aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)`
+   * - `aten::copy_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   copy_(options: { src: Tensor; nonBlocking?: boolean }): Tensor;
   copy_(src: Tensor, options?: { nonBlocking?: boolean }): Tensor;
@@ -1075,8 +1075,8 @@ export interface ShapeMethods {
   copysign(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.copysign_`:
-   * - `aten::copysign_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)`
-   * - `aten::copysign_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)`
+   * - `aten::copysign_.Tensor(Tensor(a!) self, Tensor other) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::copysign_.Scalar(Tensor(a!) self, Scalar other) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   copysign_(options: { other: Tensor }): Tensor;
   copysign_(other: Tensor): Tensor;
@@ -1084,12 +1084,12 @@ export interface ShapeMethods {
   copysign_(other: Scalar): Tensor;
   /**
    * PyTorch's `Tensor.detach`:
-   * - `aten::detach(Tensor(a) self) -> Tensor(a)`
+   * - `aten::detach(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   detach(): Tensor;
   /**
    * PyTorch's `Tensor.detach_`:
-   * - `aten::detach_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::detach_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   detach_(): Tensor;
   /**
@@ -1099,8 +1099,8 @@ export interface ShapeMethods {
   detachCopy(): Tensor;
   /**
    * PyTorch's `Tensor.dsplit`:
-   * - `aten::dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
-   * - `aten::dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+   * - `aten::dsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+   * - `aten::dsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
    */
   dsplit(options: { indices: readonly number[] }): Tensor[];
   dsplit(indices: readonly number[]): Tensor[];
@@ -1108,13 +1108,13 @@ export interface ShapeMethods {
   dsplit(sections: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.expand`:
-   * - `aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)`
+   * - `aten::expand(Tensor(a) self, SymInt[] size, *, bool implicit=False) -> Tensor(a)` (a view of `self`)
    */
   expand(options: { size: readonly number[]; implicit?: boolean }): Tensor;
   expand(size: readonly number[], options?: { implicit?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.expand_as`:
-   * - `aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+   * - `aten::expand_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`)
    */
   expandAs(options: { other: Tensor }): Tensor;
   expandAs(other: Tensor): Tensor;
@@ -1126,15 +1126,15 @@ export interface ShapeMethods {
   expandCopy(size: readonly number[], options?: { implicit?: boolean }): Tensor;
   /**
    * PyTorch's `Tensor.flatten`:
-   * - `aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)`
+   * - `aten::flatten.using_ints(Tensor(a) self, int start_dim=0, int end_dim=-1) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   flatten(options?: { startDim?: number | bigint; endDim?: number | bigint }): Tensor;
   flatten(startDim: number | bigint, options?: { endDim?: number | bigint }): Tensor;
   flatten(startDim: number | bigint, endDim: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.hsplit`:
-   * - `aten::hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
-   * - `aten::hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+   * - `aten::hsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+   * - `aten::hsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
    */
   hsplit(options: { indices: readonly number[] }): Tensor[];
   hsplit(indices: readonly number[]): Tensor[];
@@ -1142,7 +1142,7 @@ export interface ShapeMethods {
   hsplit(sections: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.imag`:
-   * - `aten::imag(Tensor(a) self) -> Tensor(a)`
+   * - `aten::imag(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   imag(): Tensor;
   /**
@@ -1152,7 +1152,7 @@ export interface ShapeMethods {
   lift(): Tensor;
   /**
    * PyTorch's `Tensor.lift_fresh`:
-   * - `aten::lift_fresh(Tensor(a) self) -> Tensor(a)`
+   * - `aten::lift_fresh(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   liftFresh(): Tensor;
   /**
@@ -1162,18 +1162,18 @@ export interface ShapeMethods {
   liftFreshCopy(): Tensor;
   /**
    * PyTorch's `Tensor.mH`:
-   * - `aten::mH(Tensor(a) self) -> Tensor(a)`
+   * - `aten::mH(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   mH(): Tensor;
   /**
    * PyTorch's `Tensor.mT`:
-   * - `aten::mT(Tensor(a) self) -> Tensor(a)`
+   * - `aten::mT(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   mT(): Tensor;
   /**
    * PyTorch's `Tensor.moveaxis`:
-   * - `aten::moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)`
-   * - `aten::moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`
+   * - `aten::moveaxis.int(Tensor(a) self, int source, int destination) -> Tensor(a)` (a view of `self`)
+   * - `aten::moveaxis.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)` (a view of `self`)
    */
   moveaxis(options: { source: number | bigint; destination: number | bigint }): Tensor;
   moveaxis(source: number | bigint, destination: number | bigint): Tensor;
@@ -1181,8 +1181,8 @@ export interface ShapeMethods {
   moveaxis(source: readonly number[], destination: readonly number[]): Tensor;
   /**
    * PyTorch's `Tensor.movedim`:
-   * - `aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)`
-   * - `aten::movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)`
+   * - `aten::movedim.int(Tensor(a) self, int source, int destination) -> Tensor(a)` (a view of `self`)
+   * - `aten::movedim.intlist(Tensor(a) self, int[] source, int[] destination) -> Tensor(a)` (a view of `self`)
    */
   movedim(options: { source: number | bigint; destination: number | bigint }): Tensor;
   movedim(source: number | bigint, destination: number | bigint): Tensor;
@@ -1193,22 +1193,22 @@ export interface ShapeMethods {
    * - `aten::nanquantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
    * - `aten::nanquantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
    */
-  nanquantile(options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
-  nanquantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  nanquantile(q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
+  nanquantile(options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  nanquantile(q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
   /**
    * PyTorch's `Tensor.numpy_T`:
-   * - `aten::numpy_T(Tensor(a) self) -> Tensor(a)`
+   * - `aten::numpy_T(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   numpyT(): Tensor;
   /**
    * PyTorch's `Tensor.permute`:
-   * - `aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)`
+   * - `aten::permute(Tensor(a) self, int[] dims) -> Tensor(a)` (a view of `self`)
    */
   permute(options: { dims: readonly number[] }): Tensor;
   permute(dims: readonly number[]): Tensor;
@@ -1223,22 +1223,22 @@ export interface ShapeMethods {
    * - `aten::quantile(Tensor self, Tensor q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
    * - `aten::quantile.scalar(Tensor self, float q, int? dim=None, bool keepdim=False, *, str interpolation="linear") -> Tensor`
    */
-  quantile(options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
-  quantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: string }): Tensor;
-  quantile(q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: string }): Tensor;
+  quantile(options: { q: Tensor; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: Tensor, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: Tensor, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: Tensor, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(options: { q: number; dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: number, options?: { dim?: number | bigint | null; keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: number, dim: number | bigint | null, options?: { keepdim?: boolean; interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
+  quantile(q: number, dim: number | bigint | null, keepdim: boolean, options?: { interpolation?: 'linear' | 'lower' | 'higher' | 'midpoint' | 'nearest' }): Tensor;
   /**
    * PyTorch's `Tensor.ravel`:
-   * - `aten::ravel(Tensor(a) self) -> Tensor(a)`
+   * - `aten::ravel(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   ravel(): Tensor;
   /**
    * PyTorch's `Tensor.real`:
-   * - `aten::real(Tensor(a) self) -> Tensor(a)`
+   * - `aten::real(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   real(): Tensor;
   /**
@@ -1260,13 +1260,13 @@ export interface ShapeMethods {
   repeatInterleave(repeats: number | bigint, dim: number | bigint | null, options?: { outputSize?: number | bigint | null }): Tensor;
   /**
    * PyTorch's `Tensor.reshape`:
-   * - `aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)`
+   * - `aten::reshape(Tensor(a) self, SymInt[] shape) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   reshape(options: { shape: readonly number[] }): Tensor;
   reshape(shape: readonly number[]): Tensor;
   /**
    * PyTorch's `Tensor.reshape_as`:
-   * - `aten::reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+   * - `aten::reshape_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   reshapeAs(options: { other: Tensor }): Tensor;
   reshapeAs(other: Tensor): Tensor;
@@ -1278,7 +1278,7 @@ export interface ShapeMethods {
   resize(size: readonly number[], options?: { memoryFormat?: MemoryFormat | null }): Tensor;
   /**
    * PyTorch's `Tensor.resize_`:
-   * - `aten::resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)`
+   * - `aten::resize_(Tensor(a!) self, SymInt[] size, *, MemoryFormat? memory_format=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   resize_(options: { size: readonly number[]; memoryFormat?: MemoryFormat | null }): Tensor;
   resize_(size: readonly number[], options?: { memoryFormat?: MemoryFormat | null }): Tensor;
@@ -1290,15 +1290,15 @@ export interface ShapeMethods {
   resizeAs(theTemplate: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
   /**
    * PyTorch's `Tensor.resize_as_`:
-   * - `aten::resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)`
+   * - `aten::resize_as_(Tensor(a!) self, Tensor the_template, *, MemoryFormat? memory_format=None) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   resizeAs_(options: { theTemplate: Tensor; memoryFormat?: MemoryFormat | null }): Tensor;
   resizeAs_(theTemplate: Tensor, options?: { memoryFormat?: MemoryFormat | null }): Tensor;
   /**
    * PyTorch's `Tensor.set_`:
-   * - `aten::set_(Tensor(a!) self) -> Tensor(a!)`
-   * - `aten::set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)`
-   * - `aten::set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=[]) -> Tensor(a!)`
+   * - `aten::set_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::set_.source_Tensor(Tensor(a!) self, Tensor source) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::set_.source_Tensor_storage_offset(Tensor(a!) self, Tensor source, SymInt storage_offset, SymInt[] size, SymInt[] stride=[]) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   set_(): Tensor;
   set_(options: { source: Tensor }): Tensor;
@@ -1314,8 +1314,8 @@ export interface ShapeMethods {
   size(dim: number | bigint): number;
   /**
    * PyTorch's `Tensor.split`:
-   * - `aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]`
-   * - `aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]`
+   * - `aten::split.Tensor(Tensor(a -> *) self, SymInt split_size, int dim=0) -> Tensor(a)[]` (views of `self`)
+   * - `aten::split.sizes(Tensor(a -> *) self, SymInt[] split_size, int dim=0) -> Tensor(a)[]` (views of `self`)
    */
   split(options: { splitSize: number | bigint; dim?: number | bigint }): Tensor[];
   split(splitSize: number | bigint, options?: { dim?: number | bigint }): Tensor[];
@@ -1332,7 +1332,7 @@ export interface ShapeMethods {
   splitCopy(splitSize: number | bigint, dim: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.split_with_sizes`:
-   * - `aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]`
+   * - `aten::split_with_sizes(Tensor(a -> *) self, SymInt[] split_sizes, int dim=0) -> Tensor(a)[]` (views of `self`)
    */
   splitWithSizes(options: { splitSizes: readonly number[]; dim?: number | bigint }): Tensor[];
   splitWithSizes(splitSizes: readonly number[], options?: { dim?: number | bigint }): Tensor[];
@@ -1346,9 +1346,9 @@ export interface ShapeMethods {
   splitWithSizesCopy(splitSizes: readonly number[], dim: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.squeeze`:
-   * - `aten::squeeze(Tensor(a) self) -> Tensor(a)`
-   * - `aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)`
-   * - `aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)`
+   * - `aten::squeeze(Tensor(a) self) -> Tensor(a)` (a view of `self`)
+   * - `aten::squeeze.dim(Tensor(a) self, int dim) -> Tensor(a)` (a view of `self`)
+   * - `aten::squeeze.dims(Tensor(a) self, int[] dim) -> Tensor(a)` (a view of `self`)
    */
   squeeze(): Tensor;
   squeeze(options: { dim: number | bigint }): Tensor;
@@ -1357,9 +1357,9 @@ export interface ShapeMethods {
   squeeze(dim: readonly number[]): Tensor;
   /**
    * PyTorch's `Tensor.squeeze_`:
-   * - `aten::squeeze_(Tensor(a!) self) -> Tensor(a!)`
-   * - `aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)`
-   * - `aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)`
+   * - `aten::squeeze_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::squeeze_.dim(Tensor(a!) self, int dim) -> Tensor(a!)` (changes `self` in place and returns it)
+   * - `aten::squeeze_.dims(Tensor(a!) self, int[] dim) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   squeeze_(): Tensor;
   squeeze_(options: { dim: number | bigint }): Tensor;
@@ -1385,43 +1385,43 @@ export interface ShapeMethods {
   stride(dim: number | bigint): number;
   /**
    * PyTorch's `Tensor.swapaxes`:
-   * - `aten::swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)`
+   * - `aten::swapaxes(Tensor(a) self, int axis0, int axis1) -> Tensor(a)` (a view of `self`)
    */
   swapaxes(options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
   swapaxes(axis0: number | bigint, axis1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.swapaxes_`:
-   * - `aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)`
+   * - `aten::swapaxes_(Tensor(a!) self, int axis0, int axis1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   swapaxes_(options: { axis0: number | bigint; axis1: number | bigint }): Tensor;
   swapaxes_(axis0: number | bigint, axis1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.swapdims`:
-   * - `aten::swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)`
+   * - `aten::swapdims(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` (a view of `self`)
    */
   swapdims(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
   swapdims(dim0: number | bigint, dim1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.swapdims_`:
-   * - `aten::swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`
+   * - `aten::swapdims_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   swapdims_(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
   swapdims_(dim0: number | bigint, dim1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.t`:
-   * - `aten::t(Tensor(a) self) -> Tensor(a)`
+   * - `aten::t(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   t(): Tensor;
   /**
    * PyTorch's `Tensor.t_`:
-   * - `aten::t_(Tensor(a!) self) -> Tensor(a!)`
+   * - `aten::t_(Tensor(a!) self) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   t_(): Tensor;
   /**
    * PyTorch's `Tensor.tensor_split`:
-   * - `aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]`
-   * - `aten::tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]`
-   * - `aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]`
+   * - `aten::tensor_split.indices(Tensor(a -> *) self, SymInt[] indices, int dim=0) -> Tensor(a)[]` (views of `self`)
+   * - `aten::tensor_split.sections(Tensor(a -> *) self, SymInt sections, int dim=0) -> Tensor(a)[]` (views of `self`)
+   * - `aten::tensor_split.tensor_indices_or_sections(Tensor(a -> *) self, Tensor tensor_indices_or_sections, int dim=0) -> Tensor(a)[]` (views of `self`)
    */
   tensorSplit(options: { indices: readonly number[]; dim?: number | bigint }): Tensor[];
   tensorSplit(indices: readonly number[], options?: { dim?: number | bigint }): Tensor[];
@@ -1440,13 +1440,13 @@ export interface ShapeMethods {
   tile(dims: readonly number[]): Tensor;
   /**
    * PyTorch's `Tensor.transpose`:
-   * - `aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)`
+   * - `aten::transpose.int(Tensor(a) self, int dim0, int dim1) -> Tensor(a)` (a view of `self`)
    */
   transpose(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
   transpose(dim0: number | bigint, dim1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.transpose_`:
-   * - `aten::transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)`
+   * - `aten::transpose_(Tensor(a!) self, int dim0, int dim1) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   transpose_(options: { dim0: number | bigint; dim1: number | bigint }): Tensor;
   transpose_(dim0: number | bigint, dim1: number | bigint): Tensor;
@@ -1458,7 +1458,7 @@ export interface ShapeMethods {
   transposeCopy(dim0: number | bigint, dim1: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.unbind`:
-   * - `aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]`
+   * - `aten::unbind.int(Tensor(a -> *) self, int dim=0) -> Tensor(a)[]` (views of `self`)
    */
   unbind(options?: { dim?: number | bigint }): Tensor[];
   unbind(dim: number | bigint): Tensor[];
@@ -1470,7 +1470,7 @@ export interface ShapeMethods {
   unbindCopy(dim: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.unflatten`:
-   * - `aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)`
+   * - `aten::unflatten.int(Tensor(a) self, int dim, SymInt[] sizes) -> Tensor(a)` (a view of `self`)
    */
   unflatten(options: { dim: number | bigint; sizes: readonly number[] }): Tensor;
   unflatten(dim: number | bigint, sizes: readonly number[]): Tensor;
@@ -1497,13 +1497,13 @@ export interface ShapeMethods {
   unsafeSplitWithSizes(splitSizes: readonly number[], dim: number | bigint): Tensor[];
   /**
    * PyTorch's `Tensor.unsqueeze`:
-   * - `aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)`
+   * - `aten::unsqueeze(Tensor(a) self, int dim) -> Tensor(a)` (a view of `self`)
    */
   unsqueeze(options: { dim: number | bigint }): Tensor;
   unsqueeze(dim: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.unsqueeze_`:
-   * - `aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)`
+   * - `aten::unsqueeze_(Tensor(a!) self, int dim) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   unsqueeze_(options: { dim: number | bigint }): Tensor;
   unsqueeze_(dim: number | bigint): Tensor;
@@ -1515,8 +1515,8 @@ export interface ShapeMethods {
   unsqueezeCopy(dim: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.view`:
-   * - `aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)`
-   * - `aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)`
+   * - `aten::view(Tensor(a) self, SymInt[] size) -> Tensor(a)` (a view of `self`)
+   * - `aten::view.dtype(Tensor(a) self, ScalarType dtype) -> Tensor(a)` (a view of `self`)
    */
   view(options: { size: readonly number[] }): Tensor;
   view(size: readonly number[]): Tensor;
@@ -1524,13 +1524,13 @@ export interface ShapeMethods {
   view(dtype: DType): Tensor;
   /**
    * PyTorch's `Tensor.view_as`:
-   * - `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)`
+   * - `aten::view_as(Tensor(a) self, Tensor other) -> Tensor(a)` (a view of `self`)
    */
   viewAs(options: { other: Tensor }): Tensor;
   viewAs(other: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.view_as_complex`:
-   * - `aten::view_as_complex(Tensor(a) self) -> Tensor(a)`
+   * - `aten::view_as_complex(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   viewAsComplex(): Tensor;
   /**
@@ -1540,7 +1540,7 @@ export interface ShapeMethods {
   viewAsComplexCopy(): Tensor;
   /**
    * PyTorch's `Tensor.view_as_real`:
-   * - `aten::view_as_real(Tensor(a) self) -> Tensor(a)`
+   * - `aten::view_as_real(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   viewAsReal(): Tensor;
   /**
@@ -1559,8 +1559,8 @@ export interface ShapeMethods {
   viewCopy(dtype: DType): Tensor;
   /**
    * PyTorch's `Tensor.vsplit`:
-   * - `aten::vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]`
-   * - `aten::vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]`
+   * - `aten::vsplit.array(Tensor(a -> *) self, int[] indices) -> Tensor(a)[]` (views of `self`)
+   * - `aten::vsplit.int(Tensor(a -> *) self, int sections) -> Tensor(a)[]` (views of `self`)
    */
   vsplit(options: { indices: readonly number[] }): Tensor[];
   vsplit(indices: readonly number[]): Tensor[];

@@ -8,7 +8,7 @@ import { define, installMethods } from '../operator.js';
 
 /**
  * PyTorch's `torch.ccol_indices`:
- * - `aten::ccol_indices(Tensor(a) self) -> Tensor(a)`
+ * - `aten::ccol_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const ccolIndices: {
   (self: Tensor): Tensor;
@@ -24,7 +24,7 @@ export const ccolIndicesCopy: {
 
 /**
  * PyTorch's `torch.coalesce`:
- * - `aten::coalesce(Tensor(a) self) -> Tensor(a)`
+ * - `aten::coalesce(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
  */
 export const coalesce: {
   (self: Tensor): Tensor;
@@ -32,7 +32,7 @@ export const coalesce: {
 
 /**
  * PyTorch's `torch.col_indices`:
- * - `aten::col_indices(Tensor(a) self) -> Tensor(a)`
+ * - `aten::col_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const colIndices: {
   (self: Tensor): Tensor;
@@ -58,7 +58,7 @@ export const copySparseToSparse: {
 
 /**
  * PyTorch's `torch.copy_sparse_to_sparse_`:
- * - `aten::copy_sparse_to_sparse_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)`
+ * - `aten::copy_sparse_to_sparse_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const copySparseToSparse_: {
   (self: Tensor, options: { src: Tensor; nonBlocking?: boolean }): Tensor;
@@ -68,7 +68,7 @@ export const copySparseToSparse_: {
 
 /**
  * PyTorch's `torch.crow_indices`:
- * - `aten::crow_indices(Tensor(a) self) -> Tensor(a)`
+ * - `aten::crow_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const crowIndices: {
   (self: Tensor): Tensor;
@@ -92,7 +92,7 @@ export const denseDim: {
 
 /**
  * PyTorch's `torch.indices`:
- * - `aten::indices(Tensor(a) self) -> Tensor(a)`
+ * - `aten::indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const indices: {
   (self: Tensor): Tensor;
@@ -125,7 +125,7 @@ export const resizeAsSparse: {
 
 /**
  * PyTorch's `torch.resize_as_sparse_`:
- * - `aten::resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)`
+ * - `aten::resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const resizeAsSparse_: {
   (self: Tensor, options: { theTemplate: Tensor }): Tensor;
@@ -134,7 +134,7 @@ export const resizeAsSparse_: {
 
 /**
  * PyTorch's `torch.row_indices`:
- * - `aten::row_indices(Tensor(a) self) -> Tensor(a)`
+ * - `aten::row_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const rowIndices: {
   (self: Tensor): Tensor;
@@ -258,7 +258,7 @@ export const sparseResize: {
 
 /**
  * PyTorch's `torch.sparse_resize_`:
- * - `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)`
+ * - `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sparseResize_: {
   (self: Tensor, options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): Tensor;
@@ -276,7 +276,7 @@ export const sparseResizeAndClear: {
 
 /**
  * PyTorch's `torch.sparse_resize_and_clear_`:
- * - `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)`
+ * - `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` (changes `self` in place and returns it)
  */
 export const sparseResizeAndClear_: {
   (self: Tensor, options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): Tensor;
@@ -352,7 +352,7 @@ export const toSparseCsr: {
 
 /**
  * PyTorch's `torch.values`:
- * - `aten::values(Tensor(a) self) -> Tensor(a)`
+ * - `aten::values(Tensor(a) self) -> Tensor(a)` (a view of `self`)
  */
 export const values: {
   (self: Tensor): Tensor;
@@ -370,7 +370,7 @@ export const valuesCopy: {
 export interface SparseMethods {
   /**
    * PyTorch's `Tensor.ccol_indices`:
-   * - `aten::ccol_indices(Tensor(a) self) -> Tensor(a)`
+   * - `aten::ccol_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   ccolIndices(): Tensor;
   /**
@@ -380,12 +380,12 @@ export interface SparseMethods {
   ccolIndicesCopy(): Tensor;
   /**
    * PyTorch's `Tensor.coalesce`:
-   * - `aten::coalesce(Tensor(a) self) -> Tensor(a)`
+   * - `aten::coalesce(Tensor(a) self) -> Tensor(a)` (a view of `self`, itself, or a copy where neither is possible)
    */
   coalesce(): Tensor;
   /**
    * PyTorch's `Tensor.col_indices`:
-   * - `aten::col_indices(Tensor(a) self) -> Tensor(a)`
+   * - `aten::col_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   colIndices(): Tensor;
   /**
@@ -402,14 +402,14 @@ export interface SparseMethods {
   copySparseToSparse(src: Tensor, nonBlocking: boolean): Tensor;
   /**
    * PyTorch's `Tensor.copy_sparse_to_sparse_`:
-   * - `aten::copy_sparse_to_sparse_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)`
+   * - `aten::copy_sparse_to_sparse_(Tensor(a!) self, Tensor src, bool non_blocking=False) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   copySparseToSparse_(options: { src: Tensor; nonBlocking?: boolean }): Tensor;
   copySparseToSparse_(src: Tensor, options?: { nonBlocking?: boolean }): Tensor;
   copySparseToSparse_(src: Tensor, nonBlocking: boolean): Tensor;
   /**
    * PyTorch's `Tensor.crow_indices`:
-   * - `aten::crow_indices(Tensor(a) self) -> Tensor(a)`
+   * - `aten::crow_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   crowIndices(): Tensor;
   /**
@@ -424,7 +424,7 @@ export interface SparseMethods {
   denseDim(): number;
   /**
    * PyTorch's `Tensor.indices`:
-   * - `aten::indices(Tensor(a) self) -> Tensor(a)`
+   * - `aten::indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   indices(): Tensor;
   /**
@@ -445,13 +445,13 @@ export interface SparseMethods {
   resizeAsSparse(theTemplate: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.resize_as_sparse_`:
-   * - `aten::resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)`
+   * - `aten::resize_as_sparse_(Tensor(a!) self, Tensor the_template) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   resizeAsSparse_(options: { theTemplate: Tensor }): Tensor;
   resizeAsSparse_(theTemplate: Tensor): Tensor;
   /**
    * PyTorch's `Tensor.row_indices`:
-   * - `aten::row_indices(Tensor(a) self) -> Tensor(a)`
+   * - `aten::row_indices(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   rowIndices(): Tensor;
   /**
@@ -478,7 +478,7 @@ export interface SparseMethods {
   sparseResize(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.sparse_resize_`:
-   * - `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)`
+   * - `aten::sparse_resize_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sparseResize_(options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): Tensor;
   sparseResize_(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): Tensor;
@@ -490,7 +490,7 @@ export interface SparseMethods {
   sparseResizeAndClear(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): Tensor;
   /**
    * PyTorch's `Tensor.sparse_resize_and_clear_`:
-   * - `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)`
+   * - `aten::sparse_resize_and_clear_(Tensor(a!) self, int[] size, int sparse_dim, int dense_dim) -> Tensor(a!)` (changes `self` in place and returns it)
    */
   sparseResizeAndClear_(options: { size: readonly number[]; sparseDim: number | bigint; denseDim: number | bigint }): Tensor;
   sparseResizeAndClear_(size: readonly number[], sparseDim: number | bigint, denseDim: number | bigint): Tensor;
@@ -542,7 +542,7 @@ export interface SparseMethods {
   toSparseCsr(denseDim: number | bigint | null): Tensor;
   /**
    * PyTorch's `Tensor.values`:
-   * - `aten::values(Tensor(a) self) -> Tensor(a)`
+   * - `aten::values(Tensor(a) self) -> Tensor(a)` (a view of `self`)
    */
   values(): Tensor;
   /**

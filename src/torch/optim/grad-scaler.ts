@@ -70,7 +70,7 @@ export class GradScaler {
     return loss.mul((this.#scale as Tensor).to(loss.device));
   }
 
-  #prepare(device: string): void {
+  #prepare(device: torch.Device): void {
     if (this.#scale !== null) return;
     this.#scale = torch.keep(torch.full([], this.#initScale, { dtype: 'float32', device }));
     this.#tracker = torch.keep(torch.full([], this.#initTracker, { dtype: 'int32', device }));
@@ -87,7 +87,7 @@ export class GradScaler {
     torch.noGrad(() =>
       torch.scope(() => {
         const inverse = scale.double().reciprocal().float();
-        const found = new Map<string, Tensor>();
+        const found = new Map<torch.Device, Tensor>();
         const batches = new Map<string, Tensor[]>();
         for (const parameter of optimizer.paramGroups.flatMap((group) => group.params)) {
           const gradient = parameter.grad;
@@ -102,7 +102,7 @@ export class GradScaler {
           else batch.push(gradient);
         }
         for (const [kind, batch] of batches) {
-          const device = kind.split(' ')[0] as string;
+          const device = kind.split(' ')[0] as torch.Device;
           if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));
           torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', [
             batch,

@@ -1,0 +1,29 @@
+import { dtypeName, type DType } from './dtype.js';
+import { callOperator } from './operator.js';
+import type { Scalar } from './scalar.js';
+import { Tensor } from './tensor.js';
+
+/**
+ * The dtype that holds values of both dtypes: PyTorch's `torch.promote_types`.
+ * @throws ArgumentError for what is no dtype
+ */
+export function promoteTypes(a: DType, b: DType): DType {
+  return dtypeName(callOperator('aten::promote_types', '', [a, b]) as number);
+}
+
+/**
+ * The dtype of the result of arithmetic between two tensors, a tensor and a number, or two numbers: PyTorch's
+ * `torch.result_type`. A number changes a tensor's dtype only where it is of a higher kind (a fraction with integers).
+ * @throws ArgumentError for other values
+ */
+export function resultType(a: Tensor | Scalar, b: Tensor | Scalar): DType {
+  const overload =
+    a instanceof Tensor
+      ? b instanceof Tensor
+        ? 'Tensor'
+        : 'Scalar'
+      : b instanceof Tensor
+        ? 'Scalar_Tensor'
+        : 'Scalar_Scalar';
+  return dtypeName(callOperator('aten::result_type', overload, [a, b]) as number);
+}
