@@ -53,26 +53,51 @@ export function grad(
   return handles.map((handle) => (handle === 0 ? null : born(handle)));
 }
 
-function withGradMode<T>(enabled: boolean, fn: () => T): T {
-  const before = native.setGradMode(enabled);
+/** Enters a mode and gives the way out of it. */
+type Enter = () => () => void;
+
+const gradMode = (enabled: boolean): Enter => {
+  return () => {
+    const before = native.setGradMode(enabled);
+    return () => void native.setGradMode(before);
+  };
+};
+
+const recording = gradMode(true);
+const unrecorded = gradMode(false);
+
+const inference = (enabled: boolean): Enter => {
+  return () => {
+    native.enterInferenceMode(enabled);
+    return () => native.leaveInferenceMode();
+  };
+};
+
+function within<T>(enter: Enter, fn: () => T): T {
+  const leave = enter();
   try {
     const result = fn();
     if (result instanceof Promise) {
       result.catch(() => {});
       throw new TypeError(
-        'noGrad and enableGrad cannot wait: use them around the synchronous parts of an async function',
+        'noGrad, enableGrad and inferenceMode cannot wait: use them around the synchronous parts of an async function',
       );
     }
     return result;
   } finally {
-    native.setGradMode(before);
+    leave();
   }
 }
 
 /** Ends with `using`, and puts the mode back that was there before. */
-function modeGuard(enabled: boolean): Disposable {
-  const before = native.setGradMode(enabled);
-  return { [Symbol.dispose]: () => void native.setGradMode(before) };
+function guard(enter: Enter): Disposable {
+  let leave: (() => void) | null = enter();
+  return {
+    [Symbol.dispose]() {
+      leave?.();
+      leave = null;
+    },
+  };
 }
 
 /**
@@ -82,14 +107,36 @@ function modeGuard(enabled: boolean): Disposable {
 export function noGrad<T>(fn: () => T): T;
 export function noGrad(): Disposable;
 export function noGrad<T>(fn?: () => T): T | Disposable {
-  return fn ? withGradMode(false, fn) : modeGuard(false);
+  return fn ? within(unrecorded, fn) : guard(unrecorded);
 }
 
 /** Calls `fn` with recording, inside `noGrad`; without a function for a block, as `noGrad`. */
 export function enableGrad<T>(fn: () => T): T;
 export function enableGrad(): Disposable;
 export function enableGrad<T>(fn?: () => T): T | Disposable {
-  return fn ? withGradMode(true, fn) : modeGuard(true);
+  return fn ? within(recording, fn) : guard(recording);
+}
+
+/**
+ * Calls `fn` in inference mode: beyond `noGrad`, what is made inside (an inference tensor) can never take part in
+ * autograd, which saves the bookkeeping of versions and views. Outside the mode an inference tensor may be read and
+ * computed with where nothing is recorded; saving it for a backward pass, changing it in place and asking it for gradients
+ * are an AutogradError; `clone()` makes an ordinary tensor of it. Tensors from outside stay ordinary, views of them too.
+ * Without a function it holds for a block: `using _ = torch.inferenceMode();`
+ *
+ * @param enabled false leaves the mode for a while, as PyTorch's `inference_mode(False)`
+ */
+export function inferenceMode<T>(fn: () => T): T;
+export function inferenceMode(enabled?: boolean): Disposable;
+export function inferenceMode<T>(enabled: boolean, fn: () => T): T;
+export function inferenceMode<T>(first: boolean | (() => T) = true, fn?: () => T): T | Disposable {
+  if (typeof first === 'function') return within(inference(true), first);
+  return fn ? within(inference(first), fn) : guard(inference(first));
+}
+
+/** Whether inference mode is on. */
+export function isInferenceModeEnabled(): boolean {
+  return native.inferenceMode();
 }
 
 /** Switches recording on or off for what follows in this thread; gives what it was. */

@@ -60,7 +60,7 @@ const byKind: Record<
 const byWording: [RegExp, typeof TorchError][] = [
   [/allocate memory|out of memory|alloc_cpu/i, OutOfMemoryError],
   [
-    /does not require grad|backward through the graph|inplace operation|in-place operation|grad can be implicitly|leaf Variable|not have been used in the graph/i,
+    /does not require grad|backward through the graph|inplace operation|in-place operation|grad can be implicitly|leaf Variable|not have been used in the graph|inference tensor|InferenceMode/i,
     AutogradError,
   ],
   [
