@@ -106,8 +106,10 @@ export function chartBody(options: ChartOptions): string {
     const at = py(y);
     const path = `M${plot.left} ${at.toFixed(1)}H${plot.right}`;
     parts.push(`<path d="${path}" stroke="#777" stroke-dasharray="5 4" fill="none"/>`);
-    // Under its line, where there is room.
-    const below = at + 13 < plot.bottom;
+    // On the side of its line where the curves end up less.
+    const ends = series.flatMap(({ points }) => points.slice(-Math.ceil(points.length / 2)));
+    const over = ends.filter(([, value]) => value > y).length;
+    const below = over * 2 >= ends.length && at + 13 < plot.bottom;
     const place = { x: plot.right, y: below ? at + 13 : at - 5, height: 7.5, anchor: 'end' } as const;
     parts.push(strokeText(name, { ...place, color: '#666' }));
   }
