@@ -33,6 +33,17 @@ export class LinAlgError extends TorchError {}
 /** Something the autograd engine refuses. */
 export class AutogradError extends TorchError {}
 
+/** Tensors that stayed alive where `expectNoLeaks` watched. */
+export class LeakError extends TorchError {
+  /** How many. */
+  readonly tensors: number;
+
+  constructor(message: string, tensors: number) {
+    super(message);
+    this.tensors = tensors;
+  }
+}
+
 /** What the addon attaches to its errors (native/errors.h). */
 interface NativeError extends Error {
   kind?: string;

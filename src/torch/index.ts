@@ -10,6 +10,7 @@ export { gradcheck, type GradcheckOptions } from './gradcheck.js';
 export { customFunction, FunctionContext, type FunctionDefinition } from './custom-function.js';
 export type { HookHandle } from './hooks.js';
 export * from './device.js';
+export { expectNoLeaks } from './leaks.js';
 export * from './errors.js';
 export { defaultGenerator, Generator, manualSeed } from './random.js';
 export { describe } from './describe.js';

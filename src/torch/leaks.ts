@@ -1,0 +1,66 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { describe } from './describe.js';
+import { LeakError } from './errors.js';
+import { native } from './native/load.js';
+import { tensorsIn } from './scope.js';
+import { Tensor } from './tensor.js';
+
+// At most this many kinds are listed in a message.
+const SHOWN = 20;
+
+/**
+ * Calls `fn`, which may be asynchronous, and fails where it leaves tensors alive that were not alive before: for tests of
+ * one's own code. The garbage collector runs first, so that tensors outside scopes count only where something still refers
+ * to them. The tensors in `fn`'s result, as `scope` finds them, are the caller's and do not count. What lives on by design
+ * (an optimizer's state, made at its first step; tensors of a scope that is still open) does: run the code once before, and
+ * outside scopes.
+ *
+ *     test('a step leaves nothing behind', () => torch.expectNoLeaks(() => step(batch)));
+ *
+ * @returns what `fn` returns
+ * @throws LeakError with the number and the dtypes and shapes of the tensors; or what `fn` throws, unchecked
+ */
+export function expectNoLeaks<T>(fn: () => T): T {
+  const before = liveTensors();
+  const result = fn();
+  if (result instanceof Promise) return result.then((value) => checked(before, value)) as T;
+  return checked(before, result);
+}
+
+function checked<T>(before: ReadonlySet<number>, result: T): T {
+  const known = new Set(before);
+  for (const tensor of tensorsIn(result)) known.add(tensor.handle);
+  const left = [...liveTensors()].filter((handle) => !known.has(handle));
+  if (left.length === 0) return result;
+  throw new LeakError(message(left), left.length);
+}
+
+/** The handles of this thread's tensors, without those that nothing refers to. */
+function liveTensors(): ReadonlySet<number> {
+  collectGarbage();
+  return new Set(native.liveTensors());
+}
+
+function message(handles: readonly number[]): string {
+  const kinds = new Map<string, number>();
+  for (const handle of handles) {
+    const kind = describe(new Tensor(handle));
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  const lines = [...kinds].sort(([, a], [, b]) => b - a).map(([kind, count]) => `\n  ${count} × ${kind}`);
+  const more = lines.length > SHOWN ? `\n  and ${lines.length - SHOWN} other kinds` : '';
+  const [number, verb] = handles.length === 1 ? ['1 tensor', 'is'] : [`${handles.length} tensors`, 'are'];
+  return (
+    `${number} ${verb} alive that the function made and did not return:${lines.slice(0, SHOWN).join('')}${more}\n` +
+    'Open a torch.scope around the work, dispose of what it makes, or drop what still refers to it'
+  );
+}
+
+function collectGarbage(): void {
+  // The flag decides what new contexts find among their globals; this one's stay as they are.
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  collect();
+}
