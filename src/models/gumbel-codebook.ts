@@ -59,7 +59,7 @@ export class GumbelQuantizer extends RemappableQuantizer {
     const allLogits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
     const logits = used ? allLogits.indexSelect(1, used) : allLogits; // [B, used, h, w]
 
-    const sample = gumbelSoftmax(logits, temperature, hard);
+    const sample = gumbelSoftmax(logits, this.gumbelNoise(logits), temperature, hard);
     const choice = used ? torch.zerosLike(allLogits).indexCopy(1, used, sample) : sample; // [B, K, h, w]
     const weight = atLeastFloat32(this.embed.weight); // [K, D]
     const quantized = channelsToFront(choice.permute([0, 2, 3, 1]).matmul(weight)); // [B, D, h, w]
@@ -73,6 +73,11 @@ export class GumbelQuantizer extends RemappableQuantizer {
     };
   }
 
+  /** What is added to the logits: −log E, E being exponentially distributed. Override to draw from elsewhere. */
+  protected gumbelNoise(logits: Tensor): Tensor {
+    return torch.noGrad(() => torch.emptyLike(logits).exponential_().log_().neg_());
+  }
+
   /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
   codes(indices: Tensor): Tensor {
     checkIndices(indices);
@@ -80,10 +85,9 @@ export class GumbelQuantizer extends RemappableQuantizer {
   }
 }
 
-/** softmax((logits − log E) / temperature) over dimension 1, E being exponentially distributed; one-hot if `hard`. */
-function gumbelSoftmax(logits: Tensor, temperature: number, hard: boolean): Tensor {
-  const exponential = torch.noGrad(() => torch.emptyLike(logits).exponential_());
-  const soft = logits.sub(exponential.log_()).div(torch.floatScalar(temperature)).softmax(1);
+/** softmax((logits + noise) / temperature) over dimension 1; one-hot if `hard`. */
+function gumbelSoftmax(logits: Tensor, noise: Tensor, temperature: number, hard: boolean): Tensor {
+  const soft = logits.add(noise).div(torch.floatScalar(temperature)).softmax(1);
   if (!hard) return soft;
   const oneHot = torch.zerosLike(soft).scatter(1, soft.argmax(1, true), 1);
   return oneHot.sub(soft.detach()).add(soft);

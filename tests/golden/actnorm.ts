@@ -2,11 +2,13 @@
 import * as torch from '../../src/torch/index.js';
 import { NLayerDiscriminator } from '../../src/models/discriminator.js';
 import type { Check, Weights } from './data.js';
-import { below, bounds, compare, compareExact, need } from './data.js';
+import { below, bounds, compare, compareExact, deviceOf, need } from './data.js';
 
 /** `weights` are the discriminator's before the first batch; `data` is the golden file `extras`. */
 export function checkActnorm(weights: Weights, data: Weights): Check[] {
-  const discriminator = new NLayerDiscriminator({ ndf: 8, nLayers: 2, useActnorm: true }).double();
+  const discriminator = new NLayerDiscriminator({ ndf: 8, nLayers: 2, useActnorm: true })
+    .double()
+    .to(deviceOf(data));
   discriminator.loadStateDict(weights);
   discriminator.train();
   return torch.noGrad(() =>

@@ -85,11 +85,13 @@ export function goldenKeys(): Record<string, ListedModel> {
   return JSON.parse(text) as Record<string, ListedModel>;
 }
 
-/** All tensors of a golden safetensors file, kept for the life of the process. */
-export async function goldenTensors(name: string): Promise<Weights> {
+/** All tensors of a golden safetensors file, kept for the life of the process. Checks run on the device their data is on. */
+export async function goldenTensors(name: string, device = 'cpu'): Promise<Weights> {
   const file = await loadCheckpoint(goldenPath(`${name}.safetensors`));
   try {
-    return new Map([...file.tensors.keys()].map((key) => [key, torch.keep(file.tensors.get(key)!)]));
+    return new Map(
+      [...file.tensors.keys()].map((key) => [key, torch.keep(file.tensors.get(key)!.to(device))]),
+    );
   } finally {
     file.close();
   }
@@ -106,6 +108,13 @@ export function need(tensors: Weights, key: string): Tensor {
   const tensor = tensors.get(key);
   if (!tensor) throw new Error(`the golden file has no ${key}`);
   return tensor;
+}
+
+/** Where the data lies, and so the models that are compared with it. */
+export function deviceOf(tensors: Weights): string {
+  const [tensor] = tensors.values();
+  if (!tensor) throw new Error('no data, so no device');
+  return tensor.device;
 }
 
 /** Values as JS numbers, in row-major order. */

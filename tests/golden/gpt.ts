@@ -6,11 +6,11 @@ import { filterLogits, tokenProbabilities } from '../../src/sampling/filters.js'
 import { generate } from '../../src/sampling/generate.js';
 import { decayGroups } from '../../src/training/transformer-step.js';
 import type { Check, Weights } from './data.js';
-import { bounds, compare, compareExact, goldenConfig, need } from './data.js';
+import { bounds, compare, compareExact, deviceOf, goldenConfig, need } from './data.js';
 
 const golden = goldenConfig();
 
-/** The golden GPT with the given weights. */
+/** The golden GPT with the given weights, on the device they are on. */
 export function makeGpt(weights: Weights, dtype: 'float32' | 'float64' = 'float64', nUnmasked = 0): GPT {
   const { vocab_size, block_size, n_layer, n_head, n_embd } = golden.config.gpt;
   const gpt = new GPT({
@@ -24,7 +24,7 @@ export function makeGpt(weights: Weights, dtype: 'float32' | 'float64' = 'float6
   // The stored masks are the plain causal ones.
   const masks = nUnmasked > 0 ? [...gpt.stateDict()].filter(([key]) => key.endsWith('.mask')) : [];
   gpt.loadStateDict(new Map([...weights, ...masks]));
-  return gpt.to(dtype).eval();
+  return gpt.to(dtype).to(deviceOf(weights)).eval();
 }
 
 /** Logits, loss, gradients, prepended embeddings and float32 logits. `io` is `gpt-io`. */

@@ -6,7 +6,7 @@ import { EMAVectorQuantizer } from '../../src/models/ema-codebook.js';
 import { GumbelQuantizer } from '../../src/models/gumbel-codebook.js';
 import type { UnknownIndex } from '../../src/models/remap.js';
 import type { Check, Weights } from './data.js';
-import { bounds, compare, compareExact, compareNumber, goldenConfig, need } from './data.js';
+import { bounds, compare, compareExact, compareNumber, deviceOf, goldenConfig, need } from './data.js';
 
 const golden = goldenConfig();
 
@@ -19,7 +19,9 @@ export function checkVectorQuantizer(weights: Weights, data: Weights): Check[] {
   const [nEmbed, embedDim] = size(need(weights, 'embedding.weight'));
   return [true, false].flatMap((legacy) => {
     const name = legacy ? 'vq.legacy' : 'vq.fixed';
-    const quantizer = new VectorQuantizer({ nEmbed, embedDim, beta: 0.25, legacy }).double();
+    const quantizer = new VectorQuantizer({ nEmbed, embedDim, beta: 0.25, legacy })
+      .double()
+      .to(deviceOf(data));
     quantizer.loadStateDict(weights);
     return torch.scope(() => {
       const z = need(data, 'z').clone().requiresGrad_();
@@ -45,7 +47,9 @@ export function checkRemap(weights: Weights, data: Weights): Check[] {
   const indices = need(data, 'vq.legacy.indices');
   return (['extra', 1] as UnknownIndex[]).flatMap((unknownIndex) => {
     const name = `vq.remap.${unknownIndex}`;
-    const quantizer = new VectorQuantizer({ nEmbed, embedDim, legacy: true, remap, unknownIndex }).double();
+    const quantizer = new VectorQuantizer({ nEmbed, embedDim, legacy: true, remap, unknownIndex })
+      .double()
+      .to(deviceOf(data));
     return torch.scope(() => {
       const remapped = quantizer.remapToUsed(indices);
       return [
@@ -60,7 +64,9 @@ export function checkRemap(weights: Weights, data: Weights): Check[] {
 export function checkEma(weights: Weights, data: Weights): Check[] {
   const codebook = need(weights, 'embedding.weight');
   const [nEmbed, embedDim] = size(codebook);
-  const quantizer = new EMAVectorQuantizer({ nEmbed, embedDim, beta: 0.25, decay: 0.9, eps: 1e-5 }).double();
+  const quantizer = new EMAVectorQuantizer({ nEmbed, embedDim, beta: 0.25, decay: 0.9, eps: 1e-5 })
+    .double()
+    .to(deviceOf(data));
   quantizer.loadStateDict(weights);
   return torch.scope(() => {
     const checks = golden.emaLosses.flatMap((expected, update) => {
@@ -90,27 +96,38 @@ export function emaStart(data: Weights): Weights {
   ]);
 }
 
-/** A soft Gumbel sample in float32, drawn from the stored seed. */
-export function checkGumbel(weights: Weights, data: Weights): Check[] {
+/** Draws nothing: the noise is given. */
+class StoredNoise extends GumbelQuantizer {
+  stored: Tensor | null = null;
+
+  protected override gumbelNoise(logits: Tensor): Tensor {
+    return this.stored ?? super.gumbelNoise(logits);
+  }
+}
+
+/** A soft Gumbel sample in float32: with the noise drawn from the stored seed, as only the CPU draws it, or with the stored noise. */
+export function checkGumbel(weights: Weights, data: Weights, noise: 'drawn' | 'stored' = 'drawn'): Check[] {
   const [nEmbed, embedDim] = size(need(weights, 'embed.weight'));
   const numHiddens = need(weights, 'proj.weight').shape[1]!;
-  const quantizer = new GumbelQuantizer({
+  const quantizer = new StoredNoise({
     numHiddens,
     embedDim,
     nEmbed,
     straightThrough: false,
     klWeight: 1e-3,
     tempInit: 0.9,
-  });
+  }).to(deviceOf(data));
   quantizer.loadStateDict(weights);
+  const expected = need(data, 'gumbel.noise');
   return torch.scope(() => {
     const z = need(data, 'z').float();
+    if (noise === 'stored') quantizer.stored = expected;
     torch.manualSeed(golden.gumbelSeed);
     const { quantized, loss, indices } = quantizer.forward(z);
     torch.manualSeed(golden.gumbelSeed);
-    const noise = torch.empty(need(data, 'gumbel.noise').shape).exponential_().log().neg();
+    const drawn = torch.empty(expected.shape).exponential_().log().neg();
     return [
-      compare('gumbel.noise', noise, need(data, 'gumbel.noise'), bounds.float32),
+      ...(noise === 'drawn' ? [compare('gumbel.noise', drawn, expected, bounds.float32)] : []),
       compare('gumbel.zq', quantized, need(data, 'gumbel.zq'), bounds.float32),
       compare('gumbel.loss', loss, need(data, 'gumbel.loss'), bounds.float32),
       compareExact('gumbel.indices', indices, need(data, 'gumbel.indices')),

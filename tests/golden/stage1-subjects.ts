@@ -28,7 +28,7 @@ const vqganExceptions = new Map([
 
 export async function stage1Subjects(): Promise<Subject[]> {
   const [weights, io, quantizers, extras] = (await Promise.all(
-    ['vqgan-weights', 'vqgan-io', 'quantizers', 'extras'].map(goldenTensors),
+    ['vqgan-weights', 'vqgan-io', 'quantizers', 'extras'].map((name) => goldenTensors(name)),
   )) as [Weights, Weights, Weights, Weights];
   const lpips = drawLpipsWeights();
   const golden = makeModel();

@@ -58,11 +58,11 @@ export interface GoldenModel {
 }
 
 /** The golden VQModel with its loss, both without weights. */
-export function makeModel(dtype: 'float32' | 'float64' = 'float64'): GoldenModel {
-  return nn.skipInit(() => buildModel(dtype));
+export function makeModel(dtype: 'float32' | 'float64' = 'float64', device = 'cpu'): GoldenModel {
+  return nn.skipInit(() => buildModel(dtype, device));
 }
 
-function buildModel(dtype: 'float32' | 'float64'): GoldenModel {
+function buildModel(dtype: 'float32' | 'float64', device: string): GoldenModel {
   const { loss: l, n_embed, embed_dim } = golden.config;
   const loss = new VQLPIPSWithDiscriminator({
     discStart: l.disc_start,
@@ -78,7 +78,7 @@ function buildModel(dtype: 'float32' | 'float64'): GoldenModel {
     nEmbed: n_embed,
     embedDim: embed_dim,
   });
-  return { model: model.to(dtype), loss };
+  return { model: model.to(dtype).to(device), loss };
 }
 
 /** `vqgan-weights` and LPIPS's weights as one state dict. */

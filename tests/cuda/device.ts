@@ -1,0 +1,37 @@
+/**
+ * The device that the tests in this folder run on: TESSERA_TEST_DEVICE, by default the first GPU. With `cpu` the same
+ * bodies run anywhere, which shows that they are right before a GPU is there. Where the device cannot be had, each test
+ * is skipped and its title says why.
+ */
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import * as torch from '../../src/torch/index.js';
+
+export const device = process.env['TESSERA_TEST_DEVICE'] ?? 'cuda:0';
+
+/** Why nothing can run on the device; null where it can. */
+const absent = reasonOfAbsence();
+
+function reasonOfAbsence(): string | null {
+  if (!device.startsWith('cuda')) return null;
+  try {
+    torch.requireCuda();
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+type Body = (t: ExecutionContext) => void | Promise<void>;
+
+/** A test on the device, or a visibly skipped one. */
+export function onDevice(title: string, body: Body): void {
+  if (absent === null) test.serial(title, body);
+  else test.skip(`${title} (skipped: ${absent})`, body);
+}
+
+/** Seeds, makes and moves: initial weights are drawn on the CPU, and so equal everywhere. */
+export function placed<M extends { to(place: string): M }>(make: () => M, where: string = device): M {
+  torch.manualSeed(0);
+  return make().to(where);
+}

@@ -1,0 +1,65 @@
+/** The trainers with nothing but `training.device` changed. */
+import { join } from 'node:path';
+import { openRun } from '../../src/training/open-run.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import {
+  eventsOf,
+  images,
+  lossesOf,
+  temporaryFolder,
+  transformerConfig,
+  vqganConfig,
+} from '../training/tiny.js';
+import { device, onDevice } from './device.js';
+
+for (const training of [{ step: 'one-pass' }, { step: 'reference' }, { precision: 'bfloat16' }] as const) {
+  onDevice(`a VQGAN run with ${JSON.stringify(training)} learns, stops and resumes there`, async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    const config = vqganConfig({ ...training, device });
+    const first = await eventsOf(await VqganTrainer.create(config, { run, images: images() }), 3);
+    t.like(first.at(-1), { type: 'end', step: 3, interrupted: true });
+    const second = await eventsOf(await VqganTrainer.resume(run, { images: images() }));
+    t.like(second.at(-1), { type: 'end', step: 6, interrupted: false });
+    const losses = new Map([...lossesOf(first), ...lossesOf(second)]);
+    t.is(losses.size, 6);
+    for (const log of losses.values()) t.true(Object.values(log).every(Number.isFinite));
+
+    const { model } = await openRun(run, 'vqgan', device);
+    t.true(model.parameters().every((parameter) => parameter.device === device));
+  });
+}
+
+onDevice('a float32 VQGAN run logs the losses it logs on the CPU', async (t) => {
+  const folder = temporaryFolder(t);
+  const run = async (where: string) => {
+    const config = vqganConfig({ precision: 'float32', device: where, steps: 3 });
+    const trainer = await VqganTrainer.create(config, {
+      run: join(folder, where.replace(':', '-')),
+      images: images(),
+    });
+    return lossesOf(await eventsOf(trainer));
+  };
+  const expected = await run('cpu');
+  const actual = device === 'cpu' ? expected : await run(device);
+  for (const [step, log] of expected) {
+    for (const [name, value] of Object.entries(log)) {
+      const apart = Math.abs(actual.get(step)![name]! - value);
+      t.true(apart <= 1e-3 * Math.max(1, Math.abs(value)), `step ${step}, ${name}: off by ${apart}`);
+    }
+  }
+});
+
+onDevice('a transformer run learns there, and its metrics are finite', async (t) => {
+  const folder = temporaryFolder(t);
+  const vqgan = join(folder, 'vqgan');
+  const stage1 = vqganConfig({ steps: 2, device });
+  await eventsOf(await VqganTrainer.create(stage1, { run: vqgan, images: images() }));
+  const config = transformerConfig(vqgan, { device });
+  const trainer = await TransformerTrainer.create(config, { run: join(folder, 'run'), images: images() });
+  const events = await eventsOf(trainer);
+  const end = events.at(-1);
+  t.like(end, { type: 'end', step: 6, interrupted: false });
+  if (end?.type === 'end') t.true(Number.isFinite(end.metrics?.['heldOutLoss']));
+  for (const log of lossesOf(events).values()) t.true(Object.values(log).every(Number.isFinite));
+});
