@@ -1,6 +1,8 @@
 /** A folder or a picture that cannot be used; the message names the path, the reason and the way out. */
 export class ImageDataError extends Error {
+  /** The class's name, for programs that see only that. */
   override name = 'ImageDataError';
+  /** The file or folder that is wrong. */
   readonly path: string;
   /** The message without the path. */
   readonly reason: string;

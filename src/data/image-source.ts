@@ -28,6 +28,7 @@ export interface PictureStore {
 export class ImageSource {
   /** Side of the squares in pixels. */
   readonly size: number;
+  /** Channels of a picture: red, green and blue. */
   readonly channels = 3;
   #store: PictureStore;
   #items: readonly number[];
@@ -39,6 +40,7 @@ export class ImageSource {
     this.size = size;
   }
 
+  /** Number of pictures. */
   get length(): number {
     return this.#items.length;
   }

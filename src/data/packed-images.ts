@@ -52,6 +52,7 @@ export async function packedSize(path: string): Promise<number | undefined> {
 
 /** Pictures of a packed folder: uint8 pixels, read by position. */
 export class PackedImages implements PictureStore {
+  /** What index.json says: pictures, classes and shards. */
   readonly index: PackIndex;
   #path: string;
   #shards: FileHandle[];
@@ -83,26 +84,32 @@ export class PackedImages implements PictureStore {
     return new PackedImages(path, index, shards);
   }
 
+  /** Number of pictures. */
   get length(): number {
     return this.index.images.length;
   }
 
+  /** Names of the classes; empty where there are none. */
   get classes(): readonly string[] {
     return this.index.classes;
   }
 
+  /** Name of a picture: its path in the folder it was packed from. */
   name(index: number): string {
     return this.#entry(index).name;
   }
 
+  /** Number of a picture's class, or undefined. */
   label(index: number): number | undefined {
     return this.#entry(index).label;
   }
 
+  /** Hash of a picture's file, by which copies are recognised. */
   hash(index: number): string {
     return this.#entry(index).hash;
   }
 
+  /** Pixels of a picture. @throws ImageDataError where its shard ends too early */
   async load(index: number): Promise<Picture> {
     const { shard, offset, width, height } = this.#entry(index);
     const pixels = new Uint8Array(width * height * 3);
@@ -116,6 +123,7 @@ export class PackedImages implements PictureStore {
     return { width, height, pixels };
   }
 
+  /** Closes the shards; the pictures cannot be read afterwards. */
   async close(): Promise<void> {
     await Promise.all(this.#shards.splice(0).map((shard) => shard.close()));
   }

@@ -1,9 +1,11 @@
 /** Colours of the built-in landscapes. Components are sRGB in 0..255. */
 export type Rgb = readonly [number, number, number];
 
+/** The seasons that scenes are painted in. */
 export const seasons = ['spring', 'summer', 'autumn', 'winter'] as const;
 export type Season = (typeof seasons)[number];
 
+/** The times of day that scenes are painted in. */
 export const timesOfDay = ['dawn', 'day', 'dusk', 'night'] as const;
 export type TimeOfDay = (typeof timesOfDay)[number];
 

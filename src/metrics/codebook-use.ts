@@ -26,6 +26,7 @@ export function histogramEntropy(counts: Float64Array): number {
   return entropy;
 }
 
+/** Codes in use and perplexity, from how often each code occurs (`countCodesOf`). */
 export function codebookUse(counts: Float64Array): CodebookUse {
   return { used: counts.filter((count) => count > 0).length, perplexity: Math.exp(histogramEntropy(counts)) };
 }

@@ -46,6 +46,7 @@ export interface Quantized {
 
 /** The nearest code, with a straight-through gradient to the encoder (the reference's VectorQuantizer2). */
 export class VectorQuantizer extends RemappableQuantizer {
+  /** The codes: [nEmbed, embedDim]. */
   readonly embedding: nn.Embedding;
   readonly nEmbed: number;
   readonly embedDim: number;

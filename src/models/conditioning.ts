@@ -26,6 +26,7 @@ function positiveInteger(owner: string, name: string, value: unknown): number {
 
 /** Class labels: the class id is the one conditioning token. */
 export class Labelator extends nn.Module {
+  /** Number of classes. */
   readonly nClasses: number;
 
   constructor({ nClasses }: { nClasses: number }) {
@@ -45,6 +46,7 @@ export class Labelator extends nn.Module {
 
 /** No condition: every sequence starts with the same token. */
 export class SOSProvider extends nn.Module {
+  /** The token that every sequence starts with. */
   readonly sosToken: number;
 
   constructor({ sosToken }: { sosToken: number }) {
@@ -69,7 +71,9 @@ export class SOSProvider extends nn.Module {
  * to whole token ids. A block of value 1 gives the id `nEmbed`, which the transformer's vocabulary must then hold.
  */
 export class CoordStage extends nn.Module {
+  /** Number of ids, less one: positions become 0 to nEmbed. */
   readonly nEmbed: number;
+  /** Pixels of a block, along each side. */
   readonly downFactor: number;
 
   constructor({ nEmbed, downFactor }: { nEmbed: number; downFactor: number }) {

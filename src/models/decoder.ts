@@ -37,11 +37,15 @@ class UpLevel extends Level {
  * images live in [−1, 1] and are clamped only where they are saved.
  */
 export class Decoder extends nn.Module {
+  /** From the latent to the widest level. */
   readonly convIn: nn.Conv2d;
+  /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
   /** Finest level first, as in the checkpoints; run from the last to the first. */
   readonly up: nn.ModuleList<UpLevel>;
+  /** Norm before the last convolution. */
   readonly normOut: nn.GroupNorm;
+  /** To the picture, [B, outCh, H, W]. */
   readonly convOut: nn.Conv2d;
   readonly givePreEnd: boolean;
   readonly zChannels: number;

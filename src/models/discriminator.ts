@@ -16,7 +16,9 @@ export interface NLayerDiscriminatorConfig {
 
 /** One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039). */
 export class ActNorm extends nn.Module {
+  /** Shift of each channel, added first: [1, C, 1, 1]. */
   readonly loc: nn.Parameter; // [1, C, 1, 1]
+  /** Factor of each channel: [1, C, 1, 1]. */
   readonly scale: nn.Parameter; // [1, C, 1, 1]
   /** uint8 scalar: 1 once the first batch has been seen. */
   declare initialized: Tensor;
@@ -71,6 +73,7 @@ export class ActNorm extends nn.Module {
 
 /** [B, inChannels, H, W] → one logit per patch, [B, 1, H′, W′]; high means real. */
 export class NLayerDiscriminator extends nn.Module {
+  /** Convolutions, norms and activations in turn. */
   readonly main: nn.Sequential;
 
   constructor({ inChannels = 3, ndf = 64, nLayers = 3, useActnorm = false }: NLayerDiscriminatorConfig = {}) {

@@ -45,8 +45,11 @@ class EmbeddingEMA extends nn.Module {
 
 /** The nearest code; in training every forward moves the codes towards the latents that chose them. */
 export class EMAVectorQuantizer extends RemappableQuantizer {
+  /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
+  /** Number of codes. */
   readonly nEmbed: number;
+  /** Width of a code. */
   readonly embedDim: number;
   readonly beta: number;
   readonly decay: number;

@@ -37,10 +37,15 @@ class DownLevel extends Level {
  * H and W must be multiples of f; anything else is a `ShapeError`.
  */
 export class Encoder extends nn.Module {
+  /** From the picture to the finest level. */
   readonly convIn: nn.Conv2d;
+  /** Finest level first. */
   readonly down: nn.ModuleList<DownLevel>;
+  /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
+  /** Norm before the last convolution. */
   readonly normOut: nn.GroupNorm;
+  /** To the latent, [B, zChannels (twice with doubleZ), h, w]. */
   readonly convOut: nn.Conv2d;
   /** Pixels per latent position and axis. */
   readonly downsamplingFactor: number;

@@ -28,13 +28,18 @@ export interface GumbelQuantizerConfig {
  * `straightThrough`, one-hot otherwise. Noise is drawn in evaluation too, so codes vary from call to call.
  */
 export class GumbelQuantizer extends RemappableQuantizer {
+  /** From the latent to a logit for each code. */
   readonly proj: nn.Conv2d;
+  /** The codes: [nEmbed, embedDim]. */
   readonly embed: nn.Embedding;
   readonly numHiddens: number;
+  /** Width of a code. */
   readonly embedDim: number;
+  /** Number of codes. */
   readonly nEmbed: number;
   readonly straightThrough: boolean;
   readonly klWeight: number;
+  /** Of the Gumbel softmax in training; a trainer lowers it. */
   temperature: number;
 
   constructor(config: GumbelQuantizerConfig) {

@@ -21,6 +21,7 @@ export interface KeyValueCacheShape {
  * in: call `dispose()` when done (or declare it with `using`).
  */
 export class KeyValueCache {
+  /** Sequences it was made for. */
   readonly batch: number;
   readonly capacity: number;
   /** Positions written so far, the same for all layers. */
@@ -68,6 +69,7 @@ export class KeyValueCache {
     return [keys.narrow(2, 0, this.length + count), values.narrow(2, 0, this.length + count)];
   }
 
+  /** Counts `count` positions as written, once every layer has. */
   advance(count: number): void {
     this.length += count;
   }
@@ -77,6 +79,7 @@ export class KeyValueCache {
     this.length = 0;
   }
 
+  /** Frees the memory at once; writing is an error afterwards. */
   dispose(): void {
     for (const tensor of [...this.#keys, ...this.#values]) tensor.dispose();
     this.#keys = [];
@@ -84,6 +87,7 @@ export class KeyValueCache {
     this.length = 0;
   }
 
+  /** For `using`: frees the memory. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -25,8 +25,11 @@ export interface LoadWeightsOptions {
 
 /** What was loaded and what was not; `toString` tells it in lines. */
 export class LoadReport {
+  /** Keys that were taken over. */
   readonly loaded: readonly string[];
+  /** Keys of the model that the file lacks. */
   readonly missing: readonly string[];
+  /** Keys of the file that the model lacks. */
   readonly unexpected: readonly string[];
   /** Left as they were because their shapes differ. */
   readonly misshapen: readonly { key: string; found: readonly number[]; expected: readonly number[] }[];
@@ -41,6 +44,7 @@ export class LoadReport {
     this.resized = parts.resized;
   }
 
+  /** The report as text: counts, and the keys that were not taken over. */
   toString(): string {
     const shapes = ({
       key,

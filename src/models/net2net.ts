@@ -58,10 +58,18 @@ function freeze<T extends nn.Module>(stage: T): T {
   return stage;
 }
 
+/**
+ * Stage 2: a first stage that turns pictures into codes, a stage that turns their condition into codes, and a
+ * transformer over both (arXiv 2012.09841, section 3.2). Only the transformer is trained.
+ */
 export class Net2NetTransformer extends nn.Module {
+  /** Pictures to codes and back; frozen. */
   readonly firstStageModel: FirstStage;
+  /** Conditions to codes; frozen. */
   readonly condStageModel: Stage;
+  /** The order in which the codes are read. */
   readonly permuter: Permuter;
+  /** The model of the sequence of condition and codes. */
   readonly transformer: GPT;
   readonly firstStageKey: string;
   readonly condStageKey: string;
@@ -69,6 +77,7 @@ export class Net2NetTransformer extends nn.Module {
   readonly pkeep: number;
   readonly sosToken: number;
   readonly unconditional: boolean;
+  /** What it was made from. */
   readonly config: Readonly<Net2NetTransformerConfig>;
 
   constructor(config: Net2NetTransformerConfig) {

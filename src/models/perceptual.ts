@@ -129,12 +129,19 @@ class NetLinLayer extends nn.Module {
  * through an outer module, `loaded` is false and VQGAN's loss leaves the term out.
  */
 export class LPIPS extends nn.Module {
+  /** From [-1, 1] to what VGG was trained on. */
   readonly scalingLayer: ScalingLayer;
+  /** VGG16, up to its fifth block. */
   readonly net: Vgg16Features;
+  /** Weights of the first block's channels. */
   readonly lin0: NetLinLayer;
+  /** Weights of the second block's channels. */
   readonly lin1: NetLinLayer;
+  /** Weights of the third block's channels. */
   readonly lin2: NetLinLayer;
+  /** Weights of the fourth block's channels. */
   readonly lin3: NetLinLayer;
+  /** Weights of the fifth block's channels. */
   readonly lin4: NetLinLayer;
   #loaded = false;
 

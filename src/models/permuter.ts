@@ -80,6 +80,10 @@ function subsampleOrder({ H, W }: GridSize): number[] {
   });
 }
 
+/**
+ * Recursive subsampling: cells of even row and column first, then the other three parts, each in that order
+ * again.
+ */
 export class SubsamplePermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(subsampleOrder(grid));
@@ -101,6 +105,7 @@ function zCurveOrder({ H, W }: GridSize): number[] {
   return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
 }
 
+/** Along a Z-shaped (Morton) curve. */
 export class ZCurvePermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(zCurveOrder(grid));
@@ -135,12 +140,14 @@ function spiralOrder(name: string, { H, W }: GridSize): number[] {
   return order;
 }
 
+/** From the centre outwards in a spiral. */
 export class SpiralOutPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(spiralOrder('SpiralOutPermuter', grid));
   }
 }
 
+/** From the border inwards in a spiral: `SpiralOutPermuter` backwards. */
 export class SpiralInPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(spiralOrder('SpiralInPermuter', grid).reverse());

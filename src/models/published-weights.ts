@@ -63,6 +63,9 @@ export const publishedModels: readonly PublishedFile[] = [
   ...(file === 'sflckr' && { bytes: 4_263_525_412 }),
 }));
 
+/**
+ * VQ models that latent diffusion published: where they are and what they hold. Nothing here downloads them.
+ */
 export const latentDiffusionFiles: readonly PublishedFile[] = [
   ['vq-f8-n256.zip', 'VQModel f8, 256 codes'],
   ['vq-f8.zip', 'VQModel f8, 16,384 codes'],

@@ -13,6 +13,7 @@ export class BCELoss extends nn.Module {
 
 /** The same plus the weighted codebook loss; what segmentation VQGANs are trained with. */
 export class BCELossWithQuant extends nn.Module {
+  /** Weight of the quantizer's loss. */
   readonly codebookWeight: number;
 
   constructor({ codebookWeight = 1 }: { codebookWeight?: number } = {}) {

@@ -108,10 +108,15 @@ function attentionMask(blockSize: number, nUnmasked: number): Tensor {
 
 /** Multi-head self-attention over the past, with biases on all four projections and scale 1/√D. */
 export class CausalSelfAttention extends nn.Module {
+  /** From the input to the keys of all heads: C to C. */
   readonly key: nn.Linear;
+  /** From the input to the queries of all heads: C to C. */
   readonly query: nn.Linear;
+  /** From the input to the values of all heads: C to C. */
   readonly value: nn.Linear;
+  /** Dropout at the end. */
   readonly residDrop: nn.Dropout;
+  /** From the heads' results to the output: C to C. */
   readonly proj: nn.Linear;
   readonly nHead: number;
   readonly nUnmasked: number;
@@ -164,9 +169,13 @@ export class CausalSelfAttention extends nn.Module {
 
 /** Pre-norm transformer block. */
 export class Block extends nn.Module {
+  /** Norm before the attention. */
   readonly ln1: nn.LayerNorm;
+  /** Norm before the feed-forward part. */
   readonly ln2: nn.LayerNorm;
+  /** Attention of the sequence to itself. */
   readonly attn: CausalSelfAttention;
+  /** Feed-forward part: to 4 C and back. */
   readonly mlp: nn.Sequential;
 
   constructor(config: ResolvedConfig) {
@@ -214,11 +223,17 @@ export interface GPTForwardOptions {
  * not tied to the token embedding.
  */
 export class GPT extends nn.Module {
+  /** A vector for each token id: [vocabSize, nEmbd]. */
   readonly tokEmb: nn.Embedding;
+  /** A vector for each position: [1, blockSize, nEmbd]. */
   readonly posEmb: nn.Parameter;
+  /** Dropout after the embeddings. */
   readonly drop: nn.Dropout;
+  /** Attention and feed-forward blocks, first to last. */
   readonly blocks: nn.ModuleList<Block>;
+  /** The last norm. */
   readonly lnF: nn.LayerNorm;
+  /** To a logit for each token id, without bias. */
   readonly head: nn.Linear;
   readonly vocabSize: number;
   readonly blockSize: number;
@@ -226,6 +241,7 @@ export class GPT extends nn.Module {
   readonly nHead: number;
   readonly nEmbd: number;
   readonly nUnmasked: number;
+  /** What it was made from, defaults filled in. */
   readonly config: Readonly<Required<GPTConfig>>;
 
   constructor(config: GPTConfig) {

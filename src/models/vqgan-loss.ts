@@ -65,7 +65,9 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
  * training steps put its parts together; it has no `forward`.
  */
 export class VQLPIPSWithDiscriminator extends nn.Module {
+  /** Distance in the features of VGG. */
   readonly perceptualLoss: LPIPS;
+  /** Tells pictures from reconstructions. */
   readonly discriminator: NLayerDiscriminator;
   readonly discStart: number;
   readonly codebookWeight: number;

@@ -4,6 +4,7 @@ import { putHandles, wire } from './native/wire.js';
 import { describe } from './describe.js';
 import { born, type Tensor } from './tensor.js';
 
+/** Options of {@link grad}. */
 export interface GradOptions {
   /** One for each output, of its shape; not needed for outputs of one element. */
   gradOutputs?: readonly (Tensor | null)[];

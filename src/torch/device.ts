@@ -58,6 +58,7 @@ export function setNumThreads(count: number): void {
   }
 }
 
+/** How many threads an operator on the CPU may use. */
 export function getNumThreads(): number {
   return native.getNumThreads();
 }

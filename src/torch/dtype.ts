@@ -91,14 +91,17 @@ export function dtypeNumber(name: string): number | undefined {
   return isDType(name) ? byNumber.indexOf(name) : undefined;
 }
 
+/** Whether a text is the name of a dtype, as `float32`; PyTorch's short names (`float`) are not. */
 export function isDType(name: string): name is DType {
   return Object.hasOwn(itemSize, name);
 }
 
+/** Whether a dtype is one of floating-point numbers. */
 export function isFloatingPoint(dtype: DType): boolean {
   return dtype.startsWith('float') || dtype === 'bfloat16';
 }
 
+/** Whether a dtype is one of complex numbers. */
 export function isComplex(dtype: DType): boolean {
   return dtype.startsWith('complex');
 }

@@ -4,6 +4,7 @@ import { ArgumentError, AutogradError } from './errors.js';
 import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
 
+/** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
   /** Step of the finite differences. Default 1e-6. */
   eps?: number;

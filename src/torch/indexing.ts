@@ -4,8 +4,11 @@ import { Tensor } from './tensor.js';
 
 /** A part of a dimension: `torch.slice(start, end, step)`, as Python's `start:end:step`. */
 export class Slice {
+  /** First element, counted from the end where negative; null for the dimension's first. */
   readonly start: number | null;
+  /** Element to stop before, counted from the end where negative; null for none. */
   readonly end: number | null;
+  /** Distance between the elements taken, at least 1. */
   readonly step: number;
 
   constructor(start: number | null, end: number | null, step: number) {

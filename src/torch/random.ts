@@ -19,6 +19,7 @@ function guarded<T>(call: () => T): T {
 
 /** A stream of random numbers, given to an operator as `{ generator }`. */
 export class Generator {
+  /** The device whose random operators it serves. */
   readonly device: string;
   /** Place in the addon's table. */
   readonly index: number;

@@ -2,6 +2,7 @@
 export class FloatScalar {
   // Makes the class a type of its own: an object that merely has a value is no scalar.
   declare private readonly brand: never;
+  /** The number, a fraction or not. */
   readonly value: number;
   constructor(value: number) {
     this.value = value;
@@ -11,7 +12,9 @@ export class FloatScalar {
 /** A complex number as an operator's scalar argument or result. */
 export class ComplexScalar {
   declare private readonly brand: never;
+  /** Real part. */
   readonly re: number;
+  /** Imaginary part. */
   readonly im: number;
   constructor(re: number, im: number) {
     this.re = re;

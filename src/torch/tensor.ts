@@ -58,16 +58,22 @@ export class Tensor {
     return wire[5]!;
   }
 
+  /** Type of the elements, by PyTorch's name without `torch.`. */
   get dtype(): DType {
     look(this);
     return dtypeName(wire[0]!);
   }
 
+  /** Where the elements are: `cpu`, or a GPU as `cuda:0`. */
   get device(): Device {
     look(this);
     return deviceName(wire[1]!, wire[2]!);
   }
 
+  /**
+   * Whether autograd records what is done with it. Setting it is `requiresGrad_`. @throws AutogradError where
+   * a result that is recorded, or a dtype without gradients, is asked for them
+   */
   get requiresGrad(): boolean {
     look(this);
     return wire[3] === 1;
@@ -184,30 +190,39 @@ export class Tensor {
     return callOperator('aten::to', 'device', [this, wanted.device, dtype, nonBlocking, copy]) as Tensor;
   }
 
+  /** As float32: itself where it is that already, otherwise a converted copy. */
   float(): Tensor {
     return this.to('float32');
   }
+  /** As float64: itself where it is that already, otherwise a converted copy. */
   double(): Tensor {
     return this.to('float64');
   }
+  /** As float16: itself where it is that already, otherwise a converted copy. */
   half(): Tensor {
     return this.to('float16');
   }
+  /** As bfloat16: itself where it is that already, otherwise a converted copy. */
   bfloat16(): Tensor {
     return this.to('bfloat16');
   }
+  /** As int64: itself where it is that already, otherwise a converted copy. Fractions are cut off. */
   long(): Tensor {
     return this.to('int64');
   }
+  /** As int32: itself where it is that already, otherwise a converted copy. Fractions are cut off. */
   int(): Tensor {
     return this.to('int32');
   }
+  /** As bool: itself where it is that already, otherwise a converted copy. True where an element is not 0. */
   bool(): Tensor {
     return this.to('bool');
   }
+  /** On the CPU: itself, or a copy; waits for the device. */
   cpu(): Tensor {
     return this.to('cpu');
   }
+  /** On a GPU, by default the first: itself, or a copy. @throws DeviceError where it is not there */
   cuda(index = 0): Tensor {
     return this.to(`cuda:${index}`);
   }
@@ -239,10 +254,12 @@ export class Tensor {
     return tolist(this);
   }
 
+  /** The elements as PyTorch prints them; of more than 1,000, the ends of each dimension. */
   toString(): string {
     return scope(() => format(this));
   }
 
+  /** What `console.log` prints. */
   [inspect.custom](): string {
     return this.disposed ? 'Tensor(disposed)' : this.toString();
   }

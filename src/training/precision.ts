@@ -18,6 +18,7 @@ export class MasterWeights {
     for (const network of networks) this.lower(network);
   }
 
+  /** Turns a network to bfloat16 in place, batch norms excepted, and keeps its weights here. */
   lower(network: nn.Module): void {
     for (const module of network.modules()) {
       // Batch statistics are averages over many steps, too fine for bfloat16; their own kernel takes mixed types.

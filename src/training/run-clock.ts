@@ -19,6 +19,7 @@ export interface RunClockOptions {
 
 /** Tells a run how far it is. The progress stands still between two ticks. */
 export class RunClock {
+  /** Steps taken, those before a resume counted. */
   step: number;
   /** Share of the run that is over, 0 to 1. */
   progress = 0;
@@ -57,6 +58,7 @@ export class RunClock {
     return (this.#before + performance.now() - this.#start) / 1000;
   }
 
+  /** Whether the run is over. */
   get done(): boolean {
     return this.progress >= 1;
   }

@@ -1,5 +1,6 @@
 /** A run that cannot start or go on; the message says why, and the way out. */
 export class RunError extends Error {
+  /** The class's name, for programs that see only that. */
   override name = 'RunError';
 }
 

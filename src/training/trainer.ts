@@ -17,6 +17,7 @@ export type { TrainedState };
 
 /** A training that ran into NaN or infinity. */
 export class NonFiniteError extends RunError {
+  /** The class's name, for programs that see only that. */
   override name = 'NonFiniteError';
 }
 

@@ -26,6 +26,7 @@ const MEASURED = 32;
 
 /** Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`. */
 export class TransformerTrainer extends Trainer<Tokens> {
+  /** The model that is trained. */
   readonly net: Net2NetTransformer;
   protected readonly measure = { name: 'heldOutLoss', better: 'lower' } as const;
   readonly #parts: TransformerParts;

@@ -19,6 +19,7 @@ const restarts = { every: 50, until: 0.6, pictures: 32 };
 
 /** Trains the first stage: `for await (const event of trainer.run({ signal })) …`. */
 export class VqganTrainer extends Trainer<Tensor> {
+  /** The model that is trained. */
   readonly model: FirstStage;
   protected readonly measure = { name: 'psnr', better: 'higher' } as const;
   readonly #parts: VqganParts;

@@ -82,6 +82,7 @@ function toTheirs(key: string, levels: number): string {
   return `${coder}.${place}.${rename(outside(part), parts, true)}`;
 }
 
+/** Keys of `VQModel` of the library diffusers. */
 export const diffusers: KeyMap = {
   name: 'diffusers',
 

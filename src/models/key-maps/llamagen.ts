@@ -13,6 +13,7 @@ const USED = 'quantize.codebook_used';
 /** Length of the queue of used codes that LlamaGen keeps in its state. */
 const QUEUE = 65_536;
 
+/** Keys of LlamaGen's VQ models. */
 export const llamaGen: KeyMap = {
   name: 'llamagen',
 

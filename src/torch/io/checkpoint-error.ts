@@ -29,6 +29,7 @@ export type CheckpointProblem =
 
 /** A checkpoint that cannot be read or written; `problem` tells the cases apart. */
 export class CheckpointError extends TorchError {
+  /** What is wrong, as a word that programs can tell apart. */
   readonly problem: CheckpointProblem;
 
   constructor(problem: CheckpointProblem, message: string, options: ErrorOptions = {}) {

@@ -48,14 +48,17 @@ export class LazyTensors implements LazyTensorMap {
     this.#keys = keys;
   }
 
+  /** Number of tensors. */
   get size(): number {
     return this.#keys.size;
   }
 
+  /** Whether there is a tensor of this name. Reads nothing. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
+  /** The names, in the file's order. Reads nothing. */
   keys(): MapIterator<string> {
     return this.#keys.keys();
   }
@@ -118,18 +121,22 @@ export class LazyTensors implements LazyTensorMap {
     return this.renamed((key) => (prefixes.some((prefix) => key.startsWith(prefix)) ? null : key));
   }
 
+  /** The tensors, read one at a time as the loop asks for them. */
   *values(): MapIterator<Tensor> {
     for (const key of this.#keys.keys()) yield this.get(key) as Tensor;
   }
 
+  /** Names and tensors, read one at a time as the loop asks for them. */
   *entries(): MapIterator<[string, Tensor]> {
     for (const key of this.#keys.keys()) yield [key, this.get(key) as Tensor];
   }
 
+  /** Names and tensors, read one at a time as the loop asks for them. */
   [Symbol.iterator](): MapIterator<[string, Tensor]> {
     return this.entries();
   }
 
+  /** Calls `fn` with each tensor, its name and this map; reads one at a time. */
   forEach(fn: (value: Tensor, key: string, map: ReadonlyMap<string, Tensor>) => void, self?: unknown): void {
     for (const [key, tensor] of this.entries()) fn.call(self, tensor, key, this);
   }

@@ -7,7 +7,7 @@ export interface InplaceOptions {
   inplace?: boolean;
 }
 
-/** max(x, 0) */
+/** The positive part: max(x, 0) of every element; any shape. */
 export class ReLU extends Module {
   readonly inplace: boolean;
 
@@ -27,6 +27,7 @@ export class ReLU extends Module {
 
 /** x where positive, else slope · x. */
 export class LeakyReLU extends Module {
+  /** Factor of negative elements. */
   readonly negativeSlope: number;
   readonly inplace: boolean;
 
@@ -65,6 +66,7 @@ export class SiLU extends Module {
 
 /** x · Φ(x), with Φ the normal distribution's cumulative function, or its tanh approximation. */
 export class GELU extends Module {
+  /** The exact form (`none`), or the one with tanh. */
   readonly approximate: 'none' | 'tanh';
 
   constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
@@ -81,19 +83,23 @@ export class GELU extends Module {
   }
 }
 
+/** 1 / (1 + e⁻ˣ). Any shape. */
 export class Sigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return input.sigmoid();
   }
 }
 
+/** The hyperbolic tangent. Any shape. */
 export class Tanh extends Module {
   override forward(input: Tensor): Tensor {
     return input.tanh();
   }
 }
 
+/** eˣ divided by its sum along a dimension: positive, with sum 1. Any shape. */
 export class Softmax extends Module {
+  /** The dimension whose elements sum to 1. */
   readonly dim: number;
 
   constructor(dim: number) {
@@ -110,7 +116,9 @@ export class Softmax extends Module {
   }
 }
 
+/** The logarithm of the softmax along a dimension, exact where the softmax vanishes. Any shape. */
 export class LogSoftmax extends Module {
+  /** The dimension whose elements sum to 1. */
   readonly dim: number;
 
   constructor(dim: number) {
@@ -127,8 +135,9 @@ export class LogSoftmax extends Module {
   }
 }
 
-/** softmax(−x) */
+/** The softmax of −x along a dimension: small elements get the large shares. Any shape. */
 export class Softmin extends Module {
+  /** The dimension whose elements sum to 1. */
   readonly dim: number;
 
   constructor(dim: number) {
@@ -145,6 +154,7 @@ export class Softmin extends Module {
   }
 }
 
+/** log(sigmoid(x)), exact for large negative x. Any shape. */
 export class LogSigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return torch.logSigmoid(input);

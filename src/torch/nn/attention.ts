@@ -38,16 +38,23 @@ class NonDynamicallyQuantizableLinear extends Linear {}
 
 /** Attention of several heads (Vaswani et al., arXiv 1706.03762), with the weights of torch.nn.MultiheadAttention. */
 export class MultiheadAttention extends Module {
+  /** Width E of queries and results. */
   readonly embedDim: number;
+  /** Number of heads; each is E / heads wide. */
   readonly numHeads: number;
   readonly dropout: number;
   readonly batchFirst: boolean;
+  /** Weight of the queries, [E, E], where keys or values have a width of their own; else null. */
   qProjWeight: Parameter | null = null;
+  /** Weight of the keys, [E, kdim], where keys or values have a width of their own; else null. */
   kProjWeight: Parameter | null = null;
+  /** Weight of the values, [E, vdim], where keys or values have a width of their own; else null. */
   vProjWeight: Parameter | null = null;
   /** Weights of queries, keys and values below each other: [3 E, E]; null where their dimensions differ. */
   inProjWeight: Parameter | null = null;
+  /** Biases of queries, keys and values: [3 E], or null without biases. */
   inProjBias: Parameter | null = null;
+  /** From the heads' results, side by side, to the output: E to E. */
   readonly outProj: Linear;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {

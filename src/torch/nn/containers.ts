@@ -28,6 +28,10 @@ export class Sequential extends Module {
     return this;
   }
 
+  /**
+   * @param index from 0, or from the end if negative
+   * @throws RangeError where there is none
+   */
   get(index: number): Module {
     return pick(
       this.#entries.map(([, module]) => module),
@@ -36,14 +40,17 @@ export class Sequential extends Module {
     );
   }
 
+  /** Number of modules. */
   get length(): number {
     return this.#entries.length;
   }
 
+  /** The modules in order. */
   [Symbol.iterator](): Iterator<Module> {
     return this.#entries.map(([, module]) => module).values();
   }
 
+  /** Gives the input to the first module, each one's output to the next, and returns the last one's. */
   override forward(input: Tensor): Tensor {
     return this.#run(input, this.#entries.length);
   }
@@ -85,6 +92,7 @@ export class ModuleList<M extends Module = Module> extends Module {
     );
   }
 
+  /** Adds modules at the end; their keys are their positions. */
   push(...modules: M[]): this {
     this.#modules.push(...modules);
     return this;
@@ -95,10 +103,12 @@ export class ModuleList<M extends Module = Module> extends Module {
     return pick(this.#modules, index, 'ModuleList');
   }
 
+  /** Number of modules. */
   get length(): number {
     return this.#modules.length;
   }
 
+  /** The modules in order. */
   [Symbol.iterator](): Iterator<M> {
     return this.#modules.values();
   }
@@ -117,15 +127,18 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return [...this.#modules];
   }
 
+  /** Puts a module under a name, in place of one that was there. */
   set(name: string, module: M): this {
     this.#modules.set(name, module);
     return this;
   }
 
+  /** Whether there is a module of this name. */
   has(name: string): boolean {
     return this.#modules.has(name);
   }
 
+  /** The module of this name, or undefined. */
   get(name: string): M {
     const module = this.#modules.get(name);
     if (module === undefined) {
@@ -136,10 +149,12 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return module;
   }
 
+  /** Number of modules. */
   get size(): number {
     return this.#modules.size;
   }
 
+  /** Names and modules in the order in which they came. */
   [Symbol.iterator](): Iterator<[string, M]> {
     return this.#modules.entries();
   }

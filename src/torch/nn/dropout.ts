@@ -5,6 +5,7 @@ import { pythonFloat } from './sizes.js';
 
 /** Zeroes elements with probability p in training, scaling the others by 1 / (1 − p). */
 export class Dropout extends Module {
+  /** Share of the elements that are dropped in training. */
   readonly p: number;
 
   constructor(p = 0.5) {

@@ -29,9 +29,12 @@ function initTable(weight: Parameter, paddingIdx: number | null): void {
 
 /** A table of vectors looked up by integers; `weight` is [number of vectors, dimensions]. */
 export class Embedding extends Module {
+  /** Number of vectors. */
   readonly numEmbeddings: number;
+  /** Elements of each vector. */
   readonly embeddingDim: number;
   readonly paddingIdx: number | null;
+  /** The table: [numEmbeddings, embeddingDim]. */
   weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
@@ -62,10 +65,13 @@ export interface EmbeddingBagOptions extends EmbeddingOptions {
 
 /** Sums, means or maxima of looked-up vectors, one for each bag of indices. */
 export class EmbeddingBag extends Module {
+  /** Number of vectors. */
   readonly numEmbeddings: number;
+  /** Elements of each vector. */
   readonly embeddingDim: number;
   readonly mode: 'sum' | 'mean' | 'max';
   readonly paddingIdx: number | null;
+  /** The table: [numEmbeddings, embeddingDim]. */
   weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {

@@ -27,14 +27,17 @@ export function normal_(tensor: Tensor, mean = 0, std = 1, options: InitOptions 
   return fill(tensor, () => tensor.normal_(mean, std, { generator: options.generator ?? null }));
 }
 
+/** Sets every element to `value`; nothing inside `skipInit`. Returns the tensor. */
 export function constant_(tensor: Tensor, value: number): Tensor {
   return fill(tensor, () => tensor.fill_(value));
 }
 
+/** Sets every element to 0; nothing inside `skipInit`. Returns the tensor. */
 export function zeros_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.zero_());
 }
 
+/** Sets every element to 1; nothing inside `skipInit`. Returns the tensor. */
 export function ones_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.fill_(1));
 }

@@ -37,8 +37,11 @@ export interface LinearOptions extends FactoryOptions {
 
 /** y = x Wᵀ + b over the last dimension; `weight` is [out, in]. */
 export class Linear extends Module {
+  /** Size of the input's last dimension. */
   readonly inFeatures: number;
+  /** Size of the output's last dimension. */
   readonly outFeatures: number;
+  /** [outFeatures, inFeatures]. */
   weight: Parameter;
   bias: Parameter | null;
 
@@ -69,9 +72,13 @@ export class Identity extends Module {
 
 /** x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
 export class Bilinear extends Module {
+  /** Size of the first input's last dimension. */
   readonly in1Features: number;
+  /** Size of the second input's last dimension. */
   readonly in2Features: number;
+  /** Size of the output's last dimension. */
   readonly outFeatures: number;
+  /** [outFeatures, in1Features, in2Features]. */
   weight: Parameter;
   bias: Parameter | null;
 

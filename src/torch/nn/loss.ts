@@ -30,14 +30,14 @@ abstract class WeightedLoss<Options extends { weight?: Tensor | null }> extends 
   }
 }
 
-/** (input − target)². */
+/** The mean, sum or tensor of (input − target)², for inputs and targets of one shape. */
 export class MSELoss extends Loss<ReductionOptions> {
   override forward(input: Tensor, target: Tensor): Tensor {
     return losses.mseLoss(input, target, this.options);
   }
 }
 
-/** |input − target|. */
+/** The mean, sum or tensor of |input − target|, for inputs and targets of one shape. */
 export class L1Loss extends Loss<ReductionOptions> {
   override forward(input: Tensor, target: Tensor): Tensor {
     return losses.l1Loss(input, target, this.options);

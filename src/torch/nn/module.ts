@@ -48,6 +48,10 @@ export class Module {
     });
   }
 
+  /**
+   * What the module computes, in a scope of its own, between its hooks: subclasses override it with exact
+   * types. The class says what it takes and gives. @throws NotImplementedError where a class has none
+   */
   // oxlint-disable-next-line typescript/no-explicit-any -- subclasses narrow arguments and result to exact types
   forward(..._args: any[]): any {
     throw new torch.NotImplementedError(`${this.constructor.name} has no forward method`);
@@ -150,6 +154,7 @@ export class Module {
     return once(this.submodules());
   }
 
+  /** Direct submodules, each once. */
   children(): Module[] {
     return this.namedChildren().map(([, module]) => module);
   }
@@ -166,6 +171,7 @@ export class Module {
     return [...found].map(([module, key]) => [key, module]);
   }
 
+  /** This module and all below it, depth first, each once. */
   modules(): Module[] {
     return this.namedModules().map(([, module]) => module);
   }
@@ -179,6 +185,7 @@ export class Module {
     );
   }
 
+  /** All parameters, own ones first, each once: what optimizers take. */
   parameters(): Parameter[] {
     return this.namedParameters().map(([, parameter]) => parameter);
   }
@@ -196,6 +203,7 @@ export class Module {
     );
   }
 
+  /** All buffers, persistent or not, each once. */
   buffers(): Tensor[] {
     return this.namedBuffers().map(([, buffer]) => buffer);
   }
@@ -288,10 +296,12 @@ export class Module {
     return this;
   }
 
+  /** Converts floating-point parameters and buffers to float32, in place. */
   float(): this {
     return this.to('float32');
   }
 
+  /** Converts floating-point parameters and buffers to float64, in place. */
   double(): this {
     return this.to('float64');
   }
@@ -319,6 +329,7 @@ export class Module {
     return '';
   }
 
+  /** The module as PyTorch prints it: its class, its settings and its submodules, indented. */
   toString(): string {
     const extra = this.extraRepr();
     const name = 'parametrizations' in this ? `Parametrized${this.constructor.name}` : this.constructor.name;

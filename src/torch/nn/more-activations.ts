@@ -27,7 +27,7 @@ abstract class Overwriting extends Module {
   }
 }
 
-/** x · min(max(x + 3, 0), 6) / 6 */
+/** SiLU with a sigmoid of straight lines: x · min(max(x + 3, 0), 6) / 6 of every element; any shape. */
 export class Hardswish extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardswish_() : input.hardswish();
@@ -38,7 +38,7 @@ export class Hardswish extends Overwriting {
   }
 }
 
-/** min(max(x + 3, 0), 6) / 6 */
+/** A sigmoid in three straight lines: min(max(x + 3, 0), 6) / 6 of every element; any shape. */
 export class Hardsigmoid extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardsigmoid_() : input.hardsigmoid();
@@ -56,7 +56,7 @@ export class Mish extends Overwriting {
   }
 }
 
-/** min(max(x, 0), 6) */
+/** The positive part, at most 6: min(max(x, 0), 6) of every element; any shape. */
 export class ReLU6 extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.relu6_() : input.relu6();
@@ -72,6 +72,7 @@ export class SELU extends Overwriting {
 
 /** x where positive, else alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
 export class ELU extends Overwriting {
+  /** What large negative elements become, negated. */
   readonly alpha: number;
 
   constructor(alpha = 1, options: InplaceOptions = {}) {
@@ -90,6 +91,7 @@ export class ELU extends Overwriting {
 
 /** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
 export class CELU extends Overwriting {
+  /** What large negative elements become, negated. */
   readonly alpha: number;
 
   constructor(alpha = 1, options: InplaceOptions = {}) {
@@ -108,7 +110,9 @@ export class CELU extends Overwriting {
 
 /** x limited to [min, max]. */
 export class Hardtanh extends Overwriting {
+  /** Smallest value of the result. */
   readonly min: number;
+  /** Largest value of the result. */
   readonly max: number;
 
   constructor(min = -1, max = 1, options: InplaceOptions = {}) {
@@ -128,7 +132,9 @@ export class Hardtanh extends Overwriting {
 
 /** x where it is above the threshold, else the value. */
 export class Threshold extends Overwriting {
+  /** Elements above it stay. */
   readonly threshold: number;
+  /** What the others become. */
   readonly value: number;
 
   constructor(threshold: number, value: number, options: InplaceOptions = {}) {
@@ -149,7 +155,9 @@ export class Threshold extends Overwriting {
 
 /** log(1 + exp(beta · x)) / beta, x where beta · x is above the threshold. */
 export class Softplus extends Module {
+  /** Sharpness of the bend at 0. */
   readonly beta: number;
+  /** Above this value of beta · x the result is x itself. */
   readonly threshold: number;
 
   constructor(beta = 1, threshold = 20) {
@@ -167,14 +175,14 @@ export class Softplus extends Module {
   }
 }
 
-/** x / (1 + |x|) */
+/** A soft sign: x / (1 + |x|) of every element; any shape. */
 export class Softsign extends Module {
   override forward(input: Tensor): Tensor {
     return input.div(input.abs().add(1));
   }
 }
 
-/** x − tanh(x) */
+/** What tanh takes away: x − tanh(x) of every element; any shape. */
 export class Tanhshrink extends Module {
   override forward(input: Tensor): Tensor {
     return input.sub(input.tanh());
@@ -183,6 +191,7 @@ export class Tanhshrink extends Module {
 
 /** x without what lies in [−lambda, lambda]. */
 export class Hardshrink extends Module {
+  /** Elements of at most this size become 0. */
   readonly lambda: number;
 
   constructor(lambda = 0.5) {
@@ -201,6 +210,7 @@ export class Hardshrink extends Module {
 
 /** x moved towards 0 by lambda, or 0. */
 export class Softshrink extends Module {
+  /** How far elements move towards 0. */
   readonly lambda: number;
 
   constructor(lambda = 0.5) {
@@ -219,6 +229,7 @@ export class Softshrink extends Module {
 
 /** The first half of a dimension times the sigmoid of the second (Dauphin et al., arXiv 1612.08083). */
 export class GLU extends Module {
+  /** The dimension that is halved. */
   readonly dim: number;
 
   constructor(dim = -1) {
@@ -237,7 +248,9 @@ export class GLU extends Module {
 
 /** x where positive, else weight · x, with a learnt weight for all channels or for each (He et al., arXiv 1502.01852). */
 export class PReLU extends Module {
+  /** 1, or the number of channels, for a slope each. */
   readonly numParameters: number;
+  /** Slopes of negative elements: [numParameters]. */
   weight: Parameter;
 
   constructor(numParameters = 1, options: FactoryOptions & { init?: number } = {}) {

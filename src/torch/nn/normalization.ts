@@ -18,9 +18,12 @@ export interface GroupNormOptions extends FactoryOptions {
 
 /** Normalises groups of channels of [B, channels, ...] for each sample (Wu and He, arXiv 1803.08494). */
 export class GroupNorm extends Module {
+  /** Number of groups; divides the channels. */
   readonly numGroups: number;
+  /** Size of the input's second dimension. */
   readonly numChannels: number;
   readonly eps: number;
+  /** Factor of each channel: [numChannels]; null without `affine`. */
   weight: Parameter | null;
   bias: Parameter | null;
 
@@ -64,8 +67,10 @@ export interface LayerNormOptions extends FactoryOptions {
 
 /** Normalises over the last dimensions, of the given shape (Ba et al., arXiv 1607.06450). */
 export class LayerNorm extends Module {
+  /** Sizes of the last dimensions, over which mean and variance are taken. */
   readonly normalizedShape: number[];
   readonly eps: number;
+  /** Factors, of shape `normalizedShape`; null without `elementwiseAffine`. */
   weight: Parameter | null;
   bias: Parameter | null;
 
@@ -98,8 +103,10 @@ export interface RMSNormOptions extends FactoryOptions {
 
 /** Divides by the root mean square over the last dimensions, of the given shape (Zhang and Sennrich, arXiv 1910.07467). */
 export class RMSNorm extends Module {
+  /** Sizes of the last dimensions, over which the mean square is taken. */
   readonly normalizedShape: number[];
   readonly eps: number | null;
+  /** Factors, of shape `normalizedShape`; null without `elementwiseAffine`. */
   weight: Parameter | null;
 
   constructor(normalizedShape: number | readonly number[], options: RMSNormOptions = {}) {

@@ -21,6 +21,7 @@ export class ParameterList extends Module {
     return this.#parameters.map((parameter, i) => [String(i), parameter]);
   }
 
+  /** Adds parameters at the end; their keys are their positions. */
   push(...parameters: Parameter[]): this {
     this.#parameters.push(...parameters);
     return this;
@@ -35,10 +36,12 @@ export class ParameterList extends Module {
     );
   }
 
+  /** Number of parameters. */
   get length(): number {
     return this.#parameters.length;
   }
 
+  /** The parameters in order. */
   [Symbol.iterator](): Iterator<Parameter> {
     return this.#parameters.values();
   }
@@ -61,15 +64,18 @@ export class ParameterDict extends Module {
     return [...this.#parameters];
   }
 
+  /** Puts a parameter under a name, in place of one that was there. */
   set(name: string, parameter: Parameter): this {
     this.#parameters.set(name, parameter);
     return this;
   }
 
+  /** Whether there is a parameter of this name. */
   has(name: string): boolean {
     return this.#parameters.has(name);
   }
 
+  /** The parameter of this name, or undefined. */
   get(name: string): Parameter {
     const parameter = this.#parameters.get(name);
     if (parameter !== undefined) return parameter;
@@ -78,10 +84,12 @@ export class ParameterDict extends Module {
     );
   }
 
+  /** Number of parameters. */
   get size(): number {
     return this.#parameters.size;
   }
 
+  /** Names and parameters in the order in which they came. */
   [Symbol.iterator](): Iterator<[string, Parameter]> {
     return this.#parameters.entries();
   }

@@ -13,6 +13,7 @@ export abstract class Parametrization extends Module {
 
 /** A parametrization and its originals: keys `original`, or `original0`, `original1`, …, and `0.…`. */
 export class ParametrizationList extends Module {
+  /** What is learnt in the parameter's place. */
   readonly originals: readonly Parameter[];
   readonly #parametrization: Parametrization;
   readonly #single: boolean;

@@ -13,9 +13,15 @@ abstract class Recurrent extends Module {
   }
 }
 
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class RNN extends Recurrent {}
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class LSTM extends Recurrent {}
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class GRU extends Recurrent {}
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class RNNCell extends Recurrent {}
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class LSTMCell extends Recurrent {}
+/** Left out: making one throws NotImplementedError, which says what to use in its place. */
 export class GRUCell extends Recurrent {}

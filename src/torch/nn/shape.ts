@@ -7,7 +7,9 @@ import { pythonFloat, shownSize, tuple } from './sizes.js';
 
 /** Makes one dimension of those from `startDim` to `endDim`. */
 export class Flatten extends Module {
+  /** First dimension that is merged. */
   readonly startDim: number;
+  /** Last dimension that is merged; −1 for the last of all. */
   readonly endDim: number;
 
   constructor(startDim = 1, endDim = -1) {
@@ -27,7 +29,9 @@ export class Flatten extends Module {
 
 /** Makes several dimensions of one; a size of −1 is worked out. */
 export class Unflatten extends Module {
+  /** The dimension that is split. */
   readonly dim: number;
+  /** The sizes it is split into; one may be −1. */
   readonly unflattenedSize: readonly number[];
 
   constructor(dim: number, unflattenedSize: readonly number[]) {
@@ -47,6 +51,7 @@ export class Unflatten extends Module {
 
 /** [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158). */
 export class PixelShuffle extends Module {
+  /** Factor of height and width; the channels fall by its square. */
   readonly upscaleFactor: number;
 
   constructor(upscaleFactor: number) {
@@ -63,8 +68,9 @@ export class PixelShuffle extends Module {
   }
 }
 
-/** [B, C, r · H, r · W] to [B, C · r², H, W]. */
+/** Moves squares of r × r positions into the channels: [B, C, r · H, r · W] to [B, C · r², H, W]. */
 export class PixelUnshuffle extends Module {
+  /** Divisor of height and width; the channels grow by its square. */
   readonly downscaleFactor: number;
 
   constructor(downscaleFactor: number) {
@@ -83,6 +89,7 @@ export class PixelUnshuffle extends Module {
 
 /** {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`. */
 export class Upsample extends Module {
+  /** Size or factor, and the way of resampling. */
   readonly options: InterpolateOptions;
 
   constructor(options: InterpolateOptions) {

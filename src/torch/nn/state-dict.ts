@@ -31,6 +31,7 @@ export interface LoadResult {
 export class StateDictError extends torch.TorchError {
   readonly missing: string[];
   readonly unexpected: string[];
+  /** Keys with shapes that differ, each with both shapes. */
   readonly mismatched: string[];
 
   constructor(owner: string, found: LoadResult & { mismatched: string[] }) {

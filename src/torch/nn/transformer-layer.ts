@@ -25,13 +25,20 @@ export interface TransformerEncoderLayerOptions extends FactoryOptions {
 
 /** Attention and a hidden layer with residuals (Vaswani et al., arXiv 1706.03762). */
 export class TransformerEncoderLayer extends Module {
+  /** Attention of the sequence to itself. */
   readonly selfAttn: MultiheadAttention;
+  /** Feed-forward part: to the inner width. */
   readonly linear1: Linear;
   readonly dropout: Dropout;
+  /** Feed-forward part: back from it. */
   readonly linear2: Linear;
+  /** Normalisation at the attention. */
   readonly norm1: LayerNorm;
+  /** Normalisation at the feed-forward part. */
   readonly norm2: LayerNorm;
+  /** Dropout after the attention. */
   readonly dropout1: Dropout;
+  /** Dropout after the feed-forward part. */
   readonly dropout2: Dropout;
   readonly normFirst: boolean;
   readonly activation: 'relu' | 'gelu';

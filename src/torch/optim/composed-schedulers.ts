@@ -32,10 +32,15 @@ function loadParts(owner: string, parts: readonly Part[], state: SchedulerState)
 
 /** One schedule after another, each from its milestone on. */
 export class SequentialLR implements Schedule {
+  /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
+  /** The schedules, in the order in which they take over. */
   readonly schedulers: readonly Part[];
+  /** Steps at which the second, third, … takes over. */
   milestones: number[];
+  /** Steps taken. */
   lastEpoch: number;
+  /** The groups' learning rates after the last step. */
   lastLr: readonly number[];
 
   /** @param milestones steps at which the second, third, … scheduler takes over */
@@ -68,10 +73,12 @@ export class SequentialLR implements Schedule {
     return this.schedulers[index] as Part;
   }
 
+  /** Sets the learning rates a run starts with; the constructor, or a schedule around this one, calls it. */
   start(): void {
     this.step();
   }
 
+  /** Goes on by one step; after the optimizer's. */
   step(): void {
     this.lastEpoch++;
     const scheduler = this.#at(this.lastEpoch);
@@ -81,20 +88,24 @@ export class SequentialLR implements Schedule {
     this.lastLr = scheduler.lastLr;
   }
 
+  /** Starts again as at step 0; a schedule around this one calls it. */
   restart(): void {
     throw new ArgumentError(
       'a SequentialLR cannot be a later part of another; list its schedulers and milestones there',
     );
   }
 
+  /** Takes back the step that its construction took; a schedule around this one calls it. */
   undo(): void {
     for (const scheduler of this.schedulers) scheduler.undo();
   }
 
+  /** State in PyTorch's structure. */
   stateDict(): SchedulerState {
     return { ...saveFields(this, sequentialFields), _schedulers: saveParts(this.schedulers) };
   }
 
+  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
   loadStateDict(state: SchedulerState): void {
     loadParts('SequentialLR', this.schedulers, state);
     loadFields(this, sequentialFields, state);
@@ -105,8 +116,11 @@ const sequentialFields = { _milestones: 'milestones', last_epoch: 'lastEpoch', _
 
 /** Several schedules at once: their factors multiply. */
 export class ChainedScheduler implements Schedule {
+  /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
+  /** The schedules, all of which step, one after another. */
   readonly schedulers: readonly Part[];
+  /** The groups' learning rates after the last step. */
   lastLr: readonly number[];
 
   constructor(schedulers: readonly Part[]) {
@@ -117,27 +131,33 @@ export class ChainedScheduler implements Schedule {
     this.lastLr = groupsOf(optimizer).map((group) => group.lr);
   }
 
+  /** Sets the learning rates a run starts with; the constructor, or a schedule around this one, calls it. */
   start(): void {
     this.step();
   }
 
+  /** Goes on by one step; after the optimizer's. */
   step(): void {
     for (const scheduler of this.schedulers) scheduler.step();
     this.lastLr = groupsOf(this.optimizer).map((group) => group.lr);
   }
 
+  /** Starts again as at step 0; a schedule around this one calls it. */
   restart(): void {
     throw new ArgumentError('a ChainedScheduler cannot be a later part of a SequentialLR');
   }
 
+  /** Takes back the step that its construction took; a schedule around this one calls it. */
   undo(): void {
     for (const scheduler of this.schedulers) scheduler.undo();
   }
 
+  /** State in PyTorch's structure. */
   stateDict(): SchedulerState {
     return { ...saveFields(this, { _last_lr: 'lastLr' }), _schedulers: saveParts(this.schedulers) };
   }
 
+  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
   loadStateDict(state: SchedulerState): void {
     loadParts('ChainedScheduler', this.schedulers, state);
     loadFields(this, { _last_lr: 'lastLr' }, state);

@@ -4,7 +4,9 @@ import type { SavedFields, Schedulable } from './scheduler.js';
 
 /** Half a cosine from the first learning rate to `etaMin` in `tMax` steps, and back (Loshchilov and Hutter, arXiv 1608.03983). */
 export class CosineAnnealingLR extends LRScheduler {
+  /** Steps from the highest to the lowest rate. */
   tMax: number;
+  /** The lowest rate. */
   etaMin: number;
 
   constructor(optimizer: Schedulable, tMax: number, { etaMin = 0, lastEpoch = -1 } = {}) {
@@ -43,10 +45,13 @@ export class CosineAnnealingLR extends LRScheduler {
 
 /** Half cosines from the first learning rate to `etaMin`, the first t0 steps long, each `tMult` times as long as the last. */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
+  /** Steps of the first descent. */
   t0: number;
   /** Steps of the cosine that is running. */
   tI: number;
+  /** How many times longer each next descent is. */
   tMult: number;
+  /** The lowest rate. */
   etaMin: number;
   /** Steps since the last restart. */
   tCur: number;

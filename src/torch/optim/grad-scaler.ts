@@ -170,6 +170,7 @@ export class GradScaler {
     return this.#scale?.item() ?? this.#initScale;
   }
 
+  /** State in PyTorch's structure; waits for the device. */
   stateDict(): GradScalerState | Record<string, never> {
     if (!this.enabled) return {};
     return {
@@ -181,6 +182,7 @@ export class GradScaler {
     };
   }
 
+  /** Takes over a saved state. @throws ArgumentError for an empty one, which a scaler that was off saved */
   loadStateDict(state: GradScalerState): void {
     if (!this.enabled) return;
     if (typeof state.scale !== 'number')

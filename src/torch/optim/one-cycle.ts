@@ -37,10 +37,13 @@ interface Phase {
 
 /** Up to a peak and down to almost nothing (Smith and Topin, arXiv 1708.07120). */
 export class OneCycleLR extends LRScheduler {
+  /** Number of steps of the cycle; more are an error. */
   totalSteps: number;
+  /** The parts of the cycle: their last step, and what rates and momentum go from and to. */
   phases: Phase[];
   annealStrategy: 'cos' | 'linear';
   cycleMomentum: boolean;
+  /** Whether the momentum that is cycled is Adam's first beta. */
   useBeta1 = false;
 
   /** @param maxLr the peak, of all groups or of each */

@@ -23,6 +23,7 @@ export interface PlateauOptions {
 
 /** Reduces the learning rate when a measure has stopped improving. */
 export class ReduceLROnPlateau {
+  /** The optimizer whose learning rates are reduced. */
   readonly optimizer: Schedulable;
   mode: 'min' | 'max';
   factor: number;
@@ -31,13 +32,21 @@ export class ReduceLROnPlateau {
   thresholdMode: 'rel' | 'abs';
   cooldown: number;
   eps: number;
+  /** Lowest learning rate of each group. */
   minLrs: number[];
+  /** Lowest learning rate where it is one for all groups; else null. */
   defaultMinLr: number | null;
+  /** Steps taken. */
   lastEpoch = 0;
+  /** The groups' learning rates after the last step. */
   lastLr: number[];
+  /** The best measure so far. */
   best: number;
+  /** What every measure is better than: infinity, or minus infinity for `max`. */
   modeWorse: number;
+  /** Steps left in which nothing is counted. */
   cooldownCounter = 0;
+  /** Steps in a row without improvement. */
   numBadEpochs = 0;
 
   constructor(optimizer: Schedulable, options: PlateauOptions = {}) {
@@ -109,6 +118,7 @@ export class ReduceLROnPlateau {
     return saveFields(this, fields);
   }
 
+  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
   loadStateDict(state: SchedulerState): void {
     loadFields(this, fields, { default_min_lr: null, ...state });
   }

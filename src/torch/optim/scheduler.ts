@@ -62,6 +62,7 @@ export function loadFields(owner: object, fields: SavedFields, state: SchedulerS
  * Subclasses implement {@link rates} and call {@link start} at the end of their constructors.
  */
 export abstract class LRScheduler implements Schedule {
+  /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
   /** The groups' learning rates at the start. */
   baseLrs: number[];

@@ -4,7 +4,9 @@ import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
 /** Multiplies the learning rate by gamma every `stepSize` steps. */
 export class StepLR extends LRScheduler {
+  /** Steps between two reductions. */
   stepSize: number;
+  /** Factor of the learning rate. */
   gamma: number;
 
   constructor(optimizer: Schedulable, stepSize: number, { gamma = 0.1, lastEpoch = -1 } = {}) {
@@ -32,6 +34,7 @@ export class StepLR extends LRScheduler {
 export class MultiStepLR extends LRScheduler {
   /** How often each milestone is listed. */
   milestones: Map<number, number>;
+  /** Factor of the learning rate at each milestone. */
   gamma: number;
 
   constructor(optimizer: Schedulable, milestones: Iterable<number>, { gamma = 0.1, lastEpoch = -1 } = {}) {
@@ -70,6 +73,7 @@ export class MultiStepLR extends LRScheduler {
 
 /** Multiplies the learning rate by gamma at every step. */
 export class ExponentialLR extends LRScheduler {
+  /** Factor of the learning rate at every step. */
   gamma: number;
 
   constructor(optimizer: Schedulable, gamma: number, { lastEpoch = -1 } = {}) {
@@ -93,7 +97,9 @@ export class ExponentialLR extends LRScheduler {
 
 /** Multiplies the learning rate by `factor` until `totalIters` steps are done. */
 export class ConstantLR extends LRScheduler {
+  /** Factor of the learning rate until `totalIters`. */
   factor: number;
+  /** Steps after which the factor is gone. */
   totalIters: number;
 
   constructor(optimizer: Schedulable, { factor = 1 / 3, totalIters = 5, lastEpoch = -1 } = {}) {
@@ -123,8 +129,11 @@ export class ConstantLR extends LRScheduler {
 
 /** Takes the learning rate from `startFactor` to `endFactor` of its value in `totalIters` equal steps: a warm-up. */
 export class LinearLR extends LRScheduler {
+  /** Factor of the learning rate at the start. */
   startFactor: number;
+  /** Factor of the learning rate at the end. */
   endFactor: number;
+  /** Steps from the one to the other. */
   totalIters: number;
 
   constructor(
@@ -164,7 +173,9 @@ export class LinearLR extends LRScheduler {
 
 /** Takes the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`. */
 export class PolynomialLR extends LRScheduler {
+  /** Steps until the learning rate is 0. */
   totalIters: number;
+  /** Exponent of the share of steps that are left. */
   power: number;
 
   constructor(optimizer: Schedulable, { totalIters = 5, power = 1, lastEpoch = -1 } = {}) {

@@ -1,19 +1,25 @@
 import * as torch from '../../index.js';
 import type { Tensor } from '../../index.js';
 
+/** The positive part: max(x, 0). */
 export function relu(input: Tensor): Tensor {
   return input.relu();
 }
 
+/** x where positive, else `negativeSlope` · x. */
 export function leakyRelu(input: Tensor, negativeSlope = 0.01): Tensor {
   return input.leakyRelu(negativeSlope);
 }
 
-/** x · sigmoid(x). */
+/** Also called swish: x · sigmoid(x). */
 export function silu(input: Tensor): Tensor {
   return input.silu();
 }
 
+/**
+ * x · Φ(x), Φ the normal distribution's (Hendrycks and Gimpel, arXiv 1606.08415), or its approximation by
+ * tanh.
+ */
 export function gelu(
   input: Tensor,
   { approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {},
@@ -21,10 +27,12 @@ export function gelu(
   return approximate === 'none' ? input.gelu() : input.gelu({ approximate });
 }
 
+/** The logistic function: 1 / (1 + e⁻ˣ). */
 export function sigmoid(input: Tensor): Tensor {
   return input.sigmoid();
 }
 
+/** The hyperbolic tangent. */
 export function tanh(input: Tensor): Tensor {
   return input.tanh();
 }
@@ -34,15 +42,17 @@ export function softplus(input: Tensor, beta = 1, threshold = 20): Tensor {
   return input.softplus(beta, threshold);
 }
 
+/** eˣ divided by its sum along a dimension. */
 export function softmax(input: Tensor, dim: number): Tensor {
   return input.softmax(dim);
 }
 
+/** The logarithm of the softmax along a dimension, exact where the softmax vanishes. */
 export function logSoftmax(input: Tensor, dim: number): Tensor {
   return input.logSoftmax(dim);
 }
 
-/** min(max(x, 0), 6) */
+/** The positive part, at most 6: min(max(x, 0), 6). */
 export function relu6(input: Tensor): Tensor {
   return input.relu6();
 }
@@ -57,17 +67,17 @@ export function selu(input: Tensor): Tensor {
   return input.selu();
 }
 
-/** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) */
+/** ELU whose slope at 0 is 1 for every alpha: max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)). */
 export function celu(input: Tensor, alpha = 1): Tensor {
   return input.celu(alpha);
 }
 
-/** x · min(max(x + 3, 0), 6) / 6 */
+/** SiLU with a sigmoid of straight lines: x · min(max(x + 3, 0), 6) / 6. */
 export function hardswish(input: Tensor): Tensor {
   return input.hardswish();
 }
 
-/** min(max(x + 3, 0), 6) / 6 */
+/** A sigmoid in three straight lines: min(max(x + 3, 0), 6) / 6. */
 export function hardsigmoid(input: Tensor): Tensor {
   return input.hardsigmoid();
 }
@@ -82,20 +92,22 @@ export function mish(input: Tensor): Tensor {
   return input.mish();
 }
 
-/** x / (1 + |x|) */
+/** A soft sign: x / (1 + |x|). */
 export function softsign(input: Tensor): Tensor {
   return torch.scope(() => input.div(input.abs().add(1)));
 }
 
-/** x − tanh(x) */
+/** What tanh takes away: x − tanh(x). */
 export function tanhshrink(input: Tensor): Tensor {
   return torch.scope(() => input.sub(input.tanh()));
 }
 
+/** The softmax of −x along a dimension. */
 export function softmin(input: Tensor, dim: number): Tensor {
   return torch.scope(() => input.neg().softmax(dim));
 }
 
+/** log(sigmoid(x)), exact for large negative x. */
 export function logSigmoid(input: Tensor): Tensor {
   return torch.logSigmoid(input);
 }

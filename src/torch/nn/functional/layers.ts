@@ -3,7 +3,7 @@ import type { Tensor } from '../../index.js';
 import { spread } from '../sizes.js';
 import type { Size, Size1, Size2, Size3 } from '../sizes.js';
 
-/** x Wᵀ + b. */
+/** A linear map of the last dimension: x Wᵀ + b, for W of [out, in] and b of [out]. */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   return torch.linear(input, weight, bias);
 }
@@ -92,6 +92,10 @@ export function dropout(input: Tensor, p = 0.5, training = true): Tensor {
   return torch.dropout(input, p, training);
 }
 
+/**
+ * Normalises over the last dimensions, of sizes `normalizedShape`, to mean 0 and variance 1 (`eps` added to
+ * the variance, default 1e-5), then scales and shifts by `weight` and `bias` of that shape.
+ */
 export function layerNorm(
   input: Tensor,
   normalizedShape: readonly number[],
@@ -104,6 +108,11 @@ export function layerNorm(
   return torch.layerNorm(input, [...normalizedShape], weight, bias, eps);
 }
 
+/**
+ * Normalises [B, C, …] over groups of channels, each with all positions of a sample, then scales and shifts
+ * each channel by `weight` and `bias`, [C]. `eps`, added to the variance, is 1e-5 by default.
+ * @throws TorchError where the groups do not divide the channels
+ */
 export function groupNorm(
   input: Tensor,
   numGroups: number,
@@ -127,6 +136,10 @@ export interface BatchNormFunctionOptions {
   eps?: number;
 }
 
+/**
+ * Normalises each channel of [B, C, …]: in training over batch and positions, and then moves `runningMean`
+ * and `runningVar` ([C], changed in place) towards what was found; else by those two.
+ */
 export function batchNorm(
   input: Tensor,
   runningMean: Tensor | null,

@@ -42,7 +42,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   );
 }
 
-/** (a − b)². */
+/** The mean, sum or tensor of (a − b)². */
 export function mseLoss(
   input: Tensor,
   target: Tensor,
@@ -51,7 +51,7 @@ export function mseLoss(
   return torch.mseLoss(input, target, reductionCode(reduction));
 }
 
-/** |a − b|. */
+/** The mean, sum or tensor of |a − b|. */
 export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: ReductionOptions = {}): Tensor {
   return torch.l1Loss(input, target, reductionCode(reduction));
 }

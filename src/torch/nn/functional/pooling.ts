@@ -9,11 +9,19 @@ export interface PoolFunctionOptions {
   ceilMode?: boolean;
 }
 
+/**
+ * The largest element under each place of a window: [B, C, H, W] → [B, C, H', W']. The stride is the window's
+ * size by default.
+ */
 export function maxPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
   const { stride = kernelSize, padding = 0, ceilMode = false } = options;
   return torch.maxPool2d(input, pair(kernelSize), pair(stride), pair(padding), [1, 1], ceilMode);
 }
 
+/**
+ * The mean under each place of a window, padding counted as zeros: [B, C, H, W] → [B, C, H', W']. The stride
+ * is the window's size by default.
+ */
 export function avgPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
   const { stride = kernelSize, padding = 0, ceilMode = false } = options;
   return torch.avgPool2d(input, pair(kernelSize), pair(stride), pair(padding), ceilMode);

@@ -38,7 +38,7 @@ const dimsOfMode: Partial<Record<InterpolateMode, number>> = {
   trilinear: 3,
 };
 
-/** Resizes [B, C, L], [B, C, H, W] or [B, C, D, H, W]. */
+/** Resizes the last dimensions of [B, C, L], [B, C, H, W] or [B, C, D, H, W], to a size or by a factor. */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
   const { mode = 'nearest', alignCorners = false, antialias = false } = options;
   const dims = input.ndim - 2;
@@ -83,12 +83,12 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   }
 }
 
-/** [B, C · r², H, W] to [B, C, r · H, r · W]. */
+/** Moves channels into squares of r × r positions: [B, C · r², H, W] to [B, C, r · H, r · W]. */
 export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
   return torch.pixelShuffle(input, upscaleFactor);
 }
 
-/** [B, C, r · H, r · W] to [B, C · r², H, W]. */
+/** Moves squares of r × r positions into the channels: [B, C, r · H, r · W] to [B, C · r², H, W]. */
 export function pixelUnshuffle(input: Tensor, downscaleFactor: number): Tensor {
   return torch.pixelUnshuffle(input, downscaleFactor);
 }

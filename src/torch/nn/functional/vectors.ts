@@ -55,7 +55,7 @@ export function oneHot(indices: Tensor, numClasses = -1): Tensor {
   return torch.oneHot(indices, numClasses);
 }
 
-/** x / max(‖x‖, eps) along `dim`. */
+/** Vectors of length 1 along `dim`: x / max(‖x‖, eps). */
 export function normalize(
   input: Tensor,
   { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {},
