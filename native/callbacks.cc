@@ -53,7 +53,8 @@ class Callback {
   // ends the backward pass.
   variable_list call(const variable_list& tensors) const {
     if (std::this_thread::get_id() != thread_ || !*alive_) {
-      throw Fault("Thread", "a JavaScript callback was reached on another thread than its own");
+      throw Fault("Thread", "a JavaScript callback was reached on another thread than its own: libtorch changes threads "
+                            "where backward passes nest more than 60 deep");
     }
     const Frame frame(env_, state_->handles);
     Wire& wire = state_->wire;

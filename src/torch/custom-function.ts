@@ -83,15 +83,16 @@ function setHistory<Args extends unknown[], Result extends Tensor | Tensor[]>(
   const saved = context.savedTensors;
   // The graph has them: a reference from here would keep them beyond it.
   context.savedTensors = [];
+  const count = inputs.length;
   const callback = onTheWire((tensors) => {
     const gradients = like.map((output, i) => tensors[i] ?? zeros(output.shape, output));
     context.savedTensors = tensors.slice(like.length) as Tensor[];
     try {
       const returned = definition.backward(context, ...gradients);
       const list = returned === null || returned instanceof Tensor ? [returned] : returned;
-      if (list.length !== inputs.length) {
+      if (list.length !== count) {
         throw new ArgumentError(
-          `${name}: backward gave ${list.length} gradients for ${inputs.length} tensor arguments`,
+          `${name}: backward gave ${list.length} gradients for ${count} tensor arguments`,
         );
       }
       return list;

@@ -30,17 +30,22 @@ export function onTheWire(work: (tensors: (Tensor | null)[]) => readonly (Tensor
   };
 }
 
-/** See `Tensor.registerHook`. */
-export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor | void): HookHandle {
-  if (typeof hook !== 'function') throw new ArgumentError('a hook is a function of the gradient');
-  const callback = onTheWire(([gradient]) => {
+// Made apart from what knows the tensor: the tensor holds the callback, which must not hold the tensor's object, or the
+// garbage collector would never find that unreachable.
+function callbackOf(hook: (gradient: Tensor) => Tensor | void): () => void {
+  return onTheWire(([gradient]) => {
     const replaced = gradient ? hook(gradient) : undefined;
     if (replaced === undefined || replaced === null) return [];
     if (replaced instanceof Tensor) return [replaced];
     throw new ArgumentError('a hook returns another gradient, or nothing');
   });
+}
+
+/** See `Tensor.registerHook`. */
+export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor | void): HookHandle {
+  if (typeof hook !== 'function') throw new ArgumentError('a hook is a function of the gradient');
   try {
-    const number = native.registerHook(tensor.handle, callback);
+    const number = native.registerHook(tensor.handle, callbackOf(hook));
     return {
       remove: () => {
         if (!tensor.disposed) native.removeHook(tensor.handle, number);

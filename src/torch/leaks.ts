@@ -38,8 +38,15 @@ function checked<T>(before: ReadonlySet<number>, result: T): T {
 
 /** The handles of this thread's tensors, without those that nothing refers to. */
 function liveTensors(): ReadonlySet<number> {
-  collectGarbage();
-  return new Set(native.liveTensors());
+  let handles = native.liveTensors();
+  let before: number;
+  // A tensor that goes may take a graph along, and that the last reference to others.
+  do {
+    before = handles.length;
+    collectGarbage();
+    handles = native.liveTensors();
+  } while (handles.length < before);
+  return new Set(handles);
 }
 
 function message(handles: readonly number[]): string {

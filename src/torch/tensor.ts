@@ -170,7 +170,8 @@ export class Tensor {
 
   /**
    * Calls `hook` with this tensor's gradient when a backward pass has computed it; what it returns, if anything, takes
-   * the gradient's place. Runs only on the thread that registered it: elsewhere the pass ends with a TorchError.
+   * the gradient's place. Runs only on the thread that registered it: elsewhere the pass ends with a TorchError. Outside
+   * scopes, a hook that refers to its own tensor keeps it alive until the hook is removed or the tensor disposed of.
    */
   registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle {
     return registerHook(this, hook);

@@ -87,3 +87,20 @@ test.serial('a training step leaves nothing behind once the optimizer has its st
   t.throws(() => torch.expectNoLeaks(step), { instanceOf: torch.LeakError });
   for (let i = 0; i < 3; i++) torch.expectNoLeaks(step);
 });
+
+test.serial('hooks and functions with their own gradient keep no tensor alive, run or not', (t) => {
+  const double = torch.customFunction({
+    forward: (_, x: Tensor) => x.mul(2),
+    backward: (_, gradient) => gradient.mul(2),
+  });
+  for (const backward of [true, false]) {
+    torch.expectNoLeaks(() => {
+      const x = torch.ones([3], { requiresGrad: true });
+      const y = double(x.mul(3)).sum();
+      x.registerHook((gradient) => gradient.mul(2));
+      y.registerHook(() => {});
+      if (backward) y.backward();
+    });
+  }
+  t.pass();
+});

@@ -42,3 +42,23 @@ test.serial('an allocation beyond the budget is refused, and a smaller step work
   }
   t.throws(() => torch.setMemoryBudget(-1), { instanceOf: torch.ArgumentError });
 });
+
+test.serial('six tensors of 15 GB do not "succeed" on a machine of 24 GB', (t) => {
+  const budget = torch.memoryBudget();
+  torch.setMemoryBudget(24e9);
+  const before = torch.memory();
+  try {
+    // Memory that is not touched costs nothing: whoever grants it kills the process later.
+    const six = () => torch.scope(() => Array.from({ length: 6 }, () => torch.empty([15e9 / 4])));
+    t.throws(six, { instanceOf: torch.OutOfMemoryError });
+    const after = torch.memory();
+    t.is(after.tensors, before.tensors);
+    t.deepEqual(after.bytes, before.bytes);
+    t.true(after.peakBytes['cpu']! < 24e9);
+    const weight = torch.ones([1 << 18], { requiresGrad: true });
+    torch.scope(() => weight.mul(3).sum().backward());
+    t.is(weight.grad!.at(0).item(), 3);
+  } finally {
+    torch.setMemoryBudget(budget);
+  }
+});
