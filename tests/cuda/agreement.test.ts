@@ -39,7 +39,7 @@ function images(count: number): Tensor {
   return torch.rand([count, 3, 32, 32], { dtype: 'float64' }).mul(2).sub(1);
 }
 
-const models: Record<string, { make: () => nn.Module; run: (model: never, where: string) => Tensor }> = {
+const models: Record<string, { make: () => nn.Module; run: (model: never, where: torch.Device) => Tensor }> = {
   VQModel: {
     make: () => spread(new VQModel({ ddconfig, nEmbed: 64, embedDim: 16 })),
     run: (model: VQModel, where) => model.forward(like(model, images(2), where)).reconstruction,
@@ -73,14 +73,14 @@ function spread(model: VQModel): VQModel {
   return model;
 }
 
-function like(model: nn.Module, x: Tensor, where: string): Tensor {
+function like(model: nn.Module, x: Tensor, where: torch.Device): Tensor {
   return x.to({ dtype: model.parameters()[0]!.dtype, device: where });
 }
 
 for (const [name, { make, run }] of Object.entries(models)) {
   for (const dtype of ['float64', 'float32'] as const) {
     onDevice(`${name}: output and gradients agree in ${dtype}`, (t) => {
-      const outcome = (where: string) => {
+      const outcome = (where: torch.Device) => {
         const model = placed(make, where).to(dtype);
         const output = run(model as never, where);
         output.square().mean().backward();
@@ -103,7 +103,7 @@ for (const [name, { make, run }] of Object.entries(models)) {
 
 for (const [name, step] of Object.entries({ 'one-pass': onePassStep, reference: referenceStep })) {
   onDevice(`four ${name} steps of VQGAN agree`, (t) => {
-    const outcome = (where: string) => {
+    const outcome = (where: torch.Device) => {
       const loss = new VQLPIPSWithDiscriminator({ discStart: 1, discNdf: 16, discNumLayers: 2 });
       const model = placed(
         () => new VQModel({ ddconfig, lossconfig: loss, nEmbed: 64, embedDim: 16 }),
@@ -152,7 +152,7 @@ for (const [name, make] of Object.entries({
   Adagrad: (parameters: Tensor[]) => new optim.Adagrad(parameters, { lr: 0.01 }),
 })) {
   onDevice(`twenty steps of ${name} agree`, (t) => {
-    const outcome = (where: string) => {
+    const outcome = (where: torch.Device) => {
       const model = placed(
         () => new nn.Sequential(new nn.Linear(6, 12), new nn.Tanh(), new nn.Linear(12, 2)),
         where,
@@ -176,10 +176,10 @@ onDevice('filters keep the same tokens, greedy sampling picks the same', (t) => 
   torch.manualSeed(2);
   const logits = torch.randn([16, 300], { dtype: 'float64' });
   for (const options of [{ topK: 7 }, { topP: 0.8 }, { temperature: 0.7, topK: 50, topP: 0.9 }]) {
-    const kept = (where: string) => filterLogits(logits.to(where), options).gt(-Infinity).tolist();
+    const kept = (where: torch.Device) => filterLogits(logits.to(where), options).gt(-Infinity).tolist();
     t.deepEqual(kept(device), kept('cpu'), JSON.stringify(options));
   }
-  const greedy = (where: string) => {
+  const greedy = (where: torch.Device) => {
     const gpt = placed(
       () => new GPT({ vocabSize: 64, blockSize: 32, nLayer: 2, nHead: 2, nEmbd: 32 }),
       where,

@@ -7,7 +7,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import * as torch from '../../src/torch/index.js';
 
-export const device = process.env['TESSERA_TEST_DEVICE'] ?? 'cuda:0';
+export const device = (process.env['TESSERA_TEST_DEVICE'] ?? 'cuda:0') as torch.Device;
 
 /** Why nothing can run on the device; null where it can. */
 const absent = reasonOfAbsence();
@@ -31,7 +31,7 @@ export function onDevice(title: string, body: Body): void {
 }
 
 /** Seeds, makes and moves: initial weights are drawn on the CPU, and so equal everywhere. */
-export function placed<M extends { to(place: string): M }>(make: () => M, where: string = device): M {
+export function placed<M extends { to(place: torch.Device): M }>(make: () => M, where = device): M {
   torch.manualSeed(0);
   return make().to(where);
 }

@@ -86,7 +86,7 @@ export function goldenKeys(): Record<string, ListedModel> {
 }
 
 /** All tensors of a golden safetensors file, kept for the life of the process. Checks run on the device their data is on. */
-export async function goldenTensors(name: string, device = 'cpu'): Promise<Weights> {
+export async function goldenTensors(name: string, device: torch.Device = 'cpu'): Promise<Weights> {
   const file = await loadCheckpoint(goldenPath(`${name}.safetensors`));
   try {
     return new Map(
@@ -111,7 +111,7 @@ export function need(tensors: Weights, key: string): Tensor {
 }
 
 /** Where the data lies, and so the models that are compared with it. */
-export function deviceOf(tensors: Weights): string {
+export function deviceOf(tensors: Weights): torch.Device {
   const [tensor] = tensors.values();
   if (!tensor) throw new Error('no data, so no device');
   return tensor.device;

@@ -38,7 +38,7 @@ function number(text: string): number {
   return { inf: Infinity, '-inf': -Infinity, nan: NaN }[text] ?? Number(text);
 }
 
-function argument(value: Value, device: string): unknown {
+function argument(value: Value, device: torch.Device): unknown {
   if (value === null || typeof value !== 'object') return value;
   if ('int' in value) return value.int;
   if ('float' in value) return torch.floatScalar(number(value.float));
@@ -113,7 +113,7 @@ const cpuOnly = new Set([
 ]);
 
 /** Makes every recorded call on `device`: those that ran, and those that disagree. */
-export function checkOperators(device: string): { ran: number; disagreements: Disagreement[] } {
+export function checkOperators(device: torch.Device): { ran: number; disagreements: Disagreement[] } {
   const disagreements: Disagreement[] = [];
   let ran = 0;
   for (const [i, { op, overload, args, kwargs, out }] of calls.entries()) {

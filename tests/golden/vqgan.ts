@@ -58,11 +58,11 @@ export interface GoldenModel {
 }
 
 /** The golden VQModel with its loss, both without weights. */
-export function makeModel(dtype: 'float32' | 'float64' = 'float64', device = 'cpu'): GoldenModel {
+export function makeModel(dtype: 'float32' | 'float64' = 'float64', device: torch.Device = 'cpu'): GoldenModel {
   return nn.skipInit(() => buildModel(dtype, device));
 }
 
-function buildModel(dtype: 'float32' | 'float64', device: string): GoldenModel {
+function buildModel(dtype: 'float32' | 'float64', device: torch.Device): GoldenModel {
   const { loss: l, n_embed, embed_dim } = golden.config;
   const loss = new VQLPIPSWithDiscriminator({
     discStart: l.disc_start,
