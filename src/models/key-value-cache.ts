@@ -16,7 +16,7 @@ export interface KeyValueCacheShape {
 /**
  * Keys and values of every layer for the positions a GPT has already seen, allocated once.
  *
- * Each layer holds two `[B, H, capacity, D]` tensors; new positions are written in place, so a token costs no
+ * Each layer holds one `[2, B, H, capacity, D]` tensor; new positions are written in place, so a token costs no
  * reallocation and no copy of what came before. The tensors belong to the cache, not to the scope it is made
  * in: call `dispose()` when done (or declare it with `using`).
  */
@@ -26,18 +26,28 @@ export class KeyValueCache {
   readonly capacity: number;
   /** Positions written so far, the same for all layers. */
   length = 0;
+  #layers: Tensor[];
   #keys: Tensor[];
   #values: Tensor[];
 
   constructor({ nLayer, nHead, headSize, batch, capacity, dtype, device }: KeyValueCacheShape) {
     this.batch = batch;
     this.capacity = capacity;
-    const allocate = () =>
-      Array.from({ length: nLayer }, () =>
-        torch.keep(torch.empty([batch, nHead, capacity, headSize], { dtype, device })),
-      );
-    this.#keys = allocate();
-    this.#values = allocate();
+    // Zeros, as what a mask hides must still be a number.
+    this.#layers = Array.from({ length: nLayer }, () =>
+      torch.keep(torch.zeros([2, batch, nHead, capacity, headSize], { dtype, device })),
+    );
+    this.#keys = this.#layers.map((layer) => torch.keep(layer.select(0, 0)));
+    this.#values = this.#layers.map((layer) => torch.keep(layer.select(0, 1)));
+  }
+
+  /** One layer's memory, keys before values, for whoever writes positions of its own: `[2, B, H, capacity, D]`. */
+  layer(index: number): Tensor {
+    const layer = this.#layers[index];
+    if (layer) return layer;
+    throw new RangeError(
+      `The cache has ${this.#layers.length} layers and was disposed or has no layer ${index}.`,
+    );
   }
 
   /**
@@ -50,7 +60,7 @@ export class KeyValueCache {
     const values = this.#values[layer];
     if (!keys || !values) {
       throw new RangeError(
-        `The cache has ${this.#keys.length} layers and was disposed or has no layer ${layer}.`,
+        `The cache has ${this.#layers.length} layers and was disposed or has no layer ${layer}.`,
       );
     }
     const [batch, , count] = key.shape as [number, number, number, number];
@@ -81,7 +91,8 @@ export class KeyValueCache {
 
   /** Frees the memory at once; writing is an error afterwards. */
   dispose(): void {
-    for (const tensor of [...this.#keys, ...this.#values]) tensor.dispose();
+    for (const tensor of [...this.#keys, ...this.#values, ...this.#layers]) tensor.dispose();
+    this.#layers = [];
     this.#keys = [];
     this.#values = [];
     this.length = 0;

@@ -121,6 +121,8 @@ export class CausalSelfAttention extends nn.Module {
   readonly nHead: number;
   readonly nUnmasked: number;
   readonly attnPdrop: number;
+  /** See `GPT.fuseQkv`. */
+  fusedQkv = false;
   /** Float, as checkpoints hold it. [1, 1, blockSize, blockSize] */
   declare readonly mask: Tensor;
 
@@ -142,9 +144,8 @@ export class CausalSelfAttention extends nn.Module {
     const [batch, count, width] = x.shape as [number, number, number];
     const past = cache?.length ?? 0;
     const split = (t: Tensor) => t.view([batch, count, this.nHead, width / this.nHead]).transpose(1, 2);
-    const query = split(this.query.forward(x)); // [B, H, T, D]
-    let key = split(this.key.forward(x));
-    let value = split(this.value.forward(x));
+    const [query, newKey, newValue] = this.#project(x).map(split) as [Tensor, Tensor, Tensor]; // [B, H, T, D]
+    let [key, value] = [newKey, newValue];
     if (cache) [key, value] = cache.write(layer, key, value); // [B, H, past + T, D]
 
     const dropoutP = this.training ? this.attnPdrop : 0;
@@ -164,6 +165,22 @@ export class CausalSelfAttention extends nn.Module {
     }
     y = y.transpose(1, 2).reshape([batch, count, width]); // [B, T, E]
     return this.residDrop.forward(this.proj.forward(y));
+  }
+
+  /** Query, key and value, each `[B, T, E]`. */
+  #project(x: Tensor): Tensor[] {
+    if (!this.fusedQkv) return [this.query.forward(x), this.key.forward(x), this.value.forward(x)];
+    const { weight, bias } = this.qkv();
+    return F.linear(x, weight, bias).chunk(3, -1);
+  }
+
+  /** The three projections side by side, in the order query, key, value: `[3E, E]` and `[3E]`, new tensors. */
+  qkv(): { weight: Tensor; bias: Tensor } {
+    const layers = [this.query, this.key, this.value];
+    return {
+      weight: torch.cat(layers.map((layer) => layer.weight)),
+      bias: torch.cat(layers.map((layer) => layer.bias!)),
+    };
   }
 }
 
@@ -301,6 +318,15 @@ export class GPT extends nn.Module {
     cache?.advance(count);
     if (lastOnly) x = x.narrow(1, count - 1, 1); // [B, 1, E]
     return this.head.forward(this.lnF.forward(x)); // [B, N + T, V]
+  }
+
+  /**
+   * Computes query, key and value of each layer by one matrix product instead of three, from weights put side by side
+   * in each forward. Keys, shapes and, but for rounding, results stay the same. Off at first.
+   */
+  fuseQkv(on = true): this {
+    for (const block of this.blocks) block.attn.fusedQkv = on;
+    return this;
   }
 
   /** An empty key/value cache for this model, on its device and in its dtype; `capacity` defaults to the block. */

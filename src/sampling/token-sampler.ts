@@ -1,0 +1,135 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { KeyValueCache } from '../models/key-value-cache.js';
+import type { GPT } from '../models/transformer.js';
+import { DecodeStep } from './decode-step.js';
+import { checkFilterOptions, pickToken } from './filters.js';
+import type { PickOptions } from './filters.js';
+
+/** Runs work once while recording it, without its effects, and gives a function that repeats it. */
+export type Record = (work: () => void) => () => void;
+
+export interface TokenSamplerOptions extends PickOptions {
+  /** Rows sampled at once. */
+  batch: number;
+  /** Positions there is room for, embeddings and prefix included; default: the model's block. */
+  capacity?: number;
+  /** Attention looks at the next multiple of so many positions; there is one recording for each. Default 32. */
+  bucket?: number;
+  /** How to record a step, such as by a CUDA graph; default: steps are not recorded but run. */
+  record?: Record | null;
+}
+
+/**
+ * Samples again and again from one GPT, with the memory, the fused weights and the recordings of steps kept between calls.
+ * It sees the weights that the model has when the sampler is made; call `dispose()` when done (or declare it with `using`).
+ *
+ * A model with an unmasked prefix needs its whole prefix given: tokens drawn within it would change what came before.
+ */
+export class TokenSampler {
+  readonly #gpt: GPT;
+  readonly #pick: PickOptions;
+  readonly #bucket: number;
+  readonly #record: Record | null;
+  readonly #cache: KeyValueCache;
+  readonly #step: DecodeStep;
+  readonly #recorded = new Map<number, () => void>();
+
+  constructor(gpt: GPT, options: TokenSamplerOptions) {
+    const { batch, capacity = gpt.blockSize, bucket = 32, record = null, ...pick } = options;
+    checkFilterOptions(pick);
+    if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > gpt.blockSize) {
+      throw new RangeError(
+        `TokenSampler: capacity must be an integer from 1 to the model's block of ${gpt.blockSize}, got ${capacity}.`,
+      );
+    }
+    if (!Number.isSafeInteger(bucket) || bucket < 1) {
+      throw new RangeError(`TokenSampler: bucket must be a positive integer, got ${bucket}.`);
+    }
+    this.#gpt = gpt;
+    this.#pick = pick;
+    this.#bucket = bucket;
+    this.#record = record;
+    this.#cache = gpt.createCache(batch, capacity);
+    this.#step = new DecodeStep(gpt, this.#cache, pick);
+  }
+
+  /**
+   * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64, as `generate` does. Never waits for the
+   * device.
+   */
+  sample(prefix: Tensor, steps: number, { embeddings = null }: { embeddings?: Tensor | null } = {}): Tensor {
+    const start = prefix.shape[1] ?? 0;
+    const before = start + (embeddings?.shape[1] ?? 0); // positions ahead of the first drawn token
+    this.#check(prefix, before, steps);
+    const wasTraining = this.#gpt.training;
+    this.#gpt.eval();
+    try {
+      return torch.noGrad(() =>
+        torch.scope(() => {
+          const { tokens } = this.#step;
+          const cache = this.#cache;
+          cache.reset();
+          tokens.narrow(1, 0, start).copy_(prefix);
+          if (steps > 0) {
+            const logits = this.#gpt.forward(prefix, { embeddings, cache, lastOnly: true }).squeeze(1); // [B, V]
+            tokens.narrow(1, start, 1).copy_(pickToken(logits, this.#pick));
+          }
+          this.#step.moveTo(start, before);
+          for (let step = 1; step < steps; step++) this.#next(before + step - 1);
+          return tokens.narrow(1, 0, start + steps).clone();
+        }),
+      );
+    } finally {
+      if (wasTraining) this.#gpt.train();
+    }
+  }
+
+  /** Feeds the token at `position`: by running the step the first time in a bucket, from its recording afterwards. */
+  #next(position: number): void {
+    const window = Math.min(this.#cache.capacity, (Math.floor(position / this.#bucket) + 1) * this.#bucket);
+    const replay = this.#recorded.get(window);
+    if (replay) {
+      replay();
+      return;
+    }
+    const work = () => this.#step.run(window);
+    work();
+    if (this.#record) this.#recorded.set(window, this.#record(work));
+  }
+
+  #check(prefix: Tensor, before: number, steps: number): void {
+    const { batch, capacity } = this.#cache;
+    if (!Number.isSafeInteger(steps) || steps < 0) {
+      throw new RangeError(`TokenSampler: steps must be an integer from 0, got ${steps}.`);
+    }
+    if (prefix.ndim !== 2 || prefix.shape[0] !== batch || before === 0) {
+      throw new torch.ShapeError(
+        `TokenSampler: made for a prefix [${batch}, length] of at least one token or embedding, got [${prefix.shape.join(', ')}].`,
+      );
+    }
+    const positions = before + Math.max(steps - 1, 0);
+    if (positions > capacity) {
+      throw new RangeError(
+        `TokenSampler: ${steps} tokens after ${before} positions need room for ${positions}, ` +
+          `but there is room for ${capacity}; ask for at most ${Math.max(0, capacity - before + 1)} tokens.`,
+      );
+    }
+    if (before < this.#gpt.nUnmasked && steps > 1) {
+      throw new RangeError(
+        `TokenSampler: the model's unmasked prefix has ${this.#gpt.nUnmasked} positions, of which ${before} are given; ` +
+          'give them all, or use generate().',
+      );
+    }
+  }
+
+  dispose(): void {
+    this.#recorded.clear();
+    this.#step.dispose();
+    this.#cache.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
