@@ -7,7 +7,7 @@ import { checkFilterOptions, pickToken } from './filters.js';
 import type { PickOptions } from './filters.js';
 
 /** Runs work once while recording it, without its effects, and gives a function that repeats it. */
-export type Record = (work: () => void) => () => void;
+export type StepRecorder = (work: () => void) => () => void;
 
 export interface TokenSamplerOptions extends PickOptions {
   /** Rows sampled at once. */
@@ -17,7 +17,7 @@ export interface TokenSamplerOptions extends PickOptions {
   /** Attention looks at the next multiple of so many positions; there is one recording for each. Default 32. */
   bucket?: number;
   /** How to record a step, such as by a CUDA graph; default: steps are not recorded but run. */
-  record?: Record | null;
+  record?: StepRecorder | null;
 }
 
 /**
@@ -30,7 +30,7 @@ export class TokenSampler {
   readonly #gpt: GPT;
   readonly #pick: PickOptions;
   readonly #bucket: number;
-  readonly #record: Record | null;
+  readonly #record: StepRecorder | null;
   readonly #cache: KeyValueCache;
   readonly #step: DecodeStep;
   readonly #recorded = new Map<number, () => void>();

@@ -65,11 +65,7 @@ export class MasterWeights {
         optimizer.zeroGrad();
       },
       step() {
-        torch.noGrad(() =>
-          torch.scope(() => {
-            for (const { copy, master } of pairs) master.grad = copy.grad?.float() ?? null;
-          }),
-        );
+        torch.scope(() => handOver(pairs));
         optimizer.step();
         // Its own only: another optimizer's networks may still be in use by a backward to come.
         copyAll(pairs);
@@ -87,6 +83,23 @@ export class MasterWeights {
   sync(): void {
     copyAll([...this.#masters].map(([copy, master]) => ({ copy, master })));
   }
+}
+
+/** Gives the masters the copies' gradients in float32, all by one call. */
+function handOver(pairs: readonly { copy: Tensor; master: Tensor }[]): void {
+  const [given, wanted]: [Tensor[], Tensor[]] = [[], []];
+  for (const { copy, master } of pairs) {
+    const gradient = copy.grad;
+    if (gradient === null) {
+      master.grad = null;
+      continue;
+    }
+    const full = torch.emptyLike(master);
+    given.push(gradient);
+    wanted.push(full);
+    master.grad = full;
+  }
+  if (given.length > 0) torch.noGrad(() => torch.callOperator('aten::_foreach_copy_', '', [wanted, given]));
 }
 
 function copyAll(pairs: readonly { copy: Tensor; master: Tensor }[]): void {

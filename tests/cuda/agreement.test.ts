@@ -39,33 +39,34 @@ function images(count: number): Tensor {
   return torch.rand([count, 3, 32, 32], { dtype: 'float64' }).mul(2).sub(1);
 }
 
-const models: Record<string, { make: () => nn.Module; run: (model: never, where: torch.Device) => Tensor }> = {
-  VQModel: {
-    make: () => spread(new VQModel({ ddconfig, nEmbed: 64, embedDim: 16 })),
-    run: (model: VQModel, where) => model.forward(like(model, images(2), where)).reconstruction,
-  },
-  'GumbelVQ, decoding': {
-    make: () => new GumbelVQ({ ddconfig, nEmbed: 64, embedDim: 32, klWeight: 1e-3 }),
-    run: (model: GumbelVQ, where) =>
-      model.decodeIndices(
-        torch.arange(512, { dtype: 'int64', device: where }).remainder(64).view([2, 16, 16]),
-      ),
-  },
-  discriminator: {
-    make: () => new NLayerDiscriminator({ ndf: 16, nLayers: 2 }),
-    run: (model: NLayerDiscriminator, where) => model.forward(like(model, images(2), where)),
-  },
-  GPT: {
-    make: () => new GPT({ vocabSize: 64, blockSize: 32, nLayer: 3, nHead: 4, nEmbd: 64 }),
-    run: (model: GPT, where) =>
-      model.forward(torch.arange(60, { dtype: 'int64', device: where }).remainder(64).view([2, 30])),
-  },
-  'GPT with an unmasked prefix': {
-    make: () => new GPT({ vocabSize: 64, blockSize: 32, nLayer: 2, nHead: 4, nEmbd: 64, nUnmasked: 8 }),
-    run: (model: GPT, where) =>
-      model.forward(torch.arange(60, { dtype: 'int64', device: where }).remainder(64).view([2, 30])),
-  },
-};
+const models: Record<string, { make: () => nn.Module; run: (model: never, where: torch.Device) => Tensor }> =
+  {
+    VQModel: {
+      make: () => spread(new VQModel({ ddconfig, nEmbed: 64, embedDim: 16 })),
+      run: (model: VQModel, where) => model.forward(like(model, images(2), where)).reconstruction,
+    },
+    'GumbelVQ, decoding': {
+      make: () => new GumbelVQ({ ddconfig, nEmbed: 64, embedDim: 32, klWeight: 1e-3 }),
+      run: (model: GumbelVQ, where) =>
+        model.decodeIndices(
+          torch.arange(512, { dtype: 'int64', device: where }).remainder(64).view([2, 16, 16]),
+        ),
+    },
+    discriminator: {
+      make: () => new NLayerDiscriminator({ ndf: 16, nLayers: 2 }),
+      run: (model: NLayerDiscriminator, where) => model.forward(like(model, images(2), where)),
+    },
+    GPT: {
+      make: () => new GPT({ vocabSize: 64, blockSize: 32, nLayer: 3, nHead: 4, nEmbd: 64 }),
+      run: (model: GPT, where) =>
+        model.forward(torch.arange(60, { dtype: 'int64', device: where }).remainder(64).view([2, 30])),
+    },
+    'GPT with an unmasked prefix': {
+      make: () => new GPT({ vocabSize: 64, blockSize: 32, nLayer: 2, nHead: 4, nEmbd: 64, nUnmasked: 8 }),
+      run: (model: GPT, where) =>
+        model.forward(torch.arange(60, { dtype: 'int64', device: where }).remainder(64).view([2, 30])),
+    },
+  };
 
 /** Moves the codes apart: initial ones lie so close that rounding decides which is nearest. */
 function spread(model: VQModel): VQModel {

@@ -58,7 +58,10 @@ export interface GoldenModel {
 }
 
 /** The golden VQModel with its loss, both without weights. */
-export function makeModel(dtype: 'float32' | 'float64' = 'float64', device: torch.Device = 'cpu'): GoldenModel {
+export function makeModel(
+  dtype: 'float32' | 'float64' = 'float64',
+  device: torch.Device = 'cpu',
+): GoldenModel {
   return nn.skipInit(() => buildModel(dtype, device));
 }
 

@@ -141,3 +141,20 @@ test('what does not fit is named', (t) => {
   t.throws(() => torch.noGrad(() => gpt.forward(ids(2, 5), { cache })), { message: /holds 4 positions/ });
   t.throws(() => torch.noGrad(() => gpt.forward(ids(3, 2), { cache })), { message: /batch of 2/ });
 });
+
+test('query, key and value in one product: the same keys, logits and gradients', (t) => {
+  const outcome = (fused: boolean) => {
+    const gpt = makeGpt(weights).fuseQkv(fused);
+    const logits = gpt.forward(torch.arange(0, 20, 1, { dtype: 'int64' }).view([2, 10]));
+    logits.square().mean().backward();
+    return { gpt, logits };
+  };
+  const [apart, fused] = [outcome(false), outcome(true)];
+  t.true(relativeError(values(fused.logits), values(apart.logits)) < 1e-12);
+  t.deepEqual([...fused.gpt.stateDict().keys()], [...apart.gpt.stateDict().keys()]);
+  const expected = new Map(apart.gpt.namedParameters());
+  for (const [name, { grad }] of fused.gpt.namedParameters()) {
+    if (name.endsWith('.key.bias')) continue; // zero by mathematics, noise in both
+    t.true(relativeError(values(grad!), values(expected.get(name)!.grad!)) < 1e-10, name);
+  }
+});

@@ -8,8 +8,16 @@ import { Parameter } from './parameter.js';
 import { loadEntries } from './state-dict.js';
 import type { LoadResult, StateSource } from './state-dict.js';
 
-/** A dtype, a device, or both. */
-export type ModulePlace = DType | Device | { dtype?: DType; device?: Device };
+/** A dtype, a device, or several of these with the order of elements in memory. */
+export type ModulePlace =
+  | DType
+  | Device
+  | {
+      dtype?: DType;
+      device?: Device;
+      /** Of the tensors with four dimensions, the weights of 2-d convolutions: shapes and values stay the same. */
+      memoryFormat?: 'channels_last' | 'contiguous_format';
+    };
 
 interface Buffer {
   tensor: Tensor | null;
@@ -268,17 +276,20 @@ export class Module {
   }
 
   /**
-   * Moves parameters, their gradients and buffers to a dtype or device, in place: parameters stay the same objects,
+   * Moves parameters, their gradients and buffers to a dtype, device or memory format, in place: parameters stay the same objects,
    * so optimizers need not know. A dtype changes floating-point (and complex) tensors only.
    */
   to(place: ModulePlace): this {
-    const { dtype, device } = typeof place === 'string' ? parsePlace(place) : place;
+    const wanted: Exclude<ModulePlace, string> = typeof place === 'string' ? parsePlace(place) : place;
+    const { dtype, device } = wanted;
     const move = (tensor: Tensor): void => {
       const cast = dtype !== undefined && isInexact(tensor.dtype) ? dtype : tensor.dtype;
       const target = device ?? tensor.device;
-      if (cast === tensor.dtype && target === tensor.device) return;
+      const memoryFormat = tensor.ndim === 4 ? wanted.memoryFormat : undefined;
+      if (cast === tensor.dtype && target === tensor.device && memoryFormat === undefined) return;
       torch.scope(() => {
-        tensor.data = tensor.detach().to({ dtype: cast, device: target });
+        const moved = tensor.detach().to({ dtype: cast, device: target });
+        tensor.data = memoryFormat === undefined ? moved : moved.contiguous({ memoryFormat });
       });
     };
     torch.noGrad(() => {

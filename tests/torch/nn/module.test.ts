@@ -386,3 +386,24 @@ test('bad configurations are refused', (t) => {
   t.throws(() => new nn.BatchNorm2d(2).forward(torch.ones([2, 2])), { message: /\[B, 2, H, W\]/ });
   t.throws(() => new nn.Linear(2, 2).forward(torch.ones([1, 3])), { instanceOf: torch.ShapeError });
 });
+
+test('channels last is an order in memory only: shapes, values and results stay', (t) => {
+  torch.manualSeed(2);
+  const model = new nn.Sequential(
+    new nn.Conv2d(3, 4, 3),
+    new nn.GroupNorm(2, 4),
+    new nn.Conv2d(4, 2, 1),
+  ).double();
+  const x = torch.randn([2, 3, 8, 8], { dtype: 'float64' });
+  const expected = model.forward(x);
+  const [weight] = model.parameters();
+  const before = weight!.tolist();
+  t.is(model.to({ memoryFormat: 'channels_last' }), model);
+  t.true(weight!.isContiguous({ memoryFormat: 'channels_last' }));
+  t.false(weight!.isContiguous());
+  t.deepEqual(weight!.tolist(), before);
+  const actual = model.forward(x.contiguous({ memoryFormat: 'channels_last' }));
+  t.true(actual.sub(expected).abs().max().item() < 1e-12);
+  model.to({ memoryFormat: 'contiguous_format' });
+  t.true(weight!.isContiguous());
+});

@@ -1,0 +1,115 @@
+/** A training step launches work and never reads from the device: on a GPU each read would wait for all that came before. */
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import * as torch from '../../src/torch/index.js';
+import { Tensor } from '../../src/torch/index.js';
+import { GPT } from '../../src/models/transformer.js';
+import { generate } from '../../src/sampling/generate.js';
+import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { Net2NetTransformer } from '../../src/models/net2net.js';
+import { Labelator } from '../../src/models/conditioning.js';
+import { resolveConfig } from '../../src/training/config.js';
+import { transformerOptimizer, transformerStep } from '../../src/training/transformer-step.js';
+import { buildVqgan } from '../../src/training/vqgan-build.js';
+import { GridStage } from '../golden/net2net.js';
+import { vqganConfig } from './tiny.js';
+
+// What brings values to the host, and what libtorch itself can only size by looking at values.
+const reading = [
+  'item',
+  'tolist',
+  'toTypedArray',
+  'cpu',
+  'nonzero',
+  'nonzeroNumpy',
+  'argwhere',
+  'maskedSelect',
+  'multinomial',
+  'bincount',
+  'isNonzero',
+  'equal',
+] as const;
+
+/** Runs `fn` with every reading method failing. */
+function withoutReading(t: ExecutionContext, fn: () => void): void {
+  const prototype = Tensor.prototype as unknown as { [name: string]: unknown };
+  const kept = reading.map((name) => [name, Object.getOwnPropertyDescriptor(prototype, name)] as const);
+  for (const [name, descriptor] of kept) {
+    t.truthy(descriptor, name);
+    Object.defineProperty(prototype, name, {
+      ...descriptor,
+      value: () => {
+        throw new Error(`${name}() waits for the device`);
+      },
+    });
+  }
+  try {
+    fn();
+  } finally {
+    for (const [name, descriptor] of kept) Object.defineProperty(prototype, name, descriptor!);
+  }
+}
+
+test('reading is noticed', (t) => {
+  const x = torch.ones([]);
+  t.throws(() => withoutReading(t, () => x.item()), { message: /waits/ });
+  t.is(x.item(), 1);
+});
+
+for (const precision of ['float32', 'bfloat16'] as const) {
+  for (const step of ['one-pass', 'reference']) {
+    test(`a ${step} step of VQGAN in ${precision}`, (t) => {
+      const parts = buildVqgan(resolveConfig('vqgan', vqganConfig({ step })), precision, 'cpu', true);
+      const batch = torch.rand([2, 3, 16, 16]);
+      const losses: number[] = [];
+      for (const globalStep of [0, 1]) {
+        torch.scope(() => {
+          let loss: Tensor | undefined;
+          withoutReading(t, () => {
+            loss = parts.step(batch, globalStep).totalLoss;
+          });
+          losses.push(loss!.item());
+        });
+      }
+      t.true(losses.every(Number.isFinite) && losses[0] !== losses[1]);
+    });
+  }
+}
+
+test('a step of the transformer, dropout included', (t) => {
+  const gpt = new GPT({
+    vocabSize: 20,
+    blockSize: 16,
+    nLayer: 2,
+    nHead: 2,
+    nEmbd: 16,
+    embdPdrop: 0.1,
+    attnPdrop: 0.1,
+  });
+  const net = new Net2NetTransformer({
+    transformerConfig: gpt,
+    firstStageConfig: new GridStage(),
+    condStageConfig: new Labelator({ nClasses: 20 }),
+    pkeep: 0.9,
+  }).train();
+  const optimizer = transformerOptimizer(gpt, { lr: 1e-3 });
+  const tokens = {
+    z: torch.randint(0, 20, [2, 15], { dtype: 'int64' }),
+    c: torch.randint(0, 20, [2, 1], { dtype: 'int64' }),
+  };
+  const before = gpt.head.weight.detach().clone();
+  withoutReading(t, () => torch.scope(() => transformerStep(net, optimizer, { tokens })));
+  t.true(before.ne(gpt.head.weight).any().item() as unknown as boolean);
+});
+
+test('sampling a whole sequence', (t) => {
+  const gpt = new GPT({ vocabSize: 20, blockSize: 16, nLayer: 2, nHead: 2, nEmbd: 16 });
+  const start = torch.zeros([3, 1], { dtype: 'int64' });
+  const pick = { topK: 5, topP: 0.9, temperature: 0.9 };
+  using sampler = new TokenSampler(gpt, { batch: 3, ...pick });
+  withoutReading(t, () => {
+    for (const cache of [true, false]) generate(gpt, start, 12, { cache, ...pick });
+    sampler.sample(start, 12);
+  });
+  t.pass();
+});
