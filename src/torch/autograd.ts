@@ -2,7 +2,7 @@ import { translate } from './errors.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { describe } from './describe.js';
-import { born, type Tensor } from './tensor.js';
+import { born, checkOptions, handlesOf, type Tensor } from './tensor.js';
 
 /** Options of {@link grad}. */
 export interface GradOptions {
@@ -32,23 +32,16 @@ export function grad(
   inputs: readonly Tensor[],
   options: GradOptions = {},
 ): (Tensor | null)[] {
+  const operator = 'torch.grad';
+  checkOptions(options, operator);
   const { gradOutputs = [], createGraph = false, retainGraph = createGraph, allowUnused = false } = options;
-  let end = putHandles(
-    outputs.map((tensor) => tensor.handle),
-    0,
-  );
-  end = putHandles(
-    inputs.map((tensor) => tensor.handle),
-    end,
-  );
-  putHandles(
-    gradOutputs.map((tensor) => tensor?.handle ?? 0),
-    end,
-  );
+  const gradients = handlesOf(gradOutputs, operator, true);
+  const wanted = handlesOf(inputs, operator);
+  putHandles(gradients, putHandles(wanted, putHandles(handlesOf(outputs, operator), 0)));
   try {
     native.grad(retainGraph, createGraph, allowUnused);
   } catch (error) {
-    throw translate(error, 'grad', () => outputs.map(describe).join(', '));
+    throw translate(error, operator, () => outputs.map(describe).join(', '));
   }
   const handles = Array.from(wire.subarray(0, inputs.length));
   return handles.map((handle) => (handle === 0 ? null : born(handle)));

@@ -1,12 +1,13 @@
-import { dtypeOf, type DType, type TypedArray } from './dtype.js';
+import { dtypeOf, isTypedArray, type DType, type TypedArray } from './dtype.js';
 import { inMemory } from './elements.js';
 import type { Device } from './device.js';
-import { ArgumentError, ShapeError, translate } from './errors.js';
+import { ArgumentError, named, ShapeError, translate } from './errors.js';
 import { native } from './native/load.js';
 import { bindOverload, type BoundOverload } from './operator.js';
 import type { Generator } from './random.js';
 import { ComplexScalar, floatScalar } from './scalar.js';
-import type { Tensor } from './tensor.js';
+import { describe } from './describe.js';
+import { checkOptions, type Tensor } from './tensor.js';
 
 /** Where and how a new tensor is made. */
 export interface TensorOptions {
@@ -33,6 +34,7 @@ function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor
 
 /** Calls a creation operator: its own arguments, then dtype, layout and device, as all their schemas have it. */
 function make(create: BoundOverload, args: unknown[], options: TensorOptions, dtype?: DType): Tensor {
+  checkOptions(options, create.operator);
   const wanted = options.dtype ?? dtype;
   if (wanted !== undefined || options.device !== undefined) args.push(wanted, undefined, options.device);
   return finish(create(args) as Tensor, options);
@@ -132,13 +134,18 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
  * @throws ShapeError where nested arrays differ in length
  */
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
+  checkOptions(options, 'torch.tensor');
   if (ArrayBuffer.isView(data)) return fromTypedArray(data, [data.length], options);
-  const shape = shapeOf(data);
-  const flat: Element[] = [];
-  flatten(data, shape, 0, flat);
-  const kind = commonDType(flat);
-  const packed = pack(flat, kind, options.dtype);
-  return place(packed.bytes, packed.dtype, shape, { dtype: kind, ...options });
+  try {
+    const shape = shapeOf(data);
+    const flat: Element[] = [];
+    flatten(data, shape, 0, flat);
+    const kind = commonDType(flat);
+    const packed = pack(flat, kind, options.dtype);
+    return place(packed.bytes, packed.dtype, shape, { dtype: kind, ...options });
+  } catch (error) {
+    throw named(error, 'torch.tensor');
+  }
 }
 
 /**
@@ -150,12 +157,19 @@ export function fromTypedArray(
   shape: readonly number[],
   options: TensorOptions = {},
 ): Tensor {
+  const operator = 'torch.fromTypedArray';
+  checkOptions(options, operator);
+  if (!isTypedArray(data) || !Array.isArray(shape)) {
+    const given = `${describe(data)}, ${describe(shape)}`;
+    throw new ArgumentError(`${operator} takes a typed array and a shape, not ${given}`, { operator });
+  }
   const bits = data instanceof Uint16Array && (options.dtype === 'float16' || options.dtype === 'bfloat16');
   const dtype = bits ? options.dtype! : dtypeOf(data);
-  const count = shape.reduce((product, size) => product * size, 1);
+  const count = shape.reduce((product: number, size: unknown) => product * Number(size), 1);
   if (count !== data.length) {
     throw new ShapeError(
-      `a tensor of shape [${shape.join(', ')}] has ${count} elements, but ${data.length} were given`,
+      `a tensor of shape ${describe(shape)} has ${count} elements, but ${data.length} were given`,
+      { operator },
     );
   }
   return place(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), dtype, shape, {
@@ -187,7 +201,7 @@ function pack(
   if (kind === 'bool') return { bytes: Uint8Array.from(flat, Number), dtype: 'bool' };
   if (kind === 'int64')
     return {
-      bytes: bytesOf(BigInt64Array.from(flat.map((value) => BigInt(value as bigint)))),
+      bytes: bytesOf(BigInt64Array.from(flat.map((value) => exactBits(BigInt(value as bigint))))),
       dtype: 'int64',
     };
   if (kind === 'complex64') {
@@ -199,6 +213,11 @@ function pack(
   const numbers = flat.map(Number);
   if (wanted === 'float32') return { bytes: bytesOf(Float32Array.from(numbers)), dtype: 'float32' };
   return { bytes: bytesOf(Float64Array.from(numbers)), dtype: 'float64' };
+}
+
+function exactBits(value: bigint): bigint {
+  if (BigInt.asIntN(64, value) === value) return value;
+  throw new ArgumentError(`${value} does not fit into 64 bits`);
 }
 
 function bytesOf(array: TypedArray): Uint8Array {
@@ -226,7 +245,7 @@ export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array
   try {
     native.copyBytes(target.handle, byteOffset, bytes, true);
   } catch (error) {
-    throw translate(error);
+    throw translate(error, 'torch.writeBytes');
   }
 }
 
@@ -235,15 +254,20 @@ export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array)
   try {
     native.copyBytes(inMemory(source).handle, byteOffset, bytes, false);
   } catch (error) {
-    throw translate(error);
+    throw translate(error, 'torch.readBytes');
   }
 }
+
+// libtorch's own limit; an array that holds itself has no end.
+const MOST_DIMENSIONS = 64;
 
 function shapeOf(data: TensorData): number[] {
   const shape: number[] = [];
   for (let level: TensorData = data; Array.isArray(level); level = level[0] as TensorData) {
     shape.push(level.length);
     if (level.length === 0) break;
+    if (shape.length > MOST_DIMENSIONS)
+      throw new ShapeError(`a tensor has ${MOST_DIMENSIONS} dimensions at most`);
   }
   return shape;
 }

@@ -1,14 +1,22 @@
 import { Tensor } from './tensor.js';
 
-/** A value as error messages show it: tensors by dtype and shape. */
+const DEEPEST = 4;
+
+/** A value as error messages show it: tensors by dtype and shape. Never throws, whatever the value is. */
 export function describe(value: unknown): string {
-  if (value instanceof Tensor) {
-    if (value.disposed) return 'disposed tensor';
-    return `${value.dtype}[${value.shape.join(', ')}]${value.device === 'cpu' ? '' : ` on ${value.device}`}`;
+  try {
+    return text(value, 0);
+  } catch {
+    return 'something that cannot be described';
   }
+}
+
+function text(value: unknown, depth: number): string {
+  if (value instanceof Tensor) return tensorText(value);
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) {
-    const shown = value.slice(0, 8).map(describe);
+    if (depth === DEEPEST) return 'array';
+    const shown = value.slice(0, 8).map((element) => text(element, depth + 1));
     return `[${shown.join(', ')}${value.length > 8 ? `, … ${value.length} in all` : ''}]`;
   }
   if (typeof value === 'string') return `'${value}'`;
@@ -16,4 +24,14 @@ export function describe(value: unknown): string {
   if (typeof value === 'symbol') return 'symbol';
   if (typeof value === 'object') return value.constructor?.name ?? 'object';
   return (value as number | boolean | bigint).toString();
+}
+
+function tensorText(tensor: Tensor): string {
+  if (tensor.disposed) return 'disposed tensor';
+  // A nested tensor has no shape to speak of.
+  try {
+    return `${tensor.dtype}[${tensor.shape.join(', ')}]${tensor.device === 'cpu' ? '' : ` on ${tensor.device}`}`;
+  } catch {
+    return 'tensor';
+  }
 }

@@ -1,3 +1,5 @@
+import { ArgumentError } from './errors.js';
+
 /** Element types by PyTorch's names. */
 export type DType =
   | 'float32'
@@ -96,14 +98,20 @@ export function isDType(name: string): name is DType {
   return Object.hasOwn(itemSize, name);
 }
 
-/** Whether a dtype is one of floating-point numbers. */
-export function isFloatingPoint(dtype: DType): boolean {
-  return dtype.startsWith('float') || dtype === 'bfloat16';
+/** Whether a dtype, or a tensor's, is one of floating-point numbers. */
+export function isFloatingPoint(of: DType | { readonly dtype: DType }): boolean {
+  return /^b?float/.test(nameIn(of, 'torch.isFloatingPoint'));
 }
 
-/** Whether a dtype is one of complex numbers. */
-export function isComplex(dtype: DType): boolean {
-  return dtype.startsWith('complex');
+/** Whether a dtype, or a tensor's, is one of complex numbers. */
+export function isComplex(of: DType | { readonly dtype: DType }): boolean {
+  return nameIn(of, 'torch.isComplex').startsWith('complex');
+}
+
+function nameIn(of: unknown, operator: string): string {
+  const name: unknown = typeof of === 'object' && of !== null ? (of as { dtype?: unknown }).dtype : of;
+  if (typeof name === 'string') return name;
+  throw new ArgumentError(`${operator} takes a dtype or a tensor`, { operator });
 }
 
 /** Arrays of plain elements, as they come from and go to JavaScript. */
@@ -146,6 +154,12 @@ export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
   quint8: Uint8Array,
   qint32: Int32Array,
 };
+
+export function isTypedArray(value: unknown): value is TypedArray {
+  return (
+    Object.values(arrayClass).some((Class) => value instanceof Class) || value instanceof Uint8ClampedArray
+  );
+}
 
 /** The dtype that a typed array's elements have. */
 export function dtypeOf(array: TypedArray): DType {

@@ -19,7 +19,7 @@ export function toTypedArray(tensor: Tensor): TypedArray {
     try {
       native.copyBytes(dense.handle, 0, new Uint8Array(buffer), false);
     } catch (error) {
-      throw translate(error);
+      throw translate(error, 'Tensor.toTypedArray');
     }
     return new arrayClass[dense.dtype](buffer);
   });
@@ -35,8 +35,14 @@ export function tolist(tensor: Tensor): Elements {
   return scope(() => nest(tensor));
 }
 
+// A tensor without elements may still have billions of rows.
+const MOST_ROWS = 2 ** 26;
+
 function nest(tensor: Tensor): Elements {
   const { shape } = tensor;
+  const rows = shape.slice(0, -1).reduce((product, size) => product * Math.max(1, size), 1);
+  if (tensor.numel() === 0 && rows > MOST_ROWS)
+    throw new ArgumentError(`${rows} empty arrays are more than can be made`, { operator: 'Tensor.tolist' });
   const floats = /^b?float/.test(tensor.dtype) && tensor.dtype !== 'float64';
   const flat = (
     floats ? tensor.to('float32') : tensor.dtype === 'complex32' ? tensor.to('complex64') : tensor
@@ -51,6 +57,7 @@ function nest(tensor: Tensor): Elements {
     if (Number.isSafeInteger(number)) return number;
     throw new ArgumentError(
       `${value} is beyond 2^53 and has no exact JavaScript number; read it with toTypedArray()`,
+      { operator: 'Tensor.tolist' },
     );
   };
   const build = (dimension: number, start: number, step: number): Elements => {

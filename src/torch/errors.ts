@@ -1,6 +1,6 @@
 /** Base class of all errors that tensors and operators throw. */
 export class TorchError extends Error {
-  /** Schema name of the operator, such as `aten::add.Tensor`, where one was called. */
+  /** Schema name of the operator, such as `aten::add.Tensor`, or the function's own name, such as `Tensor.at`. */
   readonly operator: string | null;
 
   constructor(message: string, options: ErrorOptions & { operator?: string | null } = {}) {
@@ -32,6 +32,8 @@ export class NotImplementedError extends TorchError {}
 export class LinAlgError extends TorchError {}
 /** Something the autograd engine refuses. */
 export class AutogradError extends TorchError {}
+/** A call of an overload that libtorch does not do safely; the message says why, and how to call it all the same. */
+export class UnsafeOperatorError extends TorchError {}
 
 /** Tensors that stayed alive where `expectNoLeaks` watched. */
 export class LeakError extends TorchError {
@@ -87,11 +89,25 @@ const byWording: [RegExp, typeof TorchError][] = [
 /** The error class for what the addon threw, with the operator and its arguments in the message. */
 export function translate(error: unknown, operator?: string, describeArguments?: () => string): unknown {
   const { kind, message, detail } = error as NativeError;
-  if (kind === undefined) return error;
+  if (kind === undefined) return operator ? named(error, operator) : error;
   const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
-  const given = operator ? `${operator}(${describeArguments?.() ?? ''}): ` : '';
+  const given = operator ? `${operator}${describeArguments ? `(${describeArguments()})` : ''}: ` : '';
   const options: ErrorOptions & { operator?: string } = {};
   if (operator) options.operator = operator;
   if (detail !== undefined) options.cause = new Error(detail);
   return new Class(given + message.trim(), options);
+}
+
+/** An error that was found before it was known on behalf of which operator: the same with its name. */
+export function named(error: unknown, operator: string): unknown {
+  return error instanceof TorchError && error.operator === null ? renamed(error, operator) : error;
+}
+
+/** An error that was met while another operator looked at its arguments: the same under that operator's name. */
+export function renamed(error: unknown, operator: string): unknown {
+  if (!(error instanceof TorchError)) return error;
+  const Class = error.constructor as typeof TorchError;
+  const options: ErrorOptions & { operator: string } = { operator };
+  if (error.cause !== undefined) options.cause = error.cause;
+  return new Class(`${operator}: ${error.message}`, options);
 }

@@ -1,4 +1,5 @@
-import { ArgumentError, IndexError } from './errors.js';
+import { describe } from './describe.js';
+import { ArgumentError, IndexError, named } from './errors.js';
 import { callOperator } from './operator.js';
 import { Tensor } from './tensor.js';
 
@@ -14,7 +15,8 @@ export class Slice {
   constructor(start: number | null, end: number | null, step: number) {
     if (!Number.isInteger(step) || step < 1) {
       throw new ArgumentError(
-        `a slice's step is a positive integer, not ${step}: libtorch has no negative strides; use flip`,
+        `a slice's step is a positive integer, not ${describe(step)}: libtorch has no negative strides; use flip`,
+        { operator: 'torch.slice' },
       );
     }
     this.start = start;
@@ -38,7 +40,16 @@ interface Selection {
 }
 
 /** Applies all that gives a view, and collects the index tensors that are left. */
-function select(tensor: Tensor, indices: readonly Index[]): Selection {
+function select(tensor: Tensor, indices: readonly Index[], operator: string): Selection {
+  try {
+    return selection(tensor, indices);
+  } catch (error) {
+    throw named(error, operator);
+  }
+}
+
+function selection(tensor: Tensor, indices: readonly Index[]): Selection {
+  if (!Array.isArray(indices)) throw new ArgumentError(`indices are an array, not ${describe(indices)}`);
   const used = indices.reduce<number>((count, index) => count + dimensionsOf(index), 0);
   const dimensions = tensor.ndim;
   if (used > dimensions) throw new IndexError(`${used} indices for a tensor of ${dimensions} dimensions`);
@@ -72,7 +83,7 @@ function select(tensor: Tensor, indices: readonly Index[]): Selection {
       dim += dimensionsOf(index);
     } else {
       throw new ArgumentError(
-        `cannot index with ${String(index)}; use an integer, torch.slice, '...', null or a tensor`,
+        `cannot index with ${describe(index)}; use an integer, torch.slice, '...', null or a tensor`,
       );
     }
   }
@@ -87,7 +98,7 @@ function dimensionsOf(index: Index): number {
 
 /** `x[indices]`. */
 export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
-  const { view, tensors } = select(tensor, indices);
+  const { view, tensors } = select(tensor, indices, 'Tensor.at');
   if (!tensors.some((index) => index !== null)) {
     return view === tensor ? (callOperator('aten::alias', '', [view]) as Tensor) : view;
   }
@@ -96,7 +107,10 @@ export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
 
 /** `x[indices] = value`, in place; returns the tensor. */
 export function setAt(tensor: Tensor, indices: readonly Index[], value: Tensor | number | boolean): Tensor {
-  const { view, tensors } = select(tensor, indices);
+  const operator = 'torch.setAt';
+  if (!(tensor instanceof Tensor))
+    throw new ArgumentError(`${operator} takes a tensor, not ${describe(tensor)}`, { operator });
+  const { view, tensors } = select(tensor, indices, operator);
   if (!tensors.some((index) => index !== null)) {
     if (value instanceof Tensor) callOperator('aten::copy_', '', [view, value]);
     else callOperator('aten::fill_', 'Scalar', [view, value]);

@@ -31,6 +31,12 @@ export function layoutNumber(name: string): number | undefined {
   return Object.hasOwn(layouts, name) ? layouts[name as Layout] : undefined;
 }
 
+/** Name of a layout by libtorch's number. */
+export function layoutName(number: number): Layout {
+  const names = Object.entries(layouts).filter(([, value]) => value === number);
+  return names.at(-1)?.[0] as Layout;
+}
+
 /** libtorch's number for a memory format, undefined for a name that is none. */
 export function memoryFormatNumber(name: string): number | undefined {
   return Object.hasOwn(memoryFormats, name) ? memoryFormats[name as MemoryFormat] : undefined;

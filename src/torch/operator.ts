@@ -1,12 +1,14 @@
 import { describe } from './describe.js';
 import { dtypeNumber } from './dtype.js';
-import { ArgumentError, translate } from './errors.js';
+import { checkFor, type Check } from './argument-checks.js';
+import { ArgumentError, named, translate, UnsafeOperatorError } from './errors.js';
 import { layoutNumber, memoryFormatNumber } from './layout.js';
 import { native } from './native/load.js';
 import { growWire, TENSOR, wire } from './native/wire.js';
 import { KINDS, kindOf, place, signatureOf, trailingOptions } from './overload.js';
 import { camelCase, parseSchema, type Schema, type SchemaArgument } from './schema.js';
 import { born, Tensor } from './tensor.js';
+import { unsafeOperators } from './unsafe-operators.js';
 import { beginCall, beginResults, put, take } from './values.js';
 
 /** An overload that has been looked up: what its calls need. */
@@ -19,6 +21,10 @@ interface Plan {
   sameAs: number[];
   /** There is one result, and it is new. */
   single: boolean;
+  /** What the typed API checks before a call. */
+  check: Check | null;
+  /** Why the typed API calls it only where the options say `unsafe: true`. */
+  unsafe: string | null;
 }
 
 /** Looks an overload up. `name` has its namespace; the overload's name is empty for an operator's first. */
@@ -27,19 +33,43 @@ export function plan(name: string, overload: string): Plan {
   try {
     resolved = native.resolve(name, overload);
   } catch (error) {
-    throw translate(error);
+    throw translate(error, overload ? `${name}.${overload}` : name);
   }
   const schema = parseSchema(resolved.schema);
   const sameAs = schema.returns.map(({ written }) =>
     written === null ? -1 : schema.arguments.findIndex((argument) => argument.written === written),
   );
+  const full = overload ? `${name}.${overload}` : name;
   return {
     id: resolved.id,
     schema,
-    name: overload ? `${name}.${overload}` : name,
+    name: full,
     sameAs,
     single: sameAs.length === 1 && sameAs[0] === -1,
+    check: checkFor(schema),
+    unsafe: unsafeOperators[full] ?? null,
   };
+}
+
+/** Writes a call with one argument. */
+function writeOne(plan: Plan, a: unknown): void {
+  try {
+    beginCall(plan.id, 1);
+    put(a);
+  } catch (error) {
+    throw named(error, plan.name);
+  }
+}
+
+/** Writes a call with two arguments. */
+function writeTwo(plan: Plan, a: unknown, b: unknown): void {
+  try {
+    beginCall(plan.id, 2);
+    put(a);
+    put(b);
+  } catch (error) {
+    throw named(error, plan.name);
+  }
 }
 
 /** Runs the call on the wire. */
@@ -57,9 +87,13 @@ function run(plan: Plan, a: unknown, b?: unknown, args?: ArrayLike<unknown>): vo
 
 /** The results on the wire; what was changed in place is the argument itself. */
 function results(plan: Plan, args: ArrayLike<unknown>): unknown {
-  beginResults();
-  const values = plan.sameAs.map((index) => (index >= 0 ? args[index] : take()));
-  return values.length > 1 ? values : values[0];
+  try {
+    beginResults();
+    const values = plan.sameAs.map((index) => (index >= 0 ? args[index] : take()));
+    return values.length > 1 ? values : values[0];
+  } catch (error) {
+    throw named(error, plan.name);
+  }
 }
 
 /** An operator with its overloads, chosen by the types of the arguments. */
@@ -87,8 +121,7 @@ export class Operator {
       target[2] = TENSOR;
       target[3] = a.handle;
     } else {
-      beginCall(plan.id, 1);
-      put(a);
+      writeOne(plan, a);
     }
     run(plan, a, undefined);
     if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
@@ -107,9 +140,7 @@ export class Operator {
       target[4] = TENSOR;
       target[5] = b.handle;
     } else {
-      beginCall(plan.id, 2);
-      put(a);
-      put(b);
+      writeTwo(plan, a, b);
     }
     run(plan, a, b);
     if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
@@ -120,16 +151,29 @@ export class Operator {
   call(args: readonly unknown[]): unknown {
     const signature = signatureOf(args);
     const known = signature > 0 ? this.#more.get(signature) : undefined;
-    if (known) return invoke(known, args);
-    const options = trailingOptions(args);
-    const positional = options ? args.slice(0, -1) : args;
+    if (known) return invokeChecked(known, args);
+    const given = trailingOptions(args);
+    const positional = given ? args.slice(0, -1) : args;
+    const { options, unsafe } = this.#withoutUnsafe(given);
     for (const plan of this.#plans()) {
       const placed = place(plan.schema, positional, options);
       if (typeof placed === 'string') continue;
-      if (!options) this.#remember(plan, args, signature);
-      return invoke(plan, placed);
+      if (plan.unsafe !== null && !unsafe) throw unsafeCall(plan, plan.unsafe);
+      if (!given && plan.unsafe === null) this.#remember(plan, args, signature);
+      return invokeChecked(plan, placed);
     }
     throw this.#mismatch(positional, options);
+  }
+
+  /** Where one of its overloads is not safe, `unsafe` is an option. */
+  #withoutUnsafe(given: Record<string, unknown> | null): {
+    options: Record<string, unknown> | null;
+    unsafe: boolean;
+  } {
+    if (!given || !Object.hasOwn(given, 'unsafe') || this.#plans().every((plan) => plan.unsafe === null))
+      return { options: given, unsafe: false };
+    const { unsafe, ...options } = given;
+    return { options, unsafe: unsafe === true };
   }
 
   #plans(): Plan[] {
@@ -150,7 +194,9 @@ export class Operator {
 
   #remember(plan: Plan, args: readonly unknown[], signature: number): void {
     if (signature === 0) return;
-    if (args.length === 1) this.#one[signature % KINDS] = plan;
+    // The short ways check nothing.
+    if (plan.check !== null) this.#more.set(signature, plan);
+    else if (args.length === 1) this.#one[signature % KINDS] = plan;
     else if (args.length === 2) this.#two[signature % (KINDS * KINDS)] = plan;
     else this.#more.set(signature, plan);
   }
@@ -179,25 +225,51 @@ function enumeratorOrText(value: string, { base, name }: SchemaArgument): string
   throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not '${value}'`);
 }
 
-function invoke(plan: Plan, args: readonly unknown[]): unknown {
-  beginCall(plan.id, args.length);
-  const expected = plan.schema.arguments;
-  for (let i = 0; i < args.length; i++) {
-    const value = args[i];
-    put(typeof value === 'string' ? enumeratorOrText(value, expected[i]!) : value);
+function write(plan: Plan, args: readonly unknown[]): void {
+  try {
+    beginCall(plan.id, args.length);
+    const expected = plan.schema.arguments;
+    for (let i = 0; i < args.length; i++) {
+      const value = args[i];
+      put(typeof value === 'string' ? enumeratorOrText(value, expected[i]!) : value);
+    }
+  } catch (error) {
+    throw named(error, plan.name);
   }
+}
+
+function invoke(plan: Plan, args: readonly unknown[]): unknown {
+  write(plan, args);
   run(plan, null, null, args);
   if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
   return results(plan, args);
 }
 
+/** A call of the typed API. */
+function invokeChecked(plan: Plan, args: readonly unknown[]): unknown {
+  plan.check?.(args);
+  return invoke(plan, args);
+}
+
+function unsafeCall(plan: Plan, reason: string): UnsafeOperatorError {
+  return new UnsafeOperatorError(
+    `${plan.name} is not safe: ${reason}. Where you know what you pass, call it with the option { unsafe: true }`,
+    { operator: plan.name },
+  );
+}
+
 /** One overload as a function of its arguments in schema order. */
-export type BoundOverload = (args: readonly unknown[]) => unknown;
+export interface BoundOverload {
+  (args: readonly unknown[]): unknown;
+  /** The operator's name, for errors. */
+  readonly operator: string;
+}
 
 /** Binds an overload for calls that need no choice; it is looked up at the first. */
 export function bindOverload(name: string, overload: string): BoundOverload {
   let known: Plan | undefined;
-  return (args) => invoke((known ??= plan(name, overload)), args);
+  const call = (args: readonly unknown[]) => invokeChecked((known ??= plan(name, overload)), args);
+  return Object.assign(call, { operator: name });
 }
 
 const plans = new Map<string, Map<string, Plan>>();

@@ -53,7 +53,8 @@ function kindOfArray(values: readonly unknown[]): number {
   if (values.length === 0) return IS_EMPTY;
   let kind = IS_ABSENT;
   for (const value of values) {
-    const one = kindOf(value);
+    // No operator takes lists of lists, and a list may hold itself.
+    const one = Array.isArray(value) ? UNDECIDED : kindOf(value);
     if (one === IS_INTEGER || one === IS_BIGINT) kind = kind === IS_FRACTIONS ? kind : IS_INTEGERS;
     else if (one === IS_FRACTION || one === IS_FLOAT_SCALAR) kind = IS_FRACTIONS;
     else if (one === IS_TENSOR || one === IS_NULL) kind = IS_TENSORS;

@@ -19,6 +19,7 @@ export function format(tensor: Tensor): string {
 }
 
 function elements(tensor: Tensor): string {
+  if (tensor.numel() === 0) return '[]';
   const summarize = tensor.numel() > THRESHOLD;
   const part = summarize ? edges(tensor) : tensor.detach();
   const list = part.tolist();

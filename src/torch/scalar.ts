@@ -1,3 +1,5 @@
+import { ArgumentError } from './errors.js';
+
 /** A number that stays a float where a schema takes any scalar, even when it is integral. */
 export class FloatScalar {
   // Makes the class a type of its own: an object that merely has a value is no scalar.
@@ -5,7 +7,7 @@ export class FloatScalar {
   /** The number, a fraction or not. */
   readonly value: number;
   constructor(value: number) {
-    this.value = value;
+    this.value = checked(value);
   }
 }
 
@@ -17,8 +19,8 @@ export class ComplexScalar {
   /** Imaginary part. */
   readonly im: number;
   constructor(re: number, im: number) {
-    this.re = re;
-    this.im = im;
+    this.re = checked(re);
+    this.im = checked(im);
   }
 }
 
@@ -36,4 +38,11 @@ export function floatScalar(value: number): FloatScalar {
 /** A complex scalar. */
 export function complexScalar(re: number, im: number): ComplexScalar {
   return new ComplexScalar(re, im);
+}
+
+function checked(value: number): number {
+  if (typeof value === 'number') return value;
+  throw new ArgumentError(`a scalar is made of numbers, not of a ${typeof value}`, {
+    operator: 'torch.scalar',
+  });
 }

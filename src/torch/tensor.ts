@@ -2,9 +2,10 @@ import { inspect } from 'node:util';
 import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
 import { tolist, toTypedArray, type Elements } from './elements.js';
 import { deviceName, type Device } from './device.js';
-import { DisposedError, translate } from './errors.js';
+import { ArgumentError, DisposedError, translate } from './errors.js';
 import { registerHook, type HookHandle } from './hooks.js';
 import { at, type Index } from './indexing.js';
+import { layoutName, type Layout } from './layout.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { describe } from './describe.js';
@@ -41,33 +42,39 @@ export class Tensor {
 
   /** Size of each dimension. */
   get shape(): number[] {
-    look(this);
+    look(this, 'Tensor.shape');
     return Array.from(wire.subarray(6, 6 + wire[5]!));
   }
 
   /** Distance in elements between neighbours in each dimension; zeros for a tensor without strides (sparse). */
   get strides(): number[] {
-    look(this);
+    look(this, 'Tensor.strides');
     const count = wire[5]!;
     return Array.from(wire.subarray(6 + count, 6 + 2 * count));
   }
 
   /** Number of dimensions. */
   get ndim(): number {
-    look(this);
+    look(this, 'Tensor.ndim');
     return wire[5]!;
   }
 
   /** Type of the elements, by PyTorch's name without `torch.`. */
   get dtype(): DType {
-    look(this);
+    look(this, 'Tensor.dtype');
     return dtypeName(wire[0]!);
   }
 
   /** Where the elements are: `cpu`, or a GPU as `cuda:0`. */
   get device(): Device {
-    look(this);
+    look(this, 'Tensor.device');
     return deviceName(wire[1]!, wire[2]!);
+  }
+
+  /** How its elements are stored; `strided` for a dense one. */
+  get layout(): Layout {
+    look(this, 'Tensor.layout');
+    return layoutName(wire[9 + 2 * wire[5]!]!);
   }
 
   /**
@@ -75,7 +82,7 @@ export class Tensor {
    * a result that is recorded, or a dtype without gradients, is asked for them
    */
   get requiresGrad(): boolean {
-    look(this);
+    look(this, 'Tensor.requiresGrad');
     return wire[3] === 1;
   }
 
@@ -85,20 +92,20 @@ export class Tensor {
 
   /** Whether it was made by the user, not by a recorded operator: leaves receive `.grad`. */
   get isLeaf(): boolean {
-    look(this);
+    look(this, 'Tensor.isLeaf');
     return wire[4] === 1;
   }
 
   /** Where its storage lies; tensors that share memory have the same `address` and differ in `offset` (in elements). */
   get storage(): { address: number; bytes: number; offset: number } {
-    look(this);
+    look(this, 'Tensor.storage');
     const behind = 6 + 2 * wire[5]!;
     return { offset: wire[behind]!, address: wire[behind + 1]!, bytes: wire[behind + 2]! };
   }
 
   /** Number of elements. */
   numel(): number {
-    look(this);
+    look(this, 'Tensor.numel');
     let count = 1;
     for (let i = 0; i < wire[5]!; i++) count *= wire[6 + i]!;
     return count;
@@ -106,16 +113,12 @@ export class Tensor {
 
   /** Whether the tensor was freed: using it throws DisposedError. */
   get disposed(): boolean {
-    return !native.alive(this.handle);
+    return typeof this.handle !== 'number' || !native.alive(this.handle);
   }
 
   /** Frees the tensor now. @throws DisposedError the second time. */
   dispose(): void {
-    try {
-      native.dispose(this.handle);
-    } catch (error) {
-      throw translate(error);
-    }
+    guarded(() => native.dispose(this.handle), 'Tensor.dispose');
     this.handle = GIVEN_UP;
   }
 
@@ -126,12 +129,13 @@ export class Tensor {
 
   /** The gradient that `backward` accumulated, or null. Every read gives a new object on the same memory. */
   get grad(): Tensor | null {
-    const handle = guarded(() => native.gradient(this.handle));
+    const handle = guarded(() => native.gradient(this.handle), 'Tensor.grad');
     return handle === 0 ? null : born(handle);
   }
 
   set grad(value: Tensor | null) {
-    guarded(() => native.setGradient(this.handle, value === null ? 0 : value.handle));
+    const handle = value === null ? 0 : handleOf(value, 'Tensor.grad');
+    guarded(() => native.setGradient(this.handle, handle), 'Tensor.grad', [this, value]);
   }
 
   /** The same memory without a history. Assigning puts another tensor's memory, shape and dtype in its place. */
@@ -140,12 +144,13 @@ export class Tensor {
   }
 
   set data(value: Tensor) {
-    guarded(() => native.setData(this.handle, value.handle));
+    const handle = handleOf(value, 'Tensor.data');
+    guarded(() => native.setData(this.handle, handle), 'Tensor.data', [this, value]);
   }
 
   /** Starts or stops recording what happens to this leaf. Returns itself. */
   requiresGrad_(flag = true): this {
-    guarded(() => native.setRequiresGrad(this.handle, flag));
+    guarded(() => native.setRequiresGrad(this.handle, flag), 'Tensor.requiresGrad_', [this]);
     return this;
   }
 
@@ -158,14 +163,13 @@ export class Tensor {
     gradient?: Tensor | null,
     options: { retainGraph?: boolean; createGraph?: boolean; inputs?: Tensor[] } = {},
   ): void {
-    let end = putHandles([this.handle], 0);
-    end = putHandles(gradient ? [gradient.handle] : [], end);
-    putHandles(
-      (options.inputs ?? []).map((input) => input.handle),
-      end,
-    );
+    const operator = 'Tensor.backward';
+    checkOptions(options, operator);
+    const gradients = (gradient ?? null) === null ? [] : [handleOf(gradient, operator)];
+    const inputs = handlesOf(options.inputs ?? [], operator);
+    putHandles(inputs, putHandles(gradients, putHandles([this.handle], 0)));
     const create = options.createGraph ?? false;
-    guarded(() => native.backward(options.retainGraph ?? create, create), 'backward', [this, gradient]);
+    guarded(() => native.backward(options.retainGraph ?? create, create), operator, [this, gradient]);
   }
 
   /**
@@ -267,20 +271,43 @@ export class Tensor {
 }
 
 /** Fills the start of the wire with what the addon knows about the tensor (native/storage.cc). */
-function look(tensor: Tensor): void {
+function look(tensor: Tensor, property: string): void {
   try {
     native.describe(tensor.handle);
   } catch (error) {
-    throw translate(error);
+    throw translate(error, property);
   }
 }
 
-function guarded<T>(call: () => T, operator?: string, args: unknown[] = []): T {
+function guarded<T>(call: () => T, operator: string, args?: unknown[]): T {
   try {
     return call();
   } catch (error) {
-    throw translate(error, operator, () => args.map(describe).join(', '));
+    throw translate(error, operator, args && (() => args.map(describe).join(', ')));
   }
+}
+
+/** The handle of what should be a tensor. */
+export function handleOf(value: unknown, operator: string): number {
+  if (value instanceof Tensor) return value.handle;
+  throw new ArgumentError(`${operator} takes a tensor, not ${describe(value)}`, { operator });
+}
+
+/** The handles of what should be a list of tensors; 0 for null where that is allowed. */
+export function handlesOf(values: unknown, operator: string, nullable = false): number[] {
+  if (!Array.isArray(values))
+    throw new ArgumentError(`${operator} takes an array of tensors, not ${describe(values)}`, { operator });
+  const handles: number[] = [];
+  for (const value of values) {
+    handles.push(nullable && (value ?? null) === null ? 0 : handleOf(value, operator));
+  }
+  return handles;
+}
+
+/** The options of a function written by hand. */
+export function checkOptions(options: unknown, operator: string): void {
+  if (typeof options === 'object' && options !== null && !(options instanceof Tensor)) return;
+  throw new ArgumentError(`${operator} takes an object of options, not ${describe(options)}`, { operator });
 }
 
 // How many scopes are open; the addon keeps their contents.
@@ -311,7 +338,7 @@ export function adopt(tensor: Tensor): void {
   try {
     native.adopt(tensor.handle, tensor);
   } catch (error) {
-    throw translate(error);
+    throw translate(error, 'torch.keep');
   }
 }
 

@@ -6,6 +6,9 @@ import { Generator } from './random.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { born, Tensor } from './tensor.js';
 
+// Four numbers for each element must fit into the wire.
+const LONGEST_LIST = 2 ** 22;
+
 // Position behind the last element written, or of the next one read.
 let at = 0;
 
@@ -76,6 +79,8 @@ function putOther(value: unknown): void {
 
 function putList(values: ArrayLike<unknown>): void {
   const { length } = values;
+  if (length > LONGEST_LIST)
+    throw new ArgumentError(`a list of ${length} elements is too long: ${LONGEST_LIST} are the most`);
   room(4 * length + 16);
   wire[at++] = w.LIST;
   wire[at++] = length;

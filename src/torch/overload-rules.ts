@@ -1,0 +1,152 @@
+/** Rules for single overloads: see argument-checks.ts. Each says what libtorch would do with what it refuses. */
+import type { Rule } from './argument-checks.js';
+import { scope } from './scope.js';
+import { Tensor } from './tensor.js';
+
+/** The number that a JavaScript number or bigint is. */
+function number(value: unknown): number {
+  return typeof value === 'bigint' ? Number(value) : (value as number);
+}
+
+function isQuantized(tensor: Tensor): boolean {
+  return tensor.dtype.startsWith('q');
+}
+
+const MOST_OUTPUTS = 1_000_000;
+
+/** Lists of millions of tensors: more than there are handles, after minutes. */
+const outputs =
+  (name: string): Rule =>
+  (given) =>
+    number(given(name)) > MOST_OUTPUTS ? `${MOST_OUTPUTS} parts are the most, not ${given(name)}` : null;
+
+/** Statistics and weights of a batch norm are indexed by channel without a look at their length. */
+const perChannel =
+  (...names: string[]): Rule =>
+  (given) => {
+    const input = given('input') as Tensor;
+    if (input.ndim < 2) return `'input' has at least 2 dimensions, not ${input.ndim}`;
+    const channels = input.shape[1]!;
+    for (const name of names) {
+      const one = (given(name) ?? null) as Tensor | null;
+      if (one && (one.ndim !== 1 || one.shape[0] !== channels))
+        return `'${name}' has shape [${channels}], one for each channel, not [${one.shape.join(', ')}]`;
+    }
+    return null;
+  };
+
+/** In evaluation the running statistics are read whether they are there or not. */
+const statisticsInEvaluation: Rule = (given) =>
+  given('training') === false && !(given('running_mean') && given('running_var'))
+    ? "without 'training' it needs 'running_mean' and 'running_var'"
+    : null;
+
+const groups: Rule = (given) => {
+  const [count, batch, channels, rest] = ['group', 'N', 'C', 'HxW'].map((name) => number(given(name))) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (count < 1) return `'group' is at least 1, not ${count}`;
+  if (batch < 0 || channels < 0 || rest < 0) return "'N', 'C' and 'HxW' are not negative";
+  const elements = (given('input') as Tensor).numel();
+  return batch * channels * rest === elements ? null : `N · C · HxW is the number of elements, ${elements}`;
+};
+
+const LARGEST = 2 ** 53;
+
+/** Rounded to the tensor's dtype the bound may leave 64 bits: libtorch then searches for ever. */
+const bounds: Rule = (given) => {
+  for (const name of ['from', 'to']) {
+    const value: unknown = given(name);
+    if ((typeof value === 'number' || typeof value === 'bigint') && Math.abs(Number(value)) > LARGEST)
+      return `'${name}' lies between -2^53 and 2^53, not at ${value}`;
+  }
+  return null;
+};
+
+function largest(tensor: Tensor): number {
+  if (tensor.numel() === 0 || tensor.device === 'meta') return 0;
+  return scope(() => Math.max(...tensor.detach().reshape([-1]).to('float64').aminmax().map((end) => end.item())));
+}
+
+const LARGEST_DEGREE = 65_536;
+
+/** The recurrence is run up to the degree, for each element. */
+const degree: Rule = (given) => {
+  const n: unknown = given('n');
+  const value = n instanceof Tensor ? largest(n) : Number(n);
+  return value > LARGEST_DEGREE ? `the degree is at most ${LARGEST_DEGREE}, not ${value}` : null;
+};
+
+const reinterpreted: Rule = (given) => {
+  const self = given('self') as Tensor;
+  return isQuantized(self) && given('dtype') !== self.dtype
+    ? 'a quantized tensor has no other dtype; use intRepr or dequantize'
+    : null;
+};
+
+/** The cell reads the second state without asking whether there is one. */
+const twoStates: Rule = (given) => {
+  const states = given('hx') as readonly unknown[];
+  return states.length >= 2 ? null : `'hx' is a list of two states, not of ${states.length}`;
+};
+
+/** Rows of packed sequences are taken by these numbers, whatever they are. */
+const batchSizes: Rule = (given) => {
+  const sizes = given('batch_sizes') as Tensor;
+  if (sizes.ndim !== 1 || sizes.dtype !== 'int64' || sizes.numel() === 0 || sizes.device !== 'cpu')
+    return "'batch_sizes' is a one-dimensional int64 tensor on the CPU, of at least one element";
+  const values = Array.from(sizes.toTypedArray() as BigInt64Array, Number);
+  const rows = (given('data') as Tensor).shape[0] ?? 0;
+  const falling = values.every((value, i) => value > 0 && (i === 0 || value <= values[i - 1]!));
+  return falling && values.reduce((sum, value) => sum + value, 0) === rows
+    ? null
+    : `'batch_sizes' are positive, never rise and sum up to the ${rows} rows of 'data'`;
+};
+
+/** Between a sparse target and a dense source it calls itself for ever. */
+const strided: Rule = (given) =>
+  (given('self') as Tensor).layout === 'strided' ? null : "'self' is a strided tensor; use toDense first";
+
+/** The step is rounded to the dtype, and divided by. */
+const wholeStep: Rule = (given) => {
+  const dtype: unknown = given('dtype');
+  const step: unknown = given('step') ?? 1;
+  const fraction = typeof step === 'number' && Math.abs(step) < 1;
+  return fraction && typeof dtype === 'string' && /^u?int|^bool/.test(dtype)
+    ? `a step of ${step} is none in ${dtype}`
+    : null;
+};
+
+/** The kernel's size is taken from the argument, its elements from the weight. */
+const kernelOfWeight: Rule = (given) => {
+  const size: unknown = given('kernel_size');
+  const [, , ...kernel] = (given('weight') as Tensor).shape;
+  const sizes = Array.isArray(size) ? size.map(number) : kernel.map(() => number(size));
+  return kernel.length > 0 && sizes.length === kernel.length && sizes.every((one, i) => one === kernel[i])
+    ? null
+    : `'kernel_size' is that of the weight, [${kernel.join(', ')}]`;
+};
+
+const rules: readonly [RegExp, Rule][] = [
+  [/^aten::(native_batch_norm)$/, perChannel('weight', 'bias', 'running_mean', 'running_var')],
+  [/^aten::(native_batch_norm)$/, statisticsInEvaluation],
+  [/^aten::batch_norm_update_stats$/, perChannel('running_mean', 'running_var')],
+  [/^aten::native_group_norm$/, groups],
+  [/^aten::random_?(\.|$)/, bounds],
+  [/^aten::special_\w+_polynomial_/, degree],
+  [/^aten::view(_copy)?\.dtype$/, reinterpreted],
+  [/^aten::([hvd]split\.int|tensor_split\.sections)$/, outputs('sections')],
+  [/^aten::quantized_lstm_cell$/, twoStates],
+  [/^aten::(lstm|gru|rnn_tanh|rnn_relu)\.data$/, batchSizes],
+  [/^aten::copy$/, strided],
+  [/^aten::range/, wholeStep],
+  [/^aten::(slow_conv|conv_depthwise3d|thnn_conv)/, kernelOfWeight],
+  [/^aten::(unsafe_)?chunk$/, outputs('chunks')],
+];
+
+export function overloadRules(name: string): Rule[] {
+  return rules.filter(([pattern]) => pattern.test(name)).map(([, rule]) => rule);
+}

@@ -1,0 +1,16 @@
+const PACKED_MATRIX =
+  'it reads packed matrices, and crashes on empty ones and on any that another kernel has packed';
+
+/**
+ * Overloads that the typed API calls only with `{ unsafe: true }`, each with the reason. What can be told from the
+ * arguments is checked instead (argument-checks.ts); here stand those whose arguments tell too little, or that reach
+ * beyond the process. `callOperator` does not look here.
+ */
+export const unsafeOperators: Readonly<Record<string, string>> = {
+  'aten::from_file':
+    'it maps a file, which it may create, and whoever shortens that file meanwhile ends this process',
+  'aten::fbgemm_linear_quantize_weight': PACKED_MATRIX,
+  'aten::fbgemm_pack_gemm_matrix_fp16': PACKED_MATRIX,
+  'aten::mkldnn_rnn_layer':
+    'it does not compare the sizes of weights and states with those it is given in numbers',
+};
