@@ -5,7 +5,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { camelCase, type Schema } from '../src/torch/schema.js';
+import { camelCase, fullName, type Schema } from '../src/torch/schema.js';
+import { unsafeOperators } from '../src/torch/unsafe-operators.js';
 import { comment } from './operator-comments.js';
 import { parameterType, resultType } from './operator-types.js';
 import { publicOperators } from './public-operators.js';
@@ -115,7 +116,9 @@ function signatures(schema: Schema, self: boolean): string[] {
       const needed = argument.default === null && !argument.optional;
       return `${camelCase(argument.name)}${needed ? '' : '?'}: ${parameterType(argument, schema)}`;
     });
-    const needed = rest.some((argument) => argument.default === null && !argument.optional);
+    const unsafe = fullName(schema) in unsafeOperators;
+    if (unsafe) options.push('unsafe: true');
+    const needed = unsafe || rest.some((argument) => argument.default === null && !argument.optional);
     if (options.length > 0) given.push(`options${needed ? '' : '?'}: { ${options.join('; ')} }`);
     lines.add(`(${given.join(', ')}): ${result}`);
   }

@@ -1,4 +1,5 @@
-import { camelCase, type Schema } from '../src/torch/schema.js';
+import { camelCase, fullName, type Schema } from '../src/torch/schema.js';
+import { unsafeOperators } from '../src/torch/unsafe-operators.js';
 
 // These give their argument itself, or a copy, where a view cannot be.
 const VIEW_WHERE_POSSIBLE = new Set(
@@ -8,7 +9,8 @@ const VIEW_WHERE_POSSIBLE = new Set(
 /** The docstring of a generated function or method: PyTorch's name, then each overload's schema and what it aliases. */
 export function comment(name: string, schemas: readonly Schema[], indent: string): string {
   const lines = schemas.map(
-    (schema) => `${indent} * - \`${schema.text.replaceAll('*/', '* /')}\`${aliasing(schema)}`,
+    (schema) =>
+      `${indent} * - \`${schema.text.replaceAll('*/', '* /')}\`${aliasing(schema)}${safety(schema)}`,
   );
   return `${indent}/**\n${indent} * PyTorch's \`${name}\`:\n${lines.join('\n')}\n${indent} */\n`;
 }
@@ -32,6 +34,12 @@ function aliasing({ name, arguments: args, returns }: Schema): string {
     notes.push(`${which}${several} of ${quoted(source.name)}${copies}`);
   }
   return notes.length > 0 ? ` (${notes.join('; ')})` : '';
+}
+
+/** Why the overload asks for the option `unsafe`, where it does. */
+function safety(schema: Schema): string {
+  const reason = unsafeOperators[fullName(schema)];
+  return reason === undefined ? '' : ` (not safe: ${reason})`;
 }
 
 function quoted(name: string): string {

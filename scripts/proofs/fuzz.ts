@@ -188,7 +188,7 @@ const entries = readFileSync(logFile, 'utf8')
 const wrong = entries.filter((entry) => entry.wrong !== undefined);
 const groups = new Map<string, Entry[]>();
 for (const entry of wrong) {
-  const key = `${entry.target}: ${entry.wrong!.slice(0, 160)}`;
+  const key = `${entry.target}: ${entry.wrong!.slice(0, 160).replaceAll(/\d+/g, '#')}`;
   groups.set(key, [...(groups.get(key) ?? []), entry]);
 }
 for (const [key, members] of [...groups].slice(0, 60))

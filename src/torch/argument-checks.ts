@@ -4,7 +4,7 @@
  */
 import { describe } from './describe.js';
 import { ArgumentError, renamed } from './errors.js';
-import type { Schema, SchemaArgument } from './schema.js';
+import { fullName, type Schema, type SchemaArgument } from './schema.js';
 import { overloadRules } from './overload-rules.js';
 
 /** An argument by its schema name; undefined where it is left out. */
@@ -56,7 +56,7 @@ function reasonOf(rule: Rule, given: Given, name: string): string | null {
 
 /** What must be checked before calls of the overload, or null where there is nothing. */
 export function checkFor(schema: Schema): Check | null {
-  const name = schema.overload ? `${schema.name}.${schema.overload}` : schema.name;
+  const name = fullName(schema);
   const rules = [...schema.arguments.map(ruleFor), ...overloadRules(name)].filter((rule) => rule !== null);
   if (rules.length === 0) return null;
   const positions = new Map(schema.arguments.map((argument, i) => [argument.name, i]));

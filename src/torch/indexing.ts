@@ -39,6 +39,9 @@ interface Selection {
   tensors: (Tensor | null)[];
 }
 
+// As many as there can be dimensions, as many new ones, and '...'.
+const MOST_INDICES = 129;
+
 /** Applies all that gives a view, and collects the index tensors that are left. */
 function select(tensor: Tensor, indices: readonly Index[], operator: string): Selection {
   try {
@@ -50,6 +53,8 @@ function select(tensor: Tensor, indices: readonly Index[], operator: string): Se
 
 function selection(tensor: Tensor, indices: readonly Index[]): Selection {
   if (!Array.isArray(indices)) throw new ArgumentError(`indices are an array, not ${describe(indices)}`);
+  if (indices.length > MOST_INDICES)
+    throw new IndexError(`${indices.length} indices are more than the ${MOST_INDICES} of any tensor`);
   const used = indices.reduce<number>((count, index) => count + dimensionsOf(index), 0);
   const dimensions = tensor.ndim;
   if (used > dimensions) throw new IndexError(`${used} indices for a tensor of ${dimensions} dimensions`);

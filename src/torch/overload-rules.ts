@@ -1,6 +1,9 @@
 /** Rules for single overloads: see argument-checks.ts. Each says what libtorch would do with what it refuses. */
 import type { Rule } from './argument-checks.js';
+import { isComplex } from './dtype.js';
+import { recurrent } from './recurrent-rules.js';
 import { scope } from './scope.js';
+import { anyCompressedIndices, compressedIndices, coordinates } from './sparse-rules.js';
 import { Tensor } from './tensor.js';
 
 /** The number that a JavaScript number or bigint is. */
@@ -68,7 +71,16 @@ const bounds: Rule = (given) => {
 
 function largest(tensor: Tensor): number {
   if (tensor.numel() === 0 || tensor.device === 'meta') return 0;
-  return scope(() => Math.max(...tensor.detach().reshape([-1]).to('float64').aminmax().map((end) => end.item())));
+  return scope(() =>
+    Math.max(
+      ...tensor
+        .detach()
+        .reshape([-1])
+        .to('float64')
+        .aminmax()
+        .map((end) => end.item()),
+    ),
+  );
 }
 
 const LARGEST_DEGREE = 65_536;
@@ -91,19 +103,6 @@ const reinterpreted: Rule = (given) => {
 const twoStates: Rule = (given) => {
   const states = given('hx') as readonly unknown[];
   return states.length >= 2 ? null : `'hx' is a list of two states, not of ${states.length}`;
-};
-
-/** Rows of packed sequences are taken by these numbers, whatever they are. */
-const batchSizes: Rule = (given) => {
-  const sizes = given('batch_sizes') as Tensor;
-  if (sizes.ndim !== 1 || sizes.dtype !== 'int64' || sizes.numel() === 0 || sizes.device !== 'cpu')
-    return "'batch_sizes' is a one-dimensional int64 tensor on the CPU, of at least one element";
-  const values = Array.from(sizes.toTypedArray() as BigInt64Array, Number);
-  const rows = (given('data') as Tensor).shape[0] ?? 0;
-  const falling = values.every((value, i) => value > 0 && (i === 0 || value <= values[i - 1]!));
-  return falling && values.reduce((sum, value) => sum + value, 0) === rows
-    ? null
-    : `'batch_sizes' are positive, never rise and sum up to the ${rows} rows of 'data'`;
 };
 
 /** Between a sparse target and a dense source it calls itself for ever. */
@@ -130,6 +129,21 @@ const kernelOfWeight: Rule = (given) => {
     : `'kernel_size' is that of the weight, [${kernel.join(', ')}]`;
 };
 
+/** The sums are written in the size of the tensor's own elements. */
+const kindKept: Rule = (given) => {
+  const dtype: unknown = given('dtype');
+  const self = given('self') as Tensor;
+  return typeof dtype === 'string' && isComplex(self) !== dtype.startsWith('complex')
+    ? `${self.dtype} does not become ${dtype} here`
+    : null;
+};
+
+/** The error that its gradient meets with other dtypes frees memory that is none. */
+const decomposable: Rule = (given) => {
+  const { dtype } = given('LU_data') as Tensor;
+  return /^(float(32|64)|complex(64|128))$/.test(dtype) ? null : `there are no decompositions of ${dtype}`;
+};
+
 const rules: readonly [RegExp, Rule][] = [
   [/^aten::(native_batch_norm)$/, perChannel('weight', 'bias', 'running_mean', 'running_var')],
   [/^aten::(native_batch_norm)$/, statisticsInEvaluation],
@@ -140,10 +154,21 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::view(_copy)?\.dtype$/, reinterpreted],
   [/^aten::([hvd]split\.int|tensor_split\.sections)$/, outputs('sections')],
   [/^aten::quantized_lstm_cell$/, twoStates],
-  [/^aten::(lstm|gru|rnn_tanh|rnn_relu)\.data$/, batchSizes],
+  ...['lstm', 'gru', 'rnn_tanh', 'rnn_relu'].flatMap((kind): [RegExp, Rule][] => [
+    [new RegExp(`^aten::${kind}\\.input$`), recurrent(kind, false)],
+    [new RegExp(`^aten::${kind}\\.data$`), recurrent(kind, true)],
+  ]),
   [/^aten::copy$/, strided],
   [/^aten::range/, wholeStep],
   [/^aten::(slow_conv|conv_depthwise3d|thnn_conv)/, kernelOfWeight],
+  [/^aten::linalg__powsum$/, kindKept],
+  [/^aten::lu_unpack$/, decomposable],
+  [/^aten::sparse_coo_tensor\.indices_size$/, coordinates],
+  [/^aten::sparse_compressed_tensor\./, anyCompressedIndices],
+  ...(['sparse_csr', 'sparse_csc', 'sparse_bsr', 'sparse_bsc'] as const).map((layout): [RegExp, Rule] => [
+    new RegExp(`^aten::${layout}_tensor\\.`),
+    compressedIndices(layout),
+  ]),
   [/^aten::(unsafe_)?chunk$/, outputs('chunks')],
 ];
 

@@ -117,6 +117,11 @@ function splitTopLevel(text: string): string[] {
   return last ? [...parts, last] : parts;
 }
 
+/** The name with the overload's, such as `aten::add.Tensor`. */
+export function fullName({ name, overload }: Schema): string {
+  return overload ? `${name}.${overload}` : name;
+}
+
 /** `masked_fill_` → `maskedFill_`, `linalg_norm` → `linalgNorm`; a leading and a trailing underscore stay. */
 export function camelCase(name: string): string {
   return name.replace(/(?<=[A-Za-z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());

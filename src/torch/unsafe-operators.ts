@@ -11,6 +11,10 @@ export const unsafeOperators: Readonly<Record<string, string>> = {
     'it maps a file, which it may create, and whoever shortens that file meanwhile ends this process',
   'aten::fbgemm_linear_quantize_weight': PACKED_MATRIX,
   'aten::fbgemm_pack_gemm_matrix_fp16': PACKED_MATRIX,
+  'aten::to_mkldnn':
+    'its result has no memory that other operators could read, and some crash for not asking; use toDense for a way back',
+  'aten::choose_qparams_optimized':
+    'it reads as many elements as it is told, and searches for ever where it finds no bound',
   'aten::mkldnn_rnn_layer':
     'it does not compare the sizes of weights and states with those it is given in numbers',
 };

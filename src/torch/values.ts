@@ -85,8 +85,10 @@ function putList(values: ArrayLike<unknown>): void {
   wire[at++] = w.LIST;
   wire[at++] = length;
   for (let i = 0; i < length; i++) {
+    // No operator takes lists of lists, and a list may hold itself.
+    if (isList(values[i])) throw new ArgumentError(`an operator takes no ${describe(values)}`);
     put(values[i]);
-    // What took the room of others, such as a list, makes some for them.
+    // What took the room of others makes some for them.
     if (typeof values[i] === 'object' || typeof values[i] === 'string') room(4 * (length - i) + 16);
   }
 }

@@ -100,13 +100,19 @@ const FEW = 1024;
 
 /** What users do next: look at the result, go on with it, go back from it. */
 function useResult(result: unknown, random: Random): unknown {
-  for (const tensor of torch.scope(() => torch.tensorsIn(result)).slice(0, 4)) {
+  for (const tensor of tensorsOf(result)) {
     if (tensor.disposed) continue;
     if (tensor.numel() > FEW) continue;
     if (random.chance(0.15)) look(tensor, random);
     if (tensor.requiresGrad && random.chance(0.5)) goBack(tensor, random);
   }
   return result;
+}
+
+/** Tensors in a result, which may be whatever was passed in the place of a tensor. */
+function tensorsOf(result: unknown): Tensor[] {
+  if (result instanceof torch.Tensor) return [result];
+  return Array.isArray(result) ? result.slice(0, 4).filter((one) => one instanceof torch.Tensor) : [];
 }
 
 function look(tensor: Tensor, random: Random): void {

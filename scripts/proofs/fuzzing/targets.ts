@@ -1,9 +1,7 @@
 /** What the fuzz calls: every public overload as function and as method, and what is written by hand. */
-import { readdirSync, readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import * as torch from '../../../src/torch/index.js';
-import { native } from '../../../src/torch/native/load.js';
-import { camelCase, parseSchema, type Schema } from '../../../src/torch/schema.js';
+import { camelCase, fullName, parseSchema, type Schema } from '../../../src/torch/schema.js';
+import { publicOperators } from '../../public-operators.js';
 import type { Random } from './random.js';
 
 export interface Target {
@@ -16,29 +14,22 @@ export interface Target {
 
 type Call = (...args: unknown[]) => unknown;
 
-const FOLDER = fileURLToPath(new URL('../../../src/torch/operators/', import.meta.url));
 const api = torch as unknown as Record<string, Call>;
 
+/** Sorted, so that a number means the same call in every process. */
 function generated(): Target[] {
-  const schemas = new Map(native.schemas().map((text) => [text.slice(0, text.indexOf('(')), text]));
-  const targets: Target[] = [];
-  for (const file of readdirSync(FOLDER).filter((name) => name.endsWith('.generated.ts'))) {
-    const text = readFileSync(FOLDER + file, 'utf8');
-    for (const [, name = '', list = ''] of text.matchAll(/define\('(\w+)', \[([^\]]*)\]\)/g)) {
-      for (const [, overload = ''] of list.matchAll(/'(\w*)'/g)) {
-        const full = overload ? `aten::${name}.${overload}` : `aten::${name}`;
-        const schema = parseSchema(schemas.get(full)!);
-        targets.push({ name: full, schema, call: caller(name) });
-      }
-    }
-  }
-  return targets;
+  const schemas = [...publicOperators().values()].flat().sort((a, b) => (fullName(a) < fullName(b) ? -1 : 1));
+  return schemas.map((schema) => ({
+    name: fullName(schema),
+    schema,
+    call: caller(schema.name.slice('aten::'.length)),
+  }));
 }
 
 function caller(name: string): Target['call'] {
   const key = camelCase(name);
   const asFunction = api[key] ?? api[name];
-  const isMethod = typeof (torch.Tensor.prototype as unknown as Record<string, unknown>)[key] === 'function';
+  const isMethod = typeof Object.getOwnPropertyDescriptor(torch.Tensor.prototype, key)?.value === 'function';
   return (args, random) => {
     const self = args[0];
     if (isMethod && self instanceof torch.Tensor && (!asFunction || random.chance(0.5)))

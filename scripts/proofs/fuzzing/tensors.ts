@@ -117,7 +117,6 @@ const forms: Record<string, (tensor: Tensor, random: Random) => Tensor> = {
   csc: (tensor) => tensor.toSparse({ layout: 'sparse_csc' }),
   bsr: (tensor) => tensor.toSparse({ layout: 'sparse_bsr', blocksize: [1, 1] }),
   bsc: (tensor) => tensor.toSparse({ layout: 'sparse_bsc', blocksize: [1, 1] }),
-  mkldnn: (tensor) => tensor.toMkldnn(),
   quantized: (tensor, random) =>
     tensor.float().quantizePerTensor(0.1, 3, random.pick(['quint8', 'qint8', 'qint32'])),
   perChannel: (tensor) =>
@@ -134,7 +133,10 @@ const forms: Record<string, (tensor: Tensor, random: Random) => Tensor> = {
   conjugate: (tensor) => tensor.to('complex64').conj(),
   negative: (tensor) => tensor.to('complex64').conj().imag(),
   // Some gradients are such marks without memory.
-  zero: (tensor) => callOperator('aten::_efficientzerotensor', '', [tensor.shape], { dtype: tensor.dtype }),
+  zero: (tensor) =>
+    torch.isFloatingPoint(tensor)
+      ? callOperator('aten::_efficientzerotensor', '', [tensor.shape], { dtype: tensor.dtype })
+      : tensor,
   leaf: (tensor) => tensor.requiresGrad_(),
   recorded: (tensor) => tensor.requiresGrad_().mul(1),
   disposed: (tensor) => {

@@ -69,12 +69,12 @@ export const emptyStrided: {
 
 /**
  * PyTorch's `torch.from_file`:
- * - `aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor`
+ * - `aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` (not safe: it maps a file, which it may create, and whoever shortens that file meanwhile ends this process)
  */
 export const fromFile: {
-  (filename: string, options?: { shared?: boolean | null; size?: number | bigint | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null }): Tensor;
-  (filename: string, shared: boolean | null, options?: { size?: number | bigint | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null }): Tensor;
-  (filename: string, shared: boolean | null, size: number | bigint | null, options?: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null }): Tensor;
+  (filename: string, options: { shared?: boolean | null; size?: number | bigint | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; unsafe: true }): Tensor;
+  (filename: string, shared: boolean | null, options: { size?: number | bigint | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; unsafe: true }): Tensor;
+  (filename: string, shared: boolean | null, size: number | bigint | null, options: { dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; unsafe: true }): Tensor;
 } = define('from_file', ['']);
 
 /**

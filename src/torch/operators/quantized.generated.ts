@@ -173,18 +173,18 @@ export const fbgemmLinearInt8WeightFp32Activation: {
 
 /**
  * PyTorch's `torch.fbgemm_linear_quantize_weight`:
- * - `aten::fbgemm_linear_quantize_weight(Tensor input) -> (Tensor, Tensor, float, int)`
+ * - `aten::fbgemm_linear_quantize_weight(Tensor input) -> (Tensor, Tensor, float, int)` (not safe: it reads packed matrices, and crashes on empty ones and on any that another kernel has packed)
  */
 export const fbgemmLinearQuantizeWeight: {
-  (input: Tensor): [Tensor, Tensor, number, number];
+  (input: Tensor, options: { unsafe: true }): [Tensor, Tensor, number, number];
 } = define('fbgemm_linear_quantize_weight', ['']);
 
 /**
  * PyTorch's `torch.fbgemm_pack_gemm_matrix_fp16`:
- * - `aten::fbgemm_pack_gemm_matrix_fp16(Tensor input) -> Tensor`
+ * - `aten::fbgemm_pack_gemm_matrix_fp16(Tensor input) -> Tensor` (not safe: it reads packed matrices, and crashes on empty ones and on any that another kernel has packed)
  */
 export const fbgemmPackGemmMatrixFp16: {
-  (input: Tensor): Tensor;
+  (input: Tensor, options: { unsafe: true }): Tensor;
 } = define('fbgemm_pack_gemm_matrix_fp16', ['']);
 
 /**
@@ -374,11 +374,11 @@ export const mkldnnReorderConv3dWeight: {
 
 /**
  * PyTorch's `torch.mkldnn_rnn_layer`:
- * - `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)`
+ * - `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)` (not safe: it does not compare the sizes of weights and states with those it is given in numbers)
  */
 export const mkldnnRnnLayer: {
-  (input: Tensor, options: { weight0: Tensor; weight1: Tensor; weight2: Tensor; weight3: Tensor; hx_: Tensor; cx_: Tensor; reverse: boolean; batchSizes: readonly number[]; mode: number | bigint; hiddenSize: number | bigint; numLayers: number | bigint; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean }): [Tensor, Tensor, Tensor, Tensor];
-  (input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batchSizes: readonly number[], mode: number | bigint, hiddenSize: number | bigint, numLayers: number | bigint, hasBiases: boolean, bidirectional: boolean, batchFirst: boolean, train: boolean): [Tensor, Tensor, Tensor, Tensor];
+  (input: Tensor, options: { weight0: Tensor; weight1: Tensor; weight2: Tensor; weight3: Tensor; hx_: Tensor; cx_: Tensor; reverse: boolean; batchSizes: readonly number[]; mode: number | bigint; hiddenSize: number | bigint; numLayers: number | bigint; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean; unsafe: true }): [Tensor, Tensor, Tensor, Tensor];
+  (input: Tensor, weight0: Tensor, weight1: Tensor, weight2: Tensor, weight3: Tensor, hx_: Tensor, cx_: Tensor, reverse: boolean, batchSizes: readonly number[], mode: number | bigint, hiddenSize: number | bigint, numLayers: number | bigint, hasBiases: boolean, bidirectional: boolean, batchFirst: boolean, train: boolean, options: { unsafe: true }): [Tensor, Tensor, Tensor, Tensor];
 } = define('mkldnn_rnn_layer', ['']);
 
 /**
@@ -564,11 +564,11 @@ export const quantizedRnnTanhCell: {
 
 /**
  * PyTorch's `torch.to_mkldnn`:
- * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor`
+ * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators could read, and some crash for not asking; use toDense for a way back)
  */
 export const toMkldnn: {
-  (self: Tensor, options?: { dtype?: DType | null }): Tensor;
-  (self: Tensor, dtype: DType | null): Tensor;
+  (self: Tensor, options: { dtype?: DType | null; unsafe: true }): Tensor;
+  (self: Tensor, dtype: DType | null, options: { unsafe: true }): Tensor;
 } = define('to_mkldnn', ['']);
 
 /** Operators of this family as methods. */
@@ -820,10 +820,10 @@ export interface QuantizedMethods {
   quantizedMaxPool3d(kernelSize: number | readonly number[], stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean): Tensor;
   /**
    * PyTorch's `Tensor.to_mkldnn`:
-   * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor`
+   * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators could read, and some crash for not asking; use toDense for a way back)
    */
-  toMkldnn(options?: { dtype?: DType | null }): Tensor;
-  toMkldnn(dtype: DType | null): Tensor;
+  toMkldnn(options: { dtype?: DType | null; unsafe: true }): Tensor;
+  toMkldnn(dtype: DType | null, options: { unsafe: true }): Tensor;
 }
 
 installMethods(['cudnn_convolution', 'cudnn_convolution_add_relu', 'cudnn_convolution_relu', 'cudnn_convolution_transpose', 'cudnn_grid_sampler', 'cudnn_is_acceptable', 'dequantize', 'fake_quantize_per_channel_affine', 'fake_quantize_per_channel_affine_cachemask', 'fake_quantize_per_tensor_affine', 'fake_quantize_per_tensor_affine_cachemask', 'fused_moving_avg_obs_fake_quant', 'int_repr', 'miopen_convolution', 'miopen_convolution_add_relu', 'miopen_convolution_relu', 'miopen_convolution_transpose', 'miopen_depthwise_convolution', 'mkldnn_adaptive_avg_pool2d', 'mkldnn_convolution', 'mkldnn_linear', 'mkldnn_max_pool2d', 'mkldnn_max_pool3d', 'mkldnn_reorder_conv2d_weight', 'mkldnn_reorder_conv3d_weight', 'q_per_channel_axis', 'q_per_channel_scales', 'q_per_channel_zero_points', 'q_scale', 'q_zero_point', 'quantize_per_channel', 'quantize_per_tensor', 'quantize_per_tensor_dynamic', 'quantized_max_pool1d', 'quantized_max_pool2d', 'quantized_max_pool3d', 'to_mkldnn']);

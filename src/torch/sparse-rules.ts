@@ -1,0 +1,74 @@
+/**
+ * Rules for the makers of sparse tensors: see argument-checks.ts. libtorch can check their indices, but does so only when
+ * asked; without that every later operator follows them wherever they point.
+ */
+import type { Given, Rule } from './argument-checks.js';
+import type { Layout } from './layout.js';
+import { callOperator } from './operator.js';
+import { scope } from './scope.js';
+import type { Tensor } from './tensor.js';
+
+/** Names of the indices in the schemas, and whether rows are the compressed dimension. */
+const COMPRESSED: Readonly<Record<string, readonly [string, string]>> = {
+  sparse_csr: ['crow_indices', 'col_indices'],
+  sparse_csc: ['ccol_indices', 'row_indices'],
+  sparse_bsr: ['crow_indices', 'col_indices'],
+  sparse_bsc: ['ccol_indices', 'row_indices'],
+};
+
+function largestIndex(indices: Tensor): number {
+  return indices.numel() === 0 ? -1 : scope(() => indices.max().item());
+}
+
+/** The size that libtorch takes where none is given: as small as the indices allow. */
+function impliedSize(compressed: Tensor, plain: Tensor, values: Tensor, layout: Layout): number[] {
+  const batch = compressed.shape.slice(0, -1);
+  const blocks = layout === 'sparse_bsr' || layout === 'sparse_bsc';
+  const behind = batch.length + 1;
+  const [height, width] = blocks ? values.shape.slice(behind, behind + 2) : [1, 1];
+  const dense = values.shape.slice(behind + (blocks ? 2 : 0));
+  const counts = [(compressed.shape.at(-1) ?? 0) - 1, largestIndex(plain) + 1];
+  const [rows, columns] = layout === 'sparse_csr' || layout === 'sparse_bsr' ? counts : counts.reverse();
+  return [...batch, rows! * (height ?? 1), columns! * (width ?? 1), ...dense];
+}
+
+function check(given: Given, compressed: Tensor, plain: Tensor, layout: Layout): null {
+  const values = given('values') as Tensor;
+  const size: unknown = given('size') ?? impliedSize(compressed, plain, values, layout);
+  callOperator('aten::_validate_sparse_compressed_tensor_args', '', [
+    compressed,
+    plain,
+    values,
+    size,
+    layout,
+  ]);
+  return null;
+}
+
+/** Of one compressed layout, which the operator's name tells. */
+export const compressedIndices =
+  (layout: Layout): Rule =>
+  (given) => {
+    const [compressed, plain] = COMPRESSED[layout]!;
+    return check(given, given(compressed) as Tensor, given(plain) as Tensor, layout);
+  };
+
+/** Of the compressed layout that is an argument. */
+export const anyCompressedIndices: Rule = (given) => {
+  const layout: unknown = given('layout');
+  if (typeof layout !== 'string' || !(layout in COMPRESSED))
+    return `'layout' is one of ${Object.keys(COMPRESSED).join(', ')}`;
+  return check(
+    given,
+    given('compressed_indices') as Tensor,
+    given('plain_indices') as Tensor,
+    layout as Layout,
+  );
+};
+
+/** Of coordinates. */
+export const coordinates: Rule = (given) => {
+  const args = [given('indices'), given('values'), given('size'), given('is_coalesced') ?? null];
+  callOperator('aten::_validate_sparse_coo_tensor_args', '', args);
+  return null;
+};

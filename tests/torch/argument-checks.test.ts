@@ -1,0 +1,203 @@
+import test from 'ava';
+import * as torch from '../../src/torch/index.js';
+
+const { Tensor, ArgumentError, ShapeError, DisposedError, TorchError } = torch;
+const x = torch.randn([2, 3, 4]);
+const logits = torch.randn([4, 3]);
+const target = torch.tensor([0n, 1n, 2n, 0n]);
+const csr = torch.eye(2).toSparse({ layout: 'sparse_csr' });
+const state = torch.zeros([1, 2, 5]);
+const weights = [torch.randn([20, 4]), torch.randn([20, 5]), torch.randn([20]), torch.randn([20])];
+const sequence = torch.randn([3, 2, 4]);
+
+interface Refusal {
+  call: () => unknown;
+  operator: string;
+  message: RegExp;
+}
+
+const refusals: Record<string, Refusal> = {
+  'a reduction that is none': {
+    call: () => logits.crossEntropyLoss(target, null, 99 as never),
+    operator: 'aten::cross_entropy_loss',
+    message: /'reduction' is one of 0 \(none\), 1 \(mean\), 2 \(sum\), not 99/,
+  },
+  'modes of a grid sampler': {
+    call: () => torch.gridSampler(torch.ones([1, 1, 2, 2]), torch.ones([1, 2, 2, 2]), 0, -1 as never, true),
+    operator: 'aten::grid_sampler',
+    message: /'padding_mode'/,
+  },
+  'a layout that no tensor is created in': {
+    call: () => x.newZeros([2], { layout: 'mkldnn' }),
+    operator: 'aten::new_zeros',
+    message: /layout 'mkldnn'/,
+  },
+  'statistics of another length than there are channels': {
+    call: () => torch.nativeBatchNorm(x, null, null, torch.ones([2]), torch.ones([3]), false, 0.1, 1e-5),
+    operator: 'aten::native_batch_norm',
+    message: /'running_mean' has shape \[3\]/,
+  },
+  'evaluation without statistics': {
+    call: () => torch.nativeBatchNorm(x, null, null, null, null, false, 0.1, 1e-5),
+    operator: 'aten::native_batch_norm',
+    message: /running_mean/,
+  },
+  'no groups': {
+    call: () => torch.nativeGroupNorm(x, null, null, 2, 3, 4, 0, 1e-5),
+    operator: 'aten::native_group_norm',
+    message: /'group' is at least 1/,
+  },
+  'elements that are not there': {
+    call: () => torch.nativeGroupNorm(x, null, null, 2, 3, 400, 1, 1e-5),
+    operator: 'aten::native_group_norm',
+    message: /number of elements, 24/,
+  },
+  'bounds that no float holds': {
+    call: () => x.clone().random_(2n ** 63n - 1n, null),
+    operator: 'aten::random_.from',
+    message: /2\^53/,
+  },
+  'a degree that takes years': {
+    call: () => torch.specialLegendrePolynomialP(x, 2 ** 32),
+    operator: 'aten::special_legendre_polynomial_p.n_scalar',
+    message: /degree/,
+  },
+  'degrees in a tensor': {
+    call: () => torch.specialLegendrePolynomialP(x, torch.tensor([1, 2 ** 32])),
+    operator: 'aten::special_legendre_polynomial_p',
+    message: /degree/,
+  },
+  'more parts than there can be tensors': {
+    call: () => torch.zeros([2, 2, 0]).dsplit(10_000_000),
+    operator: 'aten::dsplit.int',
+    message: /parts/,
+  },
+  'indices outside a sparse matrix': {
+    call: () => torch.sparseCsrTensor(csr.crowIndices(), csr.colIndices().add(7), csr.values(), [2, 2]),
+    operator: 'aten::sparse_csr_tensor.crow_col_value_size',
+    message: /col_indices/,
+  },
+  'indices that the size does not tell': {
+    call: () => torch.sparseCsrTensor(csr.crowIndices().add(1), csr.colIndices(), csr.values()),
+    operator: 'aten::sparse_csr_tensor.crow_col_value',
+    message: /crow_indices/,
+  },
+  'coordinates outside': {
+    call: () => torch.sparseCooTensor(torch.tensor([[0n, 5n]]), torch.ones([2]), [2]),
+    operator: 'aten::sparse_coo_tensor.indices_size',
+    message: /index/,
+  },
+  'a missing state': {
+    call: () => torch.lstm(sequence, [state], weights, true, 1, 0, false, false, false),
+    operator: 'aten::lstm.input',
+    message: /two states/,
+  },
+  'weights of another size': {
+    call: () =>
+      torch.lstm(
+        sequence,
+        [state, state],
+        [weights[1]!, ...weights.slice(1)],
+        true,
+        1,
+        0,
+        false,
+        false,
+        false,
+      ),
+    operator: 'aten::lstm.input',
+    message: /'params'\[0\] has shape \[20, 4\], not \[20, 5\]/,
+  },
+  'rows that are not there': {
+    call: () =>
+      torch.lstm(
+        torch.randn([3, 4]),
+        torch.tensor([2n, 2n]),
+        [state, state],
+        weights,
+        true,
+        1,
+        0,
+        false,
+        false,
+      ),
+    operator: 'aten::lstm.data',
+    message: /'batch_sizes'.* 3 rows/,
+  },
+};
+
+for (const [what, { call, operator, message }] of Object.entries(refusals)) {
+  test(`refused before the call: ${what}`, (t) => {
+    const error = t.throws(call, { instanceOf: TorchError, message });
+    t.is(error.operator, operator);
+    // The second call goes the way that the first has paved.
+    t.throws(call, { instanceOf: TorchError, message });
+  });
+}
+
+test('what is checked still works', (t) => {
+  t.is(typeof logits.crossEntropyLoss(target, null, 1).item(), 'number');
+  t.deepEqual(torch.nativeGroupNorm(x, null, null, 2, 3, 4, 3, 1e-5)[0].shape, [2, 3, 4]);
+  t.deepEqual(
+    torch.lstm(sequence, [state, state], weights, true, 1, 0, false, false, false)[0].shape,
+    [3, 2, 5],
+  );
+  const dense = torch.sparseCsrTensor(csr.crowIndices(), csr.colIndices(), csr.values()).toDense();
+  t.true(dense.equal(torch.eye(2)));
+  t.is(torch.specialLegendrePolynomialP(torch.tensor([1]), 3).item(), 1);
+  t.deepEqual(x.clone().random_(0, 5).ge(5).any().item(), false);
+});
+
+test('a disposed tensor is found disposed by a check, under the operator that was called', (t) => {
+  const gone = torch.ones([2, 3, 4]);
+  gone.dispose();
+  const call = () => torch.nativeGroupNorm(gone, null, null, 2, 3, 4, 1, 1e-5);
+  t.is(t.throws(call, { instanceOf: DisposedError }).operator, 'aten::native_group_norm');
+});
+
+const odd = (value: unknown) => value as never;
+const cyclic: unknown[] = [];
+cyclic.push(cyclic);
+
+const misuses: Record<string, [call: () => unknown, error: typeof TorchError, operator: string]> = {
+  'options that are none': [() => torch.zeros([2], odd(null)), ArgumentError, 'aten::zeros'],
+  'a list in itself': [() => torch.tensor(odd(cyclic)), ShapeError, 'torch.tensor'],
+  'a list in itself for a shape': [() => torch.ones(odd(cyclic)), ArgumentError, 'aten::ones'],
+  'a list in itself for a tensor': [() => x.add(odd(cyclic)), ArgumentError, 'aten::add'],
+  'billions of holes': [
+    () => torch.zeros(odd(Object.assign([], { length: 4e9 }))),
+    ArgumentError,
+    'aten::zeros',
+  ],
+  'billions of indices': [
+    () => torch.setAt(x, odd(Object.assign([], { length: 4e9 })), 1),
+    torch.IndexError,
+    'torch.setAt',
+  ],
+  'elements that are none': [() => torch.tensor(odd([{}])), ArgumentError, 'torch.tensor'],
+  'a bigint beyond 64 bits': [() => torch.tensor([2n ** 64n]), ArgumentError, 'torch.tensor'],
+  'bytes without a type': [
+    () => torch.fromTypedArray(odd(new DataView(new ArrayBuffer(4))), [4]),
+    ArgumentError,
+    'torch.fromTypedArray',
+  ],
+  'a gradient that is none': [() => (x.grad = odd('x')), ArgumentError, 'Tensor.grad'],
+  'data that is none': [() => (x.data = odd(undefined)), ArgumentError, 'Tensor.data'],
+  'outputs that are no list': [() => torch.grad(odd(null), [x]), ArgumentError, 'torch.grad'],
+  'inputs that are no tensors': [() => torch.grad([x], odd([1])), ArgumentError, 'torch.grad'],
+  'a tensor that libtorch never made': [
+    () => x.add(odd(Object.create(Tensor.prototype))),
+    DisposedError,
+    'aten::add.Tensor',
+  ],
+  'rows without end': [() => torch.empty([2 ** 31, 0, 0]).tolist(), ArgumentError, 'Tensor.tolist'],
+};
+for (const [what, [call, error, operator]] of Object.entries(misuses)) {
+  test(`a TorchError that names the operator: ${what}`, (t) => {
+    t.is(t.throws(call, { instanceOf: error }).operator, operator);
+  });
+}
+
+test('a tensor without elements prints however long it is', (t) => {
+  t.is(torch.empty([2 ** 31, 0, 0]).toString(), 'tensor([], size=[2147483648, 0, 0])');
+});
