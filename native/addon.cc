@@ -26,6 +26,7 @@ static Napi::Object init(Napi::Env env, Napi::Object object) {
   exportCallbacks(exports);
   exportRandom(exports);
   exportDevice(exports);
+  exportCuda(exports);
   return object;
 }
 

@@ -96,6 +96,13 @@ struct CustomFunction final : torch::autograd::Node {
   std::string name() const override { return title; }
 };
 
+// libtorch counts its nodes within themselves since 2.13, and in shared pointers before: the only place that shows it.
+template <class Node>
+auto makeNode() {
+  if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>) return c10::make_intrusive<Node>();
+  else return std::shared_ptr<Node>(new Node(), [](Node* node) { deleteNode(node); });
+}
+
 // registerHook(handle, callback) -> number: callback gets [gradient] and gives [] or [another gradient].
 unsigned registerHook(const Napi::CallbackInfo& info) {
   const auto callback = std::make_shared<Callback>(info.Env(), environmentOf(info), info[1]);
@@ -118,7 +125,7 @@ void setHistory(const Napi::CallbackInfo& info) {
   const variable_list inputs = readTensors(state);
   const variable_list outputs = readTensors(state);
   const variable_list saved = readTensors(state);
-  auto node = c10::make_intrusive<CustomFunction>();
+  auto node = makeNode<CustomFunction>();
   node->backward = std::make_shared<Callback>(info.Env(), state, info[0]);
   node->title = textArgument(info, 1);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));

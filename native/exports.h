@@ -42,5 +42,6 @@ void exportAutograd(Exports& exports);
 void exportCallbacks(Exports& exports);
 void exportRandom(Exports& exports);
 void exportDevice(Exports& exports);
+void exportCuda(Exports& exports);
 
 }  // namespace tessera

@@ -4,8 +4,9 @@ import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { locateAddon } from '../torch/native/libtorch/addon-path.js';
 import { locateLibtorch } from '../torch/native/libtorch/locate.js';
-import { glibcVersion, hasNvidiaDriver, platformName } from '../torch/native/libtorch/platform.js';
+import { glibcVersion, platformName } from '../torch/native/libtorch/platform.js';
 import { formatBytes } from '../torch/native/libtorch/progress.js';
+import { cudaChecks } from './doctor-cuda.js';
 import type { ProbeReport } from './doctor-probe.js';
 
 export interface Check {
@@ -102,10 +103,16 @@ async function probeChecks(): Promise<Check[]> {
   for (const { device, ok, text } of report.devices) {
     checks.push({ name: device, state: ok ? 'ok' : 'missing', text });
   }
-  if (hasNvidiaDriver() && !report.devices.some(({ device }) => device.startsWith('cuda'))) {
-    const text = 'an NVIDIA driver is loaded, but this libtorch uses no GPU';
-    checks.push({ name: 'cuda', state: 'note', text, mend: 'npx tessera setup --device cuda' });
+  if (report.mismatch !== null) {
+    const [text = '', mend = ''] = report.mismatch.split('; run: ');
+    checks.push({
+      name: 'versions',
+      state: 'note',
+      text: `${text}: there is no CUDA, and a call may fail`,
+      mend,
+    });
   }
+  checks.push(...cudaChecks(report.cuda));
   return checks;
 }
 

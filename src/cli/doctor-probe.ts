@@ -1,4 +1,5 @@
 import type * as Torch from '../torch/index.js';
+import type { CudaReport } from './doctor-cuda.js';
 
 /** Child process of `tessera doctor`: loads the tensor library, computes on each device and reports. */
 export interface ProbeReport {
@@ -6,6 +7,9 @@ export interface ProbeReport {
   loadMs: number;
   threads: number;
   devices: { device: string; ok: boolean; text: string }[];
+  /** What does not fit between the addon and libtorch. */
+  mismatch: string | null;
+  cuda: CudaReport;
 }
 
 async function report(): Promise<ProbeReport> {
@@ -13,12 +17,37 @@ async function report(): Promise<ProbeReport> {
   const torch = await import('../torch/index.js');
   torch.zeros([1]).dispose();
   const loadMs = Math.round(performance.now() - started);
-  const devices: Torch.Device[] = torch.cudaIsAvailable() ? ['cpu', 'cuda:0'] : ['cpu'];
+  const { addonMismatch } = await import('../torch/native/load.js');
+  const gpus = Array.from({ length: torch.cuda.deviceCount() }, (_, i): Torch.Device => `cuda:${i}`);
+  const devices: Torch.Device[] = ['cpu', ...gpus];
   return {
     version: String(torch.version),
     loadMs,
     threads: torch.getNumThreads(),
     devices: devices.map((device) => tryDevice(torch, device)),
+    mismatch: addonMismatch,
+    cuda: await reportCuda(torch),
+  };
+}
+
+async function reportCuda(torch: typeof Torch): Promise<CudaReport> {
+  const { native } = await import('../torch/native/load.js');
+  const available = torch.cuda.isAvailable();
+  const indices = Array.from({ length: torch.cuda.deviceCount() }, (_, i) => i);
+  let driver: number | null = null;
+  try {
+    driver = native.cuda.driverVersion();
+  } catch {
+    // No driver, which the report says.
+  }
+  return {
+    reason: available ? null : torch.whyNoCuda(),
+    driver,
+    devices: indices.map((i) => {
+      const gib = (torch.cuda.memGetInfo(i).total / 2 ** 30).toFixed(0);
+      return `${torch.cuda.deviceName(i)}, capability ${torch.cuda.deviceCapability(i).join('.')}, ${gib} GiB`;
+    }),
+    graphs: torch.cuda.whyNoGraphs(),
   };
 }
 

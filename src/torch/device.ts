@@ -1,6 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
-import { DeviceError, translate } from './errors.js';
-import { cudaLoadError, libtorch, native } from './native/load.js';
+import { DeviceError, throwFatal, translate } from './errors.js';
+import { addonMismatch, cudaLoadError, libtorch, native } from './native/load.js';
 
 /** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
@@ -33,20 +33,36 @@ export function cudaIsAvailable(): boolean {
   return cudaDeviceCount() > 0;
 }
 
-/** Number of CUDA devices. */
+/** Number of CUDA devices; 0 where CUDA cannot be used. */
 export function cudaDeviceCount(): number {
-  return native.cudaDeviceCount();
+  return addonMismatch === null ? native.cudaDeviceCount() : 0;
 }
 
-/** @throws DeviceError that says why CUDA cannot be used, where that is so. */
+let initialized = false;
+
+/**
+ * Goes before everything that touches a device.
+ * @throws DeviceError that says why CUDA cannot be used, where that is so; DeviceAssertError after a fatal error
+ */
 export function requireCuda(): void {
-  if (cudaIsAvailable()) return;
-  const reason =
-    cudaLoadError ??
-    (libtorch.flavor === 'cuda'
-      ? 'no NVIDIA device or driver answers'
-      : 'this is a libtorch for the CPU only');
-  throw new DeviceError(`CUDA is not available: ${reason}; see: npx tessera doctor`);
+  throwFatal();
+  if (initialized) return;
+  if (!cudaIsAvailable()) {
+    throw new DeviceError(`CUDA is not available: ${whyNoCuda()}; see: npx tessera doctor`);
+  }
+  try {
+    native.cuda.initialize();
+  } catch (error) {
+    throw translate(error);
+  }
+  initialized = true;
+}
+
+/** Why there is no CUDA to use, in a machine where that is so. */
+export function whyNoCuda(): string {
+  if (libtorch.flavor !== 'cuda') return 'this is a libtorch for the CPU only';
+  if (process.env['TESSERA_CUDA'] === '0') return 'TESSERA_CUDA=0 forbids it';
+  return cudaLoadError ?? addonMismatch ?? 'no NVIDIA device or driver answers';
 }
 
 /** Number of threads that operators run on, in this process. */
@@ -76,7 +92,13 @@ export interface Memory {
 /** Counts live tensors and the memory behind them. */
 export function memory(): Memory {
   const { tensors, cpuBytes, cpuPeakBytes } = native.memory();
-  return { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
+  const result: Memory = { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
+  for (let i = 0; i < cudaDeviceCount(); i++) {
+    const counter = native.cuda.memoryStats(i).allocatedBytes;
+    result.bytes[`cuda:${i}`] = counter?.current ?? 0;
+    result.peakBytes[`cuda:${i}`] = counter?.peak ?? 0;
+  }
+  return result;
 }
 
 let budget = Math.floor(0.9 * process.availableMemory());

@@ -18,6 +18,12 @@ export class DTypeError extends TorchError {}
 export class IndexError extends TorchError {}
 /** A device that is not there, or tensors on different ones. */
 export class DeviceError extends TorchError {}
+/**
+ * A kernel failed on the device: an index out of range, an illegal address. CUDA then refuses all further work of the
+ * process, and every call repeats this error: save what lies on the CPU, and start anew. With CUDA_LAUNCH_BLOCKING=1 the
+ * error comes from the call that caused it.
+ */
+export class DeviceAssertError extends DeviceError {}
 /** Memory could not be allocated. */
 export class OutOfMemoryError extends TorchError {}
 /** A tensor that was disposed, or whose scope has ended. */
@@ -71,13 +77,17 @@ const byKind: Record<
 
 // libtorch has one class for most of its errors; its wording tells them apart.
 const byWording: [RegExp, typeof TorchError][] = [
+  [
+    /device-side assert|illegal memory access|misaligned address|illegal instruction|invalid program counter|invalid address space|hardware stack error|unspecified launch failure|launch timed out|uncorrectable ECC/i,
+    DeviceAssertError,
+  ],
   [/allocate memory|out of memory|alloc_cpu/i, OutOfMemoryError],
   [
     /does not require grad|backward through the graph|inplace operation|in-place operation|grad can be implicitly|leaf Variable|not have been used in the graph|inference tensor|InferenceMode/i,
     AutogradError,
   ],
   [
-    /expected all tensors to be on the same device|found at least two devices|device type|no CUDA|CUDA-capable|NVIDIA driver/i,
+    /expected all tensors to be on the same device|found at least two devices|device type|no CUDA|CUDA-capable|NVIDIA driver|without ATen_cuda|'CUDA' backend|accelerator device when none|invalid device ordinal|not linked with support for cuda/i,
     DeviceError,
   ],
   [/out of range|out of bounds|Dimension out of/i, IndexError],
@@ -86,11 +96,20 @@ const byWording: [RegExp, typeof TorchError][] = [
   [/shape|size|dimension|broadcast|mat1 and mat2|number of channels|elements|view/i, ShapeError],
 ];
 
+// What the device failed with, once it has.
+let fatal: string | null = null;
+
+/** @throws DeviceAssertError where a kernel has failed in this process */
+export function throwFatal(): void {
+  if (fatal !== null) throw new DeviceAssertError(`the device failed earlier in this process: ${fatal}`);
+}
+
 /** The error class for what the addon threw, with the operator and its arguments in the message. */
 export function translate(error: unknown, operator?: string, describeArguments?: () => string): unknown {
   const { kind, message, detail } = error as NativeError;
   if (kind === undefined) return operator ? named(error, operator) : error;
   const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
+  if (Class === DeviceAssertError) fatal ??= message.trim();
   const given = operator ? `${operator}${describeArguments ? `(${describeArguments()})` : ''}: ` : '';
   const options: ErrorOptions & { operator?: string } = {};
   if (operator) options.operator = operator;

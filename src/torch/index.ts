@@ -10,6 +10,8 @@ export { gradcheck, type GradcheckOptions } from './gradcheck.js';
 export { customFunction, FunctionContext, type FunctionDefinition } from './custom-function.js';
 export type { HookHandle } from './hooks.js';
 export * from './device.js';
+export * as cuda from './cuda/index.js';
+export * from './backends.js';
 export { expectNoLeaks } from './leaks.js';
 export * from './errors.js';
 export { defaultGenerator, Generator, manualSeed } from './random.js';

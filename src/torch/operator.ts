@@ -1,5 +1,6 @@
 import { describe } from './describe.js';
 import { dtypeNumber } from './dtype.js';
+import { requireCuda } from './device.js';
 import { checkFor, type Check } from './argument-checks.js';
 import { ArgumentError, named, translate, UnsafeOperatorError } from './errors.js';
 import { layoutNumber, memoryFormatNumber } from './layout.js';
@@ -218,6 +219,8 @@ export class Operator {
 
 /** dtypes, layouts and memory formats are numbers to libtorch. */
 function enumeratorOrText(value: string, { base, name }: SchemaArgument): string | number {
+  // libtorch's own words for a CUDA that is not there name an operator nobody called.
+  if (base === 'Device' && value.startsWith('cuda')) requireCuda();
   const lookUp = { ScalarType: dtypeNumber, Layout: layoutNumber, MemoryFormat: memoryFormatNumber }[base];
   if (!lookUp) return value;
   const number = lookUp(value);

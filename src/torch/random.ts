@@ -1,3 +1,4 @@
+import { requireCuda } from './device.js';
 import { translate } from './errors.js';
 import { native } from './native/load.js';
 import { born, type Tensor } from './tensor.js';
@@ -25,6 +26,7 @@ export class Generator {
   readonly index: number;
 
   constructor(device = 'cpu', index?: number) {
+    if (device.startsWith('cuda')) requireCuda();
     this.device = device;
     this.index = index ?? guarded(() => native.newGenerator(device));
   }
@@ -56,6 +58,7 @@ const defaults = new Map<string, Generator>();
 
 /** The generator that random operators use when none is given. */
 export function defaultGenerator(device = 'cpu'): Generator {
+  if (device.startsWith('cuda')) requireCuda();
   let generator = defaults.get(device);
   if (!generator) {
     generator = new Generator(

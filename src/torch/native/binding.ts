@@ -1,3 +1,5 @@
+import type { CudaBinding } from './cuda-binding.js';
+
 /** What the addon exports (native/*.cc). Tensors are handles: numbers that name a slot and its generation. */
 export interface Binding {
   /** Looks up an operator; its plan's number is what `call` takes. */
@@ -49,4 +51,6 @@ export interface Binding {
   memory(): { tensors: number; cpuBytes: number; cpuPeakBytes: number };
   setMemoryBudget(bytes: number): void;
   builtAgainst(): string;
+
+  cuda: CudaBinding;
 }

@@ -19,6 +19,21 @@ export let cudaLoadError: string | null = null;
 /** The loaded addon. */
 export const native: Binding = load();
 
+/**
+ * What does not fit between the addon and the libtorch it has met; null where they are of one minor version. Operators
+ * reach across versions by their schemas, but CUDA's classes change their layout.
+ */
+export const addonMismatch: string | null = compare();
+
+function compare(): string | null {
+  const minor = (version: string) => version.split('.').slice(0, 2).join('.');
+  const against = native.builtAgainst();
+  if (minor(against) === minor(libtorch.version)) return null;
+  const text = `the addon was built against libtorch ${against}, and this is ${libtorch.version}; run: npx tessera setup --build`;
+  process.emitWarning(text);
+  return text;
+}
+
 // libgomp's threads spin while they wait, for milliseconds: beside another busy process a training step then takes up
 // to eighty times as long. A short spin costs nothing on an idle machine. Read once, when the library is opened.
 function limitSpinning(): void {

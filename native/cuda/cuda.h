@@ -1,0 +1,14 @@
+// What CUDA adds to the addon, all in an object of its own: `cuda` in the table of exports.
+#pragma once
+
+#include "../exports.h"
+
+namespace tessera {
+
+void exportCudaStreams(Exports& exports);
+void exportCudaMemory(Exports& exports);
+void exportGraphs(Exports& exports);
+void exportDriver(Exports& exports);
+void exportKernels(Exports& exports);
+
+}  // namespace tessera

@@ -1,0 +1,15 @@
+export {
+  currentDevice,
+  deviceCapability,
+  deviceCount,
+  deviceName,
+  isAvailable,
+  setDevice,
+  synchronize,
+  withDevice,
+  type CudaDevice,
+} from './device.js';
+export { currentStream, defaultStream, Stream, withStream } from './stream.js';
+export { Event } from './event.js';
+export * from './memory.js';
+export { Graph, graph, whyNoGraphs, type GraphOptions } from './graph.js';
