@@ -20,5 +20,6 @@ export { callOperator } from './operator.js';
 export { setAt, slice, Slice, type Index } from './indexing.js';
 export { complexScalar, ComplexScalar, floatScalar, FloatScalar, type Scalar } from './scalar.js';
 export { isComplex, isDType, isFloatingPoint, itemSize, type DType, type TypedArray } from './dtype.js';
+export type { Layout, MemoryFormat } from './layout.js';
 export { promoteTypes, resultType } from './type-promotion.js';
 export { version } from './version.js';

@@ -1,68 +1,185 @@
+import { isComplex, isFloatingPoint, type DType, type TypedArray } from './dtype.js';
 import { callOperator } from './operator.js';
-import { ComplexScalar } from './scalar.js';
+import { floatFormat, integerFormat, type NumberFormat } from './print-numbers.js';
 import type { Tensor } from './tensor.js';
 
+// PyTorch's defaults.
 const EDGE = 3;
 const THRESHOLD = 1000;
+const LINE = 80;
 
-/** A tensor as text: its elements, with the middle left out where there are many, and what is not the default. */
+const PREFIX = 'tensor(';
+const USUAL: readonly DType[] = ['float32', 'int64', 'bool', 'complex64'];
+
+/**
+ * A tensor as Python's PyTorch prints it, but for one thing: a result that autograd recorded says `requires_grad=True`
+ * where PyTorch names the function that its gradient goes through.
+ */
 export function format(tensor: Tensor): string {
-  const { shape, dtype, device } = tensor;
+  const { layout } = tensor;
+  const indent = PREFIX.length;
   const notes: string[] = [];
-  const usual = ['float32', 'int64', 'bool', 'complex64'].includes(dtype);
-  if (tensor.numel() === 0) notes.push(`size=[${shape.join(', ')}]`);
-  if (device !== 'cpu') notes.push(`device='${device}'`);
-  if (!usual) notes.push(`dtype=${dtype}`);
-  if (tensor.requiresGrad) notes.push('requiresGrad=true');
-  const body = device === 'meta' ? '...' : elements(tensor);
-  return `tensor(${[body, ...notes].join(', ')})`;
+  let body: string;
+  if (tensor.device !== 'cpu') notes.push(`device='${tensor.device}'`);
+  if (layout !== 'strided' && layout !== 'mkldnn') {
+    body = sparseParts(tensor, indent);
+    notes.push(`size=${size(tensor)}`, `nnz=${String(stored(tensor))}`, ...dtypeNote(tensor));
+  } else if (tensor.device === 'meta') {
+    body = '...';
+    notes.push(`size=${size(tensor)}`, ...unlessFloat(tensor));
+  } else if (tensor.numel() === 0) {
+    body = '[]';
+    if (tensor.ndim !== 1) notes.push(`size=${size(tensor)}`);
+    notes.push(...unlessFloat(tensor));
+  } else {
+    body = elements(tensor, indent);
+    notes.push(...dtypeNote(tensor));
+  }
+  if (layout !== 'strided') notes.push(`layout=torch.${layout === 'mkldnn' ? '_mkldnn' : layout}`);
+  if (tensor.requiresGrad) notes.push('requires_grad=True');
+  return withNotes(PREFIX + body, notes, indent, layout === 'sparse_coo');
 }
 
-function elements(tensor: Tensor): string {
-  if (tensor.numel() === 0) return '[]';
-  const summarize = tensor.numel() > THRESHOLD;
-  const part = summarize ? edges(tensor) : tensor.detach();
-  const list = part.tolist();
-  const integral = !/float/.test(tensor.dtype) && !/complex/.test(tensor.dtype);
-  const cells: string[] = [];
-  visit(list, (value) => cells.push(cell(value, integral)));
-  const width = Math.max(1, ...cells.map((text) => text.length));
+function size({ shape }: Tensor): string {
+  return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
+}
+
+function dtypeNote({ dtype }: Tensor): string[] {
+  return USUAL.includes(dtype) ? [] : [`dtype=torch.${dtype}`];
+}
+
+/** Where no element tells the dtype. */
+function unlessFloat({ dtype }: Tensor): string[] {
+  return dtype === 'float32' ? [] : [`dtype=torch.${dtype}`];
+}
+
+/** Notes behind the elements, on a new line where they would run over the edge. */
+function withNotes(text: string, notes: readonly string[], indent: number, newLine: boolean): string {
+  let length = text.length - text.lastIndexOf('\n') + 1;
+  let result = text;
+  let breaks = newLine;
+  for (const note of notes) {
+    if (breaks || length + note.length + 2 > LINE) {
+      result += `,\n${' '.repeat(indent)}${note}`;
+      length = indent + note.length;
+      breaks = false;
+    } else {
+      result += `, ${note}`;
+      length += note.length + 2;
+    }
+  }
+  return `${result})`;
+}
+
+// The parts that a sparse layout stores, each printed as a tensor of its own.
+const PARTS: Record<string, readonly string[]> = {
+  sparse_coo: ['_indices', '_values'],
+  sparse_csr: ['crow_indices', 'col_indices', 'values'],
+  sparse_bsr: ['crow_indices', 'col_indices', 'values'],
+  sparse_csc: ['ccol_indices', 'row_indices', 'values'],
+  sparse_bsc: ['ccol_indices', 'row_indices', 'values'],
+};
+
+function stored(tensor: Tensor): unknown {
+  return callOperator('aten::_nnz', '', [tensor]);
+}
+
+function sparseParts(tensor: Tensor, indent: number): string {
+  const plain = tensor.detach();
+  const parts = (PARTS[tensor.layout] ?? []).map((name) => {
+    const part = callOperator(`aten::${name}`, '', [plain]) as Tensor;
+    const opening = `${name.replace('_', name.startsWith('_') ? '' : '_')}=${PREFIX}`;
+    const body = part.numel() === 0 ? `[], size=${size(part)}` : elements(part, indent + opening.length);
+    return `${opening}${body})`;
+  });
+  return parts.join(`,\n${' '.repeat(indent)}`);
+}
+
+type Value = number | bigint | boolean;
+
+/** How an element is written, and how many columns it takes. */
+interface ElementFormat {
+  width: number;
+  format(index: number): string;
+}
+
+function elements(tensor: Tensor, indent: number): string {
+  const summarized = tensor.numel() > THRESHOLD;
+  const part = summarized ? edges(tensor) : tensor.detach();
+  const { width, format: element } = elementFormat(part);
+  const { shape } = tensor;
   let next = 0;
-  const draw = (value: unknown, indent: number, dimension: number): string => {
-    if (!Array.isArray(value)) return cells[next++]!.padStart(tensor.ndim === 0 ? 0 : width);
-    const parts = value.map((one) => draw(one, indent + 1, dimension + 1));
-    if (summarize && tensor.shape[dimension]! > 2 * EDGE) parts.splice(EDGE, 0, '...');
-    const leaf = dimension === tensor.ndim - 1;
-    const gap = '\n'.repeat(tensor.ndim - dimension - 1) + ' '.repeat(indent + 1);
-    return `[${parts.join(leaf ? ', ' : `,${gap}`)}]`;
+  const draw = (dimension: number, left: number): string => {
+    if (dimension === shape.length) return element(next++);
+    const count = part.shape[dimension]!;
+    const cut = summarized && shape[dimension]! > 2 * EDGE;
+    const inner = Array.from({ length: count }, () => draw(dimension + 1, left + 1));
+    if (dimension === shape.length - 1) {
+      if (cut) inner.splice(EDGE, 0, ' ...');
+      return row(inner, width, left);
+    }
+    if (cut) inner.splice(EDGE, 0, '...');
+    return `[${inner.join(`,${'\n'.repeat(shape.length - dimension - 1)}${' '.repeat(left + 1)}`)}]`;
   };
-  return draw(list, 'tensor('.length, 0);
+  return draw(0, indent);
+}
+
+/** The last dimension: as many elements on a line as fit. */
+function row(texts: readonly string[], width: number, left: number): string {
+  const perLine = Math.max(1, Math.floor((LINE - left) / (width + 2)));
+  const lines: string[] = [];
+  for (let i = 0; i < texts.length; i += perLine) lines.push(texts.slice(i, i + perLine).join(', '));
+  return `[${lines.join(`,\n${' '.repeat(left + 1)}`)}]`;
+}
+
+function elementFormat(part: Tensor): ElementFormat {
+  const { dtype } = part;
+  if (isComplex(dtype)) return complexFormat(wide(part, 'complex128').toTypedArray() as Float64Array);
+  let values: Value[];
+  let numbers: NumberFormat;
+  if (isFloatingPoint(dtype)) {
+    const floats = wide(part, 'float64').toTypedArray() as Float64Array;
+    values = Array.from(floats);
+    numbers = floatFormat(floats);
+  } else {
+    const plain: TypedArray = part.toTypedArray();
+    values = dtype === 'bool' ? Array.from(plain, Boolean) : Array.from<number | bigint>(plain as Int32Array);
+    numbers = integerFormat(values);
+  }
+  // A number without dimensions stands alone: nothing to align it with.
+  const alone = part.ndim === 0;
+  return {
+    width: numbers.width,
+    format: (index) => (alone ? numbers.format(values[index]!).trimStart() : numbers.format(values[index]!)),
+  };
+}
+
+/** In a type that holds every value as it is. */
+function wide(part: Tensor, dtype: DType): Tensor {
+  // complex32 converts to nothing but complex64.
+  return (part.dtype === 'complex32' ? part.to('complex64') : part).to(dtype);
+}
+
+function complexFormat(interleaved: Float64Array): ElementFormat {
+  const real = floatFormat(interleaved.filter((_, i) => i % 2 === 0));
+  const imaginary = floatFormat(interleaved.filter((_, i) => i % 2 === 1));
+  return {
+    width: real.width + imaginary.width + 1,
+    format: (index) => {
+      const im = `${imaginary.format(interleaved[2 * index + 1]!)}j`.trimStart();
+      return `${real.format(interleaved[2 * index]!)}${/^[-+]/.test(im) ? '' : '+'}${im}`;
+    },
+  };
 }
 
 /** The first and last rows of every long dimension. */
 function edges(tensor: Tensor): Tensor {
   let part = tensor.detach();
-  tensor.shape.forEach((size, dimension) => {
-    if (size <= 2 * EDGE) return;
+  tensor.shape.forEach((length, dimension) => {
+    if (length <= 2 * EDGE) return;
     const first = part.narrow(dimension, 0, EDGE);
-    const last = part.narrow(dimension, size - EDGE, EDGE);
+    const last = part.narrow(dimension, length - EDGE, EDGE);
     part = callOperator('aten::cat', '', [[first, last], dimension]) as Tensor;
   });
   return part;
-}
-
-function visit(value: unknown, leaf: (value: unknown) => void): void {
-  if (Array.isArray(value)) for (const one of value) visit(one, leaf);
-  else leaf(value);
-}
-
-function cell(value: unknown, integral: boolean): string {
-  if (value instanceof ComplexScalar)
-    return `${value.re.toFixed(4)}${value.im < 0 ? '-' : '+'}${Math.abs(value.im).toFixed(4)}j`;
-  if (typeof value === 'boolean') return value ? 'true' : 'false';
-  const number = value as number;
-  if (integral) return String(number);
-  if (!Number.isFinite(number)) return Number.isNaN(number) ? 'nan' : number > 0 ? 'inf' : '-inf';
-  const size = Math.abs(number);
-  return size !== 0 && (size >= 1e5 || size < 1e-4) ? number.toExponential(4) : number.toFixed(4);
 }

@@ -17,6 +17,11 @@ export class Parameter extends Tensor {
     keep(this);
     if (requiresGrad) this.requiresGrad_();
   }
+
+  /** The elements as PyTorch prints them, after the words `Parameter containing:`. */
+  override toString(): string {
+    return `Parameter containing:\n${super.toString()}`;
+  }
 }
 
 // The object that detach makes must not become the handle's owner, as it would outside every scope: the parameter
