@@ -123,12 +123,14 @@ export class TokenSampler {
     }
   }
 
+  /** Frees the memory and forgets the recordings; sampling is an error afterwards. */
   dispose(): void {
     this.#recorded.clear();
     this.#step.dispose();
     this.#cache.dispose();
   }
 
+  /** For `using`: frees the memory. */
   [Symbol.dispose](): void {
     this.dispose();
   }

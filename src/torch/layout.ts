@@ -26,22 +26,6 @@ export type Layout = keyof typeof layouts;
 /** The order of a dense tensor's dimensions in memory. */
 export type MemoryFormat = keyof typeof memoryFormats;
 
-const byNumber: readonly Layout[] = [
-  'strided',
-  'sparse_coo',
-  'sparse_csr',
-  'mkldnn',
-  'sparse_csc',
-  'sparse_bsr',
-  'sparse_bsc',
-  'jagged',
-];
-
-/** The layout's name by libtorch's number. */
-export function layoutName(number: number): Layout {
-  return byNumber[number]!;
-}
-
 /** libtorch's number for a layout, undefined for a name that is none. */
 export function layoutNumber(name: string): number | undefined {
   return Object.hasOwn(layouts, name) ? layouts[name as Layout] : undefined;

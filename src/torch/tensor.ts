@@ -103,12 +103,6 @@ export class Tensor {
     return { offset: wire[behind]!, address: wire[behind + 1]!, bytes: wire[behind + 2]! };
   }
 
-  /** How the elements are stored: `strided` (a plain array), or a sparse form. */
-  get layout(): Layout {
-    look(this);
-    return layoutName(wire[6 + 2 * wire[5]! + 3]!);
-  }
-
   /** Number of elements. */
   numel(): number {
     look(this, 'Tensor.numel');
