@@ -2,6 +2,7 @@
 import type { Rule } from './argument-checks.js';
 import { isComplex } from './dtype.js';
 import { recurrent } from './recurrent-rules.js';
+import { ComplexScalar, FloatScalar } from './scalar.js';
 import { scope } from './scope.js';
 import { anyCompressedIndices, compressedIndices, coordinates } from './sparse-rules.js';
 import { Tensor } from './tensor.js';
@@ -9,6 +10,12 @@ import { Tensor } from './tensor.js';
 /** The number that a JavaScript number or bigint is. */
 function number(value: unknown): number {
   return typeof value === 'bigint' ? Number(value) : (value as number);
+}
+
+/** The real part of a scalar. */
+function scalarValue(value: unknown): number {
+  if (value instanceof FloatScalar) return value.value;
+  return value instanceof ComplexScalar ? value.re : Number(value);
 }
 
 function isQuantized(tensor: Tensor): boolean {
@@ -88,7 +95,7 @@ const LARGEST_DEGREE = 65_536;
 /** The recurrence is run up to the degree, for each element. */
 const degree: Rule = (given) => {
   const n: unknown = given('n');
-  const value = n instanceof Tensor ? largest(n) : Number(n);
+  const value = n instanceof Tensor ? largest(n) : scalarValue(n);
   return value > LARGEST_DEGREE ? `the degree is at most ${LARGEST_DEGREE}, not ${value}` : null;
 };
 
@@ -138,10 +145,58 @@ const kindKept: Rule = (given) => {
     : null;
 };
 
-/** The error that its gradient meets with other dtypes frees memory that is none. */
+/** An error that its gradient meets, with other dtypes or nothing unpacked, frees memory that is none. */
 const decomposable: Rule = (given) => {
-  const { dtype } = given('LU_data') as Tensor;
-  return /^(float(32|64)|complex(64|128))$/.test(dtype) ? null : `there are no decompositions of ${dtype}`;
+  const { dtype, requiresGrad } = given('LU_data') as Tensor;
+  if (!/^(float(32|64)|complex(64|128))$/.test(dtype)) return `there are no decompositions of ${dtype}`;
+  return requiresGrad && given('unpack_data') === false
+    ? "'LU_data' requires gradients, which need 'unpack_data'; detach it first"
+    : null;
+};
+
+/** The number of heads is divided by theirs. */
+const groupedHeads: Rule = (given) => {
+  if (given('enable_gqa') !== true) return null;
+  const empty = ['key', 'value'].find((name) => !((given(name) as Tensor).shape.at(-3)! > 0));
+  return empty ? `'${empty}' has at least one head, in its third dimension from the end` : null;
+};
+
+const MODES = ['sum', 'mean', 'max'];
+
+/** The first offset is read though there be none. */
+const bags: Rule = (given) => {
+  const ranks = { weight: 2, indices: 1, offsets: 1 };
+  for (const [name, rank] of Object.entries(ranks)) {
+    const { ndim } = given(name) as Tensor;
+    if (ndim !== rank) return `'${name}' has ${rank} dimensions, not ${ndim}`;
+  }
+  const mode: unknown = given('mode') ?? 0;
+  return MODES[number(mode)] === undefined
+    ? `'mode' is 0 (sum), 1 (mean) or 2 (max), not ${number(mode)}`
+    : null;
+};
+
+/** Some gradients that are all zero are but a mark, without a storage that could grow. */
+const withMemory: Rule = (given) => {
+  const self = given('self') as Tensor;
+  return self.layout === 'strided' && self.device !== 'meta' && self.numel() > 0 && self.storage.address === 0
+    ? "'self' has no memory of its own: clone it first"
+    : null;
+};
+
+/** On the CPU it reads as many elements as the other tensor has without memory, which may be any number. */
+const oneDevice: Rule = (given) => {
+  const [a, b] = [given('x1') as Tensor, given('x2') as Tensor];
+  return a.device === b.device ? null : `'x1' is on ${a.device}, 'x2' on ${b.device}`;
+};
+
+const LARGEST_KERNEL = 65_536;
+
+/** Every place of the kernel is visited, also those outside a short input. */
+const kernelOfSize: Rule = (given) => {
+  const size: unknown = given('kernel_size');
+  const largest = Math.max(...(Array.isArray(size) ? size : [size]).map(number));
+  return largest > LARGEST_KERNEL ? `'kernel_size' is at most ${LARGEST_KERNEL}, not ${largest}` : null;
 };
 
 const rules: readonly [RegExp, Rule][] = [
@@ -162,6 +217,11 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::range/, wholeStep],
   [/^aten::(slow_conv|conv_depthwise3d|thnn_conv)/, kernelOfWeight],
   [/^aten::linalg__powsum$/, kindKept],
+  [/^aten::max_pool1d/, kernelOfSize],
+  [/^aten::cosine_similarity$/, oneDevice],
+  [/^aten::scaled_dot_product_attention$/, groupedHeads],
+  [/^aten::embedding_bag/, bags],
+  [/^aten::resize/, withMemory],
   [/^aten::lu_unpack$/, decomposable],
   [/^aten::sparse_coo_tensor\.indices_size$/, coordinates],
   [/^aten::sparse_compressed_tensor\./, anyCompressedIndices],

@@ -87,6 +87,42 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::sparse_coo_tensor.indices_size',
     message: /index/,
   },
+  'a kernel longer than any input': {
+    call: () => x.maxPool1d([2 ** 32]),
+    operator: 'aten::max_pool1d',
+    message: /'kernel_size' is at most/,
+  },
+  'a mode of bags that is none': {
+    call: () => torch.embeddingBag(logits, target, torch.tensor([0n]), false, 60 as never),
+    operator: 'aten::embedding_bag',
+    message: /'mode' is 0 \(sum\)/,
+  },
+  'offsets that are not there': {
+    call: () => torch.embeddingBag(logits, target, torch.zeros([1, 0], { dtype: 'int64' })),
+    operator: 'aten::embedding_bag',
+    message: /'offsets' has 1 dimensions/,
+  },
+  'memory that is not there': {
+    call: () => (torch.callOperator('aten::_efficientzerotensor', '', [[2]]) as torch.Tensor).resize_([9]),
+    operator: 'aten::resize_',
+    message: /clone it first/,
+  },
+  'a decomposition that was never unpacked': {
+    call: () => {
+      const [lu, pivots] = torch.linalgLuFactor(torch.eye(3).requiresGrad_());
+      torch.luUnpack(lu, pivots, false, false);
+    },
+    operator: 'aten::lu_unpack',
+    message: /detach/,
+  },
+  'groups of no heads': {
+    call: () => {
+      const none = torch.ones([1, 0, 3, 2]);
+      torch.scaledDotProductAttention(torch.ones([1, 2, 3, 2]), none, none, { enableGqa: true });
+    },
+    operator: 'aten::scaled_dot_product_attention',
+    message: /head/,
+  },
   'a missing state': {
     call: () => torch.lstm(sequence, [state], weights, true, 1, 0, false, false, false),
     operator: 'aten::lstm.input',

@@ -2,6 +2,7 @@
 import * as torch from '../../../src/torch/index.js';
 import { camelCase, fullName, parseSchema, type Schema } from '../../../src/torch/schema.js';
 import { publicOperators } from '../../public-operators.js';
+import { optimizerTargets } from './optimizers.js';
 import type { Random } from './random.js';
 
 export interface Target {
@@ -130,4 +131,4 @@ const byHandTargets: Target[] = [
   }),
 ];
 
-export const targets: readonly Target[] = [...generated(), ...byHandTargets];
+export const targets: readonly Target[] = [...generated(), ...byHandTargets, ...optimizerTargets];

@@ -16,7 +16,11 @@ const [seed, first, end, statusFile, logFile, overload] = process.argv.slice(2) 
   string,
   string?,
 ];
-const chosen = overload ? targets.filter(({ name }) => name === overload) : targets;
+const chosen = overload
+  ? targets.filter(
+      ({ name }) => name === overload || (overload.endsWith('*') && name.startsWith(overload.slice(0, -1))),
+    )
+  : targets;
 if (chosen.length === 0) throw new Error(`no overload ${overload}`);
 torch.setMemoryBudget(256 * 2 ** 20);
 torch.setNumThreads(1);

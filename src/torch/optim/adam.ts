@@ -128,6 +128,8 @@ export class Adam extends Optimizer<AdamSettings> {
       });
       this.state.set(parameter, state);
     }
+    if (!state.step || !state.exp_avg || !state.exp_avg_sq)
+      this.checkState(parameter, state, 'state of a parameter');
     if (amsgrad && state['max_exp_avg_sq'] === undefined) {
       state['max_exp_avg_sq'] = torch.keep(state.exp_avg_sq.clone());
     }

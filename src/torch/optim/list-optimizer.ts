@@ -100,6 +100,8 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
       const device = fused ? parameter.device : 'cpu';
       state[name] ??= torch.keep(torch.full([], value, { dtype: 'float32', device }));
       const scalar = state[name];
+      if (!(scalar instanceof torch.Tensor))
+        throw new torch.ArgumentError(`the state '${name}' is no tensor but ${torch.describe(scalar)}`);
       if (scalar.device !== device) scalar.data = scalar.to(device);
       if (scalar.ndim !== 0) this.checkState(parameter, state, 'state of a parameter');
     }

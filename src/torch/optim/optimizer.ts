@@ -1,3 +1,4 @@
+import { named } from '../errors.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -33,6 +34,14 @@ export abstract class Optimizer<Options extends object> {
    */
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<Options>>, defaults: Options) {
     this.#defaults = defaults;
+    try {
+      this.#addAll(params);
+    } catch (error) {
+      throw named(error, `optim.${this.constructor.name}`);
+    }
+  }
+
+  #addAll(params: Iterable<Tensor> | Iterable<GroupOf<Options>>): void {
     const given = [...(params as Iterable<Tensor | GroupOf<Options>>)];
     if (given.length === 0)
       throw new torch.ArgumentError('an optimizer needs at least one parameter or group');
@@ -71,13 +80,17 @@ export abstract class Optimizer<Options extends object> {
 
   /** One update of every parameter that has a gradient. Waits for no device. */
   step(): void {
-    torch.noGrad(() => {
-      for (const group of this.paramGroups) {
-        torch.scope(() => {
-          this.stepGroup(group);
-        });
-      }
-    });
+    try {
+      torch.noGrad(() => {
+        for (const group of this.paramGroups) {
+          torch.scope(() => {
+            this.stepGroup(group);
+          });
+        }
+      });
+    } catch (error) {
+      throw named(error, `optim.${this.constructor.name}.step`);
+    }
   }
 
   /** Drops all gradients. */
@@ -115,6 +128,14 @@ export abstract class Optimizer<Options extends object> {
    * @throws ArgumentError or ShapeError where groups, their sizes or a state's shape differ; nothing is loaded then
    */
   loadStateDict(saved: OptimizerState): void {
+    try {
+      this.#load(saved);
+    } catch (error) {
+      throw named(error, `optim.${this.constructor.name}.loadStateDict`);
+    }
+  }
+
+  #load(saved: OptimizerState): void {
     const groups = saved.param_groups;
     const sizes = groups.map((group) => group.params.length);
     const expected = this.paramGroups.map((group) => group.params.length);
@@ -182,9 +203,14 @@ function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
   return Object.fromEntries(
     entries.map(([name, value]) => [
       name,
-      typeof value === 'number' ? torch.tensor(value, { dtype: 'float32' }) : (value as Tensor),
+      typeof value === 'number' ? torch.tensor(value, { dtype: 'float32' }) : asTensor(name, value),
     ]),
   );
+}
+
+function asTensor(name: string, value: unknown): Tensor {
+  if (value instanceof torch.Tensor) return value;
+  throw new torch.ArgumentError(`the saved '${name}' is no tensor but ${torch.describe(value)}`);
 }
 
 function snakeCase(name: string): string {
