@@ -12,6 +12,7 @@ interface Page {
 
 const NAMESPACES: Record<string, string> = {
   torch: 'Tensors: how they are made, kept, differentiated and freed. The operators have pages of their own.',
+  'torch.cuda': 'GPUs: streams, events, memory, recorded graphs.',
   nn: 'Layers, containers and what belongs to modules.',
   'nn.init': 'Initial values of parameters.',
   F: 'Functions of layers that keep no state.',

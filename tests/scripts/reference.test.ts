@@ -9,7 +9,9 @@ const all = [...reference].flatMap(([namespace, entries]) =>
 );
 
 test('the reference has the namespaces and what they are made of', (t) => {
-  t.deepEqual([...reference.keys()].sort(), ['', 'F', 'nn', 'nn.init', 'optim', 'torch']);
+  for (const namespace of ['', 'F', 'nn', 'nn.init', 'optim', 'torch', 'torch.cuda']) {
+    t.true(reference.has(namespace), namespace);
+  }
   const paths = new Set(all.map(({ path }) => path));
   for (const path of [
     'VQModel',

@@ -153,6 +153,7 @@ export class Graph<Result> {
     this.#runs = 0;
   }
 
+  /** For `using`: frees what it holds. */
   [Symbol.dispose](): void {
     this.dispose();
   }

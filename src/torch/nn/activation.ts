@@ -1,4 +1,5 @@
 import * as torch from '../index.js';
+import { ShapeError } from '../index.js';
 import type { Tensor } from '../index.js';
 import { Module } from './module.js';
 
@@ -158,5 +159,13 @@ export class Softmin extends Module {
 export class LogSigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return torch.logSigmoid(input);
+  }
+}
+
+/** The softmax over the channels of [B, C, H, W] or [C, H, W], at every position. */
+export class Softmax2d extends Module {
+  override forward(input: Tensor): Tensor {
+    if (input.ndim === 3 || input.ndim === 4) return input.softmax(-3);
+    throw new ShapeError(`Softmax2d expects [B, C, H, W] or [C, H, W], not [${input.shape.join(', ')}]`);
   }
 }

@@ -62,3 +62,10 @@ export class AlphaDropout extends Dropout {
     return torch.alphaDropout(input, this.p, this.training);
   }
 }
+
+/** {@link AlphaDropout} of whole channels of [B, C, …]. */
+export class FeatureAlphaDropout extends Dropout {
+  override forward(input: Tensor): Tensor {
+    return torch.featureAlphaDropout(input, this.p, this.training);
+  }
+}

@@ -7,6 +7,7 @@ export {
   Sigmoid,
   SiLU,
   Softmax,
+  Softmax2d,
   Softmin,
   Tanh,
 } from './activation.js';
@@ -28,14 +29,31 @@ export { ModuleDict, ModuleList, Sequential } from './containers.js';
 export { Conv1d, Conv2d, Conv3d } from './convolution.js';
 export type { Conv1dOptions, Conv2dOptions, Conv3dOptions, PaddingMode } from './convolution.js';
 export { CosineSimilarity, PairwiseDistance } from './distance.js';
-export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d } from './dropout.js';
+export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout } from './dropout.js';
 export { Embedding, EmbeddingBag } from './embedding.js';
 export type { EmbeddingBagOptions, EmbeddingOptions } from './embedding.js';
 export * as init from './init.js';
 export { initEnabled, skipInit } from './init-switch.js';
 export { Bilinear, Identity, Linear } from './linear.js';
 export type { FactoryOptions, LinearOptions } from './linear.js';
-export * from './loss.js';
+export {
+  BCELoss,
+  BCEWithLogitsLoss,
+  CosineEmbeddingLoss,
+  CrossEntropyLoss,
+  CTCLoss,
+  HingeEmbeddingLoss,
+  HuberLoss,
+  KLDivLoss,
+  L1Loss,
+  MarginRankingLoss,
+  MSELoss,
+  NLLLoss,
+  SmoothL1Loss,
+  SoftMarginLoss,
+  TripletMarginLoss,
+} from './loss.js';
+export * from './margin-losses.js';
 export { Module } from './module.js';
 export type { ModulePlace } from './module.js';
 export type {
@@ -47,6 +65,7 @@ export type {
 } from './module-hooks.js';
 export type { HookHandle } from '../hooks.js';
 export * from './more-activations.js';
+export * from './left-out.js';
 export { GroupNorm, LayerNorm, RMSNorm } from './normalization.js';
 export type { GroupNormOptions, LayerNormOptions, RMSNormOptions } from './normalization.js';
 export * from './padding.js';
@@ -62,7 +81,15 @@ export {
 export { AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d } from './pooling.js';
 export type { AvgPoolOptions, MaxPoolOptions, PoolOptions } from './pooling.js';
 export { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from './recurrent.js';
-export { Flatten, PixelShuffle, PixelUnshuffle, Unflatten, Upsample } from './shape.js';
+export {
+  Flatten,
+  PixelShuffle,
+  PixelUnshuffle,
+  Unflatten,
+  Upsample,
+  UpsamplingBilinear2d,
+  UpsamplingNearest2d,
+} from './shape.js';
 export type { Size1, Size2, Size3 } from './sizes.js';
 export { StateDictError } from './state-dict.js';
 export type { LoadResult, StateSource, TensorInfo } from './state-dict.js';
@@ -76,5 +103,6 @@ export type {
   ConvTranspose2dOptions,
   ConvTranspose3dOptions,
 } from './transposed-convolution.js';
+export * from './windows.js';
 export { spectralNorm, weightNorm } from './weight-norms.js';
 export type { SpectralNormOptions } from './weight-norms.js';

@@ -11,7 +11,8 @@ import type {
 } from './functional/losses.js';
 import { Module } from './module.js';
 
-abstract class Loss<Options extends object> extends Module {
+/** A loss whose settings are one object. */
+export abstract class Loss<Options extends object> extends Module {
   readonly options: Options;
 
   constructor(options: Options = {} as Options) {
@@ -21,7 +22,7 @@ abstract class Loss<Options extends object> extends Module {
 }
 
 /** A loss with a weight for each class or element, which is a buffer and moves with the module. */
-abstract class WeightedLoss<Options extends { weight?: Tensor | null }> extends Loss<Options> {
+export abstract class WeightedLoss<Options extends { weight?: Tensor | null }> extends Loss<Options> {
   declare weight: Tensor | null;
 
   constructor(options: Options = {} as Options) {

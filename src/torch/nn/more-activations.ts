@@ -268,3 +268,29 @@ export class PReLU extends Module {
     return `num_parameters=${this.numParameters}`;
   }
 }
+
+/**
+ * Leaky ReLU whose slope is drawn anew for each negative element in training, and is the middle of the range in evaluation
+ * (arXiv 1505.00853). Any shape.
+ */
+export class RReLU extends Overwriting {
+  /** Smallest slope. */
+  readonly lower: number;
+  /** Largest slope. */
+  readonly upper: number;
+
+  constructor(lower = 1 / 8, upper = 1 / 3, options: InplaceOptions = {}) {
+    super(options);
+    this.lower = lower;
+    this.upper = upper;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { lower, upper, training } = this;
+    return this.inplace ? input.rrelu_(lower, upper, training) : input.rrelu(lower, upper, training);
+  }
+
+  protected override extraRepr(): string {
+    return this.withInplace(`lower=${this.lower}, upper=${this.upper}`);
+  }
+}

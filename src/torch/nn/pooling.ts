@@ -63,6 +63,12 @@ export class MaxPool1d extends MaxPool<Size1> {
   override forward(input: Tensor): Tensor {
     return torch.maxPool1d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
   }
+
+  /** The largest values, and where each was in its plane (int64): what `MaxUnpool1d` takes. */
+  withIndices(input: Tensor): [Tensor, Tensor] {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return torch.maxPool1dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
+  }
 }
 
 /** Largest value of each window of [B, C, H, W]. */
@@ -74,6 +80,12 @@ export class MaxPool2d extends MaxPool<Size2> {
   override forward(input: Tensor): Tensor {
     return torch.maxPool2d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
   }
+
+  /** The largest values, and where each was in its plane (int64): what `MaxUnpool2d` takes. */
+  withIndices(input: Tensor): [Tensor, Tensor] {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return torch.maxPool2dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
+  }
 }
 
 /** Largest value of each window of [B, C, D, H, W]. */
@@ -84,6 +96,12 @@ export class MaxPool3d extends MaxPool<Size3> {
 
   override forward(input: Tensor): Tensor {
     return torch.maxPool3d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
+  }
+
+  /** The largest values, and where each was in its plane (int64): what `MaxUnpool3d` takes. */
+  withIndices(input: Tensor): [Tensor, Tensor] {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return torch.maxPool3dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
   }
 }
 

@@ -4,6 +4,7 @@ import { interpolate } from './functional/resizing.js';
 import type { InterpolateOptions } from './functional/resizing.js';
 import { Module } from './module.js';
 import { pythonFloat, shownSize, tuple } from './sizes.js';
+import type { Size2 } from './sizes.js';
 
 /** Makes one dimension of those from `startDim` to `endDim`. */
 export class Flatten extends Module {
@@ -109,5 +110,19 @@ export class Upsample extends Module {
         ? pythonFloat(scaleFactor)
         : `(${scaleFactor.map(pythonFloat).join(', ')})`;
     return `scale_factor=${shown}, mode='${mode}'`;
+  }
+}
+
+/** {@link Upsample} of [B, C, H, W] that repeats the nearest element. */
+export class UpsamplingNearest2d extends Upsample {
+  constructor(options: { size?: Size2; scaleFactor?: Size2 }) {
+    super({ ...options, mode: 'nearest' });
+  }
+}
+
+/** {@link Upsample} of [B, C, H, W] between the four neighbours, corners on corners. */
+export class UpsamplingBilinear2d extends Upsample {
+  constructor(options: { size?: Size2; scaleFactor?: Size2 }) {
+    super({ ...options, mode: 'bilinear', alignCorners: true });
   }
 }

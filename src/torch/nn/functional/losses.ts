@@ -1,14 +1,9 @@
 import * as torch from '../../index.js';
 import type { Tensor } from '../../index.js';
+import { reductionCode } from './reduction.js';
 
+/** What becomes of the losses of single elements: a tensor of them, their mean, or their sum. */
 export type Reduction = 'none' | 'mean' | 'sum';
-
-function reductionCode(reduction: Reduction): number {
-  const code = { none: 0, mean: 1, sum: 2 }[reduction];
-  if (code === undefined)
-    throw new torch.ArgumentError(`reduction must be none, mean or sum, not '${String(reduction)}'`);
-  return code;
-}
 
 export interface ReductionOptions {
   /** Default `mean`. */

@@ -1,0 +1,181 @@
+import * as torch from '../../index.js';
+import type { Tensor } from '../../index.js';
+import { pair, spread } from '../sizes.js';
+import type { Size, Size2 } from '../sizes.js';
+
+/** How windows lie on a picture. */
+export interface WindowOptions {
+  /** Distance between neighbouring windows. Default 1. */
+  stride?: Size2;
+  /** Zeros around the picture. Default 0. */
+  padding?: Size2;
+  /** Distance between a window's own elements. Default 1. */
+  dilation?: Size2;
+}
+
+/**
+ * Every window of [B, C, H, W] as a column: [B, C · kernel area, number of windows], row by row.
+ * @throws TorchError where no window fits
+ */
+export function unfold(input: Tensor, kernelSize: Size2, options: WindowOptions = {}): Tensor {
+  const { stride = 1, padding = 0, dilation = 1 } = options;
+  return torch.im2col(input, pair(kernelSize), pair(dilation), pair(padding), pair(stride));
+}
+
+/**
+ * Adds the columns of {@link unfold} up at their places: [B, C · kernel area, number of windows] to [B, C, H, W], where
+ * [H, W] is `outputSize`. Elements in several windows are summed.
+ * @throws TorchError where the columns are not those of such a picture
+ */
+export function fold(
+  input: Tensor,
+  outputSize: Size2,
+  kernelSize: Size2,
+  options: WindowOptions = {},
+): Tensor {
+  const { stride = 1, padding = 0, dilation = 1 } = options;
+  return torch.col2im(input, pair(outputSize), pair(kernelSize), pair(dilation), pair(padding), pair(stride));
+}
+
+/** How the windows lay whose largest elements are put back. */
+export interface UnpoolOptions {
+  /** Default: the kernel's size. */
+  stride?: Size;
+  /** Default 0. */
+  padding?: Size;
+  /** Sizes of the last dimensions of the result, where several would have pooled to the input. */
+  outputSize?: readonly number[];
+}
+
+/** Puts the maxima of [B, C, L] back to where `indices` says, zeros elsewhere. See `MaxPool1d.withIndices`. */
+export function maxUnpool1d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: UnpoolOptions = {},
+): Tensor {
+  const [length] = sizeBefore(input, 1, kernelSize, options) as [number];
+  return torch.maxUnpool2d(input.unsqueeze(-1), indices.unsqueeze(-1), [length, 1]).squeeze(-1);
+}
+
+/** Puts the maxima of [B, C, H, W] back to where `indices` says, zeros elsewhere. See `MaxPool2d.withIndices`. */
+export function maxUnpool2d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: UnpoolOptions = {},
+): Tensor {
+  return torch.maxUnpool2d(input, indices, sizeBefore(input, 2, kernelSize, options));
+}
+
+/** Puts the maxima of [B, C, D, H, W] back to where `indices` says, zeros elsewhere. See `MaxPool3d.withIndices`. */
+export function maxUnpool3d(
+  input: Tensor,
+  indices: Tensor,
+  kernelSize: Size,
+  options: UnpoolOptions = {},
+): Tensor {
+  const stride = spread(options.stride ?? kernelSize, 3, 'stride');
+  const padding = spread(options.padding ?? 0, 3, 'padding');
+  return torch.maxUnpool3d(input, indices, sizeBefore(input, 3, kernelSize, options), stride, padding);
+}
+
+/** The size that pooling had before it. @throws ShapeError for an `outputSize` that does not pool to the input's. */
+function sizeBefore(input: Tensor, dims: number, kernelSize: Size, options: UnpoolOptions): number[] {
+  const kernel = spread(kernelSize, dims, 'kernel size');
+  const stride = spread(options.stride ?? kernelSize, dims, 'stride');
+  const padding = spread(options.padding ?? 0, dims, 'padding');
+  const least = input.shape
+    .slice(-dims)
+    .map((size, i) => (size - 1) * stride[i]! + kernel[i]! - 2 * padding[i]!);
+  const given = options.outputSize?.slice(-dims);
+  if (!given) return least;
+  const fits = given.length === dims && given.every((size, i) => Math.abs(size - least[i]!) < stride[i]!);
+  if (fits) return given;
+  throw new torch.ShapeError(
+    `maxUnpool${dims}d: an output of [${given.join(', ')}] does not pool to the input; each size may differ from ` +
+      `[${least.join(', ')}] by less than the stride, [${stride.join(', ')}]`,
+  );
+}
+
+/** Windows of power means. */
+export interface PowerPoolOptions {
+  /** Default: the kernel's size. */
+  stride?: Size;
+  /** Round output sizes up. Default false. */
+  ceilMode?: boolean;
+}
+
+/** The p-norm of each window of [B, C, L]: (Σ xᵖ)^(1/p). */
+export function lpPool1d(
+  input: Tensor,
+  norm: number,
+  kernelSize: Size,
+  options: PowerPoolOptions = {},
+): Tensor {
+  const [kernel, stride, ceil] = windowOf(1, kernelSize, options);
+  return powerMean(torch.avgPool1d(input.pow(norm), kernel, stride, [0], ceil), norm, kernel);
+}
+
+/** The p-norm of each window of [B, C, H, W]: (Σ xᵖ)^(1/p). */
+export function lpPool2d(
+  input: Tensor,
+  norm: number,
+  kernelSize: Size,
+  options: PowerPoolOptions = {},
+): Tensor {
+  const [kernel, stride, ceil] = windowOf(2, kernelSize, options);
+  return powerMean(torch.avgPool2d(input.pow(norm), kernel, stride, [0, 0], ceil), norm, kernel);
+}
+
+/** The p-norm of each window of [B, C, D, H, W]: (Σ xᵖ)^(1/p). */
+export function lpPool3d(
+  input: Tensor,
+  norm: number,
+  kernelSize: Size,
+  options: PowerPoolOptions = {},
+): Tensor {
+  const [kernel, stride, ceil] = windowOf(3, kernelSize, options);
+  return powerMean(torch.avgPool3d(input.pow(norm), kernel, stride, [0, 0, 0], ceil), norm, kernel);
+}
+
+function windowOf(dims: number, kernelSize: Size, options: PowerPoolOptions): [number[], number[], boolean] {
+  const kernel = spread(kernelSize, dims, 'kernel size');
+  return [kernel, spread(options.stride ?? kernelSize, dims, 'stride'), options.ceilMode ?? false];
+}
+
+/** From the mean of powers to the norm; the root of a negative sum, which odd powers may give, is nan as in PyTorch. */
+function powerMean(means: Tensor, norm: number, kernel: readonly number[]): Tensor {
+  const area = kernel.reduce((product, size) => product * size, 1);
+  return means
+    .sign()
+    .mul(means.abs().relu())
+    .mul(area)
+    .pow(1 / norm);
+}
+
+/**
+ * Divides each element of [B, C, …] by a power of the mean square over `size` neighbouring channels:
+ * x / (k + alpha · mean)^beta (Krizhevsky et al., 2012).
+ */
+export function localResponseNorm(
+  input: Tensor,
+  size: number,
+  { alpha = 1e-4, beta = 0.75, k = 1 }: { alpha?: number; beta?: number; k?: number } = {},
+): Tensor {
+  if (input.ndim < 3) {
+    throw new torch.ShapeError(
+      `localResponseNorm expects [B, C, …] of at least 3 dimensions, not [${input.shape.join(', ')}]`,
+    );
+  }
+  const [batch, channels] = input.shape as [number, number];
+  const squares = input.mul(input).reshape([batch, 1, channels, -1]);
+  const padded = squares.pad([0, 0, Math.floor(size / 2), Math.floor((size - 1) / 2)]);
+  const means = torch.avgPool2d(padded, [size, 1], [1, 1]).reshape(input.shape);
+  return input.div(means.mul(alpha).add(k).pow(beta));
+}
+
+/** Mixes the groups of channels of [B, C, …]: the first channel of each group, then the second of each, and so on. */
+export function channelShuffle(input: Tensor, groups: number): Tensor {
+  return torch.channelShuffle(input, groups);
+}

@@ -1,0 +1,219 @@
+import type { Tensor } from '../index.js';
+import * as windows from './functional/windows.js';
+import type { PowerPoolOptions, UnpoolOptions, WindowOptions } from './functional/windows.js';
+import { Module } from './module.js';
+import { pythonBool, pythonFloat, shownSize, spread, tuple } from './sizes.js';
+import type { Size, Size1, Size2, Size3 } from './sizes.js';
+
+/** {@link unfold} as a module: [B, C, H, W] to [B, C · kernel area, number of windows]. */
+export class Unfold extends Module {
+  /** Height and width of a window. */
+  readonly kernelSize: Size2;
+  /** How the windows lie. */
+  readonly options: WindowOptions;
+
+  constructor(kernelSize: Size2, options: WindowOptions = {}) {
+    super();
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return windows.unfold(input, this.kernelSize, this.options);
+  }
+
+  protected override extraRepr(): string {
+    return `kernel_size=${shownSize(this.kernelSize)}, ${shownWindow(this.options)}`;
+  }
+}
+
+/** {@link fold} as a module: [B, C · kernel area, number of windows] to [B, C, H, W]. */
+export class Fold extends Module {
+  /** Height and width of the result. */
+  readonly outputSize: Size2;
+  /** Height and width of a window. */
+  readonly kernelSize: Size2;
+  /** How the windows lie. */
+  readonly options: WindowOptions;
+
+  constructor(outputSize: Size2, kernelSize: Size2, options: WindowOptions = {}) {
+    super();
+    this.outputSize = outputSize;
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  override forward(input: Tensor): Tensor {
+    return windows.fold(input, this.outputSize, this.kernelSize, this.options);
+  }
+
+  protected override extraRepr(): string {
+    const sizes = `output_size=${shownSize(this.outputSize)}, kernel_size=${shownSize(this.kernelSize)}`;
+    return `${sizes}, ${shownWindow(this.options)}`;
+  }
+}
+
+function shownWindow({ stride = 1, padding = 0, dilation = 1 }: WindowOptions): string {
+  return `dilation=${shownSize(dilation)}, padding=${shownSize(padding)}, stride=${shownSize(stride)}`;
+}
+
+abstract class MaxUnpool<S extends Size> extends Module {
+  /** Sizes of a window. */
+  readonly kernelSize: number[];
+  /** Distances between windows. */
+  readonly stride: number[];
+  /** What was padded before pooling. */
+  readonly padding: number[];
+
+  constructor(
+    dims: number,
+    kernelSize: S,
+    { stride = kernelSize, padding = 0 as S }: { stride?: S; padding?: S },
+  ) {
+    super();
+    this.kernelSize = spread(kernelSize, dims, 'kernel size');
+    this.stride = spread(stride, dims, 'stride');
+    this.padding = spread(padding, dims, 'padding');
+  }
+
+  protected with(outputSize: readonly number[] | undefined): UnpoolOptions {
+    return { stride: this.stride, padding: this.padding, ...(outputSize && { outputSize }) };
+  }
+
+  protected override extraRepr(): string {
+    const [kernel, stride, padding] = [this.kernelSize, this.stride, this.padding].map(tuple);
+    return `kernel_size=${kernel}, stride=${stride}, padding=${padding}`;
+  }
+}
+
+/** Undoes {@link MaxPool1d}: the maxima at their places, zeros elsewhere. */
+export class MaxUnpool1d extends MaxUnpool<Size1> {
+  constructor(kernelSize: Size1, options: { stride?: Size1; padding?: Size1 } = {}) {
+    super(1, kernelSize, options);
+  }
+
+  /** @param indices from `MaxPool1d.withIndices`, of the input's shape */
+  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+    return windows.maxUnpool1d(input, indices, this.kernelSize, this.with(outputSize));
+  }
+}
+
+/** Undoes {@link MaxPool2d}: the maxima at their places, zeros elsewhere. */
+export class MaxUnpool2d extends MaxUnpool<Size2> {
+  constructor(kernelSize: Size2, options: { stride?: Size2; padding?: Size2 } = {}) {
+    super(2, kernelSize, options);
+  }
+
+  /** @param indices from `MaxPool2d.withIndices`, of the input's shape */
+  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+    return windows.maxUnpool2d(input, indices, this.kernelSize, this.with(outputSize));
+  }
+}
+
+/** Undoes {@link MaxPool3d}: the maxima at their places, zeros elsewhere. */
+export class MaxUnpool3d extends MaxUnpool<Size3> {
+  constructor(kernelSize: Size3, options: { stride?: Size3; padding?: Size3 } = {}) {
+    super(3, kernelSize, options);
+  }
+
+  /** @param indices from `MaxPool3d.withIndices`, of the input's shape */
+  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+    return windows.maxUnpool3d(input, indices, this.kernelSize, this.with(outputSize));
+  }
+}
+
+abstract class LPPool<S extends Size> extends Module {
+  /** The p of the norm. */
+  readonly normType: number;
+  /** Sizes of a window, or one for all. */
+  readonly kernelSize: S;
+  /** Stride and rounding. */
+  readonly options: PowerPoolOptions;
+
+  constructor(normType: number, kernelSize: S, options: PowerPoolOptions & { stride?: S } = {}) {
+    super();
+    this.normType = normType;
+    this.kernelSize = kernelSize;
+    this.options = { ...options };
+  }
+
+  protected override extraRepr(): string {
+    const { stride = null, ceilMode = false } = this.options;
+    return (
+      `norm_type=${this.normType}, kernel_size=${shownSize(this.kernelSize)}, stride=${shownSize(stride)}, ` +
+      `ceil_mode=${pythonBool(ceilMode)}`
+    );
+  }
+}
+
+/** {@link lpPool1d} as a module. */
+export class LPPool1d extends LPPool<Size1> {
+  override forward(input: Tensor): Tensor {
+    return windows.lpPool1d(input, this.normType, this.kernelSize, this.options);
+  }
+}
+
+/** {@link lpPool2d} as a module. */
+export class LPPool2d extends LPPool<Size2> {
+  override forward(input: Tensor): Tensor {
+    return windows.lpPool2d(input, this.normType, this.kernelSize, this.options);
+  }
+}
+
+/** {@link lpPool3d} as a module. */
+export class LPPool3d extends LPPool<Size3> {
+  override forward(input: Tensor): Tensor {
+    return windows.lpPool3d(input, this.normType, this.kernelSize, this.options);
+  }
+}
+
+/** {@link localResponseNorm} as a module. */
+export class LocalResponseNorm extends Module {
+  /** Number of neighbouring channels. */
+  readonly size: number;
+  /** Factor of the mean square. */
+  readonly alpha: number;
+  /** Power of the divisor. */
+  readonly beta: number;
+  /** What the divisor is for silence. */
+  readonly k: number;
+
+  constructor(
+    size: number,
+    { alpha = 1e-4, beta = 0.75, k = 1 }: { alpha?: number; beta?: number; k?: number } = {},
+  ) {
+    super();
+    this.size = size;
+    this.alpha = alpha;
+    this.beta = beta;
+    this.k = k;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return windows.localResponseNorm(input, this.size, this);
+  }
+
+  protected override extraRepr(): string {
+    const { size, alpha, beta, k } = this;
+    return `${size}, alpha=${pythonFloat(alpha)}, beta=${pythonFloat(beta)}, k=${pythonFloat(k)}`;
+  }
+}
+
+/** {@link channelShuffle} as a module. */
+export class ChannelShuffle extends Module {
+  /** Number of groups; divides the channels. */
+  readonly groups: number;
+
+  constructor(groups: number) {
+    super();
+    this.groups = groups;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return windows.channelShuffle(input, this.groups);
+  }
+
+  protected override extraRepr(): string {
+    return `groups=${this.groups}`;
+  }
+}
