@@ -63,6 +63,16 @@ export function swish(x: Tensor): Tensor {
   return torch.isGradEnabled() ? F.silu(x) : x.silu_();
 }
 
+/** `norm`, then `swish`: one kernel where there is one for them, which on the CPU is never. */
+export function normSwish(norm: nn.GroupNorm): (x: Tensor) => Tensor {
+  return (x) => {
+    const { numGroups, weight, bias, eps } = norm;
+    return torch.cuda.fusesGroupNormSilu(x, numGroups, weight, bias)
+      ? torch.cuda.groupNormSilu(x, numGroups, weight, bias, eps)
+      : chain(x, (h) => norm.forward(h), swish);
+  };
+}
+
 /**
  * Passes `x` through the stages in turn and releases every value between them as soon as the next one
  * exists; `x` itself stays. What backward needs is held by autograd, not by these handles.
@@ -99,11 +109,9 @@ export class ResnetBlock extends nn.Module {
   override forward(x: Tensor): Tensor {
     const h = chain(
       x, // [B, Cin, H, W]
-      (h) => this.norm1.forward(h),
-      swish,
+      normSwish(this.norm1),
       (h) => this.conv1.forward(h), // [B, Cout, H, W]
-      (h) => this.norm2.forward(h),
-      swish,
+      normSwish(this.norm2),
       (h) => this.dropout.forward(h),
       (h) => this.conv2.forward(h),
     );

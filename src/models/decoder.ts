@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { BackboneConfig } from './backbone.js';
-import { Level, Middle, Upsample, backboneDefaults, chain, normalize, swish } from './backbone.js';
+import { Level, Middle, Upsample, backboneDefaults, chain, normalize, normSwish } from './backbone.js';
 
 /** One resolution of the decoder: blocks, then a doubling on all levels but the finest. */
 class UpLevel extends Level {
@@ -97,7 +97,7 @@ export class Decoder extends nn.Module {
         `the decoder takes latents [B, ${this.zChannels}, h, w], not [${z.shape.join(', ')}]`,
       );
     }
-    const last = [(h: Tensor) => this.normOut.forward(h), swish, (h: Tensor) => this.convOut.forward(h)];
+    const last = [normSwish(this.normOut), (h: Tensor) => this.convOut.forward(h)];
     return chain(
       z, // [B, zChannels, h, w]
       (h) => this.convIn.forward(h), // [B, widest, h, w]

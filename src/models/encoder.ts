@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { BackboneConfig } from './backbone.js';
-import { Downsample, Level, Middle, backboneDefaults, chain, normalize, swish } from './backbone.js';
+import { Downsample, Level, Middle, backboneDefaults, chain, normalize, normSwish } from './backbone.js';
 
 /** One resolution of the encoder: blocks, then a halving on all levels but the coarsest. */
 class DownLevel extends Level {
@@ -93,8 +93,7 @@ export class Encoder extends nn.Module {
       (h) => this.convIn.forward(h), // [B, ch, H, W]
       ...[...this.down].map((level) => (h: Tensor) => level.forward(h)), // … [B, widest, H / f, W / f]
       (h) => this.mid.forward(h),
-      (h) => this.normOut.forward(h),
-      swish,
+      normSwish(this.normOut),
       (h) => this.convOut.forward(h), // [B, zChannels, H / f, W / f]
     );
   }

@@ -87,7 +87,7 @@ const byWording: [RegExp, typeof TorchError][] = [
     AutogradError,
   ],
   [
-    /expected all tensors to be on the same device|found at least two devices|device type|no CUDA|CUDA-capable|NVIDIA driver|without ATen_cuda|'CUDA' backend|accelerator device when none|invalid device ordinal|not linked with support for cuda/i,
+    /expected all tensors to be on the same device|found at least two devices|device type|no CUDA|CUDA-capable|NVIDIA driver|driver version is insufficient|without ATen_cuda|'CUDA' backend|accelerator device when none|invalid device ordinal|not linked with support for cuda/i,
     DeviceError,
   ],
   [/out of range|out of bounds|Dimension out of/i, IndexError],

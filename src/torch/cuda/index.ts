@@ -13,3 +13,10 @@ export { currentStream, defaultStream, Stream, withStream } from './stream.js';
 export { Event } from './event.js';
 export * from './memory.js';
 export { Graph, graph, whyNoGraphs, type GraphOptions } from './graph.js';
+export { Kernels, type Launch, type LaunchSize } from './kernel.js';
+export {
+  fusedGroupNormFailure,
+  fusesGroupNormSilu,
+  groupNormSilu,
+  setFusedGroupNorm,
+} from './group-norm-silu.js';

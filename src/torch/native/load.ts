@@ -42,13 +42,13 @@ function limitSpinning(): void {
 
 function load(): Binding {
   limitSpinning();
-  open(join(libtorch.lib, libraryFile('c10')));
-  open(join(libtorch.lib, libraryFile('torch_cpu')));
+  openLibrary(join(libtorch.lib, libraryFile('c10')));
+  openLibrary(join(libtorch.lib, libraryFile('torch_cpu')));
   // Before the first operator or availability query: libtorch looks for CUDA once and remembers the answer.
   const cuda = join(libtorch.lib, libraryFile('torch_cuda'));
   if (existsSync(cuda) && process.env['TESSERA_CUDA'] !== '0') {
     try {
-      open(cuda);
+      openLibrary(cuda);
     } catch (error) {
       cudaLoadError = (error as Error).message;
     }
@@ -69,7 +69,7 @@ function load(): Binding {
  * Opens a library under its full path, so that the addon, which names it without a path, finds it loaded.
  * `process.dlopen` is made for addons and complains that this is none, but the library stays open.
  */
-function open(path: string): void {
+export function openLibrary(path: string): void {
   try {
     process.dlopen(
       { exports: {} },

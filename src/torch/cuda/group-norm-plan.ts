@@ -1,0 +1,98 @@
+import type { Tensor } from '../tensor.js';
+import type { LaunchSize } from './kernel.js';
+
+/** How the kernels of group-norm-silu.cu go over a tensor. */
+export interface Plan {
+  /** [N, C, P] or [N, P, C]. */
+  channelsLast: boolean;
+  images: number;
+  channels: number;
+  /** P: all positions of an image. */
+  pixels: number;
+  groups: number;
+  /** For `partialMoments`: blocks, and how many steps each has; `grid[1]` pieces. */
+  moments: PiecedSize;
+  /** For the kernels that go over planes or pixels. */
+  planes: PiecedSize;
+}
+
+interface PiecedSize extends LaunchSize {
+  grid: readonly [number, number];
+  piece: number;
+}
+
+/** Elements a thread reads at once. */
+const VECTOR = 4;
+/** As in the source. */
+const MOST_THREADS = 512;
+/** Enough blocks for a large device to be busy. A constant, so that sums are the same on all of them. */
+const BLOCKS = 1024;
+const MOST_PIECES = 256;
+
+/**
+ * The plan for a tensor [N, C, …] in memory order, or in channels-last order; null where the kernels cannot take it: sizes
+ * that are no multiple of four, other orders, 2^31 elements or more.
+ */
+export function planFor(x: Tensor, groups: number): Plan | null {
+  const [images = 0, channels = 0, ...space] = x.shape;
+  const pixels = space.reduce((product, size) => product * size, 1);
+  const count = images * channels * pixels;
+  if (count === 0 || count >= 2 ** 31 || channels % groups !== 0) return null;
+  const aligned = x.storage.offset % VECTOR === 0;
+  const common = { images, channels, pixels, groups };
+  if (aligned && x.isContiguous() && pixels % VECTOR === 0) return { ...common, ...overPlanes(common) };
+  const columns = channels / VECTOR;
+  const fits = (channels / groups) % VECTOR === 0 && columns <= MOST_THREADS;
+  return aligned && fits && isChannelsLast(x) ? { ...common, ...overPixels(common) } : null;
+}
+
+/** Whether the channel is the dimension whose elements lie side by side, and the others follow in order. */
+function isChannelsLast(x: Tensor): boolean {
+  const { shape, strides } = x;
+  const space = shape.map((_, dim) => dim).slice(2);
+  let expected = 1;
+  for (const dim of [1, ...space.reverse(), 0]) {
+    if (strides[dim] !== expected) return false;
+    expected *= shape[dim]!;
+  }
+  return true;
+}
+
+type Sizes = Pick<Plan, 'images' | 'channels' | 'pixels' | 'groups'>;
+
+function overPlanes({
+  images,
+  channels,
+  pixels,
+  groups,
+}: Sizes): Pick<Plan, 'channelsLast' | 'moments' | 'planes'> {
+  const plane = pixels / VECTOR;
+  const group = (channels / groups) * plane;
+  return {
+    channelsLast: false,
+    moments: pieces(images * groups, group, powerOfTwo(group)),
+    planes: pieces(images * channels, plane, powerOfTwo(plane)),
+  };
+}
+
+function overPixels({ images, channels, pixels }: Sizes): Pick<Plan, 'channelsLast' | 'moments' | 'planes'> {
+  const columns = channels / VECTOR;
+  const rows = Math.max(1, Math.floor(256 / columns));
+  const size = pieces(images, pixels, rows);
+  const whole = { ...size, block: [rows * columns] as const };
+  return { channelsLast: true, moments: whole, planes: whole };
+}
+
+/** Divides `steps`, of which a block does `width` at once, so that `blocks` of them become enough, each with some work. */
+function pieces(blocks: number, steps: number, width: number): PiecedSize {
+  const wanted = Math.min(Math.ceil(BLOCKS / blocks), Math.ceil(steps / (width * 4)), MOST_PIECES);
+  const piece = Math.ceil(steps / Math.max(1, wanted));
+  return { grid: [blocks, Math.ceil(steps / piece)], block: [width], piece };
+}
+
+/** Threads for so many steps: sums are made by halves. */
+function powerOfTwo(steps: number): number {
+  let threads = 32;
+  while (threads < 256 && threads < steps) threads *= 2;
+  return threads;
+}

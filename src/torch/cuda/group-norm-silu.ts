@@ -1,0 +1,173 @@
+import { grad, isGradEnabled } from '../autograd.js';
+import { empty } from '../creation.js';
+import { customFunction } from '../custom-function.js';
+import type { DType } from '../dtype.js';
+import { groupNorm, silu } from '../operators/index.js';
+import type { Tensor } from '../tensor.js';
+import { planFor, type Plan } from './group-norm-plan.js';
+import { Kernels, kernelSource, type Launch } from './kernel.js';
+
+/** Numbers of the element types in group-norm-silu.cu. */
+const ELEMENTS: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
+
+const compiled = new Map<string, Kernels>();
+
+/** The kernels for a dtype and an order of dimensions. */
+export function groupNormKernels(dtype: DType, channelsLast: boolean, withSilu = true): Kernels {
+  const defines = { ELEMENT: ELEMENTS[dtype]!, CHANNELS_LAST: Number(channelsLast), SILU: Number(withSilu) };
+  const key = Object.values(defines).join(' ');
+  let kernels = compiled.get(key);
+  if (!kernels) {
+    const file = 'group-norm-silu.cu';
+    compiled.set(key, (kernels = new Kernels(kernelSource(file), file, defines)));
+  }
+  return kernels;
+}
+
+let enabled = true;
+let failure: string | null = null;
+
+/** Switches the fused kernel off, or on again; on at first. It is used on CUDA only. */
+export function setFusedGroupNorm(on: boolean): void {
+  enabled = on;
+}
+
+/** Why the fused kernel is not used though it could be: it did not compile, say; null otherwise. */
+export function fusedGroupNormFailure(): string | null {
+  return failure;
+}
+
+/** Whether {@link groupNormSilu} would run as one kernel on this input. */
+export function fusesGroupNormSilu(
+  x: Tensor,
+  groups: number,
+  weight: Tensor | null,
+  bias: Tensor | null,
+): boolean {
+  if (!enabled || failure !== null || !weight || !bias || !x.device.startsWith('cuda')) return false;
+  const { dtype } = x;
+  if (ELEMENTS[dtype] === undefined || weight.dtype !== dtype || bias.dtype !== dtype) return false;
+  const plan = planFor(x, groups);
+  return plan !== null && loads(dtype, plan, x.device);
+}
+
+/** Compiles at the first use; what cannot be compiled is not tried again. */
+function loads(dtype: DType, { channelsLast }: Plan, device: string): boolean {
+  try {
+    const kernels = groupNormKernels(dtype, channelsLast);
+    for (const name of ['forward', 'backward']) kernels.load(name, Number(device.slice('cuda:'.length)));
+    return true;
+  } catch (error) {
+    failure = (error as Error).message;
+    process.emitWarning(`GroupNorm and SiLU run as separate operators: ${failure}`);
+    return false;
+  }
+}
+
+/**
+ * SiLU of the group norm of `x` [N, C, …]: two kernels that read and write each element once where {@link fusesGroupNormSilu},
+ * else the plain operators. Sums are in float32 in any dtype, in an order that depends on the shape alone.
+ */
+export function groupNormSilu(
+  x: Tensor,
+  groups: number,
+  weight: Tensor | null,
+  bias: Tensor | null,
+  eps = 1e-5,
+): Tensor {
+  if (!fusesGroupNormSilu(x, groups, weight, bias)) return silu(groupNorm(x, groups, weight, bias, eps));
+  const launchFor = (plan: Plan) => groupNormKernels(x.dtype, plan.channelsLast).launch;
+  return fusedGroupNormSilu(launchFor, groups, eps)(x, weight!, bias!);
+}
+
+/** The operator itself, on kernels that `launchFor` runs. */
+export function fusedGroupNormSilu(launchFor: (plan: Plan) => Launch, groups: number, eps: number) {
+  return customFunction({
+    name: 'groupNormSilu',
+    forward(context, x: Tensor, weight: Tensor, bias: Tensor) {
+      const plan = planFor(x, groups)!;
+      const launch = launchFor(plan);
+      const moments = momentsOf(launch, plan, x, eps);
+      const y = x.emptyLike();
+      launch('forward', plan.planes, 'tttttiiii', [
+        x,
+        weight,
+        bias,
+        moments,
+        y,
+        ...sizes(plan, plan.planes.piece),
+      ]);
+      context.saveForBackward(x, weight, bias, moments);
+      return y;
+    },
+    backward({ savedTensors, needsInputGrad }, gradient) {
+      const [x, weight, bias, moments] = savedTensors as [Tensor, Tensor, Tensor, Tensor];
+      // The gradient of a gradient is the plain operators' affair: kernels are not recorded.
+      if (isGradEnabled()) return plainGradients([x, weight, bias], needsInputGrad, gradient, groups, eps);
+      const plan = planFor(x, groups)!;
+      return gradients(launchFor(plan), plan, { x, weight, bias, moments }, inOrderOf(x, gradient));
+    },
+  });
+}
+
+function sizes({ channels, pixels, groups }: Plan, last: number): number[] {
+  return [channels, pixels, groups, last];
+}
+
+/** Mean, and one over the standard deviation, of each group: [N, G, 2]. */
+function momentsOf(launch: Launch, plan: Plan, x: Tensor, eps: number): Tensor {
+  const { images, groups, moments: size } = plan;
+  const options = { dtype: 'float32', device: x.device } as const;
+  const partial = empty([images, groups, size.grid[1], 2], options);
+  const result = empty([images, groups, 2], options);
+  launch('partialMoments', size, 'ttiiii', [x, partial, ...sizes(plan, size.piece)]);
+  const reduce = { grid: [images * groups], block: [128] } as const;
+  launch('moments', reduce, 'tttiiiif', [x, partial, result, ...sizes(plan, size.grid[1]), eps]);
+  return result;
+}
+
+interface Saved {
+  x: Tensor;
+  weight: Tensor;
+  bias: Tensor;
+  moments: Tensor;
+}
+
+function gradients(launch: Launch, plan: Plan, saved: Saved, gradient: Tensor): [Tensor, Tensor, Tensor] {
+  const { x, weight, bias, moments } = saved;
+  const { images, channels, pixels, groups, planes } = plan;
+  const read = [x, gradient, weight, bias, moments];
+  const partial = empty([images, channels, planes.grid[1], 2], { dtype: 'float32', device: x.device });
+  launch('partialGradients', planes, 'ttttttiiii', [...read, partial, ...sizes(plan, planes.piece)]);
+  const sums = partial.sum([2]); // [N, C, 2]
+  const perGroup = channels / groups;
+  const means = sums
+    .mul(weight.float().reshape([1, channels, 1]))
+    .reshape([images, groups, perGroup, 2])
+    .sum([2])
+    .div(perGroup * pixels); // [N, G, 2]
+  const result = x.emptyLike();
+  launch('backward', planes, 'tttttttiiii', [...read, means, result, ...sizes(plan, planes.piece)]);
+  const ofParameters = sums.sum([0]).to(weight.dtype); // [C, 2]
+  return [result, ofParameters.select(1, 1), ofParameters.select(1, 0)];
+}
+
+/** The gradient with its elements where those of `x` are. */
+function inOrderOf(x: Tensor, gradient: Tensor): Tensor {
+  const same = x.strides.every((stride, dim) => stride === gradient.strides[dim]);
+  return same && gradient.storage.offset % 4 === 0 ? gradient : x.emptyLike().copy_(gradient);
+}
+
+function plainGradients(
+  inputs: [Tensor, Tensor, Tensor],
+  needed: readonly boolean[],
+  gradient: Tensor,
+  groups: number,
+  eps: number,
+): (Tensor | null)[] {
+  const [x, weight, bias] = inputs;
+  const wanted = inputs.filter((_, i) => needed[i]);
+  const y = silu(groupNorm(x, groups, weight, bias, eps));
+  const found = grad([y], wanted, { gradOutputs: [gradient], createGraph: true });
+  return inputs.map((_, i) => (needed[i] ? found.shift()! : null));
+}

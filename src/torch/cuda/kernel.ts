@@ -1,0 +1,123 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { NotImplementedError, translate } from '../errors.js';
+import type { NativeKernel } from '../native/cuda-binding.js';
+import { packageRoot } from '../native/libtorch/platform.js';
+import { libtorch, native, openLibrary } from '../native/load.js';
+import { Tensor } from '../tensor.js';
+import { deviceCapability, onCuda } from './device.js';
+import { currentStream } from './stream.js';
+
+/** How many blocks, and threads in each, in up to three dimensions. */
+export interface LaunchSize {
+  grid: readonly [number, number?, number?];
+  block: readonly [number, number?, number?];
+}
+
+/** Runs a kernel on the tensors' device; see {@link Kernels.launch}. */
+export type Launch = (
+  kernel: string,
+  size: LaunchSize,
+  kinds: string,
+  args: readonly (Tensor | number)[],
+) => void;
+
+/**
+ * Kernels written in CUDA C++, compiled when they are first used, for the device they are used on, by NVRTC, which comes
+ * with libtorch. They are `extern "C" __global__` functions.
+ */
+export class Kernels {
+  readonly #source: string;
+  readonly #name: string;
+  readonly #defines: string[];
+  readonly #images = new Map<string, Uint8Array>();
+  readonly #loaded = new Map<string, NativeKernel>();
+
+  /** @param name shown in the compiler's messages */
+  constructor(source: string, name: string, defines: Readonly<Record<string, number>> = {}) {
+    this.#source = source;
+    this.#name = name;
+    this.#defines = Object.entries(defines).map(([key, value]) => `-D${key}=${value}`);
+  }
+
+  /** Machine code for an architecture such as `sm_90`; needs no device. @throws TorchError with the compiler's words */
+  compile(architecture: string): Uint8Array {
+    let image = this.#images.get(architecture);
+    if (!image) {
+      openNvrtc();
+      const options = [`--gpu-architecture=${architecture}`, '--std=c++17', ...this.#defines];
+      image = guarded(() => native.cuda.compileKernels(this.#source, this.#name, options));
+      this.#images.set(architecture, image);
+    }
+    return image;
+  }
+
+  /** Compiles and loads a kernel for a device, unless that was done. */
+  load(kernel: string, device: number): NativeKernel {
+    const key = `${kernel} ${device}`;
+    let loaded = this.#loaded.get(key);
+    if (!loaded) {
+      const image = this.compile(`sm_${deviceCapability(device).join('')}`);
+      loaded = onCuda((cuda) => cuda.loadKernel(device, image, kernel));
+      this.#loaded.set(key, loaded);
+    }
+    return loaded;
+  }
+
+  /**
+   * Runs a kernel on the current stream of its first tensor's device.
+   * @param kinds a letter for each argument: `t` a tensor, whose data's address is passed, `i` an int, `f` a float
+   */
+  readonly launch: Launch = (kernel, { grid, block }, kinds, args) => {
+    const first = args.find((arg) => arg instanceof Tensor);
+    const { id, device } = currentStream(first?.device ?? 'cuda');
+    const loaded = this.load(kernel, device);
+    const sizes = [...[0, 1, 2].map((i) => grid[i] ?? 1), ...[0, 1, 2].map((i) => block[i] ?? 1)];
+    const values = args.map((arg) => (arg instanceof Tensor ? arg.handle : arg));
+    onCuda((cuda) => cuda.launchKernel(loaded, id, device, sizes, kinds, values));
+  };
+}
+
+/** The text of a file in the package's native/kernels. */
+export function kernelSource(file: string): string {
+  return readFileSync(join(packageRoot(), 'native', 'kernels', file), 'utf8');
+}
+
+let opened = false;
+
+/** Opens NVRTC: beside libtorch, in NVIDIA's packages beside that, or where TESSERA_NVRTC names its folder. */
+function openNvrtc(): void {
+  if (opened) return;
+  const given = process.env['TESSERA_NVRTC'];
+  const packages = resolve(libtorch.lib, '..', '..', 'nvidia');
+  const folders = [join(packages, 'cu13', 'lib'), join(packages, 'cuda_nvrtc', 'lib'), libtorch.lib];
+  if (given) folders.unshift(given);
+  const files = folders.filter(existsSync).flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.startsWith('libnvrtc') && !name.includes('.alt.'))
+      .map((name) => join(folder, name)),
+  );
+  // NVRTC asks for its other half by name, and finds it only where that is open already.
+  for (const file of files) if (file.includes('builtins')) openLibrary(file);
+  const compilers = files.filter((file) => !file.includes('builtins'));
+  try {
+    native.cuda.openNvrtc([...compilers, 'libnvrtc.so.13', 'libnvrtc.so.12', 'libnvrtc.so']);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new NotImplementedError(
+      `NVRTC, CUDA's compiler, was not found (${reason}); set TESSERA_NVRTC to its folder`,
+      {
+        cause,
+      },
+    );
+  }
+  opened = true;
+}
+
+function guarded<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(error);
+  }
+}

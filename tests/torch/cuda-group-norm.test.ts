@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { fusedGroupNormSilu, groupNormKernels } from '../../src/torch/cuda/group-norm-silu.js';
+import { planFor } from '../../src/torch/cuda/group-norm-plan.js';
+import { Kernels, type Launch } from '../../src/torch/cuda/kernel.js';
+import * as torch from '../../src/torch/index.js';
+import { Tensor } from '../../src/torch/index.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'tessera-kernels-'));
+test.after.always(() => rmSync(folder, { recursive: true }));
+
+const element = { float32: 0, bfloat16: 1 } as const;
+
+/** The kernels' source as a program for the CPU; null where there is no compiler. */
+function emulator(dtype: keyof typeof element, channelsLast: boolean): string | null {
+  const program = join(folder, `${dtype}-${channelsLast}`);
+  if (existsSync(program)) return program;
+  const source = join(dirname(fileURLToPath(import.meta.url)), 'kernels', 'emulator.cc');
+  const defines = [`-DELEMENT=${element[dtype]}`, `-DCHANNELS_LAST=${Number(channelsLast)}`, '-DSILU=1'];
+  try {
+    execFileSync('g++', ['-std=c++20', '-O1', '-pthread', '-w', ...defines, source, '-o', program]);
+    return program;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
+    throw error;
+  }
+}
+
+/** All bytes behind a tensor, in the order of memory. */
+function bytesOf(x: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = inMemoryOrder(x).toTypedArray();
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function inMemoryOrder(x: Tensor): Tensor {
+  return x.detach().asStrided([x.numel()], [1]);
+}
+
+let launches = 0;
+
+/** Runs a kernel in the emulator: tensors go and come back as files. */
+const launchIn =
+  (program: string): Launch =>
+  (kernel, { grid, block }, kinds, args) => {
+    const here = join(folder, `launch-${launches++}`);
+    mkdirSync(here);
+    const words = args.map((arg, i) => (arg instanceof Tensor ? `t${i}` : arg));
+    writeFileSync(join(here, 'launch'), [kernel, grid[0], grid[1] ?? 1, block[0], kinds, ...words].join(' '));
+    for (const [i, arg] of args.entries())
+      if (arg instanceof Tensor) writeFileSync(join(here, `t${i}`), bytesOf(arg));
+    execFileSync(program, [here]);
+    for (const [i, arg] of args.entries()) {
+      if (!(arg instanceof Tensor)) continue;
+      const flat = inMemoryOrder(arg);
+      const bits = readFileSync(join(here, `t${i}`));
+      const bytes = torch.tensor(new Uint8Array(bits)).view({ dtype: arg.dtype });
+      torch.noGrad(() => flat.copy_(bytes));
+    }
+  };
+
+interface Case {
+  shape: number[];
+  groups: number;
+  dtype: keyof typeof element;
+  channelsLast: boolean;
+}
+
+const cases: Case[] = [
+  { shape: [2, 32, 8, 8], groups: 8, dtype: 'float32', channelsLast: false },
+  { shape: [1, 8, 36, 70], groups: 4, dtype: 'float32', channelsLast: false },
+  { shape: [3, 12, 4, 9], groups: 1, dtype: 'bfloat16', channelsLast: false },
+  { shape: [2, 32, 8, 8], groups: 8, dtype: 'float32', channelsLast: true },
+  { shape: [1, 64, 13, 11], groups: 4, dtype: 'float32', channelsLast: true },
+  { shape: [2, 48, 5, 7], groups: 4, dtype: 'bfloat16', channelsLast: true },
+];
+
+for (const { shape, groups, dtype, channelsLast } of cases) {
+  const order = channelsLast ? 'channels-last' : 'NCHW';
+  test.serial(
+    `the fused group norm and SiLU equal the plain operators: ${dtype}[${shape.join(', ')}], ${order}`,
+    (t) => {
+      const program = emulator(dtype, channelsLast);
+      if (program === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+      torch.manualSeed(3);
+      const eps = 1e-5;
+      // Far from zero, where sums of squares alone would lose the variance.
+      const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
+      const x = torch.randn(shape).mul(0.5).add(20).to(dtype).contiguous({ memoryFormat }).requiresGrad_();
+      const weight = torch.randn([shape[1]!]).to(dtype).requiresGrad_();
+      const bias = torch.randn([shape[1]!]).to(dtype).requiresGrad_();
+      const gradient = torch.randn(shape).to(dtype).contiguous({ memoryFormat });
+      t.is(planFor(x, groups)!.channelsLast, channelsLast);
+
+      const y = fusedGroupNormSilu(() => launchIn(program), groups, eps)(x, weight, bias);
+      t.deepEqual(y.strides, x.strides);
+      const found = torch.grad([y], [x, weight, bias], { gradOutputs: [gradient] });
+
+      const exact = [x, weight, bias].map((input) => input.detach().double().requiresGrad_());
+      const [x64, weight64, bias64] = exact as [Tensor, Tensor, Tensor];
+      const expected = torch.groupNorm(x64, groups, weight64, bias64, eps).silu();
+      const gradients = torch.grad([expected], exact, { gradOutputs: [gradient.double()] });
+      const bound = dtype === 'float32' ? 2e-5 : 1e-2;
+      for (const [i, [mine, right]] of [
+        [y, expected] as const,
+        ...found.map((g, i) => [g, gradients[i]!] as const),
+      ].entries()) {
+        const scale = right.abs().max().item();
+        const difference = mine.double().sub(right).abs().max().item() / scale;
+        t.true(difference < bound, `result ${i} differs by ${difference}`);
+      }
+    },
+  );
+}
+
+test('the kernels take what fits into vectors of four, in two orders of memory', (t) => {
+  const planned = (x: Tensor, groups: number) => planFor(x, groups)?.channelsLast ?? null;
+  const last = (x: Tensor) => x.contiguous({ memoryFormat: 'channels_last' });
+  t.false(planned(torch.empty([2, 8, 4, 4]), 2));
+  t.true(planned(last(torch.empty([2, 8, 4, 4])), 2));
+  t.false(planned(torch.empty([2, 8, 16]), 2));
+  t.is(planned(torch.empty([2, 8, 3, 3]), 2), null);
+  t.is(planned(last(torch.empty([2, 8, 4, 4])), 4), null);
+  t.is(planned(torch.empty([2, 8, 4, 4]).transpose(2, 3), 2), null);
+  t.is(planned(torch.empty([2, 8, 4, 5]).narrow(3, 1, 4), 2), null);
+  t.is(planned(torch.empty([0, 8, 4, 4]), 2), null);
+  t.is(planned(torch.empty([16, 128, 1024, 1024], { device: 'meta' }), 32), null);
+});
+
+test('every element has its block: pieces cover all steps, and there are enough of them', (t) => {
+  for (const [shape, groups] of [
+    [[16, 128, 256, 256], 32],
+    [[1, 512, 16, 16], 32],
+    [[3, 96, 20, 20], 8],
+  ] as const) {
+    const x = torch.empty(shape, { device: 'meta' });
+    for (const input of [x, x.contiguous({ memoryFormat: 'channels_last' })]) {
+      const plan = planFor(input, groups)!;
+      const steps = plan.channelsLast ? plan.pixels : plan.pixels / 4;
+      t.true(plan.planes.piece * plan.planes.grid[1] >= steps);
+      t.true(plan.planes.piece * (plan.planes.grid[1] - 1) < steps);
+      t.true(plan.planes.block[0] <= 512 && plan.planes.grid[1] <= 256);
+    }
+  }
+});
+
+test('on the CPU the plain operators run, with gradients of gradients', (t) => {
+  const x = torch.randn([2, 8, 4, 4], { dtype: 'float64', requiresGrad: true });
+  const weight = torch.ones([8], { dtype: 'float64' });
+  const bias = torch.zeros([8], { dtype: 'float64' });
+  t.false(torch.cuda.fusesGroupNormSilu(x, 2, weight, bias));
+  const y = torch.cuda.groupNormSilu(x, 2, weight, bias);
+  t.true(
+    y
+      .sub(torch.groupNorm(x, 2, weight, bias).silu())
+      .abs()
+      .max()
+      .item() === 0,
+  );
+  t.true(torch.gradcheck((input) => torch.cuda.groupNormSilu(input, 2, weight, bias), [x]));
+  t.is(torch.cuda.fusedGroupNormFailure(), null);
+});
+
+const nvrtc = (() => {
+  try {
+    new Kernels('extern "C" __global__ void nothing() {}', 'nothing.cu').compile('sm_90');
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+})();
+
+for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+  const title = `NVRTC compiles the kernels for an H200: ${dtype}`;
+  const compiles = (nvrtc === null ? test : test.skip) as typeof test;
+  compiles(nvrtc === null ? title : `${title} (skipped: ${nvrtc.split(';')[0]})`, (t) => {
+    for (const channelsLast of [false, true]) {
+      const image = groupNormKernels(dtype, channelsLast).compile('sm_90');
+      t.is(Buffer.from(image.subarray(1, 4)).toString(), 'ELF');
+    }
+  });
+}
