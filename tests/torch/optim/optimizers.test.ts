@@ -102,7 +102,7 @@ for (const [name, expected] of Object.entries(fixture.cases)) {
   });
 }
 
-const names = ['SGD', 'RMSprop', 'Adagrad', 'Adadelta', 'Adamax', 'NAdam', 'RAdam', 'AdamW'];
+const names = ['ASGD', 'Rprop', 'SGD', 'RMSprop', 'Adagrad', 'Adadelta', 'Adamax', 'NAdam', 'RAdam', 'AdamW'];
 
 for (const name of names) {
   test(`${name}: layouts, dtypes and complex numbers`, (t) => {
@@ -149,7 +149,7 @@ for (const name of names) {
     p.grad = torch.ones([3, 3], { dtype: 'float64' });
     optimizer.step();
     const state = optimizer.state.get(p) as Record<string, Tensor>;
-    const [key] = Object.keys(state).filter((entry) => entry !== 'step' && entry !== 'mu_product');
+    const [key] = Object.keys(state).filter((entry) => !['step', 'mu_product', 'eta', 'mu'].includes(entry));
     t.is(state[key as string]?.dtype, 'float64');
     const { tensors } = torch.memory();
     torch.scope(() => optimizer.step());
@@ -173,7 +173,7 @@ for (const name of names) {
       instanceOf: torch.ArgumentError,
       message: new RegExp(`${name}.*lr -1`),
     });
-    t.throws(() => build({ weightDecay: NaN }), { message: /weightDecay NaN/ });
+    if (name !== 'Rprop') t.throws(() => build({ weightDecay: NaN }), { message: /weightDecay NaN/ });
   });
 }
 
@@ -225,6 +225,12 @@ test('states of older versions: numbers for steps, None for momentum that has no
   sgd.step();
   t.deepEqual(sgd.state.get(p)?.['momentum_buffer']?.tolist(), [1, 1]);
   t.throws(() => new optim.SGD([p], { nesterov: true }), { message: /nesterov/ });
+});
+
+test('settings of Rprop that make no sense are refused', (t) => {
+  const p = new nn.Parameter(torch.zeros([1]));
+  t.throws(() => new optim.Rprop([p], { etas: [1.2, 0.5] }), { message: /etas \[1\.2, 0\.5\]/ });
+  t.throws(() => new optim.Rprop([p], { stepSizes: [1, 0.1] }), { message: /stepSizes/ });
 });
 
 test('Adagrad has state for parameters that come later', (t) => {

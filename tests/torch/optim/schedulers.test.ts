@@ -50,6 +50,23 @@ const makes: Record<string, Make> = {
       pctStart: 0.4,
     }),
   'OneCycleLR without momentum': (o) => new optim.OneCycleLR(o, 1, { totalSteps: 25, cycleMomentum: false }),
+  CyclicLR: (o) => new optim.CyclicLR(o, 0.01, 0.2, { stepSizeUp: 3 }),
+  'CyclicLR halved': (o) =>
+    new optim.CyclicLR(o, [0.01, 0.02], [0.2, 0.1], {
+      stepSizeUp: 2,
+      stepSizeDown: 5,
+      mode: 'triangular2',
+      baseMomentum: 0.7,
+    }),
+  'CyclicLR of Adam': (o) =>
+    new optim.CyclicLR(o, 0.01, 0.2, { stepSizeUp: 4, mode: 'exp_range', gamma: 0.95 }),
+  'CyclicLR without momentum': (o) =>
+    new optim.CyclicLR(o, 0.01, 0.2, {
+      stepSizeUp: 4,
+      scaleFn: (step) => 1 / (1 + step),
+      scaleMode: 'iterations',
+      cycleMomentum: false,
+    }),
   SequentialLR: (o) =>
     new optim.SequentialLR(
       o,
@@ -88,7 +105,8 @@ function optimizerFor(name: string): Groups {
     { params: [new nn.Parameter(torch.zeros([1]))] },
     { params: [new nn.Parameter(torch.zeros([1]))], lr: 0.05 },
   ];
-  if (name === 'OneCycleLR three phases') return new optim.Adam(groups, { lr: 0.1 });
+  if (['OneCycleLR three phases', 'CyclicLR of Adam'].includes(name))
+    return new optim.Adam(groups, { lr: 0.1 });
   return new optim.SGD(groups, { lr: 0.1, momentum: 0.9 });
 }
 
@@ -187,6 +205,11 @@ test('mistakes are refused', (t) => {
   refused(() => new optim.OneCycleLR(o, 1, {}), /totalSteps/);
   refused(() => new optim.OneCycleLR(o, [1], { totalSteps: 3 }), /1 values of maxLr for 2/);
   refused(() => new optim.OneCycleLR(o, 1, { totalSteps: 3, pctStart: 2 }), /pctStart/);
+  refused(() => new optim.CyclicLR(o, [1], 2), /1 values of baseLr for 2/);
+  refused(() => new optim.CyclicLR(o, 1, 2, { stepSizeUp: 0 }), /0 up/);
+  refused(() => new optim.CyclicLR(o, 1, 2, { mode: 'square' as 'triangular' }), /'square'/);
+  const rprop = new optim.Rprop([new nn.Parameter(torch.zeros([1]))]);
+  refused(() => new optim.CyclicLR(rprop, 1, 2), /no momentum/);
   refused(() => new optim.LambdaLR(o, [() => 1]), /1 functions for 2/);
   refused(() => optim.warmUpCosine({ warmUpSteps: 5, min: 0, max: 1, start: 0, maxDecaySteps: 5 }), /decay/);
   refused(() => new optim.SequentialLR(o, [new optim.StepLR(o, 1)], [1]), /0 milestones, not 1/);

@@ -1,0 +1,79 @@
+import type { Tensor } from '../index.js';
+import type { Layout } from './layout.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+
+/** Settings of {@link ASGD}. */
+export interface ASGDSettings {
+  /** Learning rate at the start. Default 1e-2. */
+  lr: number;
+  /** Share of the weights taken off per unit of learning rate, which also sets how fast that falls. Default 1e-4. */
+  lambd: number;
+  /** Power with which the learning rate falls. Default 0.75. */
+  alpha: number;
+  /** Step from which on the weights are averaged. Default 1e6. */
+  t0: number;
+  /** L2 penalty. Default 0. */
+  weightDecay: number;
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+const defaults: ASGDSettings = {
+  lr: 1e-2,
+  lambd: 1e-4,
+  alpha: 0.75,
+  t0: 1e6,
+  weightDecay: 0,
+  maximize: false,
+};
+
+/** Gradient descent that keeps the mean of the weights on its way, as state `ax` (Polyak and Juditsky, 1992). */
+export class ASGD extends ListOptimizer<ASGDSettings> {
+  protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
+
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<ASGDSettings>>,
+    options: Partial<ASGDSettings> = {},
+  ) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  protected override checkSettings(settings: ASGDSettings): void {
+    refuseSettings(this, commonChecks({ lr: settings.lr, weightDecay: settings.weightDecay }));
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override stateNames(): readonly string[] {
+    return ['ax'];
+  }
+
+  protected override stateOf(parameter: Tensor, layout: Layout, settings: ASGDSettings): ParameterState {
+    const isNew = this.state.get(parameter)?.['eta'] === undefined;
+    const state = super.stateOf(parameter, layout, settings);
+    if (isNew) state['eta']!.fill_(settings.lr);
+    return state;
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<ASGDSettings>): void {
+    const { lr, lambd, alpha, t0, weightDecay } = group;
+    const steps = batch.countSteps();
+    const means = batch.column('ax');
+    for (const [i, parameter] of batch.parameters.entries()) {
+      const { eta, mu } = batch.states[i] as { eta: Tensor; mu: Tensor };
+      const [rate, share] = [eta.item(), mu.item()];
+      const gradient = batch.gradients[i]!;
+      const slope = weightDecay === 0 ? gradient : gradient.add(parameter, { alpha: weightDecay });
+      parameter.mul_(1 - lambd * rate).add_(slope, { alpha: -rate });
+      if (share === 1) means[i]!.copy_(parameter);
+      else means[i]!.add_(parameter.sub(means[i]!).mul_(share));
+      eta.fill_(lr / (1 + lambd * lr * steps[i]!) ** alpha);
+      mu.fill_(1 / Math.max(1, steps[i]! - t0));
+    }
+  }
+}

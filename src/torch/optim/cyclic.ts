@@ -1,0 +1,155 @@
+import { ArgumentError } from '../errors.js';
+import { groupsOf, LRScheduler } from './scheduler.js';
+import type { SavedFields, Schedulable, ScheduledGroup, SchedulerState } from './scheduler.js';
+
+/** Options of {@link CyclicLR}. */
+export interface CyclicOptions {
+  /** Steps from the lowest rate to the highest. Default 2000. */
+  stepSizeUp?: number;
+  /** Steps back. Default: as many. */
+  stepSizeDown?: number | null;
+  /** `triangular`: every cycle alike; `triangular2`: each half as high; `exp_range`: lower by gamma at every step. */
+  mode?: 'triangular' | 'triangular2' | 'exp_range';
+  /** Factor for `exp_range`. Default 1. */
+  gamma?: number;
+  /** Height of a cycle as a share, in place of `mode`; of its number from 1, or of the step. */
+  scaleFn?: (count: number) => number;
+  /** What `scaleFn` is called with: the number of the cycle, or of the step. Default `cycle`. */
+  scaleMode?: 'cycle' | 'iterations';
+  /** Move the momentum (or Adam's first beta) the other way. Default true. */
+  cycleMomentum?: boolean;
+  /** Momentum at the highest rate, of all groups or of each. Default 0.8. */
+  baseMomentum?: number | readonly number[];
+  /** Momentum at the lowest rate, of all groups or of each. Default 0.9. */
+  maxMomentum?: number | readonly number[];
+  /** Number of the last step of a run that goes on. Default −1: a new run. */
+  lastEpoch?: number;
+}
+
+/** Up and down between two learning rates, again and again (Smith, arXiv 1506.01186). Step it after every batch. */
+export class CyclicLR extends LRScheduler {
+  /** The highest rate of each group. */
+  maxLrs: number[];
+  /** Steps of a cycle. */
+  totalSize: number;
+  /** Share of a cycle in which the rate rises. */
+  stepRatio: number;
+  mode: 'triangular' | 'triangular2' | 'exp_range';
+  gamma: number;
+  scaleMode: 'cycle' | 'iterations';
+  cycleMomentum: boolean;
+  /** Whether the momentum that is cycled is Adam's first beta. */
+  useBeta1 = false;
+  /** Momentum of each group at the highest rate. */
+  baseMomentums: number[] = [];
+  /** Momentum of each group at the lowest rate. */
+  maxMomentums: number[] = [];
+  readonly #scale: ((count: number) => number) | null;
+
+  /**
+   * @param baseLr the lowest rate, of all groups or of each
+   * @param maxLr the highest rate, of all groups or of each
+   */
+  constructor(
+    optimizer: Schedulable,
+    baseLr: number | readonly number[],
+    maxLr: number | readonly number[],
+    options: CyclicOptions = {},
+  ) {
+    const { stepSizeUp = 2000, mode = 'triangular', gamma = 1, lastEpoch = -1 } = options;
+    const stepSizeDown = options.stepSizeDown ?? stepSizeUp;
+    if (!(stepSizeUp > 0 && stepSizeDown > 0))
+      throw new ArgumentError(`CyclicLR: a cycle takes steps, not ${stepSizeUp} up and ${stepSizeDown} down`);
+    if (!['triangular', 'triangular2', 'exp_range'].includes(mode))
+      throw new ArgumentError(`CyclicLR: mode must be triangular, triangular2 or exp_range, not '${mode}'`);
+    const groups = groupsOf(optimizer);
+    const lowest = perGroup(groups, baseLr, 'baseLr');
+    const highest = perGroup(groups, maxLr, 'maxLr');
+    const cycleMomentum = options.cycleMomentum ?? true;
+    const useBeta1 = groups.every((group) => group.betas !== undefined);
+    if (cycleMomentum && !useBeta1 && !groups.every((group) => group.momentum !== undefined))
+      throw new ArgumentError('CyclicLR: the optimizer has no momentum to cycle; pass cycleMomentum: false');
+    const base = cycleMomentum ? perGroup(groups, options.baseMomentum ?? 0.8, 'baseMomentum') : [];
+    const most = cycleMomentum ? perGroup(groups, options.maxMomentum ?? 0.9, 'maxMomentum') : [];
+    if (lastEpoch === -1) {
+      groups.forEach((group, i) => {
+        group.lr = lowest[i]!;
+        if (cycleMomentum) Object.assign(group, { maxMomentum: most[i]!, baseMomentum: base[i]! });
+      });
+    }
+    super(optimizer, lastEpoch);
+    this.maxLrs = highest;
+    this.totalSize = stepSizeUp + stepSizeDown;
+    this.stepRatio = stepSizeUp / this.totalSize;
+    this.mode = mode;
+    this.gamma = gamma;
+    this.#scale = options.scaleFn ?? null;
+    this.scaleMode = this.#scale
+      ? (options.scaleMode ?? 'cycle')
+      : mode === 'exp_range'
+        ? 'iterations'
+        : 'cycle';
+    this.cycleMomentum = cycleMomentum;
+    this.useBeta1 = useBeta1;
+    this.baseMomentums = base;
+    this.maxMomentums = most;
+    this.start();
+    this.baseLrs = lowest;
+  }
+
+  protected override get fields(): SavedFields {
+    return {
+      max_lrs: 'maxLrs',
+      total_size: 'totalSize',
+      step_ratio: 'stepRatio',
+      mode: 'mode',
+      gamma: 'gamma',
+      scale_mode: 'scaleMode',
+      cycle_momentum: 'cycleMomentum',
+      ...(this.cycleMomentum && {
+        use_beta1: 'useBeta1',
+        base_momentums: 'baseMomentums',
+        max_momentums: 'maxMomentums',
+      }),
+    };
+  }
+
+  /** State under PyTorch's names; a `scaleFn` is not part of it. */
+  override stateDict(): SchedulerState {
+    return { ...super.stateDict(), _scale_fn_custom: null };
+  }
+
+  protected override rates(): number[] {
+    const turns = this.lastEpoch / this.totalSize;
+    const cycle = Math.floor(1 + turns);
+    const place = 1 + turns - cycle;
+    const height = place <= this.stepRatio ? place / this.stepRatio : (place - 1) / (this.stepRatio - 1);
+    const share = height * this.#height(this.scaleMode === 'cycle' ? cycle : this.lastEpoch);
+    if (this.cycleMomentum) {
+      this.groups.forEach((group, i) => {
+        const most = this.maxMomentums[i]!;
+        setMomentum(group, most - (most - this.baseMomentums[i]!) * share, this.useBeta1);
+      });
+    }
+    return this.baseLrs.map((lowest, i) => lowest + (this.maxLrs[i]! - lowest) * share);
+  }
+
+  #height(count: number): number {
+    if (this.#scale) return this.#scale(count);
+    if (this.mode === 'triangular') return 1;
+    return this.mode === 'triangular2' ? 1 / 2 ** (count - 1) : this.gamma ** count;
+  }
+}
+
+function perGroup(groups: readonly unknown[], value: number | readonly number[], name: string): number[] {
+  if (typeof value === 'number') return groups.map(() => value);
+  if (value.length === groups.length) return [...value];
+  throw new ArgumentError(
+    `CyclicLR: ${value.length} values of ${name} for ${groups.length} parameter groups`,
+  );
+}
+
+function setMomentum(group: ScheduledGroup, momentum: number, useBeta1: boolean): void {
+  if (useBeta1) group.betas = [momentum, group.betas?.[1] as number];
+  else group.momentum = momentum;
+}

@@ -1,0 +1,82 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import type { Layout } from './layout.js';
+import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import type { Batch } from './list-optimizer.js';
+import { withoutUndefined } from './optimizer.js';
+import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+
+/** Settings of {@link Rprop}. */
+export interface RpropSettings {
+  /** The first step's size. Default 1e-2. */
+  lr: number;
+  /** Factors of an element's step: where its gradient changed sign, and where it kept it. Default [0.5, 1.2]. */
+  etas: readonly [number, number];
+  /** Smallest and largest step. Default [1e-6, 50]. */
+  stepSizes: readonly [number, number];
+  /** Climb instead of descending. Default false. */
+  maximize: boolean;
+}
+
+const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false };
+
+/**
+ * Steps whose size depends on how often an element's gradient kept its sign, not on how large it is (Riedmiller and Braun,
+ * 1993). For whole batches: noise of small ones changes signs.
+ */
+export class Rprop extends ListOptimizer<RpropSettings> {
+  constructor(
+    params: Iterable<Tensor> | Iterable<GroupOf<RpropSettings>>,
+    options: Partial<RpropSettings> = {},
+  ) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
+  protected override checkSettings(settings: RpropSettings): void {
+    const { lr, etas, stepSizes } = settings;
+    const [minus, plus] = etas;
+    refuseSettings(this, {
+      ...commonChecks({ lr, weightDecay: 0 }),
+      [`etas [${etas.join(', ')}] (one between 0 and 1, one above 1)`]: minus > 0 && minus < 1 && plus > 1,
+      [`stepSizes [${stepSizes.join(', ')}] (from small to large)`]:
+        stepSizes[0] >= 0 && stepSizes[0] <= stepSizes[1],
+    });
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override stateNames(): readonly string[] {
+    return ['prev', 'step_size'];
+  }
+
+  protected override firstValue(name: string, settings: RpropSettings): number {
+    return name === 'step_size' ? settings.lr : 0;
+  }
+
+  protected override stateOf(parameter: Tensor, layout: Layout, settings: RpropSettings): ParameterState {
+    const isNew = this.state.get(parameter)?.['step_size'] === undefined;
+    const state = super.stateOf(parameter, layout, settings);
+    // The imaginary parts are numbers of their own and have steps of their own.
+    if (isNew && torch.isComplex(parameter.dtype)) state['step_size']!.viewAsReal().fill_(settings.lr);
+    return state;
+  }
+
+  protected override update(batch: Batch, group: ParameterGroup<RpropSettings>): void {
+    const [minus, plus] = group.etas;
+    const [smallest, largest] = group.stepSizes;
+    batch.countSteps();
+    const [before, sizes] = [batch.column('prev'), batch.column('step_size')];
+    for (const [i, slope] of batch.gradients.entries()) {
+      const agreement = slope.mul(before[i]!);
+      const turned = agreement.lt(0);
+      const factor = agreement.onesLike().maskedFill_(agreement.gt(0), plus).maskedFill_(turned, minus);
+      sizes[i]!.mul_(factor).clamp_(smallest, largest);
+      // An element whose gradient changed sign stays where it is, and tries again from there.
+      const kept = slope.maskedFill(turned, 0);
+      batch.parameters[i]!.addcmul_(kept.sign(), sizes[i]!, { value: -1 });
+      before[i]!.copy_(kept);
+    }
+  }
+}
