@@ -51,6 +51,7 @@ export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from '
 
 export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';
+export { GraphedStep } from './training/graphed-step.js';
 export * from './training/transformer-step.js';
 export * from './training/run-clock.js';
 export * from './training/interrupt.js';

@@ -12,7 +12,7 @@ export {
 export { currentStream, defaultStream, Stream, withStream } from './stream.js';
 export { Event } from './event.js';
 export * from './memory.js';
-export { Graph, graph, whyNoGraphs, type GraphOptions } from './graph.js';
+export { Graph, graph, graphRecorder, whyNoGraphs, type GraphOptions } from './graph.js';
 export { Kernels, type Launch, type LaunchSize } from './kernel.js';
 export {
   fusedGroupNormFailure,

@@ -1,0 +1,65 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import type { FirstStage } from '../models/vqgan.js';
+import { onePassStep } from './vqgan-one-pass-step.js';
+import { lossOf } from './vqgan-parts.js';
+import type { VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
+
+/**
+ * A VQGAN training step as a CUDA graph: recorded after three steps that run as they are, and anew where a number in it
+ * changes: when the discriminator starts, and with each learning rate or temperature, so that a schedule that moves at
+ * every step leaves nothing to replay. The log's tensors are overwritten by the next step. Where nothing can be recorded
+ * it is the step itself, and `eagerReason` says why.
+ */
+export class GraphedStep {
+  readonly #model: FirstStage;
+  readonly #optimizers: VqganOptimizers;
+  readonly #step: typeof onePassStep;
+  #graph: torch.cuda.Graph<VqganLog> | null = null;
+  #numbers = '';
+
+  constructor(model: FirstStage, optimizers: VqganOptimizers, step: typeof onePassStep = onePassStep) {
+    this.#model = model;
+    this.#optimizers = optimizers;
+    this.#step = step;
+  }
+
+  /** Why steps run as they are; null where they are, or will be, replayed. */
+  get eagerReason(): string | null {
+    return this.#graph ? this.#graph.eagerReason : torch.cuda.whyNoGraphs();
+  }
+
+  /** Trains on one batch [B, C, H, W], as the step does. */
+  run(batch: Tensor, state: VqganState): VqganLog {
+    const numbers = this.#numbersOf(state);
+    if (numbers !== this.#numbers) this.dispose();
+    this.#numbers = numbers;
+    this.#graph ??= torch.cuda.graph(
+      (images: Tensor, cond?: Tensor) =>
+        this.#step(this.#model, this.#optimizers, images, {
+          globalStep: state.globalStep,
+          ...(cond && { cond }),
+        }),
+      { device: batch.device },
+    );
+    return state.cond ? this.#graph.run(batch, state.cond) : this.#graph.run(batch);
+  }
+
+  /** Everything in a step that is no tensor, and would stay what it was when the step was recorded. */
+  #numbersOf({ globalStep }: VqganState): string {
+    const settings = Object.values(this.#optimizers).map((optimizer: object) =>
+      'paramGroups' in optimizer
+        ? (optimizer.paramGroups as object[]).map((group) => ({ ...group, params: null }))
+        : null,
+    );
+    const { quantize } = this.#model;
+    const temperature = 'temperature' in quantize ? quantize.temperature : null;
+    return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, settings]);
+  }
+
+  /** Gives the memory of the recording back. */
+  dispose(): void {
+    this.#graph?.dispose();
+    this.#graph = null;
+  }
+}
