@@ -1,57 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import { loadCheckpoint, savePytorch } from '../../../src/torch/io/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import * as optim from '../../../src/torch/optim/index.js';
-
-type Nested = number | Nested[];
-
-interface Snapshot {
-  parameters: Nested[];
-  state: Record<string, Record<string, Nested>>;
-  param_groups: ({ params: number[] } & Record<string, unknown>)[];
-}
-
-interface Case extends Snapshot {
-  options: Record<string, unknown>;
-  half: Snapshot;
-}
-
-const fixture = JSON.parse(
-  readFileSync(new URL('../../fixtures/optimizers.json', import.meta.url), 'utf8'),
-) as { half: number; start: Nested[]; grads: [Nested, Nested][]; cases: Record<string, Case> };
-
-type AnyOptimizer = optim.Optimizer<object>;
-type Make = new (groups: { params: Tensor[]; lr?: number }[], options: object) => AnyOptimizer;
-
-const classes = optim as unknown as Record<string, Make>;
-const float64 = (data: Nested): Tensor => torch.tensor(data, { dtype: 'float64' });
-const camelCase = (name: string): string =>
-  name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase());
-const start = (): Tensor[] => fixture.start.map((values) => new nn.Parameter(float64(values)));
-
-function make(name: string, parameters: Tensor[], extra: object = {}): AnyOptimizer {
-  const { options } = fixture.cases[name] as Case;
-  const given = Object.fromEntries(Object.entries(options).map(([key, value]) => [camelCase(key), value]));
-  const groups = [{ params: parameters.slice(0, 1) }, { params: parameters.slice(1), lr: 0.02 }];
-  return new (classes[name.split(' ')[0] as string] as Make)(groups, { ...given, ...extra });
-}
-
-function run(optimizer: AnyOptimizer, parameters: Tensor[], from: number, to: number): void {
-  for (let step = from; step < to; step++) {
-    const [first, second] = fixture.grads[step] as [Nested, Nested];
-    torch.scope(() => {
-      (parameters[0] as Tensor).grad = float64(first);
-      (parameters[1] as Tensor).grad = step === 2 ? null : float64(second);
-      optimizer.step();
-    });
-  }
-}
+import { classes, fixture, float64, make, run, start } from './optimizer-cases.js';
+import type { AnyOptimizer, Case, Make, Nested, Snapshot } from './optimizer-cases.js';
 
 function distance(a: Nested, b: Nested): number {
   const left = [a].flat(9) as number[];
@@ -95,6 +53,19 @@ for (const [name, expected] of Object.entries(fixture.cases)) {
     const parameters = expected.half.parameters.map((values) => new nn.Parameter(float64(values)));
     const optimizer = make(name, parameters, { lr: 123, weightDecay: 0.9 });
     optimizer.loadStateDict(stored(expected.half));
+    run(optimizer, parameters, fixture.half, fixture.grads.length);
+    parameters.forEach((p, i) => {
+      t.true(distance(p.tolist() as Nested, expected.parameters[i] as Nested) < 1e-10);
+    });
+  });
+}
+
+const saved = await loadCheckpoint(fileURLToPath(new URL('../../fixtures/optimizers.pt', import.meta.url)));
+for (const [name, expected] of Object.entries(fixture.cases)) {
+  test(`${name} goes on from what torch.save wrote`, (t) => {
+    const parameters = expected.half.parameters.map((values) => new nn.Parameter(float64(values)));
+    const optimizer = make(name, parameters, { lr: 123 });
+    torch.scope(() => optimizer.loadStateDict(optim.optimizerStateFrom(saved, name)));
     run(optimizer, parameters, fixture.half, fixture.grads.length);
     parameters.forEach((p, i) => {
       t.true(distance(p.tolist() as Nested, expected.parameters[i] as Nested) < 1e-10);
