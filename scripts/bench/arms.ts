@@ -10,6 +10,8 @@ import { join } from 'node:path';
 /** A running program that answers each case's name with a number. */
 export interface Arm {
   measure(name: string): Promise<number>;
+  /** Sends a line and gives the answer, whatever JSON it is. */
+  ask(line: string): Promise<unknown>;
   stop(): void;
 }
 
@@ -18,13 +20,15 @@ export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let failure: Error | null = null;
   child.on('error', (error) => (failure = error));
+  const ask = async (line: string): Promise<unknown> => {
+    child.stdin.write(`${line}\n`);
+    const { value, done } = await lines.next();
+    if (done) throw failure ?? new Error(`${command} ended before it answered '${line}'`);
+    return JSON.parse(value) as unknown;
+  };
   return {
-    async measure(name) {
-      child.stdin.write(`${name}\n`);
-      const { value, done } = await lines.next();
-      if (done) throw failure ?? new Error(`${command} ended before it answered '${name}'`);
-      return JSON.parse(value) as number;
-    },
+    ask,
+    measure: async (name) => (await ask(name)) as number,
     stop: () => child.stdin.end(),
   };
 }

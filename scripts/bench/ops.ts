@@ -4,6 +4,7 @@
  */
 import { torch } from 'tessera-torch';
 import { compare, python, report, startArm } from './arms.js';
+import { RUNGS } from './rungs.js';
 
 const ROUNDS = 15;
 const ours = startArm(process.execPath, ['--import=tsx', 'scripts/bench/ops-arm.ts'], {
@@ -11,7 +12,7 @@ const ours = startArm(process.execPath, ['--import=tsx', 'scripts/bench/ops-arm.
 });
 const theirs = startArm(python, ['scripts/bench/ops_arm.py'], { OMP_NUM_THREADS: '1' });
 const pytorch = String(await theirs.measure('version'));
-const RUNGS = ['empty', 'view', 'add', 'add with gradient', 'matmul 4x4', 'block of 20, both ways'];
+
 const results = await compare(ours, theirs, RUNGS, ROUNDS);
 report(
   'ops',

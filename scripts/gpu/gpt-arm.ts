@@ -1,0 +1,151 @@
+// Our arm of `gpu-check gpt` and `gpu-check sample`.
+import {
+  F,
+  GPT,
+  MasterWeights,
+  TokenSampler,
+  generate,
+  gptPresets,
+  nn,
+  torch,
+  transformerOptimizer,
+} from 'tessera-torch';
+import type { GPTConfig, Tensor } from 'tessera-torch';
+import { armOptions, matmulRate, peakMemory, serve, setFlags, tidy, timing, versions } from './arm.js';
+
+const { device, tiny } = armOptions();
+const small: GPTConfig = { vocabSize: 64, blockSize: 32, nLayer: 2, nHead: 4, nEmbd: 64 };
+const sizes: GPTConfig = tiny ? small : gptPresets.cin;
+
+interface Variant {
+  precision: 'float32' | 'pure';
+  fused: boolean;
+}
+
+function makeTrainer(config: GPTConfig, made: GPT, precision: Variant['precision']) {
+  const gpt = made.train();
+  const copies = [...gpt.parameters()];
+  const masters = new MasterWeights();
+  // At its border, too, the network would be float32; it takes and gives what it computes with.
+  if (precision === 'pure') masters.lower(gpt);
+  const optimizer = transformerOptimizer(gpt, { lr: 1e-4 });
+  for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
+  const stepper = masters.around(copies, optimizer);
+  return {
+    gpt,
+    tokens(batch: number): Tensor {
+      torch.manualSeed(1);
+      return torch.randint(0, config.vocabSize, [batch, config.blockSize + 1], { dtype: 'int64' }).to(device);
+    },
+    step: (tokens: Tensor): Tensor =>
+      torch.scope(() => {
+        const length = config.blockSize;
+        stepper.zeroGrad();
+        const logits = gpt.forward(tokens.narrow(1, 0, length));
+        const loss = F.crossEntropy(
+          logits.float().view([-1, config.vocabSize]),
+          tokens.narrow(1, 1, length).reshape([-1]),
+        );
+        loss.backward();
+        stepper.step();
+        return loss.detach();
+      }),
+    dispose: () => torch.dispose(masters.all(gpt)),
+  };
+}
+
+/** Weights drawn on the device, as 1.4 billion take the CPU a quarter of a minute. */
+function drawnThere(dtype: 'float32' | 'bfloat16'): GPT {
+  const gpt = nn.skipInit(() => new GPT(sizes)).to({ dtype, device });
+  torch.noGrad(() => {
+    for (const [name, parameter] of gpt.namedParameters()) {
+      if (/ln.*weight$/.test(name)) parameter.fill_(1);
+      else parameter.normal_(0, 0.02);
+    }
+  });
+  return gpt;
+}
+
+interface Request extends Variant {
+  ask: 'versions' | 'matmul' | 'losses' | 'time' | 'greedy' | 'sample';
+  /** Of `sample`: by module forwards, by the fixed-shape step, or by that step replayed. */
+  way: 'generate' | 'step' | 'graph';
+  batch: number;
+  steps: number;
+  warmups: number;
+  size: number;
+  top_k: number | null;
+}
+
+let training: { precision: string; trainer: ReturnType<typeof makeTrainer> } | null = null;
+let sampled: GPT | null = null;
+let sampler: { key: string; sampler: TokenSampler } | null = null;
+
+function trainerOf({ precision, fused }: Variant) {
+  if (training?.precision !== precision) {
+    training?.trainer.dispose();
+    tidy(device);
+    training = { precision, trainer: makeTrainer(sizes, drawnThere('float32'), precision) };
+  }
+  training.trainer.gpt.fuseQkv(fused);
+  return training.trainer;
+}
+
+function sample({ way, batch, steps, warmups, top_k: topK }: Request) {
+  sampled ??= drawnThere('bfloat16').eval();
+  const gpt = sampled;
+  const start = torch.zeros([batch, 1], { dtype: 'int64', device });
+  let eagerReason: string | null = null;
+  let run = () => generate(gpt, start, steps, { topK }).dispose();
+  if (way !== 'generate') {
+    const key = JSON.stringify([way, batch, topK]);
+    if (sampler?.key !== key) {
+      sampler?.sampler.dispose();
+      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, graph: way === 'graph' }) };
+    }
+    const own = sampler.sampler;
+    run = () => own.sample(start, steps).dispose();
+  }
+  const took = timing(device, run, 1, warmups);
+  if (way === 'graph') eagerReason = sampler!.sampler.eagerReason;
+  start.dispose();
+  tidy(device);
+  return { ...took, eagerReason };
+}
+
+await serve((request: Request) => {
+  const { ask, batch, steps, warmups, size, precision, fused } = request;
+  if (ask === 'versions') return versions();
+  if (ask === 'matmul') return matmulRate(device, size);
+  if (ask === 'sample') {
+    setFlags({ tf32: true });
+    return sample(request);
+  }
+  if (ask === 'greedy') {
+    setFlags({ tf32: false });
+    torch.manualSeed(0);
+    const gpt = new GPT(small).to(device).eval();
+    const start = torch.arange(0, batch, 1, { dtype: 'int64' }).view([batch, 1]).to(device);
+    using own = new TokenSampler(gpt, { batch, greedy: true, bucket: 8, graph: true });
+    return own.sample(start, steps).tolist();
+  }
+  if (ask === 'losses') {
+    setFlags({ tf32: precision !== 'float32' });
+    torch.manualSeed(0);
+    const trainer = makeTrainer(small, new GPT(small).to(device).fuseQkv(fused), precision);
+    const tokens = trainer.tokens(batch);
+    const losses = Array.from({ length: steps }, () =>
+      torch.scope(() => Number(trainer.step(tokens).item())),
+    );
+    trainer.dispose();
+    return losses;
+  }
+  setFlags({ tf32: true });
+  const trainer = trainerOf({ precision, fused });
+  const tokens = trainer.tokens(batch);
+  const peak = peakMemory(device);
+  const took = timing(device, () => trainer.step(tokens).dispose(), steps, warmups);
+  tokens.dispose();
+  tidy(device);
+  return { ...took, peak: peak() };
+});

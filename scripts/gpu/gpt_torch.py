@@ -1,0 +1,117 @@
+"""The GPT in plain PyTorch, twice: as one would write it today, and sampling as the reference's cached sampler does."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.key, self.query, self.value, self.proj = (nn.Linear(width, width) for _ in range(4))
+        self.heads = heads
+
+    def split(self, x):
+        return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
+
+    def projections(self, x, fused):
+        if not fused:
+            return [self.split(layer(x)) for layer in (self.query, self.key, self.value)]
+        layers = (self.query, self.key, self.value)
+        weight, bias = torch.cat([layer.weight for layer in layers]), torch.cat([layer.bias for layer in layers])
+        return [self.split(part) for part in F.linear(x, weight, bias).chunk(3, -1)]
+
+    def forward(self, x, fused=False):
+        q, k, v = self.projections(x, fused)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.proj(y.transpose(1, 2).reshape(x.shape))
+
+    def with_past(self, x, past):
+        """Scores, mask and softmax written out, keys and values of the past put before the new ones."""
+        q, k, v = self.projections(x, False)
+        if past is not None:
+            k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
+        scores = q @ k.transpose(2, 3) * (1 / math.sqrt(k.shape[-1]))
+        if past is None:
+            count = x.shape[1]
+            scores = scores.masked_fill(torch.ones(count, count, device=x.device).tril() == 0, -math.inf)
+        y = F.softmax(scores, -1) @ v
+        return self.proj(y.transpose(1, 2).contiguous().view(x.shape)), (k, v)
+
+
+class Block(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attn = Attention(width, heads)
+        self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+
+    def forward(self, x, fused=False):
+        x = x + self.attn(self.ln1(x), fused)
+        return x + self.mlp(self.ln2(x))
+
+    def with_past(self, x, past):
+        attended, present = self.attn.with_past(self.ln1(x), past)
+        x = x + attended
+        return x + self.mlp(self.ln2(x)), present
+
+
+class GPT(nn.Module):
+    """Modules are made in the order in which the TypeScript GPT draws initial weights."""
+
+    def __init__(self, vocabulary, block, layers, heads, width):
+        super().__init__()
+        self.tok_emb = nn.Embedding(vocabulary, width)
+        self.pos_emb = nn.Parameter(torch.zeros(1, block, width))
+        self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
+        self.ln_f = nn.LayerNorm(width)
+        self.head = nn.Linear(width, vocabulary, bias=False)
+        self.fused = False
+        self.apply(initialize)
+
+    def forward(self, idx):
+        x = self.tok_emb(idx) + self.pos_emb[:, : idx.shape[1]]
+        for block in self.blocks:
+            x = block(x, self.fused)
+        return self.head(self.ln_f(x))
+
+    def with_past(self, idx, past, length):
+        x = self.tok_emb(idx) + self.pos_emb[:, length : length + idx.shape[1]]
+        presents = []
+        for i, block in enumerate(self.blocks):
+            x, present = block.with_past(x, None if past is None else past[i])
+            presents.append(present)
+        return self.head(self.ln_f(x)), presents
+
+    @torch.no_grad()
+    def sample(self, idx, steps, top_k=None):
+        """The most likely token each time without top_k, else draws."""
+        drawn, past, length, x = idx, None, 0, idx
+        for _ in range(steps):
+            logits, past = self.with_past(x, past, length)
+            length += x.shape[1]
+            logits = logits[:, -1, :]
+            if top_k is None:
+                x = logits.argmax(-1, keepdim=True)
+            else:
+                least = torch.topk(logits, top_k)[0][:, [-1]]
+                logits[logits < least] = -math.inf
+                x = torch.multinomial(F.softmax(logits, -1), 1)
+            drawn = torch.cat((drawn, x), 1)
+        return drawn
+
+
+def initialize(module):
+    if isinstance(module, (nn.Linear, nn.Embedding)):
+        module.weight.data.normal_(0.0, 0.02)
+        if getattr(module, "bias", None) is not None:
+            module.bias.data.zero_()
+
+
+def decay_groups(gpt, masters, weight_decay):
+    """Parameters of the optimizer: linear weights decay, the rest does not."""
+    decaying = {module.weight for module in gpt.modules() if isinstance(module, nn.Linear)}
+    groups = ([p for p in gpt.parameters() if p in decaying], [p for p in gpt.parameters() if p not in decaying])
+    return groups, (weight_decay, 0.0)

@@ -1,0 +1,44 @@
+/** What calling an operator costs the host: the ladder of `npm run bench:ops` on tensors of the device and of the CPU. */
+import { compare, python, startArm } from '../bench/arms.js';
+import { RUNGS } from '../bench/rungs.js';
+import type { PartResult, Row } from './results.js';
+import { ask, pythonArm, say } from './rounds.js';
+import type { Settings } from './rounds.js';
+
+export async function measureHost(
+  settings: Settings,
+): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+  const { device, tiny } = settings;
+  const rows: Row[] = [];
+  const raw: Record<string, unknown> = {};
+  const versions = pythonArm('gpt_arm.py', { ...settings, tiny: true });
+  const conditions = {
+    ...(await ask<object>(versions, { ask: 'versions' })),
+    node: process.version,
+    threads: 1,
+  };
+  versions.stop();
+  for (const place of new Set(['cpu', device])) {
+    say(`tensors on ${place}`);
+    const env = { OMP_NUM_THREADS: '1' };
+    const ours = startArm(process.execPath, ['--import=tsx', 'scripts/bench/ops-arm.ts', place], env);
+    const theirs = startArm(python, ['scripts/bench/ops_arm.py', place], env);
+    const results = await compare(ours, theirs, tiny ? RUNGS.slice(0, 2) : RUNGS, tiny ? 1 : 9);
+    ours.stop();
+    theirs.stop();
+    raw[place] = results;
+    for (const { name, ours: own, theirs: other, ratio, lowest, highest } of results) {
+      const against = { against: 'Python', theirs: other, ratio, lowest, highest };
+      rows.push({ what: `${name}, on ${place}`, value: own, unit: 'ns', ...against });
+    }
+    const mean = Math.exp(results.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / results.length);
+    rows.push({
+      what: `time of Python's, geometric mean on ${place}`,
+      value: mean,
+      unit: '×',
+      bound: 'at most 0.75×',
+      reached: mean <= 0.75,
+    });
+  }
+  return { conditions, rows, notes: [], raw };
+}

@@ -1,0 +1,113 @@
+/** Arms that take turns, within a time that must not be passed. */
+import { join } from 'node:path';
+import { median, python, startArm } from '../bench/arms.js';
+import type { Arm } from '../bench/arms.js';
+import type { Timing } from './arm.js';
+
+export interface Settings {
+  device: string;
+  /** Sizes of toys: everything runs, no figure means anything. */
+  tiny: boolean;
+  /** Seconds this part may take in all. */
+  seconds: number;
+}
+
+const folder = join('scripts', 'gpu');
+
+function flags({ device, tiny }: Settings): string[] {
+  return ['--device', device, ...(tiny ? ['--tiny'] : [])];
+}
+
+/** Starts one of our arms in a process of its own. */
+export function ourArm(script: string, settings: Settings): Arm {
+  return startArm(process.execPath, ['--import=tsx', join(folder, script), ...flags(settings)]);
+}
+
+/** Starts one of Python's. */
+export function pythonArm(script: string, settings: Settings, ...more: string[]): Arm {
+  return startArm(python, [join(folder, script), ...flags(settings), ...more], {
+    PYTHONUNBUFFERED: '1',
+    PYTHONWARNINGS: 'ignore',
+  });
+}
+
+export async function ask<T>(arm: Arm, request: Record<string, unknown>): Promise<T> {
+  return (await arm.ask(JSON.stringify(request))) as T;
+}
+
+const began = performance.now();
+
+/** Seconds since the part began. */
+export function elapsed(): number {
+  return (performance.now() - began) / 1000;
+}
+
+/** A step of the part, with the time it began at. */
+export function say(text: string): void {
+  console.log(`[${elapsed().toFixed(0).padStart(4)} s] ${text}`);
+}
+
+export interface Case {
+  arm: Arm;
+  request: Record<string, unknown>;
+}
+
+export type Measured = Timing & { peak?: number; eagerReason?: string | null };
+
+/**
+ * Measures the cases by turns, each round beginning with another one, for as many rounds as there is time for until
+ * `until` seconds after the start: at least one.
+ */
+export async function alternate<Name extends string>(
+  cases: Record<Name, Case>,
+  rounds: number,
+  until: number,
+): Promise<Record<Name, Measured>[]> {
+  const names = Object.keys(cases) as Name[];
+  const results: Record<Name, Measured>[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const before = elapsed();
+    const measured = {} as Record<Name, Measured>;
+    for (let k = 0; k < names.length; k++) {
+      const name = names[(round + k) % names.length]!;
+      const { arm, request } = cases[name];
+      measured[name] = await ask<Measured>(arm, request);
+    }
+    results.push(measured);
+    const took = elapsed() - before;
+    if (elapsed() + took > until) break;
+  }
+  return results;
+}
+
+/** Median seconds of one case. */
+export function middle<Name extends string>(rounds: readonly Record<Name, Measured>[], name: Name): number {
+  return median(rounds.map((round) => round[name].seconds));
+}
+
+/** How many times as fast `ours` is as `theirs`: median, lowest and highest of the rounds' own ratios. */
+export function speedup<Name extends string>(
+  rounds: readonly Record<Name, Measured>[],
+  ours: Name,
+  theirs: Name,
+): { ratio: number; lowest: number; highest: number } {
+  const ratios = rounds.map((round) => round[theirs].seconds / round[ours].seconds);
+  return { ratio: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios) };
+}
+
+/** Throws unless two lists of numbers agree to a relative error. */
+export function mustAgree(
+  what: string,
+  a: readonly number[],
+  b: readonly number[],
+  tolerance: number,
+): number {
+  const errors = a.map((x, i) => Math.abs(x - b[i]!) / Math.max(Math.abs(b[i]!), 1e-3));
+  const worst = Math.max(...errors, a.length === b.length ? 0 : Infinity);
+  if (!(worst <= tolerance)) {
+    throw new Error(
+      `${what} differ by ${worst.toExponential(1)}, more than ${tolerance}: ${a.join(' ')} and ${b.join(' ')}`,
+    );
+  }
+  return worst;
+}
