@@ -79,7 +79,7 @@ interface Request extends Variant {
 
 let training: { precision: string; trainer: ReturnType<typeof makeTrainer> } | null = null;
 let sampled: GPT | null = null;
-let sampler: { key: string; sampler: TokenSampler } | null = null;
+let sampler: { key: string; sampler: TokenSampler; graphs: torch.cuda.Graph<void>[] } | null = null;
 
 function trainerOf({ precision, fused }: Variant) {
   if (training?.precision !== precision) {
@@ -95,22 +95,29 @@ function sample({ way, batch, steps, warmups, top_k: topK }: Request) {
   sampled ??= drawnThere('bfloat16').eval();
   const gpt = sampled;
   const start = torch.zeros([batch, 1], { dtype: 'int64', device });
-  let eagerReason: string | null = null;
   let run = () => generate(gpt, start, steps, { topK }).dispose();
   if (way !== 'generate') {
     const key = JSON.stringify([way, batch, topK]);
     if (sampler?.key !== key) {
       sampler?.sampler.dispose();
-      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, graph: way === 'graph' }) };
+      for (const graph of sampler?.graphs ?? []) graph.dispose();
+      const graphs: torch.cuda.Graph<void>[] = [];
+      const record = (work: () => void) => {
+        const graph = torch.cuda.graph(work, { warmUp: 0, ...(graphs[0] && { sharing: graphs[0] }) });
+        graphs.push(graph);
+        return () => graph.run();
+      };
+      const options = { batch, topK, record: way === 'graph' ? record : null };
+      sampler = { key, sampler: new TokenSampler(gpt, options), graphs };
     }
     const own = sampler.sampler;
     run = () => own.sample(start, steps).dispose();
   }
   const took = timing(device, run, 1, warmups);
-  if (way === 'graph') eagerReason = sampler!.sampler.eagerReason;
+  const reasons = way === 'graph' ? sampler!.graphs.flatMap(({ eagerReason }) => eagerReason ?? []) : [];
   start.dispose();
   tidy(device);
-  return { ...took, eagerReason };
+  return { ...took, fallbacks: [...new Set(reasons)] };
 }
 
 await serve((request: Request) => {
@@ -126,7 +133,7 @@ await serve((request: Request) => {
     torch.manualSeed(0);
     const gpt = new GPT(small).to(device).eval();
     const start = torch.arange(0, batch, 1, { dtype: 'int64' }).view([batch, 1]).to(device);
-    using own = new TokenSampler(gpt, { batch, greedy: true, bucket: 8, graph: true });
+    using own = new TokenSampler(gpt, { batch, greedy: true, bucket: 8, record: torch.cuda.graphRecorder() });
     return own.sample(start, steps).tolist();
   }
   if (ask === 'losses') {

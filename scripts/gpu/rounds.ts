@@ -52,7 +52,7 @@ export interface Case {
   request: Record<string, unknown>;
 }
 
-export type Measured = Timing & { peak?: number; eagerReason?: string | null };
+export type Measured = Timing & { peak?: number; fallbacks?: string[] };
 
 /**
  * Measures the cases by turns, each round beginning with another one, for as many rounds as there is time for until

@@ -48,8 +48,7 @@ export async function measureSampling(
       seconds * 0.6,
     );
     raw['batch 1'] = alone;
-    const reason = alone[0]!.graph.eagerReason;
-    if (reason) notes.push(`not replayed as graphs: ${reason}`);
+    for (const reason of alone[0]!.graph.fallbacks ?? []) notes.push(`not replayed as graphs: ${reason}`);
     const perToken = (name: keyof (typeof alone)[number]) => (1000 * middle(alone, name)) / tokens;
     const compared = speedup(alone, 'graph', 'reference');
     const rows: Row[] = [

@@ -28,6 +28,8 @@ const tinyBackbone = {
 interface Variant {
   precision: 'float32' | 'pure';
   channelsLast?: boolean;
+  /** Group norm and SiLU as one kernel of our own. */
+  normKernel?: boolean;
   /** Replay the step as a CUDA graph. */
   graph?: boolean;
 }
@@ -35,11 +37,18 @@ interface Variant {
 interface Trainer {
   step: (images: Tensor) => Pick<VqganLog, 'nllLoss' | 'gLoss' | 'discLoss' | 'dWeight'>;
   batch: (count: number) => Tensor;
-  eagerReason: () => string | null;
+  /** What was asked for and could not be. */
+  fallbacks: () => string[];
   dispose: () => void;
 }
 
-function makeTrainer({ precision, channelsLast = false, graph = false }: Variant): Trainer {
+function makeTrainer({
+  precision,
+  channelsLast = false,
+  normKernel = false,
+  graph = false,
+}: Variant): Trainer {
+  torch.cuda.setFusedGroupNorm(normKernel);
   torch.manualSeed(0);
   const model = new VQModel({
     ddconfig: tiny ? tinyBackbone : backbones.f16,
@@ -81,7 +90,10 @@ function makeTrainer({ precision, channelsLast = false, graph = false }: Variant
         return channelsLast ? images.contiguous({ memoryFormat: 'channels_last' }) : images;
       });
     },
-    eagerReason: () => recorded?.eagerReason ?? null,
+    fallbacks: () =>
+      [recorded?.eagerReason, normKernel ? torch.cuda.fusedGroupNormFailure() : null].filter(
+        (reason) => typeof reason === 'string',
+      ),
     dispose() {
       recorded?.dispose();
       torch.dispose([masters.all(model), loss.buffers()]);
@@ -100,7 +112,7 @@ let current: { key: string; trainer: Trainer } | null = null;
 
 /** The trainer of these settings; another one's memory is freed first. */
 function trainerOf(variant: Variant, batch: number): Trainer {
-  const key = JSON.stringify([variant.precision, variant.channelsLast, variant.graph && batch]);
+  const key = JSON.stringify([variant, variant.graph && batch]);
   if (current?.key !== key) {
     current?.trainer.dispose();
     current = null;
@@ -132,7 +144,7 @@ await serve(({ ask, batch, steps, warmups, ...variant }: Request) => {
   const images = trainer.batch(batch);
   const peak = peakMemory(device);
   const took = timing(device, () => torch.scope(() => void trainer.step(images)), steps, warmups);
-  const answer = { ...took, peak: peak(), eagerReason: trainer.eagerReason() };
+  const answer = { ...took, peak: peak(), fallbacks: trainer.fallbacks() };
   images.dispose();
   tidy(device);
   return answer;

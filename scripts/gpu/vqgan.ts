@@ -26,10 +26,9 @@ export async function measureVqgan(
       model: tiny ? 'a toy' : 'VQGAN f16, 256²',
     };
 
-    // Compiling takes longest, and can go on while the others are compared.
     const batches = tiny ? [1, 2] : [8, 16, 32];
     const most = batches.at(-1)!;
-    const eagerTime = (variant: object, batch: number, steps: number, warmups = 3) => ({
+    const timeOf = (variant: object, batch: number, steps: number, warmups = 3) => ({
       ask: 'time',
       precision: 'pure',
       ...variant,
@@ -56,7 +55,7 @@ export async function measureVqgan(
       const cases = Object.fromEntries(
         Object.entries(variants).map(([key, variant]): [string, Case] => [
           key,
-          { arm: arms[name], request: eagerTime(variant, most, steps) },
+          { arm: arms[name], request: timeOf(variant, most, steps) },
         ]),
       );
       const rounds = await alternate(cases, 1, seconds * 0.4);
@@ -66,16 +65,17 @@ export async function measureVqgan(
         `${name}: ${times.map(([key, time]) => `${key} ${(most / time).toFixed(1)}`).join(', ')} images/s at batch ${most}; ${best} is used`,
       );
       for (const key of Object.keys(cases)) {
-        const reason = rounds[0]![key]!.eagerReason;
-        if (reason) notes.push(`${name}, ${key}: not replayed as a graph: ${reason}`);
+        for (const reason of rounds[0]![key]!.fallbacks ?? [])
+          notes.push(`${name}, ${key}, ran without: ${reason}`);
       }
       return variants[best]!;
     };
     const oursBest = await choose('ours', {
       plain: {},
-      'channels last': { channelsLast: true },
-      graph: { graph: true },
-      'channels last, graph': { channelsLast: true, graph: true },
+      'norm kernel': { normKernel: true },
+      'norm kernel, channels last': { normKernel: true, channelsLast: true },
+      'norm kernel, graph': { normKernel: true, graph: true },
+      'norm kernel, channels last, graph': { normKernel: true, channelsLast: true, graph: true },
     });
     const eagerBest = await choose('eager', {
       plain: {},
@@ -88,7 +88,7 @@ export async function measureVqgan(
     const compiledAt = elapsed();
     let withCompiled = true;
     try {
-      await ask<Measured>(arms.compiled, eagerTime(eagerBest, most, 1, 2));
+      await ask<Measured>(arms.compiled, timeOf(eagerBest, most, 1, 2));
       notes.push(`torch.compile took ${(elapsed() - compiledAt).toFixed(0)} s`);
     } catch (error) {
       withCompiled = false;
@@ -102,13 +102,13 @@ export async function measureVqgan(
       say(`batch ${batch}`);
       const last = batch === most;
       const cases = {
-        ours: { arm: arms.ours, request: eagerTime(oursBest, batch, 2 * steps) },
-        eager: { arm: arms.eager, request: eagerTime(eagerBest, batch, 2 * steps) },
-        llamagen: { arm: arms.llamagen, request: eagerTime(eagerBest, batch, 2 * steps) },
+        ours: { arm: arms.ours, request: timeOf(oursBest, batch, 2 * steps) },
+        eager: { arm: arms.eager, request: timeOf(eagerBest, batch, 2 * steps) },
+        llamagen: { arm: arms.llamagen, request: timeOf(eagerBest, batch, 2 * steps) },
         // Another batch size would be compiled anew.
         ...(last &&
           withCompiled && {
-            compiled: { arm: arms.compiled, request: eagerTime(eagerBest, batch, 2 * steps) },
+            compiled: { arm: arms.compiled, request: timeOf(eagerBest, batch, 2 * steps) },
           }),
       } as Record<'ours' | 'eager' | 'llamagen' | 'compiled', Case>;
       const until = elapsed() + left() / (batches.length - i);
@@ -145,7 +145,7 @@ export async function measureVqgan(
     }
     if (left() > 15) {
       const top = await ask<[string, number, number][]>(arms.eager, {
-        ...eagerTime(eagerBest, most, 1),
+        ...timeOf(eagerBest, most, 1),
         ask: 'profile',
       });
       raw['profile of PyTorch eager'] = top;
