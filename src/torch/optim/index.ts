@@ -21,6 +21,7 @@ export { LambdaLR, MultiplicativeLR, warmUpCosine } from './lambda-schedulers.js
 export type { Factor, WarmUpCosineOptions } from './lambda-schedulers.js';
 export { OneCycleLR } from './one-cycle.js';
 export type { OneCycleOptions } from './one-cycle.js';
+export { Adafactor, LBFGS, Muon, SparseAdam } from './left-out.js';
 export { Optimizer } from './optimizer.js';
 export type { GroupOf, OptimizerState, ParameterGroup, ParameterState, SavedGroup } from './optimizer.js';
 export { ReduceLROnPlateau } from './plateau.js';
