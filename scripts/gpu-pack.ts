@@ -96,7 +96,7 @@ try {
     'tar',
     ['--create', '--xz', '--file', archive, '--directory', staging, '--owner=0', '--group=0', '.'],
     {
-      env: { ...process.env, XZ_OPT: '-9 --threads=0' },
+      env: { ...process.env, XZ_OPT: '-6 --threads=0' },
       stdio: 'inherit',
     },
   );
