@@ -1,10 +1,12 @@
 /**
- * `npm run prove:fuzz [-- CALLS] [--seed N] [--overload NAME] [--from NUMBER]`: malformed calls over every public overload
- * of the typed API, 1,000,000 by default, the same ones for the same seed. No signal, no call over ten seconds, no file
- * written, and every failure a TorchError that names the operator; else the last line says so and the exit code is 1.
+ * `npm run prove:fuzz [-- CALLS] [--seed N] [--overload NAME] [--from NUMBER] [--processes N] [--guard] [--show]`:
+ * malformed calls over every public overload of the typed API, 1,000,000 by default, the same ones for the same seed. No
+ * signal, no call that computes for more than ten seconds, no file written, and every failure a TorchError that names
+ * the operator; else the last line says so and the exit code is 1.
  *
  * The calls run in child processes of limited memory in an empty folder. A child that dies or hangs is held against the
- * call it was in, and the next one goes on behind it.
+ * call it was in, and the next one goes on behind it. With `--guard` tensors lie between pages that cannot be touched
+ * (fuzzing/preload.c), so that reading or writing beyond one is a signal too; `--show --from NUMBER` prints a call.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readSync, rmSync } from 'node:fs';
@@ -15,7 +17,7 @@ import { parseArgs } from 'node:util';
 
 const HANG_SECONDS = 10;
 const START_SECONDS = 120;
-const BATCH = 50_000;
+const BATCH = 25_000;
 const MEMORY = 3 * 2 ** 30;
 const PRELOAD = fileURLToPath(new URL('fuzzing/preload.c', import.meta.url));
 const WORKER = fileURLToPath(new URL('fuzzing/worker.ts', import.meta.url));
@@ -27,6 +29,7 @@ const { values: options, positionals } = parseArgs({
     overload: { type: 'string' },
     from: { type: 'string', default: '0' },
     guard: { type: 'boolean', default: false },
+    processes: { type: 'string', default: '1' },
     show: { type: 'boolean', default: false },
   },
 });
@@ -35,7 +38,6 @@ const first = Number(options.from);
 
 const home = mkdtempSync(join(tmpdir(), 'fuzz-'));
 const cwd = mkdtempSync(join(home, 'cwd-'));
-const statusFile = join(home, 'status');
 const logFile = join(home, 'log');
 
 interface Entry {
@@ -49,9 +51,13 @@ interface Entry {
   worked?: string[];
 }
 
-function argumentsFor(from: number, end: number): string[] {
+function statusFile(lane: number): string {
+  return join(home, `status-${lane}`);
+}
+
+function argumentsFor(from: number, end: number, lane: number): string[] {
   const limits = ['--core=0', `--data=${MEMORY}`];
-  const worker = [WORKER, options.seed, String(from), String(end), statusFile, logFile];
+  const worker = [WORKER, options.seed, String(from), String(end), statusFile(lane), logFile];
   const loader = ['--import', import.meta.resolve('tsx')];
   return [...limits, process.execPath, ...loader, ...worker, ...(options.overload ? [options.overload] : [])];
 }
@@ -74,7 +80,7 @@ const environment = {
 };
 
 function show(number: number): string {
-  const { stdout, stderr } = spawnSync('prlimit', argumentsFor(number, number + 1), {
+  const { stdout, stderr } = spawnSync('prlimit', argumentsFor(number, number + 1, -1), {
     cwd,
     encoding: 'utf8',
     env: { ...environment, FUZZ_SHOW: '1' },
@@ -83,11 +89,11 @@ function show(number: number): string {
   return stdout || `(cannot be shown: ${stderr.slice(-300)})`;
 }
 
-/** The number of the call that the child is in, or -1. */
-function currentCall(): number {
+/** The number of the call that the lane's child is in, or -1. */
+function currentCall(lane: number): number {
   const buffer = new Float64Array(1);
   try {
-    const file = openSync(statusFile, 'r');
+    const file = openSync(statusFile(lane), 'r');
     const read = readSync(file, new Uint8Array(buffer.buffer), 0, 8, 0);
     closeSync(file);
     return read === 8 ? buffer[0]! : -1;
@@ -97,12 +103,12 @@ function currentCall(): number {
 }
 
 /** Seconds that a process has computed: on a busy machine, or one where it is stopped, time alone says nothing. */
-function processorSeconds(pid: number): number {
+function processorTime(pid: number): { seconds: number; stopped: boolean } {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
+    return { seconds: (Number(fields[11]) + Number(fields[12])) / 100, stopped: fields[0] === 'T' };
   } catch {
-    return 0;
+    return { seconds: 0, stopped: false };
   }
 }
 
@@ -113,9 +119,9 @@ interface End {
 }
 
 /** Runs a child up to its end, by itself or because it hangs. */
-function runChild(from: number, end: number): Promise<End> {
-  rmSync(statusFile, { force: true });
-  const child = spawn('prlimit', argumentsFor(from, end), {
+function runChild(from: number, end: number, lane: number): Promise<End> {
+  rmSync(statusFile(lane), { force: true });
+  const child = spawn('prlimit', argumentsFor(from, end, lane), {
     cwd,
     env: environment,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -127,18 +133,19 @@ function runChild(from: number, end: number): Promise<End> {
   let spent = 0;
   let hung = false;
   const watch = setInterval(() => {
-    const now = currentCall();
-    if (now !== last) [since, spent] = [Date.now(), processorSeconds(child.pid!)];
+    const now = currentCall(lane);
+    const { seconds, stopped } = processorTime(child.pid!);
+    if (now !== last) [since, spent] = [Date.now(), seconds];
+    if (stopped) since = Date.now();
     last = now;
-    const seconds = processorSeconds(child.pid!) - spent;
     const waited = (Date.now() - since) / 1000;
-    hung = now < 0 ? waited > START_SECONDS : seconds > HANG_SECONDS || waited > 12 * HANG_SECONDS;
+    hung = now < 0 ? waited > START_SECONDS : seconds - spent > HANG_SECONDS || waited > 12 * HANG_SECONDS;
     if (hung) child.kill('SIGKILL');
   }, 250);
   return new Promise((resolve) => {
     child.on('close', (code, signal) => {
       clearInterval(watch);
-      const number = currentCall();
+      const number = currentCall(lane);
       if (hung) resolve({ reason: `longer than ${HANG_SECONDS} s`, number, noise });
       else if (signal) resolve({ reason: signal, number, noise });
       else if (code !== 0) resolve({ reason: `exit code ${code}`, number, noise });
@@ -164,22 +171,31 @@ console.log(`${calls} calls, seed ${options.seed}`);
 const started = Date.now();
 let signals = 0;
 let hangs = 0;
-for (let from = first; from < first + calls;) {
-  const end = Math.min(from + BATCH, first + calls);
-  const { reason, number, noise } = await runChild(from, end);
-  if (reason === null) {
-    from = end;
-    console.log(
-      `${from - first} calls, ${Math.round((Date.now() - started) / 1000)} s, ${signals} signals, ${hangs} hangs`,
-    );
-    continue;
+let made = 0;
+let next = first;
+
+/** Runs batches, one child after the other, until none is left. */
+async function runLane(lane: number): Promise<void> {
+  while (next < first + calls) {
+    let from = next;
+    const end = (next = Math.min(from + BATCH, first + calls));
+    while (from < end) {
+      const begun = from;
+      const { reason, number, noise } = await runChild(from, end, lane);
+      from = reason === null ? end : number + 1;
+      made += from - begun;
+      if (reason === null) continue;
+      if (number < begun) throw new Error(`the child did not start: ${reason}\n${noise}`);
+      if (reason.startsWith('longer')) hangs++;
+      else signals++;
+      console.log(`\n${reason}: call ${number}\n  ${show(number)}${said(noise)}`);
+    }
+    const seconds = Math.round((Date.now() - started) / 1000);
+    console.log(`${made} calls, ${seconds} s, ${signals} signals, ${hangs} hangs`);
   }
-  if (number < from) throw new Error(`the child did not start: ${reason}\n${noise}`);
-  if (reason.startsWith('longer')) hangs++;
-  else signals++;
-  console.log(`\n${reason}: call ${number}\n  ${show(number)}${said(noise)}`);
-  from = number + 1;
 }
+
+await Promise.all(Array.from({ length: Number(options.processes) }, (_, lane) => runLane(lane)));
 
 const entries = readFileSync(logFile, 'utf8')
   .split('\n')

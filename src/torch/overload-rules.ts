@@ -4,7 +4,7 @@ import { isComplex } from './dtype.js';
 import { recurrent } from './recurrent-rules.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { scope } from './scope.js';
-import { anyCompressedIndices, compressedIndices, coordinates } from './sparse-rules.js';
+import { anyCompressedIndices, compressedIndices, coordinates, fewDimensions } from './sparse-rules.js';
 import { Tensor } from './tensor.js';
 
 /** The number that a JavaScript number or bigint is. */
@@ -29,6 +29,14 @@ const outputs =
   (name: string): Rule =>
   (given) =>
     number(given(name)) > MOST_OUTPUTS ? `${MOST_OUTPUTS} parts are the most, not ${given(name)}` : null;
+
+/** The same, counted from the size of a dimension, which without memory may be any. */
+const outputsAlong: Rule = (given) => {
+  const self = given('self') as Tensor;
+  const parts =
+    (self.shape.at(number(given('dim') ?? 0)) ?? 0) / Math.max(1, number(given('split_size') ?? 1));
+  return parts > MOST_OUTPUTS ? `${MOST_OUTPUTS} parts are the most, not ${Math.ceil(parts)}` : null;
+};
 
 /** Statistics and weights of a batch norm are indexed by channel without a look at their length. */
 const perChannel =
@@ -154,6 +162,12 @@ const decomposable: Rule = (given) => {
     : null;
 };
 
+/** The smallest integer has no positive counterpart, and is halved for ever. */
+const exponent: Rule = (given) => {
+  const n = number(given('n'));
+  return Math.abs(n) > LARGEST ? `'n' lies between -2^53 and 2^53, not at ${n}` : null;
+};
+
 /** The number of heads is divided by theirs. */
 const groupedHeads: Rule = (given) => {
   if (given('enable_gqa') !== true) return null;
@@ -220,15 +234,18 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::max_pool1d/, kernelOfSize],
   [/^aten::cosine_similarity$/, oneDevice],
   [/^aten::scaled_dot_product_attention$/, groupedHeads],
+  [/^aten::(linalg_)?matrix_power$/, exponent],
   [/^aten::embedding_bag/, bags],
   [/^aten::resize/, withMemory],
   [/^aten::lu_unpack$/, decomposable],
+  [/^aten::sparse_coo_tensor\.indices/, fewDimensions],
   [/^aten::sparse_coo_tensor\.indices_size$/, coordinates],
   [/^aten::sparse_compressed_tensor\./, anyCompressedIndices],
   ...(['sparse_csr', 'sparse_csc', 'sparse_bsr', 'sparse_bsc'] as const).map((layout): [RegExp, Rule] => [
     new RegExp(`^aten::${layout}_tensor\\.`),
     compressedIndices(layout),
   ]),
+  [/^aten::((unsafe_)?split(_copy)?\.Tensor|unbind(_copy)?\.int)$/, outputsAlong],
   [/^aten::(unsafe_)?chunk$/, outputs('chunks')],
 ];
 

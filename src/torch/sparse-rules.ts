@@ -66,6 +66,18 @@ export const anyCompressedIndices: Rule = (given) => {
   );
 };
 
+// libtorch's own limit.
+const MOST_DIMENSIONS = 64;
+
+/** Each row of the indices is a dimension; a shape of billions is counted through. */
+export const fewDimensions: Rule = (given) => {
+  const { ndim, shape } = given('indices') as Tensor;
+  if (ndim !== 2) return `'indices' has 2 dimensions, not ${ndim}`;
+  return shape[0]! <= MOST_DIMENSIONS
+    ? null
+    : `a tensor has at most ${MOST_DIMENSIONS} dimensions, not ${shape[0]}`;
+};
+
 /** Of coordinates. */
 export const coordinates: Rule = (given) => {
   const args = [given('indices'), given('values'), given('size'), given('is_coalesced') ?? null];

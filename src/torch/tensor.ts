@@ -293,10 +293,17 @@ export function handleOf(value: unknown, operator: string): number {
   throw new ArgumentError(`${operator} takes a tensor, not ${describe(value)}`, { operator });
 }
 
+// As many as the addon has slots for.
+const MOST_TENSORS = 2 ** 22;
+
 /** The handles of what should be a list of tensors; 0 for null where that is allowed. */
 export function handlesOf(values: unknown, operator: string, nullable = false): number[] {
   if (!Array.isArray(values))
     throw new ArgumentError(`${operator} takes an array of tensors, not ${describe(values)}`, { operator });
+  if (values.length > MOST_TENSORS)
+    throw new ArgumentError(`${operator} takes at most ${MOST_TENSORS} tensors, not ${values.length}`, {
+      operator,
+    });
   const handles: number[] = [];
   for (const value of values) {
     handles.push(nullable && (value ?? null) === null ? 0 : handleOf(value, operator));

@@ -115,6 +115,11 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::lu_unpack',
     message: /detach/,
   },
+  'a power that is never reached': {
+    call: () => torch.ones([2, 2]).matrixPower(-(2n ** 63n)),
+    operator: 'aten::matrix_power',
+    message: /2\^53/,
+  },
   'groups of no heads': {
     call: () => {
       const none = torch.ones([1, 0, 3, 2]);

@@ -18,6 +18,8 @@ const makers: Record<string, (params: Tensor[], random: Random) => AnyOptimizer>
   NAdam: (params) => new optim.NAdam(params),
   RAdam: (params) => new optim.RAdam(params),
   RMSprop: (params, random) => new optim.RMSprop(params, { momentum: random.pick([0, 0.9]), centered: true }),
+  Rprop: (params) => new optim.Rprop(params),
+  ASGD: (params) => new optim.ASGD(params),
   Adagrad: (params) => new optim.Adagrad(params),
   Adadelta: (params) => new optim.Adadelta(params),
 };

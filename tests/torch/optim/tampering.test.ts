@@ -14,6 +14,8 @@ const makers: Record<string, (params: Tensor[]) => AnyOptimizer> = {
   NAdam: (params) => new optim.NAdam(params),
   RAdam: (params) => new optim.RAdam(params),
   RMSprop: (params) => new optim.RMSprop(params, { momentum: 0.9, centered: true }),
+  Rprop: (params) => new optim.Rprop(params),
+  ASGD: (params) => new optim.ASGD(params),
   Adagrad: (params) => new optim.Adagrad(params),
   Adadelta: (params) => new optim.Adadelta(params),
 };
