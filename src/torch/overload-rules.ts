@@ -162,6 +162,15 @@ const decomposable: Rule = (given) => {
     : null;
 };
 
+const LARGEST_OUTPUT = 2 ** 24;
+
+/** Rows are walked through even where they are empty. */
+const outputOfSize: Rule = (given) => {
+  const size: unknown = given('output_size');
+  const largest = Math.max(...(Array.isArray(size) ? size : [size]).map(number));
+  return largest > LARGEST_OUTPUT ? `'output_size' is at most ${LARGEST_OUTPUT}, not ${largest}` : null;
+};
+
 /** The smallest integer has no positive counterpart, and is halved for ever. */
 const exponent: Rule = (given) => {
   const n = number(given('n'));
@@ -231,6 +240,7 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::range/, wholeStep],
   [/^aten::(slow_conv|conv_depthwise3d|thnn_conv)/, kernelOfWeight],
   [/^aten::linalg__powsum$/, kindKept],
+  [/^aten::(adaptive|fractional)_(avg|max)_pool/, outputOfSize],
   [/^aten::max_pool1d/, kernelOfSize],
   [/^aten::cosine_similarity$/, oneDevice],
   [/^aten::scaled_dot_product_attention$/, groupedHeads],

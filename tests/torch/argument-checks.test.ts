@@ -115,6 +115,11 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::lu_unpack',
     message: /detach/,
   },
+  'rows without end': {
+    call: () => x.adaptiveAvgPool2d([2 ** 32, 0]),
+    operator: 'aten::adaptive_avg_pool2d',
+    message: /'output_size' is at most/,
+  },
   'a power that is never reached': {
     call: () => torch.ones([2, 2]).matrixPower(-(2n ** 63n)),
     operator: 'aten::matrix_power',
