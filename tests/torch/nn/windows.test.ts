@@ -24,7 +24,8 @@ test('maxima go back to where they came from', (t) => {
     const [maxima, places] = forth.withIndices(input);
     const restored = backTo.forward(maxima, places);
     t.deepEqual(restored.shape, [...shape]);
-    t.is(restored.sum().item(), maxima.sum().item());
+    // In float64 such sums are exact, whatever their order.
+    t.is(restored.double().sum().item(), maxima.double().sum().item());
     t.true(restored.eq(input).bitwiseOr(restored.eq(0)).all().item());
   }
 });
