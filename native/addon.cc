@@ -13,7 +13,7 @@ namespace tessera {
 static Napi::Object init(Napi::Env env, Napi::Object object) {
   installCountingAllocator();
   static std::atomic<uint32_t> environments{0};
-  Environment* state = new Environment(environments.fetch_add(1));
+  Environment* state = new Environment(env, environments.fetch_add(1));
   env.SetInstanceData(state);  // deleted when the environment ends, and with it every tensor still alive
   Exports exports{env, object, state};
   exports.addHot<call>("call");

@@ -25,7 +25,7 @@ struct Frame {
     handles.openScope();
   }
   ~Frame() {
-    handles.closeScope(env, nullptr, 0);
+    handles.closeScope(nullptr, 0);
     napi_close_handle_scope(env, scope);
   }
   Frame(const Frame&) = delete;

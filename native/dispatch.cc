@@ -1,5 +1,7 @@
 #include "dispatch.h"
 
+#include <utility>
+
 #include "environment.h"
 #include "errors.h"
 
@@ -24,13 +26,6 @@ void writeResults(Environment& state, const Plan& plan, c10::Stack& stack) {
     if (i < plan.inPlace.size() && plan.inPlace[i]) continue;
     writeValue(state.handles, out, std::move(stack[i]));
   }
-}
-
-// How many elements the results need; operators with plain tensor results never come near the wire's capacity.
-size_t measure(const c10::Stack& stack) {
-  size_t total = 0;
-  for (const c10::IValue& value : stack) total += measureValue(value);
-  return total;
 }
 
 }  // namespace
@@ -64,32 +59,27 @@ napi_value call(napi_env env, Environment& state) {
     else in.put(Tag::Tensor, state.handles.add(*std::move(result)));
     return nullptr;
   }
-  c10::Stack stack;
-  stack.swap(state.stack);
-  stack.clear();
+  c10::Stack stack = std::exchange(state.stack, {});
   for (size_t i = 0; i < plan.arguments.size(); ++i) {
     stack.push_back(i < given ? readArgument(state, in, plan.arguments[i]) : defaultOf(plan.arguments[i]));
   }
   plan.handle.callBoxed(stack);
-  const bool small = stack.size() == 1 && stack[0].isTensor();
-  if (!small) {
-    const size_t needed = measure(stack);
-    if (needed > state.wire.capacity) {
-      state.pending = std::move(stack);
-      state.pending.emplace_back(static_cast<int64_t>(id));
-      return Napi::Number::New(env, static_cast<double>(needed));
-    }
+  size_t needed = 0;
+  for (const c10::IValue& value : stack) needed += measureValue(value);
+  if (needed > state.wire.capacity) {
+    state.pending = std::move(stack);
+    state.pending.emplace_back(static_cast<int64_t>(id));
+    return Napi::Number::New(env, static_cast<double>(needed));
   }
   writeResults(state, plan, stack);
   stack.clear();
-  stack.swap(state.stack);
+  state.stack = std::move(stack);
   return nullptr;
 }
 
 void results(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
-  c10::Stack stack = std::move(state.pending);
-  state.pending.clear();
+  c10::Stack stack = std::exchange(state.pending, {});
   const size_t id = static_cast<size_t>(stack.back().toInt());
   stack.pop_back();
   writeResults(state, state.plans[id], stack);

@@ -18,8 +18,12 @@
 namespace tessera {
 
 struct Environment {
-  explicit Environment(uint32_t id) : handles(id) {}
-  ~Environment() { *alive = false; }
+  Environment(napi_env env, uint32_t id) : handles(env, id) {}
+  // References into JavaScript can only be given back while the environment is there to take them.
+  ~Environment() {
+    handles.clear();
+    *alive = false;
+  }
 
   HandleTable handles;
   std::deque<Plan> plans;

@@ -59,13 +59,13 @@ Handle HandleTable::add(at::Tensor tensor) {
   return handle;
 }
 
-void HandleTable::release(napi_env env, size_t index) {
+void HandleTable::release(size_t index) {
   Slot& slot = this->slot(index);
   if (slot.reference != nullptr) {
-    napi_delete_reference(env, slot.reference);
+    napi_delete_reference(env_, slot.reference);
     slot.reference = nullptr;
     int64_t total;
-    napi_adjust_external_memory(env, -slot.bytes, &total);
+    napi_adjust_external_memory(env_, -slot.bytes, &total);
   }
   // The destructor may run a whole graph's; it must find the slot already gone.
   at::Tensor dying = std::move(slot.tensor);
@@ -76,9 +76,7 @@ void HandleTable::release(napi_env env, size_t index) {
   if (++slot.generation < kGenerations) free_.push_back(static_cast<uint32_t>(index));
 }
 
-void HandleTable::dispose(napi_env env, Handle handle) { release(env, find(handle)); }
-
-void HandleTable::closeScope(napi_env env, const Handle* survivors, size_t count) {
+void HandleTable::closeScope(const Handle* survivors, size_t count) {
   if (scopes_.empty()) throw Fault("Argument", "no scope is open");
   const uint32_t depth = static_cast<uint32_t>(scopes_.size());
   const size_t start = scopes_.back();
@@ -94,7 +92,7 @@ void HandleTable::closeScope(napi_env env, const Handle* survivors, size_t count
     const size_t index = locate(handle);
     if (index == kNowhere) continue;
     if (slot(index).scope == depth) {
-      release(env, index);
+      release(index);
     } else if (depth > 1 && slot(index).scope == depth - 1) {
       members_[kept++] = handle;
     }
@@ -102,7 +100,7 @@ void HandleTable::closeScope(napi_env env, const Handle* survivors, size_t count
   members_.resize(kept);
 }
 
-void HandleTable::adopt(napi_env env, Handle handle, napi_value object) {
+void HandleTable::adopt(Handle handle, napi_value object) {
   const size_t index = find(handle);
   Slot& slot = this->slot(index);
   slot.scope = 0;
@@ -110,19 +108,19 @@ void HandleTable::adopt(napi_env env, Handle handle, napi_value object) {
   const at::Tensor& tensor = slot.tensor;
   const bool owner = tensor.has_storage() && tensor.storage().use_count() == 1;
   slot.bytes = kHandleBytes + (owner ? static_cast<int64_t>(tensor.storage().nbytes()) : 0);
-  if (napi_create_reference(env, object, 0, &slot.reference) != napi_ok) {
+  if (napi_create_reference(env_, object, 0, &slot.reference) != napi_ok) {
     slot.reference = nullptr;
     throw Fault("Argument", "expected the tensor's object");
   }
   int64_t total;
-  napi_adjust_external_memory(env, slot.bytes, &total);
+  napi_adjust_external_memory(env_, slot.bytes, &total);
   adopted_.push_back(handle);
   bornSinceSweep_ += slot.bytes;
-  if (bornSinceSweep_ >= kSweepBytes) sweep(env);
+  if (bornSinceSweep_ >= kSweepBytes) sweep();
 }
 
-std::vector<Handle> HandleTable::all(napi_env env) {
-  sweep(env);
+std::vector<Handle> HandleTable::all() {
+  sweep();
   std::vector<Handle> handles;
   for (size_t i = 0; i < slots_; ++i) {
     if (slot(i).tensor.defined()) handles.push_back(handleOf(i));
@@ -130,16 +128,22 @@ std::vector<Handle> HandleTable::all(napi_env env) {
   return handles;
 }
 
-void HandleTable::sweep(napi_env env) {
+void HandleTable::clear() {
+  for (size_t i = 0; i < slots_; ++i) {
+    if (slot(i).tensor.defined()) release(i);
+  }
+}
+
+void HandleTable::sweep() {
   bornSinceSweep_ = 0;
   size_t kept = 0;
   for (const Handle handle : adopted_) {
     const size_t index = locate(handle);
     if (index == kNowhere || slot(index).reference == nullptr) continue;
     napi_value object = nullptr;
-    napi_get_reference_value(env, slot(index).reference, &object);
+    napi_get_reference_value(env_, slot(index).reference, &object);
     if (object == nullptr) {
-      release(env, index);
+      release(index);
     } else {
       adopted_[kept++] = handle;
     }

@@ -15,7 +15,7 @@ using Handle = double;  // environment (8 bits) | generation (23) | slot (22): e
 
 class HandleTable {
  public:
-  explicit HandleTable(uint32_t environment) : environment_(environment % 256) {}
+  HandleTable(napi_env env, uint32_t environment) : env_(env), environment_(environment % 256) {}
 
   // A new handle for the tensor, owned by the innermost open scope. Throws Fault where all slots are taken.
   Handle add(at::Tensor tensor);
@@ -23,20 +23,22 @@ class HandleTable {
   // The reference holds until the tensor is disposed: slots never move.
   const at::Tensor& get(Handle handle) const { return slot(find(handle)).tensor; }
   bool alive(Handle handle) const noexcept { return locate(handle) != kNowhere; }
-  void dispose(napi_env env, Handle handle);
+  void dispose(Handle handle) { release(find(handle)); }
 
   void openScope() { scopes_.push_back(members_.size()); }
   // Closes the innermost scope: the survivors it owns move to the enclosing one, everything else it owns is freed.
   // Without an enclosing scope survivors stay ownerless until adopted.
-  void closeScope(napi_env env, const Handle* survivors, size_t count);
+  void closeScope(const Handle* survivors, size_t count);
   size_t scopeDepth() const { return scopes_.size(); }
 
   // Gives a tensor to the garbage collector: it is freed once its JavaScript object is gone.
-  void adopt(napi_env env, Handle handle, napi_value object);
+  void adopt(Handle handle, napi_value object);
 
   size_t live() const { return live_; }
   // The handles of all tensors alive, once those whose JavaScript object is gone are freed.
-  std::vector<Handle> all(napi_env env);
+  std::vector<Handle> all();
+  // Frees every tensor.
+  void clear();
 
  private:
   struct Slot {
@@ -51,12 +53,13 @@ class HandleTable {
   size_t locate(Handle handle) const noexcept;  // the slot, or kNowhere for a stale handle
   size_t find(Handle handle) const;             // the slot, or a Fault that says why not
   Handle handleOf(size_t slot) const;
-  void release(napi_env env, size_t slot);
-  void sweep(napi_env env);
+  void release(size_t slot);
+  void sweep();
 
   static constexpr size_t kChunkBits = 10;
   Slot& slot(size_t index) const { return chunks_[index >> kChunkBits][index & ((1u << kChunkBits) - 1)]; }
 
+  napi_env env_;
   uint32_t environment_;
   std::vector<std::unique_ptr<Slot[]>> chunks_;
   size_t slots_ = 0;

@@ -13,23 +13,23 @@ napi_value openScope(napi_env, Environment& state) {
 }
 
 // closeScope(): wire [count, handles…] are the survivors.
-napi_value closeScope(napi_env env, Environment& state) {
+napi_value closeScope(napi_env, Environment& state) {
   state.wire.at = 0;
   const size_t count = state.wire.count();
   if (count >= state.wire.capacity) throw Fault("Argument", "more survivors than the wire holds");
-  state.handles.closeScope(env, state.wire.data + 1, count);
+  state.handles.closeScope(state.wire.data + 1, count);
   return nullptr;
 }
 
 // dispose(handle)
 void dispose(const Napi::CallbackInfo& info) {
-  environmentOf(info).handles.dispose(info.Env(), numberArgument(info, 0));
+  environmentOf(info).handles.dispose(numberArgument(info, 0));
 }
 
 // adopt(handle, object): from now on the garbage collector owns the tensor.
 void adopt(const Napi::CallbackInfo& info) {
   if (!info[1].IsObject()) throw Fault("Argument", "expected the tensor's object");
-  environmentOf(info).handles.adopt(info.Env(), numberArgument(info, 0), info[1]);
+  environmentOf(info).handles.adopt(numberArgument(info, 0), info[1]);
 }
 
 // alive(handle) -> boolean
@@ -38,7 +38,7 @@ bool alive(const Napi::CallbackInfo& info) { return environmentOf(info).handles.
 // liveTensors() -> handles
 Napi::Value liveTensors(const Napi::CallbackInfo& info) {
   Napi::Array list = Napi::Array::New(info.Env());
-  for (const Handle handle : environmentOf(info).handles.all(info.Env())) list.Set(list.Length(), handle);
+  for (const Handle handle : environmentOf(info).handles.all()) list.Set(list.Length(), handle);
   return list;
 }
 
