@@ -1,7 +1,6 @@
 // CUDA graphs for JavaScript: through libtorch's device-neutral class where CUDA has registered itself with it, else
 // through the shim.
 #include <dlfcn.h>
-#include <torch/version.h>
 
 #include <memory>
 
@@ -42,7 +41,7 @@ Function symbol(void* library, const char* name) {
   return reinterpret_cast<Function>(found);
 }
 
-// openGraphs(path of the shim): throws where neither way to capture is there.
+// openGraphs(path of the shim, version of libtorch): throws where neither way to capture is there.
 void openGraphs(const Napi::CallbackInfo& info) {
   const std::string path = textArgument(info, 0);
 #ifdef TESSERA_NEUTRAL_GRAPH
@@ -54,7 +53,7 @@ void openGraphs(const Napi::CallbackInfo& info) {
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) throw Fault("NotImplemented", dlerror());
   const std::string against = symbol<decltype(&tesseraGraphBuiltAgainst)>(library, "tesseraGraphBuiltAgainst")();
-  if (against != TORCH_VERSION) throw Fault("NotImplemented", "it was built against libtorch " + against);
+  if (against != textArgument(info, 1)) throw Fault("NotImplemented", "it was built against libtorch " + against);
   makeGraph = symbol<MakeGraph>(library, "tesseraNewGraph");
 }
 

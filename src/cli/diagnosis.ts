@@ -96,8 +96,9 @@ async function probeChecks(): Promise<Check[]> {
     const mend = 'npx tessera setup --force --build (or see "Troubleshooting" in the README)';
     return [{ name: 'loading', state: 'missing', text: report.error, mend }];
   }
+  const against = `the addon was built against ${report.builtAgainst}`;
   const checks: Check[] = [
-    { name: 'loading', state: 'ok', text: `libtorch ${report.version} in ${report.loadMs} ms` },
+    { name: 'loading', state: 'ok', text: `libtorch ${report.version} in ${report.loadMs} ms; ${against}` },
     { name: 'threads', state: 'ok', text: `${report.threads}` },
   ];
   for (const { device, ok, text } of report.devices) {

@@ -7,6 +7,8 @@ export interface ProbeReport {
   loadMs: number;
   threads: number;
   devices: { device: string; ok: boolean; text: string }[];
+  /** Version of libtorch whose headers the addon was compiled with. */
+  builtAgainst: string;
   /** What does not fit between the addon and libtorch. */
   mismatch: string | null;
   cuda: CudaReport;
@@ -17,7 +19,7 @@ async function report(): Promise<ProbeReport> {
   const torch = await import('../torch/index.js');
   torch.zeros([1]).dispose();
   const loadMs = Math.round(performance.now() - started);
-  const { addonMismatch } = await import('../torch/native/load.js');
+  const { addonMismatch, native } = await import('../torch/native/load.js');
   const gpus = Array.from({ length: torch.cuda.deviceCount() }, (_, i): Torch.Device => `cuda:${i}`);
   const devices: Torch.Device[] = ['cpu', ...gpus];
   return {
@@ -25,6 +27,7 @@ async function report(): Promise<ProbeReport> {
     loadMs,
     threads: torch.getNumThreads(),
     devices: devices.map((device) => tryDevice(torch, device)),
+    builtAgainst: native.builtAgainst(),
     mismatch: addonMismatch,
     cuda: await reportCuda(torch),
   };

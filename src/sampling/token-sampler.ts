@@ -16,7 +16,7 @@ export interface TokenSamplerOptions extends PickOptions {
   capacity?: number;
   /** Attention looks at the next multiple of so many positions; there is one recording for each. Default 32. */
   bucket?: number;
-  /** How to record a step, such as by a CUDA graph; default: steps are not recorded but run. */
+  /** How to record a step; default: as a CUDA graph on CUDA, elsewhere and with null steps are run as they are. */
   record?: StepRecorder | null;
 }
 
@@ -36,7 +36,7 @@ export class TokenSampler {
   readonly #recorded = new Map<number, () => void>();
 
   constructor(gpt: GPT, options: TokenSamplerOptions) {
-    const { batch, capacity = gpt.blockSize, bucket = 32, record = null, ...pick } = options;
+    const { batch, capacity = gpt.blockSize, bucket = 32, record, ...pick } = options;
     checkFilterOptions(pick);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > gpt.blockSize) {
       throw new RangeError(
@@ -49,7 +49,7 @@ export class TokenSampler {
     this.#gpt = gpt;
     this.#pick = pick;
     this.#bucket = bucket;
-    this.#record = record;
+    this.#record = record === undefined ? recorderFor(gpt, pick) : record;
     this.#cache = gpt.createCache(batch, capacity);
     this.#step = new DecodeStep(gpt, this.#cache, pick);
   }
@@ -134,4 +134,9 @@ export class TokenSampler {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function recorderFor({ posEmb }: GPT, { generator }: PickOptions): StepRecorder | null {
+  if (!posEmb.device.startsWith('cuda')) return null;
+  return torch.cuda.graphRecorder(generator ? { generators: [generator] } : {});
 }

@@ -3,6 +3,7 @@ import { ArgumentError } from '../errors.js';
 import type { Device } from '../device.js';
 import type { NativeGraph } from '../native/cuda-binding.js';
 import { locateAddon } from '../native/libtorch/addon-path.js';
+import { libtorch } from '../native/load.js';
 import type { Generator } from '../random.js';
 import { noGrad } from '../autograd.js';
 import { dispose, keep, scope, tensorsIn } from '../scope.js';
@@ -26,7 +27,7 @@ let unavailable: string | null | undefined;
 /** Why graphs cannot be captured here; null where they can. */
 export function whyNoGraphs(): string | null {
   return (unavailable ??= reasonOf(() =>
-    onCuda((cuda) => cuda.openGraphs(join(dirname(locateAddon()), 'tessera_graph.so'))),
+    onCuda((cuda) => cuda.openGraphs(join(dirname(locateAddon()), 'tessera_graph.so'), libtorch.version)),
   ));
 }
 

@@ -62,7 +62,7 @@ export interface CudaBinding {
   flag(name: string): boolean;
   setFlag(name: string, on: boolean): void;
 
-  openGraphs(shim: string): void;
+  openGraphs(shim: string, version: string): void;
   newGraph(): NativeGraph;
   registerGenerator(graph: NativeGraph, generator: number): void;
   beginCapture(graph: NativeGraph, sharing: NativeGraph | null): void;

@@ -19,16 +19,16 @@ export let cudaLoadError: string | null = null;
 /** The loaded addon. */
 export const native: Binding = load();
 
-/**
- * What does not fit between the addon and the libtorch it has met; null where they are of one minor version. Operators
- * reach across versions by their schemas, but CUDA's classes change their layout.
- */
+/** Between these, none of the classes that the addon uses has changed; its operators go by their schemas. */
+const ALIKE = ['2.13', '2.14'];
+
+/** Why the addon cannot use CUDA with the libtorch it has met; null where they fit together. */
 export const addonMismatch: string | null = compare();
 
 function compare(): string | null {
-  const minor = (version: string) => version.split('.').slice(0, 2).join('.');
   const against = native.builtAgainst();
-  if (minor(against) === minor(libtorch.version)) return null;
+  const minors = [against, libtorch.version].map((version) => version.split('.').slice(0, 2).join('.'));
+  if (minors[0] === minors[1] || minors.every((minor) => ALIKE.includes(minor))) return null;
   const text = `the addon was built against libtorch ${against}, and this is ${libtorch.version}; run: npx tessera setup --build`;
   process.emitWarning(text);
   return text;
