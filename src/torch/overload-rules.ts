@@ -1,6 +1,7 @@
 /** Rules for single overloads: see argument-checks.ts. Each says what libtorch would do with what it refuses. */
 import type { Rule } from './argument-checks.js';
-import { isComplex } from './dtype.js';
+import { memoryBudget } from './device.js';
+import { isComplex, itemSize } from './dtype.js';
 import { recurrent } from './recurrent-rules.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { scope } from './scope.js';
@@ -162,6 +163,46 @@ const decomposable: Rule = (given) => {
     : null;
 };
 
+/** Does `test` hold for all elements? Without memory there is nothing to ask. */
+function all(tensor: Tensor, test: 'isfinite' | 'isnan', expected: boolean): boolean {
+  if (tensor.device === 'meta' || tensor.numel() === 0) return true;
+  return scope(() => Boolean(tensor.detach()[test]().eq(expected).all().item()));
+}
+
+/** The solver follows comparisons with nan out of its memory. */
+const finite: Rule = (given) =>
+  all(given('self') as Tensor, 'isfinite', true) ? null : "'self' is not finite everywhere";
+
+/** A number of trials that is none is counted down for ever. */
+const trials: Rule = (given) => {
+  const wrong = ['count', 'prob'].find((name) => !all(given(name) as Tensor, 'isnan', false));
+  return wrong ? `'${wrong}' is nan somewhere` : null;
+};
+
+/** A storage that cannot grow as far leaves a tensor that reaches beyond it. */
+const withinSource: Rule = (given) => {
+  const source = given('source') as Tensor;
+  const size = (given('size') as readonly unknown[]).map(number);
+  const ownStrides = (given('stride') ?? []) as readonly unknown[];
+  const strides = size.map((_, i) =>
+    ownStrides.length > 0
+      ? number(ownStrides[i])
+      : size.slice(i + 1).reduce((product, one) => product * Math.max(1, one), 1),
+  );
+  const last = size.reduce((sum, one, i) => sum + (one - 1) * strides[i]!, number(given('storage_offset')));
+  const held = source.storage.bytes / itemSize[source.dtype];
+  return size.includes(0) || last < held ? null : `the last element lies at ${last}, 'source' holds ${held}`;
+};
+
+/** What fails to grow keeps the new shape without the memory for it. */
+const affordable: Rule = (given) => {
+  const self = given('self') as Tensor;
+  if (self.device !== 'cpu') return null;
+  const shape = given('the_template') ? (given('the_template') as Tensor).shape : (given('size') as number[]);
+  const bytes = shape.map(number).reduce((product, one) => product * one, itemSize[self.dtype]);
+  return bytes > memoryBudget() ? `${bytes} bytes exceed the memory budget of ${memoryBudget()}` : null;
+};
+
 const LARGEST_OUTPUT = 2 ** 24;
 
 /** Rows are walked through even where they are empty. */
@@ -246,7 +287,11 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::scaled_dot_product_attention$/, groupedHeads],
   [/^aten::(linalg_)?matrix_power$/, exponent],
   [/^aten::embedding_bag/, bags],
-  [/^aten::resize/, withMemory],
+  [/^aten::resize(_as)?_?$/, withMemory],
+  [/^aten::resize(_as)?_?$/, affordable],
+  [/^aten::set_?\.source_Tensor_storage_offset$/, withinSource],
+  [/^aten::linalg_eig(vals)?$/, finite],
+  [/^aten::binomial$/, trials],
   [/^aten::lu_unpack$/, decomposable],
   [/^aten::sparse_coo_tensor\.indices/, fewDimensions],
   [/^aten::sparse_coo_tensor\.indices_size$/, coordinates],

@@ -120,6 +120,26 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::adaptive_avg_pool2d',
     message: /'output_size' is at most/,
   },
+  'eigenvalues of what is no number': {
+    call: () => torch.full([3, 3], Number.NaN).linalgEigvals(),
+    operator: 'aten::linalg_eigvals',
+    message: /finite/,
+  },
+  'trials without end': {
+    call: () => torch.binomial(torch.tensor([Number.NaN]), torch.tensor([0.5])),
+    operator: 'aten::binomial',
+    message: /'count' is nan/,
+  },
+  'memory behind the source': {
+    call: () => torch.ones([6]).set_(torch.ones([6]), 2, [3, 3, 1, 2 ** 32]),
+    operator: 'aten::set_.source_Tensor_storage_offset',
+    message: /'source' holds 6/,
+  },
+  'more memory than the budget': {
+    call: () => torch.ones([2]).resize_([6, 2 ** 40]),
+    operator: 'aten::resize_',
+    message: /budget/,
+  },
   'a power that is never reached': {
     call: () => torch.ones([2, 2]).matrixPower(-(2n ** 63n)),
     operator: 'aten::matrix_power',
