@@ -11,7 +11,7 @@ import { torch } from 'tessera-torch';
 import { measureGpt } from './gpt.js';
 import { measureHost } from './host.js';
 import { parts, printTable, writeResult } from './results.js';
-import type { Part, PartResult } from './results.js';
+import type { Part, PartResult, Row } from './results.js';
 import type { Settings } from './rounds.js';
 import { measureSampling } from './sample.js';
 import { hashOfSources } from './sources.js';
@@ -77,7 +77,14 @@ async function measure(part: Part): Promise<void> {
   }
   const settings: Settings = { device, tiny, seconds: Number(values.seconds) };
   const command = ['scripts/gpu-check', ...process.argv.slice(2)].join(' ');
-  const result = await run[part](settings);
+  const measured = await run[part](settings);
+  // What is promised is not promised of toys.
+  const rows = measured.rows.map(({ bound, reached, ...row }): Row =>
+    tiny && part !== 'tests'
+      ? row
+      : { ...row, ...(bound !== undefined && { bound }), ...(reached !== undefined && { reached }) },
+  );
+  const result = { ...measured, rows };
   writeResult({ part, date: new Date().toISOString(), command, ...result }, tiny);
   printTable(tiny);
   if (part === 'tests' && result.rows.some(({ reached }) => reached === false)) process.exitCode = 1;
