@@ -27,7 +27,8 @@ const makers: Record<string, (params: Tensor[], random: Random) => AnyOptimizer>
 type Tampering = (optimizer: AnyOptimizer, other: Tensor, random: Random) => void;
 
 function someParameter(optimizer: AnyOptimizer, random: Random): Tensor {
-  return random.pick(optimizer.paramGroups[0]!.params);
+  // What another tampering put there need not be a tensor.
+  return random.pick(optimizer.paramGroups[0]!.params.filter((param) => param instanceof torch.Tensor));
 }
 
 function someState(optimizer: AnyOptimizer, random: Random): [Record<string, Tensor>, string] | null {

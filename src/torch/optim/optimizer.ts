@@ -83,6 +83,7 @@ export abstract class Optimizer<Options extends object> {
     try {
       torch.noGrad(() => {
         for (const group of this.paramGroups) {
+          checkParameters(group.params);
           torch.scope(() => {
             this.stepGroup(group);
           });
@@ -96,6 +97,7 @@ export abstract class Optimizer<Options extends object> {
   /** Drops all gradients. */
   zeroGrad(): void {
     for (const { params } of this.paramGroups) {
+      checkParameters(params);
       for (const parameter of params) parameter.grad = null;
     }
   }
@@ -220,4 +222,14 @@ function snakeCase(name: string): string {
 /** Options without those that are undefined, which must not hide defaults. */
 export function withoutUndefined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
+}
+
+/** What a group holds may have been changed since it was added. */
+function checkParameters(params: readonly unknown[]): void {
+  for (const parameter of params) {
+    if (parameter instanceof torch.Tensor) continue;
+    throw new torch.ArgumentError(
+      `a parameter group holds ${torch.describe(parameter)} in place of a tensor`,
+    );
+  }
 }

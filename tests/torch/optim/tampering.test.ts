@@ -50,6 +50,9 @@ const tamperings: Record<string, (optimizer: AnyOptimizer, parameter: Tensor) =>
   'a parameter whose data changed': (_, parameter) => {
     parameter.data = torch.ones([300, 4]);
   },
+  'a parameter that is no tensor': (optimizer) => {
+    optimizer.paramGroups[0]!.params.push(undefined as never);
+  },
   'a saved state of another shape': (optimizer) => {
     const saved = optimizer.stateDict();
     const state = saved.state[0]!;
