@@ -217,6 +217,12 @@ export class Operator {
   }
 }
 
+/** libtorch looks a dtype up in a table by its number, and past the table's end for a number that is none. */
+function refuseEnumerator(value: number | bigint, { base, name }: SchemaArgument): void {
+  if (base !== 'ScalarType' && base !== 'Layout' && base !== 'MemoryFormat') return;
+  throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not ${value}`);
+}
+
 /** dtypes, layouts and memory formats are numbers to libtorch. */
 function enumeratorOrText(value: string, { base, name }: SchemaArgument): string | number {
   // libtorch's own words for a CUDA that is not there name an operator nobody called.
@@ -234,7 +240,12 @@ function write(plan: Plan, args: readonly unknown[]): void {
     const expected = plan.schema.arguments;
     for (let i = 0; i < args.length; i++) {
       const value = args[i];
-      put(typeof value === 'string' ? enumeratorOrText(value, expected[i]!) : value);
+      if (typeof value === 'string') {
+        put(enumeratorOrText(value, expected[i]!));
+      } else {
+        if (typeof value === 'number' || typeof value === 'bigint') refuseEnumerator(value, expected[i]!);
+        put(value);
+      }
     }
   } catch (error) {
     throw named(error, plan.name);

@@ -241,6 +241,26 @@ const misuses: Record<string, [call: () => unknown, error: typeof TorchError, op
     'torch.setAt',
   ],
   'elements that are none': [() => torch.tensor(odd([{}])), ArgumentError, 'torch.tensor'],
+  'a dtype by number': [
+    () => torch.arange(1, 3, { dtype: odd(6) }),
+    ArgumentError,
+    'aten::arange.start_step',
+  ],
+  'a dtype by a number beyond them all': [
+    () => torch.arange(1, 3, { dtype: odd(2n ** 63n - 1n) }),
+    ArgumentError,
+    'aten::arange.start_step',
+  ],
+  'a layout by number': [
+    () => torch.callOperator('aten::empty', 'memory_format', [[2]], { layout: odd(99) }),
+    ArgumentError,
+    'aten::empty.memory_format',
+  ],
+  'a memory format by number': [
+    () => torch.callOperator('aten::clone', '', [torch.ones([2])], { memory_format: odd(9) }),
+    ArgumentError,
+    'aten::clone',
+  ],
   'a bigint beyond 64 bits': [() => torch.tensor([2n ** 64n]), ArgumentError, 'torch.tensor'],
   'bytes without a type': [
     () => torch.fromTypedArray(odd(new DataView(new ArrayBuffer(4))), [4]),
