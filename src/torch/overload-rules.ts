@@ -99,6 +99,22 @@ function largest(tensor: Tensor): number {
   );
 }
 
+/** The gradient divides by the number of rows. */
+const rowsForGradient: Rule = (given) => {
+  const self = given('self') as Tensor;
+  return self.requiresGrad && self.ndim === 2 && self.shape[0] === 0
+    ? "'self' has rows where a gradient is wanted; of none there is no distance"
+    : null;
+};
+
+/** The kernel for zero points between whole numbers has no code for 32 bits. */
+const wholeZeroPoints: Rule = (given) => {
+  const { dtype } = given('zero_points') as Tensor;
+  return given('dtype') === 'qint32' && /float/.test(dtype)
+    ? `'zero_points' of qint32 are integers, not ${dtype}`
+    : null;
+};
+
 const LARGEST_DEGREE = 65_536;
 
 /** The recurrence is run up to the degree, for each element. */
@@ -286,6 +302,8 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::cosine_similarity$/, oneDevice],
   [/^aten::scaled_dot_product_attention$/, groupedHeads],
   [/^aten::(linalg_)?matrix_power$/, exponent],
+  [/^aten::pdist$/, rowsForGradient],
+  [/^aten::quantize_per_channel$/, wholeZeroPoints],
   [/^aten::embedding_bag/, bags],
   [/^aten::resize(_as)?_?$/, withMemory],
   [/^aten::resize(_as)?_?$/, affordable],

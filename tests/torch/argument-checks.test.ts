@@ -22,6 +22,16 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::cross_entropy_loss',
     message: /'reduction' is one of 0 \(none\), 1 \(mean\), 2 \(sum\), not 99/,
   },
+  'distances of no rows, with a gradient': {
+    call: () => torch.pdist(torch.ones([0, 9], { requiresGrad: true }), 1.5),
+    operator: 'aten::pdist',
+    message: /'self' has rows where a gradient is wanted/,
+  },
+  'zero points between whole numbers for qint32': {
+    call: () => torch.quantizePerChannel(torch.ones([4]), torch.ones([4]), torch.zeros([4]), 0, 'qint32'),
+    operator: 'aten::quantize_per_channel',
+    message: /'zero_points' of qint32 are integers, not float32/,
+  },
   'modes of a grid sampler': {
     call: () => torch.gridSampler(torch.ones([1, 1, 2, 2]), torch.ones([1, 2, 2, 2]), 0, -1 as never, true),
     operator: 'aten::grid_sampler',
