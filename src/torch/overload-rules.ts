@@ -279,6 +279,15 @@ const kernelOfSize: Rule = (given) => {
   return largest > LARGEST_KERNEL ? `'kernel_size' is at most ${LARGEST_KERNEL}, not ${largest}` : null;
 };
 
+const LARGEST_PADDING = 2 ** 40;
+
+/** Sums of widths beyond 64 bits wrap, and what is then read lies anywhere. */
+const paddingOfSize: Rule = (given) => {
+  const padding: unknown = given('padding');
+  const largest = Math.max(...(Array.isArray(padding) ? padding : [padding]).map((n) => Math.abs(number(n))));
+  return largest > LARGEST_PADDING ? `'padding' is at most 2^40, not ${largest}` : null;
+};
+
 const rules: readonly [RegExp, Rule][] = [
   [/^aten::(native_batch_norm)$/, perChannel('weight', 'bias', 'running_mean', 'running_var')],
   [/^aten::(native_batch_norm)$/, statisticsInEvaluation],
@@ -299,6 +308,7 @@ const rules: readonly [RegExp, Rule][] = [
   [/^aten::linalg__powsum$/, kindKept],
   [/^aten::(adaptive|fractional)_(avg|max)_pool/, outputOfSize],
   [/^aten::max_pool1d/, kernelOfSize],
+  [/^aten::(replication|reflection)_pad/, paddingOfSize],
   [/^aten::cosine_similarity$/, oneDevice],
   [/^aten::scaled_dot_product_attention$/, groupedHeads],
   [/^aten::(linalg_)?matrix_power$/, exponent],

@@ -22,6 +22,11 @@ const refusals: Record<string, Refusal> = {
     operator: 'aten::cross_entropy_loss',
     message: /'reduction' is one of 0 \(none\), 1 \(mean\), 2 \(sum\), not 99/,
   },
+  'padding whose sum leaves 64 bits': {
+    call: () => torch.replicationPad3d(torch.ones([1, 2, 3, 3, 3]), (2n ** 63n - 1n) as never),
+    operator: 'aten::replication_pad3d',
+    message: /'padding' is at most 2\^40/,
+  },
   'distances of no rows, with a gradient': {
     call: () => torch.pdist(torch.ones([0, 9], { requiresGrad: true }), 1.5),
     operator: 'aten::pdist',

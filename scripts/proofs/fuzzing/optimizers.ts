@@ -33,7 +33,9 @@ function someParameter(optimizer: AnyOptimizer, random: Random): Tensor {
 
 function someState(optimizer: AnyOptimizer, random: Random): [Record<string, Tensor>, string] | null {
   const entries = [...optimizer.state.values()].flatMap((state) =>
-    Object.keys(state).map((name): [Record<string, Tensor>, string] => [state, name]),
+    Object.keys(state)
+      .filter((name) => state[name] instanceof torch.Tensor)
+      .map((name): [Record<string, Tensor>, string] => [state, name]),
   );
   return entries.length > 0 ? random.pick(entries) : null;
 }
