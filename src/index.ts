@@ -72,7 +72,7 @@ export * from './training/report/index.js';
 export * from './sampling/filters.js';
 export * from './sampling/generate.js';
 export * from './sampling/net2net-sampling.js';
-export { TokenSampler, type StepRecorder, type TokenSamplerOptions } from './sampling/token-sampler.js';
+export * from './sampling/token-sampler.js';
 
 export * from './data/index.js';
 export * from './metrics/psnr.js';

@@ -79,7 +79,7 @@ interface Request extends Variant {
 
 let training: { precision: string; trainer: ReturnType<typeof makeTrainer> } | null = null;
 let sampled: GPT | null = null;
-let sampler: { key: string; sampler: TokenSampler; graphs: torch.cuda.Graph<void>[] } | null = null;
+let sampler: { key: string; sampler: TokenSampler } | null = null;
 
 function trainerOf({ precision, fused }: Variant) {
   if (training?.precision !== precision) {
@@ -100,24 +100,17 @@ function sample({ way, batch, steps, warmups, top_k: topK }: Request) {
     const key = JSON.stringify([way, batch, topK]);
     if (sampler?.key !== key) {
       sampler?.sampler.dispose();
-      for (const graph of sampler?.graphs ?? []) graph.dispose();
-      const graphs: torch.cuda.Graph<void>[] = [];
-      const record = (work: () => void) => {
-        const graph = torch.cuda.graph(work, { warmUp: 0, ...(graphs[0] && { sharing: graphs[0] }) });
-        graphs.push(graph);
-        return () => graph.run();
-      };
-      const options = { batch, topK, record: way === 'graph' ? record : null };
-      sampler = { key, sampler: new TokenSampler(gpt, options), graphs };
+      const record = way === 'graph' ? torch.cuda.graphRecorder() : null;
+      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, record }) };
     }
     const own = sampler.sampler;
     run = () => own.sample(start, steps).dispose();
   }
   const took = timing(device, run, 1, warmups);
-  const reasons = way === 'graph' ? sampler!.graphs.flatMap(({ eagerReason }) => eagerReason ?? []) : [];
+  const reason = way === 'graph' ? sampler!.sampler.eagerReason : null;
   start.dispose();
   tidy(device);
-  return { ...took, fallbacks: [...new Set(reasons)] };
+  return { ...took, fallbacks: reason === null ? [] : [reason] };
 }
 
 await serve((request: Request) => {

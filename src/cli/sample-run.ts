@@ -4,7 +4,9 @@ import { nearest } from '../models/config-schema.js';
 import { Labelator } from '../models/conditioning.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import { FirstStage } from '../models/vqgan.js';
+import type { PickOptions } from '../sampling/filters.js';
 import { sampleImages } from '../sampling/net2net-sampling.js';
+import { TokenSampler } from '../sampling/token-sampler.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { duration } from './figures.js';
@@ -34,20 +36,23 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
+  using samplers = new Samplers(model, { ...settings, generator });
   const started = performance.now();
   const drawn: Tensor[] = [];
   const files: string[] = [];
   for (let first = 0; first < n; first += flags.batch) {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
-    const images = torch.scope(() =>
-      sampleImages(model, conditionOf(model, count, label?.number ?? 0, device), {
+    const images = torch.scope(() => {
+      const condition = conditionOf(model, count, label?.number ?? 0, device);
+      return sampleImages(model, condition, {
         ...settings,
         grid,
         generator,
+        sampler: samplers.of(condition),
         onToken: (token) => draw(first, count, token),
-      }).to('cpu'),
-    );
+      }).to('cpu');
+    });
     if (flags.grid) drawn.push(images);
     else {
       for (let i = 0; i < count; i++) {
@@ -81,6 +86,35 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     `${n} pictures${named} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
       `${flags.grid ? files[0] : out}\n`,
   );
+}
+
+/** What draws the codes: one for each number of rows, as the last pictures may be fewer than a batch. */
+class Samplers {
+  readonly #made = new Map<number, TokenSampler>();
+  readonly #model: Net2NetTransformer;
+  readonly #pick: PickOptions;
+
+  constructor(model: Net2NetTransformer, { temperature = 1, topK, topP, generator }: PickOptions) {
+    this.#model = model;
+    this.#pick = { temperature, topK: topK ?? null, topP: topP ?? null, generator: generator ?? null };
+  }
+
+  /** For condition tokens [B, N]. Null for a model that draws all codes at once, or some that see each other. */
+  of(condition: Tensor): TokenSampler | null {
+    const [batch, given] = condition.shape as [number, number];
+    const { pkeep, transformer } = this.#model;
+    if (pkeep <= 0 || transformer.nUnmasked > given) return null;
+    let sampler = this.#made.get(batch);
+    if (!sampler) {
+      sampler = new TokenSampler(transformer, { batch, ...this.#pick });
+      this.#made.set(batch, sampler);
+    }
+    return sampler;
+  }
+
+  [Symbol.dispose](): void {
+    for (const sampler of this.#made.values()) sampler.dispose();
+  }
 }
 
 /** The grid of codes of a picture as large as in training. */

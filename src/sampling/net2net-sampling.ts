@@ -4,10 +4,16 @@ import type { Net2NetTransformer } from '../models/net2net.js';
 import { checkFilterOptions, pickToken } from './filters.js';
 import { generate } from './generate.js';
 import type { GenerateOptions } from './generate.js';
+import type { TokenSampler } from './token-sampler.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
   /** Image tokens already given, in reading order: `[B, L]`. Default none. */
   prefix?: Tensor | null;
+  /**
+   * Draws in place of `generate`, by its own options: made for `net.transformer` and so many rows. Worth it where the same
+   * weights sample more than once, and on CUDA always.
+   */
+  sampler?: TokenSampler | null;
 }
 
 /**
@@ -19,14 +25,17 @@ export function sampleTokens(
   net: Net2NetTransformer,
   condition: Tensor,
   steps: number,
-  { prefix, ...options }: SampleTokensOptions = {},
+  { prefix, sampler, ...options }: SampleTokensOptions = {},
 ): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {
       const given = prefix?.shape[1] ?? 0;
       if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
-      const tokens = generate(net.transformer, start, steps, options); // [B, N + L + steps]
+      const { onToken } = options;
+      const tokens = sampler
+        ? sampler.sample(start, steps, { ...(onToken && { onToken }) })
+        : generate(net.transformer, start, steps, options); // [B, N + L + steps]
       return tokens.narrow(1, condition.shape[1]!, given + steps).contiguous();
     }),
   );

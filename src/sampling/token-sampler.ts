@@ -3,11 +3,20 @@ import type { Tensor } from '../torch/index.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { GPT } from '../models/transformer.js';
 import { DecodeStep } from './decode-step.js';
+import type { GenerateOptions } from './generate.js';
 import { checkFilterOptions, pickToken } from './filters.js';
 import type { PickOptions } from './filters.js';
 
-/** Runs work once while recording it, without its effects, and gives a function that repeats it. */
-export type StepRecorder = (work: () => void) => () => void;
+/** Work that has been recorded: `run` repeats it. */
+export interface RecordedStep {
+  run(): void;
+  dispose(): void;
+  /** Why it runs as it is after all; null or absent where it is repeated. */
+  readonly eagerReason?: string | null;
+}
+
+/** Records work, at once or at its first run, and without its effects. */
+export type StepRecorder = (work: () => void) => RecordedStep;
 
 export interface TokenSamplerOptions extends PickOptions {
   /** Rows sampled at once. */
@@ -33,7 +42,7 @@ export class TokenSampler {
   readonly #record: StepRecorder | null;
   readonly #cache: KeyValueCache;
   readonly #step: DecodeStep;
-  readonly #recorded = new Map<number, () => void>();
+  readonly #recorded = new Map<number, RecordedStep>();
 
   constructor(gpt: GPT, options: TokenSamplerOptions) {
     const { batch, capacity = gpt.blockSize, bucket = 32, record, ...pick } = options;
@@ -54,11 +63,21 @@ export class TokenSampler {
     this.#step = new DecodeStep(gpt, this.#cache, pick);
   }
 
+  /** Why steps are run as they are though they were to be recorded; null where they are repeated, or not yet recorded. */
+  get eagerReason(): string | null {
+    for (const { eagerReason } of this.#recorded.values()) if (eagerReason) return eagerReason;
+    return null;
+  }
+
   /**
    * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64, as `generate` does. Never waits for the
-   * device.
+   * device, unless `onToken` reads the tokens.
    */
-  sample(prefix: Tensor, steps: number, { embeddings = null }: { embeddings?: Tensor | null } = {}): Tensor {
+  sample(
+    prefix: Tensor,
+    steps: number,
+    { embeddings = null, onToken }: Pick<GenerateOptions, 'embeddings' | 'onToken'> = {},
+  ): Tensor {
     const start = prefix.shape[1] ?? 0;
     const before = start + (embeddings?.shape[1] ?? 0); // positions ahead of the first drawn token
     this.#check(prefix, before, steps);
@@ -76,7 +95,10 @@ export class TokenSampler {
             tokens.narrow(1, start, 1).copy_(pickToken(logits, this.#pick));
           }
           this.#step.moveTo(start, before);
-          for (let step = 1; step < steps; step++) this.#next(before + step - 1);
+          for (let step = 0; step < steps; step++) {
+            if (step > 0) this.#next(before + step - 1);
+            onToken?.(step, tokens.narrow(1, start + step, 1));
+          }
           return tokens.narrow(1, 0, start + steps).clone();
         }),
       );
@@ -88,9 +110,9 @@ export class TokenSampler {
   /** Feeds the token at `position`: by running the step the first time in a bucket, from its recording afterwards. */
   #next(position: number): void {
     const window = Math.min(this.#cache.capacity, (Math.floor(position / this.#bucket) + 1) * this.#bucket);
-    const replay = this.#recorded.get(window);
-    if (replay) {
-      replay();
+    const recorded = this.#recorded.get(window);
+    if (recorded) {
+      recorded.run();
       return;
     }
     const work = () => this.#step.run(window);
@@ -125,6 +147,7 @@ export class TokenSampler {
 
   /** Frees the memory and forgets the recordings; sampling is an error afterwards. */
   dispose(): void {
+    for (const recorded of this.#recorded.values()) recorded.dispose();
     this.#recorded.clear();
     this.#step.dispose();
     this.#cache.dispose();

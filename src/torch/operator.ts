@@ -218,16 +218,22 @@ export class Operator {
 }
 
 /** libtorch looks a dtype up in a table by its number, and past the table's end for a number that is none. */
+/** dtypes, layouts and memory formats are numbers to libtorch. */
+const enumerators: Readonly<Record<string, (name: string) => number | undefined>> = {
+  ScalarType: dtypeNumber,
+  Layout: layoutNumber,
+  MemoryFormat: memoryFormatNumber,
+};
+
 function refuseEnumerator(value: number | bigint, { base, name }: SchemaArgument): void {
-  if (base !== 'ScalarType' && base !== 'Layout' && base !== 'MemoryFormat') return;
+  if (!enumerators[base]) return;
   throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not ${value}`);
 }
 
-/** dtypes, layouts and memory formats are numbers to libtorch. */
 function enumeratorOrText(value: string, { base, name }: SchemaArgument): string | number {
   // libtorch's own words for a CUDA that is not there name an operator nobody called.
   if (base === 'Device' && value.startsWith('cuda')) requireCuda();
-  const lookUp = { ScalarType: dtypeNumber, Layout: layoutNumber, MemoryFormat: memoryFormatNumber }[base];
+  const lookUp = enumerators[base];
   if (!lookUp) return value;
   const number = lookUp(value);
   if (number !== undefined) return number;

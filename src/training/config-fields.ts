@@ -72,6 +72,7 @@ const sharedFields: Record<string, Field> = {
   precision: optional(oneOf('float32', 'bfloat16', 'auto')),
   device: optional(device),
   threads: optional(threads),
+  deterministic: optional(flag),
   seed: optional(integer),
   logEvery: optional(interval),
   imagesEvery: optional(interval),
@@ -84,6 +85,7 @@ export const trainingFields: Record<Stage, Fields> = {
   vqgan: {
     ...sharedFields,
     step: optional(oneOf('one-pass', 'reference')),
+    graph: optional(flag),
     discriminatorFrom: optional(share),
     restartCodes: optional(flag),
     lpips: optional(text),

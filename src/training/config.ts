@@ -34,6 +34,8 @@ export interface TrainingConfig {
   device: 'auto' | Device;
   /** `auto`: the processors that are idle when the run starts. */
   threads: number | 'auto';
+  /** CUDA: algorithms that give the same bits in every run, as far as there are such, at some cost. Default false. */
+  deterministic: boolean;
   seed: number;
   /** Losses and held-out figures. Default 10s. */
   logEvery: Interval;
@@ -45,6 +47,8 @@ export interface TrainingConfig {
   keep: number;
   /** Stage 1. Default one-pass, which computes the generator's forward once for both updates. */
   step: 'one-pass' | 'reference';
+  /** Stage 1 on CUDA: replay steps as a CUDA graph, where that can be done. Default false. */
+  graph: boolean;
   /** Stage 1: share of the run before which the discriminator is off, besides the loss's own disc_start. Default 0. */
   discriminatorFrom: number;
   /** Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Default true. */
@@ -84,6 +88,7 @@ const defaults = {
     precision: 'float32',
     device: 'auto',
     threads: 'auto',
+    deterministic: false,
     seed: 1,
     logEvery: '10s',
     imagesEvery: '1m',
@@ -95,6 +100,7 @@ const defaults = {
     learningRate: 1e-4,
     betas: [0.5, 0.9],
     step: 'one-pass',
+    graph: false,
     discriminatorFrom: 0,
     restartCodes: true,
   },

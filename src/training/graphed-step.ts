@@ -3,13 +3,15 @@ import type { Tensor } from '../torch/index.js';
 import type { FirstStage } from '../models/vqgan.js';
 import { onePassStep } from './vqgan-one-pass-step.js';
 import { lossOf } from './vqgan-parts.js';
-import type { VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
+import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
+
+type Setting = Record<string, unknown>;
 
 /**
  * A VQGAN training step as a CUDA graph: recorded after three steps that run as they are, and anew where a number in it
- * changes: when the discriminator starts, and with each learning rate or temperature, so that a schedule that moves at
- * every step leaves nothing to replay. The log's tensors are overwritten by the next step. Where nothing can be recorded
- * it is the step itself, and `eagerReason` says why.
+ * changes: when the discriminator starts, and with each temperature. Learning rates may change at every step where the
+ * optimizers are `capturable`; elsewhere each one is recorded anew. The log's tensors are overwritten by the next step.
+ * Where nothing can be recorded it is the step itself, and `eagerReason` says why.
  */
 export class GraphedStep {
   readonly #model: FirstStage;
@@ -34,6 +36,7 @@ export class GraphedStep {
     const numbers = this.#numbersOf(state);
     if (numbers !== this.#numbers) this.dispose();
     this.#numbers = numbers;
+    for (const optimizer of this.#stepped) optimizer.refreshLearningRates?.();
     this.#graph ??= torch.cuda.graph(
       (images: Tensor, cond?: Tensor) =>
         this.#step(this.#model, this.#optimizers, images, {
@@ -45,12 +48,16 @@ export class GraphedStep {
     return state.cond ? this.#graph.run(batch, state.cond) : this.#graph.run(batch);
   }
 
+  get #stepped(): StepOptimizer[] {
+    return [this.#optimizers.generator, this.#optimizers.discriminator];
+  }
+
   /** Everything in a step that is no tensor, and would stay what it was when the step was recorded. */
   #numbersOf({ globalStep }: VqganState): string {
-    const settings = Object.values(this.#optimizers).map((optimizer: object) =>
-      'paramGroups' in optimizer
-        ? (optimizer.paramGroups as object[]).map((group) => ({ ...group, params: null }))
-        : null,
+    const settings = this.#stepped.map(({ paramGroups = [] }) =>
+      (paramGroups as Setting[]).map(({ params: _, ...group }) =>
+        group['capturable'] === true ? { ...group, lr: null } : group,
+      ),
     );
     const { quantize } = this.#model;
     const temperature = 'temperature' in quantize ? quantize.temperature : null;

@@ -60,6 +60,8 @@ export class MasterWeights {
     if (pairs.length === 0) return optimizer;
     const copies = pairs.map(({ copy }) => copy);
     return {
+      paramGroups: optimizer.paramGroups ?? [],
+      refreshLearningRates: () => optimizer.refreshLearningRates?.(),
       zeroGrad() {
         for (const copy of copies) copy.grad = null;
         optimizer.zeroGrad();

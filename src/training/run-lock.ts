@@ -2,6 +2,7 @@
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isAlive } from '../torch/native/libtorch/lock.js';
 import { RunError, writeError } from './run-error.js';
 
 interface Owner {
@@ -94,15 +95,6 @@ function removeStale(path: string, text: string): void {
     if (readFileSync(aside, 'utf8') !== text) linkSync(aside, path);
   } finally {
     rmSync(aside, { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

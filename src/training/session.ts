@@ -9,7 +9,7 @@ import * as torch from '../torch/index.js';
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
 import type { Checkpoint, CheckpointState } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
-import { chosenDevice, resolveConfig, type RunConfig, type Stage } from './config.js';
+import { chosenDevice, resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
 import { RunError } from './run-error.js';
 import { checkRunIsNew, makeRunFolder, readConfig, writeConfig, writeEnvironment } from './run-folder.js';
 import { lockRun } from './run-lock.js';
@@ -73,7 +73,7 @@ export async function beginSession(
   const config = await adapt(resolveConfig(stage, given), notes);
   const device = chooseDevice(config.training.device);
   const threads = config.training.threads === 'auto' ? await idleProcessors() : config.training.threads;
-  torch.setNumThreads(threads);
+  setUpComputing({ ...config.training, device, threads });
   const images = await open(config, options, notes);
   let release = () => {};
   const existed = existsSync(run);
@@ -142,7 +142,7 @@ export async function resumeSession(
         `this run computes with ${threads} threads, and there are ${availableParallelism()} processors`,
       );
     }
-    torch.setNumThreads(threads);
+    setUpComputing({ ...config.training, device, threads });
     const precision = config.training.precision as Precision;
     const images = await open(config, options, notes);
     const before = state['images'] as { train: number; heldOut: number };
@@ -193,6 +193,18 @@ function chooseDevice(wanted: 'auto' | torch.Device): torch.Device {
   throw new RunError(
     `training.device is ${wanted}, but no CUDA device can be used: run "tessera doctor" to see why, or set it to cpu`,
   );
+}
+
+/** For the whole process: threads, and which of CUDA's algorithms are used. */
+function setUpComputing({ device, threads, deterministic }: TrainingConfig & { threads: number }): void {
+  torch.setNumThreads(threads);
+  if (!device.startsWith('cuda')) return;
+  // cuBLAS reads it at its first product.
+  if (deterministic) process.env['CUBLAS_WORKSPACE_CONFIG'] ??= ':4096:8';
+  // Max-pooling's backward has no deterministic algorithm by name, but windows that do not overlap give the same bits.
+  torch.useDeterministicAlgorithms(deterministic, { warnOnly: true });
+  torch.backends.cudnn.deterministic = deterministic;
+  torch.backends.cudnn.benchmark = !deterministic; // Shapes are the same at every step.
 }
 
 /** Processors without work just now: threads beyond these would wait for each other at every operator. */

@@ -64,6 +64,10 @@ export abstract class Trainer<Batch> {
   /** One update; the losses stay on the device. */
   protected abstract trainOn(batch: Batch): Record<string, Tensor | number>;
   protected abstract release(batch: Batch): void;
+  /** Something to be said after a step. */
+  protected remark(): string | null {
+    return null;
+  }
   /** Figures on the fixed validation set; empty where nothing is held out. */
   protected abstract evaluate(): Figures;
   /** Figures on all held-out pictures. */
@@ -135,6 +139,8 @@ export abstract class Trainer<Batch> {
         // The first batch is never decoded ahead: what is said of waiting counts from the second on.
         if (step === begun.step + 1) Object.assign(begun, { seconds, waited });
         yield { type: 'step', step, progress };
+        const message = this.remark();
+        if (message !== null) yield { type: 'note', step, message };
         if (losses) {
           const metrics = this.#evaluateIfCheap();
           const dataWait = Math.min(1, (waited - logged.waited) / Math.max(1e-3, seconds - logged.seconds));

@@ -5,6 +5,7 @@ import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { chosenDevice, type RunConfig } from './config.js';
+import { GraphedStep } from './graphed-step.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import { pixelsPerCode } from './open-run.js';
 import { MasterWeights } from './precision.js';
@@ -19,6 +20,8 @@ export interface VqganParts {
   generator: optim.Adam;
   discriminator: optim.Adam;
   step(batch: Tensor, globalStep: number): VqganLog;
+  /** What replays the steps, where that is wanted. */
+  graphed: GraphedStep | null;
 }
 
 /** Model and optimizers of a configuration. `init: false` leaves the weights for a checkpoint to fill. */
@@ -28,26 +31,30 @@ export function buildVqgan(
   device: torch.Device,
   init: boolean,
 ): VqganParts {
-  const { learningRate: lr, betas, step } = config.training;
+  const { learningRate: lr, betas, step, graph } = config.training;
+  const settings = { lr, betas, capturable: graph };
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const loss = lossOf(model);
   const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];
   const masters = new MasterWeights(low);
   const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), loss.discriminator.parameters()];
-  const generator = new optim.Adam(masters.of(ofGenerator), { lr, betas });
-  const discriminator = new optim.Adam(masters.of(ofDiscriminator), { lr, betas });
+  const generator = new optim.Adam(masters.of(ofGenerator), settings);
+  const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
   const optimizers: VqganOptimizers = {
     generator: masters.around(ofGenerator, generator),
     discriminator: masters.around(ofDiscriminator, discriminator),
   };
   const take = step === 'reference' ? referenceStep : onePassStep;
+  const graphed = graph ? new GraphedStep(model, optimizers, take) : null;
   model.train();
   return {
     model,
     masters,
     generator,
     discriminator,
-    step: (batch, globalStep) => take(model, optimizers, batch, { globalStep }),
+    step: (batch, globalStep) =>
+      graphed ? graphed.run(batch, { globalStep }) : take(model, optimizers, batch, { globalStep }),
+    graphed,
   };
 }
 
@@ -56,7 +63,9 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
   const { size } = config.data;
-  const parts = buildVqgan(config, precision, device, true);
+  // Three steps of a graph are not replayed, and one is recorded.
+  const eager = { ...config, training: { ...config.training, graph: false } };
+  const parts = buildVqgan(eager, precision, device, true);
   const loss = lossOf(parts.model);
   // Its own random weights take as long as the real ones.
   if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());

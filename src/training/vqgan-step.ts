@@ -12,6 +12,10 @@ import { lossOf, meanLogits } from './vqgan-parts.js';
 export interface StepOptimizer {
   zeroGrad(): void;
   step(): void;
+  /** Its settings, which a recorded step would keep as they were. */
+  readonly paramGroups?: readonly object[];
+  /** For recorded steps: brings learning rates to the device; see `optim.Adam`. */
+  refreshLearningRates?(): void;
 }
 
 /** The reference trains both with Adam, betas (0.5, 0.9), eps 1e-8, at one learning rate. */

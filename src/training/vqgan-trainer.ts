@@ -26,6 +26,7 @@ export class VqganTrainer extends Trainer<Tensor> {
   readonly #loader: Loader;
   readonly #setTemperature: (step: number) => void;
   #validation: Tensor | null = null;
+  #saidEager = false;
 
   private constructor(session: Session) {
     super(session);
@@ -129,6 +130,13 @@ export class VqganTrainer extends Trainer<Tensor> {
     };
   }
 
+  protected override remark(): string | null {
+    const reason = this.#parts.graphed?.eagerReason;
+    if (!reason || this.#saidEager) return null;
+    this.#saidEager = true;
+    return `training.graph: steps are not replayed as a CUDA graph: ${reason}`;
+  }
+
   protected release(batch: Tensor): void {
     batch.dispose();
   }
@@ -150,6 +158,7 @@ export class VqganTrainer extends Trainer<Tensor> {
 
   protected closeStage(): void {
     this.#loader.close();
+    this.#parts.graphed?.dispose();
     if (this.#validation && !this.#validation.disposed) this.#validation.dispose();
   }
 }

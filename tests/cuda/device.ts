@@ -26,8 +26,17 @@ type Body = (t: ExecutionContext) => void | Promise<void>;
 
 /** A test on the device, or a visibly skipped one. */
 export function onDevice(title: string, body: Body): void {
-  if (absent === null) test.serial(title, body);
-  else test.skip(`${title} (skipped: ${absent})`, body);
+  runOrSkip(title, body, absent);
+}
+
+/** A test of what the CPU has not: skipped with TESSERA_TEST_DEVICE=cpu, too. */
+export function onGpu(title: string, body: Body): void {
+  runOrSkip(title, body, device.startsWith('cuda') ? absent : `TESSERA_TEST_DEVICE is ${device}`);
+}
+
+function runOrSkip(title: string, body: Body, reason: string | null): void {
+  if (reason === null) test.serial(title, body);
+  else test.skip(`${title} (skipped: ${reason})`, body);
 }
 
 /** Seeds, makes and moves: initial weights are drawn on the CPU, and so equal everywhere. */

@@ -1,10 +1,8 @@
 /** Devices, streams, events, memory and pinned copies, where there is a GPU. */
 import * as torch from '../../src/torch/index.js';
-import { device, onDevice } from './device.js';
+import { device, onGpu } from './device.js';
 
 const { cuda } = torch;
-const onGpu: typeof onDevice = (title, body) =>
-  onDevice(title, device.startsWith('cuda') ? body : (t) => void t.pass());
 
 onGpu('the device has a name, a capability and memory', (t) => {
   t.true(cuda.deviceCount() > 0);

@@ -13,7 +13,13 @@ import {
 } from '../training/tiny.js';
 import { device, onDevice } from './device.js';
 
-for (const training of [{ step: 'one-pass' }, { step: 'reference' }, { precision: 'bfloat16' }] as const) {
+for (const training of [
+  { step: 'one-pass' },
+  { step: 'reference' },
+  { precision: 'bfloat16' },
+  { graph: true },
+  { graph: true, precision: 'bfloat16' },
+] as const) {
   onDevice(`a VQGAN run with ${JSON.stringify(training)} learns, stops and resumes there`, async (t) => {
     const run = join(temporaryFolder(t), 'run');
     const config = vqganConfig({ ...training, device });
@@ -29,6 +35,40 @@ for (const training of [{ step: 'one-pass' }, { step: 'reference' }, { precision
     t.true(model.parameters().every((parameter) => parameter.device === device));
   });
 }
+
+onDevice('a deterministic run that was stopped and resumed equals one that was not', async (t) => {
+  const folder = temporaryFolder(t);
+  const config = vqganConfig({ device, deterministic: true });
+  const create = (name: string) => VqganTrainer.create(config, { run: join(folder, name), images: images() });
+  const expected = lossesOf(await eventsOf(await create('whole')));
+  const first = lossesOf(await eventsOf(await create('parts'), 3));
+  const second = lossesOf(
+    await eventsOf(await VqganTrainer.resume(join(folder, 'parts'), { images: images() })),
+  );
+  t.deepEqual(new Map([...first, ...second]), expected);
+});
+
+onDevice(
+  'steps replayed as a graph log the losses of steps that run, through a schedule of learning rates',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const run = async (graph: boolean) => {
+      const config = vqganConfig({ device, deterministic: true, graph, steps: 12, discriminatorFrom: 0.5 });
+      const trainer = await VqganTrainer.create(config, { run: join(folder, `${graph}`), images: images() });
+      const events = await eventsOf(trainer);
+      const notes = events.filter((event) => event.type === 'note');
+      t.is(notes.length, graph && !device.startsWith('cuda') ? 1 : 0, JSON.stringify(notes));
+      return lossesOf(events);
+    };
+    const [expected, actual] = [await run(false), await run(true)];
+    for (const [step, log] of expected) {
+      for (const [name, value] of Object.entries(log)) {
+        const apart = Math.abs(actual.get(step)![name]! - value);
+        t.true(apart <= 1e-4 * Math.max(1, Math.abs(value)), `step ${step}, ${name}: off by ${apart}`);
+      }
+    }
+  },
+);
 
 onDevice('a float32 VQGAN run logs the losses it logs on the CPU', async (t) => {
   const folder = temporaryFolder(t);

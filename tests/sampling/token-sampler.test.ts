@@ -67,20 +67,35 @@ test('an unmasked prefix given whole is taken, one to be drawn is refused', (t) 
 
 test('a step is run once in a bucket, recorded, and then replayed', (t) => {
   const gpt = makeGpt();
-  const counts = { recorded: 0, replayed: 0 };
+  const counts = { recorded: 0, replayed: 0, disposed: 0 };
   const record = (work: () => void) => {
     counts.recorded += 1; // A recording of a graph does not run the work either.
-    return () => {
-      counts.replayed += 1;
-      work();
+    return {
+      run() {
+        counts.replayed += 1;
+        work();
+      },
+      dispose: () => void (counts.disposed += 1),
     };
   };
-  using sampler = new TokenSampler(gpt, { batch: 2, bucket: 10, greedy: true, record });
+  const sampler = new TokenSampler(gpt, { batch: 2, bucket: 10, greedy: true, record });
   const expected = generate(gpt, prefix, 38, { greedy: true }).tolist();
   t.deepEqual(sampler.sample(prefix, 38).tolist(), expected);
-  t.deepEqual(counts, { recorded: 4, replayed: 33 });
+  t.deepEqual(counts, { recorded: 4, replayed: 33, disposed: 0 });
   t.deepEqual(sampler.sample(prefix, 38).tolist(), expected);
-  t.deepEqual(counts, { recorded: 4, replayed: 70 });
+  t.deepEqual(counts, { recorded: 4, replayed: 70, disposed: 0 });
+  t.is(sampler.eagerReason, null);
+  sampler.dispose();
+  t.is(counts.disposed, 4);
+});
+
+test('every drawn token is shown as it is drawn', (t) => {
+  using sampler = new TokenSampler(makeGpt(), { batch: 2, bucket: 10 });
+  const seen: unknown[] = [];
+  const onToken = (step: number, tokens: torch.Tensor) => seen.push([step, tokens.flatten().tolist()]);
+  const all = sampler.sample(prefix, 20, { onToken });
+  const drawn = all.narrow(1, prefix.shape[1]!, 20).t().tolist() as number[][];
+  t.deepEqual(seen, [...drawn.entries()]);
 });
 
 test('sampling leaves no tensors behind, and training mode as it was', (t) => {

@@ -1,51 +1,15 @@
 import test from 'ava';
-import type { CudaBinding } from '../../src/torch/native/cuda-binding.js';
-import { native } from '../../src/torch/native/load.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
+import { pretence, pretendCuda } from '../pretended-cuda.js';
 
-// A CUDA that only keeps a list of what it is asked for, and whose replays are a function of the test's. It shows in which
-// order a graph calls, nothing about a GPU: that is for tests/cuda.
-const log: string[] = [];
-let replayed = () => {};
-let failing = false;
-const say =
-  (text: string) =>
-  (...args: unknown[]): void =>
-    void log.push([text, ...args.filter((arg) => typeof arg === 'number')].join(' '));
-
-const pretended: Partial<CudaBinding> = {
-  initialize: () => {},
-  currentDevice: () => 0,
-  setDevice: () => {},
-  synchronizeDevice: say('synchronize'),
-  currentStream: () => 0,
-  newStream: () => 7,
-  setStream: (stream) => say('stream')(stream),
-  newEvent: () => ({}),
-  recordEvent: (_, stream) => say('record')(stream),
-  waitEvent: (_, stream) => say('wait')(stream),
-  openGraphs: () => {},
-  newGraph: () => ({}),
-  registerGenerator: (_, generator) => say('generator')(generator),
-  beginCapture: (_, sharing) => say(sharing ? 'begin sharing' : 'begin')(),
-  endCapture: () => {
-    say('end')();
-    if (failing) throw Object.assign(new Error('CUDA error: capture was spoilt'), { kind: 'Runtime' });
-  },
-  replayGraph: () => {
-    say('replay')();
-    replayed();
-  },
-  resetGraph: say('reset'),
-};
-Object.assign(native, { cudaDeviceCount: () => 1 });
-Object.assign(native.cuda, pretended);
+const { log } = pretence;
+pretendCuda();
 
 test.beforeEach(() => {
   log.length = 0;
-  replayed = () => {};
-  failing = false;
+  pretence.replayed = () => {};
+  pretence.failing = false;
 });
 
 test.serial('runs on a stream of its own at first, is recorded once, and then only replayed', (t) => {
@@ -54,7 +18,7 @@ test.serial('runs on a stream of its own at first, is recorded once, and then on
     (x: Tensor) => {
       calls++;
       const result = x.mul(2);
-      replayed = () => void result.copy_(x.mul(2));
+      pretence.replayed = () => void result.copy_(x.mul(2));
       return result;
     },
     { device: 'cpu', warmUp: 2, generators: [torch.defaultGenerator()] },
@@ -110,7 +74,7 @@ test.serial('what cannot be recorded runs eagerly from then on, with the reason'
 });
 
 test.serial('a capture that fails as it ends is a reason too', (t) => {
-  failing = true;
+  pretence.failing = true;
   const graph = torch.cuda.graph((x: Tensor) => x.add(1), { device: 'cpu', warmUp: 0 });
   t.is(graph.run(torch.tensor([1])).item(), 2);
   t.regex(graph.eagerReason!, /capture was spoilt/);

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { fusedGroupNormSilu, groupNormKernels } from '../../src/torch/cuda/group-norm-silu.js';
+import {
+  differenceFromPlain,
+  fusedGroupNormSilu,
+  groupNormKernels,
+} from '../../src/torch/cuda/group-norm-silu.js';
 import { planFor } from '../../src/torch/cuda/group-norm-plan.js';
 import { Kernels, type Launch } from '../../src/torch/cuda/kernel.js';
 import * as torch from '../../src/torch/index.js';
@@ -114,6 +118,26 @@ for (const { shape, groups, dtype, channelsLast } of cases) {
       }
     },
   );
+}
+
+for (const [dtype, channelsLast] of [
+  ['float32', false],
+  ['bfloat16', true],
+] as const) {
+  test.serial(`before its first use a kernel is compared with the plain operators: ${dtype}`, (t) => {
+    const program = emulator(dtype, channelsLast);
+    if (program === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+    const launch = launchIn(program);
+    const difference = differenceFromPlain(launch, dtype, channelsLast, 'cpu');
+    t.true(difference < (dtype === 'float32' ? 1e-5 : 1e-2), `${difference}`);
+    for (const spoilt of ['forward', 'backward', 'partialGradients']) {
+      const wrong: Launch = (kernel, size, kinds, args) => {
+        launch(kernel, size, kinds, args);
+        if (kernel === spoilt) args.findLast((arg) => arg instanceof Tensor)!.mul_(1.2);
+      };
+      t.true(differenceFromPlain(wrong, dtype, channelsLast, 'cpu') > 0.1, `${spoilt} is wrong`);
+    }
+  });
 }
 
 test('the kernels take what fits into vectors of four, in two orders of memory', (t) => {

@@ -176,17 +176,20 @@ export function graph<Result>(
 }
 
 /**
- * Turns work that has been run before, and that leaves its results in tensors made before, into its replay: recorded at
- * the first call, run as it is where that cannot be. The recordings of one recorder share their memory, so two of them
- * never run at the same time. For `TokenSampler`'s `record`.
+ * Records work that has been run before, and that leaves its results in tensors made before. The recordings of one
+ * recorder share their memory, so two of them never run at the same time. For `TokenSampler`'s `record`.
  */
 export function graphRecorder(
   options: Pick<GraphOptions, 'generators'> = {},
-): (work: () => void) => () => void {
-  let first: Graph<unknown> | null = null;
+): (work: () => void) => Graph<void> {
+  let first: Graph<void> | null = null;
   return (work) => {
-    const recording = new Graph(work, { ...options, warmUp: 0, ...(first && { sharing: first }) });
+    const recording: Graph<void> = new Graph(work, {
+      ...options,
+      warmUp: 0,
+      ...(first && { sharing: first }),
+    });
     first ??= recording;
-    return () => recording.run();
+    return recording;
   };
 }

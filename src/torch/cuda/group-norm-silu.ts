@@ -1,8 +1,12 @@
-import { grad, isGradEnabled } from '../autograd.js';
-import { empty } from '../creation.js';
+import { grad, isGradEnabled, noGrad } from '../autograd.js';
+import { arange, empty } from '../creation.js';
 import { customFunction } from '../custom-function.js';
 import type { DType } from '../dtype.js';
+import type { Device } from '../device.js';
+import { TorchError } from '../errors.js';
+import { callOperator } from '../operator.js';
 import { groupNorm, silu } from '../operators/index.js';
+import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { planFor, type Plan } from './group-norm-plan.js';
 import { Kernels, kernelSource, type Launch } from './kernel.js';
@@ -51,17 +55,74 @@ export function fusesGroupNormSilu(
   return plan !== null && loads(dtype, plan, x.device);
 }
 
-/** Compiles at the first use; what cannot be compiled is not tried again. */
-function loads(dtype: DType, { channelsLast }: Plan, device: string): boolean {
+const usable = new Set<string>();
+
+/** Compiles and checks at the first use; what cannot be compiled is not tried again. */
+function loads(dtype: DType, { channelsLast }: Plan, device: Device): boolean {
+  const key = `${dtype} ${channelsLast} ${device}`;
+  if (usable.has(key)) return true;
   try {
     const kernels = groupNormKernels(dtype, channelsLast);
     for (const name of ['forward', 'backward']) kernels.load(name, Number(device.slice('cuda:'.length)));
+    const difference = differenceFromPlain(kernels.launch, dtype, channelsLast, device);
+    if (!(difference <= tolerated[dtype]!))
+      throw new TorchError(`on ${device} the kernel's results differ from the operators' by ${difference}`);
+    usable.add(key);
     return true;
   } catch (error) {
     failure = (error as Error).message;
     process.emitWarning(`GroupNorm and SiLU run as separate operators: ${failure}`);
     return false;
   }
+}
+
+const tolerated: Partial<Record<DType, number>> = { float32: 1e-4, bfloat16: 3e-2, float16: 4e-3 };
+
+/**
+ * The largest difference between the kernels' results, gradients included, and the plain operators', as a share of the
+ * largest value. Draws no random numbers.
+ */
+export function differenceFromPlain(
+  launch: Launch,
+  dtype: DType,
+  channelsLast: boolean,
+  device: Device,
+): number {
+  const [shape, groups, eps] = [[2, 64, 12, 12], 8, 1e-6] as const;
+  const [images, channels, height, width] = shape;
+  return noGrad(() =>
+    scope(() => {
+      const wave = (size: readonly number[], frequency: number) =>
+        arange(size.reduce((a, b) => a * b))
+          .mul(frequency)
+          .sin()
+          .reshape([...size])
+          .to({ dtype, device });
+      const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
+      const x = wave(shape, 0.7).add(0.5).contiguous({ memoryFormat });
+      const gradient = wave(shape, 1.3).contiguous({ memoryFormat });
+      const [weight, bias] = [wave([channels], 0.9), wave([channels], 1.9)];
+      const plan = planFor(x, groups)!;
+      const { y, moments } = normalized(launch, plan, x, weight, bias, eps);
+      const found = [y, ...gradients(launch, plan, { x, weight, bias, moments }, gradient)];
+
+      const wide = [x, weight, bias].map((input) => input.float().contiguous()) as [Tensor, Tensor, Tensor];
+      const sizes = [images, channels, height * width, groups] as const;
+      const [z, mean, rstd] = callOperator('aten::native_group_norm', '', [
+        ...wide,
+        ...sizes,
+        eps,
+      ]) as Tensor[];
+      const slope = callOperator('aten::silu_backward', '', [gradient.float().contiguous(), z]) as Tensor;
+      const backward = [slope, wide[0], mean, rstd, wide[1], ...sizes, [true, true, true]];
+      const plain = callOperator('aten::native_group_norm_backward', '', backward) as Tensor[];
+      const shares = [silu(z!), ...plain].map((right, i) =>
+        found[i]!.float().sub(right).abs().max().div(right.abs().max()).item(),
+      );
+      // Math.max would do, but for what is not a number.
+      return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
+    }),
+  );
 }
 
 /**
@@ -86,17 +147,7 @@ export function fusedGroupNormSilu(launchFor: (plan: Plan) => Launch, groups: nu
     name: 'groupNormSilu',
     forward(context, x: Tensor, weight: Tensor, bias: Tensor) {
       const plan = planFor(x, groups)!;
-      const launch = launchFor(plan);
-      const moments = momentsOf(launch, plan, x, eps);
-      const y = x.emptyLike();
-      launch('forward', plan.planes, 'tttttiiii', [
-        x,
-        weight,
-        bias,
-        moments,
-        y,
-        ...sizes(plan, plan.planes.piece),
-      ]);
+      const { y, moments } = normalized(launchFor(plan), plan, x, weight, bias, eps);
       context.saveForBackward(x, weight, bias, moments);
       return y;
     },
@@ -112,6 +163,22 @@ export function fusedGroupNormSilu(launchFor: (plan: Plan) => Launch, groups: nu
 
 function sizes({ channels, pixels, groups }: Plan, last: number): number[] {
   return [channels, pixels, groups, last];
+}
+
+/** The result, and the moments that its gradient needs. */
+function normalized(
+  launch: Launch,
+  plan: Plan,
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor,
+  eps: number,
+): { y: Tensor; moments: Tensor } {
+  const moments = momentsOf(launch, plan, x, eps);
+  const y = x.emptyLike();
+  const args = [x, weight, bias, moments, y, ...sizes(plan, plan.planes.piece)];
+  launch('forward', plan.planes, 'tttttiiii', args);
+  return { y, moments };
 }
 
 /** Mean, and one over the standard deviation, of each group: [N, G, 2]. */

@@ -23,6 +23,11 @@ export interface AdamSettings {
    * floating-point. The results differ by rounding only.
    */
   fused: boolean | null;
+  /**
+   * The kernel reads the learning rate from the device, so that a step recorded as a CUDA graph follows a schedule:
+   * {@link Adam.refreshLearningRates} before each replay. Acts on fused parameters. Default false.
+   */
+  capturable: boolean;
 }
 
 export type AdamOptions = Partial<AdamSettings>;
@@ -35,7 +40,15 @@ const defaults: AdamSettings = {
   amsgrad: false,
   maximize: false,
   fused: null,
+  capturable: false,
 };
+
+/** A group's learning rate on a device, float32 [], and the number it was last set to. */
+interface Rate {
+  group: ParameterGroup<AdamSettings>;
+  tensor: Tensor;
+  value: number;
+}
 
 /** What the kernel reads and writes for one parameter. */
 interface Slot {
@@ -54,6 +67,8 @@ interface AdamState extends ParameterState {
 
 /** Adam (Kingma and Ba, arXiv 1412.6980), weight decay added to the gradient. */
 export class Adam extends Optimizer<AdamSettings> {
+  readonly #rates: Rate[] = [];
+
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
     super(params, { ...defaults, ...withoutUndefined(options) });
   }
@@ -66,7 +81,6 @@ export class Adam extends Optimizer<AdamSettings> {
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
     return {
       foreach: null,
-      capturable: false,
       differentiable: false,
       decoupled_weight_decay: this.decoupled,
     };
@@ -149,12 +163,32 @@ export class Adam extends Optimizer<AdamSettings> {
     return state;
   }
 
+  /** Brings the groups' present `lr` to where a `capturable` optimizer's kernels read it. Waits for no device. */
+  refreshLearningRates(): void {
+    for (const rate of this.#rates) {
+      if (rate.value === rate.group.lr) continue;
+      rate.value = rate.group.lr;
+      torch.noGrad(() => rate.tensor.fill_(rate.value));
+    }
+  }
+
+  #rateOn(device: torch.Device, group: ParameterGroup<AdamSettings>): Tensor {
+    this.refreshLearningRates();
+    let rate = this.#rates.find((held) => held.group === group && held.tensor.device === device);
+    if (rate === undefined) {
+      const tensor = torch.keep(torch.full([], group.lr, { dtype: 'float32', device }));
+      this.#rates.push((rate = { group, tensor, value: group.lr }));
+    }
+    return rate.tensor;
+  }
+
   #stepFused(slots: readonly Slot[], group: ParameterGroup<AdamSettings>): void {
+    const lr = group.capturable ? this.#rateOn(slots[0]!.parameter.device, group) : group.lr;
     const steps = slots.map(({ state }) => state.step);
     torch.callOperator('aten::_foreach_add_', 'Scalar', [steps, 1]);
     torch.callOperator(
       this.decoupled ? 'aten::_fused_adamw_' : 'aten::_fused_adam_',
-      '',
+      group.capturable ? 'tensor_lr' : '',
       [
         slots.map(({ parameter }) => parameter),
         slots.map(({ gradient }) => gradient),
@@ -164,7 +198,7 @@ export class Adam extends Optimizer<AdamSettings> {
         steps,
       ],
       {
-        lr: group.lr,
+        lr,
         beta1: group.betas[0],
         beta2: group.betas[1],
         weight_decay: group.weightDecay,

@@ -227,3 +227,35 @@ test('bad settings and parameters are refused', (t) => {
   whole.grad = torch.zeros([1], { dtype: 'complex64' });
   t.throws(() => new optim.Adam([whole], { fused: true }).step(), { message: /fused.*complex64/ });
 });
+
+test('a capturable optimizer follows its learning rate, and brings it to the device when told to', (t) => {
+  const train = (capturable: boolean) => {
+    torch.manualSeed(3);
+    const parameters = [new nn.Parameter(torch.randn([4, 3])), new nn.Parameter(torch.randn([5]))];
+    const groups = [{ params: [parameters[0]!] }, { params: [parameters[1]!], lr: 0.02 }];
+    const optimizer = new optim.AdamW(groups, { lr: 0.01, capturable });
+    const schedule = new optim.LambdaLR(optimizer, (epoch) => 1 / (1 + epoch));
+    for (let step = 0; step < 6; step++) {
+      for (const parameter of parameters) parameter.grad = torch.randn(parameter.shape);
+      optimizer.step();
+      schedule.step();
+    }
+    return { optimizer, weights: torch.cat(parameters.map((parameter) => parameter.detach().flatten())) };
+  };
+  const [plain, capturable] = [train(false), train(true)];
+  // The rate on the device is float32.
+  t.true(plain.weights.sub(capturable.weights).abs().max().item() < 1e-7);
+  t.is(capturable.optimizer.stateDict().param_groups[0]!['capturable'], true);
+
+  // As a replay does: the operators of a step again, with the tensors they had.
+  const weight = new nn.Parameter(torch.zeros([2]));
+  const optimizer = new optim.Adam([weight], { lr: 0.5, capturable: true });
+  weight.grad = torch.ones([2]);
+  optimizer.step();
+  const before = weight.detach().clone();
+  optimizer.paramGroups[0]!.lr = 0.125;
+  optimizer.refreshLearningRates();
+  optimizer.step();
+  const moved = before.sub(weight.detach()).tolist() as number[];
+  for (const distance of moved) t.true(Math.abs(distance - 0.125) < 1e-6, `${distance}`);
+});

@@ -88,7 +88,8 @@ async function isGone(path: string, holder: Holder): Promise<boolean> {
   return info !== null && Date.now() - info.mtimeMs > STALE_AFTER;
 }
 
-function isAlive(pid: number): boolean {
+/** Whether a process of this machine is running, whoever's it is. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
