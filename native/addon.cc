@@ -4,8 +4,6 @@
 #include <atomic>
 
 #include "allocator.h"
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {

@@ -1,9 +1,8 @@
 // The autograd engine and the modes that steer recording.
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {
@@ -52,6 +51,12 @@ void setGradient(const Napi::CallbackInfo& info) {
   tensor.mutable_grad() = value;
 }
 
+// gradientName(handle) -> the function behind a computed tensor, such as AddBackward0; empty for a leaf
+std::string gradientName(const Napi::CallbackInfo& info) {
+  const auto& function = tensorArgument(info, 0).grad_fn();
+  return function ? function->name() : "";
+}
+
 // setRequiresGrad(handle, flag)
 void setRequiresGrad(const Napi::CallbackInfo& info) {
   const at::Tensor& tensor = tensorArgument(info, 0);
@@ -86,6 +91,22 @@ void leaveInferenceMode(const Napi::CallbackInfo& info) {
 
 bool inferenceMode(const Napi::CallbackInfo&) { return c10::InferenceMode::is_enabled(); }
 
+// autocast(device type) -> the dtype it casts to; -1 - dtype while it is off
+int autocast(const Napi::CallbackInfo& info) {
+  const auto device = static_cast<c10::DeviceType>(numberArgument(info, 0));
+  const int dtype = static_cast<int>(at::autocast::get_autocast_dtype(device));
+  return at::autocast::is_autocast_enabled(device) ? dtype : -1 - dtype;
+}
+
+// setAutocast(device type, enabled, dtype, leaving): what was cast before is forgotten with the outermost one.
+void setAutocast(const Napi::CallbackInfo& info) {
+  const auto device = static_cast<c10::DeviceType>(numberArgument(info, 0));
+  at::autocast::set_autocast_enabled(device, boolArgument(info, 1));
+  at::autocast::set_autocast_dtype(device, static_cast<c10::ScalarType>(numberArgument(info, 2)));
+  if (!boolArgument(info, 3)) at::autocast::increment_nesting();
+  else if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+}
+
 }  // namespace
 
 void exportAutograd(Exports& exports) {
@@ -93,12 +114,15 @@ void exportAutograd(Exports& exports) {
   exports.add<grad>("grad");
   exports.add<gradient>("gradient");
   exports.add<setGradient>("setGradient");
+  exports.add<gradientName>("gradientName");
   exports.add<setRequiresGrad>("setRequiresGrad");
   exports.add<setGradMode>("setGradMode");
   exports.add<gradMode>("gradMode");
   exports.add<enterInferenceMode>("enterInferenceMode");
   exports.add<leaveInferenceMode>("leaveInferenceMode");
   exports.add<inferenceMode>("inferenceMode");
+  exports.add<autocast>("autocast");
+  exports.add<setAutocast>("setAutocast");
 }
 
 }  // namespace tessera

@@ -8,8 +8,6 @@
 
 #include <thread>
 
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {
@@ -112,7 +110,6 @@ unsigned registerHook(const Napi::CallbackInfo& info) {
   });
 }
 
-// removeHook(handle, number)
 void removeHook(const Napi::CallbackInfo& info) {
   tensorArgument(info, 0).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
 }

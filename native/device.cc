@@ -4,17 +4,11 @@
 #include <torch/version.h>
 
 #include "allocator.h"
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {
 
 namespace {
-
-int cudaDeviceCount(const Napi::CallbackInfo&) {
-  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
-}
 
 void setNumThreads(const Napi::CallbackInfo& info) {
   const double count = numberArgument(info, 0);
@@ -46,7 +40,6 @@ std::string builtAgainst(const Napi::CallbackInfo&) { return TORCH_VERSION; }
 }  // namespace
 
 void exportDevice(Exports& exports) {
-  exports.add<cudaDeviceCount>("cudaDeviceCount");
   exports.add<setNumThreads>("setNumThreads");
   exports.add<getNumThreads>("getNumThreads");
   exports.add<memory>("memory");

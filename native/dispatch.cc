@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "environment.h"
-#include "errors.h"
 
 namespace tessera {
 

@@ -4,8 +4,6 @@
 
 #include <mutex>
 
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {
@@ -62,7 +60,6 @@ Handle generatorState(const Napi::CallbackInfo& info) {
   return environmentOf(info).handles.add(generator.get_state());
 }
 
-// setGeneratorState(index, handle)
 void setGeneratorState(const Napi::CallbackInfo& info) {
   at::Generator& generator = generatorOf(info);
   std::lock_guard<std::mutex> lock(generator.mutex());

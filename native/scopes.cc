@@ -1,6 +1,4 @@
 // Scopes, disposal and adoption, as TypeScript calls them.
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {
@@ -21,7 +19,6 @@ napi_value closeScope(napi_env, Environment& state) {
   return nullptr;
 }
 
-// dispose(handle)
 void dispose(const Napi::CallbackInfo& info) {
   environmentOf(info).handles.dispose(numberArgument(info, 0));
 }
@@ -32,7 +29,6 @@ void adopt(const Napi::CallbackInfo& info) {
   environmentOf(info).handles.adopt(numberArgument(info, 0), info[1]);
 }
 
-// alive(handle) -> boolean
 bool alive(const Napi::CallbackInfo& info) { return environmentOf(info).handles.alive(numberArgument(info, 0)); }
 
 // liveTensors() -> handles

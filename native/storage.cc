@@ -1,8 +1,6 @@
 // What a tensor is (dtype, device, shape, …) and its bytes.
 #include <cstring>
 
-#include "environment.h"
-#include "errors.h"
 #include "exports.h"
 
 namespace tessera {

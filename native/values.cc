@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "environment.h"
-#include "errors.h"
 
 namespace tessera {
 

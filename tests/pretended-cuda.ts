@@ -13,6 +13,7 @@ const say =
     void pretence.log.push([text, ...args.filter((arg) => typeof arg === 'number')].join(' '));
 
 const pretended: Partial<CudaBinding> = {
+  deviceCount: () => 1,
   initialize: () => {},
   currentDevice: () => 0,
   setDevice: () => {},
@@ -40,6 +41,5 @@ const pretended: Partial<CudaBinding> = {
 };
 /** From now on this process has one device, and graphs can be captured on it. */
 export function pretendCuda(): void {
-  Object.assign(native, { cudaDeviceCount: () => 1 });
   Object.assign(native.cuda, pretended);
 }

@@ -26,6 +26,11 @@ void* nativeHandle(const c10::Stream& stream) { return handleFrom(cudaGuard(), s
 
 namespace {
 
+// deviceCount() -> 0 where CUDA is not there, or cannot be used
+int deviceCount(const Napi::CallbackInfo&) {
+  return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+}
+
 // initialize(): what libtorch puts off until the first tensor on a device.
 void initialize(const Napi::CallbackInfo&) { at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); }
 
@@ -88,6 +93,7 @@ double elapsedTime(const Napi::CallbackInfo& info) { return eventArgument(info, 
 }  // namespace
 
 void exportCudaStreams(Exports& exports) {
+  exports.add<deviceCount>("deviceCount");
   exports.add<initialize>("initialize");
   exports.add<currentDevice>("currentDevice");
   exports.add<setDevice>("setDevice");

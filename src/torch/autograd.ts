@@ -1,4 +1,5 @@
 import { translate } from './errors.js';
+import { guard, within, type Enter } from './mode.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { describe } from './describe.js';
@@ -47,9 +48,6 @@ export function grad(
   return handles.map((handle) => (handle === 0 ? null : born(handle)));
 }
 
-/** Enters a mode and gives the way out of it. */
-type Enter = () => () => void;
-
 const gradMode = (enabled: boolean): Enter => {
   return () => {
     const before = native.setGradMode(enabled);
@@ -66,33 +64,6 @@ const inference = (enabled: boolean): Enter => {
     return () => native.leaveInferenceMode();
   };
 };
-
-function within<T>(enter: Enter, fn: () => T): T {
-  const leave = enter();
-  try {
-    const result = fn();
-    if (result instanceof Promise) {
-      result.catch(() => {});
-      throw new TypeError(
-        'noGrad, enableGrad and inferenceMode cannot wait: use them around the synchronous parts of an async function',
-      );
-    }
-    return result;
-  } finally {
-    leave();
-  }
-}
-
-/** Ends with `using`, and puts the mode back that was there before. */
-function guard(enter: Enter): Disposable {
-  let leave: (() => void) | null = enter();
-  return {
-    [Symbol.dispose]() {
-      leave?.();
-      leave = null;
-    },
-  };
-}
 
 /**
  * Calls `fn` without recording: no graph is built, nothing inside can be differentiated. Without a function it holds for

@@ -35,7 +35,7 @@ export function cudaIsAvailable(): boolean {
 
 /** Number of CUDA devices; 0 where CUDA cannot be used. */
 export function cudaDeviceCount(): number {
-  return addonMismatch === null ? native.cudaDeviceCount() : 0;
+  return addonMismatch === null ? native.cuda.deviceCount() : 0;
 }
 
 let initialized = false;

@@ -4,6 +4,7 @@ export { Tensor, type ToOptions } from './tensor.js';
 export type { Elements, NestedArray } from './elements.js';
 export * from './creation.js';
 export * from './scope.js';
+export * from './autocast.js';
 export * from './autograd.js';
 export { checkpoint } from './checkpoint.js';
 export { gradcheck, type GradcheckOptions } from './gradcheck.js';

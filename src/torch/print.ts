@@ -11,10 +11,7 @@ const LINE = 80;
 const PREFIX = 'tensor(';
 const USUAL: readonly DType[] = ['float32', 'int64', 'bool', 'complex64'];
 
-/**
- * A tensor as Python's PyTorch prints it, but for one thing: a result that autograd recorded says `requires_grad=True`
- * where PyTorch names the function that its gradient goes through.
- */
+/** A tensor as Python's PyTorch prints it. */
 export function format(tensor: Tensor): string {
   const { layout } = tensor;
   const indent = PREFIX.length;
@@ -36,7 +33,10 @@ export function format(tensor: Tensor): string {
     notes.push(...dtypeNote(tensor));
   }
   if (layout !== 'strided') notes.push(`layout=torch.${layout === 'mkldnn' ? '_mkldnn' : layout}`);
-  if (tensor.requiresGrad) notes.push('requires_grad=True');
+  if (tensor.requiresGrad) {
+    const { gradFn } = tensor;
+    notes.push(gradFn === null ? 'requires_grad=True' : `grad_fn=<${gradFn}>`);
+  }
   return withNotes(PREFIX + body, notes, indent, layout === 'sparse_coo');
 }
 

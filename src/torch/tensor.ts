@@ -96,6 +96,15 @@ export class Tensor {
     return wire[4] === 1;
   }
 
+  /** Name of the function behind a recorded result, which its gradient goes through: `ExpBackward0`; null for a leaf. */
+  get gradFn(): string | null {
+    try {
+      return native.gradientName(this.handle).replace(/^.*::/, '') || null;
+    } catch (error) {
+      throw translate(error, 'Tensor.gradFn');
+    }
+  }
+
   /** Where its storage lies; tensors that share memory have the same `address` and differ in `offset` (in elements). */
   get storage(): { address: number; bytes: number; offset: number } {
     look(this, 'Tensor.storage');

@@ -86,6 +86,7 @@ export const trainingFields: Record<Stage, Fields> = {
     ...sharedFields,
     step: optional(oneOf('one-pass', 'reference')),
     graph: optional(flag),
+    channelsLast: optional(flag),
     discriminatorFrom: optional(share),
     restartCodes: optional(flag),
     lpips: optional(text),

@@ -49,6 +49,8 @@ export interface TrainingConfig {
   step: 'one-pass' | 'reference';
   /** Stage 1 on CUDA: replay steps as a CUDA graph, where that can be done. Default false. */
   graph: boolean;
+  /** Stage 1: pictures, activations and convolution weights with their channels side by side in memory. Default false. */
+  channelsLast: boolean;
   /** Stage 1: share of the run before which the discriminator is off, besides the loss's own disc_start. Default 0. */
   discriminatorFrom: number;
   /** Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Default true. */
@@ -101,6 +103,7 @@ const defaults = {
     betas: [0.5, 0.9],
     step: 'one-pass',
     graph: false,
+    channelsLast: false,
     discriminatorFrom: 0,
     restartCodes: true,
   },

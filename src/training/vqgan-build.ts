@@ -31,9 +31,11 @@ export function buildVqgan(
   device: torch.Device,
   init: boolean,
 ): VqganParts {
-  const { learningRate: lr, betas, step, graph } = config.training;
+  const { learningRate: lr, betas, step, graph, channelsLast } = config.training;
   const settings = { lr, betas, capturable: graph };
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
+  const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
+  if (channelsLast) model.to({ memoryFormat });
   const loss = lossOf(model);
   const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];
   const masters = new MasterWeights(low);
@@ -52,8 +54,10 @@ export function buildVqgan(
     masters,
     generator,
     discriminator,
-    step: (batch, globalStep) =>
-      graphed ? graphed.run(batch, { globalStep }) : take(model, optimizers, batch, { globalStep }),
+    step: (batch, globalStep) => {
+      const images = batch.contiguous({ memoryFormat });
+      return graphed ? graphed.run(images, { globalStep }) : take(model, optimizers, images, { globalStep });
+    },
     graphed,
   };
 }

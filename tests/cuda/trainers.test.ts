@@ -18,7 +18,7 @@ for (const training of [
   { step: 'reference' },
   { precision: 'bfloat16' },
   { graph: true },
-  { graph: true, precision: 'bfloat16' },
+  { graph: true, channelsLast: true, precision: 'bfloat16' },
 ] as const) {
   onDevice(`a VQGAN run with ${JSON.stringify(training)} learns, stops and resumes there`, async (t) => {
     const run = join(temporaryFolder(t), 'run');

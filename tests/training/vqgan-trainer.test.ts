@@ -26,6 +26,7 @@ const contents = async (run: string) => (await newestCheckpoint(run)).state['fil
 for (const training of [
   { discriminatorFrom: 0.5 },
   { precision: 'bfloat16' },
+  { channelsLast: true },
   { step: 'reference', saveEvery: 2 },
 ] as const) {
   test.serial(`a resumed run equals an uninterrupted one: ${JSON.stringify(training)}`, async (t) => {

@@ -25,12 +25,15 @@ export interface Binding {
   grad(retainGraph: boolean, createGraph: boolean, allowUnused: boolean): void;
   gradient(handle: number): number;
   setGradient(handle: number, gradient: number): void;
+  gradientName(handle: number): string;
   setRequiresGrad(handle: number, flag: boolean): void;
   setGradMode(enabled: boolean): boolean;
   gradMode(): boolean;
   enterInferenceMode(enabled: boolean): void;
   leaveInferenceMode(): void;
   inferenceMode(): boolean;
+  autocast(deviceType: number): number;
+  setAutocast(deviceType: number, enabled: boolean, dtype: number, leaving: boolean): void;
 
   registerHook(handle: number, callback: () => void): number;
   removeHook(handle: number, hook: number): void;
@@ -45,7 +48,6 @@ export interface Binding {
   setGeneratorState(generator: number, state: number): void;
   manualSeed(seed: bigint): void;
 
-  cudaDeviceCount(): number;
   setNumThreads(count: number): void;
   getNumThreads(): number;
   memory(): { tensors: number; cpuBytes: number; cpuPeakBytes: number };

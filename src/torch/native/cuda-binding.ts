@@ -33,6 +33,7 @@ export interface MemoryStats {
 
 /** `cuda` in the addon's exports (native/cuda, native/graph, native/nvrtc). Devices are indices, streams ids. */
 export interface CudaBinding {
+  deviceCount(): number;
   initialize(): void;
   currentDevice(): number;
   setDevice(device: number): void;

@@ -1,0 +1,68 @@
+import type { Device } from './device.js';
+import { dtypeName, dtypeNumber } from './dtype.js';
+import { ArgumentError } from './errors.js';
+import { guard, within, type Enter } from './mode.js';
+import { native } from './native/load.js';
+import { checkOptions } from './tensor.js';
+
+/** Options of {@link autocast}. */
+export interface AutocastOptions {
+  /** What is computed in; default `float16` on CUDA, `bfloat16` on the CPU. */
+  dtype?: 'float16' | 'bfloat16';
+  /** False switches it off for a while, within another one. Default true. */
+  enabled?: boolean;
+}
+
+// c10/core/DeviceType.h
+const deviceTypes: Readonly<Record<string, number>> = { cpu: 0, cuda: 1 };
+
+function deviceType(device: Device): number {
+  const type = deviceTypes[String(device).replace(/:\d+$/, '')];
+  if (type === undefined) throw new ArgumentError(`torch.autocast is for cpu or cuda, not ${device}`);
+  return type;
+}
+
+/**
+ * Mixed precision, as PyTorch's autocast: within `fn` products, convolutions and attention of float32 tensors on the
+ * device are computed in 16 bits, and what needs float32 (norms, losses; on CUDA sums and softmax too) in that, by
+ * libtorch's list for the device. Weights stay float32; each is cast once until the outermost autocast ends. The backward
+ * pass belongs outside. With float16 gradients can vanish: `optim.GradScaler` scales the loss.
+ *
+ *     const loss = torch.autocast('cuda', { dtype: 'bfloat16' }, () => F.mseLoss(model.forward(x), y));
+ *     loss.backward();
+ *
+ * Without a function it holds for a block: `using _ = torch.autocast('cuda');`
+ * @throws ArgumentError for another device or dtype
+ */
+export function autocast<T>(device: Device, fn: () => T): T;
+export function autocast<T>(device: Device, options: AutocastOptions, fn: () => T): T;
+export function autocast(device: Device, options?: AutocastOptions): Disposable;
+export function autocast<T>(
+  device: Device,
+  second: AutocastOptions | (() => T) = {},
+  third?: () => T,
+): T | Disposable {
+  const type = deviceType(device);
+  const [options, fn] = typeof second === 'function' ? [{}, second] : [second, third];
+  checkOptions(options, 'torch.autocast');
+  const { dtype = type === deviceTypes['cuda'] ? 'float16' : 'bfloat16', enabled = true } = options;
+  if (dtype !== 'float16' && dtype !== 'bfloat16')
+    throw new ArgumentError(`torch.autocast computes in float16 or bfloat16, not ${String(dtype)}`);
+  const enter: Enter = () => {
+    const before = native.autocast(type);
+    native.setAutocast(type, enabled, dtypeNumber(dtype)!, false);
+    return () => native.setAutocast(type, before >= 0, before >= 0 ? before : -1 - before, true);
+  };
+  return fn ? within(enter, fn) : guard(enter);
+}
+
+/** Whether autocast is on for a device, in this thread. */
+export function isAutocastEnabled(device: Device): boolean {
+  return native.autocast(deviceType(device)) >= 0;
+}
+
+/** What autocast computes in on a device, where it is on; null where it is off. */
+export function autocastDType(device: Device): AutocastOptions['dtype'] | null {
+  const state = native.autocast(deviceType(device));
+  return state < 0 ? null : (dtypeName(state) as AutocastOptions['dtype']);
+}
