@@ -18,6 +18,7 @@ const pretended: Partial<CudaBinding> = {
   currentDevice: () => 0,
   setDevice: () => {},
   synchronizeDevice: say('synchronize'),
+  emptyCache: say('empty cache'),
   currentStream: () => 0,
   newStream: () => 7,
   setStream: (stream) => say('stream')(stream),

@@ -50,7 +50,10 @@ function makeTrainer(config: GPTConfig, made: GPT, precision: Variant['precision
         stepper.step();
         return loss.detach();
       }),
-    dispose: () => torch.dispose(masters.all(gpt)),
+    dispose() {
+      optimizer.dispose();
+      torch.dispose(masters.all(gpt));
+    },
   };
 }
 

@@ -67,8 +67,12 @@ function makeTrainer({
     }
   }
   const settings: optim.AdamOptions = { lr: 4.5e-6, betas: [0.5, 0.9], fused: true };
-  const optimizerOf = (parameters: Tensor[]) =>
-    masters.around(parameters, new optim.Adam(masters.of(parameters), settings));
+  const adams: optim.Adam[] = [];
+  const optimizerOf = (parameters: Tensor[]) => {
+    const adam = new optim.Adam(masters.of(parameters), settings);
+    adams.push(adam);
+    return masters.around(parameters, adam);
+  };
   const optimizers = {
     generator: optimizerOf(model.generatorParameters()),
     discriminator: optimizerOf([...loss.discriminator.parameters()]),
@@ -96,6 +100,7 @@ function makeTrainer({
       ),
     dispose() {
       recorded?.dispose();
+      for (const adam of adams) adam.dispose();
       torch.dispose([masters.all(model), loss.buffers()]);
     },
   };

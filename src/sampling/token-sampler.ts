@@ -161,5 +161,5 @@ export class TokenSampler {
 
 function recorderFor({ posEmb }: GPT, { generator }: PickOptions): StepRecorder | null {
   if (!posEmb.device.startsWith('cuda')) return null;
-  return torch.cuda.graphRecorder(generator ? { generators: [generator] } : {});
+  return torch.cuda.graphRecorder({ device: posEmb.device, ...(generator && { generators: [generator] }) });
 }

@@ -165,11 +165,12 @@ export function checkTransformer(config: RunConfig): void {
 export function timeTransformerStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  const { net, masters, step } = buildTransformer(config, precision, device, true);
+  const { net, masters, optimizer, step } = buildTransformer(config, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
   const tokens = { z: zeros(blockSize), c: zeros(1) };
   const time = timeSteps(() => torch.scope(() => step(tokens).item()));
+  optimizer.dispose();
   torch.dispose([tokens, masters.all(net)]);
   return time;
 }

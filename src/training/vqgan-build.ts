@@ -76,6 +76,7 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss.net);
   const batch = torch.rand([batchSize, 3, size, size], { device });
   const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
+  for (const optimizer of [parts.generator, parts.discriminator]) optimizer.dispose();
   torch.dispose([batch, parts.masters.all(parts.model)]);
   return time;
 }

@@ -94,8 +94,9 @@ onDevice('work that reads from the device runs eagerly, and says why', (t) => {
   for (let i = 1; i < 5; i++)
     t.deepEqual(graph.run(torch.full([2], i).to(device)).tolist(), [2 * i * i, 2 * i * i]);
   t.truthy(graph.eagerReason);
-  // The device goes on.
+  // The device goes on, and its random numbers do.
   t.is(torch.ones([3], { device }).sum().item(), 3);
+  t.true(torch.rand([3], { device }).lt(1).all().item());
 });
 
 const ddconfig = {

@@ -27,7 +27,7 @@ test.serial('runs on a stream of its own at first, is recorded once, and then on
   const expected = [
     ['record 0', 'wait 7', 'stream 7', 'stream 0', 'record 7', 'wait 0'],
     ['record 0', 'wait 7', 'stream 7', 'stream 0', 'record 7', 'wait 0'],
-    ['synchronize 0', 'stream 7', 'generator', 'begin', 'end', 'stream 0', 'replay'],
+    ['synchronize 0', 'empty cache', 'stream 7', 'generator', 'begin', 'end', 'stream 0', 'replay'],
     ['replay'],
     ['replay'],
   ];

@@ -9,6 +9,7 @@ import { noGrad } from '../autograd.js';
 import { dispose, keep, scope, tensorsIn } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { onCuda, synchronize } from './device.js';
+import { emptyCache } from './memory.js';
 import { currentStream, Stream, withStream } from './stream.js';
 
 export interface GraphOptions {
@@ -102,8 +103,8 @@ export class Graph<Result> {
 
   /** Calls the function on the stream it will be recorded on, so that nothing it keeps belongs to another one. */
   #runAside(): Result {
-    const outer = currentStream();
-    const stream = (this.#stream ??= new Stream(outer.device));
+    const stream = this.#ownStream();
+    const outer = currentStream(stream.device);
     stream.waitStream(outer);
     const result = withStream(stream, () => this.#fn(...this.#inputs!));
     outer.waitStream(stream);
@@ -111,11 +112,20 @@ export class Graph<Result> {
     return result;
   }
 
+  /** Memory is given out again on the stream it was taken for, so graphs that share memory share the stream. */
+  #ownStream(): Stream {
+    const { device = 'cuda', sharing } = this.#options;
+    const shared = sharing ? sharing.#stream : null;
+    return (this.#stream ??= shared ?? new Stream(device === 'cpu' ? 'cuda' : device));
+  }
+
   #capture(): void {
     const graph = onCuda((cuda) => cuda.newGraph());
     const { generators = [], sharing } = this.#options;
-    const stream = (this.#stream ??= new Stream());
+    const stream = this.#ownStream();
     synchronize(stream.device);
+    // A recording has memory of its own, and cannot take what is cached.
+    emptyCache();
     let result: Result | undefined;
     this.eagerReason = reasonOf(() =>
       withStream(stream, () => {
@@ -180,7 +190,7 @@ export function graph<Result>(
  * recorder share their memory, so two of them never run at the same time. For `TokenSampler`'s `record`.
  */
 export function graphRecorder(
-  options: Pick<GraphOptions, 'generators'> = {},
+  options: Pick<GraphOptions, 'generators' | 'device'> = {},
 ): (work: () => void) => Graph<void> {
   let first: Graph<void> | null = null;
   return (work) => {

@@ -5,7 +5,7 @@ import type { NativeKernel } from '../native/cuda-binding.js';
 import { packageRoot } from '../native/libtorch/platform.js';
 import { libtorch, native, openLibrary } from '../native/load.js';
 import { Tensor } from '../tensor.js';
-import { deviceCapability, onCuda } from './device.js';
+import { deviceCapability, onCuda, withDevice } from './device.js';
 import { currentStream } from './stream.js';
 
 /** How many blocks, and threads in each, in up to three dimensions. */
@@ -58,7 +58,8 @@ export class Kernels {
     let loaded = this.#loaded.get(key);
     if (!loaded) {
       const image = this.compile(`sm_${deviceCapability(device).join('')}`);
-      loaded = onCuda((cuda) => cuda.loadKernel(device, image, kernel));
+      // Loading makes the device the current one.
+      loaded = withDevice(device, () => onCuda((cuda) => cuda.loadKernel(device, image, kernel)));
       this.#loaded.set(key, loaded);
     }
     return loaded;
@@ -71,10 +72,12 @@ export class Kernels {
   readonly launch: Launch = (kernel, { grid, block }, kinds, args) => {
     const first = args.find((arg) => arg instanceof Tensor);
     const { id, device } = currentStream(first?.device ?? 'cuda');
-    const loaded = this.load(kernel, device);
     const sizes = [...[0, 1, 2].map((i) => grid[i] ?? 1), ...[0, 1, 2].map((i) => block[i] ?? 1)];
     const values = args.map((arg) => (arg instanceof Tensor ? arg.handle : arg));
-    onCuda((cuda) => cuda.launchKernel(loaded, id, device, sizes, kinds, values));
+    withDevice(device, () => {
+      const loaded = this.load(kernel, device);
+      onCuda((cuda) => cuda.launchKernel(loaded, id, device, sizes, kinds, values));
+    });
   };
 }
 

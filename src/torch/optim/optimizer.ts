@@ -102,6 +102,12 @@ export abstract class Optimizer<Options extends object> {
     }
   }
 
+  /** Frees the state. The optimizer begins anew if it is used again; without this the garbage collector frees it. */
+  dispose(): void {
+    torch.dispose([...this.state.values()]);
+    this.state.clear();
+  }
+
   /** State and settings in the structure of torch.optim; the tensors are the optimizer's own, not copies. */
   stateDict(): OptimizerState {
     const all = this.paramGroups.flatMap((group) => group.params);

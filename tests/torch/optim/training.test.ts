@@ -113,3 +113,16 @@ test('a gradient scaler leaves out steps that overflowed', (t) => {
   t.true(off.step(optimizer));
   off.update();
 });
+
+test('a disposed optimizer has given its state back, and begins anew', (t) => {
+  const weight = new nn.Parameter(torch.ones([3]));
+  weight.grad = torch.ones([3]);
+  const before = torch.memory().tensors;
+  const optimizer = new optim.Adam([weight], { lr: 0.1 });
+  optimizer.step();
+  t.true(torch.memory().tensors > before);
+  optimizer.dispose();
+  t.is(torch.memory().tensors, before);
+  optimizer.step();
+  t.is(optimizer.state.get(weight)!['step']!.item(), 1);
+});
