@@ -3,7 +3,7 @@
  * runs the arms that are compared in processes of their own and by turns, prints the table of all parts measured so far
  * last, and leaves its figures as JSON in $OUT or bench-results.
  *
- * Exit codes: 0 measured, whatever the figures; 1 failed, or tests failed; 3 no device to measure on.
+ * Exit codes: 0 measured, whatever the figures; 1 failed, or tests failed; 2 usage; 3 no device to measure on.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -58,11 +58,14 @@ const { values, positionals } = parseArgs({
 const [name = ''] = positionals;
 const { device, tiny } = values;
 
-if (name === 'table') {
-  printTable(tiny);
-} else if (!Object.hasOwn(run, name)) {
-  console.error(`gpu-check: name one part: ${parts.join(', ')}, or table; got '${name}'`);
-  process.exitCode = 1;
+const seconds = Number(values.seconds);
+
+if (!Object.hasOwn(run, name)) {
+  console.error(`gpu-check: name one part: ${parts.join(', ')}; got '${name}'`);
+  process.exitCode = 2;
+} else if (!(seconds > 0)) {
+  console.error(`gpu-check: --seconds must be a positive number, got '${values.seconds}'`);
+  process.exitCode = 2;
 } else {
   await measure(name as Part);
 }
@@ -75,7 +78,7 @@ async function measure(part: Part): Promise<void> {
     process.exitCode = NO_DEVICE;
     return;
   }
-  const settings: Settings = { device, tiny, seconds: Number(values.seconds) };
+  const settings: Settings = { device, tiny, seconds };
   const command = ['scripts/gpu-check', ...process.argv.slice(2)].join(' ');
   const measured = await run[part](settings);
   // What is promised is not promised of toys.

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -7,18 +7,22 @@ import { mustAgree, speedup } from '../../scripts/gpu/rounds.js';
 import { parts } from '../../scripts/gpu/results.js';
 import * as torch from '../../src/torch/index.js';
 
-/** Runs gpu-check without its build, which has been done by whoever runs this. */
-async function check(...args: string[]): Promise<{ code: number | null; output: string }> {
-  const out = mkdtempSync(join(tmpdir(), 'tessera-gpu-check-'));
-  const child = spawn(process.execPath, ['--import=tsx', 'scripts/gpu/main.ts', ...args], {
-    env: { ...process.env, OUT: out },
-  });
+interface Ended {
+  code: number | null;
+  output: string;
+}
+
+async function ended(command: string, args: string[], environment: NodeJS.ProcessEnv): Promise<Ended> {
+  const child = spawn(command, args, { env: { ...process.env, ...environment } });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += String(text)));
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  rmSync(out, { recursive: true });
   return { code, output };
 }
+
+/** Runs gpu-check without its build, which has been done by whoever runs this. */
+const check = (...args: string[]) =>
+  ended(process.execPath, ['--import=tsx', 'scripts/gpu/main.ts', ...args], {});
 
 for (const part of parts) {
   const run = torch.cudaIsAvailable() ? test.skip : test.serial;
@@ -32,10 +36,39 @@ for (const part of parts) {
   });
 }
 
-test.serial('a part that does not exist is refused, and those that do are named', async (t) => {
-  const { code, output } = await check('everything');
-  t.is(code, 1);
-  t.regex(output, /name one part: tests, vqgan, gpt, sample, host, or table; got 'everything'/);
+for (const args of [['everything'], [], ['--device', 'cpu']]) {
+  test.serial(`without a part, ${JSON.stringify(args)}, it builds nothing and names the parts`, async (t) => {
+    const { code, output } = await ended('scripts/gpu-check', args, {});
+    t.is(code, 2);
+    t.regex(output, /name one part first: tests, vqgan, gpt, sample, host, or table; got /);
+  });
+}
+
+test.serial('a time that is none is refused before anything runs', async (t) => {
+  const { code, output } = await check('host', '--seconds', 'long');
+  t.is(code, 2);
+  t.regex(output, /--seconds must be a positive number, got 'long'/);
+});
+
+test.serial('the table merges the parts that were measured, without libtorch', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tessera-gpu-check-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const result = { date: '2026-11-23T12:00:00Z', conditions: { gpu: 'a GPU' }, notes: ['a note'], raw: null };
+  const host = { what: 'empty', value: 440, unit: 'ns', against: 'Python', theirs: 550, ratio: 0.8 };
+  const sampling = { what: 'ms a token', value: 1.25, unit: 'ms', bound: 'aim 1.5', reached: true };
+  for (const [part, row] of Object.entries({ host, sample: sampling })) {
+    const command = `scripts/gpu-check ${part}`;
+    writeFileSync(
+      join(folder, `gpu-${part}.json`),
+      JSON.stringify({ part, command, rows: [row], ...result }),
+    );
+  }
+  const nowhere = { OUT: folder, LIBTORCH: '', TESSERA_ADDON: '', HOME: folder, XDG_CACHE_HOME: folder };
+  const { code, output } = await ended(process.execPath, ['--import=tsx', 'scripts/gpu/table.ts'], nowhere);
+  t.is(code, 0);
+  t.regex(output, /^sample +ms a token +1\.25 ms +aim 1\.5 +reached$/m);
+  t.regex(output, /^host +empty +440 ns +Python 550 +0\.80×/m);
+  t.regex(output, /^sample: 2026-11-23T12:00, scripts\/gpu-check sample; gpu a GPU\n {2}a note$/m);
 });
 
 test('a speed-up is the median of the rounds’ own', (t) => {
