@@ -40,9 +40,16 @@ Napi::Value memoryStats(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// A template, for a libtorch whose allocator does not know the question yet.
+template <class Allocator>
+std::pair<size_t, size_t> memoryOf(Allocator& allocator, c10::DeviceIndex device) {
+  if constexpr (requires { allocator.getMemoryInfo(device); }) return allocator.getMemoryInfo(device);
+  throw Fault("NotImplemented", "this libtorch does not tell how much memory a device has");
+}
+
 // memoryInfo(device) -> [free, total] bytes, as the driver sees them
 Napi::Value memoryInfo(const Napi::CallbackInfo& info) {
-  const auto [free, total] = allocator().getMemoryInfo(deviceArgument(info, 0));
+  const auto [free, total] = memoryOf(allocator(), deviceArgument(info, 0));
   Napi::Array result = Napi::Array::New(info.Env(), 2);
   result.Set(0u, static_cast<double>(free));
   result.Set(1u, static_cast<double>(total));

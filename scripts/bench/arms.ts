@@ -13,10 +13,14 @@ export interface Arm {
   /** Sends a line and gives the answer, whatever JSON it is. */
   ask(line: string): Promise<unknown>;
   stop(): void;
+  /** Ends it in the middle of what it does; an answer to come is an error. */
+  kill(): void;
 }
 
 export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Arm {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+  // Whether it still listens shows in its next answer.
+  child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let failure: Error | null = null;
   child.on('error', (error) => (failure = error));
@@ -30,6 +34,7 @@ export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv
     ask,
     measure: async (name) => (await ask(name)) as number,
     stop: () => child.stdin.end(),
+    kill: () => void child.kill('SIGKILL'),
   };
 }
 

@@ -58,10 +58,12 @@ for await (const name of createInterface({ input: process.stdin })) {
   for (let done = 0; done < calls;) {
     const start = process.hrtime.bigint();
     const end = Math.min(calls, done + together / operators);
-    for (; done < end; done += BLOCK) {
+    while (done < end) {
+      const few = Math.min(BLOCK, Math.ceil(end - done));
       torch.scope(() => {
-        for (let i = 0; i < BLOCK; i++) call();
+        for (let i = 0; i < few; i++) call();
       });
+      done += few;
     }
     took += process.hrtime.bigint() - start;
     if (device !== 'cpu') torch.cuda.synchronize(device);

@@ -11,9 +11,14 @@ import {
   transformerOptimizer,
 } from 'tessera-torch';
 import type { GPTConfig, Tensor } from 'tessera-torch';
+import type { Profile } from './rounds.js';
+import { decodeParts } from './decode-parts.js';
+import { timelineOf } from './timeline.js';
 import { armOptions, matmulRate, peakMemory, serve, setFlags, tidy, timing, versions } from './arm.js';
 
 const { device, tiny } = armOptions();
+// Weights of 5.6 GB are made on the CPU; what is free there at the start may be less than what can be had.
+torch.setMemoryBudget(64e9);
 const small: GPTConfig = { vocabSize: 64, blockSize: 32, nLayer: 2, nHead: 4, nEmbd: 64 };
 const sizes: GPTConfig = tiny ? small : gptPresets.cin;
 
@@ -50,6 +55,21 @@ function makeTrainer(config: GPTConfig, made: GPT, precision: Variant['precision
         stepper.step();
         return loss.detach();
       }),
+    /** Where a step's time goes. */
+    profile(tokens: Tensor): Profile {
+      const modules = [...gpt.blocks].flatMap(
+        (block) =>
+          [
+            ['norms', block.ln1],
+            ['attention', block.attn],
+            ['norms', block.ln2],
+            ['feed-forward', block.mlp],
+          ] as const,
+      );
+      return timelineOf(device, [...modules, ['head', gpt.head]], [stepper], () =>
+        this.step(tokens).dispose(),
+      );
+    },
     dispose() {
       optimizer.dispose();
       torch.dispose(masters.all(gpt));
@@ -70,7 +90,7 @@ function drawnThere(dtype: 'float32' | 'bfloat16'): GPT {
 }
 
 interface Request extends Variant {
-  ask: 'versions' | 'matmul' | 'losses' | 'time' | 'greedy' | 'sample';
+  ask: 'versions' | 'matmul' | 'losses' | 'time' | 'greedy' | 'sample' | 'profile' | 'decode parts';
   /** Of `sample`: by module forwards, by the fixed-shape step, or by that step replayed. */
   way: 'generate' | 'step' | 'graph';
   batch: number;
@@ -124,6 +144,10 @@ await serve((request: Request) => {
     setFlags({ tf32: true });
     return sample(request);
   }
+  if (ask === 'decode parts') {
+    sampled ??= drawnThere('bfloat16').eval();
+    return decodeParts(device, sampled, { batch, window: size, topK: request.top_k });
+  }
   if (ask === 'greedy') {
     setFlags({ tf32: false });
     torch.manualSeed(0);
@@ -146,6 +170,10 @@ await serve((request: Request) => {
   setFlags({ tf32: true });
   const trainer = trainerOf({ precision, fused });
   const tokens = trainer.tokens(batch);
+  if (ask === 'profile') {
+    timing(device, () => trainer.step(tokens).dispose(), 1, 2);
+    return trainer.profile(tokens);
+  }
   const peak = peakMemory(device);
   const took = timing(device, () => trainer.step(tokens).dispose(), steps, warmups);
   tokens.dispose();

@@ -1,8 +1,19 @@
 /** Training the GPT of 1.41 billion weights in bfloat16: share of the measured rate of matrix products. */
 import { median } from '../bench/arms.js';
 import type { PartResult, Row } from './results.js';
-import { alternate, ask, elapsed, middle, mustAgree, ourArm, pythonArm, say, speedup } from './rounds.js';
-import type { Settings } from './rounds.js';
+import {
+  alternate,
+  ask,
+  elapsed,
+  middle,
+  mustAgree,
+  ourArm,
+  pythonArm,
+  say,
+  speedup,
+  told,
+} from './rounds.js';
+import type { Profile, Settings } from './rounds.js';
 
 /** Floating-point operations for a token, forward and backward: matrix products, and attention to half the block. */
 function workPerToken(layers: number, width: number, vocabulary: number, block: number): number {
@@ -108,14 +119,15 @@ export async function measureGpt(settings: Settings): Promise<Omit<PartResult, '
       { ...best!, unit: '% of that rate', bound: 'at least 45%', reached: best!.value >= 45 },
       { ...best!, unit: '% of that rate', bound: 'aim 60%', reached: best!.value >= 60 },
     );
-    if (seconds - elapsed() > 20) {
-      const request = { ask: 'profile', precision: 'pure', fused: true, batch: batches.at(-1)! };
-      const top = await ask<[string, number, number][]>(arms.theirs, request);
-      raw['profile of PyTorch eager'] = top;
-      const shares = top
-        .slice(0, 6)
-        .map(([name, count, part]) => `${name} ${(100 * part).toFixed(0)}% in ${count}`);
-      notes.push(`where PyTorch's step goes: ${shares.join('; ')}`);
+    const request = { ask: 'profile', precision: 'pure', fused: true, batch: batches.at(-1)! };
+    for (const [name, title] of [
+      ['ours', 'our step'],
+      ['theirs', "PyTorch's step"],
+    ] as const) {
+      if (seconds - elapsed() < 20) break;
+      const profile = await ask<Profile>(arms[name], request);
+      raw[`profile, ${name}`] = profile;
+      notes.push(told(title, profile));
     }
     return { conditions, rows, notes, raw };
   } finally {

@@ -12,6 +12,8 @@ class Attention(nn.Module):
         super().__init__()
         self.key, self.query, self.value, self.proj = (nn.Linear(width, width) for _ in range(4))
         self.heads = heads
+        # The published sampler calls them, with nothing to drop, like everything else.
+        self.drop_scores, self.drop_output = nn.Dropout(0.0), nn.Dropout(0.0)
 
     def split(self, x):
         return x.view(x.shape[0], x.shape[1], self.heads, -1).transpose(1, 2)
@@ -29,16 +31,19 @@ class Attention(nn.Module):
         return self.proj(y.transpose(1, 2).reshape(x.shape))
 
     def with_past(self, x, past):
-        """Scores, mask and softmax written out, keys and values of the past put before the new ones."""
+        """Scores, mask and softmax written out, keys and values of the past put before the new ones, which are handed
+        back stacked."""
         q, k, v = self.projections(x, False)
+        present = torch.stack((k, v))
         if past is not None:
-            k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
+            old_keys, old_values = past
+            k, v = torch.cat((old_keys, k), -2), torch.cat((old_values, v), -2)
         scores = q @ k.transpose(2, 3) * (1 / math.sqrt(k.shape[-1]))
         if past is None:
             count = x.shape[1]
             scores = scores.masked_fill(torch.ones(count, count, device=x.device).tril() == 0, -math.inf)
-        y = F.softmax(scores, -1) @ v
-        return self.proj(y.transpose(1, 2).contiguous().view(x.shape)), (k, v)
+        y = self.drop_scores(F.softmax(scores, -1)) @ v
+        return self.drop_output(self.proj(y.transpose(1, 2).contiguous().view(x.shape))), present
 
 
 class Block(nn.Module):
@@ -47,6 +52,7 @@ class Block(nn.Module):
         self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.attn = Attention(width, heads)
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
+        self.drop = nn.Dropout(0.0)
 
     def forward(self, x, fused=False):
         x = x + self.attn(self.ln1(x), fused)
@@ -55,7 +61,7 @@ class Block(nn.Module):
     def with_past(self, x, past):
         attended, present = self.attn.with_past(self.ln1(x), past)
         x = x + attended
-        return x + self.mlp(self.ln2(x)), present
+        return x + self.drop(self.mlp(self.ln2(x))), present
 
 
 class GPT(nn.Module):
@@ -68,6 +74,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads) for _ in range(layers))
         self.ln_f = nn.LayerNorm(width)
         self.head = nn.Linear(width, vocabulary, bias=False)
+        self.drop = nn.Dropout(0.0)
         self.fused = False
         self.apply(initialize)
 
@@ -78,27 +85,36 @@ class GPT(nn.Module):
         return self.head(self.ln_f(x))
 
     def with_past(self, idx, past, length):
-        x = self.tok_emb(idx) + self.pos_emb[:, length : length + idx.shape[1]]
+        """`past` is a list with an entry for each earlier call, [layers, 2, batch, heads, tokens, width of a head], that
+        each call joins anew."""
+        tokens = self.tok_emb(idx)
+        if past is not None:
+            past = torch.cat(past, dim=-2)
+            assert past.shape[4] == length
+            positions = self.pos_emb[:, length, :]
+        else:
+            positions = self.pos_emb[:, : tokens.shape[1], :]
+        x = self.drop(tokens + positions)
         presents = []
         for i, block in enumerate(self.blocks):
-            x, present = block.with_past(x, None if past is None else past[i])
+            x, present = block.with_past(x, None if past is None else past[i, ...])
             presents.append(present)
-        return self.head(self.ln_f(x)), presents
+        return self.head(self.ln_f(x)), torch.stack(presents)
 
     @torch.no_grad()
     def sample(self, idx, steps, top_k=None):
-        """The most likely token each time without top_k, else draws."""
-        drawn, past, length, x = idx, None, 0, idx
-        for _ in range(steps):
-            logits, past = self.with_past(x, past, length)
-            length += x.shape[1]
-            logits = logits[:, -1, :]
-            if top_k is None:
-                x = logits.argmax(-1, keepdim=True)
-            else:
-                least = torch.topk(logits, top_k)[0][:, [-1]]
-                logits[logits < least] = -math.inf
-                x = torch.multinomial(F.softmax(logits, -1), 1)
+        """As the reference's `sample_with_past` goes about it: the most likely token each time without top_k, else
+        draws."""
+        drawn, past, given, x = idx, [], idx.shape[1], idx
+        for n in range(steps):
+            logits, present = self.with_past(x, past or None, n + given - 1)
+            past.append(present)
+            logits = logits[:, -1, :] / 1.0
+            if top_k is not None:
+                top_k = min(top_k, logits.shape[-1])
+                logits[logits < torch.topk(logits, top_k)[0][..., -1, None]] = -math.inf
+            probabilities = F.softmax(logits, -1)
+            x = torch.topk(probabilities, 1)[1] if top_k is None else torch.multinomial(probabilities, 1)
             drawn = torch.cat((drawn, x), 1)
         return drawn
 

@@ -44,11 +44,13 @@ const folders = [process.env['OUT'], 'bench-results'].filter(
 const fileName = (part: Part, tiny: boolean) => `gpu-${tiny ? 'toy-' : ''}${part}.json`;
 
 export function writeResult(result: PartResult, tiny: boolean): void {
-  const [folder = 'bench-results'] = folders;
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, fileName(result.part, tiny));
-  writeFileSync(path, JSON.stringify(result, null, 1));
-  console.log(`written to ${path}`);
+  // To both: $OUT may be emptied between two parts, and the table has them all.
+  const paths = folders.map((folder) => join(folder, fileName(result.part, tiny)));
+  for (const [i, path] of paths.entries()) {
+    mkdirSync(folders[i]!, { recursive: true });
+    writeFileSync(path, JSON.stringify(result, null, 1));
+  }
+  console.log(`written to ${paths.join(' and ')}`);
 }
 
 function readResult(part: Part, tiny: boolean): PartResult | null {

@@ -35,6 +35,19 @@ export async function ask<T>(arm: Arm, request: Record<string, unknown>): Promis
   return (await arm.ask(JSON.stringify(request))) as T;
 }
 
+/** What is promised, unless it takes longer than so many seconds. @throws Error then */
+export async function within<T>(seconds: number, promised: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it took more than ${seconds.toFixed(0)} s`)), 1000 * seconds);
+  });
+  try {
+    return await Promise.race([promised, tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 const began = performance.now();
 
 /** Seconds since the part began. */
@@ -93,6 +106,17 @@ export function speedup<Name extends string>(
 ): { ratio: number; lowest: number; highest: number } {
   const ratios = rounds.map((round) => round[theirs].seconds / round[ours].seconds);
   return { ratio: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios) };
+}
+
+/** What a step consists of, how often, and its share of the whole: the most first. */
+export type Profile = [what: string, count: number, share: number][];
+
+/** The first lines of a profile, as a note. */
+export function told(title: string, profile: Profile): string {
+  const shares = profile
+    .slice(0, 8)
+    .map(([what, count, share]) => `${what} ${(100 * share).toFixed(0)}% in ${count}`);
+  return `where ${title} goes: ${shares.join('; ')}`;
 }
 
 /** Throws unless two lists of numbers agree to a relative error. */

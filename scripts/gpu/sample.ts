@@ -101,6 +101,17 @@ export async function measureSampling(
     for (const [name, { seconds: time, host }] of Object.entries(alone.at(-1)!)) {
       notes.push(`batch 1, ${name}: host busy ${((100 * host) / time).toFixed(0)}%`);
     }
+    for (const batch of [1, many]) {
+      const parts = await ask<Record<string, number>>(arms.ours, {
+        ask: 'decode parts',
+        batch,
+        size: tokens,
+        top_k: tiny ? 10 : topK,
+      });
+      raw[`parts of a step, batch ${batch}`] = parts;
+      const list = Object.entries(parts).map(([name, part]) => `${name} ${(1000 * part).toFixed(2)}`);
+      notes.push(`batch ${batch}, replayed alone, ms/token: ${list.join(', ')}`);
+    }
     return { conditions, rows, notes, raw };
   } finally {
     for (const arm of Object.values(arms)) arm.stop();

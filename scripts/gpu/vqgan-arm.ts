@@ -9,6 +9,8 @@ import {
   torch,
 } from 'tessera-torch';
 import type { Tensor, VqganLog } from 'tessera-torch';
+import type { Profile } from './rounds.js';
+import { timelineOf } from './timeline.js';
 import { armOptions, peakMemory, serve, setFlags, tidy, timing, versions } from './arm.js';
 
 const { device, tiny } = armOptions();
@@ -39,6 +41,8 @@ interface Trainer {
   batch: (count: number) => Tensor;
   /** What was asked for and could not be. */
   fallbacks: () => string[];
+  /** Where a step's time goes. */
+  profile: (images: Tensor) => Profile;
   dispose: () => void;
 }
 
@@ -98,6 +102,18 @@ function makeTrainer({
       [recorded?.eagerReason, normKernel ? torch.cuda.fusedGroupNormFailure() : null].filter(
         (reason) => typeof reason === 'string',
       ),
+    profile: (images) =>
+      timelineOf(
+        device,
+        [
+          ['encoder', model.encoder],
+          ['decoder', model.decoder],
+          ['LPIPS', loss.perceptualLoss],
+          ['discriminator', loss.discriminator],
+        ],
+        Object.values(optimizers),
+        () => torch.scope(() => void run(images)),
+      ),
     dispose() {
       recorded?.dispose();
       for (const adam of adams) adam.dispose();
@@ -107,7 +123,7 @@ function makeTrainer({
 }
 
 interface Request extends Variant {
-  ask: 'versions' | 'losses' | 'time';
+  ask: 'versions' | 'losses' | 'time' | 'profile';
   batch: number;
   steps: number;
   warmups: number;
@@ -129,7 +145,7 @@ function trainerOf(variant: Variant, batch: number): Trainer {
 
 await serve(({ ask, batch, steps, warmups, ...variant }: Request) => {
   if (ask === 'versions') return versions();
-  setFlags({ tf32: ask === 'time' || variant.precision !== 'float32' });
+  setFlags({ tf32: ask !== 'losses' || variant.precision !== 'float32' });
   if (ask === 'losses') {
     const trainer = makeTrainer(variant);
     const images = trainer.batch(batch);
@@ -147,6 +163,10 @@ await serve(({ ask, batch, steps, warmups, ...variant }: Request) => {
   }
   const trainer = trainerOf(variant, batch);
   const images = trainer.batch(batch);
+  if (ask === 'profile') {
+    timing(device, () => torch.scope(() => void trainer.step(images)), 1, warmups);
+    return trainer.profile(images);
+  }
   const peak = peakMemory(device);
   const took = timing(device, () => torch.scope(() => void trainer.step(images)), steps, warmups);
   const answer = { ...took, peak: peak(), fallbacks: trainer.fallbacks() };

@@ -1,7 +1,19 @@
 /** Training the f16 VQGAN with all its losses: our step against PyTorch's by hand, by LlamaGen's schedule, and compiled. */
 import type { PartResult, Row } from './results.js';
-import { alternate, ask, elapsed, middle, mustAgree, ourArm, pythonArm, say, speedup } from './rounds.js';
-import type { Case, Measured, Settings } from './rounds.js';
+import {
+  alternate,
+  ask,
+  elapsed,
+  middle,
+  mustAgree,
+  ourArm,
+  pythonArm,
+  say,
+  speedup,
+  told,
+  within,
+} from './rounds.js';
+import type { Case, Measured, Profile, Settings } from './rounds.js';
 
 type Losses = Record<'nll' | 'g' | 'd' | 'weight', number>[];
 
@@ -86,16 +98,20 @@ export async function measureVqgan(
     });
 
     const left = () => seconds - elapsed();
+    // What is left after it must do for the rounds.
+    const forCompiling = left() - 110;
+    let withCompiled = forCompiling > 30;
     const compiledAt = elapsed();
-    let withCompiled = left() > 150;
     try {
       if (!withCompiled) throw new Error('no time was left for it');
       say('compiling');
-      await ask<Measured>(arms.compiled, timeOf(eagerBest, most, 1, 2));
+      const compiling = ask<Measured>(arms.compiled, timeOf(eagerBest, most, 1, 2));
+      await within(forCompiling, compiling);
       notes.push(`torch.compile took ${(elapsed() - compiledAt).toFixed(0)} s`);
     } catch (error) {
       withCompiled = false;
-      notes.push(`torch.compile failed: ${(error as Error).message}`);
+      arms.compiled.kill();
+      notes.push(`torch.compile was left out: ${(error as Error).message}`);
     }
 
     const rows: Row[] = [];
@@ -150,16 +166,14 @@ export async function measureVqgan(
           `${((100 * one.eager.host) / one.eager.seconds).toFixed(0)}% of PyTorch's; peak memory ${gigabytes('ours')} and ${gigabytes('eager')} GiB`,
       );
     }
-    if (left() > 15) {
-      const top = await ask<[string, number, number][]>(arms.eager, {
-        ...timeOf(eagerBest, most, 1),
-        ask: 'profile',
-      });
-      raw['profile of PyTorch eager'] = top;
-      const shares = top
-        .slice(0, 6)
-        .map(([name, count, share]) => `${name} ${(100 * share).toFixed(0)}% in ${count}`);
-      notes.push(`where PyTorch's step goes: ${shares.join('; ')}`);
+    for (const [name, title, settings] of [
+      ['ours', 'our step', { ...oursBest, graph: false }],
+      ['eager', "PyTorch's step", eagerBest],
+    ] as const) {
+      if (left() < 20) break;
+      const profile = await ask<Profile>(arms[name], { ...timeOf(settings, most, 1), ask: 'profile' });
+      raw[`profile, ${name}`] = profile;
+      notes.push(told(title, profile));
     }
     return { conditions, rows, notes, raw };
   } finally {

@@ -77,8 +77,9 @@ const byKind: Record<
 
 // libtorch has one class for most of its errors; its wording tells them apart.
 const byWording: [RegExp, typeof TorchError][] = [
+  // Of the first line: libtorch's advice below it speaks of device-side assertions whatever the error is.
   [
-    /device-side assert|illegal memory access|misaligned address|illegal instruction|invalid program counter|invalid address space|hardware stack error|unspecified launch failure|launch timed out|uncorrectable ECC/i,
+    /^.*(device-side assert triggered|illegal memory access|misaligned address|illegal instruction|invalid program counter|global\/shared address space|hardware stack error|unspecified launch failure|launch timed out|uncorrectable (ECC|NVLink) error)/i,
     DeviceAssertError,
   ],
   [/allocate memory|out of memory|alloc_cpu/i, OutOfMemoryError],

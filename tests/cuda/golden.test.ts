@@ -1,4 +1,13 @@
 /** Every reference file on the GPU, by the same checks and bounds as on the CPU. */
+import {
+  AlternateParsingPermuter,
+  RandomPermuter,
+  SpiralInPermuter,
+  SpiralOutPermuter,
+  SubsamplePermuter,
+  ZCurvePermuter,
+} from '../../src/models/permuter.js';
+import * as torch from '../../src/torch/index.js';
 import { checkActnorm } from '../golden/actnorm.js';
 import { assertChecks } from '../golden/assert.js';
 import { below, bounds, goldenTensors, need } from '../golden/data.js';
@@ -15,6 +24,15 @@ import {
   makeModel,
 } from '../golden/vqgan.js';
 import { device, onDevice } from './device.js';
+
+const permuters = {
+  Subsample: SubsamplePermuter,
+  ZCurve: ZCurvePermuter,
+  SpiralOut: SpiralOutPermuter,
+  SpiralIn: SpiralInPermuter,
+  Random: RandomPermuter,
+  AlternateParsing: AlternateParsingPermuter,
+};
 
 const golden = (name: string) => goldenTensors(name, device);
 
@@ -66,6 +84,16 @@ onDevice(
 onDevice('extras: the discriminator with ActNorm', async (t) => {
   const extras = await golden('extras');
   assertChecks(t, checkActnorm(below(extras, 'actnorm.weights.'), extras));
+});
+
+onDevice('extras: the orders of codes', async (t) => {
+  const extras = await golden('extras');
+  for (const [name, Class] of Object.entries(permuters)) {
+    const permuter = new Class({ H: 8, W: 8 }).to(device);
+    const row = torch.arange(64, { dtype: 'int64', device }).unsqueeze(0);
+    t.deepEqual(permuter.forward(row).tolist(), [need(extras, `permuter.${name}.forward`).tolist()]);
+    t.deepEqual(permuter.forward(row, true).tolist(), [need(extras, `permuter.${name}.backward`).tolist()]);
+  }
 });
 
 onDevice('operators: every recorded call that has a kernel here', (t) => {

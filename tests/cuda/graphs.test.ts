@@ -175,7 +175,8 @@ onGpu('a graph gives its memory back', (t) => {
   const before = torch.cuda.memoryAllocated(device);
   for (let round = 0; round < 5; round++) {
     using graph = torch.cuda.graph((x: Tensor) => x.mul(2).add(1), { device, warmUp: 1 });
-    for (let i = 0; i < 3; i++) torch.scope(() => graph.run(torch.ones([1 << 20], { device })));
+    for (let i = 0; i < 3; i++) torch.scope(() => void graph.run(torch.ones([1 << 20], { device })));
   }
-  t.is(torch.cuda.memoryAllocated(device), before);
+  // Less, where what earlier tests left behind was freed meanwhile.
+  t.true(torch.cuda.memoryAllocated(device) <= before);
 });

@@ -1,6 +1,7 @@
 /** Devices, streams, events, memory and pinned copies, where there is a GPU. */
 import * as torch from '../../src/torch/index.js';
 import { device, onGpu } from './device.js';
+import { inProcess } from './in-process.js';
 
 const { cuda } = torch;
 
@@ -80,17 +81,33 @@ onGpu('memory is counted, its peak kept, and the cache given back', (t) => {
   t.true(cuda.memoryReserved(device) <= reserved - bytes);
 });
 
-onGpu('deterministic and TF32 flags act', (t) => {
-  torch.manualSeed(1);
-  const x = torch.randn([512, 512], { device });
-  const exact = x.double().matmul(x.double());
-  const error = () => x.matmul(x).double().sub(exact).abs().max().item();
-  torch.backends.cuda.matmul.allowTf32 = false;
-  const plain = error();
+onGpu('TensorFloat-32 is used where it is allowed, and only there', (t) => {
+  // Here NVIDIA_TF32_OVERRIDE=0 forbids it.
+  const { names } = inProcess(
+    `torch.manualSeed(1);
+    const x = torch.randn([512, 512], { device: '${device}' });
+    const exact = x.double().matmul(x.double());
+    const error = () => names.push(String(x.matmul(x).double().sub(exact).abs().max().item()));
+    torch.backends.cuda.matmul.allowTf32 = false;
+    error();
+    torch.backends.cuda.matmul.allowTf32 = true;
+    error();`,
+    { NVIDIA_TF32_OVERRIDE: undefined },
+  );
+  const [plain, tensorFloat] = names.map(Number) as [number, number];
   t.true(plain < 1e-3, `${plain}`);
-  torch.backends.cuda.matmul.allowTf32 = true;
-  // Not where NVIDIA_TF32_OVERRIDE=0 forbids it.
-  if (process.env['NVIDIA_TF32_OVERRIDE'] !== '0' && cuda.deviceCapability(device)[0] >= 8)
-    t.true(error() > plain);
-  torch.backends.cuda.matmul.allowTf32 = false;
+  if (cuda.deviceCapability(device)[0] >= 8)
+    t.true(tensorFloat > 2 * plain, `${tensorFloat}, not above ${plain}`);
+});
+
+onGpu('deterministic mode refuses an operator that has no deterministic kernel, or lets it pass', (t) => {
+  const x = torch.rand([8], { device });
+  const third = () => torch.kthvalue(x, 3);
+  t.notThrows(third);
+  torch.useDeterministicAlgorithms(true);
+  t.throws(third, { message: /deterministic/ });
+  torch.useDeterministicAlgorithms(true, { warnOnly: true });
+  t.notThrows(third);
+  torch.useDeterministicAlgorithms(false);
+  t.notThrows(third);
 });

@@ -16,6 +16,15 @@ export function onCuda<T>(call: (cuda: CudaBinding) => T): T {
   }
 }
 
+/** The same for what undoes something, which must also happen after a fatal error. */
+export function undoOnCuda(call: (cuda: CudaBinding) => void): void {
+  try {
+    call(native.cuda);
+  } catch (error) {
+    throw translate(error);
+  }
+}
+
 /** The index of a device, the current one by default. @throws DeviceError for one that is not there */
 export function deviceIndex(device: CudaDevice = 'cuda'): number {
   if (device === 'cuda') return currentDevice();
@@ -77,7 +86,7 @@ export function withDevice<T>(device: CudaDevice, fn: () => T): T {
   try {
     return fn();
   } finally {
-    setDevice(before);
+    undoOnCuda((cuda) => cuda.setDevice(before));
   }
 }
 

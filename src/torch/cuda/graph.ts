@@ -8,7 +8,7 @@ import type { Generator } from '../random.js';
 import { noGrad } from '../autograd.js';
 import { dispose, keep, scope, tensorsIn } from '../scope.js';
 import type { Tensor } from '../tensor.js';
-import { onCuda, synchronize } from './device.js';
+import { onCuda, synchronize, undoOnCuda } from './device.js';
 import { emptyCache } from './memory.js';
 import { currentStream, Stream, withStream } from './stream.js';
 
@@ -135,13 +135,13 @@ export class Graph<Result> {
         });
         const failure = reasonOf(() => (result = keep(scope(() => this.#fn(...this.#inputs!)))));
         // Also after a failure, which says more than that of the capture it spoilt.
-        const end = reasonOf(() => onCuda((cuda) => cuda.endCapture(graph)));
+        const end = reasonOf(() => undoOnCuda((cuda) => cuda.endCapture(graph)));
         const reason = failure ?? end;
         if (reason !== null) throw new ArgumentError(`the work could not be recorded: ${reason}`);
       }),
     );
     if (this.eagerReason !== null) {
-      reasonOf(() => onCuda((cuda) => cuda.resetGraph(graph)));
+      reasonOf(() => undoOnCuda((cuda) => cuda.resetGraph(graph)));
       return;
     }
     this.#graph = graph;
@@ -156,7 +156,7 @@ export class Graph<Result> {
   /** Frees what the graph holds: its inputs, its result, and the memory in between. */
   dispose(): void {
     const graph = this.#graph;
-    if (graph) onCuda((cuda) => cuda.resetGraph(graph));
+    if (graph) undoOnCuda((cuda) => cuda.resetGraph(graph));
     dispose([this.#inputs ?? [], this.#result ?? []]);
     this.#graph = null;
     this.#inputs = null;

@@ -1,5 +1,5 @@
 import type { Tensor } from '../tensor.js';
-import { deviceIndex, onCuda, withDevice, type CudaDevice } from './device.js';
+import { deviceIndex, onCuda, undoOnCuda, withDevice, type CudaDevice } from './device.js';
 import { Event } from './event.js';
 
 /**
@@ -79,7 +79,7 @@ export function withStream<T>(stream: Stream, fn: () => T): T {
     try {
       return fn();
     } finally {
-      onCuda((cuda) => cuda.setStream(before.id, before.device));
+      undoOnCuda((cuda) => cuda.setStream(before.id, before.device));
     }
   });
 }

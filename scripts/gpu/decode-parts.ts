@@ -1,0 +1,70 @@
+/** Where the time of a sampled token goes: the parts of its step, each recorded and replayed alone, in the step's shapes. */
+import { F, pickToken, torch } from 'tessera-torch';
+import type { GPT, Tensor, nn } from 'tessera-torch';
+import { timing } from './arm.js';
+
+/** Seconds of each part, a token. Attention looks at `window` positions. */
+export function decodeParts(
+  device: torch.Device,
+  gpt: GPT,
+  { batch, window, topK }: { batch: number; window: number; topK: number | null },
+): Record<string, number> {
+  return torch.noGrad(() =>
+    torch.scope(() =>
+      Object.fromEntries(
+        Object.entries(worksOf(gpt, batch, window, topK)).map(([name, work]) => {
+          using recorded = torch.cuda.graph(() => torch.scope(work), { device, warmUp: 1 });
+          return [name, timing(device, () => recorded.run(), 20, 3).seconds];
+        }),
+      ),
+    ),
+  );
+}
+
+function worksOf(gpt: GPT, batch: number, window: number, topK: number | null): Record<string, () => void> {
+  const { nEmbd, nHead, vocabSize, head, lnF } = gpt;
+  const { dtype, device } = gpt.posEmb;
+  const of = (...shape: number[]): Tensor => torch.randn(shape, { dtype, device });
+  const [x, wide, logits] = [of(batch, nEmbd), of(batch, 4 * nEmbd), of(batch, vocabSize)];
+  const size = nEmbd / nHead;
+  const [query, added] = [of(batch, nHead, 1, size), of(2, batch, nHead, 1, size)];
+  const attnMask = torch.zeros([1, 1, 1, window], { dtype, device });
+  const position = torch.zeros([1], { dtype: 'int64', device });
+  const layers = [...gpt.blocks].map((block) => {
+    const [widen, , narrow] = [...block.mlp] as unknown as [nn.Linear, unknown, nn.Linear];
+    return { ...block.attn.qkv(), block, widen, narrow, memory: of(2, batch, nHead, window, size) };
+  });
+  const norm = ({ weight, bias, eps }: nn.LayerNorm) => F.layerNorm(x, [nEmbd], { weight, bias, eps });
+  const linear = (input: Tensor, layer: nn.Linear) => F.linear(input, layer.weight, layer.bias);
+  return {
+    'products of the blocks': () => {
+      for (const { weight, bias, block, widen, narrow } of layers) {
+        torch.scope(() => {
+          F.linear(x, weight, bias);
+          linear(x, block.attn.proj);
+          linear(x, widen);
+          linear(wide, narrow);
+        });
+      }
+    },
+    attention: () => {
+      for (const { memory } of layers) {
+        torch.scope(() => {
+          memory.indexCopy_(3, position, added);
+          F.scaledDotProductAttention(query, memory.select(0, 0), memory.select(0, 1), { attnMask });
+        });
+      }
+    },
+    'norms, GELU and sums': () => {
+      for (const { block } of layers) {
+        torch.scope(() => {
+          norm(block.ln1).add(x);
+          norm(block.ln2).add(x);
+          F.gelu(wide);
+        });
+      }
+    },
+    'head and its norm': () => linear(norm(lnF), head),
+    drawing: () => pickToken(logits, { topK }),
+  };
+}
