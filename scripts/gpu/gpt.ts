@@ -1,6 +1,6 @@
 /** Training the GPT of 1.41 billion weights in bfloat16: share of the measured rate of matrix products. */
 import { median } from '../bench/arms.js';
-import type { PartResult, Row } from './results.js';
+import type { Findings } from './results.js';
 import {
   alternate,
   ask,
@@ -21,14 +21,13 @@ function workPerToken(layers: number, width: number, vocabulary: number, block: 
   return 6 * weights + 6 * layers * block * width;
 }
 
-export async function measureGpt(settings: Settings): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+export async function measureGpt(settings: Settings, findings: Findings): Promise<void> {
+  const { rows, notes, raw } = findings;
   const { tiny, seconds } = settings;
   const arms = { ours: ourArm('gpt-arm.ts', settings), theirs: pythonArm('gpt_arm.py', settings) };
-  const notes: string[] = [];
-  const raw: Record<string, unknown> = {};
   try {
     say('arms start');
-    const conditions = {
+    findings.conditions = {
       ...(await ask<object>(arms.theirs, { ask: 'versions' })),
       ...(await ask<object>(arms.ours, { ask: 'versions' })),
       model: tiny ? 'a toy' : 'GPT, 48 layers, 1536 wide, 24 heads, 16384 tokens, block 256',
@@ -56,7 +55,7 @@ export async function measureGpt(settings: Settings): Promise<Omit<PartResult, '
     const peak = median(rates);
     raw['matmul'] = rates;
 
-    const rows: Row[] = [{ what: `bfloat16 matrix product ${size}³`, value: peak / 1e12, unit: 'TFLOP/s' }];
+    rows.push({ what: `bfloat16 matrix product ${size}³`, value: peak / 1e12, unit: 'TFLOP/s' });
     const batches = tiny ? [2, 4] : [16, 32, 64];
     let best: { what: string; value: number } | null = null;
     for (const [i, batch] of batches.entries()) {
@@ -129,7 +128,6 @@ export async function measureGpt(settings: Settings): Promise<Omit<PartResult, '
       raw[`profile, ${name}`] = profile;
       notes.push(told(title, profile));
     }
-    return { conditions, rows, notes, raw };
   } finally {
     for (const arm of Object.values(arms)) arm.stop();
   }

@@ -1,22 +1,18 @@
 /** What calling an operator costs the host: the ladder of `npm run bench:ops` on tensors of the device and of the CPU. */
 import { compare, python, startArm } from '../bench/arms.js';
 import { RUNGS } from '../bench/rungs.js';
-import type { PartResult, Row } from './results.js';
+import type { Findings } from './results.js';
 import { ask, pythonArm, say } from './rounds.js';
 import type { Settings } from './rounds.js';
 
 /** On a GPU the rest of the rungs holds the driver's launch, too, which costs both sides the same. */
 const launchless = new Set(['empty', 'view']);
 
-export async function measureHost(
-  settings: Settings,
-): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+export async function measureHost(settings: Settings, findings: Findings): Promise<void> {
+  const { rows, notes, raw } = findings;
   const { device, tiny } = settings;
-  const rows: Row[] = [];
-  const notes: string[] = [];
-  const raw: Record<string, unknown> = {};
   const versions = pythonArm('gpt_arm.py', { ...settings, tiny: true });
-  const conditions = {
+  findings.conditions = {
     ...(await ask<object>(versions, { ask: 'versions' })),
     node: process.version,
     threads: 1,
@@ -49,7 +45,6 @@ export async function measureHost(
       reached: mean <= 0.75,
     });
   }
-  return { conditions, rows, notes, raw };
 }
 
 function geometricMean(results: readonly { ratio: number }[]): number {

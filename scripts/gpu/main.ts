@@ -11,14 +11,14 @@ import { torch } from 'tessera-torch';
 import { measureGpt } from './gpt.js';
 import { measureHost } from './host.js';
 import { parts, printTable, writeResult } from './results.js';
-import type { Part, PartResult, Row } from './results.js';
+import type { Findings, Part, Row } from './results.js';
 import type { Settings } from './rounds.js';
 import { measureSampling } from './sample.js';
 import { hashOfSources } from './sources.js';
 import { runTests } from './tests.js';
 import { measureVqgan } from './vqgan.js';
 
-const run: Record<Part, (settings: Settings) => Promise<Omit<PartResult, 'part' | 'date' | 'command'>>> = {
+const run: Record<Part, (settings: Settings, findings: Findings) => Promise<void>> = {
   tests: runTests,
   vqgan: measureVqgan,
   gpt: measureGpt,
@@ -80,15 +80,21 @@ async function measure(part: Part): Promise<void> {
   }
   const settings: Settings = { device, tiny, seconds };
   const command = ['scripts/gpu-check', ...process.argv.slice(2)].join(' ');
-  const measured = await run[part](settings);
+  const findings: Findings = { conditions: {}, rows: [], notes: [], raw: {} };
+  try {
+    await run[part](settings, findings);
+  } catch (error) {
+    findings.notes.push(`ended early by an error: ${(error as Error).message}`);
+    console.error(error);
+    process.exitCode = 1;
+  }
   // What is promised is not promised of toys.
-  const rows = measured.rows.map(({ bound, reached, ...row }): Row =>
+  const rows = findings.rows.map(({ bound, reached, ...row }): Row =>
     tiny && part !== 'tests'
       ? row
       : { ...row, ...(bound !== undefined && { bound }), ...(reached !== undefined && { reached }) },
   );
-  const result = { ...measured, rows };
-  writeResult({ part, date: new Date().toISOString(), command, ...result }, tiny);
+  writeResult({ part, date: new Date().toISOString(), command, ...findings, rows }, tiny);
   printTable(tiny);
-  if (part === 'tests' && result.rows.some(({ reached }) => reached === false)) process.exitCode = 1;
+  if (part === 'tests' && rows.some(({ reached }) => reached === false)) process.exitCode = 1;
 }

@@ -22,17 +22,21 @@ export interface Row {
   reached?: boolean;
 }
 
-export interface PartResult {
-  part: Part;
-  date: string;
-  command: string;
+/** What a part finds out, filled in as it goes: what ends in an error keeps what it had. */
+export interface Findings {
   /** Machine, versions, flags: what the figures hold for. */
   conditions: Record<string, unknown>;
   rows: Row[];
   /** Said below the table: why graphs were not used, what was left out for lack of time. */
   notes: string[];
   /** Everything measured, round by round. */
-  raw: unknown;
+  raw: Record<string, unknown>;
+}
+
+export interface PartResult extends Findings {
+  part: Part;
+  date: string;
+  command: string;
 }
 
 /** Folders that may hold results: $OUT, which some machines carry home, and bench-results. */

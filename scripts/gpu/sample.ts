@@ -1,20 +1,17 @@
 /** Sampling from the GPT of 1.41 billion weights, against the reference's cached sampler in plain PyTorch. */
-import type { PartResult, Row } from './results.js';
+import type { Findings } from './results.js';
 import { alternate, ask, middle, ourArm, pythonArm, say, speedup } from './rounds.js';
 import type { Settings } from './rounds.js';
 
 const topK = 100;
 
-export async function measureSampling(
-  settings: Settings,
-): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+export async function measureSampling(settings: Settings, findings: Findings): Promise<void> {
+  const { rows, notes, raw } = findings;
   const { tiny, seconds } = settings;
   const arms = { ours: ourArm('gpt-arm.ts', settings), theirs: pythonArm('gpt_arm.py', settings) };
-  const notes: string[] = [];
-  const raw: Record<string, unknown> = {};
   try {
     say('arms start');
-    const conditions = {
+    findings.conditions = {
       ...(await ask<object>(arms.theirs, { ask: 'versions' })),
       ...(await ask<object>(arms.ours, { ask: 'versions' })),
       model: tiny ? 'a toy' : 'GPT, 48 layers, 1536 wide, 24 heads, 16384 tokens',
@@ -51,7 +48,7 @@ export async function measureSampling(
     for (const reason of alone[0]!.graph.fallbacks ?? []) notes.push(`not replayed as graphs: ${reason}`);
     const perToken = (name: keyof (typeof alone)[number]) => (1000 * middle(alone, name)) / tokens;
     const compared = speedup(alone, 'graph', 'reference');
-    const rows: Row[] = [
+    rows.push(
       {
         what: 'batch 1, graph',
         value: perToken('graph'),
@@ -71,7 +68,7 @@ export async function measureSampling(
       },
       { what: 'batch 1, steps that run', value: perToken('step'), unit: 'ms/token' },
       { what: 'batch 1, generate()', value: perToken('generate'), unit: 'ms/token' },
-    ];
+    );
 
     const many = tiny ? 4 : 64;
     say(`${many} images at once`);
@@ -112,7 +109,6 @@ export async function measureSampling(
       const list = Object.entries(parts).map(([name, part]) => `${name} ${(1000 * part).toFixed(2)}`);
       notes.push(`batch ${batch}, replayed alone, ms/token: ${list.join(', ')}`);
     }
-    return { conditions, rows, notes, raw };
   } finally {
     for (const arm of Object.values(arms)) arm.stop();
   }

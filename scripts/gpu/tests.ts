@@ -1,15 +1,12 @@
 /** `npm run test:cuda` as a part: every test counts. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import type { PartResult, Row } from './results.js';
+import type { Findings } from './results.js';
 import { say } from './rounds.js';
 import type { Settings } from './rounds.js';
 
-export async function runTests({
-  device,
-  tiny,
-  seconds,
-}: Settings): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+export async function runTests({ device, tiny, seconds }: Settings, findings: Findings): Promise<void> {
+  findings.conditions = { device, node: process.version };
   say('the tests of tests/cuda');
   const env = {
     ...process.env,
@@ -34,17 +31,15 @@ export async function runTests({
   const passed = marks(/^ +✔ /gm);
   const failed = output.split('\n').filter((line) => line.startsWith('  ✘ '));
   const skipped = marks(/^ +- \[skip\] /gm);
-  const rows: Row[] = [
-    {
-      what: 'tests that passed',
-      value: passed,
-      unit: `of ${passed + failed.length}`,
-      bound: 'all',
-      reached: code === 0 && failed.length === 0 && passed > 0,
-    },
-  ];
-  const notes = [...failed.map((line) => line.trim()), ...(skipped > 0 ? [`${skipped} skipped`] : [])];
+  findings.rows.push({
+    what: 'tests that passed',
+    value: passed,
+    unit: `of ${passed + failed.length}`,
+    bound: 'all',
+    reached: code === 0 && failed.length === 0 && passed > 0,
+  });
+  findings.notes.push(...failed.map((line) => line.trim()), ...(skipped > 0 ? [`${skipped} skipped`] : []));
   if (code !== 0 && failed.length === 0)
-    notes.push(`the run ended with ${code === null ? 'a signal' : `code ${code}`}`);
-  return { conditions: { device, node: process.version }, rows, notes, raw: output };
+    findings.notes.push(`the run ended with ${code === null ? 'a signal' : `code ${code}`}`);
+  findings.raw['output'] = output;
 }

@@ -1,5 +1,5 @@
 /** Training the f16 VQGAN with all its losses: our step against PyTorch's by hand, by LlamaGen's schedule, and compiled. */
-import type { PartResult, Row } from './results.js';
+import type { Findings, Row } from './results.js';
 import {
   alternate,
   ask,
@@ -19,9 +19,8 @@ type Losses = Record<'nll' | 'g' | 'd' | 'weight', number>[];
 
 const flat = (logs: Losses) => logs.flatMap(({ nll, g, d, weight }) => [nll, g, d, weight]);
 
-export async function measureVqgan(
-  settings: Settings,
-): Promise<Omit<PartResult, 'part' | 'date' | 'command'>> {
+export async function measureVqgan(settings: Settings, findings: Findings): Promise<void> {
+  const { rows, notes, raw } = findings;
   const { tiny, seconds } = settings;
   const arms = {
     ours: ourArm('vqgan-arm.ts', settings),
@@ -29,10 +28,9 @@ export async function measureVqgan(
     llamagen: pythonArm('vqgan_arm.py', settings, '--schedule', 'llamagen'),
     compiled: pythonArm('vqgan_arm.py', settings, '--schedule', 'one-pass', '--compile'),
   };
-  const notes: string[] = [];
   try {
     say('arms start');
-    const conditions = {
+    findings.conditions = {
       ...(await ask<object>(arms.eager, { ask: 'versions' })),
       ...(await ask<object>(arms.ours, { ask: 'versions' })),
       model: tiny ? 'a toy' : 'VQGAN f16, 256²',
@@ -53,13 +51,20 @@ export async function measureVqgan(
     say('losses are compared');
     const check = { ask: 'losses', precision: 'float32', batch: 2, steps: 3 };
     const [ours, theirs] = [await ask<Losses>(arms.ours, check), await ask<Losses>(arms.eager, check)];
-    const exact = mustAgree('float32 losses of three steps', flat(ours), flat(theirs), 5e-3);
+    const exact = mustAgree(
+      'float32 losses of the first step',
+      flat(ours.slice(0, 1)),
+      flat(theirs.slice(0, 1)),
+      1e-3,
+    );
+    // Adam turns a rounding error of a gradient near zero into a whole step.
+    const later = mustAgree('float32 losses of three steps', flat(ours), flat(theirs), 0.05);
     const low = { ...check, precision: 'pure' };
     const [oursLow, theirsLow] = [await ask<Losses>(arms.ours, low), await ask<Losses>(arms.eager, low)];
     const nll = (logs: Losses) => logs.map((log) => log.nll);
     const rough = mustAgree('bfloat16 reconstruction losses', nll(oursLow), nll(theirsLow), 0.02);
     notes.push(
-      `losses of three steps agree: float32 to ${exact.toExponential(1)}, bfloat16 to ${rough.toExponential(1)}`,
+      `losses agree: float32 to ${exact.toExponential(1)}, after steps to ${later.toExponential(1)}, bfloat16 to ${rough.toExponential(1)}`,
     );
 
     say('each side chooses its fastest settings');
@@ -114,8 +119,6 @@ export async function measureVqgan(
       notes.push(`torch.compile was left out: ${(error as Error).message}`);
     }
 
-    const rows: Row[] = [];
-    const raw: Record<string, unknown> = {};
     // The largest first: it is the one with bounds.
     for (const [i, batch] of [...batches].reverse().entries()) {
       const last = batch === most;
@@ -175,7 +178,6 @@ export async function measureVqgan(
       raw[`profile, ${name}`] = profile;
       notes.push(told(title, profile));
     }
-    return { conditions, rows, notes, raw };
   } finally {
     for (const arm of Object.values(arms)) arm.stop();
   }

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { mustAgree, speedup } from '../../scripts/gpu/rounds.js';
+import { startArm } from '../../scripts/bench/arms.js';
+import { mustAgree, speedup, within } from '../../scripts/gpu/rounds.js';
 import { parts } from '../../scripts/gpu/results.js';
 import * as torch from '../../src/torch/index.js';
 
@@ -81,6 +82,16 @@ test('a speed-up is the median of the rounds’ own', (t) => {
     lowest: 1,
     highest: 3,
   });
+});
+
+test('an arm that takes too long is an error, after which it can be ended', async (t) => {
+  const arm = startArm(process.execPath, ['-e', 'process.stdin.resume()']);
+  const answer = arm.ask('anything');
+  await t.throwsAsync(within(0.05, answer), { message: /it took more than 0 s/ });
+  arm.kill();
+  await t.throwsAsync(answer, { message: /ended before it answered 'anything'/ });
+  t.notThrows(() => arm.stop());
+  t.is(await within(60, Promise.resolve(3)), 3);
 });
 
 test('arms that compute something else are an error', (t) => {
