@@ -1,39 +1,11 @@
 // GroupNorm, then SiLU, in one pass over the data after one that measures it; and the gradient the same way.
 // Compiled at run time by NVRTC (src/torch/cuda/group-norm-silu.ts), once for each
-//   ELEMENT        0 float32, 1 bfloat16, 2 float16; all arithmetic is in float32
+//   ELEMENT        see element.h, which goes before this; all arithmetic is in float32
 //   CHANNELS_LAST  0 for [N, C, P], 1 for [N, P, C], P pixels in all
 //   SILU           0 leaves the activation out
 // A thread reads four elements at once, so P, or C / G in channels-last, is a multiple of four. A block never leaves one
 // image, and its threads never leave their channel (four channels in channels-last), so that nothing but addresses changes
 // in the loops. blockIdx.x is the plane, group or image, blockIdx.y the piece of it.
-
-#if ELEMENT == 0
-typedef float Element;
-static __device__ float toFloat(Element value) { return value; }
-static __device__ Element fromFloat(float value) { return value; }
-#elif ELEMENT == 1
-typedef unsigned short Element;
-static __device__ float toFloat(Element value) { return __uint_as_float((unsigned)value << 16); }
-static __device__ Element fromFloat(float value) {
-  const unsigned bits = __float_as_uint(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;  // not a number
-  return (Element)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
-}
-#else
-typedef unsigned short Element;
-#ifndef HALF_CONVERSIONS
-static __device__ float toFloat(Element value) {
-  float result;
-  asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(value));
-  return result;
-}
-static __device__ Element fromFloat(float value) {
-  Element result;
-  asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result) : "f"(value));
-  return result;
-}
-#endif
-#endif
 
 struct alignas(4 * sizeof(Element)) Vector {
   Element at[4];

@@ -91,8 +91,8 @@ function drawnThere(dtype: 'float32' | 'bfloat16'): GPT {
 
 interface Request extends Variant {
   ask: 'versions' | 'matmul' | 'losses' | 'time' | 'greedy' | 'sample' | 'profile' | 'decode parts';
-  /** Of `sample`: by module forwards, by the fixed-shape step, or by that step replayed. */
-  way: 'generate' | 'step' | 'graph';
+  /** Of `sample`: by module forwards, by the fixed-shape step, by that step replayed, or by kernels of our own replayed. */
+  way: 'generate' | 'step' | 'graph' | 'kernels';
   batch: number;
   steps: number;
   warmups: number;
@@ -123,17 +123,25 @@ function sample({ way, batch, steps, warmups, top_k: topK }: Request) {
     const key = JSON.stringify([way, batch, topK]);
     if (sampler?.key !== key) {
       sampler?.sampler.dispose();
-      const record = way === 'graph' ? torch.cuda.graphRecorder() : null;
-      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, record }) };
+      const record = way === 'step' ? null : torch.cuda.graphRecorder();
+      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, record, kernels: way === 'kernels' }) };
     }
     const own = sampler.sampler;
     run = () => own.sample(start, steps).dispose();
   }
   const took = timing(device, run, 1, warmups);
-  const reason = way === 'graph' ? sampler!.sampler.eagerReason : null;
+  const reasons = way === 'generate' || way === 'step' ? [] : whyNot(sampler!.sampler);
   start.dispose();
   tidy(device);
-  return { ...took, fallbacks: reason === null ? [] : [reason] };
+  return { ...took, fallbacks: reasons };
+}
+
+/** What was asked for and could not be. */
+function whyNot({ eagerReason, kernelFailure }: TokenSampler): string[] {
+  return [
+    ...(eagerReason === null ? [] : [`not replayed as graphs: ${eagerReason}`]),
+    ...(kernelFailure === null ? [] : [`without kernels of our own: ${kernelFailure}`]),
+  ];
 }
 
 await serve((request: Request) => {
@@ -153,7 +161,14 @@ await serve((request: Request) => {
     torch.manualSeed(0);
     const gpt = new GPT(small).to(device).eval();
     const start = torch.arange(0, batch, 1, { dtype: 'int64' }).view([batch, 1]).to(device);
-    using own = new TokenSampler(gpt, { batch, greedy: true, bucket: 8, record: torch.cuda.graphRecorder() });
+    const record = torch.cuda.graphRecorder();
+    using own = new TokenSampler(gpt, {
+      batch,
+      greedy: true,
+      bucket: 8,
+      record,
+      kernels: request.way === 'kernels',
+    });
     return own.sample(start, steps).tolist();
   }
   if (ask === 'losses') {

@@ -18,12 +18,18 @@ export async function measureSampling(settings: Settings, findings: Findings): P
       'top-k': topK,
     };
     say('greedy tokens are compared');
-    const greedy = { ask: 'greedy', batch: 3, steps: 30 };
-    const [a, b] = [await ask<number[][]>(arms.ours, greedy), await ask<number[][]>(arms.theirs, greedy)];
-    if (JSON.stringify(a) !== JSON.stringify(b)) {
-      throw new Error(`a small GPT's greedy tokens differ: ${JSON.stringify(a)} and ${JSON.stringify(b)}`);
+    for (const [batch, way] of [
+      [3, 'graph'],
+      [1, 'kernels'],
+    ] as const) {
+      const greedy = { ask: 'greedy', batch, steps: 30 };
+      const [a, b] = [
+        await ask<number[][]>(arms.ours, { ...greedy, way }),
+        await ask<number[][]>(arms.theirs, greedy),
+      ].map((tokens) => JSON.stringify(tokens));
+      if (a !== b) throw new Error(`a small GPT's greedy tokens differ: ${a}, by ${way}, and ${b}`);
     }
-    notes.push('30 greedy tokens of a small GPT are the same in both');
+    notes.push('30 greedy tokens of a small GPT are the same in all');
 
     const tokens = tiny ? 20 : 256;
     const request = (batch: number, way?: string) => ({
@@ -40,25 +46,32 @@ export async function measureSampling(settings: Settings, findings: Findings): P
 
     say('one image at a time');
     const alone = await alternate(
-      { graph: ours(1, 'graph'), step: ours(1, 'step'), generate: ours(1, 'generate'), reference: theirs(1) },
+      {
+        graph: ours(1, 'graph'),
+        kernels: ours(1, 'kernels'),
+        step: ours(1, 'step'),
+        generate: ours(1, 'generate'),
+        reference: theirs(1),
+      },
       5,
       seconds * 0.6,
     );
     raw['batch 1'] = alone;
-    for (const reason of alone[0]!.graph.fallbacks ?? []) notes.push(`not replayed as graphs: ${reason}`);
+    notes.push(...new Set([...(alone[0]!.graph.fallbacks ?? []), ...(alone[0]!.kernels.fallbacks ?? [])]));
     const perToken = (name: keyof (typeof alone)[number]) => (1000 * middle(alone, name)) / tokens;
-    const compared = speedup(alone, 'graph', 'reference');
+    const best = perToken('kernels') < perToken('graph') ? 'kernels' : 'graph';
+    const compared = speedup(alone, best, 'reference');
     rows.push(
       {
-        what: 'batch 1, graph',
-        value: perToken('graph'),
+        what: `batch 1, ${best}`,
+        value: perToken(best),
         unit: 'ms/token',
         bound: 'aim 1.5',
-        reached: perToken('graph') <= 1.5,
+        reached: perToken(best) <= 1.5,
       },
       {
-        what: 'batch 1, graph',
-        value: perToken('graph'),
+        what: `batch 1, ${best}`,
+        value: perToken(best),
         unit: 'ms/token',
         against: "the reference's sampler, float32",
         theirs: perToken('reference'),
@@ -66,6 +79,8 @@ export async function measureSampling(settings: Settings, findings: Findings): P
         bound: 'at least 10×',
         reached: compared.ratio >= 10,
       },
+      { what: 'batch 1, operators replayed', value: perToken('graph'), unit: 'ms/token' },
+      { what: 'batch 1, kernels of our own replayed', value: perToken('kernels'), unit: 'ms/token' },
       { what: 'batch 1, steps that run', value: perToken('step'), unit: 'ms/token' },
       { what: 'batch 1, generate()', value: perToken('generate'), unit: 'ms/token' },
     );

@@ -4,18 +4,14 @@ import type * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { Block, GPT } from '../models/transformer.js';
+import type { Affine, DecodeKernels } from './decode-kernels.js';
 import { pickToken } from './filters.js';
 import type { PickOptions } from './filters.js';
-
-interface Affine {
-  weight: Tensor;
-  bias: Tensor;
-}
 
 /** A block, its query, key and value weights side by side, and its part of the cache. */
 interface Layer {
   block: Block;
-  qkv: Affine;
+  qkv: Affine & { bias: Tensor };
   memory: Tensor; // [2, B, H, capacity, D]
 }
 
@@ -34,11 +30,14 @@ export class DecodeStep {
   readonly #at: Tensor;
   readonly #position: Tensor;
   readonly #positions: Tensor; // [capacity], 0, 1, 2, …
+  readonly #kernels: DecodeKernels | null;
 
-  constructor(gpt: GPT, cache: KeyValueCache, pick: PickOptions) {
+  /** @param kernels what runs the blocks and the head in place of operators; they look at all positions there are */
+  constructor(gpt: GPT, cache: KeyValueCache, pick: PickOptions, kernels: DecodeKernels | null = null) {
     const { device } = gpt.posEmb;
     this.#gpt = gpt;
     this.#pick = pick;
+    this.#kernels = kernels;
     const own = torch.noGrad(() =>
       torch.scope(() => ({
         qkv: [...gpt.blocks].map((block) => block.attn.qkv()),
@@ -70,13 +69,12 @@ export class DecodeStep {
         const position = this.#position;
         const token = this.tokens.indexSelect(1, this.#at).squeeze(1); // [B]
         let x = F.embedding(token, tokEmb.weight).add(posEmb.squeeze(0).indexSelect(0, position)); // [B, E]
-        const hidden = this.#positions.narrow(0, 0, window).gt(position);
-        const mask = torch
-          .zeros([window], { dtype: x.dtype, device: x.device })
-          .maskedFill(hidden, -Infinity)
-          .view([1, 1, 1, window]);
-        for (const layer of this.#layers) x = torch.scope(() => this.#block(layer, x, window, mask));
-        const logits = F.linear(normalize(x, lnF), head.weight); // [B, V]
+        const kernels = this.#kernels;
+        const blockOn = kernels ? this.#fusedBlock(kernels) : this.#block(window);
+        for (const layer of this.#layers) x = torch.scope(() => blockOn(layer, x));
+        const logits = kernels
+          ? kernels.normedProduct(x, lnF, { weight: head.weight, bias: null })
+          : F.linear(normalize(x, lnF), head.weight); // [B, V]
         const next = pickToken(logits, this.#pick); // [B, 1]
         this.tokens.indexCopy_(1, this.#at.add_(1), next);
         position.add_(1);
@@ -84,21 +82,70 @@ export class DecodeStep {
     );
   }
 
-  #block({ block, qkv, memory }: Layer, x: Tensor, window: number, mask: Tensor): Tensor {
-    const [batch, width] = x.shape as [number, number];
-    const { nHead } = this.#gpt;
-    const [widen, , narrow] = [...block.mlp] as unknown as [Affine, unknown, Affine];
-    const projected = affine(normalize(x, block.ln1), qkv)
-      .view([batch, 3, nHead, 1, width / nHead])
-      .transpose(0, 1); // [3, B, H, 1, D]
-    memory.indexCopy_(3, this.#position, projected.narrow(0, 1, 2));
-    const seen = memory.narrow(3, 0, window);
-    const y = F.scaledDotProductAttention(projected.select(0, 0), seen.select(0, 0), seen.select(0, 1), {
-      attnMask: mask,
-    }); // [B, H, 1, D]
-    const attended = x.add(affine(y.reshape([batch, width]), block.attn.proj as Affine));
-    const widened = F.gelu(affine(normalize(attended, block.ln2), widen)); // [B, 4E]
-    return attended.add(affine(widened, narrow)); // [B, E]
+  /** A block by operators, `[B, E]` → `[B, E]`. */
+  #block(window: number): (layer: Layer, x: Tensor) => Tensor {
+    const { nHead, posEmb } = this.#gpt;
+    const hidden = this.#positions.narrow(0, 0, window).gt(this.#position);
+    const attnMask = torch
+      .zeros([window], { dtype: posEmb.dtype, device: posEmb.device })
+      .maskedFill(hidden, -Infinity)
+      .view([1, 1, 1, window]);
+    return ({ block, qkv, memory }, x) => {
+      const [batch, width] = x.shape as [number, number];
+      const [widen, narrow] = feedForward(block);
+      const projected = affine(normalize(x, block.ln1), qkv)
+        .view([batch, 3, nHead, 1, width / nHead])
+        .transpose(0, 1); // [3, B, H, 1, D]
+      memory.indexCopy_(3, this.#position, projected.narrow(0, 1, 2));
+      const seen = memory.narrow(3, 0, window);
+      const y = F.scaledDotProductAttention(projected.select(0, 0), seen.select(0, 0), seen.select(0, 1), {
+        attnMask,
+      }); // [B, H, 1, D]
+      const attended = x.add(affine(y.reshape([batch, width]), block.attn.proj));
+      const widened = F.gelu(affine(normalize(attended, block.ln2), widen)); // [B, 4E]
+      return attended.add(affine(widened, narrow)); // [B, E]
+    };
+  }
+
+  /** The same by kernels of our own. */
+  #fusedBlock(kernels: DecodeKernels): (layer: Layer, x: Tensor) => Tensor {
+    return ({ block, qkv, memory }, x) => {
+      const [widen, narrow] = feedForward(block);
+      const projected = kernels.normedProduct(x, block.ln1, qkv); // [1, 3E]
+      const y = kernels.attend(projected, memory, this.#position); // [1, E]
+      const attended = kernels.productAndSum(y, block.attn.proj, x);
+      const widened = kernels.normedProductGelu(attended, block.ln2, widen); // [1, 4E]
+      return kernels.productAndSum(widened, narrow, attended); // [1, E]
+    };
+  }
+
+  /** Whether the kernels run it, for which `run`'s window is of no matter. */
+  get fused(): boolean {
+    return this.#kernels !== null;
+  }
+
+  /**
+   * How far the first block by kernels is from the same by operators, as a share of the largest value; 0 without kernels.
+   * What it leaves in the cache is overwritten before it is seen.
+   */
+  differenceFromOperators(): number {
+    const kernels = this.#kernels;
+    const [layer] = this.#layers;
+    if (!kernels || !layer) return 0;
+    const { nEmbd, posEmb } = this.#gpt;
+    const capacity = layer.memory.shape[3]!;
+    const places = [0, 1, 2].filter((place) => place < capacity);
+    const shareAt = (place: number) =>
+      torch.scope(() => {
+        this.moveTo(place, place);
+        const x = torch.arange(nEmbd).mul(0.7).add(place).sin().unsqueeze(0).to(posEmb); // [1, E]
+        const right = this.#block(capacity)(layer, x).float();
+        const found = this.#fusedBlock(kernels)(layer, x).float();
+        return Number(found.sub(right).abs().max().div(right.abs().max()).item());
+      });
+    const shares = torch.noGrad(() => places.map(shareAt));
+    // Math.max would do, but for what is not a number.
+    return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
   }
 
   dispose(): void {
@@ -110,6 +157,12 @@ export class DecodeStep {
       this.#layers.map(({ qkv }) => qkv),
     ]);
   }
+}
+
+/** The linear layers around the activation. */
+function feedForward(block: Block): [nn.Linear, nn.Linear] {
+  const [widen, , narrow] = [...block.mlp] as unknown as [nn.Linear, nn.Module, nn.Linear];
+  return [widen, narrow];
 }
 
 function affine(x: Tensor, { weight, bias }: Affine): Tensor {

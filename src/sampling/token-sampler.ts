@@ -2,6 +2,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { GPT } from '../models/transformer.js';
+import { DecodeKernels, whyNoDecodeKernels } from './decode-kernels.js';
 import { DecodeStep } from './decode-step.js';
 import type { GenerateOptions } from './generate.js';
 import { checkFilterOptions, pickToken } from './filters.js';
@@ -27,6 +28,11 @@ export interface TokenSamplerOptions extends PickOptions {
   bucket?: number;
   /** How to record a step; default: as a CUDA graph on CUDA, elsewhere and with null steps are run as they are. */
   record?: StepRecorder | null;
+  /**
+   * Run steps by kernels of our own in place of operators, where `kernelFailure` names nothing against it: for a batch of
+   * one, on CUDA. Their results are rounded alike, but sums are taken in another order. Default false.
+   */
+  kernels?: boolean;
 }
 
 /**
@@ -44,8 +50,11 @@ export class TokenSampler {
   readonly #step: DecodeStep;
   readonly #recorded = new Map<number, RecordedStep>();
 
+  /** Why steps are run by operators though kernels were asked for; else null. */
+  readonly kernelFailure: string | null;
+
   constructor(gpt: GPT, options: TokenSamplerOptions) {
-    const { batch, capacity = gpt.blockSize, bucket = 32, record, ...pick } = options;
+    const { batch, capacity = gpt.blockSize, bucket = 32, record, kernels = false, ...pick } = options;
     checkFilterOptions(pick);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > gpt.blockSize) {
       throw new RangeError(
@@ -60,7 +69,11 @@ export class TokenSampler {
     this.#bucket = bucket;
     this.#record = record === undefined ? recorderFor(gpt, pick) : record;
     this.#cache = gpt.createCache(batch, capacity);
-    this.#step = new DecodeStep(gpt, this.#cache, pick);
+    const { step, failure } = kernels
+      ? stepByKernels(gpt, this.#cache, pick)
+      : { step: new DecodeStep(gpt, this.#cache, pick), failure: null };
+    this.#step = step;
+    this.kernelFailure = failure;
   }
 
   /** Why steps are run as they are though they were to be recorded; null where they are repeated, or not yet recorded. */
@@ -109,7 +122,9 @@ export class TokenSampler {
 
   /** Feeds the token at `position`: by running the step the first time in a bucket, from its recording afterwards. */
   #next(position: number): void {
-    const window = Math.min(this.#cache.capacity, (Math.floor(position / this.#bucket) + 1) * this.#bucket);
+    const { capacity } = this.#cache;
+    const bucket = this.#step.fused ? capacity : this.#bucket;
+    const window = Math.min(capacity, (Math.floor(position / bucket) + 1) * bucket);
     const recorded = this.#recorded.get(window);
     if (recorded) {
       recorded.run();
@@ -156,6 +171,29 @@ export class TokenSampler {
   /** For `using`: frees the memory. */
   [Symbol.dispose](): void {
     this.dispose();
+  }
+}
+
+// As shares of the largest value: what rounding in other places may change.
+const tolerated: Partial<Record<torch.DType, number>> = { float32: 1e-4, bfloat16: 3e-2, float16: 4e-3 };
+
+/** A step by kernels if they can run it and agree with the operators; else one by operators, and why. */
+function stepByKernels(
+  gpt: GPT,
+  cache: KeyValueCache,
+  pick: PickOptions,
+): { step: DecodeStep; failure: string | null } {
+  const failure = whyNoDecodeKernels(gpt, cache.batch);
+  if (failure !== null) return { step: new DecodeStep(gpt, cache, pick), failure };
+  const { dtype } = gpt.posEmb;
+  const step = new DecodeStep(gpt, cache, pick, DecodeKernels.for(dtype));
+  try {
+    const difference = step.differenceFromOperators();
+    if (difference <= tolerated[dtype]!) return { step, failure: null };
+    throw new torch.TorchError(`their results differ from the operators' by ${difference}`);
+  } catch (error) {
+    step.dispose();
+    return { step: new DecodeStep(gpt, cache, pick), failure: (error as Error).message };
   }
 }
 

@@ -7,6 +7,7 @@ import * as optim from '../../src/torch/optim/index.js';
 import { GPT } from '../../src/models/transformer.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/vqgan-loss.js';
 import { VQModel } from '../../src/models/vqgan.js';
+import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import { GraphedStep } from '../../src/training/graphed-step.js';
 import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
@@ -170,6 +171,28 @@ onDevice('a GPT samples by replay what it samples without, greedily and by chanc
     t.deepEqual(sample(true), sample(false));
   }
 });
+
+onDevice('a GPT samples by kernels of our own what it samples by operators', (t) => {
+  const gpt = placed(() => new GPT({ vocabSize: 64, blockSize: 48, nLayer: 2, nHead: 2, nEmbd: 64 }));
+  torch.noGrad(() => {
+    for (const parameter of gpt.parameters()) parameter.mul_(8); // else all tokens are about as likely
+  });
+  const prefix = torch.tensor([[3n, 1n]]).to(device);
+  using sampler = new TokenSampler(gpt, { batch: 1, greedy: true, kernels: true });
+  t.is(sampler.kernelFailure, device.startsWith('cuda') ? null : 'the model is on cpu');
+  const expected = generate(gpt, prefix, 45, { greedy: true }).tolist();
+  for (let i = 0; i < 2; i++) t.deepEqual(sampler.sample(prefix, 45).tolist(), expected);
+});
+
+for (const dtype of ['bfloat16', 'float16'] as const) {
+  onGpu(`the kernels of a step agree with the operators: ${dtype}`, (t) => {
+    const sizes = { vocabSize: 64, blockSize: 300, nLayer: 1, nHead: 24, nEmbd: 1536 };
+    const gpt = placed(() => new GPT(sizes)).to(dtype);
+    using sampler = new TokenSampler(gpt, { batch: 1, kernels: true, record: null });
+    t.is(sampler.kernelFailure, null);
+    t.is(sampler.sample(torch.zeros([1, 1], { dtype: 'int64', device }), 299).shape[1], 300);
+  });
+}
 
 onGpu('a graph gives its memory back', (t) => {
   const before = torch.cuda.memoryAllocated(device);

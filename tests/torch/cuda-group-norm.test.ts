@@ -1,8 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import {
   differenceFromPlain,
@@ -13,58 +8,17 @@ import { planFor } from '../../src/torch/cuda/group-norm-plan.js';
 import { Kernels, type Launch } from '../../src/torch/cuda/kernel.js';
 import * as torch from '../../src/torch/index.js';
 import { Tensor } from '../../src/torch/index.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'tessera-kernels-'));
-test.after.always(() => rmSync(folder, { recursive: true }));
+import { emulated } from './kernels/emulated.js';
 
 const element = { float32: 0, bfloat16: 1 } as const;
 
-/** The kernels' source as a program for the CPU; null where there is no compiler. */
-function emulator(dtype: keyof typeof element, channelsLast: boolean): string | null {
-  const program = join(folder, `${dtype}-${channelsLast}`);
-  if (existsSync(program)) return program;
-  const source = join(dirname(fileURLToPath(import.meta.url)), 'kernels', 'emulator.cc');
-  const defines = [`-DELEMENT=${element[dtype]}`, `-DCHANNELS_LAST=${Number(channelsLast)}`, '-DSILU=1'];
-  try {
-    execFileSync('g++', ['-std=c++20', '-O1', '-pthread', '-w', ...defines, source, '-o', program]);
-    return program;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    throw error;
-  }
+function launchFor(dtype: keyof typeof element, channelsLast: boolean): Launch | null {
+  return emulated('group-norm-silu', {
+    ELEMENT: element[dtype],
+    CHANNELS_LAST: Number(channelsLast),
+    SILU: 1,
+  });
 }
-
-/** All bytes behind a tensor, in the order of memory. */
-function bytesOf(x: Tensor): Uint8Array {
-  const { buffer, byteOffset, byteLength } = inMemoryOrder(x).toTypedArray();
-  return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-function inMemoryOrder(x: Tensor): Tensor {
-  return x.detach().asStrided([x.numel()], [1]);
-}
-
-let launches = 0;
-
-/** Runs a kernel in the emulator: tensors go and come back as files. */
-const launchIn =
-  (program: string): Launch =>
-  (kernel, { grid, block }, kinds, args) => {
-    const here = join(folder, `launch-${launches++}`);
-    mkdirSync(here);
-    const words = args.map((arg, i) => (arg instanceof Tensor ? `t${i}` : arg));
-    writeFileSync(join(here, 'launch'), [kernel, grid[0], grid[1] ?? 1, block[0], kinds, ...words].join(' '));
-    for (const [i, arg] of args.entries())
-      if (arg instanceof Tensor) writeFileSync(join(here, `t${i}`), bytesOf(arg));
-    execFileSync(program, [here]);
-    for (const [i, arg] of args.entries()) {
-      if (!(arg instanceof Tensor)) continue;
-      const flat = inMemoryOrder(arg);
-      const bits = readFileSync(join(here, `t${i}`));
-      const bytes = torch.tensor(new Uint8Array(bits)).view({ dtype: arg.dtype });
-      torch.noGrad(() => flat.copy_(bytes));
-    }
-  };
 
 interface Case {
   shape: number[];
@@ -87,8 +41,8 @@ for (const { shape, groups, dtype, channelsLast } of cases) {
   test.serial(
     `the fused group norm and SiLU equal the plain operators: ${dtype}[${shape.join(', ')}], ${order}`,
     (t) => {
-      const program = emulator(dtype, channelsLast);
-      if (program === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+      const launch = launchFor(dtype, channelsLast);
+      if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
       torch.manualSeed(3);
       const eps = 1e-5;
       // Far from zero, where sums of squares alone would lose the variance.
@@ -99,7 +53,7 @@ for (const { shape, groups, dtype, channelsLast } of cases) {
       const gradient = torch.randn(shape).to(dtype).contiguous({ memoryFormat });
       t.is(planFor(x, groups)!.channelsLast, channelsLast);
 
-      const y = fusedGroupNormSilu(() => launchIn(program), groups, eps)(x, weight, bias);
+      const y = fusedGroupNormSilu(() => launch, groups, eps)(x, weight, bias);
       t.deepEqual(y.strides, x.strides);
       const found = torch.grad([y], [x, weight, bias], { gradOutputs: [gradient] });
 
@@ -125,9 +79,8 @@ for (const [dtype, channelsLast] of [
   ['bfloat16', true],
 ] as const) {
   test.serial(`before its first use a kernel is compared with the plain operators: ${dtype}`, (t) => {
-    const program = emulator(dtype, channelsLast);
-    if (program === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
-    const launch = launchIn(program);
+    const launch = launchFor(dtype, channelsLast);
+    if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
     const difference = differenceFromPlain(launch, dtype, channelsLast, 'cpu');
     t.true(difference < (dtype === 'float32' ? 1e-5 : 1e-2), `${difference}`);
     for (const spoilt of ['forward', 'backward', 'partialGradients']) {

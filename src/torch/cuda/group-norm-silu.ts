@@ -9,21 +9,21 @@ import { groupNorm, silu } from '../operators/index.js';
 import { scope } from '../scope.js';
 import type { Tensor } from '../tensor.js';
 import { planFor, type Plan } from './group-norm-plan.js';
-import { Kernels, kernelSource, type Launch } from './kernel.js';
-
-/** Numbers of the element types in group-norm-silu.cu. */
-const ELEMENTS: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
+import { kernelElements, packagedKernels, type Kernels, type Launch } from './kernel.js';
 
 const compiled = new Map<string, Kernels>();
 
 /** The kernels for a dtype and an order of dimensions. */
 export function groupNormKernels(dtype: DType, channelsLast: boolean, withSilu = true): Kernels {
-  const defines = { ELEMENT: ELEMENTS[dtype]!, CHANNELS_LAST: Number(channelsLast), SILU: Number(withSilu) };
+  const defines = {
+    ELEMENT: kernelElements[dtype]!,
+    CHANNELS_LAST: Number(channelsLast),
+    SILU: Number(withSilu),
+  };
   const key = Object.values(defines).join(' ');
   let kernels = compiled.get(key);
   if (!kernels) {
-    const file = 'group-norm-silu.cu';
-    compiled.set(key, (kernels = new Kernels(kernelSource(file), file, defines)));
+    compiled.set(key, (kernels = packagedKernels('group-norm-silu.cu', defines)));
   }
   return kernels;
 }
@@ -50,7 +50,7 @@ export function fusesGroupNormSilu(
 ): boolean {
   if (!enabled || failure !== null || !weight || !bias || !x.device.startsWith('cuda')) return false;
   const { dtype } = x;
-  if (ELEMENTS[dtype] === undefined || weight.dtype !== dtype || bias.dtype !== dtype) return false;
+  if (kernelElements[dtype] === undefined || weight.dtype !== dtype || bias.dtype !== dtype) return false;
   const plan = planFor(x, groups);
   return plan !== null && loads(dtype, plan, x.device);
 }

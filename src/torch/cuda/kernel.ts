@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { DType } from '../dtype.js';
 import { NotImplementedError, translate } from '../errors.js';
 import type { NativeKernel } from '../native/cuda-binding.js';
 import { packageRoot } from '../native/libtorch/platform.js';
@@ -81,9 +82,15 @@ export class Kernels {
   };
 }
 
-/** The text of a file in the package's native/kernels. */
-export function kernelSource(file: string): string {
-  return readFileSync(join(packageRoot(), 'native', 'kernels', file), 'utf8');
+/** Numbers of the dtypes in native/kernels/element.h: what ELEMENT is defined as. */
+export const kernelElements: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
+
+/** The kernels in a file of the package's native/kernels. */
+export function packagedKernels(file: string, defines: Readonly<Record<string, number>>): Kernels {
+  const [elements, own] = ['element.h', file].map((name) =>
+    readFileSync(join(packageRoot(), 'native', 'kernels', name), 'utf8'),
+  );
+  return new Kernels(`${elements}#line 1\n${own}`, file, defines);
 }
 
 let opened = false;

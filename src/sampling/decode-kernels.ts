@@ -1,0 +1,125 @@
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { kernelElements, packagedKernels } from '../torch/cuda/kernel.js';
+import type { GPT } from '../models/transformer.js';
+
+/** Weights of a product; those of a row lie beside each other. */
+export interface Affine {
+  weight: Tensor; // [outputs, inputs]
+  bias: Tensor | null; // [outputs]
+}
+
+export interface Norm {
+  weight: Tensor | null;
+  bias: Tensor | null;
+  eps: number;
+}
+
+// Of native/kernels/decode.cu.
+const WARPS = 8;
+const THREADS = 32 * WARPS;
+const MOST_NORMED = 8192;
+
+/** Elements that a thread reads at once. */
+const perRead = (dtype: torch.DType) => 16 / torch.itemSize[dtype];
+
+/** Why {@link DecodeKernels} cannot run a GPT's steps; null where they can. */
+export function whyNoDecodeKernels(gpt: GPT, batch: number): string | null {
+  const { dtype, device } = gpt.posEmb;
+  if (batch !== 1) return `they are for a batch of one, not of ${batch}`;
+  if (!device.startsWith('cuda')) return `the model is on ${device}`;
+  if (kernelElements[dtype] === undefined) return `the model is in ${dtype}`;
+  return misfit(gpt);
+}
+
+/** What of a GPT the kernels cannot take. */
+export function misfit({ nEmbd, nHead, posEmb, blocks, lnF, head }: GPT): string | null {
+  const { dtype } = posEmb;
+  const lanes = nEmbd / nHead / perRead(dtype); // threads that share a key
+  if (nEmbd > MOST_NORMED) return `the model is ${nEmbd} wide, more than ${MOST_NORMED}`;
+  if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${nEmbd / nHead} wide`;
+  for (const weight of [blocks, lnF, head].flatMap((module) => [...module.parameters()])) {
+    const aligned = (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
+    if (weight.dtype !== dtype || !weight.isContiguous() || !aligned) {
+      return 'not all its weights are of one dtype, contiguous and aligned';
+    }
+  }
+  return null;
+}
+
+/**
+ * The parts of a transformer's step for a batch of one, as kernels of our own that read each weight once: five for a block
+ * in place of some fourteen operators. Rows are `[1, width]`.
+ */
+export class DecodeKernels {
+  readonly #launch: torch.cuda.Launch;
+
+  constructor(launch: torch.cuda.Launch) {
+    this.#launch = launch;
+  }
+
+  static for(dtype: torch.DType): DecodeKernels {
+    return new DecodeKernels(packagedKernels('decode.cu', { ELEMENT: kernelElements[dtype]! }).launch);
+  }
+
+  /** W · LayerNorm(x) + b */
+  normedProduct(x: Tensor, norm: Norm, { weight, bias }: Affine): Tensor {
+    const y = rowFor(x, weight);
+    const args = [...normArguments(x, norm), weight, bias ?? weight, y, ...sizeOf(weight), bias ? 1 : 0];
+    this.#launch('normedProduct', rowsOf(weight), 'tttftttiii', args);
+    return y;
+  }
+
+  /** GELU(W · LayerNorm(x) + b) */
+  normedProductGelu(x: Tensor, norm: Norm, { weight, bias }: Affine): Tensor {
+    const y = rowFor(x, weight);
+    const args = [...normArguments(x, norm), weight, bias!, y, ...sizeOf(weight)];
+    this.#launch('normedProductGelu', rowsOf(weight), 'tttftttii', args);
+    return y;
+  }
+
+  /** W · x + b + before */
+  productAndSum(x: Tensor, { weight, bias }: Affine, before: Tensor): Tensor {
+    const y = rowFor(x, weight);
+    this.#launch('productAndSum', rowsOf(weight), 'tttttii', [
+      x,
+      weight,
+      bias!,
+      before,
+      y,
+      ...sizeOf(weight),
+    ]);
+    return y;
+  }
+
+  /**
+   * Takes query, key and value `[1, 3E]` of the token at `position`, writes key and value into the layer's memory
+   * `[2, 1, H, capacity, D]`, and attends to all up to itself: `[1, E]`.
+   */
+  attend(projected: Tensor, memory: Tensor, position: Tensor): Tensor {
+    const [, , heads, capacity, size] = memory.shape as [number, number, number, number, number];
+    const y = torch.empty([1, heads * size], { dtype: projected.dtype, device: projected.device });
+    const args = [projected, memory.select(0, 0), memory.select(0, 1), position, y];
+    const numbers = [capacity, size, 1 / Math.sqrt(size)];
+    this.#launch('attend', { grid: [heads], block: [THREADS] }, 'tttttiif', [...args, ...numbers]);
+    return y;
+  }
+}
+
+function rowFor(x: Tensor, weight: Tensor): Tensor {
+  return torch.empty([1, weight.shape[0]!], { dtype: x.dtype, device: x.device });
+}
+
+/** A warp for each row of weights. */
+function rowsOf(weight: Tensor): torch.cuda.LaunchSize {
+  return { grid: [Math.ceil(weight.shape[0]! / WARPS)], block: [THREADS] };
+}
+
+/** inputs, outputs */
+function sizeOf({ shape }: Tensor): [number, number] {
+  return [shape[1]!, shape[0]!];
+}
+
+function normArguments(x: Tensor, { weight, bias, eps }: Norm): [Tensor, Tensor, Tensor, number] {
+  return [x, weight!, bias!, eps];
+}

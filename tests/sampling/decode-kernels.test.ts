@@ -1,0 +1,176 @@
+/** The kernels of native/kernels/decode.cu, run on the CPU, against the operators. */
+import test from 'ava';
+import { GPT } from '../../src/models/transformer.js';
+import { DecodeKernels, misfit, whyNoDecodeKernels } from '../../src/sampling/decode-kernels.js';
+import { DecodeStep } from '../../src/sampling/decode-step.js';
+import { generate } from '../../src/sampling/generate.js';
+import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { kernelElements, packagedKernels } from '../../src/torch/cuda/kernel.js';
+import * as torch from '../../src/torch/index.js';
+import { emulated } from '../torch/kernels/emulated.js';
+
+const config = { vocabSize: 21, blockSize: 20, nLayer: 2, nHead: 2, nEmbd: 32 };
+
+function makeGpt(dtype: torch.DType, sizes = config): GPT {
+  torch.manualSeed(6);
+  const gpt = new GPT(sizes).eval();
+  torch.noGrad(() => {
+    // As if trained: positions, norms and biases matter, and scores of keys differ.
+    for (const parameter of gpt.parameters()) {
+      if (parameter.ndim === 1) torch.scope(() => void parameter.add_(torch.randn(parameter.shape).mul(0.3)));
+      else parameter.mul_(6);
+    }
+    torch.keep(gpt.posEmb.normal_());
+  });
+  return gpt.to(dtype);
+}
+
+const launchIn = (dtype: 'float32' | 'bfloat16') => emulated('decode', { ELEMENT: kernelElements[dtype]! });
+
+for (const [dtype, nHead, bound] of [
+  ['float32', 2, 1e-5],
+  ['float32', 8, 1e-5],
+  ['bfloat16', 4, 2e-2],
+] as const) {
+  test.serial(`a block by kernels equals the block by operators: ${dtype}, ${nHead} heads`, (t) => {
+    const launch = launchIn(dtype);
+    if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+    const gpt = makeGpt(dtype, { ...config, nHead });
+    t.is(misfit(gpt), null);
+    using cache = gpt.createCache(1, 8);
+    const difference = (run: torch.cuda.Launch) => {
+      const step = new DecodeStep(gpt, cache, {}, new DecodeKernels(run));
+      const found = step.differenceFromOperators();
+      step.dispose();
+      return found;
+    };
+    const found = difference(launch);
+    t.true(found < bound, `${found}`);
+    t.log(`apart by ${found.toExponential(1)}`);
+    if (nHead > 2) return;
+    for (const spoilt of ['normedProduct', 'attend', 'productAndSum', 'normedProductGelu']) {
+      const wrong: torch.cuda.Launch = (kernel, size, kinds, args) => {
+        launch(kernel, size, kinds, args);
+        // Its result is the last tensor.
+        const tensors = args.filter((arg) => arg instanceof torch.Tensor);
+        if (kernel === spoilt) tensors.at(-1)!.mul_(1.1);
+      };
+      const found = difference(wrong);
+      t.true(found > 1e-3, `${spoilt} is wrong by ${found}`);
+    }
+  });
+}
+
+/** The largest difference, as a share of the largest value. */
+function apart(found: torch.Tensor, right: torch.Tensor): number {
+  return Number(found.double().sub(right).abs().max().div(right.abs().max()).item());
+}
+
+for (const [dtype, bound] of [
+  ['float32', 1e-5],
+  ['bfloat16', 1e-2],
+] as const) {
+  test.serial(`rows longer than a warp reads at once, and fewer than blocks have warps: ${dtype}`, (t) => {
+    const launch = launchIn(dtype);
+    if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+    const kernels = new DecodeKernels(launch);
+    torch.manualSeed(2);
+    const draw = (...shape: number[]) => torch.randn(shape).to(dtype);
+    const [inputs, outputs] = [3200, 11];
+    const [x, before] = [draw(1, inputs).add(3), draw(1, outputs)];
+    const norm = { weight: draw(inputs), bias: draw(inputs), eps: 1e-5 };
+    const layer = { weight: draw(outputs, inputs).div(50), bias: draw(outputs) };
+    const [weight, bias] = [layer.weight.double(), layer.bias.double()];
+    const normed = torch
+      .layerNorm(x.double(), [inputs], norm.weight.double(), norm.bias.double(), 1e-5)
+      .to(dtype)
+      .double();
+    const product = torch.linear(normed, weight, bias);
+    t.true(apart(kernels.normedProduct(x, norm, layer), product) < bound);
+    t.true(apart(kernels.normedProduct(x, norm, { ...layer, bias: null }), product.sub(bias)) < bound);
+    t.true(apart(kernels.normedProductGelu(x, norm, layer), torch.gelu(product)) < bound);
+    const sum = torch.linear(x.double(), weight, bias).add(before.double());
+    t.true(apart(kernels.productAndSum(x, layer, before), sum) < bound);
+  });
+
+  test.serial(`attention to more positions than a block takes at once: ${dtype}`, (t) => {
+    const launch = launchIn(dtype);
+    if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+    torch.manualSeed(2);
+    const [heads, size, capacity] = [2, 64, 80];
+    const draw = (...shape: number[]) => torch.randn(shape).to(dtype);
+    const memory = draw(2, 1, heads, capacity, size).mul(2);
+    const projected = draw(1, 3 * heads * size).mul(2);
+    for (const place of [0, 31, 32, 70]) {
+      const position = torch.tensor([BigInt(place)]);
+      const y = new DecodeKernels(launch).attend(projected, memory, position);
+      const [query, key, value] = projected.view([3, 1, heads, 1, size]).unbind(0) as [
+        torch.Tensor,
+        torch.Tensor,
+        torch.Tensor,
+      ];
+      t.deepEqual(memory.select(3, place).select(0, 0).tolist(), key.squeeze(2).tolist());
+      t.deepEqual(memory.select(3, place).select(0, 1).tolist(), value.squeeze(2).tolist());
+      const seen = memory.narrow(3, 0, place + 1).double();
+      const right = torch.scaledDotProductAttention(query.double(), seen.select(0, 0), seen.select(0, 1));
+      t.true(apart(y, right.reshape([1, heads * size])) < bound, `at ${place}`);
+    }
+  });
+}
+
+test.serial('steps by kernels draw the tokens of generate', (t) => {
+  const launch = launchIn('float32');
+  if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+  const gpt = makeGpt('float32');
+  const greedy = { greedy: true };
+  const prefix = torch.tensor([[3n, 1n]]);
+  const expected = generate(gpt, prefix, 10, greedy);
+  t.true(new Set((expected.tolist() as number[][])[0]).size > 5);
+  torch.noGrad(() =>
+    torch.scope(() => {
+      using cache = gpt.createCache(1, 20);
+      const step = new DecodeStep(gpt, cache, greedy, new DecodeKernels(launch));
+      t.true(step.fused);
+      gpt.forward(prefix, { cache });
+      step.tokens.narrow(1, 0, 3).copy_(expected.narrow(1, 0, 3));
+      step.moveTo(2, 2);
+      for (let i = 0; i < 9; i++) step.run(20);
+      t.deepEqual(step.tokens.narrow(1, 0, 12).tolist(), expected.tolist());
+      step.dispose();
+    }),
+  );
+});
+
+test('what the kernels cannot take is named, and operators run it', (t) => {
+  const gpt = makeGpt('float32');
+  t.is(whyNoDecodeKernels(gpt, 1), 'the model is on cpu');
+  t.is(whyNoDecodeKernels(gpt, 3), 'they are for a batch of one, not of 3');
+  t.is(misfit(makeGpt('float32', { ...config, nEmbd: 24 })), 'its heads are 12 wide');
+  const mixed = makeGpt('float32');
+  mixed.head.double();
+  t.is(misfit(mixed), 'not all its weights are of one dtype, contiguous and aligned');
+  using sampler = new TokenSampler(gpt, { batch: 1, greedy: true, kernels: true });
+  t.is(sampler.kernelFailure, 'the model is on cpu');
+  const prefix = torch.tensor([[3n, 1n]]);
+  t.deepEqual(sampler.sample(prefix, 9).tolist(), generate(gpt, prefix, 9, { greedy: true }).tolist());
+  using plain = new TokenSampler(gpt, { batch: 1 });
+  t.is(plain.kernelFailure, null);
+});
+
+const nvrtc = (() => {
+  try {
+    new torch.cuda.Kernels('extern "C" __global__ void nothing() {}', 'nothing.cu').compile('sm_90');
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+})();
+
+for (const dtype of ['float32', 'bfloat16', 'float16'] as const) {
+  const title = `NVRTC compiles the kernels of a step for an H200: ${dtype}`;
+  const compiles = (nvrtc === null ? test : test.skip) as typeof test;
+  compiles(nvrtc === null ? title : `${title} (skipped: ${nvrtc.split(';')[0]})`, (t) => {
+    const image = packagedKernels('decode.cu', { ELEMENT: kernelElements[dtype]! }).compile('sm_90');
+    t.is(Buffer.from(image.subarray(1, 4)).toString(), 'ELF');
+  });
+}
