@@ -11,6 +11,8 @@ struct alignas(16) Chunk {
 
 #define WARPS 8
 #define THREADS (32 * WARPS)
+// In bfloat16 so few registers that five blocks fit a multiprocessor; others would have to spill some.
+#define BOUNDS __launch_bounds__(THREADS, ELEMENT == 1 ? 5 : 4)
 // Longest input of a product with a norm, in elements.
 #define MOST_NORMED 8192
 
@@ -64,18 +66,30 @@ static __device__ void normalize(const Element* x, const Norm& norm, int inputs,
 // Chunks of a row of weights that a thread asks for before it uses the first.
 #define AHEAD 6
 
-// What the thread's warp makes of its row: the same in all 32 threads. With a norm the first weights are on their way
+// A row of weights, or one of the `parts` it is divided into, for the thread's warp.
+struct Share {
+  int row, part, parts;
+};
+
+// The last block's spare warps repeat the last row, for all take part in a norm.
+static __device__ Share shareOf(int outputs, int parts) {
+  const int warp = threadIdx.x / 32;
+  const int row = blockIdx.x * (WARPS / parts) + warp / parts;
+  return {row < outputs ? row : outputs - 1, warp % parts, parts};
+}
+
+// What the thread's warp makes of its share: the same in all 32 threads. With a norm the first weights are on their way
 // while it is computed.
 template <bool NORMED>
-static __device__ float productOf(const Element* x, const Norm& norm, const Element* weight, int inputs, int row) {
+static __device__ float productOf(const Element* x, const Norm& norm, const Element* weight, int inputs, Share share) {
   alignas(16) __shared__ Element normed[NORMED ? MOST_NORMED : PER];
   const int lane = threadIdx.x % 32;
   const int chunks = inputs / PER;
-  const Chunk* weights = (const Chunk*)(weight + (long long)row * inputs);
+  const Chunk* weights = (const Chunk*)(weight + (long long)share.row * inputs);
   const Chunk* vector = (const Chunk*)(NORMED ? normed : x);
   Chunk ahead[AHEAD];
   float sum = 0;
-  for (int start = 0; start < chunks; start += 32 * AHEAD) {
+  for (int start = 32 * AHEAD * share.part; start < chunks; start += 32 * AHEAD * share.parts) {
 #pragma unroll
     for (int k = 0; k < AHEAD; ++k) {
       const int at = start + 32 * k + lane;
@@ -91,37 +105,43 @@ static __device__ float productOf(const Element* x, const Norm& norm, const Elem
   return sumOver(32, sum);
 }
 
-// The row of the thread's warp; the last block's spare warps repeat the last row, for all take part in the norm.
-static __device__ int ownRow(int outputs) {
-  const int row = blockIdx.x * WARPS + threadIdx.x / 32;
-  return row < outputs ? row : outputs - 1;
-}
-
 // y = W norm(x) + b, or without b where `biased` is 0
-extern "C" __global__ void normedProduct(const Element* x, const Element* normWeight, const Element* normBias, float eps,
+extern "C" __global__ void BOUNDS normedProduct(const Element* x, const Element* normWeight, const Element* normBias, float eps,
                                          const Element* weight, const Element* bias, Element* y, int inputs, int outputs,
                                          int biased) {
-  const int row = ownRow(outputs);
-  const float sum = productOf<true>(x, {normWeight, normBias, eps}, weight, inputs, row);
-  if (threadIdx.x % 32 == 0) y[row] = fromFloat(biased ? sum + toFloat(bias[row]) : sum);
+  const Share share = shareOf(outputs, 1);
+  // Asked for first, used last, here and below.
+  const float added = biased ? toFloat(bias[share.row]) : 0.0f;
+  const float sum = productOf<true>(x, {normWeight, normBias, eps}, weight, inputs, share);
+  if (threadIdx.x % 32 == 0) y[share.row] = fromFloat(sum + added);
 }
 
 // y = GELU(W norm(x) + b)
-extern "C" __global__ void normedProductGelu(const Element* x, const Element* normWeight, const Element* normBias,
+extern "C" __global__ void BOUNDS normedProductGelu(const Element* x, const Element* normWeight, const Element* normBias,
                                              float eps, const Element* weight, const Element* bias, Element* y, int inputs,
                                              int outputs) {
-  const int row = ownRow(outputs);
-  const float z = rounded(productOf<true>(x, {normWeight, normBias, eps}, weight, inputs, row) + toFloat(bias[row]));
-  if (threadIdx.x % 32 == 0) y[row] = fromFloat(z * 0.5f * (1.0f + erff(z * 0.70710678f)));
+  const Share share = shareOf(outputs, 1);
+  const float added = toFloat(bias[share.row]);
+  const float z = rounded(productOf<true>(x, {normWeight, normBias, eps}, weight, inputs, share) + added);
+  if (threadIdx.x % 32 == 0) y[share.row] = fromFloat(z * 0.5f * (1.0f + erff(z * 0.70710678f)));
 }
 
-// y = W x + b + before
+// y = W x + b + before, with `parts` warps for a row: a divisor of WARPS
 extern "C" __global__ void productAndSum(const Element* x, const Element* weight, const Element* bias,
-                                         const Element* before, Element* y, int inputs, int outputs) {
-  const int row = ownRow(outputs);
-  const float sum = rounded(productOf<false>(x, {}, weight, inputs, row) + toFloat(bias[row]));
-  if (threadIdx.x % 32 == 0) y[row] = fromFloat(sum + toFloat(before[row]));
+                                         const Element* before, Element* y, int inputs, int outputs, int parts) {
+  const Share share = shareOf(outputs, parts);
+  const float added = toFloat(bias[share.row]), earlier = toFloat(before[share.row]);
+  __shared__ float sums[WARPS];
+  sums[threadIdx.x / 32] = productOf<false>(x, {}, weight, inputs, share);
+  __syncthreads();
+  if (share.part > 0 || threadIdx.x % 32 > 0) return;
+  float sum = 0;
+  for (int part = 0; part < parts; ++part) sum += sums[threadIdx.x / 32 + part];
+  y[share.row] = fromFloat(rounded(sum + added) + earlier);
 }
+
+// Rounds of keys and values that a thread asks for before it uses the first.
+#define ROUNDS 4
 
 // Keys and values of the token at `position`, into the caches [heads, capacity, size], and the attention of its query to
 // all up to itself. projected is query, key and value, each [heads, size]; a block is a head. size / PER threads share a
@@ -147,37 +167,56 @@ extern "C" __global__ void attend(const Element* projected, Element* keys, Eleme
   // Of the keys seen so far: the largest score, and by its distance the sum of weights and of weighted values.
   float largest = -1e30f, sum = 0, mixed[PER];
   for (int i = 0; i < PER; ++i) mixed[i] = 0;
-  for (int start = 0; start <= last; start += groups) {
-    const int at = start + group;
-    const bool seen = at <= last;
-    const long long offset = (long long)(seen ? at : last) * size;
-    const Chunk key = ((const Chunk*)(keys + offset))[lane];
-    const Chunk value = ((const Chunk*)(values + offset))[lane];
-    const float score = sumOver(lanes, dot(query, key)) * scale;
-    if (!seen) continue;
-    const float next = score > largest ? score : largest;
-    const float fade = __expf(largest - next);
-    const float weight = __expf(score - next);
-    sum = sum * fade + weight;
-    for (int i = 0; i < PER; ++i) mixed[i] = mixed[i] * fade + weight * toFloat(value.at[i]);
-    largest = next;
+  for (int start = 0; start <= last; start += ROUNDS * groups) {
+    Chunk key[ROUNDS], value[ROUNDS];
+#pragma unroll
+    for (int k = 0; k < ROUNDS; ++k) {
+      const int at = start + k * groups + group;
+      const long long offset = (long long)(at <= last ? at : last) * size;
+      key[k] = ((const Chunk*)(keys + offset))[lane];
+      value[k] = ((const Chunk*)(values + offset))[lane];
+    }
+#pragma unroll
+    for (int k = 0; k < ROUNDS; ++k) {
+      const float score = sumOver(lanes, dot(query, key[k])) * scale;
+      if (start + k * groups + group <= last) {
+        const float next = score > largest ? score : largest;
+        const float fade = __expf(largest - next);
+        const float weight = __expf(score - next);
+        sum = sum * fade + weight;
+        for (int i = 0; i < PER; ++i) mixed[i] = mixed[i] * fade + weight * toFloat(value[k].at[i]);
+        largest = next;
+      }
+    }
   }
 
-  __shared__ float most[THREADS], sums[THREADS], parts[THREADS][PER];
-  if (lane == 0) {
-    most[group] = largest;
-    sums[group] = sum;
+  // The groups of a warp, then the warps.
+  for (int apart = lanes; apart < 32; apart *= 2) {
+    const float other = __shfl_xor_sync(0xffffffffu, largest, apart);
+    const float next = other > largest ? other : largest;
+    const float fade = __expf(largest - next);
+    largest = next;
+    sum *= fade;
+    sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+    for (int i = 0; i < PER; ++i) {
+      mixed[i] *= fade;
+      mixed[i] += __shfl_xor_sync(0xffffffffu, mixed[i], apart);
+    }
+  }
+  __shared__ float most[WARPS], sums[WARPS], parts[WARPS][32 * PER];
+  const int warp = threadIdx.x / 32;
+  if (threadIdx.x % 32 < lanes) {
+    most[warp] = largest;
+    sums[warp] = sum;
+    for (int i = 0; i < PER; ++i) parts[warp][lane * PER + i] = mixed[i];
   }
   __syncthreads();
-  float whole = 0, top = most[0];
-  for (int i = 1; i < groups; ++i) top = most[i] > top ? most[i] : top;
-  for (int i = 0; i < groups; ++i) whole += sums[i] * __expf(most[i] - top);
-  const float share = __expf(largest - top) / whole;
-  for (int i = 0; i < PER; ++i) parts[threadIdx.x][i] = mixed[i] * share;
-  __syncthreads();
+  float top = most[0], whole = 0;
+  for (int i = 1; i < WARPS; ++i) top = most[i] > top ? most[i] : top;
+  for (int i = 0; i < WARPS; ++i) whole += sums[i] * __expf(most[i] - top);
   for (int i = threadIdx.x; i < size; i += THREADS) {
     float result = 0;
-    for (int k = 0; k < groups; ++k) result += parts[k * lanes + i / PER][i % PER];
-    y[head * size + i] = fromFloat(result);
+    for (int k = 0; k < WARPS; ++k) result += parts[k][i] * __expf(most[k] - top);
+    y[head * size + i] = fromFloat(result / whole);
   }
 }

@@ -169,7 +169,10 @@ await serve((request: Request) => {
       record,
       kernels: request.way === 'kernels',
     });
-    return own.sample(start, steps).tolist();
+    const tokens = own.sample(start, steps).tolist();
+    const reasons = whyNot(own);
+    if (reasons.length > 0 && device !== 'cpu') throw new Error(reasons.join('; '));
+    return tokens;
   }
   if (ask === 'losses') {
     setFlags({ tf32: precision !== 'float32' });

@@ -59,7 +59,8 @@ export async function measureSampling(settings: Settings, findings: Findings): P
     raw['batch 1'] = alone;
     notes.push(...new Set([...(alone[0]!.graph.fallbacks ?? []), ...(alone[0]!.kernels.fallbacks ?? [])]));
     const perToken = (name: keyof (typeof alone)[number]) => (1000 * middle(alone, name)) / tokens;
-    const best = perToken('kernels') < perToken('graph') ? 'kernels' : 'graph';
+    const byKernels = alone.every(({ kernels }) => kernels.fallbacks?.length === 0);
+    const best = byKernels && perToken('kernels') < perToken('graph') ? 'kernels' : 'graph';
     const compared = speedup(alone, best, 'reference');
     rows.push(
       {

@@ -19,6 +19,9 @@ export interface Norm {
 const WARPS = 8;
 const THREADS = 32 * WARPS;
 const MOST_NORMED = 8192;
+const AHEAD = 6;
+
+const byDtype = new Map<torch.DType, DecodeKernels>();
 
 /** Elements that a thread reads at once. */
 const perRead = (dtype: torch.DType) => 16 / torch.itemSize[dtype];
@@ -33,12 +36,12 @@ export function whyNoDecodeKernels(gpt: GPT, batch: number): string | null {
 }
 
 /** What of a GPT the kernels cannot take. */
-export function misfit({ nEmbd, nHead, posEmb, blocks, lnF, head }: GPT): string | null {
+export function misfit({ nEmbd, nHead, posEmb, tokEmb, blocks, lnF, head }: GPT): string | null {
   const { dtype } = posEmb;
   const lanes = nEmbd / nHead / perRead(dtype); // threads that share a key
   if (nEmbd > MOST_NORMED) return `the model is ${nEmbd} wide, more than ${MOST_NORMED}`;
   if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${nEmbd / nHead} wide`;
-  for (const weight of [blocks, lnF, head].flatMap((module) => [...module.parameters()])) {
+  for (const weight of [tokEmb, blocks, lnF, head].flatMap((module) => [...module.parameters()])) {
     const aligned = (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
     if (weight.dtype !== dtype || !weight.isContiguous() || !aligned) {
       return 'not all its weights are of one dtype, contiguous and aligned';
@@ -58,8 +61,14 @@ export class DecodeKernels {
     this.#launch = launch;
   }
 
+  /** Compiled when they are first used, and kept. */
   static for(dtype: torch.DType): DecodeKernels {
-    return new DecodeKernels(packagedKernels('decode.cu', { ELEMENT: kernelElements[dtype]! }).launch);
+    const known = byDtype.get(dtype);
+    if (known) return known;
+    const { launch } = packagedKernels('decode.cu', { ELEMENT: kernelElements[dtype]! });
+    const made = new DecodeKernels(launch);
+    byDtype.set(dtype, made);
+    return made;
   }
 
   /** W · LayerNorm(x) + b */
@@ -81,14 +90,10 @@ export class DecodeKernels {
   /** W · x + b + before */
   productAndSum(x: Tensor, { weight, bias }: Affine, before: Tensor): Tensor {
     const y = rowFor(x, weight);
-    this.#launch('productAndSum', rowsOf(weight), 'tttttii', [
-      x,
-      weight,
-      bias!,
-      before,
-      y,
-      ...sizeOf(weight),
-    ]);
+    // A long row is divided, so that no warp has to wait for weights twice.
+    const parts = weight.shape[1]! > 32 * AHEAD * perRead(x.dtype) ? 4 : 1;
+    const args = [x, weight, bias!, before, y, ...sizeOf(weight), parts];
+    this.#launch('productAndSum', rowsOf(weight, parts), 'tttttiii', args);
     return y;
   }
 
@@ -110,9 +115,9 @@ function rowFor(x: Tensor, weight: Tensor): Tensor {
   return torch.empty([1, weight.shape[0]!], { dtype: x.dtype, device: x.device });
 }
 
-/** A warp for each row of weights. */
-function rowsOf(weight: Tensor): torch.cuda.LaunchSize {
-  return { grid: [Math.ceil(weight.shape[0]! / WARPS)], block: [THREADS] };
+/** A warp for each row of weights, or for each of its parts. */
+function rowsOf(weight: Tensor, parts = 1): torch.cuda.LaunchSize {
+  return { grid: [Math.ceil((weight.shape[0]! * parts) / WARPS)], block: [THREADS] };
 }
 
 /** inputs, outputs */

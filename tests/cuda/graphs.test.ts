@@ -11,6 +11,7 @@ import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import { GraphedStep } from '../../src/training/graphed-step.js';
 import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
+import { livelyGpt } from '../sampling/lively-gpt.js';
 import { device, onDevice, onGpu, placed } from './device.js';
 
 /** Graphs need a GPU and the part that is built for them; without either the work runs as it is, which is tested too. */
@@ -173,15 +174,13 @@ onDevice('a GPT samples by replay what it samples without, greedily and by chanc
 });
 
 onDevice('a GPT samples by kernels of our own what it samples by operators', (t) => {
-  const gpt = placed(() => new GPT({ vocabSize: 64, blockSize: 48, nLayer: 2, nHead: 2, nEmbd: 64 }));
-  torch.noGrad(() => {
-    for (const parameter of gpt.parameters()) parameter.mul_(8); // else all tokens are about as likely
-  });
+  const gpt = placed(() => livelyGpt({ vocabSize: 64, blockSize: 48, nLayer: 2, nHead: 2, nEmbd: 64 }));
   const prefix = torch.tensor([[3n, 1n]]).to(device);
   using sampler = new TokenSampler(gpt, { batch: 1, greedy: true, kernels: true });
   t.is(sampler.kernelFailure, device.startsWith('cuda') ? null : 'the model is on cpu');
   const expected = generate(gpt, prefix, 45, { greedy: true }).tolist();
   for (let i = 0; i < 2; i++) t.deepEqual(sampler.sample(prefix, 45).tolist(), expected);
+  captured(t, sampler);
 });
 
 for (const dtype of ['bfloat16', 'float16'] as const) {

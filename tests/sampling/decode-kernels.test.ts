@@ -1,6 +1,5 @@
 /** The kernels of native/kernels/decode.cu, run on the CPU, against the operators. */
 import test from 'ava';
-import { GPT } from '../../src/models/transformer.js';
 import { DecodeKernels, misfit, whyNoDecodeKernels } from '../../src/sampling/decode-kernels.js';
 import { DecodeStep } from '../../src/sampling/decode-step.js';
 import { generate } from '../../src/sampling/generate.js';
@@ -8,22 +7,10 @@ import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import { kernelElements, packagedKernels } from '../../src/torch/cuda/kernel.js';
 import * as torch from '../../src/torch/index.js';
 import { emulated } from '../torch/kernels/emulated.js';
+import { livelyGpt } from './lively-gpt.js';
 
 const config = { vocabSize: 21, blockSize: 20, nLayer: 2, nHead: 2, nEmbd: 32 };
-
-function makeGpt(dtype: torch.DType, sizes = config): GPT {
-  torch.manualSeed(6);
-  const gpt = new GPT(sizes).eval();
-  torch.noGrad(() => {
-    // As if trained: positions, norms and biases matter, and scores of keys differ.
-    for (const parameter of gpt.parameters()) {
-      if (parameter.ndim === 1) torch.scope(() => void parameter.add_(torch.randn(parameter.shape).mul(0.3)));
-      else parameter.mul_(6);
-    }
-    torch.keep(gpt.posEmb.normal_());
-  });
-  return gpt.to(dtype);
-}
+const makeGpt = (dtype: torch.DType, sizes = config) => livelyGpt(sizes).to(dtype);
 
 const launchIn = (dtype: 'float32' | 'bfloat16') => emulated('decode', { ELEMENT: kernelElements[dtype]! });
 
@@ -37,7 +24,7 @@ for (const [dtype, nHead, bound] of [
     if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
     const gpt = makeGpt(dtype, { ...config, nHead });
     t.is(misfit(gpt), null);
-    using cache = gpt.createCache(1, 8);
+    using cache = gpt.createCache(1, 20);
     const difference = (run: torch.cuda.Launch) => {
       const step = new DecodeStep(gpt, cache, {}, new DecodeKernels(run));
       const found = step.differenceFromOperators();
@@ -91,17 +78,20 @@ for (const [dtype, bound] of [
     t.true(apart(kernels.normedProductGelu(x, norm, layer), torch.gelu(product)) < bound);
     const sum = torch.linear(x.double(), weight, bias).add(before.double());
     t.true(apart(kernels.productAndSum(x, layer, before), sum) < bound);
+    const short = { weight: layer.weight.narrow(1, 0, 96).contiguous(), bias: layer.bias };
+    const less = torch.linear(x.narrow(1, 0, 96).double(), short.weight.double(), bias).add(before.double());
+    t.true(apart(kernels.productAndSum(x.narrow(1, 0, 96).contiguous(), short, before), less) < bound);
   });
 
   test.serial(`attention to more positions than a block takes at once: ${dtype}`, (t) => {
     const launch = launchIn(dtype);
     if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
     torch.manualSeed(2);
-    const [heads, size, capacity] = [2, 64, 80];
+    const [heads, size, capacity] = [2, 64, 300];
     const draw = (...shape: number[]) => torch.randn(shape).to(dtype);
     const memory = draw(2, 1, heads, capacity, size).mul(2);
     const projected = draw(1, 3 * heads * size).mul(2);
-    for (const place of [0, 31, 32, 70]) {
+    for (const place of [0, 31, 32, 70, 299]) {
       const position = torch.tensor([BigInt(place)]);
       const y = new DecodeKernels(launch).attend(projected, memory, position);
       const [query, key, value] = projected.view([3, 1, heads, 1, size]).unbind(0) as [
