@@ -13,13 +13,7 @@ import { locateLibtorch } from '../../src/torch/native/libtorch/locate.js';
 
 // gradients.test.ts is left out: libtorch's own `vander`, recorded, leaves a cycle of nodes behind (from Python too), and
 // without the function's name in the report, which would have to be suppressed by.
-// cuda-group-norm.test.ts starts the compiler, which would inherit the sanitizer and be found to leak.
-const TESTS = [
-  'tests/torch/*.test.ts',
-  '!tests/torch/gradients.test.ts',
-  '!tests/torch/cuda-group-norm.test.ts',
-  'tests/torch/native/*.test.ts',
-];
+const TESTS = ['tests/torch/*.test.ts', '!tests/torch/gradients.test.ts', 'tests/torch/native/*.test.ts'];
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const addon = join(root, 'build/sanitizer/Release/tessera.node');
 const reports = mkdtempSync(join(tmpdir(), 'tessera-sanitizer-'));

