@@ -6,7 +6,7 @@
 #include "allocator.h"
 #include "exports.h"
 
-namespace tessera {
+using namespace tessera;
 
 static Napi::Object init(Napi::Env env, Napi::Object object) {
   installCountingAllocator();
@@ -27,8 +27,4 @@ static Napi::Object init(Napi::Env env, Napi::Object object) {
   exportCuda(exports);
   return object;
 }
-
-}  // namespace tessera
-
-static Napi::Object initTessera(Napi::Env env, Napi::Object exports) { return tessera::init(env, exports); }
-NODE_API_MODULE(tessera, initTessera)
+NODE_API_MODULE(tessera, init)

@@ -2,6 +2,7 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/engine.h>
 
 #include "exports.h"
 
@@ -11,10 +12,19 @@ namespace {
 
 using torch::autograd::variable_list;
 
+// The environment of a pass that begins. Nested deeper it would go on in a thread of libtorch's, without JavaScript.
+Environment& beginPass(const Napi::CallbackInfo& info) {
+  Environment& state = environmentOf(info);
+  if (state.nested > torch::autograd::MAX_DEPTH) {
+    throw Fault("Thread", "backward passes nest more than 60 deep, where libtorch would go on in another thread");
+  }
+  state.wire.at = 0;
+  return state;
+}
+
 // backward(retainGraph, createGraph): wire [tensors, gradients, inputs], each count, handles….
 void backward(const Napi::CallbackInfo& info) {
-  Environment& state = environmentOf(info);
-  state.wire.at = 0;
+  Environment& state = beginPass(info);
   const variable_list tensors = readTensors(state);
   const variable_list gradients = readTensors(state);
   const variable_list inputs = readTensors(state);
@@ -23,8 +33,7 @@ void backward(const Napi::CallbackInfo& info) {
 
 // grad(retainGraph, createGraph, allowUnused): wire [outputs, inputs, gradients] -> wire [handles…], 0 for unused.
 void grad(const Napi::CallbackInfo& info) {
-  Environment& state = environmentOf(info);
-  state.wire.at = 0;
+  Environment& state = beginPass(info);
   const variable_list outputs = readTensors(state);
   const variable_list inputs = readTensors(state);
   const variable_list gradients = readTensors(state);

@@ -18,17 +18,18 @@ using torch::autograd::variable_list;
 
 // What a call into JavaScript makes, on both sides, ends with it.
 struct Frame {
-  Frame(napi_env env, HandleTable& handles) : env(env), handles(handles) {
+  Frame(napi_env env, Environment& state) : env(env), state(state) {
     napi_open_handle_scope(env, &scope);
-    handles.openScope();
+    state.handles.openScope();
+    ++state.nested;
   }
   ~Frame() {
-    handles.closeScope(nullptr, 0);
+    --state.nested;
+    state.handles.closeScope(nullptr, 0);
     napi_close_handle_scope(env, scope);
   }
-  Frame(const Frame&) = delete;
   napi_env env;
-  HandleTable& handles;
+  Environment& state;
   napi_handle_scope scope;
 };
 
@@ -50,11 +51,8 @@ class Callback {
   // wire [count, handles…] both ways, 0 for an undefined tensor. An error that JavaScript throws stays pending and
   // ends the backward pass.
   variable_list call(const variable_list& tensors) const {
-    if (std::this_thread::get_id() != thread_ || !*alive_) {
-      throw Fault("Thread", "a JavaScript callback was reached on another thread than its own: libtorch changes threads "
-                            "where backward passes nest more than 60 deep");
-    }
-    const Frame frame(env_, state_->handles);
+    if (std::this_thread::get_id() != thread_ || !*alive_) throw Fault("Thread", "JavaScript was called on another thread");
+    const Frame frame(env_, *state_);
     Wire& wire = state_->wire;
     wire.at = 0;
     wire.put(static_cast<double>(tensors.size()));

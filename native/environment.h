@@ -34,6 +34,7 @@ struct Environment {
   c10::Stack stack;
   // Results that did not fit into the wire, waiting for a larger one.
   c10::Stack pending;
+  int nested = 0;  // callbacks from the engine that are running, one within the other
   // Graphs hold callbacks into JavaScript and may outlive it.
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };

@@ -19,9 +19,7 @@ napi_value closeScope(napi_env, Environment& state) {
   return nullptr;
 }
 
-void dispose(const Napi::CallbackInfo& info) {
-  environmentOf(info).handles.dispose(numberArgument(info, 0));
-}
+void dispose(const Napi::CallbackInfo& info) { environmentOf(info).handles.dispose(numberArgument(info, 0)); }
 
 // adopt(handle, object): from now on the garbage collector owns the tensor.
 void adopt(const Napi::CallbackInfo& info) {

@@ -49,9 +49,7 @@ void copyBytes(const Napi::CallbackInfo& info) {
 }
 
 // setData(handle, other): the tensor takes over the other's storage, shape, dtype and device (PyTorch's `.data =`).
-void setData(const Napi::CallbackInfo& info) {
-  tensorArgument(info, 0).set_data(tensorArgument(info, 1));
-}
+void setData(const Napi::CallbackInfo& info) { tensorArgument(info, 0).set_data(tensorArgument(info, 1)); }
 
 }  // namespace
 
