@@ -34,7 +34,7 @@ struct Frame {
 };
 
 // A JavaScript function that lives as long as the graph refers to it, and is called only on its own thread. Graphs may
-// outlive the environment or die on another thread: then the reference ends with the environment.
+// outlive the environment or die on another thread: nobody can then give the reference back.
 class Callback {
  public:
   Callback(napi_env env, Environment& state, napi_value function)
