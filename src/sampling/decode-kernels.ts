@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { isContiguous } from '../torch/layout.js';
 import { kernelElements, packagedKernels } from '../torch/cuda/kernel.js';
 import type { GPT } from '../models/transformer.js';
 
@@ -43,7 +44,7 @@ export function misfit({ nEmbd, nHead, posEmb, tokEmb, blocks, lnF, head }: GPT)
   if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${nEmbd / nHead} wide`;
   for (const weight of [tokEmb, blocks, lnF, head].flatMap((module) => [...module.parameters()])) {
     const aligned = (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
-    if (weight.dtype !== dtype || !weight.isContiguous() || !aligned) {
+    if (weight.dtype !== dtype || !isContiguous(weight) || !aligned) {
       return 'not all its weights are of one dtype, contiguous and aligned';
     }
   }

@@ -3,6 +3,7 @@ import { isComplex } from './dtype.js';
 import { ArgumentError, AutogradError } from './errors.js';
 import { scope } from './scope.js';
 import { Tensor } from './tensor.js';
+import { isContiguous } from './layout.js';
 
 /** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
@@ -55,7 +56,7 @@ export function gradcheck(
 }
 
 function isCheckable(input: Tensor): boolean {
-  return input.dtype === 'float64' && input.isLeaf && input.isContiguous();
+  return input.dtype === 'float64' && input.isLeaf && isContiguous(input);
 }
 
 /** Complex outputs as pairs of real and imaginary part. */

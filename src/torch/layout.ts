@@ -41,3 +41,31 @@ export function layoutName(number: number): Layout {
 export function memoryFormatNumber(name: string): number | undefined {
   return Object.hasOwn(memoryFormats, name) ? memoryFormats[name as MemoryFormat] : undefined;
 }
+
+/** What of a tensor tells how it lies in memory. */
+interface Strided {
+  readonly shape: readonly number[];
+  readonly strides: readonly number[];
+}
+
+/** Whether elements lie side by side in the order of the dimensions, the last one's neighbours first. */
+export function isContiguous({ shape, strides }: Strided): boolean {
+  return followEachOther(shape, strides, shape.map((_, dim) => dim).reverse());
+}
+
+/** Whether the channels of `[N, C, …]` lie side by side, and the other dimensions follow in order. */
+export function isChannelsLast({ shape, strides }: Strided): boolean {
+  const space = shape.map((_, dim) => dim).slice(2);
+  return followEachOther(shape, strides, [1, ...space.reverse(), 0]);
+}
+
+/** Where a dimension has one element, its stride is of no matter; where one has none, there is nothing to lie anywhere. */
+function followEachOther(shape: readonly number[], strides: readonly number[], order: number[]): boolean {
+  if (shape.includes(0)) return true;
+  let expected = 1;
+  for (const dim of order) {
+    if (shape[dim] !== 1 && strides[dim] !== expected) return false;
+    expected *= shape[dim]!;
+  }
+  return true;
+}

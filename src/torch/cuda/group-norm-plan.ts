@@ -1,3 +1,4 @@
+import { isChannelsLast, isContiguous } from '../layout.js';
 import type { Tensor } from '../tensor.js';
 import type { LaunchSize } from './kernel.js';
 
@@ -40,22 +41,10 @@ export function planFor(x: Tensor, groups: number): Plan | null {
   if (count === 0 || count >= 2 ** 31 || channels % groups !== 0) return null;
   const aligned = x.storage.offset % VECTOR === 0;
   const common = { images, channels, pixels, groups };
-  if (aligned && x.isContiguous() && pixels % VECTOR === 0) return { ...common, ...overPlanes(common) };
+  if (aligned && isContiguous(x) && pixels % VECTOR === 0) return { ...common, ...overPlanes(common) };
   const columns = channels / VECTOR;
   const fits = (channels / groups) % VECTOR === 0 && columns <= MOST_THREADS;
   return aligned && fits && isChannelsLast(x) ? { ...common, ...overPixels(common) } : null;
-}
-
-/** Whether the channel is the dimension whose elements lie side by side, and the others follow in order. */
-function isChannelsLast(x: Tensor): boolean {
-  const { shape, strides } = x;
-  const space = shape.map((_, dim) => dim).slice(2);
-  let expected = 1;
-  for (const dim of [1, ...space.reverse(), 0]) {
-    if (strides[dim] !== expected) return false;
-    expected *= shape[dim]!;
-  }
-  return true;
 }
 
 type Sizes = Pick<Plan, 'images' | 'channels' | 'pixels' | 'groups'>;

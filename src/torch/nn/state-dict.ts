@@ -1,5 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import { isContiguous } from '../layout.js';
 
 /** What a state dict says of a tensor without reading it. */
 export interface TensorInfo {
@@ -106,7 +107,7 @@ function copyInto(source: StateSource, key: string, target: Tensor): void {
     source.readInto !== undefined &&
     source.info?.(key)?.dtype === target.dtype &&
     target.device === 'cpu' &&
-    target.isContiguous();
+    isContiguous(target);
   if (direct) {
     source.readInto?.(key, target);
     return;
