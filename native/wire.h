@@ -21,7 +21,8 @@ enum class Tag : int {
   Complex = 7,    // real, imaginary
   String = 8,     // length in bytes, then one UTF-8 byte per element
   List = 9,       // length, then that many tagged values
-  Generator = 10  // index
+  Generator = 10, // index
+  Device = 11     // type, index; -1 for the current one
 };
 
 struct Wire {

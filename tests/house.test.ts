@@ -18,7 +18,7 @@ const LAYERS = [
 /** The one place outside `cli` that reaches across the layers is the package's own entry. */
 const ENTRY = 'index.ts';
 
-const NATIVE_LINES = 1700;
+const NATIVE_LINES = 1750;
 const FILE_LINES = 300;
 
 function filesBelow(folder: string, pattern: RegExp): string[] {

@@ -1,26 +1,14 @@
 import { isMainThread } from 'node:worker_threads';
+import { deviceName as nameOf } from './device-numbers.js';
 import { DeviceError, throwFatal, translate } from './errors.js';
 import { addonMismatch, cudaLoadError, libtorch, native } from './native/load.js';
 
 /** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
 
-// c10/core/DeviceType.h
-const types: Readonly<Record<number, string>> = {
-  0: 'cpu',
-  1: 'cuda',
-  6: 'hip',
-  9: 'xla',
-  12: 'xpu',
-  13: 'mps',
-  14: 'meta',
-};
-
 /** Name of a device by libtorch's numbers: the CPU has no index. */
 export function deviceName(type: number, index: number): Device {
-  const name = types[type] ?? `device${type}`;
-  // Of the others none can be asked for here, but a tensor of one still has to be printed.
-  return (index < 0 || name === 'cpu' || name === 'meta' ? name : `${name}:${index}`) as Device;
+  return nameOf(type, index) as Device;
 }
 
 /** Whether a text, from a configuration say, names a device. Whether that device is there is another question. */

@@ -1,6 +1,7 @@
 import { describe } from './describe.js';
 import { dtypeNumber } from './dtype.js';
 import { requireCuda } from './device.js';
+import { deviceNumbers } from './device-numbers.js';
 import { checkFor, type Check } from './argument-checks.js';
 import { ArgumentError, named, translate, UnsafeOperatorError } from './errors.js';
 import { layoutNumber, memoryFormatNumber } from './layout.js';
@@ -10,7 +11,7 @@ import { KINDS, kindOf, place, signatureOf, trailingOptions } from './overload.j
 import { camelCase, parseSchema, type Schema, type SchemaArgument } from './schema.js';
 import { born, Tensor } from './tensor.js';
 import { unsafeOperators } from './unsafe-operators.js';
-import { beginCall, beginResults, put, take } from './values.js';
+import { beginCall, beginResults, put, putDevice, take } from './values.js';
 
 /** An overload that has been looked up: what its calls need. */
 interface Plan {
@@ -230,13 +231,17 @@ function refuseEnumerator(value: number | bigint, { base, name }: SchemaArgument
   throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not ${value}`);
 }
 
-function enumeratorOrText(value: string, { base, name }: SchemaArgument): string | number {
-  // libtorch's own words for a CUDA that is not there name an operator nobody called.
-  if (base === 'Device' && value.startsWith('cuda')) requireCuda();
+function writeText(value: string, { base, name }: SchemaArgument): void {
+  if (base === 'Device') {
+    // libtorch's own words for a CUDA that is not there name an operator nobody called.
+    if (value.startsWith('cuda')) requireCuda();
+    const device = deviceNumbers(value);
+    return device === null ? put(value) : putDevice(device);
+  }
   const lookUp = enumerators[base];
-  if (!lookUp) return value;
+  if (!lookUp) return put(value);
   const number = lookUp(value);
-  if (number !== undefined) return number;
+  if (number !== undefined) return put(number);
   throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not '${value}'`);
 }
 
@@ -247,7 +252,7 @@ function write(plan: Plan, args: readonly unknown[]): void {
     for (let i = 0; i < args.length; i++) {
       const value = args[i];
       if (typeof value === 'string') {
-        put(enumeratorOrText(value, expected[i]!));
+        writeText(value, expected[i]!);
       } else {
         if (typeof value === 'number' || typeof value === 'bigint') refuseEnumerator(value, expected[i]!);
         put(value);

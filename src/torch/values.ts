@@ -1,4 +1,5 @@
 import { describe } from './describe.js';
+import type { DeviceNumbers } from './device-numbers.js';
 import { ArgumentError } from './errors.js';
 import * as w from './native/wire.js';
 import { growWire, integerAt, setIntegerAt, wire } from './native/wire.js';
@@ -40,6 +41,13 @@ export function put(value: unknown): void {
   } else {
     putOther(value);
   }
+}
+
+/** Writes a device by libtorch's numbers. */
+export function putDevice({ type, index }: DeviceNumbers): void {
+  wire[at++] = w.DEVICE;
+  wire[at++] = type;
+  wire[at++] = index;
 }
 
 function putOther(value: unknown): void {

@@ -12,6 +12,7 @@ export const COMPLEX = 7;
 export const STRING = 8;
 export const LIST = 9;
 export const GENERATOR = 10;
+export const DEVICE = 11;
 
 /**
  * The memory that calls are written to and results are read from. It grows, so read the binding anew after a call.
