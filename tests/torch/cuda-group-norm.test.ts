@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { LaunchFor } from '../../src/torch/cuda/group-norm-silu.js';
 import {
   differenceFromPlain,
   fusedGroupNormSilu,
@@ -74,6 +75,20 @@ for (const { shape, groups, dtype, channelsLast } of cases) {
     },
   );
 }
+
+test.serial('its backward runs after the scope that its input was made in has ended', (t) => {
+  const launch = launchFor('float32', false);
+  if (launch === null) return (t.log('skipped: no g++ to compile the emulator'), t.pass());
+  const [weight, bias] = [torch.ones([8], { requiresGrad: true }), torch.zeros([8], { requiresGrad: true })];
+  const asked: torch.DType[] = [];
+  const launchOf: LaunchFor = (dtype) => (asked.push(dtype), launch);
+  const leaf = torch.randn([1, 8, 4, 4]).requiresGrad_();
+  // As in a module's forward: what is between a layer and the next lives in a scope of its own.
+  const loss = torch.scope(() => fusedGroupNormSilu(launchOf, 2, 1e-5)(leaf.mul(2), weight, bias).sum());
+  loss.backward();
+  t.deepEqual(asked, ['float32', 'float32']);
+  t.true(leaf.grad!.isfinite().all().item() as unknown as boolean);
+});
 
 for (const [dtype, channelsLast] of [
   ['float32', false],

@@ -137,17 +137,21 @@ export function groupNormSilu(
   eps = 1e-5,
 ): Tensor {
   if (!fusesGroupNormSilu(x, groups, weight, bias)) return silu(groupNorm(x, groups, weight, bias, eps));
-  const launchFor = (plan: Plan) => groupNormKernels(x.dtype, plan.channelsLast).launch;
-  return fusedGroupNormSilu(launchFor, groups, eps)(x, weight!, bias!);
+  return fusedGroupNormSilu(packagedLaunch, groups, eps)(x, weight!, bias!);
 }
 
+const packagedLaunch: LaunchFor = (dtype, { channelsLast }) => groupNormKernels(dtype, channelsLast).launch;
+
+/** Kernels for tensors of a dtype in the order of a plan. It sees no tensor: those of forward may be gone in backward. */
+export type LaunchFor = (dtype: DType, plan: Plan) => Launch;
+
 /** The operator itself, on kernels that `launchFor` runs. */
-export function fusedGroupNormSilu(launchFor: (plan: Plan) => Launch, groups: number, eps: number) {
+export function fusedGroupNormSilu(launchFor: LaunchFor, groups: number, eps: number) {
   return customFunction({
     name: 'groupNormSilu',
     forward(context, x: Tensor, weight: Tensor, bias: Tensor) {
       const plan = planFor(x, groups)!;
-      const { y, moments } = normalized(launchFor(plan), plan, x, weight, bias, eps);
+      const { y, moments } = normalized(launchFor(x.dtype, plan), plan, x, weight, bias, eps);
       context.saveForBackward(x, weight, bias, moments);
       return y;
     },
@@ -156,7 +160,7 @@ export function fusedGroupNormSilu(launchFor: (plan: Plan) => Launch, groups: nu
       // The gradient of a gradient is the plain operators' affair: kernels are not recorded.
       if (isGradEnabled()) return plainGradients([x, weight, bias], needsInputGrad, gradient, groups, eps);
       const plan = planFor(x, groups)!;
-      return gradients(launchFor(plan), plan, { x, weight, bias, moments }, inOrderOf(x, gradient));
+      return gradients(launchFor(x.dtype, plan), plan, { x, weight, bias, moments }, inOrderOf(x, gradient));
     },
   });
 }
