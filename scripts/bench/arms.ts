@@ -57,24 +57,30 @@ export interface Comparison {
   highest: number;
 }
 
-/** Alternates the two arms over the cases. */
+/** Alternates the two arms over the cases, round by round over all of them, for at most so many rounds until `late`. */
 export async function compare(
   ours: Arm,
   theirs: Arm,
   names: readonly string[],
   rounds: number,
+  late: () => boolean = () => false,
 ): Promise<Comparison[]> {
-  const results: Comparison[] = [];
+  const measured = names.map((): [number, number][] => []);
   for (const name of names) {
-    const pairs: [number, number][] = [];
     await ours.measure(name);
     await theirs.measure(name);
-    for (let round = 0; round < rounds; round++) {
+  }
+  for (let round = 0; round < rounds && (round === 0 || !late()); round++) {
+    for (const [i, name] of names.entries()) {
       const first = round % 2 === 0;
       const a = first ? await ours.measure(name) : 0;
       const b = await theirs.measure(name);
-      pairs.push([first ? a : await ours.measure(name), b]);
+      measured[i]!.push([first ? a : await ours.measure(name), b]);
     }
+  }
+  const results: Comparison[] = [];
+  for (const [i, name] of names.entries()) {
+    const pairs = measured[i]!;
     const ratios = pairs.map(([a, b]) => a / b);
     results.push({
       name,

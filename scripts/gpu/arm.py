@@ -3,15 +3,21 @@
 import json
 import sys
 import time
+import traceback
 
 import torch
 from torch import nn
 
 
 def serve(answer):
-    """One JSON request a line on standard input, one JSON answer a line on standard output."""
+    """One JSON request a line on standard input, one JSON answer a line on standard output; what fails is one, too."""
     for line in sys.stdin:
-        print(json.dumps(answer(**json.loads(line))), flush=True)
+        try:
+            found = answer(**json.loads(line))
+        except Exception as error:
+            traceback.print_exc()
+            found = dict(error=f"{type(error).__name__}: {error}")
+        print(json.dumps(found), flush=True)
 
 
 def synchronize(device):

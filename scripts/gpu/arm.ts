@@ -14,10 +14,18 @@ export function armOptions(): ArmOptions {
   return { device: values.device as torch.Device, tiny: values.tiny ?? false };
 }
 
-/** One JSON request a line on standard input, one JSON answer a line on standard output. */
+/** One JSON request a line on standard input, one JSON answer a line on standard output; what fails is an answer, too. */
 export async function serve(answer: (request: never) => unknown): Promise<void> {
   for await (const line of createInterface({ input: process.stdin })) {
-    console.log(JSON.stringify(answer(JSON.parse(line) as never)));
+    let found: unknown;
+    try {
+      found = answer(JSON.parse(line) as never);
+    } catch (error) {
+      const { name, message, stack } = error as Error;
+      console.error(stack);
+      found = { error: `${name}: ${message}` };
+    }
+    console.log(JSON.stringify(found));
   }
 }
 

@@ -102,7 +102,7 @@ interface Request extends Variant {
 
 let training: { precision: string; trainer: ReturnType<typeof makeTrainer> } | null = null;
 let sampled: GPT | null = null;
-let sampler: { key: string; sampler: TokenSampler } | null = null;
+const samplers = new Map<string, TokenSampler>();
 
 function trainerOf({ precision, fused }: Variant) {
   if (training?.precision !== precision) {
@@ -114,23 +114,32 @@ function trainerOf({ precision, fused }: Variant) {
   return training.trainer;
 }
 
-function sample({ way, batch, steps, warmups, top_k: topK }: Request) {
+/** Samplers keep their recordings: what is recorded once is replayed in every round. */
+function samplerOf(gpt: GPT, { way, batch, top_k: topK }: Request): TokenSampler {
+  const key = JSON.stringify([way, batch, topK]);
+  let own = samplers.get(key);
+  if (!own) {
+    const record = way === 'step' ? null : torch.cuda.graphRecorder();
+    own = new TokenSampler(gpt, { batch, topK, record, kernels: way === 'kernels' });
+    samplers.set(key, own);
+  }
+  return own;
+}
+
+function sample(request: Request) {
+  const { way, batch, steps, warmups, top_k: topK } = request;
   sampled ??= drawnThere('bfloat16').eval();
   const gpt = sampled;
   const start = torch.zeros([batch, 1], { dtype: 'int64', device });
+  let sampler: TokenSampler | null = null;
   let run = () => generate(gpt, start, steps, { topK }).dispose();
   if (way !== 'generate') {
-    const key = JSON.stringify([way, batch, topK]);
-    if (sampler?.key !== key) {
-      sampler?.sampler.dispose();
-      const record = way === 'step' ? null : torch.cuda.graphRecorder();
-      sampler = { key, sampler: new TokenSampler(gpt, { batch, topK, record, kernels: way === 'kernels' }) };
-    }
-    const own = sampler.sampler;
+    const own = samplerOf(gpt, request);
+    sampler = own;
     run = () => own.sample(start, steps).dispose();
   }
   const took = timing(device, run, 1, warmups);
-  const reasons = way === 'generate' || way === 'step' ? [] : whyNot(sampler!.sampler);
+  const reasons = sampler === null || way === 'step' ? [] : whyNot(sampler);
   start.dispose();
   tidy(device);
   return { ...took, fallbacks: reasons };

@@ -67,11 +67,21 @@ def sampler():
         return gpt_torch.GPT(**SIZES).eval()
 
 
+@functools.lru_cache(1)
+def static_sampler():
+    """bfloat16, with query, key and value in one product, as one would sample today."""
+    with torch.device(device):
+        gpt = gpt_torch.GPT(**SIZES).to(torch.bfloat16).eval()
+        for block in gpt.blocks:
+            block.attn.fuse()
+        return gpt
+
+
 def exact(allow):
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allow
 
 
-def answer(ask, precision="pure", fused=False, batch=2, steps=1, warmups=1, size=256, top_k=None):
+def answer(ask, precision="pure", fused=False, batch=2, steps=1, warmups=1, size=256, top_k=None, way=None):
     if ask == "versions":
         return arm.versions(device)
     if ask == "matmul":
@@ -90,7 +100,10 @@ def answer(ask, precision="pure", fused=False, batch=2, steps=1, warmups=1, size
     if ask == "sample":  # of the published code: whatever PyTorch's defaults are
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = False, True
         start = torch.zeros(batch, 1, dtype=torch.int64, device=device)
-        took = arm.timing(device, lambda: sampler().sample(start, steps, top_k), 1, warmups)
+        run = (lambda: static_sampler().sample_static(start, steps, top_k)) if way == "static" else (
+            lambda: sampler().sample(start, steps, top_k)
+        )
+        took = arm.timing(device, run, 1, warmups)
         arm.tidy(device)
         return took
     exact(True)

@@ -45,6 +45,18 @@ class Attention(nn.Module):
         y = self.drop_scores(F.softmax(scores, -1)) @ v
         return self.drop_output(self.proj(y.transpose(1, 2).contiguous().view(x.shape))), present
 
+    def fuse(self):
+        layers = (self.query, self.key, self.value)
+        self.together = nn.Parameter(torch.cat([layer.weight for layer in layers]).detach())
+        self.together_bias = nn.Parameter(torch.cat([layer.bias for layer in layers]).detach())
+
+    def with_cache(self, x, keys, values, n):
+        """One new position, the n-th, after those whose keys and values are in memory."""
+        q, k, v = (self.split(part) for part in F.linear(x, self.together, self.together_bias).chunk(3, -1))
+        keys[:, :, n : n + 1], values[:, :, n : n + 1] = k, v
+        y = F.scaled_dot_product_attention(q, keys[:, :, : n + 1], values[:, :, : n + 1])
+        return self.proj(y.transpose(1, 2).reshape(x.shape))
+
 
 class Block(nn.Module):
     def __init__(self, width, heads):
@@ -117,6 +129,26 @@ class GPT(nn.Module):
             x = torch.topk(probabilities, 1)[1] if top_k is None else torch.multinomial(probabilities, 1)
             drawn = torch.cat((drawn, x), 1)
         return drawn
+
+    @torch.no_grad()
+    def sample_static(self, idx, steps, top_k):
+        """As one would write it today: keys and values of all positions in memory taken once, fused attention to them,
+        one product for query, key and value, nothing waited for."""
+        batch, device, dtype = idx.shape[0], idx.device, self.pos_emb.dtype
+        heads, width = self.blocks[0].attn.heads, self.pos_emb.shape[2]
+        shape = (len(self.blocks), 2, batch, heads, steps, width // heads)
+        cache = torch.zeros(shape, dtype=dtype, device=device)
+        drawn, token = [idx], idx
+        for n in range(steps):
+            x = self.tok_emb(token) + self.pos_emb[:, n : n + 1]
+            for block, (keys, values) in zip(self.blocks, cache):
+                x = x + block.attn.with_cache(block.ln1(x), keys, values, n)
+                x = x + block.mlp(block.ln2(x))
+            logits = self.head(self.ln_f(x))[:, -1].float()
+            logits = logits.masked_fill(logits < logits.topk(top_k)[0][:, -1:], -math.inf)
+            token = torch.multinomial(F.softmax(logits, -1), 1)
+            drawn.append(token)
+        return torch.cat(drawn, 1)
 
 
 def initialize(module):

@@ -1,28 +1,30 @@
 /**
- * The parts of `scripts/gpu-check`, which builds what this needs and starts it. Each part takes less than eight minutes,
- * runs the arms that are compared in processes of their own and by turns, prints the table of all parts measured so far
- * last, and leaves its figures as JSON in $OUT or bench-results.
+ * The parts of `scripts/gpu-check`, which builds what this needs and starts it. Each part runs the arms that are compared
+ * in processes of their own and by turns, and keeps every figure as it comes; `all` runs the parts one after the other.
  *
  * Exit codes: 0 measured, whatever the figures; 1 failed, or tests failed; 2 usage; 3 no device to measure on.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { torch } from 'tessera-torch';
+import { runAll } from './all.js';
 import { measureGpt } from './gpt.js';
 import { measureHost } from './host.js';
-import { parts, printTable, writeResult } from './results.js';
-import type { Findings, Part, Row } from './results.js';
+import { Findings, parts, printTable } from './results.js';
+import type { Part } from './results.js';
 import type { Settings } from './rounds.js';
 import { measureSampling } from './sample.js';
+import { runSmoke } from './smoke.js';
 import { hashOfSources } from './sources.js';
 import { runTests } from './tests.js';
 import { measureVqgan } from './vqgan.js';
 
 const run: Record<Part, (settings: Settings, findings: Findings) => Promise<void>> = {
+  smoke: runSmoke,
   tests: runTests,
   vqgan: measureVqgan,
-  gpt: measureGpt,
   sample: measureSampling,
+  gpt: measureGpt,
   host: measureHost,
 };
 
@@ -52,7 +54,9 @@ const { values, positionals } = parseArgs({
   options: {
     device: { type: 'string', default: 'cuda:0' },
     tiny: { type: 'boolean', default: false },
-    seconds: { type: 'string', default: '440' },
+    seconds: { type: 'string', default: '420' },
+    /** Results of an earlier run: what it left goes first, what it finished is kept. */
+    resume: { type: 'string' },
   },
 });
 const [name = ''] = positionals;
@@ -60,41 +64,41 @@ const { device, tiny } = values;
 
 const seconds = Number(values.seconds);
 
-if (!Object.hasOwn(run, name)) {
-  console.error(`gpu-check: name one part: ${parts.join(', ')}; got '${name}'`);
+if (name !== 'all' && !Object.hasOwn(run, name)) {
+  console.error(`gpu-check: name one part: all, ${parts.join(', ')}; got '${name}'`);
   process.exitCode = 2;
 } else if (!(seconds > 0)) {
   console.error(`gpu-check: --seconds must be a positive number, got '${values.seconds}'`);
   process.exitCode = 2;
 } else {
-  await measure(name as Part);
+  await measure(name);
 }
 
-async function measure(part: Part): Promise<void> {
+async function measure(what: string): Promise<void> {
   checkPack();
   const reason = device.startsWith('cuda') ? whyNoCuda() : null;
   if (reason !== null) {
-    console.log(`gpu-check ${part}: all is built and ready; a GPU is needed from here on: ${reason}`);
+    console.log(`gpu-check ${what}: all is built and ready; a GPU is needed from here on: ${reason}`);
     process.exitCode = NO_DEVICE;
     return;
   }
   const settings: Settings = { device, tiny, seconds };
+  if (what === 'all') {
+    process.exitCode = (await runAll(settings, values.resume)) ? 0 : 1;
+    return;
+  }
   const command = ['scripts/gpu-check', ...process.argv.slice(2)].join(' ');
-  const findings: Findings = { conditions: {}, rows: [], notes: [], raw: {} };
+  const findings = new Findings(what as Part, command, tiny);
   try {
-    await run[part](settings, findings);
+    await run[what as Part](settings, findings);
+    findings.end('ran');
   } catch (error) {
-    findings.notes.push(`ended early by an error: ${(error as Error).message}`);
+    findings.note(`ended early by an error: ${(error as Error).message}`);
+    findings.end('failed');
     console.error(error);
     process.exitCode = 1;
   }
-  // What is promised is not promised of toys.
-  const rows = findings.rows.map(({ bound, reached, ...row }): Row =>
-    tiny && part !== 'tests'
-      ? row
-      : { ...row, ...(bound !== undefined && { bound }), ...(reached !== undefined && { reached }) },
-  );
-  writeResult({ part, date: new Date().toISOString(), command, ...findings, rows }, tiny);
-  printTable(tiny);
-  if (part === 'tests' && rows.some(({ reached }) => reached === false)) process.exitCode = 1;
+  if (!process.env['TESSERA_GPU_CHECK_ALL']) printTable(tiny);
+  const counts = what === 'tests' || what === 'smoke';
+  if (counts && findings.rows.some(({ reached }) => reached === false)) process.exitCode = 1;
 }

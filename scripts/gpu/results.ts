@@ -1,8 +1,12 @@
-/** What gpu-check writes and prints: one JSON file a part, and one table of all parts that have such a file. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/**
+ * What gpu-check writes and prints: one JSON file with an entry for each part, brought up to date with every line that
+ * is measured, and one table of all that it holds.
+ */
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const parts = ['tests', 'vqgan', 'gpt', 'sample', 'host'] as const;
+/** In order of value: what a run that is cut short has is what stands first. */
+export const parts = ['smoke', 'tests', 'sample', 'vqgan', 'gpt', 'host'] as const;
 export type Part = (typeof parts)[number];
 
 /** One line of the table. */
@@ -22,8 +26,15 @@ export interface Row {
   reached?: boolean;
 }
 
-/** What a part finds out, filled in as it goes: what ends in an error keeps what it had. */
-export interface Findings {
+/** How a part ended: `running` is what one has that was cut in the middle, `partial` what had to leave something out. */
+export type Status = 'running' | 'complete' | 'partial' | 'failed';
+
+export interface PartResult {
+  part: Part;
+  status: Status;
+  date: string;
+  command: string;
+  seconds: number;
   /** Machine, versions, flags: what the figures hold for. */
   conditions: Record<string, unknown>;
   rows: Row[];
@@ -33,40 +44,106 @@ export interface Findings {
   raw: Record<string, unknown>;
 }
 
-export interface PartResult extends Findings {
-  part: Part;
-  date: string;
-  command: string;
-}
+export type Results = Partial<Record<Part, PartResult>>;
 
-/** Folders that may hold results: $OUT, which some machines carry home, and bench-results. */
+/** Folders that hold results: $OUT, which some machines carry home, and bench-results. */
 const folders = [process.env['OUT'], 'bench-results'].filter(
   (folder): folder is string => folder !== undefined && folder !== '',
 );
 
 // A toy's figures must never pass for real ones.
-const fileName = (part: Part, tiny: boolean) => `gpu-${tiny ? 'toy-' : ''}${part}.json`;
+const fileName = (tiny: boolean) => `gpu-${tiny ? 'toy-' : ''}results.json`;
 
-export function writeResult(result: PartResult, tiny: boolean): void {
-  // To both: $OUT may be emptied between two parts, and the table has them all.
-  const paths = folders.map((folder) => join(folder, fileName(result.part, tiny)));
-  for (const [i, path] of paths.entries()) {
-    mkdirSync(folders[i]!, { recursive: true });
-    writeFileSync(path, JSON.stringify(result, null, 1));
-  }
-  console.log(`written to ${paths.join(' and ')}`);
+/** Reads results: those of a file, else of the first folder that has some. */
+export function readResults(tiny: boolean, file?: string): Results {
+  const path = file ?? folders.map((folder) => join(folder, fileName(tiny))).find((one) => existsSync(one));
+  return path === undefined ? {} : (JSON.parse(readFileSync(path, 'utf8')) as Results);
 }
 
-function readResult(part: Part, tiny: boolean): PartResult | null {
-  const path = folders.map((folder) => join(folder, fileName(part, tiny))).find((file) => existsSync(file));
-  return path === undefined ? null : (JSON.parse(readFileSync(path, 'utf8')) as PartResult);
+/** Writes results to every folder, whole or not at all: a part may be ended at any moment. */
+export function writeResults(results: Results, tiny: boolean): void {
+  for (const folder of folders) {
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, fileName(tiny));
+    writeFileSync(`${path}.new`, JSON.stringify(results, null, 1));
+    renameSync(`${path}.new`, path);
+  }
+}
+
+/** What a part finds out. Every addition is written at once: a part that is cut short leaves what it had. */
+export class Findings {
+  readonly #result: PartResult;
+  readonly #tiny: boolean;
+  readonly #began = performance.now();
+  #whole = true;
+
+  constructor(part: Part, command: string, tiny: boolean) {
+    const date = new Date().toISOString();
+    const nothing = { conditions: {}, rows: [], notes: [], raw: {} };
+    this.#result = { part, status: 'running', date, command, seconds: 0, ...nothing };
+    this.#tiny = tiny;
+    this.#save();
+  }
+
+  get rows(): readonly Row[] {
+    return this.#result.rows;
+  }
+
+  conditions(conditions: Record<string, unknown>): void {
+    this.#result.conditions = conditions;
+    this.#save();
+  }
+
+  row(...rows: Row[]): void {
+    this.#result.rows.push(...rows.map((row) => this.#honest(row)));
+    this.#save();
+  }
+
+  note(...notes: string[]): void {
+    for (const note of notes) console.log(`         ${note}`);
+    this.#result.notes.push(...notes);
+    this.#save();
+  }
+
+  /** Says what there was no time for. */
+  leaveOut(...what: string[]): void {
+    this.#whole &&= what.length === 0;
+    this.note(...what.map((one) => `${one} was left out for lack of time`));
+  }
+
+  /** Keeps something measured, as it is. */
+  keep(name: string, raw: unknown): void {
+    this.#result.raw[name] = raw;
+    this.#save();
+  }
+
+  /** What ran through is complete if nothing was left out, and no check failed. */
+  end(how: 'ran' | 'failed'): void {
+    const { part, rows } = this.#result;
+    const wrong = (part === 'smoke' || part === 'tests') && rows.some(({ reached }) => reached === false);
+    this.#result.status = how === 'failed' || wrong ? 'failed' : this.#whole ? 'complete' : 'partial';
+    this.#save();
+  }
+
+  /** What is promised is not promised of toys, except that tests pass. */
+  #honest(row: Row): Row {
+    if (!this.#tiny || this.#result.part === 'tests' || this.#result.part === 'smoke') return row;
+    const { bound: _bound, reached: _reached, ...rest } = row;
+    return rest;
+  }
+
+  #save(): void {
+    this.#result.seconds = (performance.now() - this.#began) / 1000;
+    writeResults({ ...readResults(this.#tiny), [this.#result.part]: this.#result }, this.#tiny);
+  }
 }
 
 /** Prints the table of all parts that were measured; of toys, where those were run. */
 export function printTable(tiny: boolean): void {
-  const results = parts.flatMap((part) => readResult(part, tiny) ?? []);
+  const found = readResults(tiny);
+  const results = parts.flatMap((part) => found[part] ?? []);
   if (results.length === 0) {
-    console.log('nothing has been measured yet: no gpu-*.json in ' + folders.join(' or '));
+    console.log(`nothing has been measured yet: no ${fileName(tiny)} in ${folders.join(' or ')}`);
     return;
   }
   const cells = results.flatMap(({ part, rows }) => rows.map((row) => cellsOf(part, row)));
@@ -80,9 +157,12 @@ export function printTable(tiny: boolean): void {
         .trimEnd(),
     );
   }
-  for (const { part, date, command, conditions, notes } of results) {
+  for (const { part, status, seconds, date, command, conditions, notes } of results) {
     const list = Object.entries(conditions).map(([name, value]) => `${name} ${String(value)}`);
-    console.log(`${part}: ${date.slice(0, 16)}, ${command}; ${list.join(', ')}`);
+    const how = `${status} after ${seconds.toFixed(0)} s`;
+    console.log(
+      `${part}: ${how}, ${date.slice(0, 16)}, ${command}${list.length ? '; ' : ''}${list.join(', ')}`,
+    );
     for (const note of notes) console.log(`  ${note}`);
   }
 }

@@ -13,7 +13,7 @@ interface Mark {
 const BETWEEN = 'between them';
 
 /**
- * Runs a step once, with its modules and optimizers watched. Each of its modules gives one
+ * Runs a step until it is warm and once more, with its modules and optimizers watched. Each of its modules gives one
  * tensor and is no part of another; those of one name count together.
  * A backward lasts from the gradient of a module's output to the next mark, so what follows a module counts with it.
  */
@@ -30,6 +30,9 @@ export function timelineOf(
     ...optimizers.map((optimizer) => watchOptimizer(optimizer, mark)),
   ];
   try {
+    // Hooks keep the backward on this thread, for which cuDNN looks for its algorithms anew.
+    for (let i = 0; i < 3; i++) step();
+    marks.length = 0;
     synchronize(device);
     mark(BETWEEN);
     step();

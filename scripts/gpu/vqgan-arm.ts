@@ -34,6 +34,8 @@ interface Variant {
   normKernel?: boolean;
   /** Replay the step as a CUDA graph. */
   graph?: boolean;
+  /** Only algorithms that give the same bits each time. */
+  deterministic?: boolean;
 }
 
 interface Trainer {
@@ -51,7 +53,10 @@ function makeTrainer({
   channelsLast = false,
   normKernel = false,
   graph = false,
+  deterministic = false,
 }: Variant): Trainer {
+  torch.useDeterministicAlgorithms(deterministic, { warnOnly: true });
+  torch.backends.cudnn.deterministic = deterministic;
   torch.cuda.setFusedGroupNorm(normKernel);
   torch.manualSeed(0);
   const model = new VQModel({
@@ -146,6 +151,8 @@ function trainerOf(variant: Variant, batch: number): Trainer {
 await serve(({ ask, batch, steps, warmups, ...variant }: Request) => {
   if (ask === 'versions') return versions();
   setFlags({ tf32: ask !== 'losses' || variant.precision !== 'float32' });
+  // Looking for the fastest convolutions takes longer than the few steps whose losses are compared.
+  torch.backends.cudnn.benchmark = !variant.deterministic && ask !== 'losses';
   if (ask === 'losses') {
     const trainer = makeTrainer(variant);
     const images = trainer.batch(batch);

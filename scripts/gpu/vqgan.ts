@@ -1,11 +1,11 @@
 /** Training the f16 VQGAN with all its losses: our step against PyTorch's by hand, by LlamaGen's schedule, and compiled. */
 import type { Findings, Row } from './results.js';
 import {
+  agreement,
   alternate,
   ask,
   elapsed,
   middle,
-  mustAgree,
   ourArm,
   pythonArm,
   say,
@@ -18,9 +18,34 @@ import type { Case, Measured, Profile, Settings } from './rounds.js';
 type Losses = Record<'nll' | 'g' | 'd' | 'weight', number>[];
 
 const flat = (logs: Losses) => logs.flatMap(({ nll, g, d, weight }) => [nll, g, d, weight]);
+const nll = (logs: Losses) => logs.map((log) => log.nll);
+
+/** What torch.compile is given: settled beforehand, as it compiles while other parts run. */
+export const COMPILED = { precision: 'pure', channels_last: true };
+
+/** Our settings that are compared: one fast path at a time is added, then each is left out. */
+const OURS: Record<string, object> = {
+  'norm kernel, channels last': { normKernel: true, channelsLast: true },
+  'norm kernel, channels last, graph': { normKernel: true, channelsLast: true, graph: true },
+  'norm kernel': { normKernel: true },
+  'channels last': { channelsLast: true },
+  plain: {},
+  'norm kernel, channels last, deterministic': {
+    normKernel: true,
+    channelsLast: true,
+    deterministic: true,
+  },
+};
+
+const THEIRS: Record<string, object> = {
+  'channels last': { channels_last: true },
+  plain: {},
+  'autocast, channels last': { precision: 'autocast', channels_last: true },
+};
+
+type Name = 'ours' | 'eager' | 'llamagen' | 'compiled';
 
 export async function measureVqgan(settings: Settings, findings: Findings): Promise<void> {
-  const { rows, notes, raw } = findings;
   const { tiny, seconds } = settings;
   const arms = {
     ours: ourArm('vqgan-arm.ts', settings),
@@ -30,100 +55,94 @@ export async function measureVqgan(settings: Settings, findings: Findings): Prom
   };
   try {
     say('arms start');
-    findings.conditions = {
+    findings.conditions({
       ...(await ask<object>(arms.eager, { ask: 'versions' })),
       ...(await ask<object>(arms.ours, { ask: 'versions' })),
       model: tiny ? 'a toy' : 'VQGAN f16, 256²',
-    };
-
-    const batches = tiny ? [1, 2] : [8, 16, 32];
-    const most = batches.at(-1)!;
+    });
+    const [most, ...fewer] = tiny ? ([2, 1] as const) : ([32, 8] as const);
+    const steps = tiny ? 1 : 5;
     // A graph runs its first three steps as they are and records at the fourth.
-    const timeOf = (variant: object, batch: number, steps: number, warmups = 4) => ({
+    const timeOf = (variant: object, batch: number, count: number, warmups = 4) => ({
       ask: 'time',
       precision: 'pure',
       ...variant,
       batch,
-      steps,
+      steps: count,
       warmups,
     });
+
+    // It finds the networks compiled, if `all` has had them compiled, and reads that while others are timed only once.
+    const compiling = ask<Measured>(arms.compiled, timeOf(COMPILED, most, 1, 2));
+    compiling.catch(() => {});
 
     say('losses are compared');
     const check = { ask: 'losses', precision: 'float32', batch: 2, steps: 3 };
     const [ours, theirs] = [await ask<Losses>(arms.ours, check), await ask<Losses>(arms.eager, check)];
-    const exact = mustAgree(
-      'float32 losses of the first step',
-      flat(ours.slice(0, 1)),
-      flat(theirs.slice(0, 1)),
-      1e-3,
-    );
-    // Adam turns a rounding error of a gradient near zero into a whole step.
-    const later = mustAgree('float32 losses of three steps', flat(ours), flat(theirs), 0.05);
     const low = { ...check, precision: 'pure' };
     const [oursLow, theirsLow] = [await ask<Losses>(arms.ours, low), await ask<Losses>(arms.eager, low)];
-    const nll = (logs: Losses) => logs.map((log) => log.nll);
-    const rough = mustAgree('bfloat16 reconstruction losses', nll(oursLow), nll(theirsLow), 0.02);
-    notes.push(
-      `losses agree: float32 to ${exact.toExponential(1)}, after steps to ${later.toExponential(1)}, bfloat16 to ${rough.toExponential(1)}`,
+    findings.row(
+      agreement('float32 losses of the first step', flat(ours.slice(0, 1)), flat(theirs.slice(0, 1)), 1e-3),
+      // Adam turns a rounding error of a gradient near zero into a whole step.
+      agreement('float32 losses of three steps', flat(ours), flat(theirs), 0.05),
+      agreement('bfloat16 reconstruction losses', nll(oursLow), nll(theirsLow), 0.02),
     );
 
-    say('each side chooses its fastest settings');
-    const steps = tiny ? 1 : 5;
-    const choose = async (name: 'ours' | 'eager', variants: Record<string, object>) => {
-      const cases = Object.fromEntries(
-        Object.entries(variants).map(([key, variant]): [string, Case] => [
-          key,
-          { arm: arms[name], request: timeOf(variant, most, steps) },
-        ]),
-      );
-      const rounds = await alternate(cases, 1, seconds * 0.4);
-      const times = Object.keys(cases).map((key) => [key, middle(rounds, key)] as const);
-      const [best] = [...times].sort(([, a], [, b]) => a - b)[0]!;
-      notes.push(
-        `${name}: ${times.map(([key, time]) => `${key} ${(most / time).toFixed(1)}`).join(', ')} images/s at batch ${most}; ${best} is used`,
-      );
-      for (const key of Object.keys(cases)) {
-        for (const reason of rounds[0]![key]!.fallbacks ?? [])
-          notes.push(`${name}, ${key}, ran without: ${reason}`);
-      }
-      return variants[best]!;
-    };
-    const oursBest = await choose('ours', {
-      plain: {},
-      'norm kernel': { normKernel: true },
-      'norm kernel, channels last': { normKernel: true, channelsLast: true },
-      'norm kernel, graph': { normKernel: true, graph: true },
-      'norm kernel, channels last, graph': { normKernel: true, channelsLast: true, graph: true },
-    });
-    const eagerBest = await choose('eager', {
-      plain: {},
-      'channels last': { channels_last: true },
-      autocast: { precision: 'autocast' },
-      'autocast, channels last': { precision: 'autocast', channels_last: true },
-    });
-
-    const left = () => seconds - elapsed();
-    // What is left after it must do for the rounds.
-    const forCompiling = left() - 110;
-    let withCompiled = forCompiling > 30;
-    const compiledAt = elapsed();
+    say('torch.compile is waited for');
+    let withCompiled = true;
     try {
-      if (!withCompiled) throw new Error('no time was left for it');
-      say('compiling');
-      const compiling = ask<Measured>(arms.compiled, timeOf(eagerBest, most, 1, 2));
-      await within(forCompiling, compiling);
-      notes.push(`torch.compile took ${(elapsed() - compiledAt).toFixed(0)} s`);
+      await within(Math.max(0.3 * seconds - elapsed(), 0.08 * seconds), compiling);
+      findings.note(`torch.compile was ready after ${elapsed().toFixed(0)} s of this part`);
     } catch (error) {
       withCompiled = false;
       arms.compiled.kill();
-      notes.push(`torch.compile was left out: ${(error as Error).message}`);
+      findings.leaveOut(`torch.compile (${(error as Error).message})`);
     }
 
+    say('each side chooses its fastest settings');
+    const choose = async (name: 'ours' | 'eager', variants: Record<string, object>, until: number) => {
+      const rates: [string, number][] = [];
+      for (const [key, variant] of Object.entries(variants)) {
+        if (rates.length > 0 && elapsed() > until) {
+          findings.leaveOut(`${name}: ${key}`);
+          continue;
+        }
+        try {
+          const measured = await ask<Measured>(arms[name], timeOf(variant, most, steps));
+          const { seconds: time, fallbacks = [], host } = measured;
+          rates.push([key, most / time]);
+          const busy = `host busy ${((100 * host) / time).toFixed(0)}%`;
+          findings.note(`${name}, ${key}: ${(most / time).toFixed(1)} images/s at batch ${most}, ${busy}`);
+          for (const reason of fallbacks) findings.note(`${name}, ${key}, ran without: ${reason}`);
+        } catch (error) {
+          findings.note(`${name}, ${key}, failed: ${(error as Error).message}`);
+        }
+      }
+      if (rates.length === 0) throw new Error(`nothing of ${name} runs`);
+      findings.keep(`settings, ${name}`, rates);
+      return variants[rates.sort(([, a], [, b]) => b - a)[0]![0]]!;
+    };
+    const oursBest = await choose('ours', OURS, 0.55 * seconds);
+    const eagerBest = await choose('eager', THEIRS, 0.65 * seconds);
+
+    const left = () => seconds - elapsed();
+    const profiled = async () => {
+      for (const [name, title, chosen] of [
+        ['ours', 'our step', { ...oursBest, graph: false }],
+        ['eager', "PyTorch's step", eagerBest],
+      ] as const) {
+        if (left() < 8) break;
+        const profile = await ask<Profile>(arms[name], { ...timeOf(chosen, most, 1), ask: 'profile' });
+        findings.keep(`profile, ${name}`, profile);
+        findings.note(told(title, profile));
+      }
+    };
+
     // The largest first: it is the one with bounds.
-    for (const [i, batch] of [...batches].reverse().entries()) {
-      const last = batch === most;
-      if (!last && left() < 40) {
-        notes.push(`batch ${batch} was left out for lack of time`);
+    for (const [i, batch] of [most, ...fewer].entries()) {
+      const first = i === 0;
+      if (!first && left() < 25) {
+        findings.leaveOut(`batch ${batch}`);
         continue;
       }
       say(`batch ${batch}`);
@@ -132,53 +151,44 @@ export async function measureVqgan(settings: Settings, findings: Findings): Prom
         eager: { arm: arms.eager, request: timeOf(eagerBest, batch, 2 * steps) },
         llamagen: { arm: arms.llamagen, request: timeOf(eagerBest, batch, 2 * steps) },
         // Another batch size would be compiled anew.
-        ...(last &&
-          withCompiled && {
-            compiled: { arm: arms.compiled, request: timeOf(eagerBest, batch, 2 * steps) },
-          }),
-      } as Record<'ours' | 'eager' | 'llamagen' | 'compiled', Case>;
-      const until = elapsed() + left() / (batches.length - i);
-      const rounds = await alternate(cases, 7, until - 10);
-      raw[`batch ${batch}`] = rounds;
-      const rate = (name: keyof typeof cases) => batch / middle(rounds, name);
-      const own = { what: `training, batch ${batch}`, value: rate('ours'), unit: 'images/s' };
-      const against = (name: keyof typeof cases, title: string, atLeast: number, promised: boolean): Row => {
-        const compared = speedup(rounds, 'ours', name);
-        return {
-          ...own,
-          against: title,
-          theirs: rate(name),
-          ...compared,
-          ...(last && {
-            bound: `${promised ? 'at least' : 'aim'} ${atLeast.toFixed(2)}×`,
-            reached: compared.ratio >= atLeast,
-          }),
-        };
-      };
-      rows.push(
-        against('eager', 'PyTorch eager, one pass', 1.15, true),
-        against('llamagen', "PyTorch eager, LlamaGen's schedule", 1.3, true),
-      );
-      if ('compiled' in cases) rows.push(against('compiled', 'torch.compile, one pass', 1, false));
-      if (last)
-        rows.push({ ...own, what: `${own.what}, speed`, bound: 'aim 200', reached: own.value >= 200 });
+        ...(first &&
+          withCompiled && { compiled: { arm: arms.compiled, request: timeOf(COMPILED, batch, 2 * steps) } }),
+      } as Record<Name, Case>;
+      const rounds = await alternate(cases, 7, elapsed() + (first ? 0.6 : 0.9) * (left() - 8));
+      findings.keep(`batch ${batch}`, rounds);
+      findings.row(...rowsOf(rounds, batch, first, 'compiled' in cases));
+      if (first) await profiled();
       const one = rounds.at(-1)!;
-      const gigabytes = (name: keyof typeof cases) => ((one[name].peak ?? 0) / 2 ** 30).toFixed(1);
-      notes.push(
+      const gigabytes = (name: Name) => ((one[name].peak ?? 0) / 2 ** 30).toFixed(1);
+      findings.note(
         `batch ${batch}: host busy ${((100 * one.ours.host) / one.ours.seconds).toFixed(0)}% of our step, ` +
-          `${((100 * one.eager.host) / one.eager.seconds).toFixed(0)}% of PyTorch's; peak memory ${gigabytes('ours')} and ${gigabytes('eager')} GiB`,
+          `${((100 * one.eager.host) / one.eager.seconds).toFixed(0)}% of PyTorch's; ` +
+          `peak memory ${gigabytes('ours')} and ${gigabytes('eager')} GiB`,
       );
-    }
-    for (const [name, title, settings] of [
-      ['ours', 'our step', { ...oursBest, graph: false }],
-      ['eager', "PyTorch's step", eagerBest],
-    ] as const) {
-      if (left() < 20) break;
-      const profile = await ask<Profile>(arms[name], { ...timeOf(settings, most, 1), ask: 'profile' });
-      raw[`profile, ${name}`] = profile;
-      notes.push(told(title, profile));
     }
   } finally {
     for (const arm of Object.values(arms)) arm.stop();
   }
+}
+
+function rowsOf(rounds: Record<Name, Measured>[], batch: number, bounded: boolean, compiled: boolean): Row[] {
+  const rate = (name: Name) => batch / middle(rounds, name);
+  const own = { what: `training, batch ${batch}`, value: rate('ours'), unit: 'images/s' };
+  const against = (name: Name, title: string, atLeast: number, promised: boolean): Row => {
+    const compared = speedup(rounds, 'ours', name);
+    const bound = `${promised ? 'at least' : 'aim'} ${atLeast.toFixed(2)}×`;
+    return {
+      ...own,
+      against: title,
+      theirs: rate(name),
+      ...compared,
+      ...(bounded && { bound, reached: compared.ratio >= atLeast }),
+    };
+  };
+  return [
+    against('eager', 'PyTorch eager, one pass', 1.15, true),
+    against('llamagen', "PyTorch eager, LlamaGen's schedule", 1.3, true),
+    ...(compiled ? [against('compiled', 'torch.compile, one pass', 1, false)] : []),
+    ...(bounded ? [{ ...own, what: `${own.what}, speed`, bound: 'aim 200', reached: own.value >= 200 }] : []),
+  ];
 }

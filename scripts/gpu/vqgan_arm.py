@@ -143,11 +143,12 @@ def answer(ask, precision="pure", channels_last=False, batch=2, steps=1, warmups
         return arm.versions(device)
     if ask == "losses":  # of the first steps; in float32 they are float32's
         allow = precision != "float32"
+        torch.backends.cudnn.benchmark = False
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allow
         made = Trainer(precision, channels_last)
         logs = [made.step(made.batch(batch)) for _ in range(steps)]
         return [{name: value.item() for name, value in log.items()} for log in logs]
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     made = trainer(precision, channels_last)
     x = made.batch(batch)
     if ask == "profile":

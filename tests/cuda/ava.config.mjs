@@ -7,8 +7,8 @@ const { ava } = JSON.parse(readFileSync(new URL('../../package.json', import.met
 export default {
   ...ava,
   files: ['tests/cuda/**/*.test.ts'],
-  concurrency: 1,
-  serial: true,
+  // On a large device several fit beside each other: TESSERA_TEST_JOBS=8.
+  concurrency: Number(process.env['TESSERA_TEST_JOBS'] ?? 1),
   timeout: '7m',
   // float32 means float32: the bounds are not those of TensorFloat-32.
   environmentVariables: { ...ava.environmentVariables, NVIDIA_TF32_OVERRIDE: '0' },

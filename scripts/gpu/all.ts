@@ -1,0 +1,115 @@
+/**
+ * `scripts/gpu-check all`: every part in a process of its own and in a time box of its own, within so many seconds in
+ * all. A part that fails, crashes or hangs takes nothing from the others; time it leaves goes to those that follow.
+ */
+import { spawn } from 'node:child_process';
+import { Findings, parts, printTable, readResults, writeResults } from './results.js';
+import type { Part, Results } from './results.js';
+import { ask, pythonArm, say, within } from './rounds.js';
+import type { Settings } from './rounds.js';
+import { COMPILED } from './vqgan.js';
+
+/** How time is shared out: seconds of a part where there are 420 for all. */
+const SHARES: Record<Part, number> = { smoke: 15, tests: 40, sample: 110, vqgan: 150, gpt: 60, host: 45 };
+
+/** What a part may take beyond its box before it is ended, to write its last lines. */
+const GRACE = 5;
+
+/** Runs the parts. True if none failed and no test did. */
+export async function runAll(settings: Settings, resume?: string): Promise<boolean> {
+  const { tiny, device } = settings;
+  // The script that starts this has built the addon meanwhile.
+  const spent = Number(process.env['TESSERA_GPU_CHECK_SPENT'] ?? 0);
+  const began = performance.now() - 1000 * spent;
+  const left = () => settings.seconds - (performance.now() - began) / 1000;
+  const before: Results = resume === undefined ? {} : readResults(tiny, resume);
+  writeResults(before, tiny);
+  const finished = (part: Part) => before[part]?.status === 'complete';
+  const todo = parts.filter((part) => !finished(part));
+  say(`${left().toFixed(0)} s for ${todo.join(', ') || 'nothing: all parts are complete'}`);
+
+  const compiler = device !== 'cpu' && todo.includes('vqgan') ? warmCompiler(settings) : null;
+  let allWell = true;
+  for (const [i, part] of todo.entries()) {
+    const shares = todo.slice(i).reduce((sum, one) => sum + SHARES[one], 0);
+    if (part === 'vqgan') await compiler?.until(Math.min(45, 0.15 * left()));
+    const box = Math.floor(Math.min((left() - GRACE) * (SHARES[part] / shares), 2 * SHARES[part]));
+    if (box < 10) {
+      skip(part, `left out: ${box} s are too few`, tiny);
+      allWell = false;
+      continue;
+    }
+    const code = await runPart(part, box, settings);
+    if (code !== 0) allWell = false;
+    if (code === null) close(part, `ended after ${box + GRACE} s, in the middle or hanging`, tiny);
+    // Where the first operators fail, nothing else says anything.
+    if (part === 'smoke' && readResults(tiny).smoke?.rows[0]?.reached === false) {
+      say('the device computes nothing: no part is tried');
+      break;
+    }
+  }
+  compiler?.stop();
+  printTable(tiny);
+  return allWell;
+}
+
+/** Runs a part; its exit code, or null where it had to be ended. */
+async function runPart(part: Part, box: number, { device, tiny }: Settings): Promise<number | null> {
+  say(`${part}, ${box} s`);
+  const args = ['--import=tsx', 'scripts/gpu/main.ts', part, '--seconds', `${box}`, '--device', device];
+  const child = spawn(process.execPath, tiny ? [...args, '--tiny'] : args, {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    // A group of its own, which is ended with the arms in it.
+    detached: true,
+    env: { ...process.env, TESSERA_GPU_CHECK_ALL: '1' },
+  });
+  const end = () => {
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // It ended in this moment.
+    }
+  };
+  const overdue = setTimeout(end, 1000 * (box + GRACE));
+  process.once('SIGINT', end).once('SIGTERM', end);
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  clearTimeout(overdue);
+  process.off('SIGINT', end).off('SIGTERM', end);
+  return code;
+}
+
+/** Says of a part that was not run why. */
+function skip(part: Part, reason: string, tiny: boolean): void {
+  const findings = new Findings(part, 'scripts/gpu-check all', tiny);
+  findings.note(reason);
+  findings.end('failed');
+}
+
+/** Marks a part that was ended; what it had found stays. */
+function close(part: Part, reason: string, tiny: boolean): void {
+  const results = readResults(tiny);
+  const result = results[part];
+  if (!result) return skip(part, reason, tiny);
+  result.status = 'failed';
+  result.notes.push(reason);
+  writeResults(results, tiny);
+}
+
+/**
+ * Lets torch.compile fill its cache on disk while parts run that time nothing: compiling the networks takes minutes, and
+ * finding them compiled takes seconds.
+ */
+function warmCompiler(settings: Settings): { until: (seconds: number) => Promise<void>; stop: () => void } {
+  const arm = pythonArm('vqgan_arm.py', settings, '--schedule', 'one-pass', '--compile');
+  const compiled = ask(arm, { ask: 'time', ...COMPILED, batch: 32, steps: 1, warmups: 1 })
+    .then(() => say('torch.compile has compiled'))
+    .catch((error: Error) => say(`torch.compile has failed: ${error.message}`));
+  return {
+    async until(seconds) {
+      say(`waiting for torch.compile, ${seconds.toFixed(0)} s at most`);
+      await within(seconds, compiled).catch(() => say('torch.compile is still at it, and is ended'));
+      arm.kill();
+    },
+    stop: () => arm.kill(),
+  };
+}
