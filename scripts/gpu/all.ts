@@ -10,7 +10,7 @@ import type { Settings } from './rounds.js';
 import { COMPILED } from './vqgan.js';
 
 /** How time is shared out: seconds of a part where there are 420 for all. */
-const SHARES: Record<Part, number> = { smoke: 15, tests: 40, sample: 110, vqgan: 150, gpt: 60, host: 45 };
+const SHARES: Record<Part, number> = { smoke: 35, tests: 40, sample: 110, vqgan: 150, gpt: 60, host: 45 };
 
 /** What a part may take beyond its box before it is ended, to write its last lines. */
 const GRACE = 5;
