@@ -3,6 +3,7 @@
  * standard input, and answers with JSON. Rounds alternate, so that a machine whose speed drifts slows both alike.
  */
 import { spawn } from 'node:child_process';
+import type { StdioOptions } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -17,8 +18,9 @@ export interface Arm {
   kill(): void;
 }
 
-export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv = {}): Arm {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...env } });
+export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv = {}, cwd = '.'): Arm {
+  const stdio: StdioOptions = ['pipe', 'pipe', 'inherit'];
+  const child = spawn(command, args, { stdio, env: { ...process.env, ...env }, cwd });
   // Whether it still listens shows in its next answer.
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
