@@ -3,7 +3,6 @@
  * standard input, and answers with JSON. Rounds alternate, so that a machine whose speed drifts slows both alike.
  */
 import { spawn } from 'node:child_process';
-import type { StdioOptions } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
@@ -19,8 +18,8 @@ export interface Arm {
 }
 
 export function startArm(command: string, args: string[], env: NodeJS.ProcessEnv = {}, cwd = '.'): Arm {
-  const stdio: StdioOptions = ['pipe', 'pipe', 'inherit'];
-  const child = spawn(command, args, { stdio, env: { ...process.env, ...env }, cwd });
+  const options = { env: { ...process.env, ...env }, cwd };
+  const child = spawn(command, args, { ...options, stdio: ['pipe', 'pipe', 'inherit'] });
   // Whether it still listens shows in its next answer.
   child.stdin.on('error', () => {});
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
