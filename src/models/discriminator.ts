@@ -61,6 +61,12 @@ export class ActNorm extends nn.Module {
   }
 
   #initialize(x: Tensor): void {
+    if (x.numel() <= (x.shape[1] ?? 1)) {
+      throw new torch.ShapeError(
+        `ActNorm: more than one value a channel is needed to set its scale, which [${x.shape.join(', ')}] does not have: ` +
+          'begin with a larger batch or larger images',
+      );
+    }
     torch.noGrad(() => {
       const perChannel = x.transpose(0, 1).reshape([x.shape[1] ?? 0, -1]); // [C, B·H·W]
       const deviation = perChannel.std([1]); // unbiased

@@ -1,5 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import { expectSeveralPositions, expectSeveralValues } from './functional/norm-checks.js';
 import { factoryOptions } from './linear.js';
 import type { FactoryOptions } from './linear.js';
 import { Module } from './module.js';
@@ -78,6 +79,8 @@ abstract class BatchNorm extends ChannelNorm {
   protected normalize(input: Tensor): Tensor {
     const { weight, bias, runningMean, runningVar, eps } = this;
     const useBatch = this.training || runningMean === null;
+    // Before the batch is counted: one value would leave NaN in the running statistics for good.
+    if (useBatch) expectSeveralValues(this.constructor.name, input.shape);
     const factor = this.training && this.trackRunningStats ? this.#countBatch() : (this.momentum ?? 0);
     return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true);
   }
@@ -122,6 +125,7 @@ abstract class InstanceNorm extends ChannelNorm {
     const { weight, bias, runningMean, runningVar, eps } = this;
     const own = this.training || !this.trackRunningStats;
     const x = batched ? input : input.unsqueeze(0);
+    if (own) expectSeveralPositions(this.constructor.name, x.shape);
     const momentum = this.momentum ?? 0;
     const y = torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);
     return batched ? y : y.squeeze(0);

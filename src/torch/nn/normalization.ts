@@ -1,5 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import { expectSeveralInGroups } from './functional/norm-checks.js';
 import * as init from './init.js';
 import { emptyParameter } from './linear.js';
 import type { FactoryOptions } from './linear.js';
@@ -46,6 +47,7 @@ export class GroupNorm extends Module {
   }
 
   override forward(input: Tensor): Tensor {
+    expectSeveralInGroups('GroupNorm', input.shape, this.numGroups);
     return torch.groupNorm(input, this.numGroups, this.weight, this.bias, this.eps); // [B, C, ...]
   }
 

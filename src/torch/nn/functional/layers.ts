@@ -2,6 +2,7 @@ import * as torch from '../../index.js';
 import type { Tensor } from '../../index.js';
 import { spread } from '../sizes.js';
 import type { Size, Size1, Size2, Size3 } from '../sizes.js';
+import { expectSeveralInGroups, expectSeveralPositions, expectSeveralValues } from './norm-checks.js';
 
 /** A linear map of the last dimension: x Wᵀ + b, for W of [out, in] and b of [out]. */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
@@ -111,7 +112,7 @@ export function layerNorm(
 /**
  * Normalises [B, C, …] over groups of channels, each with all positions of a sample, then scales and shifts
  * each channel by `weight` and `bias`, [C]. `eps`, added to the variance, is 1e-5 by default.
- * @throws TorchError where the groups do not divide the channels
+ * @throws TorchError where the groups do not divide the channels; ShapeError where a group would be a single value
  */
 export function groupNorm(
   input: Tensor,
@@ -122,6 +123,7 @@ export function groupNorm(
     eps = 1e-5,
   }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
 ): Tensor {
+  expectSeveralInGroups('groupNorm', input.shape, numGroups);
   return torch.groupNorm(input, numGroups, weight, bias, eps);
 }
 
@@ -139,6 +141,7 @@ export interface BatchNormFunctionOptions {
 /**
  * Normalises each channel of [B, C, …]: in training over batch and positions, and then moves `runningMean`
  * and `runningVar` ([C], changed in place) towards what was found; else by those two.
+ * @throws ShapeError in training, where a channel would be a single value
  */
 export function batchNorm(
   input: Tensor,
@@ -147,10 +150,14 @@ export function batchNorm(
   options: BatchNormFunctionOptions = {},
 ): Tensor {
   const { weight = null, bias = null, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  if (training) expectSeveralValues('batchNorm', input.shape);
   return torch.batchNorm(input, weight, bias, runningMean, runningVar, training, momentum, eps, true);
 }
 
-/** Normalises every channel of every sample over its positions. */
+/**
+ * Normalises every channel of every sample over its positions.
+ * @throws ShapeError where there is but one
+ */
 export function instanceNorm(
   input: Tensor,
   {
@@ -159,6 +166,7 @@ export function instanceNorm(
     eps = 1e-5,
   }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
 ): Tensor {
+  expectSeveralPositions('instanceNorm', input.shape);
   return torch.instanceNorm(input, weight, bias, null, null, true, 0, eps, true);
 }
 
