@@ -3,6 +3,7 @@ import { countCodesOf, histogramEntropy } from '../metrics/codebook-use.js';
 import { countModelCrossEntropy } from '../metrics/count-model.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import * as torch from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Codes } from './codes.js';
 import type { Figures } from './trainer.js';
@@ -30,15 +31,15 @@ export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infini
   const count = Math.min(rows, heldOut.shape[0]!);
   if (count === 0) return {};
   let sum = 0;
-  net.eval();
-  for (let from = 0; from < count; from += BATCH) {
-    const some = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => from + i);
-    torch.scope(() => {
-      const tokens = tokensOf(net, heldOut, heldOutLabels, some);
-      sum += torch.noGrad(() => transformerLoss(net, { tokens })).item() * some.length;
-    });
-  }
-  net.train();
+  nn.inEvaluation(net, () => {
+    for (let from = 0; from < count; from += BATCH) {
+      const some = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => from + i);
+      torch.scope(() => {
+        const tokens = tokensOf(net, heldOut, heldOutLabels, some);
+        sum += torch.noGrad(() => transformerLoss(net, { tokens })).item() * some.length;
+      });
+    }
+  });
   return { heldOutLoss: sum / count };
 }
 

@@ -7,6 +7,7 @@ import { meanColourBlocks } from '../metrics/mean-colour.js';
 import { psnr } from '../metrics/psnr.js';
 import type { FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
+import * as nn from '../torch/nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import { errorMaps } from './grids.js';
 import { pixelsPerCode } from './open-run.js';
@@ -67,12 +68,7 @@ export async function saveReconstructions(model: FirstStage, pictures: Tensor, p
 }
 
 function reconstruct(model: FirstStage, images: Tensor): { reconstruction: Tensor; indices: Tensor } {
-  model.eval();
-  try {
-    return torch.noGrad(() => model.forward(images));
-  } finally {
-    model.train();
-  }
+  return nn.inEvaluation(model, () => torch.noGrad(() => model.forward(images)));
 }
 
 function numbers(indices: Tensor): BigInt64Array {

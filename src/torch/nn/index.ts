@@ -34,6 +34,7 @@ export { Embedding, EmbeddingBag } from './embedding.js';
 export type { EmbeddingBagOptions, EmbeddingOptions } from './embedding.js';
 export * as init from './init.js';
 export { initEnabled, skipInit } from './init-switch.js';
+export { inEvaluation } from './evaluation.js';
 export { Bilinear, Identity, Linear } from './linear.js';
 export type { FactoryOptions, LinearOptions } from './linear.js';
 export {
