@@ -70,7 +70,8 @@ export { readMetrics, type MetricsRecord } from './training/run-folder.js';
 export { openRun, type OpenedRun } from './training/open-run.js';
 export * from './training/report/index.js';
 export * from './sampling/filters.js';
-export * from './sampling/generate.js';
+export { generate, type GenerateOptions } from './sampling/generate.js';
+export { LogitsError } from './sampling/logits-error.js';
 export * from './sampling/net2net-sampling.js';
 export * from './sampling/token-sampler.js';
 

@@ -89,6 +89,14 @@ export class KeyValueCache {
     this.length = 0;
   }
 
+  /** The same, and what was written: NaN would show through a mask, which adds to what it hides. */
+  clear(): void {
+    this.reset();
+    torch.noGrad(() => {
+      for (const layer of this.#layers) layer.zero_();
+    });
+  }
+
   /** Frees the memory at once; writing is an error afterwards. */
   dispose(): void {
     for (const tensor of [...this.#keys, ...this.#values, ...this.#layers]) tensor.dispose();

@@ -11,6 +11,8 @@ import type { GPT } from './transformer.js';
 
 /** A first stage also turns grids of codes back into images. */
 export interface FirstStage extends Stage {
+  /** Number of indices that `decodeIndices` knows, from 0 on; left out: as many as the transformer has tokens. */
+  readonly nCodes?: number;
   decodeIndices(indices: Tensor): Tensor;
 }
 
@@ -106,6 +108,7 @@ export class Net2NetTransformer extends nn.Module {
     else this.condStageModel = freeze(condition);
     this.permuter = permuter ?? new IdentityPermuter();
     this.transformer = transformer;
+    transformer.nCodes = Math.min(transformer.vocabSize, firstStage.nCodes ?? transformer.vocabSize);
     this.firstStageKey = firstStageKey;
     this.condStageKey = unconditional ? firstStageKey : condStageKey;
     this.downsampleCondSize = downsampleCondSize;

@@ -258,6 +258,11 @@ export class GPT extends nn.Module {
   readonly nHead: number;
   readonly nEmbd: number;
   readonly nUnmasked: number;
+  /**
+   * Sampling draws ids below it: all of the vocabulary, until a `Net2NetTransformer` sets it to the number of its first
+   * stage's codes. Ids from there on, such as classes, are only ever given.
+   */
+  nCodes: number;
   /** What it was made from, defaults filled in. */
   readonly config: Readonly<Required<GPTConfig>>;
 
@@ -272,6 +277,7 @@ export class GPT extends nn.Module {
     this.nHead = nHead;
     this.nEmbd = nEmbd;
     this.nUnmasked = nUnmasked;
+    this.nCodes = vocabSize;
     this.tokEmb = new nn.Embedding(vocabSize, nEmbd);
     this.posEmb = new nn.Parameter(torch.zeros([1, blockSize, nEmbd]));
     this.drop = new nn.Dropout(embdPdrop);

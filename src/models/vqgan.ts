@@ -11,6 +11,7 @@ import { EMAVectorQuantizer } from './ema-codebook.js';
 import { Encoder } from './encoder.js';
 import { GumbelQuantizer } from './gumbel-codebook.js';
 import type { UnknownIndex } from './remap.js';
+import { RemappableQuantizer } from './remap.js';
 
 /** A quantizer a first stage can hold. */
 export interface Quantizer extends nn.Module {
@@ -102,6 +103,12 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
     this.quantConv = new nn.Conv2d(ddconfig.zChannels, embedDim, 1);
     this.postQuantConv = new nn.Conv2d(embedDim, ddconfig.zChannels, 1);
     if (colorizeNlabels) this.registerBuffer('colorize', torch.randn([3, colorizeNlabels, 1, 1]));
+  }
+
+  /** Number of distinct indices: codes, or where they are remapped the used ones, and one more for the unknown. */
+  get nCodes(): number {
+    const { quantize, config } = this;
+    return quantize instanceof RemappableQuantizer ? quantize.reEmbed : config.nEmbed;
   }
 
   /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */

@@ -5,7 +5,7 @@ import * as F from '../torch/nn/functional.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { Block, GPT } from '../models/transformer.js';
 import type { Affine, DecodeKernels } from './decode-kernels.js';
-import { pickToken } from './filters.js';
+import { drawToken } from './filters.js';
 import type { PickOptions } from './filters.js';
 
 /** A block, its query, key and value weights side by side, and its part of the cache. */
@@ -18,11 +18,14 @@ interface Layer {
 /**
  * Feeds one token to a GPT and draws the next, with every tensor at a fixed place and of a fixed shape, and the position
  * itself on the device: the host only launches work, so the work can be recorded once and replayed as a CUDA graph. The
- * same arithmetic as `GPT.forward` with a cache, in evaluation mode, with the weights of the moment it was made.
+ * same arithmetic as `GPT.forward` with a cache, in evaluation mode. Query, key and value weights are copies, as they were
+ * at the last `refresh`; all others are the model's own.
  */
 export class DecodeStep {
   /** Given and drawn tokens, `[B, capacity + 1]` int64. */
   readonly tokens: Tensor;
+  /** Largest logit that each drawn token was drawn from, at that token's place: `[B, capacity + 1]` float64. */
+  readonly peaks: Tensor;
   readonly #gpt: GPT;
   readonly #pick: PickOptions;
   readonly #layers: Layer[];
@@ -42,17 +45,32 @@ export class DecodeStep {
       torch.scope(() => ({
         qkv: [...gpt.blocks].map((block) => block.attn.qkv()),
         tokens: torch.zeros([cache.batch, cache.capacity + 1], { dtype: 'int64', device }),
+        peaks: torch.zeros([cache.batch, cache.capacity + 1], { dtype: 'float64', device }),
         at: torch.zeros([1], { dtype: 'int64', device }),
         position: torch.zeros([1], { dtype: 'int64', device }),
         positions: torch.arange(cache.capacity, { dtype: 'int64', device }),
       })),
     );
-    const { qkv, tokens, at, position, positions } = torch.keep(own);
+    const { qkv, tokens, peaks, at, position, positions } = torch.keep(own);
     this.#layers = [...gpt.blocks].map((block, i) => ({ block, qkv: qkv[i]!, memory: cache.layer(i) }));
     this.tokens = tokens;
+    this.peaks = peaks;
     this.#at = at;
     this.#position = position;
     this.#positions = positions;
+  }
+
+  /** Takes the model's present query, key and value weights, to where the recorded work reads them. */
+  refresh(): void {
+    torch.noGrad(() => {
+      for (const { block, qkv } of this.#layers) {
+        torch.scope(() => {
+          const { weight, bias } = block.attn.qkv();
+          qkv.weight.copy_(weight);
+          qkv.bias.copy_(bias);
+        });
+      }
+    });
   }
 
   /** Goes to the token numbered `at`, which is at `position` of the sequence; nothing before it changes. */
@@ -75,8 +93,9 @@ export class DecodeStep {
         const logits = kernels
           ? kernels.normedProduct(x, lnF, { weight: head.weight, bias: null })
           : F.linear(normalize(x, lnF), head.weight); // [B, V]
-        const next = pickToken(logits, this.#pick); // [B, 1]
+        const { token: next, peak } = drawToken(logits, this.#pick); // [B, 1]
         this.tokens.indexCopy_(1, this.#at.add_(1), next);
+        this.peaks.indexCopy_(1, this.#at, peak.double());
         position.add_(1);
       }),
     );
@@ -162,6 +181,7 @@ export class DecodeStep {
   dispose(): void {
     torch.dispose([
       this.tokens,
+      this.peaks,
       this.#at,
       this.#position,
       this.#positions,

@@ -1,8 +1,14 @@
-/** From logits to the next token. Nothing here reads a value back from the device. */
+/** From logits to the next token. Nothing here reads a value back from a GPU. */
 import * as torch from '../torch/index.js';
 import type { Generator, Tensor } from '../torch/index.js';
+import { checkPeaks } from './logits-error.js';
 
 export interface FilterOptions {
+  /**
+   * Keep the ids below it only: the codes of a first stage, where a vocabulary holds more, such as classes. Default: all;
+   * `generate` and `TokenSampler` take the model's `nCodes`. Applied first.
+   */
+  nCodes?: number | null;
   /** Logits are divided by it first; default 1. */
   temperature?: number;
   /** Keep the k most likely tokens; ties with the k-th stay. Default: all. */
@@ -19,7 +25,10 @@ export interface PickOptions extends FilterOptions {
 }
 
 /** Throws a `RangeError` naming the first option that makes no sense. */
-export function checkFilterOptions({ temperature = 1, topK, topP }: FilterOptions): void {
+export function checkFilterOptions({ nCodes, temperature = 1, topK, topP }: FilterOptions): void {
+  if (nCodes !== undefined && nCodes !== null && !(Number.isSafeInteger(nCodes) && nCodes > 0)) {
+    throw new RangeError(`nCodes must be a positive integer, or null for all ids, got ${nCodes}.`);
+  }
   if (!(temperature > 0 && Number.isFinite(temperature))) {
     throw new RangeError(
       `temperature must be positive, got ${temperature}; for arg-max tokens pass greedy: true.`,
@@ -31,6 +40,15 @@ export function checkFilterOptions({ temperature = 1, topK, topP }: FilterOption
   if (topP !== undefined && topP !== null && !(topP > 0 && topP <= 1)) {
     throw new RangeError(`topP must lie in (0, 1], got ${topP}.`);
   }
+}
+
+/** Sets the logits of ids from `count` on to −∞: what is not a code is never drawn. `[…, V]` → `[…, V]` */
+export function codeLogits(logits: Tensor, count: number): Tensor {
+  const others = logits.shape.at(-1)! - count;
+  if (others <= 0) return logits;
+  return torch.scope(() =>
+    torch.cat([logits.narrow(-1, 0, count), logits.narrow(-1, count, others).fullLike(-Infinity)], -1),
+  );
 }
 
 /** Sets everything below the k-th largest logit to −∞, so ties with the k-th survive. `[…, V]` → `[…, V]` */
@@ -59,10 +77,14 @@ export function topPLogits(logits: Tensor, p: number): Tensor {
   });
 }
 
-/** Temperature, then top-k, then top-p. `[…, V]` → `[…, V]`; never below float32. */
-export function filterLogits(logits: Tensor, { temperature = 1, topK, topP }: FilterOptions = {}): Tensor {
+/** Codes alone, then temperature, top-k and top-p. `[…, V]` → `[…, V]`; never below float32. */
+export function filterLogits(
+  logits: Tensor,
+  { nCodes, temperature = 1, topK, topP }: FilterOptions = {},
+): Tensor {
   return torch.scope(() => {
     let x = logits.dtype === 'float64' ? logits : logits.float();
+    if (nCodes) x = codeLogits(x, nCodes);
     if (temperature !== 1) x = x.div(temperature);
     if (topK) x = topKLogits(x, topK);
     if (topP) x = topPLogits(x, topP);
@@ -75,16 +97,38 @@ export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}):
   return torch.scope(() => filterLogits(logits, options).softmax(-1));
 }
 
-/** One token per row of logits: `[…, V]` → `[…, 1]` int64. */
-export function pickToken(
+/**
+ * One token per row of logits: `[…, V]` → `[…, 1]` int64.
+ * @throws LogitsError on the CPU, where a row is NaN or infinite; on a GPU that would mean waiting for it
+ */
+export function pickToken(logits: Tensor, options: PickOptions = {}): Tensor {
+  return torch.scope(() => {
+    const { token, peak } = drawToken(logits, options);
+    if (logits.device === 'cpu') checkPeaks(peak.reshape([-1, 1]), 'pickToken');
+    return token;
+  });
+}
+
+/** The token, and the largest of the logits it was drawn from, which is not finite where nothing can be drawn. */
+export interface Drawn {
+  /** `[…, 1]` int64. */
+  token: Tensor;
+  /** `[…, 1]`, float32 or float64. */
+  peak: Tensor;
+}
+
+/** As `pickToken`, with what `checkPeaks` looks at later. */
+export function drawToken(
   logits: Tensor,
   { greedy = false, generator, ...filters }: PickOptions = {},
-): Tensor {
+): Drawn {
   return torch.scope(() => {
-    if (greedy) return logits.argmax(-1, true);
-    const probabilities = tokenProbabilities(logits, filters);
+    const kept = filterLogits(logits, greedy ? { nCodes: filters.nCodes ?? null } : filters);
+    const peak = kept.amax([-1], true);
+    if (greedy) return { token: kept.argmax(-1, true), peak };
+    const probabilities = kept.softmax(-1);
     // One draw without the value check of torch.multinomial, which waits for the device; the same draws otherwise.
     const noise = probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
-    return probabilities.div(noise).argmax(-1, true);
+    return { token: probabilities.div(noise).argmax(-1, true), peak };
   });
 }

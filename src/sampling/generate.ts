@@ -1,9 +1,11 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { inEvaluation } from '../torch/nn/index.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { GPT } from '../models/transformer.js';
-import { checkFilterOptions, pickToken } from './filters.js';
+import { checkFilterOptions, drawToken } from './filters.js';
 import type { PickOptions } from './filters.js';
+import { checkPeaks } from './logits-error.js';
 
 export interface GenerateOptions extends PickOptions {
   /** Continuous vectors put before the tokens: `[B, N, nEmbd]`. */
@@ -16,13 +18,16 @@ export interface GenerateOptions extends PickOptions {
 
 /**
  * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64. Runs in evaluation mode without
- * gradients and never waits for the device, unless `onToken` reads the tokens.
+ * gradients. Waits for a GPU once, at the end, to see that all logits were numbers, unless `onToken` reads the tokens.
  *
  * Embeddings, prefix and all but the last new token must fit the block: positions are absolute, so a window that
  * slides would show the model another sequence.
+ *
+ * @throws RangeError where they do not fit; LogitsError naming the step at which logits were NaN or infinite
  */
 export function generate(gpt: GPT, prefix: Tensor, steps: number, options: GenerateOptions = {}): Tensor {
-  const { embeddings = null, cache: useCache = true, onToken, ...pick } = options;
+  const { embeddings = null, cache: useCache = true, onToken, ...given } = options;
+  const pick = codesOnly(gpt, given);
   checkFilterOptions(pick);
   if (!Number.isSafeInteger(steps) || steps < 0) {
     throw new RangeError(`generate: steps must be an integer from 0, got ${steps}.`);
@@ -33,41 +38,66 @@ export function generate(gpt: GPT, prefix: Tensor, steps: number, options: Gener
     );
   }
   const [batch, start] = prefix.shape as [number, number];
-  const embedded = embeddings?.shape[1] ?? 0;
-  if (start + embedded === 0) {
+  const before = start + (embeddings?.shape[1] ?? 0); // positions ahead of the first drawn token
+  if (before === 0) {
     throw new torch.ShapeError('generate: nothing to continue; give at least one token or embedding.');
   }
-  const positions = embedded + start + Math.max(steps - 1, 0);
-  if (positions > gpt.blockSize) {
+  checkRoom('generate', before, steps, gpt.blockSize);
+
+  const positions = before + Math.max(steps - 1, 0);
+  return inEvaluation(gpt, () => {
+    const cache = useCache && steps > 1 ? gpt.createCache(batch, positions) : null;
+    try {
+      return torch.noGrad(() =>
+        torch.scope(() => {
+          const { device } = prefix;
+          const tokens = torch.empty([batch, start + steps], { dtype: 'int64', device });
+          const peaks = torch.zeros([batch, steps], { dtype: 'float64', device });
+          tokens.narrow(1, 0, start).copy_(prefix);
+          for (let step = 0; step < steps; step++) {
+            torch.scope(() => {
+              const end = start + step;
+              const logits = nextLogits(gpt, tokens, end, embeddings, cache); // [B, V]
+              const { token, peak } = drawToken(logits, pick); // [B, 1]
+              tokens.narrow(1, end, 1).copy_(token);
+              peaks.narrow(1, step, 1).copy_(peak);
+              // Reading costs nothing where nothing has to be waited for.
+              if (device === 'cpu') checkPeaks(peak, 'generate', step);
+              onToken?.(step, token);
+            });
+          }
+          if (device !== 'cpu') checkPeaks(peaks, 'generate');
+          return tokens;
+        }),
+      );
+    } finally {
+      cache?.dispose();
+    }
+  });
+}
+
+/** How to pick from a model's logits: unless told otherwise, ids that are codes. */
+export function codesOnly<P extends PickOptions>(gpt: GPT, pick: P): P {
+  return { ...pick, nCodes: pick.nCodes === undefined ? gpt.nCodes : pick.nCodes };
+}
+
+/**
+ * Throws where `steps` tokens after `before` positions do not fit into `room`, of which the last token needs none.
+ * @throws RangeError saying whether it is what is given that is too long, or how many tokens there is room for
+ */
+export function checkRoom(caller: string, before: number, steps: number, room: number): void {
+  if (before > room) {
     throw new RangeError(
-      `generate: ${steps} tokens after ${embedded + start} positions need a block of ${positions}, ` +
-        `but the model's is ${gpt.blockSize}; ask for at most ${gpt.blockSize - embedded - start + 1} tokens.`,
+      `${caller}: the prefix, with embeddings and conditions, takes ${before} positions and is too long by ` +
+        `${before - room}: there is room for ${room}. Shorten it, or build the model with a larger blockSize.`,
     );
   }
-
-  const wasTraining = gpt.training;
-  gpt.eval();
-  const cache = useCache && steps > 1 ? gpt.createCache(batch, positions) : null;
-  try {
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const tokens = torch.empty([batch, start + steps], { dtype: 'int64', device: prefix.device });
-        tokens.narrow(1, 0, start).copy_(prefix);
-        for (let step = 0; step < steps; step++) {
-          torch.scope(() => {
-            const end = start + step;
-            const logits = nextLogits(gpt, tokens, end, embeddings, cache); // [B, V]
-            const next = pickToken(logits, pick); // [B, 1]
-            tokens.narrow(1, end, 1).copy_(next);
-            onToken?.(step, next);
-          });
-        }
-        return tokens;
-      }),
+  const positions = before + Math.max(steps - 1, 0);
+  if (positions > room) {
+    throw new RangeError(
+      `${caller}: ${steps} tokens after ${before} positions need room for ${positions}, but there is room for ${room}; ` +
+        `ask for at most ${room - before + 1} tokens.`,
     );
-  } finally {
-    cache?.dispose();
-    if (wasTraining) gpt.train();
   }
 }
 

@@ -1,9 +1,11 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { inEvaluation } from '../torch/nn/index.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
-import { checkFilterOptions, pickToken } from './filters.js';
-import { generate } from './generate.js';
+import { checkFilterOptions, drawToken } from './filters.js';
+import { checkRoom, codesOnly, generate } from './generate.js';
 import type { GenerateOptions } from './generate.js';
+import { checkPeaks } from './logits-error.js';
 import type { TokenSampler } from './token-sampler.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
@@ -20,6 +22,9 @@ export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'>
  * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`): the image tokens
  * `[B, L + steps]` in reading order, conditions stripped. A model with `pkeep` ≤ 0 has only ever seen random
  * image tokens, so it answers in one parallel pass over such tokens.
+ *
+ * Only ids that are codes of the first stage are drawn, also where the vocabulary holds more.
+ * @throws RangeError for what does not fit the model's block
  */
 export function sampleTokens(
   net: Net2NetTransformer,
@@ -30,6 +35,9 @@ export function sampleTokens(
   return torch.noGrad(() =>
     torch.scope(() => {
       const given = prefix?.shape[1] ?? 0;
+      if (!Number.isSafeInteger(steps) || steps < 0) {
+        throw new RangeError(`sampleTokens: steps must be an integer from 0, got ${steps}.`);
+      }
       if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;
@@ -45,24 +53,26 @@ function sampleInOnePass(
   net: Net2NetTransformer,
   condition: Tensor,
   count: number,
-  { onToken: _onToken, cache: _cache, ...pick }: GenerateOptions,
+  { onToken: _onToken, cache: _cache, ...options }: GenerateOptions,
 ): Tensor {
-  checkFilterOptions(pick);
   const gpt = net.transformer;
-  const wasTraining = gpt.training;
-  gpt.eval();
-  try {
-    const [batch, conditions] = condition.shape as [number, number];
+  const pick = codesOnly(gpt, options);
+  checkFilterOptions(pick);
+  const [batch, conditions] = condition.shape as [number, number];
+  const { device } = condition;
+  if (count === 0) return torch.empty([batch, 0], { dtype: 'int64', device });
+  checkRoom('sampleTokens', conditions, count, gpt.blockSize);
+  return inEvaluation(gpt, () => {
     const random = torch.randint(0, gpt.vocabSize, [batch, count - 1], {
       dtype: 'int64',
-      device: condition.device,
+      device,
       ...(pick.generator ? { generator: pick.generator } : {}),
     });
     const logits = gpt.forward(torch.cat([condition, random], 1)); // [B, N + count − 1, V]
-    return pickToken(logits.narrow(1, conditions - 1, count), pick).squeeze(-1); // [B, count]
-  } finally {
-    if (wasTraining) gpt.train();
-  }
+    const { token, peak } = drawToken(logits.narrow(1, conditions - 1, count), pick); // [B, count, 1]
+    checkPeaks(peak.squeeze(-1), 'sampleTokens');
+    return token.squeeze(-1); // [B, count]
+  });
 }
 
 export interface SampleImagesOptions extends SampleTokensOptions {
@@ -79,7 +89,13 @@ export function sampleImages(
   return torch.noGrad(() =>
     torch.scope(() => {
       const given = options.prefix?.shape[1] ?? 0;
-      const tokens = sampleTokens(net, condition, grid[0] * grid[1] - given, options);
+      const rest = grid[0] * grid[1] - given;
+      if (rest < 0) {
+        throw new RangeError(
+          `sampleImages: the prefix of ${given} tokens is too long: a grid of ${grid[0]}×${grid[1]} codes holds ${rest + given}.`,
+        );
+      }
+      const tokens = sampleTokens(net, condition, rest, options);
       return net.decodeToImg(tokens, grid);
     }),
   );

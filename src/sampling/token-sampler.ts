@@ -1,12 +1,15 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { inEvaluation } from '../torch/nn/index.js';
 import type { KeyValueCache } from '../models/key-value-cache.js';
 import type { GPT } from '../models/transformer.js';
 import { DecodeKernels, whyNoDecodeKernels } from './decode-kernels.js';
 import { DecodeStep } from './decode-step.js';
+import { checkRoom, codesOnly } from './generate.js';
 import type { GenerateOptions } from './generate.js';
-import { checkFilterOptions, pickToken } from './filters.js';
+import { checkFilterOptions, drawToken } from './filters.js';
 import type { PickOptions } from './filters.js';
+import { checkPeaks } from './logits-error.js';
 
 /** Work that has been recorded: `run` repeats it. */
 export interface RecordedStep {
@@ -37,7 +40,8 @@ export interface TokenSamplerOptions extends PickOptions {
 
 /**
  * Samples again and again from one GPT, with the memory, the fused weights and the recordings of steps kept between calls.
- * It sees the weights that the model has when the sampler is made; call `dispose()` when done (or declare it with `using`).
+ * Every call draws by the weights that the model has then: it may be trained, loaded into or moved in between. Call
+ * `dispose()` when done (or declare the sampler with `using`).
  *
  * A model with an unmasked prefix needs its whole prefix given: tokens drawn within it would change what came before.
  */
@@ -45,13 +49,12 @@ export class TokenSampler {
   readonly #gpt: GPT;
   readonly #pick: PickOptions;
   readonly #bucket: number;
-  readonly #record: StepRecorder | null;
-  readonly #cache: KeyValueCache;
-  readonly #step: DecodeStep;
+  readonly #options: { batch: number; capacity: number; kernels: boolean };
+  readonly #givenRecorder: StepRecorder | null | undefined;
   readonly #recorded = new Map<number, RecordedStep>();
-
-  /** Why steps are run by operators though kernels were asked for; else null. */
-  readonly kernelFailure: string | null;
+  #prepared: Prepared | null;
+  #kernelFailure: string | null = null;
+  #disposed = false;
 
   constructor(gpt: GPT, options: TokenSamplerOptions) {
     const { batch, capacity = gpt.blockSize, bucket = 32, record, kernels = false, ...pick } = options;
@@ -67,13 +70,50 @@ export class TokenSampler {
     this.#gpt = gpt;
     this.#pick = pick;
     this.#bucket = bucket;
-    this.#record = record === undefined ? recorderFor(gpt, pick) : record;
-    this.#cache = gpt.createCache(batch, capacity);
+    this.#options = { batch, capacity, kernels };
+    this.#givenRecorder = record;
+    this.#prepared = this.#prepare();
+  }
+
+  /** Why steps are run by operators though kernels were asked for; else null. */
+  get kernelFailure(): string | null {
+    return this.#kernelFailure;
+  }
+
+  #prepare(): Prepared {
+    const { batch, capacity, kernels } = this.#options;
+    const gpt = this.#gpt;
+    const pick = codesOnly(gpt, this.#pick);
+    const cache = gpt.createCache(batch, capacity);
     const { step, failure } = kernels
-      ? stepByKernels(gpt, this.#cache, pick)
-      : { step: new DecodeStep(gpt, this.#cache, pick), failure: null };
-    this.#step = step;
-    this.kernelFailure = failure;
+      ? stepByKernels(gpt, cache, pick)
+      : { step: new DecodeStep(gpt, cache, pick), failure: null };
+    const record = this.#givenRecorder === undefined ? recorderFor(gpt, pick) : this.#givenRecorder;
+    this.#kernelFailure = failure;
+    return { cache, step, pick, record, places: placesOf(gpt) };
+  }
+
+  /** Has the next steps compute with the model's present weights. */
+  #follow(): Prepared {
+    if (this.#disposed) throw new torch.DisposedError('TokenSampler: it was disposed; make a new one.');
+    const places = placesOf(this.#gpt);
+    if (this.#prepared?.places === places) {
+      // Always: weights that a graph, or other handles on the same memory, write to keep their version.
+      this.#prepared.step.refresh();
+      return this.#prepared;
+    }
+    // What was recorded reads where the weights lay.
+    this.#release();
+    this.#prepared = this.#prepare();
+    return this.#prepared;
+  }
+
+  #release(): void {
+    for (const recorded of this.#recorded.values()) recorded.dispose();
+    this.#recorded.clear();
+    this.#prepared?.step.dispose();
+    this.#prepared?.cache.dispose();
+    this.#prepared = null;
   }
 
   /** Why steps are run as they are though they were to be recorded; null where they are repeated, or not yet recorded. */
@@ -83,8 +123,10 @@ export class TokenSampler {
   }
 
   /**
-   * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64, as `generate` does. Never waits for the
-   * device, unless `onToken` reads the tokens.
+   * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64, as `generate` does. Waits for a GPU once, at
+   * the end, to see that all logits were numbers, unless `onToken` reads the tokens.
+   *
+   * @throws RangeError where they do not fit; LogitsError naming the step at which logits were NaN or infinite
    */
   sample(
     prefix: Tensor,
@@ -94,49 +136,56 @@ export class TokenSampler {
     const start = prefix.shape[1] ?? 0;
     const before = start + (embeddings?.shape[1] ?? 0); // positions ahead of the first drawn token
     this.#check(prefix, before, steps);
-    const wasTraining = this.#gpt.training;
-    this.#gpt.eval();
+    const prepared = this.#follow();
     try {
-      return torch.noGrad(() =>
-        torch.scope(() => {
-          const { tokens } = this.#step;
-          const cache = this.#cache;
-          cache.reset();
-          tokens.narrow(1, 0, start).copy_(prefix);
-          if (steps > 0) {
-            const logits = this.#gpt.forward(prefix, { embeddings, cache, lastOnly: true }).squeeze(1); // [B, V]
-            tokens.narrow(1, start, 1).copy_(pickToken(logits, this.#pick));
-          }
-          this.#step.moveTo(start, before);
-          for (let step = 0; step < steps; step++) {
-            if (step > 0) this.#next(before + step - 1);
-            onToken?.(step, tokens.narrow(1, start + step, 1));
-          }
-          return tokens.narrow(1, 0, start + steps).clone();
-        }),
+      return inEvaluation(this.#gpt, () =>
+        torch.noGrad(() =>
+          torch.scope(() => {
+            const { cache, step: decode, pick } = prepared;
+            const { tokens, peaks } = decode;
+            cache.reset();
+            tokens.narrow(1, 0, start).copy_(prefix);
+            if (steps > 0) {
+              const logits = this.#gpt.forward(prefix, { embeddings, cache, lastOnly: true }).squeeze(1); // [B, V]
+              const { token, peak } = drawToken(logits, pick);
+              tokens.narrow(1, start, 1).copy_(token);
+              peaks.narrow(1, start, 1).copy_(peak);
+            }
+            decode.moveTo(start, before);
+            for (let step = 0; step < steps; step++) {
+              if (step > 0) this.#next(prepared, before + step - 1);
+              // Reading costs nothing where nothing has to be waited for.
+              if (tokens.device === 'cpu') checkPeaks(peaks.narrow(1, start + step, 1), 'TokenSampler', step);
+              onToken?.(step, tokens.narrow(1, start + step, 1));
+            }
+            if (tokens.device !== 'cpu') checkPeaks(peaks.narrow(1, start, steps), 'TokenSampler');
+            return tokens.narrow(1, 0, start + steps).clone();
+          }),
+        ),
       );
-    } finally {
-      if (wasTraining) this.#gpt.train();
+    } catch (error) {
+      prepared.cache.clear();
+      throw error;
     }
   }
 
   /** Feeds the token at `position`: by running the step the first time in a bucket, from its recording afterwards. */
-  #next(position: number): void {
-    const { capacity } = this.#cache;
-    const bucket = this.#step.fused ? capacity : this.#bucket;
+  #next({ step, record }: Prepared, position: number): void {
+    const { capacity } = this.#options;
+    const bucket = step.fused ? capacity : this.#bucket;
     const window = Math.min(capacity, (Math.floor(position / bucket) + 1) * bucket);
     const recorded = this.#recorded.get(window);
     if (recorded) {
       recorded.run();
       return;
     }
-    const work = () => this.#step.run(window);
+    const work = () => step.run(window);
     work();
-    if (this.#record) this.#recorded.set(window, this.#record(work));
+    if (record) this.#recorded.set(window, record(work));
   }
 
   #check(prefix: Tensor, before: number, steps: number): void {
-    const { batch, capacity } = this.#cache;
+    const { batch, capacity } = this.#options;
     if (!Number.isSafeInteger(steps) || steps < 0) {
       throw new RangeError(`TokenSampler: steps must be an integer from 0, got ${steps}.`);
     }
@@ -145,13 +194,7 @@ export class TokenSampler {
         `TokenSampler: made for a prefix [${batch}, length] of at least one token or embedding, got [${prefix.shape.join(', ')}].`,
       );
     }
-    const positions = before + Math.max(steps - 1, 0);
-    if (positions > capacity) {
-      throw new RangeError(
-        `TokenSampler: ${steps} tokens after ${before} positions need room for ${positions}, ` +
-          `but there is room for ${capacity}; ask for at most ${Math.max(0, capacity - before + 1)} tokens.`,
-      );
-    }
+    checkRoom('TokenSampler', before, steps, capacity);
     if (before < this.#gpt.nUnmasked && steps > 1) {
       throw new RangeError(
         `TokenSampler: the model's unmasked prefix has ${this.#gpt.nUnmasked} positions, of which ${before} are given; ` +
@@ -162,16 +205,30 @@ export class TokenSampler {
 
   /** Frees the memory and forgets the recordings; sampling is an error afterwards. */
   dispose(): void {
-    for (const recorded of this.#recorded.values()) recorded.dispose();
-    this.#recorded.clear();
-    this.#step.dispose();
-    this.#cache.dispose();
+    this.#disposed = true;
+    this.#release();
   }
 
   /** For `using`: frees the memory. */
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+/** What is made for weights that lie where they do. */
+interface Prepared {
+  cache: KeyValueCache;
+  step: DecodeStep;
+  pick: PickOptions;
+  record: StepRecorder | null;
+  places: string;
+}
+
+/** Where a model's weights lie, as what, and what is drawn: the same as long as nothing but values changes. */
+function placesOf(gpt: GPT): string {
+  const place = ({ storage, dtype, device, shape, strides }: Tensor) =>
+    [storage.address, storage.offset, dtype, device, ...shape, ...strides].join(' ');
+  return [gpt.nCodes, ...[...gpt.parameters()].map(place)].join('\n');
 }
 
 // As shares of the largest value: what rounding in other places may change.

@@ -63,7 +63,9 @@ function sizes(first: Params, params: Params, size: number): { vocab_size: numbe
   const side = Math.floor(size / 2 ** ((chMult ?? [1, 2, 4, 8]).length - 1));
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
   const classes = typeof condition === 'object' ? ((condition.params?.['n_classes'] ?? 0) as number) : 0;
-  return { vocab_size: Math.max(first['n_embed'] as number, classes), block_size: side * side };
+  const used = first['remap'] as readonly number[] | null | undefined;
+  const codes = used ? used.length : (first['n_embed'] as number);
+  return { vocab_size: Math.max(codes, classes), block_size: side * side };
 }
 
 const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();

@@ -1,0 +1,47 @@
+/** Logits that nothing can be drawn from: noticed without waiting for a GPU at every token. */
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+
+/** Logits were NaN or infinite, so that any token would do as well as another. */
+export class LogitsError extends torch.TorchError {
+  /** Row of the batch, and number of the drawn token, both from 0. */
+  readonly row: number;
+  readonly step: number;
+
+  constructor(message: string, row: number, step: number) {
+    super(message);
+    this.row = row;
+    this.step = step;
+  }
+}
+
+/** One number of the device. Waits for it: everything launched before has to be done. */
+const read = (value: Tensor): number => Number(torch.callOperator('aten::item', '', [value]));
+
+/**
+ * Throws where the largest logit was not finite at some step. Waits for the device once.
+ *
+ * @param peaks largest logit of each row at each step: `[B, steps]`
+ * @param first number of the first of these steps
+ * @throws LogitsError naming the earliest step and its first row
+ */
+export function checkPeaks(peaks: Tensor, caller: string, first = 0): void {
+  if (peaks.numel() === 0) return;
+  torch.noGrad(() =>
+    torch.scope(() => {
+      const broken = peaks.isfinite().logicalNot(); // [B, steps]
+      if (!read(broken.any())) return;
+      const [batch] = peaks.shape as [number, number];
+      const at = read(broken.t().flatten().to('uint8').argmax()); // the earliest step first
+      const [step, row] = [first + Math.floor(at / batch), at % batch];
+      const value = read(peaks.select(1, step - first).select(0, row));
+      const what = Number.isNaN(value) ? 'NaN' : value > 0 ? 'infinite' : 'all −∞';
+      throw new LogitsError(
+        `${caller}: at step ${step} the logits of row ${row} are ${what}, so no token can be drawn from them; ` +
+          "look for NaN or infinity in the model's weights and in what it was given, or take another dtype.",
+        row,
+        step,
+      );
+    }),
+  );
+}
