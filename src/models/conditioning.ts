@@ -34,13 +34,34 @@ export class Labelator extends nn.Module {
     this.nClasses = positiveInteger('Labelator', 'nClasses', nClasses);
   }
 
-  /** Labels `[B]` → indices `[B, 1]` int64. */
+  /**
+   * Labels `[B]` → indices `[B, 1]` int64.
+   * @throws RangeError for a label that is no class; labels on a GPU are not looked at here, which would wait for it
+   */
   encode(labels: Tensor): Encoded {
     if (labels.ndim !== 1) {
       throw new torch.ShapeError(`Labelator expects labels [batch], got shape [${labels.shape.join(', ')}].`);
     }
+    if (labels.device === 'cpu') this.check(labels);
     const quantized = labels.unsqueeze(1);
     return { quantized, loss: null, indices: quantized.long() };
+  }
+
+  /**
+   * Waits for the device and throws unless every label is the number of a class.
+   * @throws RangeError naming the first that is not
+   */
+  check(labels: Tensor): void {
+    const wrong = torch.scope(() => {
+      const whole = labels.long();
+      const outside = whole.lt(0).logicalOr(whole.ge(this.nClasses)).logicalOr(labels.ne(whole));
+      if (!torch.callOperator('aten::item', '', [outside.any()])) return undefined;
+      return labels.maskedSelect(outside).select(0, 0).item();
+    });
+    if (wrong === undefined) return;
+    throw new RangeError(
+      `Labelator: there is no class ${wrong}; the model has ${this.nClasses} classes, 0 to ${this.nClasses - 1}.`,
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { inEvaluation } from '../torch/nn/index.js';
+import { Labelator } from '../models/conditioning.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import { checkFilterOptions, drawToken } from './filters.js';
 import { checkRoom, codesOnly, generate } from './generate.js';
@@ -24,7 +25,7 @@ export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'>
  * image tokens, so it answers in one parallel pass over such tokens.
  *
  * Only ids that are codes of the first stage are drawn, also where the vocabulary holds more.
- * @throws RangeError for what does not fit the model's block
+ * @throws RangeError for a condition that is no class of the model's, or what does not fit its block
  */
 export function sampleTokens(
   net: Net2NetTransformer,
@@ -38,6 +39,7 @@ export function sampleTokens(
       if (!Number.isSafeInteger(steps) || steps < 0) {
         throw new RangeError(`sampleTokens: steps must be an integer from 0, got ${steps}.`);
       }
+      if (net.condStageModel instanceof Labelator) net.condStageModel.check(condition);
       if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;
