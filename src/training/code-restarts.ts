@@ -1,35 +1,67 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { VQModel } from '../models/vqgan.js';
+import { EMAVectorQuantizer } from '../models/ema-codebook.js';
+import { atLeastFloat32, nearestCodes } from '../models/latents.js';
+import { EMAVQ, VQModel, type FirstStage } from '../models/vqgan.js';
+
+/** First stages whose codes are points among the latents, and die where no latent is near. */
+export type RestartableModel = VQModel | EMAVQ;
+
+/** Whether `restartUnusedCodes` takes the model. A Gumbel codebook's codes are chosen by a projection, not by distance. */
+export function canRestartCodes(model: FirstStage): model is RestartableModel {
+  return model instanceof VQModel || model instanceof EMAVQ;
+}
 
 /**
  * Counts the codes that `images` [B, C, H, W] use, and moves every other code onto a latent drawn from them, where
  * the encoder will find it again (random restarts, arXiv 2005.00341, section 3.1). A codebook trained by gradients
- * alone keeps few of its codes: those that were never the nearest never learn.
+ * alone keeps few of its codes: those that were never the nearest never learn; one that follows moving averages
+ * (`EMAVQ`) loses codes likewise, and there the averages move too. A remapped codebook moves codes in use only.
  *
  * @returns the number of codes in use before the restart
  */
-export function restartUnusedCodes(model: VQModel, images: Tensor): number {
+export function restartUnusedCodes(model: RestartableModel, images: Tensor): number {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const { embedding, embedDim, nEmbed } = model.quantize;
-      const z = model.encodeToPrequant(images); // [B, D, h, w]
-      const counts = model.quantize.forward(z).indices.flatten().bincount(null, nEmbed); // [K]
-      const unused = counts.logicalNot().nonzero().flatten(); // [U]
-      const latents = z.permute([0, 2, 3, 1]).reshape([-1, embedDim]); // [N, D]
+      const { nEmbed, used } = model.quantize;
+      const latents = latentsOf(model, images); // [N, D]
+      const counts = nearestCodes(latents, model.quantize.embedding.weight).bincount(null, nEmbed); // [K]
+      const wanted = used ? torch.zerosLike(counts).indexFill(0, used, 1) : torch.onesLike(counts);
+      const unused = counts.logicalNot().logicalAnd(wanted).nonzero().flatten(); // [U]
       const moved = Math.min(unused.numel(), latents.shape[0]!);
       if (moved > 0) {
-        const chosen = torch.randperm(latents.shape[0]!, { device: z.device }).narrow(0, 0, moved);
-        embedding.weight.indexCopy_(0, unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
+        const chosen = torch.randperm(latents.shape[0]!, { device: latents.device }).narrow(0, 0, moved);
+        moveCodes(model, unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
       }
-      return nEmbed - unused.numel();
+      return (used ? used.numel() : nEmbed) - unused.numel();
     }),
   );
 }
 
-/** How often each code is chosen for `images` [B, C, H, W]: int64 [nEmbed]. */
-export function countCodes(model: VQModel, images: Tensor): Tensor {
+/** What is quantized: [N, D]. */
+function latentsOf(model: RestartableModel, images: Tensor): Tensor {
+  const z = model.encodeToPrequant(images); // [B, D, h, w]
+  return atLeastFloat32(z.permute([0, 2, 3, 1]).reshape([-1, model.quantize.embedDim]));
+}
+
+/** Gives the codes `at` [M] the values `points` [M, D]. */
+function moveCodes({ quantize }: RestartableModel, at: Tensor, points: Tensor): void {
+  const { weight } = quantize.embedding;
+  const values = points.to(weight.dtype);
+  weight.indexCopy_(0, at, values);
+  if (!(quantize instanceof EMAVectorQuantizer)) return;
+  // As if just one latent had chosen the code: else the next update would bring it back to where it was.
+  const { clusterSize, embedAvg } = quantize.embedding;
+  embedAvg.indexCopy_(0, at, values);
+  clusterSize.indexFill_(0, at, 1);
+}
+
+/** How often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed]. */
+export function countCodes(model: RestartableModel, images: Tensor): Tensor {
   return torch.noGrad(() =>
-    torch.scope(() => model.encode(images).indices.flatten().bincount(null, model.quantize.nEmbed)),
+    torch.scope(() => {
+      const { embedding, nEmbed } = model.quantize;
+      return nearestCodes(latentsOf(model, images), embedding.weight).bincount(null, nEmbed);
+    }),
   );
 }

@@ -53,7 +53,10 @@ export interface TrainingConfig {
   channelsLast: boolean;
   /** Stage 1: share of the run before which the discriminator is off, besides the loss's own disc_start. Default 0. */
   discriminatorFrom: number;
-  /** Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Default true. */
+  /**
+   * Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run, which the run says it cannot for
+   * a Gumbel codebook. Default true.
+   */
   restartCodes: boolean;
   /** Stage 1: safetensors file with the reference's LPIPS weights; `off`; default: what `tessera setup` stored. */
   lpips: string;

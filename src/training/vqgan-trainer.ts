@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { Loader } from '../data/loader.js';
-import { VQModel, type FirstStage } from '../models/vqgan.js';
+import type { FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { restartUnusedCodes } from './code-restarts.js';
+import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import type { RunConfig } from './config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import { loadLpips, settleLpips } from './lpips.js';
@@ -36,6 +36,8 @@ export class VqganTrainer extends Trainer<Tensor> {
     this.#parts = buildVqgan(config, precision, device, checkpoint === null);
     this.model = this.#parts.model;
     this.#setTemperature = temperatureSetter(this.model);
+    if (config.training.restartCodes && !canRestartCodes(this.model))
+      session.notes.push(noRestarts(this.model));
     const position = checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const { crop, flip } = config.data;
     this.#loader = new Loader(train, { batchSize, seed, crop, flip, device, ...(position && { position }) });
@@ -103,11 +105,12 @@ export class VqganTrainer extends Trainer<Tensor> {
       waited += given.waited;
       return given.images;
     };
-    const restart = this.config.training.restartCodes && this.model instanceof VQModel;
+    const { model } = this;
+    const restart = this.config.training.restartCodes && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
       while (recent.length * this.config.training.batchSize < restarts.pictures) recent.push(await next());
-      torch.scope(() => restartUnusedCodes(this.model as VQModel, torch.cat(recent)));
+      torch.scope(() => restartUnusedCodes(model, torch.cat(recent)));
       torch.dispose(recent);
     }
     return { batch: await next(), waited };
@@ -161,4 +164,11 @@ export class VqganTrainer extends Trainer<Tensor> {
     this.#parts.graphed?.dispose();
     if (this.#validation && !this.#validation.disposed) this.#validation.dispose();
   }
+}
+
+function noRestarts(model: FirstStage): string {
+  return (
+    `training.restartCodes does nothing here: the codes of ${model.constructor.name} are chosen by a projection, and ` +
+    'cannot be moved to where pictures are. Its klWeight keeps them in use; training.restartCodes=false leaves out this note'
+  );
 }

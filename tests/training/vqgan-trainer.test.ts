@@ -263,3 +263,38 @@ test.serial('LPIPS weights from a file act, are recorded, and are not copied int
   );
   t.true(statSync(join((await newestCheckpoint(run)).path, 'model.safetensors')).size < 2e6);
 });
+
+test.serial('unused codes are restarted in a codebook that follows moving averages', async (t) => {
+  const folder = temporaryFolder(t);
+  const used = async (restartCodes: boolean) => {
+    const config = vqganConfig({ steps: 20, restartCodes, logEvery: 100 });
+    const model = { ...config.model, target: 'taming.models.vqgan.EMAVQ' };
+    const run = join(folder, String(restartCodes));
+    const trainer = await VqganTrainer.create({ ...config, model }, { run, images: images() });
+    const [start, ...others] = await eventsOf(trainer);
+    t.like(start, { type: 'start', notes: [] });
+    const end = others.at(-1);
+    return end?.type === 'end' ? end.metrics!['used']! : 0;
+  };
+  const [without, restarted] = [await used(false), await used(true)];
+  t.true(restarted > without + 2, `${without} codes in use without restarts, ${restarted} with them`);
+});
+
+test.serial('a codebook whose codes cannot be restarted says so, also when the run is resumed', async (t) => {
+  const folder = temporaryFolder(t);
+  const make = (training: Record<string, unknown>) => {
+    const config = vqganConfig({ steps: 1, ...training });
+    config.model.params.embed_dim = 32;
+    return { ...config, model: { ...config.model, target: 'taming.models.vqgan.GumbelVQ' } };
+  };
+  const note = /restartCodes does nothing here: the codes of GumbelVQ/;
+  const notesOf = async (trainer: VqganTrainer) => {
+    const [start] = await eventsOf(trainer);
+    return start?.type === 'start' ? start.notes.filter((text) => note.test(text)).length : -1;
+  };
+  const [on, off] = [join(folder, 'on'), join(folder, 'off')];
+  t.is(await notesOf(await VqganTrainer.create(make({}), { run: on, images: images() })), 1);
+  t.is(await notesOf(await resume(on, { training: { steps: 2 } })), 1);
+  const without = make({ restartCodes: false });
+  t.is(await notesOf(await VqganTrainer.create(without, { run: off, images: images() })), 0);
+});
