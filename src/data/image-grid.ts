@@ -10,6 +10,8 @@ export interface ImageGridOptions {
   gap?: number;
   /** Enlarge every image this many times, without smoothing; default 1. */
   scale?: number;
+  /** Pixels left white below every image, for a caption; default 0. */
+  margin?: number;
 }
 
 export interface PackedImage {
@@ -25,7 +27,7 @@ export interface PackedImage {
  */
 export function imageGrid(
   images: Tensor,
-  { columns, gap = 2, scale = 1 }: ImageGridOptions = {},
+  { columns, gap = 2, scale = 1, margin = 0 }: ImageGridOptions = {},
 ): PackedImage {
   const [count = 0, channels = 0, rows = 0, cols = 0] = images.shape;
   if (images.ndim !== 4 || (channels !== 1 && channels !== 3) || count === 0) {
@@ -38,6 +40,7 @@ export function imageGrid(
     ['columns', across, 1],
     ['gap', gap, 0],
     ['scale', scale, 1],
+    ['margin', margin, 0],
   ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
       throw new RangeError(`grid option ${name} must be an integer from ${least}, got ${value}`);
@@ -46,11 +49,11 @@ export function imageGrid(
   const values = images.detach().to('cpu').to('float32').contiguous().toTypedArray() as Float32Array;
   const down = Math.ceil(count / across);
   const width = across * (cols * scale + gap) - gap;
-  const height = down * (rows * scale + gap) - gap;
+  const height = down * (rows * scale + margin + gap) - gap;
   const pixels = new Uint8Array(width * height * 3).fill(255);
   for (let n = 0; n < count; n++) {
     const left = (n % across) * (cols * scale + gap);
-    const top = Math.floor(n / across) * (rows * scale + gap);
+    const top = Math.floor(n / across) * (rows * scale + margin + gap);
     for (let y = 0; y < rows * scale; y++) {
       for (let x = 0; x < cols * scale; x++) {
         const from = Math.floor(y / scale) * cols + Math.floor(x / scale);
@@ -71,13 +74,34 @@ export async function saveImageGrid(
   images: Tensor,
   options: ImageGridOptions = {},
 ): Promise<void> {
-  const { width, height, pixels } = imageGrid(images, options);
+  await savePixels(path, imageGrid(images, options));
+}
+
+/** What goes with pixels into a PNG. */
+export interface PngExtras {
+  /** A drawing over them, as large as they are. */
+  svg: string;
+  /** EXIF ImageDescription, in ASCII. */
+  description: string;
+}
+
+/** Writes pixels as one PNG in the same way. */
+export async function savePixels(
+  path: string,
+  { width, height, pixels }: PackedImage,
+  extras?: PngExtras,
+): Promise<void> {
   const sharp = await loadSharp();
   const partial = `${path}.partial-${process.pid}`;
   try {
-    await sharp(pixels, { raw: { width, height, channels: 3 } })
-      .png()
-      .toFile(partial);
+    const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
+    const image = extras
+      ? plain
+          .composite([{ input: Buffer.from(extras.svg) }])
+          .removeAlpha()
+          .withExif({ IFD0: { ImageDescription: extras.description } })
+      : plain;
+    await image.png().toFile(partial);
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });

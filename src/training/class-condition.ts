@@ -1,5 +1,6 @@
 /** A second stage that is told classes: how many there are is known from the pictures. */
 import type { ModelConfig } from '../models/from-config.js';
+import type { Tensor } from '../torch/index.js';
 import type { RunConfig } from './config.js';
 import { RunError } from './run-error.js';
 import type { Images } from './session.js';
@@ -11,6 +12,17 @@ type Params = Record<string, unknown>;
 function labelCondition({ model }: RunConfig): ModelConfig | null {
   const condition = model.params?.['cond_stage_config'] as ModelConfig | string | undefined;
   return typeof condition === 'object' && condition.target === LABELATOR ? condition : null;
+}
+
+/** The classes that labels [N] name, in order. */
+export function classesAmong(labels: Tensor): number[] {
+  const numbers = new Set(labels.toTypedArray() as BigInt64Array);
+  return [...numbers].map(Number).sort((a, b) => a - b);
+}
+
+/** `count` of the given classes for a grid to look at: each as often as the others, or where they are more, some of all. */
+export function spreadOver(classes: readonly number[], count: number): number[] {
+  return Array.from({ length: count }, (_, i) => classes[Math.floor((i * classes.length) / count)] ?? 0);
 }
 
 /** The number of classes filled in, where the condition leaves it out, and a vocabulary that holds as many. */

@@ -1,5 +1,56 @@
+import { imageGrid, savePixels, type ImageGridOptions } from '../data/image-grid.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { canDraw, strokeText, textWidth } from './report/stroke-text.js';
+
+/** Pixels below an image for its caption, and how tall its capitals are. */
+const caption = { margin: 18, height: 8 };
+
+/** A picture and what it shows. */
+export interface Labelled {
+  /** Number of the class. */
+  class: number;
+  name: string;
+}
+
+/**
+ * Writes images [N, C, H, W] as one PNG, each with the name of its class below it, or where letters lack for that, with
+ * the class's number. The EXIF field ImageDescription holds all names in order, as JSON.
+ */
+export async function saveLabelledGrid(
+  path: string,
+  images: Tensor,
+  labels: readonly Labelled[],
+  options: ImageGridOptions = {},
+): Promise<void> {
+  const { gap = 2, scale = 1, columns = Math.ceil(Math.sqrt(labels.length)) } = options;
+  const pixels = imageGrid(images, { ...options, columns, margin: caption.margin });
+  const [rows, cols] = images.shape.slice(-2) as [number, number];
+  const texts = labels.map((label, i) => {
+    const x = (i % columns) * (cols * scale + gap) + (cols * scale) / 2;
+    const y = Math.floor(i / columns) * (rows * scale + caption.margin + gap) + rows * scale + 12;
+    return strokeText(fitted(label, cols * scale), { x, y, height: caption.height, anchor: 'middle' });
+  });
+  const { width, height } = pixels;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${texts.join('')}</svg>`;
+  const names = JSON.stringify({ classes: labels.map(({ name }) => name) });
+  await savePixels(path, pixels, { svg, description: inAscii(names) });
+}
+
+/** The name as it is drawn, cut to a width. */
+function fitted(label: Labelled, width: number): string {
+  const name = label.name.replaceAll('_', ' ').toLowerCase();
+  const text = name.trim() !== '' && canDraw(name) ? name : `class ${label.class}`;
+  if (textWidth(text, caption.height) <= width) return text;
+  let kept = text;
+  while (kept.length > 1 && textWidth(`${kept}..`, caption.height) > width) kept = kept.slice(0, -1);
+  return `${kept}..`;
+}
+
+/** JSON with every other sign as its escape. */
+function inAscii(json: string): string {
+  return json.replace(/[^\x20-\x7e]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
 
 /** Where two batches [B, C, H, W] differ, as grey pictures [B, 3, H, W]: black is equal, white a half of the range. */
 export function errorMaps(images: Tensor, reconstructions: Tensor): Tensor {

@@ -222,11 +222,11 @@ export abstract class Trainer<Batch> {
       Object.entries(log).map(([name, value]) => [name, typeof value === 'number' ? value : value.item()]),
     );
     const bad = Object.entries(losses).find(([, value]) => !Number.isFinite(value));
-    if (bad) throw this.#nonFinite(`the loss "${bad[0]}" is ${bad[1]}`);
+    if (bad) throw this.nonFinite(`the loss "${bad[0]}" is ${bad[1]}`);
     return losses;
   }
 
-  #nonFinite(what: string): NonFiniteError {
+  protected nonFinite(what: string): NonFiniteError {
     const last = listCheckpoints(this.folder).at(-1);
     return new NonFiniteError(
       `step ${this.step}: ${what}. The last good checkpoint is ${last?.path ?? 'none'}: go on from there with a lower ` +
@@ -263,7 +263,7 @@ export abstract class Trainer<Batch> {
     const { session, clock, folder } = this;
     const { model, optimizers } = this.trained();
     const bad = firstNonFinite(model);
-    if (bad !== null) throw this.#nonFinite(`the tensor ${bad} holds NaN or infinity`);
+    if (bad !== null) throw this.nonFinite(`the tensor ${bad} holds NaN or infinity`);
     const metrics = clock.step === 0 ? {} : this.#evaluate();
     const { tensors, groups } = optimizerState(optimizers, session.device);
     const checkpoint = await writeCheckpoint(

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import { saveImageGrid } from '../data/image-grid.js';
+import { Labelator } from '../models/conditioning.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import type { FirstStage } from '../models/vqgan.js';
+import { LogitsError } from '../sampling/logits-error.js';
 import { sampleImages } from '../sampling/net2net-sampling.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { countClasses } from './class-condition.js';
+import { classesAmong, countClasses, spreadOver } from './class-condition.js';
 import { codesOf, RowOrder, type Codes } from './codes.js';
 import type { RunConfig } from './config.js';
+import { saveLabelledGrid } from './grids.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
 import type { Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
@@ -132,23 +135,43 @@ export class TransformerTrainer extends Trainer<Tokens> {
 
   protected async writeImages(): Promise<string | null> {
     const path = join(this.folder, 'images', `samples-${String(this.step).padStart(7, '0')}.png`);
-    const { samples, topK, seed } = this.config.training;
-    const { device } = this.session;
-    const images = keepingGenerators(device, () => {
-      torch.manualSeed(seed); // The same draws each time: what changes is the model.
-      const labels = this.#codes!.labels.narrow(0, 0, 1).repeat([samples]); // [N]
-      const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
-      const sampled = sampleImages(this.net.eval(), this.net.encodeToC(labels).indices, {
-        grid: [side, side],
-        topK: Math.min(topK, this.net.transformer.vocabSize),
-      });
-      this.net.train();
-      return sampled;
-    });
-    const scale = Math.max(1, Math.floor(128 / this.config.data.size));
-    await saveImageGrid(path, images, { scale });
-    images.dispose();
+    const { samples } = this.config.training;
+    const conditional = this.net.condStageModel instanceof Labelator;
+    const shown = spreadOver(conditional ? classesAmong(this.#codes!.labels) : [0], samples);
+    const images = this.#draw(shown);
+    try {
+      const scale = Math.max(1, Math.floor(128 / this.config.data.size));
+      if (!conditional) await saveImageGrid(path, images, { scale });
+      else {
+        const names = this.session.train.classes;
+        const labels = shown.map((number) => ({ class: number, name: names[number] ?? `class ${number}` }));
+        await saveLabelledGrid(path, images, labels, { scale });
+      }
+    } finally {
+      images.dispose();
+    }
     return path;
+  }
+
+  /** An image of each class: [N, C, H, W]. */
+  #draw(classes: readonly number[]): Tensor {
+    const { topK, seed } = this.config.training;
+    const { device } = this.session;
+    try {
+      return keepingGenerators(device, () => {
+        torch.manualSeed(seed); // The same draws each time: what changes is the model.
+        const labels = torch.tensor(BigInt64Array.from(classes, BigInt), { device }); // [N]
+        const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
+        return sampleImages(this.net, this.net.encodeToC(labels).indices, {
+          grid: [side, side],
+          topK: Math.min(topK, this.net.transformer.vocabSize),
+        });
+      });
+    } catch (error) {
+      throw error instanceof LogitsError
+        ? this.nonFinite(`no picture can be drawn: ${error.message}`)
+        : error;
+    }
   }
 
   protected closeStage(): void {

@@ -74,6 +74,11 @@ const glyphs: Readonly<Record<string, Glyph>> = {
 const spacing = 1.5;
 const space = 1.8;
 
+/** Whether every sign of a text can be drawn, or is a space. */
+export function canDraw(text: string): boolean {
+  return Array.from(text).every((sign) => sign === ' ' || glyphs[sign] !== undefined);
+}
+
 /** Width of a line of text whose capitals are `height` pixels tall. Signs without a glyph count as a space. */
 export function textWidth(text: string, height: number): number {
   const units = Array.from(text).reduce(
