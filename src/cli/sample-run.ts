@@ -23,6 +23,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const grid = codeGrid(model, config.data.size);
   const label = classOf(model, flags.class, classes, run);
   const { temperature, seed, n } = flags;
+  const greedy = temperature === 0;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const settings = { temperature, topK, topP: flags.topP ?? 1, seed, batch: flags.batch };
   const recipe = {
@@ -36,7 +37,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
-  using samplers = new Samplers(model, { ...settings, generator });
+  const pick = { ...settings, temperature: greedy ? 1 : temperature, greedy, generator };
+  using samplers = new Samplers(model, pick);
   const started = performance.now();
   const drawn: Tensor[] = [];
   const files: string[] = [];
@@ -46,9 +48,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     const images = torch.scope(() => {
       const condition = conditionOf(model, count, label?.number ?? 0, device);
       return sampleImages(model, condition, {
-        ...settings,
+        ...pick,
         grid,
-        generator,
         sampler: samplers.of(condition),
         onToken: (token) => draw(first, count, token),
       }).to('cpu');
@@ -88,15 +89,17 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   );
 }
 
+type Picked = Omit<PickOptions, 'nCodes'>;
+
 /** What draws the codes: one for each number of rows, as the last pictures may be fewer than a batch. */
 class Samplers {
   readonly #made = new Map<number, TokenSampler>();
   readonly #model: Net2NetTransformer;
   readonly #pick: PickOptions;
 
-  constructor(model: Net2NetTransformer, { temperature = 1, topK, topP, generator }: PickOptions) {
+  constructor(model: Net2NetTransformer, { temperature, greedy, topK, topP, generator }: Required<Picked>) {
     this.#model = model;
-    this.#pick = { temperature, topK: topK ?? null, topP: topP ?? null, generator: generator ?? null };
+    this.#pick = { temperature, greedy, topK, topP, generator };
   }
 
   /** For condition tokens [B, N]. Null for a model that draws all codes at once, or some that see each other. */

@@ -28,7 +28,12 @@ export function sampleCommand(): Command {
       'draw from the likeliest codes that make up this probability; default 1, all',
       share,
     )
-    .option('--temperature <t>', 'below 1 is tamer, above 1 is wilder', positive, 1)
+    .option(
+      '--temperature <t>',
+      'below 1 is tamer, above 1 is wilder; 0 takes the likeliest code each time, so that pictures are alike',
+      notNegative,
+      1,
+    )
     .option('--seed <seed>', 'the same seed gives the same pictures', natural, 1)
     .option('--class <class>', 'class to draw, its name or number, for a model trained on classes')
     .option('--out <folder>', 'where the PNGs go; default: samples in the run folder')
@@ -63,5 +68,5 @@ const integer = (text: string) =>
   number(text, (v) => Number.isSafeInteger(v) && v > 0, 'a whole number from 1');
 const natural = (text: string) =>
   number(text, (v) => Number.isSafeInteger(v) && v >= 0, 'a whole number from 0');
-const positive = (text: string) => number(text, (v) => v > 0 && v < Infinity, 'a number above 0');
+const notNegative = (text: string) => number(text, (v) => v >= 0 && v < Infinity, 'a number from 0');
 const share = (text: string) => number(text, (v) => v > 0 && v <= 1, 'a number above 0, at most 1');

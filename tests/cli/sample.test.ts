@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import { sampleCommand } from '../../src/cli/sample.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { eventsOf, images, transformerConfig, vqganConfig } from '../training/tiny.js';
+
+const root = mkdtempSync(join(tmpdir(), 'tessera-sample-'));
+const [vqgan, plain, classes] = ['vqgan', 'plain', 'classes'].map((name) => join(root, name)) as [
+  string,
+  string,
+  string,
+];
+
+test.before(async () => {
+  const names = Array.from({ length: 40 }, (_, i) => `kind ${i}`); // over 16 codes
+  await eventsOf(await VqganTrainer.create(vqganConfig({ steps: 1 }), { run: vqgan, images: images() }));
+  const config = transformerConfig(vqgan, { steps: 1, samples: 1 });
+  await eventsOf(await TransformerTrainer.create(config, { run: plain, images: images() }));
+  const { unconditional: _, ...params } = config.model.params;
+  const { vocab_size: __, ...gpt } = params.transformer_config.params;
+  const cond_stage_config = { target: 'taming.modules.util.Labelator' };
+  const transformer_config = { ...params.transformer_config, params: gpt };
+  const labelled = { ...config.model, params: { ...params, cond_stage_config, transformer_config } };
+  const trainer = { run: classes, images: images(names) };
+  await eventsOf(await TransformerTrainer.create({ ...config, model: labelled }, trainer));
+});
+test.after.always(() => rmSync(root, { recursive: true, force: true }));
+
+/** Runs `tessera sample` in this process: the pixels of each picture, and what samples.json says. */
+async function sampled(name: string, run: string, ...flags: string[]) {
+  const out = join(root, name);
+  const command = sampleCommand().exitOverride();
+  await command.parseAsync([run, '--quiet', '--device', 'cpu', '--out', out, ...flags], { from: 'user' });
+  const recipe = JSON.parse(readFileSync(join(out, 'samples.json'), 'utf8')) as Record<string, unknown>;
+  const pixels = await Promise.all(
+    (recipe['pictures'] as string[]).map(async (path) =>
+      (await sharp(path).raw().toBuffer()).toString('hex'),
+    ),
+  );
+  return { pixels, recipe };
+}
+
+for (const temperature of ['0', '0.0', '-0']) {
+  test.serial(`at temperature ${temperature} the likeliest codes are taken, whatever the seed`, async (t) => {
+    const draw = (seed: string) =>
+      sampled(
+        `greedy ${temperature} ${seed}`,
+        plain,
+        '--n',
+        '3',
+        '--temperature',
+        temperature,
+        '--seed',
+        seed,
+      );
+    const [one, other] = [await draw('1'), await draw('2')];
+    t.is(new Set([...one.pixels, ...other.pixels]).size, 1);
+    t.like(one.recipe, { temperature: 0, n: 3 });
+  });
+}
+
+test.serial('at any other temperature pictures differ', async (t) => {
+  t.is(new Set((await sampled('drawn', plain, '--n', '3')).pixels).size, 3);
+});
+
+test.serial('classes beyond the number of codes are drawn, greedily too', async (t) => {
+  for (const flags of [[], ['--temperature', '0'], ['--top-k', '1'], ['--batch', '2']]) {
+    const name = `classes ${flags.join(' ')}`;
+    const { pixels, recipe } = await sampled(name, classes, '--n', '3', '--class', '39', ...flags);
+    t.is(pixels.length, 3);
+    t.like(recipe, { classNumber: 39 });
+  }
+});
+
+for (const wrong of ['-1', 'Infinity', 'warm', '']) {
+  test.serial(`a temperature of "${wrong}" is refused`, async (t) => {
+    const command = sampleCommand()
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} });
+    await t.throwsAsync(command.parseAsync([plain, `--temperature=${wrong}`], { from: 'user' }), {
+      message: /It must be a number from 0/,
+    });
+  });
+}
