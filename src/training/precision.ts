@@ -9,9 +9,20 @@ import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { StepOptimizer } from './vqgan-step.js';
 
-/** The float32 masters of networks' parameters. For parameters of no such network: the parameters themselves. */
+interface Pair {
+  copy: Tensor;
+  master: Tensor;
+}
+
+/**
+ * The float32 masters of networks' parameters. For parameters of no such network: the parameters themselves. Where a
+ * network's own weights are written by others (a state dict, a norm that sets itself from its first batch), the masters
+ * take what was written.
+ */
 export class MasterWeights {
   readonly #masters = new Map<Tensor, Tensor>();
+  /** How often each copy had been written to when it last had its master's value. */
+  readonly #versions = new Map<Tensor, number>();
 
   /** Turns `networks` to bfloat16 in place and keeps their weights here. */
   constructor(networks: Iterable<nn.Module> = []) {
@@ -30,6 +41,7 @@ export class MasterWeights {
           torch.scope(() => {
             parameter.data = parameter.detach().to('bfloat16');
           });
+          this.#versions.set(parameter, versionOf(parameter));
         });
       }
     }
@@ -48,6 +60,7 @@ export class MasterWeights {
 
   /** A state dict with the masters in place of their copies. */
   stateDict(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+    this.#adopt(this.#pairs());
     return new Map([...state].map(([key, tensor]) => [key, this.#masters.get(tensor) ?? tensor]));
   }
 
@@ -66,11 +79,12 @@ export class MasterWeights {
         for (const copy of copies) copy.grad = null;
         optimizer.zeroGrad();
       },
-      step() {
+      step: () => {
+        this.#adopt(pairs);
         torch.scope(() => handOver(pairs));
         optimizer.step();
         // Its own only: another optimizer's networks may still be in use by a backward to come.
-        copyAll(pairs);
+        this.#copyAll(pairs);
       },
     };
   }
@@ -83,12 +97,42 @@ export class MasterWeights {
 
   /** Copies the masters' values into the networks. */
   sync(): void {
-    copyAll([...this.#masters].map(([copy, master]) => ({ copy, master })));
+    const pairs = this.#pairs();
+    this.#adopt(pairs);
+    this.#copyAll(pairs);
+  }
+
+  #pairs(): Pair[] {
+    return [...this.#masters].map(([copy, master]) => ({ copy, master }));
+  }
+
+  /** Gives masters the values of copies that were written to since. */
+  #adopt(pairs: readonly Pair[]): void {
+    const written = pairs.filter(({ copy }) => this.#versions.get(copy) !== versionOf(copy));
+    torch.noGrad(() => {
+      for (const { copy, master } of written) master.copy_(copy);
+    });
+    for (const { copy } of written) this.#versions.set(copy, versionOf(copy));
+  }
+
+  #copyAll(pairs: readonly Pair[]): void {
+    if (pairs.length === 0) return;
+    torch.noGrad(() =>
+      torch.callOperator('aten::_foreach_copy_', '', [
+        pairs.map(({ copy }) => copy),
+        pairs.map(({ master }) => master),
+      ]),
+    );
+    for (const { copy } of pairs) this.#versions.set(copy, versionOf(copy));
   }
 }
 
+function versionOf(tensor: Tensor): number {
+  return torch.callOperator('aten::_version', '', [tensor]) as number;
+}
+
 /** Gives the masters the copies' gradients in float32, all by one call. */
-function handOver(pairs: readonly { copy: Tensor; master: Tensor }[]): void {
+function handOver(pairs: readonly Pair[]): void {
   const [given, wanted]: [Tensor[], Tensor[]] = [[], []];
   for (const { copy, master } of pairs) {
     const gradient = copy.grad;
@@ -102,14 +146,4 @@ function handOver(pairs: readonly { copy: Tensor; master: Tensor }[]): void {
     master.grad = full;
   }
   if (given.length > 0) torch.noGrad(() => torch.callOperator('aten::_foreach_copy_', '', [wanted, given]));
-}
-
-function copyAll(pairs: readonly { copy: Tensor; master: Tensor }[]): void {
-  if (pairs.length === 0) return;
-  torch.noGrad(() =>
-    torch.callOperator('aten::_foreach_copy_', '', [
-      pairs.map(({ copy }) => copy),
-      pairs.map(({ master }) => master),
-    ]),
-  );
 }

@@ -1,0 +1,83 @@
+/** Networks in bfloat16 whose weights are written by others than the optimizer. */
+import test from 'ava';
+import type { ActNorm } from '../../src/models/discriminator.js';
+import * as torch from '../../src/torch/index.js';
+import * as nn from '../../src/torch/nn/index.js';
+import * as optim from '../../src/torch/optim/index.js';
+import { resolveConfig } from '../../src/training/config.js';
+import { MasterWeights } from '../../src/training/precision.js';
+import { buildVqgan } from '../../src/training/vqgan-build.js';
+import { lossOf } from '../../src/training/vqgan-parts.js';
+import { vqganConfig } from './tiny.js';
+
+function lowered() {
+  const network = new nn.Linear(2, 2);
+  const masters = new MasterWeights([network]);
+  const parameters = network.parameters();
+  const optimizer = new optim.SGD(masters.of(parameters), { lr: 1 });
+  return { network, masters, stepper: masters.around(parameters, optimizer) };
+}
+
+const writes: Record<string, (network: nn.Linear) => void> = {
+  'a state dict': (network) =>
+    void network.loadStateDict(
+      new Map([
+        ['weight', torch.full([2, 2], 3)],
+        ['bias', torch.full([2], 3)],
+      ]),
+    ),
+  'an operator in place': (network) =>
+    torch.noGrad(() => network.parameters().forEach((parameter) => void parameter.fill_(3))),
+};
+
+const readers: Record<string, (parts: ReturnType<typeof lowered>) => void> = {
+  'are synchronised': ({ masters }) => masters.sync(),
+  'are updated': ({ network, stepper }) => {
+    stepper.zeroGrad();
+    (network.forward(torch.zeros([1, 2])) as torch.Tensor).sum().mul(0).backward();
+    stepper.step();
+  },
+  'are saved': () => {},
+};
+
+for (const [written, write] of Object.entries(writes)) {
+  for (const [when, read] of Object.entries(readers)) {
+    test(`the masters take what ${written} writes into the network before they ${when}`, (t) => {
+      const parts = lowered();
+      const { network, masters } = parts;
+      write(network);
+      read(parts);
+      const threes = { weight: [3, 3, 3, 3], bias: [3, 3] };
+      const values = (state: ReadonlyMap<string, torch.Tensor>) =>
+        Object.fromEntries([...state].map(([key, tensor]) => [key, tensor.flatten().tolist()]));
+      t.deepEqual(values(masters.stateDict(network.stateDict())), threes);
+      t.deepEqual(values(network.stateDict()), threes);
+    });
+  }
+}
+
+test('masters that nobody wrote past keep what bfloat16 cannot hold', (t) => {
+  const { network, masters, stepper } = lowered();
+  const before = masters.of(network.parameters()).map((tensor) => tensor.tolist());
+  for (const read of Object.values(readers)) read({ network, masters, stepper });
+  masters.stateDict(network.stateDict());
+  t.deepEqual(
+    masters.of(network.parameters()).map((tensor) => tensor.tolist()),
+    before,
+  );
+});
+
+test('ActNorm keeps in bfloat16 what its first batch sets it to', (t) => {
+  const scales = (['float32', 'bfloat16'] as const).map((precision) => {
+    torch.manualSeed(1);
+    const config = vqganConfig();
+    Object.assign(config.model.params.lossconfig.params, { use_actnorm: true });
+    const { model, step } = buildVqgan(resolveConfig('vqgan', config), precision, 'cpu', true);
+    torch.scope(() => void step(torch.rand([2, 3, 16, 16]), 1));
+    const norm = [...lossOf(model).discriminator.main].find((layer): layer is ActNorm => 'loc' in layer)!;
+    return norm.scale.detach().flatten().float();
+  });
+  const [single, half] = scales as [torch.Tensor, torch.Tensor];
+  t.true(single.min().item() > 2, 'or this test shows nothing');
+  t.true(half.div(single).sub(1).abs().max().item() < 0.03);
+});
