@@ -4,8 +4,9 @@ import type { Tensor } from '../torch/index.js';
 
 /** Logits were NaN or infinite, so that any token would do as well as another. */
 export class LogitsError extends torch.TorchError {
-  /** Row of the batch, and number of the drawn token, both from 0. */
+  /** Row of the batch, from 0. */
   readonly row: number;
+  /** Number of the token that could not be drawn, from 0. */
   readonly step: number;
 
   constructor(message: string, row: number, step: number) {

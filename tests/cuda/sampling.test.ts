@@ -23,7 +23,7 @@ for (const kernels of [false, true]) {
       () => {
         for (const parameter of gpt.parameters()) parameter.data = parameter.detach().mul(-0.7);
       },
-      () => void gpt.blocks.parameters().forEach((parameter) => void parameter.data.mul_(-1.1)),
+      () => gpt.blocks.parameters().forEach((parameter) => void parameter.data.mul_(-1.1)),
     ]) {
       torch.noGrad(change);
       const expected = generate(gpt, prefix(), 40, greedy).tolist();

@@ -34,7 +34,11 @@ const readers: Record<string, (parts: ReturnType<typeof lowered>) => void> = {
   'are synchronised': ({ masters }) => masters.sync(),
   'are updated': ({ network, stepper }) => {
     stepper.zeroGrad();
-    (network.forward(torch.zeros([1, 2])) as torch.Tensor).sum().mul(0).backward();
+    network
+      .forward(torch.zeros([1, 2]))
+      .sum()
+      .mul(0)
+      .backward();
     stepper.step();
   },
   'are saved': () => {},
