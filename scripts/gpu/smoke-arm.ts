@@ -170,7 +170,7 @@ function sampledAlike(): string {
         batch: 1,
         greedy: true,
         record: record ? torch.cuda.graphRecorder() : null,
-        ...(kernels && { kernels }),
+        kernels: kernels ?? false,
       });
       const found = JSON.stringify(sampler.sample(start, 20).tolist());
       const reason = (record && sampler.eagerReason) || sampler.kernelFailure;

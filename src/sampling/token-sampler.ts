@@ -32,8 +32,9 @@ export interface TokenSamplerOptions extends PickOptions {
   /** How to record a step; default: as a CUDA graph on CUDA, elsewhere and with null steps are run as they are. */
   record?: StepRecorder | null;
   /**
-   * Run steps by kernels of our own in place of operators, where `kernelFailure` names nothing against it: for a batch of
-   * one, on CUDA. Their results are rounded alike, but sums are taken in another order. Default false.
+   * Run steps by kernels of our own instead of operators: for a batch of one, on CUDA. Their results are rounded alike, but
+   * sums are taken in another order; they are compared with the operators' before the first step. Default: wherever they
+   * can run. With `true`, `kernelFailure` says what keeps them from it.
    */
   kernels?: boolean;
 }
@@ -49,7 +50,7 @@ export class TokenSampler {
   readonly #gpt: GPT;
   readonly #pick: PickOptions;
   readonly #bucket: number;
-  readonly #options: { batch: number; capacity: number; kernels: boolean };
+  readonly #options: { batch: number; capacity: number; kernels: boolean | undefined };
   readonly #givenRecorder: StepRecorder | null | undefined;
   readonly #recorded = new Map<number, RecordedStep>();
   #prepared: Prepared | null;
@@ -57,7 +58,7 @@ export class TokenSampler {
   #disposed = false;
 
   constructor(gpt: GPT, options: TokenSamplerOptions) {
-    const { batch, capacity = gpt.blockSize, bucket = 32, record, kernels = false, ...pick } = options;
+    const { batch, capacity = gpt.blockSize, bucket = 32, record, kernels, ...pick } = options;
     checkFilterOptions(pick);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > gpt.blockSize) {
       throw new RangeError(
@@ -85,9 +86,10 @@ export class TokenSampler {
     const gpt = this.#gpt;
     const pick = codesOnly(gpt, this.#pick);
     const cache = gpt.createCache(batch, capacity);
-    const { step, failure } = kernels
-      ? stepByKernels(gpt, cache, pick)
-      : { step: new DecodeStep(gpt, cache, pick), failure: null };
+    const { step, failure } =
+      (kernels ?? whyNoDecodeKernels(gpt, batch) === null)
+        ? stepByKernels(gpt, cache, pick)
+        : { step: new DecodeStep(gpt, cache, pick), failure: null };
     const record = this.#givenRecorder === undefined ? recorderFor(gpt, pick) : this.#givenRecorder;
     this.#kernelFailure = failure;
     return { cache, step, pick, record, places: placesOf(gpt) };
