@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { builtAddon, platformPackage } from '../src/torch/native/libtorch/addon-path.js';
 import { buildAddon } from '../src/torch/native/libtorch/build-addon.js';
 import { locateLibtorch } from '../src/torch/native/libtorch/locate.js';
@@ -54,10 +54,15 @@ function stageMain(folder: string): void {
   writeManifest(folder, { ...kept, optionalDependencies: { [platformPackage()]: manifest.version } });
 }
 
+/** The addon, and what it loads before libtorch. */
+const BINARIES = ['tessera.node', 'tessera_openmp.node'];
+
 function stagePlatform(folder: string, addon: string): void {
-  const packed = join(folder, 'tessera.node');
-  copyFileSync(addon, packed);
-  execFileSync('strip', process.platform === 'darwin' ? ['-x', packed] : ['--strip-unneeded', packed]);
+  for (const name of BINARIES) {
+    const packed = join(folder, name);
+    copyFileSync(join(dirname(addon), name), packed);
+    execFileSync('strip', process.platform === 'darwin' ? ['-x', packed] : ['--strip-unneeded', packed]);
+  }
   copyFileSync(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   writeFileSync(
     join(folder, 'README.md'),
@@ -72,7 +77,7 @@ function stagePlatform(folder: string, addon: string): void {
     os: [process.platform],
     cpu: [process.arch],
     ...(process.platform === 'linux' && { libc: ['glibc'] }),
-    files: ['tessera.node'],
+    files: BINARIES,
   });
 }
 

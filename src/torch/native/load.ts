@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding.js';
 import { locateAddon } from './libtorch/addon-path.js';
 import { locateLibtorch, type Libtorch } from './libtorch/locate.js';
@@ -37,12 +38,18 @@ function compare(): string | null {
 // libgomp's threads spin while they wait, for milliseconds: beside another busy process a training step then takes up
 // to eighty times as long. With a thirtieth of that they still meet the next operator awake: with a three-hundredth
 // small operators took twice as long on an idle machine. Read once, when the library is opened.
-function limitSpinning(): void {
-  if (process.env['OMP_WAIT_POLICY'] === undefined) process.env['GOMP_SPINCOUNT'] ??= '10000';
+function limitSpinning(addon: string): void {
+  if (process.env['OMP_WAIT_POLICY'] !== undefined) return;
+  const count = (process.env['GOMP_SPINCOUNT'] ??= '10000');
+  // A worker's environment is a copy, and libgomp reads the process's.
+  const helper = join(dirname(addon), 'tessera_openmp.node');
+  if (isMainThread || !existsSync(helper)) return;
+  (createRequire(import.meta.url)(helper) as { limitSpinning(count: string): void }).limitSpinning(count);
 }
 
 function load(): Binding {
-  limitSpinning();
+  const addon = locateAddon();
+  limitSpinning(addon);
   openLibrary(join(libtorch.lib, libraryFile('c10')));
   openLibrary(join(libtorch.lib, libraryFile('torch_cpu')));
   // Before the first operator or availability query: libtorch looks for CUDA once and remembers the answer.
@@ -54,7 +61,6 @@ function load(): Binding {
       cudaLoadError = (error as Error).message;
     }
   }
-  const addon = locateAddon();
   try {
     return createRequire(import.meta.url)(addon) as Binding;
   } catch (error) {
