@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "allocator.h"
+#include "memory/allocator.h"
 #include "exports.h"
 
 using namespace tessera;
@@ -24,6 +24,7 @@ static Napi::Object init(Napi::Env env, Napi::Object object) {
   exportCallbacks(exports);
   exportRandom(exports);
   exportDevice(exports);
+  exportMemory(exports);
   exportCuda(exports);
   return object;
 }

@@ -10,12 +10,17 @@ namespace {
 
 Plan planFor(const c10::OperatorHandle& handle) {
   const c10::FunctionSchema& schema = handle.schema();
-  Plan plan{handle, {}, {}, Shortcut(handle)};
+  Plan plan{handle, {}, {}, Shortcut(handle), RandomUse(handle)};
   for (const c10::Argument& argument : schema.arguments()) plan.arguments.push_back(valueTypeOf(argument));
   for (const c10::Argument& result : schema.returns()) {
     plan.inPlace.push_back(result.alias_info() != nullptr && result.alias_info()->isWrite());
   }
   return plan;
+}
+
+[[gnu::noinline]] void callRandom(const Plan& plan, c10::Stack& stack) {
+  const DefaultGenerators mine(plan.random.in(stack));
+  plan.handle.callBoxed(stack);
 }
 
 void writeResults(Environment& state, const Plan& plan, c10::Stack& stack) {
@@ -62,7 +67,8 @@ napi_value call(napi_env env, Environment& state) {
   for (size_t i = 0; i < plan.arguments.size(); ++i) {
     stack.push_back(i < given ? readArgument(state, in, plan.arguments[i]) : defaultOf(plan.arguments[i]));
   }
-  plan.handle.callBoxed(stack);
+  if (plan.random.possible()) callRandom(plan, stack);
+  else plan.handle.callBoxed(stack);
   size_t needed = 0;
   for (const c10::IValue& value : stack) needed += measureValue(value);
   if (needed > state.wire.capacity) {

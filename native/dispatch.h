@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "random.h"
 #include "shortcuts.h"
 #include "values.h"
 
@@ -17,6 +18,7 @@ struct Plan {
   // For each result: it is the argument it aliases, changed in place, and TypeScript already holds that object.
   std::vector<bool> inPlace;
   Shortcut shortcut;
+  RandomUse random;
 };
 
 // resolve(name, overload) -> { id, schema }; throws MissingOperator where this libtorch does not have it.

@@ -42,6 +42,7 @@ void exportAutograd(Exports& exports);
 void exportCallbacks(Exports& exports);
 void exportRandom(Exports& exports);
 void exportDevice(Exports& exports);
+void exportMemory(Exports& exports);
 void exportCuda(Exports& exports);
 
 }  // namespace tessera

@@ -1,14 +1,40 @@
-// Random number generators: seeds and states.
+// Random number generators: which are the default ones, seeds and states.
+#include "random.h"
+
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Context.h>
 
-#include <mutex>
+#include <algorithm>
+#include <thread>
 
 #include "exports.h"
 
 namespace tessera {
 
 namespace {
+
+std::mutex drawing;
+// The thread that loads the addon keeps the process's own generators.
+const std::thread::id first = std::this_thread::get_id();
+
+// Of any other thread: the CPU's, then one for each CUDA device.
+using Defaults = std::vector<at::Generator>;
+thread_local Defaults own;
+
+// This thread's, or null where they are the process's.
+Defaults* ownDefaults() {
+  if (std::this_thread::get_id() == first) return nullptr;
+  if (own.empty()) own.push_back(at::detail::createCPUGenerator(c10::detail::getNonDeterministicRandom()));
+  return &own;
+}
+
+void exchange(Defaults& defaults) {
+  for (at::Generator& mine : defaults) {
+    const c10::Device device = mine.device();
+    std::swap(const_cast<at::Generator&>(device.is_cpu() ? at::detail::getDefaultCPUGenerator()
+                                                         : at::detail::getCUDAHooks().getDefaultGenerator(device.index())), mine);
+  }
+}
 
 at::Generator& generatorOf(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
@@ -38,6 +64,7 @@ size_t newGenerator(const Napi::CallbackInfo& info) {
 
 // defaultGenerator(device) -> index
 size_t defaultGenerator(const Napi::CallbackInfo& info) {
+  const DefaultGenerators mine;
   return store(info, at::globalContext().defaultGenerator(c10::Device(textArgument(info, 0))));
 }
 
@@ -66,10 +93,58 @@ void setGeneratorState(const Napi::CallbackInfo& info) {
   generator.set_state(tensorArgument(info, 1));
 }
 
-// manualSeed(seed: bigint): the default generators of all devices
-void manualSeed(const Napi::CallbackInfo& info) { at::manual_seed(seedArgument(info, 0)); }
+// manualSeed(seed: bigint): this thread's default generators of all devices
+void manualSeed(const Napi::CallbackInfo& info) {
+  const uint64_t seed = seedArgument(info, 0);
+  if (Defaults* mine = ownDefaults()) {
+    for (at::Generator& generator : *mine) generator.set_current_seed(seed);
+  } else {
+    const DefaultGenerators alone;
+    at::manual_seed(seed);
+  }
+}
 
 }  // namespace
+
+RandomUse::RandomUse(const c10::OperatorHandle& handle) : possible_(handle.hasTag(at::Tag::nondeterministic_seeded)) {
+  const auto& arguments = handle.schema().arguments();
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& name = arguments[i].name();
+    if (arguments[i].real_type()->str().find("Generator") != std::string::npos) possible_ = true;
+    if (name == "train" || name == "training" || name == "dropout" || name == "dropout_p") switches_.push_back(i);
+  }
+}
+
+bool RandomUse::in(const c10::Stack& arguments) const {
+  for (const c10::IValue& value : arguments) {
+    if (value.isGenerator()) return false;
+  }
+  return std::none_of(switches_.begin(), switches_.end(), [&](size_t i) {
+    const c10::IValue& value = arguments[i];
+    return value.isDouble() ? value.toDouble() == 0 : value.isBool() && !value.toBool();
+  });
+}
+
+DefaultGenerators::DefaultGenerators(bool wanted) {
+  if (!wanted) return;
+  Defaults* mine = ownDefaults();
+  lock_ = std::unique_lock(drawing);
+  if (mine != nullptr) exchange(*mine);
+}
+
+DefaultGenerators::~DefaultGenerators() {
+  if (!lock_.owns_lock()) return;
+  if (Defaults* mine = ownDefaults()) exchange(*mine);
+}
+
+void addCudaGenerators() {
+  Defaults* mine = ownDefaults();
+  const auto& cuda = at::detail::getCUDAHooks();
+  while (mine != nullptr && mine->size() <= static_cast<size_t>(cuda.deviceCount())) {
+    mine->push_back(cuda.getNewGenerator(static_cast<c10::DeviceIndex>(mine->size() - 1)));
+    mine->back().set_current_seed(mine->front().current_seed());
+  }
+}
 
 void exportRandom(Exports& exports) {
   exports.add<newGenerator>("newGenerator");

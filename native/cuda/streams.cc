@@ -32,7 +32,10 @@ int deviceCount(const Napi::CallbackInfo&) {
 }
 
 // initialize(): what libtorch puts off until the first tensor on a device.
-void initialize(const Napi::CallbackInfo&) { at::globalContext().lazyInitDevice(c10::DeviceType::CUDA); }
+void initialize(const Napi::CallbackInfo&) {
+  at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
+  addCudaGenerators();
+}
 
 int currentDevice(const Napi::CallbackInfo&) { return cudaGuard().getDevice().index(); }
 

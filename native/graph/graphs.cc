@@ -80,6 +80,7 @@ void registerGenerator(const Napi::CallbackInfo& info) {
 void beginCapture(const Napi::CallbackInfo& info) {
   c10::MempoolId_t pool{0, 0};
   if (info[1].IsExternal()) pool = graphArgument(info, 1).pool();
+  const DefaultGenerators mine;  // what the work will draw from must be known beforehand
   graphArgument(info, 0).begin(pool);
 }
 void endCapture(const Napi::CallbackInfo& info) { graphArgument(info, 0).end(); }
