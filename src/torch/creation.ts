@@ -1,4 +1,4 @@
-import { dtypeOf, isTypedArray, type DType, type TypedArray } from './dtype.js';
+import { dtypeOf, holdsBits, isTypedArray, type DType, type TypedArray } from './dtype.js';
 import { inMemory } from './elements.js';
 import type { Device } from './device.js';
 import { ArgumentError, named, ShapeError, translate } from './errors.js';
@@ -163,7 +163,7 @@ export function fromTypedArray(
     const given = `${describe(data)}, ${describe(shape)}`;
     throw new ArgumentError(`${operator} takes a typed array and a shape, not ${given}`, { operator });
   }
-  const bits = data instanceof Uint16Array && (options.dtype === 'float16' || options.dtype === 'bfloat16');
+  const bits = holdsBits(data) && (options.dtype === 'float16' || options.dtype === 'bfloat16');
   const dtype = bits ? options.dtype! : dtypeOf(data);
   const count = shape.reduce((product: number, size: unknown) => product * Number(size), 1);
   if (count !== data.length) {

@@ -114,8 +114,7 @@ function nameIn(of: unknown, operator: string): string {
   throw new ArgumentError(`${operator} takes a dtype or a tensor`, { operator });
 }
 
-/** Arrays of plain elements, as they come from and go to JavaScript. */
-export type TypedArray =
+type Arrays =
   | Float32Array
   | Float64Array
   | BigInt64Array
@@ -128,13 +127,25 @@ export type TypedArray =
   | Uint16Array
   | Uint32Array;
 
+/**
+ * Arrays of plain elements, as they come from and go to JavaScript; Float16Array among them where the compiler knows it
+ * (`lib` of `esnext`) and the engine has it (Node 24).
+ */
+export type TypedArray = typeof globalThis extends { Float16Array: { prototype: infer Half } }
+  ? Arrays | Half
+  : Arrays;
+
 type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 
-/** The array class that holds a dtype's elements; float16 and bfloat16 as their bits, complex numbers interleaved. */
+/** Holds float16: as numbers where the engine has such arrays, else as their bits. */
+export const halfArray: TypedArrayClass =
+  (globalThis as { Float16Array?: TypedArrayClass }).Float16Array ?? Uint16Array;
+
+/** The array class that holds a dtype's elements; bfloat16 as its bits, complex numbers interleaved. */
 export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
   float32: Float32Array,
   float64: Float64Array,
-  float16: Uint16Array,
+  float16: halfArray,
   bfloat16: Uint16Array,
   int64: BigInt64Array,
   int32: Int32Array,
@@ -142,7 +153,7 @@ export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
   int8: Int8Array,
   uint8: Uint8Array,
   bool: Uint8Array,
-  complex32: Uint16Array,
+  complex32: halfArray,
   complex64: Float32Array,
   complex128: Float64Array,
   uint16: Uint16Array,
@@ -155,22 +166,43 @@ export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
   qint32: Int32Array,
 };
 
+const byClass: Readonly<Record<string, DType>> = {
+  Float16Array: 'float16',
+  Float32Array: 'float32',
+  Float64Array: 'float64',
+  BigInt64Array: 'int64',
+  BigUint64Array: 'uint64',
+  Int32Array: 'int32',
+  Int16Array: 'int16',
+  Int8Array: 'int8',
+  Uint8Array: 'uint8',
+  Uint8ClampedArray: 'uint8',
+  Uint16Array: 'uint16',
+  Uint32Array: 'uint32',
+};
+
+// Names an array's class also where it comes from another realm, such as a test runner's.
+const className = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+)!.get!;
+
+function classOf(value: unknown): string | undefined {
+  return className.call(value) as string | undefined;
+}
+
+/** Whether a value is an array of numbers that tensors are made of. */
 export function isTypedArray(value: unknown): value is TypedArray {
-  return (
-    Object.values(arrayClass).some((Class) => value instanceof Class) || value instanceof Uint8ClampedArray
-  );
+  const name = classOf(value);
+  return name !== undefined && Object.hasOwn(byClass, name);
 }
 
 /** The dtype that a typed array's elements have. */
 export function dtypeOf(array: TypedArray): DType {
-  if (array instanceof Float32Array) return 'float32';
-  if (array instanceof Float64Array) return 'float64';
-  if (array instanceof BigInt64Array) return 'int64';
-  if (array instanceof BigUint64Array) return 'uint64';
-  if (array instanceof Int32Array) return 'int32';
-  if (array instanceof Int16Array) return 'int16';
-  if (array instanceof Int8Array) return 'int8';
-  if (array instanceof Uint16Array) return 'uint16';
-  if (array instanceof Uint32Array) return 'uint32';
-  return 'uint8';
+  return byClass[classOf(array) ?? ''] ?? 'uint8';
+}
+
+/** Whether a typed array may hold bits: of float16 or bfloat16. */
+export function holdsBits(array: TypedArray): boolean {
+  return classOf(array) === 'Uint16Array';
 }

@@ -258,7 +258,10 @@ export class Tensor {
     return value as number;
   }
 
-  /** All elements in row-major order, copied to the CPU: float16 and bfloat16 as bits, complex numbers interleaved. */
+  /**
+   * All elements in row-major order, copied to the CPU: float16 as a Float16Array where the engine has it (Node 24) and as bits
+   * where not, bfloat16 as bits, complex numbers interleaved.
+   */
   toTypedArray(): TypedArray {
     return toTypedArray(this);
   }

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import fc from 'fast-check';
 import * as torch from '../../src/torch/index.js';
@@ -35,7 +36,6 @@ test('elements come back from every dtype as they went in', (t) => {
     t.deepEqual(x.tolist(), list, dtype);
   }
   t.deepEqual(torch.tensor([true, false]).tolist(), [true, false]);
-  t.deepEqual(torch.tensor([1, 1.5], { dtype: 'float16' }).toTypedArray(), new Uint16Array([0x3c00, 0x3e00]));
 });
 
 test('numbers make float32, bigints int64, booleans bool, typed arrays their own type', (t) => {
@@ -110,3 +110,52 @@ test('random numbers are those of PyTorch for the same seed', (t) => {
   t.deepEqual(torch.rand([4]).tolist(), first);
   t.throws(() => torch.manualSeed(0.5), { instanceOf: RangeError });
 });
+
+const Half = (
+  globalThis as { Float16Array?: new (from: ArrayLike<number> | ArrayBuffer) => torch.TypedArray }
+).Float16Array;
+
+test('float16 comes out as a Float16Array where the engine has it, and as its bits where not', (t) => {
+  const x = torch.tensor([1, 1.5], { dtype: 'float16' });
+  const pair = torch.callOperator('aten::complex', '', [x, x]) as torch.Tensor;
+  if (Half) {
+    t.deepEqual(x.toTypedArray(), new Half([1, 1.5]));
+    t.deepEqual(pair.toTypedArray(), new Half([1, 1, 1.5, 1.5]));
+  } else {
+    t.deepEqual(x.toTypedArray(), new Uint16Array([0x3c00, 0x3e00]));
+    t.deepEqual(pair.toTypedArray(), new Uint16Array([0x3c00, 0x3c00, 0x3e00, 0x3e00]));
+  }
+  t.deepEqual(x.to('bfloat16').toTypedArray(), new Uint16Array([0x3f80, 0x3fc0]));
+  t.deepEqual(
+    torch.fromTypedArray(new Uint16Array([0x3c00]), [1], { dtype: 'float16' }).tolist(),
+    [1],
+    'bits go in',
+  );
+});
+
+(Half ? test : test.skip)('a Float16Array makes a float16 tensor, or what dtype says', (t) => {
+  const values = new Half!([0.5, -1.25, 65504]);
+  t.is(torch.tensor(values).dtype, 'float16');
+  t.deepEqual(torch.tensor(values).toTypedArray(), values);
+  t.deepEqual(torch.fromTypedArray(values, [3, 1]).tolist(), [[0.5], [-1.25], [65504]]);
+  t.deepEqual(torch.tensor(values, { dtype: 'float32' }).tolist(), [0.5, -1.25, 65504]);
+  t.is(torch.tensor(values, { dtype: 'bfloat16' }).dtype, 'bfloat16');
+});
+
+test('typed arrays of another realm are typed arrays', (t) => {
+  const other = runInNewContext('new Float32Array([1, 2])') as Float32Array;
+  t.deepEqual(torch.tensor(other).tolist(), [1, 2]);
+  t.deepEqual(torch.fromTypedArray(other, [2, 1]).tolist(), [[1], [2]]);
+  const bits = runInNewContext('new Uint16Array([0x3c00])') as Uint16Array;
+  t.deepEqual(torch.fromTypedArray(bits, [1], { dtype: 'float16' }).tolist(), [1]);
+});
+
+for (const [what, value] of Object.entries({
+  'a DataView': new DataView(new ArrayBuffer(4)),
+  'an ArrayBuffer': new ArrayBuffer(4),
+  'an object that says it is one': { [Symbol.toStringTag]: 'Float32Array', length: 1 },
+})) {
+  test(`${what} is no typed array`, (t) => {
+    t.throws(() => torch.fromTypedArray(value as never, [1]), { instanceOf: torch.ArgumentError });
+  });
+}

@@ -1,5 +1,5 @@
 /** NumPy's values in pickles: element types, arrays and scalars. */
-import type { TypedArray } from '../dtype.js';
+import { halfArray, type TypedArray } from '../dtype.js';
 import { NumpyArray, NumpyType, PickledComplex, PickledGlobal, PickledTuple } from './pickle-values.js';
 import type { Pickled } from './pickle-values.js';
 
@@ -123,7 +123,7 @@ export function numpyFromBuffer(args: readonly Pickled[], fail: Fail): NumpyArra
 export interface PlainArray {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Complex numbers interleaved, float16 as its bits, booleans as bytes; empty for elements that are no numbers. */
+  /** Complex numbers interleaved, float16 as its bits where the engine has no Float16Array, booleans as bytes; empty for elements that are no numbers. */
   readonly data: TypedArray;
 }
 
@@ -131,7 +131,7 @@ type ArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 
 /** NumPy's name, the class that holds the elements, and the bytes whose order may have to be turned. */
 const arrays: ReadonlyMap<string, readonly [string, ArrayClass, number]> = new Map([
-  ['f2', ['float16', Uint16Array, 2]],
+  ['f2', ['float16', halfArray, 2]],
   ['f4', ['float32', Float32Array, 4]],
   ['f8', ['float64', Float64Array, 8]],
   ['i1', ['int8', Int8Array, 1]],
