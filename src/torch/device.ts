@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { deviceName as nameOf } from './device-numbers.js';
 import { DeviceError, throwFatal, translate } from './errors.js';
+import { shared } from './native/copies.js';
 import { addonMismatch, cudaLoadError, libtorch, native } from './native/load.js';
 
 /** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
@@ -89,13 +90,15 @@ export function memory(): Memory {
   return result;
 }
 
-let budget = Math.floor(0.9 * process.availableMemory());
-// A worker loads the addon again, but the budget is the process's.
-if (isMainThread) native.setMemoryBudget(budget);
+// The budget is the process's: a worker, or another copy of the package, leaves it as it is.
+if (shared.memoryBudget === undefined) {
+  shared.memoryBudget = Math.floor(0.9 * process.availableMemory());
+  if (isMainThread) native.setMemoryBudget(shared.memoryBudget);
+}
 
 /** Bytes that libtorch's tensors may take on the CPU; by default 90% of what was free when the library was loaded. */
 export function memoryBudget(): number {
-  return budget;
+  return shared.memoryBudget!;
 }
 
 /**
@@ -108,5 +111,5 @@ export function setMemoryBudget(bytes: number): void {
   } catch (error) {
     throw translate(error);
   }
-  budget = bytes;
+  shared.memoryBudget = bytes;
 }

@@ -1,3 +1,5 @@
+import { acrossCopies } from './across-copies.js';
+
 /** Base class of all errors that tensors and operators throw. */
 export class TorchError extends Error {
   /** Schema name of the operator, such as `aten::add.Tensor`, or the function's own name, such as `Tensor.at`. */
@@ -50,6 +52,26 @@ export class LeakError extends TorchError {
     super(message);
     this.tensors = tensors;
   }
+}
+
+for (const [name, Class] of Object.entries({
+  TorchError,
+  ShapeError,
+  DTypeError,
+  IndexError,
+  DeviceError,
+  DeviceAssertError,
+  OutOfMemoryError,
+  DisposedError,
+  ForeignTensorError,
+  ArgumentError,
+  NotImplementedError,
+  LinAlgError,
+  AutogradError,
+  UnsafeOperatorError,
+  LeakError,
+})) {
+  acrossCopies(Class, name);
 }
 
 /** What the addon attaches to its errors (native/errors.h). */

@@ -1,3 +1,4 @@
+import { acrossCopies } from './across-copies.js';
 import { describe } from './describe.js';
 import { ArgumentError, IndexError, named } from './errors.js';
 import { callOperator } from './operator.js';
@@ -24,6 +25,8 @@ export class Slice {
     this.step = step;
   }
 }
+
+acrossCopies(Slice, 'Slice');
 
 /** What an index may be: see `Tensor.at`. */
 export type Index = number | Slice | '...' | null | boolean | Tensor;

@@ -9,7 +9,7 @@ import { native } from './native/load.js';
 import { growWire, TENSOR, wire } from './native/wire.js';
 import { KINDS, kindOf, place, signatureOf, trailingOptions } from './overload.js';
 import { camelCase, parseSchema, type Schema, type SchemaArgument } from './schema.js';
-import { born, Tensor } from './tensor.js';
+import { born, OwnTensor, Tensor } from './tensor.js';
 import { unsafeOperators } from './unsafe-operators.js';
 import { beginCall, beginResults, put, putDevice, take } from './values.js';
 
@@ -116,7 +116,7 @@ export class Operator {
   call1(a: unknown): unknown {
     const plan = this.#one[kindOf(a)];
     if (plan === undefined) return this.call([a]);
-    if (a instanceof Tensor) {
+    if (a instanceof OwnTensor) {
       const target = wire;
       target[0] = plan.id;
       target[1] = 1;
@@ -133,7 +133,7 @@ export class Operator {
   call2(a: unknown, b: unknown): unknown {
     const plan = this.#two[kindOf(a) * KINDS + kindOf(b)];
     if (plan === undefined) return this.call([a, b]);
-    if (a instanceof Tensor && b instanceof Tensor) {
+    if (a instanceof OwnTensor && b instanceof OwnTensor) {
       const target = wire;
       target[0] = plan.id;
       target[1] = 2;

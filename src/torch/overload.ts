@@ -3,7 +3,7 @@ import { isDType } from './dtype.js';
 import { Generator } from './random.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { camelCase, type Schema, type SchemaArgument } from './schema.js';
-import { Tensor } from './tensor.js';
+import { OwnTensor, Tensor } from './tensor.js';
 
 // Kinds of JavaScript values, as far as they decide between overloads. Zero: not decided by kind alone.
 const UNDECIDED = 0;
@@ -38,15 +38,24 @@ export function kindOf(value: unknown): number {
       return IS_ABSENT;
     case 'object':
       if (value === null) return IS_NULL;
-      if (value instanceof Tensor) return IS_TENSOR;
+      if (value instanceof OwnTensor) return IS_TENSOR;
       if (Array.isArray(value)) return kindOfArray(value);
+      // Options, mostly.
+      if (isPlain(value)) return UNDECIDED;
       if (value instanceof FloatScalar) return IS_FLOAT_SCALAR;
       if (value instanceof ComplexScalar) return IS_COMPLEX_SCALAR;
       if (value instanceof Generator) return IS_GENERATOR;
+      if (value instanceof Tensor) return IS_TENSOR;
       return UNDECIDED;
     default:
       return UNDECIDED;
   }
+}
+
+/** Whether an object is of no class. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function kindOfArray(values: readonly unknown[]): number {
@@ -137,8 +146,7 @@ export function signatureOf(args: readonly unknown[]): number {
 export function trailingOptions(args: readonly unknown[]): Record<string, unknown> | null {
   const last = args.at(-1);
   if (typeof last !== 'object' || last === null) return null;
-  const prototype: unknown = Object.getPrototypeOf(last);
-  return prototype === Object.prototype || prototype === null ? (last as Record<string, unknown>) : null;
+  return isPlain(last) ? (last as Record<string, unknown>) : null;
 }
 
 /** The arguments in schema order, or the reason why they do not fit. */

@@ -1,3 +1,4 @@
+import { acrossCopies } from './across-copies.js';
 import { requireCuda } from './device.js';
 import { translate } from './errors.js';
 import { native } from './native/load.js';
@@ -53,6 +54,8 @@ export class Generator {
     return this;
   }
 }
+
+acrossCopies(Generator, 'Generator');
 
 const defaults = new Map<string, Generator>();
 

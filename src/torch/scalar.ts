@@ -1,3 +1,4 @@
+import { acrossCopies } from './across-copies.js';
 import { ArgumentError } from './errors.js';
 
 /** A number that stays a float where a schema takes any scalar, even when it is integral. */
@@ -23,6 +24,9 @@ export class ComplexScalar {
     this.im = checked(im);
   }
 }
+
+acrossCopies(FloatScalar, 'FloatScalar');
+acrossCopies(ComplexScalar, 'ComplexScalar');
 
 /**
  * What an operator takes where its schema says `Scalar`: an integral number is an integer, a fraction a float; a

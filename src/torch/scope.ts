@@ -1,7 +1,7 @@
 import { ArgumentError } from './errors.js';
 import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
-import { adopt, enterScope, leaveScope, scopeDepth, Tensor } from './tensor.js';
+import { adopt, enterScope, leaveScope, OwnTensor, scopeDepth, Tensor } from './tensor.js';
 
 /**
  * Calls `fn` and frees every tensor made inside, except those in its result: a tensor, or tensors in plain objects,
@@ -25,7 +25,7 @@ export function scope<T>(fn: () => T): T {
     close([]);
     throw error;
   }
-  if (result instanceof Tensor) closeWith(result);
+  if (result instanceof OwnTensor) closeWith(result);
   else close(tensorsIn(result));
   return result;
 }

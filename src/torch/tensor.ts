@@ -1,4 +1,5 @@
 import { inspect } from 'node:util';
+import { acrossCopies } from './across-copies.js';
 import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
 import { tolist, toTypedArray, type Elements } from './elements.js';
 import { deviceName, type Device } from './device.js';
@@ -6,6 +7,7 @@ import { ArgumentError, DisposedError, translate } from './errors.js';
 import { registerHook, type HookHandle } from './hooks.js';
 import { at, type Index } from './indexing.js';
 import { layoutName, type Layout } from './layout.js';
+import { shared } from './native/copies.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { describe } from './describe.js';
@@ -282,6 +284,19 @@ export class Tensor {
   }
 }
 
+acrossCopies(Tensor, 'Tensor');
+
+/**
+ * `Tensor` for the short ways: `instanceof` looks for this copy's prototype and nothing else, which the engine does best.
+ * False for a tensor of another copy of the package, which then takes the long way.
+ */
+export const OwnTensor = ownClass(Tensor);
+
+function ownClass<Class extends typeof Tensor>({ prototype }: Class): Class {
+  const own = function () {} as unknown as Class;
+  return Object.assign(own, { prototype });
+}
+
 /** Fills the start of the wire with what the addon knows about the tensor (native/storage.cc). */
 function look(tensor: Tensor, property: string): void {
   try {
@@ -325,30 +340,31 @@ export function handlesOf(values: unknown, operator: string, nullable = false): 
 
 /** The options of a function written by hand. */
 export function checkOptions(options: unknown, operator: string): void {
-  if (typeof options === 'object' && options !== null && !(options instanceof Tensor)) return;
+  // A tensor, of whichever copy of the package.
+  if (typeof options === 'object' && options !== null && !('handle' in options)) return;
   throw new ArgumentError(`${operator} takes an object of options, not ${describe(options)}`, { operator });
 }
 
-// How many scopes are open; the addon keeps their contents.
-let depth = 0;
+// How many scopes are open, in one element; the addon keeps their contents.
+const depth = shared.scopes;
 
 export function scopeDepth(): number {
-  return depth;
+  return depth[0]!;
 }
 
 export function enterScope(): void {
-  depth++;
+  depth[0]!++;
 }
 
 /** Leaves the innermost scope and gives the number of those still open. */
 export function leaveScope(): number {
-  return --depth;
+  return --depth[0]!;
 }
 
 /** The object for a tensor that has just been made. Outside every scope the garbage collector becomes its owner. */
 export function born(handle: number): Tensor {
   const tensor = new Tensor(handle);
-  if (depth === 0) native.adopt(handle, tensor);
+  if (depth[0] === 0) native.adopt(handle, tensor);
   return tensor;
 }
 

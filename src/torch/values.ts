@@ -5,7 +5,7 @@ import * as w from './native/wire.js';
 import { growWire, integerAt, setIntegerAt, wire } from './native/wire.js';
 import { Generator } from './random.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
-import { born, Tensor } from './tensor.js';
+import { born, OwnTensor, Tensor } from './tensor.js';
 
 // Four numbers for each element must fit into the wire.
 const LONGEST_LIST = 2 ** 22;
@@ -32,7 +32,7 @@ function room(length: number): void {
 
 /** Writes a value as its JavaScript type says; the addon checks it against the schema. */
 export function put(value: unknown): void {
-  if (value instanceof Tensor) {
+  if (value instanceof OwnTensor) {
     wire[at++] = w.TENSOR;
     wire[at++] = value.handle;
   } else if (typeof value === 'number') {
@@ -80,6 +80,9 @@ function putOther(value: unknown): void {
   } else if (value instanceof Generator) {
     wire[at++] = w.GENERATOR;
     wire[at++] = value.index;
+  } else if (value instanceof Tensor) {
+    wire[at++] = w.TENSOR;
+    wire[at++] = value.handle;
   } else {
     throw new ArgumentError(`an operator takes no ${describe(value)}`);
   }

@@ -1,4 +1,4 @@
-import { native } from './load.js';
+import { onNewWire, replaceWire, shared } from './copies.js';
 
 /** Kinds of values on the wire; must agree with native/wire.h. */
 export const ABSENT = 0;
@@ -18,17 +18,21 @@ export const DEVICE = 11;
  * The memory that calls are written to and results are read from. It grows, so read the binding anew after a call.
  * Calls nest only where nothing is left on the wire: arguments are taken in whole before an operator runs.
  */
-export let wire = new Float64Array(1 << 14);
+export let wire: Float64Array = shared.wire;
 let integers = new BigInt64Array(wire.buffer);
-native.setWire(wire);
+onNewWire(take);
+
+function take(larger: Float64Array): void {
+  wire = larger;
+  integers = new BigInt64Array(larger.buffer);
+}
 
 /** Makes room for at least `length` elements, keeping what is there. */
 export function growWire(length: number): void {
   const larger = new Float64Array(Math.max(length, wire.length * 2));
   larger.set(wire);
-  wire = larger;
-  integers = new BigInt64Array(wire.buffer);
-  native.setWire(wire);
+  take(larger);
+  replaceWire(larger);
 }
 
 /** Reads or writes an element as a 64-bit integer. */

@@ -1,3 +1,4 @@
+import { acrossCopies } from '../across-copies.js';
 import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
 import type { HookHandle } from '../index.js';
@@ -152,7 +153,8 @@ export class Module {
     return found;
   }
 
-  #ownBuffers(): [string, Buffer][] {
+  /** Own buffers under their key. */
+  private ownBuffers(): [string, Buffer][] {
     if (this.#buffers === null) return [];
     return [...this.#buffers].map(([name, buffer]) => [keyOf(this.constructor, name), buffer]);
   }
@@ -203,7 +205,7 @@ export class Module {
     return once(
       this.namedModules().flatMap(([key, module]) =>
         module
-          .#ownBuffers()
+          .ownBuffers()
           .flatMap(([name, { tensor }]): [string, Tensor][] =>
             tensor === null ? [] : [[join(key, name), tensor]],
           ),
@@ -221,10 +223,11 @@ export class Module {
    * its submodules. The tensors are the module's own, not copies. What two modules share is listed under both keys.
    */
   stateDict(): Map<string, Tensor> {
-    return new Map(this.#stateEntries('', new Set()));
+    return new Map(this.stateEntries('', new Set()));
   }
 
-  #stateEntries(prefix: string, above: Set<Module>): [string, Tensor][] {
+  /** What {@link stateDict} holds, below `prefix`. */
+  private stateEntries(prefix: string, above: Set<Module>): [string, Tensor][] {
     if (above.has(this)) {
       throw new torch.TorchError(
         `${this.constructor.name} contains itself (at ${JSON.stringify(prefix)}); hold references to outer modules in #private fields`,
@@ -233,11 +236,11 @@ export class Module {
     above.add(this);
     const entries: [string, Tensor][] = [];
     for (const [name, parameter] of this.ownParameters()) entries.push([join(prefix, name), parameter]);
-    for (const [name, { tensor, persistent }] of this.#ownBuffers()) {
+    for (const [name, { tensor, persistent }] of this.ownBuffers()) {
       if (persistent && tensor !== null) entries.push([join(prefix, name), tensor]);
     }
     for (const [name, child] of this.submodules())
-      entries.push(...child.#stateEntries(join(prefix, name), above));
+      entries.push(...child.stateEntries(join(prefix, name), above));
     above.delete(this);
     return entries;
   }
@@ -251,7 +254,7 @@ export class Module {
    * @throws StateDictError naming the keys and shapes that do not fit; then nothing was loaded
    */
   loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
-    const result = loadEntries(this.#stateEntries('', new Set()), source, strict, this.constructor.name);
+    const result = loadEntries(this.stateEntries('', new Set()), source, strict, this.constructor.name);
     for (const [key, module] of this.namedModules()) {
       module.stateLoaded(!result.missing.some((lacking) => key === '' || lacking.startsWith(`${key}.`)));
     }
@@ -359,6 +362,8 @@ export class Module {
     return this.toString();
   }
 }
+
+acrossCopies(Module, 'Module');
 
 function isModule(value: unknown): value is Module {
   return value instanceof Module;

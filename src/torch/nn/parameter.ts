@@ -1,3 +1,4 @@
+import { acrossCopies } from '../across-copies.js';
 import { keep } from '../scope.js';
 import { enterScope, leaveScope, Tensor, transfer } from '../tensor.js';
 
@@ -23,6 +24,8 @@ export class Parameter extends Tensor {
     return `Parameter containing:\n${super.toString()}`;
   }
 }
+
+acrossCopies(Parameter, 'Parameter');
 
 // The object that detach makes must not become the handle's owner, as it would outside every scope: the parameter
 // is about to. Inside a scope nothing made has an object for owner, so detach runs as if there were one.
