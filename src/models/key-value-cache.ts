@@ -20,7 +20,7 @@ export interface KeyValueCacheShape {
  * reallocation and no copy of what came before. The tensors belong to the cache, not to the scope it is made
  * in: call `dispose()` when done (or declare it with `using`).
  */
-export class KeyValueCache {
+export class KeyValueCache extends torch.InThread {
   /** Sequences it was made for. */
   readonly batch: number;
   readonly capacity: number;
@@ -31,6 +31,7 @@ export class KeyValueCache {
   #values: Tensor[];
 
   constructor({ nLayer, nHead, headSize, batch, capacity, dtype, device }: KeyValueCacheShape) {
+    super('a cache', 'make one in each thread');
     this.batch = batch;
     this.capacity = capacity;
     // Zeros, as what a mask hides must still be a number.

@@ -46,7 +46,7 @@ export interface TokenSamplerOptions extends PickOptions {
  *
  * A model with an unmasked prefix needs its whole prefix given: tokens drawn within it would change what came before.
  */
-export class TokenSampler {
+export class TokenSampler extends torch.InThread {
   readonly #gpt: GPT;
   readonly #pick: PickOptions;
   readonly #bucket: number;
@@ -58,6 +58,7 @@ export class TokenSampler {
   #disposed = false;
 
   constructor(gpt: GPT, options: TokenSamplerOptions) {
+    super('a sampler', 'make one in each thread');
     const { batch, capacity = gpt.blockSize, bucket = 32, record, kernels, ...pick } = options;
     checkFilterOptions(pick);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > gpt.blockSize) {

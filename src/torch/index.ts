@@ -13,6 +13,7 @@ export type { HookHandle } from './hooks.js';
 export * from './device.js';
 export * as cuda from './cuda/index.js';
 export * from './backends.js';
+export { InThread } from './in-thread.js';
 export { expectNoLeaks } from './leaks.js';
 export * from './errors.js';
 export { defaultGenerator, Generator, manualSeed } from './random.js';

@@ -1,3 +1,4 @@
+import { InThread } from './in-thread.js';
 import { acrossCopies } from './across-copies.js';
 import { requireCuda } from './device.js';
 import { translate } from './errors.js';
@@ -20,13 +21,14 @@ function guarded<T>(call: () => T): T {
 }
 
 /** A stream of random numbers, given to an operator as `{ generator }`. */
-export class Generator {
+export class Generator extends InThread {
   /** The device whose random operators it serves. */
   readonly device: string;
   /** Place in the addon's table. */
   readonly index: number;
 
   constructor(device = 'cpu', index?: number) {
+    super('a generator', 'send the bytes of its getState()');
     if (device.startsWith('cuda')) requireCuda();
     this.device = device;
     this.index = index ?? guarded(() => native.newGenerator(device));

@@ -6,6 +6,7 @@ import { deviceName, type Device } from './device.js';
 import { ArgumentError, DisposedError, translate } from './errors.js';
 import { registerHook, type HookHandle } from './hooks.js';
 import { at, type Index } from './indexing.js';
+import { notCloned } from './in-thread.js';
 import { layoutName, type Layout } from './layout.js';
 import { shared } from './native/copies.js';
 import { native } from './native/load.js';
@@ -15,6 +16,11 @@ import { callOperator } from './operator.js';
 import type { TensorMethods } from './operators/index.js';
 import { format } from './print.js';
 import { scope } from './scope.js';
+
+const NOT_CLONED = notCloned(
+  'a tensor',
+  'send its toTypedArray() and shape, and make it again with fromTypedArray',
+);
 
 // No handle at all: 0 stands for a missing tensor where one is optional.
 const GIVEN_UP = -1;
@@ -37,6 +43,8 @@ export interface Tensor extends TensorMethods {}
 export class Tensor {
   /** Names the slot that holds the tensor; negative once it was given up. */
   handle: number;
+  /** Keeps `structuredClone` and `postMessage` from copying the handle: an error says what to send instead. */
+  readonly cloning: symbol = NOT_CLONED;
 
   constructor(handle: number) {
     this.handle = handle;
@@ -270,6 +278,11 @@ export class Tensor {
 
   /** The elements as nested arrays; a number for a tensor without dimensions. */
   tolist(): Elements {
+    return tolist(this);
+  }
+
+  /** What `JSON.stringify` writes: the elements, as `tolist` gives them. JSON has no infinities and no nan: they are null. */
+  toJSON(): Elements {
     return tolist(this);
   }
 

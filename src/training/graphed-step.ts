@@ -13,7 +13,7 @@ type Setting = Record<string, unknown>;
  * optimizers are `capturable`; elsewhere each one is recorded anew. The log's tensors are overwritten by the next step.
  * Where nothing can be recorded it is the step itself, and `eagerReason` says why.
  */
-export class GraphedStep {
+export class GraphedStep extends torch.InThread {
   readonly #model: FirstStage;
   readonly #optimizers: VqganOptimizers;
   readonly #step: typeof onePassStep;
@@ -21,6 +21,7 @@ export class GraphedStep {
   #numbers = '';
 
   constructor(model: FirstStage, optimizers: VqganOptimizers, step: typeof onePassStep = onePassStep) {
+    super('a recorded step', 'record one in each thread');
     this.#model = model;
     this.#optimizers = optimizers;
     this.#step = step;

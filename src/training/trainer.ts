@@ -23,7 +23,7 @@ export class NonFiniteError extends RunError {
 
 export type Figures = Record<string, number>;
 
-export abstract class Trainer<Batch> {
+export abstract class Trainer<Batch> extends torch.InThread {
   readonly config: RunConfig;
   readonly folder: string;
   protected readonly session: Session;
@@ -34,6 +34,7 @@ export abstract class Trainer<Batch> {
   #evaluated = -1;
 
   protected constructor(session: Session) {
+    super('a trainer', 'open the run in each thread');
     this.session = session;
     this.config = session.config;
     this.folder = session.folder;

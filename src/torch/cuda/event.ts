@@ -1,13 +1,15 @@
+import { InThread } from '../in-thread.js';
 import type { NativeEvent } from '../native/cuda-binding.js';
 import { onCuda } from './device.js';
 import { currentStream, type Stream } from './stream.js';
 
 /** A mark in a stream: other streams and the host can wait for it, and two of them tell the time between. */
-export class Event {
+export class Event extends InThread {
   readonly #event: NativeEvent;
 
   /** @param options.enableTiming for `elapsedTime`; without it an event costs less */
   constructor({ enableTiming = false }: { enableTiming?: boolean } = {}) {
+    super('an event', 'record one in each thread');
     this.#event = onCuda((cuda) => cuda.newEvent(enableTiming));
   }
 

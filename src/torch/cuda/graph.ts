@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { dirname, join } from 'node:path';
 import { ArgumentError } from '../errors.js';
 import type { Device } from '../device.js';
@@ -53,7 +54,7 @@ function reasonOf(attempt: () => unknown): string | null {
  * has to be a tensor. `fn` must not read from the device (`item()`), nor change shapes. Where it cannot be recorded,
  * every run calls `fn`, and `eagerReason` says why. Random numbers go on as they would without a graph.
  */
-export class Graph<Result> {
+export class Graph<Result> extends InThread {
   readonly #fn: (...inputs: Tensor[]) => Result;
   readonly #options: GraphOptions;
   #runs = 0;
@@ -66,6 +67,7 @@ export class Graph<Result> {
   eagerReason: string | null;
 
   constructor(fn: (...inputs: Tensor[]) => Result, options: GraphOptions = {}) {
+    super('a graph', 'record one in each thread');
     this.#fn = fn;
     this.#options = options;
     this.eagerReason = whyNoGraphs();

@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { DType } from '../dtype.js';
@@ -27,7 +28,7 @@ export type Launch = (
  * Kernels written in CUDA C++, compiled when they are first used, for the device they are used on, by NVRTC, which comes
  * with libtorch. They are `extern "C" __global__` functions.
  */
-export class Kernels {
+export class Kernels extends InThread {
   readonly #source: string;
   readonly #name: string;
   readonly #defines: string[];
@@ -36,6 +37,7 @@ export class Kernels {
 
   /** @param name shown in the compiler's messages */
   constructor(source: string, name: string, defines: Readonly<Record<string, number>> = {}) {
+    super('compiled kernels', 'compile them in each thread');
     this.#source = source;
     this.#name = name;
     this.#defines = Object.entries(defines).map(([key, value]) => `-D${key}=${value}`);

@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import type { Tensor } from '../tensor.js';
 import { deviceIndex, onCuda, undoOnCuda, withDevice, type CudaDevice } from './device.js';
 import { Event } from './event.js';
@@ -7,7 +8,7 @@ import { Event } from './event.js';
  * may be used on another only after `waitStream` or `waitEvent`. libtorch has 32 streams of each priority for a device and
  * gives them out in turn.
  */
-export class Stream {
+export class Stream extends InThread {
   /** libtorch's number for it. */
   readonly id: number;
   /** Index of its device. */
@@ -15,6 +16,7 @@ export class Stream {
 
   /** @param options.priority -1 goes before 0, the default; or the `id` of a stream that is there already */
   constructor(device?: CudaDevice, options: { priority?: 0 | -1; id?: number } = {}) {
+    super('a stream', 'make one in each thread');
     this.device = deviceIndex(device);
     this.id = options.id ?? onCuda((cuda) => cuda.newStream(this.device, options.priority ?? 0));
   }

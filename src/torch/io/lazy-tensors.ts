@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import type { DType } from '../dtype.js';
 import { ArgumentError } from '../errors.js';
 import type { Tensor } from '../tensor.js';
@@ -38,12 +39,13 @@ const readerNumbers = new WeakMap<TensorReader, number>();
  * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
  * an ordinary tensor of the current scope. Iterating reads one tensor at a time.
  */
-export class LazyTensors implements LazyTensorMap {
+export class LazyTensors extends InThread implements LazyTensorMap {
   /** Key here → key of the reader. */
   readonly #keys: ReadonlyMap<string, string>;
   readonly #reader: TensorReader;
 
   constructor(reader: TensorReader, keys: ReadonlyMap<string, string>) {
+    super('an open checkpoint', 'open it in each thread; keys() and info() are plain data');
     this.#reader = reader;
     this.#keys = keys;
   }

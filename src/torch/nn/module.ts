@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { acrossCopies } from '../across-copies.js';
 import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
@@ -37,13 +38,17 @@ interface Buffer {
  * tensors are freed when it returns; a module that wants to remember a tensor holds it in a buffer or uses
  * `torch.keep`. Write `forward` as a method, not as an arrow function in a field.
  */
-export class Module {
+export class Module extends InThread {
   /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
   training = true;
   #buffers: Map<string, Buffer> | null = null;
   #hooks: ModuleHooks | null = null;
 
   constructor() {
+    super(
+      'a module',
+      'send the tensors of its stateDict() as typed arrays, or save them with saveSafetensors',
+    );
     // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
     const method = this.forward;
     Object.defineProperty(this, 'forward', {
@@ -344,7 +349,7 @@ export class Module {
   }
 
   /** The module as PyTorch prints it: its class, its settings and its submodules, indented. */
-  toString(): string {
+  override toString(): string {
     const extra = this.extraRepr();
     const name = 'parametrizations' in this ? `Parametrized${this.constructor.name}` : this.constructor.name;
     const children = this.childLines().map((line) => line.replaceAll('\n', '\n  '));

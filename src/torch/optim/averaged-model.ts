@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import type { Module } from '../nn/module.js';
@@ -16,7 +17,7 @@ export interface AveragedModelOptions {
  * The mean of a model's weights over training, kept beside it: `update()` after every optimizer step, `use(…)` to run
  * the model with the averaged weights. State dicts are those of torch.optim.swa_utils.AveragedModel.
  */
-export class AveragedModel {
+export class AveragedModel extends InThread {
   readonly decay: number | null;
   readonly useBuffers: boolean;
   /** Updates so far: int64, shape []. */
@@ -26,6 +27,7 @@ export class AveragedModel {
   readonly #averages: Map<string, Tensor>;
 
   constructor(model: Module, { decay = null, useBuffers = false }: AveragedModelOptions = {}) {
+    super('an averaged model', 'save its stateDict() with savePytorch');
     if (decay !== null && !(decay >= 0 && decay <= 1))
       throw new torch.ArgumentError(`${this.constructor.name}: decay must lie in [0, 1], not ${decay}`);
     this.decay = decay;

@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { ArgumentError } from '../errors.js';
 import { groupsOf, LRScheduler, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, Schedule, SchedulerState } from './scheduler.js';
@@ -31,7 +32,7 @@ function loadParts(owner: string, parts: readonly Part[], state: SchedulerState)
 }
 
 /** One schedule after another, each from its milestone on. */
-export class SequentialLR implements Schedule {
+export class SequentialLR extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
   /** The schedules, in the order in which they take over. */
@@ -50,6 +51,7 @@ export class SequentialLR implements Schedule {
     milestones: readonly number[],
     { lastEpoch = -1 } = {},
   ) {
+    super('a schedule', 'send or write its stateDict()');
     checkParts('SequentialLR', optimizer, schedulers);
     if (milestones.length !== schedulers.length - 1) {
       throw new ArgumentError(
@@ -115,7 +117,7 @@ export class SequentialLR implements Schedule {
 const sequentialFields = { _milestones: 'milestones', last_epoch: 'lastEpoch', _last_lr: 'lastLr' };
 
 /** Several schedules at once: their factors multiply. */
-export class ChainedScheduler implements Schedule {
+export class ChainedScheduler extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
   /** The schedules, all of which step, one after another. */
@@ -124,6 +126,7 @@ export class ChainedScheduler implements Schedule {
   lastLr: readonly number[];
 
   constructor(schedulers: readonly Part[]) {
+    super('a schedule', 'send or write its stateDict()');
     const optimizer = schedulers[0]?.optimizer as Schedulable;
     checkParts('ChainedScheduler', optimizer, schedulers);
     this.optimizer = optimizer;

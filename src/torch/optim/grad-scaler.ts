@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -38,7 +39,7 @@ export interface GradScalerState {
  *     scaler.step(optimizer);
  *     scaler.update();
  */
-export class GradScaler {
+export class GradScaler extends InThread {
   readonly enabled: boolean;
   growthFactor: number;
   backoffFactor: number;
@@ -51,6 +52,7 @@ export class GradScaler {
   readonly #found = new Map<Scalable, Tensor[]>();
 
   constructor(options: GradScalerOptions = {}) {
+    super('a scaler', 'send or write its stateDict()');
     const { initScale = 65536, growthFactor = 2, backoffFactor = 0.5, growthInterval = 2000 } = options;
     if (!(growthFactor > 1))
       throw new torch.ArgumentError(`GradScaler: growthFactor must be above 1, not ${growthFactor}`);

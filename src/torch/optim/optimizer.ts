@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { named } from '../errors.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
@@ -21,7 +22,7 @@ export type ParameterGroup<Options> = { params: Tensor[] } & Options;
  * Base class of optimizers: parameter groups with settings of their own, and per-parameter state that is kept alive
  * outside scopes.
  */
-export abstract class Optimizer<Options extends object> {
+export abstract class Optimizer<Options extends object> extends InThread {
   /** Settings may be changed between steps: `optimizer.paramGroups[0].lr = 1e-5`. */
   readonly paramGroups: ParameterGroup<Options>[] = [];
   /** State by parameter; empty until its first step. */
@@ -33,6 +34,7 @@ export abstract class Optimizer<Options extends object> {
    * @param defaults settings where a group has none
    */
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<Options>>, defaults: Options) {
+    super('an optimizer', 'save its stateDict() with savePytorch');
     this.#defaults = defaults;
     try {
       this.#addAll(params);

@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { ArgumentError } from '../errors.js';
 import { groupsOf, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, SchedulerState } from './scheduler.js';
@@ -22,7 +23,7 @@ export interface PlateauOptions {
 }
 
 /** Reduces the learning rate when a measure has stopped improving. */
-export class ReduceLROnPlateau {
+export class ReduceLROnPlateau extends InThread {
   /** The optimizer whose learning rates are reduced. */
   readonly optimizer: Schedulable;
   mode: 'min' | 'max';
@@ -50,6 +51,7 @@ export class ReduceLROnPlateau {
   numBadEpochs = 0;
 
   constructor(optimizer: Schedulable, options: PlateauOptions = {}) {
+    super('a schedule', 'send or write its stateDict()');
     const { mode = 'min', factor = 0.1, thresholdMode = 'rel', minLr = 0 } = options;
     if (!(factor < 1))
       throw new ArgumentError(`ReduceLROnPlateau: the factor must be below 1, not ${factor}`);

@@ -1,3 +1,4 @@
+import { InThread } from '../in-thread.js';
 import { ArgumentError } from '../errors.js';
 
 /** A parameter group as schedulers see it. */
@@ -61,7 +62,7 @@ export function loadFields(owner: object, fields: SavedFields, state: SchedulerS
  * comes after the optimizer's; each step computes the rates from the last ones, so that schedules can be chained.
  * Subclasses implement {@link rates} and call {@link start} at the end of their constructors.
  */
-export abstract class LRScheduler implements Schedule {
+export abstract class LRScheduler extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
   /** The groups' learning rates at the start. */
@@ -79,6 +80,7 @@ export abstract class LRScheduler implements Schedule {
    *   −1: a new run. To go on from a state dict, load it into a scheduler made anew.
    */
   constructor(optimizer: Schedulable, lastEpoch = -1) {
+    super('a schedule', 'send or write its stateDict()');
     this.optimizer = optimizer;
     this.lastEpoch = lastEpoch;
     this.baseLrs = groupsOf(optimizer).map((group, i) => {
