@@ -19,7 +19,7 @@ struct Fault : std::runtime_error {
 
 // Plain Node-API calls whose failures are ignored: in a thread that is being terminated none of them works, and the
 // wrappers of node-addon-api would throw out of the handler.
-inline void throwError(napi_env env, const char* kind, const std::string& message, const std::string& detail = "") {
+inline void throwError(napi_env env, const char* kind, const std::string& message, napi_value detail = nullptr) {
   bool pending = false;
   if (napi_is_exception_pending(env, &pending) != napi_ok || pending) return;
   const auto text = [env](const std::string& value) {
@@ -30,7 +30,7 @@ inline void throwError(napi_env env, const char* kind, const std::string& messag
   napi_value error = nullptr;
   if (napi_create_error(env, nullptr, text(message), &error) != napi_ok) return;
   napi_set_named_property(env, error, "kind", text(kind));
-  if (!detail.empty()) napi_set_named_property(env, error, "detail", text(detail));
+  if (detail != nullptr) napi_set_named_property(env, error, "detail", detail);
   napi_throw(env, error);
 }
 
@@ -43,6 +43,9 @@ inline const char* kindOf(const c10::Error& error) {
   return dynamic_cast<const c10::LinAlgError*>(&error) ? "LinAlg" : "Runtime";
 }
 
+// A JavaScript function that gives the error's text with libtorch's trace; null where it cannot be made.
+napi_value traceOf(napi_env env, const c10::Error& error);
+
 // Calls body; an exception becomes a pending JS error and the result is null.
 template <class Body>
 napi_value guarded(napi_env env, Body&& body) {
@@ -53,7 +56,7 @@ napi_value guarded(napi_env env, Body&& body) {
   } catch (const Napi::Error& e) {
     throwError(env, "Runtime", e.Message());
   } catch (const c10::Error& e) {
-    throwError(env, kindOf(e), e.what_without_backtrace(), e.what());
+    throwError(env, kindOf(e), e.what_without_backtrace(), traceOf(env, e));
   } catch (const std::bad_alloc&) {
     throwError(env, "OutOfMemory", "the process is out of memory");
   } catch (const std::exception& e) {

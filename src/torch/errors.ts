@@ -1,6 +1,10 @@
 import { acrossCopies } from './across-copies.js';
+import { hideOwnFrames, setLateCause } from './stack-trace.js';
 
-/** Base class of all errors that tensors and operators throw. */
+/**
+ * Base class of all errors that tensors and operators throw. The stack begins with the caller's frames: those of this package
+ * are left out (TESSERA_DEBUG=1 keeps them). `cause` has libtorch's own words with its C++ trace, made when it is read.
+ */
 export class TorchError extends Error {
   /** Schema name of the operator, such as `aten::add.Tensor`, or the function's own name, such as `Tensor.at`. */
   readonly operator: string | null;
@@ -9,6 +13,7 @@ export class TorchError extends Error {
     super(message, 'cause' in options ? { cause: options.cause } : undefined);
     this.name = new.target.name;
     this.operator = options.operator ?? null;
+    hideOwnFrames(this);
   }
 }
 
@@ -77,7 +82,7 @@ for (const [name, Class] of Object.entries({
 /** What the addon attaches to its errors (native/errors.h). */
 interface NativeError extends Error {
   kind?: string;
-  detail?: string;
+  detail?: () => string;
 }
 
 const byKind: Record<
@@ -134,10 +139,9 @@ export function translate(error: unknown, operator?: string, describeArguments?:
   const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
   if (Class === DeviceAssertError) fatal ??= message.trim();
   const given = operator ? `${operator}${describeArguments ? `(${describeArguments()})` : ''}: ` : '';
-  const options: ErrorOptions & { operator?: string } = {};
-  if (operator) options.operator = operator;
-  if (detail !== undefined) options.cause = new Error(detail);
-  return new Class(given + message.trim(), options);
+  const translated = new Class(given + message.trim(), operator ? { operator } : {});
+  if (detail !== undefined) setLateCause(translated, detail);
+  return translated;
 }
 
 /** An error that was found before it was known on behalf of which operator: the same with its name. */
@@ -148,8 +152,8 @@ export function named(error: unknown, operator: string): unknown {
 /** An error that was met while another operator looked at its arguments: the same under that operator's name. */
 export function renamed(error: unknown, operator: string): unknown {
   if (!(error instanceof TorchError)) return error;
-  const Class = error.constructor as typeof TorchError;
-  const options: ErrorOptions & { operator: string } = { operator };
-  if (error.cause !== undefined) options.cause = error.cause;
-  return new Class(`${operator}: ${error.message}`, options);
+  // The same object: it knows where it came from.
+  error.message = `${operator}: ${error.message}`;
+  (error as { operator: string | null }).operator = operator;
+  return error;
 }

@@ -6,6 +6,7 @@ import type { HookHandle } from '../index.js';
 import { isInexact, join, keyOf, once, parsePlace } from './module-keys.js';
 import { ModuleHooks } from './module-hooks.js';
 import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook, HookOf } from './module-hooks.js';
+import { placed } from './module-path.js';
 import { Parameter } from './parameter.js';
 import { loadEntries } from './state-dict.js';
 import type { LoadResult, StateSource } from './state-dict.js';
@@ -52,10 +53,15 @@ export class Module extends InThread {
     // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
     const method = this.forward;
     Object.defineProperty(this, 'forward', {
-      value: (...args: unknown[]): unknown =>
-        this.#hooks === null
-          ? torch.scope(() => method.apply(this, args))
-          : this.#hooks.call(this, method, args),
+      value: (...args: unknown[]): unknown => {
+        try {
+          return this.#hooks === null
+            ? torch.scope(() => method.apply(this, args))
+            : this.#hooks.call(this, method, args);
+        } catch (error) {
+          throw placed(error, this);
+        }
+      },
       writable: true,
       enumerable: false,
       configurable: false,

@@ -1,0 +1,81 @@
+/**
+ * Stack traces without the package's own frames. One call of a nested module passes through a dozen of them, and the engine
+ * records ten: the caller's own line would not be among them. TESSERA_DEBUG=1 keeps all.
+ */
+import { fileURLToPath } from 'node:url';
+
+// As many frames are recorded, for the caller's to be among them; as many as the caller's limit says are shown.
+const RECORDED = 1000;
+
+/** How frames name the package's files: as URLs where they were imported, as paths where they were required. */
+const own: readonly string[] = ownPlaces(import.meta.url);
+
+function ownPlaces(url: string): string[] {
+  // Bundled into other code, the package has no files of its own.
+  if (process.env['TESSERA_DEBUG'] || !/\/(dist|src)\/torch\/stack-trace\.[jt]s/.test(url)) return [];
+  const folders = ['../../dist/', '../../src/'].map((folder) => new URL(folder, url).href);
+  return folders.flatMap((folder) => [folder, fileURLToPath(folder)]);
+}
+
+/** Gives an error a stack that begins with the caller's frames, put together when it is read. */
+export function hideOwnFrames(error: Error): void {
+  const limit: unknown = Error.stackTraceLimit;
+  if (own.length === 0 || typeof limit !== 'number' || !Error.captureStackTrace) return;
+  // Has the error's name and message, for whoever formats the frames.
+  const recorded = Object.create(error) as { stack: unknown };
+  try {
+    Error.stackTraceLimit = RECORDED;
+  } catch {
+    return; // Error is frozen.
+  }
+  Error.captureStackTrace(recorded);
+  Error.stackTraceLimit = limit;
+  Object.defineProperty(error, 'stack', {
+    get: () => shown(recorded.stack, limit),
+    set: (value: unknown) => {
+      Object.defineProperty(error, 'stack', { value, writable: true, configurable: true });
+    },
+    configurable: true,
+  });
+}
+
+function shown(stack: unknown, limit: number): unknown {
+  if (typeof stack !== 'string') return stack; // Formatted by a function of the program's own.
+  const [head, ...frames] = stack.split(/\n(?= +at )/);
+  const theirs = withoutOwn(frames);
+  return [head, ...(theirs.length > 0 ? theirs : frames).slice(0, limit)].join('\n');
+}
+
+function withoutOwn(frames: readonly string[]): string[] {
+  const isOwn = frames.map((frame) =>
+    own.some((place) => frame.includes(` ${place}`) || frame.includes(`(${place}`)),
+  );
+  // What the engine's own functions, such as Array.map, call for the package is the package's.
+  for (let i = 1; i < frames.length; i++) {
+    const builtIn = frames[i]!.endsWith('(<anonymous>)') && isOwn[i - 1];
+    const after = frames.findIndex((frame, j) => j > i && !frame.endsWith('(<anonymous>)'));
+    if (builtIn && isOwn[after]) isOwn[i] = true;
+  }
+  return frames.filter((_, i) => !isOwn[i]);
+}
+
+/**
+ * Gives an error a cause that is made when it is read. It stays a getter, of which a printed error shows no more than that
+ * it is there.
+ */
+export function setLateCause(error: Error, make: () => string): void {
+  let cause: Error | undefined;
+  Object.defineProperty(error, 'cause', {
+    get: () => (cause ??= causeOf(make())),
+    set: (value: unknown) => {
+      Object.defineProperty(error, 'cause', { value, writable: true, configurable: true });
+    },
+    configurable: true,
+  });
+}
+
+function causeOf(message: string): Error {
+  const cause = new Error(message);
+  cause.stack = message; // Where it is read says nothing.
+  return cause;
+}
