@@ -124,17 +124,17 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
           {
             kind: 'commands',
             lines: [
-              'npx tessera train vqgan --data photos --minutes 60',
-              'npx tessera train transformer --vqgan runs/vqgan --minutes 60',
-              'npx tessera sample runs/transformer --grid',
+              'npx tessera-torch train vqgan --data photos --minutes 60',
+              'npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60',
+              'npx tessera-torch sample runs/transformer --grid',
             ],
           },
           { kind: 'text', text: 'Or more landscapes from this transformer, and more time for this VQGAN:' },
           {
             kind: 'commands',
             lines: [
-              `npx tessera sample ${secondRun} --grid --seed 2 --top-k 30 --temperature 0.9`,
-              `npx tessera train vqgan --resume ${firstRun} --minutes 30`,
+              `npx tessera-torch sample ${secondRun} --grid --seed 2 --top-k 30 --temperature 0.9`,
+              `npx tessera-torch train vqgan --resume ${firstRun} --minutes 30`,
             ],
           },
         ],

@@ -10,7 +10,7 @@ export interface ConvertFlags {
   force?: boolean;
 }
 
-/** `tessera convert`: a checkpoint into another format, layout or precision. */
+/** `tessera-torch convert`: a checkpoint into another format, layout or precision. */
 export function convertCommand(): Command {
   const layouts = ['llamagen', 'diffusers', 'latent-diffusion', 'latent-diffusion-ema'];
   return new Command('convert')
@@ -46,9 +46,9 @@ export function convertCommand(): Command {
       `
 A .ckpt holds the weights under state_dict beside the other values, as Lightning writes it; the others hold the weights
 alone. Nothing in <from> is run.
-  $ tessera convert last.ckpt weights.safetensors --ignore loss.
-  $ tessera convert vq_ds16_c2i.pt vq16.safetensors --layout reference
-  $ tessera convert model.safetensors diffusion_pytorch_model.safetensors --layout diffusers`,
+  $ npx tessera-torch convert last.ckpt weights.safetensors --ignore loss.
+  $ npx tessera-torch convert vq_ds16_c2i.pt vq16.safetensors --layout reference
+  $ npx tessera-torch convert model.safetensors diffusion_pytorch_model.safetensors --layout diffusers`,
     )
     .action(async (from: string, to: string, flags: ConvertFlags) => {
       const { convertFile } = await import('./convert-run.js');

@@ -18,13 +18,13 @@ import { paint, terminalProgress } from './terminal.js';
 
 const sources = 'a folder of pictures, a .txt list of them, a packed folder, or: scenes, emoji';
 
-/** `tessera data`: looks at pictures before training, and prepares them. */
+/** `tessera-torch data`: looks at pictures before training, and prepares them. */
 export function dataCommand(): Command {
   const data = new Command('data').description('look at pictures, pack them, write the built-in ones');
   const commands = [inspectCommand(), packCommand(), previewCommand(), scenesCommand(), emojiCommand()];
   for (const command of commands) {
     // Commands inherit this only when made by their parent.
-    command.exitOverride().showHelpAfterError(`(tessera data ${command.name()} --help)`);
+    command.exitOverride().showHelpAfterError(`(npx tessera-torch data ${command.name()} --help)`);
     data.addCommand(command);
   }
   return data;
@@ -76,7 +76,7 @@ function packCommand(): Command {
       tellSkipped(packed.skipped);
       console.log(
         `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
-          `tessera train vqgan --data ${folder} data.size=${config.size}`,
+          `npx tessera-torch train vqgan --data ${folder} data.size=${config.size}`,
       );
     });
 }

@@ -78,7 +78,7 @@ function libtorchCheck(): Check {
     const { version, flavor, root, source } = locateLibtorch();
     return { name: 'libtorch', state: 'ok', text: `${version} (${flavor}) at ${root}, from ${source}` };
   } catch (error) {
-    return { name: 'libtorch', state: 'missing', text: messageOf(error), mend: 'npx tessera setup' };
+    return { name: 'libtorch', state: 'missing', text: messageOf(error), mend: 'npx tessera-torch setup' };
   }
 }
 
@@ -86,14 +86,19 @@ function addonCheck(): Check {
   try {
     return { name: 'addon', state: 'ok', text: locateAddon() };
   } catch (error) {
-    return { name: 'addon', state: 'missing', text: messageOf(error), mend: 'npx tessera setup --build' };
+    return {
+      name: 'addon',
+      state: 'missing',
+      text: messageOf(error),
+      mend: 'npx tessera-torch setup --build',
+    };
   }
 }
 
 async function probeChecks(): Promise<Check[]> {
   const report = await probe();
   if ('error' in report) {
-    const mend = 'npx tessera setup --force --build (or see "Troubleshooting" in the README)';
+    const mend = 'npx tessera-torch setup --force --build (or see "Troubleshooting" in the README)';
     return [{ name: 'loading', state: 'missing', text: report.error, mend }];
   }
   const against = `the addon was built against ${report.builtAgainst}`;

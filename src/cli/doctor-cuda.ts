@@ -23,7 +23,7 @@ export function cudaChecks(report: CudaReport): Check[] {
   if (flavor !== 'cuda') {
     if (!driver) return [];
     const text = 'an NVIDIA driver is loaded, but this libtorch is for the CPU only';
-    return [{ name: 'cuda', state: 'note', text, mend: 'npx tessera setup --device cuda' }];
+    return [{ name: 'cuda', state: 'note', text, mend: 'npx tessera-torch setup --device cuda' }];
   }
   const built = cudaVersion(root);
   const checks: Check[] = [driverCheck(driverVersion(), report.driver, built)];

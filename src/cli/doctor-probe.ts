@@ -1,7 +1,7 @@
 import type * as Torch from '../torch/index.js';
 import type { CudaReport } from './doctor-cuda.js';
 
-/** Child process of `tessera doctor`: loads the tensor library, computes on each device and reports. */
+/** Child process of `tessera-torch doctor`: loads the tensor library, computes on each device and reports. */
 export interface ProbeReport {
   version: string;
   loadMs: number;

@@ -3,7 +3,7 @@ import type { Check } from './diagnosis.js';
 import { diagnose } from './diagnosis.js';
 import { paint } from './terminal.js';
 
-/** `tessera doctor`: says what is there, what is missing, and the command that mends it. */
+/** `tessera-torch doctor`: says what is there, what is missing, and the command that mends it. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('check platform, libtorch, addon and devices; exit code 1 when something is missing')

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 
-/** `tessera inspect`: what is in a checkpoint file. */
+/** `tessera-torch inspect`: what is in a checkpoint file. */
 export function inspectCommand(): Command {
   return new Command('inspect')
     .description('show what is in a checkpoint: model, step, settings, tensors; nothing in it is run')

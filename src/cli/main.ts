@@ -7,6 +7,9 @@ import { wasInterrupted } from './interrupt.js';
 import { paint } from './terminal.js';
 import { UsageError } from './usage-error.js';
 
+/** What a reader types: npm finds it by the package's name, also before it is installed. `tessera` is another package. */
+const COMMAND = 'npx tessera-torch';
+
 /** Exit codes of every command. */
 const FAILED = 1;
 const USAGE = 2;
@@ -64,9 +67,9 @@ const entries: readonly Entry[] = [
 
 const example = `
 From your own pictures to new ones:
-  $ tessera train vqgan --data photos --minutes 60
-  $ tessera train transformer --vqgan runs/vqgan --minutes 60
-  $ tessera sample runs/transformer --grid
+  $ npx tessera-torch train vqgan --data photos --minutes 60
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60
+  $ npx tessera-torch sample runs/transformer --grid
 
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.`;
 
@@ -74,7 +77,7 @@ async function program(argv: readonly string[]): Promise<Command> {
   const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
     version: string;
   };
-  const root = new Command('tessera')
+  const root = new Command(COMMAND)
     .description('VQGAN and transformer image synthesis on libtorch')
     .version(version)
     .showSuggestionAfterError()
@@ -83,7 +86,7 @@ async function program(argv: readonly string[]): Promise<Command> {
   for (const { name, description, load } of entries) {
     root.addCommand(name === wanted ? await load() : new Command(name).description(description));
   }
-  settle(root, 'tessera');
+  settle(root, COMMAND);
   return root;
 }
 

@@ -1,4 +1,4 @@
-/** What `tessera reconstruct` does. Loads libtorch. */
+/** What `tessera-torch reconstruct` does. Loads libtorch. */
 import { readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../data/decode.js';

@@ -10,7 +10,7 @@ export interface ReconstructFlags {
   quiet?: boolean;
 }
 
-/** `tessera reconstruct`: pictures through a VQGAN's codes and back. */
+/** `tessera-torch reconstruct`: pictures through a VQGAN's codes and back. */
 export function reconstructCommand(): Command {
   return new Command('reconstruct')
     .description('put pictures through the codes of a trained VQGAN and back, to see what it keeps')
@@ -28,9 +28,9 @@ export function reconstructCommand(): Command {
 Each picture keeps its shape: it is scaled to the size by its shorter side, and cut so that whole codes fit.
 
 Examples:
-  $ tessera reconstruct runs/vqgan photos/cat.jpg photos/dog.jpg
-  $ tessera reconstruct runs/vqgan photos --grid --out before-and-after
-  $ tessera reconstruct runs/vqgan panorama.jpg --size 256`,
+  $ npx tessera-torch reconstruct runs/vqgan photos/cat.jpg photos/dog.jpg
+  $ npx tessera-torch reconstruct runs/vqgan photos --grid --out before-and-after
+  $ npx tessera-torch reconstruct runs/vqgan panorama.jpg --size 256`,
     )
     .action(async (run: string, pictures: string[], flags: ReconstructFlags) => {
       const { reconstruct } = await import('./reconstruct-run.js');

@@ -1,4 +1,4 @@
-/** What `tessera sample` does. Loads libtorch. */
+/** What `tessera-torch sample` does. Loads libtorch. */
 import { join } from 'node:path';
 import { nearest } from '../models/config-schema.js';
 import { Labelator } from '../models/conditioning.js';

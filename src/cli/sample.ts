@@ -16,7 +16,7 @@ export interface SampleFlags {
   quiet?: boolean;
 }
 
-/** `tessera sample`: new pictures from a trained transformer. */
+/** `tessera-torch sample`: new pictures from a trained transformer. */
 export function sampleCommand(): Command {
   return new Command('sample')
     .description('invent pictures: the transformer draws codes one by one, its VQGAN decodes them')
@@ -48,9 +48,9 @@ export function sampleCommand(): Command {
 Every PNG holds its recipe (EXIF ImageDescription), and samples.json beside them holds it too.
 
 Examples:
-  $ tessera sample runs/transformer --grid
-  $ tessera sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
-  $ tessera sample runs/birds --class robin --seed 7`,
+  $ npx tessera-torch sample runs/transformer --grid
+  $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
+  $ npx tessera-torch sample runs/birds --class robin --seed 7`,
     )
     .action(async (run: string, flags: SampleFlags) => {
       const { sample } = await import('./sample-run.js');

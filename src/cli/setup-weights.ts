@@ -96,7 +96,7 @@ async function fetched(
     signal.throwIfAborted();
     throw new Error(
       `${url} cannot be fetched (${(error as Error).message}); get ${file} another way and name it: ` +
-        'npx tessera setup --weights lpips --from <file or folder>. A training checkpoint of a VQGAN that contains ' +
+        'npx tessera-torch setup --weights lpips --from <file or folder>. A training checkpoint of a VQGAN that contains ' +
         'LPIPS serves as well',
       { cause: error },
     );

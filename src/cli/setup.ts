@@ -18,7 +18,7 @@ interface SetupFlags {
   weights?: 'lpips';
 }
 
-/** `tessera setup`: gets libtorch into the cache and, where there is none, builds the addon. */
+/** `tessera-torch setup`: gets libtorch into the cache and, where there is none, builds the addon. */
 export function setupCommand(): Command {
   return new Command('setup')
     .description('get libtorch, and build the native addon where no prebuilt one is installed')
@@ -59,7 +59,7 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
     if (shouldBuild(flags.build)) {
       await buildAddon({ libtorch, progress, force: flags.force ?? false, signal: interruptSignal() });
     }
-    progress.line('ready; check it with: npx tessera doctor');
+    progress.line('ready; check it with: npx tessera-torch doctor');
   } finally {
     progress.end();
   }

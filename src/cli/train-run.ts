@@ -1,4 +1,4 @@
-/** What `tessera train` does, once its command line is read. Loads libtorch. */
+/** What `tessera-torch train` does, once its command line is read. Loads libtorch. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -88,7 +88,7 @@ async function newConfig(stage: Stage, input: TrainInput, example = false): Prom
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
     throw new UsageError(
-      'name the run of the trained first stage with --vqgan RUN; tessera train vqgan makes one',
+      'name the run of the trained first stage with --vqgan RUN; npx tessera-torch train vqgan makes one',
     );
   }
   const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
@@ -177,13 +177,13 @@ function tellEnd(stage: Stage, folder: string, end: EndEvent, report: string): v
   const steps = `${end.step.toLocaleString('en')} steps in ${duration(end.seconds)}`;
   if (end.interrupted) {
     say(`stopped after ${steps}; saved in ${end.checkpoint}`);
-    say(`go on with: tessera train ${stage} --resume ${folder}`);
+    say(`go on with: npx tessera-torch train ${stage} --resume ${folder}`);
     return;
   }
   say(`done: ${steps}; pictures, curves and figures: ${report}`);
   say(
     stage === 'vqgan'
-      ? `next: tessera train transformer --vqgan ${folder}`
-      : `next: tessera sample ${folder} --grid`,
+      ? `next: npx tessera-torch train transformer --vqgan ${folder}`
+      : `next: npx tessera-torch sample ${folder} --grid`,
   );
 }

@@ -18,7 +18,7 @@ interface TrainFlags {
   quiet?: boolean;
 }
 
-/** `tessera train vqgan` and `tessera train transformer`. */
+/** `tessera-torch train vqgan` and `tessera-torch train transformer`. */
 export function trainCommand(): Command {
   return new Command('train')
     .description('train a model on your pictures, in two stages')
@@ -26,9 +26,9 @@ export function trainCommand(): Command {
       'after',
       `
 The first stage learns to write a picture as a grid of codes, the second learns which codes go together:
-  $ tessera train vqgan --data photos --minutes 60
-  $ tessera train transformer --vqgan runs/vqgan --minutes 60
-  $ tessera sample runs/transformer --grid`,
+  $ npx tessera-torch train vqgan --data photos --minutes 60
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60
+  $ npx tessera-torch sample runs/transformer --grid`,
     )
     .addCommand(stageCommand('vqgan'))
     .addCommand(stageCommand('transformer'));
@@ -42,19 +42,19 @@ const descriptions: Record<Stage, string> = {
 const examples: Record<Stage, string> = {
   vqgan: `
 Examples:
-  $ tessera train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
-  $ tessera train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
-  $ tessera train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
-  $ tessera train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
-  $ tessera train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
-  $ tessera train vqgan --print-config                      every setting, with its default`,
+  $ npx tessera-torch train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
+  $ npx tessera-torch train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
+  $ npx tessera-torch train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
+  $ npx tessera-torch train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
+  $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
+  $ npx tessera-torch train vqgan --print-config                      every setting, with its default`,
   transformer: `
 Examples:
-  $ tessera train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
-  $ tessera train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
-  $ tessera train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
-  $ tessera train transformer --resume latest
-  $ tessera train transformer --print-config`,
+  $ npx tessera-torch train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
+  $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
+  $ npx tessera-torch train transformer --resume latest
+  $ npx tessera-torch train transformer --print-config`,
 };
 
 function stageCommand(stage: Stage): Command {

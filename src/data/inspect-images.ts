@@ -50,7 +50,7 @@ async function checkShards(folder: string, { shards }: PackIndex, options: OpenI
     if (hash.digest('hex') !== sha256) {
       throw new ImageDataError(
         join(folder, file),
-        'its contents have changed since it was written; pack the pictures again with: tessera data pack',
+        'its contents have changed since it was written; pack the pictures again with: npx tessera-torch data pack',
       );
     }
   }

@@ -149,7 +149,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
       throw new ImageDataError(
         path,
         `its pictures are packed at ${store.index.size} pixels, not ${size}: set data.size=${store.index.size}, ` +
-          `or pack them again with: tessera data pack ${store.index.source} --size ${size}`,
+          `or pack them again with: npx tessera-torch data pack ${store.index.source} --size ${size}`,
       );
     }
     const skipped = [...store.index.skipped];

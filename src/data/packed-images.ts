@@ -135,7 +135,7 @@ export class PackedImages implements PictureStore {
   }
 }
 
-const again = 'pack the pictures again with: tessera data pack';
+const again = 'pack the pictures again with: npx tessera-torch data pack';
 
 async function readIndex(path: string): Promise<PackIndex> {
   const file = join(path, indexFile);

@@ -7,18 +7,21 @@ import type { LazyTensorMap } from '../torch/io/index.js';
 import { cacheRoot } from '../torch/native/libtorch/platform.js';
 import { LPIPS } from './perceptual.js';
 
-/** Where `tessera setup --weights lpips` puts them. */
+/** Where `tessera-torch setup --weights lpips` puts them. */
 export function lpipsPath(): string {
   return join(cacheRoot(), 'weights', 'lpips.safetensors');
 }
 
-/** The weights that `tessera setup --weights lpips` put in place, in a new LPIPS; an error says how to get them. */
+/** The weights that `tessera-torch setup --weights lpips` put in place, in a new LPIPS; an error says how to get them. */
 export async function publishedLpips(): Promise<LPIPS> {
   const path = lpipsPath();
   const checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
-    throw new torch.TorchError(`LPIPS has no weights at ${path}; run: npx tessera setup --weights lpips`, {
-      cause,
-    });
+    throw new torch.TorchError(
+      `LPIPS has no weights at ${path}; run: npx tessera-torch setup --weights lpips`,
+      {
+        cause,
+      },
+    );
   });
   try {
     const lpips = new LPIPS();

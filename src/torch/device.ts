@@ -37,7 +37,7 @@ export function requireCuda(): void {
   throwFatal();
   if (initialized) return;
   if (!cudaIsAvailable()) {
-    throw new DeviceError(`CUDA is not available: ${whyNoCuda()}; see: npx tessera doctor`);
+    throw new DeviceError(`CUDA is not available: ${whyNoCuda()}; see: npx tessera-torch doctor`);
   }
   try {
     native.cuda.initialize();

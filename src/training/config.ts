@@ -58,7 +58,7 @@ export interface TrainingConfig {
    * a Gumbel codebook. Default true.
    */
   restartCodes: boolean;
-  /** Stage 1: safetensors file with the reference's LPIPS weights; `off`; default: what `tessera setup` stored. */
+  /** Stage 1: safetensors file with the reference's LPIPS weights; `off`; default: what `tessera-torch setup` stored. */
   lpips: string;
   /** Stage 2: run folder of the trained first stage, or a checkpoint file of the model in first_stage_config. */
   vqgan?: string;

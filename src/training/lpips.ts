@@ -1,4 +1,4 @@
-/** Weights of the perceptual term: from a file, from where `tessera setup` put them, or none. */
+/** Weights of the perceptual term: from a file, from where `tessera-torch setup` put them, or none. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ModelConfig } from '../models/from-config.js';
@@ -25,7 +25,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
       'the perceptual term is off' +
         (given === 'off'
           ? ''
-          : ': there are no LPIPS weights ("tessera setup --weights lpips --from FILE" stores them)'),
+          : ': there are no LPIPS weights ("npx tessera-torch setup --weights lpips --from FILE" stores them)'),
     );
   }
   const silent = { ...loss, params: { ...loss.params, perceptual_weight: 0 } };

@@ -40,8 +40,8 @@ export function modelCard(session: Session, { step, seconds, metrics, best, imag
   const mirrored = data.flip ? 'half of them mirrored' : 'never mirrored';
   const use =
     stage === 'vqgan'
-      ? `tessera reconstruct ${folder} pictures/\ntessera train transformer --vqgan ${folder}`
-      : `tessera sample ${folder} --grid`;
+      ? `npx tessera-torch reconstruct ${folder} pictures/\ntessera train transformer --vqgan ${folder}`
+      : `npx tessera-torch sample ${folder} --grid`;
   return `# ${basename(folder)}
 
 ${what}
@@ -67,7 +67,7 @@ ${use}
 \`\`\`
 
 The weights of the last step are in \`checkpoints/\`; the best on held-out pictures are those of step ${best}. Going on with the run:
-\`tessera train ${stage} --resume ${folder} training.steps=${step * 2}\`.
+\`npx tessera-torch train ${stage} --resume ${folder} training.steps=${step * 2}\`.
 
 ## Model
 

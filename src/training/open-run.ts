@@ -45,7 +45,7 @@ export async function openRun<S extends Stage>(
         ? `${run} is the run of a transformer; name the run of a VQGAN` +
             (config.training.vqgan === undefined ? '' : `, such as ${config.training.vqgan}`)
         : `${run} is the run of a VQGAN, which makes codes of pictures but invents none; train a transformer on it: ` +
-            `tessera train transformer --vqgan ${run}`,
+            `npx tessera-torch train transformer --vqgan ${run}`,
     );
   }
   const { step, path, state } = await newestCheckpoint(run);

@@ -191,7 +191,7 @@ function chooseDevice(wanted: 'auto' | torch.Device): torch.Device {
   if (torch.cudaIsAvailable()) return wanted === 'auto' || wanted === 'cuda' ? 'cuda:0' : wanted;
   if (wanted === 'auto') return 'cpu';
   throw new RunError(
-    `training.device is ${wanted}, but no CUDA device can be used: run "tessera doctor" to see why, or set it to cpu`,
+    `training.device is ${wanted}, but no CUDA device can be used: run "npx tessera-torch doctor" to see why, or set it to cpu`,
   );
 }
 

@@ -255,7 +255,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
     const percent = `${Math.round(share * 100)}% of the time goes into waiting for pictures`;
     const { kind } = this.session.report ?? {};
     if (kind === 'folder' || kind === 'list' || kind === undefined) {
-      return `${percent}. Decode them once and for all: tessera data pack ${data.path} --size ${data.size}`;
+      return `${percent}. Decode them once and for all: npx tessera-torch data pack ${data.path} --size ${data.size}`;
     }
     return `${percent}, although they are decoded already: the disk or other programs are slow`;
   }

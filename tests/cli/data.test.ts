@@ -36,7 +36,7 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   t.regex(packing.stderr, /left out .*bad\.jpg/);
   t.regex(
     packing.stdout,
-    /^20 pictures packed into .*packed \(62 kB\); train on them with: tessera train vqgan --data /,
+    /^20 pictures packed into .*packed \(62 kB\); train on them with: npx tessera-torch train vqgan --data /,
   );
 
   const json = await tessera('inspect', packed, '--json', '--held-out', '5');
@@ -71,7 +71,11 @@ test('bad input is one line with the way out, and nothing is left half-written',
     [['inspect', empty], 1, /empty: there are no pictures here or in its sub-folders.*scenes, emoji$/m],
     [['inspect', broken, '--on-error', 'stop'], 1, /bad\.png: the file is empty\. Repair it or move it away/],
     [['pack', broken, '/proc/packed'], 1, /\/proc: cannot be written to/],
-    [['inspect', broken, '--size', 'big'], 2, /--size.*integer from 1[^]*tessera data inspect --help/],
+    [
+      ['inspect', broken, '--size', 'big'],
+      2,
+      /--size.*integer from 1[^]*npx tessera-torch data inspect --help/,
+    ],
     [['emoji', broken], 1, /broken: there is something else here already; name a new folder$/m],
     [['inspekt', broken], 2, /unknown command 'inspekt'[^]*inspect/],
   ];

@@ -132,7 +132,7 @@ test('both stages, reconstructions and samples', async (t) => {
     /vqgan: \d+ pictures to train on, \d+ held out; .* parameters; cpu, 1 thread, float32/,
   );
   t.regex(first.stdout, /vqgan {2}2\/2 {2}100% .*rec .*vq .*held-out .* dB {2}codes/);
-  t.regex(first.stdout, /next: tessera train transformer --vqgan .*vqgan/);
+  t.regex(first.stdout, /next: npx tessera-torch train transformer --vqgan .*vqgan/);
   const run = join(out, 'vqgan');
   for (const file of ['config.yaml', 'metrics.jsonl', 'report.html', 'README.md'])
     t.true(existsSync(join(run, file)), file);
@@ -167,7 +167,7 @@ test('both stages, reconstructions and samples', async (t) => {
   const { exif } = await sharp(join(sampled, 'grid.png')).metadata();
   t.regex(exif!.toString('latin1'), /"command":"sample".*"seed":5/);
   t.like(JSON.parse(readFileSync(join(sampled, 'samples.json'), 'utf8')), { n: 3, seed: 5 });
-  refused(t, wrong, 1, /is the run of a VQGAN.*tessera train transformer --vqgan/);
+  refused(t, wrong, 1, /is the run of a VQGAN.*npx tessera-torch train transformer --vqgan/);
   refused(t, classes, 2, /was trained without classes/);
 
   // Weights of another shape: the configuration was changed by hand.
@@ -184,7 +184,7 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
     { at: /vqgan {2}2\// },
   );
   t.is(stopped.code, 130, stopped.stderr);
-  t.regex(stopped.stdout, /go on with: tessera train vqgan --resume .*a/);
+  t.regex(stopped.stdout, /go on with: npx tessera-torch train vqgan --resume .*a/);
   const run = join(out, 'a');
   const checkpoints = readdirSync(join(run, 'checkpoints'));
   t.true(checkpoints.every((name) => /^step-\d{7}$/.test(name)));

@@ -48,7 +48,7 @@ test('wrong usage ends with code 2 and a suggestion', async (t) => {
     [['setup', '--allow-unverified'], /needs --from/],
     [['setup', 'extra'], /too many arguments/],
     [['docter'], /unknown command 'docter'[^]*doctor/],
-    [[], /Usage: tessera/],
+    [[], /Usage: npx tessera-torch \[options\]/],
   ];
   for (const [args, expected] of cases) {
     const { code, stderr } = await tessera(args);
@@ -75,7 +75,7 @@ test('a cache that cannot be written is named, with the way out', async (t) => {
 test('doctor without libtorch says what is missing and what mends it', async (t) => {
   const text = await tessera(['doctor']);
   t.is(text.code, 1);
-  t.regex(text.stdout, /missing\s+libtorch[^]*→ npx tessera setup/);
+  t.regex(text.stdout, /missing\s+libtorch[^]*→ npx tessera-torch setup/);
   const json = await tessera(['doctor', '--json']);
   t.is(json.code, 1);
   const report = JSON.parse(json.stdout) as { ok: boolean; checks: { name: string; state: string }[] };
@@ -141,5 +141,5 @@ test('doctor outlives libraries that do not load', async (t) => {
   const LIBTORCH = writeLibtorch(folder(t));
   const { code, stdout } = await tessera(['doctor'], { LIBTORCH, TESSERA_ADDON: main });
   t.is(code, 1);
-  t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera setup --force/);
+  t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera-torch setup --force/);
 });

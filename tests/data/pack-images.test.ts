@@ -116,7 +116,7 @@ test('pictures packed at another size are refused with both ways out', async (t)
   await t.throwsAsync(openImages({ path: packed, size: 16 }), {
     instanceOf: ImageDataError,
     message: new RegExp(
-      `packed at 8 pixels, not 16: set data.size=8, or .*tessera data pack ${files} --size 16`,
+      `packed at 8 pixels, not 16: set data.size=8, or .*npx tessera-torch data pack ${files} --size 16`,
     ),
   });
 });
@@ -160,7 +160,7 @@ for (const [what, spoil, message] of damages) {
       instanceOf: ImageDataError,
       message,
     });
-    t.regex(error.message, /tessera data pack$/);
+    t.regex(error.message, /: npx tessera-torch data pack$/);
   });
 }
 

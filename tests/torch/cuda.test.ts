@@ -40,7 +40,7 @@ for (const [what, ask] of Object.entries(impossible)) {
     const error = t.throws(ask, { instanceOf: torch.DeviceError });
     t.false(error instanceof torch.DeviceAssertError);
     if (what !== 'pinned memory')
-      t.regex(error.message, /CUDA is not available: .+; see: npx tessera doctor$/);
+      t.regex(error.message, /CUDA is not available: .+; see: npx tessera-torch doctor$/);
   });
 }
 

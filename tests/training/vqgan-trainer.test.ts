@@ -245,7 +245,7 @@ test.serial('where pictures take long the pack command is named, once', async (t
   const events = await eventsOf(await VqganTrainer.create(config, { run, images: source }));
   const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []));
   t.is(notes.length, 1);
-  t.regex(notes[0]!, /^\d+% of the time .*: tessera data pack stripes --size 16$/);
+  t.regex(notes[0]!, /^\d+% of the time .*: npx tessera-torch data pack stripes --size 16$/);
   t.true(events.some((event) => event.type === 'log' && event.dataWait > 0.1));
 });
 

@@ -30,7 +30,7 @@ function compare(): string | null {
   const against = native.builtAgainst();
   const minors = [against, libtorch.version].map((version) => version.split('.').slice(0, 2).join('.'));
   if (minors[0] === minors[1] || minors.every((minor) => ALIKE.includes(minor))) return null;
-  const text = `the addon was built against libtorch ${against}, and this is ${libtorch.version}; run: npx tessera setup --build`;
+  const text = `the addon was built against libtorch ${against}, and this is ${libtorch.version}; run: npx tessera-torch setup --build`;
   process.emitWarning(text);
   return text;
 }
@@ -66,7 +66,7 @@ function load(): Binding {
   } catch (error) {
     throw new Error(
       `the addon ${addon} does not load with the libtorch ${libtorch.version} in ${libtorch.lib}: ` +
-        `${(error as Error).message}; run: npx tessera doctor`,
+        `${(error as Error).message}; run: npx tessera-torch doctor`,
       { cause: error },
     );
   }
@@ -86,6 +86,6 @@ export function openLibrary(path: string): void {
   } catch (error) {
     const message = (error as Error).message;
     if (/did not self-register|Module version mismatch|not a valid/i.test(message)) return;
-    throw new Error(`${path} does not load: ${message}; run: npx tessera doctor`, { cause: error });
+    throw new Error(`${path} does not load: ${message}; run: npx tessera-torch doctor`, { cause: error });
   }
 }

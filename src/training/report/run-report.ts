@@ -42,10 +42,10 @@ export async function writeReport(run: string): Promise<string> {
   const next =
     stage === 'vqgan'
       ? [
-          `tessera train transformer --vqgan ${run}`,
-          `tessera reconstruct ${run} PICTURES --out reconstructions`,
+          `npx tessera-torch train transformer --vqgan ${run}`,
+          `npx tessera-torch reconstruct ${run} PICTURES --out reconstructions`,
         ]
-      : [`tessera sample ${run} --n 16 --grid`];
+      : [`npx tessera-torch sample ${run} --n 16 --grid`];
   await writePage(page, {
     title: `${stage === 'vqgan' ? 'VQGAN' : 'Transformer'} run ${run}`,
     lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
@@ -60,7 +60,7 @@ export async function writeReport(run: string): Promise<string> {
         : []),
       {
         title: 'How to go on',
-        blocks: [{ kind: 'commands', lines: [...next, `tessera train ${stage} --resume ${run}`] }],
+        blocks: [{ kind: 'commands', lines: [...next, `npx tessera-torch train ${stage} --resume ${run}`] }],
       },
       {
         title: 'Settings',

@@ -14,7 +14,9 @@ test('the variable, then the own build, then the platform package', (t) => {
   const home = folder(t);
   const root = join(home, 'node_modules', 'tessera-torch');
   write(join(root, 'package.json'), '{"name":"tessera-torch"}');
-  t.throws(() => locateAddon({}, root), { message: /addon .* was not found.*npx tessera setup --build/ });
+  t.throws(() => locateAddon({}, root), {
+    message: /addon .* was not found.*npx tessera-torch setup --build/,
+  });
 
   const platform = join(home, 'node_modules', platformPackage());
   write(join(platform, 'package.json'), '{}');

@@ -76,7 +76,9 @@ test('a source that fails gives way to the next with one line', async (t) => {
 test('when no source works, the error names them all and the way out, and nothing is left', async (t) => {
   const url = await serve(t, (_request, response) => void response.writeHead(500).end());
   const { options, left } = setUp(t, { archives: [archive(data, { url })] });
-  await t.throwsAsync(installLibtorch(options), { message: /answered 500[^]*npx tessera setup --from FILE/ });
+  await t.throwsAsync(installLibtorch(options), {
+    message: /answered 500[^]*npx tessera-torch setup --from FILE/,
+  });
   t.deepEqual(left(), []);
 });
 

@@ -31,13 +31,13 @@ test('a LIBTORCH without libraries is an error, not a reason to look elsewhere',
   const cache = folder(t);
   writeInstalled(cache);
   const error = t.throws(() => locateLibtorch({ TESSERA_CACHE: cache, LIBTORCH: '/nowhere' }));
-  t.regex(error.message, /LIBTORCH is \/nowhere.*npx tessera setup/);
+  t.regex(error.message, /LIBTORCH is \/nowhere.*npx tessera-torch setup/);
 });
 
 test('nothing installed names the command that mends it', (t) => {
   const cache = folder(t);
   const error = t.throws(() => locateLibtorch({ TESSERA_CACHE: cache }));
-  t.regex(error.message, /libtorch 2\.13\.0 is not installed.*npx tessera setup/);
+  t.regex(error.message, /libtorch 2\.13\.0 is not installed.*npx tessera-torch setup/);
 });
 
 test('an installation without its stamp, or without its libraries, does not count', (t) => {

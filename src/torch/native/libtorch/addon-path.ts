@@ -6,7 +6,7 @@ import { packageRoot, platformName } from './platform.js';
 /** Platforms for which a package with a built addon is published. */
 export const PREBUILT_PLATFORMS = ['linux-x64'];
 
-/** Where `tessera setup --build` leaves the addon. */
+/** Where `tessera-torch setup --build` leaves the addon. */
 export function builtAddon(root = packageRoot()): string {
   return join(root, 'build', 'Release', 'tessera.node');
 }
@@ -45,7 +45,7 @@ function fromPlatformPackage(root: string): string | null {
 }
 
 function mend(root: string): string {
-  const build = 'build it with: npx tessera setup --build';
+  const build = 'build it with: npx tessera-torch setup --build';
   // A checkout builds its own; an installed package is repaired by its platform package where there is one.
   const installed = root.includes('node_modules') && PREBUILT_PLATFORMS.includes(platformName());
   return installed ? `install it with: npm install ${platformPackage()}, or ${build}` : build;

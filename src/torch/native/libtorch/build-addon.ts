@@ -52,7 +52,7 @@ async function buildLocked(root: string, options: BuildOptions): Promise<string>
   }
   if (!libtorch.include) {
     throw new Error(
-      `${libtorch.root} holds no headers (include/); get a whole libtorch with: npx tessera setup`,
+      `${libtorch.root} holds no headers (include/); get a whole libtorch with: npx tessera-torch setup`,
     );
   }
   const cmakeJs = findCmakeJs(root);

@@ -119,7 +119,7 @@ async function fetchRemote(options: InstallOptions, staging: string, tree: strin
   throw new Error(
     `libtorch could not be fetched from any source:\n${failures.map((line) => `  ${line}`).join('\n')}\n` +
       `Fetch ${archives.map((archive) => archive.file).join(' or ')} on a machine with access, then run: ` +
-      `npx tessera setup --from FILE`,
+      `npx tessera-torch setup --from FILE`,
   );
 }
 

@@ -36,7 +36,7 @@ export interface Stamp {
   root: string;
 }
 
-const MEND = 'run: npx tessera setup';
+const MEND = 'run: npx tessera-torch setup';
 
 /** Folder of one cached installation, such as `~/.cache/tessera/libtorch/2.13.0-cpu-linux-x64`. */
 export function installFolder(flavor: Flavor, version = LIBTORCH_VERSION, cache = cacheRoot()): string {
