@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { locateAddon } from '../torch/native/libtorch/addon-path.js';
 import { locateLibtorch } from '../torch/native/libtorch/locate.js';
 import { glibcVersion, platformName } from '../torch/native/libtorch/platform.js';
+import { textOf } from '../torch/native/libtorch/probe.js';
 import { formatBytes } from '../torch/native/libtorch/progress.js';
+import { messageOf } from './system-error.js';
 import { cudaChecks } from './doctor-cuda.js';
 import type { ProbeReport } from './doctor-probe.js';
 
@@ -68,8 +69,7 @@ function machineCheck(): Check {
 
 /** Memory limit of the container, where there is one. */
 function memoryLimit(): number | null {
-  const path = '/sys/fs/cgroup/memory.max';
-  const limit = existsSync(path) ? Number(readFileSync(path, 'utf8')) : NaN;
+  const limit = Number(textOf('/sys/fs/cgroup/memory.max') ?? NaN);
   return Number.isFinite(limit) ? limit : null;
 }
 
@@ -96,7 +96,14 @@ function addonCheck(): Check {
 }
 
 async function probeChecks(): Promise<Check[]> {
-  const report = await probe();
+  const report = await probe().catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ERR_ACCESS_DENIED') throw error;
+    return null;
+  });
+  if (report === null) {
+    const text = 'not tried: node --permission does not allow a process for it';
+    return [{ name: 'loading', state: 'note', text, mend: 'add --allow-child-process' }];
+  }
   if ('error' in report) {
     const mend = 'npx tessera-torch setup --force --build (or see "Troubleshooting" in the README)';
     return [{ name: 'loading', state: 'missing', text: report.error, mend }];
@@ -141,8 +148,4 @@ function probe(): Promise<ProbeReport | { error: string }> {
       );
     });
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasNvidiaDriver } from '../torch/native/libtorch/platform.js';
 import { locateLibtorch } from '../torch/native/libtorch/locate.js';
+import { textOf } from '../torch/native/libtorch/probe.js';
 import type { Check } from './diagnosis.js';
 
 /** What the child process found out about CUDA. */
@@ -38,8 +38,7 @@ export function cudaChecks(report: CudaReport): Check[] {
 /** CUDA version that a libtorch was built with, such as `13.0`; null where it does not say. */
 export function cudaVersion(root: string): string | null {
   for (const file of ['build-version', 'version.py']) {
-    const path = join(root, file);
-    const match = existsSync(path) ? /\d\+cu(\d+)(\d)\b/.exec(readFileSync(path, 'utf8')) : null;
+    const match = /\d\+cu(\d+)(\d)\b/.exec(textOf(join(root, file)) ?? '');
     if (match) return `${match[1]}.${match[2]}`;
   }
   return null;
@@ -47,8 +46,7 @@ export function cudaVersion(root: string): string | null {
 
 /** Version of the driver that is loaded, such as `580.65.06`; null where there is none, or it does not say. */
 function driverVersion(): string | null {
-  const path = '/proc/driver/nvidia/version';
-  return existsSync(path) ? parseDriverVersion(readFileSync(path, 'utf8')) : null;
+  return parseDriverVersion(textOf('/proc/driver/nvidia/version') ?? '');
 }
 
 /** From the text of `/proc/driver/nvidia/version`. */

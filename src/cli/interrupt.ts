@@ -5,6 +5,13 @@ export function wasInterrupted(): boolean {
   return controller?.signal.aborted ?? false;
 }
 
+/** Stops what is under way as Ctrl-C does; false where nothing is that could be stopped so. */
+export function interrupt(): boolean {
+  if (controller === null) return false;
+  controller.abort(new Error('interrupted'));
+  return true;
+}
+
 /**
  * A signal that aborts at the first Ctrl-C (or SIGTERM), so that work can clean up after itself. At the
  * second the process ends at once.

@@ -3,7 +3,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { packageRoot } from '../torch/native/libtorch/platform.js';
+import { endWithReader, readerIsGone } from './broken-pipe.js';
 import { wasInterrupted } from './interrupt.js';
+import { messageOf } from './system-error.js';
 import { paint } from './terminal.js';
 import { UsageError } from './usage-error.js';
 
@@ -108,14 +110,14 @@ async function main(argv: string[]): Promise<number> {
     // Commander has written its message (or the help that was asked for, code 0).
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     if (wasInterrupted()) {
-      process.stderr.write('interrupted; nothing half-done is left\n');
+      if (!readerIsGone()) process.stderr.write('interrupted; nothing half-done is left\n');
       return INTERRUPTED;
     }
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`${paint('red', 'error:', process.stderr)} ${message}\n`);
+    process.stderr.write(`${paint('red', 'error:', process.stderr)} ${messageOf(error)}\n`);
     if (process.env['TESSERA_DEBUG'] && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return error instanceof UsageError ? USAGE : FAILED;
   }
 }
 
+endWithReader();
 process.exitCode = await main(process.argv.slice(2));

@@ -7,6 +7,7 @@ import { loadCheckpoint, saveSafetensors } from '../torch/io/index.js';
 import type { Checkpoint } from '../torch/io/index.js';
 import { sha256File, verifyFile } from '../torch/native/libtorch/checksum.js';
 import { download } from '../torch/native/libtorch/download.js';
+import { unwritable } from '../torch/native/libtorch/unwritable.js';
 import type { Progress } from '../torch/native/libtorch/progress.js';
 
 export interface WeightsOptions {
@@ -36,7 +37,8 @@ export async function setupLpips({
   const paths = from === undefined ? [] : given(from);
   for (const path of paths) await checkKnown(path, allowUnverified ?? false);
   const open: Checkpoint[] = [];
-  const downloads = join(dirname(target), 'downloads');
+  const folder = dirname(target);
+  const downloads = join(folder, 'downloads');
   try {
     for (const path of paths) open.push(await loadCheckpoint(path));
     for (const part of missingParts(open))
@@ -44,10 +46,12 @@ export async function setupLpips({
     const { tensors, missing } = collectLpips(open.map(({ tensors: own }) => own));
     if (tensors === null)
       throw new Error(`the files lack ${missing.length} tensors of LPIPS, such as ${missing[0]}`);
-    mkdirSync(dirname(target), { recursive: true });
+    mkdirSync(folder, { recursive: true });
     await saveSafetensors(target, tensors, {
       metadata: { holds: 'LPIPS 0.1 with VGG16', sources: await namesOf(paths) },
     });
+  } catch (error) {
+    throw unwritable(error, folder, 'set TESSERA_CACHE to a folder of yours');
   } finally {
     for (const checkpoint of open) checkpoint.close();
   }

@@ -1,4 +1,4 @@
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { ShapeError } from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { loadSharp } from './sharp.js';
@@ -101,7 +101,8 @@ export async function savePixels(
           .removeAlpha()
           .withExif({ IFD0: { ImageDescription: extras.description } })
       : plain;
-    await image.png().toFile(partial);
+    // In memory first: libvips tells little of why a file cannot be written.
+    await writeFile(partial, await image.png().toBuffer());
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });

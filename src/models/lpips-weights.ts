@@ -5,11 +5,22 @@ import type { Tensor } from '../torch/index.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type { LazyTensorMap } from '../torch/io/index.js';
 import { cacheRoot } from '../torch/native/libtorch/platform.js';
+import { isFile } from '../torch/native/libtorch/probe.js';
 import { LPIPS } from './perceptual.js';
 
 /** Where `tessera-torch setup --weights lpips` puts them. */
 export function lpipsPath(): string {
   return join(cacheRoot(), 'weights', 'lpips.safetensors');
+}
+
+/** The same where the file is there; null where it is not, or where there is no place for it. */
+export function storedLpips(): string | null {
+  try {
+    const path = lpipsPath();
+    return isFile(path) ? path : null;
+  } catch {
+    return null;
+  }
 }
 
 /** The weights that `tessera-torch setup --weights lpips` put in place, in a new LPIPS; an error says how to get them. */

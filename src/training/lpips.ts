@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ModelConfig } from '../models/from-config.js';
-import { lpipsPath } from '../models/lpips-weights.js';
+import { storedLpips } from '../models/lpips-weights.js';
 import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type { RunConfig } from './config.js';
@@ -15,7 +15,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
   if (!loss?.target?.endsWith('VQLPIPSWithDiscriminator')) return config;
   const given = config.training.lpips as string | undefined;
   const wanted = (loss.params?.['perceptual_weight'] ?? 1) !== 0;
-  const found = given ?? (existsSync(lpipsPath()) ? lpipsPath() : 'off');
+  const found = given ?? storedLpips() ?? 'off';
   if (wanted && found !== 'off') {
     if (!existsSync(found)) throw missing(found);
     return { ...config, training: { ...config.training, lpips: resolve(found) } };

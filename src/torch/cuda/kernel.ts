@@ -1,10 +1,11 @@
 import { InThread } from '../in-thread.js';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { DType } from '../dtype.js';
 import { NotImplementedError, translate } from '../errors.js';
 import type { NativeKernel } from '../native/cuda-binding.js';
 import { packageRoot } from '../native/libtorch/platform.js';
+import { namesIn } from '../native/libtorch/probe.js';
 import { libtorch, native, openLibrary } from '../native/load.js';
 import { Tensor } from '../tensor.js';
 import { deviceCapability, onCuda, withDevice } from './device.js';
@@ -104,8 +105,8 @@ function openNvrtc(): void {
   const packages = resolve(libtorch.lib, '..', '..', 'nvidia');
   const folders = [join(packages, 'cu13', 'lib'), join(packages, 'cuda_nvrtc', 'lib'), libtorch.lib];
   if (given) folders.unshift(given);
-  const files = folders.filter(existsSync).flatMap((folder) =>
-    readdirSync(folder)
+  const files = folders.flatMap((folder) =>
+    namesIn(folder)
       .filter((name) => name.startsWith('libnvrtc') && !name.includes('.alt.'))
       .map((name) => join(folder, name)),
   );

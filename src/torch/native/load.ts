@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -7,9 +6,14 @@ import type { Binding } from './binding.js';
 import { locateAddon } from './libtorch/addon-path.js';
 import { locateLibtorch, type Libtorch } from './libtorch/locate.js';
 import { libraryFile } from './libtorch/platform.js';
+import { isFile } from './libtorch/probe.js';
 
 // dlopen's flag on Linux that keeps a library for the life of the process, missing from Node's constants.
 const RTLD_NODELETE = process.platform === 'linux' ? 0x1000 : 0;
+
+/** What Node, Bun and Deno say of a library that is open now and is no addon. */
+const NO_ADDON =
+  /did not self-register|Module version mismatch|not a valid|napi_register_module|register Node-API module/i;
 
 /** The libtorch that this process has loaded. */
 export const libtorch: Libtorch = locateLibtorch();
@@ -43,32 +47,38 @@ function limitSpinning(addon: string): void {
   const count = (process.env['GOMP_SPINCOUNT'] ??= '10000');
   // A worker's environment is a copy, and libgomp reads the process's.
   const helper = join(dirname(addon), 'tessera_openmp.node');
-  if (isMainThread || !existsSync(helper)) return;
+  if (isMainThread || !isFile(helper)) return;
   (createRequire(import.meta.url)(helper) as { limitSpinning(count: string): void }).limitSpinning(count);
 }
 
 function load(): Binding {
   const addon = locateAddon();
   limitSpinning(addon);
-  openLibrary(join(libtorch.lib, libraryFile('c10')));
-  openLibrary(join(libtorch.lib, libraryFile('torch_cpu')));
+  const failures = ['c10', 'torch_cpu'].flatMap((name) => tryLibrary(join(libtorch.lib, libraryFile(name))));
   // Before the first operator or availability query: libtorch looks for CUDA once and remembers the answer.
   const cuda = join(libtorch.lib, libraryFile('torch_cuda'));
-  if (existsSync(cuda) && process.env['TESSERA_CUDA'] !== '0') {
-    try {
-      openLibrary(cuda);
-    } catch (error) {
-      cudaLoadError = (error as Error).message;
-    }
-  }
+  if (isFile(cuda) && process.env['TESSERA_CUDA'] !== '0')
+    cudaLoadError = tryLibrary(cuda)[0]?.message ?? null;
   try {
+    if (!addon.endsWith('.node')) throw new Error('the name of an addon ends in .node');
     return createRequire(import.meta.url)(addon) as Binding;
   } catch (error) {
+    // A runtime's complaint about a library, in words that are not known here, counts only where the addon fails too.
+    if (failures[0] !== undefined) throw failures[0];
     throw new Error(
       `the addon ${addon} does not load with the libtorch ${libtorch.version} in ${libtorch.lib}: ` +
         `${(error as Error).message}; run: npx tessera-torch doctor`,
       { cause: error },
     );
+  }
+}
+
+function tryLibrary(path: string): Error[] {
+  try {
+    openLibrary(path);
+    return [];
+  } catch (error) {
+    return [error as Error];
   }
 }
 
@@ -85,7 +95,7 @@ export function openLibrary(path: string): void {
     );
   } catch (error) {
     const message = (error as Error).message;
-    if (/did not self-register|Module version mismatch|not a valid/i.test(message)) return;
+    if (NO_ADDON.test(message)) return;
     throw new Error(`${path} does not load: ${message}; run: npx tessera-torch doctor`, { cause: error });
   }
 }

@@ -1,5 +1,5 @@
 /** The curves of a run, from its metrics.jsonl. */
-import { rename, rm } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadSharp } from '../../data/sharp.js';
 import type { Stage } from '../config.js';
@@ -104,7 +104,10 @@ export async function saveCurves(path: string, charts: readonly ChartOptions[]):
   const partial = `${path}.${process.pid}.partial`;
   try {
     // Twice the size, for screens with fine pixels.
-    await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toFile(partial);
+    await writeFile(
+      partial,
+      await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer(),
+    );
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });

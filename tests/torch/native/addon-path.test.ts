@@ -1,7 +1,14 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import test from 'ava';
-import { builtAddon, locateAddon, platformPackage } from '../../../src/torch/native/libtorch/addon-path.js';
+import {
+  PREBUILT_PLATFORMS,
+  builtAddon,
+  installCommand,
+  locateAddon,
+  platformPackage,
+} from '../../../src/torch/native/libtorch/addon-path.js';
+import { packageRoot, platformName } from '../../../src/torch/native/libtorch/platform.js';
 import { folder } from './fake-libtorch.js';
 
 function write(path: string, text = ''): string {
@@ -13,7 +20,7 @@ function write(path: string, text = ''): string {
 test('the variable, then the own build, then the platform package', (t) => {
   const home = folder(t);
   const root = join(home, 'node_modules', 'tessera-torch');
-  write(join(root, 'package.json'), '{"name":"tessera-torch"}');
+  write(join(root, 'package.json'), '{"name":"tessera-torch","version":"7.8.9"}');
   t.throws(() => locateAddon({}, root), {
     message: /addon .* was not found.*npx tessera-torch setup --build/,
   });
@@ -31,8 +38,25 @@ test('the variable, then the own build, then the platform package', (t) => {
   t.is(locateAddon({ TESSERA_ADDON: own }, root), own);
 });
 
-test('a variable that points nowhere is an error', (t) => {
-  t.throws(() => locateAddon({ TESSERA_ADDON: '/nowhere.node' }), {
-    message: /TESSERA_ADDON is \/nowhere\.node/,
-  });
+test('the command that mends a missing addon names the version that fits', (t) => {
+  const root = join(folder(t), 'node_modules', 'tessera-torch');
+  write(join(root, 'package.json'), '{"name":"tessera-torch","version":"7.8.9"}');
+  const command = `npm install ${platformPackage()}@7.8.9`;
+  t.is(installCommand(root), command);
+  if (PREBUILT_PLATFORMS.includes(platformName()))
+    t.true(t.throws(() => locateAddon({}, root)).message.includes(command));
+});
+
+test('so does the README, for the version that it comes with', (t) => {
+  const readme = readFileSync(join(packageRoot(), 'README.md'), 'utf8');
+  const named = [...readme.matchAll(/npm install (tessera-torch-[\w-]+\S*?)`/g)].map(([, name]) => name);
+  t.deepEqual(named, [installCommand().replace('npm install ', '')]);
+});
+
+test('a variable that points nowhere, or to a folder, is an error', (t) => {
+  for (const given of ['/nowhere.node', folder(t)]) {
+    const error = t.throws(() => locateAddon({ TESSERA_ADDON: given }));
+    t.true(error.message.includes(`TESSERA_ADDON is ${given}, which `), error.message);
+    t.regex(error.message, /; set it to a tessera\.node, or unset it$/);
+  }
 });

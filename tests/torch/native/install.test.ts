@@ -11,7 +11,15 @@ import type { InstallOptions } from '../../../src/torch/native/libtorch/install.
 import { installLibtorch } from '../../../src/torch/native/libtorch/install.js';
 import { locateLibtorch } from '../../../src/torch/native/libtorch/locate.js';
 import { checkSpace } from '../../../src/torch/native/libtorch/stage.js';
-import { archive, folder, libtorchMembers, sha256, writeLibtorch, zip } from './fake-libtorch.js';
+import {
+  archive,
+  folder,
+  libtorchMembers,
+  sha256,
+  writeInstalled,
+  writeLibtorch,
+  zip,
+} from './fake-libtorch.js';
 
 const data = zip(libtorchMembers());
 
@@ -54,6 +62,25 @@ test('from the network into the cache, once', async (t) => {
   t.is(await installLibtorch({ ...options, force: true }), path);
   t.is(requests, 2);
   t.false(existsSync(join(path, 'old')));
+});
+
+test('what is complete is used without a lock, also where the cache is closed to writing', async (t) => {
+  const { cache, options, left } = setUp(t);
+  const path = writeInstalled(cache);
+  // Nothing can be created here, whoever asks: the lock's name is taken by a folder.
+  await mkdir(join(cache, 'libtorch', '.lock'));
+  t.is(await installLibtorch(options), path);
+  t.deepEqual(left().length, 2);
+});
+
+test('a cache that cannot be written to is named, with the way out', async (t) => {
+  const file = join(folder(t), 'file');
+  writeFileSync(file, '');
+  for (const cache of [file, join(file, 'below')]) {
+    const { options } = setUp(t);
+    const error = await t.throwsAsync(installLibtorch({ ...options, cache }));
+    t.regex(error.message, /libtorch cannot be written to \(.*\); set TESSERA_CACHE to a folder of yours$/);
+  }
 });
 
 test('a source that fails gives way to the next with one line', async (t) => {

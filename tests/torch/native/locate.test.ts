@@ -1,4 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import {
@@ -32,6 +33,42 @@ test('a LIBTORCH without libraries is an error, not a reason to look elsewhere',
   writeInstalled(cache);
   const error = t.throws(() => locateLibtorch({ TESSERA_CACHE: cache, LIBTORCH: '/nowhere' }));
   t.regex(error.message, /LIBTORCH is \/nowhere.*npx tessera-torch setup/);
+});
+
+test('places that cannot hold a libtorch are called by their names, with the way out', (t) => {
+  const file = join(folder(t), 'file');
+  writeFileSync(file, '');
+  const cache = folder(t);
+  writeFileSync(join(cache, 'libtorch'), '');
+  const cases: [NodeJS.ProcessEnv, RegExp][] = [
+    [{ LIBTORCH: file }, /LIBTORCH is .*file, which is a file; .*npx tessera-torch setup/],
+    [{ LIBTORCH: join(file, 'below') }, /LIBTORCH is .*below, but .*npx tessera-torch setup/],
+    [{ LIBTORCH: folder(t) }, /has a lib\/ with .*npx tessera-torch setup/],
+    [{ TESSERA_CACHE: file }, /file, where it is kept, is a file; set TESSERA_CACHE to a folder/],
+    [{ TESSERA_CACHE: join(file, 'below') }, /below\/libtorch holds none/],
+    [{ TESSERA_CACHE: cache }, /libtorch, where it is kept, is a file; set TESSERA_CACHE to a folder/],
+  ];
+  for (const [env, expected] of cases) t.regex(t.throws(() => locateLibtorch(env)).message, expected);
+});
+
+test('without a home folder the cache is an error that names TESSERA_CACHE, never a relative path', (t) => {
+  const nowhere = () => null;
+  t.throws(() => cacheRoot({}, nowhere), { message: /no home folder.*set TESSERA_CACHE to a folder/ });
+  t.is(cacheRoot({ TESSERA_CACHE: '/a' }, nowhere), '/a');
+  t.is(cacheRoot({ XDG_CACHE_HOME: '/b' }, nowhere), '/b/tessera');
+  t.throws(() => cacheRoot({ XDG_CACHE_HOME: 'relative' }, nowhere), { message: /TESSERA_CACHE/ });
+});
+
+test.serial('an empty or relative HOME gives way to the list of users', (t) => {
+  const { HOME } = process.env;
+  t.teardown(() => {
+    if (HOME === undefined) delete process.env['HOME'];
+    else process.env['HOME'] = HOME;
+  });
+  for (const home of ['', 'relative']) {
+    process.env['HOME'] = home;
+    t.is(cacheRoot({}), join(userInfo().homedir, '.cache', 'tessera'));
+  }
 });
 
 test('nothing installed names the command that mends it', (t) => {

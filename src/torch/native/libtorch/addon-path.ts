@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { packageRoot, platformName } from './platform.js';
+import { exists, isFile, isForbidden, textOf } from './probe.js';
 
 /** Platforms for which a package with a built addon is published. */
 export const PREBUILT_PLATFORMS = ['linux-x64'];
@@ -24,11 +24,16 @@ export function platformPackage(): string {
 export function locateAddon(env: NodeJS.ProcessEnv = process.env, root = packageRoot()): string {
   const given = env['TESSERA_ADDON'];
   if (given) {
-    if (existsSync(given)) return resolve(given);
-    throw new Error(`TESSERA_ADDON is ${given}, which does not exist; set it to a tessera.node, or unset it`);
+    if (isFile(given)) return resolve(given);
+    const reason = isForbidden(resolve(given))
+      ? 'which node --permission does not let be read (--allow-fs-read)'
+      : exists(given)
+        ? 'which is no file'
+        : 'which does not exist';
+    throw new Error(`TESSERA_ADDON is ${given}, ${reason}; set it to a tessera.node, or unset it`);
   }
   const built = builtAddon(root);
-  if (existsSync(built)) return built;
+  if (isFile(built)) return built;
   const packaged = fromPlatformPackage(root);
   if (packaged) return packaged;
   throw new Error(`the native addon for ${platformName()} was not found: ${mend(root)}`);
@@ -38,7 +43,7 @@ function fromPlatformPackage(root: string): string | null {
   try {
     const manifest = createRequire(join(root, 'package.json')).resolve(`${platformPackage()}/package.json`);
     const addon = join(dirname(manifest), 'tessera.node');
-    return existsSync(addon) ? addon : null;
+    return isFile(addon) ? addon : null;
   } catch {
     return null;
   }
@@ -48,5 +53,11 @@ function mend(root: string): string {
   const build = 'build it with: npx tessera-torch setup --build';
   // A checkout builds its own; an installed package is repaired by its platform package where there is one.
   const installed = root.includes('node_modules') && PREBUILT_PLATFORMS.includes(platformName());
-  return installed ? `install it with: npm install ${platformPackage()}, or ${build}` : build;
+  return installed ? `install it with: ${installCommand(root)}, or ${build}` : build;
+}
+
+/** The command that installs this platform's addon, at the version that fits this package. */
+export function installCommand(root = packageRoot()): string {
+  const { version } = JSON.parse(textOf(join(root, 'package.json')) ?? '{}') as { version?: string };
+  return `npm install ${platformPackage()}${version === undefined ? '' : `@${version}`}`;
 }

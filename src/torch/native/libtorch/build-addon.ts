@@ -3,10 +3,11 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { PREBUILT_PLATFORMS, builtAddon, platformPackage } from './addon-path.js';
+import { PREBUILT_PLATFORMS, builtAddon, installCommand } from './addon-path.js';
 import { withLock } from './lock.js';
 import type { Libtorch } from './locate.js';
 import { packageRoot, platformName } from './platform.js';
+import { unwritable } from './unwritable.js';
 import type { Progress } from './progress.js';
 import { commandVersion, run } from './run.js';
 
@@ -32,24 +33,44 @@ const TAIL = 40;
  */
 export async function buildAddon(options: BuildOptions): Promise<string> {
   const root = options.root ?? packageRoot();
+  const folder = join(root, 'build');
   const onWait = (holder: string) =>
     options.progress.line(`another build is running (${holder}); waiting for it`);
-  await mkdir(join(root, 'build'), { recursive: true });
-  return withLock(join(root, 'build', '.lock'), () => buildLocked(root, options), {
-    onWait,
-    ...(options.signal && { signal: options.signal }),
-  });
+  // A build writes its stamp last and takes it away first, so one that fits can be believed without the lock; an
+  // installation that is complete may be closed to writing.
+  if (isUpToDate(root, options)) return builtAddon(root);
+  try {
+    await mkdir(folder, { recursive: true });
+    return await withLock(join(folder, '.lock'), () => buildLocked(root, options), {
+      onWait,
+      ...(options.signal && { signal: options.signal }),
+    });
+  } catch (error) {
+    throw unwritable(
+      error,
+      folder,
+      'make it writable, or build in a copy of the package and set TESSERA_ADDON',
+    );
+  }
 }
+
+function isUpToDate(root: string, { force, libtorch, progress }: BuildOptions): boolean {
+  const fits =
+    force !== true &&
+    existsSync(builtAddon(root)) &&
+    readStamp(stampPath(root)) === hashInputs(root, libtorch);
+  if (fits) progress.line('the addon is up to date');
+  return fits;
+}
+
+const stampPath = (root: string): string => join(root, 'build', 'tessera-build.json');
 
 async function buildLocked(root: string, options: BuildOptions): Promise<string> {
   const { libtorch, progress, signal } = options;
   const addon = builtAddon(root);
-  const stampFile = join(root, 'build', 'tessera-build.json');
+  const stampFile = stampPath(root);
+  if (isUpToDate(root, options)) return addon;
   const inputs = hashInputs(root, libtorch);
-  if (!options.force && existsSync(addon) && readStamp(stampFile) === inputs) {
-    progress.line('the addon is up to date');
-    return addon;
-  }
   if (!libtorch.include) {
     throw new Error(
       `${libtorch.root} holds no headers (include/); get a whole libtorch with: npx tessera-torch setup`,
@@ -97,7 +118,7 @@ function showStep(progress: Progress): (line: string) => void {
 }
 
 /** Digest of all that the addon is made from: native sources, CMakeLists.txt, libtorch, our header packages. */
-function hashInputs(root: string, libtorch: Libtorch): string {
+export function hashInputs(root: string, libtorch: Libtorch): string {
   const hash = createHash('sha256');
   const native = join(root, 'native');
   const sources = readdirSync(native, { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -137,7 +158,7 @@ function findCmakeJs(root: string): string {
   throw new Error(
     'building the addon needs cmake-js and the Node-API headers; install them with: ' +
       'npm install --save-dev cmake-js@8 node-addon-api@8 node-api-headers@1' +
-      (prebuilt ? `; or install the prebuilt addon with: npm install ${platformPackage()}` : ''),
+      (prebuilt ? `; or install the prebuilt addon with: ${installCommand(root)}` : ''),
   );
 }
 

@@ -16,6 +16,7 @@ import { formatBytes } from './progress.js';
 import type { Staged } from './stage.js';
 import { checkSpace, unpackArchive } from './stage.js';
 import { selectNvidia, unpack } from './unpack.js';
+import { unwritable } from './unwritable.js';
 
 export interface InstallOptions {
   flavor: Flavor;
@@ -42,23 +43,23 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
   const { progress, signal } = options;
   const cache = options.cache ?? cacheRoot();
   const parent = join(cache, 'libtorch');
-  await mkdir(parent, { recursive: true }).catch((cause: Error) => {
-    throw new Error(
-      `the cache ${parent} cannot be made (${cause.message}); set TESSERA_CACHE to a folder of yours`,
-      {
-        cause,
-      },
-    );
-  });
+  // Looked at before anything is written: a cache that is complete may be shared, and closed to writing.
+  const present = findPresent(options, cache);
+  if (present !== null) return present;
   const onWait = (holder: string) => progress.line(`another set-up is running (${holder}); waiting for it`);
   const lockOptions = { onWait, ...(signal && { signal }) };
-  return withLock(join(parent, '.lock'), () => installLocked(options, cache, parent), lockOptions);
+  try {
+    await mkdir(parent, { recursive: true });
+    return await withLock(join(parent, '.lock'), () => installLocked(options, cache, parent), lockOptions);
+  } catch (error) {
+    throw unwritable(error, parent, 'set TESSERA_CACHE to a folder of yours');
+  }
 }
 
 async function installLocked(options: InstallOptions, cache: string, parent: string): Promise<string> {
   const { progress, signal } = options;
-  const present = findInstalled(options.flavor, cache);
-  if (present && !options.force && !options.from) return present;
+  const present = findPresent(options, cache);
+  if (present !== null) return present;
   // We hold the lock, so any staging folder was left by a run that was killed.
   for (const name of await readdir(parent)) {
     if (name.startsWith('.staging-')) await rm(join(parent, name), { recursive: true, force: true });
@@ -83,7 +84,9 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
   }
 }
 
-function findInstalled(flavor: Flavor, cache: string): string | null {
+/** The folder of the installation that is asked for, where it is there and need not be made anew. */
+function findPresent({ flavor, force, from }: InstallOptions, cache: string): string | null {
+  if (force || from !== undefined) return null;
   const fitting = cachedInstallations(cache).filter(({ stamp }) => stamp.flavor === flavor);
   const pinned = fitting.find(({ stamp }) => stamp.version === LIBTORCH_VERSION);
   return (pinned ?? fitting[0])?.folder ?? null;

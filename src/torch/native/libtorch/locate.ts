@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { cacheRoot, hasNvidiaDriver, libraryFile, platformName } from './platform.js';
+import { exists, isFile, isForbidden, namesIn, textOf } from './probe.js';
 
 /** The libtorch this version of Tessera is written for and tested with. */
 export const LIBTORCH_VERSION = '2.13.0';
@@ -51,10 +51,7 @@ export function installFolder(flavor: Flavor, version = LIBTORCH_VERSION, cache 
 export function locateLibtorch(env: NodeJS.ProcessEnv = process.env): Libtorch {
   const found = fromVariable(env) ?? fromCache(env) ?? fromPython(env);
   if (!found) {
-    const cache = join(cacheRoot(env), 'libtorch');
-    throw new Error(
-      `libtorch ${LIBTORCH_VERSION} is not installed: LIBTORCH is not set and ${cache} holds none; ${MEND}`,
-    );
+    throw new Error(`libtorch ${LIBTORCH_VERSION} is not installed: LIBTORCH is not set and ${lacking(env)}`);
   }
   checkVersion(found);
   return found;
@@ -65,21 +62,51 @@ function fromVariable(env: NodeJS.ProcessEnv): Libtorch | null {
   if (!given) return null;
   const root = libtorchRoot(given);
   if (!root) {
-    throw new Error(
-      `LIBTORCH is ${given}, but neither it nor its torch/ folder has a lib/ with ${libraryFile('c10')} and ` +
-        `${libraryFile('torch_cpu')}; set it to an unpacked libtorch, or unset it and ${MEND}`,
-    );
+    const libraries = `${libraryFile('c10')} and ${libraryFile('torch_cpu')}`;
+    const reason = isForbidden(resolve(given))
+      ? 'node --permission does not let it be read; add --allow-fs-read for it'
+      : isFile(given)
+        ? 'which is a file; set it to the folder of an unpacked libtorch'
+        : `but neither it nor its torch/ folder has a lib/ with ${libraries}; set it to an unpacked libtorch`;
+    throw new Error(`LIBTORCH is ${given}, ${reason}, or unset it and ${MEND}`);
   }
   return describe(root, 'LIBTORCH');
 }
 
+/** What is wrong with the cache when no libtorch is found there, and the way out. */
+function lacking(env: NodeJS.ProcessEnv): string {
+  const cache = existingCache(env);
+  if (cache === null)
+    return (
+      'there is no home folder (HOME) to keep it in; set TESSERA_CACHE to a folder of yours, and ' + MEND
+    );
+  const folder = join(cache, 'libtorch');
+  if (isForbidden(folder))
+    return `node --permission does not let ${folder} be read; add --allow-fs-read for it`;
+  for (const path of [cache, folder])
+    if (isFile(path))
+      return `${path}, where it is kept, is a file; set TESSERA_CACHE to a folder, and ${MEND}`;
+  return `${folder} holds none; ${MEND}`;
+}
+
 function fromCache(env: NodeJS.ProcessEnv): Libtorch | null {
-  const folders = cachedInstallations(cacheRoot(env));
+  const cache = existingCache(env);
+  if (cache === null) return null;
+  const folders = cachedInstallations(cache);
   const wanted: Flavor = hasNvidiaDriver() ? 'cuda' : 'cpu';
   const best = folders
     .filter(({ stamp }) => versionVerdict(stamp.version) !== 'refused')
     .sort((a, b) => score(b.stamp, wanted) - score(a.stamp, wanted))[0];
   return best ? describe(join(best.folder, best.stamp.root), 'cache', best.stamp.version) : null;
+}
+
+/** The cache's folder; null where none can be named, which is an error only once it is needed. */
+function existingCache(env: NodeJS.ProcessEnv): string | null {
+  try {
+    return cacheRoot(env);
+  } catch {
+    return null;
+  }
 }
 
 /** The flavour for this machine first, then the pinned version. */
@@ -90,9 +117,8 @@ function score(stamp: Stamp, wanted: Flavor): number {
 /** Complete installations in a cache folder: those with a readable stamp and the libraries it promises. */
 export function cachedInstallations(cache = cacheRoot()): { folder: string; stamp: Stamp }[] {
   const parent = join(cache, 'libtorch');
-  if (!existsSync(parent)) return [];
   const result: { folder: string; stamp: Stamp }[] = [];
-  for (const name of readdirSync(parent).sort()) {
+  for (const name of namesIn(parent)) {
     const folder = join(parent, name);
     const stamp = name.endsWith(`-${platformName()}`) ? readStamp(folder) : null;
     if (stamp && libtorchRoot(join(folder, stamp.root))) result.push({ folder, stamp });
@@ -101,8 +127,10 @@ export function cachedInstallations(cache = cacheRoot()): { folder: string; stam
 }
 
 function readStamp(folder: string): Stamp | null {
+  const text = textOf(join(folder, STAMP_FILE));
+  if (text === null) return null;
   try {
-    const stamp = JSON.parse(readFileSync(join(folder, STAMP_FILE), 'utf8')) as Partial<Stamp>;
+    const stamp = JSON.parse(text) as Partial<Stamp>;
     const whole = typeof stamp.version === 'string' && typeof stamp.root === 'string' && stamp.flavor;
     return whole ? (stamp as Stamp) : null;
   } catch {
@@ -136,10 +164,6 @@ export function libtorchRoot(folder: string): string | null {
   return null;
 }
 
-function isFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
-}
-
 function describe(root: string, source: Libtorch['source'], knownVersion?: string): Libtorch {
   const version = knownVersion ?? readVersion(root);
   if (!version) {
@@ -151,7 +175,7 @@ function describe(root: string, source: Libtorch['source'], knownVersion?: strin
   const lib = join(root, 'lib');
   const include = join(root, 'include');
   const flavor: Flavor = isFile(join(lib, libraryFile('torch_cuda'))) ? 'cuda' : 'cpu';
-  return { root, lib, include: existsSync(join(include, 'ATen')) ? include : null, version, source, flavor };
+  return { root, lib, include: exists(join(include, 'ATen')) ? include : null, version, source, flavor };
 }
 
 /** Version a libtorch folder states about itself, without suffixes like `+cpu`; null where it does not say. */
@@ -163,8 +187,7 @@ export function readVersion(root: string): string | null {
     ['include/torch/csrc/api/include/torch/version.h', /define TORCH_VERSION "(\d+\.\d+\.\d+)/],
   ];
   for (const [file, pattern] of places) {
-    const path = join(root, file);
-    const match = isFile(path) ? pattern.exec(readFileSync(path, 'utf8')) : null;
+    const match = pattern.exec(textOf(join(root, file)) ?? '');
     if (match?.[1]) return match[1];
   }
   return null;

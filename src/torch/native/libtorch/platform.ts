@@ -1,7 +1,7 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { homedir, userInfo } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { exists, namesIn } from './probe.js';
 
 /** Names the platform as npm does and as our platform packages end: `linux-x64`, `darwin-arm64`, … */
 export function platformName(): string {
@@ -19,11 +19,34 @@ export function packageRoot(): string {
   return fileURLToPath(new URL('../../../../', import.meta.url));
 }
 
-/** Where downloads and unpacked libraries live: TESSERA_CACHE, else XDG_CACHE_HOME/tessera, else ~/.cache/tessera. */
-export function cacheRoot(env: NodeJS.ProcessEnv = process.env): string {
+/**
+ * Where downloads and unpacked libraries live: TESSERA_CACHE, else XDG_CACHE_HOME/tessera, else ~/.cache/tessera.
+ * @throws Error that names TESSERA_CACHE where there is no home folder.
+ */
+export function cacheRoot(env: NodeJS.ProcessEnv = process.env, home = homeFolder): string {
   if (env['TESSERA_CACHE']) return resolve(env['TESSERA_CACHE']);
-  if (env['XDG_CACHE_HOME']) return join(resolve(env['XDG_CACHE_HOME']), 'tessera');
-  return join(homedir(), '.cache', 'tessera');
+  const cache = env['XDG_CACHE_HOME'];
+  // A relative one is void by the standard that the variable comes from: it would be another place in every folder.
+  if (cache && isAbsolute(cache)) return join(cache, 'tessera');
+  const folder = home();
+  if (folder !== null) return join(folder, '.cache', 'tessera');
+  throw new Error(
+    'there is no home folder to keep libtorch in: HOME is not set to one, and this user has no entry in the list ' +
+      'of users; set TESSERA_CACHE to a folder of yours',
+  );
+}
+
+/** The home folder by HOME, else by the list of users; null where neither names one. */
+function homeFolder(): string | null {
+  for (const ask of [homedir, () => userInfo().homedir]) {
+    try {
+      const folder = ask();
+      if (isAbsolute(folder)) return folder;
+    } catch {
+      // A user without an entry, as in a container that is started under a number.
+    }
+  }
+  return null;
 }
 
 /** Version of glibc as `2.36`, or null on musl, macOS and Windows. */
@@ -34,11 +57,7 @@ export function glibcVersion(): string | null {
 
 /** Whether an NVIDIA driver is loaded. Looks at files only: opening the driver library can take a second. */
 export function hasNvidiaDriver(): boolean {
-  if (process.platform === 'win32') return existsSync('C:\\Windows\\System32\\nvcuda.dll');
-  if (existsSync('/proc/driver/nvidia/version') || existsSync('/usr/lib/wsl/lib/libcuda.so.1')) return true;
-  try {
-    return readdirSync('/dev').some((name) => /^nvidia\d+$/.test(name));
-  } catch {
-    return false;
-  }
+  if (process.platform === 'win32') return exists('C:\\Windows\\System32\\nvcuda.dll');
+  if (exists('/proc/driver/nvidia/version') || exists('/usr/lib/wsl/lib/libcuda.so.1')) return true;
+  return namesIn('/dev').some((name) => /^nvidia\d+$/.test(name));
 }
