@@ -1,3 +1,11 @@
+/// <reference lib="es2022" preserve="true" />
+/// <reference lib="esnext.disposable" preserve="true" />
+// The declarations need nothing of the user's settings: not the newest library, nor the types of Node or of a browser,
+// which say more of a signal where they are there.
+declare global {
+  interface AbortSignal {}
+}
+
 export * as torch from './torch/index.js';
 export * as nn from './torch/nn/index.js';
 export * as F from './torch/nn/functional.js';

@@ -1,3 +1,4 @@
+import './dispose-symbol.js';
 /** Enters a mode and gives the way out of it. */
 export type Enter = () => () => void;
 

@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import './dispose-symbol.js';
 import { acrossCopies } from './across-copies.js';
 import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
 import { tolist, toTypedArray, type Elements } from './elements.js';
@@ -292,7 +292,7 @@ export class Tensor {
   }
 
   /** What `console.log` prints. */
-  [inspect.custom](): string {
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
     return this.disposed ? 'Tensor(disposed)' : this.toString();
   }
 }

@@ -1,7 +1,13 @@
 export { CheckpointError } from './checkpoint-error.js';
 export type { CheckpointProblem } from './checkpoint-error.js';
 export { LazyTensors } from './lazy-tensors.js';
-export type { CheckpointTensorInfo, LazyTensorMap } from './lazy-tensors.js';
+export type {
+  CheckpointTensorInfo,
+  EntryIterator,
+  KeyIterator,
+  LazyTensorMap,
+  TensorIterator,
+} from './lazy-tensors.js';
 export { loadCheckpoint } from './load-checkpoint.js';
 export type { Checkpoint, CheckpointFormat } from './load-checkpoint.js';
 export { saveSafetensors } from './save-safetensors.js';

@@ -22,6 +22,15 @@ export interface TensorReader {
   identity?(key: string): string | undefined;
 }
 
+// What a map gives to iterate over, as the compiler at hand calls it: TypeScript below 5.6 has no MapIterator.
+type TensorMap = ReadonlyMap<string, Tensor>;
+/** Iterates over names of tensors. */
+export type KeyIterator = ReturnType<TensorMap['keys']>;
+/** Iterates over tensors. */
+export type TensorIterator = ReturnType<TensorMap['values']>;
+/** Iterates over names with their tensors. */
+export type EntryIterator = ReturnType<TensorMap['entries']>;
+
 /** A map whose tensors are read when asked for, and whose shapes and dtypes are known before. */
 export interface LazyTensorMap extends ReadonlyMap<string, Tensor> {
   info(key: string): CheckpointTensorInfo | undefined;
@@ -61,7 +70,7 @@ export class LazyTensors extends InThread implements LazyTensorMap {
   }
 
   /** The names, in the file's order. Reads nothing. */
-  keys(): MapIterator<string> {
+  keys(): KeyIterator {
     return this.#keys.keys();
   }
 
@@ -124,17 +133,17 @@ export class LazyTensors extends InThread implements LazyTensorMap {
   }
 
   /** The tensors, read one at a time as the loop asks for them. */
-  *values(): MapIterator<Tensor> {
+  *values(): TensorIterator {
     for (const key of this.#keys.keys()) yield this.get(key) as Tensor;
   }
 
   /** Names and tensors, read one at a time as the loop asks for them. */
-  *entries(): MapIterator<[string, Tensor]> {
+  *entries(): EntryIterator {
     for (const key of this.#keys.keys()) yield [key, this.get(key) as Tensor];
   }
 
   /** Names and tensors, read one at a time as the loop asks for them. */
-  [Symbol.iterator](): MapIterator<[string, Tensor]> {
+  [Symbol.iterator](): EntryIterator {
     return this.entries();
   }
 
