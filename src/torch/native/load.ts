@@ -61,7 +61,7 @@ function load(): Binding {
     cudaLoadError = tryLibrary(cuda)[0]?.message ?? null;
   try {
     if (!addon.endsWith('.node')) throw new Error('the name of an addon ends in .node');
-    return createRequire(import.meta.url)(addon) as Binding;
+    return createRequire(addon)(addon) as Binding;
   } catch (error) {
     // A runtime's complaint about a library, in words that are not known here, counts only where the addon fails too.
     if (failures[0] !== undefined) throw failures[0];

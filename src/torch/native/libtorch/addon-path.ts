@@ -21,7 +21,7 @@ export function platformPackage(): string {
  * platform package that npm installs beside this one.
  * @throws Error that names the command to run when there is none.
  */
-export function locateAddon(env: NodeJS.ProcessEnv = process.env, root = packageRoot()): string {
+export function locateAddon(env: NodeJS.ProcessEnv = process.env, base?: string): string {
   const given = env['TESSERA_ADDON'];
   if (given) {
     if (isFile(given)) return resolve(given);
@@ -32,6 +32,7 @@ export function locateAddon(env: NodeJS.ProcessEnv = process.env, root = package
         : 'which does not exist';
     throw new Error(`TESSERA_ADDON is ${given}, ${reason}; set it to a tessera.node, or unset it`);
   }
+  const root = base ?? packageRoot();
   const built = builtAddon(root);
   if (isFile(built)) return built;
   const packaged = fromPlatformPackage(root);
