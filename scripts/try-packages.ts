@@ -1,71 +1,93 @@
 /**
- * Does with the packages of `npm run pack` what a user does: installs them into an empty folder without scripts,
- * runs the set-up, and trains a small network, on each Node asked for. Run it with:
- * npm run try-packages -- 20 22 24 26
+ * Does with the packages of `npm run pack` what users do, in fresh projects: installs them with npm, pnpm and Yarn, runs
+ * every command and program of the README, compiles against the declarations with old and new TypeScript, and loads them
+ * in other runtimes, test runners and bundlers. Needs the npm registry. Run it with:
+ *
+ *   npm run try-packages -- [--only NAME] [--strict] [--list]
+ *
+ * Ends with a table; the exit code is 1 where a check found a fault. `--only` takes the beginning of a check's name,
+ * `--strict` stops at the first fault.
  */
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { packageRoot } from '../src/torch/native/libtorch/platform.js';
+import { parseArgs } from 'node:util';
+import { platformPackage } from '../src/torch/native/libtorch/addon-path.js';
+import { locateLibtorch } from '../src/torch/native/libtorch/locate.js';
+import { cacheRoot } from '../src/torch/native/libtorch/platform.js';
+import { bundlerChecks } from './packages/bundler-checks.js';
+import { type Check, runChecks, table } from './packages/checks.js';
+import { makeMaterials } from './packages/materials.js';
+import type { Workshop } from './packages/project.js';
+import { readmeChecks } from './packages/readme-checks.js';
+import { runnerChecks } from './packages/runner-checks.js';
+import { runtimeChecks } from './packages/runtime-checks.js';
+import { manifest, root } from './packages/stage.js';
+import { typeChecks } from './packages/type-checks.js';
 
-const TRAIN = `
-import { torch, nn, optim } from 'tessera-torch';
-torch.manualSeed(0);
-const net = new nn.Sequential(new nn.Linear(4, 8), new nn.ReLU(), new nn.Linear(8, 1));
-const adam = new optim.Adam(net.parameters(), { lr: 0.01 });
-const x = torch.randn([16, 4]);
-const losses = [];
-for (let step = 0; step < 20; step++) {
-  torch.scope(() => {
-    adam.zeroGrad();
-    const loss = net.forward(x).sub(torch.ones([16, 1])).square().mean();
-    loss.backward();
-    adam.step();
-    losses.push(loss.item());
+const checks: readonly Check<Workshop>[] = [
+  ...readmeChecks,
+  ...typeChecks,
+  ...runtimeChecks,
+  ...runnerChecks,
+  ...bundlerChecks,
+];
+
+/** A cache of its own, so that nothing is put into the user's; libtorch is read from where it is. */
+function shareLibtorch(home: string): string {
+  const cache = join(home, 'cache');
+  mkdirSync(cache);
+  const installed = join(cacheRoot(), 'libtorch');
+  if (existsSync(installed)) symlinkSync(installed, join(cache, 'libtorch'));
+  return cache;
+}
+
+/** Without variables of the shell's that would lead to the checkout, or let npx fetch what is not installed. */
+function environment(home: string): NodeJS.ProcessEnv {
+  const { LIBTORCH: _a, TESSERA_ADDON: _b, NODE_OPTIONS: _c, ...outer } = process.env;
+  const own = Object.fromEntries(Object.entries(outer).filter(([name]) => !name.startsWith('npm_')));
+  return {
+    ...own,
+    TESSERA_CACHE: shareLibtorch(home),
+    LIBTORCH_FOLDER: locateLibtorch().root,
+    TOOLS: join(home, 'tools'),
+    npm_config_yes: 'false',
+    npm_config_update_notifier: 'false',
+    NO_COLOR: '1',
+  };
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { only: { type: 'string' }, strict: { type: 'boolean' }, list: { type: 'boolean' } },
   });
-}
-if (!(losses.at(-1) < losses[0] / 2)) throw new Error('the loss does not fall: ' + losses);
-console.log('Node', process.versions.node, 'trains: loss', losses[0].toFixed(4), 'to', losses.at(-1).toFixed(4));
-`;
-
-function npmInstall(folder: string, packages: string[]): void {
-  const flags = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error'];
-  execFileSync('npm', [...flags, ...packages], { cwd: folder, stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-function emptyProject(folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
-  return folder;
-}
-
-/** Path of a `node` of the given major version, from the npm registry; the running one is used as it is. */
-function nodeOf(major: string, home: string): string {
-  if (process.versions.node.startsWith(`${major}.`)) return process.execPath;
-  const name = `node-${process.platform}-${process.arch}`;
-  const folder = emptyProject(join(home, `node-${major}`));
-  npmInstall(folder, [`${name}@${major}`]);
-  return join(folder, 'node_modules', name, 'bin', 'node');
-}
-
-const packed = join(packageRoot(), 'dist-packages');
-const tarballs = readdirSync(packed).map((name) => join(packed, name));
-const majors = process.argv.slice(2);
-const home = mkdtempSync(join(tmpdir(), 'tessera-try-'));
-try {
-  const user = emptyProject(join(home, 'user'));
-  npmInstall(user, tarballs);
-  writeFileSync(join(user, 'train.js'), TRAIN);
-  const env = { ...process.env, TESSERA_CACHE: join(home, 'cache') };
-  execFileSync('npx', ['--no-install', 'tessera', 'setup', '--no-build'], {
-    cwd: user,
-    env,
-    stdio: 'inherit',
-  });
-  for (const major of majors.length > 0 ? majors : [process.versions.node.split('.')[0] ?? '']) {
-    execFileSync(nodeOf(major, home), ['train.js'], { cwd: user, env, stdio: 'inherit' });
+  if (values.list) {
+    for (const { name } of checks) console.log(name);
+    return 0;
   }
-} finally {
-  rmSync(home, { recursive: true, force: true });
+  const tarballs = [manifest.name, platformPackage()].map((name) =>
+    join(root, 'dist-packages', `${name}-${manifest.version}.tgz`),
+  );
+  for (const tarball of tarballs)
+    if (!existsSync(tarball)) throw new Error(`${tarball} is not there; make it with: npm run pack`);
+  const home = mkdtempSync(join(tmpdir(), 'tessera-try-'));
+  try {
+    const materials = join(home, 'materials');
+    await makeMaterials(materials);
+    const workshop: Workshop = { home, tarballs, materials, env: environment(home) };
+    const { only, strict } = values;
+    const outcomes = await runChecks(checks, workshop, {
+      ...(only !== undefined && { only }),
+      ...(strict && { strict }),
+    });
+    console.log(`\n${table(outcomes)}`);
+    return outcomes.every(({ fault }) => fault === null) ? 0 : 1;
+  } finally {
+    rmSync(home, { recursive: true, force: true });
+  }
 }
+
+process.exitCode = await main().catch((error: unknown) => {
+  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  return 2;
+});

@@ -1,0 +1,85 @@
+/** The reader's own files that the README's commands and programs name, small: pictures, checkpoints, configurations. */
+import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import sharp from 'sharp';
+import { stringify } from 'yaml';
+import {
+  llamaGen,
+  modelFromConfig,
+  savePytorch,
+  VQLPIPSWithDiscriminator,
+  withKeys,
+} from '../../src/index.js';
+import { root } from './stage.js';
+
+const ddconfig = {
+  double_z: false,
+  z_channels: 32,
+  resolution: 32,
+  in_channels: 3,
+  out_ch: 3,
+  ch: 32,
+  ch_mult: [1, 1],
+  num_res_blocks: 1,
+  attn_resolutions: [],
+  dropout: 0,
+};
+const firstStage = {
+  target: 'taming.models.vqgan.VQModel',
+  params: {
+    embed_dim: 8,
+    n_embed: 24,
+    ddconfig,
+    lossconfig: { target: 'taming.modules.losses.DummyLoss' },
+  },
+};
+const transformer = {
+  target: 'taming.models.cond_transformer.Net2NetTransformer',
+  params: {
+    transformer_config: {
+      target: 'taming.modules.transformer.mingpt.GPT',
+      params: { vocab_size: 24, block_size: 32, n_layer: 1, n_head: 2, n_embd: 16 },
+    },
+    first_stage_config: firstStage,
+    cond_stage_config: '__is_unconditional__',
+  },
+};
+
+/** Writes all of them into a folder, which {@link lay} copies into a project. */
+export async function makeMaterials(folder: string): Promise<void> {
+  await makePhotos(join(folder, 'photos'));
+  await makeCheckpoints(folder);
+  writeFileSync(join(folder, '2021-04-03T19-39-50_cin_transformer.yaml'), stringify({ model: transformer }));
+  copyFileSync(join(root, 'tests/fixtures/checkpoints/lightning.ckpt'), join(folder, 'last.ckpt'));
+}
+
+/** Puts the reader's files into a project's folder. */
+export function lay(materials: string, project: string): void {
+  cpSync(materials, project, { recursive: true });
+}
+
+/** Sixty pictures in two sub-folders, so that they have classes. */
+async function makePhotos(folder: string): Promise<void> {
+  for (const [label, red] of [
+    ['robin', 200],
+    ['wren', 60],
+  ] as const) {
+    mkdirSync(join(folder, label), { recursive: true });
+    for (let i = 0; i < 30; i++) {
+      const background = { r: red, g: 8 * i, b: 200 - 6 * i };
+      const picture = sharp({ create: { width: 70 + i, height: 64, channels: 3, background } });
+      await picture.png().toFile(join(folder, label, `${i}.png`));
+    }
+  }
+}
+
+async function makeCheckpoints(folder: string): Promise<void> {
+  const state = (config: object) => modelFromConfig(config as typeof firstStage).stateDict();
+  await savePytorch(join(folder, 'cin_transformer.ckpt'), { global_step: 7, state_dict: state(transformer) });
+  const own = state(firstStage);
+  const foreign = withKeys(own, llamaGen.fromReference([...own.keys()]));
+  await savePytorch(join(folder, 'vq_ds16_c2i.pt'), { model: new Map(foreign) });
+  const loss = new VQLPIPSWithDiscriminator({ discStart: 0 });
+  const lpips = [...loss.stateDict()].map(([key, tensor]) => [`loss.${key}`, tensor] as const);
+  await savePytorch(join(folder, 'vqgan_training.ckpt'), { state_dict: new Map(lpips) });
+}

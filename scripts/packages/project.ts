@@ -1,0 +1,90 @@
+/** Projects of users, in temporary folders, and what is done in them. */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** What a failed command shows of its output. */
+const TAIL = 25;
+const LIMIT = 15 * 60_000;
+
+/** What every check is given. */
+export interface Workshop {
+  /** Temporary folder that all projects lie in. */
+  home: string;
+  /** Of `npm run pack`: the package itself, then the one with its addon. */
+  tarballs: readonly string[];
+  /** Folder of the reader's own files that the README names. */
+  materials: string;
+  env: NodeJS.ProcessEnv;
+}
+
+/** Parts of package.json that a check sets. */
+export type ProjectManifest = Record<string, unknown>;
+
+/** A folder with a package.json of its own. */
+export class Project {
+  readonly folder: string;
+  readonly #env: NodeJS.ProcessEnv;
+
+  constructor(workshop: Workshop, name: string, manifest: ProjectManifest = { type: 'module' }) {
+    this.folder = join(workshop.home, name);
+    this.#env = workshop.env;
+    this.write('package.json', JSON.stringify({ private: true, ...manifest }, null, 2));
+  }
+
+  /** Writes a file below the project's folder and returns its path. */
+  write(name: string, text: string): string {
+    const path = join(this.folder, name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+    return path;
+  }
+
+  /**
+   * Runs a command line in the project and returns all that it printed.
+   * @throws Error with the end of the output when the exit code is not the one expected.
+   */
+  run(command: string, { env = {}, code = 0 }: { env?: NodeJS.ProcessEnv; code?: number } = {}): string {
+    const result = spawnSync('bash', ['-c', `set -o pipefail; ${command}`], {
+      cwd: this.folder,
+      env: { ...this.#env, ...env },
+      encoding: 'utf8',
+      timeout: LIMIT,
+      maxBuffer: 1 << 28,
+    });
+    const output = `${result.stdout}${result.stderr}`;
+    if (result.status === code) return output;
+    const end = result.status === null ? `was ended (${result.signal})` : `ended with code ${result.status}`;
+    throw new Error(`${command}\n${end}:\n${output.trim().split('\n').slice(-TAIL).join('\n')}`);
+  }
+
+  /** The same for a command that has to print what `expected` says. */
+  prints(
+    expected: string | RegExp,
+    command: string,
+    options: { env?: NodeJS.ProcessEnv; code?: number } = {},
+  ): void {
+    const output = this.run(command, options);
+    const found = typeof expected === 'string' ? output.includes(expected) : expected.test(output);
+    if (!found) throw new Error(`${command}\nprinted, but not ${String(expected)}:\n${output.slice(-2000)}`);
+  }
+}
+
+const QUIET = '--ignore-scripts --no-audit --no-fund --loglevel error';
+
+/** Installs packages by npm, without running their scripts. */
+export function npmInstall(project: Project, packages: readonly string[]): void {
+  project.run(`npm install ${QUIET} ${packages.map((name) => `'${name}'`).join(' ')}`);
+}
+
+/** A project into which npm has installed both tarballs and more. */
+export function installed(
+  workshop: Workshop,
+  name: string,
+  more: readonly string[] = [],
+  manifest?: ProjectManifest,
+): Project {
+  const project = new Project(workshop, name, manifest);
+  npmInstall(project, [...workshop.tarballs, ...more]);
+  return project;
+}

@@ -1,0 +1,77 @@
+/** What the README tells its reader to type: commands and programs, taken from its text. */
+
+/** A block of code. */
+export interface Block {
+  language: string;
+  text: string;
+}
+
+/** The README's blocks of code, in order; listings without a language are none. */
+export function blocks(markdown: string): Block[] {
+  return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```/gm)].map(([, language = '', text = '']) => ({
+    language,
+    text,
+  }));
+}
+
+/** Command lines of the shell blocks, and those that the prose gives in code marks, each once. */
+export function commands(markdown: string): string[] {
+  const fromBlocks = blocks(markdown)
+    .filter(({ language }) => language === 'sh')
+    .flatMap(({ text }) => text.replaceAll('\\\n', ' ').split('\n').map(withoutComment));
+  const prose = markdown.replace(/^```[^]*?^```/gm, '');
+  const inProse = [...prose.matchAll(/`((?:[A-Z_]+=\S+ )*np[mx] [^`]+)`/g)].map(([, text = '']) => text);
+  return [
+    ...new Set([...fromBlocks, ...inProse].map((line) => line.replace(/\s+/g, ' ').trim()).filter(Boolean)),
+  ];
+}
+
+function withoutComment(line: string): string {
+  return line.replace(/(^|\s)#.*$/, '');
+}
+
+/** What becomes of a command: it is run, in other words or after another command, or left out for a reason. */
+export type Rule =
+  | { like: RegExp; skip: string }
+  | { like: RegExp; as?: (command: string) => string; before?: string; stage: Stage };
+
+/** `use` needs the installed package only; `build` compiles the addon, which takes minutes. */
+export type Stage = 'use' | 'build';
+
+const short = (steps: number) => (command: string) =>
+  `${command.replace(/--minutes \d+/, '')} --steps ${steps}`;
+
+/** Looked up from above; the first that fits counts. A command that none fits is a fault of this list. */
+export const rules: readonly Rule[] = [
+  { like: /^npm ci|^npm (run|test)\b|npm run test:cuda/, skip: 'in a checkout' },
+  { like: /^sudo /, skip: 'changes the system' },
+  { like: /--device cuda/, skip: '3 GB, for a GPU' },
+  { like: /FILE\b/, skip: 'stands for a file of the reader’s' },
+  { like: /^npm install tessera-torch\b/, skip: 'what installing the tarballs stands for' },
+  { like: /^npm install --save-dev cmake-js/, stage: 'build' },
+  { like: /setup --build$/, stage: 'build' },
+  { like: /^cmake /, stage: 'build', as: inPackage },
+  { like: /^npm install @iconify-json\/noto$/, stage: 'use' },
+  { like: /setup --weights lpips$/, skip: '550 MB from the network' },
+  { like: /train vqgan --data photos --minutes/, stage: 'use', as: short(3) },
+  { like: /train transformer --vqgan runs\/vqgan --minutes/, stage: 'use', as: short(3) },
+  { like: /train vqgan -c mine\.yaml/, stage: 'use', as: short(2) },
+  { like: /train vqgan --resume runs\/vqgan --minutes/, stage: 'use', as: short(6) },
+  { like: /train vqgan --resume runs\/vqgan$/, stage: 'use', as: short(5) },
+  { like: /^npx tessera-torch (sample|data)$|^npx tessera-torch$/, skip: 'a name, told in the prose' },
+  { like: /^npx tessera-torch /, stage: 'use' },
+];
+
+/** A path of the README's that stands for the reader's own, and cmake's folder, as they are in a project of npm's. */
+function inPackage(command: string): string {
+  const cmake = command.replace('/path/to/libtorch', '$LIBTORCH_FOLDER').replaceAll('/path/to/', '$PWD/../');
+  return `cd node_modules/tessera-torch && ${cmake}`;
+}
+
+/** The rule for a command. @throws Error where none fits, so that no command of the README is forgotten. */
+export function ruleFor(command: string): Rule {
+  const rule = rules.find(({ like }) => like.test(command));
+  if (rule === undefined)
+    throw new Error(`the README has a command that scripts/packages/readme.ts has no rule for: ${command}`);
+  return rule;
+}
