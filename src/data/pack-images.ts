@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
+import { syncFile } from '../torch/io/sync-file.js';
 import { ImageDataError } from './image-error.js';
 import type { SkippedImage } from './image-files.js';
 import { writeFolder } from './new-folder.js';
@@ -155,7 +156,7 @@ class ShardWriter {
     this.#file = null;
     (this.shards.at(-1) as PackIndex['shards'][number]).sha256 = this.#hash.digest('hex');
     try {
-      await file.sync();
+      await syncFile(file);
     } finally {
       await file.close();
     }
@@ -166,7 +167,7 @@ async function writeIndex(folder: string, index: PackIndex): Promise<void> {
   const file = await open(join(folder, 'index.json'), 'wx');
   try {
     await file.writeFile(`${JSON.stringify(index)}\n`);
-    await file.sync();
+    await syncFile(file);
   } finally {
     await file.close();
   }

@@ -7,6 +7,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { saveSafetensors } from '../torch/io/index.js';
+import { syncFile } from '../torch/io/sync-file.js';
 import type { Tensor } from '../torch/index.js';
 import { RunError, writeError } from './run-error.js';
 
@@ -169,7 +170,7 @@ export async function writeSynced(path: string, text: string): Promise<void> {
   const file = await open(path, 'w');
   try {
     await file.writeFile(text);
-    await file.sync();
+    await syncFile(file);
   } finally {
     await file.close();
   }
@@ -179,7 +180,7 @@ export async function writeSynced(path: string, text: string): Promise<void> {
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
-    await folder.sync().catch(() => {});
+    await syncFile(folder).catch(() => {});
   } finally {
     await folder.close();
   }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, realpathSync, writeSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { syncFile } from './sync-file.js';
 
 /**
  * Writes a file that appears whole or not at all: under another name in the same folder, flushed to the disk, then
@@ -54,7 +55,7 @@ function followed(path: string): string {
 async function flush(path: string, flags: string): Promise<void> {
   const handle = await open(path, flags);
   try {
-    await handle.sync();
+    await syncFile(handle);
   } finally {
     await handle.close();
   }
