@@ -60,9 +60,8 @@ const pnpm: Manager = {
       dependencies: dependencies(workshop, more),
       pnpm: { overrides: both(workshop) },
     });
-    project.run(
-      `${pnpmBin} install --ignore-scripts --reporter=silent --store-dir ${join(workshop.home, 'store')}`,
-    );
+    project.write('.npmrc', `store-dir=${join(workshop.home, 'store')}\n`);
+    project.run(`${pnpmBin} install --ignore-scripts --reporter=silent`);
     return project;
   },
   words: (command) =>
