@@ -1,6 +1,7 @@
 /** Loads the packages in each Node, as ES module and CommonJS, in threads, under permissions, and in Bun and Deno. */
 import { join } from 'node:path';
 import type { Check } from './checks.js';
+import { lay } from './materials.js';
 import { COMMONJS, ESM, GARBAGE } from './programs.js';
 import { installed, npmInstall, Project, type Workshop } from './project.js';
 
@@ -62,14 +63,19 @@ function nodeCheck(major: string): Check<Workshop> {
 }
 
 /** With the project, the cache and addons permitted, and nothing else. */
-function permissionRuns({ home }: Workshop, project: Project, node: string, major: string): void {
+function permissionRuns({ home, materials }: Workshop, project: Project, node: string, major: string): void {
   const flag = major === '20' || major === '22' ? '--experimental-permission' : '--permission';
   const reads = [`${home}/*`, '$LIBTORCH_FOLDER/*'].map((path) => `--allow-fs-read="${path}"`);
   const permitted = `${node} ${flag} --no-warnings --allow-addons ${reads.join(' ')}`;
   project.prints('trained', `${permitted} train.mjs`);
   const command = 'node_modules/tessera-torch/dist/cli/main.js';
   project.prints('--allow-child-process', `${permitted} ${command} doctor`);
-  project.prints(/--allow-fs-write/, `${permitted} ${command} data scenes landscapes`, { code: 1 });
+  lay(materials, project.folder);
+  project.prints(/--allow-fs-write/, `${permitted} ${command} convert last.ckpt weights.safetensors`, {
+    code: 1,
+  });
+  const writing = permitted.replace(' --no-warnings', ' --no-warnings --allow-fs-write="$PWD/*"');
+  project.run(`${writing} ${command} train vqgan --data photos --steps 2`);
 }
 
 function otherRuntime(name: string, packaged: string, path: string, run: string): Check<Workshop> {

@@ -38,7 +38,7 @@ const refusals = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
 /** An error's message for the terminal: one line for an error of the system's, the error's own text for any other. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return systemMessage(error as NodeJS.ErrnoException & Denied) ?? error.message;
+  return systemMessage(error) ?? error.message;
 }
 
 interface Denied {
@@ -83,14 +83,17 @@ function parentFault(place: string | null): string {
   }
 }
 
-function denied({ permission, resource }: Denied): string {
-  const flag =
-    {
-      FileSystemRead: `--allow-fs-read=${resource}`,
-      FileSystemWrite: `--allow-fs-write=${resource}`,
-      ChildProcess: '--allow-child-process',
-      WorkerThreads: '--allow-worker',
-    }[permission ?? ''] ?? `what allows ${permission ?? 'this'}`;
-  const what = resource ? `${resource}: ` : '';
-  return `${what}node --permission does not allow this; add ${flag}`;
+function denied(error: Error & Denied): string {
+  const { permission, resource } = error;
+  const place = resource ? placeOf({ ...error, path: resource }) : null;
+  const flags: Readonly<Record<string, string>> = {
+    FileSystemRead: `--allow-fs-read=${place}`,
+    FileSystemWrite: `--allow-fs-write=${place}`,
+    ChildProcess: '--allow-child-process',
+    WorkerThreads: '--allow-worker',
+  };
+  const flag = flags[permission ?? ''];
+  // Some calls are closed altogether; Node's own words say which.
+  if (flag === undefined) return error.message;
+  return `${place === null ? '' : `${place}: `}node --permission does not allow this; add ${flag}`;
 }
