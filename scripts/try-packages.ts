@@ -1,7 +1,7 @@
 /**
  * Does with the packages of `npm run pack` what users do, in fresh projects: installs them with npm, pnpm and Yarn, runs
  * every command and program of the README, compiles against the declarations with old and new TypeScript, and loads them
- * in other runtimes, test runners and bundlers. Needs the npm registry. Run it with:
+ * in other runtimes, test runners and bundlers. Packs first; needs the npm registry. Run it with:
  *
  *   npm run try-packages -- [--only NAME] [--strict] [--list]
  *

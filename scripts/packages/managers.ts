@@ -91,7 +91,7 @@ function yarn(linker: 'node-modules' | 'pnp'): Manager {
       const own = command.replace(/^npm install /, '$TOOLS/yarn/node_modules/.bin/yarn add ');
       // Without node_modules there is nothing that npx, or Node by itself, would find.
       return linker === 'pnp'
-        ? own.replace(/^(npx|node) /, '$TOOLS/yarn/node_modules/.bin/yarn $1 ').replace('yarn npx', 'yarn')
+        ? own.replace(/^(npx (--no-install )?|(?=node ))/, '$TOOLS/yarn/node_modules/.bin/yarn ')
         : own;
     },
   };

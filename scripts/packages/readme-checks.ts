@@ -21,7 +21,8 @@ const BESIDES = [
   'npx tessera-torch train transformer --vqgan runs/vqgan -c classes --steps 2 --name birds',
   'npx tessera-torch sample runs/birds --class robin --n 2',
   'npx tessera-torch data scenes landscapes --count 4',
-  'tessera --version',
+  // The short name, which npx finds once the package is installed.
+  'npx --no-install tessera --version',
 ];
 
 /** The README's commands for one stage, as they are run, in its order. */
@@ -40,7 +41,7 @@ const programs = (): string[] =>
     .map(({ text }) => text.replace('steps: 2000', 'steps: 3'));
 
 function runAll(project: Project, { words }: Manager, list: readonly string[]): void {
-  for (const line of list) project.run(words(line.replace(/^tessera /, 'npx tessera ')));
+  for (const line of list) project.run(words(line));
 }
 
 function readmeCheck(manager: Manager): Check<Workshop> {

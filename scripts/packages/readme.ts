@@ -30,10 +30,9 @@ function withoutComment(line: string): string {
   return line.replace(/(^|\s)#.*$/, '');
 }
 
-/** What becomes of a command: it is run, in other words or after another command, or left out for a reason. */
+/** What becomes of a command: it is run, perhaps in other words, or left out for a reason. */
 export type Rule =
-  | { like: RegExp; skip: string }
-  | { like: RegExp; as?: (command: string) => string; before?: string; stage: Stage };
+  { like: RegExp; skip: string } | { like: RegExp; as?: (command: string) => string; stage: Stage };
 
 /** `use` needs the installed package only; `build` compiles the addon, which takes minutes. */
 export type Stage = 'use' | 'build';
