@@ -143,3 +143,14 @@ test('doctor outlives libraries that do not load', async (t) => {
   t.is(code, 1);
   t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera-torch setup --force/);
 });
+
+test('a working folder that was deleted is told, instead of the process being ended', async (t) => {
+  const gone = join(folder(t), 'gone');
+  const built = join(packageRoot(), 'dist', 'cli', 'main.js');
+  const line = `mkdir '${gone}' && cd '${gone}' && rmdir '${gone}' && exec '${process.execPath}' '${built}' inspect x`;
+  const { code, stderr } = await new Promise<{ code: unknown; stderr: string }>((resolve) => {
+    execFile('sh', ['-c', line], (error, _stdout, text) => resolve({ code: error?.code, stderr: text }));
+  });
+  t.is(code, 1);
+  t.regex(stderr, /^error: the folder this was started in is gone.*change to one that is there\n$/);
+});

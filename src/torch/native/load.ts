@@ -48,10 +48,22 @@ function limitSpinning(addon: string): void {
   // A worker's environment is a copy, and libgomp reads the process's.
   const helper = join(dirname(addon), 'tessera_openmp.node');
   if (isMainThread || !isFile(helper)) return;
-  (createRequire(import.meta.url)(helper) as { limitSpinning(count: string): void }).limitSpinning(count);
+  (createRequire(helper)(helper) as { limitSpinning(count: string): void }).limitSpinning(count);
+}
+
+/** Intel's MKL, inside libtorch, ends a process whose working folder was deleted. */
+function requireWorkingFolder(): void {
+  try {
+    process.cwd();
+  } catch (cause) {
+    const text =
+      'the folder this was started in is gone, and libtorch does not load there; change to one that is there';
+    throw new Error(text, { cause });
+  }
 }
 
 function load(): Binding {
+  requireWorkingFolder();
   const addon = locateAddon();
   limitSpinning(addon);
   const failures = ['c10', 'torch_cpu'].flatMap((name) => tryLibrary(join(libtorch.lib, libraryFile(name))));
