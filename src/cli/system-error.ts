@@ -64,7 +64,7 @@ function systemMessage(error: NodeJS.ErrnoException & Denied): string | null {
 }
 
 /** Where it failed, as a full path; the folder of a file that has only its name while it is being written. */
-function placeOf({ path, dest }: NodeJS.ErrnoException & Denied): string | null {
+function placeOf({ path, dest }: Partial<Record<'path' | 'dest', string | undefined>>): string | null {
   const place = dest ?? path;
   if (place === undefined) return null;
   const full = resolve(place);
@@ -85,7 +85,7 @@ function parentFault(place: string | null): string {
 
 function denied(error: Error & Denied): string {
   const { permission, resource } = error;
-  const place = resource ? placeOf({ ...error, path: resource }) : null;
+  const place = resource ? placeOf({ path: resource }) : null;
   const flags: Readonly<Record<string, string>> = {
     FileSystemRead: `--allow-fs-read=${place}`,
     FileSystemWrite: `--allow-fs-write=${place}`,
