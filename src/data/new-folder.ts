@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { moveAside } from '../torch/native/libtorch/move-aside.js';
 import { ImageDataError } from './image-error.js';
 
 /**
@@ -43,6 +44,10 @@ const placeErrors: ReadonlySet<string> = new Set([
   'EPERM',
   'EIO',
   'EFBIG',
+  'ENOSYS',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EXDEV',
 ]);
 
 /** A recursive `mkdir` alone never ends where a folder that exists refuses new ones as `/proc` does. */
@@ -65,13 +70,10 @@ async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): 
 /** An older folder stays under another name until the new one is in its place. */
 async function moveInto(partial: string, target: string): Promise<void> {
   const old = `${partial}-old`;
-  const stood = await rename(target, old).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
+  const stood = await moveAside(target, old, 'index.json').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return false;
+    throw error;
+  });
   await rename(partial, target).catch(async (error: unknown) => {
     if (stood) await rename(old, target);
     throw error;

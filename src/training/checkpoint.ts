@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { saveSafetensors } from '../torch/io/index.js';
 import { syncFile } from '../torch/io/sync-file.js';
 import type { Tensor } from '../torch/index.js';
+import { moveAside } from '../torch/native/libtorch/move-aside.js';
 import { RunError, writeError } from './run-error.js';
 
 export interface Checkpoint {
@@ -63,7 +64,7 @@ export async function writeCheckpoint(
     }
     await writeSynced(join(partial, 'state.json'), `${JSON.stringify({ ...state, files }, null, 2)}\n`);
     await syncFolder(partial);
-    if (existsSync(path)) await rename(path, `${partial}.old.partial`);
+    if (existsSync(path)) await moveAside(path, `${partial}.old.partial`, 'state.json');
     await rename(partial, path);
     await syncFolder(root(run));
     await rm(`${partial}.old.partial`, { recursive: true, force: true });
@@ -112,9 +113,9 @@ export async function pruneCheckpoints(
   const best = bestCheckpoint(run, measure);
   for (const { step: old, path } of all.slice(0, -keep)) {
     if (old === best?.step) continue;
-    // Renamed first: half a folder must not look like a checkpoint.
+    // Moved first: half a folder must not look like a checkpoint.
     const partial = join(root(run), `.${nameOf(old)}.${process.pid}.partial`);
-    await rename(path, partial);
+    await moveAside(path, partial, 'state.json');
     await rm(partial, { recursive: true, force: true });
   }
 }
@@ -176,9 +177,10 @@ export async function writeSynced(path: string, text: string): Promise<void> {
   }
 }
 
-/** Makes names in a folder last through a power failure, where the system can. */
+/** Makes names in a folder last through a power failure, where the system can: some open no folder as a file. */
 async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await open(path, 'r').catch(() => null);
+  if (folder === null) return;
   try {
     await syncFile(folder).catch(() => {});
   } finally {

@@ -4,6 +4,14 @@ export class RunError extends Error {
   override name = 'RunError';
 }
 
+/** What file systems say of what they cannot do at all. */
+const unsupported = ['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL'] as const;
+
+function unable(error: unknown, code: string): string {
+  const call = (error as NodeJS.ErrnoException | null)?.syscall ?? 'that';
+  return `its file system cannot do this (${call}: ${code}); take a folder on another one`;
+}
+
 /** The system's error on writing into a run, said in words. */
 export function writeError(path: string, error: unknown, wayOut: string): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
@@ -15,6 +23,9 @@ export function writeError(path: string, error: unknown, wayOut: string): unknow
     EPERM: 'writing there is not permitted',
     EIO: 'the disk reports an error',
     ENOTDIR: 'part of the path is a file, not a folder',
+    ENAMETOOLONG: 'the name is too long',
+    ELOOP: 'its links lead in a circle',
+    ...Object.fromEntries(unsupported.map((name) => [name, unable(error, name)])),
   }[code];
   return reason === undefined ? error : new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error });
 }

@@ -1,7 +1,9 @@
 /** One process at a time trains in a run folder. */
-import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { readFileSync, renameSync, rmSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { createExclusively, isBeingWritten } from '../torch/native/libtorch/exclusive-file.js';
 import { isAlive } from '../torch/native/libtorch/lock.js';
 import { RunError, writeError } from './run-error.js';
 
@@ -12,6 +14,8 @@ interface Owner {
   started: string;
   /** When the process began, in the kernel's ticks: a number used again is another process. Null where unknown. */
   begun: string | null;
+  /** Different for every taking. */
+  token: string;
 }
 
 /**
@@ -27,12 +31,13 @@ export function lockRun(folder: string): () => void {
     host: hostname(),
     started: new Date().toISOString(),
     begun: processBegin(process.pid),
+    token: randomUUID(),
   };
   const text = JSON.stringify(own);
   if (!tryCreate(path, text)) {
     const held = readLock(path);
     if (held !== null) refuseIfAlive(folder, path, held.owner);
-    if (held !== null) removeStale(path, held.text);
+    if (held !== null && !isBeingWritten(path)) removeStale(path, held.text);
     if (!tryCreate(path, text)) throw new RunError(`${folder}: another process took this run just now`);
   }
   return () => {
@@ -40,18 +45,11 @@ export function lockRun(folder: string): () => void {
   };
 }
 
-/** The lock appears with its content, or not at all: a link to a complete file. */
 function tryCreate(path: string, text: string): boolean {
-  const partial = `${path}.${process.pid}`;
   try {
-    writeFileSync(partial, text);
-    linkSync(partial, path);
-    return true;
+    return createExclusively(path, text, `${path}.${process.pid}`);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw writeError(path, error, 'A run needs a folder it can write to.');
-  } finally {
-    rmSync(partial, { force: true });
+    throw writeError(path, error, 'A run needs a folder it can write to: name another one.');
   }
 }
 
@@ -88,11 +86,16 @@ function removeStale(path: string, text: string): void {
   const aside = `${path}.stale.${process.pid}`;
   try {
     renameSync(path, aside);
-  } catch {
-    return; // Someone else was faster; who takes the lock is decided by its creation.
+  } catch (error) {
+    // Someone else was faster; who takes the lock is decided by its creation.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    // Some file systems rename nothing.
+    if (readLock(path)?.text === text) rmSync(path, { force: true });
+    return;
   }
   try {
-    if (readFileSync(aside, 'utf8') !== text) linkSync(aside, path);
+    const found = readFileSync(aside, 'utf8');
+    if (found !== text) createExclusively(path, found, `${aside}.back`);
   } finally {
     rmSync(aside, { force: true });
   }

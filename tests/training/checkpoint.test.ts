@@ -11,6 +11,7 @@ import {
 } from '../../src/training/checkpoint.js';
 import { RunError, writeError } from '../../src/training/run-error.js';
 import { appendMetrics, readConfig, readMetrics } from '../../src/training/run-folder.js';
+import { failing } from '../without-links.js';
 import { temporaryFolder } from './tiny.js';
 
 const save = (run: string, step: number, psnr: number) => {
@@ -95,4 +96,37 @@ test('a folder that is no run is told from one that is not there', async (t) => 
   const run = temporaryFolder(t);
   await t.throwsAsync(readConfig(run), { message: /is not the folder of a run/ });
   await t.throwsAsync(readConfig(join(run, 'none')), { message: /there is no run at/ });
+});
+
+for (const code of ['ENOSYS', 'EINVAL', 'ENOTSUP', 'EPERM']) {
+  test.serial(`checkpoints are written where syncing fails with ${code}`, async (t) => {
+    const run = temporaryFolder(t);
+    failing(t, 'fsync', code);
+    await save(run, 5, 20);
+    t.is((await newestCheckpoint(run)).step, 5);
+  });
+}
+
+test.serial('a disk that reports an error while syncing is one', async (t) => {
+  failing(t, 'fsync', 'EIO');
+  await t.throwsAsync(save(temporaryFolder(t), 5, 20), { message: /the disk reports an error/ });
+});
+
+for (const code of ['EXDEV', 'ENOSYS', 'EPERM']) {
+  test.serial(`a checkpoint's folder that cannot be moved (${code}) is replaced and pruned`, async (t) => {
+    const run = temporaryFolder(t);
+    for (const step of [0, 5, 10]) await save(run, step, step);
+    failing(t, 'rename', code, (path) => /step-\d+$/.test(String(path)));
+    await save(run, 10, 11);
+    await pruneCheckpoints(run, 10, 1, { name: 'psnr', better: 'higher' });
+    t.deepEqual(stepsOf(run), [10]);
+    t.is((await newestCheckpoint(run)).state.metrics['psnr'], 11);
+  });
+}
+
+test.serial('a file system that renames no files is named, with the way out', async (t) => {
+  failing(t, 'rename', 'ENOSYS');
+  await t.throwsAsync(save(temporaryFolder(t), 5, 20), {
+    message: /its file system cannot do this \(rename: ENOSYS\); take a folder on another one/,
+  });
 });

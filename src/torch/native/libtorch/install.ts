@@ -5,6 +5,7 @@ import { verifyFile } from './checksum.js';
 import { download } from './download.js';
 import { fetchLocal } from './from-local.js';
 import { withLock } from './lock.js';
+import { moveAside } from './move-aside.js';
 import type { Flavor, Stamp } from './locate.js';
 import { LIBTORCH_VERSION, STAMP_FILE, cachedInstallations, installFolder, libtorchRoot } from './locate.js';
 import type { Archive } from './manifest.js';
@@ -75,7 +76,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
     await writeFile(join(tree, STAMP_FILE), `${JSON.stringify(stamp, null, 2)}\n`);
     signal?.throwIfAborted();
     const target = installFolder(staged.flavor, staged.version, cache);
-    if (existsSync(target)) await rename(target, join(staging, 'replaced'));
+    if (existsSync(target)) await moveAside(target, join(staging, 'replaced'), STAMP_FILE);
     await rename(tree, target);
     progress.line(`libtorch ${staged.version} (${staged.flavor}) is in ${target}`);
     return target;

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { mkdir, link, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createExclusively, isBeingWritten } from './exclusive-file.js';
 
 interface Holder {
   pid: number;
@@ -29,7 +30,7 @@ const HEARTBEAT = 10_000;
 export async function withLock<T>(path: string, fn: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   await mkdir(dirname(path), { recursive: true });
   const self: Holder = { pid: process.pid, host: hostname(), token: randomUUID() };
-  for (let told = false; !(await acquire(path, self));) {
+  for (let told = false; !createExclusively(path, JSON.stringify(self), `${path}.${self.token}`);) {
     options.signal?.throwIfAborted();
     const holder = await readHolder(path);
     if (holder === null) continue;
@@ -52,21 +53,6 @@ export async function withLock<T>(path: string, fn: () => Promise<T>, options: L
   }
 }
 
-/** Creates the lock with its content in one step, so that nobody ever reads an empty one. */
-async function acquire(path: string, self: Holder): Promise<boolean> {
-  const draft = `${path}.${self.token}`;
-  await writeFile(draft, JSON.stringify(self));
-  try {
-    await link(draft, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  } finally {
-    await rm(draft, { force: true });
-  }
-}
-
 async function readHolder(path: string): Promise<Holder | null> {
   let text: string;
   try {
@@ -83,6 +69,7 @@ async function readHolder(path: string): Promise<Holder | null> {
 }
 
 async function isGone(path: string, holder: Holder): Promise<boolean> {
+  if (isBeingWritten(path)) return false;
   if (holder.host === hostname()) return !isAlive(holder.pid);
   const info = await stat(path).catch(() => null);
   return info !== null && Date.now() - info.mtimeMs > STALE_AFTER;
@@ -103,9 +90,15 @@ async function removeStale(path: string, seen: Holder): Promise<void> {
   const aside = `${path}.${randomUUID()}`;
   try {
     await rename(path, aside);
-  } catch {
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    // Some file systems rename nothing.
+    if ((await readHolder(path))?.token === seen.token) await rm(path, { force: true });
     return;
   }
-  if ((await readHolder(aside))?.token !== seen.token) await link(aside, path).catch(() => {});
+  const holder = await readHolder(aside);
+  if (holder !== null && holder.token !== seen.token) {
+    createExclusively(path, JSON.stringify(holder), `${aside}.back`);
+  }
   await rm(aside, { force: true });
 }
