@@ -12,7 +12,9 @@ import {
   writeEmoji,
   writeScenes,
 } from '../data/index.js';
-import type { SkippedImage } from '../data/index.js';
+import { shownPath } from '../data/file-names.js';
+import { passedOver } from '../data/find-images.js';
+import type { DataReport } from '../data/index.js';
 import { interruptSignal } from './interrupt.js';
 import { paint, terminalProgress } from './terminal.js';
 
@@ -73,7 +75,7 @@ function packCommand(): Command {
       const { overwrite = false } = flags;
       const config = await configOf(path, flags);
       const packed = await withProgress((options) => packImages(config, folder, { ...options, overwrite }));
-      tellSkipped(packed.skipped);
+      tellUnused(packed);
       console.log(
         `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
           `npx tessera-torch train vqgan --data ${folder} data.size=${config.size}`,
@@ -98,7 +100,7 @@ function previewCommand(): Command {
         const { images } = await loader.next();
         await saveImageGrid(png, images, { scale });
         loader.close();
-        tellSkipped(report.skipped);
+        tellUnused(report);
         console.log(`${png}: ${batchSize} of ${train.length} pictures`);
       } finally {
         await close();
@@ -171,10 +173,12 @@ async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T>
   }
 }
 
-function tellSkipped(skipped: readonly SkippedImage[]): void {
-  for (const { path, reason } of skipped) {
-    process.stderr.write(`${paint('yellow', 'left out', process.stderr)} ${path}: ${reason}\n`);
-  }
+/** Names the files that were not used. */
+function tellUnused({ skipped, ignoredKinds }: Pick<DataReport, 'skipped' | 'ignoredKinds'>): void {
+  const say = (what: string, text: string) =>
+    process.stderr.write(`${paint('yellow', what, process.stderr)} ${text}\n`);
+  for (const { path, reason } of skipped) say('left out', `${shownPath(path)}: ${reason}`);
+  for (const text of passedOver(ignoredKinds)) say('note:', text);
 }
 
 function megabytes(bytes: number): string {

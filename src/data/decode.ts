@@ -1,7 +1,12 @@
+import { readFileSync } from 'node:fs';
 import type { Sharp } from 'sharp';
+import { systemPath } from './file-names.js';
+import { decodeFloats, measureFloats, type FloatSamples } from './float-samples.js';
 import { ImageDataError } from './image-error.js';
-import type { Picture } from './picture.js';
+import { greyToRgb, type Picture } from './picture.js';
+import { readWhole } from './read-whole.js';
 import { loadSharp } from './sharp.js';
+import { hasSpareBand, readTiffTags, tiffFault, type TiffTags } from './tiff-samples.js';
 
 /** Pictures with more pixels than this (8192 × 8192) are refused before anything is decoded. */
 export const maxPixels = 2 ** 26;
@@ -13,9 +18,17 @@ const maxAspect = 4;
 export const pictureExtensions: ReadonlySet<string> = new Set([
   '.jpg',
   '.jpeg',
+  '.jpe',
+  '.jfif',
+  '.jif',
+  '.jfi',
+  '.pjpeg',
+  '.pjp',
   '.png',
+  '.apng',
   '.webp',
   '.avif',
+  '.avifs',
   '.gif',
   '.tif',
   '.tiff',
@@ -35,16 +48,27 @@ export function sniffFormat(bytes: Uint8Array): PictureFormat | null {
   return null;
 }
 
+/** What must be done to samples that the decoder would take for others. */
+export type Samples =
+  /** Nothing. */
+  | 'usual'
+  /** The last band is neither colour nor transparency: left out. */
+  | 'spare band'
+  | FloatSamples;
+
 export interface PictureHeader {
   format: PictureFormat;
   /** Pixels, upright: after the turn that its EXIF orientation asks for. */
   width: number;
   height: number;
+  /** Where they are not usual. */
+  samples?: Exclude<Samples, 'usual'>;
 }
 
 /**
- * Reads what a picture's header says, from the file's bytes, without decoding it.
- * @throws ImageDataError for what is no picture, is of another format, or is too large
+ * Reads what a picture's header says, from the file's bytes, without decoding it; but the range of floating point
+ * samples is known only from all of them.
+ * @throws ImageDataError for what is no picture, is of another format, is too large, or has samples that are not read
  */
 export async function readHeader(path: string, bytes: Uint8Array): Promise<PictureHeader> {
   if (bytes.length === 0) throw new ImageDataError(path, 'the file is empty');
@@ -53,11 +77,14 @@ export async function readHeader(path: string, bytes: Uint8Array): Promise<Pictu
     throw new ImageDataError(path, 'this is no JPEG, PNG, WebP, AVIF, GIF or TIFF, whatever its name says');
   }
   const sharp = await loadSharp();
-  const { autoOrient } = await sharp(bytes, { limitInputPixels: false })
+  // Before the decoder's own complaint, which does not say what a user can do.
+  checkSamples(path, bytes);
+  const { autoOrient, channels } = await sharp(bytes, { limitInputPixels: false })
     .metadata()
     .catch((cause: unknown) => {
       throw new ImageDataError(path, `its header cannot be read (${firstLine(cause)})`, { cause });
     });
+  if (channels > 5) throw new ImageDataError(path, `it has ${channels} bands, a picture has at most 5`);
   const { width, height } = autoOrient;
   if (width * height > maxPixels) {
     const megapixels = (width * height) / 1e6;
@@ -66,7 +93,23 @@ export async function readHeader(path: string, bytes: Uint8Array): Promise<Pictu
       `${width} × ${height} pixels are ${megapixels.toFixed(0)} megapixels, at most ${Math.floor(maxPixels / 1e6)} are read; scale it down`,
     );
   }
-  return { format, width, height };
+  const samples = await samplesOf(path, bytes);
+  return { format, width, height, ...(samples !== 'usual' && { samples }) };
+}
+
+/** The tags of a TIFF whose samples are read; null for other formats, of which the decoder knows all kinds. */
+function checkSamples(path: string, bytes: Uint8Array): TiffTags | null {
+  const tags = sniffFormat(bytes) === 'tiff' ? readTiffTags(bytes) : null;
+  const fault = tags && tiffFault(tags);
+  if (fault) throw new ImageDataError(path, fault);
+  return tags;
+}
+
+async function samplesOf(path: string, bytes: Uint8Array): Promise<Samples> {
+  const tags = checkSamples(path, bytes);
+  if (tags === null) return 'usual';
+  if (tags.format === 3 && tags.photometric <= 2) return measureFloats(path, bytes, tags);
+  return hasSpareBand(tags) ? 'spare band' : 'usual';
 }
 
 /** Width and height of a picture scaled until its shorter side is `size`, the longer cut at four times that. */
@@ -78,8 +121,11 @@ export function scaledSize(header: { width: number; height: number }, size: numb
 
 /**
  * Decodes a picture to RGB bytes: turned upright by its EXIF orientation, laid on white where it is transparent,
- * the first frame of several, scaled to cover `width` × `height` and cut to that from its middle. One task of sharp's
- * own threads, so that it goes on while the caller computes.
+ * the first frame or page of several, scaled to cover `width` × `height` and cut to that from its middle. One task of
+ * sharp's own threads, so that it goes on while the caller computes.
+ *
+ * @param input where the picture is, or its bytes; default: the file `path`
+ * @param samples as its header says; without it the header is read first
  * @throws ImageDataError naming the path and the decoder's reason
  */
 export async function decodePicture(
@@ -87,32 +133,53 @@ export async function decodePicture(
   width: number,
   height: number,
   input: string | Uint8Array = path,
+  samples?: Samples,
 ): Promise<Picture> {
   const sharp = await loadSharp();
-  return decodeWith(path, sharp(input, { failOn: 'error', limitInputPixels: maxPixels }), width, height);
-}
-
-async function decodeWith(path: string, image: Sharp, width: number, height: number): Promise<Picture> {
+  const known = samples ?? (await lookAt(path, input));
   try {
-    const { data, info } = await image
-      .autoOrient()
-      .toColourspace('srgb')
-      .flatten({ background: '#ffffff' })
-      .resize(width, height, { fit: 'cover', position: 'centre' })
-      .raw({ depth: 'uchar' })
-      .toBuffer({ resolveWithObject: true });
-    if (info.channels === 3) return { width, height, pixels: data };
-    if (info.channels === 1) return { width, height, pixels: greyToRgb(data) };
-    throw new Error(`decoded to ${info.channels} channels, expected 3`);
+    const image = sharp(readable(input), { failOn: 'error', limitInputPixels: maxPixels });
+    if (typeof known === 'object') return await decodeFloats(image, width, height, known);
+    return await decodeWith(known === 'spare band' ? await withoutSpare(image) : image, width, height);
   } catch (cause) {
     throw new ImageDataError(path, `cannot be decoded (${firstLine(cause)})`, { cause });
   }
 }
 
-function greyToRgb(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(grey.length * 3);
-  for (const [i, value] of grey.entries()) rgb.fill(value, i * 3, i * 3 + 3);
-  return rgb;
+/** The decoder takes no names that are not UTF-8. */
+function readable(input: string | Uint8Array): string | Uint8Array {
+  if (typeof input !== 'string') return input;
+  const place = systemPath(input);
+  return typeof place === 'string' ? place : readFileSync(place);
+}
+
+async function lookAt(path: string, input: string | Uint8Array): Promise<Samples> {
+  return samplesOf(path, typeof input === 'string' ? await readWhole(input) : input);
+}
+
+/** Without its fourth band: in one go the decoder would take it for transparency. */
+async function withoutSpare(image: Sharp): Promise<Sharp> {
+  const { data, info } = await image
+    .autoOrient()
+    .toColourspace('srgb')
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  return (await loadSharp())(data, { raw: { width, height, channels } });
+}
+
+async function decodeWith(image: Sharp, width: number, height: number): Promise<Picture> {
+  const { data, info } = await image
+    .autoOrient()
+    .toColourspace('srgb')
+    .flatten({ background: '#ffffff' })
+    .resize(width, height, { fit: 'cover', position: 'centre' })
+    .raw({ depth: 'uchar' })
+    .toBuffer({ resolveWithObject: true });
+  if (info.channels === 3) return { width, height, pixels: data };
+  if (info.channels === 1) return { width, height, pixels: greyToRgb(data) };
+  throw new Error(`decoded to ${info.channels} channels, expected 3`);
 }
 
 function firstLine(cause: unknown): string {

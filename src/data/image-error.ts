@@ -1,3 +1,5 @@
+import { shownPath } from './file-names.js';
+
 /** A folder or a picture that cannot be used; the message names the path, the reason and the way out. */
 export class ImageDataError extends Error {
   /** The class's name, for programs that see only that. */
@@ -8,7 +10,7 @@ export class ImageDataError extends Error {
   readonly reason: string;
 
   constructor(path: string, reason: string, options?: ErrorOptions) {
-    super(`${path}: ${reason}`, options);
+    super(`${shownPath(path)}: ${reason}`, options);
     this.path = path;
     this.reason = reason;
   }

@@ -1,16 +1,14 @@
-import { readFile, stat } from 'node:fs/promises';
 import { totalmem } from 'node:os';
 import type { PictureHeader } from './decode.js';
 import { decodePicture, readHeader, scaledSize } from './decode.js';
 import type { FoundImages } from './find-images.js';
+import { shownPath } from './file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
 import { inParallel } from './in-parallel.js';
 import type { Picture } from './picture.js';
+import { readWhole } from './read-whole.js';
 import { contentHash } from './split.js';
-
-/** Larger files are not read. */
-const maxFileBytes = 2 ** 29;
 
 /** Up to this many pixels in all, a folder is decoded when it is opened: some seconds on two cores. */
 const decodeAtOnce = 2e9;
@@ -84,7 +82,7 @@ export class ImageFiles implements PictureStore {
       const [first] = store.skipped;
       throw new ImageDataError(
         path,
-        `none of its ${total} pictures can be used; the first: ${first?.path}: ${first?.reason}`,
+        `none of its ${total} pictures can be used; the first: ${shownPath(first?.path ?? '')}: ${first?.reason}`,
       );
     }
     return store;
@@ -134,7 +132,8 @@ export class ImageFiles implements PictureStore {
   async #decode(file: ImageFile): Promise<Picture | null> {
     if (this.#unreadable.has(file.path)) return null;
     try {
-      const picture = await decodePicture(file.path, ...scaledSize(file, this.#size));
+      const [width, height] = scaledSize(file, this.#size);
+      const picture = await decodePicture(file.path, width, height, file.path, file.samples ?? 'usual');
       if (picture.pixels.length <= this.#room && !this.#cache.has(file.path)) {
         this.#room -= picture.pixels.length;
         this.#cache.set(file.path, picture);
@@ -174,18 +173,5 @@ export class ImageFiles implements PictureStore {
     const file = this.#files[index];
     if (file === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
     return file;
-  }
-}
-
-async function readWhole(path: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path);
-    if (size > maxFileBytes)
-      throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are read`);
-    return await readFile(path);
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'there is no such file' : `cannot be read (${message})`;
-    throw new ImageDataError(path, reason, { cause });
   }
 }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+import { shownPath } from './file-names.js';
+import { hasOtherPictures, passedOver } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import type { DataConfig, DataReport, OpenImagesOptions } from './open-images.js';
 import { openImages } from './open-images.js';
@@ -73,8 +75,9 @@ export function describeImages(found: ImagesFound): string {
   if (found.enlarged > 0) {
     lines.push(`smaller than ${size} pixels: ${found.enlarged} (enlarged; a smaller data.size avoids it)`);
   }
-  if (found.ignored > 0) lines.push(`other files, passed over because of their names: ${found.ignored}`);
+  if (hasOtherPictures(found.ignoredKinds)) lines.push(...passedOver(found.ignoredKinds));
+  else if (found.ignored > 0) lines.push(`other files, passed over because of their names: ${found.ignored}`);
   if (skipped.length > 0) lines.push(`left out because they cannot be used: ${skipped.length}`);
-  for (const { path: file, reason } of skipped) lines.push(`  ${file}: ${reason}`);
+  for (const { path: file, reason } of skipped) lines.push(`  ${shownPath(file)}: ${reason}`);
   return lines.join('\n');
 }

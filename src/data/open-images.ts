@@ -1,7 +1,7 @@
 import type { BuiltIn, MadeImages } from './built-in.js';
 import { builtIns, makeScenes } from './built-in.js';
 import { makeEmoji } from './emoji.js';
-import { findImages } from './find-images.js';
+import { countOf, findImages } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js';
 import { ImageFiles } from './image-files.js';
@@ -46,6 +46,8 @@ export interface DataReport {
   decoded: boolean;
   /** Files passed over because of their names. */
   ignored: number;
+  /** The same by extension (in small letters; empty where a name has none): `{ '.bmp': 3, '.txt': 1 }`. */
+  ignoredKinds: Readonly<Record<string, number>>;
   /** Files with the same contents as an earlier one. */
   duplicates: number;
   /** Pictures whose shorter side had to be enlarged. */
@@ -100,7 +102,7 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   const sides = [train.map((i) => main.store.hash(i)), heldItems.map((i) => held.hash(i))];
   const fingerprint = contentHash(JSON.stringify(sides)).slice(0, 16);
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
-  if (other !== null) report.skipped.push(...other.report.skipped);
+  if (other !== null) addHeldOut(report, other.report);
   return {
     train: new ImageSource(main.store, size, train),
     heldOut: new ImageSource(held, size, heldItems),
@@ -133,6 +135,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     skipped: [],
     decoded: true,
     ignored: 0,
+    ignoredKinds: {},
     duplicates: store.length - new Set(hashesOf(store)).size,
     enlarged: 0,
     classes: store.classes,
@@ -161,8 +164,10 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     ({ width, height }) => Math.min(width, height) < size,
   ).length;
   const { skipped, decoded } = store;
-  const { kind, ignored } = found;
-  return { store, split: null, report: { ...report(kind, store), skipped, decoded, ignored, enlarged } };
+  const { kind, ignored: ignoredKinds } = found;
+  const ignored = countOf(ignoredKinds);
+  const figures = { skipped, decoded, ignored, ignoredKinds, enlarged };
+  return { store, split: null, report: { ...report(kind, store), ...figures } };
 }
 
 export function isBuiltIn(path: string): path is BuiltIn {
@@ -195,6 +200,15 @@ async function openOther(
     await main.store.close();
     throw error;
   }
+}
+
+/** What was left out and passed over of the held-out path counts too. */
+function addHeldOut(report: DataReport, other: DataReport): void {
+  report.skipped.push(...other.skipped);
+  report.ignored += other.ignored;
+  const kinds = { ...report.ignoredKinds };
+  for (const [kind, count] of Object.entries(other.ignoredKinds)) kinds[kind] = (kinds[kind] ?? 0) + count;
+  report.ignoredKinds = kinds;
 }
 
 function hashesOf(store: PictureStore): string[] {

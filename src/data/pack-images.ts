@@ -27,6 +27,9 @@ export interface PackReport {
   images: number;
   bytes: number;
   skipped: SkippedImage[];
+  /** Files passed over because of their names, in all and by extension. */
+  ignored: number;
+  ignoredKinds: Readonly<Record<string, number>>;
 }
 
 /**
@@ -58,7 +61,8 @@ export async function packImages(
       const index = await writeShards(partial, config, part, options);
       await writeIndex(partial, index);
       const bytes = index.shards.reduce((sum, shard) => sum + shard.bytes, 0);
-      return { images: index.images.length, bytes, skipped: index.skipped };
+      const { ignored, ignoredKinds } = part.report;
+      return { images: index.images.length, bytes, skipped: index.skipped, ignored, ignoredKinds };
     } finally {
       await part.store.close();
     }

@@ -49,3 +49,10 @@ export function copySquare(
     }
   }
 }
+
+/** Grey bytes [height, width] as RGB. */
+export function greyToRgb(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(grey.length * 3);
+  for (const [i, value] of grey.entries()) rgb.fill(value, i * 3, i * 3 + 3);
+  return rgb;
+}

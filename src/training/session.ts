@@ -3,6 +3,8 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
+import { shownPath } from '../data/file-names.js';
+import { passedOver } from '../data/find-images.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import type { ImageSource } from '../data/image-source.js';
 import * as torch from '../torch/index.js';
@@ -178,8 +180,9 @@ async function open(config: RunConfig, options: TrainerOptions, notes: string[])
     ...(signal && { signal }),
   });
   const { skipped, enlarged } = opened.report;
-  for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${path}: ${reason}`);
+  for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);
   if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
+  notes.push(...passedOver(opened.report.ignoredKinds));
   if (enlarged > 0)
     notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
   if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');

@@ -2,6 +2,7 @@ import { copyFile, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/p
 import { basename, join } from 'node:path';
 import test from 'ava';
 import { ImageDataError } from '../../src/data/image-error.js';
+import { describeImages, inspectImages } from '../../src/data/inspect-images.js';
 import { openImages } from '../../src/data/open-images.js';
 import type { ImageSource } from '../../src/data/image-source.js';
 import { folderFor, gradientImage, plain, writePictures } from './pictures.js';
@@ -282,4 +283,44 @@ test('a picture is read whole: a wide one shows its left part, its middle or its
   t.true(red[0]! < -0.95);
   t.true(Math.abs(red[1]! + 0.25) < 0.08, `${red[1]}`);
   t.true(red[2]! > 0.45 && red[2]! < 0.6, `${red[2]}`);
+});
+
+test('JPEGs go by all of their extensions, and what is passed over is told by kind', async (t) => {
+  const folder = await folderFor(t);
+  const jpegs = ['a.jpg', 'b.JPEG', 'c.jfif', 'd.jpe', 'e.JFIF', 'f.jif', 'g.pjpeg'];
+  for (const [i, name] of jpegs.entries()) {
+    await writeFile(
+      join(folder, name),
+      await plain(9, 9, { r: 9 * i, g: 0, b: 0 })
+        .jpeg()
+        .toBuffer(),
+    );
+  }
+  for (const name of ['x.bmp', 'y.BMP', 'z.heic', 'notes.txt', 'Makefile'])
+    await writeFile(join(folder, name), '');
+  const config = { path: folder, size: 8, heldOut: 0 };
+  const { train, report } = await openImages(config);
+  t.deepEqual(names(train), jpegs);
+  t.is(report.ignored, 5);
+  t.deepEqual(report.ignoredKinds, { '.bmp': 2, '.heic': 1, '.txt': 1, '': 1 });
+  t.regex(
+    describeImages(await inspectImages(config)),
+    /passed over because of their names: 5 \(2 \.bmp, 1 without extension, 1 \.heic, 1 \.txt; .*once they are PNG or JPEG/,
+  );
+});
+
+test('two classes that are links to one folder are both there, in any order of the directory', async (t) => {
+  const folder = await folderFor(t);
+  const elsewhere = await folderFor(t);
+  await writePictures(elsewhere, 2);
+  await symlink(elsewhere, join(elsewhere, 'round'));
+  for (const name of ['b', 'a']) await symlink(elsewhere, join(folder, name));
+  await symlink(folder, join(folder, 'self'));
+  const { train, report } = await openImages({ path: folder, size: 8, heldOut: 0 });
+  t.deepEqual(report.classes, ['a', 'b']);
+  t.deepEqual(
+    [0, 1, 2, 3].map((i) => train.label(i)),
+    [0, 0, 1, 1],
+  );
+  t.is(report.duplicates, 2);
 });

@@ -1,0 +1,20 @@
+import { readFile, stat } from 'node:fs/promises';
+import { systemPath } from './file-names.js';
+import { ImageDataError } from './image-error.js';
+
+/** Larger files are not read. */
+const maxFileBytes = 2 ** 29;
+
+/** Reads a file's bytes. @throws ImageDataError for one that is not there, cannot be read, or is too large */
+export async function readWhole(path: string): Promise<Uint8Array> {
+  try {
+    const { size } = await stat(systemPath(path));
+    if (size > maxFileBytes)
+      throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are read`);
+    return await readFile(systemPath(path));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'there is no such file' : `cannot be read (${message})`;
+    throw new ImageDataError(path, reason, { cause });
+  }
+}
