@@ -1,6 +1,7 @@
 /** Pictures out of a model, as PNG files that say how they were made. */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { shownPath, systemPath } from '../data/file-names.js';
 import { imageGrid, type ImageGridOptions } from '../data/image-grid.js';
 import { loadSharp } from '../data/sharp.js';
 import { packageRoot } from '../torch/native/libtorch/platform.js';
@@ -11,7 +12,7 @@ import { writeError } from '../training/run-error.js';
 export type Recipe = Readonly<Record<string, unknown>>;
 
 /**
- * Writes images [N, 3, H, W] in [−1, 1] as one PNG with its recipe, as JSON, in the EXIF field ImageDescription. The
+ * Writes images [N, C, H, W] in [−1, 1] as one PNG with its recipe, as JSON, in the EXIF field ImageDescription. The
  * file appears under its name only when complete.
  */
 export async function savePicture(
@@ -30,16 +31,16 @@ export async function savePicture(
   );
   await writing(path, async () => {
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await mkdir(systemPath(dirname(path)), { recursive: true });
       // In memory first: libvips tells little of why a file cannot be written.
       const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
         .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${await version()}` } })
         .png()
         .toBuffer();
-      await writeFile(partial, png);
-      await rename(partial, path);
+      await writeFile(systemPath(partial), png);
+      await rename(systemPath(partial), systemPath(path));
     } catch (error) {
-      await rm(partial, { force: true });
+      await rm(systemPath(partial), { force: true });
       throw error;
     }
   });
@@ -54,7 +55,7 @@ async function writing(path: string, write: () => Promise<void>): Promise<void> 
   try {
     await write();
   } catch (error) {
-    throw writeError(path, error, 'Name another place with --out.');
+    throw writeError(shownPath(path), error, 'Name another place with --out.');
   }
 }
 

@@ -1,15 +1,18 @@
 /** What `tessera-torch reconstruct` does. Loads libtorch. */
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../data/decode.js';
+import { recoverPath, shownPath, systemPath } from '../data/file-names.js';
 import { findImages } from '../data/find-images.js';
 import { ImageDataError } from '../data/image-error.js';
-import type { Picture } from '../data/picture.js';
+import { rgbToGrey, type Picture } from '../data/picture.js';
+import { readWhole } from '../data/read-whole.js';
 import { psnr } from '../metrics/psnr.js';
 import type { FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { interruptSignal } from './interrupt.js';
+import { LeftOut } from './left-out.js';
 import { savePicture, saveRecipe } from './pictures.js';
 import type { ReconstructFlags } from './reconstruct.js';
 import { openRun, pixelsPerCode } from '../training/open-run.js';
@@ -18,9 +21,17 @@ import { UsageError } from './usage-error.js';
 /** Pictures of a grid, at most; more would be too large to look at. */
 const gridLimit = 64;
 
+interface Result {
+  file: string;
+  picture: string;
+  psnr: number;
+}
+
 export async function reconstruct(run: string, pictures: string[], flags: ReconstructFlags): Promise<void> {
   const signal = interruptSignal();
-  const files = await filesOf(pictures);
+  const leftOut = new LeftOut(flags.json ?? false);
+  const files = await filesOf(pictures, leftOut);
+  if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
   const unit = pixelsPerCode(model);
   const size = flags.size ?? config.data.size;
@@ -32,34 +43,46 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
   };
 
   const rows: Tensor[] = [];
-  const results: { file: string; picture: string; psnr: number }[] = [];
+  const results: Result[] = [];
   const names = outputNames(files);
-  for (const [i, file] of files.slice(0, flags.grid ? gridLimit : undefined).entries()) {
+  let looked = 0;
+  for (const [i, file] of files.entries()) {
     signal.throwIfAborted();
-    const picture = await readPicture(file, size, unit, flags.grid ?? false);
-    const original = toTensor(picture).to(device); // [1, 3, H, W]
+    if (flags.grid && results.length === gridLimit) break;
+    looked++;
+    const picture = await leftOut.unless(file, () => readPicture(file, size, unit, flags.grid ?? false));
+    if (picture === null) continue;
+    const original = toTensor(picture, model.config.ddconfig.inChannels).to(device); // [1, C, H, W]
     const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
     const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
     if (flags.grid) rows.push(original, result.image);
-    else await savePicture(path, result.image, { ...recipe, file });
+    else {
+      await savePicture(path, result.image, { ...recipe, file });
+      original.dispose();
+      result.image.dispose();
+    }
     results.push({ file, picture: path, psnr: result.psnr });
     const codes = `${picture.height / unit} × ${picture.width / unit} codes`;
-    say(
-      `${file}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${flags.grid ? '' : ` → ${path}`}`,
-      {
-        ...results.at(-1),
-        codes: [picture.height / unit, picture.width / unit],
-        used: result.used,
-      },
-    );
+    const place = flags.grid ? '' : ` → ${shownPath(path)}`;
+    say(`${shownPath(file)}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${place}`, {
+      ...results.at(-1),
+      codes: [picture.height / unit, picture.width / unit],
+      used: result.used,
+    });
   }
+  if (results.length === 0) throw leftOut.nothingElse();
   if (flags.grid) await saveGrid(join(flags.out, 'grid.png'), rows, recipe);
-  await saveRecipe(join(flags.out, 'reconstructions.json'), { ...recipe, pictures: results });
-  if (flags.grid && files.length > gridLimit) {
-    process.stderr.write(`note: the grid shows the first ${gridLimit} of ${files.length} pictures\n`);
+  await saveRecipe(join(flags.out, 'reconstructions.json'), {
+    ...recipe,
+    pictures: results,
+    ...leftOut.record,
+  });
+  if (looked < files.length) {
+    process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} pictures\n`);
   }
   const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
   if (!flags.json) say(`${results.length} pictures, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+  leftOut.tell();
 }
 
 function pass(model: FirstStage, original: Tensor): { image: Tensor; psnr: number; used: number } {
@@ -83,14 +106,20 @@ async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object):
   await savePicture(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
 }
 
-async function filesOf(paths: readonly string[]): Promise<string[]> {
+/** The pictures that are named, and those in the folders that are. */
+async function filesOf(paths: readonly string[], leftOut: LeftOut): Promise<string[]> {
   const files: string[] = [];
-  for (const path of paths) {
-    const found = await stat(path).catch(() => {
-      throw new ImageDataError(path, 'there is no such picture or folder');
+  for (const given of paths) {
+    const path = await recoverPath(given);
+    const found = await leftOut.unless(path, async () => {
+      const stats = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
+        const gone = 'there is no such picture or folder';
+        const reason = cause.code === 'ENOENT' ? gone : `cannot be read (${cause.message})`;
+        throw new ImageDataError(path, reason, { cause });
+      });
+      return stats.isDirectory() ? (await findImages(path)).files : [path];
     });
-    if (found.isDirectory()) files.push(...(await findImages(path)).files);
-    else files.push(path);
+    files.push(...(found ?? []));
   }
   return files;
 }
@@ -109,17 +138,19 @@ function outputNames(files: readonly string[]): string[] {
 
 /** The picture with its shorter side near `size`, both sides multiples of `unit`. */
 async function readPicture(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
-  const bytes = await readFile(file);
-  const [width, height] = square ? [size, size] : scaledSize(await readHeader(file, bytes), size);
+  const bytes = await readWhole(file);
+  const header = await readHeader(file, bytes);
+  const [width, height] = square ? [size, size] : scaledSize(header, size);
   const whole = (side: number) => Math.max(unit, Math.floor(side / unit) * unit);
-  return decodePicture(file, whole(width), whole(height), bytes);
+  return decodePicture(file, whole(width), whole(height), bytes, header.samples ?? 'usual');
 }
 
-function toTensor({ width, height, pixels }: Picture): Tensor {
+function toTensor({ width, height, pixels }: Picture, channels: number): Tensor {
+  const bytes = channels === 1 ? rgbToGrey(pixels) : pixels;
   return torch.scope(() =>
     torch
-      .tensor(pixels)
-      .view([1, height, width, 3])
+      .tensor(bytes)
+      .view([1, height, width, channels])
       .permute([0, 3, 1, 2])
       .to('float32')
       .div(127.5)

@@ -2,7 +2,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { ImageDataError } from './image-error.js';
 import type { Picture, View } from './picture.js';
-import { centreView, copySquare } from './picture.js';
+import { centreView, copySquare, rgbToGrey } from './picture.js';
 
 /** Where pictures come from, one at a time: files, a packed folder, memory. */
 export interface PictureStore {
@@ -24,20 +24,32 @@ export interface PictureStore {
   close(): Promise<void>;
 }
 
-/** Pictures as square RGB tensors. Positions count from 0. */
+/** Channels of images: red, green and blue, or grey. */
+export type Channels = 1 | 3;
+
+/** Pictures as square tensors, RGB or grey. Positions count from 0. */
 export class ImageSource {
   /** Side of the squares in pixels. */
   readonly size: number;
-  /** Channels of a picture: red, green and blue. */
-  readonly channels = 3;
+  /** Channels of a picture: 3 (red, green and blue), or 1 (grey). */
+  readonly channels: Channels;
   #store: PictureStore;
   #items: readonly number[];
 
-  /** `items`: which of the store's pictures, all by default. */
-  constructor(store: PictureStore, size: number, items?: readonly number[]) {
+  /** `items`: which of the store's pictures, all by default; `channels`: 3 by default. */
+  constructor(store: PictureStore, size: number, items?: readonly number[], channels: Channels = 3) {
+    if (channels !== 1 && channels !== 3) {
+      throw new RangeError(`pictures have 3 channels, or 1 where they are grey; got ${String(channels)}`);
+    }
+    this.channels = channels;
     this.#store = store;
     this.#items = items ?? Array.from({ length: store.length }, (_, i) => i);
     this.size = size;
+  }
+
+  /** The same pictures with so many channels: this source where it has them, else one on the same store. */
+  withChannels(channels: Channels): ImageSource {
+    return channels === this.channels ? this : new ImageSource(this.#store, this.size, this.#items, channels);
   }
 
   /** Number of pictures. */
@@ -66,15 +78,16 @@ export class ImageSource {
   }
 
   /**
-   * Pictures by their positions, each its middle square or as its view says, float32 [B, 3, size, size] in [-1, 1].
+   * Pictures by their positions, each its middle square or as its view says, float32 [B, channels, size, size] in
+   * [-1, 1].
    * A picture that is skipped because it cannot be decoded is replaced by the next one that can.
    * @throws ImageDataError where a picture cannot be decoded and that is to end the work
    */
   async read(indices: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
-    return toImages(await this.readBytes(indices, options.views), this.size, options.device);
+    return this.toImages(await this.readBytes(indices, options.views), options.device);
   }
 
-  /** The same as bytes [B, size, size, 3]. */
+  /** The same as bytes [B, size, size, channels]. */
   async readBytes(indices: readonly number[], views?: readonly View[]): Promise<Uint8Array> {
     const bytes = this.size * this.size * 3;
     const packed = new Uint8Array(indices.length * bytes);
@@ -84,7 +97,12 @@ export class ImageSource {
         copySquare(picture, this.size, views?.[i] ?? centreView, packed, i * bytes);
       }),
     );
-    return packed;
+    return this.channels === 1 ? rgbToGrey(packed) : packed;
+  }
+
+  /** Bytes as `readBytes` gives them as float32 [B, channels, size, size] in [-1, 1]. */
+  toImages(bytes: Uint8Array, device: torch.Device = 'cpu'): Tensor {
+    return toImages(bytes, this.size, this.channels, device);
   }
 
   /** The picture before it is cut to a square: its shorter side is `size`. */
@@ -120,14 +138,13 @@ export interface ReadOptions {
   device?: torch.Device;
 }
 
-/** Bytes [B, size, size, 3] as float32 [B, 3, size, size] in [-1, 1]. */
-export function toImages(bytes: Uint8Array, size: number, device: torch.Device = 'cpu'): Tensor {
-  const count = bytes.length / (size * size * 3);
+function toImages(bytes: Uint8Array, size: number, channels: Channels, device: torch.Device): Tensor {
+  const count = bytes.length / (size * size * channels);
   return torch.scope(() => {
-    const rows = upload(bytes, device).view([count, size, size, 3]); // As bytes: a quarter of the traffic.
+    const rows = upload(bytes, device).view([count, size, size, channels]); // As bytes: a quarter of the traffic.
     return torch
-      .empty([count, 3, size, size], { device })
-      .copy_(rows.permute([0, 3, 1, 2])) // [B, 3, H, W]
+      .empty([count, channels, size, size], { device })
+      .copy_(rows.permute([0, 3, 1, 2])) // [B, C, H, W]
       .div_(torch.full([], 127.5, { device })) // A tensor of the device: CUDA multiplies by the inverse of a number.
       .sub_(1);
   });

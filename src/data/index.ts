@@ -1,7 +1,7 @@
 export { emojiClasses, writeEmoji, type EmojiFolderOptions } from './emoji.js';
 export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
-export { ImageSource, type PictureStore, type ReadOptions } from './image-source.js';
+export { ImageSource, type Channels, type PictureStore, type ReadOptions } from './image-source.js';
 export { inOrder, Loader, type Batch, type LoaderOptions, type LoaderPosition } from './loader.js';
 export {
   openImages,

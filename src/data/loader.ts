@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
 import type { ImageSource } from './image-source.js';
-import { toImages } from './image-source.js';
 import type { View } from './picture.js';
 import { centreView } from './picture.js';
 import { SeededRandom } from './seeded-random.js';
@@ -31,7 +30,7 @@ export interface LoaderOptions {
 }
 
 export interface Batch {
-  /** float32 [B, 3, size, size] in [-1, 1]; the caller owns it. */
+  /** float32 [B, C, size, size] in [-1, 1], C as the source has channels; the caller owns it. */
   images: Tensor;
   /** Position of each picture in the source. */
   indices: number[];
@@ -105,7 +104,7 @@ export class Loader {
     this.#given = pending.after;
     this.#fill();
     const { indices } = pending;
-    const images = toImages(bytes, this.#source.size, this.#options.device);
+    const images = this.#source.toImages(bytes, this.#options.device);
     if (this.#source.classes.length === 0) return { images, indices, waited };
     return { images, indices, labels: indices.map((i) => this.#source.label(i) as number), waited };
   }
@@ -182,6 +181,6 @@ export async function* inOrder(
     from += batchSize;
     next = read(from);
     await setImmediate();
-    yield { images: toImages(await bytes, source.size, device), indices };
+    yield { images: source.toImages(await bytes, device), indices };
   }
 }

@@ -5,7 +5,7 @@ import { countOf, findImages } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js';
 import { ImageFiles } from './image-files.js';
-import type { PictureStore } from './image-source.js';
+import type { Channels, PictureStore } from './image-source.js';
 import { ImageSource } from './image-source.js';
 import type { PackIndex } from './packed-images.js';
 import { isPacked, PackedImages } from './packed-images.js';
@@ -17,6 +17,8 @@ export interface DataConfig {
   path: string;
   /** Side of the training squares in pixels. */
   size: number;
+  /** Channels of the images: 3 (red, green and blue; default), or 1: grey, whatever the files hold. */
+  channels?: Channels;
   /** Which square of a longer picture training sees, default random; held-out pictures show their middle. */
   crop?: 'random' | 'center';
   /** Mirror half of the training pictures, default true. */
@@ -78,7 +80,7 @@ export interface OpenedImages {
  */
 export async function openImages(config: DataConfig, options: OpenImagesOptions = {}): Promise<OpenedImages> {
   checkConfig(config);
-  const { size, heldOutPath, heldOut = 0.05 } = config;
+  const { size, channels = 3, heldOutPath, heldOut = 0.05 } = config;
   const main = await openPart(config, options);
   const other =
     heldOutPath === undefined ? null : await openOther(main, { ...config, path: heldOutPath }, options);
@@ -104,8 +106,8 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
   if (other !== null) addHeldOut(report, other.report);
   return {
-    train: new ImageSource(main.store, size, train),
-    heldOut: new ImageSource(held, size, heldItems),
+    train: new ImageSource(main.store, size, train, channels),
+    heldOut: new ImageSource(held, size, heldItems, channels),
     report,
     ...(main.store instanceof PackedImages && { index: main.store.index }),
     async close() {
@@ -221,9 +223,12 @@ async function readable(store: PictureStore, items: readonly number[]): Promise<
   return result;
 }
 
-function checkConfig({ path, size, count, seed }: DataConfig): void {
+function checkConfig({ path, size, channels, count, seed }: DataConfig): void {
   if (typeof path !== 'string' || path === '') {
     throw new RangeError('data.path is missing: name a folder of pictures, or scenes, or emoji');
+  }
+  if (channels !== undefined && channels !== 1 && channels !== 3) {
+    throw new RangeError(`data.channels must be 3, or 1 for grey images; got ${String(channels)}`);
   }
   for (const [name, value, least] of [
     ['size', size, 1],

@@ -56,3 +56,13 @@ export function greyToRgb(grey: Uint8Array): Uint8Array {
   for (const [i, value] of grey.entries()) rgb.fill(value, i * 3, i * 3 + 3);
   return rgb;
 }
+
+/** RGB bytes as grey ones: brightness by ITU-R BT.601, which leaves grey as it is. */
+export function rgbToGrey(rgb: Uint8Array): Uint8Array {
+  const grey = new Uint8Array(rgb.length / 3);
+  for (let i = 0; i < grey.length; i++) {
+    const [red = 0, green = 0, blue = 0] = [rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]];
+    grey[i] = (red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16; // Weights of sum 2¹⁶.
+  }
+  return grey;
+}

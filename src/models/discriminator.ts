@@ -81,9 +81,21 @@ export class ActNorm extends nn.Module {
 export class NLayerDiscriminator extends nn.Module {
   /** Convolutions, norms and activations in turn. */
   readonly main: nn.Sequential;
+  /** Channels of its images. */
+  readonly inChannels: number;
+  /** Strided layers. */
+  readonly nLayers: number;
+
+  /** Returns the most strided layers with which images of this side leave a logit; 0 where none do. */
+  static mostLayers(side: number): number {
+    // Each halves the side; the two convolutions after them, of four pixels and a margin of one, take one each.
+    return side < 6 ? 0 : Math.floor(Math.log2(side / 3));
+  }
 
   constructor({ inChannels = 3, ndf = 64, nLayers = 3, useActnorm = false }: NLayerDiscriminatorConfig = {}) {
     super();
+    this.inChannels = inChannels;
+    this.nLayers = nLayers;
     const width = (level: number) => ndf * Math.min(2 ** level, 8);
     const norm = (channels: number) => (useActnorm ? new ActNorm(channels) : new nn.BatchNorm2d(channels));
     // Batch normalisation has a shift of its own; ActNorm's is set once, so there the convolution keeps its bias.

@@ -55,7 +55,7 @@ class ScalingLayer extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return x.sub(this.shift).div(this.scale); // [B, 3, H, W]
+    return x.sub(this.shift).div(this.scale); // [B, 3, H, W], of grey images too: they are broadcast
   }
 }
 
@@ -129,6 +129,8 @@ class NetLinLayer extends nn.Module {
  * through an outer module, `loaded` is false and VQGAN's loss leaves the term out.
  */
 export class LPIPS extends nn.Module {
+  /** Images have at least so many pixels a side: four halvings leave one. */
+  static readonly leastSide = 16;
   /** From [-1, 1] to what VGG was trained on. */
   readonly scalingLayer: ScalingLayer;
   /** VGG16, up to its fifth block. */
@@ -168,7 +170,10 @@ export class LPIPS extends nn.Module {
     this.#loaded ||= complete;
   }
 
-  /** Two batches [B, 3, H, W], sides of at least 16, → distances [B, 1, 1, 1]. */
+  /**
+   * Two batches [B, 3, H, W], or grey ones [B, 1, H, W] that are taken as RGB, sides of at least 16, → distances
+   * [B, 1, 1, 1].
+   */
   override forward(a: Tensor, b: Tensor): Tensor {
     checkImages(a, b);
     const featuresA = this.net.forward(this.scalingLayer.forward(a));
@@ -198,9 +203,11 @@ function unitLength(features: Tensor): Tensor {
 }
 
 function checkImages(a: Tensor, b: Tensor): void {
-  const fits = a.ndim === 4 && a.shape[1] === 3 && a.shape.every((size, i) => size === b.shape[i]);
-  if (fits && b.ndim === 4 && a.shape[2]! >= 16 && a.shape[3]! >= 16) return;
+  const { leastSide } = LPIPS;
+  const fits =
+    a.ndim === 4 && (a.shape[1] === 3 || a.shape[1] === 1) && a.shape.every((size, i) => size === b.shape[i]);
+  if (fits && b.ndim === 4 && a.shape[2]! >= leastSide && a.shape[3]! >= leastSide) return;
   throw new torch.ShapeError(
-    `LPIPS compares two batches [B, 3, H, W] of one shape, H and W at least 16; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+    `LPIPS compares two batches [B, 3, H, W] (or grey, [B, 1, H, W]) of one shape, H and W at least ${leastSide}; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
   );
 }

@@ -48,9 +48,15 @@ const threads: Kind = {
   accepts: (value) => value === 'auto' || count.accepts(value),
 };
 
+const channels: Kind = {
+  description: '3, or 1 for grey images',
+  accepts: (value) => value === 1 || value === 3,
+};
+
 export const dataFields: Fields = {
   path: required(text),
   size: optional(count),
+  channels: optional(channels),
   crop: optional(oneOf('center', 'random')),
   flip: optional(flag),
   heldOut: optional(notNegative),

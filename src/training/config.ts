@@ -1,5 +1,6 @@
 /** What a run is told, as one YAML file holds it: `model` in the reference's own structure, `data` and `training`. */
 import { nearest, readFields } from '../models/config-schema.js';
+import type { Channels } from '../data/image-source.js';
 import type { DataConfig } from '../data/open-images.js';
 import type { ModelConfig } from '../models/from-config.js';
 import type { Device } from '../torch/index.js';
@@ -74,8 +75,8 @@ export interface TrainingConfig {
 
 export interface RunConfig {
   model: ModelConfig;
-  /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution; broken files skipped. */
-  data: DataConfig & Required<Pick<DataConfig, 'crop' | 'flip' | 'heldOut' | 'onError'>>;
+  /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution and channels; broken files skipped. */
+  data: DataConfig & Required<Pick<DataConfig, 'channels' | 'crop' | 'flip' | 'heldOut' | 'onError'>>;
   training: TrainingConfig;
 }
 
@@ -160,6 +161,7 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
       onError: 'skip',
       ...data,
       size: data.size ?? resolutionOf(model),
+      channels: data.channels ?? channelsOf(model),
     } as RunConfig['data'],
     training: {
       ...defaults.shared,
@@ -170,13 +172,22 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   };
 }
 
-/** The side the model was laid out for, at any depth of its parameters. */
+/** The side the model was laid out for. */
 function resolutionOf(model: ModelConfig): number {
-  const { params } = model;
-  const dd = params?.['ddconfig'] as { resolution?: number } | undefined;
+  const side = backboneOf(model)?.['resolution'];
+  return typeof side === 'number' ? side : 64;
+}
+
+/** Grey images where the model takes one channel. */
+export function channelsOf(model: ModelConfig): Channels {
+  return backboneOf(model)?.['in_channels'] === 1 ? 1 : 3;
+}
+
+/** `ddconfig`, at any depth of the model's parameters. */
+function backboneOf({ params }: ModelConfig): Record<string, unknown> | undefined {
+  const own = params?.['ddconfig'] as Record<string, unknown> | undefined;
   const first = params?.['first_stage_config'] as ModelConfig | undefined;
-  if (typeof dd?.resolution === 'number') return dd.resolution;
-  return first ? resolutionOf(first) : 64;
+  return own ?? (first ? backboneOf(first) : undefined);
 }
 
 const neverNested = (): never => {

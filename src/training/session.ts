@@ -173,7 +173,21 @@ export async function resumeSession(
 type Opened = Images & { report?: DataReport; close(): Promise<void> };
 
 async function open(config: RunConfig, options: TrainerOptions, notes: string[]): Promise<Opened> {
-  if (options.images) return { ...options.images, close: async () => {} };
+  const { channels } = config.data;
+  if (options.images) {
+    const { train, heldOut } = options.images;
+    for (const { size } of [train, heldOut]) {
+      if (size === config.data.size) continue;
+      throw new RunError(
+        `the images given have ${size} pixels a side, and data.size is ${config.data.size}: set them to the same`,
+      );
+    }
+    return {
+      train: train.withChannels(channels),
+      heldOut: heldOut.withChannels(channels),
+      close: async () => {},
+    };
+  }
   const { onProgress, signal } = options;
   const opened = await openImages(config.data, {
     ...(onProgress && { onProgress }),

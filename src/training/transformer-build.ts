@@ -9,7 +9,7 @@ import type * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { withClasses } from './class-condition.js';
-import { chosenDevice, type RunConfig } from './config.js';
+import { channelsOf, chosenDevice, type RunConfig } from './config.js';
 import { openRun } from './open-run.js';
 import { MasterWeights } from './precision.js';
 import { RunError } from './run-error.js';
@@ -54,7 +54,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
       ...gpt,
       params: { ...sizes(firstParams, params, data.size), ...gpt.params },
     };
-  return { ...config, model: { ...model, params } };
+  return { ...config, data: { ...data, channels: channelsOf(first) }, model: { ...model, params } };
 }
 
 /** What a transformer over these codes needs at least. */

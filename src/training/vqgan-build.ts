@@ -6,8 +6,6 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { chosenDevice, type RunConfig } from './config.js';
 import { GraphedStep } from './graphed-step.js';
-import { temperatureSetter } from './gumbel-temperature.js';
-import { pixelsPerCode } from './open-run.js';
 import { MasterWeights } from './precision.js';
 import { timeSteps, type Precision } from './session.js';
 import { onePassStep } from './vqgan-one-pass-step.js';
@@ -66,7 +64,7 @@ export function buildVqgan(
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  const { size } = config.data;
+  const { size, channels } = config.data;
   // Three steps of a graph are not replayed, and one is recorded.
   const eager = { ...config, training: { ...config.training, graph: false } };
   const parts = buildVqgan(eager, precision, device, true);
@@ -74,37 +72,9 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   // Its own random weights take as long as the real ones.
   if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
   if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss.net);
-  const batch = torch.rand([batchSize, 3, size, size], { device });
+  const batch = torch.rand([batchSize, channels, size, size], { device });
   const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
   for (const optimizer of [parts.generator, parts.discriminator]) optimizer.dispose();
   torch.dispose([batch, parts.masters.all(parts.model)]);
   return time;
-}
-
-/** Finds mistakes in the model section before anything is written. */
-export function checkVqgan(config: RunConfig): void {
-  const model = modelFromConfig<FirstStage>(config.model, { init: false });
-  try {
-    lossOf(model);
-    temperatureSetter(model);
-    checkSize(model, config.data.size);
-  } finally {
-    torch.dispose([...model.parameters(), ...model.buffers()]);
-  }
-}
-
-function checkSize(model: FirstStage, size: number): void {
-  const block = pixelsPerCode(model);
-  if (size % block !== 0) {
-    throw new TypeError(
-      `data.size must be a multiple of ${block}, the pixels that one code stands for; got ${size}. ` +
-        `The nearest is ${Math.max(block, Math.round(size / block) * block)}`,
-    );
-  }
-  const { inChannels, outCh } = model.config.ddconfig;
-  if (inChannels !== 3 || outCh !== 3) {
-    throw new TypeError(
-      `pictures have 3 channels; model.params.ddconfig has in_channels ${inChannels}, out_ch ${outCh}`,
-    );
-  }
 }

@@ -10,7 +10,8 @@ import { loadLpips, settleLpips } from './lpips.js';
 import { beginSession, resumeSession } from './session.js';
 import type { Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
-import { buildVqgan, checkVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
+import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
+import { checkVqgan, withDiscriminatorChannels } from './vqgan-check.js';
 import { measurePictures, measureSource, saveReconstructions, validationPictures } from './vqgan-held-out.js';
 import { lossOf } from './vqgan-parts.js';
 
@@ -54,8 +55,9 @@ export class VqganTrainer extends Trainer<Tensor> {
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<VqganTrainer> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
-      checkVqgan(resolved);
-      return settleLpips(resolved, notes);
+      const settled = await settleLpips(withDiscriminatorChannels(resolved), notes);
+      checkVqgan(settled, notes);
+      return settled;
     };
     const session = await beginSession('vqgan', run, config, options, { adapt, measure: timeVqganStep });
     return VqganTrainer.#begin(session);

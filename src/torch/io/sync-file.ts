@@ -3,7 +3,15 @@ import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
 /** What file systems say that cannot wait for their disk; an error of the disk itself is another. */
-const unable: ReadonlySet<string> = new Set(['ENOSYS', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM', 'EBADF', 'ERR_ACCESS_DENIED']);
+const unable: ReadonlySet<string> = new Set([
+  'ENOSYS',
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'EPERM',
+  'EBADF',
+  'ERR_ACCESS_DENIED',
+]);
 
 /**
  * Waits until an open file is on the disk, where its file system can do that. By its number: a handle of Yarn's

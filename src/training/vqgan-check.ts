@@ -1,0 +1,132 @@
+/** Mistakes in a first stage's configuration, found before anything is opened or written. */
+import { backboneDefaults, type BackboneConfig } from '../models/backbone.js';
+import { NLayerDiscriminator } from '../models/discriminator.js';
+import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
+import { LPIPS } from '../models/perceptual.js';
+import type { FirstStage } from '../models/vqgan.js';
+import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+import * as torch from '../torch/index.js';
+import type { RunConfig } from './config.js';
+import { temperatureSetter } from './gumbel-temperature.js';
+import { pixelsPerCode } from './open-run.js';
+import { lossOf } from './vqgan-parts.js';
+
+/** Where a discriminator is not told how many channels images have, it has those of the model's. */
+export function withDiscriminatorChannels(config: RunConfig): RunConfig {
+  const { params } = config.model;
+  const loss = params?.['lossconfig'] as ModelConfig | undefined;
+  const channels = (params?.['ddconfig'] as { out_ch?: number } | undefined)?.out_ch;
+  const usual = channels === undefined || channels === 3;
+  if (usual || !loss?.target?.endsWith('VQLPIPSWithDiscriminator')) return config;
+  const lossconfig = { ...loss, params: { disc_in_channels: channels, ...loss.params } };
+  return { ...config, model: { ...config.model, params: { ...params, lossconfig } } };
+}
+
+/**
+ * Builds the model once, and checks that its parts and the pictures fit each other.
+ *
+ * @param notes gets what is odd, but runs
+ * @throws TypeError naming the setting, and what would fit
+ */
+export function checkVqgan(config: RunConfig, notes: string[]): void {
+  const model = modelFromConfig<FirstStage>(config.model, { init: false });
+  try {
+    const loss = lossOf(model);
+    temperatureSetter(model);
+    checkSize(model, config.data.size);
+    checkChannels(model.config.ddconfig, config.data.channels);
+    checkBackbone(model.config.ddconfig);
+    checkDiscriminator(loss, model.config.ddconfig.outCh, config.data.size);
+    checkPerceptual(config);
+    notes.push(...unusedAttention(model.config.ddconfig));
+  } finally {
+    torch.dispose([...model.parameters(), ...model.buffers()]);
+  }
+}
+
+function checkSize(model: FirstStage, size: number): void {
+  const block = pixelsPerCode(model);
+  if (size % block === 0) return;
+  throw new TypeError(
+    `data.size must be a multiple of ${block}, the pixels that one code stands for; got ${size}. ` +
+      `The nearest is ${Math.max(block, Math.round(size / block) * block)}`,
+  );
+}
+
+function checkChannels({ inChannels, outCh }: BackboneConfig, channels: number): void {
+  const given = `model.params.ddconfig has in_channels ${inChannels}, out_ch ${outCh}`;
+  if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
+    throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
+  }
+  if (channels !== inChannels) {
+    throw new TypeError(
+      `data.channels is ${channels}, but ${given}: set them to the same, or leave data.channels out`,
+    );
+  }
+}
+
+function checkBackbone(ddconfig: BackboneConfig): void {
+  const { doubleZ, givePreEnd } = { ...backboneDefaults, ...ddconfig };
+  if (doubleZ) {
+    throw new TypeError(
+      'model.params.ddconfig.double_z is true (its default), and a codebook takes z_channels, not twice as many: set it to false',
+    );
+  }
+  if (givePreEnd) {
+    throw new TypeError(
+      'model.params.ddconfig.give_pre_end is true: its decoder ends before it gives pictures; leave it out',
+    );
+  }
+}
+
+function checkDiscriminator(
+  { discriminator, discConditional }: VQLPIPSWithDiscriminator,
+  channels: number,
+  size: number,
+): void {
+  const section = 'model.params.lossconfig.params';
+  if (discConditional) {
+    throw new TypeError(
+      `${section}.disc_conditional is true, but this trainer has no condition to show: leave it out, or write a loop of ` +
+        'your own on onePassStep',
+    );
+  }
+  if (discriminator.inChannels !== channels) {
+    throw new TypeError(
+      `${section}.disc_in_channels is ${discriminator.inChannels}, but the pictures it sees have ${channels}: leave it out, or set it to ${channels}`,
+    );
+  }
+  const most = NLayerDiscriminator.mostLayers(size);
+  if (discriminator.nLayers <= most) return;
+  const least = 3 * 2 ** discriminator.nLayers;
+  throw new TypeError(
+    `${section}.disc_num_layers is ${discriminator.nLayers}, which pictures of ${size} pixels (data.size) are too small for: ` +
+      (most > 0 ? `at most ${most} fit, or ` : '') +
+      `data.size must be at least ${least}`,
+  );
+}
+
+function checkPerceptual({ model, data, training }: RunConfig): void {
+  const loss = model.params?.['lossconfig'] as ModelConfig;
+  const acts = training.lpips !== 'off' && loss.params?.['perceptual_weight'] !== 0;
+  if (!acts || data.size >= LPIPS.leastSide) return;
+  throw new TypeError(
+    `the perceptual loss compares pictures of at least ${LPIPS.leastSide} pixels, and data.size is ${data.size}: ` +
+      'set training.lpips=off',
+  );
+}
+
+/** Attention is placed by the nominal side of a level: a number that no level has does nothing. */
+function unusedAttention({
+  attnResolutions,
+  resolution,
+  chMult = backboneDefaults.chMult,
+}: BackboneConfig): string[] {
+  const sides = chMult.map((_, level) => Math.floor(resolution / 2 ** level));
+  const unused = attnResolutions.filter((side) => !sides.includes(side));
+  if (unused.length === 0) return [];
+  return [
+    `model.params.ddconfig.attn_resolutions names ${unused.join(', ')}, which no level has: they are ` +
+      `${sides.join(', ')} for resolution ${resolution}, so no attention is added there`,
+  ];
+}
