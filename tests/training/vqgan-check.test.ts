@@ -1,0 +1,146 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { ImageSource } from '../../src/data/image-source.js';
+import { NLayerDiscriminator } from '../../src/models/discriminator.js';
+import * as torch from '../../src/torch/index.js';
+import { saveSafetensors } from '../../src/torch/io/index.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { eventsOf, images, stripes, temporaryFolder, vqganConfig } from './tiny.js';
+
+interface Changes {
+  loss?: Record<string, unknown>;
+  dd?: Record<string, unknown>;
+  data?: Record<string, unknown>;
+  training?: Record<string, unknown>;
+}
+
+/** The tiny configuration with some settings replaced. */
+function changed({ loss, dd, data, training }: Changes) {
+  const config = vqganConfig({ steps: 1, ...training });
+  const { params } = config.model;
+  const { ddconfig, lossconfig } = params;
+  return {
+    ...config,
+    data: { ...config.data, ...data },
+    model: {
+      ...config.model,
+      params: {
+        ...params,
+        ddconfig: { ...ddconfig, ...dd },
+        lossconfig: { ...lossconfig, params: { ...lossconfig.params, ...loss } },
+      },
+    },
+  };
+}
+
+const wrong: [string, Changes, RegExp][] = [
+  [
+    'a discriminator deeper than the pictures',
+    { loss: { disc_num_layers: 3 } },
+    /disc_num_layers is 3, which pictures of 16 pixels \(data\.size\) are too small for: at most 2 fit, or data\.size must be at least 24/,
+  ],
+  [
+    'pictures too small for any discriminator',
+    { data: { size: 4 } },
+    /disc_num_layers is 1.*data\.size must be at least 6/,
+  ],
+  [
+    'more halvings than the pictures bear',
+    { dd: { ch_mult: [1, 1, 1, 1, 1, 1] } },
+    /data\.size must be a multiple of 32/,
+  ],
+  [
+    'two channels',
+    { dd: { in_channels: 2, out_ch: 2 } },
+    /pictures have 3 channels, or 1 where they are grey; .*in_channels 2, out_ch 2/,
+  ],
+  ['four channels', { dd: { in_channels: 4, out_ch: 4 } }, /in_channels 4, out_ch 4/],
+  ['one channel in and three out', { dd: { in_channels: 1 } }, /in_channels 1, out_ch 3/],
+  [
+    'other channels of the data',
+    { data: { channels: 1 } },
+    /data\.channels is 1, but model\.params\.ddconfig has in_channels 3/,
+  ],
+  [
+    'a discriminator of other channels',
+    { loss: { disc_in_channels: 1 } },
+    /disc_in_channels is 1, but the pictures it sees have 3/,
+  ],
+  [
+    'a discriminator with a condition',
+    { loss: { disc_conditional: true } },
+    /disc_conditional is true, but this trainer has no condition/,
+  ],
+  ['an encoder of twice the latents', { dd: { double_z: true } }, /double_z is true.*set it to false/],
+  ['an encoder of twice the latents, by default', { dd: { double_z: undefined } }, /double_z is true/],
+  ['a decoder without its end', { dd: { give_pre_end: true } }, /give_pre_end is true.*leave it out/],
+];
+
+for (const [what, changes, message] of wrong) {
+  test.serial(`${what}: the setting and what fits are named before anything is written`, async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    await t.throwsAsync(VqganTrainer.create(changed(changes), { run, images: images() }), {
+      instanceOf: TypeError,
+      message,
+    });
+    t.false(existsSync(run));
+  });
+}
+
+test('the most layers of a discriminator are those that leave a logit', (t) => {
+  for (const side of [1, 4, 5, 6, 7, 11, 12, 13, 23, 24, 25, 47, 48, 64]) {
+    const most = NLayerDiscriminator.mostLayers(side);
+    const gives = (nLayers: number) => {
+      if (nLayers === 0) return true;
+      try {
+        const net = new NLayerDiscriminator({ nLayers, ndf: 1 }).eval();
+        return torch.noGrad(() =>
+          torch.scope(() => net.forward(torch.zeros([1, 3, side, side])).numel() > 0),
+        );
+      } catch {
+        return false;
+      }
+    };
+    t.true(gives(most) && !gives(most + 1), `${side}: ${most}`);
+  }
+});
+
+test.serial('attention at a side that no level has is noted', async (t) => {
+  const trainer = await VqganTrainer.create(changed({ dd: { attn_resolutions: [8, 5] } }), {
+    run: join(temporaryFolder(t), 'run'),
+    images: images(),
+  });
+  const [start] = await eventsOf(trainer);
+  t.regex(
+    JSON.stringify(start),
+    /attn_resolutions names 5, which no level has: they are 16, 8 for resolution 16/,
+  );
+});
+
+test.serial('pictures too small for the perceptual loss are refused, where it acts', async (t) => {
+  const folder = temporaryFolder(t);
+  const lpips = join(folder, 'lpips.safetensors');
+  await saveSafetensors(lpips, { a: torch.zeros([1]) });
+  const small = { train: new ImageSource(stripes(4, [], 20), 8), heldOut: new ImageSource(stripes(1), 8) };
+  const config = (training: Record<string, unknown>) =>
+    changed({ data: { size: 8 }, loss: { perceptual_weight: 1 }, training });
+  await t.throwsAsync(VqganTrainer.create(config({ lpips }), { run: join(folder, 'on'), images: small }), {
+    message: /pictures of at least 16 pixels, and data\.size is 8: set training\.lpips=off/,
+  });
+  const off = await VqganTrainer.create(config({ lpips: 'off' }), {
+    run: join(folder, 'off'),
+    images: small,
+  });
+  await t.notThrowsAsync(off.close());
+});
+
+test.serial('images of another size than the configuration says are refused', async (t) => {
+  const other = { train: new ImageSource(stripes(4), 8), heldOut: new ImageSource(stripes(1), 8) };
+  await t.throwsAsync(
+    VqganTrainer.create(vqganConfig(), { run: join(temporaryFolder(t), 'run'), images: other }),
+    {
+      message: /have 8 pixels a side, and data\.size is 16/,
+    },
+  );
+});
