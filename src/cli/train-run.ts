@@ -2,13 +2,12 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { openImages } from '../data/index.js';
-import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
 import { listCheckpoints } from '../training/checkpoint.js';
 import type { RunConfig, Stage } from '../training/config.js';
 import type { EndEvent } from '../training/events.js';
 import { saveRunCurves, writeReport } from '../training/report/index.js';
 import { RunError } from '../training/run-error.js';
+import type { RunPlan } from '../training/session.js';
 import type { TransformerTrainer } from '../training/transformer-trainer.js';
 import type { VqganTrainer } from '../training/vqgan-trainer.js';
 import { amount, duration } from './figures.js';
@@ -43,11 +42,16 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   } else {
     const config = await newConfig(stage, input, flags.printConfig);
     if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
-    if (flags.dryRun) return describe(stage, config, runFolder(stage, flags));
     const run = runFolder(stage, flags);
+    if (flags.dryRun) {
+      const plan = await opened<RunPlan>(Trainer.plan(config, { run, ...opening }));
+      progress.end();
+      return describe(stage, plan, run);
+    }
     const existed = existsSync(run);
     trainer = await opened<AnyTrainer>(Trainer.create(config, { run, ...opening }), () => {
-      if (existsSync(run) && !existed && listCheckpoints(run).length === 0) rmSync(run, { recursive: true });
+      const another = existed || existsSync(join(run, 'run.lock')) || listCheckpoints(run).length > 0;
+      if (existsSync(run) && !another) rmSync(run, { recursive: true });
     });
   }
   progress.end();
@@ -131,45 +135,23 @@ function lastChange(folder: string): number {
 }
 
 /** Says what a run would do, and does none of it. */
-async function describe(stage: Stage, config: RunConfig, folder: string): Promise<void> {
-  const progress = terminalProgress();
-  try {
-    const {
-      train: images,
-      heldOut,
-      report,
-      close,
-    } = await openImages(config.data, {
-      onProgress: (label, done, total) => progress.step(label, done, total),
-      signal: interruptSignal(),
-    });
-    await close();
-    for (const { path, reason } of report.skipped) progress.line(`left out ${path}: ${reason}`);
-    const model = modelFromConfig(trainedPart(stage, config.model), { init: false });
-    // The perceptual network is never trained.
-    const trained = [...model.namedParameters()].filter(
-      ([name]) => !name.startsWith('loss.perceptual_loss.'),
-    );
-    const count = trained.reduce((sum, [, parameter]) => sum + parameter.numel(), 0);
-    const { steps, minutes, batchSize } = config.training;
-    const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(
-      Boolean,
-    );
-    process.stdout.write(
-      `${stage}: ${images.length.toLocaleString('en')} pictures to train on, ${heldOut.length.toLocaleString('en')} held out, ` +
-        `${config.data.size} × ${config.data.size} pixels\n` +
-        `model: ${amount(count)} parameters, ${config.model.target}\n` +
-        `run: ${length.join(' or ')}, batches of ${batchSize}, into ${folder}\n` +
-        'dry run: nothing was written\n',
-    );
-  } finally {
-    progress.end();
-  }
-}
-
-/** What of the model is trained: a second stage's first one comes from its run. */
-function trainedPart(stage: Stage, model: ModelConfig): ModelConfig {
-  return stage === 'vqgan' ? model : (model.params?.['transformer_config'] as ModelConfig);
+function describe(
+  stage: Stage,
+  { config, images, parameters, notes, device }: RunPlan,
+  folder: string,
+): void {
+  for (const note of notes) process.stderr.write(`${note.startsWith('left out ') ? '' : 'note: '}${note}\n`);
+  const { steps, minutes, batchSize } = config.training;
+  const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(
+    Boolean,
+  );
+  process.stdout.write(
+    `${stage}: ${images.train.toLocaleString('en')} pictures to train on, ${images.heldOut.toLocaleString('en')} held out, ` +
+      `${config.data.size} × ${config.data.size} pixels${config.data.channels === 1 ? ', grey' : ''}\n` +
+      `model: ${amount(parameters)} parameters, ${config.model.target}\n` +
+      `run: ${length.join(' or ')}, batches of ${batchSize}, on ${device}, into ${folder}\n` +
+      'dry run: nothing was written\n',
+  );
 }
 
 function tellEnd(stage: Stage, folder: string, end: EndEvent, report: string): void {

@@ -2,6 +2,7 @@ import type { BuiltIn, MadeImages } from './built-in.js';
 import { builtIns, makeScenes } from './built-in.js';
 import { makeEmoji } from './emoji.js';
 import { countOf, findImages } from './find-images.js';
+import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
 import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js';
 import { ImageFiles } from './image-files.js';
@@ -9,7 +10,7 @@ import type { Channels, PictureStore } from './image-source.js';
 import { ImageSource } from './image-source.js';
 import type { PackIndex } from './packed-images.js';
 import { isPacked, PackedImages } from './packed-images.js';
-import { contentHash, splitByContent } from './split.js';
+import { splitByContent } from './split.js';
 
 /** The `data` part of a training config. */
 export interface DataConfig {
@@ -55,7 +56,10 @@ export interface DataReport {
   /** Pictures whose shorter side had to be enlarged. */
   enlarged: number;
   classes: readonly string[];
-  /** Changes when the pictures to train on, their order or the held-out ones do: a resumed run would then differ. */
+  /**
+   * Changes when the pictures to train on, their order, their classes or the held-out ones do: a resumed run would then
+   * differ.
+   */
   fingerprint: string;
 }
 
@@ -101,13 +105,15 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   }
   // What is shown and measured all through a run must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
-  const sides = [train.map((i) => main.store.hash(i)), heldItems.map((i) => held.hash(i))];
-  const fingerprint = contentHash(JSON.stringify(sides)).slice(0, 16);
+  const sources = {
+    train: new ImageSource(main.store, size, train, channels),
+    heldOut: new ImageSource(held, size, heldItems, channels),
+  };
+  const fingerprint = fingerprintOf(sources.train, sources.heldOut);
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
   if (other !== null) addHeldOut(report, other.report);
   return {
-    train: new ImageSource(main.store, size, train, channels),
-    heldOut: new ImageSource(held, size, heldItems, channels),
+    ...sources,
     report,
     ...(main.store instanceof PackedImages && { index: main.store.index }),
     async close() {

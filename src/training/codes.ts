@@ -31,6 +31,9 @@ export interface CodesRequest {
   signal?: AbortSignal | undefined;
 }
 
+/** Where a run keeps them. */
+export const codesFile = 'codes.safetensors';
+
 const BATCH = 16;
 
 /** Encodes all pictures, or reads what was encoded before from `file`. Null if the signal aborted. */

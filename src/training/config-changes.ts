@@ -10,6 +10,7 @@ const changeable = [
   'imagesEvery',
   'saveEvery',
 ];
+const changeableData = ['path', 'heldOutPath', 'changed'];
 const changeableToo = ['keep', 'device', 'threads', 'lpips', 'samples', 'topK'];
 
 /** The configuration of a resumed run: what the folder holds, with a few keys replaced. */
@@ -26,11 +27,11 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
   const refused = [
     ...Object.keys(rest),
     ...Object.keys(training).flatMap((key) => (allowed.includes(key) ? [] : [`training.${key}`])),
-    ...Object.keys(data).flatMap((key) => (key === 'path' || key === 'heldOutPath' ? [] : [`data.${key}`])),
+    ...Object.keys(data).flatMap((key) => (changeableData.includes(key) ? [] : [`data.${key}`])),
   ];
   if (refused.length > 0) {
     throw new TypeError(
-      `a resumed run keeps its ${refused.join(', ')}; what may change is data.path (pictures that were moved) and ` +
+      `a resumed run keeps its ${refused.join(', ')}; what may change is data.path (pictures that were moved), data.changed=accept (pictures that are others now) and ` +
         `training.${allowed.join(', training.')}. Start a new run for the rest`,
     );
   }

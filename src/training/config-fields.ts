@@ -62,6 +62,7 @@ export const dataFields: Fields = {
   heldOut: optional(notNegative),
   heldOutPath: optional(text),
   onError: optional(oneOf('skip', 'stop')),
+  changed: optional(oneOf('stop', 'accept')),
   count: optional(count),
   seed: optional(integer),
 };

@@ -76,7 +76,11 @@ export interface TrainingConfig {
 export interface RunConfig {
   model: ModelConfig;
   /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution and channels; broken files skipped. */
-  data: DataConfig & Required<Pick<DataConfig, 'channels' | 'crop' | 'flip' | 'heldOut' | 'onError'>>;
+  data: DataConfig &
+    Required<Pick<DataConfig, 'channels' | 'crop' | 'flip' | 'heldOut' | 'onError'>> & {
+      /** A resumed run whose pictures are no longer the same: refused (`stop`, default), or goes on with them. */
+      changed?: 'stop' | 'accept';
+    };
   training: TrainingConfig;
 }
 

@@ -1,8 +1,18 @@
 /** Files of a run beside its checkpoints: configuration, environment, metrics. */
-import { appendFileSync, closeSync, existsSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import {
+  accessSync,
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
 import * as torch from '../torch/index.js';
 import { packageRoot } from '../torch/native/libtorch/platform.js';
@@ -14,6 +24,18 @@ import { RunError, writeError } from './run-error.js';
 export function checkRunIsNew(run: string): void {
   if (existsSync(join(run, 'config.yaml')) || existsSync(join(run, 'checkpoints'))) {
     throw new RunError(`${run} holds a run already. Resume that one, or give the new one another name.`);
+  }
+}
+
+/** @throws RunError if the folder, or the nearest one above it that is there, may not be written to */
+export function checkWritable(run: string): void {
+  let place = resolve(run);
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
+  try {
+    if (!statSync(place).isDirectory()) throw Object.assign(new Error('ENOTDIR'), { code: 'ENOTDIR' });
+    accessSync(place, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw writeError(run, error, 'A run needs a folder it can write to.');
   }
 }
 

@@ -45,6 +45,13 @@ export function lockRun(folder: string): () => void {
   };
 }
 
+/** @throws RunError naming the process that trains in the folder */
+export function checkUnlocked(folder: string): void {
+  const path = join(folder, 'run.lock');
+  const held = readLock(path);
+  if (held !== null) refuseIfAlive(folder, path, held.owner);
+}
+
 function tryCreate(path: string, text: string): boolean {
   try {
     return createExclusively(path, text, `${path}.${process.pid}`);

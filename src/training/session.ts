@@ -3,9 +3,7 @@ import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import { shownPath } from '../data/file-names.js';
-import { passedOver } from '../data/find-images.js';
-import { openImages, type DataReport } from '../data/open-images.js';
+import type { DataReport } from '../data/open-images.js';
 import type { ImageSource } from '../data/image-source.js';
 import * as torch from '../torch/index.js';
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
@@ -13,8 +11,16 @@ import type { Checkpoint, CheckpointState } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
 import { chosenDevice, resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
 import { RunError } from './run-error.js';
-import { checkRunIsNew, makeRunFolder, readConfig, writeConfig, writeEnvironment } from './run-folder.js';
-import { lockRun } from './run-lock.js';
+import {
+  checkRunIsNew,
+  checkWritable,
+  makeRunFolder,
+  readConfig,
+  writeConfig,
+  writeEnvironment,
+} from './run-folder.js';
+import { checkUnlocked, lockRun } from './run-lock.js';
+import { openSessionImages, sameImages } from './session-images.js';
 
 /** Pictures that are not opened from `config.data.path`. */
 export interface Images {
@@ -29,6 +35,19 @@ export interface TrainerOptions {
   onProgress?: (label: string, done: number, total: number) => void;
   /** Ends the opening of pictures. */
   signal?: AbortSignal;
+}
+
+/** What a run would be, found out without writing anything. */
+export interface RunPlan {
+  /** Every setting as the run would record it, but for a precision that is measured. */
+  config: RunConfig;
+  device: torch.Device;
+  /** Pictures to train on and held out. */
+  images: { train: number; heldOut: number };
+  /** Numbers that the optimizers train. */
+  parameters: number;
+  /** What the run would say when it starts. */
+  notes: string[];
 }
 
 export type Precision = 'float32' | 'bfloat16';
@@ -54,6 +73,8 @@ export interface Session extends Images {
   report?: DataReport;
   /** Where the run goes on. */
   checkpoint: (Checkpoint & { state: CheckpointState }) | null;
+  /** A dry run: nothing is written, and the weights stay as they come. */
+  dry: boolean;
   /** Said when the run starts. */
   notes: string[];
   /** Gives back lock and pictures. */
@@ -62,55 +83,66 @@ export interface Session extends Images {
   abandon(): Promise<void>;
 }
 
-/** Begins a new run: everything is checked and opened before the folder is made. */
+/**
+ * Begins a new run: everything is checked and opened before the folder is made. A dry run ends there, with a session
+ * that may be built on and closed.
+ */
 export async function beginSession(
   stage: Stage,
   run: string,
   given: unknown,
-  options: TrainerOptions,
+  { dry = false, ...options }: TrainerOptions & { dry?: boolean },
   { adapt, settle = (config) => config, measure }: StageBeginning,
 ): Promise<Session> {
   checkRunIsNew(run);
+  checkUnlocked(run);
+  checkWritable(run);
   const notes: string[] = [];
-  const config = await adapt(resolveConfig(stage, given), notes);
+  const config = await adapt(newConfig(stage, given), notes);
   const device = chooseDevice(config.training.device);
   const threads = config.training.threads === 'auto' ? await idleProcessors() : config.training.threads;
   setUpComputing({ ...config.training, device, threads });
-  const images = await open(config, options, notes);
+  const images = await openSessionImages(config, options, notes);
   let release = () => {};
-  const existed = existsSync(run);
+  let made = false;
+  const fresh = { stage, folder: run, device, threads, notes, dry, checkpoint: null };
   const close = async () => {
     await images.close();
     release();
   };
   const abandon = async () => {
     await close();
-    if (!existed) await rm(run, { recursive: true, force: true }).catch(() => {});
+    if (made) await rm(run, { recursive: true, force: true }).catch(() => {});
   };
   try {
     const settled = settle(config, images);
     const sized = { ...settled, training: { ...settled.training, device, threads } };
+    if (dry) {
+      const wanted = sized.training.precision;
+      if (wanted === 'auto') notes.push('precision: measured when the run starts');
+      const precision = wanted === 'auto' ? 'float32' : wanted;
+      return { ...fresh, config: sized, precision, ...images, close, abandon };
+    }
     const precision = choosePrecision(sized, notes, measure);
     const resolved = { ...sized, training: { ...sized.training, precision } };
+    const existed = existsSync(run);
     await makeRunFolder(run);
     release = lockRun(run);
-    const session = {
-      stage,
-      folder: run,
-      config: resolved,
-      device,
-      threads,
-      precision,
-      notes,
-      checkpoint: null,
-    };
+    made = !existed; // With the lock it is known to be no other process's.
     await writeConfig(run, stage, resolved);
     await writeEnvironment(run, { device, threads, precision, notes });
-    return { ...session, ...images, close, abandon };
+    return { ...fresh, config: resolved, precision, ...images, close, abandon };
   } catch (error) {
     await abandon();
     throw error;
   }
+}
+
+/** The configuration of a new run, whose pictures cannot have changed. */
+function newConfig(stage: Stage, given: unknown): RunConfig {
+  const { data, ...rest } = resolveConfig(stage, given);
+  const { changed: _, ...kept } = data;
+  return { ...rest, data: kept };
 }
 
 /** Goes on with a run from its newest checkpoint that verifies. */
@@ -146,19 +178,22 @@ export async function resumeSession(
     }
     setUpComputing({ ...config.training, device, threads });
     const precision = config.training.precision as Precision;
-    const images = await open(config, options, notes);
-    const before = state['images'] as { train: number; heldOut: number };
-    if (images.train.length !== before.train || images.heldOut.length !== before.heldOut) {
-      await images.close();
-      throw new RunError(
-        `${config.data.path} now has ${images.train.length} pictures to train on and ${images.heldOut.length} held out; ` +
-          `the run was started with ${before.train} and ${before.heldOut}. Restore the pictures, or start a new run.`,
-      );
-    }
-    const resolved = { ...config, training: { ...config.training, device, threads } };
+    const images = await openSessionImages(config, options, notes);
+    const settled = await sameImages(run, config, images, state, notes);
+    const resolved = { ...settled, training: { ...settled.training, device, threads } };
     await writeConfig(run, stage, resolved);
     await writeEnvironment(run, { device, threads, precision, notes, resumedFrom: checkpoint.step });
-    const session = { stage, folder: run, config: resolved, device, threads, precision, notes, checkpoint };
+    const session = {
+      stage,
+      folder: run,
+      config: resolved,
+      device,
+      threads,
+      precision,
+      notes,
+      checkpoint,
+      dry: false,
+    };
     const close = async () => {
       await images.close();
       release();
@@ -168,39 +203,6 @@ export async function resumeSession(
     release();
     throw error;
   }
-}
-
-type Opened = Images & { report?: DataReport; close(): Promise<void> };
-
-async function open(config: RunConfig, options: TrainerOptions, notes: string[]): Promise<Opened> {
-  const { channels } = config.data;
-  if (options.images) {
-    const { train, heldOut } = options.images;
-    for (const { size } of [train, heldOut]) {
-      if (size === config.data.size) continue;
-      throw new RunError(
-        `the images given have ${size} pixels a side, and data.size is ${config.data.size}: set them to the same`,
-      );
-    }
-    return {
-      train: train.withChannels(channels),
-      heldOut: heldOut.withChannels(channels),
-      close: async () => {},
-    };
-  }
-  const { onProgress, signal } = options;
-  const opened = await openImages(config.data, {
-    ...(onProgress && { onProgress }),
-    ...(signal && { signal }),
-  });
-  const { skipped, enlarged } = opened.report;
-  for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);
-  if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
-  notes.push(...passedOver(opened.report.ignoredKinds));
-  if (enlarged > 0)
-    notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
-  if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
-  return opened;
 }
 
 function chooseDevice(wanted: 'auto' | torch.Device): torch.Device {

@@ -4,13 +4,15 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { bestCheckpoint, listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
 import type { Checkpoint, Measure } from './checkpoint.js';
-import { parseInterval, type Interval, type RunConfig } from './config.js';
+import type { RunConfig } from './config.js';
+import { every } from './every.js';
 import type { TrainingEvent } from './events.js';
 import { modelCard } from './model-card.js';
 import { learningRateAt, RunClock } from './run-clock.js';
 import { RunError } from './run-error.js';
 import { appendMetrics, replaceFile } from './run-folder.js';
-import { keepingGenerators, type Session } from './session.js';
+import { imagesState, type ImagesState } from './session-images.js';
+import { keepingGenerators, type RunPlan, type Session } from './session.js';
 import { firstNonFinite, optimizerState, restoreState, type TrainedState } from './trained-state.js';
 
 export type { TrainedState };
@@ -29,6 +31,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
   protected readonly session: Session;
   protected readonly clock: RunClock;
   protected abstract readonly measure: Measure;
+  readonly #images: ImagesState;
   #closed = false;
   #metrics: Figures = {};
   #evaluated = -1;
@@ -38,6 +41,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
     this.session = session;
     this.config = session.config;
     this.folder = session.folder;
+    this.#images = imagesState(session);
     const { steps, minutes } = session.config.training;
     const state = session.checkpoint?.state;
     this.clock = new RunClock(
@@ -45,7 +49,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
       {
         step: state?.step ?? 0,
         seconds: (state?.['seconds'] as number | undefined) ?? 0,
-        journal: join(session.folder, 'progress.f64'),
+        ...(!session.dry && { journal: join(session.folder, 'progress.f64') }),
       },
     );
   }
@@ -90,6 +94,21 @@ export abstract class Trainer<Batch> extends torch.InThread {
       await this.session.abandon();
       throw error;
     }
+  }
+
+  /** What there is to say of a dry run, which ends here. */
+  protected async endPlan(): Promise<RunPlan> {
+    const { config, device, train, heldOut, notes } = this.session;
+    const images = { train: train.length, heldOut: heldOut.length };
+    const parameters = this.#countParameters();
+    await this.close();
+    return { config, device, images, parameters, notes };
+  }
+
+  #countParameters(): number {
+    return Object.values(this.trained().optimizers)
+      .flatMap((optimizer) => optimizer.paramGroups.flatMap(({ params }) => params))
+      .reduce((sum, parameter) => sum + parameter.numel(), 0);
   }
 
   /** Ends the run without another checkpoint; `run` does this by itself. */
@@ -200,9 +219,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
 
   #startEvent(): TrainingEvent {
     const { device, threads, precision, train, heldOut, notes } = this.session;
-    const parameters = Object.values(this.trained().optimizers)
-      .flatMap((optimizer) => optimizer.paramGroups.flatMap(({ params }) => params))
-      .reduce((sum, parameter) => sum + parameter.numel(), 0);
+    const parameters = this.#countParameters();
     const images = { train: train.length, heldOut: heldOut.length };
     const { folder, step } = this;
     return { type: 'start', step, folder, device, threads, precision, parameters, images, notes };
@@ -278,8 +295,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
         device: session.device,
         threads: session.threads,
         precision: session.precision,
-        images: { train: session.train.length, heldOut: session.heldOut.length },
-        classes: session.train.classes,
+        ...this.#images,
         data: this.dataState(),
         optimizers: groups,
       },
@@ -288,16 +304,4 @@ export abstract class Trainer<Batch> extends torch.InThread {
     await pruneCheckpoints(folder, clock.step, this.config.training.keep, this.measure);
     return checkpoint;
   }
-}
-
-/** True at every n-th step, or whenever the time has passed; with `first`, at the first step too. */
-function every(interval: Interval, first = false): (clock: RunClock) => boolean {
-  const parsed = parseInterval(interval);
-  if ('steps' in parsed) return (clock) => clock.step % parsed.steps === 0;
-  let next = first ? 0 : performance.now() + parsed.seconds * 1000;
-  return () => {
-    if (performance.now() < next) return false;
-    next = performance.now() + parsed.seconds * 1000;
-    return true;
-  };
 }

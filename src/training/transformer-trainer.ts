@@ -8,11 +8,11 @@ import { sampleImages } from '../sampling/net2net-sampling.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { classesAmong, countClasses, spreadOver } from './class-condition.js';
-import { codesOf, RowOrder, type Codes } from './codes.js';
+import { codesFile, codesOf, RowOrder, type Codes } from './codes.js';
 import type { RunConfig } from './config.js';
 import { saveLabelledGrid } from './grids.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
-import type { Session, TrainerOptions } from './session.js';
+import type { RunPlan, Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
 import {
   adoptFirstStage,
@@ -38,9 +38,9 @@ export class TransformerTrainer extends Trainer<Tokens> {
 
   private constructor(session: Session) {
     super(session);
-    const { config, device, precision, checkpoint } = session;
+    const { config, device, precision, checkpoint, dry } = session;
     torch.manualSeed(config.training.seed);
-    this.#parts = buildTransformer(config, precision, device, checkpoint === null);
+    this.#parts = buildTransformer(config, precision, device, checkpoint === null && !dry);
     this.net = this.#parts.net;
   }
 
@@ -54,6 +54,23 @@ export class TransformerTrainer extends Trainer<Tokens> {
     config: unknown,
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<TransformerTrainer> {
+    return (await TransformerTrainer.#build(await TransformerTrainer.#new(config, run, options))).open();
+  }
+
+  /**
+   * Finds out all that a run would before its first step, by the same steps, and writes nothing.
+   *
+   * @throws what `create` throws
+   */
+  static async plan(
+    config: unknown,
+    { run, ...options }: TrainerOptions & { run: string },
+  ): Promise<RunPlan> {
+    const session = await TransformerTrainer.#new(config, run, { ...options, dry: true });
+    return (await TransformerTrainer.#build(session)).endPlan();
+  }
+
+  static #new(config: unknown, run: string, options: TrainerOptions & { dry?: boolean }): Promise<Session> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
       const adapted = await adoptFirstStage(resolved);
       checkTransformer(adapted);
@@ -61,8 +78,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
       return adapted;
     };
     const stage = { adapt, settle: countClasses, measure: timeTransformerStep };
-    const session = await beginSession('transformer', run, config, options, stage);
-    return TransformerTrainer.#begin(session);
+    return beginSession('transformer', run, config, options, stage);
   }
 
   /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
@@ -70,10 +86,12 @@ export class TransformerTrainer extends Trainer<Tokens> {
     run: string,
     { changes, ...options }: TrainerOptions & { changes?: unknown } = {},
   ): Promise<TransformerTrainer> {
-    return TransformerTrainer.#begin(await resumeSession('transformer', run, changes, options));
+    const session = await resumeSession('transformer', run, changes, options);
+    return (await TransformerTrainer.#build(session)).open();
   }
 
-  static async #begin(session: Session): Promise<TransformerTrainer> {
+  /** The trainer with what its model is given from elsewhere. */
+  static async #build(session: Session): Promise<TransformerTrainer> {
     let trainer: TransformerTrainer;
     try {
       trainer = new TransformerTrainer(session);
@@ -84,7 +102,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
       await session.abandon();
       throw error;
     }
-    return trainer.open();
+    return trainer;
   }
 
   protected trained(): TrainedState {
@@ -104,7 +122,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
     const encode = (images: Tensor) =>
       keepingGenerators(device, () => this.net.firstStageModel.encode(images).indices);
     const request = { train, heldOut, encode, device, views, flip: config.data.flip, seed, signal };
-    this.#codes = await codesOf(join(this.folder, 'codes.safetensors'), request);
+    this.#codes = await codesOf(join(this.folder, codesFile), request);
     if (!this.#codes) return;
     const position = (this.session.checkpoint?.state['data'] as number | undefined) ?? 0;
     this.#order = new RowOrder(this.#codes.train.shape[0]!, seed, position);

@@ -8,7 +8,7 @@ import type { RunConfig } from './config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import { loadLpips, settleLpips } from './lpips.js';
 import { beginSession, resumeSession } from './session.js';
-import type { Session, TrainerOptions } from './session.js';
+import type { RunPlan, Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
 import { checkVqgan, withDiscriminatorChannels } from './vqgan-check.js';
@@ -31,10 +31,10 @@ export class VqganTrainer extends Trainer<Tensor> {
 
   private constructor(session: Session) {
     super(session);
-    const { config, device, precision, checkpoint, train } = session;
+    const { config, device, precision, checkpoint, train, dry } = session;
     const { batchSize, seed } = config.training;
     torch.manualSeed(seed);
-    this.#parts = buildVqgan(config, precision, device, checkpoint === null);
+    this.#parts = buildVqgan(config, precision, device, checkpoint === null && !dry);
     this.model = this.#parts.model;
     this.#setTemperature = temperatureSetter(this.model);
     if (config.training.restartCodes && !canRestartCodes(this.model))
@@ -54,21 +54,38 @@ export class VqganTrainer extends Trainer<Tensor> {
     config: unknown,
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<VqganTrainer> {
+    return (await VqganTrainer.#build(await VqganTrainer.#new(config, run, options))).open();
+  }
+
+  /**
+   * Finds out all that a run would before its first step, by the same steps, and writes nothing.
+   *
+   * @throws what `create` throws
+   */
+  static async plan(
+    config: unknown,
+    { run, ...options }: TrainerOptions & { run: string },
+  ): Promise<RunPlan> {
+    const session = await VqganTrainer.#new(config, run, { ...options, dry: true });
+    return (await VqganTrainer.#build(session)).endPlan();
+  }
+
+  static #new(config: unknown, run: string, options: TrainerOptions & { dry?: boolean }): Promise<Session> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
       const settled = await settleLpips(withDiscriminatorChannels(resolved), notes);
       checkVqgan(settled, notes);
       return settled;
     };
-    const session = await beginSession('vqgan', run, config, options, { adapt, measure: timeVqganStep });
-    return VqganTrainer.#begin(session);
+    return beginSession('vqgan', run, config, options, { adapt, measure: timeVqganStep });
   }
 
   /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
   static async resume(run: string, { changes, ...options }: TrainerOptions & { changes?: unknown } = {}) {
-    return VqganTrainer.#begin(await resumeSession('vqgan', run, changes, options));
+    return (await VqganTrainer.#build(await resumeSession('vqgan', run, changes, options))).open();
   }
 
-  static async #begin(session: Session): Promise<VqganTrainer> {
+  /** The trainer with what its loss is given from elsewhere. */
+  static async #build(session: Session): Promise<VqganTrainer> {
     let trainer: VqganTrainer;
     try {
       trainer = new VqganTrainer(session);
@@ -79,7 +96,7 @@ export class VqganTrainer extends Trainer<Tensor> {
       await session.abandon();
       throw error;
     }
-    return trainer.open();
+    return trainer;
   }
 
   protected trained(): TrainedState {

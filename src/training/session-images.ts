@@ -1,0 +1,142 @@
+/** The pictures of a run: opened, and those of a resumed run compared with what it was started with. */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { shownPath } from '../data/file-names.js';
+import { fingerprintOf } from '../data/fingerprint.js';
+import { passedOver } from '../data/find-images.js';
+import { openImages, type DataReport } from '../data/open-images.js';
+import type { CheckpointState } from './checkpoint.js';
+import { codesFile } from './codes.js';
+import type { RunConfig } from './config.js';
+import { RunError } from './run-error.js';
+import type { Images, TrainerOptions } from './session.js';
+
+type Opened = Images & { report?: DataReport; close(): Promise<void> };
+
+/** Opens the pictures that the configuration names, or takes those that are given, and notes what there is to say. */
+export async function openSessionImages(
+  config: RunConfig,
+  { images, onProgress, signal }: TrainerOptions,
+  notes: string[],
+): Promise<Opened> {
+  if (images) return givenImages(config, images);
+  const opened = await openImages(config.data, {
+    ...(onProgress && { onProgress }),
+    ...(signal && { signal }),
+  });
+  const { skipped, enlarged, ignoredKinds } = opened.report;
+  for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);
+  if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
+  notes.push(...passedOver(ignoredKinds));
+  if (enlarged > 0)
+    notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
+  if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
+  return opened;
+}
+
+function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
+  for (const { size } of [train, heldOut]) {
+    if (size === data.size) continue;
+    throw new RunError(
+      `the images given have ${size} pixels a side, and data.size is ${data.size}: set them to the same`,
+    );
+  }
+  const { channels } = data;
+  return {
+    train: train.withChannels(channels),
+    heldOut: heldOut.withChannels(channels),
+    close: async () => {},
+  };
+}
+
+/** What a checkpoint records of the pictures. */
+export interface ImagesState {
+  images: { train: number; heldOut: number };
+  classes: readonly string[];
+  /** See `fingerprintOf`. */
+  fingerprint: string;
+}
+
+/** What the pictures of a run are known by. */
+export function imagesState({ train, heldOut }: Images): ImagesState {
+  return {
+    images: { train: train.length, heldOut: heldOut.length },
+    classes: train.classes,
+    fingerprint: fingerprintOf(train, heldOut),
+  };
+}
+
+/**
+ * Compares the pictures with those that the checkpoint was made with. Returns the configuration to go on with, where
+ * `data.changed` counts once; closes the pictures where they are refused.
+ *
+ * @throws RunError saying what differs, and how to go on all the same
+ */
+export async function sameImages(
+  run: string,
+  config: RunConfig,
+  opened: Opened,
+  state: CheckpointState,
+  notes: string[],
+): Promise<RunConfig> {
+  const { changed = 'stop', ...data } = config.data;
+  const difference = differenceOf(
+    config,
+    imagesState(opened),
+    state as CheckpointState & Partial<ImagesState>,
+  );
+  if (difference === null) return { ...config, data };
+  const classes = classesNeeded(config);
+  const known = classes === null || opened.train.classes.length === classes;
+  if (changed !== 'accept' || !known) {
+    await opened.close();
+    throw new RunError(
+      `${difference}. Restore the pictures, ` +
+        (known ? 'go on with these from here (data.changed=accept), ' : '') +
+        'or start a new run.',
+    );
+  }
+  notes.push(`${difference}. The run goes on with these`);
+  // A transformer's codes are those of the pictures before.
+  await rm(join(run, codesFile), { force: true });
+  restartPass(state, opened.train.length);
+  return { ...config, data };
+}
+
+function differenceOf(
+  { data }: RunConfig,
+  now: ImagesState,
+  before: CheckpointState & Partial<ImagesState>,
+): string | null {
+  const { images, classes = now.classes, fingerprint = now.fingerprint } = before;
+  const count = (of: ImagesState['images']) => `${of.train} pictures to train on and ${of.heldOut} held out`;
+  if (images && count(images) !== count(now.images)) {
+    return (
+      `${data.path} now has ${count(now.images)}; the run was started with ` +
+      `${images.train} and ${images.heldOut}`
+    );
+  }
+  if (classes.join('\0') !== now.classes.join('\0')) {
+    const named = (names: readonly string[]) => (names.length === 0 ? 'none' : names.slice(0, 12).join(', '));
+    return `the classes in ${data.path} are now ${named(now.classes)}; the run was started with ${named(classes)}`;
+  }
+  if (fingerprint === now.fingerprint) return null;
+  return (
+    `${data.path} has as many pictures as the run was started with, but they are not the same: some have other contents, ` +
+    'another class or another place in the order'
+  );
+}
+
+/** How many classes the model was laid out for; null where it is told none. */
+function classesNeeded({ model }: RunConfig): number | null {
+  const condition = model.params?.['cond_stage_config'] as
+    { params?: { n_classes?: number } } | string | undefined;
+  return typeof condition === 'object' ? (condition.params?.n_classes ?? null) : null;
+}
+
+/** A place in the order of pictures that are fewer now: the next pass begins. */
+function restartPass(state: CheckpointState, count: number): void {
+  const data = state['data'] as { epoch: number; position: number } | number | undefined;
+  if (typeof data === 'object' && data.position >= count)
+    state['data'] = { epoch: data.epoch + 1, position: 0 };
+}

@@ -1,0 +1,159 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import * as torch from '../../src/torch/index.js';
+import { saveSafetensors } from '../../src/torch/io/index.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { writePictures } from '../data/pictures.js';
+import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+
+type Config = ReturnType<typeof vqganConfig>;
+
+/** What is wrong, and how it comes about. */
+const vqganFaults: [string, (config: Config, folder: string) => Promise<unknown> | unknown, RegExp][] = [
+  [
+    'a size that does not divide',
+    (c) => Object.assign(c.data, { size: 17 }),
+    /data\.size must be a multiple of 2/,
+  ],
+  [
+    'two channels',
+    (c) => Object.assign(c.model.params.ddconfig, { in_channels: 2 }),
+    /pictures have 3 channels/,
+  ],
+  ['a missing LPIPS file', (c, folder) => lpips(c, join(folder, 'gone.pth')), /there is no file .*gone\.pth/],
+  [
+    'an LPIPS file of other weights',
+    async (c, folder) => {
+      await saveSafetensors(join(folder, 'other.safetensors'), { a: torch.zeros([1]) });
+      lpips(c, join(folder, 'other.safetensors'));
+    },
+    /does not hold the reference's LPIPS weights/,
+  ],
+  [
+    'a discriminator too deep',
+    (c) => Object.assign(c.model.params.lossconfig.params, { disc_num_layers: 3 }),
+    /disc_num_layers is 3/,
+  ],
+  ['no end', (c) => Object.assign(c.training, { steps: undefined }), /a run needs an end/],
+  [
+    'a device that is not there',
+    (c) => Object.assign(c.training, { device: 'cuda:77' }),
+    /cuda:77|no CUDA device/,
+  ],
+  [
+    'a run of that name',
+    (_, folder) => writeFileSync(join(made(folder), 'config.yaml'), ''),
+    /holds a run already/,
+  ],
+  [
+    'a run that is being started',
+    (_, folder) => {
+      const owner = { pid: process.pid, host: `not-${hostname()}`, started: 'now', begun: null, token: 'x' };
+      writeFileSync(join(made(folder), 'run.lock'), JSON.stringify(owner));
+    },
+    /is being trained by process/,
+  ],
+  [
+    'a file where the folder goes',
+    (_, folder) => writeFileSync(join(folder, 'run'), ''),
+    /part of the path is a file/,
+  ],
+  [
+    'missing pictures',
+    (c, folder) => Object.assign(c.data, { path: join(folder, 'gone') }),
+    /there is no such folder/,
+  ],
+  ['more held out than there are', (c) => Object.assign(c.data, { heldOut: 99 }), /cannot hold out 99/],
+];
+
+function lpips(config: Config, file: string): void {
+  Object.assign(config.training, { lpips: file });
+  config.model.params.lossconfig.params.perceptual_weight = 1;
+}
+
+function made(folder: string): string {
+  mkdirSync(join(folder, 'run'));
+  return join(folder, 'run');
+}
+
+/** The message of an error, or that there was none. */
+const failure = (work: Promise<unknown>) =>
+  work.then(
+    () => 'none',
+    (error: Error) => error.message,
+  );
+
+async function withPictures(t: ExecutionContext): Promise<{ folder: string; config: Config }> {
+  const folder = temporaryFolder(t);
+  mkdirSync(join(folder, 'photos'));
+  await writePictures(join(folder, 'photos'), 6, 16);
+  const config = structuredClone(vqganConfig({ steps: 1 }));
+  Object.assign(config.data, { path: join(folder, 'photos') });
+  return { folder, config };
+}
+
+for (const [what, spoil, message] of vqganFaults) {
+  test.serial(`a plan of a first stage is refused as the run is: ${what}`, async (t) => {
+    const { folder, config } = await withPictures(t);
+    await spoil(config, folder);
+    const before = readdirSync(folder, { recursive: true });
+    const run = join(folder, 'run');
+    const planned = await failure(VqganTrainer.plan(config, { run }));
+    t.regex(planned, message);
+    t.deepEqual(readdirSync(folder, { recursive: true }), before);
+    t.is(await failure(VqganTrainer.create(config, { run })), planned);
+  });
+}
+
+test.serial('a plan tells what the run will say when it starts, and writes nothing', async (t) => {
+  const { folder, config } = await withPictures(t);
+  writeFileSync(join(folder, 'photos', 'x.bmp'), '');
+  Object.assign(config.training, { minutes: 1 });
+  const run = join(folder, 'run');
+  const plan = await VqganTrainer.plan(config, { run });
+  t.deepEqual(readdirSync(folder), ['photos']);
+  const [start] = await eventsOf(await VqganTrainer.create(config, { run }));
+  const { images: counts, parameters, notes } = plan;
+  t.like(start, { images: counts, parameters, notes });
+  t.regex(notes.join('\n'), /passed over because of their names: 1 \(1 \.bmp/);
+});
+
+test.serial('a plan of a second stage is refused as the run is', async (t) => {
+  const folder = temporaryFolder(t);
+  const vqgan = join(folder, 'vqgan');
+  await eventsOf(await VqganTrainer.create(vqganConfig({ steps: 1 }), { run: vqgan, images: images() }));
+  const run = join(folder, 'run');
+  const good = () => structuredClone(transformerConfig(vqgan, { steps: 1 }));
+  const gpt = (params: object) => {
+    const config = good();
+    Object.assign(config.model.params.transformer_config.params, params);
+    return config;
+  };
+  const classes = good();
+  const labelator = { target: 'taming.modules.util.Labelator', params: {} };
+  Object.assign(classes.model.params, { unconditional: undefined, cond_stage_config: labelator });
+  const other = join(folder, 'other');
+  mkdirSync(other);
+  const lost = join(folder, 'lost.safetensors');
+  await saveSafetensors(lost, { a: torch.zeros([1]) });
+  const file = structuredClone(transformerConfig(lost, { steps: 1 }));
+  Object.assign(file.model.params, { first_stage_config: vqganConfig().model });
+  for (const [config, message] of [
+    [gpt({ block_size: 9 }), /block_size is 9/],
+    [gpt({ n_head: 3 }), /nHead/],
+    [{ ...good(), data: { path: 'stripes', size: 8 } }, /set data\.size=16/],
+    [classes, /have no classes to learn from/],
+    [structuredClone(transformerConfig(other, { steps: 1 })), /other is not the folder of a run/],
+    [file, /does not fit first_stage_config/],
+  ] as const) {
+    const planned = await failure(TransformerTrainer.plan(config, { run, images: images() }));
+    t.regex(planned, message);
+    t.is(await failure(TransformerTrainer.create(config, { run, images: images() })), planned);
+  }
+  const plan = await TransformerTrainer.plan(good(), { run, images: images() });
+  t.like(plan, { images: { train: 10, heldOut: 4 } });
+  t.deepEqual(readdirSync(folder).sort(), ['lost.safetensors', 'other', 'vqgan']);
+});
