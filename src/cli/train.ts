@@ -74,7 +74,7 @@ function stageCommand(stage: Stage): Command {
     .option('--minutes <m>', 'end after so many minutes', positive)
     .option('--resume <run>', 'go on with this run; latest: the newest one in --out')
     .option('--print-config', 'print the settings that would be used, and end')
-    .option('--dry-run', 'open the pictures, build the model, say what would be done, and end')
+    .option('--dry-run', 'check all that a run would, write nothing, say what would be done, and end')
     .addOption(new Option('--json', 'one JSON object a line instead of text').conflicts('quiet'))
     .option('--quiet', 'print errors only')
     .addHelpText('after', examples[stage]);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { shownPath } from './file-names.js';
+import { recoverPath, shownPath, systemPath } from './file-names.js';
 import { hasOtherPictures, passedOver } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import type { DataConfig, DataReport, OpenImagesOptions } from './open-images.js';
@@ -43,7 +43,7 @@ async function checkShards(folder: string, { shards }: PackIndex, options: OpenI
   let done = 0;
   for (const { file, sha256 } of shards) {
     const hash = createHash('sha256');
-    for await (const part of createReadStream(join(folder, file))) {
+    for await (const part of createReadStream(systemPath(join(await recoverPath(folder), file)))) {
       options.signal?.throwIfAborted();
       hash.update(part as Buffer);
       done += (part as Buffer).length;

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { syncFile } from '../torch/io/sync-file.js';
+import { recoverPath } from './file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { SkippedImage } from './image-files.js';
 import { writeFolder } from './new-folder.js';
@@ -76,7 +77,8 @@ async function writeShards(
   { shardBytes = 2 ** 28, onProgress, signal }: PackOptions,
 ): Promise<PackIndex> {
   const held = new Set(split?.heldOut);
-  const root = report.kind === 'list' ? dirname(config.path) : config.path;
+  const path = await recoverPath(config.path);
+  const root = report.kind === 'list' ? dirname(path) : path;
   const images: PackedEntry[] = [];
   const writer = new ShardWriter(folder, shardBytes);
   try {
@@ -110,7 +112,7 @@ async function writeShards(
   const { size } = config;
   const classes = [...store.classes];
   const { shards } = writer;
-  const source = isBuiltIn(config.path) ? config.path : resolve(config.path);
+  const source = isBuiltIn(config.path) ? config.path : resolve(path);
   return {
     format: packFormat,
     version: packVersion,

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { recoverPath, systemPath } from './file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
 import type { SkippedImage } from './image-files.js';
@@ -41,7 +42,8 @@ export interface PackIndex {
 
 /** Whether a path is a folder that `packImages` wrote. */
 export async function isPacked(path: string): Promise<boolean> {
-  const text = await readFile(join(path, indexFile), 'utf8').catch(() => '');
+  const file = systemPath(join(await recoverPath(path), indexFile));
+  const text = await readFile(file, 'utf8').catch(() => '');
   return text.startsWith(`{"format":"${packFormat}"`);
 }
 
@@ -64,18 +66,19 @@ export class PackedImages implements PictureStore {
   }
 
   /** @throws ImageDataError for a folder that is not whole */
-  static async open(path: string): Promise<PackedImages> {
+  static async open(given: string): Promise<PackedImages> {
+    const path = await recoverPath(given);
     const index = await readIndex(path);
     const shards: FileHandle[] = [];
     try {
       for (const { file, bytes } of index.shards) {
         const shard = join(path, file);
-        const found = await stat(shard).catch(() => null);
+        const found = await stat(systemPath(shard)).catch(() => null);
         if (found?.size !== bytes) {
           const state = found === null ? 'is missing' : `has ${found.size} bytes`;
           throw new ImageDataError(shard, `${state}, the index says ${bytes} bytes; ${again}`);
         }
-        shards.push(await open(shard, 'r'));
+        shards.push(await open(systemPath(shard), 'r'));
       }
     } catch (error) {
       await Promise.all(shards.map((shard) => shard.close()));
@@ -138,10 +141,10 @@ export class PackedImages implements PictureStore {
 const again = 'pack the pictures again with: npx tessera-torch data pack';
 
 async function readIndex(path: string): Promise<PackIndex> {
-  const file = join(path, indexFile);
+  const file = join(await recoverPath(path), indexFile);
   let index: PackIndex;
   try {
-    index = JSON.parse(await readFile(file, 'utf8')) as PackIndex;
+    index = JSON.parse(await readFile(systemPath(file), 'utf8')) as PackIndex;
   } catch (cause) {
     const { message } = cause as Error;
     throw new ImageDataError(file, `the index of the packed pictures cannot be read (${message}); ${again}`, {

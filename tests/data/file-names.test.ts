@@ -1,4 +1,4 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
@@ -77,6 +77,15 @@ test('a folder that the command line could not name in full is found by what it 
     t.is((await openImages({ path: join(folder, given), size: 4, heldOut: 0 })).train.length, 1);
     t.is(basename(await recoverPath(join(folder, given, 'a.png'))), 'a.png');
   }
+  await packImages({ path: join(folder, 'caf\ufffd'), size: 4 }, join(folder, 'p'));
+  await rename(join(folder, 'p'), bytesOf(join(folder, 'p\xe9')));
+  const packed = await openImages({ path: join(folder, 'p\ufffd'), size: 4, heldOut: 0 });
+  t.is(packed.train.name(0), 'a.png');
+  t.like(await inspectImages({ path: join(folder, 'p\\xe9'), size: 4, heldOut: 0 }), {
+    kind: 'packed',
+    train: 1,
+  });
+  await packed.close();
   await mkdir(bytesOf(join(folder, 'caf\xe8')));
   await t.throwsAsync(openImages({ path: join(folder, 'caf\ufffd'), size: 4 }), {
     instanceOf: ImageDataError,
