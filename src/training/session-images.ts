@@ -80,11 +80,7 @@ export async function sameImages(
   notes: string[],
 ): Promise<RunConfig> {
   const { changed = 'stop', ...data } = config.data;
-  const difference = differenceOf(
-    config,
-    imagesState(opened),
-    state as CheckpointState & Partial<ImagesState>,
-  );
+  const difference = differenceOf(config, imagesState(opened), state as Partial<ImagesState>);
   if (difference === null) return { ...config, data };
   const classes = classesNeeded(config);
   const known = classes === null || opened.train.classes.length === classes;
@@ -103,11 +99,7 @@ export async function sameImages(
   return { ...config, data };
 }
 
-function differenceOf(
-  { data }: RunConfig,
-  now: ImagesState,
-  before: CheckpointState & Partial<ImagesState>,
-): string | null {
+function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<ImagesState>): string | null {
   const { images, classes = now.classes, fingerprint = now.fingerprint } = before;
   const count = (of: ImagesState['images']) => `${of.train} pictures to train on and ${of.heldOut} held out`;
   if (images && count(images) !== count(now.images)) {

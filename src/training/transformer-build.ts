@@ -147,9 +147,11 @@ export function checkTransformer(config: RunConfig): void {
     );
   }
   const { blockSize, vocabSize } = net.transformer;
-  torch.dispose([...net.parameters(), ...net.buffers()]);
   const params = config.model.params as Params;
   const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
+  const order = checkOrder(net, needed.block_size);
+  torch.dispose([...net.parameters(), ...net.buffers()]);
+  if (order !== null) throw order;
   for (const [name, value] of [
     ['vocab_size', vocabSize],
     ['block_size', blockSize],
@@ -160,6 +162,20 @@ export function checkTransformer(config: RunConfig): void {
           `of this VQGAN need ${needed[name]}. Left out, it is filled in`,
       );
     }
+  }
+}
+
+/** What is wrong with a reading order for another grid of codes than the pictures have. */
+function checkOrder({ permuter }: Net2NetTransformer, codes: number): TypeError | null {
+  try {
+    torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));
+    return null;
+  } catch (cause) {
+    const side = Math.sqrt(codes);
+    return new TypeError(
+      `model.params.permuter_config: ${(cause as Error).message} The pictures have ${side} × ${side} codes: set its H and W to ${side}`,
+      { cause },
+    );
   }
 }
 

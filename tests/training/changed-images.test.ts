@@ -44,12 +44,7 @@ const picture = async (path: string, green: number) =>
   writeFileSync(path, await plain(16, 16, { r: 200, g: green, b: 40 }).png().toBuffer());
 
 type Place = Awaited<ReturnType<typeof stopped>>;
-const changes: [
-  string,
-  'folder' | 'list' | 'packed',
-  (place: Place) => Promise<unknown> | unknown,
-  RegExp,
-][] = [
+const changes: [string, 'folder' | 'list' | 'packed', (place: Place) => unknown, RegExp][] = [
   [
     'one picture for another',
     'folder',

@@ -12,7 +12,7 @@ import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } fro
 type Config = ReturnType<typeof vqganConfig>;
 
 /** What is wrong, and how it comes about. */
-const vqganFaults: [string, (config: Config, folder: string) => Promise<unknown> | unknown, RegExp][] = [
+const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp][] = [
   [
     'a size that does not divide',
     (c) => Object.assign(c.data, { size: 17 }),
@@ -135,6 +135,9 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
   const classes = good();
   const labelator = { target: 'taming.modules.util.Labelator', params: {} };
   Object.assign(classes.model.params, { unconditional: undefined, cond_stage_config: labelator });
+  const spiral = good();
+  const permuter_config = { target: 'taming.modules.transformer.permuter.SpiralOut', params: { H: 4, W: 4 } };
+  Object.assign(spiral.model.params, { permuter_config });
   const other = join(folder, 'other');
   mkdirSync(other);
   const lost = join(folder, 'lost.safetensors');
@@ -145,6 +148,7 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
     [gpt({ block_size: 9 }), /block_size is 9/],
     [gpt({ n_head: 3 }), /nHead/],
     [{ ...good(), data: { path: 'stripes', size: 8 } }, /set data\.size=16/],
+    [spiral, /permuter_config: .*The pictures have 8 × 8 codes: set its H and W to 8/],
     [classes, /have no classes to learn from/],
     [structuredClone(transformerConfig(other, { steps: 1 })), /other is not the folder of a run/],
     [file, /does not fit first_stage_config/],
