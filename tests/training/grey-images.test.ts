@@ -43,46 +43,55 @@ test('LPIPS takes grey images as RGB images of three equal channels', (t) => {
   }
 });
 
-for (const loss of [{}, { disc_in_channels: 1 }]) {
-  test.serial(`both stages train on grey images, with LPIPS: ${JSON.stringify(loss)}`, async (t) => {
-    const folder = temporaryFolder(t);
-    const lpips = join(folder, 'lpips.safetensors');
-    await saveSafetensors(lpips, new LPIPS().stateDict());
-    const run = join(folder, 'vqgan');
-    const config = greyConfig({ lpips }, { ...loss, perceptual_weight: 1 });
-    const first = await VqganTrainer.create(config, { run, images: images() });
-    const events = await eventsOf(first);
-    for (const log of lossesOf(events).values())
-      t.true(log['perceptual'] !== 0 && Number.isFinite(log['rec']!));
-    t.like(events.at(-1), { type: 'end', interrupted: false });
-    t.is(readdirSync(join(run, 'images')).length, 1);
-    t.is(first.config.data.channels, 1);
-    t.deepEqual(
-      lossesOf(
-        await eventsOf(
-          await VqganTrainer.resume(run, { images: images(), changes: { training: { steps: 3 } } }),
-        ),
-      ).size,
-      1,
-    );
+test.serial('both stages train on grey images, with LPIPS', async (t) => {
+  const folder = temporaryFolder(t);
+  const lpips = join(folder, 'lpips.safetensors');
+  await saveSafetensors(lpips, new LPIPS().stateDict());
+  const run = join(folder, 'vqgan');
+  const config = greyConfig({ lpips }, { perceptual_weight: 1 });
+  const first = await VqganTrainer.create(config, { run, images: images() });
+  const events = await eventsOf(first);
+  for (const log of lossesOf(events).values())
+    t.true(log['perceptual'] !== 0 && Number.isFinite(log['rec']!));
+  t.like(events.at(-1), { type: 'end', interrupted: false });
+  t.is(readdirSync(join(run, 'images')).length, 1);
+  t.is(first.config.data.channels, 1);
+  t.deepEqual(
+    lossesOf(
+      await eventsOf(
+        await VqganTrainer.resume(run, { images: images(), changes: { training: { steps: 3 } } }),
+      ),
+    ).size,
+    1,
+  );
 
-    const out = join(folder, 'out');
-    const [file] = await writePictures(folder, 1, 16);
-    await reconstruct(run, [file!], { out, device: 'cpu', quiet: true });
-    const [red, , blue] = (await sharp(join(out, '000.png')).stats()).channels;
-    t.is(red!.mean, blue!.mean, 'a grey picture');
+  const out = join(folder, 'out');
+  const [file] = await writePictures(folder, 1, 16);
+  await reconstruct(run, [file!], { out, device: 'cpu', quiet: true });
+  const [red, , blue] = (await sharp(join(out, '000.png')).stats()).channels;
+  t.is(red!.mean, blue!.mean, 'a grey picture');
 
-    const second = join(folder, 'transformer');
-    const trainer = await TransformerTrainer.create(transformerConfig(run, { steps: 1 }), {
-      run: second,
-      images: images(),
-    });
-    await eventsOf(trainer);
-    const { model } = await openRun(second, 'transformer');
-    const codes = torch.zeros([1, 8, 8], { dtype: 'int64' });
-    t.deepEqual(torch.noGrad(() => model.firstStageModel.decodeIndices(codes)).shape, [1, 1, 16, 16]);
+  const second = join(folder, 'transformer');
+  const trainer = await TransformerTrainer.create(transformerConfig(run, { steps: 1 }), {
+    run: second,
+    images: images(),
   });
-}
+  await eventsOf(trainer);
+  const { model } = await openRun(second, 'transformer');
+  const codes = torch.zeros([1, 8, 8], { dtype: 'int64' });
+  t.deepEqual(torch.noGrad(() => model.firstStageModel.decodeIndices(codes)).shape, [1, 1, 16, 16]);
+});
+
+test.serial(
+  'a discriminator that is told of one channel, as the reference must be, is the same',
+  async (t) => {
+    const plan = (loss: object, run = join(temporaryFolder(t), 'run')) =>
+      VqganTrainer.plan(greyConfig({}, { ...loss }), { run, images: images() });
+    const [told, left] = [await plan({ disc_in_channels: 1 }), await plan({})];
+    t.deepEqual(left.config.model, told.config.model);
+    t.is(left.parameters, told.parameters);
+  },
+);
 
 test('grey images are read as such: from colour by brightness, from files and packed alike', async (t) => {
   const folder = await folderFor(t);
