@@ -69,7 +69,7 @@ export type { Stage as TrainingStage } from './training/config.js';
 export * from './training/events.js';
 export { RunError } from './training/run-error.js';
 export { NonFiniteError, type Figures } from './training/trainer.js';
-export type { Images, Precision, TrainerOptions } from './training/session.js';
+export type { Images, Precision, RunPlan, TrainerOptions } from './training/session.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
 export { MasterWeights } from './training/precision.js';

@@ -17,6 +17,7 @@ export type OnError = 'skip' | 'stop';
 
 /** A picture that was left out, and why. */
 export interface SkippedImage {
+  /** Bytes of a name that are not UTF-8 stand as lone surrogates, U+DC00 + byte. */
   path: string;
   reason: string;
 }
