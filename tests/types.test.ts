@@ -29,9 +29,12 @@ test('the declarations check without the types of Node or of a browser, and with
   t.is(await compile('-p', fileURLToPath(new URL('declarations/', import.meta.url))), '');
 });
 
-/** Names of types that compilers below the oldest one promised in the README do not know. */
+/**
+ * Names of types that compilers below the oldest one promised in the README do not know. As the name of a property one may
+ * be asked for: `typeof globalThis extends { Float16Array: … }` is no to them.
+ */
 const tooNew =
-  /\b(MapIterator|SetIterator|ArrayIterator|IteratorObject|AsyncIteratorObject|BuiltinIterator\w*|Float16Array)\b/;
+  /\b(MapIterator|SetIterator|ArrayIterator|IteratorObject|AsyncIteratorObject|BuiltinIterator\w*|Float16Array)\b(?!:)/;
 
 test('the declarations use no name of the library that old compilers lack', async (t) => {
   const found: string[] = [];
