@@ -1,5 +1,7 @@
 import { isDType, itemSize } from '../dtype.js';
 import { CheckpointError } from './checkpoint-error.js';
+import { modulePartsOf } from './pickled-module.js';
+import type { ModuleParts } from './pickled-module.js';
 import { plainArray } from './pickle-numpy.js';
 import {
   NumpyArray,
@@ -12,11 +14,12 @@ import {
   PickledTuple,
   StoredStorage,
   StoredTensor,
+  TensorShard,
 } from './pickle-values.js';
-import type { Pickled } from './pickle-values.js';
+import type { Pickled, TensorAttributes } from './pickle-values.js';
 
-/** Deeper nesting than Python itself can pickle. */
-const MAX_DEPTH = 500;
+/** As deep as Python's own limit on recursion lets it pickle. */
+const MAX_DEPTH = 1000;
 /** A path and its entry take about this much beside its characters. */
 const PATH_COST = 96;
 const MAX_PATH = 2 ** 16;
@@ -24,14 +27,19 @@ const MAX_PATH = 2 ** 16;
 export interface Tree {
   /** Every tensor under its dotted path. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Names of those that no state dict would hold: a module's buffers that are not persistent, and its attributes. */
+  readonly aside: ReadonlySet<string>;
   /** Everything else. */
   readonly metadata: Record<string, unknown>;
 }
 
+/** A member that holds tensors: its name, its value, and whether a state dict leaves it out. */
+type Member = readonly [name: string, value: Pickled, aside?: boolean];
+
 /** A container taken apart: what else it holds as plain values, and the members that hold tensors. */
 interface Parts {
   plain: unknown;
-  tensors: (readonly [string, Pickled])[];
+  tensors: Member[];
   /** Whether anything in it is no tensor, or it is empty. */
   others: boolean;
 }
@@ -45,16 +53,27 @@ export function takeApart(root: Pickled, room: number): Tree {
   const parts = new Separator();
   const { plain } = parts.of(root, 0);
   const paths = new Paths(room);
-  const collect = (value: Pickled, path: string, depth: number): void => {
+  const collect = (value: Pickled, path: string, depth: number, aside: boolean): void => {
+    if (value instanceof TensorShard) throw isShard(value, path);
     const tensor = tensorOf(value);
-    if (tensor !== null) return paths.add(path === '' ? 'tensor' : path, tensor);
+    if (tensor !== null) paths.add(path === '' ? 'tensor' : path, tensor, aside);
+    if (tensor !== null && tensor.attributes === null) return;
     if (depth > MAX_DEPTH) throw tooDeep();
-    for (const [name, member] of parts.of(value, 0).tensors) {
-      collect(member, path === '' ? name : `${path}.${name}`, depth + 1);
+    for (const [name, member, beside = false] of parts.of(value, 0).tensors) {
+      collect(member, path === '' ? name : `${path}.${name}`, depth + 1, aside || beside);
     }
   };
-  collect(root, '', 0);
-  return { tensors: paths.tensors, metadata: asRecord(root, plain) };
+  collect(root, '', 0, false);
+  return { tensors: paths.tensors, aside: paths.aside, metadata: asRecord(root, plain) };
+}
+
+function isShard({ global, shape, part }: TensorShard, path: string): CheckpointError {
+  return new CheckpointError(
+    'unsupported-format',
+    `tensor ${JSON.stringify(path)} is a ${global} of shape [${shape.join(', ')}], of which the file holds ${part}; in ` +
+      'Python, save the whole: a tensor by its full_tensor(), a model by get_model_state_dict(model, ' +
+      'options=StateDictOptions(full_state_dict=True)) of torch.distributed.checkpoint.state_dict',
+  );
 }
 
 function tooDeep(): CheckpointError {
@@ -63,6 +82,7 @@ function tooDeep(): CheckpointError {
 
 class Paths {
   readonly tensors = new Map<string, StoredTensor>();
+  readonly aside = new Set<string>();
   readonly #repeated = new Map<string, number>();
   #room: number;
 
@@ -71,7 +91,7 @@ class Paths {
   }
 
   /** Two paths may read alike (`{ 'a.b': … }` beside `{ a: { b: … } }`): the later one gets a number. */
-  add(path: string, tensor: StoredTensor): void {
+  add(path: string, tensor: StoredTensor, aside: boolean): void {
     this.#room -= PATH_COST + path.length;
     if (this.#room < 0 || path.length > MAX_PATH) {
       const shown = JSON.stringify(path.slice(0, 80));
@@ -84,6 +104,7 @@ class Paths {
       key = `${path}#${count}`;
     }
     this.tensors.set(key, tensor);
+    if (aside) this.aside.add(key);
   }
 }
 
@@ -117,7 +138,9 @@ class Separator {
     if (typeof value !== 'object' || value === null) return { plain: value, tensors: [], others: true };
     const known = this.#done.get(value);
     if (known !== undefined) return known;
-    if (tensorOf(value) !== null) return { plain: null, tensors: [], others: false };
+    if (value instanceof TensorShard) return { plain: null, tensors: [], others: false };
+    const attributes = tensorOf(value)?.attributes;
+    if (attributes === null) return { plain: null, tensors: [], others: false };
     if (this.#inside.has(value)) return { plain: '[Circular]', tensors: [], others: true };
     if (depth > MAX_DEPTH) throw tooDeep();
     this.#inside.add(value);
@@ -132,6 +155,8 @@ class Separator {
     if (value instanceof PickledTuple || value instanceof PickledSet) return this.#list(value.items, depth);
     if (value instanceof PickledDict) return this.#dict(value, depth);
     if (value instanceof PickledObject) return this.#object(value, depth);
+    if (value instanceof StoredTensor) return this.#attributes(value.attributes!, depth);
+    if (value instanceof NumpyArray && value.objects) return this.#objects(value, depth);
     return { plain: plainValue(value), tensors: [], others: true };
   }
 
@@ -145,11 +170,15 @@ class Separator {
 
   #dict({ entries }: PickledDict, depth: number): Parts {
     const found: Parts = { plain: null, tensors: [], others: entries === null };
-    const plain: [string, unknown][] = [];
+    const plain = new Map<string, unknown>();
     for (const [key, value] of entries ?? []) {
       const name = keyName(key);
       const member = this.#member(found, name, value, depth);
-      if (member !== undefined) plain.push([name, member]);
+      if (member === undefined) continue;
+      // 1 and '1' are two keys.
+      let free = name;
+      for (let count = 2; plain.has(free); count++) free = `${name}#${count}`;
+      plain.set(free, member);
     }
     found.plain = Object.fromEntries(plain);
     return found;
@@ -172,19 +201,41 @@ class Separator {
       if (tensor === null) add('state', state, true);
       else found.tensors.push(['state', state]);
     }
+    const parts = modulePartsOf(state);
+    if (parts !== null) found.tensors = this.#stateDict(parts, depth);
     found.plain = plain;
     return found;
+  }
+
+  /** What the state dict of a module names, in its order, and then what it leaves out. */
+  #stateDict(parts: ModuleParts, depth: number): Member[] {
+    const found: Parts = { plain: null, tensors: [], others: false };
+    for (const [name, value] of parts.kept) this.#member(found, name, value, depth);
+    const kept = found.tensors.splice(0);
+    for (const [name, value] of parts.left) this.#member(found, name, value, depth);
+    return [...kept, ...found.tensors.map(([name, value]): Member => [name, value, true])];
+  }
+
+  #attributes({ global, state }: TensorAttributes, depth: number): Parts {
+    const { plain, tensors } = this.of(state, depth);
+    const aside = tensors.map(([name, value]): Member => [name, value, true]);
+    return { plain: { global, state: plain }, tensors: aside, others: true };
+  }
+
+  #objects({ shape, objects }: NumpyArray, depth: number): Parts {
+    const { plain, tensors } = this.#list(objects!, depth);
+    return { plain: { dtype: 'object', shape: [...shape], data: plain }, tensors, others: true };
   }
 
   /** Notes a member's tensors in `found`; its plain value, or undefined where it holds nothing but tensors. */
   #member(found: Parts, name: string, value: Pickled, depth: number): unknown {
     const tensor = tensorOf(value);
-    if (tensor !== null) {
+    if (value instanceof TensorShard || tensor?.attributes === null) {
       found.tensors.push([name, value]);
       return undefined;
     }
     const { plain, tensors, others } = this.of(value, depth);
-    if (tensors.length > 0) found.tensors.push([name, value]);
+    if (tensor !== null || tensors.length > 0) found.tensors.push([name, value]);
     if (!others) return undefined;
     found.others = true;
     // Python's None is a value like any other.
@@ -196,15 +247,18 @@ class Separator {
 function keyName(key: Pickled, depth = 0): string {
   if (key instanceof PickledGlobal) return key.name;
   if (key instanceof PickledObject) return key.global;
-  if (key instanceof PickledTuple) {
+  if (key instanceof PickledTuple || key instanceof PickledSet) {
     // Tuples of tuples may repeat the same one without end.
-    if (depth > 2 || key.items.length > 64) return '(…)';
-    return `(${key.items.map((item) => keyName(item, depth + 1).slice(0, 1000)).join(', ')})`;
+    const few = depth <= 2 && key.items.length <= 64;
+    const names = few ? key.items.map((item) => keyName(item, depth + 1).slice(0, 1000)) : ['…'];
+    return key instanceof PickledSet ? `{${names.join(', ')}}` : `(${names.join(', ')})`;
   }
   if (key instanceof Uint8Array) return Buffer.from(key).toString('latin1');
   if (key === null) return 'None';
   if (typeof key === 'boolean') return key ? 'True' : 'False';
-  return typeof key === 'object' ? key.constructor.name : String(key);
+  if (key instanceof PickledComplex) return `${key.re}${key.im < 0 ? '' : '+'}${key.im}j`;
+  if (key instanceof StoredTensor) return 'tensor';
+  return typeof key === 'object' ? String(plainValue(key)) : String(key);
 }
 
 function plainValue(value: object): unknown {

@@ -13,9 +13,15 @@ export type CheckpointFormat = 'safetensors' | 'pytorch-zip' | 'pytorch-legacy';
 /** An open checkpoint file. */
 export interface Checkpoint {
   readonly format: CheckpointFormat;
-  /** The tensors below a top-level `state_dict`, without that prefix; where there is none, all. */
+  /**
+   * The tensors below a top-level `state_dict`, without that prefix; where there is none, all. Of a whole module that
+   * was saved, those that its state dict would hold.
+   */
   readonly tensors: LazyTensors;
-  /** Every tensor under its dotted path. */
+  /**
+   * Every tensor under its dotted path. The parameters and buffers of a whole module have the names of its state dict;
+   * its other tensors, buffers that are not persistent among them, have those of the attributes.
+   */
   readonly all: LazyTensors;
   /**
    * What the file holds beside tensors, as plain values: dictionaries as objects, lists, tuples and sets as arrays,
@@ -44,11 +50,11 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const file = new CheckpointFile(path);
   try {
     const format = formatOf(file);
-    const { reader, keys, metadata } = open(file, format);
+    const { reader, keys, aside, metadata } = open(file, format);
     return {
       format,
       all: new LazyTensors(reader, new Map(keys.map((key) => [key, key]))),
-      tensors: new LazyTensors(reader, stateDictKeys(keys)),
+      tensors: new LazyTensors(reader, stateDictKeys(keys.filter((key) => !aside.has(key)))),
       metadata,
       close: () => {
         file.close();
@@ -66,22 +72,23 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
 interface Opened {
   reader: TensorReader;
   keys: readonly string[];
+  /** Keys that no state dict would hold. */
+  aside: ReadonlySet<string>;
   metadata: Record<string, unknown>;
 }
 
-/** What a pickle's values may take in memory: enough for any checkpoint, too little for a bomb. */
-const PICKLE_ROOM = 32 * 2 ** 20;
+/** What the tensors' names may take in memory: so much, and so much more for every byte of the pickle. */
 const PATHS_ROOM = 16 * 2 ** 20;
+const PATHS_RATE = 64;
 
 function open(file: CheckpointFile, format: CheckpointFormat): Opened {
   if (format === 'safetensors') {
     const reader = new SafetensorsReader(file);
-    return { reader, keys: [...reader.keys()], metadata: { ...reader.metadata } };
+    return { reader, keys: [...reader.keys()], aside: new Set(), metadata: { ...reader.metadata } };
   }
-  const budget = PICKLE_ROOM + file.size;
-  const source = format === 'pytorch-zip' ? new PytorchZip(file, budget) : new PytorchLegacy(file, budget);
-  const { tensors, metadata } = takeApart(source.root, PATHS_ROOM + file.size / 2);
-  return { reader: new StoredTensorReader(tensors, source), keys: [...tensors.keys()], metadata };
+  const source = format === 'pytorch-zip' ? new PytorchZip(file) : new PytorchLegacy(file);
+  const { tensors, aside, metadata } = takeApart(source.root, PATHS_ROOM + PATHS_RATE * source.pickleBytes);
+  return { reader: new StoredTensorReader(tensors, source), keys: [...tensors.keys()], aside, metadata };
 }
 
 const PREFIX = 'state_dict.';

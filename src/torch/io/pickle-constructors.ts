@@ -3,7 +3,8 @@
  * else; whatever is not listed becomes an inert stand-in.
  */
 import { numpyFromBuffer, numpyScalar, numpyType } from './pickle-numpy.js';
-import { rebuildTensor, rebuilders } from './pickle-tensors.js';
+import { subclassRebuilders } from './pickle-subclasses.js';
+import { rebuilders } from './pickle-tensors.js';
 import {
   NumpyArray,
   PickledComplex,
@@ -39,7 +40,7 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ...both('list', ([items], fail) => [...itemsOf(items, fail)]),
   ...both('tuple', ([items], fail) => new PickledTuple([...itemsOf(items, fail)])),
   ...both('set', ([items], fail) => new PickledSet([...itemsOf(items, fail)])),
-  ...both('frozenset', ([items], fail) => new PickledSet([...itemsOf(items, fail)])),
+  ...both('frozenset', ([items], fail) => new PickledSet([...itemsOf(items, fail)], true)),
   ...both('complex', ([re, im], fail) => new PickledComplex(numberOf(re, fail), numberOf(im, fail))),
   ...both('bytearray', ([data, encoding], fail) => bytesOf(data, encoding, fail)),
   ...both('bytes', ([data, encoding], fail) => bytesOf(data, encoding, fail)),
@@ -68,11 +69,7 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
     [`${numpy}.numeric._frombuffer`, numpyFromBuffer],
   ]),
   ...rebuilders,
-  // A tensor that carries attributes, or is of a subclass: function, class, arguments, state.
-  [
-    'torch._tensor._rebuild_from_type_v2',
-    ([fn, , args], fail) => rebuildTensor(fn, args, fail) ?? new PickledObject(nameOf(fn), argsOf(args)),
-  ],
+  ...subclassRebuilders,
 ]);
 
 /** What calling a global by this name would give; null where the name is not on the list. */
@@ -92,10 +89,6 @@ function both(name: string, constructor: Constructor): [string, Constructor][] {
 
 function nameOf(value: Pickled | undefined): string {
   return value instanceof PickledGlobal ? value.name : 'unknown';
-}
-
-function argsOf(value: Pickled | undefined): readonly Pickled[] {
-  return value instanceof PickledTuple ? value.items : [];
 }
 
 function itemsOf(value: Pickled | undefined, fail: Fail): readonly Pickled[] {

@@ -1,8 +1,10 @@
 /** What the opcodes of pickles do: build values, keep names as names, and stand-ins in the place of calls. */
+import { constants } from 'node:buffer';
 import { construct } from './pickle-constructors.js';
 import type { PickleInput } from './pickle-input.js';
 import { buildNumpy } from './pickle-numpy.js';
 import { COST, MAX_LINE, PickleStack } from './pickle-stack.js';
+import type { Budget } from './pickle-stack.js';
 import {
   NumpyArray,
   NumpyType,
@@ -12,16 +14,15 @@ import {
   PickledSet,
   PickledTuple,
   StoredTensor,
+  TensorShard,
 } from './pickle-values.js';
 import type { Pickled } from './pickle-values.js';
 
-/** Longest single string, and longest integer: more is an attack or an accident. */
-const MAX_STRING = 64 * 2 ** 20;
-const MAX_INTEGER_BYTES = 1024;
+/** Longest integer, in bytes and in digits: more is an attack or an accident. */
+const MAX_INTEGER_BYTES = 2 ** 16;
+const MAX_DIGITS = 3 * MAX_INTEGER_BYTES;
 
-export interface UnpickleOptions {
-  /** Bytes of memory that the values may take, roughly. */
-  readonly budget: number;
+export interface UnpickleOptions extends Budget {
   /** Turns a persistent identifier (a tuple that names a storage) into a value. */
   persistent(id: Pickled, fail: (message: string) => never): Pickled;
 }
@@ -31,7 +32,7 @@ export class PickleMachine extends PickleStack {
   readonly #globals = new Map<string, PickledGlobal>();
 
   constructor(input: PickleInput, options: UnpickleOptions) {
-    super(input, options.budget);
+    super(input, options);
     this.#options = options;
   }
 
@@ -49,21 +50,24 @@ export class PickleMachine extends PickleStack {
   }
 
   #bytes(length: number): Buffer {
-    if (length > MAX_STRING) {
-      this.exceeded(`a string of ${length} bytes is announced`);
-    }
+    const bytes = this.input.take(length);
     this.spend(COST.small + 2 * length);
-    return this.input.take(length);
+    return bytes;
+  }
+
+  #textBytes(length: number): Buffer {
+    if (length > constants.MAX_STRING_LENGTH) this.exceeded(`a string of ${length} bytes is announced`);
+    return this.#bytes(length);
   }
 
   pushText(length: number): void {
     // Lone surrogates, which Python lets through, become replacement characters.
-    this.push(this.#bytes(length).toString('utf8'));
+    this.push(this.#textBytes(length).toString('utf8'));
   }
 
   /** A string of Python 2: text where it is UTF-8, else its bytes as Latin-1 characters. */
   pushByteString(length: number): void {
-    const bytes = this.#bytes(length);
+    const bytes = this.#textBytes(length);
     const text = bytes.toString('utf8');
     this.push(text.includes('\ufffd') ? bytes.toString('latin1') : text);
   }
@@ -82,7 +86,7 @@ export class PickleMachine extends PickleStack {
   }
 
   pushDecimal(): void {
-    const text = this.line();
+    const text = this.line(MAX_DIGITS);
     if (text === '00' || text === '01') return this.push(text === '01');
     if (!/^[+-]?\d+L?$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is no integer`);
     this.push(plainInteger(BigInt(text.replace(/^\+|L$/g, ''))), COST.small + text.length);
@@ -100,7 +104,7 @@ export class PickleMachine extends PickleStack {
 
   /** A quoted string of protocol 0. */
   pushQuoted(): void {
-    const text = this.input.line(MAX_STRING).toString('latin1').trimEnd();
+    const text = this.input.line(constants.MAX_STRING_LENGTH).toString('latin1').trimEnd();
     const quote = text[0];
     if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote) {
       this.fail('a string without quotes');
@@ -109,7 +113,7 @@ export class PickleMachine extends PickleStack {
   }
 
   pushRawUnicode(): void {
-    const text = this.input.line(MAX_STRING).toString('latin1');
+    const text = this.input.line(constants.MAX_STRING_LENGTH).toString('latin1');
     const decoded = text.replace(/\\u([0-9a-fA-F]{4})|\\U([0-9a-fA-F]{8})/g, (whole, short, long) => {
       const code = parseInt((short ?? long) as string, 16);
       return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
@@ -152,7 +156,7 @@ export class PickleMachine extends PickleStack {
 
   frozenSetOfMark(): void {
     const items = this.takeMark();
-    this.push(new PickledSet(items), COST.container + COST.item * items.length);
+    this.push(new PickledSet(items, true), COST.container + COST.item * items.length);
   }
 
   dictOfMark(): void {
@@ -212,7 +216,7 @@ export class PickleMachine extends PickleStack {
     this.spend((COST.entry * items.length) / 2);
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i] as Pickled;
-      if (Array.isArray(key) || key instanceof PickledDict || key instanceof PickledSet) {
+      if (Array.isArray(key) || key instanceof PickledDict || (key instanceof PickledSet && !key.frozen)) {
         this.fail('a dictionary key that can change (a list, dictionary or set)');
       }
       dict.set(key, items[i + 1] as Pickled);
@@ -299,7 +303,9 @@ export class PickleMachine extends PickleStack {
       if (target.attributes && entries !== null) {
         for (const [key, value] of entries) this.#setItems(target, [key, value]);
       }
-    } else if (!(target instanceof StoredTensor || target instanceof PickledSet)) {
+    } else if (target instanceof StoredTensor) {
+      target.attributes = { global: target.attributes?.global ?? 'torch.Tensor', state };
+    } else if (!(target instanceof PickledSet || target instanceof TensorShard)) {
       this.fail('a state is given to what has none');
     }
   }

@@ -58,7 +58,11 @@ export function buildNumpy(target: NumpyType | NumpyArray, state: Pickled, fail:
   }
   const [, shape, type, columnMajor, data] = items;
   // Arrays of Python objects carry a list.
-  if (Array.isArray(data)) return;
+  if (Array.isArray(data)) {
+    target.objects = data;
+    target.shape = sizesOf(shape, fail);
+    return;
+  }
   fillArray(target, shape, type, columnMajor === true, data, fail);
 }
 
@@ -71,17 +75,14 @@ function fillArray(
   fail: Fail,
 ): void {
   const bytes = toBytes(data) ?? fail('a NumPy array without bytes');
-  const sizes = shape instanceof PickledTuple ? shape.items : [];
-  if (!sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0) || sizes.length > 64) {
-    fail('a NumPy array whose shape is no list of sizes');
-  }
+  const sizes = sizesOf(shape, fail);
   if (!(type instanceof NumpyType)) return fail('a NumPy array without an element type');
-  const count = (sizes as number[]).reduce((product, size) => product * size, 1);
-  const size = elementSize(type.code);
-  if (readers.has(type.code) && count * size !== bytes.length) {
+  const count = sizes.reduce((product, size) => product * size, 1);
+  const size = elementBytes(type.code);
+  if ((readers.has(type.code) || isText(type.code)) && count * size !== bytes.length) {
     fail(`a NumPy array of ${count} elements of ${size} bytes, with ${bytes.length} bytes`);
   }
-  target.shape = sizes as number[];
+  target.shape = sizes;
   target.type = type;
   target.columnMajor = columnMajor;
   target.data = bytes;
@@ -93,6 +94,33 @@ function toBytes(value: Pickled | undefined): Uint8Array | null {
   return typeof value === 'string' ? Uint8Array.from(Buffer.from(value, 'latin1')) : null;
 }
 
+function sizesOf(shape: Pickled | undefined, fail: Fail): number[] {
+  const sizes = shape instanceof PickledTuple ? shape.items : [];
+  if (!sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0) || sizes.length > 64) {
+    fail('a NumPy array whose shape is no list of sizes');
+  }
+  return [...(sizes as number[])];
+}
+
+/** Texts of a fixed number of characters, four bytes each. */
+const isText = (code: string): boolean => /^U\d+$/.test(code);
+
+/** Bytes of an element: of numbers as the code says, of texts four a character. */
+function elementBytes(code: string): number {
+  return isText(code) ? 4 * elementSize(code) : elementSize(code);
+}
+
+/** UTF-32, filled up with zeros. */
+function textOf(bytes: Uint8Array, { bigEndian }: NumpyType): string {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  let text = '';
+  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+    const code = view.getUint32(at, !bigEndian);
+    text += code <= 0x10ffff ? String.fromCodePoint(code) : '\ufffd';
+  }
+  return text.replace(/\0+$/, '');
+}
+
 /** `numpy.dtype(code, …)`. */
 export function numpyType([code]: readonly Pickled[], fail: Fail): NumpyType {
   if (code instanceof PickledGlobal) return new NumpyType('O');
@@ -102,6 +130,9 @@ export function numpyType([code]: readonly Pickled[], fail: Fail): NumpyType {
 /** `numpy.core.multiarray.scalar(type, bytes)`. */
 export function numpyScalar([type, data]: readonly Pickled[], fail: Fail): Pickled {
   if (!(type instanceof NumpyType)) return fail('a NumPy scalar without a type');
+  if (isText(type.code)) {
+    return textOf(toBytes(data) ?? fail('a NumPy text without its bytes'), type);
+  }
   const read = readers.get(type.code);
   if (read === undefined) return data ?? null;
   const bytes = toBytes(data);
@@ -123,8 +154,11 @@ export function numpyFromBuffer(args: readonly Pickled[], fail: Fail): NumpyArra
 export interface PlainArray {
   readonly dtype: string;
   readonly shape: readonly number[];
-  /** Complex numbers interleaved, float16 as its bits where the engine has no Float16Array, booleans as bytes; empty for elements that are no numbers. */
-  readonly data: TypedArray;
+  /**
+   * Complex numbers interleaved, float16 as its bits where the engine has no Float16Array, booleans as bytes; texts and Python objects as an array of
+   * values; empty for other elements that are no numbers.
+   */
+  readonly data: TypedArray | readonly unknown[];
 }
 
 type ArrayClass = new (buffer: ArrayBuffer) => TypedArray;
@@ -150,13 +184,31 @@ const arrays: ReadonlyMap<string, readonly [string, ArrayClass, number]> = new M
 export function plainArray({ shape, type, columnMajor, data }: NumpyArray): PlainArray {
   const code = type?.code ?? 'O';
   const known = arrays.get(code);
-  if (known === undefined) return { dtype: code, shape: [...shape], data: new Uint8Array(0) };
+  if (known === undefined) {
+    const texts = type && /^[US]\d+$/.test(code) ? textsOf({ shape, columnMajor, data }, type) : null;
+    return { dtype: code, shape: [...shape], data: texts ?? new Uint8Array(0) };
+  }
   const [dtype, Class, unit] = known;
   const bytes = columnMajor ? rowMajor(data, shape, elementSize(code)) : Uint8Array.from(data);
   if (type?.bigEndian) {
     for (let at = 0; at < bytes.length; at += unit) bytes.subarray(at, at + unit).reverse();
   }
   return { dtype, shape: [...shape], data: new Class(bytes.buffer) };
+}
+
+/** Texts of four bytes a character, or of one. */
+function textsOf(
+  { shape, columnMajor, data }: Pick<NumpyArray, 'shape' | 'columnMajor' | 'data'>,
+  type: NumpyType,
+): string[] {
+  const size = elementBytes(type.code);
+  const bytes = columnMajor ? rowMajor(data, shape, size) : data;
+  const count = size === 0 ? 0 : Math.floor(bytes.length / size);
+  return Array.from({ length: count }, (_, i) => {
+    const element = bytes.subarray(i * size, (i + 1) * size);
+    if (isText(type.code)) return textOf(element, type);
+    return Buffer.from(element).toString('latin1').replace(/\0+$/, '');
+  });
 }
 
 function rowMajor(data: Uint8Array, shape: readonly number[], size: number): Uint8Array<ArrayBuffer> {

@@ -2,27 +2,48 @@
 import type { PickleInput } from './pickle-input.js';
 import type { Pickled } from './pickle-values.js';
 
-/** Longest line: names and the numbers of protocol 0. */
+/** Longest line of a name. */
 export const MAX_LINE = 4096;
 const MAX_MARKS = 10_000;
 
 /** Rough costs of values in memory, in bytes, with what is later made of them. */
-export const COST = { small: 16, memo: 64, container: 96, entry: 128, item: 40, object: 400 };
+export const COST = { small: 16, memo: 24, container: 96, entry: 128, item: 40, object: 400 };
+
+/**
+ * What a pickle's values may take in memory, in bytes: so much whatever its size, and so much for every byte of it.
+ * Lists of numbers cost 6 to 28 for a byte, lists of None 56; only copies and heaps of empty containers cost more.
+ */
+const ROOM = 32 * 2 ** 20;
+const RATE = 64;
+
+/** What the values of a pickle may take, where it is not the usual. */
+export interface Budget {
+  /** Bytes whatever the size of the pickle. Default 32 MiB. */
+  readonly room?: number;
+  /** Bytes of the file that a byte of the pickle took, where it is packed. Default 1. */
+  readonly packing?: number;
+}
 
 export class PickleStack {
   protected readonly input: PickleInput;
   readonly #stack: Pickled[] = [];
   readonly #marks: number[] = [];
-  readonly #memo = new Map<number, Pickled>();
-  /** Bytes left for values. */
-  #left: number;
+  /** Values by index: those that came in order, as Python keeps them, and those that did not. */
+  readonly #memo: Pickled[] = [];
+  readonly #others = new Map<number, Pickled>();
+  /** Bytes that the values took. */
+  #spent = 0;
+  readonly #room: number;
+  readonly #rate: number;
+  readonly #start: number;
   /** Position of the opcode that is running. */
   protected position = 0;
 
-  /** @param budget bytes of memory that the values may take, roughly */
-  constructor(input: PickleInput, budget: number) {
+  constructor(input: PickleInput, { room = ROOM, packing = 1 }: Budget) {
     this.input = input;
-    this.#left = budget;
+    this.#room = room;
+    this.#rate = RATE * packing;
+    this.#start = input.position;
   }
 
   readonly fail: (message: string) => never = (message) => this.input.fail('pickle', message, this.position);
@@ -32,9 +53,9 @@ export class PickleStack {
   }
 
   protected spend(bytes: number): void {
-    this.#left -= bytes;
-    if (this.#left < 0)
-      this.exceeded('the pickle unfolds to more values than a file of this size should hold');
+    this.#spent += bytes;
+    if (this.#spent > this.#room + this.#rate * (this.input.position - this.#start))
+      this.exceeded('the pickle unfolds to more values than its size can account for');
   }
 
   protected get size(): number {
@@ -86,16 +107,25 @@ export class PickleStack {
   }
 
   put(index: number): void {
-    this.spend(COST.memo);
-    this.#memo.set(index, this.top());
+    const value = this.top();
+    if (index < this.#memo.length) {
+      this.#memo[index] = value;
+    } else if (index === this.#memo.length) {
+      // Python keeps no value twice.
+      this.spend(index > 0 && this.#memo[index - 1] === value ? COST.object : COST.memo);
+      this.#memo.push(value);
+    } else {
+      this.spend(COST.entry);
+      this.#others.set(index, value);
+    }
   }
 
   memoize(): void {
-    this.put(this.#memo.size);
+    this.put(this.#memo.length + this.#others.size);
   }
 
   get(index: number): void {
-    const value = this.#memo.get(index);
+    const value = index < this.#memo.length ? this.#memo[index] : this.#others.get(index);
     if (value === undefined) this.fail(`value ${index} is recalled but was never kept`);
     this.push(value);
   }
@@ -122,8 +152,8 @@ export class PickleStack {
     return Number(length);
   }
 
-  line(): string {
-    return this.input.line(MAX_LINE).toString('utf8');
+  line(limit = MAX_LINE): string {
+    return this.input.line(limit).toString('utf8');
   }
 
   lineNumber(): number {

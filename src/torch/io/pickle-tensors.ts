@@ -189,9 +189,11 @@ const utils: Readonly<Record<string, Rebuild>> = {
   _rebuild_qtensor: (args, fail) => strided(args, null, undefined, fail, quantizerOf(args[4], fail)),
   _rebuild_sparse_tensor: sparse,
   _rebuild_sparse_csr_tensor: sparse,
-  // A parameter is its tensor: whether it is trained is the model's business.
-  _rebuild_parameter: ([data], fail) => tensorOf(data, fail),
-  _rebuild_parameter_with_state: ([data], fail) => tensorOf(data, fail),
+  // Made on the processor, and moved to another kind of device when it is loaded.
+  _rebuild_device_tensor_from_cpu_tensor: ([data, type], fail) => {
+    const tensor = tensorOf(data, fail);
+    return tensor.dtype === dtypeOf(type, fail) ? tensor : null;
+  },
 };
 
 export const rebuilders: readonly (readonly [string, Rebuild])[] = Object.entries(utils).map(

@@ -17,7 +17,8 @@ export type Pickled =
   | NumpyType
   | NumpyArray
   | StoredStorage
-  | StoredTensor;
+  | StoredTensor
+  | TensorShard;
 
 export class PickledTuple {
   readonly items: readonly Pickled[];
@@ -45,9 +46,12 @@ export class PickledDict {
 
 export class PickledSet {
   readonly items: Pickled[];
+  /** Of Python's frozenset, which can be a key. */
+  readonly frozen: boolean;
 
-  constructor(items: Pickled[]) {
+  constructor(items: Pickled[], frozen = false) {
     this.items = items;
+    this.frozen = frozen;
   }
 }
 
@@ -101,6 +105,8 @@ export class NumpyArray {
   type: NumpyType | null = null;
   columnMajor = false;
   data: Uint8Array = new Uint8Array(0);
+  /** The elements of an array of Python objects. */
+  objects: readonly Pickled[] | null = null;
 }
 
 /** A storage of the file, or a part of one. */
@@ -149,15 +155,37 @@ export interface SparseParts {
   readonly coalesced: boolean;
 }
 
+/** What a tensor carries beside its elements: its class, and the attributes that were set on it. */
+export interface TensorAttributes {
+  readonly global: string;
+  readonly state: Pickled;
+}
+
 /** A tensor of the file, not read. */
 export class StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
   readonly parts: StridedParts | SparseParts;
+  attributes: TensorAttributes | null = null;
 
   constructor(dtype: string, shape: readonly number[], parts: StridedParts | SparseParts) {
     this.dtype = dtype;
     this.shape = shape;
     this.parts = parts;
+  }
+}
+
+/** A part of a tensor that is spread over several processes; the rest is in other files. */
+export class TensorShard {
+  /** Class of the whole. */
+  readonly global: string;
+  readonly shape: readonly number[];
+  /** How the whole is spread and what of it is here, for the error. */
+  readonly part: string;
+
+  constructor(global: string, shape: readonly number[], part: string) {
+    this.global = global;
+    this.shape = shape;
+    this.part = part;
   }
 }

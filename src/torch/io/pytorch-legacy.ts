@@ -17,16 +17,18 @@ const PROTOCOL = 1001;
  */
 export class PytorchLegacy implements StorageSource {
   readonly root: Pickled;
+  /** Bytes that the value's pickle takes. */
+  readonly pickleBytes: number;
   readonly #file: CheckpointFile;
   /** Largest extent of each storage, in bytes, as the value's pickle tells it. */
   readonly #lengths = new Map<string, { length: number; elements: number }>();
   readonly #positions = new Map<string, number>();
 
-  constructor(file: CheckpointFile, budget: number) {
+  constructor(file: CheckpointFile) {
     this.#file = file;
     const input = new PickleInput('file', (bytes, position) => file.read(bytes, position), 0, file.size);
     const plain = {
-      budget: 2 ** 20,
+      room: 2 ** 20,
       persistent: (_id: Pickled, fail: (message: string) => never) => fail('a storage before the value'),
     };
     if (unpickle(input, plain) !== MAGIC) {
@@ -43,8 +45,10 @@ export class PytorchLegacy implements StorageSource {
       );
     }
     checkSystem(unpickle(input, plain));
-    this.root = unpickle(input, { budget, persistent: (id, fail) => this.#storage(id, fail) });
-    this.#locate(unpickle(input, { ...plain, budget }), input);
+    const start = input.position;
+    this.root = unpickle(input, { persistent: (id, fail) => this.#storage(id, fail) });
+    this.pickleBytes = input.position - start;
+    this.#locate(unpickle(input, plain), input);
   }
 
   #storage(id: Pickled, fail: (message: string) => never): Pickled {

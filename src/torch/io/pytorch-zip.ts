@@ -10,8 +10,8 @@ import { unpickle } from './unpickler.js';
 import { dataPosition, readZipDirectory, shown } from './zip-directory.js';
 import type { ZipEntry } from './zip-directory.js';
 
-/** More than any checkpoint's structure takes; its tensors lie in entries of their own. */
-const MAX_PICKLE = 512 * 2 ** 20;
+/** What can be read at once. */
+const MAX_PICKLE = 2 ** 31 - 1;
 /** Unpacked, a deflated entry may be a thousand times its size. */
 const MAX_INFLATED = 16 * 2 ** 20;
 const MAX_SMALL = 4096;
@@ -19,6 +19,8 @@ const MAX_SMALL = 4096;
 /** A PyTorch zip file (torch.save since 1.6): `<name>/data.pkl` and one stored entry a storage. */
 export class PytorchZip implements StorageSource {
   readonly root: Pickled;
+  /** Bytes that the value's pickle takes in the file. */
+  readonly pickleBytes: number;
   readonly #file: CheckpointFile;
   readonly #entries: ReadonlyMap<string, ZipEntry>;
   readonly #prefix: string;
@@ -27,7 +29,7 @@ export class PytorchZip implements StorageSource {
   readonly #positions = new Map<string, number>();
   readonly #verified = new Set<string>();
 
-  constructor(file: CheckpointFile, budget: number) {
+  constructor(file: CheckpointFile) {
     this.#file = file;
     this.#entries = readZipDirectory((bytes, position) => file.read(bytes, position), file.size);
     const pickle = this.#findPickle();
@@ -35,8 +37,9 @@ export class PytorchZip implements StorageSource {
     this.#checked = [...this.#entries.values()].some(({ crc }) => crc !== 0);
     this.#checkByteOrder();
     const bytes = this.#readEntry(pickle, MAX_PICKLE);
+    this.pickleBytes = Math.min(pickle.packedSize, pickle.size);
     this.root = unpickle(PickleInput.of(pickle.name, bytes), {
-      budget,
+      packing: this.pickleBytes / Math.max(1, bytes.length),
       persistent: (id, fail) => this.#storage(id, fail),
     });
   }

@@ -1,0 +1,48 @@
+/** Whole modules, as `torch.save(model)` writes them: attributes of which a state dict names some. */
+import { PickledDict, PickledSet } from './pickle-values.js';
+import type { Pickled } from './pickle-values.js';
+
+type Entry = readonly [name: string, value: Pickled];
+
+/** The attributes of a module, parted by whether its state dict holds them. */
+export interface ModuleParts {
+  /** Parameters, persistent buffers and inner modules, in the order of a state dict. */
+  readonly kept: readonly Entry[];
+  /** The other buffers, and everything else that was set on it. */
+  readonly left: readonly Entry[];
+}
+
+/** The parts of a module's state; null for the state of anything else. */
+export function modulePartsOf(state: Pickled | undefined): ModuleParts | null {
+  if (!(state instanceof PickledDict)) return null;
+  const [parameters, buffers, modules] = ['_parameters', '_buffers', '_modules'].map((name) =>
+    state.entries?.get(name),
+  );
+  if (!(
+    parameters instanceof PickledDict &&
+    buffers instanceof PickledDict &&
+    modules instanceof PickledDict
+  )) {
+    return null;
+  }
+  const passing = state.entries?.get('_non_persistent_buffers_set');
+  const names = new Set(passing instanceof PickledSet ? passing.items : []);
+  const ofBuffers = entriesOf(buffers);
+  const others = entriesOf(state).filter(
+    ([, value]) => ![parameters, buffers, modules].includes(value as PickledDict),
+  );
+  return {
+    kept: [
+      ...entriesOf(parameters),
+      ...ofBuffers.filter(([name]) => !names.has(name)),
+      ...entriesOf(modules),
+    ],
+    left: [...ofBuffers.filter(([name]) => names.has(name)), ...others],
+  };
+}
+
+function entriesOf({ entries }: PickledDict): Entry[] {
+  return [...(entries ?? [])].flatMap(([name, value]): Entry[] =>
+    typeof name === 'string' ? [[name, value]] : [],
+  );
+}
