@@ -41,7 +41,8 @@ export { KeyValueCache, type KeyValueCacheShape } from './models/key-value-cache
 export * from './models/net2net.js';
 export * from './models/conditioning.js';
 export * from './models/permuter.js';
-export * from './models/load-weights.js';
+export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/load-weights.js';
+export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/initial-weights.js';
 export {
   diffusers,
   keyMaps,

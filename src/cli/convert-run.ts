@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { keyMaps, recogniseKeys, withKeys } from '../models/key-maps/index.js';
+import { waysOfReading } from '../models/wrapped-weights.js';
 import { itemSize, isFloatingPoint } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { DType, Tensor } from '../torch/index.js';
@@ -91,9 +92,10 @@ function inLayout(
   from: string | undefined,
   exact: boolean,
 ): LazyTensorMap {
-  // LlamaGen's and others' files hold the weights one level down.
-  for (const prefix of exact ? [''] : ['', 'model.', 'ema.', 'module.']) {
-    const inner = weights.below(prefix);
+  // LlamaGen's and others' files hold the weights one level down, or deeper in wrappers.
+  for (const { prefix, rename } of waysOfReading(weights.keys())) {
+    if (exact && prefix !== '') continue;
+    const inner = weights.below(prefix).renamed(rename);
     const keys = [...inner.keys()];
     const source = from === undefined ? recogniseKeys(keys) : keyMaps.find(({ name }) => name === from);
     const known = from !== undefined || source !== undefined || inner.has('quant_conv.weight');

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describeWeights } from '../models/describe-weights.js';
+import { waysOfReading } from '../models/wrapped-weights.js';
 import { itemSize } from '../torch/index.js';
 import type { DType } from '../torch/index.js';
 import { loadCheckpoint } from '../torch/io/index.js';
@@ -69,11 +70,11 @@ function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; 
   }
 }
 
-/** Recognised in the weights themselves, or one level down, as `model` or `ema` hold them. */
+/** Recognised in the weights themselves, or below the names of wrappers, as `model` or `module` hold them. */
 function modelIn({ tensors }: Checkpoint): string[] {
-  for (const prefix of ['', 'model.', 'ema.', 'module.']) {
+  for (const { prefix, rename } of waysOfReading(tensors.keys())) {
     const inner = tensors.below(prefix);
-    const shapes = new Map([...inner.keys()].map((key) => [key, infoOf(inner, key).shape]));
+    const shapes = new Map([...inner.keys()].map((key) => [rename(key), infoOf(inner, key).shape]));
     const found = describeWeights(shapes);
     if (found.length > 0)
       return found.map((line) => (prefix === '' ? line : `${line}, under ${prefix.slice(0, -1)}`));

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import type { ModelConfig } from '../models/from-config.js';
 import { listCheckpoints } from '../training/checkpoint.js';
 import type { RunConfig, Stage } from '../training/config.js';
 import type { EndEvent } from '../training/events.js';
@@ -11,6 +12,7 @@ import type { RunPlan } from '../training/session.js';
 import type { TransformerTrainer } from '../training/transformer-trainer.js';
 import type { VqganTrainer } from '../training/vqgan-trainer.js';
 import { amount, duration } from './figures.js';
+import type { ConfigTree } from './config-files.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from './interrupt.js';
 import { terminalProgress } from './terminal.js';
@@ -91,6 +93,9 @@ async function newConfig(stage: Stage, input: TrainInput, example = false): Prom
   const named = (tree['training'] as { vqgan?: unknown } | undefined)?.vqgan;
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
+    if (vqgan === undefined && namesFirstStage(tree)) {
+      return (await readTrainConfig(stage, input, { example })).config;
+    }
     throw new UsageError(
       'name the run of the trained first stage with --vqgan RUN; npx tessera-torch train vqgan makes one',
     );
@@ -98,6 +103,13 @@ async function newConfig(stage: Stage, input: TrainInput, example = false): Prom
   const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
   inherited['training'] = { vqgan };
   return (await readTrainConfig(stage, input, { inherited, example })).config;
+}
+
+/** Whether the model section says where trained weights of its first stage are, as the reference's files do. */
+function namesFirstStage({ model }: ConfigTree): boolean {
+  const params = (model as Partial<ModelConfig> | undefined)?.params;
+  const first = params?.['first_stage_config'] as Partial<ModelConfig> | undefined;
+  return [params, first?.params].some((given) => typeof given?.['ckpt_path'] === 'string');
 }
 
 /** The folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that is free. */

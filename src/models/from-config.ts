@@ -2,6 +2,7 @@
 import * as nn from '../torch/nn/index.js';
 import { nearest, readFields } from './config-schema.js';
 import { absentTargets, targets } from './config-targets.js';
+import { noteCheckpoint } from './initial-weights.js';
 
 /** The reference's structure, as its YAML files hold it under `model`. */
 export interface ModelConfig {
@@ -23,7 +24,8 @@ export interface ModelFromConfigOptions {
 
 /**
  * Builds a model from a configuration of the reference. Nothing is imported by name and no file is read:
- * `ckpt_path`, `ignore_keys`, `monitor`, `image_key` and schedulers stay in `model.config.params` without effect;
+ * `ckpt_path`, `ignore_keys`, `monitor`, `image_key` and schedulers stay in `model.config.params` without effect
+ * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them);
  * `model.config` holds a copy of `config` beside the model's own options. `VQModel` gets `legacy: true`, as every published model.
  *
  * Throws a TypeError naming the path of what is unknown, missing or of the wrong kind.
@@ -47,6 +49,7 @@ function build(config: unknown, path: string): nn.Module {
     throw withTarget(error, target);
   }
   const own = (model as { config?: object }).config;
+  if (params) noteCheckpoint(model, params);
   return Object.assign(model, { config: { ...own, ...(structuredClone(config) as ModelConfig) } });
 }
 

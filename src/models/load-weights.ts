@@ -2,12 +2,19 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Module } from '../torch/nn/index.js';
-import type { StateSource, TensorInfo } from '../torch/nn/state-dict.js';
-import { withKeys } from './key-maps/index.js';
+import { StateDictError } from '../torch/nn/state-dict.js';
+import type { StateSource } from '../torch/nn/state-dict.js';
 import type { KeyMap } from './key-maps/index.js';
+import { chosen, infoOf, Patched } from './weight-sources.js';
+import { findPlaces, weightsBelow } from './wrapped-weights.js';
+import type { WeightsPlace } from './wrapped-weights.js';
 
 export interface LoadWeightsOptions {
-  /** Takes only what lies below it, such as `first_stage_model.`, and removes it. */
+  /**
+   * Takes only what lies below it, such as `first_stage_model.`, and removes it, before anything else is done. Left
+   * out, a wrapper's prefix (`module.`, `_orig_mod.`, `model.`) is found and removed where the keys need one, and the
+   * report names it.
+   */
   prefix?: string;
   /** Leaves out keys that start with one of these, as the reference's `ignore_keys` do; the model keeps its own. */
   ignore?: readonly string[];
@@ -19,12 +26,24 @@ export interface LoadWeightsOptions {
    * as it was initialised. Build the model with `init: true` then.
    */
   resize?: RegExp | readonly string[];
-  /** Whether missing, unexpected and misshapen keys are an error. Default true. */
+  /** Whether missing, unexpected and misshapen keys are an error; loading nothing always is. Default true. */
   strict?: boolean;
 }
 
+/** A tensor whose shape in the file is not the model's. */
+export interface Difference {
+  readonly key: string;
+  readonly found: readonly number[];
+  readonly expected: readonly number[];
+}
+
+const shapes = ({ key, found, expected }: Difference): string =>
+  `${key}: [${found.join(', ')}] into [${expected.join(', ')}]`;
+
 /** What was loaded and what was not; `toString` tells it in lines. */
 export class LoadReport {
+  /** What stood before the keys in the file, such as `module.`; '' where nothing did. */
+  readonly prefix: string;
   /** Keys that were taken over. */
   readonly loaded: readonly string[];
   /** Keys of the model that the file lacks. */
@@ -32,11 +51,12 @@ export class LoadReport {
   /** Keys of the file that the model lacks. */
   readonly unexpected: readonly string[];
   /** Left as they were because their shapes differ. */
-  readonly misshapen: readonly { key: string; found: readonly number[]; expected: readonly number[] }[];
+  readonly misshapen: readonly Difference[];
   /** Taken over in the part that both have. */
-  readonly resized: readonly { key: string; found: readonly number[]; expected: readonly number[] }[];
+  readonly resized: readonly Difference[];
 
   constructor(parts: Omit<LoadReport, 'toString'>) {
+    this.prefix = parts.prefix;
     this.loaded = parts.loaded;
     this.missing = parts.missing;
     this.unexpected = parts.unexpected;
@@ -46,17 +66,8 @@ export class LoadReport {
 
   /** The report as text: counts, and the keys that were not taken over. */
   toString(): string {
-    const shapes = ({
-      key,
-      found,
-      expected,
-    }: {
-      key: string;
-      found: readonly number[];
-      expected: readonly number[];
-    }) => `${key}: [${found.join(', ')}] into [${expected.join(', ')}]`;
     return [
-      `${this.loaded.length} tensors loaded`,
+      `${this.loaded.length} tensors loaded${this.prefix === '' ? '' : `, from below "${this.prefix}"`}`,
       ...listed('resized, the rest as initialised', this.resized.map(shapes)),
       ...listed('left as they were, of another shape', this.misshapen.map(shapes)),
       ...listed('left as they were, missing in the weights', this.missing),
@@ -89,27 +100,55 @@ function listed(what: string, keys: readonly string[]): string[] {
  * project's layout, into a larger or smaller vocabulary or number of positions. Nothing changes if it throws.
  *
  * @param source a Map, or `(await loadCheckpoint(path)).tensors`
- * @throws StateDictError with `strict`, naming the keys and shapes that do not fit
+ * @throws StateDictError with `strict`, naming the keys and shapes that do not fit; without, where nothing is loaded
+ * @throws ArgumentError where the weights lie below several prefixes, and none is given
  */
 export function loadWeights(
   model: Module,
   source: StateSource,
   options: LoadWeightsOptions = {},
 ): LoadReport {
-  const { prefix = '', ignore = [], keyMap, resize = [], strict = true } = options;
+  const { strict = true } = options;
+  const own = model.stateDict();
+  const { prefix, given, origins, resized, misshapen } = planOf(own, source, options);
+  const apart = new Set(misshapen.map(({ key }) => key));
+  if (own.size > 0 && ![...own.keys()].some((key) => given.has(key) && !apart.has(key))) {
+    throw nothingLoaded(model, source, options, misshapen);
+  }
+  const { missing, unexpected } = model.loadStateDict(new Patched(given, origins), { strict });
+  for (const key of missing) apart.add(key);
+  const kept = [...own.keys()].filter((key) => !apart.has(key) && given.has(key));
+  return new LoadReport({ prefix, loaded: kept, missing, unexpected, misshapen, resized });
+}
+
+/** What would be loaded from where. */
+interface Plan {
+  prefix: string;
+  /** The file's tensors under the model's names. */
+  given: StateSource;
+  /** Keys whose values do not come from the file as they are. */
+  origins: Map<string, () => Tensor>;
+  resized: Difference[];
+  misshapen: Difference[];
+}
+
+/** Looks what fits, and reads nothing. */
+export function planOf(
+  own: ReadonlyMap<string, Tensor>,
+  source: StateSource,
+  options: LoadWeightsOptions,
+): Plan {
+  const { ignore = [], keyMap, resize = [], strict = true } = options;
   const mayResize = (key: string): boolean =>
     resize instanceof RegExp ? resize.test(key) : resize.includes(key);
-  const own = model.stateDict();
-  const given = filtered(
-    keyMap ? withKeys(source, keyMap.toReference([...source.keys()])) : source,
-    prefix,
-    ignore,
-  );
+  const place = { prefix: options.prefix ?? prefixOf([...own.keys()], source, keyMap), keyMap };
+  const { prefix } = place;
   const ignored = (key: string): boolean => ignore.some((start) => key.startsWith(start));
+  const given = weightsOf(source, own.keys(), place, ignored);
 
   const origins = new Map<string, () => Tensor>();
-  const resized: LoadReport['resized'][number][] = [];
-  const misshapen: LoadReport['misshapen'][number][] = [];
+  const resized: Difference[] = [];
+  const misshapen: Difference[] = [];
   for (const [key, target] of own) {
     const info = infoOf(given, key);
     if (info === undefined) {
@@ -127,25 +166,62 @@ export function loadWeights(
       origins.set(key, () => target);
     }
   }
-  const { missing, unexpected } = model.loadStateDict(new Patched(given, origins), { strict });
-  const apart = new Set([...missing, ...misshapen.map(({ key }) => key)]);
-  const kept = [...own.keys()].filter((key) => !apart.has(key) && given.has(key));
-  return new LoadReport({ loaded: kept, missing, unexpected, misshapen, resized });
+  return { prefix, given, origins, resized, misshapen };
+}
+
+/** The wrapper's prefix below which a model's keys lie; '' where they need none, or are not there. */
+function prefixOf(own: readonly string[], source: StateSource, keyMap: KeyMap | undefined): string {
+  const [best, ...others] = findPlaces(own, [...source.keys()], keyMap);
+  if (best === undefined || best.prefix === '') return '';
+  const equal = others.filter(({ found }) => found === best.found);
+  if (equal.length > 0) {
+    const shown = [best, ...equal].slice(0, 6).map(({ prefix }) => JSON.stringify(prefix));
+    throw new torch.ArgumentError(
+      `the weights lie in several places, below ${shown.join(' and ')}: say which with { prefix: ${shown[0]} }`,
+    );
+  }
+  return best.prefix;
+}
+
+function nothingLoaded(
+  model: Module,
+  source: StateSource,
+  { prefix, keyMap }: LoadWeightsOptions,
+  misshapen: readonly Difference[],
+): Error {
+  if (misshapen.length > 0) {
+    return new StateDictError(
+      model.constructor.name,
+      { missing: [], unexpected: [], mismatched: misshapen.map(shapes) },
+      'every tensor has another shape; build the model with the configuration of the weights',
+    );
+  }
+  const [missing, unexpected] = [[...model.stateDict().keys()], [...source.keys()]];
+  const [place] = findPlaces(missing, unexpected, keyMap ?? 'any');
+  const layout = place?.keyMap === undefined ? '' : ` and the keyMap of ${place.keyMap.name}`;
+  const way =
+    place === undefined
+      ? `no key of the weights${prefix ? ` below ${JSON.stringify(prefix)}` : ''} is one of the model's: are these ` +
+        'weights of this model?'
+      : `${place.found} of its keys are found with { prefix: ${JSON.stringify(place.prefix)} }${layout}`;
+  return new StateDictError(model.constructor.name, { missing, unexpected, mismatched: [] }, way);
+}
+
+/** What the file has at a place, without what is left out: by its key in the file, or any of its names since. */
+function weightsOf(
+  source: StateSource,
+  own: Iterable<string>,
+  place: Pick<WeightsPlace, 'prefix' | 'keyMap'>,
+  ignored: (key: string) => boolean,
+): StateSource {
+  const keys = [...source.keys()].filter((key) => !ignored(key) && !ignored(key.slice(place.prefix.length)));
+  const given = weightsBelow(chosen(source, new Map(keys.map((key) => [key, key]))), own, place);
+  const names = [...given.keys()].filter((name) => !ignored(name));
+  return chosen(given, new Map(names.map((name) => [name, name])));
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
-}
-
-function infoOf(source: StateSource, key: string): TensorInfo | undefined {
-  if (!source.has(key)) return undefined;
-  return (
-    source.info?.(key) ??
-    torch.scope(() => {
-      const tensor = source.get(key)!;
-      return { shape: tensor.shape, dtype: tensor.dtype };
-    })
-  );
 }
 
 /** The model's tensor with the part that the given one covers written over. */
@@ -162,64 +238,4 @@ function patched(target: Tensor, given: Tensor): Tensor {
       return result;
     }),
   );
-}
-
-function filtered(source: StateSource, prefix: string, ignore: readonly string[]): StateSource {
-  if (prefix === '' && ignore.length === 0) return source;
-  const keys = new Map<string, string>();
-  for (const key of source.keys()) {
-    if (!key.startsWith(prefix) || key === prefix) continue;
-    const name = key.slice(prefix.length);
-    if (!ignore.some((start) => key.startsWith(start) || name.startsWith(start))) keys.set(name, key);
-  }
-  const inner = (key: string): string => keys.get(key) ?? key;
-  return {
-    keys: () => keys.keys(),
-    has: (key) => keys.has(key),
-    get: (key) => (keys.has(key) ? source.get(inner(key)) : undefined),
-    ...(source.info && { info: (key: string) => (keys.has(key) ? source.info!(inner(key)) : undefined) }),
-    ...(source.readInto && {
-      readInto: (key: string, target: Tensor) => source.readInto!(inner(key), target),
-    }),
-  };
-}
-
-/** A source with some tensors in place of its own. */
-class Patched implements StateSource {
-  readonly #source: StateSource;
-  readonly #origins: ReadonlyMap<string, () => Tensor>;
-  readonly readInto?: (key: string, target: Tensor) => void;
-
-  constructor(source: StateSource, origins: ReadonlyMap<string, () => Tensor>) {
-    this.#source = source;
-    this.#origins = origins;
-    if (source.readInto) {
-      this.readInto = (key, target) => {
-        const origin = origins.get(key);
-        if (origin === undefined) source.readInto!(key, target);
-        else torch.noGrad(() => target.copy_(origin()));
-      };
-    }
-  }
-
-  keys(): Iterable<string> {
-    return new Set([...this.#source.keys(), ...this.#origins.keys()]);
-  }
-
-  has(key: string): boolean {
-    return this.#origins.has(key) || this.#source.has(key);
-  }
-
-  get(key: string): Tensor | undefined {
-    return this.#origins.get(key)?.() ?? this.#source.get(key);
-  }
-
-  info(key: string): TensorInfo | undefined {
-    const origin = this.#origins.get(key);
-    if (origin === undefined) return infoOf(this.#source, key);
-    return torch.scope(() => {
-      const tensor = origin();
-      return { shape: tensor.shape, dtype: tensor.dtype };
-    });
-  }
 }

@@ -4,6 +4,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type { LazyTensorMap } from '../torch/io/index.js';
+import { placesOf } from '../torch/nn/wrapped-keys.js';
 import { cacheRoot } from '../torch/native/libtorch/platform.js';
 import { isFile } from '../torch/native/libtorch/probe.js';
 import { LPIPS } from './perceptual.js';
@@ -49,9 +50,6 @@ function vggKey(key: string): string | null {
   return match ? `features.${match[1]}.${match[2]}` : null;
 }
 
-/** Prefixes under which LPIPS lies in checkpoints of VQGANs, of losses, and by itself. */
-const prefixes = ['loss.perceptual_loss.', 'perceptual_loss.', 'lpips.', ''];
-
 /**
  * The tensors of LPIPS that the sources hold together: whole ones (a VQGAN's training checkpoint has all of them),
  * torchvision's VGG16, the published weightings. What the network's scaling needs is known without a file.
@@ -64,8 +62,14 @@ export function collectLpips(sources: readonly LazyTensorMap[]): {
 } {
   const model = torch.scope(() => torch.keep([...new LPIPS().stateDict()]));
   const found = new Map<string, Tensor>();
+  const wrapped = sources.map((source) =>
+    wrappedKeys(
+      model.map(([key]) => key),
+      source,
+    ),
+  );
   for (const [key, own] of model) {
-    const value = lookUp(key, own.shape, sources);
+    const value = lookUp(key, own.shape, wrapped);
     if (value !== null) found.set(key, value);
     else if (key.startsWith('scaling_layer.')) found.set(key, own);
   }
@@ -73,13 +77,32 @@ export function collectLpips(sources: readonly LazyTensorMap[]): {
   return { tensors: missing.length === 0 ? found : null, missing };
 }
 
-function lookUp(key: string, shape: readonly number[], sources: readonly LazyTensorMap[]): Tensor | null {
-  const vgg = vggKey(key);
-  const names = [...prefixes.map((prefix) => `${prefix}${key}`), ...(vgg === null ? [] : [vgg])];
-  for (const source of sources) {
-    for (const name of names) {
-      const info = source.info(name);
-      if (info === undefined) continue;
+interface Wrapped {
+  source: LazyTensorMap;
+  /** Key of LPIPS → key in the source. */
+  names: Map<string, string>;
+}
+
+/**
+ * Where LPIPS and torchvision's VGG16 lie in a source: by themselves, in a VQGAN as `loss.perceptual_loss.`, below
+ * the names of wrappers.
+ */
+function wrappedKeys(own: readonly string[], source: LazyTensorMap): Wrapped {
+  const vgg = own.flatMap((key) => vggKey(key) ?? []);
+  const places = [own, vgg].map((keys) => placesOf(new Set(keys), source.keys())[0]?.prefix);
+  const names = own.map((key): [string, string] => {
+    const name = `${places[0] ?? ''}${key}`;
+    const other = vggKey(key);
+    return [key, source.has(name) || other === null ? name : `${places[1] ?? ''}${other}`];
+  });
+  return { source, names: new Map(names) };
+}
+
+function lookUp(key: string, shape: readonly number[], sources: readonly Wrapped[]): Tensor | null {
+  for (const { source, names } of sources) {
+    const name = names.get(key)!;
+    const info = source.info(name);
+    if (info !== undefined) {
       if (info.shape.join() !== shape.join()) {
         throw new torch.ShapeError(
           `${name} has shape [${info.shape.join(', ')}], LPIPS needs [${shape.join(', ')}]`,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ModelConfig } from '../models/from-config.js';
+import { loadFrom } from '../models/initial-weights.js';
 import { storedLpips } from '../models/lpips-weights.js';
 import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
 import { loadCheckpoint } from '../torch/io/index.js';
@@ -42,7 +43,7 @@ export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | u
   if (!existsSync(file)) throw missing(file);
   const checkpoint = await loadCheckpoint(file);
   try {
-    loss.perceptualLoss.loadStateDict(checkpoint.tensors);
+    loadFrom(loss.perceptualLoss, checkpoint.tensors);
   } catch (cause) {
     throw new RunError(
       `${file} does not hold the reference's LPIPS weights: ${(cause as Error).message.split('\n')[0]}`,

@@ -2,6 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { Labelator } from '../models/conditioning.js';
 import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
+import { ignoreKeysOf, loadFrom } from '../models/initial-weights.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import type { FirstStage } from '../models/vqgan.js';
 import { loadCheckpoint } from '../torch/io/index.js';
@@ -10,6 +11,8 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { withClasses } from './class-condition.js';
 import { channelsOf, chosenDevice, type RunConfig } from './config.js';
+import { checkFile } from './initial-weights.js';
+import type { InitialWeights } from './initial-weights.js';
 import { openRun } from './open-run.js';
 import { MasterWeights } from './precision.js';
 import { RunError } from './run-error.js';
@@ -37,7 +40,14 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
     }
     first = stored.model;
   }
+  checkFirstStageFile(training.vqgan, first);
   if (!first) {
+    if (training.vqgan !== undefined) {
+      throw new RunError(
+        `training.vqgan: ${training.vqgan} is a checkpoint file, which does not say what model it is of; describe it in ` +
+          'model.params.first_stage_config, as the reference does',
+      );
+    }
     throw new RunError(
       'a transformer is trained on the codes of a VQGAN: name its run in training.vqgan (--vqgan RUN)',
     );
@@ -68,12 +78,24 @@ function sizes(first: Params, params: Params, size: number): { vocab_size: numbe
   return { vocab_size: Math.max(codes, classes), block_size: side * side };
 }
 
+/** A file that is named for the first stage must be there before anything is written. */
+function checkFirstStageFile(vqgan: string | undefined, first: ModelConfig | undefined): void {
+  if (vqgan !== undefined) {
+    if (existsSync(vqgan)) return;
+    throw new RunError(
+      `training.vqgan: there is no trained VQGAN at ${vqgan}; name its run (--vqgan RUN), or a file of its weights`,
+    );
+  }
+  const path = first?.params?.['ckpt_path'];
+  if (typeof path === 'string') checkFile(path, 'model.params.first_stage_config.params.ckpt_path');
+}
+
 const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
-/** Puts the trained weights into the model's first stage. */
-export async function loadFirstStage(first: FirstStage, config: RunConfig): Promise<void> {
-  const params = config.model.params?.['first_stage_config'] as { params: { ckpt_path?: string } };
-  const path = config.training.vqgan ?? params.params.ckpt_path;
+/** Puts the trained weights into the model's first stage; says where they were found, unless they stood alone. */
+export async function loadFirstStage(first: FirstStage, config: RunConfig): Promise<string | null> {
+  const params = config.model.params?.['first_stage_config'] as { params: Params };
+  const path = config.training.vqgan ?? (params.params['ckpt_path'] as string | undefined);
   if (path === undefined || !existsSync(path)) {
     throw new RunError(
       `there is no trained VQGAN at ${path ?? '(nothing named)'}; name its run in training.vqgan (--vqgan RUN)`,
@@ -83,12 +105,13 @@ export async function loadFirstStage(first: FirstStage, config: RunConfig): Prom
     const { model } = await openRun(path, 'vqgan', 'cpu');
     first.loadStateDict(model.stateDict());
     torch.dispose([...model.parameters(), ...model.buffers()]);
-    return;
+    return null;
   }
   const checkpoint = await loadCheckpoint(path);
   try {
-    const keys = [...checkpoint.tensors.keys()].filter((key) => !key.startsWith('loss.'));
-    torch.scope(() => first.loadStateDict(new Map(keys.map((key) => [key, checkpoint.tensors.get(key)!]))));
+    const ignore = ['loss.', ...(config.training.vqgan === undefined ? ignoreKeysOf(params.params) : [])];
+    const { prefix } = loadFrom(first, checkpoint.tensors, { ignore });
+    return prefix === '' ? null : `the first stage's weights lie below "${prefix}" in ${path}`;
   } catch (cause) {
     throw new RunError(`${path} does not fit first_stage_config: ${(cause as Error).message}`, { cause });
   } finally {
@@ -104,15 +127,20 @@ export interface TransformerParts {
   step(tokens: { z: Tensor; c: Tensor }): Tensor;
 }
 
-/** Model and optimizer of a configuration. `init: false` leaves the weights for a checkpoint to fill. */
+/**
+ * Model and optimizer of a configuration. `init: false` leaves the weights for a checkpoint to fill; `begin` gets the
+ * model before anything is made of its weights.
+ */
 export function buildTransformer(
   config: RunConfig,
   precision: Precision,
   device: torch.Device,
   init: boolean,
+  begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
   const { learningRate: lr, betas, weightDecay } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
+  begin(net);
   const gpt = net.transformer;
   const groups = decayGroups(gpt);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
@@ -135,8 +163,8 @@ export function buildTransformer(
   };
 }
 
-/** Finds mistakes in the model section before anything is written. */
-export function checkTransformer(config: RunConfig): void {
+/** Finds mistakes in the model section, and in what it begins from, before anything is written. */
+export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): void {
   // How many classes there are is not known before the pictures are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
@@ -146,6 +174,8 @@ export function checkTransformer(config: RunConfig): void {
         'for others write a loop of your own on transformerStep',
     );
   }
+  // With the number of classes open, so are the sizes.
+  if (initial !== null && model === config.model) initial.fill(net);
   const { blockSize, vocabSize } = net.transformer;
   const params = config.model.params as Params;
   const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);

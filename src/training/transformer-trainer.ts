@@ -11,6 +11,9 @@ import { classesAmong, countClasses, spreadOver } from './class-condition.js';
 import { codesFile, codesOf, RowOrder, type Codes } from './codes.js';
 import type { RunConfig } from './config.js';
 import { saveLabelledGrid } from './grids.js';
+import type { LoadReport } from '../models/load-weights.js';
+import { noteStart, openInitialWeights } from './initial-weights.js';
+import type { InitialWeights } from './initial-weights.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
 import type { RunPlan, Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
@@ -36,11 +39,17 @@ export class TransformerTrainer extends Trainer<Tokens> {
   #codes: Codes | null = null;
   #order: RowOrder | null = null;
 
-  private constructor(session: Session) {
+  /** What the checkpoint that a new run begins from held. */
+  #start: LoadReport | null = null;
+
+  private constructor(session: Session, initial: InitialWeights | null) {
     super(session);
     const { config, device, precision, checkpoint, dry } = session;
     torch.manualSeed(config.training.seed);
-    this.#parts = buildTransformer(config, precision, device, checkpoint === null && !dry);
+    const begin = (net: Net2NetTransformer) => {
+      this.#start = noteStart(session, net, initial);
+    };
+    this.#parts = buildTransformer(config, precision, device, checkpoint === null && !dry, begin);
     this.net = this.#parts.net;
   }
 
@@ -73,7 +82,12 @@ export class TransformerTrainer extends Trainer<Tokens> {
   static #new(config: unknown, run: string, options: TrainerOptions & { dry?: boolean }): Promise<Session> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
       const adapted = await adoptFirstStage(resolved);
-      checkTransformer(adapted);
+      const initial = await openInitialWeights(adapted);
+      try {
+        checkTransformer(adapted, initial);
+      } finally {
+        initial?.close();
+      }
       notes.push(describeCodes(adapted));
       return adapted;
     };
@@ -93,16 +107,29 @@ export class TransformerTrainer extends Trainer<Tokens> {
   /** The trainer with what its model is given from elsewhere. */
   static async #build(session: Session): Promise<TransformerTrainer> {
     let trainer: TransformerTrainer;
+    let initial: InitialWeights | null = null;
     try {
-      trainer = new TransformerTrainer(session);
-      const first = trainer.net.firstStageModel as unknown as FirstStage;
+      if (!session.checkpoint) initial = await openInitialWeights(session.config);
+      trainer = new TransformerTrainer(session, initial);
       // A checkpoint holds the first stage too: the run needs nothing outside its folder.
-      if (!session.checkpoint) await loadFirstStage(first, session.config);
+      if (!session.checkpoint && !trainer.#hasFirstStage()) {
+        const first = trainer.net.firstStageModel as unknown as FirstStage;
+        const note = await loadFirstStage(first, session.config);
+        if (note !== null) session.notes.push(note);
+      }
     } catch (error) {
       await session.abandon();
       throw error;
+    } finally {
+      initial?.close();
     }
     return trainer;
+  }
+
+  /** Whether what the run began from, a whole model, held the first stage: its own comes last, as in the reference. */
+  #hasFirstStage(): boolean {
+    const key = 'first_stage_model.';
+    return this.#start !== null && !this.#start.missing.some((lacking) => lacking.startsWith(key));
   }
 
   protected trained(): TrainedState {

@@ -5,6 +5,7 @@ import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { chosenDevice, type RunConfig } from './config.js';
+import type { InitialWeights } from './initial-weights.js';
 import { GraphedStep } from './graphed-step.js';
 import { MasterWeights } from './precision.js';
 import { timeSteps, type Precision } from './session.js';
@@ -22,17 +23,22 @@ export interface VqganParts {
   graphed: GraphedStep | null;
 }
 
-/** Model and optimizers of a configuration. `init: false` leaves the weights for a checkpoint to fill. */
+/**
+ * Model and optimizers of a configuration. `init: false` leaves the weights for a checkpoint to fill; `begin` gets the
+ * model before anything is made of its weights.
+ */
 export function buildVqgan(
   config: RunConfig,
   precision: Precision,
   device: torch.Device,
   init: boolean,
+  begin: (model: FirstStage) => void = () => {},
 ): VqganParts {
   const { learningRate: lr, betas, step, graph, channelsLast } = config.training;
   const settings = { lr, betas, capturable: graph };
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
+  begin(model);
   if (channelsLast) model.to({ memoryFormat });
   const loss = lossOf(model);
   const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];

@@ -8,6 +8,7 @@ import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
 import * as torch from '../torch/index.js';
 import type { RunConfig } from './config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import type { InitialWeights } from './initial-weights.js';
 import { pixelsPerCode } from './open-run.js';
 import { lossOf } from './vqgan-parts.js';
 
@@ -26,9 +27,10 @@ export function withDiscriminatorChannels(config: RunConfig): RunConfig {
  * Builds the model once, and checks that its parts and the pictures fit each other.
  *
  * @param notes gets what is odd, but runs
+ * @param initial what the model begins from, which has to fit, too
  * @throws TypeError naming the setting, and what would fit
  */
-export function checkVqgan(config: RunConfig, notes: string[]): void {
+export function checkVqgan(config: RunConfig, notes: string[], initial: InitialWeights | null = null): void {
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
   try {
     const loss = lossOf(model);
@@ -39,6 +41,7 @@ export function checkVqgan(config: RunConfig, notes: string[]): void {
     checkDiscriminator(loss, model.config.ddconfig.outCh, config.data.size);
     checkPerceptual(config);
     notes.push(...unusedAttention(model.config.ddconfig));
+    initial?.fill(model);
   } finally {
     torch.dispose([...model.parameters(), ...model.buffers()]);
   }

@@ -6,6 +6,8 @@ import type { Tensor } from '../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import type { RunConfig } from './config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import { noteStart, openInitialWeights } from './initial-weights.js';
+import type { InitialWeights } from './initial-weights.js';
 import { loadLpips, settleLpips } from './lpips.js';
 import { beginSession, resumeSession } from './session.js';
 import type { RunPlan, Session, TrainerOptions } from './session.js';
@@ -29,12 +31,13 @@ export class VqganTrainer extends Trainer<Tensor> {
   #validation: Tensor | null = null;
   #saidEager = false;
 
-  private constructor(session: Session) {
+  private constructor(session: Session, initial: InitialWeights | null) {
     super(session);
     const { config, device, precision, checkpoint, train, dry } = session;
     const { batchSize, seed } = config.training;
     torch.manualSeed(seed);
-    this.#parts = buildVqgan(config, precision, device, checkpoint === null && !dry);
+    const begin = (model: FirstStage) => noteStart(session, model, initial);
+    this.#parts = buildVqgan(config, precision, device, checkpoint === null && !dry, begin);
     this.model = this.#parts.model;
     this.#setTemperature = temperatureSetter(this.model);
     if (config.training.restartCodes && !canRestartCodes(this.model))
@@ -73,7 +76,12 @@ export class VqganTrainer extends Trainer<Tensor> {
   static #new(config: unknown, run: string, options: TrainerOptions & { dry?: boolean }): Promise<Session> {
     const adapt = async (resolved: RunConfig, notes: string[]) => {
       const settled = await settleLpips(withDiscriminatorChannels(resolved), notes);
-      checkVqgan(settled, notes);
+      const initial = await openInitialWeights(settled);
+      try {
+        checkVqgan(settled, notes, initial);
+      } finally {
+        initial?.close();
+      }
       return settled;
     };
     return beginSession('vqgan', run, config, options, { adapt, measure: timeVqganStep });
@@ -87,14 +95,18 @@ export class VqganTrainer extends Trainer<Tensor> {
   /** The trainer with what its loss is given from elsewhere. */
   static async #build(session: Session): Promise<VqganTrainer> {
     let trainer: VqganTrainer;
+    let initial: InitialWeights | null = null;
     try {
-      trainer = new VqganTrainer(session);
+      if (!session.checkpoint) initial = await openInitialWeights(session.config);
+      trainer = new VqganTrainer(session, initial);
       const loss = lossOf(trainer.model);
       await loadLpips(loss, session.config.training.lpips);
       if (session.precision === 'bfloat16') trainer.#parts.masters.lower(loss.perceptualLoss.net);
     } catch (error) {
       await session.abandon();
       throw error;
+    } finally {
+      initial?.close();
     }
     return trainer;
   }

@@ -2,6 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { convertFile } from '../../src/cli/convert-run.js';
+import { inspectFile } from '../../src/cli/inspect-run.js';
 import { LPIPS } from '../../src/models/perceptual.js';
 import { VQModel } from '../../src/models/vqgan.js';
 import * as torch from '../../src/torch/index.js';
@@ -64,6 +66,21 @@ test('convert brings weights into another layout and back', async (t) => {
   const { tensors, close } = await loadCheckpoint(back!);
   for (const [key, tensor] of model.stateDict()) t.true(tensors.get(key)!.equal(tensor), key);
   close();
+  // The same out of wrappers.
+  for (const prefix of ['module.', 'model._orig_mod.', 'net.vqgan.']) {
+    const source = await loadCheckpoint(theirs!);
+    const wrapped = join(folder, `wrapped-${prefix}safetensors`);
+    await saveSafetensors(
+      wrapped,
+      source.tensors.renamed((key) => `${prefix}${key}`),
+    );
+    source.close();
+    await convertFile(wrapped, back!, { layout: 'reference', force: true });
+    const again = await loadCheckpoint(back!);
+    t.deepEqual([...again.tensors.keys()].sort(), [...model.stateDict().keys()].sort());
+    again.close();
+    t.regex(await inspectFile(wrapped, {}), /VQModel f2.*diffusers, under /);
+  }
 });
 
 test('setup lifts LPIPS out of a checkpoint, and says what to do where it cannot be fetched', async (t) => {

@@ -209,6 +209,88 @@ test('weights of other projects, both ways', (t) => {
   t.deepEqual(loadWeights(first(), old, { keyMap: diffusers }).missing, [], 'names before 0.17');
 });
 
+test('a prefix is taken off before the layout is looked at, for every layout', (t) => {
+  const own = first().stateDict();
+  for (const [keyMap] of theirs) {
+    const foreign = new Map(withKeys(own, keyMap.fromReference([...own.keys()])));
+    for (const prefix of ['model.', 'module.model.', 'first_stage_model.']) {
+      const wrapped = new Map([...foreign].map(([key, tensor]) => [`${prefix}${key}`, tensor]));
+      wrapped.set('step', torch.ones([1]));
+      const report = loadWeights(first(), wrapped, { prefix, keyMap });
+      t.deepEqual([report.missing, report.unexpected], [[], []], `${keyMap.name} below ${prefix}`);
+      t.is(loadWeights(first(), wrapped, { keyMap }).prefix, prefix, `${keyMap.name}, ${prefix} not given`);
+    }
+  }
+});
+
+/** Keys as wrappers of training write them, and what stands before them. */
+const wrapped: [name: string, wrap: (key: string) => string, prefix: string][] = [
+  ['DataParallel', (key) => `module.${key}`, 'module.'],
+  ['torch.compile', (key) => `_orig_mod.${key}`, '_orig_mod.'],
+  ['both', (key) => `module._orig_mod.${key}`, 'module._orig_mod.'],
+  ['Lightning', (key) => `model.${key}`, 'model.'],
+  ['an average', (key) => `ema_model.module.${key}`, 'ema_model.module.'],
+  ['latent diffusion', (key) => `first_stage_model.${key}`, 'first_stage_model.'],
+  ['a class of the user', (key) => `trainer.net.${key}`, 'trainer.net.'],
+  ['compiled parts', (key) => key.replace(/^(encoder|decoder)\./, '$1._orig_mod.'), ''],
+  [
+    'FSDP',
+    (key) => `_fsdp_wrapped_module.${key.replace('.mid.', '.mid._fsdp_wrapped_module.')}`,
+    '_fsdp_wrapped_module.',
+  ],
+  ['parts of DDP', (key) => `model.${key.replace(/^encoder\./, 'encoder.module.')}`, 'model.'],
+];
+
+test('what wrappers put before and into keys is taken off, and the report says so', (t) => {
+  const from = first();
+  for (const [name, wrap, prefix] of wrapped) {
+    const source = new Map([...from.stateDict()].map(([key, tensor]) => [wrap(key), tensor]));
+    if (prefix !== '') source.set('n_averaged', torch.ones([1]));
+    for (const strict of [true, false]) {
+      const into = first();
+      const report = loadWeights(into, source, { strict });
+      t.deepEqual([report.missing, report.unexpected, report.prefix], [[], [], prefix], name);
+      t.true(into.encoder.convIn.weight.equal(from.encoder.convIn.weight), name);
+      if (prefix !== '') t.true(String(report).includes(`from below "${prefix}"`), name);
+    }
+    // loadStateDict names the way, strict or not.
+    const own = first();
+    for (const strict of prefix === '' ? [true] : [true, false]) {
+      const error = t.throws(() => own.loadStateDict(source, { strict }), { instanceOf: StateDictError });
+      t.false(error.message.includes('strict: false'), name);
+      t.regex(
+        error.message,
+        prefix === '' ? /_orig_mod.*loadWeights/ : /lie below "|name of a wrapper/,
+        name,
+      );
+    }
+  }
+});
+
+test('loading nothing is an error, and so is a choice between two places', (t) => {
+  const own = first().stateDict();
+  const below = (...prefixes: string[]) =>
+    new Map(prefixes.flatMap((prefix) => [...own].map(([key, tensor]) => [`${prefix}${key}`, tensor])));
+  t.throws(() => loadWeights(first(), below('model.', 'ema.')), {
+    message: /several places, below "model\." and "ema\."/,
+  });
+  t.is(loadWeights(first(), below('model.', 'ema.'), { prefix: 'ema.' }).missing.length, 0);
+  for (const strict of [true, false]) {
+    t.throws(() => loadWeights(first(), below('model.'), { prefix: 'ema.', strict }), {
+      instanceOf: StateDictError,
+      message: /found with \{ prefix: "model\." \}/,
+    });
+    const unrelated = new Map([['fc.weight', torch.ones([2, 2])]]);
+    t.throws(() => loadWeights(first(), unrelated, { strict }), { message: /weights of this model\?/ });
+    t.throws(() => first().loadStateDict(unrelated, { strict }), { instanceOf: StateDictError });
+    const ofOthers = new Map([...own].map(([key]) => [key, torch.ones([7, 7])]));
+    t.throws(() => loadWeights(first(), ofOthers, { strict }), {
+      instanceOf: StateDictError,
+      message: /shape/,
+    });
+  }
+});
+
 test('unit rows give the codes that LlamaGen looks up on unit queries', (t) => {
   const codes = torch.randn([16, 8]);
   const mapped = withKeys(
@@ -258,6 +340,25 @@ test('models are told by their keys', (t) => {
     /transformer: GPT, 48 layers of width 1536, 16384 tokens, 256 positions; first stage: VQModel f16/,
   );
   t.deepEqual(describeWeights(new Map([['anything', [1]]])), []);
+});
+
+test('LPIPS is found below the names of wrappers', async (t) => {
+  const own = [...new LPIPS().stateDict()].filter(([key]) => !key.startsWith('net.'));
+  const vgg = [...new LPIPS().stateDict()].filter(([key]) => key.startsWith('net.'));
+  const path = join(folder, 'wrapped-lpips.safetensors');
+  await saveSafetensors(
+    path,
+    new Map([
+      ...own.map(([key, tensor]): [string, Tensor] => [`module.loss.perceptual_loss.${key}`, tensor]),
+      ...vgg.map(([key, tensor]): [string, Tensor] => [
+        `module.${key.replace(/^net\.slice\d/, 'features')}`,
+        tensor,
+      ]),
+    ]),
+  );
+  const { tensors, close } = await loadCheckpoint(path);
+  t.deepEqual(collectLpips([tensors]).missing, []);
+  close();
 });
 
 test('LPIPS is put together from parts, or lifted out of a VQGAN', async (t) => {

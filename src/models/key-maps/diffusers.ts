@@ -87,7 +87,7 @@ export const diffusers: KeyMap = {
   name: 'diffusers',
 
   recognises: (keys) =>
-    keys.has('encoder.down_blocks.0.resnets.0.norm1.weight') && keys.has('quantize.embedding.weight'),
+    keys.has('encoder.mid_block.resnets.0.norm1.weight') && keys.has('quantize.embedding.weight'),
 
   toReference(keys) {
     const levels = levelsBehind(keys, 'decoder.up_blocks.');

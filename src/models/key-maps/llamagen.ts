@@ -17,8 +17,7 @@ const QUEUE = 65_536;
 export const llamaGen: KeyMap = {
   name: 'llamagen',
 
-  recognises: (keys) =>
-    keys.has('encoder.conv_blocks.0.res.0.norm1.weight') && keys.has('encoder.mid.1.q.weight'),
+  recognises: (keys) => keys.has('encoder.mid.0.norm1.weight') && keys.has('encoder.mid.1.q.weight'),
 
   toReference(keys) {
     const levels = levelsBehind(keys, 'decoder.conv_blocks.');

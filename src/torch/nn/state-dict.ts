@@ -1,6 +1,7 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { isContiguous } from '../layout.js';
+import { whereKeysLie } from './wrapped-keys.js';
 
 /** What a state dict says of a tensor without reading it. */
 export interface TensorInfo {
@@ -28,6 +29,11 @@ export interface LoadResult {
   unexpected: string[];
 }
 
+const lenient =
+  'build the model with the configuration of the weights, or pass { strict: false } to leave out missing and ' +
+  'unexpected keys';
+const unrelated = 'the two have no key in common: are these weights of this model?';
+
 /** The keys or shapes of a state dict do not fit the module. Nothing was loaded. */
 export class StateDictError extends torch.TorchError {
   readonly missing: string[];
@@ -35,16 +41,15 @@ export class StateDictError extends torch.TorchError {
   /** Keys with shapes that differ, each with both shapes. */
   readonly mismatched: string[];
 
-  constructor(owner: string, found: LoadResult & { mismatched: string[] }) {
+  /** @param way out, as the message tells it */
+  constructor(owner: string, found: LoadResult & { mismatched: string[] }, way: string | null = null) {
     const lines = [
       ...describe('missing', found.missing),
       ...describe('unexpected', found.unexpected),
       ...describe('not fitting', found.mismatched),
     ];
     super(
-      `state dict does not fit ${owner}, nothing was loaded; ` +
-        `build the model with the configuration of the weights, or pass { strict: false } ` +
-        `to leave out missing and unexpected keys:\n${lines.join('\n')}`,
+      `state dict does not fit ${owner}, nothing was loaded; ` + `${way ?? lenient}:\n${lines.join('\n')}`,
     );
     this.name = 'StateDictError';
     this.missing = found.missing;
@@ -55,7 +60,8 @@ export class StateDictError extends torch.TorchError {
 
 /**
  * Copies the source's tensors into `entries` (key and destination), casting to each destination's dtype and device.
- * Everything is checked before the first value changes.
+ * Everything is checked before the first value changes. A source of which nothing would be loaded is an error, strict
+ * or not.
  *
  * @param owner name for errors
  */
@@ -70,12 +76,12 @@ export function loadEntries(
   const unexpected = [...source.keys()].filter((key) => !known.has(key));
   const present = entries.filter(([key]) => source.has(key));
   const mismatched = present.flatMap(([key, target]) => mismatch(key, target, infoOf(source, key)));
-  if (mismatched.length > 0 || (strict && missing.length + unexpected.length > 0)) {
-    throw new StateDictError(owner, {
-      missing: strict ? missing : [],
-      unexpected: strict ? unexpected : [],
-      mismatched,
-    });
+  const nothing = present.length === 0 && missing.length > 0 && unexpected.length > 0;
+  if (mismatched.length > 0 || nothing || (strict && missing.length + unexpected.length > 0)) {
+    const all = strict || nothing;
+    const found = { missing: all ? missing : [], unexpected: all ? unexpected : [], mismatched };
+    const way = whereKeysLie(missing, unexpected, present.length === 0);
+    throw new StateDictError(owner, found, way ?? (nothing ? unrelated : null));
   }
   torch.noGrad(() => {
     for (const [key, target] of present) torch.scope(() => copyInto(source, key, target));

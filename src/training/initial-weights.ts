@@ -1,0 +1,90 @@
+/** What a new run begins from: the checkpoint that `model.params.ckpt_path` names, as in the reference. */
+import { existsSync, statSync } from 'node:fs';
+import { ignoreKeysOf, loadFrom } from '../models/initial-weights.js';
+import type { LoadReport } from '../models/load-weights.js';
+import { loadCheckpoint } from '../torch/io/index.js';
+import type { Module } from '../torch/nn/index.js';
+import type { RunConfig } from './config.js';
+import { RunError } from './run-error.js';
+import type { Session } from './session.js';
+
+/** LPIPS has a file of its own, so that every run has the same. */
+const LPIPS = 'loss.perceptual_loss.';
+
+/** An open checkpoint that a model begins from. */
+export interface InitialWeights {
+  /**
+   * Fills a model, without the keys of `ignore_keys`; what the file lacks stays as it is.
+   *
+   * @throws RunError where shapes differ, or nothing fits
+   */
+  fill(model: Module): LoadReport;
+  close(): void;
+}
+
+/**
+ * Opens the checkpoint of `model.params.ckpt_path`; null where none is named.
+ *
+ * @throws RunError where there is no such file
+ */
+export async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights | null> {
+  const params = model.params ?? {};
+  const path = params['ckpt_path'];
+  if (path === undefined || path === null) return null;
+  const at = 'model.params.ckpt_path';
+  if (typeof path !== 'string')
+    throw new TypeError(`${at} must be a file's name, got ${JSON.stringify(path)}`);
+  checkFile(path, at);
+  const ignore = [...ignoreKeysOf(params), LPIPS];
+  const checkpoint = await loadCheckpoint(path);
+  return {
+    fill(net) {
+      try {
+        return loadFrom(net, checkpoint.tensors, { ignore, strict: false });
+      } catch (cause) {
+        throw new RunError(`${at}: ${path} does not fit the model: ${(cause as Error).message}`, { cause });
+      }
+    },
+    close: () => checkpoint.close(),
+  };
+}
+
+/** @throws RunError where there is no file of this name; `at` is the setting that names it */
+export function checkFile(path: string, at: string): void {
+  if (!existsSync(path)) {
+    throw new RunError(`${at}: there is no file ${path}; name the checkpoint, or take the setting out`);
+  }
+  if (statSync(path).isDirectory()) {
+    throw new RunError(`${at}: ${path} is a folder; name the checkpoint file itself`);
+  }
+}
+
+/** Fills a new run's model from its checkpoint, if it has one, and notes what was loaded. */
+export function noteStart(
+  session: Session,
+  model: Module,
+  initial: InitialWeights | null,
+): LoadReport | null {
+  if (initial === null) return null;
+  const report = initial.fill(model);
+  session.notes.push(describeStart(session.config.model.params!['ckpt_path'] as string, report));
+  return report;
+}
+
+/** A note on what a run began from. */
+function describeStart(path: string, report: LoadReport): string {
+  const { prefix, loaded, missing, unexpected } = report;
+  const shown = (what: string, keys: readonly string[]): string[] =>
+    keys.length === 0
+      ? []
+      : [`${what} ${keys.length} (${keys.slice(0, 3).join(', ')}${keys.length > 3 ? ', …' : ''})`];
+  const parts = [
+    `${loaded.length} tensors${prefix === '' ? '' : ` below "${prefix}"`} loaded from ${path}`,
+    ...shown(
+      'missing in it and left as initialised:',
+      missing.filter((key) => !key.startsWith(LPIPS)),
+    ),
+    ...shown('not used:', unexpected),
+  ];
+  return parts.join('; ');
+}
