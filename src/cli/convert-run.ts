@@ -30,7 +30,7 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
     const bytes = [...tensors.keys()].reduce((sum, key) => sum + sizeOf(tensors.info(key)!), 0);
     if (tensors.size === 0)
       throw new Error(`${from} has no tensors to write${flags.prefix ? ` below ${flags.prefix}` : ''}`);
-    const { size } = statSync(from);
+    const { size } = checkpoint;
     if (bytes > MAX_GROWTH * size + 2 ** 30) {
       throw new Error(
         `the tensors of ${from} would take ${formatBytes(bytes)}, its file ${formatBytes(size)}`,

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { describeWeights } from '../models/describe-weights.js';
 import { waysOfReading } from '../models/wrapped-weights.js';
@@ -33,7 +32,7 @@ export async function inspectFile(
   const checkpoint = await loadCheckpoint(path);
   try {
     const rows = rowsOf(checkpoint.all);
-    const size = statSync(path).size;
+    const { size } = checkpoint;
     const model = modelIn(checkpoint);
     if (json) {
       const { format, metadata } = checkpoint;

@@ -1,6 +1,6 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { ShapeError } from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { writeAll, writeAtomically } from '../torch/io/atomic-file.js';
 import { loadSharp } from './sharp.js';
 
 export interface ImageGridOptions {
@@ -92,20 +92,14 @@ export async function savePixels(
   extras?: PngExtras,
 ): Promise<void> {
   const sharp = await loadSharp();
-  const partial = `${path}.partial-${process.pid}`;
-  try {
-    const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
-    const image = extras
-      ? plain
-          .composite([{ input: Buffer.from(extras.svg) }])
-          .removeAlpha()
-          .withExif({ IFD0: { ImageDescription: extras.description } })
-      : plain;
-    // In memory first: libvips tells little of why a file cannot be written.
-    await writeFile(partial, await image.png().toBuffer());
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+  const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
+  const image = extras
+    ? plain
+        .composite([{ input: Buffer.from(extras.svg) }])
+        .removeAlpha()
+        .withExif({ IFD0: { ImageDescription: extras.description } })
+    : plain;
+  // In memory first: libvips tells little of why a file cannot be written.
+  const png = await image.png().toBuffer();
+  await writeAtomically(path, (descriptor) => writeAll(descriptor, png));
 }

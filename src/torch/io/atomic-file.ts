@@ -14,7 +14,7 @@ export async function writeAtomically(path: string, write: (descriptor: number) 
     dirname(target),
     `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`,
   );
-  const descriptor = openSync(temporary, 'wx');
+  const descriptor = create(temporary, target);
   try {
     try {
       write(descriptor);
@@ -22,12 +22,41 @@ export async function writeAtomically(path: string, write: (descriptor: number) 
       closeSync(descriptor);
     }
     await flush(temporary, 'r+');
-    await rename(temporary, target);
+    await rename(temporary, target).catch((cause: unknown) => {
+      throw cannotWrite(target, cause);
+    });
   } catch (error) {
     await unlink(temporary).catch(() => {});
     throw error;
   }
   await flushFolder(dirname(target));
+}
+
+function create(temporary: string, target: string): number {
+  try {
+    return openSync(temporary, 'wx');
+  } catch (cause) {
+    throw cannotWrite(target, cause);
+  }
+}
+
+/** An error that names the file and its folder instead of the temporary file, and the way out. */
+export function cannotWrite(path: string, cause: unknown): Error {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  const folder = dirname(path);
+  const reasons: Record<string, string> = {
+    ENOENT: `there is no folder ${folder}; make it first: mkdir -p ${folder}`,
+    ENOTDIR: `${folder} is not a folder; name another place`,
+    EISDIR: `${path} is a folder; name a file`,
+    ENOTEMPTY: `${path} is a folder; name a file`,
+    EACCES: `no permission to write into the folder ${folder}; name another place`,
+    EPERM: `no permission to write into the folder ${folder}; name another place`,
+    EROFS: `the folder ${folder} is on a file system that cannot be written to; name another place`,
+    ENAMETOOLONG: 'the name is too long; name a shorter one',
+  };
+  const reason = code === undefined ? undefined : reasons[code];
+  const error = new Error(`cannot write ${path}: ${reason ?? message}`, { cause });
+  return Object.assign(error, code === undefined ? {} : { code });
 }
 
 /** Writes all of the bytes: at a position, or where the last write ended. */

@@ -23,6 +23,7 @@ export type CheckpointProblem =
   | 'pickle'
   | 'zip'
   | 'checksum'
+  | 'index'
   | 'storage'
   | 'limit'
   | 'closed';

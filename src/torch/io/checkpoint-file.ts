@@ -2,6 +2,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { writeBytes } from '../creation.js';
 import type { Tensor } from '../tensor.js';
 import { CheckpointError } from './checkpoint-error.js';
+import { folderAdvice } from './file-format.js';
 
 /** Bytes read at a time: large enough for full speed, small enough to be copied while in the processor's cache. */
 const CHUNK = 2 ** 19;
@@ -33,7 +34,7 @@ export class CheckpointFile {
     const stat = fstatSync(this.#descriptor);
     if (!stat.isFile()) {
       closeSync(this.#descriptor);
-      throw new CheckpointError('not-found', `${path} is no file; name the checkpoint file itself`);
+      throw new CheckpointError('not-found', `${path} ${folderAdvice(path)}`);
     }
     this.size = stat.size;
     abandoned.register(this, this.#descriptor, this);

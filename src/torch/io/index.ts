@@ -9,7 +9,8 @@ export type {
   TensorIterator,
 } from './lazy-tensors.js';
 export { loadCheckpoint } from './load-checkpoint.js';
-export type { Checkpoint, CheckpointFormat } from './load-checkpoint.js';
+export type { CheckpointFormat } from './file-format.js';
+export type { Checkpoint } from './load-checkpoint.js';
 export { saveSafetensors } from './save-safetensors.js';
 export type { SaveOptions } from './save-safetensors.js';
 export { savePytorch } from './save-pytorch.js';

@@ -1,18 +1,22 @@
+import { dirname, join } from 'node:path';
 import { CheckpointError } from './checkpoint-error.js';
 import { CheckpointFile } from './checkpoint-file.js';
 import { takeApart } from './checkpoint-tree.js';
+import { formatOf } from './file-format.js';
+import type { CheckpointFormat } from './file-format.js';
 import { LazyTensors } from './lazy-tensors.js';
 import type { TensorReader } from './lazy-tensors.js';
 import { PytorchLegacy } from './pytorch-legacy.js';
 import { PytorchZip } from './pytorch-zip.js';
 import { SafetensorsReader } from './safetensors-reader.js';
+import { readIndex, ShardedReader } from './sharded-checkpoint.js';
 import { StoredTensorReader } from './stored-tensor-reader.js';
-
-export type CheckpointFormat = 'safetensors' | 'pytorch-zip' | 'pytorch-legacy';
 
 /** An open checkpoint file. */
 export interface Checkpoint {
   readonly format: CheckpointFormat;
+  /** Bytes of the file; of a checkpoint in several files, of all of them. */
+  readonly size: number;
   /**
    * The tensors below a top-level `state_dict`, without that prefix; where there is none, all. Of a whole module that
    * was saved, those that its state dict would hold.
@@ -43,16 +47,21 @@ export interface Checkpoint {
  * few constructors that tensors and plain values need, and keeps everything else as a description.
  *
  * @param path of a safetensors file, or of a file that torch.save wrote, in its zip format or the older one
- *   (`.ckpt`, `.pth`, `.pt`, `.bin`); the format is told by the content, not by the name
+ *   (`.ckpt`, `.pth`, `.pt`, `.bin`), or of the index of a checkpoint in several of them
+ *   (`model.safetensors.index.json`), which is read as one; the format is told by the content, not by the name
  * @throws CheckpointError whose `problem` says what is wrong
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const file = new CheckpointFile(path);
   try {
-    const format = formatOf(file);
+    const start = new Uint8Array(Math.min(512, file.size));
+    file.read(start, 0);
+    const format = formatOf(path, file.size, start);
+    if (format === 'index') return await openShards(file);
     const { reader, keys, aside, metadata } = open(file, format);
     return {
       format,
+      size: file.size,
       all: new LazyTensors(reader, new Map(keys.map((key) => [key, key]))),
       tensors: new LazyTensors(reader, stateDictKeys(keys.filter((key) => !aside.has(key)))),
       metadata,
@@ -91,52 +100,38 @@ function open(file: CheckpointFile, format: CheckpointFormat): Opened {
   return { reader: new StoredTensorReader(tensors, source), keys: [...tensors.keys()], aside, metadata };
 }
 
+/** Opens the files of an index as one checkpoint. */
+async function openShards(file: CheckpointFile): Promise<Checkpoint> {
+  const index = readIndex(file);
+  file.close();
+  const open = new Map<string, Checkpoint>();
+  const close = () => {
+    for (const checkpoint of open.values()) checkpoint.close();
+  };
+  try {
+    for (const name of new Set(index.files.values())) {
+      const path = join(dirname(file.path), name);
+      // An index in an index might lead back to itself.
+      if (/\.json$/.test(name))
+        throw new CheckpointError('index', `${file.path} lists ${name}, which holds no tensors`);
+      open.set(name, await loadCheckpoint(path));
+    }
+    const shards = new Map([...open].map(([name, { tensors }]) => [name, tensors]));
+    const reader = new ShardedReader(file.path, index, shards);
+    const tensors = new LazyTensors(reader, new Map(reader.keys.map((key) => [key, key])));
+    const [first] = open.values();
+    const size = [...open.values()].reduce((sum, checkpoint) => sum + checkpoint.size, 0);
+    return { format: first!.format, size, all: tensors, tensors, metadata: index.metadata, close };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
 const PREFIX = 'state_dict.';
 
 function stateDictKeys(keys: readonly string[]): Map<string, string> {
   const inner = keys.filter((key) => key.startsWith(PREFIX) && key.length > PREFIX.length);
   if (inner.length === 0) return new Map(keys.map((key) => [key, key]));
   return new Map(inner.map((key) => [key.slice(PREFIX.length), key]));
-}
-
-const textStarts: readonly (readonly [string, string])[] = [
-  ['version https://git-lfs', 'is a Git LFS pointer, not the file itself; run `git lfs pull`'],
-  ['<', 'is a web page, not a checkpoint; was the download refused?'],
-  ['\x1f\x8b', 'is packed by gzip; unpack it first'],
-];
-
-/** Old pickles: protocols from 2 on say so first; the two before start with the magic number itself. */
-function startsLikePickle(start: Uint8Array, text: string): boolean {
-  return (
-    (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) || text.startsWith('L119547037146038801333356L')
-  );
-}
-
-/** Tells the format by the first bytes. */
-function formatOf(file: CheckpointFile): CheckpointFormat {
-  if (file.size === 0) throw new CheckpointError('truncated', `${file.path} is empty`);
-  const start = new Uint8Array(Math.min(512, file.size));
-  file.read(start, 0);
-  // First of all: a header of 640 bytes starts like a pickle, one of 60 like a web page.
-  if (startsLikeSafetensors(start, file.size)) return 'safetensors';
-  const text = Buffer.from(start).toString('latin1');
-  if (text.startsWith('PK\x03\x04')) return 'pytorch-zip';
-  if (startsLikePickle(start, text)) return 'pytorch-legacy';
-  for (const [beginning, reason] of textStarts) {
-    if (text.startsWith(beginning)) throw new CheckpointError('unknown-format', `${file.path} ${reason}`);
-  }
-  if (text.slice(257, 262) === 'ustar') {
-    throw new CheckpointError(
-      'unsupported-format',
-      `${file.path} is a tar file, as torch.save wrote before 2017; load and save it again with a newer PyTorch`,
-    );
-  }
-  // Its header's length may be what is damaged; the error then tells how.
-  return 'safetensors';
-}
-
-function startsLikeSafetensors(start: Uint8Array, fileSize: number): boolean {
-  if (start.length < 9) return false;
-  const length = Buffer.from(start).readBigUInt64LE();
-  return length <= BigInt(fileSize - 8) && start[8] === '{'.charCodeAt(0);
 }

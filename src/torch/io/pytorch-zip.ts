@@ -2,6 +2,7 @@ import { crc32, inflateRawSync } from 'node:zlib';
 import type { Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
+import { otherZip } from './file-format.js';
 import { PickleInput } from './pickle-input.js';
 import { storageOf } from './pickle-tensors.js';
 import type { Pickled, StoredStorage } from './pickle-values.js';
@@ -50,12 +51,14 @@ export class PytorchZip implements StorageSource {
     const [name] = pickles;
     if (name === undefined || pickles.length > 1) {
       const inner = names.find((other) => /\.(ckpt|pth?|bin|safetensors)$/.test(other));
+      const known = otherZip(names);
+      const otherWay = known === null ? null : `; ${known}`;
       const way = inner === undefined ? '' : `; unzip it and load ${shown(inner)}`;
       throw new CheckpointError(
         'unknown-format',
         pickles.length > 1
           ? `the zip file has more than one data.pkl: entries ${pickles.slice(0, 3).map(shown).join(', ')}`
-          : `the zip file has no entry data.pkl, as PyTorch's have${way}`,
+          : `the zip file has no entry data.pkl, as PyTorch's have${otherWay ?? way}`,
       );
     }
     const prefix = name.slice(0, -'data.pkl'.length);

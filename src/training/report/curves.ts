@@ -1,7 +1,7 @@
 /** The curves of a run, from its metrics.jsonl. */
-import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { loadSharp } from '../../data/sharp.js';
+import { writeAll, writeAtomically } from '../../torch/io/atomic-file.js';
 import type { Stage } from '../config.js';
 import { readMetrics, type MetricsRecord } from '../run-folder.js';
 import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
@@ -101,18 +101,9 @@ export async function saveCurves(path: string, charts: readonly ChartOptions[]):
     `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}">` +
     `<rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}</svg>`;
   const sharp = await loadSharp();
-  const partial = `${path}.${process.pid}.partial`;
-  try {
-    // Twice the size, for screens with fine pixels.
-    await writeFile(
-      partial,
-      await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer(),
-    );
-    await rename(partial, path);
-  } catch (error) {
-    await rm(partial, { force: true });
-    throw error;
-  }
+  // Twice the size, for screens with fine pixels.
+  const png = await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer();
+  await writeAtomically(path, (descriptor) => writeAll(descriptor, png));
   return true;
 }
 

@@ -1,0 +1,129 @@
+/** Checkpoints in several files, which an index in JSON lists: `{ metadata, weight_map: { key: file } }`. */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { Tensor } from '../tensor.js';
+import { CheckpointError } from './checkpoint-error.js';
+import type { CheckpointFile } from './checkpoint-file.js';
+import { quote } from './file-format.js';
+import type { CheckpointTensorInfo, LazyTensors, TensorReader } from './lazy-tensors.js';
+
+/** Room for the keys of any model. */
+const MAX_INDEX = 256 * 2 ** 20;
+
+export interface ShardIndex {
+  /** Key → file, below the index's own folder. */
+  readonly files: ReadonlyMap<string, string>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads an index. Every file that it names lies in its own folder, and is there.
+ *
+ * @throws CheckpointError for other JSON, naming it; for files that are missing, or outside of the folder
+ */
+export function readIndex(file: CheckpointFile): ShardIndex {
+  if (file.size > MAX_INDEX) {
+    throw new CheckpointError('limit', `${file.path} is a text of ${file.size} bytes, not a checkpoint`);
+  }
+  const bytes = new Uint8Array(file.size);
+  file.read(bytes, 0);
+  const text = new TextDecoder().decode(bytes).trimStart();
+  let content: unknown;
+  try {
+    content = JSON.parse(text);
+  } catch {
+    throw new CheckpointError('unknown-format', `${file.path} is text (${quote(text)}), not a checkpoint`);
+  }
+  const map = isRecord(content) ? content['weight_map'] : undefined;
+  if (!isRecord(content) || !isRecord(map)) {
+    throw new CheckpointError(
+      'unknown-format',
+      `${file.path} is JSON (${quote(text)}), neither a checkpoint nor the index of one, which has a weight_map`,
+    );
+  }
+  const files = new Map(Object.entries(map).map(([key, name]) => [key, checkedName(name, key, file.path)]));
+  if (files.size === 0) throw new CheckpointError('index', `${file.path} lists no tensors`);
+  const names = [...new Set(files.values())];
+  const missing = names.filter((name) => !existsSync(join(dirname(file.path), name)));
+  if (missing.length > 0) {
+    throw new CheckpointError(
+      'not-found',
+      `${file.path} lists ${names.length} files, of which ${missing.length} are not beside it: ` +
+        `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; fetch the rest into ${dirname(file.path)}`,
+    );
+  }
+  const { metadata } = content;
+  return { files, metadata: isRecord(metadata) ? metadata : {} };
+}
+
+function checkedName(name: unknown, key: string, path: string): string {
+  const parts = typeof name === 'string' ? name.split(/[/\\]/) : [];
+  const inside =
+    parts.length > 0 && parts.every((part) => part !== '' && part !== '..' && !part.includes('\0'));
+  if (inside && typeof name === 'string' && !/^[A-Za-z]:/.test(name)) return name;
+  throw new CheckpointError(
+    'index',
+    `${path} says that tensor ${JSON.stringify(key)} is in ${JSON.stringify(name)}; a file in the index's own folder ` +
+      'was expected',
+  );
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** Reads each tensor from the file that has it. */
+export class ShardedReader implements TensorReader {
+  /** The keys of the index, in its order, then what else the files hold. */
+  readonly keys: readonly string[];
+  readonly #owners: ReadonlyMap<string, LazyTensors>;
+
+  /**
+   * @param shards by file name
+   * @throws CheckpointError where a file lacks a tensor that the index says it has
+   */
+  constructor(path: string, { files }: ShardIndex, shards: ReadonlyMap<string, LazyTensors>) {
+    const owners = new Map<string, LazyTensors>();
+    for (const [key, name] of files) {
+      const shard = shards.get(name)!;
+      if (!shard.has(key)) {
+        throw new CheckpointError(
+          'index',
+          `${path} says that tensor ${JSON.stringify(key)} is in ${name}, which has no such tensor; are the files of ` +
+            'one checkpoint?',
+        );
+      }
+      owners.set(key, shard);
+    }
+    for (const shard of shards.values()) {
+      for (const key of shard.keys()) if (!owners.has(key)) owners.set(key, shard);
+    }
+    this.#owners = owners;
+    this.keys = [...owners.keys()];
+  }
+
+  info(key: string): CheckpointTensorInfo {
+    return this.#owners.get(key)!.info(key)!;
+  }
+
+  read(key: string): Tensor {
+    return this.#owners.get(key)!.get(key)!;
+  }
+
+  readMany(keys: readonly string[]): Tensor[] {
+    const read = new Map<string, Tensor>();
+    for (const shard of new Set(keys.map((key) => this.#owners.get(key)!))) {
+      const own = keys.filter((key) => this.#owners.get(key) === shard);
+      for (const [key, tensor] of shard.getMany(own)) read.set(key, tensor);
+    }
+    return keys.map((key) => read.get(key)!);
+  }
+
+  readInto(key: string, target: Tensor): void {
+    this.#owners.get(key)!.readInto(key, target);
+  }
+
+  identity(key: string): string | undefined {
+    return this.#owners.get(key)!.identity(key);
+  }
+}
