@@ -57,6 +57,7 @@ export {
 export { publishedLpips } from './models/lpips-weights.js';
 export * from './models/published-weights.js';
 export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from './models/from-config.js';
+export { ConfigFileError, readConfig, type ConfigFile } from './models/read-config.js';
 
 export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';

@@ -1,6 +1,7 @@
 /** Mistakes in a configuration, found before anything is opened, with the nearest key and where the mistake stands. */
 import { nearest, type Fields } from '../models/config-schema.js';
 import { absentTargets, targets } from '../models/config-targets.js';
+import { isInterpolation } from '../models/interpolation-syntax.js';
 import { isTree, type ConfigSource, type ConfigTree } from './config-files.js';
 import { UsageError } from './usage-error.js';
 
@@ -10,10 +11,17 @@ export function checkConfig(source: ConfigSource, sections: Readonly<Record<stri
   for (const [name, section] of Object.entries(source.tree)) {
     if (!names.includes(name)) throw unknownKey(source, name, nearestSection(name, section, sections));
     if (section === null) continue;
-    if (!isTree(section)) throw fault(source, name, `"${name}" is a section with keys below it, not a value`);
-    if (name === 'model') checkModel(source, section, name);
-    else checkFields(source, section, sections[name]!, name);
+    checkSection(source, name);
+    if (name === 'model') checkModel(source, section as ConfigTree, name);
+    else checkFields(source, section as ConfigTree, sections[name]!, name);
   }
+}
+
+/** Throws a UsageError where a section is a value; what refers to another one is looked at when that is followed. */
+export function checkSection(source: ConfigSource, name: string): void {
+  const section = source.tree[name];
+  if (section === undefined || section === null || isTree(section) || isInterpolation(section)) return;
+  throw fault(source, name, `"${name}" is a section with keys below it, not a value`);
 }
 
 /** For a key at the top level that belongs into a section, the key there. */

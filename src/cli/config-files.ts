@@ -1,6 +1,8 @@
 /** YAML configuration files, merged left to right, with `key.sub=value` overrides, and where each value came from. */
 import { readFile } from 'node:fs/promises';
-import { isMap, isScalar, LineCounter, parse, parseDocument, type Document, type ParsedNode } from 'yaml';
+import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNode } from 'yaml';
+import { InterpolationError, resolveInterpolations, type Resolved } from '../models/interpolation.js';
+import { anchoredNames, ConfigFileError, parseYamlText } from '../models/read-config.js';
 import { UsageError } from './usage-error.js';
 
 /** A configuration as plain data. */
@@ -10,6 +12,8 @@ export class ConfigSource {
   /** What all files and overrides come to. */
   readonly tree: ConfigTree = {};
   readonly #places = new Map<string, string>();
+  /** Names at the top that are there for others to refer to. */
+  readonly #helpers = new Set<string>();
 
   /** Reads a file on top of what there is: maps are merged, everything else is replaced. */
   async readFile(path: string): Promise<void> {
@@ -25,16 +29,8 @@ export class ConfigSource {
 
   /** The same from text; `name` is what messages call it. */
   readText(text: string, name: string): void {
-    const lines = new LineCounter();
-    const document = parseDocument(text, { lineCounter: lines });
-    const [fault] = document.errors;
-    if (fault) {
-      const { line } = lines.linePos(fault.pos[0]);
-      throw new UsageError(
-        `${name}:${line}: not valid YAML: ${fault.message.split('\n')[0]?.replace(/ at line.*/, '')}`,
-      );
-    }
-    const content: unknown = document.toJS();
+    const yaml = asUsageError(() => parseYamlText(text, name));
+    const { content, document, lines } = yaml;
     if (content === null || content === undefined) return;
     if (!isTree(content)) {
       throw new UsageError(
@@ -42,6 +38,7 @@ export class ConfigSource {
       );
     }
     this.#notePlaces(document, lines, name);
+    for (const key of anchoredNames(yaml)) this.#helpers.add(key);
     merge(this.tree, content);
   }
 
@@ -61,6 +58,7 @@ export class ConfigSource {
   /** Puts another source on top. */
   merge(other: ConfigSource): void {
     for (const [path, place] of other.#places) this.#places.set(path, place);
+    for (const key of other.#helpers) this.#helpers.add(key);
     merge(this.tree, other.tree);
   }
 
@@ -75,7 +73,7 @@ export class ConfigSource {
     }
     let value: unknown;
     try {
-      value = parse(assignment.slice(at + 1));
+      value = parse(assignment.slice(at + 1), { merge: true });
     } catch (error) {
       throw new UsageError(`"${assignment}": not a YAML value: ${(error as Error).message.split('\n')[0]}`);
     }
@@ -90,6 +88,27 @@ export class ConfigSource {
     }
     tree[path.at(-1)!] = value;
     this.#places.set(path.join('.'), `"${assignment}"`);
+  }
+
+  /**
+   * Replaces references such as `${data.size}` by what they name, in all that was read so far. What stands at the top
+   * beside `sections` only to be referred to is taken out.
+   */
+  resolve(sections: readonly string[]): void {
+    let resolved: Resolved;
+    try {
+      resolved = resolveInterpolations(this.tree);
+    } catch (error) {
+      if (!(error instanceof InterpolationError)) throw error;
+      const place = this.where(error.path);
+      const at = place === null || place.startsWith('"') ? (place ?? error.path) : `${place}: ${error.path}`;
+      throw new UsageError(`${at}: ${error.message}`, { cause: error });
+    }
+    for (const key of Object.keys(this.tree)) {
+      const helper = this.#helpers.has(key) || resolved.used.has(key);
+      if (helper && !sections.includes(key)) delete this.tree[key];
+      else this.tree[key] = resolved.tree[key];
+    }
   }
 
   /** File and line of a key (or the override that set it); of the nearest key above it where it has none. */
@@ -113,6 +132,15 @@ export class ConfigSource {
       }
     };
     note(document.contents, []);
+  }
+}
+
+function asUsageError<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ConfigFileError) throw new UsageError(error.message, { cause: error });
+    throw error;
   }
 }
 

@@ -4,8 +4,9 @@ import { basename, join } from 'node:path';
 import { nearest } from '../models/config-schema.js';
 import { configFields, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
 import { packageRoot } from '../torch/native/libtorch/platform.js';
-import { checkConfig } from './config-check.js';
+import { checkConfig, checkSection } from './config-check.js';
 import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
+import { takeReferenceSections } from './reference-sections.js';
 import { UsageError } from './usage-error.js';
 
 /** The preset of both stages that trains on a processor. */
@@ -23,17 +24,31 @@ export interface TrainInput {
 /** What a printed configuration names where the command line names nothing: to be replaced by the reader. */
 export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan' } as const;
 
-/** Reads everything of `input` without a base under it, checked for unknown keys: the changes of a resumed run. */
-export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
+/** Reads everything of `input` without a base under it, as it is written. */
+export async function readGiven(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = new ConfigSource();
   for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
-  dropReferenceData(source.tree);
-  checkConfig(source, configFields(stage));
+  // Flags and overrides would lie on top of a value and hide the mistake.
+  for (const name of ['model', 'data', 'training']) checkSection(source, name);
   if (asksForLength(input)) dropLength(source.tree);
   for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
   for (const assignment of input.overrides) source.override(assignment);
-  checkConfig(source, configFields(stage));
   return source;
+}
+
+/** The same with references followed, checked for unknown keys: the changes of a resumed run. */
+export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
+  const source = await readGiven(stage, input);
+  settle(stage, source);
+  return source;
+}
+
+/** Follows references, takes over what the reference's own sections say, and checks all keys. Returns notes. */
+function settle(stage: Stage, source: ConfigSource): string[] {
+  source.resolve(['model', 'data', 'training', 'lightning']);
+  const notes = takeReferenceSections(source.tree);
+  checkConfig(source, configFields(stage));
+  return notes;
 }
 
 /**
@@ -44,8 +59,8 @@ export async function readTrainConfig(
   stage: Stage,
   input: TrainInput,
   { inherited = {}, example = false }: { inherited?: ConfigTree; example?: boolean } = {},
-): Promise<{ source: ConfigSource; config: RunConfig }> {
-  const given = await readChanges(stage, input);
+): Promise<{ source: ConfigSource; config: RunConfig; notes: string[] }> {
+  const given = await readGiven(stage, input);
   const source = new ConfigSource();
   if (example) source.put({ data: { path: examplePlaces.pictures } }, 'the example');
   source.put(inherited, 'the first stage');
@@ -57,14 +72,14 @@ export async function readTrainConfig(
     if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
   }
   source.merge(given);
+  const notes = settle(stage, source);
   const data = source.tree['data'];
   if (!isTree(data) || typeof data['path'] !== 'string') {
     throw new UsageError(
       'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
     );
   }
-  checkConfig(source, configFields(stage));
-  return { source, config: resolveOrExplain(stage, source.tree) };
+  return { source, config: resolveOrExplain(stage, source.tree), notes };
 }
 
 /** Whether the command line itself says when the run ends. */
@@ -110,15 +125,6 @@ function resolveConfigFile(stage: Stage, name: string): string {
   throw new UsageError(
     `-c ${name}: neither a file nor a preset; the nearest preset is "${nearest(name, names)}" (there are ${names.join(', ')})`,
   );
-}
-
-/** The reference's files also say how to load its data and drive Lightning, which means nothing here. */
-function dropReferenceData(tree: ConfigTree): void {
-  delete tree['lightning'];
-  const { data } = tree;
-  if (!isTree(data) || typeof data['target'] !== 'string') return;
-  delete data['target'];
-  delete data['params'];
 }
 
 /** `a.b` and a value as `{ a: { b: value } }`. */

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
 import type { ModelConfig } from '../models/from-config.js';
+import { valueAt } from '../models/interpolation.js';
 import { listCheckpoints } from '../training/checkpoint.js';
 import type { RunConfig, Stage } from '../training/config.js';
 import type { EndEvent } from '../training/events.js';
@@ -16,7 +17,7 @@ import type { ConfigTree } from './config-files.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from './interrupt.js';
 import { terminalProgress } from './terminal.js';
-import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './train-config.js';
+import { examplePlaces, readChanges, readGiven, readTrainConfig, type TrainInput } from './train-config.js';
 import { trainOutput } from './train-output.js';
 import type { TrainFlags } from './train.js';
 import { UsageError } from './usage-error.js';
@@ -42,7 +43,8 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
       throw new UsageError('--print-config and --dry-run are for new runs');
     trainer = await opened<AnyTrainer>(Trainer.resume(resumed, { changes: tree, ...opening }));
   } else {
-    const config = await newConfig(stage, input, flags.printConfig);
+    const { config, notes } = await newConfig(stage, input, flags.printConfig);
+    if (!flags.json && !flags.quiet) for (const note of notes) progress.line(`note: ${note}`);
     if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
     const run = runFolder(stage, flags);
     if (flags.dryRun) {
@@ -86,15 +88,19 @@ async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> 
 }
 
 /** The configuration of a new run; as an `example`, to be read, it need not name pictures or a first stage. */
-async function newConfig(stage: Stage, input: TrainInput, example = false): Promise<RunConfig> {
-  if (stage === 'vqgan') return (await readTrainConfig(stage, input, { example })).config;
+async function newConfig(
+  stage: Stage,
+  input: TrainInput,
+  example = false,
+): Promise<{ config: RunConfig; notes: string[] }> {
+  if (stage === 'vqgan') return readTrainConfig(stage, input, { example });
   // The first stage may be named by the flag, an override or a file.
-  const { tree } = await readChanges(stage, input);
-  const named = (tree['training'] as { vqgan?: unknown } | undefined)?.vqgan;
+  const { tree } = await readGiven(stage, input);
+  const named = valueAt(tree, ['training', 'vqgan']);
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
     if (vqgan === undefined && namesFirstStage(tree)) {
-      return (await readTrainConfig(stage, input, { example })).config;
+      return readTrainConfig(stage, input, { example });
     }
     throw new UsageError(
       'name the run of the trained first stage with --vqgan RUN; npx tessera-torch train vqgan makes one',
@@ -102,7 +108,7 @@ async function newConfig(stage: Stage, input: TrainInput, example = false): Prom
   }
   const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
   inherited['training'] = { vqgan };
-  return (await readTrainConfig(stage, input, { inherited, example })).config;
+  return readTrainConfig(stage, input, { inherited, example });
 }
 
 /** Whether the model section says where trained weights of its first stage are, as the reference's files do. */

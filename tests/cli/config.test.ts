@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ConfigSource } from '../../src/cli/config-files.js';
@@ -110,7 +110,7 @@ test('so is one in an override or a flag', async (t) => {
   });
 });
 
-test("the reference's own files work; their data and Lightning sections are passed over", async (t) => {
+test("the reference's own files work; what their data and Lightning sections mean here is taken", async (t) => {
   const at = folder(t);
   const file = join(at, 'project.yaml');
   writeFileSync(
@@ -134,12 +134,105 @@ lightning:
   trainer: { benchmark: true }
 `,
   );
-  const { config } = await readTrainConfig(
-    'vqgan',
-    input({ files: [file], overrides: ['training.steps=1'] }),
-  );
+  const read = (overrides: string[] = []) =>
+    readTrainConfig('vqgan', input({ files: [file], overrides: ['training.steps=1', ...overrides] }));
+  const { config, notes } = await read();
   t.is(config.data.size, 32);
-  t.is(config.training.learningRate, 4.5e-6 * config.training.batchSize);
+  t.is(config.training.batchSize, 5);
+  t.is(config.training.learningRate, 4.5e-6 * 5);
+  t.deepEqual(notes, [
+    "taken from the reference's sections: training.batchSize=5 (data.params.batch_size)",
+    'of no effect here: lightning.trainer.benchmark',
+  ]);
+  // What is set here comes before what is meant there.
+  t.is((await read(['training.batchSize=3'])).config.training.batchSize, 3);
+  const list = join(at, 'train.txt');
+  writeFileSync(list, 'a.png\n');
+  const whole = `  target: main.DataModuleFromConfig
+  params:
+    batch_size: 12
+    num_workers: 8
+    train: { target: taming.data.custom.CustomTrain, params: { training_images_list_file: ${list}, size: 48 } }
+    validation: { target: taming.data.custom.CustomTest, params: { test_images_list_file: ${list}, size: 48 } }
+lightning: { trainer: { max_steps: 700, precision: 16 } }
+`;
+  writeFileSync(file, readFileSync(file, 'utf8').replace(/  target: main.*$/s, whole));
+  const all = await readTrainConfig('vqgan', input({ files: [file], flags: [] }));
+  t.like(all.config.training, { batchSize: 12, steps: 700, learningRate: 4.5e-6 * 12 });
+  t.like(all.config.data, { size: 48, path: list, heldOutPath: list });
+  t.regex(all.notes[1]!, /of no effect here: data\.params\.num_workers, .*lightning\.trainer\.precision$/);
+});
+
+test('merge keys and references are read as OmegaConf reads them, over all files together', async (t) => {
+  const at = folder(t);
+  const [first, second] = [join(at, 'first.yaml'), join(at, 'second.yaml')];
+  writeFileSync(
+    first,
+    `vars: { width: 32, end: 70 }
+loss: &loss
+  disc_start: 0
+  disc_weight: 0.5
+  disc_ndf: 16
+few: &few { disc_num_layers: 1, disc_ndf: 8 }
+model:
+  base_learning_rate: 4.5e-06
+  target: taming.models.vqgan.VQModel
+  params:
+    embed_dim: \${.ddconfig.z_channels}
+    n_embed: 16
+    ddconfig: { double_z: false, z_channels: "\${vars.width}", resolution: "\${data.size}", in_channels: 3,
+      out_ch: "\${.in_channels}", ch: "\${vars.width}", ch_mult: [1, 1], num_res_blocks: 1,
+      attn_resolutions: ["\${..resolution}"], dropout: 0.0 }
+    lossconfig:
+      target: taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator
+      params:
+        <<: [*few, *loss]
+        disc_weight: 0.25
+data: { path: "pictures/\${vars.width}\${data.size}", target: main.DataModuleFromConfig, params: { batch_size: 6 } }
+lightning: { trainer: { max_steps: "\${vars.end}" } }
+`,
+  );
+  writeFileSync(second, 'data: { size: 16 }\ntraining: { batchSize: "${data.params.batch_size}" }\n');
+  const { config } = await readTrainConfig('vqgan', {
+    files: [first, second],
+    flags: [],
+    overrides: ['training.seed=${model.params.n_embed}'],
+  });
+  t.like(config.model.params, { embed_dim: 32, n_embed: 16 });
+  t.like(config.model.params!['ddconfig'], {
+    z_channels: 32,
+    resolution: 16,
+    out_ch: 3,
+    attn_resolutions: [16],
+  });
+  const { params: loss } = config.model.params!['lossconfig'] as { params: unknown };
+  t.deepEqual(loss, { disc_start: 0, disc_weight: 0.25, disc_ndf: 8, disc_num_layers: 1 });
+  t.like(config.training, { batchSize: 6, seed: 16, steps: 70 });
+  t.is(config.data.path, 'pictures/3216');
+  t.notThrows(() => modelFromConfig(config.model, { init: false }));
+});
+
+test('a reference that cannot be followed is named with its file, its line and the nearest key', async (t) => {
+  const file = join(folder(t), 'run.yaml');
+  const cases: [text: string, expected: RegExp][] = [
+    [
+      'training:\n  steps: ${data.sise}\ndata: { size: 3 }\n',
+      /run\.yaml:2: training\.steps: "\$\{data\.sise\}" refers to nothing.*"data\.size"\?/,
+    ],
+    ['training:\n  steps: ${.seed}\n  seed: ${.steps}\n', /training\.(steps|seed).*themselves: training\./],
+    ['training:\n  steps: ${now:%Y}\n', /run\.yaml:2:.*resolver now is not known/],
+    ['training:\n  steps: ${data.size\n', /run\.yaml:2:.*never closed/],
+    ['training:\n  <<: *nothing\n', /run\.yaml:\d: "\*nothing" refers to nothing/],
+    ['vars: { a: 1 }\ntraining: { steps: 3 }\n', /run\.yaml:1: unknown key "vars"/],
+  ];
+  for (const [text, expected] of cases) {
+    writeFileSync(file, text);
+    const error = await t.throwsAsync(readTrainConfig('vqgan', input({ files: [file] })), {
+      instanceOf: UsageError,
+    });
+    t.regex(error.message, expected);
+    t.false(error.message.includes('\n'), 'one line');
+  }
 });
 
 test('every preset resolves, and builds its model where that is quick', async (t) => {

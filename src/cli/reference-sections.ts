@@ -1,0 +1,89 @@
+/** What the reference's own files say in `data` and `lightning`: what means something here is taken, the rest named. */
+import { existsSync } from 'node:fs';
+import type { ConfigTree } from './config-files.js';
+import { isTree } from './config-files.js';
+
+/** A value of the reference's sections, by its path, and the setting here that means the same. */
+interface Meaning {
+  readonly to: readonly [section: 'data' | 'training', key: string];
+  /** The first that is given. */
+  readonly from: readonly string[];
+  accepts(value: unknown): boolean;
+  /** Setting that stands in its way, beside the same one. */
+  readonly unless?: readonly string[];
+}
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+const isFile = (value: unknown): boolean => typeof value === 'string' && existsSync(value);
+/** The same name in a data set's parameters, which some data sets have in a section of their own. */
+const inSet = (set: string, ...names: string[]): string[] =>
+  names.flatMap((name) => [`data.params.${set}.params.${name}`, `data.params.${set}.params.config.${name}`]);
+
+const meanings: readonly Meaning[] = [
+  { to: ['training', 'batchSize'], from: ['data.params.batch_size'], accepts: isCount },
+  { to: ['data', 'size'], from: inSet('train', 'crop_size', 'size'), accepts: isCount },
+  { to: ['data', 'path'], from: inSet('train', 'training_images_list_file'), accepts: isFile },
+  { to: ['data', 'heldOutPath'], from: inSet('validation', 'test_images_list_file'), accepts: isFile },
+  {
+    to: ['training', 'steps'],
+    from: ['lightning.trainer.max_steps'],
+    accepts: isCount,
+    unless: ['minutes'],
+  },
+];
+
+/** What was taken and what was not, in lines for the user; `tree` is changed in place. */
+export function takeReferenceSections(tree: ConfigTree): string[] {
+  const { lightning, data } = tree;
+  const foreign = isTree(data) && typeof data['target'] === 'string';
+  if (!foreign && lightning === undefined) return [];
+  const given = new Map<string, unknown>();
+  if (foreign) collect({ params: data['params'] }, 'data', given);
+  collect(lightning, 'lightning', given);
+  const taken = meanings.flatMap((meaning) => take(meaning, given, tree));
+  delete tree['lightning'];
+  if (foreign) {
+    delete data['target'];
+    delete data['params'];
+  }
+  const rest = [...given.keys()].filter((path) => !/\.target$/.test(path));
+  const shown = rest.slice(0, 6).join(', ');
+  return [
+    ...(taken.length > 0 ? [`taken from the reference's sections: ${taken.join(', ')}`] : []),
+    ...(rest.length > 0
+      ? [`of no effect here: ${shown}${rest.length > 6 ? `, and ${rest.length - 6} more` : ''}`]
+      : []),
+  ];
+}
+
+/** Every value of a section by its path; lists count as values. */
+function collect(value: unknown, path: string, into: Map<string, unknown>): void {
+  if (!isTree(value)) {
+    if (value !== undefined && value !== null) into.set(path, value);
+    return;
+  }
+  for (const [key, item] of Object.entries(value)) collect(item, `${path}.${key}`, into);
+}
+
+function take(
+  { to, from, accepts, unless = [] }: Meaning,
+  given: Map<string, unknown>,
+  tree: ConfigTree,
+): string[] {
+  const [section, key] = to;
+  const path = from.find((name) => accepts(given.get(name)));
+  if (path === undefined) return [];
+  const existing = tree[section];
+  const target = isTree(existing) ? existing : {};
+  const value = given.get(path);
+  const settled = [key, ...unless].some((name) => target[name] !== undefined && target[name] !== null);
+  if (settled) {
+    // A difference is worth a note.
+    if (target[key] === value) given.delete(path);
+    return [];
+  }
+  given.delete(path);
+  target[key] = value;
+  tree[section] = target;
+  return [`${section}.${key}=${String(value)} (${path})`];
+}
