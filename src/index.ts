@@ -75,7 +75,12 @@ export type { Images, Precision, RunPlan, TrainerOptions } from './training/sess
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
 export { MasterWeights } from './training/precision.js';
-export { bestCheckpoint, listCheckpoints, newestCheckpoint, type Checkpoint } from './training/checkpoint.js';
+export {
+  bestCheckpoint,
+  listCheckpoints,
+  newestCheckpoint,
+  type RunCheckpoint,
+} from './training/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './training/run-folder.js';
 export { openRun, type OpenedRun } from './training/open-run.js';
 export * from './training/report/index.js';
@@ -90,3 +95,18 @@ export * from './metrics/psnr.js';
 export * from './metrics/codebook-use.js';
 export * from './metrics/count-model.js';
 export * from './metrics/mean-colour.js';
+export type { BuiltIn } from './data/built-in.js';
+export type { ImageFilesOptions } from './data/image-files.js';
+export type { NotoIcons } from './data/noto-icons.js';
+export type { Ridge } from './data/scene-layout.js';
+export type { Raster, SpriteKind, SpriteTint } from './data/scene-sprites.js';
+export type { Middle } from './models/backbone.js';
+export type { Origin } from './models/key-maps/key-map.js';
+export type { RemappableQuantizer } from './models/remap.js';
+export type { FirstStage as VqganFirstStage } from './models/vqgan.js';
+export type { CheckpointState, Measure } from './training/checkpoint.js';
+export type { ModelOf } from './training/open-run.js';
+export type { Trainer } from './training/trainer.js';
+export type { Tokens } from './training/transformer-held-out.js';
+export type { AttnBlock, Downsample, Level, ResnetBlock, Upsample } from './models/backbone.js';
+export type { Change } from './models/key-maps/key-map.js';

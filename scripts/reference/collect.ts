@@ -54,7 +54,9 @@ function collect(project: Project, module: Named, namespace: string, found: Refe
     if (first.kind === SyntaxKind.SourceFile) {
       collect(project, target, namespace ? `${namespace}.${exported.name}` : exported.name, found);
     } else {
-      entries.push(entryOf(checker, project, exported.name, target, nodes));
+      const entry = entryOf(checker, project, exported.name, target, nodes);
+      // A class that can be named and not made or extended, such as a common base, is a type to its users.
+      entries.push(isTypeOnly(project, exported) ? { ...entry, kind: 'type' } : entry);
     }
   }
   entries.sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -63,6 +65,16 @@ function collect(project: Project, module: Named, namespace: string, found: Refe
 function isAlias(symbol: Named): boolean {
   const kinds = [SyntaxKind.ExportSpecifier, SyntaxKind.NamespaceExport, SyntaxKind.ImportSpecifier];
   return symbol.declarations.some(({ kind }) => kinds.includes(kind));
+}
+
+/** True if a name is exported by `export type`. */
+function isTypeOnly(project: Project, symbol: Named): boolean {
+  const nodes = symbol.declarations.map((handle) => handle.resolve(project));
+  return nodes.some((node) => {
+    if (node?.kind !== SyntaxKind.ExportSpecifier) return false;
+    const [own, whole] = [node, node.parent.parent] as { isTypeOnly?: boolean }[];
+    return own!.isTypeOnly === true || whole!.isTypeOnly === true;
+  });
 }
 
 function entryOf(checker: Checker, project: Project, name: string, symbol: Named, nodes: Node[]): Entry {

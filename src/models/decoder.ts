@@ -107,3 +107,5 @@ export class Decoder extends nn.Module {
     );
   }
 }
+
+export type { UpLevel };

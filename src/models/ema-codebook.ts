@@ -110,3 +110,5 @@ export class EMAVectorQuantizer extends RemappableQuantizer {
     });
   }
 }
+
+export type { EmbeddingEMA };

@@ -113,3 +113,5 @@ export class Encoder extends nn.Module {
     }
   }
 }
+
+export type { DownLevel };

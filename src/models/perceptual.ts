@@ -211,3 +211,5 @@ function checkImages(a: Tensor, b: Tensor): void {
     `LPIPS compares two batches [B, 3, H, W] (or grey, [B, 1, H, W]) of one shape, H and W at least ${leastSide}; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
   );
 }
+
+export type { NetLinLayer, ScalingLayer, Vgg16Features, VggLevel };

@@ -175,3 +175,5 @@ export class AlternateParsingPermuter extends TablePermuter {
     );
   }
 }
+
+export type { TablePermuter };

@@ -30,7 +30,7 @@ export interface GPTConfig {
   nUnmasked?: number;
 }
 
-type ResolvedConfig = Required<GPTConfig>;
+export type ResolvedConfig = Required<GPTConfig>;
 
 const defaults = {
   nLayer: 12,

@@ -12,7 +12,8 @@ import type { Tensor } from '../torch/index.js';
 import { moveAside } from '../torch/native/libtorch/move-aside.js';
 import { RunError, writeError } from './run-error.js';
 
-export interface Checkpoint {
+/** A complete checkpoint of a run: a folder below `checkpoints/`. */
+export interface RunCheckpoint {
   step: number;
   path: string;
 }
@@ -36,7 +37,7 @@ const nameOf = (step: number): string => `step-${String(step).padStart(7, '0')}`
 const root = (run: string): string => join(run, 'checkpoints');
 
 /** Complete checkpoints of a run, oldest first. */
-export function listCheckpoints(run: string): Checkpoint[] {
+export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];
   return readdirSync(root(run))
     .flatMap((name) => {
@@ -51,7 +52,7 @@ export async function writeCheckpoint(
   run: string,
   state: CheckpointState,
   tensors: { model: Tensors; optimizer: Tensors },
-): Promise<Checkpoint> {
+): Promise<RunCheckpoint> {
   const path = join(root(run), nameOf(state.step));
   const partial = join(root(run), `.${nameOf(state.step)}.${process.pid}.partial`);
   try {
@@ -91,8 +92,8 @@ export interface Measure {
 }
 
 /** The checkpoint with the best figure; undefined where none has it. */
-export function bestCheckpoint(run: string, { name, better }: Measure): Checkpoint | undefined {
-  let best: { checkpoint: Checkpoint; value: number } | undefined;
+export function bestCheckpoint(run: string, { name, better }: Measure): RunCheckpoint | undefined {
+  let best: { checkpoint: RunCheckpoint; value: number } | undefined;
   for (const checkpoint of listCheckpoints(run)) {
     const value = readState(checkpoint.path)?.metrics?.[name];
     if (value === undefined) continue;
@@ -138,7 +139,7 @@ export async function problemOf(path: string): Promise<string | null> {
  *
  * @throws RunError if there is none
  */
-export async function newestCheckpoint(run: string): Promise<Checkpoint & { state: CheckpointState }> {
+export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { state: CheckpointState }> {
   const problems: string[] = [];
   for (const checkpoint of listCheckpoints(run).reverse()) {
     const problem = await problemOf(checkpoint.path);

@@ -23,7 +23,7 @@ export interface OpenedRun<M extends nn.Module> {
   classes: readonly string[];
 }
 
-interface ModelOf {
+export interface ModelOf {
   vqgan: FirstStage;
   transformer: Net2NetTransformer;
 }

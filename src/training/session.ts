@@ -7,7 +7,7 @@ import type { DataReport } from '../data/open-images.js';
 import type { ImageSource } from '../data/image-source.js';
 import * as torch from '../torch/index.js';
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
-import type { Checkpoint, CheckpointState } from './checkpoint.js';
+import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
 import { chosenDevice, resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
 import { RunError } from './run-error.js';
@@ -72,7 +72,7 @@ export interface Session extends Images {
   /** What the data room said of the pictures; absent where they were given. */
   report?: DataReport;
   /** Where the run goes on. */
-  checkpoint: (Checkpoint & { state: CheckpointState }) | null;
+  checkpoint: (RunCheckpoint & { state: CheckpointState }) | null;
   /** A dry run: nothing is written, and the weights stay as they come. */
   dry: boolean;
   /** Said when the run starts. */

@@ -5,7 +5,7 @@ import { loadEntries } from '../torch/nn/state-dict.js';
 import type { Adam, OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { Checkpoint, CheckpointState } from './checkpoint.js';
+import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 
 /** Weights and optimizers of a stage, as checkpoints hold them. */
 export interface TrainedState {
@@ -36,7 +36,7 @@ export function optimizerState(
 
 /** Reads a checkpoint back into `trained`, and into the default generators. */
 export async function restoreState(
-  { path, state }: Checkpoint & { state: CheckpointState },
+  { path, state }: RunCheckpoint & { state: CheckpointState },
   { model, optimizers }: TrainedState,
   device: torch.Device,
 ): Promise<void> {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { bestCheckpoint, listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
-import type { Checkpoint, Measure } from './checkpoint.js';
+import type { Measure, RunCheckpoint } from './checkpoint.js';
 import type { RunConfig } from './config.js';
 import { every } from './every.js';
 import type { TrainingEvent } from './events.js';
@@ -277,7 +277,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
     return `${percent}, although they are decoded already: the disk or other programs are slow`;
   }
 
-  async #save(): Promise<Checkpoint> {
+  async #save(): Promise<RunCheckpoint> {
     const { session, clock, folder } = this;
     const { model, optimizers } = this.trained();
     const bad = firstNonFinite(model);

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { collectReference, type Entry } from '../../scripts/reference/collect.js';
+import { unexportedTypes } from '../../scripts/reference/mentioned.js';
 import { isGenerated, renderReference } from '../../scripts/reference/markdown.js';
 
 // Of dist, which `npm test` builds first.
@@ -76,4 +77,8 @@ test('the pages hold every symbol once, and links lead to it', (t) => {
     ({ path, entry }) => path !== 'Tensor' && !(isGenerated(entry) && entry.kind !== 'constant'),
   );
   t.is(anchors.size, symbols.length);
+});
+
+test('every type that a public declaration mentions can be imported by its name', (t) => {
+  t.deepEqual(unexportedTypes(), []);
 });

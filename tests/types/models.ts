@@ -4,14 +4,19 @@ import {
   EMAVectorQuantizer,
   GPT,
   GumbelQuantizer,
+  listCheckpoints,
   loadCheckpoint,
   LPIPS,
   modelFromConfig,
   NLayerDiscriminator,
+  readConfig,
   saveSafetensors,
   VectorQuantizer,
   VQLPIPSWithDiscriminator,
   VQModel,
+  type Checkpoint,
+  type ConfigFile,
+  type RunCheckpoint,
   type Tensor,
 } from 'tessera-torch';
 import { is, type Equal } from './equal.js';
@@ -109,3 +114,8 @@ const device: torch.Device = 'cuda:1';
 // @ts-expect-error no such device
 const wrong: torch.Device = 'cuda:x';
 void [device, wrong];
+
+// One name, one type: what opens a file gives a Checkpoint, what lists a run's gives RunCheckpoints.
+export const opened = (path: string): Promise<Checkpoint> => loadCheckpoint(path);
+export const listed = (run: string): RunCheckpoint[] => listCheckpoints(run);
+export const configured = async (path: string): Promise<ConfigFile> => readConfig(path);

@@ -20,3 +20,4 @@ export {
   groupNormSilu,
   setFusedGroupNorm,
 } from './group-norm-silu.js';
+export type { NativeGraph, NativeKernel } from '../native/cuda-binding.js';

@@ -14,3 +14,4 @@ export type { Checkpoint } from './load-checkpoint.js';
 export { saveSafetensors } from './save-safetensors.js';
 export type { SaveOptions } from './save-safetensors.js';
 export { savePytorch } from './save-pytorch.js';
+export type { TensorReader } from './lazy-tensors.js';

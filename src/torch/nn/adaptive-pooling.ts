@@ -100,3 +100,5 @@ export class AdaptiveMaxPool3d extends AdaptivePool {
     return torch.adaptiveMaxPool3d(input, this.sizeFor(input))[0];
   }
 }
+
+export type { AdaptivePool };

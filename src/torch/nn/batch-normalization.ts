@@ -22,7 +22,7 @@ export interface BatchNormOptions extends FactoryOptions {
 }
 
 /** What batch and instance norms share: parameters and running statistics of channels. */
-abstract class ChannelNorm extends Module {
+export abstract class ChannelNorm extends Module {
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number | null;
@@ -71,7 +71,7 @@ abstract class ChannelNorm extends Module {
   }
 }
 
-abstract class BatchNorm extends ChannelNorm {
+export abstract class BatchNorm extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, true);
   }
@@ -116,7 +116,7 @@ export class BatchNorm3d extends BatchNorm {
   }
 }
 
-abstract class InstanceNorm extends ChannelNorm {
+export abstract class InstanceNorm extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, false);
   }

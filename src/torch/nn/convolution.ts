@@ -28,7 +28,7 @@ export type Conv2dOptions = ConvOptions<Size2>;
 export type Conv3dOptions = ConvOptions<Size3>;
 
 /** What convolutions of all dimensions share; `weight` is [out, in / groups, ...kernel]. */
-abstract class Convolution<S extends Size> extends Module {
+export abstract class Convolution<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: number[];

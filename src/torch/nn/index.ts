@@ -107,3 +107,13 @@ export type {
 export * from './windows.js';
 export { spectralNorm, weightNorm } from './weight-norms.js';
 export type { SpectralNormOptions } from './weight-norms.js';
+export type { BatchNorm, InstanceNorm } from './batch-normalization.js';
+export type { ConvOptions, Convolution } from './convolution.js';
+export type { RandomOptions } from './init-matrices.js';
+export type { Loss, WeightedLoss } from './loss.js';
+export type { AvgPool, MaxPool } from './pooling.js';
+export type { Recurrent } from './recurrent.js';
+export type { Size } from './sizes.js';
+export type { ConvTransposeOptions, TransposedConvolution } from './transposed-convolution.js';
+export type { ChannelNorm } from './batch-normalization.js';
+export type { Pool } from './pooling.js';

@@ -2,7 +2,7 @@ import * as torch from '../index.js';
 import type { Generator, Tensor } from '../index.js';
 import { fill } from './init-switch.js';
 
-interface RandomOptions {
+export interface RandomOptions {
   generator?: Generator;
 }
 

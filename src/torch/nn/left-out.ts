@@ -118,3 +118,5 @@ export class FractionalMaxPool3d extends LeftOut {
     super('draw the samples yourself and call torch.fractionalMaxPool3d');
   }
 }
+
+export type { Lazy, LeftOut };

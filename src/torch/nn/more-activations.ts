@@ -294,3 +294,5 @@ export class RReLU extends Overwriting {
     return this.withInplace(`lower=${this.lower}, upper=${this.upper}`);
   }
 }
+
+export type { Overwriting };

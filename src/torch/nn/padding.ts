@@ -4,7 +4,7 @@ import { Module } from './module.js';
 import { spread, tuple } from './sizes.js';
 import type { Size } from './sizes.js';
 
-type Mode = 'constant' | 'reflect' | 'replicate' | 'circular';
+export type Mode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
 /** Widens the last dimensions; `padding` is one number, or [left, right, top, bottom, front, back] as far as it goes. */
 abstract class Padding extends Module {
@@ -147,3 +147,5 @@ export class CircularPad3d extends Padding {
     super(3, padding, 'circular');
   }
 }
+
+export type { ConstantPadding, Padding };

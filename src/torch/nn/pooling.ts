@@ -14,7 +14,7 @@ export interface PoolOptions<S extends Size = Size2> {
 }
 
 /** What windows of all dimensions share. */
-abstract class Pool<S extends Size> extends Module {
+export abstract class Pool<S extends Size> extends Module {
   readonly kernelSize: number[];
   readonly stride: number[];
   readonly padding: number[];
@@ -38,7 +38,7 @@ abstract class Pool<S extends Size> extends Module {
 
 export type MaxPoolOptions<S extends Size> = PoolOptions<S> & { dilation?: S };
 
-abstract class MaxPool<S extends Size> extends Pool<S> {
+export abstract class MaxPool<S extends Size> extends Pool<S> {
   readonly dilation: number[];
   readonly #shownDilation: string;
 
@@ -108,7 +108,7 @@ export class MaxPool3d extends MaxPool<Size3> {
 /** `countIncludePad`: whether padding counts as elements of the mean. Default true. */
 export type AvgPoolOptions<S extends Size> = PoolOptions<S> & { countIncludePad?: boolean };
 
-abstract class AvgPool<S extends Size> extends Pool<S> {
+export abstract class AvgPool<S extends Size> extends Pool<S> {
   readonly countIncludePad: boolean;
 
   constructor(dims: number, kernelSize: S, options: AvgPoolOptions<S>) {

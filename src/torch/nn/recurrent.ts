@@ -2,7 +2,7 @@ import { NotImplementedError } from '../errors.js';
 import { Module } from './module.js';
 
 /** Stands for the recurrent layers of torch.nn, which are left out: making one throws. */
-abstract class Recurrent extends Module {
+export abstract class Recurrent extends Module {
   constructor(..._args: unknown[]) {
     super();
     throw new NotImplementedError(

@@ -27,7 +27,7 @@ export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
 export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
 
 /** What transposed convolutions of all dimensions share; `weight` is [in, out / groups, ...kernel]. */
-abstract class TransposedConvolution<S extends Size> extends Module {
+export abstract class TransposedConvolution<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: number[];

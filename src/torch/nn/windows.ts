@@ -217,3 +217,5 @@ export class ChannelShuffle extends Module {
     return `groups=${this.groups}`;
   }
 }
+
+export type { LPPool, MaxUnpool };

@@ -30,7 +30,7 @@ export interface NAdamSettings extends RAdamSettings {
 
 const common = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, maximize: false };
 
-abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
+export abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
   protected override checkSettings(settings: Settings): void {
     refuseSettings(this, commonChecks(settings));
   }

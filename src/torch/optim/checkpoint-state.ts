@@ -3,7 +3,7 @@ import { ArgumentError } from '../errors.js';
 import type { OptimizerState, ParameterState, SavedGroup } from './optimizer.js';
 
 /** An open checkpoint, as `loadCheckpoint` gives it, in so far as an optimizer's state needs it. */
-interface Source {
+export interface Source {
   readonly all: { keys(): Iterable<string>; get(key: string): Tensor | undefined };
   readonly metadata: Readonly<Record<string, unknown>>;
 }

@@ -35,3 +35,11 @@ export type { Schedulable, Schedule, ScheduledGroup, SchedulerState } from './sc
 export { ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR } from './schedulers.js';
 export { SGD } from './sgd.js';
 export type { SGDSettings } from './sgd.js';
+export type { AdamRelative } from './adam-relatives.js';
+export type { Source } from './checkpoint-state.js';
+export type { Part } from './composed-schedulers.js';
+export type { GradScalerState, Scalable } from './grad-scaler.js';
+export type { FactorScheduler } from './lambda-schedulers.js';
+export type { LeftOut } from './left-out.js';
+export type { ListOptimizer } from './list-optimizer.js';
+export type { Phase } from './one-cycle.js';

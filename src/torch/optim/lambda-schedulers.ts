@@ -14,7 +14,7 @@ function factorsFor(optimizer: Schedulable, factor: Factor | readonly Factor[]):
   );
 }
 
-abstract class FactorScheduler extends LRScheduler {
+export abstract class FactorScheduler extends LRScheduler {
   protected readonly factors: readonly Factor[];
 
   constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], lastEpoch: number) {

@@ -1,7 +1,7 @@
 import { NotImplementedError } from '../errors.js';
 
 /** Stands for an optimizer of torch.optim that is left out: making one throws, with what to use in its place. */
-abstract class LeftOut {
+export abstract class LeftOut {
   constructor(instead: string) {
     throw new NotImplementedError(`optim.${this.constructor.name} is not part of this library: ${instead}`);
   }

@@ -27,7 +27,7 @@ export interface OneCycleOptions {
 }
 
 /** A part of the cycle; names of the groups' settings as PyTorch saves them. */
-interface Phase {
+export interface Phase {
   end_step: number;
   start_lr: string;
   end_lr: string;
