@@ -46,7 +46,7 @@ export function takeReferenceSections(tree: ConfigTree): string[] {
     delete data['target'];
     delete data['params'];
   }
-  const rest = [...given.keys()].filter((path) => !/\.target$/.test(path));
+  const rest = [...given.keys()].filter((path) => !path.endsWith('.target'));
   const shown = rest.slice(0, 6).join(', ');
   return [
     ...(taken.length > 0 ? [`taken from the reference's sections: ${taken.join(', ')}`] : []),

@@ -246,5 +246,5 @@ function asText(value: unknown, at: Path): string {
       'a reference inside a text leads to a map or a list, which is no part of a text',
     );
   }
-  return String(value as string | number | bigint);
+  return typeof value === 'string' ? value : (value as number | bigint).toString();
 }

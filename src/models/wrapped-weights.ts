@@ -8,16 +8,28 @@ import { chosen } from './weight-sources.js';
 
 /** Names that trainers give to the model they hold, in the order of preference where a file holds several. */
 const wrappers = [
-  ...[
-    'module',
-    '_orig_mod',
-    '_fsdp_wrapped_module',
-    '_checkpoint_wrapped_module',
-    '_fpw_module',
-    'state_dict',
-  ],
-  ...['model', 'net', 'network', 'vqgan', 'vqmodel', 'vq_model', 'vqvae', 'vae', 'autoencoder', 'tokenizer'],
-  ...['generator', 'first_stage_model', 'ema_model', 'ema', 'model_ema', 'online_model'],
+  'module',
+  '_orig_mod',
+  '_fsdp_wrapped_module',
+  '_checkpoint_wrapped_module',
+  '_fpw_module',
+  'state_dict',
+  'model',
+  'net',
+  'network',
+  'vqgan',
+  'vqmodel',
+  'vq_model',
+  'vqvae',
+  'vae',
+  'autoencoder',
+  'tokenizer',
+  'generator',
+  'first_stage_model',
+  'ema_model',
+  'ema',
+  'model_ema',
+  'online_model',
 ];
 
 /** A place in a file where weights of a model were found. */

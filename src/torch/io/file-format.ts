@@ -46,6 +46,9 @@ const beginnings: readonly (readonly [string, Reason])[] = [
   ['\x7fELF', 'is a program or library, not a checkpoint'],
 ];
 
+/** First bytes of the fields that may follow the first one of a protobuf: texts and messages. */
+const fields = [0x12, 0x1a, 0x22, 0x2a, 0x3a, 0x42];
+
 /** Names of files whose content does not say what they are. */
 const endings: readonly (readonly [RegExp, Reason])[] = [
   [
@@ -104,8 +107,9 @@ function otherFormat(path: string, text: string): Reason | null {
     return other('a MessagePack file, as Flax writes');
   }
   // Protobuf: a small number in field 1, then a text or a message in one of the next.
-  if (/^\x08[\x01-\x1f][\x12\x1a\x22\x2a\x3a\x42]/.test(text)) {
-    const onnx = /\.onnx$/.test(path) || /onnx|pytorch/.test(text.slice(0, 64));
+  const [tag = 0, value = 0, next = 0] = [0, 1, 2].map((at) => text.charCodeAt(at));
+  if (tag === 0x08 && value > 0 && value < 0x20 && fields.includes(next)) {
+    const onnx = path.endsWith('.onnx') || /onnx|pytorch/.test(text.slice(0, 64));
     return other(onnx ? 'an ONNX model' : 'a protobuf file, as ONNX and TensorFlow write');
   }
   return null;
@@ -135,8 +139,8 @@ function plainText(start: Uint8Array): string | null {
   } catch {
     return null;
   }
-  // eslint-disable-next-line no-control-regex
-  return /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/.test(text) ? null : text.trimStart();
+  // No control characters but tabs and ends of lines.
+  return /(?![\t\n\r])\p{Cc}/u.test(text) ? null : text.trimStart();
 }
 
 function describeText(text: string): Reason {

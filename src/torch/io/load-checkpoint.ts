@@ -112,7 +112,7 @@ async function openShards(file: CheckpointFile): Promise<Checkpoint> {
     for (const name of new Set(index.files.values())) {
       const path = join(dirname(file.path), name);
       // An index in an index might lead back to itself.
-      if (/\.json$/.test(name))
+      if (name.endsWith('.json'))
         throw new CheckpointError('index', `${file.path} lists ${name}, which holds no tensors`);
       open.set(name, await loadCheckpoint(path));
     }

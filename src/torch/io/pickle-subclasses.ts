@@ -86,11 +86,11 @@ function wrapper(global: string, args: readonly Pickled[], state: Pickled): Pick
   const shape = args[2] instanceof PickledTuple ? (args[2].items as number[]) : [];
   const attributes = attributesOf(state);
   const local = attributes.get('_local_tensor');
-  if (/\.DTensor$/.test(global) && isPart(local)) {
+  if (global.endsWith('.DTensor') && isPart(local)) {
     return wholeOrShard(global, shape, [local], placementsOf(attributes.get('_spec')));
   }
   const shards = state instanceof PickledTuple ? state.items[0] : undefined;
-  if (/\.ShardedTensor$/.test(global) && Array.isArray(shards)) {
+  if (global.endsWith('.ShardedTensor') && Array.isArray(shards)) {
     const parts = shards.map((shard) =>
       shard instanceof PickledObject ? attributesOf(shard.state ?? null).get('tensor') : undefined,
     );

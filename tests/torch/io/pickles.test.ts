@@ -148,8 +148,20 @@ test('texts of NumPy are texts, and every key that Python lets be one has a name
   t.deepEqual(metadata['raw'], { dtype: 'S2', shape: [2], data: ['ab', 'c'] });
   t.deepEqual(metadata['objects'], { dtype: 'object', shape: [3], data: ['x', null, { a: 1 }] });
   t.deepEqual(metadata['keys'], {
-    ...{ '{a}': 1, '{}': 2, '1-2j': 3, np: 4, 1: 5, '1#2': 6, b: 7, '({1}, 2)': 8, 'torch.float32': 9 },
-    ...{ '(2)': 10, 7: 11, '1.5': 12, None: 13, True: 14 },
+    '{a}': 1,
+    '{}': 2,
+    '1-2j': 3,
+    np: 4,
+    1: 5,
+    '1#2': 6,
+    b: 7,
+    '({1}, 2)': 8,
+    'torch.float32': 9,
+    '(2)': 10,
+    7: 11,
+    '1.5': 12,
+    None: 13,
+    True: 14,
   });
 });
 
