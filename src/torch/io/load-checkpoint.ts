@@ -88,7 +88,7 @@ interface Opened {
 
 /** What the tensors' names may take in memory: so much, and so much more for every byte of the pickle. */
 const PATHS_ROOM = 16 * 2 ** 20;
-const PATHS_RATE = 64;
+const PATHS_RATE = 24;
 
 function open(file: CheckpointFile, format: CheckpointFormat): Opened {
   if (format === 'safetensors') {

@@ -168,7 +168,7 @@ test('texts of NumPy are texts, and every key that Python lets be one has a name
 test('what a pickle may unfold to grows with its size', async (t) => {
   const count = 200_000;
   const float = `G${Buffer.from('3ff8000000000000', 'hex').toString('latin1')}`;
-  const views = 120_000;
+  const views = 200_000;
   const bodies: [name: string, body: string, length: number][] = [
     ['floats', `](${float.repeat(1_000_000)}e`, 1_000_000],
     ['small integers', `](${'K\x01'.repeat(650_000)}e`, 650_000],
