@@ -97,11 +97,9 @@ async function newConfig(
   // The first stage may be named by the flag, an override or a file.
   const { tree } = await readGiven(stage, input);
   const named = valueAt(tree, ['training', 'vqgan']);
+  if (named === undefined && namesFirstStage(tree)) return readTrainConfig(stage, input, { example });
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
-    if (vqgan === undefined && namesFirstStage(tree)) {
-      return readTrainConfig(stage, input, { example });
-    }
     throw new UsageError(
       'name the run of the trained first stage with --vqgan RUN; npx tessera-torch train vqgan makes one',
     );

@@ -275,14 +275,20 @@ test('settings and places that cannot be used', async (t) => {
 });
 
 test('every setting can be printed before there are pictures', async (t) => {
-  const [first, second] = await Promise.all([
+  const named = at('named.yaml');
+  writeFileSync(named, 'model: { params: { first_stage_config: { params: { ckpt_path: first.ckpt } } } }\n');
+  const [first, second, third] = await Promise.all([
     tessera(['train', 'vqgan', '--print-config', 'training.seed=5']),
     tessera(['train', 'transformer', '--print-config']),
+    tessera(['train', 'transformer', '--data', 'photos', '-c', named, '--print-config']),
   ]);
   t.is(first.code, 0, first.stderr);
   t.like(parse(first.stdout), { data: { path: 'path/to/pictures', size: 64 }, training: { seed: 5 } });
   t.is(second.code, 0, second.stderr);
   t.like(parse(second.stdout), { training: { vqgan: 'runs/vqgan', views: 1 } });
+  // A first stage in a file, as the reference names it, needs no run.
+  t.is(third.code, 0, third.stderr);
+  t.false('vqgan' in (parse(third.stdout) as { training: object }).training);
 });
 
 test('a folder that may not be written to', async (t) => {
