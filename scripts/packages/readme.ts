@@ -43,6 +43,7 @@ const short = (steps: number) => (command: string) =>
 /** Looked up from above; the first that fits counts. A command that none fits is a fault of this list. */
 export const rules: readonly Rule[] = [
   { like: /^npm ci|^npm (run|test)\b|npm run test:cuda/, skip: 'in a checkout' },
+  { like: /^npm (ls|dedupe)\b/, skip: 'for a project with two versions' },
   { like: /^sudo /, skip: 'changes the system' },
   { like: /--device cuda/, skip: '3 GB, for a GPU' },
   { like: /FILE\b/, skip: 'stands for a file of the reader’s' },

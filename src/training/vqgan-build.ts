@@ -5,7 +5,6 @@ import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { chosenDevice, type RunConfig } from './config.js';
-import type { InitialWeights } from './initial-weights.js';
 import { GraphedStep } from './graphed-step.js';
 import { MasterWeights } from './precision.js';
 import { timeSteps, type Precision } from './session.js';
