@@ -114,7 +114,8 @@ function nameIn(of: unknown, operator: string): string {
   throw new ArgumentError(`${operator} takes a dtype or a tensor`, { operator });
 }
 
-type Arrays =
+/** Arrays of plain elements that every engine has. */
+export type PlainArrays =
   | Float32Array
   | Float64Array
   | BigInt64Array
@@ -132,8 +133,8 @@ type Arrays =
  * (`lib` of `esnext`) and the engine has it (Node 24).
  */
 export type TypedArray = typeof globalThis extends { Float16Array: { prototype: infer Half } }
-  ? Arrays | Half
-  : Arrays;
+  ? PlainArrays | Half
+  : PlainArrays;
 
 type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 

@@ -42,7 +42,7 @@ function create(temporary: string, target: string): number {
 
 /** An error that names the file and its folder instead of the temporary file, and the way out. */
 export function cannotWrite(path: string, cause: unknown): Error {
-  const { code, message } = cause as NodeJS.ErrnoException;
+  const { code, syscall, message } = cause as NodeJS.ErrnoException;
   const folder = dirname(path);
   const reasons: Record<string, string> = {
     ENOENT: `there is no folder ${folder}; make it first: mkdir -p ${folder}`,
@@ -56,7 +56,7 @@ export function cannotWrite(path: string, cause: unknown): Error {
   };
   const reason = code === undefined ? undefined : reasons[code];
   const error = new Error(`cannot write ${path}: ${reason ?? message}`, { cause });
-  return Object.assign(error, code === undefined ? {} : { code });
+  return Object.assign(error, code === undefined ? {} : { code, syscall });
 }
 
 /** Writes all of the bytes: at a position, or where the last write ended. */

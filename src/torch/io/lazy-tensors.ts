@@ -23,13 +23,12 @@ export interface TensorReader {
 }
 
 // What a map gives to iterate over, as the compiler at hand calls it: TypeScript below 5.6 has no MapIterator.
-type TensorMap = ReadonlyMap<string, Tensor>;
 /** Iterates over names of tensors. */
-export type KeyIterator = ReturnType<TensorMap['keys']>;
+export type KeyIterator = ReturnType<ReadonlyMap<string, Tensor>['keys']>;
 /** Iterates over tensors. */
-export type TensorIterator = ReturnType<TensorMap['values']>;
+export type TensorIterator = ReturnType<ReadonlyMap<string, Tensor>['values']>;
 /** Iterates over names with their tensors. */
-export type EntryIterator = ReturnType<TensorMap['entries']>;
+export type EntryIterator = ReturnType<ReadonlyMap<string, Tensor>['entries']>;
 
 /** A map whose tensors are read when asked for, and whose shapes and dtypes are known before. */
 export interface LazyTensorMap extends ReadonlyMap<string, Tensor> {
