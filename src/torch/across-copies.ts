@@ -8,20 +8,10 @@ export function acrossCopies(Class: abstract new (...args: never[]) => object, n
   Object.defineProperty(Class.prototype, mark, { value: true });
   Object.defineProperty(Class, Symbol.hasInstance, {
     value(this: unknown, value: unknown): boolean {
-      const own = Function.prototype[Symbol.hasInstance].call(this as () => void, value);
-      return own || (this === Class && isMarked(value, mark));
+      if (typeof value !== 'object' || value === null) return false;
+      // The engine remembers where it finds a mark: a module's fields are looked at in every step.
+      if (this === Class) return mark in value;
+      return Function.prototype[Symbol.hasInstance].call(this as () => void, value);
     },
   });
-}
-
-function isMarked(value: unknown, mark: symbol): boolean {
-  if (typeof value !== 'object' || value === null) return false;
-  for (
-    let prototype: unknown = Object.getPrototypeOf(value);
-    prototype !== null;
-    prototype = Object.getPrototypeOf(prototype)
-  ) {
-    if (Object.hasOwn(prototype as object, mark)) return true;
-  }
-  return false;
 }
