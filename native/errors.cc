@@ -6,9 +6,8 @@
 
 namespace tessera {
 
-// Making text of a trace takes milliseconds, and hardly anyone reads it: a copy of the error, not asked yet, stays as long
-// as the function that would ask. Finalizers would only run between turns of the event loop: what is gone is looked for
-// while others come.
+// Making text of a trace takes milliseconds, and hardly anyone reads it: a copy of the error stays while the function that
+// would ask is there. Finalizers run between turns of the event loop: what is gone is looked for while others come.
 napi_value traceOf(napi_env env, const c10::Error& error) {
   struct Trace {
     napi_env env;
@@ -17,6 +16,11 @@ napi_value traceOf(napi_env env, const c10::Error& error) {
   };
   static thread_local std::vector<Trace> held;
   static thread_local size_t most = 64;
+  // References can only be given back while the environment is there to take them.
+  const auto release = [](void*) {
+    for (const Trace& trace : held) napi_delete_reference(trace.env, trace.function);
+  };
+  [[maybe_unused]] static thread_local const napi_status released = napi_add_env_cleanup_hook(env, release, nullptr);
   if (held.size() >= most) {
     std::erase_if(held, [](const Trace& trace) {
       napi_value function = nullptr;

@@ -157,10 +157,8 @@ c10::IValue readValue(Environment& state, Wire& in, Tag tag, const ValueType& ty
       if (tag != Tag::String) refuse(type, describe(tag));
       return in.text();
     case Kind::Device:
-      if (tag == Tag::Device) {
-        const auto type = static_cast<c10::DeviceType>(in.count());
-        return c10::Device(type, static_cast<c10::DeviceIndex>(in.next()));
-      }
+      if (tag == Tag::Device)  // braces: the type is read first
+        return c10::Device{static_cast<c10::DeviceType>(in.count()), static_cast<c10::DeviceIndex>(in.next())};
       if (tag != Tag::String) refuse(type, describe(tag));
       return c10::Device(in.text());
     case Kind::Generator: {

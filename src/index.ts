@@ -11,6 +11,7 @@ export * as nn from './torch/nn/index.js';
 export * as F from './torch/nn/functional.js';
 export * as optim from './torch/optim/index.js';
 export type { Tensor } from './torch/index.js';
+export type { Module } from './torch/nn/index.js';
 export * from './torch/io/index.js';
 
 export * from './models/encoder.js';
@@ -57,7 +58,8 @@ export {
 export { publishedLpips } from './models/lpips-weights.js';
 export * from './models/published-weights.js';
 export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from './models/from-config.js';
-export { ConfigFileError, readConfig, type ConfigFile } from './models/read-config.js';
+export { ConfigFileError } from './models/config-file-error.js';
+export { readConfig, type ConfigFile } from './models/read-config.js';
 
 export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';

@@ -95,12 +95,15 @@ function visit(
   const symbol = name === null ? undefined : project.checker.getSymbolAtLocation(name);
   if (symbol) {
     const target = real(project, symbol);
-    const [first] = nodesOf(project, target);
+    const nodes = nodesOf(project, target);
+    const [first] = nodes;
     const file = first?.getSourceFile().fileName ?? '';
     if (
       first &&
       file.startsWith(DIST) &&
       first.kind !== SyntaxKind.TypeParameter &&
+      // A global one that the package adds to needs no import.
+      nodes.every((one) => one.getSourceFile().fileName.startsWith(DIST)) &&
       !exported.has(place(first))
     ) {
       found.set(place(first), { name: target.name, file: file.slice(DIST.length), by });

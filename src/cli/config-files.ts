@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNode } from 'yaml';
 import { InterpolationError, resolveInterpolations, type Resolved } from '../models/interpolation.js';
-import { anchoredNames, ConfigFileError, parseYamlText } from '../models/read-config.js';
+import { ConfigFileError } from '../models/config-file-error.js';
+import { anchoredNames, parseYamlText } from '../models/yaml-text.js';
 import { UsageError } from './usage-error.js';
 
 /** A configuration as plain data. */

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import type { Sharp } from 'sharp';
 import { systemPath } from './file-names.js';
-import { decodeFloats, measureFloats, type FloatSamples } from './float-samples.js';
+import { decodeFloats, measureFloats } from './float-samples.js';
 import { ImageDataError } from './image-error.js';
 import { greyToRgb, type Picture } from './picture.js';
 import { readWhole } from './read-whole.js';
 import { loadSharp } from './sharp.js';
-import { hasSpareBand, readTiffTags, tiffFault, type TiffTags } from './tiff-samples.js';
+import { hasSpareBand, readTiffTags, tiffFault, type FloatSamples, type TiffTags } from './tiff-samples.js';
 
 /** Pictures with more pixels than this (8192 × 8192) are refused before anything is decoded. */
 export const maxPixels = 2 ** 26;

@@ -8,8 +8,9 @@ import { join, parse, sep } from 'node:path';
 
 const escaped = /[\udc80-\udcff]/u;
 
-/** A name's bytes as a string, without loss. */
-export function decodeName(bytes: Uint8Array): string {
+/** A name's bytes as a string, without loss. Yarn's Plug'n'Play has read them as UTF-8 already, whatever it was asked for. */
+export function decodeName(bytes: Uint8Array | string): string {
+  if (typeof bytes === 'string') return bytes;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const text = buffer.toString('utf8');
   if (!text.includes('\ufffd') || Buffer.from(text).equals(buffer)) return text;

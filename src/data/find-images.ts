@@ -85,7 +85,9 @@ async function entriesOf(folder: string, seen: Set<string>): Promise<Dirent<Buff
     if (seen.has(real)) return [];
     seen.add(real);
     const entries = await readdir(systemPath(folder), { withFileTypes: true, encoding: 'buffer' });
-    return entries.sort((a, b) => Buffer.compare(a.name, b.name));
+    // In the order of their bytes, also where they come as text.
+    const bytesOf = ({ name }: Dirent<Buffer>) => Buffer.from(name);
+    return entries.sort((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)));
   } catch (cause) {
     throw new ImageDataError(folder, `the folder cannot be read (${(cause as Error).message})`, { cause });
   }

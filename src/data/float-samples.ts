@@ -3,17 +3,7 @@ import type { Sharp } from 'sharp';
 import { ImageDataError } from './image-error.js';
 import { greyToRgb, type Picture } from './picture.js';
 import { loadSharp } from './sharp.js';
-import type { TiffTags } from './tiff-samples.js';
-
-/** How samples become bytes. */
-export interface FloatSamples {
-  /** The value that is white: 1, or 255. */
-  white: 1 | 255;
-  /** Zero is white instead. */
-  inverted: boolean;
-  /** Red, green and blue, or grey. */
-  colour: boolean;
-}
+import type { FloatSamples, TiffTags } from './tiff-samples.js';
 
 /** All samples of a picture are looked at together, four bytes each. */
 const maxFloatPixels = 2 ** 24;

@@ -14,6 +14,16 @@ export interface TiffTags {
   extra: readonly number[];
 }
 
+/** How floating point samples become bytes. */
+export interface FloatSamples {
+  /** The value that is white: 1, or 255. */
+  white: 1 | 255;
+  /** Zero is white instead. */
+  inverted: boolean;
+  /** Red, green and blue, or grey. */
+  colour: boolean;
+}
+
 const wanted = {
   258: 'bits',
   262: 'photometric',

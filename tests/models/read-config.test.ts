@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { modelFromConfig } from '../../src/models/from-config.js';
-import { ConfigFileError, readConfig } from '../../src/models/read-config.js';
+import { ConfigFileError } from '../../src/models/config-file-error.js';
+import { readConfig } from '../../src/models/read-config.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-config-'));
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
