@@ -40,6 +40,12 @@ function make(create: BoundOverload, args: unknown[], options: TensorOptions, dt
   return finish(create(args) as Tensor, options);
 }
 
+/** The same for operators that draw: their own arguments, then the generator. */
+function draw(create: BoundOverload, args: unknown[], options: RandomOptions, dtype?: DType): Tensor {
+  checkOptions(options, create.operator);
+  return make(create, [...args, options.generator ?? null], options, dtype);
+}
+
 const creators = {
   empty: bindOverload('aten::empty', 'memory_format'),
   zeros: bindOverload('aten::zeros', ''),
@@ -80,12 +86,12 @@ export function full(
 
 /** Independent draws from the standard normal distribution. */
 export function randn(shape: readonly number[], options: RandomOptions = {}): Tensor {
-  return make(creators.randn, [shape, options.generator ?? null], options);
+  return draw(creators.randn, [shape], options);
 }
 
 /** Independent draws from the uniform distribution on [0, 1). */
 export function rand(shape: readonly number[], options: RandomOptions = {}): Tensor {
-  return make(creators.rand, [shape, options.generator ?? null], options);
+  return draw(creators.rand, [shape], options);
 }
 
 /** Independent integers from `low` to `high` − 1; int64 unless `dtype` says otherwise. */
@@ -95,12 +101,12 @@ export function randint(
   shape: readonly number[],
   options: RandomOptions = {},
 ): Tensor {
-  return make(creators.randint, [low, high, shape, options.generator ?? null], options, 'int64');
+  return draw(creators.randint, [low, high, shape], options, 'int64');
 }
 
 /** The integers from 0 to `count` − 1 in random order; int64. */
 export function randperm(count: number, options: RandomOptions = {}): Tensor {
-  return make(creators.randperm, [count, options.generator ?? null], options, 'int64');
+  return draw(creators.randperm, [count], options, 'int64');
 }
 
 /**
@@ -111,8 +117,18 @@ export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, step: number, options?: TensorOptions): Tensor;
 export function arange(...args: (number | TensorOptions | undefined)[]): Tensor {
-  const numbers = args.filter((value) => typeof value === 'number');
-  const options = args.find((value) => typeof value === 'object') ?? {};
+  const given = args.filter((value) => value !== undefined);
+  const options = typeof given.at(-1) === 'number' ? {} : (given.pop() as TensorOptions);
+  checkOptions(options, creators.arange.operator);
+  const numbers = given.filter((value) => typeof value === 'number');
+  if (numbers.length !== given.length || numbers.length < 1 || numbers.length > 3) {
+    throw new ArgumentError(
+      `torch.arange takes one to three numbers, not (${given.map(describe).join(', ')})`,
+      {
+        operator: creators.arange.operator,
+      },
+    );
+  }
   const [start, end, step] =
     numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];
   return make(creators.arange, [start, end, step], options, 'float32');

@@ -40,9 +40,14 @@ function create(temporary: string, target: string): number {
   }
 }
 
+/** A file that cannot be written, said in words; `code` and `syscall` are the system's. */
+class WriteError extends Error {}
+
 /** An error that names the file and its folder instead of the temporary file, and the way out. */
 export function cannotWrite(path: string, cause: unknown): Error {
   const { code, syscall, message } = cause as NodeJS.ErrnoException;
+  // `node --permission` says with it what to allow.
+  if (code === 'ERR_ACCESS_DENIED') return cause as Error;
   const folder = dirname(path);
   const reasons: Record<string, string> = {
     ENOENT: `there is no folder ${folder}; make it first: mkdir -p ${folder}`,
@@ -55,7 +60,7 @@ export function cannotWrite(path: string, cause: unknown): Error {
     ENAMETOOLONG: 'the name is too long; name a shorter one',
   };
   const reason = code === undefined ? undefined : reasons[code];
-  const error = new Error(`cannot write ${path}: ${reason ?? message}`, { cause });
+  const error = new WriteError(`cannot write ${path}: ${reason ?? message}`, { cause });
   return Object.assign(error, code === undefined ? {} : { code, syscall });
 }
 
