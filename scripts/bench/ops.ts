@@ -10,7 +10,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { torch } from 'tessera-torch';
-import { compare, python, report, startArm } from './arms.js';
+import { compareProcesses, python, report, startArm } from './arms.js';
 import { RUNGS } from './rungs.js';
 
 const { values } = parseArgs({
@@ -21,14 +21,24 @@ const env = { OMP_NUM_THREADS: '1' };
 const arm = (folder: string) =>
   startArm(process.execPath, ['--import=tsx', 'scripts/bench/ops-arm.ts'], env, folder);
 
-const ours = arm('.');
-const theirs =
-  against === undefined ? startArm(python, ['scripts/bench/ops_arm.py'], env) : arm(resolve(against));
-const other =
-  against === undefined ? { 'PyTorch from Python': String(await theirs.measure('version')) } : { against };
+const versions: Record<string, string> = { node: process.version, libtorch: torch.version };
+if (against === undefined) {
+  const other = startArm(python, ['scripts/bench/ops_arm.py'], env);
+  versions['PyTorch from Python'] = String(await other.measure('version'));
+  other.stop();
+} else {
+  versions['against'] = against;
+}
 
-const results = await compare(ours, theirs, RUNGS, Number(values.rounds));
-report('ops', 'ns', { node: process.version, libtorch: torch.version, ...other }, results);
+const results = await compareProcesses(
+  () => [
+    arm('.'),
+    against === undefined ? startArm(python, ['scripts/bench/ops_arm.py'], env) : arm(resolve(against)),
+  ],
+  RUNGS,
+  Number(values.rounds),
+);
+report('ops', 'ns', versions, results);
 const mean = Math.exp(results.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / results.length);
 // Of Python's cost less is promised; of another checkout's, that nothing is lost.
 const [most, mostOfRung] = against === undefined ? [0.75, 1] : [1.02, 1.05];
@@ -36,5 +46,3 @@ console.log(
   `geometric mean of the ratios ${mean.toFixed(3)} (at most ${most} is promised, and no rung above ${mostOfRung})`,
 );
 if (mean > most || results.some(({ ratio }) => ratio > mostOfRung)) process.exitCode = 1;
-ours.stop();
-theirs.stop();
