@@ -101,7 +101,7 @@ function previewCommand(): Command {
         await saveImageGrid(png, images, { scale });
         loader.close();
         tellUnused(report);
-        console.log(`${png}: ${batchSize} of ${train.length} pictures`);
+        console.log(`${png}: ${batchSize} crops of ${train.length} pictures`);
       } finally {
         await close();
       }

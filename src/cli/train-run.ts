@@ -61,6 +61,7 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   progress.end();
   const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
   signal.addEventListener('abort', () => output.stopping(), { once: true });
+  const before = trainer.step;
   let end: EndEvent | null = null;
   try {
     for await (const event of trainer.run({ signal })) {
@@ -72,7 +73,7 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
     output.end();
   }
   const report = await writeReport(trainer.folder);
-  if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer.folder, end, report);
+  if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer, end, { report, before });
   if (end?.interrupted) process.exitCode = 130;
 }
 
@@ -170,13 +171,28 @@ function describe(
   );
 }
 
-function tellEnd(stage: Stage, folder: string, end: EndEvent, report: string): void {
+function tellEnd(
+  stage: Stage,
+  { folder, config }: AnyTrainer,
+  end: EndEvent,
+  { report, before }: { report: string; before: number },
+): void {
   const say = (text: string) => process.stdout.write(`${text}\n`);
   const steps = `${end.step.toLocaleString('en')} steps in ${duration(end.seconds)}`;
   if (end.interrupted) {
     say(`stopped after ${steps}; saved in ${end.checkpoint}`);
     say(`go on with: npx tessera-torch train ${stage} --resume ${folder}`);
     return;
+  }
+  if (end.step === before) {
+    const { steps: limit, minutes } = config.training;
+    const reached =
+      minutes === undefined || (limit !== undefined && end.step >= limit)
+        ? `${limit} steps`
+        : `${minutes} minutes`;
+    say(
+      `nothing to do: the run had reached its end, ${reached}; to go on, name a later one: --minutes M or training.steps=N`,
+    );
   }
   say(`done: ${steps}; pictures, curves and figures: ${report}`);
   say(

@@ -1,4 +1,4 @@
-import { resolveConfig, type RunConfig, type Stage } from './config.js';
+import { resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
 
 /** Keys of `training` that a resumed run may be given anew: none of them changes what was already computed. */
 const changeable = [
@@ -38,6 +38,17 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
   return resolveConfig(stage, {
     model: config.model,
     data: { ...config.data, ...data },
-    training: { ...config.training, ...training },
+    training: { ...withoutReplacedLength(config.training, training), ...training },
   });
+}
+
+/** The stored settings without steps and minutes where either is given: the old end must not cut short the new one. */
+function withoutReplacedLength(
+  { steps, minutes, ...rest }: TrainingConfig,
+  given: Record<string, unknown>,
+): Partial<TrainingConfig> {
+  const replaced = given['steps'] !== undefined || given['minutes'] !== undefined;
+  return replaced
+    ? rest
+    : { ...rest, ...(steps !== undefined && { steps }), ...(minutes !== undefined && { minutes }) };
 }

@@ -40,8 +40,10 @@ export function modelCard(session: Session, { step, seconds, metrics, best, imag
   const mirrored = data.flip ? 'half of them mirrored' : 'never mirrored';
   const use =
     stage === 'vqgan'
-      ? `npx tessera-torch reconstruct ${folder} pictures/\ntessera train transformer --vqgan ${folder}`
+      ? `npx tessera-torch reconstruct ${folder} pictures/\nnpx tessera-torch train transformer --vqgan ${folder}`
       : `npx tessera-torch sample ${folder} --grid`;
+  const longer =
+    training.minutes === undefined ? `training.steps=${step * 2}` : `--minutes ${training.minutes * 2}`;
   return `# ${basename(folder)}
 
 ${what}
@@ -67,7 +69,7 @@ ${use}
 \`\`\`
 
 The weights of the last step are in \`checkpoints/\`; the best on held-out pictures are those of step ${best}. Going on with the run:
-\`npx tessera-torch train ${stage} --resume ${folder} training.steps=${step * 2}\`.
+\`npx tessera-torch train ${stage} --resume ${folder} ${longer}\`.
 
 ## Model
 

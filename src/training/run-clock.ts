@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs';
 
 /** How long a run lasts: a number of steps, a wall-clock time, or whichever ends first. */
 export interface RunLength {
@@ -102,11 +102,21 @@ export class RunClock {
 
   #advance(): void {
     const now = Math.max(this.step / this.#steps, (this.seconds * 1000) / this.#milliseconds);
-    const known = this.#recorded[this.step];
+    // A hole, left by steps of a time when the run was limited by steps only, reads as zero.
+    const known = this.#recorded[this.step] || undefined;
     this.progress = Math.min(1, known ?? Math.max(this.progress, now));
     if (this.#journal === null || known !== undefined) return;
     writeSync(this.#journal, new Float64Array([this.progress]), 0, 8, this.step * 8);
   }
+}
+
+/**
+ * Removes from a journal the progress recorded at `step` and later. For a run that is given another length: what it
+ * did of the old one says nothing about the new one, and a run that had ended would end again.
+ */
+export function forgetProgress(journal: string, step: number): void {
+  const { size } = statSync(journal, { throwIfNoEntry: false }) ?? { size: 0 };
+  if (size > step * 8) truncateSync(journal, step * 8);
 }
 
 function readJournal(path: string): Float64Array {

@@ -20,6 +20,9 @@ import { writeSynced } from './checkpoint.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError, writeError } from './run-error.js';
 
+/** Returns the file in which a run limited by time records its progress at each step. */
+export const progressJournal = (run: string) => join(run, 'progress.f64');
+
 /** @throws RunError if there is a run in the folder */
 export function checkRunIsNew(run: string): void {
   if (existsSync(join(run, 'config.yaml')) || existsSync(join(run, 'checkpoints'))) {

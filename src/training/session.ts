@@ -15,10 +15,12 @@ import {
   checkRunIsNew,
   checkWritable,
   makeRunFolder,
+  progressJournal,
   readConfig,
   writeConfig,
   writeEnvironment,
 } from './run-folder.js';
+import { forgetProgress } from './run-clock.js';
 import { checkUnlocked, lockRun } from './run-lock.js';
 import { openSessionImages, sameImages } from './session-images.js';
 
@@ -181,6 +183,11 @@ export async function resumeSession(
     const images = await openSessionImages(config, options, notes);
     const settled = await sameImages(run, config, images, state, notes);
     const resolved = { ...settled, training: { ...settled.training, device, threads } };
+    const { steps, minutes } = stored.training;
+    // Before the new length is written: a process that dies in between resumes with the old one.
+    if (steps !== resolved.training.steps || minutes !== resolved.training.minutes) {
+      forgetProgress(progressJournal(run), checkpoint.step);
+    }
     await writeConfig(run, stage, resolved);
     await writeEnvironment(run, { device, threads, precision, notes, resumedFrom: checkpoint.step });
     const session = {

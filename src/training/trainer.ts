@@ -10,7 +10,7 @@ import type { TrainingEvent } from './events.js';
 import { modelCard } from './model-card.js';
 import { learningRateAt, RunClock } from './run-clock.js';
 import { RunError } from './run-error.js';
-import { appendMetrics, replaceFile } from './run-folder.js';
+import { appendMetrics, progressJournal, replaceFile } from './run-folder.js';
 import { imagesState, type ImagesState } from './session-images.js';
 import { keepingGenerators, type RunPlan, type Session } from './session.js';
 import { firstNonFinite, optimizerState, restoreState, type TrainedState } from './trained-state.js';
@@ -49,7 +49,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
       {
         step: state?.step ?? 0,
         seconds: (state?.['seconds'] as number | undefined) ?? 0,
-        ...(!session.dry && { journal: join(session.folder, 'progress.f64') }),
+        ...(!session.dry && { journal: progressJournal(session.folder) }),
       },
     );
   }

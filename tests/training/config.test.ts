@@ -52,6 +52,12 @@ test('a resumed run keeps what its losses depend on', (t) => {
   const longer = withChanges('vqgan', config, { training: { steps: 50 }, data: { path: 'moved' } });
   t.is(longer.training.steps, 50);
   t.is(longer.data.path, 'moved');
+  const timed = withChanges('vqgan', config, { training: { minutes: 5 } });
+  t.deepEqual(
+    [timed.training.steps, timed.training.minutes],
+    [undefined, 5],
+    'a new end replaces the old one',
+  );
   t.throws(() => withChanges('vqgan', config, { training: { seed: 2 }, model: {} }), {
     message: /keeps its model, training\.seed/,
   });

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { learningRateAt, RunClock } from '../../src/training/run-clock.js';
+import { forgetProgress, learningRateAt, RunClock } from '../../src/training/run-clock.js';
 
 test('a run ends after its steps, or its time, whichever is first', (t) => {
   const bySteps = new RunClock({ steps: 4, minutes: 10 });
@@ -52,6 +52,23 @@ test('a resumed run sees the recorded progress of the steps it does again', (t) 
   again.tick();
   t.true(again.progress >= seen[5]!);
   again.close();
+});
+
+test('progress of another length is forgotten from a step on, and a hole is not progress', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tessera-clock-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const journal = join(folder, 'progress.f64');
+  t.notThrows(() => forgetProgress(journal, 3), 'a run limited by steps has no journal');
+  const ended = new RunClock({ minutes: 1 }, { step: 2, seconds: 61, journal });
+  t.true(ended.done);
+  ended.close();
+  forgetProgress(journal, 2);
+  const longer = new RunClock({ minutes: 4 }, { step: 2, seconds: 61, journal });
+  t.true(longer.progress > 0.25 && longer.progress < 0.3);
+  longer.close();
+  const hole = new RunClock({ minutes: 4 }, { step: 1, seconds: 60, journal });
+  t.true(hole.progress >= 0.25);
+  hole.close();
 });
 
 test('the learning rate rises, stays, and falls to a twentieth', (t) => {
