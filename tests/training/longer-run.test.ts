@@ -10,25 +10,25 @@ interface Length {
 }
 
 /** About one step on any machine, and about a few. */
-const [moment, while_] = [1e-5, 5e-3];
+const [moment, few] = [1e-5, 5e-3];
 
-const cases: { name: string; first: Length; then: (step: number, seconds: number) => Length }[] = [
-  { name: 'steps, by steps', first: { steps: 2 }, then: (step) => ({ steps: step + 2 }) },
-  { name: 'steps, by time', first: { steps: 2 }, then: (_, seconds) => ({ minutes: seconds / 60 + while_ }) },
+const cases: { name: string; first: Length; longer: (step: number, seconds: number) => Length }[] = [
+  { name: 'steps, by steps', first: { steps: 2 }, longer: (step) => ({ steps: step + 2 }) },
+  { name: 'steps, by time', first: { steps: 2 }, longer: (_, seconds) => ({ minutes: seconds / 60 + few }) },
   {
     name: 'time, by time',
     first: { minutes: moment },
-    then: (_, seconds) => ({ minutes: seconds / 60 + while_ }),
+    longer: (_, seconds) => ({ minutes: seconds / 60 + few }),
   },
-  { name: 'time, by steps', first: { minutes: moment }, then: (step) => ({ steps: step + 2 }) },
+  { name: 'time, by steps', first: { minutes: moment }, longer: (step) => ({ steps: step + 2 }) },
   {
     name: 'either, by steps',
     first: { steps: 9999, minutes: moment },
-    then: (step) => ({ steps: step + 2 }),
+    longer: (step) => ({ steps: step + 2 }),
   },
 ];
 
-for (const { name, first, then } of cases) {
+for (const { name, first, longer } of cases) {
   test.serial(`a run that ended by its own length goes on when given a longer one: ${name}`, async (t) => {
     const run = join(temporaryFolder(t), 'run');
     const { steps: _, ...training } = vqganConfig().training;
@@ -39,15 +39,15 @@ for (const { name, first, then } of cases) {
     const unchanged = await eventsOf(await VqganTrainer.resume(run, { images: images() }));
     t.like(unchanged.at(-1), { type: 'end', step, interrupted: false }, 'with its old length it is over');
 
-    const longer = then(step, state['seconds'] as number);
-    const resumed = await VqganTrainer.resume(run, { images: images(), changes: { training: longer } });
+    const given = longer(step, state['seconds'] as number);
+    const resumed = await VqganTrainer.resume(run, { images: images(), changes: { training: given } });
     t.deepEqual(
       { steps: resumed.config.training.steps, minutes: resumed.config.training.minutes },
-      { steps: longer.steps, minutes: longer.minutes },
+      { steps: given.steps, minutes: given.minutes },
       'the old end does not cut the new one short',
     );
     const end = (await eventsOf(resumed)).at(-1)!;
     t.true(end.type === 'end' && !end.interrupted && end.step > step);
-    if (longer.steps !== undefined) t.like(end, { step: longer.steps });
+    if (given.steps !== undefined) t.like(end, { step: given.steps });
   });
 }
