@@ -1,5 +1,5 @@
 // Signatures of the most frequent operators, called without boxing: 70–100 ns less than the boxed call where nothing is
-// recorded (npm run bench:ops). The choice is by signature, never by operator; everything else goes the general way.
+// recorded (npm run bench -- ops). The choice is by signature, never by operator; everything else goes the general way.
 #pragma once
 
 #include <ATen/core/Tensor.h>

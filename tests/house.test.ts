@@ -1,7 +1,8 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { longTests } from './long/main.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -83,3 +84,18 @@ test('the native layer stays thin', (t) => {
   const total = lines.reduce((sum, { count }) => sum + count, 0);
   t.true(total > 0 && total <= NATIVE_LINES, `native/ has ${total} lines, ${NATIVE_LINES} are allowed`);
 });
+
+test('package.json has few scripts, which take names: benchmarks and long tests', (t) => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>;
+  };
+  t.true(Object.keys(scripts).length <= 16, Object.keys(scripts).join(', '));
+});
+
+for (const { name, command } of longTests) {
+  test(`the long test '${name}' is there and says how it is started`, (t) => {
+    if (command) return void t.true(existsSync(join(root, command[0])));
+    const text = readFileSync(join(root, 'tests/long', `${name}.ts`), 'utf8');
+    t.true(text.includes(`npm run test:long -- ${name}`));
+  });
+}

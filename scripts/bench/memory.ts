@@ -1,8 +1,8 @@
 /**
- * `npm run bench:memory [-- rounds]`: peak resident memory of the f16 VQGAN (ch 128, 1-1-2-2-4, z 256, 1024 codes)
+ * `npm run bench -- memory [rounds]`: peak resident memory of the f16 VQGAN (ch 128, 1-1-2-2-4, z 256, 1024 codes)
  * against Python's PyTorch: decoding at 512×512 without gradients, and two training steps at 128×128, batch 1,
  * float32, LPIPS with random weights, fused Adam, once as the reference's step and once as the one-pass step. Both
- * arms follow the same schedule (`scripts/fixtures/vqgan_torch.py` holds Python's) from the same seed and must come to
+ * arms follow the same schedule (`scripts/pytorch/vqgan_torch.py` holds Python's) from the same seed and must come to
  * the same numbers. OMP_NUM_THREADS=2; every measurement is a process of its own, arms alternating; nothing but the
  * threads is set for either. Linux only. TESSERA_PYTHON names the Python.
  *

@@ -8,7 +8,7 @@ import time
 
 import torch
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "fixtures"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "pytorch"))
 import vqgan_torch as vqgan  # noqa: E402
 
 

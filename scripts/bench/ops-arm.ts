@@ -1,4 +1,4 @@
-// Our arm of `npm run bench:ops`: nanoseconds a call on small tensors, one thread. The first argument names their device,
+// Our arm of `npm run bench -- ops`: nanoseconds a call on small tensors, one thread. The first argument names their device,
 // by default the CPU; on another one it is the host's time that counts, until the call returns.
 import { createInterface } from 'node:readline';
 import { nn, torch, type Tensor } from 'tessera-torch';

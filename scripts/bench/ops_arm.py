@@ -1,4 +1,4 @@
-"""The other arm of `npm run bench:ops`: the same operators called from Python."""
+"""The other arm of `npm run bench -- ops`: the same operators called from Python."""
 
 import json
 import sys

@@ -2,11 +2,16 @@
 
 import argparse
 import functools
+import pathlib
+import sys
 
 import arm
-import gpt_torch
 import torch
 import torch.nn.functional as F
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "pytorch"))
+
+import gpt_torch  # noqa: E402
 
 options = argparse.ArgumentParser()
 options.add_argument("--device", required=True)

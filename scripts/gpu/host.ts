@@ -1,4 +1,4 @@
-/** What calling an operator costs the host: the ladder of `npm run bench:ops` on tensors of the device and of the CPU. */
+/** What calling an operator costs the host: the ladder of `npm run bench -- ops` on tensors of the device and of the CPU. */
 import { compare, python, startArm } from '../bench/arms.js';
 import { RUNGS } from '../bench/rungs.js';
 import type { Findings } from './results.js';

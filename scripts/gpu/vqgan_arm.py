@@ -8,7 +8,7 @@ import sys
 import torch
 import torch.nn.functional as F
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "fixtures"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "pytorch"))
 import arm  # noqa: E402
 import vqgan_torch as vqgan  # noqa: E402
 

@@ -1,4 +1,4 @@
-/** Checks of the GPT against the reference data. Weights are arguments, so that `scripts/proofs/golden.ts` can perturb them. */
+/** Checks of the GPT against the reference data. Weights are arguments, so that `tests/long/golden.ts` can perturb them. */
 import * as torch from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
 import { GPT } from '../../src/models/transformer.js';

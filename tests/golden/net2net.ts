@@ -1,4 +1,4 @@
-/** Values of `tests/fixtures/net2net.safetensors` (made by `scripts/fixtures/net2net.py`) and a first stage to run them with. */
+/** Values of `tests/fixtures/net2net.safetensors` (made by `tests/fixtures/make/net2net.py`) and a first stage to run them with. */
 import { fileURLToPath } from 'node:url';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';

@@ -1,7 +1,7 @@
 import type { Check, Weights } from './data.js';
 
 /**
- * Weights together with the checks that depend on them. `scripts/proofs/golden.ts` changes one tensor at a time
+ * Weights together with the checks that depend on them. `tests/long/golden.ts` changes one tensor at a time
  * and demands that some check fails.
  */
 export interface Subject {

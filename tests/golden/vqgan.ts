@@ -1,4 +1,4 @@
-/** Checks of the VQGAN, its losses and its training against the reference data. Weights are arguments, so that `scripts/proofs/golden.ts` can perturb them. */
+/** Checks of the VQGAN, its losses and its training against the reference data. Weights are arguments, so that `tests/long/golden.ts` can perturb them. */
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import * as nn from '../../src/torch/nn/index.js';

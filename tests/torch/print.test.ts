@@ -15,7 +15,7 @@ interface Case {
   text: string;
 }
 
-// Made by scripts/fixtures/printing.py.
+// Made by tests/fixtures/make/printing.py.
 const cases = JSON.parse(
   readFileSync(new URL('../fixtures/printing.json', import.meta.url), 'utf8'),
 ) as Case[];

@@ -5,7 +5,7 @@ import type { Tensor } from '../../../src/torch/index.js';
 import { loadCheckpoint } from '../../../src/torch/io/index.js';
 import type { Checkpoint } from '../../../src/torch/io/index.js';
 
-/** File names of the checkpoints in a folder that scripts/fixtures/checkpoints.py wrote. */
+/** File names of the checkpoints in a folder that tests/fixtures/make/checkpoints.py wrote. */
 export function madeByPytorch(folder: string): string[] {
   return readdirSync(folder)
     .filter((name) => /\.(pt|pth|ckpt)$/.test(name))

@@ -15,7 +15,7 @@ import {
 } from '../../../src/torch/io/index.js';
 import type { CheckpointProblem } from '../../../src/torch/io/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
-import { attacks, partsOf, zipOf } from '../../../scripts/proofs/checkpoint-attacks.js';
+import { attacks, partsOf, zipOf } from '../../long/checkpoint-attacks.js';
 import { differences, elementBytes, madeByPytorch } from './made-by-pytorch.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/checkpoints/', import.meta.url));
@@ -44,7 +44,7 @@ async function python(...args: string[]): Promise<string | null> {
 test('with a Python that has torch: more files than are committed, and files of ours in PyTorch', async (t) => {
   t.timeout(120_000);
   const made = join(folder, 'made');
-  const script = fileURLToPath(new URL('../../../scripts/fixtures/checkpoints.py', import.meta.url));
+  const script = fileURLToPath(new URL('../../fixtures/make/checkpoints.py', import.meta.url));
   const output = await python(script, made);
   if (output === null) {
     t.pass('no Python with torch here; set TESSERA_PYTHON to one');

@@ -7,7 +7,7 @@ export type Groups = optim.SGD | optim.Adam;
 /** Makes the schedule of a case. */
 export type Make = (o: Groups) => optim.Schedule | optim.ReduceLROnPlateau;
 
-/** The schedules of scripts/fixtures/schedulers.py, by their names there. */
+/** The schedules of tests/fixtures/make/schedulers.py, by their names there. */
 export const makes: Record<string, Make> = {
   StepLR: (o) => new optim.StepLR(o, 3),
   'StepLR gamma': (o) => new optim.StepLR(o, 4, { gamma: 0.7 }),

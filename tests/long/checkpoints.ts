@@ -1,5 +1,5 @@
 /**
- * `npm run prove:checkpoints -- [files]`: damaged and malicious checkpoints (10,000 by default, seeded) neither crash,
+ * `npm run test:long -- checkpoints [files]`: damaged and malicious checkpoints (10,000 by default, seeded) neither crash,
  * hang nor fill memory, nor run anything. Each ends in a typed error that names the place, or in a load whose names,
  * shapes and dtypes are the whole file's, unless what was changed is a description without a checksum (the header of
  * safetensors, the pickle of the old format, a pickle whose checksum was made right again): no reader can tell then.
@@ -18,7 +18,7 @@ const FILES = 10_000;
 const SECONDS = 5;
 const ROOM = 64 * 2 ** 20;
 const SELF = fileURLToPath(import.meta.url);
-const WHOLE = fileURLToPath(new URL('../../tests/fixtures/checkpoints/', import.meta.url));
+const WHOLE = fileURLToPath(new URL('../fixtures/checkpoints/', import.meta.url));
 
 interface Outcome {
   index: number;

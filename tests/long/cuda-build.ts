@@ -1,5 +1,5 @@
 /**
- * `npm run prove:cuda-build`: on a machine without a driver, the CUDA build of libtorch (3 GB to fetch, kept in the cache)
+ * `npm run test:long -- cuda-build`: on a machine without a driver, the CUDA build of libtorch (3 GB to fetch, kept in the cache)
  * gets an addon of its own, in build/cuda; it loads, says that there is no device, and passes the tests of the CPU.
  * LIBTORCH names another build. Exits with 1 where anything fails.
  */

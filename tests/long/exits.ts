@@ -1,5 +1,5 @@
 /**
- * `npm run prove:exits [exits] [workers]`: 240 processes end and 200 workers are terminated at random moments, while they
+ * `npm run test:long -- exits [exits] [workers]`: 240 processes end and 200 workers are terminated at random moments, while they
  * compute in every way there is (busy-work.mjs) and hold tensors of every kind; none may die of a signal or hang, and what a
  * worker held is freed. Seeded; about six minutes. Exits with 1 at the first that ends otherwise than it was told.
  */
@@ -16,9 +16,7 @@ import { busyWork } from './busy-work.mjs';
 const EXITS = Number(process.argv[2] ?? 240);
 const WORKERS = Number(process.argv[3] ?? 200);
 const HANG = 60_000;
-const CHECKPOINT = fileURLToPath(
-  new URL('../../tests/fixtures/golden/vqgan-weights.safetensors', import.meta.url),
-);
+const CHECKPOINT = fileURLToPath(new URL('../fixtures/golden/vqgan-weights.safetensors', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('ending-process.mjs', import.meta.url));
 const THREAD = new URL('busy-thread.mjs', import.meta.url);
 const folder = mkdtempSync(join(tmpdir(), 'tessera-exits-'));

@@ -1,7 +1,7 @@
 /**
- * `npm run prove:optimizer-states -- PYTHON`: every optimizer and schedule of the fixtures runs half of its steps here, its
+ * `npm run test:long -- optimizer-states`: every optimizer and schedule of the fixtures runs half of its steps here, its
  * state is saved as a PyTorch file, and PyTorch goes on from it: parameters and learning rates must be those of a run that
- * was PyTorch's from the start, to 1e-10. PYTHON is one that has torch 2.13.0. The other direction, from files that
+ * was PyTorch's from the start, to 1e-10. TESSERA_PYTHON, else `python3`, has torch 2.13.0. The other direction, from files that
  * torch.save wrote, is in `npm test`.
  */
 import { spawnSync } from 'node:child_process';
@@ -11,12 +11,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { savePytorch } from '../../src/torch/io/index.js';
 import * as optim from '../../src/torch/optim/index.js';
-import * as optimizers from '../../tests/torch/optim/optimizer-cases.js';
-import * as schedules from '../../tests/torch/optim/scheduler-cases.js';
+import * as optimizers from '../torch/optim/optimizer-cases.js';
+import * as schedules from '../torch/optim/scheduler-cases.js';
 
 const MEASURES = [5, 4, 4.1, 4.2, 3.99995, 4, 4, 4];
 
-const [python = 'python3'] = process.argv.slice(2);
+const python = process.env['TESSERA_PYTHON'] ?? 'python3';
 const folder = mkdtempSync(join(tmpdir(), 'optimizer-states-'));
 try {
   const states: Record<string, unknown> = {};
@@ -44,7 +44,7 @@ try {
   await savePytorch(join(folder, 'schedulers.pt'), plans);
 
   const side = fileURLToPath(new URL('optimizer_states.py', import.meta.url));
-  const fixtures = fileURLToPath(new URL('../../tests/fixtures/', import.meta.url));
+  const fixtures = fileURLToPath(new URL('../fixtures/', import.meta.url));
   const { status, error } = spawnSync(python, [side, folder, fixtures], { stdio: 'inherit' });
   if (error) console.error(`${python} does not run: ${error.message}`);
   process.exitCode = status === 0 ? 0 : 1;

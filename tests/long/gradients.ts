@@ -3,15 +3,15 @@
  * differences. Fails where the outcome is not what tests/fixtures/gradients.json says, where an overload has no
  * explanation, and below 90% agreement. `--write` writes the list anew.
  *
- *     npm run prove:gradients -- [--write]
+ *     npm run test:long -- gradients [--write]
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { overloadName } from '../../tests/torch/gradients/check.js';
-import { classify, type GradientList } from '../../tests/torch/gradients/classify.js';
-import { publicOperators } from '../public-operators.js';
+import { overloadName } from '../torch/gradients/check.js';
+import { classify, type GradientList } from '../torch/gradients/classify.js';
+import { publicOperators } from '../../scripts/public-operators.js';
 
-const PATH = fileURLToPath(new URL('../../tests/fixtures/gradients.json', import.meta.url));
+const PATH = fileURLToPath(new URL('../fixtures/gradients.json', import.meta.url));
 const list: GradientList = { checked: {}, excused: {}, without: {}, refused: {} };
 const unexplained: [string, string][] = [];
 const schemas = [...publicOperators().values()].flat();

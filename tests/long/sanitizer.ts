@@ -1,5 +1,5 @@
 /**
- * `npm run prove:sanitizer [test files]`: builds the addon with AddressSanitizer, into build/sanitizer, and runs the native
+ * `npm run test:long -- sanitizer [test files]`: builds the addon with AddressSanitizer, into build/sanitizer, and runs the native
  * tests with it, then a process with workers that ends by itself: no memory used after it was freed, none written beyond
  * its end, none left over at the end but what sanitizer.supp lists. libtorch and Node are not instrumented, but their
  * allocations are watched. Needs g++ and its libasan; takes about five minutes. Exits with 1 where anything is reported.
@@ -38,7 +38,7 @@ function sanitized(): NodeJS.ProcessEnv {
     LD_PRELOAD: library,
     // Vectors that libtorch fills and we read carry no marks of where they end.
     ASAN_OPTIONS: `detect_leaks=1:detect_container_overflow=0:log_path=${join(reports, 'report')}`,
-    LSAN_OPTIONS: `suppressions=${join(root, 'scripts/proofs/sanitizer.supp')}:print_suppressions=0`,
+    LSAN_OPTIONS: `suppressions=${join(root, 'tests/long/sanitizer.supp')}:print_suppressions=0`,
     OMP_NUM_THREADS: '1',
   };
 }
@@ -60,7 +60,7 @@ const tests = run(
   ['ava', '--timeout=10m', ...(process.argv.length > 2 ? process.argv.slice(2) : TESTS)],
   env,
 );
-const end = run(process.execPath, ['scripts/proofs/ending-process.mjs', JSON.stringify(ending)], env);
+const end = run(process.execPath, ['tests/long/ending-process.mjs', JSON.stringify(ending)], env);
 const found = readdirSync(reports).map((name) => readFileSync(join(reports, name), 'utf8'));
 rmSync(reports, { recursive: true });
 for (const report of found) console.error(report);

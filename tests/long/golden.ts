@@ -4,15 +4,15 @@
  * Integer buffers and masks are left alone. Tensors without influence must be listed as exceptions, with the reason, and
  * are then shown to have none.
  *
- *     npm run prove:golden -- [part of a subject's name]
+ *     npm run test:long -- golden [part of a subject's name]
  */
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
-import { failures, worst } from '../../tests/golden/data.js';
-import type { Check, Weights } from '../../tests/golden/data.js';
-import { stage1Subjects } from '../../tests/golden/stage1-subjects.js';
-import { stage2Subjects } from '../../tests/golden/stage2-subjects.js';
-import type { Subject } from '../../tests/golden/subject.js';
+import { failures, worst } from '../golden/data.js';
+import type { Check, Weights } from '../golden/data.js';
+import { stage1Subjects } from '../golden/stage1-subjects.js';
+import { stage2Subjects } from '../golden/stage2-subjects.js';
+import type { Subject } from '../golden/subject.js';
 
 const change = 0.01;
 let perturbations = 0;

@@ -1,5 +1,5 @@
 /**
- * `npm run prove:fuzz [-- CALLS] [--seed N] [--overload NAME] [--from NUMBER] [--processes N] [--guard] [--show]`:
+ * `npm run test:long -- fuzz [CALLS] [--seed N] [--overload NAME] [--from NUMBER] [--processes N] [--guard] [--show]`:
  * malformed calls over every public overload of the typed API, 1,000,000 by default, the same ones for the same seed. No
  * signal, no call that computes for more than ten seconds, no file written, and every failure a TorchError that names
  * the operator; else the last line says so and the exit code is 1.

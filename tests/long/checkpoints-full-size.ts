@@ -1,8 +1,8 @@
 /**
- * `npm run prove:checkpoints-full-size -- PYTHON [--folder DIR] [--config NAME] [--rounds N]`: makes a checkpoint with
+ * `npm run test:long -- checkpoints-full-size [--folder DIR] [--config NAME] [--rounds N]`: makes a checkpoint with
  * the keys of a published transformer (1.49 billion float32 parameters, 6 GB, removed afterwards) and loads it into the
  * model, here and in Python, in turn, each time in a process of its own: time, peak of resident memory, and the time to
- * list the keys. PYTHON is one that has torch. Caches are warm, then cold.
+ * list the keys. TESSERA_PYTHON, else `python3`, has torch. Caches are warm, then cold.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { loadCheckpoint } from '../../src/torch/io/index.js';
 
 const SELF = fileURLToPath(import.meta.url);
 const PYTHON_ARM = fileURLToPath(new URL('checkpoints_full_size.py', import.meta.url));
-const KEYS = new URL('../../tests/fixtures/golden/state-dict-keys.json.gz', import.meta.url);
+const KEYS = new URL('../fixtures/golden/state-dict-keys.json.gz', import.meta.url);
 
 interface Known {
   config: ModelConfig;
@@ -91,8 +91,7 @@ function median(values: readonly number[]): number {
 }
 
 function main(): void {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
+  const { values } = parseArgs({
     options: {
       folder: { type: 'string', default: tmpdir() },
       config: { type: 'string', default: 'cin_transformer' },
@@ -101,7 +100,7 @@ function main(): void {
       keep: { type: 'boolean', default: false },
     },
   });
-  const [python = 'python3'] = positionals;
+  const python = process.env['TESSERA_PYTHON'] ?? 'python3';
   const { folder, config, keep } = values;
   const path = join(folder, `${config}.ckpt`);
   const keys = join(folder, `${config}.keys.json`);

@@ -1,5 +1,5 @@
 /**
- * `npm run prove:flat [steps]`: 10,000 steps that train a small VQGAN, as a user writes them, leave the number of live
+ * `npm run test:long -- flat [steps]`: 10,000 steps that train a small VQGAN, as a user writes them, leave the number of live
  * tensors, libtorch's bytes and the resident memory flat: the least-squares slopes from step 1,000 on are at most 1 KB a
  * step for memory and nothing for tensors. One thread, seeded; about eight minutes. Exits with 1 where that does not hold.
  */

@@ -1,5 +1,5 @@
 /**
- * `npm run prove:lifetimes`: tensors used after disposal, after their scope's end, disposed twice, or taken from another
+ * `npm run test:long -- lifetimes`: tensors used after disposal, after their scope's end, disposed twice, or taken from another
  * thread give a typed error, never another tensor; processes exit and workers end at any moment without a signal; a
  * loop that never disposes stays within bounds. Takes about two minutes; seeded.
  */

@@ -8,7 +8,7 @@ const CALLS = '8000';
 test('thousands of malformed calls end in results or in errors that name the operator', async (t) => {
   const { stdout } = await run(
     process.execPath,
-    ['--import=tsx', 'scripts/proofs/fuzz.ts', CALLS, '--seed', '20'],
+    ['--import=tsx', 'tests/long/fuzz.ts', CALLS, '--seed', '20'],
     { encoding: 'utf8' },
   );
   t.regex(stdout, new RegExp(`^passed: ${CALLS} calls, 0 signals, 0 over 10 s, 0 files, 0 failures`, 'm'));

@@ -14,7 +14,7 @@ import torch
 
 warnings.simplefilter('ignore')
 folder, fixtures = map(pathlib.Path, sys.argv[1:])
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'fixtures'))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'fixtures' / 'make'))
 import schedulers  # noqa: E402
 
 wrong = 0

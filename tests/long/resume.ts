@@ -1,5 +1,5 @@
 /**
- * `npm run prove:resume [-- moments]`: training of either stage, ended by SIGINT, SIGTERM and SIGKILL at random moments
+ * `npm run test:long -- resume [moments]`: training of either stage, ended by SIGINT, SIGTERM and SIGKILL at random moments
  * (ten of each by default), leaves a complete checkpoint every time; the resumed run's losses, weights and optimizers
  * equal those of the run that nobody disturbed, bit for bit. Seeded; about a quarter of an hour.
  */

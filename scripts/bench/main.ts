@@ -1,0 +1,29 @@
+/**
+ * `npm run bench`: what things cost, each as a ratio to something else measured in the same run.
+ *
+ *     npm run bench -- --list                         what there is
+ *     npm run bench -- ops --against ../before        one of them, with arguments of its own
+ *
+ * Exit codes: the benchmark's own; 2 usage. `scripts/gpu-check` measures on a GPU.
+ */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const benchmarks = {
+  ops: 'the cost of a call, beside PyTorch in Python on the same libtorch, or beside another checkout',
+  'one-pass': "the one-pass training step against the reference's two passes",
+  memory: 'memory of training and decoding, beside PyTorch in Python',
+  decode: 'what decoding images costs a training step',
+};
+
+const [name = '--list', ...more] = process.argv.slice(2);
+if (name === '--list') {
+  for (const [key, what] of Object.entries(benchmarks)) console.log(`${key.padEnd(10)}${what}`);
+} else if (!Object.hasOwn(benchmarks, name)) {
+  console.error(`bench: there is no '${name}'; npm run bench -- --list names the benchmarks`);
+  process.exitCode = 2;
+} else {
+  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+  const { status } = spawnSync(process.execPath, ['--import=tsx', file, ...more], { stdio: 'inherit' });
+  process.exitCode = status ?? 1;
+}
