@@ -6,9 +6,9 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { builtAddon } from '../src/torch/native/libtorch/addon-path.js';
-import { buildAddon } from '../src/torch/native/libtorch/build-addon.js';
-import { locateLibtorch } from '../src/torch/native/libtorch/locate.js';
+import { builtAddon } from '../src/setup/addon-path.js';
+import { buildAddon } from '../src/setup/build-addon.js';
+import { locateLibtorch } from '../src/setup/locate.js';
 import { npmPack, root, stageMain, stagePlatform } from './packages/stage.js';
 import { newestVersions } from './symbol-versions.js';
 

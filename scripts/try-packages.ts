@@ -12,9 +12,9 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { platformPackage } from '../src/torch/native/libtorch/addon-path.js';
-import { locateLibtorch } from '../src/torch/native/libtorch/locate.js';
-import { cacheRoot } from '../src/torch/native/libtorch/platform.js';
+import { platformPackage } from '../src/setup/addon-path.js';
+import { locateLibtorch } from '../src/setup/locate.js';
+import { cacheRoot } from '../src/setup/platform.js';
 import { bundlerChecks } from './packages/bundler-checks.js';
 import { type Check, runChecks, table } from './packages/checks.js';
 import { makeMaterials } from './packages/materials.js';

@@ -66,7 +66,7 @@ export * from './training/vqgan-one-pass-step.js';
 export { GraphedStep } from './training/graphed-step.js';
 export * from './training/transformer-step.js';
 export * from './training/run-clock.js';
-export * from './training/interrupt.js';
+export * from './files/interrupt.js';
 export * from './training/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './training/config.js';
 export type { Stage as TrainingStage } from './training/config.js';

@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import test from 'ava';
-import { packageRoot } from '../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../src/files/package.js';
 
 const root = packageRoot();
 const commands = 'setup|doctor|inspect|convert|train|reconstruct|sample|data|serve|studio';

@@ -14,6 +14,8 @@ const LAYERS = [
   ['models', 'data', 'metrics'],
   ['torch'],
   ['torch/native'],
+  ['setup'],
+  ['files'],
 ];
 
 /** The one place outside `cli` that reaches across the layers is the package's own entry. */
@@ -29,8 +31,7 @@ function filesBelow(folder: string, pattern: RegExp): string[] {
 
 /** Position of a file's layer in LAYERS and the folder that makes it; -1 for one that belongs to none. */
 function layerOf(file: string): { level: number; folder: string } {
-  if (file.startsWith('torch/native/')) return { level: LAYERS.length - 1, folder: 'torch/native' };
-  const folder = file.split('/')[0] ?? '';
+  const folder = file.startsWith('torch/native/') ? 'torch/native' : (file.split('/')[0] ?? '');
   return { level: LAYERS.findIndex((layer) => layer.includes(folder)), folder };
 }
 

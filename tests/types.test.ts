@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { packageRoot } from '../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../src/files/package.js';
 
 const folder = fileURLToPath(new URL('types/', import.meta.url));
 const typescript = createRequire(import.meta.url).resolve('typescript/package.json');

@@ -1,7 +1,7 @@
 /** The package managers: how each installs the tarballs as if they came from a registry, and runs commands. */
 import { join } from 'node:path';
 import { npmInstall, Project, type Workshop } from './project.js';
-import { platformPackage } from '../../src/torch/native/libtorch/addon-path.js';
+import { platformPackage } from '../../src/setup/addon-path.js';
 import { manifest } from './stage.js';
 
 /** A package manager as the checks use it. */

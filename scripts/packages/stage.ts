@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { platformPackage } from '../../src/torch/native/libtorch/addon-path.js';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { platformPackage } from '../../src/setup/addon-path.js';
+import { packageRoot } from '../../src/files/package.js';
 
 export type Manifest = Record<string, unknown> & {
   name: string;

@@ -26,6 +26,7 @@ const FOLDERS: Record<string, string> = {
   sampling: 'Drawing new pictures.',
   data: 'Pictures for training.',
   metrics: 'Figures about pictures and codes.',
+  files: 'Work with files, and Ctrl-C.',
 };
 
 /** The whole reference as Markdown files, by name; `README.md` leads to the others. */

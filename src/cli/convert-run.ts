@@ -7,7 +7,7 @@ import * as torch from '../torch/index.js';
 import type { DType, Tensor } from '../torch/index.js';
 import { loadCheckpoint, savePytorch, saveSafetensors } from '../torch/io/index.js';
 import type { Checkpoint, CheckpointTensorInfo, LazyTensorMap, LazyTensors } from '../torch/io/index.js';
-import { formatBytes } from '../torch/native/libtorch/progress.js';
+import { formatBytes } from '../setup/progress.js';
 import type { ConvertFlags } from './convert.js';
 import { UsageError } from './usage-error.js';
 

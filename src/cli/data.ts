@@ -12,7 +12,7 @@ import {
   writeEmoji,
   writeScenes,
 } from '../data/index.js';
-import { shownPath } from '../data/file-names.js';
+import { shownPath } from '../files/file-names.js';
 import { passedOver } from '../data/find-images.js';
 import type { DataReport } from '../data/index.js';
 import { interruptSignal } from './interrupt.js';

@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { locateAddon } from '../torch/native/libtorch/addon-path.js';
-import { locateLibtorch } from '../torch/native/libtorch/locate.js';
-import { glibcVersion, platformName } from '../torch/native/libtorch/platform.js';
-import { textOf } from '../torch/native/libtorch/probe.js';
-import { formatBytes } from '../torch/native/libtorch/progress.js';
+import { locateAddon } from '../setup/addon-path.js';
+import { locateLibtorch } from '../setup/locate.js';
+import { glibcVersion, platformName } from '../setup/platform.js';
+import { textOf } from '../files/look.js';
+import { formatBytes } from '../setup/progress.js';
 import { messageOf } from './system-error.js';
 import { cudaChecks } from './doctor-cuda.js';
 import type { ProbeReport } from './doctor-probe.js';

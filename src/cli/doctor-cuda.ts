@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { hasNvidiaDriver } from '../torch/native/libtorch/platform.js';
-import { locateLibtorch } from '../torch/native/libtorch/locate.js';
-import { textOf } from '../torch/native/libtorch/probe.js';
+import { hasNvidiaDriver } from '../setup/platform.js';
+import { locateLibtorch } from '../setup/locate.js';
+import { textOf } from '../files/look.js';
 import type { Check } from './diagnosis.js';
 
 /** What the child process found out about CUDA. */

@@ -5,7 +5,7 @@ import { itemSize } from '../torch/index.js';
 import type { DType } from '../torch/index.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type { Checkpoint, LazyTensors } from '../torch/io/index.js';
-import { formatBytes } from '../torch/native/libtorch/progress.js';
+import { formatBytes } from '../setup/progress.js';
 
 interface Row {
   key: string;

@@ -1,29 +1,19 @@
-let controller: AbortController | null = null;
+import { interruptible, type Interruptible } from '../files/interrupt.js';
 
-/** Whether the user has asked to stop. */
-export function wasInterrupted(): boolean {
-  return controller?.signal.aborted ?? false;
-}
+let current: Interruptible | null = null;
 
-/** Stops what is under way as Ctrl-C does; false where nothing is that could be stopped so. */
-export function interrupt(): boolean {
-  if (controller === null) return false;
-  controller.abort(new Error('interrupted'));
-  return true;
-}
-
-/**
- * A signal that aborts at the first Ctrl-C (or SIGTERM), so that work can clean up after itself. At the
- * second the process ends at once.
- */
+/** Returns the signal that Ctrl-C aborts, the same for the whole command. */
 export function interruptSignal(): AbortSignal {
-  if (controller) return controller.signal;
-  controller = new AbortController();
-  const onSignal = () => {
-    if (controller?.signal.aborted) process.exit(130);
-    controller?.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return controller.signal;
+  return (current ??= interruptible()).signal;
+}
+
+/** True if the user has asked to stop. */
+export function wasInterrupted(): boolean {
+  return current?.signal.aborted ?? false;
+}
+
+/** Stops the work under way as Ctrl-C does; returns false if there is none that could be stopped so. */
+export function interrupt(): boolean {
+  current?.interrupt();
+  return current !== null;
 }

@@ -1,5 +1,5 @@
 /** Pictures that cannot be used, while others can. */
-import { shownPath } from '../data/file-names.js';
+import { shownPath } from '../files/file-names.js';
 import { ImageDataError } from '../data/image-error.js';
 import { paint } from './terminal.js';
 

@@ -1,8 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
-import { packageRoot } from '../torch/native/libtorch/platform.js';
+import { packageVersion } from '../files/package.js';
 import { endWithReader, readerIsGone } from './broken-pipe.js';
 import { wasInterrupted } from './interrupt.js';
 import { messageOf } from './system-error.js';
@@ -76,12 +74,9 @@ From your own pictures to new ones:
 Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted.`;
 
 async function program(argv: readonly string[]): Promise<Command> {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
   const root = new Command(COMMAND)
     .description('VQGAN and transformer image synthesis on libtorch')
-    .version(version)
+    .version(packageVersion())
     .showSuggestionAfterError()
     .addHelpText('after', example);
   const wanted = argv[0] === 'help' ? argv[1] : argv[0];

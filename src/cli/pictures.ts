@@ -1,10 +1,11 @@
 /** Pictures out of a model, as PNG files that say how they were made. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { shownPath, systemPath } from '../data/file-names.js';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { writeAtomically } from '../files/atomic-file.js';
+import { shownPath, systemPath } from '../files/file-names.js';
 import { imageGrid, type ImageGridOptions } from '../data/image-grid.js';
 import { loadSharp } from '../data/sharp.js';
-import { packageRoot } from '../torch/native/libtorch/platform.js';
+import { packageVersion } from '../files/package.js';
 import type { Tensor } from '../torch/index.js';
 import { writeError } from '../training/run-error.js';
 
@@ -23,32 +24,25 @@ export async function savePicture(
 ): Promise<void> {
   const { width, height, pixels } = imageGrid(images, grid);
   const sharp = await loadSharp();
-  const partial = `${path}.${process.pid}.partial`;
   // EXIF text is ASCII.
   const text = JSON.stringify(recipe).replace(
     /[^\x20-\x7e]/g,
     (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   await writing(path, async () => {
-    try {
-      await mkdir(systemPath(dirname(path)), { recursive: true });
-      // In memory first: libvips tells little of why a file cannot be written.
-      const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
-        .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${await version()}` } })
-        .png()
-        .toBuffer();
-      await writeFile(systemPath(partial), png);
-      await rename(systemPath(partial), systemPath(path));
-    } catch (error) {
-      await rm(systemPath(partial), { force: true });
-      throw error;
-    }
+    await mkdir(systemPath(dirname(path)), { recursive: true });
+    // In memory first: libvips tells little of why a file cannot be written.
+    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+      .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${packageVersion()}` } })
+      .png()
+      .toBuffer();
+    await writeAtomically(path, png);
   });
 }
 
 /** Writes the recipe of a folder of pictures beside them. */
 export async function saveRecipe(path: string, recipe: Recipe): Promise<void> {
-  await writing(path, () => writeFile(path, `${JSON.stringify(recipe, null, 2)}\n`));
+  await writing(path, () => writeAtomically(path, `${JSON.stringify(recipe, null, 2)}\n`));
 }
 
 async function writing(path: string, write: () => Promise<void>): Promise<void> {
@@ -57,13 +51,4 @@ async function writing(path: string, write: () => Promise<void>): Promise<void> 
   } catch (error) {
     throw writeError(shownPath(path), error, 'Name another place with --out.');
   }
-}
-
-let known: string | null = null;
-
-/** The package's version. */
-export async function version(): Promise<string> {
-  known ??= (JSON.parse(await readFile(join(packageRoot(), 'package.json'), 'utf8')) as { version: string })
-    .version;
-  return known;
 }

@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../data/decode.js';
-import { recoverPath, shownPath, systemPath } from '../data/file-names.js';
+import { recoverPath, shownPath, systemPath } from '../files/file-names.js';
 import { findImages } from '../data/find-images.js';
 import { ImageDataError } from '../data/image-error.js';
 import { rgbToGrey, type Picture } from '../data/picture.js';

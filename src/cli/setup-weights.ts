@@ -5,10 +5,10 @@ import { lpipsFiles } from '../models/published-weights.js';
 import type { PublishedFile } from '../models/published-weights.js';
 import { loadCheckpoint, saveSafetensors } from '../torch/io/index.js';
 import type { Checkpoint } from '../torch/io/index.js';
-import { sha256File, verifyFile } from '../torch/native/libtorch/checksum.js';
-import { download } from '../torch/native/libtorch/download.js';
-import { unwritable } from '../torch/native/libtorch/unwritable.js';
-import type { Progress } from '../torch/native/libtorch/progress.js';
+import { sha256File, verifyFile } from '../setup/checksum.js';
+import { download } from '../setup/download.js';
+import { unwritable } from '../setup/unwritable.js';
+import type { Progress } from '../setup/progress.js';
 
 export interface WeightsOptions {
   /** A checkpoint that has them, or a folder with such files. */

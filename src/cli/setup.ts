@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander';
-import { locateAddon } from '../torch/native/libtorch/addon-path.js';
-import { buildAddon } from '../torch/native/libtorch/build-addon.js';
-import { installLibtorch } from '../torch/native/libtorch/install.js';
-import type { Flavor, Libtorch } from '../torch/native/libtorch/locate.js';
-import { locateLibtorch } from '../torch/native/libtorch/locate.js';
-import { hasNvidiaDriver } from '../torch/native/libtorch/platform.js';
-import type { Progress } from '../torch/native/libtorch/progress.js';
+import { locateAddon } from '../setup/addon-path.js';
+import { buildAddon } from '../setup/build-addon.js';
+import { installLibtorch } from '../setup/install.js';
+import type { Flavor, Libtorch } from '../setup/locate.js';
+import { locateLibtorch } from '../setup/locate.js';
+import { hasNvidiaDriver } from '../setup/platform.js';
+import type { Progress } from '../setup/progress.js';
 import { interruptSignal } from './interrupt.js';
 import { terminalProgress } from './terminal.js';
 

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import type { Progress } from '../torch/native/libtorch/progress.js';
+import type { Progress } from '../setup/progress.js';
 
 const BAR = 24;
 const REDRAW = 100;

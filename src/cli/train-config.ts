@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { nearest } from '../models/config-schema.js';
 import { configFields, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
-import { packageRoot } from '../torch/native/libtorch/platform.js';
+import { packageRoot } from '../files/package.js';
 import { checkConfig, checkSection } from './config-check.js';
 import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
 import { takeReferenceSections } from './reference-sections.js';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Sharp } from 'sharp';
-import { systemPath } from './file-names.js';
+import { systemPath } from '../files/file-names.js';
 import { decodeFloats, measureFloats } from './float-samples.js';
 import { ImageDataError } from './image-error.js';
 import { greyToRgb, type Picture } from './picture.js';

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs';
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pictureExtensions } from './decode.js';
-import { decodeName, recoverPath, shownPath, systemPath } from './file-names.js';
+import { decodeName, recoverPath, shownPath, systemPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import { decodeText } from './text-file.js';
 

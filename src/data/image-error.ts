@@ -1,4 +1,4 @@
-import { shownPath } from './file-names.js';
+import { shownPath } from '../files/file-names.js';
 
 /** A folder or a picture that cannot be used; the message names the path, the reason and the way out. */
 export class ImageDataError extends Error {

@@ -2,7 +2,7 @@ import { totalmem } from 'node:os';
 import type { PictureHeader } from './decode.js';
 import { decodePicture, readHeader, scaledSize } from './decode.js';
 import type { FoundImages } from './find-images.js';
-import { shownPath } from './file-names.js';
+import { shownPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
 import { inParallel } from './in-parallel.js';

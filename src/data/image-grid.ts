@@ -1,6 +1,6 @@
 import { ShapeError } from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { writeAll, writeAtomically } from '../torch/io/atomic-file.js';
+import { writeAtomically } from '../files/atomic-file.js';
 import { loadSharp } from './sharp.js';
 
 export interface ImageGridOptions {
@@ -101,5 +101,5 @@ export async function savePixels(
     : plain;
   // In memory first: libvips tells little of why a file cannot be written.
   const png = await image.png().toBuffer();
-  await writeAtomically(path, (descriptor) => writeAll(descriptor, png));
+  await writeAtomically(path, png);
 }

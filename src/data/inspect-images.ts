@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { recoverPath, shownPath, systemPath } from './file-names.js';
+import { recoverPath, shownPath, systemPath } from '../files/file-names.js';
 import { hasOtherPictures, passedOver } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import type { DataConfig, DataReport, OpenImagesOptions } from './open-images.js';

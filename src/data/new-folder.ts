@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { moveAside } from '../torch/native/libtorch/move-aside.js';
+import { replaceFolder } from '../files/folder.js';
 import { ImageDataError } from './image-error.js';
 
 /**
@@ -23,7 +23,7 @@ export async function writeFolder<T>(
       throw new ImageDataError(dirname(target), `cannot be written to (${cause.message})`, { cause });
     });
     const result = await fill(partial);
-    await moveInto(partial, target);
+    await replaceFolder(partial, target, 'index.json');
     return result;
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
@@ -65,18 +65,4 @@ async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): 
   });
   if (entries.length === 0 || (await mayReplace())) return;
   throw new ImageDataError(folder, 'there is something else here already; name a new folder');
-}
-
-/** An older folder stays under another name until the new one is in its place. */
-async function moveInto(partial: string, target: string): Promise<void> {
-  const old = `${partial}-old`;
-  const stood = await moveAside(target, old, 'index.json').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return false;
-    throw error;
-  });
-  await rename(partial, target).catch(async (error: unknown) => {
-    if (stood) await rename(old, target);
-    throw error;
-  });
-  await rm(old, { recursive: true, force: true });
 }

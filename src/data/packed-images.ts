@@ -1,7 +1,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { recoverPath, systemPath } from './file-names.js';
+import { recoverPath, systemPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
 import type { SkippedImage } from './image-files.js';

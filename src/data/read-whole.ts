@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises';
-import { systemPath } from './file-names.js';
+import { systemPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 
 /** Larger files are not read. */

@@ -1,6 +1,6 @@
 /** Text in whichever encoding an editor or a shell wrote it. */
 import { sniffFormat } from './decode.js';
-import { decodeName } from './file-names.js';
+import { decodeName } from '../files/file-names.js';
 
 /** First bytes of files that are no text, and what they are called. */
 const kinds: readonly (readonly [start: string, name: string])[] = [

@@ -5,8 +5,8 @@ import type { Tensor } from '../torch/index.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type { LazyTensorMap } from '../torch/io/index.js';
 import { placesOf } from '../torch/nn/wrapped-keys.js';
-import { cacheRoot } from '../torch/native/libtorch/platform.js';
-import { isFile } from '../torch/native/libtorch/probe.js';
+import { cacheRoot } from '../setup/platform.js';
+import { isFile } from '../files/look.js';
 import { LPIPS } from './perceptual.js';
 
 /** Where `tessera-torch setup --weights lpips` puts them. */

@@ -4,12 +4,12 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { writeAtomically } from '../files/atomic-file.js';
+import { moveAside, replaceFolder } from '../files/folder.js';
 import { saveSafetensors } from '../torch/io/index.js';
-import { syncFile } from '../torch/io/sync-file.js';
 import type { Tensor } from '../torch/index.js';
-import { moveAside } from '../torch/native/libtorch/move-aside.js';
 import { RunError, writeError } from './run-error.js';
 
 /** A complete checkpoint of a run: a folder below `checkpoints/`. */
@@ -63,12 +63,8 @@ export async function writeCheckpoint(
       await saveSafetensors(join(partial, file), content, { metadata: { step: String(state.step) } });
       files[file] = await describeFile(join(partial, file));
     }
-    await writeSynced(join(partial, 'state.json'), `${JSON.stringify({ ...state, files }, null, 2)}\n`);
-    await syncFolder(partial);
-    if (existsSync(path)) await moveAside(path, `${partial}.old.partial`, 'state.json');
-    await rename(partial, path);
-    await syncFolder(root(run));
-    await rm(`${partial}.old.partial`, { recursive: true, force: true });
+    await writeAtomically(join(partial, 'state.json'), `${JSON.stringify({ ...state, files }, null, 2)}\n`);
+    await replaceFolder(partial, path, 'state.json');
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {});
     const last = listCheckpoints(run).at(-1);
@@ -165,26 +161,4 @@ async function describeFile(path: string): Promise<FileEntry> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
   return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
-}
-
-/** Writes a file that is on the disk when the promise is done. */
-export async function writeSynced(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    await file.writeFile(text);
-    await syncFile(file);
-  } finally {
-    await file.close();
-  }
-}
-
-/** Makes names in a folder last through a power failure, where the system can: some open no folder as a file. */
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r').catch(() => null);
-  if (folder === null) return;
-  try {
-    await syncFile(folder).catch(() => {});
-  } finally {
-    await folder.close();
-  }
 }

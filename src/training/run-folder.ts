@@ -10,13 +10,13 @@ import {
   readSync,
   statSync,
 } from 'node:fs';
-import { mkdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { writeAtomically } from '../files/atomic-file.js';
 import * as torch from '../torch/index.js';
-import { packageRoot } from '../torch/native/libtorch/platform.js';
-import { writeSynced } from './checkpoint.js';
+import { packageVersion } from '../files/package.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError, writeError } from './run-error.js';
 
@@ -79,12 +79,9 @@ export async function readConfig(run: string): Promise<StoredConfig> {
 export async function writeEnvironment(run: string, details: Record<string, unknown>): Promise<void> {
   const path = join(run, 'environment.json');
   const starts = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as unknown[]) : [];
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
-    version: string;
-  };
   starts.push({
     time: new Date().toISOString(),
-    tessera: version,
+    tessera: packageVersion(),
     libtorch: torch.version,
     node: process.version,
     platform: `${process.platform}-${process.arch}`,
@@ -99,12 +96,9 @@ export async function writeEnvironment(run: string, details: Record<string, unkn
 
 /** Replaces a file as a whole: readers see the old text or the new one. */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  const partial = `${path}.${process.pid}.partial`;
   try {
-    await writeSynced(partial, text);
-    await rename(partial, path);
+    await writeAtomically(path, text);
   } catch (error) {
-    await rm(partial, { force: true });
     throw writeError(path, error, 'Nothing was changed.');
   }
 }

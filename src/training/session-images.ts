@@ -1,7 +1,7 @@
 /** The pictures of a run: opened, and those of a resumed run compared with what it was started with. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { shownPath } from '../data/file-names.js';
+import { shownPath } from '../files/file-names.js';
 import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
 import { openImages, type DataReport } from '../data/open-images.js';

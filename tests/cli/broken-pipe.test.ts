@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import test from 'ava';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../../src/files/package.js';
 
 const main = join(packageRoot(), 'src', 'cli', 'main.ts');
 

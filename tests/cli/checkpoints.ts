@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../../src/files/package.js';
 
 const main = join(packageRoot(), 'src', 'cli', 'main.ts');
 

@@ -5,7 +5,7 @@ import { ConfigSource } from '../../src/cli/config-files.js';
 import { presetNames, readTrainConfig, type TrainInput } from '../../src/cli/train-config.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { modelFromConfig } from '../../src/models/from-config.js';
-import { folder } from '../torch/native/fake-libtorch.js';
+import { folder } from '../setup/fake-libtorch.js';
 
 const input = (given: Partial<TrainInput>): TrainInput => ({
   files: [],

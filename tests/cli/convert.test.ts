@@ -95,7 +95,7 @@ test('setup lifts LPIPS out of a checkpoint, and says what to do where it cannot
   const { LIBTORCH } = process.env;
   const libtorch = LIBTORCH
     ? {}
-    : { LIBTORCH: (await import('../../src/torch/native/libtorch/locate.js')).locateLibtorch().root };
+    : { LIBTORCH: (await import('../../src/setup/locate.js')).locateLibtorch().root };
   const env = { TESSERA_CACHE: join(folder, 'cache'), ...libtorch };
   const { code, stderr } = await tessera(['setup', '--weights', 'lpips', '--from', path], env);
   t.is(code, 0, stderr);

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../../src/files/package.js';
 import { folderFor, writePictures } from '../data/pictures.js';
 
 const main = join(packageRoot(), 'src', 'cli', 'main.ts');

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
 import { parse } from 'yaml';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../../src/files/package.js';
 import { newestCheckpoint } from '../../src/training/checkpoint.js';
 
 interface Outcome {

@@ -11,8 +11,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
-import { folder, writeLibtorch } from '../torch/native/fake-libtorch.js';
+import { packageRoot } from '../../src/files/package.js';
+import { folder, writeLibtorch } from '../setup/fake-libtorch.js';
 
 const main = join(packageRoot(), 'src', 'cli', 'main.ts');
 

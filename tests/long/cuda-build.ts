@@ -6,8 +6,8 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installLibtorch } from '../../src/torch/native/libtorch/install.js';
-import { locateLibtorch } from '../../src/torch/native/libtorch/locate.js';
+import { installLibtorch } from '../../src/setup/install.js';
+import { locateLibtorch } from '../../src/setup/locate.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 

@@ -9,7 +9,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { locateLibtorch } from '../../src/torch/native/libtorch/locate.js';
+import { locateLibtorch } from '../../src/setup/locate.js';
 
 // gradients.test.ts is left out: libtorch's own `vander`, recorded, leaves a cycle of nodes behind (from Python too), and
 // without the function's name in the report, which would have to be suppressed by.

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { packageRoot } from '../../src/torch/native/libtorch/platform.js';
+import { packageRoot } from '../../src/files/package.js';
 
 /** Runs a script of a user's in a folder of its own. Scripts import the package, which is what was built last. */
 function script(

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import { publicOperators } from '../../scripts/public-operators.js';
 import * as torch from '../../src/torch/index.js';
-import { LIBTORCH_VERSION } from '../../src/torch/native/libtorch/locate.js';
+import { LIBTORCH_VERSION } from '../../src/setup/locate.js';
 import { overloadName } from './gradients/check.js';
 import { classify, type GradientList } from './gradients/classify.js';
 import { writtenNames } from './gradients/samples/index.js';

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { ArgumentError } from '../errors.js';
 import type { Device } from '../device.js';
 import type { NativeGraph } from '../native/cuda-binding.js';
-import { locateAddon } from '../native/libtorch/addon-path.js';
+import { locateAddon } from '../../setup/addon-path.js';
 import { libtorch } from '../native/load.js';
 import type { Generator } from '../random.js';
 import { noGrad } from '../autograd.js';

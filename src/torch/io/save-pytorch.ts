@@ -3,7 +3,7 @@ import { itemSize } from '../dtype.js';
 import type { DType } from '../dtype.js';
 import * as torch from '../index.js';
 import { Tensor } from '../index.js';
-import { writeAtomically } from './atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { isLazyMap } from './lazy-tensors.js';
 import type { LazyTensorMap } from './lazy-tensors.js';

@@ -2,7 +2,7 @@ import { itemSize } from '../dtype.js';
 import type { DType } from '../dtype.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { writeAll, writeAtomically } from './atomic-file.js';
+import { writeAll, writeAtomically } from '../../files/atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { isLazyMap } from './lazy-tensors.js';
 import { buildHeader, formatOf } from './safetensors.js';

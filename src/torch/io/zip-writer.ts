@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { writeAll } from './atomic-file.js';
+import { writeAll } from '../../files/atomic-file.js';
 
 const LOCAL_SIZE = 30;
 const CENTRAL_SIZE = 46;

@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { packageRoot } from './libtorch/platform.js';
+import { packageRoot, packageVersion } from '../../files/package.js';
 import { native } from './load.js';
 
 /**
@@ -25,8 +23,7 @@ const key = Symbol.for('tessera-torch.copies');
 
 function ownVersion(): string {
   try {
-    const manifest = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
-    return (JSON.parse(manifest) as { version: string }).version;
+    return packageVersion();
   } catch {
     return 'unknown';
   }

@@ -3,10 +3,10 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding.js';
-import { locateAddon } from './libtorch/addon-path.js';
-import { locateLibtorch, type Libtorch } from './libtorch/locate.js';
-import { libraryFile } from './libtorch/platform.js';
-import { isFile } from './libtorch/probe.js';
+import { locateAddon } from '../../setup/addon-path.js';
+import { locateLibtorch, type Libtorch } from '../../setup/locate.js';
+import { libraryFile } from '../../setup/platform.js';
+import { isFile } from '../../files/look.js';
 
 // dlopen's flag on Linux that keeps a library for the life of the process, missing from Node's constants.
 const RTLD_NODELETE = process.platform === 'linux' ? 0x1000 : 0;

@@ -1,7 +1,7 @@
 /** The curves of a run, from its metrics.jsonl. */
 import { join } from 'node:path';
 import { loadSharp } from '../../data/sharp.js';
-import { writeAll, writeAtomically } from '../../torch/io/atomic-file.js';
+import { writeAtomically } from '../../files/atomic-file.js';
 import type { Stage } from '../config.js';
 import { readMetrics, type MetricsRecord } from '../run-folder.js';
 import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
@@ -103,7 +103,7 @@ export async function saveCurves(path: string, charts: readonly ChartOptions[]):
   const sharp = await loadSharp();
   // Twice the size, for screens with fine pixels.
   const png = await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer();
-  await writeAtomically(path, (descriptor) => writeAll(descriptor, png));
+  await writeAtomically(path, png);
   return true;
 }
 

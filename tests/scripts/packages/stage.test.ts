@@ -12,7 +12,7 @@ import {
   stageMain,
   stagePlatform,
 } from '../../../scripts/packages/stage.js';
-import { builtAddon, platformPackage } from '../../../src/torch/native/libtorch/addon-path.js';
+import { builtAddon, platformPackage } from '../../../src/setup/addon-path.js';
 
 let home: string;
 let main: string;

@@ -2,8 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { locateLibtorch } from '../../../src/torch/native/libtorch/locate.js';
-import { cacheRoot, packageRoot } from '../../../src/torch/native/libtorch/platform.js';
+import { locateLibtorch } from '../../../src/setup/locate.js';
+import { packageRoot } from '../../../src/files/package.js';
+import { cacheRoot } from '../../../src/setup/platform.js';
 
 const run = promisify(execFile);
 const flag = process.allowedNodeEnvironmentFlags.has('--permission')

@@ -3,8 +3,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { withLock } from '../../../src/torch/native/libtorch/lock.js';
-import { folder } from './fake-libtorch.js';
+import { withLock } from '../../src/files/lock.js';
+import { folder } from '../setup/fake-libtorch.js';
 
 /** A process id that no process has: above every system's limit. */
 const DEAD = 2 ** 30;

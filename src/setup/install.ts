@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { verifyFile } from './checksum.js';
 import { download } from './download.js';
 import { fetchLocal } from './from-local.js';
-import { withLock } from './lock.js';
-import { moveAside } from './move-aside.js';
+import { withLock } from '../files/lock.js';
+import { replaceFolder } from '../files/folder.js';
 import type { Flavor, Stamp } from './locate.js';
 import { LIBTORCH_VERSION, STAMP_FILE, cachedInstallations, installFolder, libtorchRoot } from './locate.js';
 import type { Archive } from './manifest.js';
@@ -76,8 +75,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
     await writeFile(join(tree, STAMP_FILE), `${JSON.stringify(stamp, null, 2)}\n`);
     signal?.throwIfAborted();
     const target = installFolder(staged.flavor, staged.version, cache);
-    if (existsSync(target)) await moveAside(target, join(staging, 'replaced'), STAMP_FILE);
-    await rename(tree, target);
+    await replaceFolder(tree, target, STAMP_FILE);
     progress.line(`libtorch ${staged.version} (${staged.flavor}) is in ${target}`);
     return target;
   } finally {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import { cacheRoot, hasNvidiaDriver, libraryFile, platformName } from './platform.js';
-import { exists, isFile, isForbidden, namesIn, textOf } from './probe.js';
+import { exists, isFile, isForbidden, namesIn, textOf } from '../files/look.js';
 
 /** The libtorch this version of Tessera is written for and tested with. */
 export const LIBTORCH_VERSION = '2.13.0';

@@ -3,8 +3,8 @@ import { isAbsolute, join, relative } from 'node:path';
 import { testProp } from '@fast-check/ava';
 import test from 'ava';
 import fc from 'fast-check';
-import { libraryFile } from '../../../src/torch/native/libtorch/platform.js';
-import { selectLibtorch, selectNvidia, unpack } from '../../../src/torch/native/libtorch/unpack.js';
+import { libraryFile } from '../../src/setup/platform.js';
+import { selectLibtorch, selectNvidia, unpack } from '../../src/setup/unpack.js';
 import type { Member } from './fake-libtorch.js';
 import { folder, libtorchMembers, zip } from './fake-libtorch.js';
 

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
@@ -7,10 +7,10 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import type { InstallOptions } from '../../../src/torch/native/libtorch/install.js';
-import { installLibtorch } from '../../../src/torch/native/libtorch/install.js';
-import { locateLibtorch } from '../../../src/torch/native/libtorch/locate.js';
-import { checkSpace } from '../../../src/torch/native/libtorch/stage.js';
+import type { InstallOptions } from '../../src/setup/install.js';
+import { installLibtorch } from '../../src/setup/install.js';
+import { locateLibtorch } from '../../src/setup/locate.js';
+import { checkSpace } from '../../src/setup/stage.js';
 import {
   archive,
   folder,
@@ -31,6 +31,11 @@ function setUp(t: ExecutionContext, change: Partial<InstallOptions> = {}) {
   const options: InstallOptions = { flavor: 'cpu', cache, progress, ...change };
   return { cache, lines, options, left: () => readdirSync(join(cache, 'libtorch')) };
 }
+
+const filesBelow = (root: string) =>
+  readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
 
 async function serve(
   t: ExecutionContext,
@@ -116,9 +121,16 @@ test('a transfer that breaks off is resumed', async (t) => {
     const start = Number(/bytes=(\d+)-/.exec(request.headers.range ?? '')?.[1] ?? 0);
     response.writeHead(start > 0 ? 206 : 200, { 'content-length': data.length - start });
     if (start > 0) return void response.end(data.subarray(start));
-    response.write(data.subarray(0, 300), () => setTimeout(() => response.destroy(), 50));
+    response.write(data.subarray(0, 300));
+    // It breaks off when the first bytes have come to rest in the file.
+    const looking = setInterval(() => {
+      if (!filesBelow(cache).some((path) => statSync(path).size === 300)) return;
+      clearInterval(looking);
+      response.destroy();
+    }, 5);
+    response.on('close', () => clearInterval(looking));
   });
-  const { options, lines } = setUp(t, { archives: [archive(data, { url })] });
+  const { cache, options, lines } = setUp(t, { archives: [archive(data, { url })] });
   await installLibtorch(options);
   t.deepEqual(ranges, [undefined, 'bytes=300-']);
   t.true(lines.some((line) => line.includes('resuming')));

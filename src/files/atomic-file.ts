@@ -2,13 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, realpathSync, writeSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { decodeName, systemPath } from './file-names.js';
+import { syncFolder } from './folder.js';
 import { syncFile } from './sync-file.js';
 
 /**
  * Writes a file that appears whole or not at all: under another name in the same folder, flushed to the disk, then
- * renamed. `write` runs before this returns its promise. An older file of that name is untouched if anything fails.
+ * renamed. An older file of that name is untouched if anything fails.
+ *
+ * @param content text, bytes, or a function that writes them; it runs before this returns its promise
+ * @throws Error that names the file, its folder and the way out; the system's `code` stays
  */
-export async function writeAtomically(path: string, write: (descriptor: number) => void): Promise<void> {
+export async function writeAtomically(
+  path: string,
+  content: string | Uint8Array | ((descriptor: number) => void),
+): Promise<void> {
   const target = followed(path);
   const temporary = join(
     dirname(target),
@@ -17,24 +25,25 @@ export async function writeAtomically(path: string, write: (descriptor: number) 
   const descriptor = create(temporary, target);
   try {
     try {
-      write(descriptor);
+      if (typeof content === 'function') content(descriptor);
+      else writeAll(descriptor, typeof content === 'string' ? Buffer.from(content) : content);
     } finally {
       closeSync(descriptor);
     }
-    await flush(temporary, 'r+');
-    await rename(temporary, target).catch((cause: unknown) => {
+    await flush(temporary);
+    await rename(systemPath(temporary), systemPath(target)).catch((cause: unknown) => {
       throw cannotWrite(target, cause);
     });
   } catch (error) {
-    await unlink(temporary).catch(() => {});
+    await unlink(systemPath(temporary)).catch(() => {});
     throw error;
   }
-  await flushFolder(dirname(target));
+  await syncFolder(dirname(target));
 }
 
 function create(temporary: string, target: string): number {
   try {
-    return openSync(temporary, 'wx');
+    return openSync(systemPath(temporary), 'wx');
   } catch (cause) {
     throw cannotWrite(target, cause);
   }
@@ -80,22 +89,17 @@ export function writeAll(descriptor: number, bytes: Uint8Array, position: number
 /** A link is written through, as by other programs, instead of being replaced. */
 function followed(path: string): string {
   try {
-    return realpathSync(path);
+    return decodeName(realpathSync(systemPath(path), { encoding: 'buffer' }));
   } catch {
     return path;
   }
 }
 
-async function flush(path: string, flags: string): Promise<void> {
-  const handle = await open(path, flags);
+async function flush(path: string): Promise<void> {
+  const handle = await open(systemPath(path), 'r+');
   try {
     await syncFile(handle);
   } finally {
     await handle.close();
   }
-}
-
-/** Makes the new name last through a power failure; some systems cannot, and the file is whole either way. */
-async function flushFolder(path: string): Promise<void> {
-  await flush(path, 'r').catch(() => {});
 }

@@ -7,8 +7,9 @@ import {
   installCommand,
   locateAddon,
   platformPackage,
-} from '../../../src/torch/native/libtorch/addon-path.js';
-import { packageRoot, platformName } from '../../../src/torch/native/libtorch/platform.js';
+} from '../../src/setup/addon-path.js';
+import { packageRoot } from '../../src/files/package.js';
+import { platformName } from '../../src/setup/platform.js';
 import { folder } from './fake-libtorch.js';
 
 function write(path: string, text = ''): string {

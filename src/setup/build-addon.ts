@@ -1,12 +1,14 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { PREBUILT_PLATFORMS, builtAddon, installCommand } from './addon-path.js';
-import { withLock } from './lock.js';
+import { writeAtomically } from '../files/atomic-file.js';
+import { withLock } from '../files/lock.js';
 import type { Libtorch } from './locate.js';
-import { packageRoot, platformName } from './platform.js';
+import { packageRoot } from '../files/package.js';
+import { platformName } from './platform.js';
 import { unwritable } from './unwritable.js';
 import type { Progress } from './progress.js';
 import { commandVersion, run } from './run.js';
@@ -94,9 +96,7 @@ async function buildLocked(root: string, options: BuildOptions): Promise<string>
     const tail = `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-TAIL).join('\n');
     throw new Error(`the addon could not be built (cmake-js ended with code ${result.code}):\n${tail}`);
   }
-  const draft = `${stampFile}.${process.pid}`;
-  await writeFile(draft, `${JSON.stringify({ inputs, libtorch: libtorch.version })}\n`);
-  await rename(draft, stampFile);
+  await writeAtomically(stampFile, `${JSON.stringify({ inputs, libtorch: libtorch.version })}\n`);
   progress.line(`built ${addon} in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   return addon;
 }

@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { packageRoot, platformName } from './platform.js';
-import { exists, isFile, isForbidden, textOf } from './probe.js';
+import { packageRoot, packageVersion } from '../files/package.js';
+import { platformName } from './platform.js';
+import { exists, isFile, isForbidden } from '../files/look.js';
 
 /** Platforms for which a package with a built addon is published. */
 export const PREBUILT_PLATFORMS = ['linux-x64'];
@@ -59,6 +60,6 @@ function mend(root: string): string {
 
 /** The command that installs this platform's addon, at the version that fits this package. */
 export function installCommand(root = packageRoot()): string {
-  const { version } = JSON.parse(textOf(join(root, 'package.json')) ?? '{}') as { version?: string };
-  return `npm install ${platformPackage()}${version === undefined ? '' : `@${version}`}`;
+  const version = packageVersion(root);
+  return `npm install ${platformPackage()}${version === 'unknown' ? '' : `@${version}`}`;
 }

@@ -1,9 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { builtAddon } from '../../../src/torch/native/libtorch/addon-path.js';
-import { buildAddon, hashInputs } from '../../../src/torch/native/libtorch/build-addon.js';
-import { locateLibtorch } from '../../../src/torch/native/libtorch/locate.js';
+import { builtAddon } from '../../src/setup/addon-path.js';
+import { buildAddon, hashInputs } from '../../src/setup/build-addon.js';
+import { locateLibtorch } from '../../src/setup/locate.js';
 import { folder, writeLibtorch } from './fake-libtorch.js';
 
 /** A package with native sources. */

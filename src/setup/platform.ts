@@ -1,7 +1,6 @@
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { exists, namesIn, textOf } from './probe.js';
+import { exists, namesIn } from '../files/look.js';
 
 /** Names the platform as npm does and as our platform packages end: `linux-x64`, `darwin-arm64`, … */
 export function platformName(): string {
@@ -12,46 +11,6 @@ export function platformName(): string {
 export function libraryFile(name: string, platform: NodeJS.Platform = process.platform): string {
   if (platform === 'win32') return `${name}.dll`;
   return platform === 'darwin' ? `lib${name}.dylib` : `lib${name}.so`;
-}
-
-const NAME = 'tessera-torch';
-
-/** How to keep the package out of a bundle. */
-const EXTERNAL: readonly string[] = [
-  `esbuild, Bun   --external:${NAME}`,
-  `Rollup         external: ['${NAME}']`,
-  `webpack        externals: { '${NAME}': 'commonjs ${NAME}' }`,
-  `Vite           ssr: { external: ['${NAME}'] }, build: { rollupOptions: { external: ['${NAME}'] } }`,
-  `Next.js        serverExternalPackages: ['${NAME}']`,
-];
-
-/** There in a bundle of webpack's only. */
-declare const __webpack_require__: unknown;
-
-let root: string | null = null;
-
-/**
- * The folder with package.json: this file lies four levels below it, in src/ as in dist/.
- * @throws Error with the setting to change where a bundler has put this file elsewhere.
- */
-export function packageRoot(): string {
-  // A name of its own: bundlers take `new URL('…', import.meta.url)` for a file to take along.
-  const here = import.meta.url as string | undefined;
-  // webpack puts the address before bundling in its place.
-  return (root ??= rootAbove(typeof __webpack_require__ === 'function' ? undefined : here));
-}
-
-/** The package's folder by the address of this file; an address that does not lead there is that of a bundle. */
-export function rootAbove(here: string | undefined): string {
-  if (here?.startsWith('file:')) {
-    const folder = fileURLToPath(new URL('../../../../', here));
-    const { name } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as { name?: string };
-    if (name === NAME) return folder;
-  }
-  throw new Error(
-    `${NAME} was put into a bundle${here === undefined ? '' : ` (${here})`}, where it finds neither its addon nor its ` +
-      `other files. Mark it external:\n${EXTERNAL.map((line) => `  ${line}`).join('\n')}`,
-  );
 }
 
 /**

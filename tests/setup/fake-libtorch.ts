@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { crc32, deflateRawSync } from 'node:zlib';
 import type { ExecutionContext } from 'ava';
-import { STAMP_FILE } from '../../../src/torch/native/libtorch/locate.js';
-import type { Flavor } from '../../../src/torch/native/libtorch/locate.js';
-import type { Archive } from '../../../src/torch/native/libtorch/manifest.js';
-import { libraryFile, platformName } from '../../../src/torch/native/libtorch/platform.js';
+import { STAMP_FILE } from '../../src/setup/locate.js';
+import type { Flavor } from '../../src/setup/locate.js';
+import type { Archive } from '../../src/setup/manifest.js';
+import { libraryFile, platformName } from '../../src/setup/platform.js';
 
 export interface Member {
   name: string;

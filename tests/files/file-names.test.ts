@@ -2,12 +2,12 @@ import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { decodeName, recoverPath, shownPath, systemPath } from '../../src/data/file-names.js';
+import { decodeName, recoverPath, shownPath, systemPath } from '../../src/files/file-names.js';
 import { ImageDataError } from '../../src/data/image-error.js';
 import { describeImages, inspectImages } from '../../src/data/inspect-images.js';
 import { openImages } from '../../src/data/open-images.js';
 import { packImages } from '../../src/data/pack-images.js';
-import { folderFor, plain } from './pictures.js';
+import { folderFor, plain } from '../data/pictures.js';
 
 const bytesOf = (path: string) => Buffer.from(path, 'latin1');
 

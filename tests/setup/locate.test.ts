@@ -2,13 +2,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import {
-  STAMP_FILE,
-  cachedInstallations,
-  locateLibtorch,
-  versionVerdict,
-} from '../../../src/torch/native/libtorch/locate.js';
-import { cacheRoot, libraryFile } from '../../../src/torch/native/libtorch/platform.js';
+import { STAMP_FILE, cachedInstallations, locateLibtorch, versionVerdict } from '../../src/setup/locate.js';
+import { cacheRoot, libraryFile } from '../../src/setup/platform.js';
 import { folder, writeInstalled, writeLibtorch } from './fake-libtorch.js';
 
 test('LIBTORCH comes before the cache, and may be a site-packages folder', (t) => {

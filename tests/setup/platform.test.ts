@@ -2,14 +2,11 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import test from 'ava';
-import { packageRoot, rootAbove } from '../../../src/torch/native/libtorch/platform.js';
+import { packageRoot, rootAbove } from '../../src/files/package.js';
 import { folder } from './fake-libtorch.js';
 
 test('a file of the package finds its folder', (t) => {
-  t.is(
-    rootAbove(pathToFileURL(join(packageRoot(), 'dist/torch/native/libtorch/platform.js')).href),
-    packageRoot(),
-  );
+  t.is(rootAbove(pathToFileURL(join(packageRoot(), 'dist/files/package.js')).href), packageRoot());
 });
 
 test('in a bundle the error says what to mark external, and how with each bundler', (t) => {

@@ -2,8 +2,8 @@ import { chmodSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import { installLibtorch } from '../../../src/torch/native/libtorch/install.js';
-import { nvidiaRequirements, pipReason } from '../../../src/torch/native/libtorch/pip.js';
+import { installLibtorch } from '../../src/setup/install.js';
+import { nvidiaRequirements, pipReason } from '../../src/setup/pip.js';
 import { archive, folder, libtorchMembers, zip } from './fake-libtorch.js';
 
 test("NVIDIA's requirements are read from a wheel's metadata", (t) => {

@@ -2,12 +2,12 @@ import { readFileSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { createExclusively } from '../../../src/torch/native/libtorch/exclusive-file.js';
-import { withLock } from '../../../src/torch/native/libtorch/lock.js';
-import { RunError } from '../../../src/training/run-error.js';
-import { lockRun } from '../../../src/training/run-lock.js';
-import { failing } from '../../without-links.js';
-import { folder } from './fake-libtorch.js';
+import { createExclusively } from '../../src/files/exclusive-file.js';
+import { withLock } from '../../src/files/lock.js';
+import { RunError } from '../../src/training/run-error.js';
+import { lockRun } from '../../src/training/run-lock.js';
+import { failing } from '../without-links.js';
+import { folder } from '../setup/fake-libtorch.js';
 
 /** A process id that no process has: above every system's limit. */
 const dead = { pid: 2 ** 30, host: hostname(), token: 'x', started: 'then', begun: '1' };

@@ -1,0 +1,35 @@
+/** Work that Ctrl-C ends in order. */
+export interface Interruptible {
+  signal: AbortSignal;
+  /** Aborts the signal, as the first Ctrl-C does. */
+  interrupt: () => void;
+  /** Gives Ctrl-C and SIGTERM back. */
+  release: () => void;
+}
+
+/**
+ * Returns a signal that aborts at the first Ctrl-C or SIGTERM, so that work can finish a step, save and clean up; the
+ * second ends the process at once with exit code 130. `release` gives the signals back.
+ *
+ * @example
+ * const { signal, release } = interruptible();
+ * for await (const event of trainer.run({ signal })) console.log(event.type);
+ * release();
+ */
+export function interruptible(): Interruptible {
+  const controller = new AbortController();
+  const onSignal = () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(new Error('interrupted'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return {
+    signal: controller.signal,
+    interrupt: () => controller.abort(new Error('interrupted')),
+    release() {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+    },
+  };
+}

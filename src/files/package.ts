@@ -1,0 +1,55 @@
+/** The package's own folder and version. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { textOf } from './look.js';
+
+const NAME = 'tessera-torch';
+
+/** How to keep the package out of a bundle. */
+const EXTERNAL: readonly string[] = [
+  `esbuild, Bun   --external:${NAME}`,
+  `Rollup         external: ['${NAME}']`,
+  `webpack        externals: { '${NAME}': 'commonjs ${NAME}' }`,
+  `Vite           ssr: { external: ['${NAME}'] }, build: { rollupOptions: { external: ['${NAME}'] } }`,
+  `Next.js        serverExternalPackages: ['${NAME}']`,
+];
+
+/** There in a bundle of webpack's only. */
+declare const __webpack_require__: unknown;
+
+let root: string | null = null;
+
+/**
+ * Returns the folder with package.json: this file lies two levels below it, in src/ as in dist/.
+ * @throws Error with the setting to change where a bundler has put this file elsewhere.
+ */
+export function packageRoot(): string {
+  // A name of its own: bundlers take `new URL('…', import.meta.url)` for a file to take along.
+  const here = import.meta.url as string | undefined;
+  // webpack puts the address before bundling in its place.
+  return (root ??= rootAbove(typeof __webpack_require__ === 'function' ? undefined : here));
+}
+
+/**
+ * Returns the package's folder by the address of this file.
+ * @throws Error where the address does not lead there: it is that of a bundle
+ */
+export function rootAbove(here: string | undefined): string {
+  if (here?.startsWith('file:')) {
+    const folder = fileURLToPath(new URL('../../', here));
+    const { name } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as { name?: string };
+    if (name === NAME) return folder;
+  }
+  throw new Error(
+    `${NAME} was put into a bundle${here === undefined ? '' : ` (${here})`}, where it finds neither its addon nor its ` +
+      `other files. Mark it external:\n${EXTERNAL.map((line) => `  ${line}`).join('\n')}`,
+  );
+}
+
+/** Returns the package's version, such as `0.1.0`; `unknown` where its folder has none. */
+export function packageVersion(folder = packageRoot()): string {
+  const { version = 'unknown' } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as {
+    version?: string;
+  };
+  return version;
+}
