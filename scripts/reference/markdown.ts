@@ -58,7 +58,7 @@ export function isGenerated({ file }: Entry): boolean {
 
 function rootPages(entries: Entry[]): Page[] {
   return Object.entries(FOLDERS).map(([folder, about]) => ({
-    file: `${folder === 'torch' ? 'files' : folder}.md`,
+    file: `${folder === 'torch' ? 'checkpoints' : folder}.md`,
     title: folder === 'torch' ? 'Checkpoint files' : folder[0]!.toUpperCase() + folder.slice(1),
     about,
     prefix: '',
