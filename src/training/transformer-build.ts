@@ -11,6 +11,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { withClasses } from './class-condition.js';
 import { channelsOf, chosenDevice, type RunConfig } from './config.js';
+import { checkFirstStage } from './first-stage-check.js';
 import { checkFile } from './initial-weights.js';
 import type { InitialWeights } from './initial-weights.js';
 import { openRun } from './open-run.js';
@@ -168,20 +169,24 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   // How many classes there are is not known before the pictures are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
-  if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
-    throw new RunError(
-      'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
-        'for others write a loop of your own on transformerStep',
-    );
-  }
-  // With the number of classes open, so are the sizes.
-  if (initial !== null && model === config.model) initial.fill(net);
   const { blockSize, vocabSize } = net.transformer;
   const params = config.model.params as Params;
   const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
-  const order = checkOrder(net, needed.block_size);
-  torch.dispose([...net.parameters(), ...net.buffers()]);
-  if (order !== null) throw order;
+  try {
+    if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+      throw new RunError(
+        'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
+          'for others write a loop of your own on transformerStep',
+      );
+    }
+    const first = net.firstStageModel as unknown as FirstStage;
+    checkFirstStage(first, config, 'model.params.first_stage_config');
+    // With the number of classes open, so are the sizes.
+    if (initial !== null && model === config.model) initial.fill(net);
+    checkOrder(net, needed.block_size);
+  } finally {
+    torch.dispose([...net.parameters(), ...net.buffers()]);
+  }
   for (const [name, value] of [
     ['vocab_size', vocabSize],
     ['block_size', blockSize],
@@ -195,14 +200,13 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
 }
 
-/** What is wrong with a reading order for another grid of codes than the pictures have. */
-function checkOrder({ permuter }: Net2NetTransformer, codes: number): TypeError | null {
+/** Throws for a reading order of another grid of codes than the pictures have. */
+function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
   try {
     torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));
-    return null;
   } catch (cause) {
     const side = Math.sqrt(codes);
-    return new TypeError(
+    throw new TypeError(
       `model.params.permuter_config: ${(cause as Error).message} The pictures have ${side} × ${side} codes: set its H and W to ${side}`,
       { cause },
     );

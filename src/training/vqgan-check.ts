@@ -7,9 +7,9 @@ import type { FirstStage } from '../models/vqgan.js';
 import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
 import * as torch from '../torch/index.js';
 import type { RunConfig } from './config.js';
+import { checkFirstStage } from './first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from './initial-weights.js';
-import { pixelsPerCode } from './open-run.js';
 import { lossOf } from './vqgan-parts.js';
 
 /** Where a discriminator is not told how many channels images have, it has those of the model's. */
@@ -35,50 +35,13 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   try {
     const loss = lossOf(model);
     temperatureSetter(model);
-    checkSize(model, config.data.size);
-    checkChannels(model.config.ddconfig, config.data.channels);
-    checkBackbone(model.config.ddconfig);
+    checkFirstStage(model, config, 'model');
     checkDiscriminator(loss, model.config.ddconfig.outCh, config.data.size);
     checkPerceptual(config);
     notes.push(...unusedAttention(model.config.ddconfig));
     initial?.fill(model);
   } finally {
     torch.dispose([...model.parameters(), ...model.buffers()]);
-  }
-}
-
-function checkSize(model: FirstStage, size: number): void {
-  const block = pixelsPerCode(model);
-  if (size % block === 0) return;
-  throw new TypeError(
-    `data.size must be a multiple of ${block}, the pixels that one code stands for; got ${size}. ` +
-      `The nearest is ${Math.max(block, Math.round(size / block) * block)}`,
-  );
-}
-
-function checkChannels({ inChannels, outCh }: BackboneConfig, channels: number): void {
-  const given = `model.params.ddconfig has in_channels ${inChannels}, out_ch ${outCh}`;
-  if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
-    throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
-  }
-  if (channels !== inChannels) {
-    throw new TypeError(
-      `data.channels is ${channels}, but ${given}: set them to the same, or leave data.channels out`,
-    );
-  }
-}
-
-function checkBackbone(ddconfig: BackboneConfig): void {
-  const { doubleZ, givePreEnd } = { ...backboneDefaults, ...ddconfig };
-  if (doubleZ) {
-    throw new TypeError(
-      'model.params.ddconfig.double_z is true (its default), and a codebook takes z_channels, not twice as many: set it to false',
-    );
-  }
-  if (givePreEnd) {
-    throw new TypeError(
-      'model.params.ddconfig.give_pre_end is true: its decoder ends before it gives pictures; leave it out',
-    );
   }
 }
 

@@ -10,6 +10,7 @@ import { writePictures } from '../data/pictures.js';
 import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 
 type Config = ReturnType<typeof vqganConfig>;
+type FirstStage = { first_stage_config: Config['model'] };
 
 /** What is wrong, and how it comes about. */
 const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp][] = [
@@ -22,6 +23,11 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
     'two channels',
     (c) => Object.assign(c.model.params.ddconfig, { in_channels: 2 }),
     /pictures have 3 channels/,
+  ],
+  [
+    'a size with one code',
+    (c) => Object.assign(c.data, { size: 2 }),
+    /data\.size must be a multiple of 2, .*, from 4; got 2/,
   ],
   ['a missing LPIPS file', (c, folder) => lpips(c, join(folder, 'gone.pth')), /there is no file .*gone\.pth/],
   [
@@ -144,6 +150,16 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
   await saveSafetensors(lost, { a: torch.zeros([1]) });
   const file = structuredClone(transformerConfig(lost, { steps: 1 }));
   Object.assign(file.model.params, { first_stage_config: vqganConfig().model });
+  const described = (size: number, ddconfig: object = {}) => {
+    const config = structuredClone(file);
+    Object.assign(config.data, { size });
+    Object.assign(config.model.params, { first_stage_config: structuredClone(vqganConfig().model) });
+    Object.assign(
+      (config.model.params as unknown as FirstStage).first_stage_config.params.ddconfig,
+      ddconfig,
+    );
+    return config;
+  };
   for (const [config, message] of [
     [gpt({ block_size: 9 }), /block_size is 9/],
     [gpt({ n_head: 3 }), /nHead/],
@@ -152,6 +168,11 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
     [classes, /have no classes to learn from/],
     [structuredClone(transformerConfig(other, { steps: 1 })), /other is not the folder of a run/],
     [file, /does not fit first_stage_config/],
+    [described(17), /data\.size must be a multiple of 2, .* got 17\./],
+    [described(1), /data\.size must be a multiple of 2, .*, from 4; got 1\. The nearest is 4/],
+    [described(2), /data\.size must be a multiple of 2, .*, from 4; got 2\. The nearest is 4/],
+    [described(16, { in_channels: 2 }), /first_stage_config\.params\.ddconfig has in_channels 2/],
+    [described(16, { double_z: true }), /first_stage_config\.params\.ddconfig\.double_z is true/],
   ] as const) {
     const planned = await failure(TransformerTrainer.plan(config, { run, images: images() }));
     t.regex(planned, message);

@@ -1,0 +1,57 @@
+/** Whether pictures fit a first stage, which both stages of training put them through. */
+import { backboneDefaults, type BackboneConfig } from '../models/backbone.js';
+import type { FirstStage } from '../models/vqgan.js';
+import type { RunConfig } from './config.js';
+import { pixelsPerCode } from './open-run.js';
+
+/**
+ * Checks that the pictures of a run have a size and channels that a first stage takes.
+ *
+ * @param section where the first stage is described, such as `model`
+ * @throws TypeError naming the setting, and what would fit
+ */
+export function checkFirstStage(model: FirstStage, { data }: RunConfig, section: string): void {
+  const { ddconfig } = model.config;
+  const where = `${section}.params.ddconfig`;
+  checkSize(model, data.size);
+  checkChannels(ddconfig, data.channels, where);
+  checkBackbone(ddconfig, where);
+}
+
+function checkSize(model: FirstStage, size: number): void {
+  const block = pixelsPerCode(model);
+  const { ch, chMult } = { ...backboneDefaults, ...model.config.ddconfig };
+  // Group norms of 32 groups have one value to normalise where such a model has one position.
+  const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;
+  if (size % block === 0 && size >= least) return;
+  throw new TypeError(
+    `data.size must be a multiple of ${block}, the pixels that one code stands for${least > block ? `, from ${least}` : ''}; ` +
+      `got ${size}. The nearest is ${Math.max(least, Math.round(size / block) * block)}`,
+  );
+}
+
+function checkChannels({ inChannels, outCh }: BackboneConfig, channels: number, where: string): void {
+  const given = `${where} has in_channels ${inChannels}, out_ch ${outCh}`;
+  if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
+    throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
+  }
+  if (channels !== inChannels) {
+    throw new TypeError(
+      `data.channels is ${channels}, but ${given}: set them to the same, or leave data.channels out`,
+    );
+  }
+}
+
+function checkBackbone(ddconfig: BackboneConfig, where: string): void {
+  const { doubleZ, givePreEnd } = { ...backboneDefaults, ...ddconfig };
+  if (doubleZ) {
+    throw new TypeError(
+      `${where}.double_z is true (its default), and a codebook takes z_channels, not twice as many: set it to false`,
+    );
+  }
+  if (givePreEnd) {
+    throw new TypeError(
+      `${where}.give_pre_end is true: its decoder ends before it gives pictures; leave it out`,
+    );
+  }
+}
