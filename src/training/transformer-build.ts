@@ -74,9 +74,10 @@ function sizes(first: Params, params: Params, size: number): { vocab_size: numbe
   const side = Math.floor(size / 2 ** ((chMult ?? [1, 2, 4, 8]).length - 1));
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
   const classes = typeof condition === 'object' ? ((condition.params?.['n_classes'] ?? 0) as number) : 0;
+  const start = condition === '__is_unconditional__' ? ((params['sos_token'] ?? 0) as number) : 0;
   const used = first['remap'] as readonly number[] | null | undefined;
   const codes = used ? used.length : (first['n_embed'] as number);
-  return { vocab_size: Math.max(codes, classes), block_size: side * side };
+  return { vocab_size: Math.max(codes, classes, start + 1), block_size: side * side };
 }
 
 /** A file that is named for the first stage must be there before anything is written. */
@@ -111,6 +112,9 @@ export async function loadFirstStage(first: FirstStage, config: RunConfig): Prom
   const checkpoint = await loadCheckpoint(path);
   try {
     const ignore = ['loss.', ...(config.training.vqgan === undefined ? ignoreKeysOf(params.params) : [])];
+    // Which codes are used, the configuration says where weights from before a remap do not.
+    const keys = [...checkpoint.tensors.keys()];
+    if (!keys.some((key) => key.endsWith('quantize.used'))) ignore.push('quantize.used');
     const { prefix } = loadFrom(first, checkpoint.tensors, { ignore });
     return prefix === '' ? null : `the first stage's weights lie below "${prefix}" in ${path}`;
   } catch (cause) {
@@ -177,6 +181,11 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
       throw new RunError(
         'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
           'for others write a loop of your own on transformerStep',
+      );
+    }
+    if (net.pkeep < 0) {
+      throw new TypeError(
+        `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
       );
     }
     const first = net.firstStageModel as unknown as FirstStage;

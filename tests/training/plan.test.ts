@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { modelFromConfig } from '../../src/models/from-config.js';
 import * as torch from '../../src/torch/index.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
@@ -138,6 +139,11 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
     Object.assign(config.model.params.transformer_config.params, params);
     return config;
   };
+  const second = (params: object) => {
+    const config = good();
+    Object.assign(config.model.params, params);
+    return config;
+  };
   const classes = good();
   const labelator = { target: 'taming.modules.util.Labelator', params: {} };
   Object.assign(classes.model.params, { unconditional: undefined, cond_stage_config: labelator });
@@ -165,6 +171,8 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
     [gpt({ n_head: 3 }), /nHead/],
     [{ ...good(), data: { path: 'stripes', size: 8 } }, /set data\.size=16/],
     [spiral, /permuter_config: .*The pictures have 8 × 8 codes: set its H and W to 8/],
+    [second({ pkeep: -1 }), /pkeep is the share of tokens .* from 0 to 1; got -1/],
+    [second({ sos_token: 16 }), /vocab_size is 16; .* need 17/],
     [classes, /have no classes to learn from/],
     [structuredClone(transformerConfig(other, { steps: 1 })), /other is not the folder of a run/],
     [file, /does not fit first_stage_config/],
@@ -181,4 +189,31 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
   const plan = await TransformerTrainer.plan(good(), { run, images: images() });
   t.like(plan, { images: { train: 10, heldOut: 4 } });
   t.deepEqual(readdirSync(folder).sort(), ['lost.safetensors', 'other', 'vqgan']);
+});
+
+test.serial('a second stage begins on codes that weights from before a remap know nothing of', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'whole.safetensors');
+  await saveSafetensors(path, modelFromConfig(vqganConfig().model).stateDict());
+  const config = structuredClone(transformerConfig(path));
+  const first = structuredClone(vqganConfig().model);
+  Object.assign(first.params, { remap: [1, 5, 6] });
+  Object.assign(config.model.params, { first_stage_config: first });
+  await t.notThrowsAsync(TransformerTrainer.plan(config, { run: join(folder, 'run'), images: images() }));
+});
+
+test.serial('a vocabulary that is left out holds the token that sequences begin with, too', async (t) => {
+  const folder = temporaryFolder(t);
+  const path = join(folder, 'whole.safetensors');
+  await saveSafetensors(path, modelFromConfig(vqganConfig().model).stateDict());
+  const config = structuredClone(transformerConfig(path, { steps: 1 }));
+  const { block_size, n_layer, n_head, n_embd } = config.model.params.transformer_config.params;
+  const transformer_config = { ...config.model.params.transformer_config };
+  Object.assign(transformer_config, { params: { block_size, n_layer, n_head, n_embd } });
+  const first_stage_config = vqganConfig().model;
+  Object.assign(config.model.params, { transformer_config, first_stage_config, sos_token: 20 });
+  const run = join(folder, 'run');
+  await t.notThrowsAsync(async () =>
+    eventsOf(await TransformerTrainer.create(config, { run, images: images() })),
+  );
 });
