@@ -19,6 +19,7 @@ const other = (what: string): Reason =>
 const beginnings: readonly (readonly [string, Reason])[] = [
   ['version https://git-lfs', 'is a Git LFS pointer, not the file itself; run `git lfs pull`'],
   ['version https://hawser', 'is a Git LFS pointer, not the file itself; run `git lfs pull`'],
+  ['PK\x05\x06', 'is an empty zip file, not a checkpoint'],
   ['\x1f\x8b', packed('gzip')],
   ['BZh', packed('bzip2')],
   ['\xfd7zXZ\0', packed('xz')],
@@ -78,9 +79,12 @@ export function formatOf(path: string, size: number, start: Uint8Array): FileFor
   const reason = otherFormat(path, text);
   if (reason !== null) throw new CheckpointError('unknown-format', `${path} ${reason}`);
   if (text.slice(257, 262) === 'ustar') throw isTar(path, text);
-  const plain = size > 8 ? plainText(start) : null;
+  if (size <= 8) return 'safetensors'; // Too short for its header, as the error then says.
+  const plain = plainText(start);
   // Its header's length may be what is damaged; the error then tells how.
-  if (plain === null) return 'safetensors';
+  if (plain === null && (path.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0)))
+    return 'safetensors';
+  if (plain === null) throw new CheckpointError('unknown-format', `${path} ${describeBytes(start)}`);
   if (/^[{[]/.test(plain)) return 'index';
   throw new CheckpointError('unknown-format', `${path} ${describeText(plain)}`);
 }
@@ -126,16 +130,22 @@ function isTar(path: string, text: string): CheckpointError {
   );
 }
 
+const encodingOf = ([first, second]: Uint8Array): string =>
+  first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
+
+/** A text in the encoding that its first bytes tell, without white space before it. */
+export function textIn(bytes: Uint8Array): string {
+  return new TextDecoder(encodingOf(bytes)).decode(bytes).trimStart();
+}
+
 /** The beginning of a text, without white space before it; null where it is none. */
 function plainText(start: Uint8Array): string | null {
-  if ((start[0] === 0xff && start[1] === 0xfe) || (start[0] === 0xfe && start[1] === 0xff)) {
-    const bytes = Buffer.from(start.subarray(2, start.length - (start.length % 2)));
-    return (start[0] === 0xff ? bytes : bytes.swap16()).toString('utf16le').trimStart();
-  }
+  const encoding = encodingOf(start);
+  if (encoding !== 'utf-8') return textIn(start.subarray(0, start.length - (start.length % 2)));
   let text: string;
   try {
     // The last character may be cut.
-    text = new TextDecoder('utf-8', { fatal: true }).decode(start, { stream: true });
+    text = new TextDecoder(encoding, { fatal: true }).decode(start, { stream: true });
   } catch {
     return null;
   }
@@ -149,6 +159,17 @@ function describeText(text: string): Reason {
   }
   if (text.startsWith('<')) return `is XML (${quote(text)}), not a checkpoint; was the download refused?`;
   return `is text (${quote(text)}), not a checkpoint`;
+}
+
+function describeBytes(start: Uint8Array): Reason {
+  if (start.every((byte) => byte === 0)) {
+    return `begins with ${start.length} zeros, so it is not a checkpoint; is the copy complete?`;
+  }
+  const first = [...start.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
+  return (
+    `begins with the bytes ${first.join(' ')}, as neither safetensors nor what torch.save writes does; ` +
+    'is it a checkpoint, and the copy complete?'
+  );
 }
 
 /** The beginning of a text, in quotes. */

@@ -22,11 +22,14 @@ function fromType([fn, type, args, state]: readonly Pickled[], fail: Fail): Pick
   const [name, className] = [nameOf(fn), nameOf(type)];
   const items = args instanceof PickledTuple ? args.items : fail('arguments that are no tuple');
   if (name === WRAPPER) return wrapper(className, items, state ?? null);
-  const tensor = rebuildTensor(fn, args, fail);
+  // A subclass of Parameter may be made of what a parameter is made of.
+  const tensor = parameters.includes(name) ? parameter(items, fail) : rebuildTensor(fn, args, fail);
   if (tensor instanceof StoredTensor) return withAttributes(tensor, className, state ?? null);
   const plain = className === 'torch.Tensor' || className === 'torch._tensor.Tensor';
   return describe(plain ? name : className, items, state ?? null);
 }
+
+const parameters = ['torch._utils._rebuild_parameter', 'torch._utils._rebuild_parameter_with_state'];
 
 /** A parameter is its tensor: whether it is trained is the model's business. */
 function parameter([data, , , state]: readonly Pickled[], fail: Fail): Pickled {
@@ -41,8 +44,7 @@ export const subclassRebuilders: readonly (readonly [string, Rebuild])[] = [
   ['torch._tensor._rebuild_from_type_v2', fromType],
   ['torch._tensor._rebuild_from_type', fromType],
   ['torch.tensor._rebuild_from_type', fromType],
-  ['torch._utils._rebuild_parameter', parameter],
-  ['torch._utils._rebuild_parameter_with_state', parameter],
+  ...parameters.map((name): [string, Rebuild] => [name, parameter]),
 ];
 
 function nameOf(value: Pickled | undefined): string {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Tensor } from '../tensor.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
-import { quote } from './file-format.js';
+import { quote, textIn } from './file-format.js';
 import type { CheckpointTensorInfo, LazyTensors, TensorReader } from './lazy-tensors.js';
 
 /** Room for the keys of any model. */
@@ -27,7 +27,7 @@ export function readIndex(file: CheckpointFile): ShardIndex {
   }
   const bytes = new Uint8Array(file.size);
   file.read(bytes, 0);
-  const text = new TextDecoder().decode(bytes).trimStart();
+  const text = textIn(bytes);
   let content: unknown;
   try {
     content = JSON.parse(text);

@@ -80,6 +80,14 @@ test('tensors that PyTorch spreads over processes are read where one process has
   t.deepEqual((await openPickle(`}${text('w')}${parameter}s`)).tensors.get('w')!.tolist(), [0, 1, 2, 3]);
 });
 
+test('a subclass of Parameter is its tensor, with what is set on it beside it', async (t) => {
+  const made = `ctorch._utils\n_rebuild_parameter\ncmy\nWeight\n(${tensor(2)}\x88ccollections\nOrderedDict\n)Rt`;
+  const subclass = `ctorch._tensor\n_rebuild_from_type_v2\n(${made}}${text('scale')}K\x03stR`;
+  const { tensors, metadata } = await openPickle(`}${text('w')}${subclass}s`);
+  t.deepEqual(tensors.get('w')!.tolist(), [0, 1]);
+  t.deepEqual(metadata['w'], { global: 'my.Weight', state: { scale: 3 } });
+});
+
 test('a part of a tensor is refused with its name, its class, and the way out', async (t) => {
   const error = await t.throwsAsync(open('shards.bin'), { instanceOf: CheckpointError });
   t.is(error.problem, 'unsupported-format');
