@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { keyMaps, recogniseKeys, withKeys } from '../models/key-maps/index.js';
 import { waysOfReading } from '../models/wrapped-weights.js';
+import type { WayOfReading } from '../models/wrapped-weights.js';
 import { itemSize, isFloatingPoint } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import type { DType, Tensor } from '../torch/index.js';
@@ -86,29 +87,42 @@ function chosen(
   return dtype === undefined ? tensors : new Cast(tensors, dtype as DType);
 }
 
+/** The weights of a first stage in a layout: they may lie one level down, or deeper in wrappers. */
 function inLayout(
   weights: LazyTensors,
   layout: string,
   from: string | undefined,
   exact: boolean,
 ): LazyTensorMap {
-  // LlamaGen's and others' files hold the weights one level down, or deeper in wrappers.
-  for (const { prefix, rename } of waysOfReading(weights.keys())) {
-    if (exact && prefix !== '') continue;
-    const inner = weights.below(prefix).renamed(rename);
-    const keys = [...inner.keys()];
-    const source = from === undefined ? recogniseKeys(keys) : keyMaps.find(({ name }) => name === from);
-    const known = from !== undefined || source !== undefined || inner.has('quant_conv.weight');
-    if (keys.length === 0 || !known) continue;
-    const reference = source === undefined ? inner : withKeys(inner, source.toReference(keys));
-    const target = keyMaps.find(({ name }) => name === layout);
-    return target === undefined
-      ? reference
-      : withKeys(reference, target.fromReference([...reference.keys()]));
+  const given = [...weights.keys()];
+  // A second stage of the reference's stays whole: nothing in it is of another layout.
+  if (layout === 'reference' && given.some((key) => key.startsWith('transformer.'))) return weights;
+  const ways = waysOfReading(given).filter(({ prefix }) => !exact || prefix === '');
+  const [first] = ways;
+  const way = ways.find((each) => isOf(from, keysOf(weights, each))) ?? (from === undefined ? null : first);
+  if (!way) {
+    throw new UsageError(
+      `the keys are of no known first stage; name what they are with --from-layout, or a --prefix`,
+    );
   }
-  throw new UsageError(
-    `the keys are of no known first stage; name what they are with --from-layout, or a --prefix`,
-  );
+  const inner = weights.below(way.prefix).renamed(way.rename);
+  const keys = [...inner.keys()];
+  const source = from === undefined ? recogniseKeys(keys) : keyMaps.find(({ name }) => name === from);
+  const reference = source === undefined ? inner : withKeys(inner, source.toReference(keys));
+  const target = keyMaps.find(({ name }) => name === layout);
+  return target === undefined ? reference : withKeys(reference, target.fromReference([...reference.keys()]));
+}
+
+const keysOf = (weights: LazyTensors, { prefix, rename }: WayOfReading): string[] =>
+  [...weights.below(prefix).keys()].map(rename);
+
+/** Whether keys are of a layout; of any, where it is left out. */
+function isOf(layout: string | undefined, keys: readonly string[]): boolean {
+  const found = recogniseKeys(keys)?.name ?? (keys.includes('quant_conv.weight') ? 'reference' : undefined);
+  if (layout === undefined || found === undefined) return found !== undefined;
+  // Latent diffusion has the reference's own names, and its average lies beside the weights.
+  const family = (name: string) => (name.startsWith('latent-diffusion') ? 'reference' : name);
+  return family(found) === family(layout);
 }
 
 function sizeOf({ shape, dtype }: CheckpointTensorInfo): number {

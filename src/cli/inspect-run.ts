@@ -71,7 +71,7 @@ function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; 
 
 /** Recognised in the weights themselves, or below the names of wrappers, as `model` or `module` hold them. */
 function modelIn({ tensors }: Checkpoint): string[] {
-  for (const { prefix, rename } of waysOfReading(tensors.keys())) {
+  for (const { prefix, rename } of waysOfReading([...tensors.keys()])) {
     const inner = tensors.below(prefix);
     const shapes = new Map([...inner.keys()].map((key) => [rename(key), infoOf(inner, key).shape]));
     const found = describeWeights(shapes);

@@ -56,14 +56,29 @@ function wrapperPrefixes(keys: Iterable<string>): string[] {
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
-/** The ways in which {@link wrapperPrefixes} and the keys inside are tried: as they stand, then without wrappers. */
-export function* waysOfReading(
-  keys: Iterable<string>,
-): Generator<{ prefix: string; rename: (key: string) => string }> {
+/** A place where a model may lie, and how keys are named there. */
+export interface WayOfReading {
+  prefix: string;
+  rename: (key: string) => string;
+}
+
+/**
+ * The ways in which {@link wrapperPrefixes} and the keys inside are tried: as they stand, then without wrappers; as they
+ * stand in spite of the names of wrappers among them, last.
+ */
+export function waysOfReading(keys: readonly string[]): WayOfReading[] {
+  const unwrap = unwrapping([]);
+  const raw = (key: string): string => key;
+  const isPlain = (prefix: string): boolean =>
+    keys.every(
+      (key) => !key.startsWith(prefix) || unwrap(key.slice(prefix.length)) === key.slice(prefix.length),
+    );
   const prefixes = wrapperPrefixes(keys);
-  for (const rename of [(key: string) => key, unwrapping([])]) {
-    for (const prefix of prefixes) yield { prefix, rename };
-  }
+  const plain = prefixes.filter(isPlain);
+  const ways = (of: readonly string[], rename: WayOfReading['rename']) =>
+    of.map((prefix): WayOfReading => ({ prefix, rename }));
+  const others = prefixes.filter((prefix) => !plain.includes(prefix));
+  return [...ways(plain, raw), ...ways(prefixes, unwrap), ...ways(others, raw)];
 }
 
 function rank(prefix: string): number {

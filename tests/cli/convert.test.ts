@@ -66,21 +66,84 @@ test('convert brings weights into another layout and back', async (t) => {
   const { tensors, close } = await loadCheckpoint(back!);
   for (const [key, tensor] of model.stateDict()) t.true(tensors.get(key)!.equal(tensor), key);
   close();
-  // The same out of wrappers.
-  for (const prefix of ['module.', 'model._orig_mod.', 'net.vqgan.']) {
-    const source = await loadCheckpoint(theirs!);
-    const wrapped = join(folder, `wrapped-${prefix}safetensors`);
-    await saveSafetensors(
-      wrapped,
-      source.tensors.renamed((key) => `${prefix}${key}`),
-    );
-    source.close();
-    await convertFile(wrapped, back!, { layout: 'reference', force: true });
-    const again = await loadCheckpoint(back!);
-    t.deepEqual([...again.tensors.keys()].sort(), [...model.stateDict().keys()].sort());
-    again.close();
-    t.regex(await inspectFile(wrapped, {}), /VQModel f2.*diffusers, under /);
-  }
+});
+
+const before = (prefix: string) => (key: string) => `${prefix}${key}`;
+const within = (name: string) => (key: string) => key.replace(/^(encoder|decoder)\./, `$1.${name}.`);
+const wrappers: [string, (key: string) => string][] = [
+  ['nothing', (key) => key],
+  ['data-parallel training', before('module.')],
+  ['a trainer, compiled', before('model._orig_mod.')],
+  ['two trainers', before('net.vqgan.')],
+  ['a second stage', before('first_stage_model.')],
+  ['data-parallel training of parts', within('module')],
+  ['compiled parts', within('_orig_mod')],
+  ['compiled parts in a trainer', (key) => `model.${within('_orig_mod')(key)}`],
+];
+
+for (const layout of ['reference', 'diffusers', 'llamagen', 'latent-diffusion'] as const) {
+  test(`convert finds weights of the layout ${layout} in wrappers`, async (t) => {
+    const ddconfig = { zChannels: 32, resolution: 32, inChannels: 3, outCh: 3, ch: 32, chMult: [1, 2] };
+    const model = new VQModel({
+      ddconfig: { ...ddconfig, numResBlocks: 1, attnResolutions: [16] },
+      nEmbed: 16,
+      embedDim: 8,
+    });
+    const [own, theirs, wrapped, back] = ['o', 't', 'w', 'b'].map((name) =>
+      join(folder, `${layout}-${name}.safetensors`),
+    ) as [string, string, string, string];
+    await saveSafetensors(own, model.stateDict());
+    await convertFile(own, theirs, { layout });
+    for (const [name, wrap] of wrappers) {
+      const source = await loadCheckpoint(theirs);
+      await saveSafetensors(wrapped, source.tensors.renamed(wrap));
+      source.close();
+      for (const fromLayout of [undefined, layout]) {
+        await convertFile(wrapped, back, {
+          layout: 'reference',
+          force: true,
+          ...(fromLayout && { fromLayout }),
+        });
+        const again = await loadCheckpoint(back);
+        t.deepEqual([...again.tensors.keys()].sort(), [...model.stateDict().keys()].sort(), name);
+        again.close();
+      }
+      t.regex(await inspectFile(wrapped, {}), /VQModel f2/, name);
+    }
+  });
+}
+
+test('convert takes the first stage out of a second for another layout, and keeps it whole for its own', async (t) => {
+  const model = new VQModel({
+    ddconfig: {
+      zChannels: 32,
+      resolution: 32,
+      inChannels: 3,
+      outCh: 3,
+      ch: 32,
+      chMult: [1, 2],
+      numResBlocks: 1,
+      attnResolutions: [16],
+    },
+    nEmbed: 16,
+    embedDim: 8,
+  });
+  const [whole, to] = [join(folder, 'whole.safetensors'), join(folder, 'out.safetensors')];
+  const tensors = [...model.stateDict()].map(([key, value]): [string, torch.Tensor] => [
+    `first_stage_model.${key}`,
+    value,
+  ]);
+  await saveSafetensors(whole, new Map([...tensors, ['transformer.head.weight', torch.ones([2, 2])]]));
+  await convertFile(whole, to, { layout: 'diffusers' });
+  const stage = await loadCheckpoint(to);
+  t.deepEqual(stage.tensors.info('encoder.mid_block.attentions.0.to_q.weight')?.shape, [64, 64]);
+  t.false(stage.tensors.has('transformer.head.weight'));
+  stage.close();
+  await convertFile(whole, to, { layout: 'reference', force: true });
+  const same = await loadCheckpoint(to);
+  t.true(same.tensors.has('transformer.head.weight'));
+  t.true(same.tensors.has('first_stage_model.quant_conv.weight'));
+  same.close();
 });
 
 test('setup lifts LPIPS out of a checkpoint, and says what to do where it cannot be fetched', async (t) => {

@@ -9,12 +9,15 @@ import type { KeyMap, Origin } from './key-map.js';
 const AVERAGE = 'model_ema.';
 const INNER = 'first_stage_model.';
 
+/** A whole diffusion model; without one, what lies below `first_stage_model.` is of a second stage of the reference's. */
+const isWhole = (keys: Iterable<string>): boolean =>
+  [...keys].some((key) => key.startsWith('model.diffusion_model.'));
+
 const isAside = (key: string): boolean => key.startsWith('loss.') || key.startsWith(AVERAGE);
 
 /** Reference key → key in the file. */
 function weights(keys: readonly string[]): Map<string, string> {
-  const whole = keys.some((key) => key.startsWith('model.diffusion_model.'));
-  const prefix = whole ? INNER : '';
+  const prefix = isWhole(keys) ? INNER : '';
   return new Map(
     keys
       .filter((key) => key.startsWith(prefix) && !isAside(key.slice(prefix.length)))
@@ -27,7 +30,7 @@ export const latentDiffusion: KeyMap = {
   name: 'latent-diffusion',
   recognises: (keys) =>
     keys.has(`${AVERAGE}decay`) ||
-    (keys.has(`${INNER}quant_conv.weight`) && keys.has(`${INNER}quantize.embedding.weight`)),
+    (keys.has(`${INNER}quant_conv.weight`) && keys.has(`${INNER}quantize.embedding.weight`) && isWhole(keys)),
   toReference: (keys) => new Map([...weights(keys)].map(([name, key]): [string, Origin] => [name, { key }])),
   fromReference: (keys) => tableOf(keys, (key) => key),
 };
