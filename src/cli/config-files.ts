@@ -1,6 +1,7 @@
 /** YAML configuration files, merged left to right, with `key.sub=value` overrides, and where each value came from. */
 import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNode } from 'yaml';
+import { lostBytes } from '../torch/io/checkpoint-file.js';
 import { InterpolationError, resolveInterpolations, type Resolved } from '../models/interpolation.js';
 import { ConfigFileError } from '../models/config-file-error.js';
 import { anchoredNames, parseYamlText } from '../models/yaml-text.js';
@@ -23,7 +24,8 @@ export class ConfigSource {
       text = await readFile(path, 'utf8');
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      throw new UsageError(`${path}: ${code === 'ENOENT' ? 'there is no such configuration file' : message}`);
+      const reason = code === 'ENOENT' ? `there is no such configuration file${lostBytes(path)}` : message;
+      throw new UsageError(`${path}: ${reason}`);
     }
     this.readText(text, path);
   }

@@ -1,5 +1,5 @@
 /** The configuration of a training run out of presets, files, flags and overrides. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { nearest } from '../models/config-schema.js';
 import { configFields, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
@@ -66,8 +66,7 @@ export async function readTrainConfig(
   source.put(inherited, 'the first stage');
   const { model } = given.tree;
   if (!isTree(model) || model['target'] === undefined) {
-    const preset = resolveConfigFile(stage, BASE);
-    await source.readFile(preset);
+    await source.readFile(presetFile(stage, BASE));
     const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
     if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
   }
@@ -116,10 +115,20 @@ export function presetNames(stage: Stage): string[] {
 
 const presetFolder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
 
+const presetFile = (stage: Stage, name: string): string => join(presetFolder(), `${stage}-${name}.yaml`);
+
+/** A file of this name, else the preset: a folder may well be called as one, such as `faces`. */
 function resolveConfigFile(stage: Stage, name: string): string {
-  if (existsSync(name)) return name;
-  const preset = join(presetFolder(), `${stage}-${name}.yaml`);
+  const found = statSync(name, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) return name;
+  const preset = presetFile(stage, name);
   if (existsSync(preset)) return preset;
+  if (found) {
+    const inside = join(name, 'config.yaml');
+    throw new UsageError(
+      `-c ${name}: this is a folder; name ${existsSync(inside) ? `the file in it, ${inside}` : 'a YAML file, or a preset'}`,
+    );
+  }
   if (/[./\\]/.test(name)) return name;
   const names = presetNames(stage);
   throw new UsageError(

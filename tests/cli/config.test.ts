@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ConfigSource } from '../../src/cli/config-files.js';
@@ -91,6 +91,36 @@ test('a mistake is named with its file and line and the nearest key', async (t) 
     t.regex(error.message, expected);
     t.false(error.message.includes('\n'), 'one line');
   }
+});
+
+for (const [kind, make] of [
+  ['folder', (path: string) => mkdirSync(path)],
+  ['file', (path: string) => writeFileSync(path, 'no configuration')],
+] as const) {
+  test.serial(`the preset under everything is the package's own beside a ${kind} of its name`, async (t) => {
+    const [at, before] = [folder(t), process.cwd()];
+    make(join(at, 'small'));
+    mkdirSync(join(at, 'faces'));
+    process.chdir(at);
+    try {
+      const { config } = await readTrainConfig('vqgan', input({}));
+      t.is(config.data.size, 64);
+      const faces = await readTrainConfig('vqgan', input({ files: ['faces'] }));
+      t.is(faces.config.data.size, 256);
+    } finally {
+      process.chdir(before);
+    }
+  });
+}
+
+test('a folder in place of a configuration is called one, and so is a name that Node could not read', async (t) => {
+  const at = folder(t);
+  const reading = (name: string) => readTrainConfig('vqgan', input({ files: [name] }));
+  const plain = await t.throwsAsync(reading(at), { instanceOf: UsageError });
+  t.regex(plain.message, /this is a folder; name a YAML file, or a preset/);
+  writeFileSync(join(at, 'config.yaml'), '');
+  t.regex((await t.throwsAsync(reading(at))).message, /name the file in it, .*config\.yaml/);
+  t.regex((await t.throwsAsync(reading(join(at, 'caf\ufffd.yaml')))).message, /not UTF-8: rename the file/);
 });
 
 test('so is one in an override or a flag', async (t) => {

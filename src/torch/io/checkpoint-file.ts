@@ -15,6 +15,12 @@ const abandoned = new FinalizationRegistry((descriptor: number) => {
   }
 });
 
+/** Why there may be no file of a name whose bytes are no UTF-8: what Node made of it is another name. '' for others. */
+export function lostBytes(path: string): string {
+  if (!path.includes('\ufffd')) return '';
+  return '; the name holds U+FFFD, as Node reads bytes that are not UTF-8: rename the file, or make a link to it';
+}
+
 /** A file open for positional reads. Reading is not mapping: mapped pages would count as the process's memory. */
 export class CheckpointFile {
   readonly path: string;
@@ -27,7 +33,8 @@ export class CheckpointFile {
     try {
       this.#descriptor = openSync(path, 'r');
     } catch (cause) {
-      throw new CheckpointError('not-found', `cannot open checkpoint ${path}: ${(cause as Error).message}`, {
+      const { message } = cause as Error;
+      throw new CheckpointError('not-found', `cannot open checkpoint ${path}: ${message}${lostBytes(path)}`, {
         cause,
       });
     }

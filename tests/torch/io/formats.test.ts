@@ -160,6 +160,12 @@ test('files of other kinds are called by their names', async (t) => {
   }
 });
 
+test('a name that Node could not read is said to be one', async (t) => {
+  await t.throwsAsync(loadCheckpoint(join(fresh(), 'caf\ufffd.pt')), {
+    message: /not UTF-8: rename the file/,
+  });
+});
+
 test('a file in a folder that does not exist names the folder, not a temporary file', async (t) => {
   const folder = fresh();
   const missing = join(folder, 'no', 'such');
