@@ -1,10 +1,9 @@
 /** YAML configuration files, merged left to right, with `key.sub=value` overrides, and where each value came from. */
-import { readFile } from 'node:fs/promises';
 import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNode } from 'yaml';
-import { lostBytes } from '../torch/io/checkpoint-file.js';
-import { InterpolationError, resolveInterpolations, type Resolved } from '../models/interpolation.js';
+import { InterpolationError, resolveInterpolations, valueAt } from '../models/interpolation.js';
+import { isInterpolation } from '../models/interpolation-syntax.js';
 import { ConfigFileError } from '../models/config-file-error.js';
-import { anchoredNames, parseYamlText } from '../models/yaml-text.js';
+import { anchoredNames, parseYamlText, readYamlFile } from '../models/yaml-text.js';
 import { UsageError } from './usage-error.js';
 
 /** A configuration as plain data. */
@@ -19,14 +18,7 @@ export class ConfigSource {
 
   /** Reads a file on top of what there is: maps are merged, everything else is replaced. */
   async readFile(path: string): Promise<void> {
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      const reason = code === 'ENOENT' ? `there is no such configuration file${lostBytes(path)}` : message;
-      throw new UsageError(`${path}: ${reason}`);
-    }
+    const text = await readYamlFile(path).catch(asUsage);
     this.readText(text, path);
   }
 
@@ -41,8 +33,9 @@ export class ConfigSource {
       );
     }
     this.#notePlaces(document, lines, name);
-    for (const key of anchoredNames(yaml)) this.#helpers.add(key);
-    merge(this.tree, content);
+    // Also where what refers to them is overridden later.
+    for (const key of [...anchoredNames(yaml), ...referredNames(content)]) this.#helpers.add(key);
+    this.#merge(content);
   }
 
   /** Puts plain data on top; `name` is what messages call it. */
@@ -55,14 +48,14 @@ export class ConfigSource {
       }
     };
     note(values, []);
-    merge(this.tree, values);
+    this.#merge(values);
   }
 
   /** Puts another source on top. */
   merge(other: ConfigSource): void {
     for (const [path, place] of other.#places) this.#places.set(path, place);
     for (const key of other.#helpers) this.#helpers.add(key);
-    merge(this.tree, other.tree);
+    this.#merge(other.tree);
   }
 
   /** Applies `key.sub=value`; the value is read as YAML reads it (`1e-3`, `true`, `[1, 2]`, `text`). */
@@ -82,7 +75,7 @@ export class ConfigSource {
     }
     let tree: ConfigTree = this.tree;
     for (const [depth, key] of path.slice(0, -1).entries()) {
-      const below = tree[key] ?? {};
+      const below = this.#mapAt(path.slice(0, depth + 1), tree[key]) ?? {};
       if (!isTree(below)) {
         throw new UsageError(`"${assignment}": ${path.slice(0, depth + 1).join('.')} has no keys below it`);
       }
@@ -98,15 +91,7 @@ export class ConfigSource {
    * beside `sections` only to be referred to is taken out.
    */
   resolve(sections: readonly string[]): void {
-    let resolved: Resolved;
-    try {
-      resolved = resolveInterpolations(this.tree);
-    } catch (error) {
-      if (!(error instanceof InterpolationError)) throw error;
-      const place = this.where(error.path);
-      const at = place === null || place.startsWith('"') ? (place ?? error.path) : `${place}: ${error.path}`;
-      throw new UsageError(`${at}: ${error.message}`, { cause: error });
-    }
+    const resolved = this.#explained(() => resolveInterpolations(this.tree));
     for (const key of Object.keys(this.tree)) {
       const helper = this.#helpers.has(key) || resolved.used.has(key);
       if (helper && !sections.includes(key)) delete this.tree[key];
@@ -121,6 +106,37 @@ export class ConfigSource {
       if (place !== undefined) return place;
     }
     return null;
+  }
+
+  /** Maps are merged, everything else is replaced. */
+  #merge(from: ConfigTree, into: ConfigTree = this.tree, above: readonly string[] = []): void {
+    for (const [key, value] of Object.entries(from)) {
+      const here = [...above, key];
+      const old = isTree(value) ? this.#mapAt(here, into[key], above.length === 0 ? from : {}) : undefined;
+      if (isTree(value) && isTree(old)) {
+        into[key] = old;
+        this.#merge(value, old, here);
+      } else into[key] = structuredClone(value);
+    }
+  }
+
+  /** What stands at a path; in place of a reference to a map a copy of that, to be changed. */
+  #mapAt(path: readonly string[], found: unknown, beside: ConfigTree = {}): unknown {
+    if (!isInterpolation(found)) return found;
+    const value = this.#explained(() => valueAt({ ...beside, ...this.tree }, path));
+    return isTree(value) ? structuredClone(value) : found;
+  }
+
+  /** Follows references; an error names the place. */
+  #explained<T>(follow: () => T): T {
+    try {
+      return follow();
+    } catch (error) {
+      if (!(error instanceof InterpolationError)) throw error;
+      const place = this.where(error.path);
+      const at = place === null || place.startsWith('"') ? (place ?? error.path) : `${place}: ${error.path}`;
+      throw new UsageError(`${at}: ${error.message}`, { cause: error });
+    }
   }
 
   #notePlaces(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
@@ -142,19 +158,22 @@ function asUsageError<T>(read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (error instanceof ConfigFileError) throw new UsageError(error.message, { cause: error });
-    throw error;
+    return asUsage(error);
   }
+}
+
+function asUsage(error: unknown): never {
+  if (error instanceof ConfigFileError) throw new UsageError(error.message, { cause: error });
+  throw error;
+}
+
+/** The names at the top that texts refer to, at any depth. */
+function referredNames(value: unknown): string[] {
+  if (typeof value === 'string')
+    return [...value.matchAll(/\$\{\s*([A-Za-z_][\w-]*)/g)].map(([, name]) => name!);
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(referredNames) : [];
 }
 
 export function isTree(value: unknown): value is ConfigTree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function merge(into: ConfigTree, from: ConfigTree): void {
-  for (const [key, value] of Object.entries(from)) {
-    const old = into[key];
-    if (isTree(value) && isTree(old)) merge(old, value);
-    else into[key] = structuredClone(value);
-  }
 }

@@ -1,9 +1,8 @@
 /** Configuration files in YAML or JSON, as the reference reads its own: with merge keys and references. */
-import { readFile } from 'node:fs/promises';
 import type { ModelConfig } from './from-config.js';
 import { InterpolationError, resolveInterpolations } from './interpolation.js';
 import { ConfigFileError } from './config-file-error.js';
-import { parseYamlText } from './yaml-text.js';
+import { parseYamlText, readYamlFile } from './yaml-text.js';
 
 /** A file of the reference: `model` is what `modelFromConfig` takes; whatever else stands in it comes as it is. */
 export interface ConfigFile {
@@ -19,10 +18,7 @@ export interface ConfigFile {
  * @throws ConfigFileError where there is no such file, it is not YAML, or a reference names nothing or itself
  */
 export async function readConfig(path: string): Promise<ConfigFile> {
-  const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is no such configuration file' : cause.message;
-    throw new ConfigFileError(`${path}: ${reason}`, { cause });
-  });
+  const text = await readYamlFile(path);
   const { content } = parseYamlText(text, path);
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new ConfigFileError(`${path}: a configuration is a map of "key: value" lines, such as model:`);
