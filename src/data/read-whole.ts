@@ -8,7 +8,10 @@ const maxFileBytes = 2 ** 29;
 /** Reads a file's bytes. @throws ImageDataError for one that is not there, cannot be read, or is too large */
 export async function readWhole(path: string): Promise<Uint8Array> {
   try {
-    const { size } = await stat(systemPath(path));
+    const found = await stat(systemPath(path));
+    // A pipe would be waited for until somebody writes to it.
+    if (!found.isFile()) throw new Error(found.isDirectory() ? 'it is a folder' : 'it is a pipe or a device');
+    const { size } = found;
     if (size > maxFileBytes)
       throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are read`);
     return await readFile(systemPath(path));

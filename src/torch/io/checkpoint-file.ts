@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { writeBytes } from '../creation.js';
 import type { Tensor } from '../tensor.js';
 import { CheckpointError } from './checkpoint-error.js';
@@ -31,7 +31,8 @@ export class CheckpointFile {
   constructor(path: string) {
     this.path = path;
     try {
-      this.#descriptor = openSync(path, 'r');
+      // A pipe would be waited for until somebody writes to it.
+      this.#descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (cause) {
       const { message } = cause as Error;
       throw new CheckpointError('not-found', `cannot open checkpoint ${path}: ${message}${lostBytes(path)}`, {

@@ -1,4 +1,5 @@
 /** Files beside plain checkpoints: the index of several, and what is called by its name instead of being read. */
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,6 +159,12 @@ test('files of other kinds are called by their names', async (t) => {
     t.regex(error.message, expected, name);
     t.true(error.message.includes(path), name);
   }
+});
+
+test('a pipe is no checkpoint, and not waited for', async (t) => {
+  const pipe = join(fresh(), 'pipe.ckpt');
+  execFileSync('mkfifo', [pipe]);
+  await t.throwsAsync(loadCheckpoint(pipe), { message: /pipe\.ckpt is no file/ });
 });
 
 test('a name that Node could not read is said to be one', async (t) => {
