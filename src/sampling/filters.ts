@@ -92,16 +92,22 @@ export function filterLogits(
   });
 }
 
-/** The probabilities sampling draws from. `[…, V]` → `[…, V]` */
+/**
+ * The probabilities sampling draws from. `[…, V]` → `[…, V]`
+ * @throws RangeError naming an option that makes no sense
+ */
 export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}): Tensor {
+  checkFilterOptions(options);
   return torch.scope(() => filterLogits(logits, options).softmax(-1));
 }
 
 /**
  * One token per row of logits: `[…, V]` → `[…, 1]` int64.
+ * @throws RangeError naming an option that makes no sense
  * @throws LogitsError on the CPU, where a row is NaN or infinite; on a GPU that would mean waiting for it
  */
 export function pickToken(logits: Tensor, options: PickOptions = {}): Tensor {
+  checkFilterOptions(options);
   return torch.scope(() => {
     const { token, peak } = drawToken(logits, options);
     if (logits.device === 'cpu') checkPeaks(peak.reshape([-1, 1]), 'pickToken');

@@ -1,0 +1,24 @@
+import test from 'ava';
+import { pickToken, tokenProbabilities } from '../../src/sampling/filters.js';
+import type { FilterOptions } from '../../src/sampling/filters.js';
+import * as torch from '../../src/torch/index.js';
+
+const wrong: [FilterOptions, RegExp][] = [
+  [{ temperature: 0 }, /temperature must be positive, got 0; for arg-max tokens pass greedy/],
+  [{ temperature: -1 }, /temperature must be positive, got -1/],
+  [{ temperature: NaN }, /temperature must be positive, got NaN/],
+  [{ topK: 0 }, /topK must be a positive integer/],
+  [{ topK: 1.5 }, /topK must be a positive integer/],
+  [{ topP: 0 }, /topP must lie in/],
+  [{ topP: 2 }, /topP must lie in/],
+  [{ nCodes: -3 }, /nCodes must be a positive integer/],
+];
+
+for (const [options, message] of wrong) {
+  test(`a single token is not drawn by options that make no sense: ${Object.entries(options).join()}`, (t) => {
+    const logits = torch.tensor([[1, 2, 3]]);
+    for (const draw of [pickToken, tokenProbabilities]) {
+      t.throws(() => draw(logits, options), { instanceOf: RangeError, message });
+    }
+  });
+}
