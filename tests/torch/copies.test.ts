@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import * as first from 'tessera-torch';
 
@@ -234,6 +236,59 @@ test('another version on the same addon is refused, and the error says which and
   t.regex(error.message, /two versions of tessera-torch .*99\.0\.0 in .*newer/);
   t.regex(error.message, /npm ls tessera-torch/);
   t.is(first.torch.ones([2]).sum().item(), 2, 'what was there goes on working');
+});
+
+/** Another copy, with an addon of its own beside it, as npm nests a package that two others ask for in different versions. */
+function copyWithAddon(name: string, version?: string): string {
+  const copy = copyOfPackage(name, version);
+  mkdirSync(join(copy, 'build', 'Release'), { recursive: true });
+  cpSync(addon, join(copy, 'build', 'Release', 'tessera.node'));
+  return copy;
+}
+
+/** Loads a copy with the addon it would find by itself. */
+async function loadWithOwnAddon(copy: string): Promise<Package> {
+  delete process.env['TESSERA_ADDON'];
+  return (await import(pathToFileURL(join(copy, 'dist', 'index.js')).href)) as Package;
+}
+
+test.serial('a copy with an addon of its own works on the one that the thread has', async (t) => {
+  const other = await loadWithOwnAddon(copyWithAddon('own-addon'));
+  const x = first.torch.arange(6).view([2, 3]);
+  const { torch, nn } = other;
+  t.deepEqual(torch.ones([2, 3]).add(x).sum(1).tolist(), [6, 15]);
+  t.deepEqual(new nn.Linear(3, 4).forward(x).shape, [2, 4]);
+  t.deepEqual(
+    x
+      .add(torch.ones([3]))
+      .sum()
+      .item(),
+    21,
+  );
+});
+
+test.serial('another version is refused although it has an addon of its own', async (t) => {
+  const error = await t.throwsAsync(loadWithOwnAddon(copyWithAddon('newer-own-addon', '98.0.0')));
+  t.regex(
+    error.message,
+    /two versions of tessera-torch .*98\.0\.0 in .*newer-own-addon.*npm ls tessera-torch/,
+  );
+  t.is(first.torch.ones([2]).sum().item(), 2, 'what was there goes on working');
+});
+
+test.serial('a worker has an addon of its own choice, whatever its parent has loaded', async (t) => {
+  const copy = copyWithAddon('in-worker', '97.0.0');
+  const source = `
+    const { parentPort, workerData } = require('node:worker_threads');
+    import(workerData).then(({ torch }) => parentPort.postMessage(torch.arange(3).sum().item()));`;
+  const worker = new Worker(source, {
+    eval: true,
+    workerData: pathToFileURL(join(copy, 'dist', 'index.js')).href,
+    env: { ...process.env, TESSERA_ADDON: '' },
+  });
+  const [sum] = (await once(worker, 'message')) as [number];
+  t.is(sum, 3);
+  await worker.terminate();
 });
 
 test('a CommonJS program that requires the package and imports a module that imports it', async (t) => {

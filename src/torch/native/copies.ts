@@ -1,4 +1,4 @@
-import { packageRoot, packageVersion } from '../../files/package.js';
+import { requireSameVersion, thisCopy, type Copy } from './first-copy.js';
 import { native } from './load.js';
 
 /**
@@ -6,9 +6,7 @@ import { native } from './load.js';
  * imports it, or a test runner gives every file modules of its own. They all find the same addon, which knows one wire and
  * one stack of scopes.
  */
-interface Shared {
-  version: string;
-  root: string;
+interface Shared extends Copy {
   wire: Float64Array;
   /** One element: how many scopes are open. */
   readonly scopes: Int32Array;
@@ -21,24 +19,14 @@ interface Shared {
 // On the addon's exports, which are one object for all copies, and another one in every thread.
 const key = Symbol.for('tessera-torch.copies');
 
-function ownVersion(): string {
-  try {
-    return packageVersion();
-  } catch {
-    return 'unknown';
-  }
-}
-
 function joinCopies(): Shared {
   const exports = native as typeof native & { [key]?: Shared };
-  const version = ownVersion();
   const first = exports[key];
   if (first === undefined) {
     const wire = new Float64Array(1 << 14);
     native.setWire(wire);
     const shared: Shared = {
-      version,
-      root: packageRoot(),
+      ...thisCopy(),
       wire,
       scopes: new Int32Array(1),
       listeners: [],
@@ -46,12 +34,8 @@ function joinCopies(): Shared {
     Object.defineProperty(exports, key, { value: shared });
     return shared;
   }
-  if (first.version === version) return first;
-  throw new Error(
-    `two versions of tessera-torch are loaded in one thread and share one addon: ${first.version} in ${first.root} and ` +
-      `${version} in ${packageRoot()}. Install one version for both (npm ls tessera-torch shows who asks for which), or ` +
-      'use them in threads or processes of their own',
-  );
+  requireSameVersion(first);
+  return first;
 }
 
 /** What this copy shares with others in its thread. @throws Error where another one is of another version */

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import type { Binding } from './binding.js';
+import { addonOfThread, setAddonOfThread } from './first-copy.js';
 import { locateAddon } from '../../setup/addon-path.js';
 import { locateLibtorch, type Libtorch } from '../../setup/locate.js';
 import { libraryFile } from '../../setup/platform.js';
@@ -14,6 +15,9 @@ const RTLD_NODELETE = process.platform === 'linux' ? 0x1000 : 0;
 /** What Node, Bun and Deno say of a library that is open now and is no addon. */
 const NO_ADDON =
   /did not self-register|Module version mismatch|not a valid|napi_register_module|register Node-API module/i;
+
+// Before libtorch is looked for: another version's may be another one.
+const earlierAddon = addonOfThread();
 
 /** The libtorch that this process has loaded. */
 export const libtorch: Libtorch = locateLibtorch();
@@ -64,7 +68,7 @@ function requireWorkingFolder(): void {
 
 function load(): Binding {
   requireWorkingFolder();
-  const addon = locateAddon();
+  const addon = earlierAddon ?? locateAddon();
   limitSpinning(addon);
   const failures = ['c10', 'torch_cpu'].flatMap((name) => tryLibrary(join(libtorch.lib, libraryFile(name))));
   // Before the first operator or availability query: libtorch looks for CUDA once and remembers the answer.
@@ -73,7 +77,9 @@ function load(): Binding {
     cudaLoadError = tryLibrary(cuda)[0]?.message ?? null;
   try {
     if (!addon.endsWith('.node')) throw new Error('the name of an addon ends in .node');
-    return createRequire(addon)(addon) as Binding;
+    const binding = createRequire(addon)(addon) as Binding;
+    if (earlierAddon === null) setAddonOfThread(addon);
+    return binding;
   } catch (error) {
     // A runtime's complaint about a library, in words that are not known here, counts only where the addon fails too.
     if (failures[0] !== undefined) throw failures[0];
