@@ -1,6 +1,7 @@
 /** The system's errors in words: what could not be done, where, and the way out. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
+import { exists } from '../torch/native/libtorch/probe.js';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
@@ -38,7 +39,11 @@ const refusals = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
 /** An error's message for the terminal: one line for an error of the system's, the error's own text for any other. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  return systemMessage(error) ?? error.message;
+  const text = systemMessage(error) ?? error.message;
+  // An error of ours may have it as its cause, and say nothing of flags.
+  const { cause } = error as { cause?: Error & Denied & { code?: unknown } };
+  const flag = cause?.code === 'ERR_ACCESS_DENIED' && !text.includes('--allow-') ? flagFor(cause) : undefined;
+  return flag === undefined ? text : `${text}; add ${flag}`;
 }
 
 interface Denied {
@@ -84,16 +89,28 @@ function parentFault(place: string | null): string {
 }
 
 function denied(error: Error & Denied): string {
-  const { permission, resource } = error;
-  const place = resource ? placeOf({ path: resource }) : null;
-  const flags: Readonly<Record<string, string>> = {
-    FileSystemRead: `--allow-fs-read=${place}`,
-    FileSystemWrite: `--allow-fs-write=${place}`,
-    ChildProcess: '--allow-child-process',
-    WorkerThreads: '--allow-worker',
-  };
-  const flag = flags[permission ?? ''];
+  const place = error.resource ? placeOf({ path: error.resource }) : null;
+  const flag = flagFor(error);
   // Some calls are closed altogether; Node's own words say which.
   if (flag === undefined) return error.message;
   return `${place === null ? '' : `${place}: `}node --permission does not allow this; add ${flag}`;
+}
+
+/** The flag of node's that allows what was refused; undefined where there is none. */
+function flagFor({ permission, resource }: Denied): string | undefined {
+  const place = resource ? placeOf({ path: resource }) : null;
+  const flags: Readonly<Record<string, string>> = {
+    FileSystemRead: `--allow-fs-read=${place}`,
+    FileSystemWrite: `--allow-fs-write=${resource ? writtenFolder(resolve(resource)) : '*'}`,
+    ChildProcess: '--allow-child-process',
+    WorkerThreads: '--allow-worker',
+  };
+  return flags[permission ?? ''];
+}
+
+/** The folder that must be open for a file or folder to be made in it: one that is there, for Node takes others for files. */
+function writtenFolder(place: string): string {
+  let folder = dirname(place);
+  while (!exists(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  return dirname(folder) === folder ? place : folder;
 }

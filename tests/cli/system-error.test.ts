@@ -73,6 +73,31 @@ test('what node --permission denies is said with the flag that allows it', (t) =
   t.regex(messageOf(error('ChildProcess', '')), /--allow-child-process$/);
 });
 
+test('the flag for writing names the folder that is there, for another name is written next time', (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tessera-test-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  for (const name of [
+    'run.lock.4711',
+    'runs/vqgan/images',
+    'packed.partial-12',
+    '.m.safetensors.12.ab12cd34.tmp',
+  ]) {
+    const refused = Object.assign(new Error('Access to this API has been restricted'), {
+      code: 'ERR_ACCESS_DENIED',
+      permission: 'FileSystemWrite',
+      resource: join(folder, name),
+    });
+    t.true(messageOf(refused).endsWith(`; add --allow-fs-write=${folder}`), name);
+    class Own extends Error {}
+    const said = messageOf(new Own('cannot be written to', { cause: refused }));
+    t.is(
+      said,
+      `cannot be written to; add --allow-fs-write=${folder}`,
+      `${name}, as the cause of another error`,
+    );
+  }
+});
+
 test('other messages stay as they are', (t) => {
   class Own extends Error {}
   t.is(
