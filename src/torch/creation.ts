@@ -1,13 +1,16 @@
-import { dtypeOf, holdsBits, isTypedArray, type DType, type TypedArray } from './dtype.js';
+import { dtypeOf, isDType, isMemoryOf, isTypedArray, type DType, type TypedArray } from './dtype.js';
 import { inMemory } from './elements.js';
 import type { Device } from './device.js';
 import { ArgumentError, named, ShapeError, translate } from './errors.js';
 import { native } from './native/load.js';
 import { bindOverload, type BoundOverload } from './operator.js';
 import type { Generator } from './random.js';
-import { ComplexScalar, floatScalar } from './scalar.js';
+import { bytesOf, inferDType, packData, type TensorData } from './nested-data.js';
+import { floatScalar, type ComplexScalar } from './scalar.js';
 import { describe } from './describe.js';
 import { checkOptions, type Tensor } from './tensor.js';
+
+export type { TensorData } from './nested-data.js';
 
 /** Where and how a new tensor is made. */
 export interface TensorOptions {
@@ -24,9 +27,6 @@ export interface RandomOptions extends TensorOptions {
   /** By default the device's own generator. */
   generator?: Generator;
 }
-
-/** Numbers, booleans, bigints and complex numbers in nested arrays. */
-export type TensorData = number | boolean | bigint | ComplexScalar | readonly TensorData[];
 
 function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor {
   return requiresGrad ? tensor.requiresGrad_() : tensor;
@@ -153,19 +153,16 @@ export function tensor(data: TensorData | TypedArray, options: TensorOptions = {
   checkOptions(options, 'torch.tensor');
   if (ArrayBuffer.isView(data)) return fromTypedArray(data, [data.length], options);
   try {
-    const shape = shapeOf(data);
-    const flat: Element[] = [];
-    flatten(data, shape, 0, flat);
-    const kind = commonDType(flat);
-    const packed = pack(flat, kind, options.dtype);
-    return place(packed.bytes, packed.dtype, shape, { dtype: kind, ...options });
+    const { bytes, dtype, kind, shape } = packData(data, options.dtype);
+    return place(bytes, dtype, shape, { dtype: kind, ...options });
   } catch (error) {
     throw named(error, 'torch.tensor');
   }
 }
 
 /**
- * A tensor of the given shape with a typed array's elements, copied.
+ * A tensor of the given shape with a typed array's elements, copied. What `toTypedArray` gives is taken back where `dtype`
+ * names the tensor's: bits of float16, bfloat16 and float8, complex numbers with both parts in turn.
  * @throws ShapeError where their number does not fit the shape
  */
 export function fromTypedArray(
@@ -179,65 +176,17 @@ export function fromTypedArray(
     const given = `${describe(data)}, ${describe(shape)}`;
     throw new ArgumentError(`${operator} takes a typed array and a shape, not ${given}`, { operator });
   }
-  const bits = holdsBits(data) && (options.dtype === 'float16' || options.dtype === 'bfloat16');
-  const dtype = bits ? options.dtype! : dtypeOf(data);
   const count = shape.reduce((product: number, size: unknown) => product * Number(size), 1);
-  if (count !== data.length) {
+  const wanted = options.dtype;
+  const memory = wanted !== undefined && isDType(wanted) && isMemoryOf(data, wanted, count);
+  const dtype = memory ? wanted : dtypeOf(data);
+  if (count !== data.length && !memory) {
     throw new ShapeError(
       `a tensor of shape ${describe(shape)} has ${count} elements, but ${data.length} were given`,
       { operator },
     );
   }
-  return place(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), dtype, shape, {
-    dtype,
-    ...options,
-  });
-}
-
-type Element = number | boolean | bigint | ComplexScalar;
-
-function inferDType(value: unknown): DType {
-  if (typeof value === 'boolean') return 'bool';
-  if (typeof value === 'bigint') return 'int64';
-  return value instanceof ComplexScalar ? 'complex64' : 'float32';
-}
-
-function commonDType(flat: readonly Element[]): DType {
-  const kinds = new Set(flat.map(inferDType));
-  const order: DType[] = ['complex64', 'float32', 'int64', 'bool'];
-  return order.find((kind) => kinds.has(kind)) ?? 'float32';
-}
-
-/** The elements' bytes, in a dtype that loses nothing on the way to the one wanted. */
-function pack(
-  flat: readonly Element[],
-  kind: DType,
-  wanted: DType = kind,
-): { bytes: Uint8Array; dtype: DType } {
-  if (kind === 'bool') return { bytes: Uint8Array.from(flat, Number), dtype: 'bool' };
-  if (kind === 'int64')
-    return {
-      bytes: bytesOf(BigInt64Array.from(flat.map((value) => exactBits(BigInt(value as bigint))))),
-      dtype: 'int64',
-    };
-  if (kind === 'complex64') {
-    const parts = flat.flatMap((value) =>
-      value instanceof ComplexScalar ? [value.re, value.im] : [Number(value), 0],
-    );
-    return { bytes: bytesOf(Float64Array.from(parts)), dtype: 'complex128' };
-  }
-  const numbers = flat.map(Number);
-  if (wanted === 'float32') return { bytes: bytesOf(Float32Array.from(numbers)), dtype: 'float32' };
-  return { bytes: bytesOf(Float64Array.from(numbers)), dtype: 'float64' };
-}
-
-function exactBits(value: bigint): bigint {
-  if (BigInt.asIntN(64, value) === value) return value;
-  throw new ArgumentError(`${value} does not fit into 64 bits`);
-}
-
-function bytesOf(array: TypedArray): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+  return place(bytesOf(data), dtype, shape, { dtype, ...options });
 }
 
 /** A tensor of these bytes, converted and moved where the options say. */
@@ -272,37 +221,4 @@ export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array)
   } catch (error) {
     throw translate(error, 'torch.readBytes');
   }
-}
-
-// libtorch's own limit; an array that holds itself has no end.
-const MOST_DIMENSIONS = 64;
-
-function shapeOf(data: TensorData): number[] {
-  const shape: number[] = [];
-  for (let level: TensorData = data; Array.isArray(level); level = level[0] as TensorData) {
-    shape.push(level.length);
-    if (level.length === 0) break;
-    if (shape.length > MOST_DIMENSIONS)
-      throw new ShapeError(`a tensor has ${MOST_DIMENSIONS} dimensions at most`);
-  }
-  return shape;
-}
-
-function flatten(data: TensorData, shape: readonly number[], dimension: number, into: Element[]): void {
-  if (!Array.isArray(data)) {
-    if (dimension < shape.length) throw uneven(dimension);
-    const known = ['number', 'boolean', 'bigint'].includes(typeof data) || data instanceof ComplexScalar;
-    if (!known)
-      throw new ArgumentError(
-        `an element is a number, boolean, bigint or complex number, not ${typeof data}`,
-      );
-    into.push(data as Element);
-    return;
-  }
-  if (data.length !== shape[dimension]) throw uneven(dimension);
-  for (const part of data as readonly TensorData[]) flatten(part, shape, dimension + 1, into);
-}
-
-function uneven(dimension: number): ShapeError {
-  return new ShapeError(`the nested arrays differ in length in dimension ${dimension}`);
 }

@@ -203,7 +203,22 @@ export function dtypeOf(array: TypedArray): DType {
   return byClass[classOf(array) ?? ''] ?? 'uint8';
 }
 
-/** Whether a typed array may hold bits: of float16 or bfloat16. */
-export function holdsBits(array: TypedArray): boolean {
-  return classOf(array) === 'Uint16Array';
+// Elements that JavaScript has no numbers for, and complex numbers, part by part.
+const memoryClasses: Readonly<Partial<Record<DType, readonly string[]>>> = {
+  float16: ['Uint16Array'],
+  bfloat16: ['Uint16Array'],
+  float8_e4m3fn: ['Uint8Array'],
+  float8_e5m2: ['Uint8Array'],
+  complex32: ['Float16Array', 'Uint16Array'],
+  complex64: ['Float32Array'],
+  complex128: ['Float64Array'],
+};
+
+/**
+ * Whether a typed array is the memory of `count` elements of a dtype, as `toTypedArray` gives it, and not a number for each
+ * of them: bits of float16, bfloat16 and float8, the two parts of complex numbers.
+ */
+export function isMemoryOf(array: TypedArray, dtype: DType, count: number): boolean {
+  const length = dtype.startsWith('complex') ? 2 * count : count;
+  return array.length === length && (memoryClasses[dtype]?.includes(classOf(array) ?? '') ?? false);
 }
