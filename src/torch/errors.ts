@@ -134,7 +134,8 @@ export function throwFatal(): void {
 
 /** The error class for what the addon threw, with the operator and its arguments in the message. */
 export function translate(error: unknown, operator?: string, describeArguments?: () => string): unknown {
-  const { kind, message, detail } = error as NativeError;
+  // A hook of the program's may throw anything.
+  const { kind, message, detail } = (error ?? {}) as NativeError;
   if (kind === undefined) return operator ? named(error, operator) : error;
   const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
   if (Class === DeviceAssertError) fatal ??= message.trim();
@@ -152,8 +153,8 @@ export function named(error: unknown, operator: string): unknown {
 /** An error that was met while another operator looked at its arguments: the same under that operator's name. */
 export function renamed(error: unknown, operator: string): unknown {
   if (!(error instanceof TorchError)) return error;
-  // The same object: it knows where it came from.
-  error.message = `${operator}: ${error.message}`;
-  (error as { operator: string | null }).operator = operator;
+  // The same object: it knows where it came from. A frozen one stays as it is.
+  if (Reflect.set(error, 'message', `${operator}: ${error.message}`))
+    Reflect.set(error, 'operator', operator);
   return error;
 }

@@ -219,6 +219,35 @@ test('an error that is not of tensors comes out of modules as it was', (t) => {
   t.is(own.message, 'mine');
 });
 
+for (const [what, thrown] of [
+  ['a frozen error', Object.freeze(new TypeError('mine'))],
+  ["a frozen error of the package's", Object.freeze(new torch.TorchError('mine'))],
+  ['a text', 'mine'],
+  ['null', null],
+  ['undefined', undefined],
+] as const) {
+  test(`what the program throws comes out as it was: ${what}`, (t) => {
+    class Throws extends nn.Module {
+      override forward(): never {
+        throw thrown; // eslint-disable-line @typescript-eslint/only-throw-error
+      }
+    }
+    const model = new nn.Sequential(new nn.Sequential(new Throws()));
+    const leaf = torch.ones([2], { requiresGrad: true });
+    leaf.registerHook(() => model.forward(x) as never);
+    for (const call of [() => model.forward(x) as unknown, () => leaf.sum().backward()]) {
+      let caught: unknown = 'nothing';
+      try {
+        call();
+      } catch (error) {
+        caught = error;
+      }
+      t.is(caught, thrown);
+      if (thrown instanceof Error) t.is(thrown.message, 'mine');
+    }
+  });
+}
+
 test("libtorch's words and its C++ trace are made when they are read, not before, and not printed", (t) => {
   const error = t.throws(() => new nn.Linear(3, 4).forward(x));
   const lazy = Object.getOwnPropertyDescriptor(error, 'cause')!;

@@ -35,7 +35,9 @@ export function placed(error: unknown, module: Outer): unknown {
     place.outer = module;
   }
   places.set(error, place);
-  error.message = `${place.message} (in ${place.path === '' ? place.name : `${place.path}: ${place.name}`})`;
+  const where = place.path === '' ? place.name : `${place.path}: ${place.name}`;
+  // A frozen error stays as it is.
+  Reflect.set(error, 'message', `${place.message} (in ${where})`);
   return error;
 }
 

@@ -1,3 +1,4 @@
+import { describe } from '../describe.js';
 import { ArgumentError } from '../errors.js';
 
 /** Length, or an array of one. */
@@ -10,14 +11,14 @@ export type Size3 = number | readonly [number, number, number];
 export type Size = number | readonly number[];
 
 export function pair(size: Size2): [number, number] {
-  return typeof size === 'number' ? [size, size] : [size[0], size[1]];
+  return spread(size, 2) as [number, number];
 }
 
 /** One number for each of `dims` dimensions. */
 export function spread(size: Size, dims: number, what = 'size'): number[] {
   if (typeof size === 'number') return Array.from({ length: dims }, () => size);
-  if (size.length === dims) return [...size];
-  throw new ArgumentError(`${what} [${size.join(', ')}] is neither a number nor ${dims} of them`);
+  if (Array.isArray(size) && size.length === dims) return [...(size as number[])];
+  throw new ArgumentError(`${what} ${describe(size)} is neither a number nor ${dims} of them`);
 }
 
 /** As Python prints a tuple. */

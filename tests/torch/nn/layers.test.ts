@@ -309,3 +309,14 @@ test('mistakes in layers are refused', (t) => {
   t.throws(() => nn.init.dirac_(torch.zeros([3, 2, 1]), 2), { instanceOf: RangeError });
   t.throws(() => nn.init.calculateGain('x' as 'relu'), { message: /'x'/ });
 });
+
+for (const size of ['x', null, {}, [1], [1, 2, 3]]) {
+  test(`a size that is neither a number nor two of them is refused by name: ${JSON.stringify(size)}`, (t) => {
+    const message = /neither a number nor 2 of them/;
+    t.throws(() => new nn.Conv2d(3, 4, size as never), { instanceOf: torch.ArgumentError, message });
+    t.throws(() => F.avgPool2d(torch.ones([1, 1, 4, 4]), size as never), {
+      instanceOf: torch.ArgumentError,
+      message,
+    });
+  });
+}
