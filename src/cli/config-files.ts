@@ -3,7 +3,8 @@ import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNod
 import { InterpolationError, resolveInterpolations, valueAt } from '../models/interpolation.js';
 import { isInterpolation } from '../models/interpolation-syntax.js';
 import { ConfigFileError } from '../models/config-file-error.js';
-import { anchoredNames, parseYamlText, readYamlFile } from '../models/yaml-text.js';
+import { readConfigText } from '../models/config-text.js';
+import { anchoredNames, parseYamlText } from '../models/yaml-text.js';
 import { UsageError } from './usage-error.js';
 
 /** A configuration as plain data. */
@@ -18,7 +19,7 @@ export class ConfigSource {
 
   /** Reads a file on top of what there is: maps are merged, everything else is replaced. */
   async readFile(path: string): Promise<void> {
-    const text = await readYamlFile(path).catch(asUsage);
+    const text = await readConfigText(path).catch(asUsage);
     this.readText(text, path);
   }
 

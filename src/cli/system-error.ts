@@ -1,7 +1,7 @@
 /** The system's errors in words: what could not be done, where, and the way out. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
-import { exists } from '../torch/native/libtorch/probe.js';
+import { exists } from '../files/look.js';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',

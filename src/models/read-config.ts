@@ -2,7 +2,8 @@
 import type { ModelConfig } from './from-config.js';
 import { InterpolationError, resolveInterpolations } from './interpolation.js';
 import { ConfigFileError } from './config-file-error.js';
-import { parseYamlText, readYamlFile } from './yaml-text.js';
+import { readConfigText } from './config-text.js';
+import { parseYamlText } from './yaml-text.js';
 
 /** A file of the reference: `model` is what `modelFromConfig` takes; whatever else stands in it comes as it is. */
 export interface ConfigFile {
@@ -18,7 +19,7 @@ export interface ConfigFile {
  * @throws ConfigFileError where there is no such file, it is not YAML, or a reference names nothing or itself
  */
 export async function readConfig(path: string): Promise<ConfigFile> {
-  const text = await readYamlFile(path);
+  const text = await readConfigText(path);
   const { content } = parseYamlText(text, path);
   if (typeof content !== 'object' || content === null || Array.isArray(content)) {
     throw new ConfigFileError(`${path}: a configuration is a map of "key: value" lines, such as model:`);

@@ -1,8 +1,6 @@
 /** YAML of configuration files: its merge keys, anchors and mistakes. */
-import { readFile } from 'node:fs/promises';
-import { LineCounter, parseDocument, visit } from 'yaml';
+import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document, ParsedNode } from 'yaml';
-import { lostBytes } from '../torch/io/checkpoint-file.js';
 import { ConfigFileError } from './config-file-error.js';
 
 /** A text of YAML, read. */
@@ -10,40 +8,6 @@ export interface YamlText {
   readonly content: unknown;
   readonly document: Document.Parsed<ParsedNode>;
   readonly lines: LineCounter;
-}
-
-/**
- * Reads a file's text: UTF-8, or UTF-16 in either order.
- *
- * @throws ConfigFileError where there is no such file, it is a folder, or in another encoding, naming the line
- */
-export async function readYamlFile(path: string): Promise<string> {
-  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-    throw new ConfigFileError(`${path}: ${unreadable(path, cause)}`, { cause });
-  });
-  const encoding = encodingOf(bytes);
-  try {
-    return new TextDecoder(encoding, { fatal: true }).decode(bytes);
-  } catch (cause) {
-    const text = bytes.toString('latin1');
-    const line = text.slice(0, bytes.toString('utf8').indexOf('\ufffd')).split('\n').length;
-    const at = encoding === 'utf-8' ? `:${line}` : '';
-    throw new ConfigFileError(
-      `${path}${at}: this is not text in ${encoding.toUpperCase()}; save the file as UTF-8`,
-      { cause },
-    );
-  }
-}
-
-function unreadable(path: string, { code, message }: NodeJS.ErrnoException): string {
-  if (code === 'ENOENT') return `there is no such configuration file${lostBytes(path)}`;
-  return code === 'EISDIR' ? 'this is a folder; name a YAML file' : message;
-}
-
-/** By the byte order mark, or by which half of the first character is zero: it is of ASCII in any configuration. */
-function encodingOf([first, second]: Uint8Array): string {
-  if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return 'utf-16le';
-  return (first === 0xfe && second === 0xff) || (first === 0 && second !== 0) ? 'utf-16be' : 'utf-8';
 }
 
 /**
@@ -58,12 +22,13 @@ export function parseYamlText(text: string, name: string): YamlText {
   const [fault] = document.errors;
   if (fault) {
     const { line } = lines.linePos(fault.pos[0]);
-    const what =
-      fault.code === 'MULTIPLE_DOCS'
-        ? 'a second document begins (---); keep one'
-        : fault.message.split('\n')[0]?.replace(/ at line.*/, '');
-    throw new ConfigFileError(`${name}:${line}: not valid YAML: ${what}`);
+    const what = fault.message.split('\n')[0]?.replace(/ at line.*/, '');
+    // The parser's own advice is for programs.
+    const severalDocuments =
+      fault.code === 'MULTIPLE_DOCS' ? 'a second document begins here; keep one a file' : null;
+    throw new ConfigFileError(`${name}:${line}: ${severalDocuments ?? `not valid YAML: ${what}`}`);
   }
+  resolveTags(document, lines, name);
   checkAliases(document, lines, name);
   try {
     return { content: document.toJS() as unknown, document, lines };
@@ -72,17 +37,60 @@ export function parseYamlText(text: string, name: string): YamlText {
   }
 }
 
-/** @throws ConfigFileError for an alias whose anchor does not stand before it */
+const STANDARD = 'tag:yaml.org,2002:';
+/** Tags that the parser gives a value for, or whose value is the same without them. */
+const KNOWN_TAGS = new Set(
+  [
+    'map',
+    'seq',
+    'str',
+    'int',
+    'float',
+    'bool',
+    'null',
+    'python/tuple',
+    'python/list',
+    'python/dict',
+    'python/str',
+  ].map((tag) => STANDARD + tag),
+);
+
+/**
+ * Gives scalars the type that their tag names (`!!float 3`), which the parser does for its own spelling of it only.
+ * @throws ConfigFileError for a tag that is not known: what it stands for would be lost
+ */
+function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
+  visit(document, {
+    Node: (_, node) => {
+      const { tag, range } = node as { tag?: string; range?: readonly number[] | null };
+      if (tag === undefined || tag === '!') return;
+      const fail = (what: string): never => {
+        const { line } = lines.linePos(range?.[0] ?? 0);
+        throw new ConfigFileError(`${name}:${line}: ${what}`);
+      };
+      const shown = tag.replace(STANDARD, '!!');
+      if (!KNOWN_TAGS.has(tag)) fail(`the tag ${shown} is not known here; write the value without it`);
+      if (!isScalar(node) || typeof node.value !== 'string' || !/:(int|float|bool|null)$/.test(tag)) return;
+      const number = Number(node.value);
+      if (tag.endsWith('float') && node.value.trim() !== '' && !Number.isNaN(number)) node.value = number;
+      else fail(`${JSON.stringify(node.value)} is no ${shown}`);
+    },
+  });
+}
+
+/** @throws ConfigFileError for an alias whose anchor does not stand before it, or holds it */
 function checkAliases(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
-  const anchors = new Set<string>();
+  const anchors = new Map<string, unknown>();
   visit(document, {
     Node: (_, node) => {
       const { anchor } = node as { anchor?: string };
-      if (anchor !== undefined) anchors.add(anchor);
+      if (anchor !== undefined) anchors.set(anchor, node);
     },
-    Alias: (_, { source, range }) => {
-      if (anchors.has(source)) return;
+    Alias: (_, { source, range }, path) => {
       const { line } = lines.linePos(range![0]);
+      if (path.some((node) => node === anchors.get(source)))
+        throw new ConfigFileError(`${name}:${line}: "*${source}" stands inside what it refers to`);
+      if (anchors.has(source)) return;
       throw new ConfigFileError(
         `${name}:${line}: "*${source}" refers to nothing: no anchor &${source} stands before it`,
       );

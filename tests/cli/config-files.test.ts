@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { readTrainConfig } from '../../src/cli/train-config.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import { readConfig } from '../../src/models/read-config.js';
-import { folder } from '../torch/native/fake-libtorch.js';
+import { folder } from '../setup/fake-libtorch.js';
 
 function written(t: ExecutionContext, content: string | Uint8Array): string {
   const path = join(folder(t), 'run.yaml');

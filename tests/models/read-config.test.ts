@@ -11,7 +11,7 @@ const root = mkdtempSync(join(tmpdir(), 'tessera-config-'));
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
 let files = 0;
-function written(text: string): string {
+function written(text: string | Uint8Array): string {
   const path = join(root, `${files++}.yaml`);
   writeFileSync(path, text);
   return path;
@@ -147,4 +147,49 @@ test('a file of the reference gives a model', async (t) => {
 `);
   const { model } = await readConfig(path);
   t.is(modelFromConfig(model, { init: false }).stateDict().get('quantize.embedding.weight')!.shape[1], 8);
+});
+
+const bytes = (text: string, encoding: BufferEncoding) => Buffer.from(text, encoding);
+for (const [what, content] of [
+  ['UTF-8 with a byte order mark', bytes('\uFEFFa: é\n', 'utf8')],
+  ['UTF-16, little end first', bytes('\uFEFFa: é\n', 'utf16le')],
+  ['UTF-16, big end first', bytes('\uFEFFa: é\n', 'utf16le').swap16()],
+  ['UTF-16 without a mark', bytes('a: é\n', 'utf16le')],
+] as const) {
+  test(`a configuration may be ${what}`, async (t) => {
+    t.deepEqual((await readConfig(written(content))) as unknown, { a: 'é' });
+  });
+}
+
+for (const [what, content, message] of [
+  ['is Latin-1', bytes('a: é\n', 'latin1'), /not text in UTF-8; save the file as UTF-8$/],
+  ['is half a UTF-16 file', bytes('\uFEFFa: b', 'utf16le').subarray(0, 7), /not text in UTF-16LE/],
+  ['has zero bytes', bytes('a: 1\0\n', 'utf8'), /not text; a configuration is YAML or JSON/],
+  ['is a checkpoint', Uint8Array.of(80, 75, 3, 4, 0, 0, 8, 8), /not text/],
+  ['holds two documents', 'a: 1\n---\nb: 2\n', /:2: a second document begins here; keep one a file$/],
+  ['has a tag of its own', 'a: 1\nb: !foo bar\n', /:2: the tag !foo is not known here; write the value/],
+  ['makes a Python object', 'a: !!python/object/apply:os.system [x]\n', /:1: the tag !!python\/object/],
+  ['has binary data', 'a: !!binary aGk=\n', /:1: the tag !!binary/],
+  ['has a set', 'a: !!set {x, y}\n', /:1: the tag !!set/],
+  ['calls a text a number', 'a: !!float x\n', /:1: "x" is no !!float$/],
+  ['calls a fraction whole', 'a: !!int 3.5\n', /:1: "3.5" is no !!int$/],
+  ['has an alias inside its anchor', 'a: &a\n  b: [*a]\n', /:2: "\*a" stands inside what it refers to$/],
+] as const) {
+  test(`a configuration that ${what} is an error that says so`, async (t) => {
+    await t.throwsAsync(readConfig(written(content)), { instanceOf: ConfigFileError, message });
+  });
+}
+
+test('a folder in the place of a configuration is called one', async (t) => {
+  await t.throwsAsync(readConfig(root), { instanceOf: ConfigFileError, message: /this is a folder/ });
+});
+
+test('tags give scalars their types', async (t) => {
+  const file = written('a: !!float 3\nb: !!str 5\nc: !!int "7"\nd: !!python/tuple [1]\ne: !!float 1e3\n');
+  t.deepEqual((await readConfig(file)) as unknown, { a: 3, b: '5', c: 7, d: [1], e: 1000 });
+});
+
+test('an anchor that is given anew inside itself may be referred to there', async (t) => {
+  const config: unknown = await readConfig(written('a: &a [&a x, *a]\n'));
+  t.deepEqual(config, { a: ['x', 'x'] });
 });
