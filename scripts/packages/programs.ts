@@ -39,3 +39,18 @@ for (let i = 0; i < 8000; i++) {
 if (most > 4e9) throw new Error('up to ' + most / 1e6 + ' MB of 8000 were held at once');
 console.log('held', Math.round(most / 1e6));
 `;
+
+/** Prints `stacked` where an error's stack begins with its message, and goes on with the line of the program that caused it. */
+export const STACK = `
+import { nn, torch } from 'tessera-torch';
+function mine() {
+  new nn.Sequential(new nn.Linear(3, 4)).forward(torch.ones([2, 5]));
+}
+try {
+  mine();
+} catch (error) {
+  const [head, first] = error.stack.split('\\n');
+  if (!head.includes(error.message) || !first.includes('mine (')) throw new Error('the stack is: ' + error.stack);
+  console.log('stacked');
+}
+`;

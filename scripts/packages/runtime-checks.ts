@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Check } from './checks.js';
 import { lay } from './materials.js';
-import { COMMONJS, ESM, GARBAGE } from './programs.js';
+import { COMMONJS, ESM, GARBAGE, STACK } from './programs.js';
 import { installed, npmInstall, Project, type Workshop } from './project.js';
 
 const NODES = ['20', '22', '24', '26'];
@@ -89,6 +89,8 @@ function otherRuntime(name: string, packaged: string, path: string, run: string)
       project.write('garbage.mjs', GARBAGE);
       for (const file of ['train.mjs', 'train.cjs']) project.prints('trained', `${program} ${run} ${file}`);
       project.prints('held', `${program} ${run} garbage.mjs`);
+      project.write('stack.mjs', STACK);
+      project.prints('stacked', `${program} ${run} stack.mjs`);
     },
   };
 }

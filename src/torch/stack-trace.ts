@@ -31,7 +31,7 @@ export function hideOwnFrames(error: Error): void {
   Error.captureStackTrace(recorded);
   Error.stackTraceLimit = limit;
   Object.defineProperty(error, 'stack', {
-    get: () => shown(recorded.stack, limit),
+    get: () => shown(recorded.stack, limit, error),
     set: (value: unknown) => {
       Object.defineProperty(error, 'stack', { value, writable: true, configurable: true });
     },
@@ -39,11 +39,18 @@ export function hideOwnFrames(error: Error): void {
   });
 }
 
-function shown(stack: unknown, limit: number): unknown {
+function shown(stack: unknown, limit: number, error: Error): unknown {
   if (typeof stack !== 'string') return stack; // Formatted by a function of the program's own.
   const [head, ...frames] = stack.split(/\n(?= +at )/);
   const theirs = withoutOwn(frames);
-  return [head, ...(theirs.length > 0 ? theirs : frames).slice(0, limit)].join('\n');
+  // Bun does not look at what the recorded object inherits.
+  const named = head === 'Error' ? `${error.name}: ${error.message}` : head;
+  return [named, ...(theirs.length > 0 ? theirs : frames).slice(0, limit)].join('\n');
+}
+
+/** A function of the engine's own, or a constructor that nobody wrote, which Bun calls unknown. */
+function isBuiltIn(frame: string): boolean {
+  return frame.endsWith('(<anonymous>)') || frame.includes('(unknown:');
 }
 
 function withoutOwn(frames: readonly string[]): string[] {
@@ -51,10 +58,10 @@ function withoutOwn(frames: readonly string[]): string[] {
     own.some((place) => frame.includes(` ${place}`) || frame.includes(`(${place}`)),
   );
   // What the engine's own functions, such as Array.map, call for the package is the package's.
-  for (let i = 1; i < frames.length; i++) {
-    const builtIn = frames[i]!.endsWith('(<anonymous>)') && isOwn[i - 1];
-    const after = frames.findIndex((frame, j) => j > i && !frame.endsWith('(<anonymous>)'));
-    if (builtIn && isOwn[after]) isOwn[i] = true;
+  for (let i = 0; i < frames.length; i++) {
+    const called = isBuiltIn(frames[i]!) && (i === 0 || isOwn[i - 1]);
+    const after = frames.findIndex((frame, j) => j > i && !isBuiltIn(frame));
+    if (called && isOwn[after]) isOwn[i] = true;
   }
   return frames.filter((_, i) => !isOwn[i]);
 }
