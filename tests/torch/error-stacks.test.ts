@@ -229,12 +229,12 @@ for (const [what, thrown] of [
   test(`what the program throws comes out as it was: ${what}`, (t) => {
     class Throws extends nn.Module {
       override forward(): never {
-        throw thrown; // eslint-disable-line @typescript-eslint/only-throw-error
+        throw thrown; // oxlint-disable-line typescript/only-throw-error
       }
     }
     const model = new nn.Sequential(new nn.Sequential(new Throws()));
     const leaf = torch.ones([2], { requiresGrad: true });
-    leaf.registerHook(() => model.forward(x) as never);
+    leaf.registerHook(() => model.forward(x));
     for (const call of [() => model.forward(x) as unknown, () => leaf.sum().backward()]) {
       let caught: unknown = 'nothing';
       try {
