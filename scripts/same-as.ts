@@ -1,0 +1,79 @@
+/**
+ * `npm run same-as -- OTHER`: whether this checkout does what another one does, for changes that must not change it.
+ *
+ *     npm run same-as -- ../other              everything: both are built; about three minutes on two cores
+ *     npm run same-as -- ../other --only runs  one section, or more (--only may be repeated)
+ *     npm run same-as -- --list                what there is
+ *     npm run same-as -- --freeze              writes the messages of this checkout into tests/fixtures/mistakes.json
+ *
+ * Exit codes: 0 all equal, 1 something is not, 2 usage.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Checkout, type Rows } from './same-as/checkout.js';
+import { differences } from './same-as/compare.js';
+import { makeImages } from './same-as/images.js';
+import { sections, type Section } from './same-as/sections.js';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const USAGE = 'usage: npm run same-as -- OTHER_CHECKOUT [--only SECTION]… | --list | --freeze';
+
+/** Compares one section, prints what differs, and returns how many rows do. */
+async function compare(section: Section, other: Checkout, own: Checkout): Promise<number> {
+  const start = performance.now();
+  // Each in processes of its own with one thread: two cores are in use.
+  const [theirs, ours] = await Promise.all([section.ask(other), section.ask(own)]);
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  const [before, now] = section.prepare ? section.prepare(theirs, ours) : [theirs, ours];
+  const unequal = differences(before, now);
+  const wrong = section.check?.(ours) ?? [];
+  const total = Object.keys({ ...before, ...now }).length;
+  const result = unequal.length === 0 ? 'equal' : `${unequal.length} DIFFER`;
+  console.log(
+    `${section.name.padEnd(12)} ${String(total).padStart(4)} compared  ${result.padEnd(11)} ${seconds.padStart(4)} s`,
+  );
+  for (const { row, lines } of unequal) console.log(`  ${row}\n${lines.map((l) => `      ${l}`).join('\n')}`);
+  for (const line of wrong) console.log(`  WRONG by itself: ${line}`);
+  return unequal.length + wrong.length;
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      only: { type: 'string', multiple: true, default: [] },
+      list: { type: 'boolean', default: false },
+      freeze: { type: 'boolean', default: false },
+    },
+  });
+  if (values.list) {
+    for (const { name, what } of sections) console.log(`${name.padEnd(12)} ${what}`);
+    return 0;
+  }
+  const unknown = values.only.filter((name) => !sections.some((section) => section.name === name));
+  if (unknown.length > 0 || positionals.length !== (values.freeze ? 0 : 1)) {
+    for (const name of unknown) console.error(`there is no section ${name}; --list prints those there are`);
+    console.error(USAGE);
+    return 2;
+  }
+  const temp = mkdtempSync(join(tmpdir(), 'tessera-same-as-'));
+  try {
+    const own = new Checkout('this', ROOT, join(temp, 'this'));
+    if (values.freeze) return 0;
+    const other = new Checkout('other', resolve(positionals[0]!), join(temp, 'other'));
+    mkdirSync(join(temp, 'data'));
+    await makeImages(join(temp, 'data'), other);
+    const chosen = sections.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
+    let count = 0;
+    for (const section of chosen) count += await compare(section, other, own);
+    console.log(count === 0 ? `the same as ${other.root}` : `NOT the same as ${other.root}: ${count} rows`);
+    return count === 0 ? 0 : 1;
+  } finally {
+    rmSync(temp, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();

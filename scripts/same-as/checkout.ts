@@ -1,0 +1,87 @@
+/** A built checkout, and what is asked of it: by its command line, or by its public entry in a process of its own. */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** What the package exports. Only its types are taken from here: an asker imports the checkout that is asked. */
+export type Api = typeof import('../../src/index.js');
+
+/** What a checkout answered, by the name of the question. */
+export type Rows = Record<string, string>;
+
+export interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+const ASKER = fileURLToPath(new URL('ask.ts', import.meta.url));
+const LOADER = import.meta.resolve('tsx');
+
+/** Runs a program to its end; `env` comes on top of this process's. */
+function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, args, {
+    cwd,
+    env: { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1', TZ: 'UTC', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const outcome: Outcome = { code: null, stdout: '', stderr: '' };
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (outcome.stderr += text));
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ ...outcome, code }));
+  });
+}
+
+/** One of the checkouts that are compared. */
+export class Checkout {
+  /** What its rows are headed by. */
+  readonly name: string;
+  /** Where it lies. */
+  readonly root: string;
+  /** Its own working folder; the images for both lie in `../images` as seen from there. */
+  readonly folder: string;
+  #asked = 0;
+
+  /** @throws Error where it is not built */
+  constructor(name: string, root: string, folder: string) {
+    this.name = name;
+    this.root = root;
+    this.folder = folder;
+    for (const file of ['dist/index.js', 'dist/cli/main.js', 'build']) {
+      if (existsSync(join(root, file))) continue;
+      throw new Error(`${root} is not a built checkout: it has no ${file}; run npm ci there`);
+    }
+    mkdirSync(folder, { recursive: true });
+  }
+
+  /** Runs its command line, in its folder unless told otherwise. */
+  tessera(args: readonly string[], folder: string = this.folder): Promise<Outcome> {
+    return run([join(this.root, 'dist', 'cli', 'main.js'), ...args], folder);
+  }
+
+  /**
+   * Asks a subject of `ask.ts`, in a process that imports this checkout's public entry.
+   * @throws Error with what the process wrote where it failed
+   */
+  async ask(subject: string, input: unknown = null): Promise<Rows> {
+    const answer = join(this.folder, `.answer-${this.#asked++}.json`);
+    const args = [`--import=${LOADER}`, ASKER, this.root, subject, answer, JSON.stringify(input)];
+    const { code, stderr } = await run(args, this.folder);
+    if (code !== 0) throw new Error(`${this.name}: asking for ${subject} ended with ${code}:\n${stderr}`);
+    const rows = JSON.parse(readFileSync(answer, 'utf8')) as Rows;
+    rmSync(answer);
+    return rows;
+  }
+
+  /** `text` with placeholders for what differs between two checkouts or two calls. */
+  masked(text: string): string {
+    return text
+      .replaceAll(this.folder, '<folder>')
+      .replaceAll(join(this.folder, '..'), '<temp>')
+      .replaceAll(this.root, '<package>')
+      .trimEnd();
+  }
+}

@@ -1,0 +1,94 @@
+/** What a run's folder holds, without what tells of the time it took. */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import sharp from 'sharp';
+import type { Rows } from './checkout.js';
+import { STEPS } from './run-cases.js';
+
+/** Fields of metrics, states and events that tell of times and rates. */
+const OF_TIME = new Set([
+  'seconds',
+  'stepsPerSecond',
+  'imagesPerSecond',
+  'dataWait',
+  'remaining',
+  'eta',
+  'time',
+]);
+
+export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
+
+/** JSON without the fields of times and rates, at any depth. */
+export function timeless(json: string): string {
+  return JSON.stringify(JSON.parse(json, (key, value: unknown) => (OF_TIME.has(key) ? undefined : value)));
+}
+
+/**
+ * The lines of a file of JSON lines, each without times and rates. Held-out figures are left to the first and the last
+ * step: at steps between them a run measures only where that costs little of its time.
+ */
+export function timelessLines(text: string): string[] {
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => {
+      const record = JSON.parse(timeless(line)) as Record<string, unknown>;
+      if ('losses' in record && record['step'] !== 1 && record['step'] !== STEPS) delete record['metrics'];
+      return JSON.stringify(record);
+    });
+}
+
+/** All files below a folder, sorted. */
+export function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort();
+}
+
+/** The hash of an image's pixels: not of its file, which holds how it was made. */
+export async function pixelsOf(file: string): Promise<string> {
+  const { data, info } = await sharp(file).raw().toBuffer({ resolveWithObject: true });
+  return `${info.width}×${info.height}×${info.channels} ${sha256(data)}`;
+}
+
+/** Pixels of every PNG below a folder, a line each. */
+export async function imagesOf(folder: string): Promise<string> {
+  const names = filesBelow(folder).filter((name) => name.endsWith('.png'));
+  const lines = await Promise.all(names.map(async (name) => `${name} ${await pixelsOf(join(folder, name))}`));
+  return lines.join('\n');
+}
+
+/** Hashes of a checkpoint's files, and its state. */
+function checkpointRows(path: string): Rows {
+  const rows: Rows = {};
+  for (const name of filesBelow(path)) {
+    const bytes = readFileSync(join(path, name));
+    rows[name] = name.endsWith('.json') ? timeless(bytes.toString()) : sha256(bytes);
+  }
+  return rows;
+}
+
+/** A run's checkpoints, metrics, images, configuration and files. */
+export async function runRows(run: string): Promise<Rows> {
+  const rows: Rows = {};
+  for (const step of existsSync(join(run, 'checkpoints'))
+    ? readdirSync(join(run, 'checkpoints')).sort()
+    : []) {
+    for (const [name, value] of Object.entries(checkpointRows(join(run, 'checkpoints', step))))
+      rows[`${step}/${name}`] = value;
+  }
+  const metrics = join(run, 'metrics.jsonl');
+  if (existsSync(metrics)) rows['metrics.jsonl'] = timelessLines(readFileSync(metrics, 'utf8')).join('\n');
+  rows['images'] = await imagesOf(join(run, 'images'));
+  const config = join(run, 'config.yaml');
+  if (existsSync(config)) rows['config.yaml'] = readFileSync(config, 'utf8');
+  const card = join(run, 'README.md');
+  if (existsSync(card)) rows['README.md'] = readFileSync(card, 'utf8').replace(/\d+ seconds/, '… seconds');
+  const codes = join(run, 'codes.safetensors');
+  if (existsSync(codes)) rows['codes.safetensors'] = sha256(readFileSync(codes));
+  rows['files'] = filesBelow(run).join('\n');
+  return rows;
+}

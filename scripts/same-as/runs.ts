@@ -1,0 +1,147 @@
+/** Tiny runs of both stages by the command line; each is also stopped half-way, and resumed. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { Checkout, Outcome, Rows } from './checkout.js';
+import { differences } from './compare.js';
+import { runCases, STOP } from './run-cases.js';
+import { imagesOf, runRows, timelessLines } from './run-rows.js';
+
+/** How a command ended, and what it said where that was not well. */
+function ending(checkout: Checkout, { code, stdout, stderr }: Outcome): string {
+  return code === 0 ? 'exit code 0' : checkout.masked(`exit code ${code}\n${stderr}${stdout}`);
+}
+
+function prefixed(prefix: string, rows: Rows): Rows {
+  return Object.fromEntries(Object.entries(rows).map(([name, value]) => [`${prefix}: ${name}`, value]));
+}
+
+/** A run's rows as a resumed run must have them too: its metrics say that it was resumed, its settings are ordered anew. */
+function comparable({
+  files: _,
+  'metrics.jsonl': metrics = '',
+  'config.yaml': config = '',
+  ...rows
+}: Rows): Rows {
+  const sorted = (value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(
+          Object.entries(value as object)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([key, inner]) => [key, sorted(inner)]),
+        )
+      : value;
+  const lines = metrics.split('\n').filter((line) => !line.includes('"resumed":true'));
+  return { ...rows, metrics: lines.join('\n'), config: JSON.stringify(sorted(parse(config))) };
+}
+
+/** Names of rows in which a resumed run differs from the whole one. */
+function unlike(whole: Rows, resumed: Rows): string[] {
+  return differences(comparable(whole), comparable(resumed)).map(({ row }) => row);
+}
+
+/** All runs from their beginning to their end; the rows of each by its name. */
+async function wholeRuns(checkout: Checkout): Promise<Map<string, Rows>> {
+  const done = new Map<string, Rows>();
+  for (const { name, stage, config } of runCases) {
+    const file = `${name}.yaml`;
+    writeFileSync(join(checkout.folder, file), JSON.stringify(config));
+    const outcome = await checkout.tessera([
+      'train',
+      stage,
+      '-c',
+      file,
+      '--out',
+      'runs',
+      '--name',
+      name,
+      '--json',
+    ]);
+    const events = timelessLines(checkout.masked(outcome.stdout)).join('\n');
+    const rows = await runRows(join(checkout.folder, 'runs', name));
+    done.set(name, { end: ending(checkout, outcome), events, ...rows });
+  }
+  return done;
+}
+
+async function resumedRuns(checkout: Checkout, whole: Map<string, Rows>): Promise<Rows> {
+  const cases = runCases.filter(({ name }) => whole.get(name)?.['end'] === 'exit code 0');
+  const stopped = await checkout.ask(
+    'stop',
+    cases.map(({ name, stage }) => ({
+      name,
+      stage,
+      whole: `runs/${name}`,
+      run: `stopped/${name}`,
+      step: STOP,
+    })),
+  );
+  const rows: Rows = prefixed('stopped', stopped);
+  for (const { name, stage } of cases) {
+    const outcome = await checkout.tessera(['train', stage, '--resume', `stopped/${name}`, '--quiet']);
+    const resumed = await runRows(join(checkout.folder, 'stopped', name));
+    const { end: _end, events: _events, ...expected } = whole.get(name)!;
+    const unequal = unlike(expected, resumed);
+    rows[`resumed: ${name}`] = [
+      ending(checkout, outcome),
+      unequal.length === 0 ? 'equals the whole run' : `NOT as the whole run: ${unequal.join(', ')}`,
+    ].join('\n');
+  }
+  return rows;
+}
+
+/** Images by the commands that make them from runs. */
+async function made(checkout: Checkout): Promise<Rows> {
+  const commands: Record<string, string[]> = {
+    'sample, a grid': ['sample', 'runs/prior', '--n', '4', '--grid', '--seed', '5'],
+    'sample, filtered': [
+      'sample',
+      'runs/prior',
+      '--n',
+      '3',
+      '--top-k',
+      '4',
+      '--top-p',
+      '0.9',
+      '--temperature',
+      '0.8',
+    ],
+    'sample, a class by its name': [
+      'sample',
+      'runs/prior-classes',
+      '--n',
+      '3',
+      '--class',
+      'round',
+      '--batch',
+      '2',
+    ],
+    'sample, a class by its number': ['sample', 'runs/prior-classes', '--n', '2', '--class', '1'],
+    'sample, classes by turns': ['sample', 'runs/prior-classes', '--n', '3', '--json'],
+    'sample, read in a spiral': ['sample', 'runs/prior-spiral', '--n', '2'],
+    reconstruct: ['reconstruct', 'runs/float32', '../data/photos', '--json'],
+    'reconstruct, larger, a grid': ['reconstruct', 'runs/ema', '../data/classes', '--grid', '--size', '24'],
+  };
+  const rows: Rows = {};
+  for (const [name, args] of Object.entries(commands)) {
+    const out = `made/${name.replaceAll(/\W+/g, '-')}`;
+    const outcome = await checkout.tessera([...args, '--out', out]);
+    const images = await imagesOf(join(checkout.folder, out));
+    rows[name] = `${ending(checkout, outcome)}\n${images}`;
+  }
+  return rows;
+}
+
+export async function askRuns(checkout: Checkout): Promise<Rows> {
+  mkdirSync(join(checkout.folder, 'runs'), { recursive: true });
+  const whole = await wholeRuns(checkout);
+  const rows = Object.assign({}, ...[...whole].map(([name, of]) => prefixed(name, of))) as Rows;
+  return { ...rows, ...(await resumedRuns(checkout, whole)), ...(await made(checkout)) };
+}
+
+/** Rows that say of themselves that something is wrong, whatever the other checkout answers. */
+export function failing(rows: Rows): string[] {
+  return Object.entries(rows)
+    .filter(([name, value]) => name.startsWith('resumed: ') && value.includes('NOT as the whole run'))
+    .map(([name, value]) => `${name}: ${value.split('\n').at(-1)}`);
+}

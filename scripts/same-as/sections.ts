@@ -1,0 +1,44 @@
+/** What is compared, the quickest first. */
+import type { Checkout, Rows } from './checkout.js';
+import { askConfigs, presetNames, withoutAdded } from './configs.js';
+import { askRuns, failing } from './runs.js';
+
+export interface Section {
+  name: string;
+  what: string;
+  ask(checkout: Checkout): Promise<Rows>;
+  /** Makes the rows of both comparable. */
+  prepare?(other: Rows, own: Rows): [other: Rows, own: Rows];
+  /** What is wrong with this checkout's rows by themselves. */
+  check?(own: Rows): string[];
+}
+
+export const sections: readonly Section[] = [
+  {
+    name: 'exports',
+    what: 'names that the public entry exports',
+    ask: (checkout) => checkout.ask('exports'),
+  },
+  {
+    name: 'states',
+    what: 'state dicts of every model class: keys in order, dtypes, shapes, weights by a seed',
+    ask: (checkout) => checkout.ask('states'),
+  },
+  {
+    name: 'tokens',
+    what: 'tokens and images drawn from fixed transformers, by every way of sampling',
+    ask: (checkout) => checkout.ask('tokens'),
+  },
+  {
+    name: 'configs',
+    what: '--print-config of every preset and stage, as text',
+    ask: (checkout) => askConfigs(checkout, presetNames(checkout.root)),
+    prepare: withoutAdded,
+  },
+  {
+    name: 'runs',
+    what: 'tiny runs of both stages, stopped and resumed: checkpoints, metrics, images; samples from them',
+    ask: askRuns,
+    check: failing,
+  },
+];
