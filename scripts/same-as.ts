@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Checkout, type Rows } from './same-as/checkout.js';
 import { differences } from './same-as/compare.js';
+import { freezeMistakes } from './same-as/frozen-mistakes.js';
 import { makeImages } from './same-as/images.js';
 import { sections, type Section } from './same-as/sections.js';
 
@@ -62,10 +63,15 @@ async function main(): Promise<number> {
   const temp = mkdtempSync(join(tmpdir(), 'tessera-same-as-'));
   try {
     const own = new Checkout('this', ROOT, join(temp, 'this'));
-    if (values.freeze) return 0;
+    const data = join(temp, 'data');
+    mkdirSync(data);
+    if (values.freeze) {
+      await makeImages(data, own);
+      console.log(await freezeMistakes(own));
+      return 0;
+    }
     const other = new Checkout('other', resolve(positionals[0]!), join(temp, 'other'));
-    mkdirSync(join(temp, 'data'));
-    await makeImages(join(temp, 'data'), other);
+    await makeImages(data, other);
     const chosen = sections.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
     let count = 0;
     for (const section of chosen) count += await compare(section, other, own);

@@ -17,6 +17,8 @@ export interface Outcome {
 }
 
 const ASKER = fileURLToPath(new URL('ask.ts', import.meta.url));
+/** Milliseconds after which a process is ended: none takes a tenth of it. */
+const LIMIT = 240_000;
 const LOADER = import.meta.resolve('tsx');
 
 /** Runs a program to its end; `env` comes on top of this process's. */
@@ -25,6 +27,7 @@ function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}):
     cwd,
     env: { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1', TZ: 'UTC', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: LIMIT,
   });
   const outcome: Outcome = { code: null, stdout: '', stderr: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (outcome.stdout += text));

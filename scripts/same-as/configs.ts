@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parse, parseDocument } from 'yaml';
+import { parseDocument } from 'yaml';
 import type { Checkout, Rows } from './checkout.js';
 import { runCases } from './run-cases.js';
 
@@ -97,23 +97,27 @@ export async function askConfigs(checkout: Checkout, names: readonly string[]): 
   return rows;
 }
 
+const addedSettings = (): string[] => JSON.parse(readFileSync(ADDED, 'utf8')) as string[];
+
 /** The other's and this checkout's rows without the settings that may have been added here. */
-export function withoutAdded(other: Rows, own: Rows): [other: Rows, own: Rows] {
-  const added = JSON.parse(readFileSync(ADDED, 'utf8')) as string[];
-  if (added.length === 0) return [other, own];
-  const before: Rows = {};
-  const now: Rows = {};
+export function withoutAdded(
+  other: Rows,
+  own: Rows,
+  added: readonly string[] = addedSettings(),
+): [other: Rows, own: Rows] {
+  const before = { ...other };
+  const now = { ...own };
+  if (added.length === 0) return [before, now];
   for (const [name, text] of Object.entries(own)) {
-    const document = parseDocument(text);
-    const known = other[name] ?? '';
+    const [document, known] = [parseDocument(text), parseDocument(other[name] ?? '')];
     const more = added
       .map((path) => path.split('.'))
-      .filter((path) => document.hasIn(path) && !parseDocument(known).hasIn(path));
+      .filter((path) => document.hasIn(path) && !known.hasIn(path));
+    if (more.length === 0) continue;
     for (const path of more) document.deleteIn(path);
-    // Both printed anew where something was left out: the order of what stays still counts.
-    now[name] = more.length > 0 ? document.toString() : text;
-    before[name] = more.length > 0 ? String(parseDocument(known)) : known;
-    if (parse(text) === null) now[name] = text;
+    // Both are printed anew: the order of what stays still counts.
+    now[name] = document.toString();
+    before[name] = known.toString();
   }
-  return [{ ...other, ...before }, now];
+  return [before, now];
 }

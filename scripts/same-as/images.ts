@@ -33,7 +33,7 @@ export async function makeImages(folder: string, checkout: Checkout): Promise<vo
     '../data/photos',
     '../data/packed',
     '--size',
-    '20',
+    '16',
     '--held-out',
     '4',
   ]);

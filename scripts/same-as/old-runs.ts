@@ -6,7 +6,7 @@ import { brotliDecompressSync } from 'node:zlib';
 import type { Checkout, Rows } from './checkout.js';
 import { filesBelow, imagesOf, runRows } from './run-rows.js';
 
-/** Made by scripts/fixtures/old-runs.ts. */
+/** Made by tests/fixtures/make/old-runs.ts. */
 export const OLD_RUNS = fileURLToPath(new URL('../../tests/fixtures/runs-of-0.1', import.meta.url));
 
 /** The runs, and to which step each is resumed. */

@@ -1,6 +1,9 @@
 /** What is compared, the quickest first. */
 import type { Checkout, Rows } from './checkout.js';
 import { askConfigs, presetNames, withoutAdded } from './configs.js';
+import { unlikeFrozen } from './frozen-mistakes.js';
+import { askCommandMistakes } from './mistakes-commands.js';
+import { askOldRuns } from './old-runs.js';
 import { askRuns, failing } from './runs.js';
 
 export interface Section {
@@ -34,6 +37,23 @@ export const sections: readonly Section[] = [
     what: '--print-config of every preset and stage, as text',
     ask: (checkout) => askConfigs(checkout, presetNames(checkout.root)),
     prepare: withoutAdded,
+  },
+  {
+    name: 'mistakes',
+    what: 'messages of mistakes in calls of the public entry',
+    ask: (checkout) => checkout.ask('mistakes'),
+    check: (own) => unlikeFrozen('calls', own),
+  },
+  {
+    name: 'commands',
+    what: 'messages and exit codes of mistakes on the command line and in files',
+    ask: askCommandMistakes,
+    check: (own) => unlikeFrozen('commands', own),
+  },
+  {
+    name: 'old-runs',
+    what: 'what is made of runs of version 0.1: images, samples, resumed for two steps',
+    ask: askOldRuns,
   },
   {
     name: 'runs',

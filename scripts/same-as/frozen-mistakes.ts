@@ -1,0 +1,33 @@
+/** Messages of mistakes as they stand frozen in tests/fixtures/mistakes.json. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Checkout, Rows } from './checkout.js';
+import { differences } from './compare.js';
+import { askCommandMistakes } from './mistakes-commands.js';
+
+const FILE = fileURLToPath(new URL('../../tests/fixtures/mistakes.json', import.meta.url));
+
+/** Messages by the name of the mistake: in calls of the public entry, and on the command line. */
+export interface FrozenMistakes {
+  calls: Rows;
+  commands: Rows;
+}
+
+export function frozenMistakes(): FrozenMistakes {
+  return JSON.parse(readFileSync(FILE, 'utf8')) as FrozenMistakes;
+}
+
+/** Rows that are not as they stand frozen, a line each and what differs below it. */
+export function unlikeFrozen(kind: keyof FrozenMistakes, rows: Rows): string[] {
+  return differences(frozenMistakes()[kind], rows).map(
+    ({ row, lines }) =>
+      `${row} is not as it stands in tests/fixtures/mistakes.json:\n      ${lines.join('\n      ')}`,
+  );
+}
+
+/** Writes a checkout's messages anew; the images for both checkouts are there. */
+export async function freezeMistakes(checkout: Checkout): Promise<string> {
+  const frozen = { calls: await checkout.ask('mistakes'), commands: await askCommandMistakes(checkout) };
+  writeFileSync(FILE, `${JSON.stringify(frozen, null, 1)}\n`);
+  return `${Object.keys(frozen.calls).length} calls and ${Object.keys(frozen.commands).length} commands: ${FILE}`;
+}

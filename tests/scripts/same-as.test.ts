@@ -1,0 +1,32 @@
+import test from 'ava';
+import { differences } from '../../scripts/same-as/compare.js';
+import { withoutAdded } from '../../scripts/same-as/configs.js';
+import { timelessLines } from '../../scripts/same-as/run-rows.js';
+
+test('rows that are not equal, or that only one checkout has, are differences', (t) => {
+  const other = { same: 'a', changed: 'one\ntwo\nthree', gone: 'x' };
+  const own = { same: 'a', changed: 'one\n2\nthree', fresh: 'y' };
+  t.deepEqual(differences(other, own), [
+    { row: 'changed', lines: ['− two', '+ 2'] },
+    { row: 'fresh', lines: ['+ only this checkout has this row'] },
+    { row: 'gone', lines: ['− only the other checkout has this row'] },
+  ]);
+  t.deepEqual(differences(own, own), []);
+});
+
+test('a setting may be new only where the list names it', (t) => {
+  const other = { small: 'training:\n  steps: 1\n' };
+  const own = { small: 'training:\n  steps: 1\n  fresh: 2\n' };
+  t.is(differences(...withoutAdded(other, own, [])).length, 1);
+  t.is(differences(...withoutAdded(other, own, ['training.other'])).length, 1);
+  t.deepEqual(differences(...withoutAdded(other, own, ['training.fresh'])), []);
+  const changed = { small: 'training:\n  steps: 3\n  fresh: 2\n' };
+  t.is(differences(...withoutAdded(other, changed, ['training.fresh'])).length, 1);
+});
+
+test('times and rates are no difference, losses are', (t) => {
+  const line = (loss: number, seconds: number) =>
+    `{"step":1,"seconds":${seconds},"losses":{"rec":${loss}},"metrics":{"psnr":9}}\n`;
+  t.deepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.5, 2)));
+  t.notDeepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.25, 1)));
+});
