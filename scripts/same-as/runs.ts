@@ -18,7 +18,8 @@ function prefixed(prefix: string, rows: Rows): Rows {
 
 /** A run's rows as a resumed run must have them too: its metrics say that it was resumed, its settings are ordered anew. */
 function comparable({
-  files: _,
+  files: _files,
+  'README.md': _card,
   'metrics.jsonl': metrics = '',
   'config.yaml': config = '',
   ...rows
