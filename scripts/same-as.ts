@@ -22,15 +22,23 @@ import { sections, type Section } from './same-as/sections.js';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const USAGE = 'usage: npm run same-as -- OTHER_CHECKOUT [--only SECTION]… | --list | --freeze';
 
+/** A section's rows; where the checkout could not be asked, one that says so. */
+async function asked(section: Section, checkout: Checkout): Promise<Rows> {
+  return section
+    .ask(checkout)
+    .catch((error: Error) => ({ [section.name]: checkout.masked(`could not be asked: ${error.message}`) }));
+}
+
 /** Compares one section, prints what differs, and returns how many rows do. */
 async function compare(section: Section, other: Checkout, own: Checkout): Promise<number> {
   const start = performance.now();
   // Each in processes of its own with one thread: two cores are in use.
-  const [theirs, ours] = await Promise.all([section.ask(other), section.ask(own)]);
+  const [theirs, ours] = await Promise.all([asked(section, other), asked(section, own)]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   const [before, now] = section.prepare ? section.prepare(theirs, ours) : [theirs, ours];
   const unequal = differences(before, now);
-  const wrong = section.check?.(ours) ?? [];
+  const failed = ours[section.name]?.startsWith('could not be asked') ? ['it could not be asked'] : [];
+  const wrong = [...failed, ...(section.check?.(ours) ?? [])];
   const total = Object.keys({ ...before, ...now }).length;
   const result = unequal.length === 0 ? 'equal' : `${unequal.length} DIFFER`;
   console.log(

@@ -56,8 +56,12 @@ export function sampledTokens(api: Api): Rows {
   const rows: Rows = {};
   const record = (name: string, draw: () => InstanceType<typeof torch.Tensor>) => {
     torch.manualSeed(SEED);
-    const drawn = torch.scope(draw);
-    rows[name] = `[${drawn.shape.join(', ')}] ${JSON.stringify(drawn.tolist())}`;
+    try {
+      const drawn = torch.scope(draw);
+      rows[name] = `[${drawn.shape.join(', ')}] ${JSON.stringify(drawn.tolist())}`;
+    } catch (error) {
+      rows[name] = `failed: ${(error as Error).message}`;
+    }
   };
   const plain = livelyGpt(api);
   const prefix = torch.tensor([
