@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type * as entry from '../../src/index.js';
 
 /** What the package exports. Only its types are taken from here: an asker imports the checkout that is asked. */
-export type Api = typeof import('../../src/index.js');
+export type Api = typeof entry;
 
 /** What a checkout answered, by the name of the question. */
 export type Rows = Record<string, string>;

@@ -19,9 +19,10 @@ const OF_TIME = new Set([
 
 export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
-/** JSON without the fields of times and rates, at any depth. */
-export function timeless(json: string): string {
-  return JSON.stringify(JSON.parse(json, (key, value: unknown) => (OF_TIME.has(key) ? undefined : value)));
+/** JSON without the fields of times and rates, at any depth; a line each value with an `indent`. */
+export function timeless(json: string, indent = 0): string {
+  const parsed: unknown = JSON.parse(json, (key, value: unknown) => (OF_TIME.has(key) ? undefined : value));
+  return JSON.stringify(parsed, null, indent);
 }
 
 /**
@@ -66,7 +67,7 @@ function checkpointRows(path: string): Rows {
   const rows: Rows = {};
   for (const name of filesBelow(path)) {
     const bytes = readFileSync(join(path, name));
-    rows[name] = name.endsWith('.json') ? timeless(bytes.toString()) : sha256(bytes);
+    rows[name] = name.endsWith('.json') ? timeless(bytes.toString(), 1) : sha256(bytes);
   }
   return rows;
 }

@@ -27,7 +27,7 @@ function comparable({
   const sorted = (value: unknown): unknown =>
     typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.fromEntries(
-          Object.entries(value as object)
+          Object.entries(value)
             .sort(([a], [b]) => (a < b ? -1 : 1))
             .map(([key, inner]) => [key, sorted(inner)]),
         )

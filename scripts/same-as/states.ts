@@ -57,6 +57,7 @@ function madeByConstructor(api: Api): Record<string, () => Module> {
     NLayerDiscriminator: () => new api.NLayerDiscriminator({ ndf: 4, nLayers: 2 }),
     'NLayerDiscriminator, ActNorm': () =>
       new api.NLayerDiscriminator({ ndf: 4, nLayers: 2, useActnorm: true }),
+    'NLayerDiscriminator, its defaults': () => new api.NLayerDiscriminator(),
     LPIPS: () => new api.LPIPS(),
     VQLPIPSWithDiscriminator: () => new api.VQLPIPSWithDiscriminator({ discStart: 0, discNdf: 4 }),
     'VQLPIPSWithDiscriminator, LPIPS off, ActNorm': () =>
@@ -65,6 +66,7 @@ function madeByConstructor(api: Api): Record<string, () => Module> {
     BCELossWithQuant: () => new api.BCELossWithQuant(),
     DummyLoss: () => new api.DummyLoss(),
     GPT: gpt,
+    'GPT, its defaults': () => new api.GPT({ vocabSize: 8, blockSize: 4 }),
     Net2NetTransformer: () =>
       new api.Net2NetTransformer({
         transformerConfig: gpt(),
