@@ -105,8 +105,12 @@ async function probeChecks(): Promise<Check[]> {
     return [{ name: 'loading', state: 'note', text, mend: 'add --allow-child-process' }];
   }
   if ('error' in report) {
-    const mend = 'npx tessera-torch setup --force --build (or see "Troubleshooting" in the README)';
-    return [{ name: 'loading', state: 'missing', text: report.error, mend }];
+    const [text = '', elsewhere] = report.error.split('; set ');
+    const mend =
+      elsewhere === undefined
+        ? 'npx tessera-torch setup --force --build (or see "Troubleshooting" in the README)'
+        : `set ${elsewhere}`;
+    return [{ name: 'loading', state: 'missing', text, mend }];
   }
   const against = `the addon was built against ${report.builtAgainst}`;
   const checks: Check[] = [

@@ -114,6 +114,15 @@ export function openLibrary(path: string): void {
   } catch (error) {
     const message = (error as Error).message;
     if (NO_ADDON.test(message)) return;
-    throw new Error(`${path} does not load: ${message}; run: npx tessera-torch doctor`, { cause: error });
+    throw new Error(`${path} does not load: ${message}; ${wayOut(message)}`, { cause: error });
   }
+}
+
+/** What to do about a library that the system does not open. */
+function wayOut(message: string): string {
+  if (!/failed to map segment|Operation not permitted/.test(message)) return 'run: npx tessera-torch doctor';
+  return (
+    'its file system seems to be mounted noexec, where no program may lie; set TESSERA_CACHE (or LIBTORCH) to a folder ' +
+    'on another one, then run: npx tessera-torch setup'
+  );
 }
