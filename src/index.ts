@@ -65,7 +65,13 @@ export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';
 export { GraphedStep } from './training/graphed-step.js';
 export * from './training/transformer-step.js';
-export * from './training/run-clock.js';
+export {
+  learningRateAt,
+  RunClock,
+  type LearningRateShape,
+  type RunClockOptions,
+  type RunLength,
+} from './training/run-clock.js';
 export * from './files/interrupt.js';
 export * from './training/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './training/config.js';
