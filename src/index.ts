@@ -99,10 +99,10 @@ export * from './sampling/net2net-sampling.js';
 export * from './sampling/token-sampler.js';
 
 export * from './data/index.js';
-export * from './metrics/psnr.js';
-export * from './metrics/codebook-use.js';
-export * from './metrics/count-model.js';
-export * from './metrics/mean-colour.js';
+export { psnr } from './metrics/psnr.js';
+export { codebookUse, countCodesOf, histogramEntropy, type CodebookUse } from './metrics/codebook-use.js';
+export { countModelCrossEntropy, type CodeGrid, type CountModelOptions } from './metrics/count-model.js';
+export { meanColourBlocks } from './metrics/mean-colour.js';
 export type { BuiltIn } from './data/built-in.js';
 export type { ImageFilesOptions } from './data/image-files.js';
 export type { NotoIcons } from './data/noto-icons.js';

@@ -1,4 +1,6 @@
 /** What a training run shows while it runs. */
+import { metricNamed } from '../metrics/definitions.js';
+import { formatMetric } from '../metrics/metric.js';
 import type { LogEvent, StartEvent, TrainingEvent } from '../training/events.js';
 import { amount, duration, figure } from './figures.js';
 import { isInteractive, paint } from './terminal.js';
@@ -120,11 +122,8 @@ function progressLine(
 }
 
 function metricText(name: string, value: number): string {
-  if (name === 'psnr') return `held-out ${value.toFixed(2)} dB`;
-  if (name === 'used') return `codes ${Math.round(value)}`;
-  if (name === 'perplexity') return `perplexity ${value.toFixed(0)}`;
-  if (name === 'heldOutLoss') return `held-out ${figure(value)}`;
-  return `${name} ${figure(value)}`;
+  const metric = metricNamed(name);
+  return metric ? `${metric.short} ${formatMetric(metric, value)}` : `${name} ${figure(value)}`;
 }
 
 function barOf(progress: number): string {

@@ -1,4 +1,5 @@
 /** How a codebook is used. */
+import type { Metric } from './metric.js';
 
 export interface CodebookUse {
   /** Codes chosen at least once. */
@@ -30,3 +31,37 @@ export function histogramEntropy(counts: Float64Array): number {
 export function codebookUse(counts: Float64Array): CodebookUse {
   return { used: counts.filter((count) => count > 0).length, perplexity: Math.exp(histogramEntropy(counts)) };
 }
+
+const codebookChart = 'codebook on held-out images';
+
+/** Codes chosen at least once. */
+export const codesInUse: Metric = {
+  name: 'used',
+  label: 'codes in use',
+  short: 'codes',
+  digits: 0,
+  curve: { chart: codebookChart, name: 'codes in use', fromZero: true },
+  ofCounts: (counts) => codebookUse(counts).used,
+};
+
+/** Perplexity of the codes' histogram. */
+export const perplexity: Metric = {
+  name: 'perplexity',
+  label: 'codebook perplexity',
+  short: 'perplexity',
+  digits: 0,
+  curve: { chart: codebookChart, name: 'perplexity', fromZero: true },
+  ofCounts: (counts) => codebookUse(counts).perplexity,
+};
+
+/** Entropy of the histogram of held-out codes, to compare a second stage with. */
+export const histogramMetric: Metric = {
+  name: 'histogramEntropy',
+  label: "entropy of the codes' histogram",
+  short: 'histogram',
+  unit: 'nats',
+  digits: 3,
+  atEnd: true,
+  level: { of: 'heldOutLoss', name: 'histogram' },
+  ofGrids: ({ heldOut, size }) => histogramEntropy(countCodesOf(heldOut.flat(), size)),
+};

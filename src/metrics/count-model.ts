@@ -7,6 +7,8 @@
  * the upper neighbour's distributions, those to the histogram, that to the uniform distribution. Concentrations and
  * mixture are chosen on every tenth training grid, then all grids are counted.
  */
+import type { Metric } from './metric.js';
+
 export interface CountModelOptions {
   /** Number of different codes. */
   size: number;
@@ -158,3 +160,15 @@ function chooseSettings(train: readonly CodeGrid[], options: CountModelOptions):
   for (const left of [0.2, 0.35, 0.65, 0.8]) attempt({ single, pair, left });
   return best;
 }
+
+/** Cross-entropy of the count model, to compare a second stage with. */
+export const countModel: Metric = {
+  name: 'countModel',
+  label: 'cross-entropy of counting left and upper neighbours',
+  short: 'counting',
+  unit: 'nats',
+  digits: 3,
+  atEnd: true,
+  level: { of: 'heldOutLoss', name: 'counting neighbours' },
+  ofGrids: ({ train, heldOut, size, width }) => countModelCrossEntropy(train, heldOut, { size, width }),
+};

@@ -1,5 +1,7 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import type { Metric } from './metric.js';
+import { psnr } from './psnr.js';
 
 /**
  * Pictures [B, C, H, W] in which every block of `block` × `block` pixels has its own mean colour: what a decoder would
@@ -19,3 +21,15 @@ export function meanColourBlocks(images: Tensor, block: number): Tensor {
     }),
   );
 }
+
+/** PSNR of `meanColourBlocks`, to compare reconstructions with. */
+export const meanColourPsnr: Metric = {
+  name: 'meanColourPsnr',
+  label: 'PSNR of images with every block in its mean colour',
+  short: 'mean colour',
+  unit: 'dB',
+  digits: 2,
+  atEnd: true,
+  level: { of: 'psnr', name: 'mean colour of each block' },
+  ofImages: ({ images, stride }) => psnr(meanColourBlocks(images, stride), images),
+};

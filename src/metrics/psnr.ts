@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import type { Metric } from './metric.js';
 
 /**
  * Peak signal-to-noise ratio of each image, in decibels: 10·log₁₀(4 / mean squared error) for images in [−1, 1],
@@ -19,3 +20,15 @@ export function psnr(a: Tensor, b: Tensor): Tensor {
     }),
   );
 }
+
+/** PSNR of reconstructions. */
+export const psnrMetric: Metric = {
+  name: 'psnr',
+  label: 'PSNR of reconstructions',
+  short: 'held-out',
+  unit: 'dB',
+  digits: 2,
+  better: 'higher',
+  curve: { chart: 'held-out reconstructions, PSNR in dB', name: 'held-out' },
+  ofImages: ({ images, reconstruction }) => psnr(reconstruction, images),
+};

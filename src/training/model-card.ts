@@ -1,5 +1,7 @@
 import { basename, relative } from 'node:path';
 import { stringify } from 'yaml';
+import { metricNamed } from '../metrics/definitions.js';
+import { formatMetric } from '../metrics/metric.js';
 import type { Session } from './session.js';
 
 export interface CardFacts {
@@ -12,16 +14,6 @@ export interface CardFacts {
   image: string | null;
 }
 
-const meanings: Record<string, string> = {
-  psnr: 'reconstruction of held-out pictures, PSNR in dB',
-  meanColourPsnr: 'PSNR in dB of pictures that give every code’s block its own mean colour, for comparison',
-  used: 'codes used on held-out pictures',
-  perplexity: 'perplexity of the codes on held-out pictures',
-  heldOutLoss: 'cross-entropy of held-out codes in nats a code',
-  histogramEntropy: 'entropy of the held-out codes’ own histogram in nats a code, for comparison',
-  countModel: 'cross-entropy of a count model that sees the left and the upper neighbour, for comparison',
-};
-
 /** README.md of a finished run: what the model is, what it was trained on and how, and how to use it. */
 export function modelCard(session: Session, { step, seconds, metrics, best, image }: CardFacts): string {
   const { stage, folder, config, device, threads, precision, train, heldOut } = session;
@@ -30,9 +22,10 @@ export function modelCard(session: Session, { step, seconds, metrics, best, imag
     stage === 'vqgan'
       ? 'A VQGAN: it writes a picture as a grid of codes and makes a picture of such a grid.'
       : 'A transformer over the codes of a VQGAN: it invents grids of codes, hence pictures.';
-  const rows = Object.entries(metrics).map(
-    ([name, value]) => `| ${meanings[name] ?? name} | ${Number(value.toFixed(4))} |`,
-  );
+  const rows = Object.entries(metrics).map(([name, value]) => {
+    const metric = metricNamed(name);
+    return `| ${metric?.label ?? name} | ${metric ? formatMetric(metric, value) : value} |`;
+  });
   const perceptual =
     training.lpips === 'off'
       ? 'The perceptual term was off (no LPIPS weights): fine texture is blurrier than in the paper’s models.'

@@ -1,9 +1,10 @@
 /** The loop of both trainings: schedule, steps, figures, pictures, checkpoints. `VqganTrainer` and `TransformerTrainer` say what a step is. */
 import { join } from 'node:path';
+import { bestBy } from '../metrics/definitions.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { bestCheckpoint, listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
-import type { Measure, RunCheckpoint } from './checkpoint.js';
+import type { RunCheckpoint } from './checkpoint.js';
 import type { RunConfig } from './config.js';
 import { every } from './every.js';
 import type { TrainingEvent } from './events.js';
@@ -30,7 +31,6 @@ export abstract class Trainer<Batch> extends torch.InThread {
   readonly folder: string;
   protected readonly session: Session;
   protected readonly clock: RunClock;
-  protected abstract readonly measure: Measure;
   readonly #images: ImagesState;
   #closed = false;
   #metrics: Figures = {};
@@ -211,7 +211,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
     if (path) yield { type: 'images', step, path };
     const metrics = await this.evaluateAll();
     appendMetrics(folder, { step, progress: clock.progress, seconds, final: true, metrics });
-    const best = bestCheckpoint(folder, this.measure)?.step ?? step;
+    const best = bestCheckpoint(folder, bestBy(this.session.stage))?.step ?? step;
     const card = modelCard(this.session, { step, seconds, metrics, best, image: path });
     await replaceFile(join(folder, 'README.md'), card);
     yield { ...end, metrics };
@@ -301,7 +301,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
       },
       { model, optimizer: tensors },
     );
-    await pruneCheckpoints(folder, clock.step, this.config.training.keep, this.measure);
+    await pruneCheckpoints(folder, clock.step, this.config.training.keep, bestBy(this.session.stage));
     return checkpoint;
   }
 }

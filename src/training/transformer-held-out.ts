@@ -1,12 +1,11 @@
 /** What a second stage makes of codes it was not trained on, and what it is compared with. */
-import { countCodesOf, histogramEntropy } from '../metrics/codebook-use.js';
-import { countModelCrossEntropy } from '../metrics/count-model.js';
+import { metricsOf } from '../metrics/definitions.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import * as torch from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Codes } from './codes.js';
-import type { Figures } from './trainer.js';
+import type { Figures as Metrics } from './trainer.js';
 import { transformerLoss } from './transformer-step.js';
 
 /** Rows measured at a time. */
@@ -26,7 +25,7 @@ export function tokensOf(net: Net2NetTransformer, codes: Tensor, labels: Tensor,
 }
 
 /** Cross-entropy in nats a code on the first `rows` held-out rows; empty where none are held out. */
-export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infinity): Figures {
+export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infinity): Metrics {
   const { heldOut, heldOutLabels } = codes;
   const count = Math.min(rows, heldOut.shape[0]!);
   if (count === 0) return {};
@@ -43,21 +42,20 @@ export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infini
   return { heldOutLoss: sum / count };
 }
 
-/** The same on all held-out rows, beside the entropy of their histogram and what a model by counting reaches. */
-export function heldOutFigures(net: Net2NetTransformer, codes: Codes): Figures {
+/** The same on all held-out rows, and the metrics that need all codes. */
+export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
   if (codes.heldOut.shape[0] === 0) return {};
-  const [train, heldOut] = [rowsOf(codes.train), rowsOf(codes.heldOut)];
-  const size = net.transformer.vocabSize;
-  const width = Math.round(Math.sqrt(codes.heldOut.shape[1]!));
-  const counts = countCodesOf(
-    heldOut.flatMap((row) => [...row]),
-    size,
-  );
-  return {
-    ...heldOutLoss(net, codes),
-    histogramEntropy: histogramEntropy(counts),
-    countModel: countModelCrossEntropy(train, heldOut, { size, width }),
+  const grids = {
+    train: rowsOf(codes.train),
+    heldOut: rowsOf(codes.heldOut),
+    size: net.transformer.vocabSize,
+    width: Math.round(Math.sqrt(codes.heldOut.shape[1]!)),
   };
+  const values = heldOutLoss(net, codes);
+  for (const metric of metricsOf.transformer) {
+    if ('ofGrids' in metric) values[metric.name] = metric.ofGrids(grids);
+  }
+  return values;
 }
 
 function rowsOf(codes: Tensor): number[][] {

@@ -25,7 +25,7 @@ import {
   timeTransformerStep,
 } from './transformer-build.js';
 import type { TransformerParts } from './transformer-build.js';
-import { heldOutFigures, heldOutLoss, tokensOf, type Tokens } from './transformer-held-out.js';
+import { measureCodes, heldOutLoss, tokensOf, type Tokens } from './transformer-held-out.js';
 
 /** Held-out rows measured all through the run; at its end, all are. */
 const MEASURED = 32;
@@ -34,7 +34,6 @@ const MEASURED = 32;
 export class TransformerTrainer extends Trainer<Tokens> {
   /** The model that is trained. */
   readonly net: Net2NetTransformer;
-  protected readonly measure = { name: 'heldOutLoss', better: 'lower' } as const;
   readonly #parts: TransformerParts;
   #codes: Codes | null = null;
   #order: RowOrder | null = null;
@@ -175,7 +174,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
   }
 
   protected async evaluateAll(): Promise<Figures> {
-    return heldOutFigures(this.net, this.#codes!);
+    return measureCodes(this.net, this.#codes!);
   }
 
   protected async writeImages(): Promise<string | null> {

@@ -1,17 +1,17 @@
-/** What a first stage makes of pictures it was not trained on: figures, and a grid to look at. */
+/** What a first stage makes of images that it was not trained on: metrics, and a grid to look at. */
 import { saveImageGrid } from '../data/image-grid.js';
 import type { ImageSource } from '../data/image-source.js';
 import { inOrder } from '../data/loader.js';
-import { codebookUse, countCodesOf } from '../metrics/codebook-use.js';
-import { meanColourBlocks } from '../metrics/mean-colour.js';
-import { psnr } from '../metrics/psnr.js';
+import { countCodesOf } from '../metrics/codebook-use.js';
+import { metricsOf } from '../metrics/definitions.js';
+import type { Metric } from '../metrics/metric.js';
 import type { FirstStage } from '../models/vqgan.js';
 import * as torch from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { Tensor } from '../torch/index.js';
 import { errorMaps } from './grids.js';
 import { pixelsPerCode } from './open-run.js';
-import type { Figures } from './trainer.js';
+import type { Figures as Metrics } from './trainer.js';
 
 /** Pictures measured at a time, and those measured all through a run. */
 const SHOWN = 32;
@@ -25,34 +25,52 @@ export async function validationPictures(heldOut: ImageSource, device: torch.Dev
   return torch.keep(await heldOut.read(spread, { device }));
 }
 
-/** PSNR in decibels and use of the codebook on a batch of pictures. */
-export function measurePictures(model: FirstStage, images: Tensor): Figures {
+/** Measures a batch of images by the metrics that are cheap enough for a run that goes on. */
+export function measureImages(model: FirstStage, images: Tensor): Metrics {
   const { reconstruction, indices } = reconstruct(model, images);
+  const batch = { images, reconstruction, stride: pixelsPerCode(model) };
   const counts = countCodesOf(numbers(indices), model.config.nEmbed);
-  return { psnr: psnr(reconstruction, images).mean().item(), ...codebookUse(counts) };
+  return measured(counts, (metric) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item()));
 }
 
-/** The same on all of a source, and the PSNR of blocks that have their own mean colour; empty where it is empty. */
+/** Measures all images of a source by every metric; returns none where it is empty. */
 export async function measureSource(
   model: FirstStage,
   source: ImageSource,
   device: torch.Device,
-): Promise<Figures> {
+): Promise<Metrics> {
   if (source.length === 0) return {};
-  const sums = { psnr: 0, meanColourPsnr: 0 };
+  const sums = new Map<Metric, number>();
   const counts = new Float64Array(model.config.nEmbed);
   for await (const { images } of inOrder(source, SHOWN, { device })) {
     torch.scope(() => {
       const { reconstruction, indices } = reconstruct(model, images);
-      const blocks = meanColourBlocks(images, pixelsPerCode(model));
-      sums.psnr += psnr(reconstruction, images).sum().item();
-      sums.meanColourPsnr += psnr(blocks, images).sum().item();
+      const batch = { images, reconstruction, stride: pixelsPerCode(model) };
+      for (const metric of metricsOf.vqgan.filter(isOfImages)) {
+        sums.set(metric, (sums.get(metric) ?? 0) + metric.ofImages(batch).sum().item());
+      }
       countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
     });
     images.dispose();
   }
-  const means = Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / source.length]));
-  return { ...means, ...codebookUse(counts) };
+  return measured(counts, (metric) => sums.get(metric)! / source.length);
+}
+
+type OfImages = Extract<Metric, { ofImages: unknown }>;
+const isOfImages = (metric: Metric): metric is OfImages => 'ofImages' in metric;
+
+/** Values of the first stage's metrics by name, in their order; those without a value are left out. */
+function measured(counts: Float64Array, ofImages: (metric: OfImages) => number | undefined): Metrics {
+  const values: Metrics = {};
+  for (const metric of metricsOf.vqgan) {
+    const value = isOfImages(metric)
+      ? ofImages(metric)
+      : 'ofCounts' in metric
+        ? metric.ofCounts(counts)
+        : undefined;
+    if (value !== undefined) values[metric.name] = value;
+  }
+  return values;
 }
 
 /** Writes rows of inputs, reconstructions and errors; small pictures are enlarged. */

@@ -14,7 +14,7 @@ import type { RunPlan, Session, TrainerOptions } from './session.js';
 import { Trainer, type Figures, type TrainedState } from './trainer.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
 import { checkVqgan, withDiscriminatorChannels } from './vqgan-check.js';
-import { measurePictures, measureSource, saveReconstructions, validationPictures } from './vqgan-held-out.js';
+import { measureImages, measureSource, saveReconstructions, validationPictures } from './vqgan-held-out.js';
 import { lossOf } from './vqgan-parts.js';
 
 /** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
@@ -24,7 +24,6 @@ const restarts = { every: 50, until: 0.6, pictures: 32 };
 export class VqganTrainer extends Trainer<Tensor> {
   /** The model that is trained. */
   readonly model: FirstStage;
-  protected readonly measure = { name: 'psnr', better: 'higher' } as const;
   readonly #parts: VqganParts;
   readonly #loader: Loader;
   readonly #setTemperature: (step: number) => void;
@@ -176,7 +175,7 @@ export class VqganTrainer extends Trainer<Tensor> {
   }
 
   protected evaluate(): Figures {
-    return this.#validation ? measurePictures(this.model, this.#validation) : {};
+    return this.#validation ? measureImages(this.model, this.#validation) : {};
   }
 
   protected evaluateAll(): Promise<Figures> {

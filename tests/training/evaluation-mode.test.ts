@@ -11,7 +11,7 @@ import type * as nn from '../../src/torch/nn/index.js';
 import type { VQModel } from '../../src/models/vqgan.js';
 import { heldOutLoss } from '../../src/training/transformer-held-out.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { measurePictures, saveReconstructions } from '../../src/training/vqgan-held-out.js';
+import { measureImages, saveReconstructions } from '../../src/training/vqgan-held-out.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { classNet } from '../sampling/first-stages.js';
 import { eventsOf, images, transformerConfig, vqganConfig } from './tiny.js';
@@ -97,10 +97,10 @@ test('measuring a first stage leaves its modes, whatever they were and whether i
     model.train(mode);
     const modes = () => new Set(model.modules().map((module) => module.training));
     const pictures = torch.zeros([1, 3, 8, 8]);
-    measurePictures(model, pictures);
+    measureImages(model, pictures);
     t.deepEqual(modes(), new Set([mode]));
     broken(model.decoder, 'forward');
-    t.throws(() => measurePictures(model, pictures), { message: 'stop' });
+    t.throws(() => measureImages(model, pictures), { message: 'stop' });
     await t.throwsAsync(saveReconstructions(model, pictures, join(root, 'never.png')), { message: 'stop' });
     t.deepEqual(modes(), new Set([mode]));
   }

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { loadSharp } from '../../data/sharp.js';
 import { writeAtomically } from '../../files/atomic-file.js';
+import { metricsOf } from '../../metrics/definitions.js';
 import type { Stage } from '../config.js';
 import { readMetrics, type MetricsRecord } from '../run-folder.js';
 import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
@@ -16,19 +17,11 @@ interface Panel {
   fromZero?: boolean;
 }
 
-const panels: Record<Stage, readonly Panel[]> = {
+/** The charts of losses on training images. */
+const lossPanels: Record<Stage, readonly Panel[]> = {
   vqgan: [
-    { title: 'held-out reconstructions, PSNR in dB', lines: [['psnr', 'held out']] },
     {
-      title: 'codebook on held-out pictures',
-      lines: [
-        ['used', 'codes in use'],
-        ['perplexity', 'perplexity'],
-      ],
-      fromZero: true,
-    },
-    {
-      title: 'losses on training pictures',
+      title: 'losses on training images',
       lines: [
         ['rec', 'reconstruction'],
         ['perceptual', 'perceptual'],
@@ -45,24 +38,34 @@ const panels: Record<Stage, readonly Panel[]> = {
       ],
     },
   ],
-  transformer: [
-    {
-      title: 'cross-entropy, nats a code',
-      lines: [
-        ['heldOutLoss', 'held out'],
-        ['loss', 'training'],
-      ],
-    },
-  ],
+  transformer: [{ title: 'cross-entropy, nats a code', lines: [['loss', 'training']] }],
 };
+
+/** The charts of a stage: those of its metrics, then those of its losses; what has one title is one chart. */
+function panelsOf(stage: Stage): Panel[] {
+  const panels = new Map<string, Panel>();
+  const add = ({ title, lines, fromZero = false }: Panel) => {
+    const before = panels.get(title);
+    panels.set(title, {
+      title,
+      lines: [...(before?.lines ?? []), ...lines],
+      fromZero: fromZero || before?.fromZero === true,
+    });
+  };
+  for (const { name, curve } of metricsOf[stage]) {
+    if (curve) add({ title: curve.chart, lines: [[name, curve.name]], fromZero: curve.fromZero ?? false });
+  }
+  lossPanels[stage].forEach(add);
+  return [...panels.values()];
+}
 
 /** The charts of a run that have anything to show. */
 export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): ChartOptions[] {
   const records = readMetrics(run);
-  return panels[stage].flatMap(({ title, lines, fromZero }) => {
+  return panelsOf(stage).flatMap(({ title, lines, fromZero = false }) => {
     const series = lines.flatMap(([key, name]) => seriesOf(records, key, name));
     const marks = lines.flatMap(([key]) => levels[key] ?? []);
-    return series.length === 0 ? [] : [{ title, series, levels: marks, fromZero: fromZero ?? false }];
+    return series.length === 0 ? [] : [{ title, series, levels: marks, fromZero }];
   });
 }
 

@@ -2,27 +2,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { metricNamed, metricsOf } from '../../metrics/definitions.js';
+import { formatMetric } from '../../metrics/metric.js';
+import type { Stage } from '../config.js';
 import { readConfig, readMetrics, type MetricsRecord } from '../run-folder.js';
-import { chartSvg } from './chart.js';
+import { chartSvg, type ChartLevel } from './chart.js';
 import { runCharts, saveCurves, type CurveLevels } from './curves.js';
 import { writePage, type PageBlock, type Figure } from './page.js';
-
-const names: Record<string, string> = {
-  psnr: 'PSNR of reconstructions',
-  meanColourPsnr: 'PSNR of pictures with every block in its mean colour',
-  used: 'codes in use',
-  perplexity: 'codebook perplexity',
-  heldOutLoss: 'cross-entropy a code',
-  histogramEntropy: "entropy of the codes' histogram",
-  countModel: 'cross-entropy of counting left and upper neighbours',
-};
-const units: Record<string, string> = {
-  psnr: 'dB',
-  meanColourPsnr: 'dB',
-  heldOutLoss: 'nats',
-  histogramEntropy: 'nats',
-  countModel: 'nats',
-};
 
 /** Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on. */
 export async function writeReport(run: string): Promise<string> {
@@ -30,7 +16,7 @@ export async function writeReport(run: string): Promise<string> {
   const records = readMetrics(run);
   const last = records.at(-1);
   const figures = figuresOf(records);
-  const charts = runCharts(run, stage, levelsOf(figures));
+  const charts = runCharts(run, stage, levelsOf(stage, figures));
   await saveCurves(join(run, 'curves.png'), charts);
 
   const pictures: PageBlock[] = newestPictures(run).map(({ path, name }) => ({
@@ -86,21 +72,18 @@ function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
 }
 
 function shown(key: string, value: number): Figure {
-  const digits = key === 'used' || key === 'perplexity' ? 0 : units[key] === 'dB' ? 2 : 3;
-  const text = value.toFixed(digits);
-  return { name: names[key] ?? key, value: units[key] === undefined ? text : `${text} ${units[key]}` };
+  const metric = metricNamed(key);
+  return { name: metric?.label ?? key, value: metric ? formatMetric(metric, value) : value.toFixed(3) };
 }
 
-/** What a finished run's figures are compared with. */
-function levelsOf(figures: ReadonlyMap<string, number>): CurveLevels {
-  const level = (key: string, name: string) => {
-    const y = figures.get(key);
-    return y === undefined ? [] : [{ name, y }];
-  };
-  return {
-    psnr: level('meanColourPsnr', 'mean colour of each block'),
-    heldOutLoss: [...level('histogramEntropy', 'histogram'), ...level('countModel', 'counting neighbours')],
-  };
+/** What a finished run's metrics are compared with, by the metric in whose chart it is drawn. */
+function levelsOf(stage: Stage, values: ReadonlyMap<string, number>): CurveLevels {
+  const levels: Record<string, ChartLevel[]> = {};
+  for (const { name, level } of metricsOf[stage]) {
+    const y = values.get(name);
+    if (level && y !== undefined) (levels[level.of] ??= []).push({ name: level.name, y });
+  }
+  return levels;
 }
 
 /** The newest picture of each kind in `images/`, where a name is the kind and the step (`samples-0001200.png`). */
