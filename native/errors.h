@@ -11,7 +11,7 @@
 
 namespace tessera {
 
-// An error found by the addon itself. The kind names the class that TypeScript throws (src/torch/errors.ts).
+// An error found by the addon itself. The kind names the class that TypeScript throws (src/torch/core/errors.ts).
 struct Fault : std::runtime_error {
   Fault(const char* kind, const std::string& message) : std::runtime_error(message), kind(kind) {}
   const char* kind;

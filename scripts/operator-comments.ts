@@ -1,5 +1,5 @@
-import { camelCase, fullName, type Schema } from '../src/torch/schema.js';
-import { unsafeOperators } from '../src/torch/unsafe-operators.js';
+import { camelCase, fullName, type Schema } from '../src/torch/core/schema.js';
+import { unsafeOperators } from '../src/torch/core/unsafe-operators.js';
 
 // These give their argument itself, or a copy, where a view cannot be.
 const VIEW_WHERE_POSSIBLE = new Set(

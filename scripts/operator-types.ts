@@ -1,4 +1,4 @@
-import type { Schema, SchemaArgument } from '../src/torch/schema.js';
+import type { Schema, SchemaArgument } from '../src/torch/core/schema.js';
 
 const ELEMENTS: Record<string, string> = {
   Tensor: 'Tensor',

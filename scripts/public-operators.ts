@@ -1,5 +1,5 @@
 import { native } from '../src/torch/native/load.js';
-import { parseSchema, type Schema, type SchemaArgument } from '../src/torch/schema.js';
+import { parseSchema, type Schema, type SchemaArgument } from '../src/torch/core/schema.js';
 
 /**
  * The operators that become functions and methods, each with its overloads: no leading underscore, no `out` variant,

@@ -1,5 +1,5 @@
 // CUDA's devices, streams and events through libtorch's device-neutral guard: no CUDA header is needed. Without CUDA the
-// guard itself throws; TypeScript asks before it comes here (src/torch/device.ts).
+// guard itself throws; TypeScript asks before it comes here (src/torch/core/device.ts).
 #include "stream.h"
 
 #include <ATen/Context.h>

@@ -1,6 +1,6 @@
 /** How the parameters of a configuration are described and checked before a model is built from them. */
 
-import { camelCase } from '../torch/schema.js';
+import { camelCase } from '../torch/core/schema.js';
 
 /** What a parameter may hold. */
 export interface Kind {

@@ -1,6 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { isContiguous } from '../torch/layout.js';
+import { isContiguous } from '../torch/core/layout.js';
 import { kernelElements, packagedKernels } from '../torch/cuda/kernel.js';
 import type { GPT } from '../models/transformer.js';
 

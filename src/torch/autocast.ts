@@ -1,9 +1,9 @@
-import type { Device } from './device.js';
-import { dtypeName, dtypeNumber } from './dtype.js';
-import { ArgumentError } from './errors.js';
-import { guard, within, type Enter } from './mode.js';
+import type { Device } from './core/device.js';
+import { dtypeName, dtypeNumber } from './core/dtype.js';
+import { ArgumentError } from './core/errors.js';
+import { guard, within, type Enter } from './core/mode.js';
 import { native } from './native/load.js';
-import { checkOptions } from './tensor.js';
+import { checkOptions } from './core/tensor.js';
 
 /** Options of {@link autocast}. */
 export interface AutocastOptions {

@@ -1,8 +1,8 @@
-import { enableGrad, grad, isGradEnabled } from './autograd.js';
+import { enableGrad, grad, isGradEnabled } from './core/autograd.js';
 import { customFunction } from './custom-function.js';
-import { ArgumentError } from './errors.js';
-import { defaultGenerator } from './random.js';
-import { Tensor } from './tensor.js';
+import { ArgumentError } from './core/errors.js';
+import { defaultGenerator } from './core/random.js';
+import { Tensor } from './core/tensor.js';
 
 /**
  * Calls `fn` without keeping what its backward needs: backward calls it a second time instead. Saves memory in exchange

@@ -1,14 +1,14 @@
-import { dtypeOf, isDType, isMemoryOf, isTypedArray, type DType, type TypedArray } from './dtype.js';
+import { dtypeOf, isDType, isMemoryOf, isTypedArray, type DType, type TypedArray } from './core/dtype.js';
 import { inMemory } from './elements.js';
-import type { Device } from './device.js';
-import { ArgumentError, named, ShapeError, translate } from './errors.js';
+import type { Device } from './core/device.js';
+import { ArgumentError, named, ShapeError, translate } from './core/errors.js';
 import { native } from './native/load.js';
-import { bindOverload, type BoundOverload } from './operator.js';
-import type { Generator } from './random.js';
+import { bindOverload, type BoundOverload } from './core/operator.js';
+import type { Generator } from './core/random.js';
 import { bytesOf, inferDType, packData, type TensorData } from './nested-data.js';
-import { floatScalar, type ComplexScalar } from './scalar.js';
-import { describe } from './describe.js';
-import { checkOptions, type Tensor } from './tensor.js';
+import { floatScalar, type ComplexScalar } from './core/scalar.js';
+import { describe } from './core/describe.js';
+import { checkOptions, type Tensor } from './core/tensor.js';
 
 export type { TensorData } from './nested-data.js';
 

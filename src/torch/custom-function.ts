@@ -1,10 +1,10 @@
-import { isGradEnabled, noGrad } from './autograd.js';
+import { isGradEnabled, noGrad } from './core/autograd.js';
 import { zeros } from './creation.js';
-import { ArgumentError, translate } from './errors.js';
+import { ArgumentError, translate } from './core/errors.js';
 import { onTheWire } from './hooks.js';
 import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
-import { Tensor } from './tensor.js';
+import { Tensor } from './core/tensor.js';
 
 /** What `forward` leaves for `backward`. */
 export class FunctionContext {

@@ -1,9 +1,9 @@
-import { arrayClass, itemSize, type TypedArray } from './dtype.js';
-import { ArgumentError, translate } from './errors.js';
+import { arrayClass, itemSize, type TypedArray } from './core/dtype.js';
+import { ArgumentError, translate } from './core/errors.js';
 import { native } from './native/load.js';
-import { ComplexScalar } from './scalar.js';
-import { scope } from './scope.js';
-import type { Tensor } from './tensor.js';
+import { ComplexScalar } from './core/scalar.js';
+import { scope } from './core/scope.js';
+import type { Tensor } from './core/tensor.js';
 
 /** Nested arrays of elements. */
 export type NestedArray = Elements[];

@@ -1,9 +1,9 @@
-import { grad, noGrad } from './autograd.js';
-import { isComplex } from './dtype.js';
-import { ArgumentError, AutogradError } from './errors.js';
-import { scope } from './scope.js';
-import { Tensor } from './tensor.js';
-import { isContiguous } from './layout.js';
+import { grad, noGrad } from './core/autograd.js';
+import { isComplex } from './core/dtype.js';
+import { ArgumentError, AutogradError } from './core/errors.js';
+import { scope } from './core/scope.js';
+import { Tensor } from './core/tensor.js';
+import { isContiguous } from './core/layout.js';
 
 /** Options of {@link gradcheck}. */
 export interface GradcheckOptions {

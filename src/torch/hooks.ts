@@ -1,7 +1,7 @@
-import { ArgumentError, translate } from './errors.js';
+import { ArgumentError, translate } from './core/errors.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
-import { born, enterScope, leaveScope, Tensor } from './tensor.js';
+import { born, enterScope, leaveScope, Tensor } from './core/tensor.js';
 
 /** Gives a hook back. */
 export interface HookHandle {

@@ -1,8 +1,8 @@
-import { acrossCopies } from './across-copies.js';
-import { describe } from './describe.js';
-import { ArgumentError, IndexError, named } from './errors.js';
-import { callOperator } from './operator.js';
-import { Tensor } from './tensor.js';
+import { acrossCopies } from './core/across-copies.js';
+import { describe } from './core/describe.js';
+import { ArgumentError, IndexError, named } from './core/errors.js';
+import { callOperator } from './core/operator.js';
+import { Tensor } from './core/tensor.js';
 
 /** A part of a dimension: `torch.slice(start, end, step)`, as Python's `start:end:step`. */
 export class Slice {

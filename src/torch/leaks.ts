@@ -1,10 +1,10 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { describe } from './describe.js';
-import { LeakError } from './errors.js';
+import { describe } from './core/describe.js';
+import { LeakError } from './core/errors.js';
 import { native } from './native/load.js';
-import { tensorsIn } from './scope.js';
-import { Tensor } from './tensor.js';
+import { tensorsIn } from './core/scope.js';
+import { Tensor } from './core/tensor.js';
 
 // At most this many kinds are listed in a message.
 const SHOWN = 20;

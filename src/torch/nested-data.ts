@@ -1,8 +1,8 @@
-import type { DType, TypedArray } from './dtype.js';
-import { describe } from './describe.js';
-import { ArgumentError, ShapeError } from './errors.js';
-import { ComplexScalar } from './scalar.js';
-import { Tensor } from './tensor.js';
+import type { DType, TypedArray } from './core/dtype.js';
+import { describe } from './core/describe.js';
+import { ArgumentError, ShapeError } from './core/errors.js';
+import { ComplexScalar } from './core/scalar.js';
+import { Tensor } from './core/tensor.js';
 
 /** Numbers, booleans, bigints and complex numbers in nested arrays. */
 export type TensorData = number | boolean | bigint | ComplexScalar | readonly TensorData[];

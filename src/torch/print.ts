@@ -1,7 +1,7 @@
-import { isComplex, isFloatingPoint, type DType, type TypedArray } from './dtype.js';
-import { callOperator } from './operator.js';
+import { isComplex, isFloatingPoint, type DType, type TypedArray } from './core/dtype.js';
+import { callOperator } from './core/operator.js';
 import { floatFormat, integerFormat, type NumberFormat } from './print-numbers.js';
-import type { Tensor } from './tensor.js';
+import type { Tensor } from './core/tensor.js';
 
 // PyTorch's defaults.
 const EDGE = 3;

@@ -1,7 +1,7 @@
-import { dtypeName, type DType } from './dtype.js';
-import { callOperator } from './operator.js';
-import type { Scalar } from './scalar.js';
-import { Tensor } from './tensor.js';
+import { dtypeName, type DType } from './core/dtype.js';
+import { callOperator } from './core/operator.js';
+import type { Scalar } from './core/scalar.js';
+import { Tensor } from './core/tensor.js';
 
 /**
  * The dtype that holds values of both dtypes: PyTorch's `torch.promote_types`.

@@ -1,5 +1,5 @@
-import { cudaDeviceCount, requireCuda, type Device } from '../device.js';
-import { ArgumentError, DeviceError, translate } from '../errors.js';
+import { cudaDeviceCount, requireCuda, type Device } from '../core/device.js';
+import { ArgumentError, DeviceError, translate } from '../core/errors.js';
 import type { CudaBinding } from '../native/cuda-binding.js';
 import { native } from '../native/load.js';
 

@@ -1,4 +1,4 @@
-import { InThread } from '../in-thread.js';
+import { InThread } from '../core/in-thread.js';
 import type { NativeEvent } from '../native/cuda-binding.js';
 import { onCuda } from './device.js';
 import { currentStream, type Stream } from './stream.js';

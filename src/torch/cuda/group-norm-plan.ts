@@ -1,5 +1,5 @@
-import { isChannelsLast, isContiguous } from '../layout.js';
-import type { Tensor } from '../tensor.js';
+import { isChannelsLast, isContiguous } from '../core/layout.js';
+import type { Tensor } from '../core/tensor.js';
 import type { LaunchSize } from './kernel.js';
 
 /** How the kernels of group-norm-silu.cu go over a tensor. */

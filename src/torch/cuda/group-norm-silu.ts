@@ -1,13 +1,13 @@
-import { grad, isGradEnabled, noGrad } from '../autograd.js';
+import { grad, isGradEnabled, noGrad } from '../core/autograd.js';
 import { arange, empty } from '../creation.js';
 import { customFunction } from '../custom-function.js';
-import type { DType } from '../dtype.js';
-import type { Device } from '../device.js';
-import { TorchError } from '../errors.js';
-import { callOperator } from '../operator.js';
+import type { DType } from '../core/dtype.js';
+import type { Device } from '../core/device.js';
+import { TorchError } from '../core/errors.js';
+import { callOperator } from '../core/operator.js';
 import { groupNorm, silu } from '../operators/index.js';
-import { scope } from '../scope.js';
-import type { Tensor } from '../tensor.js';
+import { scope } from '../core/scope.js';
+import type { Tensor } from '../core/tensor.js';
 import { planFor, type Plan } from './group-norm-plan.js';
 import { kernelElements, packagedKernels, type Kernels, type Launch } from './kernel.js';
 

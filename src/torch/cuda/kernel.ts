@@ -1,13 +1,13 @@
-import { InThread } from '../in-thread.js';
+import { InThread } from '../core/in-thread.js';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { DType } from '../dtype.js';
-import { NotImplementedError, translate } from '../errors.js';
+import type { DType } from '../core/dtype.js';
+import { NotImplementedError, translate } from '../core/errors.js';
 import type { NativeKernel } from '../native/cuda-binding.js';
 import { packageRoot } from '../../files/package.js';
 import { namesIn } from '../../files/look.js';
 import { libtorch, native, openLibrary } from '../native/load.js';
-import { Tensor } from '../tensor.js';
+import { Tensor } from '../core/tensor.js';
 import { deviceCapability, onCuda, withDevice } from './device.js';
 import { currentStream } from './stream.js';
 

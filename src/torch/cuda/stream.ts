@@ -1,5 +1,5 @@
-import { InThread } from '../in-thread.js';
-import type { Tensor } from '../tensor.js';
+import { InThread } from '../core/in-thread.js';
+import type { Tensor } from '../core/tensor.js';
 import { deviceIndex, onCuda, undoOnCuda, withDevice, type CudaDevice } from './device.js';
 import { Event } from './event.js';
 

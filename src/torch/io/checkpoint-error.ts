@@ -1,4 +1,4 @@
-import { TorchError } from '../errors.js';
+import { TorchError } from '../core/errors.js';
 
 /** What can be wrong with a checkpoint file; the messages name the byte or the entry. */
 export type CheckpointProblem =

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { writeBytes } from '../creation.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../core/tensor.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { folderAdvice } from './file-format.js';
 

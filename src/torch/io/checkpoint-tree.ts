@@ -1,4 +1,4 @@
-import { isDType, itemSize } from '../dtype.js';
+import { isDType, itemSize } from '../core/dtype.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { modulePartsOf } from './pickled-module.js';
 import type { ModuleParts } from './pickled-module.js';

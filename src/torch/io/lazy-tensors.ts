@@ -1,7 +1,7 @@
-import { InThread } from '../in-thread.js';
-import type { DType } from '../dtype.js';
-import { ArgumentError } from '../errors.js';
-import type { Tensor } from '../tensor.js';
+import { InThread } from '../core/in-thread.js';
+import type { DType } from '../core/dtype.js';
+import { ArgumentError } from '../core/errors.js';
+import type { Tensor } from '../core/tensor.js';
 
 /** What is known of a tensor without reading it. */
 export interface CheckpointTensorInfo {

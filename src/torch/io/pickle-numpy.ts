@@ -1,5 +1,5 @@
 /** NumPy's values in pickles: element types, arrays and scalars. */
-import { halfArray, type TypedArray } from '../dtype.js';
+import { halfArray, type TypedArray } from '../core/dtype.js';
 import { NumpyArray, NumpyType, PickledComplex, PickledGlobal, PickledTuple } from './pickle-values.js';
 import type { Pickled } from './pickle-values.js';
 

@@ -1,5 +1,5 @@
 /** PyTorch's own reductions of tensors, checked: no tensor may reach outside its storage. */
-import { isDType, itemSize } from '../dtype.js';
+import { isDType, itemSize } from '../core/dtype.js';
 import { PickledDict, PickledGlobal, PickledTuple, StoredStorage, StoredTensor } from './pickle-values.js';
 import type { Pickled, Quantizer, SparseParts } from './pickle-values.js';
 

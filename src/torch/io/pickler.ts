@@ -1,5 +1,5 @@
 /** Writes pickles of protocol 2 that hold plain values and tensors: what `torch.load(weights_only=True)` lets in. */
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from '../core/errors.js';
 
 export interface PickledTensorRecord {
   readonly key: string;

@@ -2,7 +2,7 @@
  * The safetensors format (github.com/huggingface/safetensors): eight bytes with the header's length, little-endian;
  * the header, JSON; the tensors' bytes, little-endian and row-major, one after another without gaps.
  */
-import type { DType } from '../dtype.js';
+import type { DType } from '../core/dtype.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { CheckpointProblem } from './checkpoint-error.js';
 

@@ -1,6 +1,6 @@
 import { basename, extname } from 'node:path';
-import { itemSize } from '../dtype.js';
-import type { DType } from '../dtype.js';
+import { itemSize } from '../core/dtype.js';
+import type { DType } from '../core/dtype.js';
 import * as torch from '../index.js';
 import { Tensor } from '../index.js';
 import { writeAtomically } from '../../files/atomic-file.js';

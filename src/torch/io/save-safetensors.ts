@@ -1,5 +1,5 @@
-import { itemSize } from '../dtype.js';
-import type { DType } from '../dtype.js';
+import { itemSize } from '../core/dtype.js';
+import type { DType } from '../core/dtype.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';

@@ -1,7 +1,7 @@
 /** Checkpoints in several files, which an index in JSON lists: `{ metadata, weight_map: { key: file } }`. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../core/tensor.js';
 import { CheckpointError } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { quote, textIn } from './file-format.js';

@@ -1,4 +1,4 @@
-import { isDType, itemSize } from '../dtype.js';
+import { isDType, itemSize } from '../core/dtype.js';
 import * as torch from '../index.js';
 import type { DType, Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';

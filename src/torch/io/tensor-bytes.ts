@@ -1,4 +1,4 @@
-import { itemSize } from '../dtype.js';
+import { itemSize } from '../core/dtype.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 

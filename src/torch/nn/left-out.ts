@@ -1,4 +1,4 @@
-import { NotImplementedError } from '../errors.js';
+import { NotImplementedError } from '../core/errors.js';
 import { Module } from './module.js';
 
 /** Stands for a class of torch.nn that is left out: making one throws, with what to do in its place. */

@@ -1,4 +1,4 @@
-import { TorchError } from '../errors.js';
+import { TorchError } from '../core/errors.js';
 import { join } from './module-keys.js';
 
 /** What is asked of a module here. */

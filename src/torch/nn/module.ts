@@ -1,5 +1,5 @@
-import { InThread } from '../in-thread.js';
-import { acrossCopies } from '../across-copies.js';
+import { InThread } from '../core/in-thread.js';
+import { acrossCopies } from '../core/across-copies.js';
 import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
 import type { HookHandle } from '../index.js';

@@ -1,6 +1,6 @@
-import { acrossCopies } from '../across-copies.js';
-import { keep } from '../scope.js';
-import { enterScope, leaveScope, Tensor, transfer } from '../tensor.js';
+import { acrossCopies } from '../core/across-copies.js';
+import { keep } from '../core/scope.js';
+import { enterScope, leaveScope, Tensor, transfer } from '../core/tensor.js';
 
 /**
  * A tensor that a module learns: `new Parameter(tensor)`.

@@ -1,4 +1,4 @@
-import { NotImplementedError } from '../errors.js';
+import { NotImplementedError } from '../core/errors.js';
 import { Module } from './module.js';
 
 /** Stands for the recurrent layers of torch.nn, which are left out: making one throws. */

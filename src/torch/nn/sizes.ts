@@ -1,5 +1,5 @@
-import { describe } from '../describe.js';
-import { ArgumentError } from '../errors.js';
+import { describe } from '../core/describe.js';
+import { ArgumentError } from '../core/errors.js';
 
 /** Length, or an array of one. */
 export type Size1 = number | readonly [number];

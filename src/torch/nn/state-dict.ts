@@ -1,6 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { isContiguous } from '../layout.js';
+import { isContiguous } from '../core/layout.js';
 import { whereKeysLie } from './wrapped-keys.js';
 
 /** What a state dict says of a tensor without reading it. */

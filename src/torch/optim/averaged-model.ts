@@ -1,4 +1,4 @@
-import { InThread } from '../in-thread.js';
+import { InThread } from '../core/in-thread.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import type { Module } from '../nn/module.js';

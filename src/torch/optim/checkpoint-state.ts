@@ -1,5 +1,5 @@
 import type { Tensor } from '../index.js';
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from '../core/errors.js';
 import type { OptimizerState, ParameterState, SavedGroup } from './optimizer.js';
 
 /** An open checkpoint, as `loadCheckpoint` gives it, in so far as an optimizer's state needs it. */

@@ -1,5 +1,5 @@
-import { InThread } from '../in-thread.js';
-import { ArgumentError } from '../errors.js';
+import { InThread } from '../core/in-thread.js';
+import { ArgumentError } from '../core/errors.js';
 import { groupsOf, LRScheduler, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, Schedule, SchedulerState } from './scheduler.js';
 

@@ -1,7 +1,7 @@
-import { ShapeError, translate } from '../errors.js';
+import { ShapeError, translate } from '../core/errors.js';
 import { native } from '../native/load.js';
 import { wire } from '../native/wire.js';
-import type { Tensor } from '../tensor.js';
+import type { Tensor } from '../core/tensor.js';
 
 /**
  * dtype, device, sizes and strides as numbers: an optimizer compares those of five tensors for every parameter and

@@ -1,4 +1,4 @@
-import { NotImplementedError } from '../errors.js';
+import { NotImplementedError } from '../core/errors.js';
 
 /** Stands for an optimizer of torch.optim that is left out: making one throws, with what to use in its place. */
 export abstract class LeftOut {

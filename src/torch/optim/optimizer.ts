@@ -1,5 +1,5 @@
-import { InThread } from '../in-thread.js';
-import { named } from '../errors.js';
+import { InThread } from '../core/in-thread.js';
+import { named } from '../core/errors.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 

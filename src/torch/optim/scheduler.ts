@@ -1,5 +1,5 @@
-import { InThread } from '../in-thread.js';
-import { ArgumentError } from '../errors.js';
+import { InThread } from '../core/in-thread.js';
+import { ArgumentError } from '../core/errors.js';
 
 /** A parameter group as schedulers see it. */
 export interface ScheduledGroup {

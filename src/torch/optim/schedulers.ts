@@ -1,4 +1,4 @@
-import { ArgumentError } from '../errors.js';
+import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 

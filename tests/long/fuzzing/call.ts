@@ -1,7 +1,7 @@
 /** One call of the fuzz: made from its number alone, so that it can be made again. */
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
-import { camelCase } from '../../../src/torch/schema.js';
+import { camelCase } from '../../../src/torch/core/schema.js';
 import { Random } from './random.js';
 import type { Target } from './targets.js';
 import { common, formed, type Common } from './tensors.js';

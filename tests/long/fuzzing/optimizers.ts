@@ -3,7 +3,7 @@ import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import { clipGradNorm_, clipGradValue_ } from '../../../src/torch/nn/clip-gradients.js';
 import * as optim from '../../../src/torch/optim/index.js';
-import { parseSchema } from '../../../src/torch/schema.js';
+import { parseSchema } from '../../../src/torch/core/schema.js';
 import type { Random } from './random.js';
 import type { Target } from './targets.js';
 

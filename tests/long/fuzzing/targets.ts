@@ -1,6 +1,6 @@
 /** What the fuzz calls: every public overload as function and as method, and what is written by hand. */
 import * as torch from '../../../src/torch/index.js';
-import { camelCase, fullName, parseSchema, type Schema } from '../../../src/torch/schema.js';
+import { camelCase, fullName, parseSchema, type Schema } from '../../../src/torch/core/schema.js';
 import { publicOperators } from '../../../scripts/public-operators.js';
 import { optimizerTargets } from './optimizers.js';
 import type { Random } from './random.js';

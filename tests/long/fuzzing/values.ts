@@ -1,6 +1,6 @@
 /** Values for the other types of schema arguments, and values of no type that any operator takes. */
 import * as torch from '../../../src/torch/index.js';
-import type { SchemaArgument } from '../../../src/torch/schema.js';
+import type { SchemaArgument } from '../../../src/torch/core/schema.js';
 import type { Random } from './random.js';
 import { shapeLike, tensorFor, type Common } from './tensors.js';
 

@@ -1,6 +1,6 @@
 import * as torch from '../../../src/torch/index.js';
 import { gradcheck, Tensor } from '../../../src/torch/index.js';
-import type { Schema } from '../../../src/torch/schema.js';
+import type { Schema } from '../../../src/torch/core/schema.js';
 import { Derived, type Sample } from './sample.js';
 
 /** The sample's leaves in the order of its arguments. */

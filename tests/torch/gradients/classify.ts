@@ -1,5 +1,5 @@
 import * as torch from '../../../src/torch/index.js';
-import type { Schema } from '../../../src/torch/schema.js';
+import type { Schema } from '../../../src/torch/core/schema.js';
 import { check, evaluate, overloadName } from './check.js';
 import { genericSamples } from './generic.js';
 import { excuse, refusal } from './reasons.js';

@@ -1,5 +1,5 @@
 import type { TensorData } from '../../../src/torch/creation.js';
-import type { Schema, SchemaArgument } from '../../../src/torch/schema.js';
+import type { Schema, SchemaArgument } from '../../../src/torch/core/schema.js';
 import { ABOVE_ONE, ANY, fixed, leaf, UNIT, type Domain, type Sample } from './sample.js';
 
 const SHAPES = [[3], [2, 3], [3, 3], [1, 2, 4], [1, 2, 4, 4], [1, 2, 3, 3, 3], []];

@@ -1,5 +1,5 @@
 /** What PyTorch refuses before it normalises: statistics of a single value, whose variance is no number. */
-import { ShapeError } from '../../errors.js';
+import { ShapeError } from '../../core/errors.js';
 
 const product = (sizes: readonly number[]): number => sizes.reduce((count, size) => count * size, 1);
 

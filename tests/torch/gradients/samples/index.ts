@@ -1,4 +1,4 @@
-import type { Schema } from '../../../../src/torch/schema.js';
+import type { Schema } from '../../../../src/torch/core/schema.js';
 import { overloadName } from '../check.js';
 import type { Sample, Samples } from '../sample.js';
 import { backends } from './backends.js';

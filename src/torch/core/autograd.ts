@@ -1,7 +1,7 @@
 import { translate } from './errors.js';
 import { guard, within, type Enter } from './mode.js';
-import { native } from './native/load.js';
-import { putHandles, wire } from './native/wire.js';
+import { native } from '../native/load.js';
+import { putHandles, wire } from '../native/wire.js';
 import { describe } from './describe.js';
 import { born, checkOptions, handlesOf, type Tensor } from './tensor.js';
 

@@ -1,8 +1,8 @@
 import { isMainThread } from 'node:worker_threads';
 import { deviceName as nameOf } from './device-numbers.js';
 import { DeviceError, throwFatal, translate } from './errors.js';
-import { shared } from './native/copies.js';
-import { addonMismatch, cudaLoadError, libtorch, native } from './native/load.js';
+import { shared } from '../native/copies.js';
+import { addonMismatch, cudaLoadError, libtorch, native } from '../native/load.js';
 
 /** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';

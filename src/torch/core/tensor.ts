@@ -1,20 +1,20 @@
 import './dispose-symbol.js';
 import { acrossCopies } from './across-copies.js';
 import { dtypeName, isDType, type DType, type TypedArray } from './dtype.js';
-import { tolist, toTypedArray, type Elements } from './elements.js';
+import { tolist, toTypedArray, type Elements } from '../elements.js';
 import { deviceName, type Device } from './device.js';
 import { ArgumentError, DisposedError, translate } from './errors.js';
-import { registerHook, type HookHandle } from './hooks.js';
-import { at, type Index } from './indexing.js';
+import { registerHook, type HookHandle } from '../hooks.js';
+import { at, type Index } from '../indexing.js';
 import { notCloned } from './in-thread.js';
 import { layoutName, type Layout } from './layout.js';
-import { shared } from './native/copies.js';
-import { native } from './native/load.js';
-import { putHandles, wire } from './native/wire.js';
+import { shared } from '../native/copies.js';
+import { native } from '../native/load.js';
+import { putHandles, wire } from '../native/wire.js';
 import { describe } from './describe.js';
 import { callOperator } from './operator.js';
-import type { TensorMethods } from './operators/index.js';
-import { format } from './print.js';
+import type { TensorMethods } from '../operators/index.js';
+import { format } from '../print.js';
 import { scope } from './scope.js';
 
 const NOT_CLONED = notCloned(

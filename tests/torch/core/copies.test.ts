@@ -10,7 +10,7 @@ import test from 'ava';
 import * as first from 'tessera-torch';
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'tessera-copies-'));
 const addon = process.env['TESSERA_ADDON'] ?? join(root, 'build', 'Release', 'tessera.node');
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { inspect, promisify } from 'node:util';
 import test from 'ava';
 import { nn, optim, torch, type Tensor } from 'tessera-torch';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
 const run = promisify(execFile);
 const x = torch.ones([2, 5]);
 
@@ -272,7 +272,7 @@ for (const [debug, internal] of [
   ['1', true],
 ] as const) {
   test(`an uncaught error prints the caller's lines ${internal ? "and, with TESSERA_DEBUG, the package's" : 'only'}`, async (t) => {
-    const code = `import { nn, torch } from ${JSON.stringify(new URL('../../dist/index.js', import.meta.url).href)};
+    const code = `import { nn, torch } from ${JSON.stringify(new URL('../../../dist/index.js', import.meta.url).href)};
       function caller() { new nn.Sequential(new nn.Linear(3, 4)).forward(torch.ones([2, 5])); }
       caller();`;
     const outcome = await t.throwsAsync<Error & { stderr: string }>(

@@ -1,5 +1,5 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
+import * as torch from '../../../src/torch/index.js';
 
 const { Tensor, ArgumentError, ShapeError, DisposedError, TorchError } = torch;
 const x = torch.randn([2, 3, 4]);

@@ -2,10 +2,10 @@
  * What libtorch does not look at before it computes, and would crash on or never come back from: found here before the
  * call. An overload without any such argument costs nothing: checks are looked up once, when the overload is.
  */
-import { describe } from './describe.js';
-import { ArgumentError, renamed } from './errors.js';
-import { fullName, type Schema, type SchemaArgument } from './schema.js';
-import { overloadRules } from './overload-rules.js';
+import { describe } from '../core/describe.js';
+import { ArgumentError, renamed } from '../core/errors.js';
+import { fullName, type Schema, type SchemaArgument } from '../core/schema.js';
+import { overloadRules } from './overloads.js';
 
 /** An argument by its schema name; undefined where it is left out. */
 export type Given = (name: string) => any;

@@ -3,7 +3,7 @@ const PACKED_MATRIX =
 
 /**
  * Overloads that the typed API calls only with `{ unsafe: true }`, each with the reason. What can be told from the
- * arguments is checked instead (argument-checks.ts); here stand those whose arguments tell too little, or that reach
+ * arguments is checked instead (checks/); here stand those whose arguments tell too little, or that reach
  * beyond the process. `callOperator` does not look here.
  */
 export const unsafeOperators: Readonly<Record<string, string>> = {

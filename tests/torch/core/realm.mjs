@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 
-const entry = fileURLToPath(new URL('../../dist/index.js', import.meta.url));
+const entry = fileURLToPath(new URL('../../../dist/index.js', import.meta.url));
 const { console, process, performance, setTimeout, clearTimeout, structuredClone, URL: Url } = globalThis;
 const context = vm.createContext({
   console,

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { testProp } from '@fast-check/ava';
 import test from 'ava';
-import { deviceName, deviceNumbers } from '../../src/torch/device-numbers.js';
-import * as torch from '../../src/torch/index.js';
-import { isChannelsLast, isContiguous } from '../../src/torch/layout.js';
+import { deviceName, deviceNumbers } from '../../../src/torch/core/device-numbers.js';
+import * as torch from '../../../src/torch/index.js';
+import { isChannelsLast, isContiguous } from '../../../src/torch/core/layout.js';
 
 const shapes = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: 0, maxLength: 5 });
 

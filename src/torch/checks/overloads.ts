@@ -1,12 +1,12 @@
 /** Rules for single overloads: see argument-checks.ts. Each says what libtorch would do with what it refuses. */
-import type { Rule } from './argument-checks.js';
-import { memoryBudget } from './device.js';
-import { isComplex, itemSize } from './dtype.js';
-import { recurrent } from './recurrent-rules.js';
-import { ComplexScalar, FloatScalar } from './scalar.js';
-import { scope } from './scope.js';
-import { anyCompressedIndices, compressedIndices, coordinates, fewDimensions } from './sparse-rules.js';
-import { Tensor } from './tensor.js';
+import type { Rule } from './arguments.js';
+import { memoryBudget } from '../core/device.js';
+import { isComplex, itemSize } from '../core/dtype.js';
+import { recurrent } from './recurrent.js';
+import { ComplexScalar, FloatScalar } from '../core/scalar.js';
+import { scope } from '../core/scope.js';
+import { anyCompressedIndices, compressedIndices, coordinates, fewDimensions } from './sparse.js';
+import { Tensor } from '../core/tensor.js';
 
 /** The number that a JavaScript number or bigint is. */
 function number(value: unknown): number {

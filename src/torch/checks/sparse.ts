@@ -2,11 +2,11 @@
  * Rules for the makers of sparse tensors: see argument-checks.ts. libtorch can check their indices, but does so only when
  * asked; without that every later operator follows them wherever they point.
  */
-import type { Given, Rule } from './argument-checks.js';
-import type { Layout } from './layout.js';
-import { callOperator } from './operator.js';
-import { scope } from './scope.js';
-import type { Tensor } from './tensor.js';
+import type { Given, Rule } from './arguments.js';
+import type { Layout } from '../core/layout.js';
+import { callOperator } from '../core/operator.js';
+import { scope } from '../core/scope.js';
+import type { Tensor } from '../core/tensor.js';
 
 /** Names of the indices in the schemas, and whether rows are the compressed dimension. */
 const COMPRESSED: Readonly<Record<string, readonly [string, string]>> = {

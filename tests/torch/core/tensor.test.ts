@@ -1,8 +1,8 @@
 import { runInNewContext } from 'node:vm';
 import test from 'ava';
 import fc from 'fast-check';
-import * as torch from '../../src/torch/index.js';
-import type { DType } from '../../src/torch/dtype.js';
+import * as torch from '../../../src/torch/index.js';
+import type { DType } from '../../../src/torch/core/dtype.js';
 
 const shapes = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
 

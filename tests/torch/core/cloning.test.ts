@@ -5,7 +5,7 @@ import { KeyValueCache, loadCheckpoint, nn, optim, saveSafetensors, torch } from
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TorchWorker } from './in-worker.js';
+import { TorchWorker } from '../in-worker.js';
 
 /** The message of what a call throws, which may be a DOMException. */
 function refusal(call: () => unknown): string {

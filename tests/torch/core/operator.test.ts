@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
-import * as torch from '../../src/torch/index.js';
-import { camelCase, parseSchema } from '../../src/torch/schema.js';
+import * as torch from '../../../src/torch/index.js';
+import { camelCase, parseSchema } from '../../../src/torch/core/schema.js';
 
 const x = torch.tensor([
   [1, 2],

@@ -1,5 +1,5 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
+import * as torch from '../../../src/torch/index.js';
 
 test('backward accumulates into the leaves', (t) => {
   const x = torch.tensor([1, 2], { requiresGrad: true });

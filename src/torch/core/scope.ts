@@ -1,6 +1,6 @@
 import { ArgumentError } from './errors.js';
-import { native } from './native/load.js';
-import { putHandles } from './native/wire.js';
+import { native } from '../native/load.js';
+import { putHandles } from '../native/wire.js';
 import { adopt, enterScope, leaveScope, OwnTensor, scopeDepth, Tensor } from './tensor.js';
 
 /**

@@ -1,8 +1,8 @@
 import { describe } from './describe.js';
 import type { DeviceNumbers } from './device-numbers.js';
 import { ArgumentError } from './errors.js';
-import * as w from './native/wire.js';
-import { growWire, integerAt, setIntegerAt, wire } from './native/wire.js';
+import * as w from '../native/wire.js';
+import { growWire, integerAt, setIntegerAt, wire } from '../native/wire.js';
 import { Generator } from './random.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { born, OwnTensor, Tensor } from './tensor.js';

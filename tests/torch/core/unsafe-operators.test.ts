@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { publicOperators } from '../../scripts/public-operators.js';
-import * as torch from '../../src/torch/index.js';
-import { fullName } from '../../src/torch/schema.js';
-import { unsafeOperators } from '../../src/torch/unsafe-operators.js';
+import { publicOperators } from '../../../scripts/public-operators.js';
+import * as torch from '../../../src/torch/index.js';
+import { fullName } from '../../../src/torch/core/schema.js';
+import { unsafeOperators } from '../../../src/torch/core/unsafe-operators.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'unsafe-operators-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));

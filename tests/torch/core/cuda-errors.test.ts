@@ -1,6 +1,6 @@
 import test from 'ava';
-import { throwFatal, translate } from '../../src/torch/errors.js';
-import * as torch from '../../src/torch/index.js';
+import { throwFatal, translate } from '../../../src/torch/core/errors.js';
+import * as torch from '../../../src/torch/index.js';
 
 /** An error as the addon attaches it. */
 const native = (message: string, kind = 'Runtime') => Object.assign(new Error(message), { kind });

@@ -2,7 +2,7 @@ import { InThread } from './in-thread.js';
 import { acrossCopies } from './across-copies.js';
 import { requireCuda } from './device.js';
 import { translate } from './errors.js';
-import { native } from './native/load.js';
+import { native } from '../native/load.js';
 import { born, type Tensor } from './tensor.js';
 
 function seedBits(seed: number | bigint): bigint {

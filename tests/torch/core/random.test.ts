@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as tessera from 'tessera-torch';
 import { torch } from 'tessera-torch';
-import { TorchWorker } from './in-worker.js';
+import { TorchWorker } from '../in-worker.js';
 
 type Draw = (package_: typeof tessera) => unknown;
 

@@ -2,8 +2,8 @@
  * Rules for the recurrent operators: see argument-checks.ts. Their kernels take the sizes of weights and states for
  * granted, and read beyond them.
  */
-import type { Rule } from './argument-checks.js';
-import type { Tensor } from './tensor.js';
+import type { Rule } from './arguments.js';
+import type { Tensor } from '../core/tensor.js';
 
 /** Rows of the weights for one row of the hidden state. */
 const GATES: Readonly<Record<string, number>> = { lstm: 4, gru: 3, rnn_tanh: 1, rnn_relu: 1 };

@@ -12,8 +12,8 @@ const own: readonly string[] = ownPlaces(import.meta.url);
 
 function ownPlaces(url: string): string[] {
   // Bundled into other code, the package has no files of its own.
-  if (process.env['TESSERA_DEBUG'] || !/\/(dist|src)\/torch\/stack-trace\.[jt]s/.test(url)) return [];
-  const folders = ['../../dist/', '../../src/'].map((folder) => new URL(folder, url).href);
+  if (process.env['TESSERA_DEBUG'] || !/\/(dist|src)\/torch\/core\/stack-trace\.[jt]s/.test(url)) return [];
+  const folders = ['../../../dist/', '../../../src/'].map((folder) => new URL(folder, url).href);
   return folders.flatMap((folder) => [folder, fileURLToPath(folder)]);
 }
 

@@ -1,5 +1,5 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
+import * as torch from '../../../src/torch/index.js';
 
 const made = () => torch.inferenceMode(() => torch.ones([2]).mul(3));
 
