@@ -1,3 +1,4 @@
+import './checks/index.js';
 // Operators come first: where a hand-written function has an operator's name, the explicit export below wins.
 export * from './operators/index.js';
 export { Tensor, type ToOptions } from './core/tensor.js';

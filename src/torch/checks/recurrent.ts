@@ -1,8 +1,7 @@
 /**
- * Rules for the recurrent operators: see argument-checks.ts. Their kernels take the sizes of weights and states for
- * granted, and read beyond them.
+ * Rules for the recurrent operators, whose kernels take the sizes of weights and states for granted, and read beyond them.
  */
-import type { Rule } from './arguments.js';
+import { checkOverloads, type Rule } from '../core/checks.js';
 import type { Tensor } from '../core/tensor.js';
 
 /** Rows of the weights for one row of the hidden state. */
@@ -57,7 +56,7 @@ function parameterShapes({ directions, layers, gates, features, hidden, output, 
 const MOST_LAYERS = 1000;
 
 /** Input, states and parameters of one dtype, and of the sizes that the first weights give. */
-export const recurrent =
+const recurrent =
   (kind: string, packed: boolean): Rule =>
   (given) => {
     const input = given(packed ? 'data' : 'input') as Tensor;
@@ -102,3 +101,14 @@ export const recurrent =
     );
     return other ? `states and 'params' are dense tensors of the input's dtype and device` : null;
   };
+
+for (const kind of Object.keys(GATES)) {
+  checkOverloads(new RegExp(`^aten::${kind}\\.input$`), recurrent(kind, false));
+  checkOverloads(new RegExp(`^aten::${kind}\\.data$`), recurrent(kind, true));
+}
+
+// The cell reads the second state without asking whether there is one.
+checkOverloads(/^aten::quantized_lstm_cell$/, (given) => {
+  const states = given('hx') as readonly unknown[];
+  return states.length >= 2 ? null : `'hx' is a list of two states, not of ${states.length}`;
+});

@@ -1,8 +1,8 @@
 /**
- * Rules for the makers of sparse tensors: see argument-checks.ts. libtorch can check their indices, but does so only when
+ * Rules for the makers of sparse tensors. libtorch can check their indices, but does so only when
  * asked; without that every later operator follows them wherever they point.
  */
-import type { Given, Rule } from './arguments.js';
+import { checkOverloads, type Given } from '../core/checks.js';
 import type { Layout } from '../core/layout.js';
 import { callOperator } from '../core/operator.js';
 import { scope } from '../core/scope.js';
@@ -45,42 +45,37 @@ function check(given: Given, compressed: Tensor, plain: Tensor, layout: Layout):
   return null;
 }
 
-/** Of one compressed layout, which the operator's name tells. */
-export const compressedIndices =
-  (layout: Layout): Rule =>
-  (given) => {
-    const [compressed, plain] = COMPRESSED[layout]!;
-    return check(given, given(compressed) as Tensor, given(plain) as Tensor, layout);
-  };
+// The operator's name tells the layout.
+for (const layout of Object.keys(COMPRESSED) as Layout[]) {
+  const [compressed, plain] = COMPRESSED[layout]!;
+  checkOverloads(new RegExp(`^aten::${layout}_tensor\\.`), (given) =>
+    check(given, given(compressed) as Tensor, given(plain) as Tensor, layout),
+  );
+}
 
-/** Of the compressed layout that is an argument. */
-export const anyCompressedIndices: Rule = (given) => {
+// The layout is an argument.
+checkOverloads(/^aten::sparse_compressed_tensor\./, (given) => {
   const layout: unknown = given('layout');
   if (typeof layout !== 'string' || !(layout in COMPRESSED))
     return `'layout' is one of ${Object.keys(COMPRESSED).join(', ')}`;
-  return check(
-    given,
-    given('compressed_indices') as Tensor,
-    given('plain_indices') as Tensor,
-    layout as Layout,
-  );
-};
+  const [compressed, plain] = [given('compressed_indices') as Tensor, given('plain_indices') as Tensor];
+  return check(given, compressed, plain, layout as Layout);
+});
 
 // libtorch's own limit.
 const MOST_DIMENSIONS = 64;
 
-/** Each row of the indices is a dimension; a shape of billions is counted through. */
-export const fewDimensions: Rule = (given) => {
+// Each row of the indices is a dimension; a shape of billions is counted through.
+checkOverloads(/^aten::sparse_coo_tensor\.indices/, (given) => {
   const { ndim, shape } = given('indices') as Tensor;
   if (ndim !== 2) return `'indices' has 2 dimensions, not ${ndim}`;
   return shape[0]! <= MOST_DIMENSIONS
     ? null
     : `a tensor has at most ${MOST_DIMENSIONS} dimensions, not ${shape[0]}`;
-};
+});
 
-/** Of coordinates. */
-export const coordinates: Rule = (given) => {
+checkOverloads(/^aten::sparse_coo_tensor\.indices_size$/, (given) => {
   const args = [given('indices'), given('values'), given('size'), given('is_coalesced') ?? null];
   callOperator('aten::_validate_sparse_coo_tensor_args', '', args);
   return null;
-};
+});

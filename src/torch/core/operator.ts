@@ -2,7 +2,7 @@ import { describe } from './describe.js';
 import { dtypeNumber } from './dtype.js';
 import { requireCuda } from './device.js';
 import { deviceNumbers } from './device-numbers.js';
-import { checkFor, type Check } from '../checks/arguments.js';
+import { checkFor, type Check } from './checks.js';
 import { ArgumentError, named, translate, UnsafeOperatorError } from './errors.js';
 import { layoutNumber, memoryFormatNumber } from './layout.js';
 import { native } from '../native/load.js';

@@ -1,0 +1,42 @@
+/** Rules for batch and group norms, whose kernels take the lengths of statistics and weights for granted. */
+import { checkOverloads, type Rule } from '../core/checks.js';
+import type { Tensor } from '../core/tensor.js';
+import { number } from './given.js';
+
+/** Statistics and weights of a batch norm are indexed by channel without a look at their length. */
+const perChannel =
+  (...names: string[]): Rule =>
+  (given) => {
+    const input = given('input') as Tensor;
+    if (input.ndim < 2) return `'input' has at least 2 dimensions, not ${input.ndim}`;
+    const channels = input.shape[1]!;
+    for (const name of names) {
+      const one = (given(name) ?? null) as Tensor | null;
+      if (one && (one.ndim !== 1 || one.shape[0] !== channels))
+        return `'${name}' has shape [${channels}], one for each channel, not [${one.shape.join(', ')}]`;
+    }
+    return null;
+  };
+
+checkOverloads(/^aten::native_batch_norm$/, perChannel('weight', 'bias', 'running_mean', 'running_var'));
+checkOverloads(/^aten::batch_norm_update_stats$/, perChannel('running_mean', 'running_var'));
+
+// In evaluation the running statistics are read whether they are there or not.
+checkOverloads(/^aten::native_batch_norm$/, (given) =>
+  given('training') === false && !(given('running_mean') && given('running_var'))
+    ? "without 'training' it needs 'running_mean' and 'running_var'"
+    : null,
+);
+
+checkOverloads(/^aten::native_group_norm$/, (given) => {
+  const [count, batch, channels, rest] = ['group', 'N', 'C', 'HxW'].map((name) => number(given(name))) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (count < 1) return `'group' is at least 1, not ${count}`;
+  if (batch < 0 || channels < 0 || rest < 0) return "'N', 'C' and 'HxW' are not negative";
+  const elements = (given('input') as Tensor).numel();
+  return batch * channels * rest === elements ? null : `N · C · HxW is the number of elements, ${elements}`;
+});
