@@ -2,13 +2,12 @@ import { existsSync, statSync } from 'node:fs';
 import { cp, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sha256File } from './checksum.js';
-import type { InstallOptions } from './install.js';
 import type { Flavor } from './locate.js';
 import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict } from './locate.js';
 import type { Archive } from './manifest.js';
 import { ARCHIVES } from './manifest.js';
 import { libraryFile, platformName } from './platform.js';
-import type { Staged } from './stage.js';
+import type { InstallOptions, Staged } from './stage.js';
 import { checkSpace, unpackArchive } from './stage.js';
 import { selectLibtorch } from './unpack.js';
 

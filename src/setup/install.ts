@@ -5,34 +5,17 @@ import { download } from './download.js';
 import { fetchLocal } from './from-local.js';
 import { withLock } from '../files/lock.js';
 import { replaceFolder } from '../files/folder.js';
-import type { Flavor, Stamp } from './locate.js';
+import type { Stamp } from './locate.js';
 import { LIBTORCH_VERSION, STAMP_FILE, cachedInstallations, installFolder, libtorchRoot } from './locate.js';
 import type { Archive } from './manifest.js';
 import { archivesFor } from './manifest.js';
 import { downloadNvidiaWheels, downloadWheel } from './pip.js';
 import { cacheRoot, platformName } from './platform.js';
-import type { Progress } from './progress.js';
 import { formatBytes } from './progress.js';
-import type { Staged } from './stage.js';
+import type { InstallOptions, Staged } from './stage.js';
 import { checkSpace, unpackArchive } from './stage.js';
 import { selectNvidia, unpack } from './unpack.js';
 import { unwritable } from './unwritable.js';
-
-export interface InstallOptions {
-  flavor: Flavor;
-  progress: Progress;
-  /** Folder to install below; the user's cache by default. */
-  cache?: string;
-  /** A zip, a wheel, an unpacked libtorch, or a folder that holds one of these. */
-  from?: string;
-  /** Accept a file whose SHA-256 is not in the manifest (only with `from`). */
-  allowUnverified?: boolean;
-  /** Install anew even when a complete installation is there. */
-  force?: boolean;
-  signal?: AbortSignal;
-  /** Archives to try, the manifest's by default. */
-  archives?: Archive[];
-}
 
 /**
  * Installs libtorch into the cache and returns the installation's folder. Everything happens in a staging

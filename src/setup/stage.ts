@@ -6,6 +6,23 @@ import type { Progress } from './progress.js';
 import { formatBytes } from './progress.js';
 import { selectLibtorch, unpack } from './unpack.js';
 
+/** What to install, from where, and to where. */
+export interface InstallOptions {
+  flavor: Flavor;
+  progress: Progress;
+  /** Folder to install below; the user's cache by default. */
+  cache?: string;
+  /** A zip, a wheel, an unpacked libtorch, or a folder that holds one of these. */
+  from?: string;
+  /** Accept a file whose SHA-256 is not in the manifest (only with `from`). */
+  allowUnverified?: boolean;
+  /** Install anew even when a complete installation is there. */
+  force?: boolean;
+  signal?: AbortSignal;
+  /** Archives to try, the manifest's by default. */
+  archives?: Archive[];
+}
+
 /** What a source leaves in the staging folder. */
 export interface Staged {
   version: string;

@@ -7,7 +7,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
-import type { InstallOptions } from '../../src/setup/install.js';
+import type { InstallOptions } from '../../src/setup/stage.js';
 import { installLibtorch } from '../../src/setup/install.js';
 import { locateLibtorch } from '../../src/setup/locate.js';
 import { checkSpace } from '../../src/setup/stage.js';

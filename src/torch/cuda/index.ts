@@ -9,8 +9,7 @@ export {
   withDevice,
   type CudaDevice,
 } from './device.js';
-export { currentStream, defaultStream, Stream, withStream } from './stream.js';
-export { Event } from './event.js';
+export { currentStream, defaultStream, Event, Stream, withStream } from './stream.js';
 export * from './memory.js';
 export { Graph, graph, graphRecorder, whyNoGraphs, type GraphOptions } from './graph.js';
 export { Kernels, type Launch, type LaunchSize } from './kernel.js';
