@@ -78,7 +78,7 @@ function isTypeOnly(project: Project, symbol: Named): boolean {
 }
 
 function entryOf(checker: Checker, project: Project, name: string, symbol: Named, nodes: Node[]): Entry {
-  // Tensor is a class and, for its operators, an interface: the class tells.
+  // Tensor is a class and, for the methods that are installed on it, interfaces: the class tells its name.
   const node = nodes.find(({ kind }) => kind === SyntaxKind.ClassDeclaration) ?? nodes[0]!;
   const own = node.kind === SyntaxKind.FunctionDeclaration ? nodes : [node];
   const file = node.getSourceFile().fileName.slice(DIST.length);
@@ -89,14 +89,14 @@ function entryOf(checker: Checker, project: Project, name: string, symbol: Named
   if (node.kind === SyntaxKind.ClassDeclaration) entry.kind = 'class';
   if (entry.kind === 'class' || node.kind === SyntaxKind.InterfaceDeclaration) {
     entry.signatures = [header(node)];
-    entry.members = membersOf(checker, project, symbol, node);
+    entry.members = membersOf(checker, project, symbol, nodes);
   }
   return entry;
 }
 
-function membersOf(checker: Checker, project: Project, symbol: Named, node: Node): Member[] {
+function membersOf(checker: Checker, project: Project, symbol: Named, nodes: Node[]): Member[] {
   const members = new Map<string, Member>();
-  node.forEachChild((child) => {
+  const add = (child: Node): void => {
     const signature = text(child);
     const name = nameOf(child);
     if (name === null || /^(private|protected|#)/.test(signature) || name.startsWith('#')) return;
@@ -107,10 +107,11 @@ function membersOf(checker: Checker, project: Project, symbol: Named, node: Node
       const own = documentationOf(child);
       member.documentation = own || name === 'constructor' ? own : inherited(checker, project, symbol, name);
     }
-  });
+  };
+  for (const node of nodes) node.forEachChild(add);
   for (const member of members.values()) {
-    if (member.documentation === '' && member.name !== 'constructor')
-      member.documentation = asGiven(checker, project, node, member.name);
+    if (member.name === 'constructor') continue;
+    for (const node of nodes) member.documentation ||= asGiven(checker, project, node, member.name);
   }
   return [...members.values()];
 }

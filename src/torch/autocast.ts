@@ -3,7 +3,7 @@ import { dtypeName, dtypeNumber } from './core/dtype.js';
 import { ArgumentError } from './core/errors.js';
 import { guard, within, type Enter } from './core/mode.js';
 import { native } from './native/load.js';
-import { checkOptions } from './core/tensor.js';
+import { checkOptions } from './core/arguments.js';
 
 /** Options of {@link autocast}. */
 export interface AutocastOptions {

@@ -3,12 +3,13 @@ import { inMemory } from './elements.js';
 import type { Device } from './core/device.js';
 import { ArgumentError, named, ShapeError, translate } from './core/errors.js';
 import { native } from './native/load.js';
-import { bindOverload, type BoundOverload } from './core/operator.js';
+import { bindOverload, type BoundOverload } from './core/dispatch.js';
 import type { Generator } from './core/random.js';
 import { bytesOf, inferDType, packData, type TensorData } from './nested-data.js';
 import { floatScalar, type ComplexScalar } from './core/scalar.js';
 import { describe } from './core/describe.js';
-import { checkOptions, type Tensor } from './core/tensor.js';
+import type { Tensor } from './core/tensor.js';
+import { checkOptions } from './core/arguments.js';
 
 export type { TensorData } from './nested-data.js';
 

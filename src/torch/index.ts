@@ -1,7 +1,10 @@
+// Rules of what is checked before a call, and Tensor's methods: both are installed from above what uses them.
 import './checks/index.js';
+import './methods.js';
 // Operators come first: where a hand-written function has an operator's name, the explicit export below wins.
 export * from './operators/index.js';
-export { Tensor, type ToOptions } from './core/tensor.js';
+export { Tensor } from './core/tensor.js';
+export type { ToOptions } from './methods.js';
 export type { Elements, NestedArray } from './elements.js';
 export * from './creation.js';
 export * from './core/scope.js';
@@ -19,7 +22,7 @@ export { expectNoLeaks } from './leaks.js';
 export * from './core/errors.js';
 export { defaultGenerator, Generator, manualSeed } from './core/random.js';
 export { describe } from './core/describe.js';
-export { callOperator } from './core/operator.js';
+export { callOperator } from './core/dispatch.js';
 export { setAt, slice, Slice, type Index } from './indexing.js';
 export { complexScalar, ComplexScalar, floatScalar, FloatScalar, type Scalar } from './core/scalar.js';
 export { isComplex, isDType, isFloatingPoint, itemSize } from './core/dtype.js';

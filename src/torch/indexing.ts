@@ -1,7 +1,7 @@
 import { acrossCopies } from './core/across-copies.js';
 import { describe } from './core/describe.js';
 import { ArgumentError, IndexError, named } from './core/errors.js';
-import { callOperator } from './core/operator.js';
+import { callOperator } from './core/dispatch.js';
 import { Tensor } from './core/tensor.js';
 
 /** A part of a dimension: `torch.slice(start, end, step)`, as Python's `start:end:step`. */

@@ -1,5 +1,5 @@
 import { isComplex, isFloatingPoint, type DType, type TypedArray } from './core/dtype.js';
-import { callOperator } from './core/operator.js';
+import { callOperator } from './core/dispatch.js';
 import { floatFormat, integerFormat, type NumberFormat } from './print-numbers.js';
 import type { Tensor } from './core/tensor.js';
 

@@ -1,5 +1,5 @@
 import { dtypeName, type DType } from './core/dtype.js';
-import { callOperator } from './core/operator.js';
+import { callOperator } from './core/dispatch.js';
 import type { Scalar } from './core/scalar.js';
 import { Tensor } from './core/tensor.js';
 

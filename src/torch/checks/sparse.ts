@@ -4,7 +4,7 @@
  */
 import { checkOverloads, type Given } from '../core/checks.js';
 import type { Layout } from '../core/layout.js';
-import { callOperator } from '../core/operator.js';
+import { callOperator } from '../core/dispatch.js';
 import { scope } from '../core/scope.js';
 import type { Tensor } from '../core/tensor.js';
 

@@ -3,7 +3,8 @@ import { guard, within, type Enter } from './mode.js';
 import { native } from '../native/load.js';
 import { putHandles, wire } from '../native/wire.js';
 import { describe } from './describe.js';
-import { born, checkOptions, handlesOf, type Tensor } from './tensor.js';
+import { born, type Tensor } from './tensor.js';
+import { checkOptions, handlesOf } from './arguments.js';
 
 /** Options of {@link grad}. */
 export interface GradOptions {

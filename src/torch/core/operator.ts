@@ -1,102 +1,12 @@
+/** The operators of the typed API: an overload is chosen by the kinds of the arguments, never by trying calls. */
+import { TENSOR, wire } from '../native/wire.js';
 import { describe } from './describe.js';
-import { dtypeNumber } from './dtype.js';
-import { requireCuda } from './device.js';
-import { deviceNumbers } from './device-numbers.js';
-import { checkFor, type Check } from './checks.js';
-import { ArgumentError, named, translate, UnsafeOperatorError } from './errors.js';
-import { layoutNumber, memoryFormatNumber } from './layout.js';
-import { native } from '../native/load.js';
-import { growWire, TENSOR, wire } from '../native/wire.js';
+import { invokeChecked, results, run, writeOne, writeTwo } from './dispatch.js';
+import { ArgumentError, UnsafeOperatorError } from './errors.js';
 import { KINDS, kindOf, place, signatureOf, trailingOptions } from './overload.js';
-import { camelCase, parseSchema, type Schema, type SchemaArgument } from './schema.js';
+import { plan, type Plan } from './plan.js';
+import { camelCase } from './schema.js';
 import { born, OwnTensor, Tensor } from './tensor.js';
-import { unsafeOperators } from './unsafe-operators.js';
-import { beginCall, beginResults, put, putDevice, take } from './values.js';
-
-/** An overload that has been looked up: what its calls need. */
-interface Plan {
-  id: number;
-  schema: Schema;
-  /** The operator's full name, such as `aten::add.Tensor`. */
-  name: string;
-  /** For each result: the argument it is (an operator in place, or an `out`), or -1 for a new value. */
-  sameAs: number[];
-  /** There is one result, and it is new. */
-  single: boolean;
-  /** What the typed API checks before a call. */
-  check: Check | null;
-  /** Why the typed API calls it only where the options say `unsafe: true`. */
-  unsafe: string | null;
-}
-
-/** Looks an overload up. `name` has its namespace; the overload's name is empty for an operator's first. */
-export function plan(name: string, overload: string): Plan {
-  let resolved;
-  try {
-    resolved = native.resolve(name, overload);
-  } catch (error) {
-    throw translate(error, overload ? `${name}.${overload}` : name);
-  }
-  const schema = parseSchema(resolved.schema);
-  const sameAs = schema.returns.map(({ written }) =>
-    written === null ? -1 : schema.arguments.findIndex((argument) => argument.written === written),
-  );
-  const full = overload ? `${name}.${overload}` : name;
-  return {
-    id: resolved.id,
-    schema,
-    name: full,
-    sameAs,
-    single: sameAs.length === 1 && sameAs[0] === -1,
-    check: checkFor(schema),
-    unsafe: unsafeOperators[full] ?? null,
-  };
-}
-
-/** Writes a call with one argument. */
-function writeOne(plan: Plan, a: unknown): void {
-  try {
-    beginCall(plan.id, 1);
-    put(a);
-  } catch (error) {
-    throw named(error, plan.name);
-  }
-}
-
-/** Writes a call with two arguments. */
-function writeTwo(plan: Plan, a: unknown, b: unknown): void {
-  try {
-    beginCall(plan.id, 2);
-    put(a);
-    put(b);
-  } catch (error) {
-    throw named(error, plan.name);
-  }
-}
-
-/** Runs the call on the wire. */
-function run(plan: Plan, a: unknown, b?: unknown, args?: ArrayLike<unknown>): void {
-  try {
-    const needed = native.call();
-    if (needed !== undefined) {
-      growWire(needed);
-      native.results();
-    }
-  } catch (error) {
-    throw translate(error, plan.name, () => Array.from(args ?? [a, b], describe).join(', '));
-  }
-}
-
-/** The results on the wire; what was changed in place is the argument itself. */
-function results(plan: Plan, args: ArrayLike<unknown>): unknown {
-  try {
-    beginResults();
-    const values = plan.sameAs.map((index) => (index >= 0 ? args[index] : take()));
-    return values.length > 1 ? values : values[0];
-  } catch (error) {
-    throw named(error, plan.name);
-  }
-}
 
 /** An operator with its overloads, chosen by the types of the arguments. */
 export class Operator {
@@ -218,131 +128,11 @@ export class Operator {
   }
 }
 
-/** libtorch looks a dtype up in a table by its number, and past the table's end for a number that is none. */
-/** dtypes, layouts and memory formats are numbers to libtorch. */
-const enumerators: Readonly<Record<string, (name: string) => number | undefined>> = {
-  ScalarType: dtypeNumber,
-  Layout: layoutNumber,
-  MemoryFormat: memoryFormatNumber,
-};
-
-function refuseEnumerator(value: number | bigint, { base, name }: SchemaArgument): void {
-  if (!enumerators[base]) return;
-  throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not ${value}`);
-}
-
-function writeText(value: string, { base, name }: SchemaArgument): void {
-  if (base === 'Device') {
-    // libtorch's own words for a CUDA that is not there name an operator nobody called.
-    if (value.startsWith('cuda')) requireCuda();
-    const device = deviceNumbers(value);
-    return device === null ? put(value) : putDevice(device);
-  }
-  const lookUp = enumerators[base];
-  if (!lookUp) return put(value);
-  const number = lookUp(value);
-  if (number !== undefined) return put(number);
-  throw new ArgumentError(`argument '${name}' takes the name of a ${base}, not '${value}'`);
-}
-
-function write(plan: Plan, args: readonly unknown[]): void {
-  try {
-    beginCall(plan.id, args.length);
-    const expected = plan.schema.arguments;
-    for (let i = 0; i < args.length; i++) {
-      const value = args[i];
-      if (typeof value === 'string') {
-        writeText(value, expected[i]!);
-      } else {
-        if (typeof value === 'number' || typeof value === 'bigint') refuseEnumerator(value, expected[i]!);
-        put(value);
-      }
-    }
-  } catch (error) {
-    throw named(error, plan.name);
-  }
-}
-
-function invoke(plan: Plan, args: readonly unknown[]): unknown {
-  write(plan, args);
-  run(plan, null, null, args);
-  if (plan.single && wire[0] === TENSOR) return born(wire[1]!);
-  return results(plan, args);
-}
-
-/** A call of the typed API. */
-function invokeChecked(plan: Plan, args: readonly unknown[]): unknown {
-  plan.check?.(args);
-  return invoke(plan, args);
-}
-
 function unsafeCall(plan: Plan, reason: string): UnsafeOperatorError {
   return new UnsafeOperatorError(
     `${plan.name} is not safe: ${reason}. Where you know what you pass, call it with the option { unsafe: true }`,
     { operator: plan.name },
   );
-}
-
-/** One overload as a function of its arguments in schema order. */
-export interface BoundOverload {
-  (args: readonly unknown[]): unknown;
-  /** The operator's name, for errors. */
-  readonly operator: string;
-}
-
-/** Binds an overload for calls that need no choice; it is looked up at the first. */
-export function bindOverload(name: string, overload: string): BoundOverload {
-  let known: Plan | undefined;
-  const call = (args: readonly unknown[]) => invokeChecked((known ??= plan(name, overload)), args);
-  return Object.assign(call, { operator: name });
-}
-
-const plans = new Map<string, Map<string, Plan>>();
-
-function planOf(name: string, overload: string): Plan {
-  let overloads = plans.get(name);
-  if (!overloads) plans.set(name, (overloads = new Map()));
-  let known = overloads.get(overload);
-  if (!known) overloads.set(overload, (known = plan(name, overload)));
-  return known;
-}
-
-/**
- * Calls any operator of libtorch by its schema's name, as unsafely as PyTorch does: types and counts are checked,
- * values are not. dtypes, layouts, memory formats and devices are strings, lists are arrays, `null` is none.
- * @param name with namespace, such as `aten::add`
- * @param overload such as `Tensor`; `''` for the overload without a name
- * @param args in the schema's order; what is left out takes its default
- * @param kwargs by the schema's names
- * @returns the result; several come as an array, none as undefined
- * @throws NotImplementedError where this libtorch has no such operator; ArgumentError for wrong types or counts
- */
-export function callOperator(
-  name: string,
-  overload = '',
-  args: readonly unknown[] = [],
-  kwargs?: Readonly<Record<string, unknown>>,
-): any {
-  const known = planOf(name, overload);
-  const expected = known.schema.arguments;
-  const placed = [...args];
-  if (placed.length > expected.length) {
-    throw new ArgumentError(`${known.name} takes ${expected.length} arguments, not ${placed.length}`, {
-      operator: known.name,
-    });
-  }
-  for (const [key, value] of Object.entries(kwargs ?? {})) {
-    const index = expected.findIndex((argument) => argument.name === key);
-    if (index < 0 || index < args.length) {
-      const reason = index < 0 ? 'no argument' : 'two values for';
-      throw new ArgumentError(`${known.name} has ${reason} '${key}': ${known.schema.text}`, {
-        operator: known.name,
-      });
-    }
-    while (placed.length < index) placed.push(undefined);
-    placed[index] = value;
-  }
-  return invoke(known, placed);
 }
 
 /** A method bound to an operator: `self` is the first argument. */

@@ -4,7 +4,7 @@ import { customFunction } from '../custom-function.js';
 import type { DType } from '../core/dtype.js';
 import type { Device } from '../core/device.js';
 import { TorchError } from '../core/errors.js';
-import { callOperator } from '../core/operator.js';
+import { callOperator } from '../core/dispatch.js';
 import { groupNorm, silu } from '../operators/index.js';
 import { scope } from '../core/scope.js';
 import type { Tensor } from '../core/tensor.js';

@@ -1,5 +1,5 @@
-import { ShapeError, translate } from '../core/errors.js';
-import { native } from '../native/load.js';
+import { ShapeError } from '../core/errors.js';
+import { DEVICE_INDEX, DEVICE_TYPE, DIMENSIONS, DTYPE, look, SIZES, stridesAt } from '../core/metadata.js';
 import { wire } from '../native/wire.js';
 import type { Tensor } from '../core/tensor.js';
 
@@ -9,34 +9,46 @@ import type { Tensor } from '../core/tensor.js';
  */
 export type Layout = readonly number[];
 
+// Behind dtype, device type and device index, which stand where the wire has them.
+const RANK = 3;
 const HEAD = 4;
 
 export function layoutOf(tensor: Tensor): Layout {
   look(tensor);
-  const count = wire[5] as number;
-  const layout = [wire[0], wire[1], wire[2], count] as number[];
-  for (let i = 0; i < 2 * count; i++) layout.push(wire[6 + i] as number);
+  const count = wire[DIMENSIONS] as number;
+  const layout = [wire[DTYPE], wire[DEVICE_TYPE], wire[DEVICE_INDEX], count] as number[];
+  for (let i = 0; i < 2 * count; i++) layout.push(wire[SIZES + i] as number);
   return layout;
+}
+
+/** Whether dtype, device and number of dimensions on the wire are the layout's. */
+function onWire(layout: Layout): boolean {
+  return (
+    wire[DTYPE] === layout[DTYPE] &&
+    wire[DEVICE_TYPE] === layout[DEVICE_TYPE] &&
+    wire[DEVICE_INDEX] === layout[DEVICE_INDEX] &&
+    wire[DIMENSIONS] === layout[RANK]
+  );
 }
 
 /** Whether the tensor's elements are of the layout's kind and lie as the layout says. */
 export function hasLayout(tensor: Tensor, layout: Layout): boolean {
   look(tensor);
-  const count = wire[5] as number;
-  if (wire[0] !== layout[0] || wire[1] !== layout[1] || wire[2] !== layout[2] || count !== layout[3])
-    return false;
+  if (!onWire(layout)) return false;
+  const count = layout[RANK] as number;
+  const strides = stridesAt(count);
   for (let i = 0; i < count; i++) {
-    const size = wire[6 + i] as number;
+    const size = wire[SIZES + i] as number;
     if (size !== layout[HEAD + i]) return false;
     // Where there is only one element, the distance to the next has no meaning.
-    if (size > 1 && wire[6 + count + i] !== layout[HEAD + count + i]) return false;
+    if (size > 1 && wire[strides + i] !== layout[HEAD + count + i]) return false;
   }
   return true;
 }
 
 /** Whether elements fill their memory without gaps or overlap, in any order of dimensions. */
 function isDense(layout: Layout): boolean {
-  const count = layout[3] as number;
+  const count = layout[RANK] as number;
   const dimensions: [number, number][] = [];
   for (let i = 0; i < count; i++) {
     const size = layout[HEAD + i] as number;
@@ -54,12 +66,12 @@ function isDense(layout: Layout): boolean {
 
 /** The layout of a float32 tensor without dimensions on the device of `layout`. */
 export function scalarLayout(layout: Layout): Layout {
-  return [FLOAT32, layout[1] as number, layout[2] as number, 0];
+  return [FLOAT32, layout[DEVICE_TYPE] as number, layout[DEVICE_INDEX] as number, 0];
 }
 
 /** dtype and device, to tell parameters apart that one call cannot hold. */
 export function kindOf(layout: Layout): string {
-  return `${layout[0]} ${layout[1]} ${layout[2]}`;
+  return `${layout[DTYPE]} ${layout[DEVICE_TYPE]} ${layout[DEVICE_INDEX]}`;
 }
 
 // c10/core/ScalarType.h: float16, float32, float64, bfloat16
@@ -71,7 +83,9 @@ const fusedDevices: readonly number[] = [0, 1];
 /** Whether the fused kernels, which walk the memory as flat arrays, can update such a parameter. */
 export function canFuse(layout: Layout): boolean {
   return (
-    fusedDTypes.includes(layout[0] as number) && fusedDevices.includes(layout[1] as number) && isDense(layout)
+    fusedDTypes.includes(layout[DTYPE] as number) &&
+    fusedDevices.includes(layout[DEVICE_TYPE] as number) &&
+    isDense(layout)
   );
 }
 
@@ -95,10 +109,9 @@ export function describe(tensor: Tensor): string {
 /** Whether the tensor's elements are of the layout's kind and its shape is the layout's, in whatever order they lie. */
 export function hasKindAndShape(tensor: Tensor, layout: Layout): boolean {
   look(tensor);
-  for (let i = 0; i < 3; i++) if (wire[i] !== layout[i]) return false;
-  const count = wire[5] as number;
-  if (count !== layout[3]) return false;
-  for (let i = 0; i < count; i++) if (wire[6 + i] !== layout[HEAD + i]) return false;
+  if (!onWire(layout)) return false;
+  const count = layout[RANK] as number;
+  for (let i = 0; i < count; i++) if (wire[SIZES + i] !== layout[HEAD + i]) return false;
   return true;
 }
 
@@ -106,12 +119,4 @@ function sameShape(tensor: Tensor, like: Tensor): boolean {
   const shape = tensor.shape;
   const expected = like.shape;
   return shape.length === expected.length && shape.every((size, i) => size === expected[i]);
-}
-
-function look(tensor: Tensor): void {
-  try {
-    native.describe(tensor.handle);
-  } catch (error) {
-    throw translate(error);
-  }
 }

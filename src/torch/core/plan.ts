@@ -1,0 +1,57 @@
+/** Overloads as the addon knows them: looked up by name once, called by number from then on. */
+import { native } from '../native/load.js';
+import { checkFor, type Check } from './checks.js';
+import { translate } from './errors.js';
+import { parseSchema, type Schema } from './schema.js';
+import { unsafeOperators } from './unsafe-operators.js';
+
+/** An overload that has been looked up: what its calls need. */
+export interface Plan {
+  id: number;
+  schema: Schema;
+  /** The operator's full name, such as `aten::add.Tensor`. */
+  name: string;
+  /** For each result: the argument it is (an operator in place, or an `out`), or -1 for a new value. */
+  sameAs: number[];
+  /** There is one result, and it is new. */
+  single: boolean;
+  /** What the typed API checks before a call. */
+  check: Check | null;
+  /** Why the typed API calls it only where the options say `unsafe: true`. */
+  unsafe: string | null;
+}
+
+/** Looks an overload up. `name` has its namespace; the overload's name is empty for an operator's first. */
+export function plan(name: string, overload: string): Plan {
+  let resolved;
+  try {
+    resolved = native.resolve(name, overload);
+  } catch (error) {
+    throw translate(error, overload ? `${name}.${overload}` : name);
+  }
+  const schema = parseSchema(resolved.schema);
+  const sameAs = schema.returns.map(({ written }) =>
+    written === null ? -1 : schema.arguments.findIndex((argument) => argument.written === written),
+  );
+  const full = overload ? `${name}.${overload}` : name;
+  return {
+    id: resolved.id,
+    schema,
+    name: full,
+    sameAs,
+    single: sameAs.length === 1 && sameAs[0] === -1,
+    check: checkFor(schema),
+    unsafe: unsafeOperators[full] ?? null,
+  };
+}
+
+const plans = new Map<string, Map<string, Plan>>();
+
+/** Returns the plan of an overload, which is looked up at its first call. */
+export function planOf(name: string, overload: string): Plan {
+  let overloads = plans.get(name);
+  if (!overloads) plans.set(name, (overloads = new Map()));
+  let known = overloads.get(overload);
+  if (!known) overloads.set(overload, (known = plan(name, overload)));
+  return known;
+}
