@@ -115,3 +115,12 @@ const handle = block.registerForwardHook((module, args, output) => void [module,
 handle.remove();
 // @ts-expect-error a hook is a function
 block.registerForwardHook('print');
+
+const lstm = new nn.LSTM(3, 4, { numLayers: 2, projSize: 2, batchFirst: true });
+is<Equal<ReturnType<typeof lstm.forward>, [output: Tensor, states: [hidden: Tensor, cell: Tensor]]>>(true);
+void lstm.forward(x, lstm.forward(x)[1]);
+is<Equal<(typeof lstm)['weightHhL1Reverse'], nn.Parameter>>(true);
+// @ts-expect-error only an LSTM projects
+new nn.GRU(3, 4, { projSize: 2 });
+// @ts-expect-error an LSTM has two states
+lstm.forward(x, x);

@@ -66,7 +66,6 @@ export type {
 } from './module-hooks.js';
 export type { HookHandle } from '../hooks.js';
 export * from './more-activations.js';
-export * from './left-out.js';
 export { GroupNorm, LayerNorm, RMSNorm } from './normalization.js';
 export type { GroupNormOptions, LayerNormOptions, RMSNormOptions } from './normalization.js';
 export * from './padding.js';
@@ -81,7 +80,10 @@ export {
 } from './parametrize.js';
 export { AvgPool1d, AvgPool2d, AvgPool3d, MaxPool1d, MaxPool2d, MaxPool3d } from './pooling.js';
 export type { AvgPoolOptions, MaxPoolOptions, PoolOptions } from './pooling.js';
-export { GRU, GRUCell, LSTM, LSTMCell, RNN, RNNCell } from './recurrent.js';
+export { GRU, LSTM, RNN } from './recurrent.js';
+export type { LSTMOptions, RecurrentOptions, RNNOptions, WeightName } from './recurrent.js';
+export { GRUCell, LSTMCell, RNNCell } from './recurrent-cells.js';
+export type { RNNCellOptions, RecurrentCell } from './recurrent-cells.js';
 export {
   Flatten,
   PixelShuffle,

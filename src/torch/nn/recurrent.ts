@@ -1,27 +1,238 @@
-import { NotImplementedError } from '../core/errors.js';
+import * as torch from '../index.js';
+import { describe } from '../core/describe.js';
+import type { Tensor } from '../index.js';
+import * as init from './init.js';
+import { emptyParameter } from './linear.js';
+import type { FactoryOptions } from './linear.js';
 import { Module } from './module.js';
+import type { Parameter } from './parameter.js';
+import { pythonBool, pythonFloat } from './sizes.js';
 
-/** Stands for the recurrent layers of torch.nn, which are left out: making one throws. */
+export interface RecurrentOptions extends FactoryOptions {
+  /** Default 1. */
+  numLayers?: number;
+  /** Default true. */
+  bias?: boolean;
+  /** Whether inputs and outputs are [B, L, …]; otherwise [L, B, …]. States never are. Default false. */
+  batchFirst?: boolean;
+  /** Of what every layer but the last gives, in training. Default 0. */
+  dropout?: number;
+  /** Whether each layer reads the sequence backwards too, and gives both results side by side. Default false. */
+  bidirectional?: boolean;
+}
+
+export interface RNNOptions extends RecurrentOptions {
+  /** Default `tanh`. */
+  nonlinearity?: 'tanh' | 'relu';
+}
+
+export interface LSTMOptions extends RecurrentOptions {
+  /** Width that outputs and hidden states are projected to; 0, the default, leaves them as they are. */
+  projSize?: number;
+}
+
+/** Name of a parameter in layer 0, 1, … of a recurrent module: `weightIhL0`, and `weightIhL0Reverse` for the way back. */
+export type WeightName = `${'weight' | 'bias'}${'Ih' | 'Hh' | 'Hr'}L${number}${string}`;
+
+/** Base class of `RNN`, `LSTM` and `GRU`; parameters are fields named as in PyTorch: `weightIhL0`, `biasHhL1Reverse`. */
 export abstract class Recurrent extends Module {
-  constructor(..._args: unknown[]) {
+  [name: WeightName]: Parameter;
+  /** Size of the input's last dimension. */
+  readonly inputSize: number;
+  /** Width of the states. */
+  readonly hiddenSize: number;
+  readonly numLayers: number;
+  readonly bias: boolean;
+  readonly batchFirst: boolean;
+  readonly dropout: number;
+  readonly bidirectional: boolean;
+  /** Width that outputs and hidden states are projected to; 0 leaves them as they are. */
+  readonly projSize: number;
+  readonly #names: WeightName[] = [];
+
+  constructor(gates: number, inputSize: number, hiddenSize: number, options: LSTMOptions) {
     super();
-    throw new NotImplementedError(
-      `nn.${this.constructor.name} is not part of this library: it has no recurrent layers. Use attention ` +
-        '(nn.MultiheadAttention, nn.TransformerEncoderLayer) or convolutions, or write the cell as a Module: its ' +
-        'operators (torch.linear, sigmoid, tanh) and their gradients are all there',
-    );
+    const { numLayers = 1, bias = true, batchFirst = false, dropout = 0, bidirectional = false } = options;
+    const { projSize = 0 } = options;
+    this.inputSize = inputSize;
+    this.hiddenSize = hiddenSize;
+    this.numLayers = numLayers;
+    this.bias = bias;
+    this.batchFirst = batchFirst;
+    this.dropout = dropout;
+    this.bidirectional = bidirectional;
+    this.projSize = projSize;
+    this.#check();
+    const width = projSize || hiddenSize;
+    const rows = gates * hiddenSize;
+    for (let layer = 0; layer < numLayers; layer++) {
+      for (const reverse of bidirectional ? ['', 'Reverse'] : ['']) {
+        const add = (kind: string, shape: number[]): void => {
+          const name = `${kind}L${layer}${reverse}` as WeightName;
+          this[name] = emptyParameter(shape, options);
+          this.#names.push(name);
+        };
+        add('weightIh', [rows, layer === 0 ? inputSize : width * (bidirectional ? 2 : 1)]);
+        add('weightHh', [rows, width]);
+        if (bias) add('biasIh', [rows]);
+        if (bias) add('biasHh', [rows]);
+        if (projSize > 0) add('weightHr', [projSize, hiddenSize]);
+      }
+    }
+    resetRecurrent(this, hiddenSize);
+  }
+
+  #check(): void {
+    const { inputSize, hiddenSize, numLayers, dropout, projSize } = this;
+    const name = this.constructor.name;
+    for (const [what, size] of Object.entries({ inputSize, hiddenSize, numLayers })) {
+      if (!(Number.isInteger(size) && size > 0))
+        throw new torch.ArgumentError(`${name}: ${what} is a positive integer, not ${String(size)}`);
+    }
+    if (!(dropout >= 0 && dropout <= 1))
+      throw new torch.ArgumentError(`${name}: dropout is a share from 0 to 1, not ${dropout}`);
+    if (!(Number.isInteger(projSize) && projSize >= 0 && projSize < hiddenSize))
+      throw new torch.ArgumentError(`${name}: projSize is below hiddenSize ${hiddenSize}, not ${projSize}`);
+  }
+
+  /** What the operators take behind input and states. */
+  protected settings(): [Parameter[], boolean, number, number, boolean, boolean, boolean] {
+    const { bias, numLayers, dropout, training, bidirectional, batchFirst } = this;
+    const weights = this.#names.map((name) => this[name] as Parameter);
+    return [weights, bias, numLayers, dropout, training, bidirectional, batchFirst];
+  }
+
+  /** Calls `operator` with a batch, and with states of the given widths: zeros where none are given. */
+  protected call(
+    input: Tensor,
+    states: readonly Tensor[] | null,
+    operator: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+    widths: readonly number[] = [this.hiddenSize],
+  ): Tensor[] {
+    const leading = this.numLayers * (this.bidirectional ? 2 : 1);
+    const shapes = (batch: number): number[][] => widths.map((width) => [leading, batch, width]);
+    const layout = { name: this.constructor.name, dims: 3, inputDim: this.batchFirst ? 0 : 1, stateDim: 1 };
+    // Autocast casts whatever the operator takes, but its arguments are checked before: they are to have one dtype.
+    const { dtype } = this[this.#names[0]!] as Parameter;
+    const alike = (tensor: Tensor): Tensor =>
+      torch.isAutocastEnabled(tensor.device) ? tensor.to(dtype) : tensor;
+    return withBatch(alike(input), states && states.map(alike), { ...layout, shapes }, operator);
+  }
+
+  protected override extraRepr(): string {
+    const { inputSize, hiddenSize, numLayers, bias, batchFirst, dropout, bidirectional, projSize } = this;
+    return [
+      `${inputSize}, ${hiddenSize}`,
+      ...(projSize > 0 ? [`proj_size=${projSize}`] : []),
+      ...(numLayers > 1 ? [`num_layers=${numLayers}`] : []),
+      ...(bias ? [] : [`bias=${pythonBool(bias)}`]),
+      ...(batchFirst ? [`batch_first=${pythonBool(batchFirst)}`] : []),
+      ...(dropout > 0 ? [`dropout=${pythonFloat(dropout)}`] : []),
+      ...(bidirectional ? [`bidirectional=${pythonBool(bidirectional)}`] : []),
+    ].join(', ');
   }
 }
 
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class RNN extends Recurrent {}
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class LSTM extends Recurrent {}
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class GRU extends Recurrent {}
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class RNNCell extends Recurrent {}
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class LSTMCell extends Recurrent {}
-/** Left out: making one throws NotImplementedError, which says what to use in its place. */
-export class GRUCell extends Recurrent {}
+/** How a layer takes a batch: the dimensions of an input that has one, and where it lies there and in the states. */
+export interface BatchLayout {
+  name: string;
+  dims: number;
+  inputDim: number;
+  stateDim: number;
+  /** Shapes of the states for a batch. */
+  shapes: (batch: number) => number[][];
+}
+
+/** Makes a batch of one of an input and states without; the results then have none either. */
+export function withBatch(
+  input: Tensor,
+  states: readonly Tensor[] | null,
+  { name, dims, inputDim, stateDim, shapes }: BatchLayout,
+  compute: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+): Tensor[] {
+  const { ndim, dtype, device } = input;
+  if (ndim !== dims && ndim !== dims - 1)
+    throw new torch.ShapeError(`${name}: the input has ${dims - 1} or ${dims} dimensions, not ${ndim}`);
+  const single = ndim < dims;
+  const x = single ? input.unsqueeze(inputDim) : input;
+  const given = states?.map((state) => (single ? state.unsqueeze(stateDim) : state));
+  const hx = given ?? shapes(x.shape[inputDim]!).map((shape) => torch.zeros(shape, { dtype, device }));
+  const results = compute(x, hx);
+  if (!single) return results;
+  // What a layer gives beside its states lies as its input does.
+  return results.map((result, i) => result.squeeze(i < results.length - hx.length ? inputDim : stateDim));
+}
+
+/** PyTorch's default for weights and biases of recurrent layers. */
+export function resetRecurrent(module: Module, hiddenSize: number): void {
+  const bound = 1 / Math.sqrt(hiddenSize);
+  for (const parameter of module.parameters()) init.uniform_(parameter, -bound, bound);
+}
+
+export function checkNonlinearity(name: string, given: 'tanh' | 'relu'): 'tanh' | 'relu' {
+  if (given === 'tanh' || given === 'relu') return given;
+  throw new torch.ArgumentError(`${name}: nonlinearity is tanh or relu, not ${describe(given)}`);
+}
+
+/** hₜ = tanh(W xₜ + b + W' hₜ₋₁ + b'), or relu, over a sequence, in one layer or several. */
+export class RNN extends Recurrent {
+  readonly nonlinearity: 'tanh' | 'relu';
+
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
+    const { nonlinearity = 'tanh', ...others } = options;
+    super(1, inputSize, hiddenSize, others);
+    this.nonlinearity = checkNonlinearity('RNN', nonlinearity);
+  }
+
+  /**
+   * Returns the last layer's states of all steps, [L, B, directions · hiddenSize] or [B, L, …], and the last step's of
+   * all layers, [layers · directions, B, hiddenSize]; without the batch where the input has none.
+   *
+   * @param input [L, B, inputSize], or [B, L, inputSize] with `batchFirst`, or [L, inputSize]
+   * @param hx the states to begin with; zeros by default
+   */
+  override forward(input: Tensor, hx: Tensor | null = null): [output: Tensor, hidden: Tensor] {
+    const operator = this.nonlinearity === 'tanh' ? torch.rnnTanh : torch.rnnRelu;
+    return this.call(input, hx && [hx], (x, [h]) => operator(x, h!, ...this.settings())) as [Tensor, Tensor];
+  }
+}
+
+/** Gated recurrent units (Cho et al., arXiv 1406.1078) over a sequence, in one layer or several. */
+export class GRU extends Recurrent {
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
+    super(3, inputSize, hiddenSize, options);
+  }
+
+  /** Takes and returns what {@link RNN.forward} does. */
+  override forward(input: Tensor, hx: Tensor | null = null): [output: Tensor, hidden: Tensor] {
+    return this.call(input, hx && [hx], (x, [h]) => torch.gru(x, h!, ...this.settings())) as [Tensor, Tensor];
+  }
+}
+
+/** Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence, in one layer or several. */
+export class LSTM extends Recurrent {
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
+    super(4, inputSize, hiddenSize, options);
+  }
+
+  /**
+   * Returns what {@link RNN.forward} does, with two states: the hidden one, projSize wide where that is set, and the
+   * cell's.
+   *
+   * @param input [L, B, inputSize], or [B, L, inputSize] with `batchFirst`, or [L, inputSize]
+   * @param hx both states to begin with; zeros by default
+   */
+  override forward(
+    input: Tensor,
+    hx: readonly [hidden: Tensor, cell: Tensor] | null = null,
+  ): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
+    const { projSize, hiddenSize } = this;
+    const widths = [projSize || hiddenSize, hiddenSize];
+    const found = this.call(input, hx, (x, states) => torch.lstm(x, states, ...this.settings()), widths);
+    const [output, hidden, cell] = found as [Tensor, Tensor, Tensor];
+    return [output, [hidden, cell]];
+  }
+}

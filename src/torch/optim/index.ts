@@ -21,7 +21,6 @@ export { LambdaLR, MultiplicativeLR, warmUpCosine } from './lambda-schedulers.js
 export type { Factor, WarmUpCosineOptions } from './lambda-schedulers.js';
 export { OneCycleLR } from './one-cycle.js';
 export type { OneCycleOptions } from './one-cycle.js';
-export { Adafactor, LBFGS, Muon, SparseAdam } from './left-out.js';
 export { Optimizer } from './optimizer.js';
 export type { GroupOf, OptimizerState, ParameterGroup, ParameterState, SavedGroup } from './optimizer.js';
 export { ReduceLROnPlateau } from './plateau.js';
@@ -40,6 +39,5 @@ export type { Source } from './checkpoint-state.js';
 export type { Part } from './composed-schedulers.js';
 export type { GradScalerState, Scalable } from './grad-scaler.js';
 export type { FactorScheduler } from './lambda-schedulers.js';
-export type { LeftOut } from './left-out.js';
 export type { ListOptimizer } from './list-optimizer.js';
 export type { Phase } from './one-cycle.js';

@@ -286,15 +286,6 @@ test('activations overwrite their input where asked to', (t) => {
   t.is(String(new nn.ELU(1, { inplace: true })), 'ELU(alpha=1.0, inplace=True)');
 });
 
-test('recurrent layers say that they are left out', (t) => {
-  for (const Class of [nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell]) {
-    t.throws(() => new Class(3, 4), {
-      instanceOf: torch.NotImplementedError,
-      message: new RegExp(`nn\\.${Class.name} .*no recurrent layers`),
-    });
-  }
-});
-
 test('mistakes in layers are refused', (t) => {
   const x = torch.zeros([2, 3, 4]);
   t.throws(() => new nn.Conv1d(3, 2, [1, 2] as never), { message: /kernel size \[1, 2\]/ });

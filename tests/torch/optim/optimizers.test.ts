@@ -198,15 +198,6 @@ test('states of older versions: numbers for steps, None for momentum that has no
   t.throws(() => new optim.SGD([p], { nesterov: true }), { message: /nesterov/ });
 });
 
-for (const Class of [optim.LBFGS, optim.SparseAdam, optim.Adafactor, optim.Muon]) {
-  test(`what is left out says what to use: ${Class.name}`, (t) => {
-    t.throws(() => new Class([], { lr: 1 }), {
-      instanceOf: torch.NotImplementedError,
-      message: new RegExp(`optim\\.${Class.name} is not part of this library: .*Adam`),
-    });
-  });
-}
-
 test('settings of Rprop that make no sense are refused', (t) => {
   const p = new nn.Parameter(torch.zeros([1]));
   t.throws(() => new optim.Rprop([p], { etas: [1.2, 0.5] }), { message: /etas \[1\.2, 0\.5\]/ });

@@ -1,0 +1,123 @@
+import * as torch from '../index.js';
+import type { Tensor } from '../index.js';
+import { emptyParameter } from './linear.js';
+import type { LinearOptions } from './linear.js';
+import { Module } from './module.js';
+import type { Parameter } from './parameter.js';
+import { checkNonlinearity, resetRecurrent, withBatch } from './recurrent.js';
+
+export interface RNNCellOptions extends LinearOptions {
+  /** Default `tanh`. */
+  nonlinearity?: 'tanh' | 'relu';
+}
+
+/** Base class of `RNNCell`, `LSTMCell` and `GRUCell`. */
+export abstract class RecurrentCell extends Module {
+  /** Size of the input's last dimension. */
+  readonly inputSize: number;
+  /** Width of the states. */
+  readonly hiddenSize: number;
+  /** From the input to all gates: [gates · hiddenSize, inputSize]. */
+  weightIh: Parameter;
+  /** From the hidden state to all gates: [gates · hiddenSize, hiddenSize]. */
+  weightHh: Parameter;
+  /** Added to what comes from the input, [gates · hiddenSize]; null without biases. */
+  biasIh: Parameter | null;
+  /** Added to what comes from the hidden state, [gates · hiddenSize]; null without biases. */
+  biasHh: Parameter | null;
+
+  constructor(gates: number, inputSize: number, hiddenSize: number, options: LinearOptions) {
+    super();
+    this.inputSize = inputSize;
+    this.hiddenSize = hiddenSize;
+    const rows = gates * hiddenSize;
+    this.weightIh = emptyParameter([rows, inputSize], options);
+    this.weightHh = emptyParameter([rows, hiddenSize], options);
+    this.biasIh = options.bias === false ? null : emptyParameter([rows], options);
+    this.biasHh = options.bias === false ? null : emptyParameter([rows], options);
+    resetRecurrent(this, hiddenSize);
+  }
+
+  protected weights(): [Parameter, Parameter, Parameter | null, Parameter | null] {
+    return [this.weightIh, this.weightHh, this.biasIh, this.biasHh];
+  }
+
+  /** Calls `operator` with a batch, and with as many states as said: zeros where none are given. */
+  protected call(
+    input: Tensor,
+    states: readonly Tensor[] | null,
+    operator: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+    count = 1,
+  ): Tensor[] {
+    const shapes = (batch: number): number[][] =>
+      Array.from({ length: count }, () => [batch, this.hiddenSize]);
+    const layout = { name: this.constructor.name, dims: 2, inputDim: 0, stateDim: 0 };
+    return withBatch(input, states, { ...layout, shapes }, operator);
+  }
+
+  protected override extraRepr(): string {
+    return `${this.inputSize}, ${this.hiddenSize}${this.biasIh === null ? ', bias=False' : ''}`;
+  }
+}
+
+/** One step of an {@link RNN}. */
+export class RNNCell extends RecurrentCell {
+  readonly nonlinearity: 'tanh' | 'relu';
+
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: RNNCellOptions = {}) {
+    super(1, inputSize, hiddenSize, options);
+    this.nonlinearity = checkNonlinearity('RNNCell', options.nonlinearity ?? 'tanh');
+  }
+
+  /**
+   * Returns the next state, [B, hiddenSize], or [hiddenSize] where the input has no batch.
+   *
+   * @param input [B, inputSize], or [inputSize]
+   * @param hx the state before; zeros by default
+   */
+  override forward(input: Tensor, hx: Tensor | null = null): Tensor {
+    const operator = this.nonlinearity === 'tanh' ? torch.rnnTanhCell : torch.rnnReluCell;
+    return this.call(input, hx && [hx], (x, [h]) => [operator(x, h!, ...this.weights())])[0]!;
+  }
+
+  protected override extraRepr(): string {
+    return super.extraRepr() + (this.nonlinearity === 'tanh' ? '' : `, nonlinearity=${this.nonlinearity}`);
+  }
+}
+
+/** One step of a {@link GRU}. */
+export class GRUCell extends RecurrentCell {
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
+    super(3, inputSize, hiddenSize, options);
+  }
+
+  /** Takes and returns what {@link RNNCell.forward} does. */
+  override forward(input: Tensor, hx: Tensor | null = null): Tensor {
+    return this.call(input, hx && [hx], (x, [h]) => [torch.gruCell(x, h!, ...this.weights())])[0]!;
+  }
+}
+
+/** One step of an {@link LSTM}. */
+export class LSTMCell extends RecurrentCell {
+  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
+    super(4, inputSize, hiddenSize, options);
+  }
+
+  /**
+   * Returns the next hidden state and the cell's, [B, hiddenSize] each, or [hiddenSize] where the input has no batch.
+   *
+   * @param input [B, inputSize], or [inputSize]
+   * @param hx both states before; zeros by default
+   */
+  override forward(
+    input: Tensor,
+    hx: readonly [hidden: Tensor, cell: Tensor] | null = null,
+  ): [hidden: Tensor, cell: Tensor] {
+    const step = (x: Tensor, states: readonly Tensor[]): Tensor[] =>
+      torch.lstmCell(x, states, ...this.weights());
+    return this.call(input, hx, step, 2) as [Tensor, Tensor];
+  }
+}
