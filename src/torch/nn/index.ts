@@ -56,7 +56,7 @@ export {
 } from './loss.js';
 export * from './margin-losses.js';
 export { Module } from './module.js';
-export type { ModulePlace } from './module.js';
+export type { ModulePlace } from './module-place.js';
 export type {
   BackwardHook,
   BackwardPreHook,

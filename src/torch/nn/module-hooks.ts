@@ -1,5 +1,5 @@
 import * as torch from '../index.js';
-import type { Tensor } from '../index.js';
+import type { HookHandle, Tensor } from '../index.js';
 import type { Module } from './module.js';
 
 /** Called before `forward`; may return other arguments for it, as an array. */
@@ -29,19 +29,23 @@ export class ModuleHooks {
     backwardBefore: new Set(),
     backwardAfter: new Set(),
   };
+  #count = 0;
 
-  /** Adds a hook, which may be added twice; gives the function that takes it away. */
-  add<K extends keyof Sets>(when: K, hook: HookOf<K>): () => void {
+  /** Adds a hook, which may be added twice. */
+  add<K extends keyof Sets>(when: K, hook: HookOf<K>): HookHandle {
     const own = ((...args: unknown[]) => (hook as (...args: unknown[]) => unknown)(...args)) as HookOf<K>;
     const set = this.sets[when] as Set<unknown>;
     set.add(own);
-    return () => {
-      set.delete(own);
+    this.#count++;
+    return {
+      remove: () => {
+        if (set.delete(own)) this.#count--;
+      },
     };
   }
 
   get empty(): boolean {
-    return Object.values(this.sets).every((set: Set<unknown>) => set.size === 0);
+    return this.#count === 0;
   }
 
   call(module: Module, method: (...args: unknown[]) => unknown, args: unknown[]): unknown {

@@ -1,14 +1,6 @@
-import type { DType, Device } from '../index.js';
-
 /** A key below another. */
 export function join(prefix: string, name: string): string {
   return prefix === '' ? name : `${prefix}.${name}`;
-}
-
-/** Drops entries whose value came before. */
-export function once<T>(entries: [string, T][]): [string, T][] {
-  const seen = new Set<T>();
-  return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
 }
 
 const known = new WeakMap<object, Map<string, string>>();
@@ -36,12 +28,11 @@ function findKey(constructor: object, field: string): string {
   return field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }
 
-/** Floating-point or complex. */
-export function isInexact(dtype: string): boolean {
-  return /^(float|bfloat|complex)/.test(dtype);
-}
-
-/** Tells a dtype from a device. */
-export function parsePlace(place: string): { dtype?: DType; device?: Device } {
-  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
+/** Fields of a module that hold what is wanted, under their keys. */
+export function fieldsOf<T>(module: object, wanted: (value: unknown) => value is T): [string, T][] {
+  const found: [string, T][] = [];
+  for (const [name, value] of Object.entries(module)) {
+    if (wanted(value)) found.push([keyOf(module.constructor, name), value]);
+  }
+  return found;
 }

@@ -1,31 +1,19 @@
 import { InThread } from '../core/in-thread.js';
 import { acrossCopies } from '../core/across-copies.js';
 import * as torch from '../index.js';
-import type { DType, Device, Tensor } from '../index.js';
-import type { HookHandle } from '../index.js';
-import { isInexact, join, keyOf, once, parsePlace } from './module-keys.js';
+import type { HookHandle, Tensor } from '../index.js';
+import { bufferField } from './module-buffers.js';
+import type { Buffer } from './module-buffers.js';
+import { fieldsOf, join, keyOf } from './module-keys.js';
 import { ModuleHooks } from './module-hooks.js';
 import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook, HookOf } from './module-hooks.js';
 import { placed } from './module-path.js';
+import { moveTensors } from './module-place.js';
+import type { ModulePlace } from './module-place.js';
+import { allBelow, once, stateEntries } from './module-tree.js';
 import { Parameter } from './parameter.js';
 import { loadEntries } from './state-dict.js';
 import type { LoadResult, StateSource } from './state-dict.js';
-
-/** A dtype, a device, or several of these with the order of elements in memory. */
-export type ModulePlace =
-  | DType
-  | Device
-  | {
-      dtype?: DType;
-      device?: Device;
-      /** Of the tensors with four dimensions, the weights of 2-d convolutions: shapes and values stay the same. */
-      memoryFormat?: 'channels_last' | 'contiguous_format';
-    };
-
-interface Buffer {
-  tensor: Tensor | null;
-  readonly persistent: boolean;
-}
 
 /**
  * Base class of layers and models.
@@ -55,7 +43,7 @@ export class Module extends InThread {
     Object.defineProperty(this, 'forward', {
       value: (...args: unknown[]): unknown => {
         try {
-          return this.#hooks === null
+          return this.#hooks === null || this.#hooks.empty
             ? torch.scope(() => method.apply(this, args))
             : this.#hooks.call(this, method, args);
         } catch (error) {
@@ -105,14 +93,7 @@ export class Module extends InThread {
   }
 
   #register<K extends keyof ModuleHooks['sets']>(when: K, hook: HookOf<K>): HookHandle {
-    const hooks = (this.#hooks ??= new ModuleHooks());
-    const remove = hooks.add(when, hook);
-    return {
-      remove: () => {
-        remove();
-        if (hooks.empty && this.#hooks === hooks) this.#hooks = null;
-      },
-    };
+    return (this.#hooks ??= new ModuleHooks()).add(when, hook);
   }
 
   /**
@@ -128,46 +109,26 @@ export class Module extends InThread {
     tensor: Tensor | null,
     { persistent = true }: { persistent?: boolean } = {},
   ): void {
-    if (name === '' || name.includes('.')) {
-      throw new torch.ArgumentError(
-        `a buffer's name is a field name, without dots, not ${JSON.stringify(name)}`,
-      );
-    }
-    const buffer: Buffer = { tensor: null, persistent };
-    (this.#buffers ??= new Map()).set(name, buffer);
-    Object.defineProperty(this, name, {
-      get: () => buffer.tensor,
-      set: (value: Tensor | null) => {
-        buffer.tensor = value === null ? null : torch.keep(value);
-      },
-      enumerable: true,
-      configurable: true,
-    });
-    buffer.tensor = tensor === null ? null : torch.keep(tensor);
+    (this.#buffers ??= new Map()).set(name, bufferField(this, name, tensor, persistent));
   }
 
   /** Submodules under their key, those that appear twice twice. Containers override this. */
   protected submodules(): [string, Module][] {
-    return this.#fields(isModule);
+    return fieldsOf(this, (value) => value instanceof Module);
   }
 
   /** Own parameters under their key. */
   protected ownParameters(): [string, Parameter][] {
-    return this.#fields(isParameter);
+    return fieldsOf(this, (value) => value instanceof Parameter);
   }
 
-  #fields<T>(wanted: (value: unknown) => value is T): [string, T][] {
-    const found: [string, T][] = [];
-    for (const [name, value] of Object.entries(this)) {
-      if (wanted(value)) found.push([keyOf(this.constructor, name), value]);
-    }
-    return found;
-  }
-
-  /** Own buffers under their key. */
-  private ownBuffers(): [string, Buffer][] {
-    if (this.#buffers === null) return [];
-    return [...this.#buffers].map(([name, buffer]) => [keyOf(this.constructor, name), buffer]);
+  /** Own buffers under their key. Not #private: modules of another copy of the package are asked too. */
+  private ownBuffers(persistent = false): [string, Tensor][] {
+    return [...(this.#buffers ?? [])].flatMap(([name, buffer]): [string, Tensor][] =>
+      buffer.tensor === null || (persistent && !buffer.persistent)
+        ? []
+        : [[keyOf(this.constructor, name), buffer.tensor]],
+    );
   }
 
   /** Direct submodules with their keys, each once. */
@@ -182,14 +143,7 @@ export class Module extends InThread {
 
   /** This module (under the empty key) and all below it, depth first, each once. */
   namedModules(): [string, Module][] {
-    const found = new Map<Module, string>();
-    const walk = (key: string, module: Module): void => {
-      if (found.has(module)) return;
-      found.set(module, key);
-      for (const [name, child] of module.submodules()) walk(join(key, name), child);
-    };
-    walk('', this);
-    return [...found].map(([module, key]) => [key, module]);
+    return allBelow<Module>(this, (module) => module.submodules());
   }
 
   /** This module and all below it, depth first, each once. */
@@ -197,13 +151,18 @@ export class Module extends InThread {
     return this.namedModules().map(([, module]) => module);
   }
 
-  /** All parameters with their state-dict keys; one shared by several modules appears once, under its first key. */
-  namedParameters(): [string, Parameter][] {
+  /** What `own` gives of this module and of all below it, under its key from here, each once. */
+  #collect<T>(own: (module: Module) => [string, T][]): [string, T][] {
     return once(
       this.namedModules().flatMap(([key, module]) =>
-        module.ownParameters().map(([name, parameter]): [string, Parameter] => [join(key, name), parameter]),
+        own(module).map(([name, value]): [string, T] => [join(key, name), value]),
       ),
     );
+  }
+
+  /** All parameters with their state-dict keys; one shared by several modules appears once, under its first key. */
+  namedParameters(): [string, Parameter][] {
+    return this.#collect((module) => module.ownParameters());
   }
 
   /** All parameters, own ones first, each once: what optimizers take. */
@@ -213,15 +172,7 @@ export class Module extends InThread {
 
   /** All buffers, persistent or not, each once. */
   namedBuffers(): [string, Tensor][] {
-    return once(
-      this.namedModules().flatMap(([key, module]) =>
-        module
-          .ownBuffers()
-          .flatMap(([name, { tensor }]): [string, Tensor][] =>
-            tensor === null ? [] : [[join(key, name), tensor]],
-          ),
-      ),
-    );
+    return this.#collect((module) => module.ownBuffers());
   }
 
   /** All buffers, persistent or not, each once. */
@@ -234,26 +185,15 @@ export class Module extends InThread {
    * its submodules. The tensors are the module's own, not copies. What two modules share is listed under both keys.
    */
   stateDict(): Map<string, Tensor> {
-    return new Map(this.stateEntries('', new Set()));
+    return new Map(this.#stateEntries());
   }
 
-  /** What {@link stateDict} holds, below `prefix`. */
-  private stateEntries(prefix: string, above: Set<Module>): [string, Tensor][] {
-    if (above.has(this)) {
-      throw new torch.TorchError(
-        `${this.constructor.name} contains itself (at ${JSON.stringify(prefix)}); hold references to outer modules in #private fields`,
-      );
-    }
-    above.add(this);
-    const entries: [string, Tensor][] = [];
-    for (const [name, parameter] of this.ownParameters()) entries.push([join(prefix, name), parameter]);
-    for (const [name, { tensor, persistent }] of this.ownBuffers()) {
-      if (persistent && tensor !== null) entries.push([join(prefix, name), tensor]);
-    }
-    for (const [name, child] of this.submodules())
-      entries.push(...child.stateEntries(join(prefix, name), above));
-    above.delete(this);
-    return entries;
+  #stateEntries(): [string, Tensor][] {
+    return stateEntries<Module>(
+      this,
+      (module) => [...module.ownParameters(), ...module.ownBuffers(true)],
+      (module) => module.submodules(),
+    );
   }
 
   /**
@@ -265,7 +205,7 @@ export class Module extends InThread {
    * @throws StateDictError naming the keys and shapes that do not fit; then nothing was loaded
    */
   loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
-    const result = loadEntries(this.stateEntries('', new Set()), source, strict, this.constructor.name);
+    const result = loadEntries(this.#stateEntries(), source, strict, this.constructor.name);
     for (const [key, module] of this.namedModules()) {
       module.stateLoaded(!result.missing.some((lacking) => key === '' || lacking.startsWith(`${key}.`)));
     }
@@ -294,30 +234,7 @@ export class Module extends InThread {
    * so optimizers need not know. A dtype changes floating-point (and complex) tensors only.
    */
   to(place: ModulePlace): this {
-    const wanted: Exclude<ModulePlace, string> = typeof place === 'string' ? parsePlace(place) : place;
-    const { dtype, device } = wanted;
-    const move = (tensor: Tensor): void => {
-      const cast = dtype !== undefined && isInexact(tensor.dtype) ? dtype : tensor.dtype;
-      const target = device ?? tensor.device;
-      const memoryFormat = tensor.ndim === 4 ? wanted.memoryFormat : undefined;
-      if (cast === tensor.dtype && target === tensor.device && memoryFormat === undefined) return;
-      torch.scope(() => {
-        const moved = tensor.detach().to({ dtype: cast, device: target });
-        tensor.data = memoryFormat === undefined ? moved : moved.contiguous({ memoryFormat });
-      });
-    };
-    torch.noGrad(() => {
-      for (const parameter of this.parameters()) {
-        // A gradient must match its parameter, so it steps aside while the parameter changes.
-        const gradient = parameter.grad;
-        if (gradient !== null) parameter.grad = null;
-        move(parameter);
-        if (gradient === null) continue;
-        move(gradient);
-        parameter.grad = gradient;
-      }
-      for (const buffer of this.buffers()) move(buffer);
-    });
+    moveTensors(this.parameters(), this.buffers(), place);
     return this;
   }
 
@@ -375,11 +292,3 @@ export class Module extends InThread {
 }
 
 acrossCopies(Module, 'Module');
-
-function isModule(value: unknown): value is Module {
-  return value instanceof Module;
-}
-
-function isParameter(value: unknown): value is Parameter {
-  return value instanceof Parameter;
-}

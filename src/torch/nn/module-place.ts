@@ -1,0 +1,54 @@
+import * as torch from '../index.js';
+import type { DType, Device, Tensor } from '../index.js';
+
+/** A dtype, a device, or several of these with the order of elements in memory. */
+export type ModulePlace =
+  | DType
+  | Device
+  | {
+      dtype?: DType;
+      device?: Device;
+      /** Of the tensors with four dimensions, the weights of 2-d convolutions: shapes and values stay the same. */
+      memoryFormat?: 'channels_last' | 'contiguous_format';
+    };
+
+/** Gives tensors of a module another place, in place; integer tensors keep their dtype. */
+export function moveTensors(
+  parameters: readonly Tensor[],
+  buffers: readonly Tensor[],
+  place: ModulePlace,
+): void {
+  const { dtype, device, memoryFormat } = typeof place === 'string' ? parsePlace(place) : place;
+  const move = (tensor: Tensor): void => {
+    const cast = dtype !== undefined && isInexact(tensor.dtype) ? dtype : tensor.dtype;
+    const target = device ?? tensor.device;
+    const format = tensor.ndim === 4 ? memoryFormat : undefined;
+    if (cast === tensor.dtype && target === tensor.device && format === undefined) return;
+    torch.scope(() => {
+      const moved = tensor.detach().to({ dtype: cast, device: target });
+      tensor.data = format === undefined ? moved : moved.contiguous({ memoryFormat: format });
+    });
+  };
+  torch.noGrad(() => {
+    for (const parameter of parameters) {
+      // A gradient must match its parameter, so it steps aside while the parameter changes.
+      const gradient = parameter.grad;
+      if (gradient !== null) parameter.grad = null;
+      move(parameter);
+      if (gradient === null) continue;
+      move(gradient);
+      parameter.grad = gradient;
+    }
+    for (const buffer of buffers) move(buffer);
+  });
+}
+
+/** Tells a dtype from a device. */
+function parsePlace(place: string): Exclude<ModulePlace, string> {
+  return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
+}
+
+/** Floating-point or complex. */
+function isInexact(dtype: string): boolean {
+  return /^(float|bfloat|complex)/.test(dtype);
+}
