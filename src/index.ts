@@ -37,6 +37,7 @@ export * from './models/discriminator.js';
 export * from './models/perceptual.js';
 export * from './models/vqgan-loss.js';
 export * from './models/segmentation-loss.js';
+export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/gpt-config.js';
 export * from './models/transformer.js';
 export { KeyValueCache, type KeyValueCacheShape } from './models/key-value-cache.js';
 export * from './models/net2net.js';

@@ -38,7 +38,7 @@ import {
 import type { GridSize } from './permuter.js';
 import { BCELoss, BCELossWithQuant, DummyLoss } from './segmentation-loss.js';
 import { GPT } from './transformer.js';
-import type { GPTConfig } from './transformer.js';
+import type { GPTConfig } from './gpt-config.js';
 import { EMAVQ, GumbelVQ, VQModel } from './vqgan.js';
 import { VQLPIPSWithDiscriminator } from './vqgan-loss.js';
 import type { VQLPIPSWithDiscriminatorConfig } from './vqgan-loss.js';

@@ -43,7 +43,6 @@ export class Decoder extends nn.Module {
   readonly mid: Middle;
   /** Finest level first, as in the checkpoints; run from the last to the first. */
   readonly up: nn.ModuleList<UpLevel>;
-  /** Norm before the last convolution. */
   readonly normOut: nn.GroupNorm;
   /** To the picture, [B, outCh, H, W]. */
   readonly convOut: nn.Conv2d;

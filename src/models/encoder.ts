@@ -43,7 +43,6 @@ export class Encoder extends nn.Module {
   readonly down: nn.ModuleList<DownLevel>;
   /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
-  /** Norm before the last convolution. */
   readonly normOut: nn.GroupNorm;
   /** To the latent, [B, zChannels (twice with doubleZ), h, w]. */
   readonly convOut: nn.Conv2d;

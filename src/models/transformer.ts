@@ -7,95 +7,9 @@ import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
 import { chain } from './backbone.js';
+import { resolve } from './gpt-config.js';
+import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache } from './key-value-cache.js';
-
-export interface GPTConfig {
-  /** Number of token ids, conditioning tokens included. */
-  vocabSize: number;
-  /** Longest sequence, conditioning and prepended embeddings included. */
-  blockSize: number;
-  /** Default 12. */
-  nLayer?: number;
-  /** Default 8. Must divide `nEmbd`. */
-  nHead?: number;
-  /** Width of the model, default 256. */
-  nEmbd?: number;
-  /** Dropout after the embeddings, default 0. */
-  embdPdrop?: number;
-  /** Dropout at the end of each residual branch, default 0. */
-  residPdrop?: number;
-  /** Dropout of the attention weights, default 0. */
-  attnPdrop?: number;
-  /** The first `nUnmasked` positions see each other in both directions (a prefix language model); default 0. */
-  nUnmasked?: number;
-}
-
-export type ResolvedConfig = Required<GPTConfig>;
-
-const defaults = {
-  nLayer: 12,
-  nHead: 8,
-  nEmbd: 256,
-  embdPdrop: 0,
-  residPdrop: 0,
-  attnPdrop: 0,
-  nUnmasked: 0,
-};
-
-/** Sizes of the published transformers; spread one into a config: `new GPT({ ...gptPresets.faceshq })`. */
-export const gptPresets = {
-  /** 305 M parameters: FacesHQ, D-RIN, S-FLCKR. */
-  faceshq: { vocabSize: 1024, blockSize: 512, nLayer: 24, nHead: 16, nEmbd: 1024 },
-  /** 1.41 B parameters: class-conditional ImageNet. */
-  cin: { vocabSize: 16384, blockSize: 256, nLayer: 48, nHead: 24, nEmbd: 1536 },
-  /** 976 M parameters: COCO scene layouts. */
-  cocoScenes: {
-    vocabSize: 8192,
-    blockSize: 348,
-    nLayer: 40,
-    nHead: 16,
-    nEmbd: 1408,
-    embdPdrop: 0.1,
-    residPdrop: 0.1,
-    attnPdrop: 0.1,
-  },
-  /** 1.05 B parameters: Open Images scene layouts. */
-  openImagesScenes: {
-    vocabSize: 8192,
-    blockSize: 348,
-    nLayer: 36,
-    nHead: 16,
-    nEmbd: 1536,
-    embdPdrop: 0.1,
-    residPdrop: 0.1,
-    attnPdrop: 0.1,
-  },
-} as const satisfies Record<string, GPTConfig>;
-
-function resolve(config: GPTConfig): ResolvedConfig {
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
-  const resolved = { ...defaults, ...given } as ResolvedConfig;
-  for (const name of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
-    if (!Number.isSafeInteger(resolved[name]) || resolved[name] < 1) {
-      throw new TypeError(`GPT: ${name} must be a positive integer, got ${String(resolved[name])}.`);
-    }
-  }
-  for (const name of ['embdPdrop', 'residPdrop', 'attnPdrop'] as const) {
-    if (typeof resolved[name] !== 'number' || !(resolved[name] >= 0 && resolved[name] < 1)) {
-      throw new RangeError(`GPT: ${name} must lie in [0, 1), got ${String(resolved[name])}.`);
-    }
-  }
-  const { nEmbd, nHead, nUnmasked, blockSize } = resolved;
-  if (nEmbd % nHead !== 0) {
-    throw new RangeError(`GPT: nEmbd (${nEmbd}) must be a multiple of nHead (${nHead}).`);
-  }
-  if (!Number.isSafeInteger(nUnmasked) || nUnmasked < 0 || nUnmasked > blockSize) {
-    throw new RangeError(
-      `GPT: nUnmasked must be an integer from 0 to blockSize (${blockSize}), got ${nUnmasked}.`,
-    );
-  }
-  return resolved;
-}
 
 /** Ones where row i may look at column j: j ≤ i, or both inside the unmasked prefix. [1, 1, T, T] */
 function attentionMask(blockSize: number, nUnmasked: number): Tensor {
@@ -108,15 +22,10 @@ function attentionMask(blockSize: number, nUnmasked: number): Tensor {
 
 /** Multi-head self-attention over the past, with biases on all four projections and scale 1/√D. */
 export class CausalSelfAttention extends nn.Module {
-  /** From the input to the keys of all heads: C to C. */
   readonly key: nn.Linear;
-  /** From the input to the queries of all heads: C to C. */
   readonly query: nn.Linear;
-  /** From the input to the values of all heads: C to C. */
   readonly value: nn.Linear;
-  /** Dropout at the end. */
   readonly residDrop: nn.Dropout;
-  /** From the heads' results to the output: C to C. */
   readonly proj: nn.Linear;
   readonly nHead: number;
   readonly nUnmasked: number;
@@ -186,13 +95,10 @@ export class CausalSelfAttention extends nn.Module {
 
 /** Pre-norm transformer block. */
 export class Block extends nn.Module {
-  /** Norm before the attention. */
   readonly ln1: nn.LayerNorm;
-  /** Norm before the feed-forward part. */
   readonly ln2: nn.LayerNorm;
   /** Attention of the sequence to itself. */
   readonly attn: CausalSelfAttention;
-  /** Feed-forward part: to 4 C and back. */
   readonly mlp: nn.Sequential;
 
   constructor(config: ResolvedConfig) {
@@ -244,11 +150,8 @@ export class GPT extends nn.Module {
   readonly tokEmb: nn.Embedding;
   /** A vector for each position: [1, blockSize, nEmbd]. */
   readonly posEmb: nn.Parameter;
-  /** Dropout after the embeddings. */
   readonly drop: nn.Dropout;
-  /** Attention and feed-forward blocks, first to last. */
   readonly blocks: nn.ModuleList<Block>;
-  /** The last norm. */
   readonly lnF: nn.LayerNorm;
   /** To a logit for each token id, without bias. */
   readonly head: nn.Linear;
