@@ -4,6 +4,12 @@ export class RunError extends Error {
   override name = 'RunError';
 }
 
+/** A training that ran into NaN or infinity. */
+export class NonFiniteError extends RunError {
+  /** The class's name, for programs that see only that. */
+  override name = 'NonFiniteError';
+}
+
 /** What file systems say of what they cannot do at all. */
 const unsupported = ['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL'] as const;
 

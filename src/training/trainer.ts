@@ -10,19 +10,11 @@ import { every } from './every.js';
 import type { TrainingEvent } from './events.js';
 import { modelCard } from './model-card.js';
 import { learningRateAt, RunClock } from './run-clock.js';
-import { RunError } from './run-error.js';
+import { NonFiniteError } from './run-error.js';
 import { appendMetrics, progressJournal, replaceFile } from './run-folder.js';
 import { imagesState, type ImagesState } from './session-images.js';
 import { keepingGenerators, type RunPlan, type Session } from './session.js';
 import { firstNonFinite, optimizerState, restoreState, type TrainedState } from './trained-state.js';
-
-export type { TrainedState };
-
-/** A training that ran into NaN or infinity. */
-export class NonFiniteError extends RunError {
-  /** The class's name, for programs that see only that. */
-  override name = 'NonFiniteError';
-}
 
 export type Figures = Record<string, number>;
 
@@ -69,7 +61,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
   /** One update; the losses stay on the device. */
   protected abstract trainOn(batch: Batch): Record<string, Tensor | number>;
   protected abstract release(batch: Batch): void;
-  /** Something to be said after a step. */
+  /** Returns a note on the step just done, or null. */
   protected remark(): string | null {
     return null;
   }
@@ -79,7 +71,7 @@ export abstract class Trainer<Batch> extends torch.InThread {
   protected abstract evaluateAll(): Promise<Figures>;
   /** Writes a grid of pictures; its path, or null where there is nothing to show. */
   protected abstract writeImages(): Promise<string | null>;
-  /** Gives back what the stage opened. */
+  /** Releases what the stage opened. */
   protected abstract closeStage(): void;
 
   /** First checkpoint of a new run, or weights and generators of a resumed one. */

@@ -16,7 +16,8 @@ import { noteStart, openInitialWeights } from './initial-weights.js';
 import type { InitialWeights } from './initial-weights.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
 import type { RunPlan, Session, TrainerOptions } from './session.js';
-import { Trainer, type Figures, type TrainedState } from './trainer.js';
+import type { TrainedState } from './trained-state.js';
+import { Trainer, type Figures } from './trainer.js';
 import {
   adoptFirstStage,
   buildTransformer,

@@ -11,8 +11,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as torch from '../../src/torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../src/torch/io/index.js';
-import { attacks, damaged, Random, randomPickle, repacked } from './checkpoint-attacks.js';
-import type { Attack } from './checkpoint-attacks.js';
+import { attacks, randomPickle } from './checkpoint-attacks.js';
+import { damaged, Random, repacked } from './checkpoint-damage.js';
+import type { Attack } from './checkpoint-damage.js';
 
 const FILES = 10_000;
 const SECONDS = 5;

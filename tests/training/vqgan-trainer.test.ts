@@ -12,7 +12,7 @@ import { listCheckpoints, newestCheckpoint } from '../../src/training/checkpoint
 import { openRun } from '../../src/training/open-run.js';
 import { RunError } from '../../src/training/run-error.js';
 import { readMetrics } from '../../src/training/run-folder.js';
-import { NonFiniteError } from '../../src/training/trainer.js';
+import { NonFiniteError } from '../../src/training/run-error.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { eventsOf, images, lossesOf, stripes, temporaryFolder, vqganConfig } from './tiny.js';
 

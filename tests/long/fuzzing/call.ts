@@ -5,7 +5,8 @@ import { camelCase } from '../../../src/torch/core/schema.js';
 import { Random } from './random.js';
 import type { Target } from './targets.js';
 import { common, formed, type Common } from './tensors.js';
-import { extremeInteger, oddities, valueFor } from './values.js';
+import { oddities } from './oddities.js';
+import { extremeInteger, valueFor } from './values.js';
 
 export interface Call {
   target: Target;

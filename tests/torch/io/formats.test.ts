@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { zipOf } from '../../long/checkpoint-attacks.js';
+import { zipOf } from '../../long/zip-of.js';
 import { convertFile } from '../../../src/cli/convert-run.js';
 import { inspectFile } from '../../../src/cli/inspect-run.js';
 import { saveImageGrid } from '../../../src/data/image-grid.js';

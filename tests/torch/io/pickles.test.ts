@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { zipOf } from '../../long/checkpoint-attacks.js';
+import { zipOf } from '../../long/zip-of.js';
 import * as torch from '../../../src/torch/index.js';
 import { CheckpointError, loadCheckpoint } from '../../../src/torch/io/index.js';
 

@@ -15,7 +15,8 @@ import {
 } from '../../../src/torch/io/index.js';
 import type { CheckpointProblem } from '../../../src/torch/io/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
-import { attacks, partsOf, zipOf } from '../../long/checkpoint-attacks.js';
+import { attacks } from '../../long/checkpoint-attacks.js';
+import { partsOf, zipOf } from '../../long/zip-of.js';
 import { differences, elementBytes, madeByPytorch } from './made-by-pytorch.js';
 
 const fixtures = fileURLToPath(new URL('../../fixtures/checkpoints/', import.meta.url));
