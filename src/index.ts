@@ -19,10 +19,9 @@ export * from './models/decoder.js';
 export * from './models/codebook.js';
 export * from './models/ema-codebook.js';
 export * from './models/gumbel-codebook.js';
-export type { BackboneConfig } from './models/backbone.js';
+export { backbones, type BackboneConfig } from './models/backbone.js';
 export type { UnknownIndex } from './models/remap.js';
 export {
-  backbones,
   EMAVQ,
   type EMAVQConfig,
   type FirstStageConfig,

@@ -130,6 +130,7 @@ function prose(documentation: string): string {
     .replaceAll(/@param (\S+) /g, '\n- `$1`: ')
     .replaceAll(/@returns? /g, '\n- returns ')
     .replaceAll(/@throws /g, '\n- throws ')
+    .replaceAll(/@example\s*/g, '\nExample:\n\n')
     .trim();
 }
 

@@ -68,7 +68,14 @@ export function imageGrid(
   return { width, height, pixels };
 }
 
-/** Writes images [N, C, H, W] in [−1, 1] as one PNG; the file appears under its name only when complete. */
+/**
+ * Writes images [N, C, H, W] in [−1, 1] as one PNG; the file appears under its name only when complete.
+ *
+ * @example
+ * ```ts
+ * await saveImageGrid('grid.png', torch.rand([8, 3, 64, 64]).mul(2).sub(1), { columns: 4 });
+ * ```
+ */
 export async function saveImageGrid(
   path: string,
   images: Tensor,

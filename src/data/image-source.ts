@@ -27,7 +27,16 @@ export interface PictureStore {
 /** Channels of images: red, green and blue, or grey. */
 export type Channels = 1 | 3;
 
-/** Pictures as square tensors, RGB or grey. Positions count from 0. */
+/**
+ * Pictures as square tensors, RGB or grey. Positions count from 0.
+ *
+ * @example
+ * ```ts
+ * const source = new ImageSource(await PackedImages.open('packed'), 64);
+ * const images = await source.read([0, 1, 2]); // [3, 3, 64, 64], in [-1, 1]
+ * await source.close();
+ * ```
+ */
 export class ImageSource {
   /** Side of the squares in pixels. */
   readonly size: number;

@@ -51,6 +51,15 @@ interface Pending {
  * Endless batches for training, decoded ahead of the step. Each epoch has every picture once in a new order; a batch
  * may reach into the next epoch. Order, crop and flip are functions of (seed, epoch, picture) alone, so that a loader
  * made with the `state()` of another goes on exactly as that one would have.
+ *
+ * @example
+ * ```ts
+ * const { train, close } = await openImages({ path: 'photos', size: 64 });
+ * const loader = new Loader(train, { batchSize: 16, seed: 1 });
+ * const { images } = await loader.next(); // [16, 3, 64, 64]
+ * loader.close();
+ * await close();
+ * ```
  */
 export class Loader {
   #source: ImageSource;

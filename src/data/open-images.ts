@@ -81,6 +81,14 @@ export interface OpenedImages {
  * Opens pictures for training. What is held out follows from the pictures' contents and is settled here.
  * @throws ImageDataError for a path without usable pictures
  * @throws RangeError for an impossible option
+ *
+ * @example
+ * ```ts
+ * const { train, heldOut, close } = await openImages({ path: 'photos', size: 64 });
+ * console.log(train.length, heldOut.length);
+ * const images = await heldOut.read([0, 1]); // [2, 3, 64, 64], in [-1, 1]
+ * await close();
+ * ```
  */
 export async function openImages(config: DataConfig, options: OpenImagesOptions = {}): Promise<OpenedImages> {
   checkConfig(config);

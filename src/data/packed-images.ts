@@ -52,7 +52,16 @@ export async function packedSize(path: string): Promise<number | undefined> {
   return (await isPacked(path)) ? (await readIndex(path)).size : undefined;
 }
 
-/** Pictures of a packed folder: uint8 pixels, read by position. */
+/**
+ * Pictures of a packed folder: uint8 pixels, read by position.
+ *
+ * @example
+ * ```ts
+ * const packed = await PackedImages.open('packed');
+ * console.log(packed.length, packed.name(0));
+ * await packed.close();
+ * ```
+ */
 export class PackedImages implements PictureStore {
   /** What index.json says: pictures, classes and shards. */
   readonly index: PackIndex;

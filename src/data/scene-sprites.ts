@@ -65,7 +65,15 @@ export interface Raster {
   pixels: Uint8Array;
 }
 
-/** Draws Noto icons at any size; each (icon, size, tint) is drawn once and kept. */
+/**
+ * Draws Noto icons at any size; each (icon, size, tint) is drawn once and kept.
+ *
+ * @example
+ * ```ts
+ * const sheet: SpriteSheet = await openSpriteSheet();
+ * const { pixels } = await sheet.raster('deciduous-tree', 32, 32); // RGBA
+ * ```
+ */
 export class SpriteSheet {
   #icons: NotoIcons['icons'];
   #rasters = new Map<string, Promise<Raster>>();

@@ -29,6 +29,11 @@ export interface Scene extends RenderedScene {
 /**
  * Draws scene `index` of the endless series `seed`: the same request always gives the same layout,
  * segmentation and depth; pixels may differ slightly between versions of the SVG renderer.
+ *
+ * @example
+ * ```ts
+ * const scene = await makeScene({ seed: 1, index: 0, width: 64, height: 64 });
+ * ```
  */
 export async function makeScene(request: SceneRequest, sprites?: SpriteSheet): Promise<Scene> {
   const layout = layoutScene(request);

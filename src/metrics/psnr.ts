@@ -6,6 +6,12 @@ import type { Metric } from './metric.js';
  * Peak signal-to-noise ratio of each image, in decibels: 10·log₁₀(4 / mean squared error) for images in [−1, 1],
  * whose values span 2. Both `[B, C, H, W]` (values beyond the range are clamped); the result is `[B]`, infinite
  * where two images are equal.
+ *
+ * @example
+ * ```ts
+ * const image = torch.rand([2, 3, 64, 64]).mul(2).sub(1);
+ * const decibels = psnr(image, image.add(0.01).clamp(-1, 1)); // [2]
+ * ```
  */
 export function psnr(a: Tensor, b: Tensor): Tensor {
   if (a.ndim !== 4 || a.shape.join() !== b.shape.join()) {

@@ -247,3 +247,33 @@ export class Level extends nn.Module {
     return chain(x, ...stages);
   }
 }
+
+/** Backbones of published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
+export const backbones = {
+  /** 16×16 pixels a code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
+  f16: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [16],
+    dropout: 0,
+  },
+  /** 8×8 pixels a code, for GumbelVQ (nEmbed 8192, embedDim 256). */
+  f8: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [32],
+    dropout: 0,
+  },
+} satisfies Record<string, BackboneConfig>;

@@ -44,7 +44,16 @@ export interface Quantized {
   indices: Tensor;
 }
 
-/** The nearest code, with a straight-through gradient to the encoder (the reference's VectorQuantizer2). */
+/**
+ * The nearest code, with a straight-through gradient to the encoder (the reference's VectorQuantizer2).
+ *
+ * @example
+ * ```ts
+ * const quantizer = new VectorQuantizer({ nEmbed: 1024, embedDim: 256, legacy: true });
+ * const { quantized, loss, indices } = quantizer.forward(torch.randn([2, 256, 16, 16]));
+ * const codes = quantizer.codes(indices.view([2, 16, 16])); // [2, 256, 16, 16]: quantized, but for rounding
+ * ```
+ */
 export class VectorQuantizer extends RemappableQuantizer {
   /** The codes: [nEmbed, embedDim]. */
   readonly embedding: nn.Embedding;

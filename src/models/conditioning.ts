@@ -24,7 +24,15 @@ function positiveInteger(owner: string, name: string, value: unknown): number {
   return value;
 }
 
-/** Class labels: the class id is the one conditioning token. */
+/**
+ * Class labels: the class id is the one conditioning token.
+ *
+ * @example
+ * ```ts
+ * const stage = new Labelator({ nClasses: 1000 });
+ * const { indices } = stage.encode(torch.tensor([207n, 9n])); // [2, 1]
+ * ```
+ */
 export class Labelator extends nn.Module {
   /** Number of classes. */
   readonly nClasses: number;
@@ -65,7 +73,15 @@ export class Labelator extends nn.Module {
   }
 }
 
-/** No condition: every sequence starts with the same token. */
+/**
+ * No condition: every sequence starts with the same token.
+ *
+ * @example
+ * ```ts
+ * const stage = new SOSProvider({ sosToken: 0 });
+ * const { indices } = stage.encode(torch.zeros([4, 3, 64, 64])); // [4, 1], all 0
+ * ```
+ */
 export class SOSProvider extends nn.Module {
   /** The token that every sequence starts with. */
   readonly sosToken: number;
@@ -90,6 +106,12 @@ export class SOSProvider extends nn.Module {
 /**
  * Image coordinates: a map of pixel positions in [0, 1], averaged over blocks of `downFactor` pixels and rounded
  * to whole token ids. A block of value 1 gives the id `nEmbed`, which the transformer's vocabulary must then hold.
+ *
+ * @example
+ * ```ts
+ * const stage = new CoordStage({ nEmbed: 1024, downFactor: 16 });
+ * const { indices } = stage.encode(torch.rand([1, 1, 256, 256])); // [1, 1, 16, 16]
+ * ```
  */
 export class CoordStage extends nn.Module {
   /** Number of ids, less one: positions become 0 to nEmbed. */
@@ -127,7 +149,15 @@ export class CoordStage extends nn.Module {
   }
 }
 
-/** The condition already is a row of tokens (scene layouts). */
+/**
+ * The condition already is a row of tokens (scene layouts).
+ *
+ * @example
+ * ```ts
+ * const stage = new DummyCondStage({ conditionalKey: 'objects' });
+ * const { indices } = stage.encode(torch.tensor([[5n, 17n, 3n]])); // as they are
+ * ```
+ */
 export class DummyCondStage extends nn.Module {
   /** Name of the batch entry that holds the tokens; kept, not used here. */
   readonly conditionalKey: string;

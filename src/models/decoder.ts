@@ -35,6 +35,12 @@ class UpLevel extends Level {
 /**
  * [B, zChannels, h, w] → [B, outCh, h · f, w · f] with f = 2^(levels − 1). The output is unbounded;
  * images live in [−1, 1] and are clamped only where they are saved.
+ *
+ * @example
+ * ```ts
+ * const decoder = new Decoder(backbones.f16);
+ * const images = decoder.forward(torch.randn([1, 256, 4, 4])); // [1, 3, 64, 64]
+ * ```
  */
 export class Decoder extends nn.Module {
   /** From the latent to the widest level. */

@@ -14,7 +14,15 @@ export interface NLayerDiscriminatorConfig {
   useActnorm?: boolean;
 }
 
-/** One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039). */
+/**
+ * One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039).
+ *
+ * @example
+ * ```ts
+ * const norm = new ActNorm(64);
+ * const y = norm.forward(torch.randn([8, 64, 16, 16])); // the first batch sets loc and scale
+ * ```
+ */
 export class ActNorm extends nn.Module {
   /** Shift of each channel, added first: [1, C, 1, 1]. */
   readonly loc: nn.Parameter; // [1, C, 1, 1]
@@ -77,7 +85,15 @@ export class ActNorm extends nn.Module {
   }
 }
 
-/** [B, inChannels, H, W] → one logit per patch, [B, 1, H′, W′]; high means real. */
+/**
+ * [B, inChannels, H, W] → one logit per patch, [B, 1, H′, W′]; high means real.
+ *
+ * @example
+ * ```ts
+ * const discriminator = new NLayerDiscriminator({ ndf: 64, nLayers: 3 });
+ * const logits = discriminator.forward(torch.rand([2, 3, 256, 256]).mul(2).sub(1)); // [2, 1, 30, 30]
+ * ```
+ */
 export class NLayerDiscriminator extends nn.Module {
   /** Convolutions, norms and activations in turn. */
   readonly main: nn.Sequential;

@@ -43,7 +43,15 @@ class EmbeddingEMA extends nn.Module {
   }
 }
 
-/** The nearest code; in training every forward moves the codes towards the latents that chose them. */
+/**
+ * The nearest code; in training every forward moves the codes towards the latents that chose them.
+ *
+ * @example
+ * ```ts
+ * const quantizer = new EMAVectorQuantizer({ nEmbed: 1024, embedDim: 256, beta: 0.25, decay: 0.99 });
+ * const { quantized, indices } = quantizer.forward(torch.randn([2, 256, 16, 16]));
+ * ```
+ */
 export class EMAVectorQuantizer extends RemappableQuantizer {
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;

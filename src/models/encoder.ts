@@ -35,6 +35,12 @@ class DownLevel extends Level {
 /**
  * [B, inChannels, H, W] → [B, zChannels (twice that with doubleZ), H / f, W / f] with f = 2^(levels − 1).
  * H and W must be multiples of f; anything else is a `ShapeError`.
+ *
+ * @example
+ * ```ts
+ * const encoder = new Encoder(backbones.f16);
+ * const latent = encoder.forward(torch.zeros([1, 3, 64, 64])); // [1, 256, 4, 4]
+ * ```
  */
 export class Encoder extends nn.Module {
   /** From the picture to the finest level. */

@@ -29,6 +29,13 @@ export interface ModelFromConfigOptions {
  * `model.config` holds a copy of `config` beside the model's own options. `VQModel` gets `legacy: true`, as every published model.
  *
  * Throws a TypeError naming the path of what is unknown, missing or of the wrong kind.
+ *
+ * @example
+ * ```ts
+ * const { model: config } = await readConfig('model.yaml');
+ * const model = modelFromConfig(config, { init: false });
+ * model.loadStateDict((await loadCheckpoint('weights.ckpt')).tensors);
+ * ```
  */
 export function modelFromConfig<M extends nn.Module = nn.Module>(
   config: ModelConfig,

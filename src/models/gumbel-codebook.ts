@@ -26,6 +26,12 @@ export interface GumbelQuantizerConfig {
 /**
  * Samples a code for each position from logits plus Gumbel noise: softly in training without
  * `straightThrough`, one-hot otherwise. Noise is drawn in evaluation too, so codes vary from call to call.
+ *
+ * @example
+ * ```ts
+ * const quantizer = new GumbelQuantizer({ numHiddens: 256, embedDim: 256, nEmbed: 1024 });
+ * const { quantized } = quantizer.forward(torch.randn([2, 256, 16, 16]), { temperature: 0.5 });
+ * ```
  */
 export class GumbelQuantizer extends RemappableQuantizer {
   /** From the latent to a logit for each code. */

@@ -19,6 +19,16 @@ export interface KeyValueCacheShape {
  * Each layer holds one `[2, B, H, capacity, D]` tensor; new positions are written in place, so a token costs no
  * reallocation and no copy of what came before. The tensors belong to the cache, not to the scope it is made
  * in: call `dispose()` when done (or declare it with `using`).
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * using cache: KeyValueCache = gpt.createCache(1);
+ * torch.noGrad(() => {
+ *   gpt.forward(torch.tensor([[1n, 2n, 3n]]), { cache });
+ *   gpt.forward(torch.tensor([[4n]]), { cache }); // as if all four had been given
+ * });
+ * ```
  */
 export class KeyValueCache extends torch.InThread {
   /** Sequences it was made for. */

@@ -40,7 +40,17 @@ export interface Difference {
 const shapes = ({ key, found, expected }: Difference): string =>
   `${key}: [${found.join(', ')}] into [${expected.join(', ')}]`;
 
-/** What was loaded and what was not; `toString` tells it in lines. */
+/**
+ * What was loaded and what was not; `toString` tells it in lines.
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const { tensors } = await loadCheckpoint('vqgan.ckpt');
+ * const report: LoadReport = loadWeights(model, tensors, { strict: false });
+ * console.log(`${report.loaded.length} loaded, missing: ${report.missing.join(', ')}`);
+ * ```
+ */
 export class LoadReport {
   /** What stood before the keys in the file, such as `module.`; '' where nothing did. */
   readonly prefix: string;

@@ -63,6 +63,17 @@ function freeze<T extends nn.Module>(stage: T): T {
 /**
  * Stage 2: a first stage that turns pictures into codes, a stage that turns their condition into codes, and a
  * transformer over both (arXiv 2012.09841, section 3.2). Only the transformer is trained.
+ *
+ * @example
+ * ```ts
+ * const net = new Net2NetTransformer({
+ *   firstStageConfig: new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 }),
+ *   transformerConfig: new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 }),
+ *   condStageConfig: '__is_unconditional__',
+ * });
+ * const images = torch.zeros([1, 3, 64, 64]);
+ * const { logits, targets } = net.forward(images, images); // 16 codes an image
+ * ```
  */
 export class Net2NetTransformer extends nn.Module {
   /** Pictures to codes and back; frozen. */

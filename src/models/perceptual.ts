@@ -127,6 +127,13 @@ class NetLinLayer extends nn.Module {
  *
  * The weights are not ours to ship. Until a state dict that covers all of them has been loaded, here or
  * through an outer module, `loaded` is false and VQGAN's loss leaves the term out.
+ *
+ * @example
+ * ```ts
+ * const lpips = new LPIPS();
+ * lpips.loadStateDict((await loadCheckpoint('lpips.safetensors')).tensors);
+ * const distance = lpips.forward(torch.zeros([2, 3, 64, 64]), torch.ones([2, 3, 64, 64])); // [2, 1, 1, 1]
+ * ```
  */
 export class LPIPS extends nn.Module {
   /** Images have at least so many pixels a side: four halvings leave one. */

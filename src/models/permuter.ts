@@ -11,12 +11,31 @@ export interface GridSize {
   W: number;
 }
 
-/** Reorders the codes of a row-major grid, `[B, H·W]` → `[B, H·W]`; `reverse` undoes it. */
+/**
+ * Reorders the codes of a row-major grid, `[B, H·W]` → `[B, H·W]`; `reverse` undoes it.
+ *
+ * @example
+ * ```ts
+ * class Backwards extends Permuter {
+ *   override forward(x: Tensor): Tensor {
+ *     return x.flip([1]); // its own inverse
+ *   }
+ * }
+ * ```
+ */
 export abstract class Permuter extends nn.Module {
   abstract override forward(x: Tensor, reverse?: boolean): Tensor;
 }
 
-/** Row by row, as the grid comes. Holds no buffers. */
+/**
+ * Row by row, as the grid comes. Holds no buffers.
+ *
+ * @example
+ * ```ts
+ * const permuter = new IdentityPermuter();
+ * const sequence = permuter.forward(torch.arange(256).unsqueeze(0)); // [1, 256], as it was
+ * ```
+ */
 export class IdentityPermuter extends Permuter {
   override forward(x: Tensor, _reverse = false): Tensor {
     return x;
@@ -83,6 +102,14 @@ function subsampleOrder({ H, W }: GridSize): number[] {
 /**
  * Recursive subsampling: cells of even row and column first, then the other three parts, each in that order
  * again.
+ *
+ * @example
+ * ```ts
+ * const permuter = new SubsamplePermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
  */
 export class SubsamplePermuter extends TablePermuter {
   constructor(grid: GridSize) {
@@ -105,7 +132,17 @@ function zCurveOrder({ H, W }: GridSize): number[] {
   return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
 }
 
-/** Along a Z-shaped (Morton) curve. */
+/**
+ * Along a Z-shaped (Morton) curve.
+ *
+ * @example
+ * ```ts
+ * const permuter = new ZCurvePermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
+ */
 export class ZCurvePermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(zCurveOrder(grid));
@@ -140,21 +177,51 @@ function spiralOrder(name: string, { H, W }: GridSize): number[] {
   return order;
 }
 
-/** From the centre outwards in a spiral. */
+/**
+ * From the centre outwards in a spiral.
+ *
+ * @example
+ * ```ts
+ * const permuter = new SpiralOutPermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
+ */
 export class SpiralOutPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(spiralOrder('SpiralOutPermuter', grid));
   }
 }
 
-/** From the border inwards in a spiral: `SpiralOutPermuter` backwards. */
+/**
+ * From the border inwards in a spiral: `SpiralOutPermuter` backwards.
+ *
+ * @example
+ * ```ts
+ * const permuter = new SpiralInPermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
+ */
 export class SpiralInPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     super(spiralOrder('SpiralInPermuter', grid).reverse());
   }
 }
 
-/** One fixed random order, the same for everybody: numpy's `RandomState(1).permutation(H·W)`. */
+/**
+ * One fixed random order, the same for everybody: numpy's `RandomState(1).permutation(H·W)`.
+ *
+ * @example
+ * ```ts
+ * const permuter = new RandomPermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
+ */
 export class RandomPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     checkGrid('RandomPermuter', grid);
@@ -162,7 +229,17 @@ export class RandomPermuter extends TablePermuter {
   }
 }
 
-/** Boustrophedon: even rows left to right, odd rows right to left. */
+/**
+ * Boustrophedon: even rows left to right, odd rows right to left.
+ *
+ * @example
+ * ```ts
+ * const permuter = new AlternateParsingPermuter({ H: 16, W: 16 });
+ * const codes = torch.arange(256).unsqueeze(0); // [1, 256]: a row-major grid
+ * const sequence = permuter.forward(codes);
+ * const again = permuter.forward(sequence, true); // equals codes
+ * ```
+ */
 export class AlternateParsingPermuter extends TablePermuter {
   constructor(grid: GridSize) {
     checkGrid('AlternateParsingPermuter', grid);

@@ -17,6 +17,12 @@ export interface ConfigFile {
  *
  * @param path of the file; `model` of the result is what `modelFromConfig` takes
  * @throws ConfigFileError where there is no such file, it is not YAML, or a reference names nothing or itself
+ *
+ * @example
+ * ```ts
+ * const { model } = await readConfig('model.yaml');
+ * console.log(model.target, model.params);
+ * ```
  */
 export async function readConfig(path: string): Promise<ConfigFile> {
   const text = await readConfigText(path);

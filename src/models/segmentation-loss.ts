@@ -3,7 +3,15 @@ import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
 
-/** Binary cross-entropy of logits against one-hot label maps, mean over all elements. */
+/**
+ * Binary cross-entropy of logits against one-hot label maps, mean over all elements.
+ *
+ * @example
+ * ```ts
+ * const [logits, labels] = [torch.randn([2, 182, 64, 64]), torch.zeros([2, 182, 64, 64])];
+ * const loss = new BCELoss().forward(logits, labels);
+ * ```
+ */
 export class BCELoss extends nn.Module {
   /** Logits and targets `[B, labels, H, W]` → a scalar. */
   override forward(prediction: Tensor, target: Tensor): Tensor {
@@ -11,7 +19,16 @@ export class BCELoss extends nn.Module {
   }
 }
 
-/** The same plus the weighted codebook loss; what segmentation VQGANs are trained with. */
+/**
+ * The same plus the weighted codebook loss; what segmentation VQGANs are trained with.
+ *
+ * @example
+ * ```ts
+ * const loss = new BCELossWithQuant({ codebookWeight: 1 });
+ * const [logits, labels] = [torch.randn([2, 182, 64, 64]), torch.zeros([2, 182, 64, 64])];
+ * const total = loss.forward(torch.tensor(0.1), logits, labels); // 0.1: the quantizer's own loss
+ * ```
+ */
 export class BCELossWithQuant extends nn.Module {
   /** Weight of the quantizer's loss. */
   readonly codebookWeight: number;
@@ -27,5 +44,13 @@ export class BCELossWithQuant extends nn.Module {
   }
 }
 
-/** No loss: for first stages that are only run. */
+/**
+ * No loss: for first stages that are only run.
+ *
+ * @example
+ * ```ts
+ * const lossconfig = new DummyLoss(); // trained elsewhere, and only run here
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig });
+ * ```
+ */
 export class DummyLoss extends nn.Module {}

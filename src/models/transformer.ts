@@ -20,7 +20,16 @@ function attentionMask(blockSize: number, nUnmasked: number): Tensor {
   });
 }
 
-/** Multi-head self-attention over the past, with biases on all four projections and scale 1/√D. */
+/**
+ * Multi-head self-attention over the past, with biases on all four projections and scale 1/√D.
+ *
+ * @example
+ * ```ts
+ * const { config } = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 1, nHead: 8, nEmbd: 256 });
+ * const attention = new CausalSelfAttention(config);
+ * const y = attention.forward(torch.randn([2, 256, 256])); // [2, 256, 256]
+ * ```
+ */
 export class CausalSelfAttention extends nn.Module {
   readonly key: nn.Linear;
   readonly query: nn.Linear;
@@ -93,7 +102,16 @@ export class CausalSelfAttention extends nn.Module {
   }
 }
 
-/** Pre-norm transformer block. */
+/**
+ * Pre-norm transformer block.
+ *
+ * @example
+ * ```ts
+ * const { config } = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 1, nHead: 8, nEmbd: 256 });
+ * const block = new Block(config);
+ * const y = block.forward(torch.randn([2, 256, 256])); // [2, 256, 256]
+ * ```
+ */
 export class Block extends nn.Module {
   readonly ln1: nn.LayerNorm;
   readonly ln2: nn.LayerNorm;
@@ -144,6 +162,14 @@ export interface GPTForwardOptions {
 /**
  * minGPT: learned absolute positions (zero at first), pre-norm blocks with exact GELU, a head without bias and
  * not tied to the token embedding.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * const codes = torch.randint(0, 1024, [2, 256]);
+ * const logits = gpt.forward(codes.narrow(1, 0, 255)); // [2, 255, 1024]
+ * const loss = F.crossEntropy(logits.flatten(0, 1), codes.narrow(1, 1, 255).flatten());
+ * ```
  */
 export class GPT extends nn.Module {
   /** A vector for each token id: [vocabSize, nEmbd]. */

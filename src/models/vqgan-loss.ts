@@ -63,6 +63,17 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
 /**
  * Pixel, perceptual, codebook and adversarial losses, with the discriminator and LPIPS they need. The
  * training steps put its parts together; it has no `forward`.
+ *
+ * @example
+ * ```ts
+ * const loss = new VQLPIPSWithDiscriminator({ discStart: 10_000, discWeight: 0.8 });
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig: loss });
+ * const optimizers = {
+ *   generator: new optim.Adam(model.generatorParameters(), { lr: 4.5e-6, betas: [0.5, 0.9] }),
+ *   discriminator: new optim.Adam(loss.discriminator.parameters(), { lr: 4.5e-6, betas: [0.5, 0.9] }),
+ * };
+ * onePassStep(model, optimizers, torch.zeros([1, 3, 64, 64]), { globalStep: 0 });
+ * ```
  */
 export class VQLPIPSWithDiscriminator extends nn.Module {
   /** Distance in the features of VGG. */

@@ -184,7 +184,17 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
   }
 }
 
-/** VQGAN with a codebook trained by gradients. */
+/**
+ * VQGAN with a codebook trained by gradients.
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const images = torch.rand([1, 3, 64, 64]).mul(2).sub(1); // in [-1, 1]
+ * const { indices } = torch.noGrad(() => model.encode(images));
+ * const decoded = torch.noGrad(() => model.decodeIndices(indices.view([1, 4, 4]))); // [1, 3, 64, 64]
+ * ```
+ */
 export class VQModel extends FirstStage<VectorQuantizer> {
   constructor(config: VQModelConfig) {
     super(config, () => {
@@ -202,7 +212,15 @@ export class VQModel extends FirstStage<VectorQuantizer> {
   }
 }
 
-/** VQGAN with Gumbel-softmax codes. `embedDim` must equal `zChannels`: the quantizer's projection takes the latter. */
+/**
+ * VQGAN with Gumbel-softmax codes. `embedDim` must equal `zChannels`: the quantizer's projection takes the latter.
+ *
+ * @example
+ * ```ts
+ * const model = new GumbelVQ({ ddconfig: backbones.f8, nEmbed: 8192, embedDim: 256 });
+ * const { reconstruction } = torch.noGrad(() => model.eval().forward(torch.zeros([1, 3, 64, 64])));
+ * ```
+ */
 export class GumbelVQ extends FirstStage<GumbelQuantizer> {
   constructor(config: GumbelVQConfig) {
     const { ddconfig, nEmbed, embedDim } = config;
@@ -228,7 +246,15 @@ export class GumbelVQ extends FirstStage<GumbelQuantizer> {
   }
 }
 
-/** VQGAN with a codebook that follows moving averages; its codes are no parameters of the optimizer. */
+/**
+ * VQGAN with a codebook that follows moving averages; its codes are no parameters of the optimizer.
+ *
+ * @example
+ * ```ts
+ * const model = new EMAVQ({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, decay: 0.99 });
+ * const optimizer = new optim.Adam(model.generatorParameters(), { lr: 1e-4 }); // without the codes
+ * ```
+ */
 export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
   constructor(config: EMAVQConfig) {
     super(
@@ -251,33 +277,3 @@ export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
     return super.generatorParameters().filter((parameter) => !untrained.has(parameter));
   }
 }
-
-/** Backbones of published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
-export const backbones = {
-  /** 16×16 pixels a code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
-  f16: {
-    doubleZ: false,
-    zChannels: 256,
-    resolution: 256,
-    inChannels: 3,
-    outCh: 3,
-    ch: 128,
-    chMult: [1, 1, 2, 2, 4],
-    numResBlocks: 2,
-    attnResolutions: [16],
-    dropout: 0,
-  },
-  /** 8×8 pixels a code, for GumbelVQ (nEmbed 8192, embedDim 256). */
-  f8: {
-    doubleZ: false,
-    zChannels: 256,
-    resolution: 256,
-    inChannels: 3,
-    outCh: 3,
-    ch: 128,
-    chMult: [1, 1, 2, 4],
-    numResBlocks: 2,
-    attnResolutions: [32],
-    dropout: 0,
-  },
-} satisfies Record<string, BackboneConfig>;

@@ -24,6 +24,13 @@ export interface GenerateOptions extends PickOptions {
  * slides would show the model another sequence.
  *
  * @throws RangeError where they do not fit; LogitsError naming the step at which logits were NaN or infinite
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * const start = torch.zeros([2, 1], { dtype: 'int64' });
+ * const tokens = generate(gpt, start, 63, { temperature: 1, topK: 100 }); // [2, 64]
+ * ```
  */
 export function generate(gpt: GPT, prefix: Tensor, steps: number, options: GenerateOptions = {}): Tensor {
   const { embeddings = null, cache: useCache = true, onToken, ...given } = options;

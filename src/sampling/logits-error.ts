@@ -2,7 +2,19 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
-/** Logits were NaN or infinite, so that any token would do as well as another. */
+/**
+ * Logits were NaN or infinite, so that any token would do as well as another.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 16, blockSize: 8, nLayer: 1, nHead: 1, nEmbd: 8 });
+ * try {
+ *   generate(gpt, torch.zeros([1, 1], { dtype: 'int64' }), 4);
+ * } catch (error) {
+ *   if (error instanceof LogitsError) console.error(`token ${error.step} of row ${error.row}`);
+ * }
+ * ```
+ */
 export class LogitsError extends torch.TorchError {
   /** Row of the batch, from 0. */
   readonly row: number;

@@ -45,6 +45,14 @@ export interface TokenSamplerOptions extends PickOptions {
  * `dispose()` when done (or declare the sampler with `using`).
  *
  * A model with an unmasked prefix needs its whole prefix given: tokens drawn within it would change what came before.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * using sampler = new TokenSampler(gpt.eval(), { batch: 4, topK: 100 });
+ * const prefix = torch.zeros([4, 1], { dtype: 'int64' });
+ * const tokens = sampler.sample(prefix, 255); // [4, 256]
+ * ```
  */
 export class TokenSampler extends torch.InThread {
   readonly #gpt: GPT;

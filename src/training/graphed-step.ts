@@ -12,6 +12,19 @@ type Setting = Record<string, unknown>;
  * changes: when the discriminator starts, and with each temperature. Learning rates may change at every step where the
  * optimizers are `capturable`; elsewhere each one is recorded anew. The log's tensors are overwritten by the next step.
  * Where nothing can be recorded it is the step itself, and `eagerReason` says why.
+ *
+ * @example
+ * ```ts
+ * const loss = new VQLPIPSWithDiscriminator({ discStart: 0 });
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig: loss }).to('cuda');
+ * const step = new GraphedStep(model, {
+ *   generator: new optim.Adam(model.generatorParameters(), { lr: 1e-4, fused: true }),
+ *   discriminator: new optim.Adam(loss.discriminator.parameters(), { lr: 1e-4, fused: true }),
+ * });
+ * const batch = torch.zeros([4, 3, 64, 64], { device: 'cuda' });
+ * for (let globalStep = 0; globalStep < 10; globalStep++) step.run(batch, { globalStep });
+ * step.dispose();
+ * ```
  */
 export class GraphedStep extends torch.InThread {
   readonly #model: FirstStage;

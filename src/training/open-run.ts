@@ -32,6 +32,12 @@ export interface ModelOf {
  * Opens the newest complete checkpoint of a run of the given stage.
  *
  * @throws RunError where there is none, it is of the other stage, or its weights do not fit its configuration
+ *
+ * @example
+ * ```ts
+ * const { model } = await openRun('runs/mine', 'vqgan');
+ * const { indices } = torch.noGrad(() => model.encode(torch.zeros([1, 3, 64, 64])));
+ * ```
  */
 export async function openRun<S extends Stage>(
   run: string,

@@ -18,6 +18,14 @@ interface Pair {
  * The float32 masters of networks' parameters. For parameters of no such network: the parameters themselves. Where a
  * network's own weights are written by others (a state dict, a norm that sets itself from its first batch), the masters
  * take what was written.
+ *
+ * @example
+ * ```ts
+ * const network = new nn.Linear(8, 8);
+ * const masters = new MasterWeights([network]); // the network computes in bfloat16 from here on
+ * const parameters = masters.of(network.parameters()); // float32
+ * const optimizer = masters.around(parameters, new optim.Adam(parameters, { lr: 1e-3 }));
+ * ```
  */
 export class MasterWeights {
   readonly #masters = new Map<Tensor, Tensor>();

@@ -17,7 +17,17 @@ export interface RunClockOptions {
   journal?: string;
 }
 
-/** Tells a run how far it is. The progress stands still between two ticks. */
+/**
+ * Tells a run how far it is. The progress stands still between two ticks.
+ *
+ * @example
+ * ```ts
+ * const clock = new RunClock({ steps: 1000, minutes: 10 });
+ * clock.begin();
+ * while (!clock.done) clock.tick(); // after each step
+ * clock.close();
+ * ```
+ */
 export class RunClock {
   /** Steps taken, those before a resume counted. */
   step: number;

@@ -1,10 +1,33 @@
-/** A run that cannot start or go on; the message says why, and the way out. */
+/**
+ * A run that cannot start or go on; the message says why, and the way out.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await openRun('runs/mine', 'vqgan');
+ * } catch (error) {
+ *   if (error instanceof RunError) console.error(error.message);
+ * }
+ * ```
+ */
 export class RunError extends Error {
   /** The class's name, for programs that see only that. */
   override name = 'RunError';
 }
 
-/** A training that ran into NaN or infinity. */
+/**
+ * A training that ran into NaN or infinity.
+ *
+ * @example
+ * ```ts
+ * const trainer = await VqganTrainer.resume('runs/mine');
+ * try {
+ *   for await (const event of trainer.run()) console.log(event.type);
+ * } catch (error) {
+ *   if (error instanceof NonFiniteError) console.error(error.message); // names the last good checkpoint
+ * }
+ * ```
+ */
 export class NonFiniteError extends RunError {
   /** The class's name, for programs that see only that. */
   override name = 'NonFiniteError';

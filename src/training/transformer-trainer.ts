@@ -31,7 +31,20 @@ import { measureCodes, heldOutLoss, tokensOf, type Tokens } from './transformer-
 /** Held-out rows measured all through the run; at its end, all are. */
 const MEASURED = 32;
 
-/** Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`. */
+/**
+ * Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`.
+ *
+ * @example
+ * ```ts
+ * const { model } = await readConfig('transformer.yaml');
+ * const training = { vqgan: 'runs/vqgan', steps: 2000 };
+ * const config = { model, data: { path: 'photos', size: 64 }, training };
+ * const trainer = await TransformerTrainer.create(config, { run: 'runs/transformer' });
+ * for await (const event of trainer.run()) {
+ *   if (event.type === 'log') console.log(event.step, event.losses);
+ * }
+ * ```
+ */
 export class TransformerTrainer extends Trainer<Tokens> {
   /** The model that is trained. */
   readonly net: Net2NetTransformer;

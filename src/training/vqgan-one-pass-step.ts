@@ -28,6 +28,17 @@ interface AtReconstruction {
  * Trains on one batch [B, C, H, W] in [−1, 1]; arguments and result as for `referenceStep`.
  *
  * @throws TypeError if the model has no VQLPIPSWithDiscriminator
+ *
+ * @example
+ * ```ts
+ * const loss = new VQLPIPSWithDiscriminator({ discStart: 0 });
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig: loss });
+ * const generator = new optim.Adam(model.generatorParameters(), { lr: 1e-4 });
+ * const discriminator = new optim.Adam(loss.discriminator.parameters(), { lr: 1e-4 });
+ * const batch = torch.zeros([1, 3, 64, 64]);
+ * const log = onePassStep(model, { generator, discriminator }, batch, { globalStep: 0 });
+ * console.log(log.nllLoss.item());
+ * ```
  */
 export function onePassStep(
   model: FirstStage,

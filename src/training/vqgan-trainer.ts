@@ -21,7 +21,19 @@ import { lossOf } from './vqgan-parts.js';
 /** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };
 
-/** Trains the first stage: `for await (const event of trainer.run({ signal })) …`. */
+/**
+ * Trains the first stage: `for await (const event of trainer.run({ signal })) …`.
+ *
+ * @example
+ * ```ts
+ * const { model } = await readConfig('model.yaml');
+ * const config = { model, data: { path: 'photos', size: 64 }, training: { steps: 2000 } };
+ * const trainer = await VqganTrainer.create(config, { run: 'runs/mine' });
+ * for await (const event of trainer.run()) {
+ *   if (event.type === 'log') console.log(event.step, event.losses);
+ * }
+ * ```
+ */
 export class VqganTrainer extends Trainer<Tensor> {
   /** The model that is trained. */
   readonly model: FirstStage;

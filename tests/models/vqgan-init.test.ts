@@ -4,7 +4,8 @@ import test from 'ava';
 import * as torch from '../../src/torch/index.js';
 import type * as nn from '../../src/torch/nn/index.js';
 import { NLayerDiscriminator } from '../../src/models/discriminator.js';
-import { VQModel, backbones } from '../../src/models/vqgan.js';
+import { backbones } from '../../src/models/backbone.js';
+import { VQModel } from '../../src/models/vqgan.js';
 
 interface Expected {
   keys: string[];

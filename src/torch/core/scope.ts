@@ -7,6 +7,14 @@ import { adopt, enterScope, leaveScope, OwnTensor, scopeDepth, Tensor } from './
  * Calls `fn` and frees every tensor made inside, except those in its result: a tensor, or tensors in plain objects,
  * arrays, Maps and Sets, go to the enclosing scope. Tensors that `keep` was called on stay too.
  * @throws ArgumentError where `fn` returns a promise: the scope would end before the work does.
+ *
+ * @example
+ * ```ts
+ * const mean = torch.scope(() => {
+ *   const squares = torch.randn([1000]).square(); // freed at the end
+ *   return squares.mean();
+ * });
+ * ```
  */
 export function scope<T>(fn: () => T): T {
   native.openScope();

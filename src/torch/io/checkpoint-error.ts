@@ -28,7 +28,19 @@ export type CheckpointProblem =
   | 'limit'
   | 'closed';
 
-/** A checkpoint that cannot be read or written; `problem` tells the cases apart. */
+/**
+ * A checkpoint that cannot be read or written; `problem` tells the cases apart.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   await loadCheckpoint('weights.ckpt');
+ * } catch (error) {
+ *   if (!(error instanceof CheckpointError)) throw error;
+ *   console.error(error.problem, error.message);
+ * }
+ * ```
+ */
 export class CheckpointError extends TorchError {
   /** What is wrong, as a word that programs can tell apart. */
   readonly problem: CheckpointProblem;

@@ -46,6 +46,14 @@ const readerNumbers = new WeakMap<TensorReader, number>();
 /**
  * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
  * an ordinary tensor of the current scope. Iterating reads one tensor at a time.
+ *
+ * @example
+ * ```ts
+ * const { tensors, close } = await loadCheckpoint('weights.safetensors');
+ * for (const key of tensors.keys()) console.log(key, tensors.info(key)?.shape); // reads no tensor
+ * const decoder = tensors.below('decoder.'); // still reads none
+ * close();
+ * ```
  */
 export class LazyTensors extends InThread implements LazyTensorMap {
   /** Key here → key of the reader. */

@@ -50,6 +50,14 @@ export interface Checkpoint {
  *   (`.ckpt`, `.pth`, `.pt`, `.bin`), or of the index of a checkpoint in several of them
  *   (`model.safetensors.index.json`), which is read as one; the format is told by the content, not by the name
  * @throws CheckpointError whose `problem` says what is wrong
+ *
+ * @example
+ * ```ts
+ * const checkpoint = await loadCheckpoint('vqgan.ckpt');
+ * console.log(checkpoint.metadata, checkpoint.tensors.size);
+ * const weight = checkpoint.tensors.get('quantize.embedding.weight');
+ * checkpoint.close();
+ * ```
  */
 export async function loadCheckpoint(path: string): Promise<Checkpoint> {
   const file = new CheckpointFile(path);

@@ -58,6 +58,12 @@ class LazyTensor {
  *   is read and written), beside numbers, bigints, strings, booleans, null and Uint8Arrays. Whole numbers become
  *   Python's ints.
  * @throws ArgumentError naming the place of what a checkpoint cannot hold
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(2, 3);
+ * await savePytorch('linear.pt', { state_dict: model.stateDict(), step: 100 }); // torch.load reads it
+ * ```
  */
 export async function savePytorch(path: string, value: unknown): Promise<void> {
   const storages = new Storages(value);

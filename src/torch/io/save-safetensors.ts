@@ -32,6 +32,12 @@ interface Item {
  *
  * @param tensors a Map or object; keys as from `model.stateDict()`
  * @throws CheckpointError or the system's error; an older file of that name is untouched then
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(2, 3);
+ * await saveSafetensors('linear.safetensors', model.stateDict(), { metadata: { step: '100' } });
+ * ```
  */
 export async function saveSafetensors(
   path: string,

@@ -5,6 +5,12 @@ import { Module } from './module.js';
 /**
  * Modules one after another, each given the output of the one before: `new Sequential(a, b)`, keys `0`, `1`, …
  * A Map as only argument names them: `new Sequential(new Map([['4', conv], ['5', relu]]))`.
+ *
+ * @example
+ * ```ts
+ * const mlp = new nn.Sequential(new nn.Linear(8, 32), new nn.GELU(), new nn.Linear(32, 2));
+ * const y = mlp.forward(torch.randn([4, 8])); // [4, 2]
+ * ```
  */
 export class Sequential extends Module {
   #entries: [string, Module][];

@@ -19,7 +19,7 @@ interface Sets {
   backwardAfter: Set<BackwardHook>;
 }
 
-export type HookOf<K extends keyof Sets> = Sets[K] extends Set<infer Hook> ? Hook : never;
+type HookOf<K extends keyof Sets> = Sets[K] extends Set<infer Hook> ? Hook : never;
 
 /** The hooks of one module, and a call of its `forward` with them. */
 export class ModuleHooks {

@@ -2,14 +2,12 @@ import { InThread } from '../core/in-thread.js';
 import { acrossCopies } from '../core/across-copies.js';
 import * as torch from '../index.js';
 import type { HookHandle, Tensor } from '../index.js';
-import { bufferField } from './module-buffers.js';
-import type { Buffer } from './module-buffers.js';
+import { bufferField, type Buffer } from './module-buffers.js';
 import { fieldsOf, join, keyOf } from './module-keys.js';
 import { ModuleHooks } from './module-hooks.js';
-import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook, HookOf } from './module-hooks.js';
+import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from './module-hooks.js';
 import { placed } from './module-path.js';
-import { moveTensors } from './module-place.js';
-import type { ModulePlace } from './module-place.js';
+import { moveTensors, type ModulePlace } from './module-place.js';
 import { allBelow, once, stateEntries } from './module-tree.js';
 import { Parameter } from './parameter.js';
 import { loadEntries } from './state-dict.js';
@@ -26,6 +24,17 @@ import type { LoadResult, StateSource } from './state-dict.js';
  * `forward` is called directly: `model.forward(x)`. Every call runs in a scope of its own, so that intermediate
  * tensors are freed when it returns; a module that wants to remember a tensor holds it in a buffer or uses
  * `torch.keep`. Write `forward` as a method, not as an arrow function in a field.
+ *
+ * @example
+ * ```ts
+ * class Residual extends nn.Module {
+ *   readonly inner = new nn.Linear(64, 64); // in the state dict as inner.weight and inner.bias
+ *   override forward(x: Tensor): Tensor {
+ *     return x.add(this.inner.forward(x));
+ *   }
+ * }
+ * const y = new Residual().forward(torch.randn([2, 64]));
+ * ```
  */
 export class Module extends InThread {
   /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
@@ -67,12 +76,12 @@ export class Module extends InThread {
 
   /** Calls `hook(module, args)` before every `forward`; an array it returns replaces the arguments. */
   registerForwardPreHook(hook: ForwardPreHook): HookHandle {
-    return this.#register('before', hook);
+    return (this.#hooks ??= new ModuleHooks()).add('before', hook);
   }
 
   /** Calls `hook(module, args, output)` after every `forward`; what it returns, if anything, replaces the output. */
   registerForwardHook(hook: ForwardHook): HookHandle {
-    return this.#register('after', hook);
+    return (this.#hooks ??= new ModuleHooks()).add('after', hook);
   }
 
   /**
@@ -80,7 +89,7 @@ export class Module extends InThread {
    * it returns replaces them. See {@link registerFullBackwardHook} for what is seen.
    */
   registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
-    return this.#register('backwardBefore', hook);
+    return (this.#hooks ??= new ModuleHooks()).add('backwardBefore', hook);
   }
 
   /**
@@ -89,11 +98,7 @@ export class Module extends InThread {
    * entry for each (null: no gradient). They are copied on their way in and out while such a hook is there.
    */
   registerFullBackwardHook(hook: BackwardHook): HookHandle {
-    return this.#register('backwardAfter', hook);
-  }
-
-  #register<K extends keyof ModuleHooks['sets']>(when: K, hook: HookOf<K>): HookHandle {
-    return (this.#hooks ??= new ModuleHooks()).add(when, hook);
+    return (this.#hooks ??= new ModuleHooks()).add('backwardAfter', hook);
   }
 
   /**

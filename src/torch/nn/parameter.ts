@@ -7,6 +7,13 @@ import { enterScope, leaveScope, Tensor, transfer } from '../core/tensor.js';
  *
  * It shares the given tensor's memory, is a leaf of the autograd graph, stays alive outside every scope and is
  * found by {@link Module.parameters} when it is assigned to a field.
+ *
+ * @example
+ * ```ts
+ * const scale = new nn.Parameter(torch.ones([64]));
+ * scale.mul(2).sum().backward();
+ * console.log(scale.grad?.shape);
+ * ```
  */
 export class Parameter extends Tensor {
   /**

@@ -211,7 +211,15 @@ export class GRU extends Recurrent {
   }
 }
 
-/** Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence, in one layer or several. */
+/**
+ * Long short-term memory (Hochreiter and Schmidhuber 1997) over a sequence, in one layer or several.
+ *
+ * @example
+ * ```ts
+ * const lstm = new nn.LSTM(8, 16, { numLayers: 2, batchFirst: true });
+ * const [output, [hidden, cell]] = lstm.forward(torch.randn([4, 10, 8])); // [4, 10, 16], [2, 4, 16] twice
+ * ```
+ */
 export class LSTM extends Recurrent {
   /** Makes the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {

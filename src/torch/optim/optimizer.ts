@@ -21,6 +21,20 @@ export type ParameterGroup<Options> = { params: Tensor[] } & Options;
 /**
  * Base class of optimizers: parameter groups with settings of their own, and per-parameter state that is kept alive
  * outside scopes.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const optimizer = new optim.AdamW(model.parameters(), { lr: 1e-3 });
+ * for (let step = 0; step < 10; step++) {
+ *   torch.scope(() => {
+ *     const loss = model.forward(torch.randn([4, 8])).square().mean();
+ *     optimizer.zeroGrad();
+ *     loss.backward();
+ *     optimizer.step();
+ *   });
+ * }
+ * ```
  */
 export abstract class Optimizer<Options extends object> extends InThread {
   /** Settings may be changed between steps: `optimizer.paramGroups[0].lr = 1e-5`. */

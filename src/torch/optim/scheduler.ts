@@ -61,6 +61,14 @@ export function loadFields(owner: object, fields: SavedFields, state: SchedulerS
  * Base class of learning-rate schedules. They set the groups' `lr` when they are made and at every `step()`, which
  * comes after the optimizer's; each step computes the rates from the last ones, so that schedules can be chained.
  * Subclasses implement {@link rates} and call {@link start} at the end of their constructors.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler: optim.LRScheduler = new optim.StepLR(optimizer, 30, { gamma: 0.1 });
+ * optimizer.step();
+ * scheduler.step();
+ * ```
  */
 export abstract class LRScheduler extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
