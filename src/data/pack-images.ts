@@ -38,6 +38,12 @@ export interface PackReport {
  * which `openImages` reads in the pictures' place, with the same pictures held out. The folder appears under its name
  * only when it is complete.
  * @throws ImageDataError for unusable pictures, or a folder that must not be replaced
+ *
+ * @example
+ * ```ts
+ * await packImages({ path: 'photos', size: 64 }, 'packed');
+ * const { train, close } = await openImages({ path: 'packed', size: 64 });
+ * ```
  */
 export async function packImages(
   config: DataConfig,

@@ -51,6 +51,13 @@ export function unloadedCheckpoints(model: Module): UnloadedCheckpoint[] {
  * first, without the keys of `ignore_keys`; keys that are missing or unknown are told by the reports and are no error.
  *
  * @throws CheckpointError where a file cannot be read; StateDictError where shapes differ or no key fits
+ *
+ * @example
+ * ```ts
+ * const model = modelFromConfig((await readConfig('model.yaml')).model);
+ * console.log(unloadedCheckpoints(model)); // the `ckpt_path`s that the configuration names
+ * await initFromCkpt(model);
+ * ```
  */
 export async function initFromCkpt(model: Module): Promise<LoadReport[]> {
   const modules = new Map(model.namedModules());

@@ -112,6 +112,13 @@ function listed(what: string, keys: readonly string[]): string[] {
  * @param source a Map, or `(await loadCheckpoint(path)).tensors`
  * @throws StateDictError with `strict`, naming the keys and shapes that do not fit; without, where nothing is loaded
  * @throws ArgumentError where the weights lie below several prefixes, and none is given
+ *
+ * @example
+ * ```ts
+ * const model = new GPT({ vocabSize: 1024, blockSize: 256 });
+ * const { tensors } = await loadCheckpoint('transformer.ckpt');
+ * loadWeights(model, tensors, { prefix: 'transformer.', ignore: ['head.'] });
+ * ```
  */
 export function loadWeights(
   model: Module,

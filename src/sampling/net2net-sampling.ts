@@ -82,7 +82,16 @@ export interface SampleImagesOptions extends SampleTokensOptions {
   grid?: readonly [number, number];
 }
 
-/** Images `[B, C, H, W]` for condition tokens `[B, N]`: samples the rest of the code grid and decodes it. */
+/**
+ * Images `[B, C, H, W]` for condition tokens `[B, N]`: samples the rest of the code grid and decodes it.
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const { indices: condition } = net.encodeToC(torch.zeros([4, 3, 64, 64])); // [4, 1] where it is unconditional
+ * const images = sampleImages(net, condition, { grid: [16, 16], topK: 100 }); // [4, 3, H, W]
+ * ```
+ */
 export function sampleImages(
   net: Net2NetTransformer,
   condition: Tensor,

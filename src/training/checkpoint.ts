@@ -134,6 +134,12 @@ export async function problemOf(path: string): Promise<string | null> {
  * The newest checkpoint whose files verify, and its state.
  *
  * @throws RunError if there is none
+ *
+ * @example
+ * ```ts
+ * const { path, state } = await newestCheckpoint('runs/mine');
+ * console.log(path, state.step);
+ * ```
  */
 export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { state: CheckpointState }> {
   const problems: string[] = [];

@@ -129,7 +129,14 @@ function endsWithNewline(path: string): boolean {
   return last[0] === 0x0a;
 }
 
-/** The records of a run in order of steps: what a resumed run did again replaces what was done before. */
+/**
+ * The records of a run in order of steps: what a resumed run did again replaces what was done before.
+ *
+ * @example
+ * ```ts
+ * for (const { step, losses } of readMetrics('runs/mine')) console.log(step, losses);
+ * ```
+ */
 export function readMetrics(run: string): MetricsRecord[] {
   const path = join(run, 'metrics.jsonl');
   if (!existsSync(path)) return [];

@@ -79,6 +79,14 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
 /**
  * One training step: loss, gradients, update. Returns the detached loss, still on its device; reading it with
  * `item()` waits for the device, so do that at log steps only.
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const optimizer = transformerOptimizer(net.transformer, { lr: 1e-4 });
+ * const images = torch.zeros([2, 3, 64, 64]);
+ * const { loss } = transformerStep(net, optimizer, { x: images, c: images });
+ * ```
  */
 export function transformerStep(
   net: Net2NetTransformer,

@@ -10,7 +10,14 @@ import { chartSvg, type ChartLevel } from './chart.js';
 import { runCharts, saveCurves, type CurveLevels } from './curves.js';
 import { writePage, type PageBlock, type Figure } from './page.js';
 
-/** Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on. */
+/**
+ * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on.
+ *
+ * @example
+ * ```ts
+ * console.log(await writeReport('runs/mine')); // runs/mine/report.html
+ * ```
+ */
 export async function writeReport(run: string): Promise<string> {
   const { stage } = await readConfig(run);
   const records = readMetrics(run);
