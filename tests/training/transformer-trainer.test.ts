@@ -41,7 +41,10 @@ test.serial('a resumed run equals an uninterrupted one, dropout and pkeep includ
 
   const { model } = await openRun(join(folder, 'whole'), 'transformer', 'cpu');
   t.is(model.transformer.vocabSize, 16);
-  t.regex(readFileSync(join(folder, 'whole', 'README.md'), 'utf8'), /\| cross-entropy a code \| \d\.\d{3} nats \|/);
+  t.regex(
+    readFileSync(join(folder, 'whole', 'README.md'), 'utf8'),
+    /\| cross-entropy a code \| \d\.\d{3} nats \|/,
+  );
 });
 
 test.serial('a run stopped before its codes are extracted goes on', async (t) => {
