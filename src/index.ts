@@ -103,6 +103,7 @@ export { psnr } from './metrics/psnr.js';
 export { codebookUse, countCodesOf, histogramEntropy, type CodebookUse } from './metrics/codebook-use.js';
 export { countModelCrossEntropy, type CodeGrid, type CountModelOptions } from './metrics/count-model.js';
 export { meanColourBlocks } from './metrics/mean-colour.js';
+export type { Field, Given, Group, Schema, Settings } from './config/schema.js';
 export type { BuiltIn } from './data/built-in.js';
 export type { ImageFilesOptions } from './data/image-files.js';
 export type { NotoIcons } from './data/noto-icons.js';

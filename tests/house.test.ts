@@ -12,6 +12,7 @@ const LAYERS = [
   ['training'],
   ['sampling'],
   ['models', 'data', 'metrics'],
+  ['config'],
   ['torch'],
   ['torch/native'],
   ['setup'],

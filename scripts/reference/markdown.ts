@@ -21,6 +21,7 @@ const NAMESPACES: Record<string, string> = {
 
 const FOLDERS: Record<string, string> = {
   torch: 'Checkpoint files: safetensors and PyTorch.',
+  config: 'How settings are described.',
   models: 'The models of the paper, and what loads their weights.',
   training: 'Training steps, runs and reports.',
   sampling: 'Drawing new pictures.',

@@ -1,6 +1,6 @@
 /** What `tessera-torch sample` does. Loads libtorch. */
 import { join } from 'node:path';
-import { nearest } from '../models/config-schema.js';
+import { nearest } from '../config/nearest.js';
 import { Labelator } from '../models/conditioning.js';
 import type { Net2NetTransformer } from '../models/net2net.js';
 import { FirstStage } from '../models/vqgan.js';

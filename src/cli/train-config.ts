@@ -1,10 +1,12 @@
 /** The configuration of a training run out of presets, files, flags and overrides. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { nearest } from '../models/config-schema.js';
-import { configFields, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
+import { nearest } from '../config/nearest.js';
+import { ConfigError } from '../config/read.js';
+import { isInterpolation } from '../models/interpolation-syntax.js';
+import { checkModelConfig } from '../models/from-config.js';
+import { checkChanges, resolveConfig, type RunConfig, type Stage } from '../training/config.js';
 import { packageRoot } from '../files/package.js';
-import { checkConfig, checkSection } from './config-check.js';
 import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
 import { takeReferenceSections } from './reference-sections.js';
 import { UsageError } from './usage-error.js';
@@ -36,34 +38,52 @@ export async function readGiven(stage: Stage, input: TrainInput): Promise<Config
   return source;
 }
 
+/** Throws a UsageError where a section is a value; what refers to another one is looked at when that is followed. */
+function checkSection(source: ConfigSource, name: string): void {
+  const section = source.tree[name];
+  if (section === undefined || section === null || isTree(section) || isInterpolation(section)) return;
+  throw placed(source, name, `"${name}" is a section with keys below it, not a value`);
+}
+
 /** The same with references followed, checked for unknown keys: the changes of a resumed run. */
 export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = await readGiven(stage, input);
-  settle(stage, source);
+  settle(source);
+  explained(source, () => {
+    checkModel(source, true);
+    checkChanges(stage, source.tree);
+  });
   return source;
 }
 
-/** Follows references, takes over what the reference's own sections say, and checks all keys. Returns notes. */
-function settle(stage: Stage, source: ConfigSource): string[] {
+/** Follows references, and takes over what the reference's own sections say. Returns notes. */
+function settle(source: ConfigSource): string[] {
   source.resolve(['model', 'data', 'training', 'lightning']);
-  const notes = takeReferenceSections(source.tree);
-  checkConfig(source, configFields(stage));
-  return notes;
+  return takeReferenceSections(source.tree);
+}
+
+/** Checks the model section, of which `partial` says that the rest comes from elsewhere. */
+function checkModel({ tree }: ConfigSource, partial: boolean): void {
+  if (tree['model'] !== undefined && tree['model'] !== null)
+    checkModelConfig(tree['model'], 'model', partial);
 }
 
 /**
- * The whole configuration. The preset `small` lies under files that describe no model, and `inherited` (what stage 2
- * takes from the first stage's run) under everything. An `example` need not name pictures.
+ * The whole configuration. The preset `small` lies under files that describe no model, and `inherit` says what stage 2
+ * takes from the first stage's run, which lies under everything. An `example` need not name pictures.
  */
 export async function readTrainConfig(
   stage: Stage,
   input: TrainInput,
-  { inherited = {}, example = false }: { inherited?: ConfigTree; example?: boolean } = {},
+  {
+    inherit,
+    example = false,
+  }: { inherit?: (given: ConfigTree) => Promise<ConfigTree>; example?: boolean } = {},
 ): Promise<{ source: ConfigSource; config: RunConfig; notes: string[] }> {
   const given = await readGiven(stage, input);
   const source = new ConfigSource();
   if (example) source.put({ data: { path: examplePlaces.pictures } }, 'the example');
-  source.put(inherited, 'the first stage');
+  if (inherit) source.put(await inherit(given.tree), 'the first stage');
   const { model } = given.tree;
   if (!isTree(model) || model['target'] === undefined) {
     await source.readFile(presetFile(stage, BASE));
@@ -71,14 +91,34 @@ export async function readTrainConfig(
     if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
   }
   source.merge(given);
-  const notes = settle(stage, source);
-  const data = source.tree['data'];
-  if (!isTree(data) || typeof data['path'] !== 'string') {
-    throw new UsageError(
-      'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
-    );
+  const notes = settle(source);
+  const config = explained(source, () => {
+    // The sizes of a second stage follow from the first.
+    checkModel(source, stage === 'transformer');
+    return resolveConfig(stage, source.tree);
+  });
+  return { source, config, notes };
+}
+
+/** Runs a check of what was read; an error begins with the file and line of the key. */
+function explained<T>(source: ConfigSource, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { data } = source.tree as { data?: ConfigTree };
+    if (error.path === 'data.path' && (data?.['path'] ?? null) === null) {
+      throw new UsageError(
+        'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
+      );
+    }
+    throw placed(source, error.path, error.message, error);
   }
-  return { source, config: resolveOrExplain(stage, source.tree), notes };
+}
+
+function placed(source: ConfigSource, path: string, message: string, cause?: Error): UsageError {
+  const place = source.where(path);
+  return new UsageError(place === null ? message : `${place}: ${message}`, { cause });
 }
 
 /** Whether the command line itself says when the run ends. */
@@ -95,15 +135,6 @@ function dropLength({ training }: ConfigTree): void {
   if (!isTree(training)) return;
   delete training['steps'];
   delete training['minutes'];
-}
-
-function resolveOrExplain(stage: Stage, tree: ConfigTree): RunConfig {
-  try {
-    return resolveConfig(stage, tree);
-  } catch (error) {
-    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
-    throw error;
-  }
 }
 
 /** Names of the presets that come with the package. */

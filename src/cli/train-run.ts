@@ -17,7 +17,7 @@ import type { ConfigTree } from './config-files.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from './interrupt.js';
 import { terminalProgress } from './terminal.js';
-import { examplePlaces, readChanges, readGiven, readTrainConfig, type TrainInput } from './train-config.js';
+import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './train-config.js';
 import { trainOutput } from './train-output.js';
 import type { TrainFlags } from './train.js';
 import { UsageError } from './usage-error.js';
@@ -95,10 +95,13 @@ async function newConfig(
   example = false,
 ): Promise<{ config: RunConfig; notes: string[] }> {
   if (stage === 'vqgan') return readTrainConfig(stage, input, { example });
-  // The first stage may be named by the flag, an override or a file.
-  const { tree } = await readGiven(stage, input);
-  const named = valueAt(tree, ['training', 'vqgan']);
-  if (named === undefined && namesFirstStage(tree)) return readTrainConfig(stage, input, { example });
+  return readTrainConfig(stage, input, { example, inherit: (given) => firstStageOf(given, example) });
+}
+
+/** What a second stage takes over from its first, which the flag, an override or a file may name. */
+async function firstStageOf(given: ConfigTree, example: boolean): Promise<ConfigTree> {
+  const named = valueAt(given, ['training', 'vqgan']);
+  if (named === undefined && namesFirstStage(given)) return {};
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
     throw new UsageError(
@@ -106,8 +109,7 @@ async function newConfig(
     );
   }
   const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
-  inherited['training'] = { vqgan };
-  return readTrainConfig(stage, input, { inherited, example });
+  return { ...inherited, training: { vqgan } };
 }
 
 /** Whether the model section says where trained weights of its first stage are, as the reference's files do. */

@@ -3,13 +3,8 @@ export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
 export { ImageSource, type Channels, type PictureStore, type ReadOptions } from './image-source.js';
 export { inOrder, Loader, type Batch, type LoaderOptions, type LoaderPosition } from './loader.js';
-export {
-  openImages,
-  type DataConfig,
-  type DataReport,
-  type OpenedImages,
-  type OpenImagesOptions,
-} from './open-images.js';
+export { openImages, type DataReport, type OpenedImages, type OpenImagesOptions } from './open-images.js';
+export type { DataConfig } from './settings.js';
 export { describeImages, inspectImages, type ImagesFound } from './inspect-images.js';
 export { packImages, type PackOptions, type PackReport } from './pack-images.js';
 export { isPacked, packedSize, PackedImages, type PackedEntry, type PackIndex } from './packed-images.js';

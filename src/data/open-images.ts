@@ -4,37 +4,14 @@ import { makeEmoji } from './emoji.js';
 import { countOf, findImages } from './find-images.js';
 import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
-import type { ImageFilesOptions, OnError, SkippedImage } from './image-files.js';
+import type { ImageFilesOptions, SkippedImage } from './image-files.js';
 import { ImageFiles } from './image-files.js';
-import type { Channels, PictureStore } from './image-source.js';
+import type { PictureStore } from './image-source.js';
 import { ImageSource } from './image-source.js';
 import type { PackIndex } from './packed-images.js';
 import { isPacked, PackedImages } from './packed-images.js';
+import type { DataConfig } from './settings.js';
 import { splitByContent } from './split.js';
-
-/** The `data` part of a training config. */
-export interface DataConfig {
-  /** A folder of pictures, a .txt list of them, a packed folder, or the built-in `scenes` or `emoji`. */
-  path: string;
-  /** Side of the training squares in pixels. */
-  size: number;
-  /** Channels of the images: 3 (red, green and blue; default), or 1: grey, whatever the files hold. */
-  channels?: Channels;
-  /** Which square of a longer picture training sees, default random; held-out pictures show their middle. */
-  crop?: 'random' | 'center';
-  /** Mirror half of the training pictures, default true. */
-  flip?: boolean;
-  /** Share (below 1) or count of pictures held out of training, by their contents; default 0.05. */
-  heldOut?: number;
-  /** Hold out the pictures of this folder, list or packed folder instead. */
-  heldOutPath?: string;
-  /** A file that cannot be decoded is left out and reported (`skip`, default), or ends the work (`stop`). */
-  onError?: OnError;
-  /** Built-in pictures: how many in all, default 4096. */
-  count?: number;
-  /** Built-in pictures: which series, default 1. */
-  seed?: number;
-}
 
 export interface DataReport {
   kind: 'folder' | 'list' | 'packed' | BuiltIn;

@@ -7,10 +7,11 @@ import { recoverPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { SkippedImage } from './image-files.js';
 import { writeFolder } from './new-folder.js';
-import type { DataConfig, OpenedStore } from './open-images.js';
+import type { OpenedStore } from './open-images.js';
 import { isBuiltIn, openPart } from './open-images.js';
 import type { PackedEntry, PackIndex } from './packed-images.js';
 import { isPacked, packFormat, packVersion } from './packed-images.js';
+import type { DataConfig } from './settings.js';
 
 /** Pictures decoded side by side before they are written in order. */
 const chunk = 32;

@@ -6,42 +6,46 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { alone, count, counts, flag, natural, number, type Given, type Settings } from '../config/schema.js';
+
+export const backboneSchema = {
+  /** Width of the finest level; every width must be a multiple of 32. */
+  ch: count(),
+  /** Channels of the decoder's output. */
+  outCh: count(),
+  /** Width of each level as a multiple of `ch`, finest first; each level after the first halves the image. Default [1, 2, 4, 8]. */
+  chMult: counts([1, 2, 4, 8]),
+  /** Residual blocks per level of the encoder; the decoder has one more. */
+  numResBlocks: natural(),
+  /** Levels whose nominal side, counted from `resolution`, is in this list get attention after each block. */
+  attnResolutions: counts(),
+  /** Dropout inside the residual blocks. Default 0. */
+  dropout: number(0),
+  /** Resample with a convolution (default), or by average pooling and plain repetition. */
+  resampWithConv: flag(true),
+  /** Channels of the encoder's input. */
+  inChannels: count(),
+  /** Nominal side of the images. It places attention and nothing else: any multiple of the downsampling factor runs. */
+  resolution: count(),
+  /** Channels of the latent. */
+  zChannels: count(),
+  /** Let the encoder give 2 · zChannels (mean and variance). Default true, as in the reference; VQGANs set false. */
+  doubleZ: flag(true),
+  /** Let the decoder stop before its last norm and convolution. Default false. */
+  givePreEnd: flag(false),
+  /** Latent diffusion's name for the attention here. */
+  attnType: alone('vanilla', 'the attention of one head over all positions is the only one here'),
+  /** Latent diffusion: a tanh at the end of the decoder. */
+  tanhOut: alone(false, 'the output is unbounded here'),
+  /** Latent diffusion: linear attention. */
+  useLinearAttn: alone(false, 'attention is over all positions here'),
+};
 
 /** Shape of encoder and decoder: the reference's `ddconfig`, camelCased. */
-export interface BackboneConfig {
-  /** Width of the finest level; every width must be a multiple of 32. */
-  ch: number;
-  /** Channels of the decoder's output. */
-  outCh: number;
-  /** Width of each level as a multiple of `ch`, finest first; each level after the first halves the image. Default [1, 2, 4, 8]. */
-  chMult?: readonly number[];
-  /** Residual blocks per level of the encoder; the decoder has one more. */
-  numResBlocks: number;
-  /** Levels whose nominal side, counted from `resolution`, is in this list get attention after each block. */
-  attnResolutions: readonly number[];
-  /** Dropout inside the residual blocks. Default 0. */
-  dropout?: number;
-  /** Resample with a convolution (default), or by average pooling and plain repetition. */
-  resampWithConv?: boolean;
-  /** Channels of the encoder's input. */
-  inChannels: number;
-  /** Nominal side of the images. It places attention and nothing else: any multiple of the downsampling factor runs. */
-  resolution: number;
-  /** Channels of the latent. */
-  zChannels: number;
-  /** Let the encoder give 2 · zChannels (mean and variance). Default true, as in the reference; VQGANs set false. */
-  doubleZ?: boolean;
-  /** Let the decoder stop before its last norm and convolution. Default false. */
-  givePreEnd?: boolean;
-}
+export type BackboneConfig = Given<typeof backboneSchema>;
 
-export const backboneDefaults = {
-  chMult: [1, 2, 4, 8],
-  dropout: 0,
-  resampWithConv: true,
-  doubleZ: true,
-  givePreEnd: false,
-} as const;
+/** The same with its defaults. */
+export type Backbone = Settings<typeof backboneSchema>;
 
 const groups = 32;
 

@@ -3,6 +3,8 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, kind, number, type Given } from '../config/schema.js';
 import {
   atLeastFloat32,
   channelsToEnd,
@@ -11,28 +13,29 @@ import {
   checkLatent,
   nearestCodes,
 } from './latents.js';
-import type { UnknownIndex } from './remap.js';
-import { RemappableQuantizer } from './remap.js';
+import { remapSchema, RemappableQuantizer } from './remap.js';
 
-export interface VectorQuantizerConfig {
+const schema = {
   /** Number of codes. */
-  nEmbed: number;
+  nEmbed: count(),
   /** Width of a code. */
-  embedDim: number;
+  embedDim: count(),
   /** Weight of one of the two loss terms; `legacy` says of which. Default 0.25. */
-  beta?: number;
+  beta: number(0.25),
   /**
    * true: beta weighs the codebook's term, as in every published VQGAN, whose code has the two terms
    * swapped. false: beta weighs the commitment, as in the paper.
    */
-  legacy: boolean;
-  /** Codes in use; indices then count among these. */
-  remap?: readonly number[] | Tensor | null;
-  /** What codes outside `remap` become. Default 'random'. */
-  unknownIndex?: UnknownIndex;
+  legacy: kind<boolean>(
+    'true (beta weighs the codebook term, as published models were trained) or false (it weighs the commitment, as in the paper)',
+    (value) => typeof value === 'boolean',
+  )(),
+  ...remapSchema,
   /** Indices as [B, h, w] instead of [B·h·w]. Default false. */
-  saneIndexShape?: boolean;
-}
+  saneIndexShape: flag(false),
+};
+
+export type VectorQuantizerConfig = Given<typeof schema>;
 
 /** What every quantizer gives back. */
 export interface Quantized {
@@ -55,6 +58,8 @@ export interface Quantized {
  * ```
  */
 export class VectorQuantizer extends RemappableQuantizer {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** The codes: [nEmbed, embedDim]. */
   readonly embedding: nn.Embedding;
   readonly nEmbed: number;
@@ -64,20 +69,11 @@ export class VectorQuantizer extends RemappableQuantizer {
   readonly saneIndexShape: boolean;
 
   constructor(config: VectorQuantizerConfig) {
-    const {
-      nEmbed,
-      embedDim,
-      beta = 0.25,
-      legacy,
-      remap,
-      unknownIndex = 'random',
-      saneIndexShape = false,
-    } = config;
-    if (typeof legacy !== 'boolean') {
-      throw new TypeError(
-        'VectorQuantizer needs legacy: true weighs the codebook term by beta, as published models were trained; false weighs the commitment, as in the paper',
-      );
-    }
+    const { nEmbed, embedDim, beta, legacy, remap, unknownIndex, saneIndexShape } = readConfig(
+      schema,
+      config,
+      'VectorQuantizer',
+    );
     super(nEmbed);
     this.nEmbed = nEmbed;
     this.embedDim = embedDim;

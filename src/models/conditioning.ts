@@ -3,6 +3,8 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, natural, optional, text, type Given } from '../config/schema.js';
 
 /** What a first or condition stage makes of its input; `indices` hold one row of tokens per image. */
 export interface Encoded {
@@ -17,13 +19,6 @@ export interface Stage extends nn.Module {
   encode(x: Tensor): Encoded;
 }
 
-function positiveInteger(owner: string, name: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 1) {
-    throw new TypeError(`${owner}: ${name} must be a positive integer, got ${String(value)}.`);
-  }
-  return value;
-}
-
 /**
  * Class labels: the class id is the one conditioning token.
  *
@@ -34,12 +29,19 @@ function positiveInteger(owner: string, name: string, value: unknown): number {
  * ```
  */
 export class Labelator extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** Number of classes. */
+    nClasses: count(),
+    /** Kept; what encodes here always has the quantizer's interface. */
+    quantizeInterface: optional(flag()),
+  };
   /** Number of classes. */
   readonly nClasses: number;
 
-  constructor({ nClasses }: { nClasses: number }) {
+  constructor(config: Given<typeof Labelator.schema>) {
     super();
-    this.nClasses = positiveInteger('Labelator', 'nClasses', nClasses);
+    this.nClasses = readConfig(Labelator.schema, config, 'Labelator').nClasses;
   }
 
   /**
@@ -83,17 +85,19 @@ export class Labelator extends nn.Module {
  * ```
  */
 export class SOSProvider extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** The token that every sequence starts with. */
+    sosToken: natural(),
+    /** Kept; what encodes here always has the quantizer's interface. */
+    quantizeInterface: optional(flag()),
+  };
   /** The token that every sequence starts with. */
   readonly sosToken: number;
 
-  constructor({ sosToken }: { sosToken: number }) {
+  constructor(config: Given<typeof SOSProvider.schema>) {
     super();
-    if (!Number.isSafeInteger(sosToken) || sosToken < 0) {
-      throw new TypeError(
-        `SOSProvider: sosToken must be a token id (an integer from 0), got ${String(sosToken)}.`,
-      );
-    }
-    this.sosToken = sosToken;
+    this.sosToken = readConfig(SOSProvider.schema, config, 'SOSProvider').sosToken;
   }
 
   /** Anything with B rows → indices `[B, 1]` int64, all `sosToken`. */
@@ -114,15 +118,23 @@ export class SOSProvider extends nn.Module {
  * ```
  */
 export class CoordStage extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** Number of ids, less one: positions become 0 to nEmbed. */
+    nEmbed: count(),
+    /** Pixels of a block, along each side. */
+    downFactor: count(),
+  };
   /** Number of ids, less one: positions become 0 to nEmbed. */
   readonly nEmbed: number;
   /** Pixels of a block, along each side. */
   readonly downFactor: number;
 
-  constructor({ nEmbed, downFactor }: { nEmbed: number; downFactor: number }) {
+  constructor(config: Given<typeof CoordStage.schema>) {
     super();
-    this.nEmbed = positiveInteger('CoordStage', 'nEmbed', nEmbed);
-    this.downFactor = positiveInteger('CoordStage', 'downFactor', downFactor);
+    const { nEmbed, downFactor } = readConfig(CoordStage.schema, config, 'CoordStage');
+    this.nEmbed = nEmbed;
+    this.downFactor = downFactor;
   }
 
   /** Coordinates `[B, 1, H, W]` → indices `[B, 1, H/f, W/f]` int64; `quantized` is the same as floats. */
@@ -159,12 +171,17 @@ export class CoordStage extends nn.Module {
  * ```
  */
 export class DummyCondStage extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** Name of the batch entry that holds the tokens. */
+    conditionalKey: text(),
+  };
   /** Name of the batch entry that holds the tokens; kept, not used here. */
   readonly conditionalKey: string;
 
-  constructor({ conditionalKey }: { conditionalKey: string }) {
+  constructor(config: Given<typeof DummyCondStage.schema>) {
     super();
-    this.conditionalKey = conditionalKey;
+    this.conditionalKey = readConfig(DummyCondStage.schema, config, 'DummyCondStage').conditionalKey;
   }
 
   /** Tokens `[B, N]` → the same. */

@@ -2,8 +2,9 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
 import type { BackboneConfig } from './backbone.js';
-import { Level, Middle, Upsample, backboneDefaults, chain, normalize, normSwish } from './backbone.js';
+import { Level, Middle, Upsample, backboneSchema, chain, normalize, normSwish } from './backbone.js';
 
 /** One resolution of the decoder: blocks, then a doubling on all levels but the finest. */
 class UpLevel extends Level {
@@ -68,7 +69,7 @@ export class Decoder extends nn.Module {
       resolution,
       zChannels,
       givePreEnd,
-    } = { ...backboneDefaults, ...config };
+    } = readConfig(backboneSchema, config, 'Decoder');
     const coarsest = chMult.length - 1;
     const widths = chMult.map((multiple) => ch * multiple);
     const [finestWidth] = widths;

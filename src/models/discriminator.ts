@@ -2,17 +2,21 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, type Given } from '../config/schema.js';
 
-export interface NLayerDiscriminatorConfig {
+const schema = {
   /** Channels of the image, plus those of the condition if there is one. Default 3. */
-  inChannels?: number;
+  inChannels: count(3),
   /** Width of the first layer. Default 64. */
-  ndf?: number;
+  ndf: count(64),
   /** Strided layers; 3 see patches of 70×70 pixels. Default 3. */
-  nLayers?: number;
+  nLayers: count(3),
   /** Normalise by ActNorm instead of batch statistics. Default false. */
-  useActnorm?: boolean;
-}
+  useActnorm: flag(false),
+};
+
+export type NLayerDiscriminatorConfig = Given<typeof schema>;
 
 /**
  * One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039).
@@ -95,6 +99,8 @@ export class ActNorm extends nn.Module {
  * ```
  */
 export class NLayerDiscriminator extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** Convolutions, norms and activations in turn. */
   readonly main: nn.Sequential;
   /** Channels of its images. */
@@ -108,8 +114,9 @@ export class NLayerDiscriminator extends nn.Module {
     return side < 6 ? 0 : Math.floor(Math.log2(side / 3));
   }
 
-  constructor({ inChannels = 3, ndf = 64, nLayers = 3, useActnorm = false }: NLayerDiscriminatorConfig = {}) {
+  constructor(config: NLayerDiscriminatorConfig = {}) {
     super();
+    const { inChannels, ndf, nLayers, useActnorm } = readConfig(schema, config, 'NLayerDiscriminator');
     this.inChannels = inChannels;
     this.nLayers = nLayers;
     const width = (level: number) => ndf * Math.min(2 ** level, 8);

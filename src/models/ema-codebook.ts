@@ -3,6 +3,8 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, number, share, type Given } from '../config/schema.js';
 import type { Quantized } from './codebook.js';
 import {
   atLeastFloat32,
@@ -12,21 +14,23 @@ import {
   checkLatent,
   nearestCodes,
 } from './latents.js';
-import type { UnknownIndex } from './remap.js';
-import { RemappableQuantizer } from './remap.js';
+import { remapSchema, RemappableQuantizer } from './remap.js';
 
-export interface EMAVectorQuantizerConfig {
-  nEmbed: number;
-  embedDim: number;
-  /** Weight of the commitment loss. */
-  beta: number;
+const schema = {
+  /** Number of codes. */
+  nEmbed: count(),
+  /** Width of a code. */
+  embedDim: count(),
+  /** Weight of the commitment loss. Default 0.25. */
+  beta: number(0.25),
   /** Share of the old average kept at each update. Default 0.99. */
-  decay?: number;
+  decay: share(0.99),
   /** Laplace smoothing of the code counts. Default 1e-5. */
-  eps?: number;
-  remap?: readonly number[] | Tensor | null;
-  unknownIndex?: UnknownIndex;
-}
+  eps: number(1e-5),
+  ...remapSchema,
+};
+
+export type EMAVectorQuantizerConfig = Given<typeof schema>;
 
 /** Codes with the averages they are made from. None of the three is trained by gradients. */
 class EmbeddingEMA extends nn.Module {
@@ -53,6 +57,8 @@ class EmbeddingEMA extends nn.Module {
  * ```
  */
 export class EMAVectorQuantizer extends RemappableQuantizer {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
   /** Number of codes. */
@@ -64,7 +70,11 @@ export class EMAVectorQuantizer extends RemappableQuantizer {
   readonly eps: number;
 
   constructor(config: EMAVectorQuantizerConfig) {
-    const { nEmbed, embedDim, beta, decay = 0.99, eps = 1e-5, remap, unknownIndex = 'random' } = config;
+    const { nEmbed, embedDim, beta, decay, eps, remap, unknownIndex } = readConfig(
+      schema,
+      config,
+      'EMAVectorQuantizer',
+    );
     super(nEmbed);
     this.nEmbed = nEmbed;
     this.embedDim = embedDim;

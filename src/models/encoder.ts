@@ -2,8 +2,9 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
 import type { BackboneConfig } from './backbone.js';
-import { Downsample, Level, Middle, backboneDefaults, chain, normalize, normSwish } from './backbone.js';
+import { Downsample, Level, Middle, backboneSchema, chain, normalize, normSwish } from './backbone.js';
 
 /** One resolution of the encoder: blocks, then a halving on all levels but the coarsest. */
 class DownLevel extends Level {
@@ -69,7 +70,7 @@ export class Encoder extends nn.Module {
       resolution,
       zChannels,
       doubleZ,
-    } = { ...backboneDefaults, ...config };
+    } = readConfig(backboneSchema, config, 'Encoder');
     const coarsest = chMult.length - 1;
     const widths = chMult.map((multiple) => ch * multiple);
     const widest = widths[coarsest];

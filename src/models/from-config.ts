@@ -1,6 +1,8 @@
 /** Models from the reference's own configuration files, through a table of known targets. */
 import * as nn from '../torch/nn/index.js';
-import { nearest, readFields } from './config-schema.js';
+import { nearest } from '../config/nearest.js';
+import { ConfigError, readTree } from '../config/read.js';
+import { isTree, kept, kind, optional } from '../config/schema.js';
 import { absentTargets, targets } from './config-targets.js';
 import { noteCheckpoint } from './initial-weights.js';
 
@@ -45,13 +47,10 @@ export function modelFromConfig<M extends nn.Module = nn.Module>(
 }
 
 function build(config: unknown, path: string): nn.Module {
-  const { target, params } = readTarget(config, path);
-  const known = targets.get(target);
-  if (!known) throw unknownTarget(target, path);
-  const where = `${path === '' ? '' : `${path}.`}params`;
+  const { target, params, known } = readTarget(config, path);
   let model: nn.Module;
   try {
-    model = known.build(readFields(params, known.fields, where, build));
+    model = known.make(readTree(known.schema, params, { path: below(path, 'params'), snake: true, build }));
   } catch (error) {
     throw withTarget(error, target);
   }
@@ -59,6 +58,23 @@ function build(config: unknown, path: string): nn.Module {
   if (params) noteCheckpoint(model, params);
   return Object.assign(model, { config: { ...own, ...(structuredClone(config) as ModelConfig) } });
 }
+
+/**
+ * Checks a configuration as `modelFromConfig` will read it, and builds nothing.
+ *
+ * @param path where it stands; what paths in errors begin with
+ * @param partial true where what is missing comes from elsewhere, a target that stands in another file among it
+ * @throws ConfigError for the first key that is unknown, missing or of the wrong kind
+ */
+export function checkModelConfig(config: unknown, path: string, partial: boolean): void {
+  if (partial && isTree(config) && config['target'] === undefined)
+    return void readEntries(config, path, true);
+  const { params, known } = readTarget(config, path);
+  const check = (nested: unknown, at: string) => checkModelConfig(nested, at, partial);
+  readTree(known.schema, params, { path: below(path, 'params'), snake: true, partial, check });
+}
+
+const below = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
 
 const named = new WeakSet<object>();
 
@@ -71,34 +87,27 @@ function withTarget(error: unknown, target: string): unknown {
   return error;
 }
 
-const topLevel = ['target', 'params', 'base_learning_rate'];
+const modelSchema = {
+  target: kind<string>('the dotted name of a class', (value) => typeof value === 'string')(),
+  params: optional(kind<Record<string, unknown>>('an object', isTree)()),
+  baseLearningRate: kept<number>(),
+};
 
-function readTarget(config: unknown, path: string): ModelConfig {
-  const name = path === '' ? 'The configuration' : path;
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw new TypeError(`${name} must be an object { target, params }.`);
-  }
-  const { target } = config as Partial<ModelConfig>;
-  if (typeof target !== 'string') {
-    const hint = 'model' in config ? ' It has a "model" entry: pass that.' : '';
-    throw new TypeError(`${name} has no target, the dotted name of a class.${hint}`);
-  }
-  const stray = Object.keys(config).find((key) => !topLevel.includes(key));
-  if (stray !== undefined) {
-    throw new TypeError(
-      `${name} has an unknown entry "${stray}"; the nearest one is "${nearest(stray, topLevel)}" ` +
-        `(a model's arguments belong under params).`,
-    );
-  }
-  return config as ModelConfig;
+function readEntries(config: unknown, path: string, partial = false) {
+  const note = " (a model's arguments belong under params)";
+  return readTree(modelSchema, config, { path, snake: true, partial, note });
 }
 
-function unknownTarget(target: string, path: string): TypeError {
-  const where = path === '' ? '' : ` at ${path}`;
+function readTarget(config: unknown, path: string) {
+  if (isTree(config) && 'model' in config) {
+    throw new ConfigError(path, `${path || 'the configuration'} has a "model" entry: pass that`);
+  }
+  const { target, params } = readEntries(config ?? false, path);
+  const known = targets.get(target);
+  if (known) return { target, params, known };
   const absent = absentTargets.get(target);
-  if (absent !== undefined)
-    return new TypeError(`The target "${target}"${where} cannot be built: ${absent}.`);
-  return new TypeError(
-    `The target "${target}"${where} is not a known one; the nearest is "${nearest(target, targets.keys())}".`,
-  );
+  const hint = absent
+    ? `cannot be built: ${absent}`
+    : `is not known; the nearest is "${nearest(target, targets.keys())}"`;
+  throw new ConfigError(below(path, 'target'), `${below(path, 'target')}: "${target}" ${hint}`);
 }

@@ -1,35 +1,31 @@
-export interface GPTConfig {
+import { readConfig } from '../config/read.js';
+import { count, natural, probability, type Given, type Settings } from '../config/schema.js';
+
+/** What a GPT's configuration may hold. */
+export const gptSchema = {
   /** Number of token ids, conditioning tokens included. */
-  vocabSize: number;
+  vocabSize: count(),
   /** Longest sequence, conditioning and prepended embeddings included. */
-  blockSize: number;
+  blockSize: count(),
   /** Default 12. */
-  nLayer?: number;
+  nLayer: count(12),
   /** Default 8. Must divide `nEmbd`. */
-  nHead?: number;
+  nHead: count(8),
   /** Width of the model, default 256. */
-  nEmbd?: number;
+  nEmbd: count(256),
   /** Dropout after the embeddings, default 0. */
-  embdPdrop?: number;
+  embdPdrop: probability(0),
   /** Dropout at the end of each residual branch, default 0. */
-  residPdrop?: number;
+  residPdrop: probability(0),
   /** Dropout of the attention weights, default 0. */
-  attnPdrop?: number;
+  attnPdrop: probability(0),
   /** The first `nUnmasked` positions see each other in both directions (a prefix language model); default 0. */
-  nUnmasked?: number;
-}
-
-export type ResolvedConfig = Required<GPTConfig>;
-
-const defaults = {
-  nLayer: 12,
-  nHead: 8,
-  nEmbd: 256,
-  embdPdrop: 0,
-  residPdrop: 0,
-  attnPdrop: 0,
-  nUnmasked: 0,
+  nUnmasked: natural(0),
 };
+
+export type GPTConfig = Given<typeof gptSchema>;
+
+export type ResolvedConfig = Settings<typeof gptSchema>;
 
 /** Sizes of the published transformers; spread one into a config: `new GPT({ ...gptPresets.faceshq })`. */
 export const gptPresets = {
@@ -61,28 +57,17 @@ export const gptPresets = {
   },
 } as const satisfies Record<string, GPTConfig>;
 
-/** Fills in the defaults, and refuses sizes that do not fit together. */
-export function resolve(config: GPTConfig): ResolvedConfig {
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined));
-  const resolved = { ...defaults, ...given } as ResolvedConfig;
-  for (const name of ['vocabSize', 'blockSize', 'nLayer', 'nHead', 'nEmbd'] as const) {
-    if (!Number.isSafeInteger(resolved[name]) || resolved[name] < 1) {
-      throw new TypeError(`GPT: ${name} must be a positive integer, got ${String(resolved[name])}.`);
-    }
-  }
-  for (const name of ['embdPdrop', 'residPdrop', 'attnPdrop'] as const) {
-    if (typeof resolved[name] !== 'number' || !(resolved[name] >= 0 && resolved[name] < 1)) {
-      throw new RangeError(`GPT: ${name} must lie in [0, 1), got ${String(resolved[name])}.`);
-    }
-  }
-  const { nEmbd, nHead, nUnmasked, blockSize } = resolved;
+/** Checks a configuration and fills in its defaults. */
+export function readGpt(config: GPTConfig): ResolvedConfig {
+  const settings = readConfig(gptSchema, config, 'GPT');
+  const { nEmbd, nHead, nUnmasked, blockSize } = settings;
   if (nEmbd % nHead !== 0) {
     throw new RangeError(`GPT: nEmbd (${nEmbd}) must be a multiple of nHead (${nHead}).`);
   }
-  if (!Number.isSafeInteger(nUnmasked) || nUnmasked < 0 || nUnmasked > blockSize) {
+  if (nUnmasked > blockSize) {
     throw new RangeError(
       `GPT: nUnmasked must be an integer from 0 to blockSize (${blockSize}), got ${nUnmasked}.`,
     );
   }
-  return resolved;
+  return settings;
 }

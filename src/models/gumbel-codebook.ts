@@ -3,25 +3,29 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, number, type Given } from '../config/schema.js';
 import type { Quantized } from './codebook.js';
 import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './latents.js';
-import type { UnknownIndex } from './remap.js';
-import { RemappableQuantizer } from './remap.js';
+import { remapSchema, RemappableQuantizer } from './remap.js';
 
-export interface GumbelQuantizerConfig {
+const schema = {
   /** Width of the latents that come in. */
-  numHiddens: number;
-  embedDim: number;
-  nEmbed: number;
+  numHiddens: count(),
+  /** Width of a code. */
+  embedDim: count(),
+  /** Number of codes. */
+  nEmbed: count(),
   /** Hard samples in training too, with the soft sample's gradient. Default true. */
-  straightThrough?: boolean;
+  straightThrough: flag(true),
   /** Weight of the divergence from the uniform distribution. Default 5e-4. */
-  klWeight?: number;
+  klWeight: number(5e-4),
   /** Temperature to start from; a trainer lowers `quantizer.temperature`. Default 1. */
-  tempInit?: number;
-  remap?: readonly number[] | Tensor | null;
-  unknownIndex?: UnknownIndex;
-}
+  tempInit: number(1),
+  ...remapSchema,
+};
+
+export type GumbelQuantizerConfig = Given<typeof schema>;
 
 /**
  * Samples a code for each position from logits plus Gumbel noise: softly in training without
@@ -34,6 +38,8 @@ export interface GumbelQuantizerConfig {
  * ```
  */
 export class GumbelQuantizer extends RemappableQuantizer {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** From the latent to a logit for each code. */
   readonly proj: nn.Conv2d;
   /** The codes: [nEmbed, embedDim]. */
@@ -49,7 +55,8 @@ export class GumbelQuantizer extends RemappableQuantizer {
   temperature: number;
 
   constructor(config: GumbelQuantizerConfig) {
-    const { numHiddens, embedDim, nEmbed, straightThrough = true, klWeight = 5e-4, tempInit = 1 } = config;
+    const settings = readConfig(schema, config, 'GumbelQuantizer');
+    const { numHiddens, embedDim, nEmbed, straightThrough, klWeight, tempInit } = settings;
     super(nEmbed);
     this.numHiddens = numHiddens;
     this.embedDim = embedDim;
@@ -59,7 +66,7 @@ export class GumbelQuantizer extends RemappableQuantizer {
     this.temperature = tempInit;
     this.proj = new nn.Conv2d(numHiddens, nEmbed, 1);
     this.embed = new nn.Embedding(nEmbed, embedDim);
-    this.setUsed(config.remap, config.unknownIndex ?? 'random', nEmbed);
+    this.setUsed(settings.remap, settings.unknownIndex, nEmbed);
   }
 
   /** z [B, numHiddens, h, w]; indices are [B, h, w]. */

@@ -3,7 +3,7 @@
  * place itself, `${list[0]}`, references inside references and inside texts, `\${` for the signs themselves.
  */
 import { parse as parseYaml } from 'yaml';
-import { nearest } from './config-schema.js';
+import { nearest } from '../config/nearest.js';
 import { argumentsOf, isInterpolation, parseTemplate } from './interpolation-syntax.js';
 import type { Template } from './interpolation-syntax.js';
 

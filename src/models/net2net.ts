@@ -3,11 +3,14 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
+import { readConfig } from '../config/read.js';
+import { flag, integer, kind, model, optional, text } from '../config/schema.js';
+import type { Given, Settings } from '../config/schema.js';
+import { checkpointSchema } from './checkpoint-schema.js';
 import { SOSProvider } from './conditioning.js';
 import type { Stage } from './conditioning.js';
-import { IdentityPermuter } from './permuter.js';
-import type { Permuter } from './permuter.js';
-import type { GPT } from './transformer.js';
+import { IdentityPermuter, Permuter } from './permuter.js';
+import { GPT } from './transformer.js';
 
 /** A first stage also turns grids of codes back into images. */
 export interface FirstStage extends Stage {
@@ -16,35 +19,50 @@ export interface FirstStage extends Stage {
   decodeIndices(indices: Tensor): Tensor;
 }
 
-/** The reference's parameters, camelCased, with models in place of configurations. */
-export interface Net2NetTransformerConfig {
-  transformerConfig: GPT;
+const has = (value: unknown, ...methods: string[]): boolean =>
+  value instanceof nn.Module && methods.every((name) => name in value);
+
+// In the order in which the reference makes the parts, so that a seed gives the same weights.
+const schema = {
   /** Trained VQGAN whose codes are modelled. It is frozen: evaluation mode for good, no gradients. */
-  firstStageConfig: FirstStage;
+  firstStageConfig: model<FirstStage>('a first stage, such as taming.models.vqgan.VQModel', (value) =>
+    has(value, 'encode', 'decodeIndices'),
+  ),
   /**
    * Encodes the condition, frozen likewise. `'__is_first_stage__'` shares the first stage,
    * `'__is_unconditional__'` (the default when `unconditional`) is a start token alone.
    */
-  condStageConfig?: Stage | '__is_first_stage__' | '__is_unconditional__';
+  condStageConfig: optional(
+    model<Stage | '__is_first_stage__' | '__is_unconditional__'>(
+      '"__is_first_stage__", "__is_unconditional__" or a model that encodes a condition, such as a VQModel or a Labelator',
+      (value) => value === '__is_first_stage__' || value === '__is_unconditional__' || has(value, 'encode'),
+    ),
+  ),
   /** Reading order of the codes, default row by row. */
-  permuterConfig?: Permuter | null;
+  permuterConfig: optional(
+    model<Permuter>(
+      'a permuter, such as taming.modules.transformer.permuter.Identity',
+      (value) => value instanceof Permuter,
+    ),
+  ),
+  transformerConfig: model<GPT>('a GPT', (value) => value instanceof GPT),
   /** Batch entry with the images, default `image`. */
-  firstStageKey?: string;
+  firstStageKey: text('image'),
   /** Batch entry with the condition, default `depth`; the first stage's key when unconditional. */
-  condStageKey?: string;
+  condStageKey: text('depth'),
   /** Resize the condition to this many pixels each side (nearest) before encoding; −1, the default, leaves it. */
-  downsampleCondSize?: number;
+  downsampleCondSize: integer(-1),
   /** In training, each image token is kept with this probability, else replaced by a random one; default 1. */
-  pkeep?: number;
+  pkeep: kind<number>('a number, at most 1', (value) => typeof value === 'number' && value <= 1, 'number')(1),
   /** Start token of unconditional sequences, default 0. */
-  sosToken?: number;
+  sosToken: integer(0),
   /** Default false. */
-  unconditional?: boolean;
-  /** Kept in `config`, never acted on. */
-  ckptPath?: string | null;
-  ignoreKeys?: readonly string[];
-  monitor?: string | null;
-}
+  unconditional: flag(false),
+  ...checkpointSchema,
+};
+
+/** The reference's parameters, camelCased, with models in place of configurations. */
+export type Net2NetTransformerConfig = Given<typeof schema>;
 
 /** What a stage makes of a batch: quantized `[B, C, h, w]` (stages differ) and tokens `[B, L]` int64. */
 export interface EncodedTokens {
@@ -76,6 +94,8 @@ function freeze<T extends nn.Module>(stage: T): T {
  * ```
  */
 export class Net2NetTransformer extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** Pictures to codes and back; frozen. */
   readonly firstStageModel: FirstStage;
   /** Conditions to codes; frozen. */
@@ -91,39 +111,32 @@ export class Net2NetTransformer extends nn.Module {
   readonly sosToken: number;
   readonly unconditional: boolean;
   /** What it was made from. */
-  readonly config: Readonly<Net2NetTransformerConfig>;
+  readonly config: Readonly<Settings<typeof schema>>;
 
   constructor(config: Net2NetTransformerConfig) {
     super();
-    const { transformerConfig: transformer, firstStageConfig: firstStage, permuterConfig: permuter } = config;
-    const { firstStageKey = 'image', condStageKey = 'depth', downsampleCondSize = -1 } = config;
-    const { pkeep = 1, sosToken = 0 } = config;
-    if (!transformer || !firstStage) {
+    const settings = readConfig(schema, config, 'Net2NetTransformer');
+    const { firstStageConfig: firstStage, transformerConfig: transformer, sosToken } = settings;
+    const unconditional = settings.unconditional || settings.condStageConfig === '__is_unconditional__';
+    const condition = settings.condStageConfig ?? (unconditional ? '__is_unconditional__' : undefined);
+    if (!condition) {
       throw new TypeError(
-        'Net2NetTransformer needs transformerConfig, a GPT, and firstStageConfig, a first stage such as a VQModel.',
+        'Net2NetTransformer needs condStageConfig: a stage, "__is_first_stage__" or "__is_unconditional__"',
       );
     }
-    const unconditional = config.unconditional === true || config.condStageConfig === '__is_unconditional__';
-    const condition = config.condStageConfig ?? (unconditional ? '__is_unconditional__' : undefined);
-    if (condition === undefined) {
-      throw new TypeError(
-        'Net2NetTransformer needs condStageConfig: a stage, "__is_first_stage__" or "__is_unconditional__".',
-      );
-    }
-    if (!(pkeep <= 1)) throw new RangeError(`Net2NetTransformer: pkeep must be at most 1, got ${pkeep}.`);
 
-    this.config = config;
+    this.config = settings;
     this.firstStageModel = freeze(firstStage);
     if (condition === '__is_first_stage__') this.condStageModel = this.firstStageModel;
     else if (condition === '__is_unconditional__') this.condStageModel = new SOSProvider({ sosToken });
     else this.condStageModel = freeze(condition);
-    this.permuter = permuter ?? new IdentityPermuter();
+    this.permuter = settings.permuterConfig ?? new IdentityPermuter();
     this.transformer = transformer;
     transformer.nCodes = Math.min(transformer.vocabSize, firstStage.nCodes ?? transformer.vocabSize);
-    this.firstStageKey = firstStageKey;
-    this.condStageKey = unconditional ? firstStageKey : condStageKey;
-    this.downsampleCondSize = downsampleCondSize;
-    this.pkeep = pkeep;
+    this.firstStageKey = settings.firstStageKey;
+    this.condStageKey = unconditional ? settings.firstStageKey : settings.condStageKey;
+    this.downsampleCondSize = settings.downsampleCondSize;
+    this.pkeep = settings.pkeep;
     this.sosToken = sosToken;
     this.unconditional = unconditional;
   }

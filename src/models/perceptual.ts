@@ -2,16 +2,20 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { flag, type Given } from '../config/schema.js';
 import { chain } from './backbone.js';
 import { atLeastFloat32 } from './latents.js';
 
-export interface LPIPSConfig {
+const schema = {
   /**
    * Let dropout in front of each level's weighting act while training, as it did, by accident, in the
    * reference's training. Default false: the distance is deterministic in either mode.
    */
-  useDropout?: boolean;
-}
+  useDropout: flag(false),
+};
+
+export type LPIPSConfig = Given<typeof schema>;
 
 /** Each convolution of VGG16's five levels as [index in torchvision's `features`, input width, output width]. */
 const vggLevels: readonly (readonly (readonly [number, number, number])[])[] = [
@@ -136,6 +140,8 @@ class NetLinLayer extends nn.Module {
  * ```
  */
 export class LPIPS extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** Images have at least so many pixels a side: four halvings leave one. */
   static readonly leastSide = 16;
   /** From [-1, 1] to what VGG was trained on. */
@@ -154,9 +160,9 @@ export class LPIPS extends nn.Module {
   readonly lin4: NetLinLayer;
   #loaded = false;
 
-  constructor({ useDropout = false }: LPIPSConfig = {}) {
+  constructor(config: LPIPSConfig = {}) {
     super();
-    const dropout = useDropout ? 0.5 : 0;
+    const dropout = readConfig(schema, config, 'LPIPS').useDropout ? 0.5 : 0;
     const [width0, width1, width2, width3, width4] = featureWidths;
     this.scalingLayer = new ScalingLayer();
     this.net = new Vgg16Features();

@@ -2,14 +2,18 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, type Given } from '../config/schema.js';
 import { MersenneTwister } from './mersenne-twister.js';
 
-export interface GridSize {
+const schema = {
   /** Rows of the code grid. */
-  H: number;
+  H: count(),
   /** Columns of the code grid. */
-  W: number;
-}
+  W: count(),
+};
+
+export type GridSize = Given<typeof schema>;
 
 /**
  * Reorders the codes of a row-major grid, `[B, H·W]` → `[B, H·W]`; `reverse` undoes it.
@@ -44,6 +48,8 @@ export class IdentityPermuter extends Permuter {
 
 /** A permuter with a fixed table: position k of the sequence holds grid cell `order[k]`. */
 abstract class TablePermuter extends Permuter {
+  /** What its configuration may hold: the grid. */
+  static readonly schema = schema;
   /** Grid cell read at each position. [H·W] int64 */
   declare readonly forwardShuffleIdx: Tensor;
   /** Position at which each grid cell is read. [H·W] int64 */
@@ -69,17 +75,11 @@ abstract class TablePermuter extends Permuter {
   }
 }
 
-function checkGrid(name: string, { H, W }: GridSize): void {
-  if (![H, W].every((n) => Number.isSafeInteger(n) && n > 0)) {
-    throw new TypeError(`${name}: H and W must be positive integers, got ${String(H)} and ${String(W)}.`);
-  }
-}
-
 const cells = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 /** Recursive 2×2 polyphase: all cells with even row and column first, then the same within each part. */
-function subsampleOrder({ H, W }: GridSize): number[] {
-  checkGrid('SubsamplePermuter', { H, W });
+function subsampleOrder(grid: GridSize): number[] {
+  const { H, W } = readConfig(schema, grid, 'SubsamplePermuter');
   if (H !== W || (H & (H - 1)) !== 0) {
     throw new RangeError(
       `SubsamplePermuter needs a square grid whose side is a power of two, got ${H}×${W}.`,
@@ -126,8 +126,8 @@ function mortonCode(row: number, column: number): number {
   return code;
 }
 
-function zCurveOrder({ H, W }: GridSize): number[] {
-  checkGrid('ZCurvePermuter', { H, W });
+function zCurveOrder(grid: GridSize): number[] {
+  const { H, W } = readConfig(schema, grid, 'ZCurvePermuter');
   const codes = cells(H * W).map((cell) => mortonCode(Math.floor(cell / W), cell % W));
   return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
 }
@@ -150,8 +150,8 @@ export class ZCurvePermuter extends TablePermuter {
 }
 
 /** From the cell left below the centre outwards: up, right, down, left in runs of 1, 1, 2, 2, 3, 3, … */
-function spiralOrder(name: string, { H, W }: GridSize): number[] {
-  checkGrid(name, { H, W });
+function spiralOrder(name: string, grid: GridSize): number[] {
+  const { H, W } = readConfig(schema, grid, name);
   if (H !== W || H % 2 !== 0) {
     throw new RangeError(`${name} needs a square grid with an even side, got ${H}×${W}.`);
   }
@@ -224,8 +224,8 @@ export class SpiralInPermuter extends TablePermuter {
  */
 export class RandomPermuter extends TablePermuter {
   constructor(grid: GridSize) {
-    checkGrid('RandomPermuter', grid);
-    super(new MersenneTwister(1).permutation(grid.H * grid.W));
+    const { H, W } = readConfig(schema, grid, 'RandomPermuter');
+    super(new MersenneTwister(1).permutation(H * W));
   }
 }
 
@@ -242,8 +242,7 @@ export class RandomPermuter extends TablePermuter {
  */
 export class AlternateParsingPermuter extends TablePermuter {
   constructor(grid: GridSize) {
-    checkGrid('AlternateParsingPermuter', grid);
-    const { H, W } = grid;
+    const { H, W } = readConfig(schema, grid, 'AlternateParsingPermuter');
     super(
       cells(H * W).map((position) => {
         const row = Math.floor(position / W);

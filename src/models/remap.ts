@@ -5,9 +5,26 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
+import { kind, optional } from '../config/schema.js';
 
 /** What an index outside the used ones becomes: any used one at random, a token of its own, or a given token. */
 export type UnknownIndex = 'random' | 'extra' | number;
+
+/** What quantizers with a `remap` are told of it. */
+export const remapSchema = {
+  /** Codes in use; indices then count among these. */
+  remap: optional(
+    kind<readonly number[] | Tensor>(
+      'a list of code indices, integers (read the .npy file the reference names here and pass its numbers)',
+      (value) => value instanceof torch.Tensor || (Array.isArray(value) && value.every(Number.isSafeInteger)),
+    )(),
+  ),
+  /** What codes outside `remap` become. Default 'random'. */
+  unknownIndex: kind<UnknownIndex>(
+    '"random", "extra" or a token',
+    (value) => value === 'random' || value === 'extra' || typeof value === 'number',
+  )('random'),
+};
 
 /** Checks `remap` and makes it an int64 vector. */
 export function usedIndices(remap: readonly number[] | Tensor, nEmbed: number): Tensor {

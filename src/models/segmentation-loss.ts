@@ -2,6 +2,8 @@
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { number, type Given } from '../config/schema.js';
 
 /**
  * Binary cross-entropy of logits against one-hot label maps, mean over all elements.
@@ -30,12 +32,17 @@ export class BCELoss extends nn.Module {
  * ```
  */
 export class BCELossWithQuant extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** Weight of the quantizer's loss. Default 1. */
+    codebookWeight: number(1),
+  };
   /** Weight of the quantizer's loss. */
   readonly codebookWeight: number;
 
-  constructor({ codebookWeight = 1 }: { codebookWeight?: number } = {}) {
+  constructor(config: Given<typeof BCELossWithQuant.schema> = {}) {
     super();
-    this.codebookWeight = codebookWeight;
+    this.codebookWeight = readConfig(BCELossWithQuant.schema, config, 'BCELossWithQuant').codebookWeight;
   }
 
   /** Codebook loss (scalar), logits and targets `[B, labels, H, W]` → a scalar. */

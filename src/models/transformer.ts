@@ -7,7 +7,7 @@ import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
 import { chain } from './backbone.js';
-import { resolve } from './gpt-config.js';
+import { gptSchema, readGpt } from './gpt-config.js';
 import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache } from './key-value-cache.js';
 
@@ -172,6 +172,8 @@ export interface GPTForwardOptions {
  * ```
  */
 export class GPT extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema: typeof gptSchema = gptSchema;
   /** A vector for each token id: [vocabSize, nEmbd]. */
   readonly tokEmb: nn.Embedding;
   /** A vector for each position: [1, blockSize, nEmbd]. */
@@ -193,11 +195,11 @@ export class GPT extends nn.Module {
    */
   nCodes: number;
   /** What it was made from, defaults filled in. */
-  readonly config: Readonly<Required<GPTConfig>>;
+  readonly config: Readonly<ResolvedConfig>;
 
   constructor(config: GPTConfig) {
     super();
-    const resolved = resolve(config);
+    const resolved = readGpt(config);
     const { vocabSize, blockSize, nLayer, nHead, nEmbd, embdPdrop, nUnmasked } = resolved;
     this.config = resolved;
     this.vocabSize = vocabSize;

@@ -3,38 +3,42 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import * as nn from '../torch/nn/index.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, number, oneOf, type Given } from '../config/schema.js';
 import { NLayerDiscriminator } from './discriminator.js';
 import { atLeastFloat32 } from './latents.js';
 import { LPIPS } from './perceptual.js';
 
-export interface VQLPIPSWithDiscriminatorConfig {
+const schema = {
   /** First step (counted in batches) at which the discriminator acts and learns. */
-  discStart: number;
+  discStart: number(),
   /** Weight of the codebook loss. Default 1. */
-  codebookWeight?: number;
+  codebookWeight: number(1),
   /** Weight of the absolute pixel difference. Default 1; the reference has the option and ignores it. */
-  pixellossWeight?: number;
+  pixellossWeight: number(1),
   /** Strided layers of the discriminator. Default 3. */
-  discNumLayers?: number;
+  discNumLayers: count(3),
   /** Channels the discriminator sees: the image's, plus the condition's if `discConditional`. Default 3. */
-  discInChannels?: number;
+  discInChannels: count(3),
   /** Factor on both adversarial losses from `discStart` on. Default 1. */
-  discFactor?: number;
+  discFactor: number(1),
   /** Factor on the adaptive weight. Default 1. */
-  discWeight?: number;
+  discWeight: number(1),
   /** Weight of LPIPS. Default 1; 0 leaves it out. */
-  perceptualWeight?: number;
+  perceptualWeight: number(1),
   /** Normalise the discriminator by ActNorm instead of batch norm. Default false. */
-  useActnorm?: boolean;
+  useActnorm: flag(false),
   /** Show the discriminator the condition beside the image. Default false. */
-  discConditional?: boolean;
+  discConditional: flag(false),
   /** Width of the discriminator. Default 64. */
-  discNdf?: number;
+  discNdf: count(64),
   /** Default 'hinge'. */
-  discLoss?: 'hinge' | 'vanilla';
+  discLoss: oneOf('hinge', 'vanilla')('hinge'),
   /** Dropout inside LPIPS while training (see LPIPS). Default false. */
-  lpipsDropout?: boolean;
-}
+  lpipsDropout: flag(false),
+};
+
+export type VQLPIPSWithDiscriminatorConfig = Given<typeof schema>;
 
 /** Reconstruction against original. Both are scalars. */
 export interface ReconstructionLoss {
@@ -76,6 +80,8 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
  * ```
  */
 export class VQLPIPSWithDiscriminator extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = schema;
   /** Distance in the features of VGG. */
   readonly perceptualLoss: LPIPS;
   /** Tells pictures from reconstructions. */
@@ -92,36 +98,21 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
 
   constructor(config: VQLPIPSWithDiscriminatorConfig) {
     super();
-    const {
-      discStart,
-      discLoss = 'hinge',
-      discNumLayers = 3,
-      discInChannels = 3,
-      discNdf = 64,
-      useActnorm = false,
-    } = config;
-    if (typeof discStart !== 'number' || Number.isNaN(discStart)) {
-      throw new TypeError(
-        `VQLPIPSWithDiscriminator needs discStart, the first step of the discriminator; got ${String(discStart)}`,
-      );
-    }
-    if (discLoss !== 'hinge' && discLoss !== 'vanilla') {
-      throw new RangeError(`discLoss is 'hinge' or 'vanilla', not '${String(discLoss)}'`);
-    }
-    this.discStart = discStart;
-    this.codebookWeight = config.codebookWeight ?? 1;
-    this.pixellossWeight = config.pixellossWeight ?? 1;
-    this.discFactor = config.discFactor ?? 1;
-    this.discWeight = config.discWeight ?? 1;
-    this.perceptualWeight = config.perceptualWeight ?? 1;
-    this.discConditional = config.discConditional ?? false;
-    this.discLoss = discLoss;
-    this.perceptualLoss = new LPIPS({ useDropout: config.lpipsDropout ?? false }).eval();
+    const settings = readConfig(schema, config, 'VQLPIPSWithDiscriminator');
+    this.discStart = settings.discStart;
+    this.codebookWeight = settings.codebookWeight;
+    this.pixellossWeight = settings.pixellossWeight;
+    this.discFactor = settings.discFactor;
+    this.discWeight = settings.discWeight;
+    this.perceptualWeight = settings.perceptualWeight;
+    this.discConditional = settings.discConditional;
+    this.discLoss = settings.discLoss;
+    this.perceptualLoss = new LPIPS({ useDropout: settings.lpipsDropout }).eval();
     this.discriminator = new NLayerDiscriminator({
-      inChannels: discInChannels,
-      ndf: discNdf,
-      nLayers: discNumLayers,
-      useActnorm,
+      inChannels: settings.discInChannels,
+      ndf: settings.discNdf,
+      nLayers: settings.discNumLayers,
+      useActnorm: settings.useActnorm,
     });
   }
 

@@ -2,16 +2,18 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
-import type { BackboneConfig } from './backbone.js';
-import { chain } from './backbone.js';
+import { readConfig } from '../config/read.js';
+import { count, flag, kept, model, number, object, optional } from '../config/schema.js';
+import type { Given, Settings } from '../config/schema.js';
+import { backboneSchema, chain } from './backbone.js';
+import { checkpointSchema } from './checkpoint-schema.js';
 import type { Quantized } from './codebook.js';
 import { VectorQuantizer } from './codebook.js';
 import { Decoder } from './decoder.js';
 import { EMAVectorQuantizer } from './ema-codebook.js';
 import { Encoder } from './encoder.js';
 import { GumbelQuantizer } from './gumbel-codebook.js';
-import type { UnknownIndex } from './remap.js';
-import { RemappableQuantizer } from './remap.js';
+import { remapSchema, RemappableQuantizer } from './remap.js';
 
 /** A quantizer a first stage can hold. */
 export interface Quantizer extends nn.Module {
@@ -19,57 +21,74 @@ export interface Quantizer extends nn.Module {
   codes(indices: Tensor): Tensor;
 }
 
-export interface FirstStageConfig {
+const schema = {
   /** Encoder and decoder. */
-  ddconfig: BackboneConfig;
+  ddconfig: object(backboneSchema),
   /**
    * The loss, kept under `loss` so that its weights are in the state dict. Given as a function, it is built
    * between decoder and quantizer, where the reference draws its initial weights. Default: none.
    */
-  lossconfig?: nn.Module | (() => nn.Module) | null;
+  lossconfig: optional(
+    model<nn.Module | (() => nn.Module)>(
+      'a loss',
+      (value) => value instanceof nn.Module || typeof value === 'function',
+      'later',
+    ),
+  ),
   /** Number of codes. */
-  nEmbed: number;
+  nEmbed: count(),
   /** Width of a code. */
-  embedDim: number;
-  /** Codes in use; indices then count among these. */
-  remap?: readonly number[] | Tensor | null;
-  /** What codes outside `remap` become. Default 'random'. */
-  unknownIndex?: UnknownIndex;
+  embedDim: count(),
+  ...remapSchema,
   /** Labels of a segmentation map that `toRgb` paints in random colours; adds the buffer `colorize`. */
-  colorizeNlabels?: number | null;
+  colorizeNlabels: optional(count()),
   /** Kept in `config`, never acted on. */
-  imageKey?: string;
-  monitor?: string | null;
-  ckptPath?: string | null;
-  ignoreKeys?: readonly string[];
-}
+  imageKey: kept<string>(),
+  ...checkpointSchema,
+};
 
-export interface VQModelConfig extends FirstStageConfig {
-  /** See VectorQuantizer. Default true: the reference trained every published model so. */
-  legacy?: boolean;
+export type FirstStageConfig = Given<typeof schema>;
+
+const { beta, saneIndexShape } = VectorQuantizer.schema;
+const vqSchema = {
+  ...schema,
   /** See VectorQuantizer. Default 0.25. */
-  beta?: number;
+  beta,
+  /** See VectorQuantizer. Default true: the reference trained every published model so. */
+  legacy: flag(true),
   /** Shape of the indices the quantizer itself gives; `encode` always gives [B, h, w]. Default false. */
-  saneIndexShape?: boolean;
-}
+  saneIndexShape,
+};
 
-export interface GumbelVQConfig extends FirstStageConfig {
+export type VQModelConfig = Given<typeof vqSchema>;
+
+const gumbelSchema = {
+  ...schema,
   /** Weight of the divergence from uniform code use. Default 1e-8. */
-  klWeight?: number;
+  klWeight: number(1e-8),
   /** Hard samples in training. Default true. */
-  straightThrough?: boolean;
+  straightThrough: flag(true),
   /** Starting temperature. Default 1. */
-  tempInit?: number;
+  tempInit: number(1),
   /** Kept in `config`: a trainer sets `model.quantize.temperature`. */
-  temperatureSchedulerConfig?: unknown;
-}
+  temperatureSchedulerConfig: kept(),
+};
 
-export interface EMAVQConfig extends FirstStageConfig {
+export type GumbelVQConfig = Given<typeof gumbelSchema>;
+
+const emaSchema = {
+  ...schema,
   /** Weight of the commitment loss. Default 0.25. */
-  beta?: number;
-  decay?: number;
-  eps?: number;
-}
+  beta,
+  /** Share of the old average kept at each update. Default 0.99. */
+  decay: EMAVectorQuantizer.schema.decay,
+  /** Laplace smoothing of the code counts. Default 1e-5. */
+  eps: EMAVectorQuantizer.schema.eps,
+  /** Of no effect: its quantizer gives rows of indices. */
+  saneIndexShape,
+};
+
+export type EMAVQConfig = Given<typeof emaSchema>;
 
 /** Result of `forward`. */
 export interface Reconstruction {
@@ -89,10 +108,10 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
   readonly quantize: Q;
   readonly quantConv: nn.Conv2d;
   readonly postQuantConv: nn.Conv2d;
-  readonly config: Readonly<FirstStageConfig>;
+  readonly config: Readonly<Settings<typeof schema>>;
   declare colorize: Tensor | null;
 
-  constructor(config: FirstStageConfig, makeQuantizer: () => Q) {
+  constructor(config: Settings<typeof schema>, makeQuantizer: () => Q) {
     super();
     const { ddconfig, lossconfig = null, embedDim, colorizeNlabels } = config;
     this.config = config;
@@ -196,19 +215,12 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
  * ```
  */
 export class VQModel extends FirstStage<VectorQuantizer> {
+  /** What its configuration may hold. */
+  static readonly schema = vqSchema;
+
   constructor(config: VQModelConfig) {
-    super(config, () => {
-      const { nEmbed, embedDim, beta = 0.25, legacy = true, remap, unknownIndex, saneIndexShape } = config;
-      return new VectorQuantizer({
-        nEmbed,
-        embedDim,
-        beta,
-        legacy,
-        remap: remap ?? null,
-        unknownIndex: unknownIndex ?? 'random',
-        saneIndexShape: saneIndexShape ?? false,
-      });
-    });
+    const settings = readConfig(vqSchema, config, 'VQModel');
+    super(settings, () => new VectorQuantizer(settings));
   }
 }
 
@@ -222,27 +234,18 @@ export class VQModel extends FirstStage<VectorQuantizer> {
  * ```
  */
 export class GumbelVQ extends FirstStage<GumbelQuantizer> {
+  /** What its configuration may hold. */
+  static readonly schema = gumbelSchema;
+
   constructor(config: GumbelVQConfig) {
-    const { ddconfig, nEmbed, embedDim } = config;
-    if (embedDim !== ddconfig.zChannels) {
+    const settings = readConfig(gumbelSchema, config, 'GumbelVQ');
+    const { zChannels: numHiddens } = settings.ddconfig;
+    if (settings.embedDim !== numHiddens) {
       throw new RangeError(
-        `GumbelVQ needs embedDim equal to ddconfig.zChannels: its quantizer projects latents of that width; got ${embedDim} and ${ddconfig.zChannels}`,
+        `GumbelVQ needs embedDim equal to ddconfig.zChannels: its quantizer projects latents of that width; got ${settings.embedDim} and ${numHiddens}`,
       );
     }
-    super(
-      config,
-      () =>
-        new GumbelQuantizer({
-          numHiddens: ddconfig.zChannels,
-          embedDim,
-          nEmbed,
-          klWeight: config.klWeight ?? 1e-8,
-          straightThrough: config.straightThrough ?? true,
-          tempInit: config.tempInit ?? 1,
-          remap: config.remap ?? null,
-          unknownIndex: config.unknownIndex ?? 'random',
-        }),
-    );
+    super(settings, () => new GumbelQuantizer({ ...settings, numHiddens }));
   }
 }
 
@@ -256,20 +259,12 @@ export class GumbelVQ extends FirstStage<GumbelQuantizer> {
  * ```
  */
 export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
+  /** What its configuration may hold. */
+  static readonly schema = emaSchema;
+
   constructor(config: EMAVQConfig) {
-    super(
-      config,
-      () =>
-        new EMAVectorQuantizer({
-          nEmbed: config.nEmbed,
-          embedDim: config.embedDim,
-          beta: config.beta ?? 0.25,
-          decay: config.decay ?? 0.99,
-          eps: config.eps ?? 1e-5,
-          remap: config.remap ?? null,
-          unknownIndex: config.unknownIndex ?? 'random',
-        }),
-    );
+    const settings = readConfig(emaSchema, config, 'EMAVQ');
+    super(settings, () => new EMAVectorQuantizer(settings));
   }
 
   override generatorParameters(): nn.Parameter[] {

@@ -1,17 +1,10 @@
+import type { Schema } from '../config/schema.js';
 import { resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
+import { sectionsOf } from './settings.js';
 
-/** Keys of `training` that a resumed run may be given anew: none of them changes what was already computed. */
-const changeable = [
-  'steps',
-  'minutes',
-  'learningRate',
-  'finalLearningRate',
-  'logEvery',
-  'imagesEvery',
-  'saveEvery',
-];
-const changeableData = ['path', 'heldOutPath', 'changed'];
-const changeableToo = ['keep', 'device', 'threads', 'lpips', 'samples', 'topK'];
+/** The keys of a section that a resumed run may be given another value of. */
+const changeable = (schema: Schema): string[] =>
+  Object.keys(schema).filter((key) => schema[key]?.changeable === true);
 
 /** The configuration of a resumed run: what the folder holds, with a few keys replaced. */
 export function withChanges(stage: Stage, config: RunConfig, changes: unknown): RunConfig {
@@ -23,12 +16,13 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
     training?: Record<string, unknown>;
     data?: Record<string, unknown>;
   };
-  const allowed = [...changeable, ...changeableToo];
-  const refused = [
-    ...Object.keys(rest),
-    ...Object.keys(training).flatMap((key) => (allowed.includes(key) ? [] : [`training.${key}`])),
-    ...Object.keys(data).flatMap((key) => (changeableData.includes(key) ? [] : [`data.${key}`])),
-  ];
+  const sections = sectionsOf(stage);
+  const allowed = changeable(sections.training);
+  const refusedIn = (section: 'data' | 'training', given: Record<string, unknown>) =>
+    Object.keys(given)
+      .filter((key) => !changeable(sections[section]).includes(key))
+      .map((key) => `${section}.${key}`);
+  const refused = [...Object.keys(rest), ...refusedIn('training', training), ...refusedIn('data', data)];
   if (refused.length > 0) {
     throw new TypeError(
       `a resumed run keeps its ${refused.join(', ')}; what may change is data.path (pictures that were moved), data.changed=accept (pictures that are others now) and ` +

@@ -1,5 +1,5 @@
 /** Whether pictures fit a first stage, which both stages of training put them through. */
-import { backboneDefaults, type BackboneConfig } from '../models/backbone.js';
+import type { Backbone } from '../models/backbone.js';
 import type { FirstStage } from '../models/vqgan.js';
 import type { RunConfig } from './config.js';
 import { pixelsPerCode } from './open-run.js';
@@ -20,7 +20,7 @@ export function checkFirstStage(model: FirstStage, { data }: RunConfig, section:
 
 function checkSize(model: FirstStage, size: number): void {
   const block = pixelsPerCode(model);
-  const { ch, chMult } = { ...backboneDefaults, ...model.config.ddconfig };
+  const { ch, chMult } = model.config.ddconfig;
   // Group norms of 32 groups have one value to normalise where such a model has one position.
   const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;
   if (size % block === 0 && size >= least) return;
@@ -30,7 +30,7 @@ function checkSize(model: FirstStage, size: number): void {
   );
 }
 
-function checkChannels({ inChannels, outCh }: BackboneConfig, channels: number, where: string): void {
+function checkChannels({ inChannels, outCh }: Backbone, channels: number, where: string): void {
   const given = `${where} has in_channels ${inChannels}, out_ch ${outCh}`;
   if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
     throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
@@ -42,8 +42,8 @@ function checkChannels({ inChannels, outCh }: BackboneConfig, channels: number, 
   }
 }
 
-function checkBackbone(ddconfig: BackboneConfig, where: string): void {
-  const { doubleZ, givePreEnd } = { ...backboneDefaults, ...ddconfig };
+function checkBackbone(ddconfig: Backbone, where: string): void {
+  const { doubleZ, givePreEnd } = ddconfig;
   if (doubleZ) {
     throw new TypeError(
       `${where}.double_z is true (its default), and a codebook takes z_channels, not twice as many: set it to false`,

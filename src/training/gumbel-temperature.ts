@@ -1,28 +1,23 @@
 /** The temperature of a Gumbel quantizer over a training, as the reference's configurations describe it. */
-import { natural, number, object, oneOf, readFields, required } from '../models/config-schema.js';
+import { readTree } from '../config/read.js';
+import { natural, number, object, oneOf, optional, type Settings } from '../config/schema.js';
 import { GumbelVQ, type FirstStage, type GumbelVQConfig } from '../models/vqgan.js';
 
-const scheduler = {
-  target: required(oneOf('taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'LambdaWarmUpCosineScheduler')),
-  params: required(
-    object({
-      warm_up_steps: required(natural),
-      lr_min: required(number),
-      lr_max: required(number),
-      lr_start: required(number),
-      max_decay_steps: required(natural),
-      verbosity_interval: { kind: natural, required: false },
-    }),
-  ),
+const schedule = {
+  warmUpSteps: natural(),
+  lrMin: number(),
+  lrMax: number(),
+  lrStart: number(),
+  maxDecaySteps: natural(),
+  verbosityInterval: optional(natural()),
 };
 
-interface WarmUpCosine {
-  warmUpSteps: number;
-  lrMin: number;
-  lrMax: number;
-  lrStart: number;
-  maxDecaySteps: number;
-}
+const scheduler = {
+  target: oneOf('taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'LambdaWarmUpCosineScheduler')(),
+  params: object(schedule),
+};
+
+type WarmUpCosine = Settings<typeof schedule>;
 
 /** Linear from `lrStart` to `lrMax`, then half a cosine down to `lrMin` at `maxDecaySteps`, and `lrMin` from there on. */
 export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
@@ -43,13 +38,11 @@ export function temperatureSetter(model: FirstStage): (step: number) => void {
   const given = (model.config as GumbelVQConfig).temperatureSchedulerConfig;
   if (given === undefined || given === null) return () => {};
   const path = 'model.params.temperature_scheduler_config';
-  const { params: schedule } = readFields(given, scheduler, path, (nested) => nested) as {
-    params: WarmUpCosine;
-  };
-  if (schedule.maxDecaySteps <= schedule.warmUpSteps) {
+  const { params } = readTree(scheduler, given, { path, snake: true });
+  if (params.maxDecaySteps <= params.warmUpSteps) {
     throw new TypeError(`${path}.params.max_decay_steps must be greater than warm_up_steps`);
   }
   return (step) => {
-    model.quantize.temperature = warmUpCosine(step, schedule);
+    model.quantize.temperature = warmUpCosine(step, params);
   };
 }

@@ -14,7 +14,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
   const params = config.model.params as { lossconfig?: ModelConfig } | null | undefined;
   const loss = params?.lossconfig;
   if (!loss?.target?.endsWith('VQLPIPSWithDiscriminator')) return config;
-  const given = config.training.lpips as string | undefined;
+  const given = config.training.lpips;
   const wanted = (loss.params?.['perceptual_weight'] ?? 1) !== 0;
   const found = given ?? storedLpips() ?? 'off';
   if (wanted && found !== 'off') {

@@ -106,6 +106,6 @@ function withoutLoss(config: ModelConfig): ModelConfig {
 
 /** How many pixels a side one code stands for. */
 export function pixelsPerCode(model: FirstStage): number {
-  const { chMult = [1, 2, 4, 8] } = model.config.ddconfig;
+  const { chMult } = model.config.ddconfig;
   return 2 ** (chMult.length - 1);
 }

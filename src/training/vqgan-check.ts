@@ -1,5 +1,5 @@
 /** Mistakes in a first stage's configuration, found before anything is opened or written. */
-import { backboneDefaults, type BackboneConfig } from '../models/backbone.js';
+import type { Backbone } from '../models/backbone.js';
 import { NLayerDiscriminator } from '../models/discriminator.js';
 import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
 import { LPIPS } from '../models/perceptual.js';
@@ -83,11 +83,7 @@ function checkPerceptual({ model, data, training }: RunConfig): void {
 }
 
 /** Attention is placed by the nominal side of a level: a number that no level has does nothing. */
-function unusedAttention({
-  attnResolutions,
-  resolution,
-  chMult = backboneDefaults.chMult,
-}: BackboneConfig): string[] {
+function unusedAttention({ attnResolutions, resolution, chMult }: Backbone): string[] {
   const sides = chMult.map((_, level) => Math.floor(resolution / 2 ** level));
   const unused = attnResolutions.filter((side) => !sides.includes(side));
   if (unused.length === 0) return [];

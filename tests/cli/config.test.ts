@@ -65,14 +65,14 @@ test('a mistake is named with its file and line and the nearest key', async (t) 
     ],
     ['trainign:\n  steps: 3\n', /run\.yaml:1: unknown key "trainign"; did you mean "training"\?/],
     ['steps: 3\n', /run\.yaml:1: unknown key "steps"; did you mean "training\.steps"\?/],
-    ['training:\n  steps: many\n', /run\.yaml:2: training\.steps must be a positive integer, not "many"/],
+    ['training:\n  steps: many\n', /run\.yaml:2: training\.steps must be a positive integer, got "many"/],
     ['training: 3\n', /run\.yaml:1: "training" is a section/],
     ['data:\n  - a\n', /run\.yaml:1: "data" is a section/],
     ['training:\n  steps: [1\n', /run\.yaml:\d: not valid YAML/],
     ['- a\n', /run\.yaml: a configuration is a map/],
     [
       'model:\n  target: taming.models.vqgan.VQModle\n',
-      /run\.yaml:2: model\.target: .*nearest is taming\.models\.vqgan\.VQModel/,
+      /run\.yaml:2: model\.target: .*nearest is "taming\.models\.vqgan\.VQModel/,
     ],
     [
       'model:\n  target: taming.models.vqgan.VQModel\n  params:\n    ddconfig:\n      z_chanels: 3\n',

@@ -11,7 +11,7 @@ const z = torch.keep(torch.randn([2, 3, 4, 5]));
 
 test('legacy must be given', (t) => {
   const config = { nEmbed: 7, embedDim: 3 } as VectorQuantizerConfig;
-  t.throws(() => new VectorQuantizer(config), { instanceOf: TypeError, message: /needs legacy/ });
+  t.throws(() => new VectorQuantizer(config), { instanceOf: TypeError, message: /legacy is missing/ });
 });
 
 test('each position gets its nearest code, by plain arithmetic', (t) => {

@@ -54,7 +54,7 @@ test('grids that need not be square', (t) => {
   t.throws(() => new permuters.SubsamplePermuter({ H: 6, W: 6 }), { message: /power of two/ });
   t.throws(() => new permuters.SpiralInPermuter({ H: 5, W: 5 }), { message: /even side/ });
   t.throws(() => new permuters.SpiralOutPermuter({ H: 4, W: 8 }), { message: /square/ });
-  t.throws(() => new permuters.RandomPermuter({ H: 0, W: 8 }), { message: /positive integers/ });
+  t.throws(() => new permuters.RandomPermuter({ H: 0, W: 8 }), { message: /H must be a positive integer/ });
 });
 
 test('permutations equal those of numpy’s RandomState(1)', (t) => {

@@ -85,10 +85,10 @@ test('a conditional discriminator sees image and condition; a plain one refuses 
 test('wrong settings are errors', (t) => {
   const bad = (config: object) => () =>
     new VQLPIPSWithDiscriminator(config as VQLPIPSWithDiscriminatorConfig);
-  t.throws(bad({}), { instanceOf: TypeError, message: /needs discStart/ });
+  t.throws(bad({}), { instanceOf: TypeError, message: /discStart is missing/ });
   t.throws(bad({ discStart: 0, discLoss: 'wasserstein' }), {
     instanceOf: RangeError,
-    message: /'hinge' or 'vanilla'/,
+    message: /"hinge", "vanilla"/,
   });
 });
 

@@ -25,19 +25,19 @@ test('mistakes are named with their place and the nearest key', (t) => {
   const attempt = (stage: 'vqgan' | 'transformer', training: Record<string, unknown>, data = {}) =>
     resolveConfig(stage, { ...vqganConfig(training), data: { path: 'x', ...data } });
   for (const [training, expected] of [
-    [{ batchsize: 1 }, /training has an unknown parameter "batchsize".*"batchSize"/],
+    [{ batchsize: 1 }, /unknown key "training\.batchsize".*"training\.batchSize"/],
     [{ warmup: 2 }, /training\.warmup must be a number from 0 to 1/],
     [{ logEvery: '10 seconds' }, /training\.logEvery must be a number of steps, or a time such as 30s/],
     [{ betas: [0.5] }, /training\.betas must be two numbers/],
     [{ device: 'gpu' }, /training\.device must be auto, cpu/],
-    [{ views: 2 }, /training has an unknown parameter "views"/],
+    [{ views: 2 }, /unknown key "training\.views"/],
     [{ steps: null }, /a run needs an end/],
   ] as const) {
     t.throws(() => attempt('vqgan', training), { instanceOf: TypeError, message: expected });
   }
-  t.throws(() => attempt('vqgan', {}, { hold: 1 }), { message: /data has an unknown parameter "hold"/ });
-  t.throws(() => attempt('transformer', { restartCodes: true }), { message: /"restartCodes"/ });
-  t.throws(() => resolveConfig('vqgan', { modle: {} }), { message: /"modle"; the nearest one is "model"/ });
+  t.throws(() => attempt('vqgan', {}, { hold: 1 }), { message: /unknown key "data\.hold"/ });
+  t.throws(() => attempt('transformer', { restartCodes: true }), { message: /"training\.restartCodes"/ });
+  t.throws(() => resolveConfig('vqgan', { modle: {} }), { message: /"modle"; did you mean "model"/ });
   t.throws(() => resolveConfig('vqgan', 'photos'), { message: /sections model, data and training/ });
 });
 

@@ -51,7 +51,7 @@ for (const [what, config, message] of [
     { target: 'torch.optim.Other', params },
     /temperature_scheduler_config\.target must be one of/,
   ],
-  ['a misspelt key', { target, params: { ...params, lr_mim: 1 } }, /unknown parameter "lr_mim".*"lr_min"/],
+  ['a misspelt key', { target, params: { ...params, lr_mim: 1 } }, /unknown key ".*\.lr_mim".*\.lr_min"/],
   ['a missing key', { target, params: { ...params, lr_max: undefined } }, /lr_max is missing/],
   [
     'an end before the warm-up',
