@@ -91,7 +91,24 @@ function entryOf(checker: Checker, project: Project, name: string, symbol: Named
     entry.signatures = [header(node)];
     entry.members = membersOf(checker, project, symbol, nodes);
   }
+  if (node.kind === SyntaxKind.TypeAliasDeclaration && /\bGiven<typeof /.test(node.getText())) {
+    entry.members = settingsOf(checker, project, symbol);
+  }
   return entry;
+}
+
+/** What a configuration may hold, of which the type is that of a schema. */
+function settingsOf(checker: Checker, project: Project, symbol: Named): Member[] {
+  const type = checker.getDeclaredTypeOfSymbol(symbol);
+  return checker.getPropertiesOfType(type).map((property) => {
+    const [node] = property.declarations.flatMap((handle) => handle.resolve(project) ?? []);
+    const shown = checker.typeToString(checker.getTypeOfSymbol(property)!);
+    return {
+      name: property.name,
+      documentation: node ? documentationOf(node) : '',
+      signatures: [`${property.name}: ${shown}`.replace(/: (.*) \| undefined$/, '?: $1')],
+    };
+  });
 }
 
 function membersOf(checker: Checker, project: Project, symbol: Named, nodes: Node[]): Member[] {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { Stage } from '../training/config.js';
+import type { Field } from '../config/schema.js';
+import { sectionsOf, type Stage } from '../training/settings.js';
 import type { TrainInput } from './train-config.js';
 
 interface TrainFlags {
@@ -66,19 +67,17 @@ function stageCommand(stage: Stage): Command {
       'YAML file, or preset (small, imagenet, faces); may be repeated',
       collect,
       [],
-    )
-    .option('--data <folder>', stage === 'vqgan' ? 'pictures to train on' : "pictures; default: the VQGAN's")
+    );
+  for (const { option } of settingFlags(stage)) command.addOption(option);
+  command
     .option('--out <folder>', 'where run folders are made', 'runs')
     .option('--name <name>', `name of the run folder; default ${stage}, ${stage}-2, …`)
-    .option('--steps <n>', 'end after so many steps', positive)
-    .option('--minutes <m>', 'end after so many minutes', positive)
     .option('--resume <run>', 'go on with this run; latest: the newest one in --out')
     .option('--print-config', 'print the settings that would be used, and end')
     .option('--dry-run', 'check all that a run would, write nothing, say what would be done, and end')
     .addOption(new Option('--json', 'one JSON object a line instead of text').conflicts('quiet'))
     .option('--quiet', 'print errors only')
     .addHelpText('after', examples[stage]);
-  if (stage === 'transformer') command.option('--vqgan <run>', 'run folder of the trained first stage');
   return command.action(async (settings: string[], flags: TrainFlags) => {
     const { train } = await import('./train-run.js');
     await train(stage, inputOf(stage, settings, flags), flags);
@@ -93,15 +92,25 @@ function inputOf(stage: Stage, settings: string[], flags: TrainFlags): TrainInpu
   return {
     files: [...(flags.config ?? []), ...settings.filter(isFile)],
     overrides: settings.filter((text) => !isFile(text)),
-    flags: (
-      [
-        ['--data', 'data.path', flags.data],
-        ['--steps', 'training.steps', flags.steps],
-        ['--minutes', 'training.minutes', flags.minutes],
-        ['--vqgan', 'training.vqgan', stage === 'transformer' ? flags.vqgan : undefined],
-      ] as const
-    ).filter(([, , value]) => value !== undefined),
+    flags: settingFlags(stage)
+      .map(({ option, path }) => {
+        const value = flags[option.attributeName() as keyof TrainFlags];
+        return [`--${option.name()}`, path, value] as const;
+      })
+      .filter(([, , value]) => value !== undefined),
   };
+}
+
+/** The flags that set a setting, as its schema has them. */
+function settingFlags(stage: Stage): { option: Option; path: string }[] {
+  return Object.entries(sectionsOf(stage)).flatMap(([section, schema]) =>
+    Object.entries<Field>(schema).flatMap(([key, field]) => {
+      if (!field.flag) return [];
+      const option = new Option(...field.flag);
+      if (field.accepts(1)) option.argParser(positive);
+      return [{ option, path: `${section}.${key}` }];
+    }),
+  );
 }
 
 const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];

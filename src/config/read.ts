@@ -105,7 +105,9 @@ function wrongKind(expected: string, value: unknown, reading: Reading, ranges?: 
     : new ConfigError(reading.path, message);
 }
 
-function show(value: unknown): string {
+/** A value as messages have it: a model by its target, and not too long. */
+export function show(value: unknown): string {
+  if (isTree(value) && typeof value['target'] === 'string') return `"${value['target']}"`;
   if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isTree(value)) {
     return `a ${value.constructor.name}`;
   }

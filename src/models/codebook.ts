@@ -59,7 +59,7 @@ export interface Quantized {
  */
 export class VectorQuantizer extends RemappableQuantizer {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** The codes: [nEmbed, embedDim]. */
   readonly embedding: nn.Embedding;
   readonly nEmbed: number;

@@ -100,7 +100,7 @@ export class ActNorm extends nn.Module {
  */
 export class NLayerDiscriminator extends nn.Module {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** Convolutions, norms and activations in turn. */
   readonly main: nn.Sequential;
   /** Channels of its images. */

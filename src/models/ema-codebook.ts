@@ -58,7 +58,7 @@ class EmbeddingEMA extends nn.Module {
  */
 export class EMAVectorQuantizer extends RemappableQuantizer {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
   /** Number of codes. */

@@ -1,8 +1,8 @@
 /** Models from the reference's own configuration files, through a table of known targets. */
 import * as nn from '../torch/nn/index.js';
 import { nearest } from '../config/nearest.js';
-import { ConfigError, readTree } from '../config/read.js';
-import { isTree, kept, kind, optional } from '../config/schema.js';
+import { ConfigError, readTree, show } from '../config/read.js';
+import { isTree, kept, kind } from '../config/schema.js';
 import { absentTargets, targets } from './config-targets.js';
 import { noteCheckpoint } from './initial-weights.js';
 
@@ -89,20 +89,24 @@ function withTarget(error: unknown, target: string): unknown {
 
 const modelSchema = {
   target: kind<string>('the dotted name of a class', (value) => typeof value === 'string')(),
-  params: optional(kind<Record<string, unknown>>('an object', isTree)()),
+  params: kept<Record<string, unknown>>(),
   baseLearningRate: kept<number>(),
 };
 
 function readEntries(config: unknown, path: string, partial = false) {
+  const where = path || 'the configuration';
+  if (!isTree(config)) {
+    throw new ConfigError(path, `${where} must be an object { target, params }, got ${show(config)}`);
+  }
+  if ('model' in config && !('target' in config)) {
+    throw new ConfigError(path, `${where} has no target, but a "model" entry: pass that`);
+  }
   const note = " (a model's arguments belong under params)";
   return readTree(modelSchema, config, { path, snake: true, partial, note });
 }
 
 function readTarget(config: unknown, path: string) {
-  if (isTree(config) && 'model' in config) {
-    throw new ConfigError(path, `${path || 'the configuration'} has a "model" entry: pass that`);
-  }
-  const { target, params } = readEntries(config ?? false, path);
+  const { target, params } = readEntries(config, path);
   const known = targets.get(target);
   if (known) return { target, params, known };
   const absent = absentTargets.get(target);

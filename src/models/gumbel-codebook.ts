@@ -39,7 +39,7 @@ export type GumbelQuantizerConfig = Given<typeof schema>;
  */
 export class GumbelQuantizer extends RemappableQuantizer {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** From the latent to a logit for each code. */
   readonly proj: nn.Conv2d;
   /** The codes: [nEmbed, embedDim]. */

@@ -95,7 +95,7 @@ function freeze<T extends nn.Module>(stage: T): T {
  */
 export class Net2NetTransformer extends nn.Module {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** Pictures to codes and back; frozen. */
   readonly firstStageModel: FirstStage;
   /** Conditions to codes; frozen. */
@@ -121,7 +121,7 @@ export class Net2NetTransformer extends nn.Module {
     const condition = settings.condStageConfig ?? (unconditional ? '__is_unconditional__' : undefined);
     if (!condition) {
       throw new TypeError(
-        'Net2NetTransformer needs condStageConfig: a stage, "__is_first_stage__" or "__is_unconditional__"',
+        'Net2NetTransformer needs condStageConfig: a stage, "__is_first_stage__" or "__is_unconditional__".',
       );
     }
 

@@ -141,7 +141,7 @@ class NetLinLayer extends nn.Module {
  */
 export class LPIPS extends nn.Module {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** Images have at least so many pixels a side: four halvings leave one. */
   static readonly leastSide = 16;
   /** From [-1, 1] to what VGG was trained on. */

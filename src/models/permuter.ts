@@ -49,7 +49,7 @@ export class IdentityPermuter extends Permuter {
 /** A permuter with a fixed table: position k of the sequence holds grid cell `order[k]`. */
 abstract class TablePermuter extends Permuter {
   /** What its configuration may hold: the grid. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** Grid cell read at each position. [H·W] int64 */
   declare readonly forwardShuffleIdx: Tensor;
   /** Position at which each grid cell is read. [H·W] int64 */

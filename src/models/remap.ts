@@ -23,6 +23,7 @@ export const remapSchema = {
   unknownIndex: kind<UnknownIndex>(
     '"random", "extra" or a token',
     (value) => value === 'random' || value === 'extra' || typeof value === 'number',
+    'string',
   )('random'),
 };
 

@@ -81,7 +81,7 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
  */
 export class VQLPIPSWithDiscriminator extends nn.Module {
   /** What its configuration may hold. */
-  static readonly schema = schema;
+  static readonly schema: typeof schema = schema;
   /** Distance in the features of VGG. */
   readonly perceptualLoss: LPIPS;
   /** Tells pictures from reconstructions. */

@@ -216,7 +216,7 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
  */
 export class VQModel extends FirstStage<VectorQuantizer> {
   /** What its configuration may hold. */
-  static readonly schema = vqSchema;
+  static readonly schema: typeof vqSchema = vqSchema;
 
   constructor(config: VQModelConfig) {
     const settings = readConfig(vqSchema, config, 'VQModel');
@@ -235,7 +235,7 @@ export class VQModel extends FirstStage<VectorQuantizer> {
  */
 export class GumbelVQ extends FirstStage<GumbelQuantizer> {
   /** What its configuration may hold. */
-  static readonly schema = gumbelSchema;
+  static readonly schema: typeof gumbelSchema = gumbelSchema;
 
   constructor(config: GumbelVQConfig) {
     const settings = readConfig(gumbelSchema, config, 'GumbelVQ');
@@ -260,7 +260,7 @@ export class GumbelVQ extends FirstStage<GumbelQuantizer> {
  */
 export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
   /** What its configuration may hold. */
-  static readonly schema = emaSchema;
+  static readonly schema: typeof emaSchema = emaSchema;
 
   constructor(config: EMAVQConfig) {
     const settings = readConfig(emaSchema, config, 'EMAVQ');

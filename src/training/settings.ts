@@ -131,11 +131,19 @@ const transformer = {
   vqgan: optional(flagged('--vqgan <run>', 'run folder of the trained first stage', text())),
 };
 
+const dataSchemas = {
+  vqgan: dataSchema,
+  transformer: {
+    ...dataSchema,
+    path: flagged('--data <folder>', "pictures; default: the VQGAN's", dataSchema.path),
+  },
+} satisfies Record<Stage, Schema>;
+
 /** The keys of `training` by stage. */
-export const trainingSchemas = { vqgan, transformer } satisfies Record<Stage, Schema>;
+const trainingSchemas = { vqgan, transformer } satisfies Record<Stage, Schema>;
 
 /** The sections besides `model`, by stage. */
-export const sectionsOf = (stage: Stage) => ({ data: dataSchema, training: trainingSchemas[stage] });
+export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], training: trainingSchemas[stage] });
 
 /** The settings of both stages; a run has those of its own. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;

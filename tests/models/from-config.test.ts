@@ -4,7 +4,7 @@ import type * as nn from '../../src/torch/nn/index.js';
 import { modelFromConfig } from '../../src/models/from-config.js';
 import { Net2NetTransformer } from '../../src/models/net2net.js';
 import { GPT } from '../../src/models/transformer.js';
-import { VQModel } from '../../src/models/vqgan.js';
+import { VQModel, type EMAVQ } from '../../src/models/vqgan.js';
 import { goldenKeys } from '../golden/data.js';
 
 for (const [name, { config, keys }] of Object.entries(goldenKeys())) {
@@ -146,6 +146,26 @@ for (const [target, params] of others) {
     );
   });
 }
+
+test('a configuration may hold whatever the classes take', (t) => {
+  const remapped = { remap: [1, 4, 7], unknown_index: 'extra' };
+  const { quantize } = modelFromConfig<VQModel>(vq({ legacy: false, beta: 0.5, ...remapped }));
+  t.like(quantize, { legacy: false, beta: 0.5, reEmbed: 4, unknownToken: 3 });
+  const target = 'taming.models.vqgan.EMAVQ';
+  const ema = modelFromConfig<EMAVQ>({ target, params: { ...vq().params, decay: 0.9, eps: 1e-3, beta: 1 } });
+  t.like(ema.quantize, { decay: 0.9, eps: 1e-3, beta: 1 });
+  const { lossconfig: _, ...lossless } = vq().params;
+  t.is(modelFromConfig<VQModel>({ target: 'taming.models.vqgan.VQModel', params: lossless }).loss, null);
+});
+
+test('settings of the wider family are taken where they change nothing, and refused with the reason', (t) => {
+  const family = { attn_type: 'vanilla', tanh_out: false, use_linear_attn: false, give_pre_end: false };
+  const keys = (params: object) => [...modelFromConfig(vq(params), { init: false }).stateDict().keys()];
+  t.deepEqual(keys({ ddconfig: { ...ddconfig, ...family } }), keys({}));
+  for (const other of [{ attn_type: 'linear' }, { tanh_out: true }, { use_linear_attn: true }]) {
+    t.throws(() => keys({ ddconfig: { ...ddconfig, ...other } }), { message: /or left out: .* here, got / });
+  }
+});
 
 const mistakes: [config: unknown, message: RegExp][] = [
   [vq({ n_embd: 3 }), /VQModel: unknown key "params\.n_embd"; did you mean "params\.n_embed"/],

@@ -53,6 +53,8 @@ const vq = new VQModel({ ddconfig, nEmbed: 16, embedDim: 4 });
 const { reconstruction } = vq.forward(x);
 is<Equal<typeof reconstruction, Tensor>>(true);
 is<Equal<ReturnType<typeof vq.decodeIndices>, Tensor>>(true);
+// keys with a default may be left out, and null is the same as leaving out one without
+new VQModel({ ddconfig, nEmbed: 16, embedDim: 4, lossconfig: null, remap: [1, 2] });
 // @ts-expect-error a backbone needs its widths
 new VQModel({ ddconfig: { ch: 32 }, nEmbed: 16, embedDim: 4 });
 // @ts-expect-error unknown setting of the backbone
