@@ -209,7 +209,9 @@ test.serial('auto times both precisions and leaves no trace', async (t) => {
 
 test.serial('mistakes end before a folder is made', async (t) => {
   const run = join(temporaryFolder(t), 'run');
-  await t.throwsAsync(create(run, { batchsize: 3 }), { message: /training.*"batchsize".*"batchSize"/ });
+  await t.throwsAsync(create(run, { batchsize: 3 }), {
+    message: /"training\.batchsize".*"training\.batchSize"/,
+  });
   const size = { ...vqganConfig(), data: { path: 'stripes', size: 15 } };
   await t.throwsAsync(VqganTrainer.create(size, { run, images: images() }), { message: /multiple of 2/ });
   const lpips = join(run, 'none.safetensors');
