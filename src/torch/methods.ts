@@ -125,7 +125,11 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
 
   set grad(value) {
     const handle = value === null ? 0 : handleOf(value, 'Tensor.grad');
-    guarded(() => native.setGradient(this.handle, handle), 'Tensor.grad', [this, value]);
+    try {
+      native.setGradient(this.handle, handle);
+    } catch (error) {
+      throw translate(error, 'Tensor.grad', () => [this, value].map(describe).join(', '));
+    }
   },
 
   get data() {
@@ -134,7 +138,11 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
 
   set data(value) {
     const handle = handleOf(value, 'Tensor.data');
-    guarded(() => native.setData(this.handle, handle), 'Tensor.data', [this, value]);
+    try {
+      native.setData(this.handle, handle);
+    } catch (error) {
+      throw translate(error, 'Tensor.data', () => [this, value].map(describe).join(', '));
+    }
   },
 
   requiresGrad_(flag = true) {

@@ -13,12 +13,28 @@ export type Layout = readonly number[];
 const RANK = 3;
 const HEAD = 4;
 
+// A step asks for the layout of every parameter, and gets the one it had before unless that has changed: arrays that
+// thousands of calls a second make and drop cost more than the comparison.
+const known = new WeakMap<Tensor, Layout>();
+const fusible = new WeakMap<Layout, boolean>();
+
+/** Returns a tensor's layout; the same array as long as it stays the same. */
 export function layoutOf(tensor: Tensor): Layout {
+  const before = known.get(tensor);
   look(tensor);
+  if (before !== undefined && isWholeOnWire(before)) return before;
   const count = wire[DIMENSIONS] as number;
   const layout = [wire[DTYPE], wire[DEVICE_TYPE], wire[DEVICE_INDEX], count] as number[];
   for (let i = 0; i < 2 * count; i++) layout.push(wire[SIZES + i] as number);
+  known.set(tensor, layout);
   return layout;
+}
+
+/** True if everything on the wire is the layout's. */
+function isWholeOnWire(layout: Layout): boolean {
+  if (!onWire(layout)) return false;
+  for (let i = HEAD; i < layout.length; i++) if (wire[SIZES + i - HEAD] !== layout[i]) return false;
+  return true;
 }
 
 /** Whether dtype, device and number of dimensions on the wire are the layout's. */
@@ -82,11 +98,15 @@ const fusedDevices: readonly number[] = [0, 1];
 
 /** Whether the fused kernels, which walk the memory as flat arrays, can update such a parameter. */
 export function canFuse(layout: Layout): boolean {
-  return (
-    fusedDTypes.includes(layout[DTYPE] as number) &&
-    fusedDevices.includes(layout[DEVICE_TYPE] as number) &&
-    isDense(layout)
-  );
+  let fuses = fusible.get(layout);
+  if (fuses === undefined) {
+    fuses =
+      fusedDTypes.includes(layout[DTYPE] as number) &&
+      fusedDevices.includes(layout[DEVICE_TYPE] as number) &&
+      isDense(layout);
+    fusible.set(layout, fuses);
+  }
+  return fuses;
 }
 
 /** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
