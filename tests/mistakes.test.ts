@@ -3,7 +3,7 @@ import { frozenMistakes } from '../scripts/same-as/frozen-mistakes.js';
 import { askMistakes } from '../scripts/same-as/mistakes-api.js';
 import * as api from '../src/index.js';
 
-// A message that is meant to change: npm run same-as -- --freeze writes all of them anew, to be read in the diff.
+// A message that is meant to change: npm run same-as -- --freeze rewrites all of them; read the diff.
 test('every mistake in a call of the public entry is answered as it stands frozen', async (t) => {
   const { calls } = frozenMistakes();
   t.true(Object.keys(calls).length >= 100);

@@ -61,7 +61,7 @@ export class Checkout {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Runs its command line, in its folder unless told otherwise. */
+  /** Runs its command line, by default in its own folder. */
   tessera(args: readonly string[], folder: string = this.folder): Promise<Outcome> {
     return run([join(this.root, 'dist', 'cli', 'main.js'), ...args], folder);
   }

@@ -115,7 +115,7 @@ export function withoutAdded(
       .filter((path) => document.hasIn(path) && !known.hasIn(path));
     if (more.length === 0) continue;
     for (const path of more) document.deleteIn(path);
-    // Both are printed anew: the order of what stays still counts.
+    // Both are printed again without them: the order of the other keys still counts.
     now[name] = document.toString();
     before[name] = known.toString();
   }

@@ -25,7 +25,7 @@ export function unlikeFrozen(kind: keyof FrozenMistakes, rows: Rows): string[] {
   );
 }
 
-/** Writes a checkout's messages anew; the images for both checkouts are there. */
+/** Rewrites the frozen messages from a checkout; the images must be there already. */
 export async function freezeMistakes(checkout: Checkout): Promise<string> {
   const frozen = { calls: await checkout.ask('mistakes'), commands: await askCommandMistakes(checkout) };
   writeFileSync(FILE, `${JSON.stringify(frozen, null, 1)}\n`);

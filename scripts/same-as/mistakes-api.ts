@@ -6,7 +6,7 @@ import { constructorMistakes, type Mistake } from './mistakes-constructors.js';
 
 export const apiMistakes: readonly Mistake[] = [...constructorMistakes, ...configMistakes, ...callMistakes];
 
-/** The kind of error and its message; whatever is no error is said to be none. */
+/** Returns the error's class and message, or says that there was no error. */
 async function answerTo({ make }: Mistake, api: Api): Promise<string> {
   try {
     await make(api);

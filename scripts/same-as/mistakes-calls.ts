@@ -86,7 +86,7 @@ const shapes: readonly Mistake[] = [
     make: (api) => new api.Labelator({ nClasses: 3 }).encode(ids(api, [2, 1])),
   },
   {
-    name: 'Labelator.encode: a class that is none',
+    name: 'Labelator.encode: an unknown class',
     make: (api) => new api.Labelator({ nClasses: 3 }).encode(api.torch.tensor([0n, 3n])),
   },
   {
@@ -137,7 +137,7 @@ const sampling: readonly Mistake[] = [
     },
   },
   {
-    name: 'sampleTokens: a class that is none',
+    name: 'sampleTokens: an unknown class',
     make: (api) => api.sampleTokens(net(api), api.torch.tensor([[3n]]), 2),
   },
   {

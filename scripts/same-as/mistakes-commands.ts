@@ -32,7 +32,7 @@ const files: Record<string, string> = {
   'wrong-beta': 'training:\n  betas: [0.5, 1]\n',
 };
 
-// What is no mistake after all is to end soon.
+// A command that turns out to be valid should end soon.
 const vqgan = ['train', 'vqgan', '--data', '../data/photos', '--out', 'wrong', '--steps', '1'];
 const tiny = [...vqgan, '-c', 'float32.yaml'];
 const transformer = ['train', 'transformer', '--vqgan', 'vqgan', '--out', 'wrong', '--steps', '1'];
@@ -51,7 +51,7 @@ const commands: Record<string, readonly string[]> = {
   'an unknown setting': [...vqgan, 'training.stpes=3'],
   'a setting of no section': [...vqgan, 'steps=3'],
   'a setting without a value': [...vqgan, 'training.steps'],
-  'a setting that is no YAML': [...vqgan, 'training.steps=['],
+  'a setting that is not YAML': [...vqgan, 'training.steps=['],
   'a setting below a value': [...vqgan, 'data.path.sub=1'],
   'a setting of the wrong kind': [...vqgan, 'training.batchSize=0'],
   'a setting of the model of the wrong kind': [...tiny, 'model.params.n_embed=no'],
@@ -102,7 +102,7 @@ const commands: Record<string, readonly string[]> = {
   'reconstructions of images that are not there': ['reconstruct', 'vqgan', 'no/such.png'],
   'reconstructions too small': ['reconstruct', 'vqgan', '../data/photos', '--size', '0'],
   'a file to inspect that is not there': ['inspect', 'no/such.safetensors'],
-  'a file to inspect that is none': ['inspect', 'float32.yaml'],
+  'a file to inspect that is not a checkpoint': ['inspect', 'float32.yaml'],
   'a file to convert that is not there': ['convert', 'no/such.ckpt', 'new.safetensors'],
   'a file of no known ending': ['convert', '../data/lpips.safetensors', 'new.weights'],
   'an unknown layout': ['convert', '../data/lpips.safetensors', 'new.pt', '--layout', 'llama'],

@@ -37,7 +37,7 @@ const models: Record<string, unknown> = {
   'a list': [],
   'no target': { params: {} },
   'a whole file': { model: firstStage },
-  'a target that is none': { target: 'taming.models.vqgan.VQModle', params: first },
+  'an unknown target': { target: 'taming.models.vqgan.VQModle', params: first },
   'a target that cannot be built': { target: `${mingpt}.CodeGPT` },
   'a scheduler': { target: 'taming.lr_scheduler.LambdaWarmUpCosineScheduler' },
   'arguments beside params': { target: vq, n_embed: 4 },
@@ -52,7 +52,7 @@ const models: Record<string, unknown> = {
   'an unknown nested key': { target: vq, params: { ...first, ddconfig: { ...ddconfig, z_chanels: 8 } } },
   'a missing nested key': { target: vq, params: { ...first, ddconfig: { ...ddconfig, ch: undefined } } },
   'a nested list of text': { target: vq, params: { ...first, ddconfig: { ...ddconfig, ch_mult: ['1'] } } },
-  'an object that is none': { target: vq, params: { ...first, ddconfig: 8 } },
+  'a number instead of an object': { target: vq, params: { ...first, ddconfig: 8 } },
   'a loss without its start': { target: vq, params: { ...first, lossconfig: { target: disc } } },
   'a loss of another kind': {
     target: vq,
@@ -63,11 +63,11 @@ const models: Record<string, unknown> = {
   'GumbelVQ of another width': { target: 'taming.models.vqgan.GumbelVQ', params: { ...first, embed_dim: 4 } },
   'segmentation without labels': { target: 'taming.models.vqgan.VQSegmentationModel', params: first },
   'parameters for a model without': { target: `${losses}.DummyLoss`, params: { weight: 1 } },
-  'a transformer that is none': { target: net, params: { ...both, transformer_config: firstStage } },
-  'a first stage that is none': { target: net, params: { ...both, first_stage_config: gpt } },
-  'a condition that is none': { target: net, params: { ...both, cond_stage_config: gpt } },
+  'a first stage as transformer': { target: net, params: { ...both, transformer_config: firstStage } },
+  'a transformer as first stage': { target: net, params: { ...both, first_stage_config: gpt } },
+  'a transformer as condition': { target: net, params: { ...both, cond_stage_config: gpt } },
   'a condition by another word': { target: net, params: { ...both, cond_stage_config: '__is_nothing__' } },
-  'an order that is none': { target: net, params: { ...both, permuter_config: gpt } },
+  'a transformer as order': { target: net, params: { ...both, permuter_config: gpt } },
   'heads that do not divide': {
     target: net,
     params: { ...both, transformer_config: { ...gpt, params: { ...gpt.params, n_head: 3 } } },
@@ -108,7 +108,7 @@ const runs: readonly [stage: 'vqgan' | 'transformer', what: string, config: unkn
   ['vqgan', 'two channels', { ...run, data: { path: 'photos', channels: 2 } }],
   ['vqgan', 'a negative share held out', { ...run, data: { path: 'photos', heldOut: -1 } }],
   ['vqgan', 'an unknown key of the images', { ...run, data: { path: 'photos', sise: 16 } }],
-  ['vqgan', 'a path that is none', { ...run, data: { path: 3 } }],
+  ['vqgan', 'a number as path', { ...run, data: { path: 3 } }],
 ];
 
 export const configMistakes: readonly Mistake[] = [

@@ -16,7 +16,7 @@ function prefixed(prefix: string, rows: Rows): Rows {
   return Object.fromEntries(Object.entries(rows).map(([name, value]) => [`${prefix}: ${name}`, value]));
 }
 
-/** A run's rows as a resumed run must have them too: its metrics say that it was resumed, its settings are ordered anew. */
+/** A run's rows as a resumed run must have them too: its metrics say that it was resumed, its settings are in another order. */
 function comparable({
   files: _files,
   'README.md': _card,
