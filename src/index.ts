@@ -14,13 +14,13 @@ export type { Tensor } from './torch/index.js';
 export type { Module } from './torch/nn/index.js';
 export * from './torch/io/index.js';
 
-export * from './models/encoder.js';
-export * from './models/decoder.js';
-export * from './models/codebook.js';
-export * from './models/ema-codebook.js';
-export * from './models/gumbel-codebook.js';
-export { backbones, type BackboneConfig } from './models/backbone.js';
-export type { UnknownIndex } from './models/remap.js';
+export * from './models/autoencoder/encoder.js';
+export * from './models/autoencoder/decoder.js';
+export * from './models/quantizers/vector.js';
+export * from './models/quantizers/ema.js';
+export * from './models/quantizers/gumbel.js';
+export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';
+export type { UnknownIndex } from './models/quantizers/remap.js';
 export {
   EMAVQ,
   type EMAVQConfig,
@@ -31,19 +31,19 @@ export {
   type Reconstruction,
   VQModel,
   type VQModelConfig,
-} from './models/vqgan.js';
-export * from './models/discriminator.js';
-export * from './models/perceptual.js';
-export * from './models/vqgan-loss.js';
-export * from './models/segmentation-loss.js';
-export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/gpt-config.js';
-export * from './models/transformer.js';
-export { KeyValueCache, type KeyValueCacheShape } from './models/key-value-cache.js';
-export * from './models/net2net.js';
-export * from './models/conditioning.js';
-export * from './models/permuter.js';
-export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/load-weights.js';
-export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/initial-weights.js';
+} from './models/autoencoder/vqgan.js';
+export * from './models/losses/discriminator.js';
+export * from './models/losses/lpips.js';
+export * from './models/losses/vqgan-loss.js';
+export * from './models/losses/segmentation-loss.js';
+export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
+export * from './models/priors/gpt.js';
+export { KeyValueCache, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
+export * from './models/two-stage.js';
+export * from './models/conditions/conditioning.js';
+export * from './models/orders/permuter.js';
+export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
+export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';
 export {
   diffusers,
   keyMaps,
@@ -54,12 +54,16 @@ export {
   withKeys,
   type KeyMap,
   type KeyTable,
-} from './models/key-maps/index.js';
-export { publishedLpips } from './models/lpips-weights.js';
-export * from './models/published-weights.js';
-export { modelFromConfig, type ModelConfig, type ModelFromConfigOptions } from './models/from-config.js';
-export { ConfigFileError } from './models/config-file-error.js';
-export { readConfig, type ConfigFile } from './models/read-config.js';
+} from './models/weights/key-maps/index.js';
+export { publishedLpips } from './models/weights/lpips.js';
+export * from './models/weights/published.js';
+export {
+  modelFromConfig,
+  type ModelConfig,
+  type ModelFromConfigOptions,
+} from './models/registry/from-config.js';
+export { ConfigFileError } from './config/file-error.js';
+export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 
 export * from './training/vqgan-step.js';
 export * from './training/vqgan-one-pass-step.js';
@@ -71,27 +75,22 @@ export {
   type LearningRateShape,
   type RunClockOptions,
   type RunLength,
-} from './training/run-clock.js';
+} from './runs/clock.js';
 export * from './files/interrupt.js';
 export * from './training/code-restarts.js';
-export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './training/config.js';
-export type { Stage as TrainingStage } from './training/config.js';
-export * from './training/events.js';
-export { NonFiniteError, RunError } from './training/run-error.js';
+export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
+export type { Stage as TrainingStage } from './runs/config.js';
+export * from './runs/events.js';
+export { NonFiniteError, RunError } from './runs/error.js';
 export type { Figures } from './training/trainer.js';
 export type { Images, Precision, RunPlan, TrainerOptions } from './training/session.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
 export { MasterWeights } from './training/precision.js';
-export {
-  bestCheckpoint,
-  listCheckpoints,
-  newestCheckpoint,
-  type RunCheckpoint,
-} from './training/checkpoint.js';
-export { readMetrics, type MetricsRecord } from './training/run-folder.js';
-export { openRun, type OpenedRun } from './training/open-run.js';
-export * from './training/report/index.js';
+export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
+export { readMetrics, type MetricsRecord } from './runs/folder.js';
+export { openRun, type OpenedRun } from './runs/open.js';
+export * from './reports/index.js';
 export * from './sampling/filters.js';
 export { generate, type GenerateOptions } from './sampling/generate.js';
 export { LogitsError } from './sampling/logits-error.js';
@@ -109,13 +108,13 @@ export type { ImageFilesOptions } from './data/image-files.js';
 export type { NotoIcons } from './data/noto-icons.js';
 export type { Ridge } from './data/scene-layout.js';
 export type { Raster, SpriteKind, SpriteTint } from './data/scene-sprites.js';
-export type { Middle } from './models/backbone.js';
-export type { Origin } from './models/key-maps/key-map.js';
-export type { RemappableQuantizer } from './models/remap.js';
-export type { FirstStage as VqganFirstStage } from './models/vqgan.js';
-export type { CheckpointState, Measure } from './training/checkpoint.js';
-export type { ModelOf } from './training/open-run.js';
+export type { Middle } from './models/autoencoder/blocks.js';
+export type { Origin } from './models/weights/key-maps/key-map.js';
+export type { RemappableQuantizer } from './models/quantizers/remap.js';
+export type { FirstStage as VqganFirstStage } from './models/autoencoder/vqgan.js';
+export type { CheckpointState, Measure } from './runs/checkpoint.js';
+export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';
 export type { Tokens } from './training/transformer-held-out.js';
-export type { AttnBlock, Downsample, Level, ResnetBlock, Upsample } from './models/backbone.js';
-export type { Change } from './models/key-maps/key-map.js';
+export type { AttnBlock, Downsample, Level, ResnetBlock, Upsample } from './models/autoencoder/blocks.js';
+export type { Change } from './models/weights/key-maps/key-map.js';

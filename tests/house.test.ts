@@ -10,6 +10,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const LAYERS = [
   ['cli', 'studio'],
   ['training'],
+  ['reports'],
+  ['runs'],
   ['sampling'],
   ['models', 'data', 'metrics'],
   ['config'],

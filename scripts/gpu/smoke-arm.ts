@@ -1,9 +1,9 @@
 // Our arm of `gpu-check smoke`: checks by name, each against the CPU or against the reference's recorded values.
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { GPT } from '../../src/models/transformer.js';
-import { VQLPIPSWithDiscriminator } from '../../src/models/vqgan-loss.js';
-import { VQModel } from '../../src/models/vqgan.js';
+import { GPT } from '../../src/models/priors/gpt.js';
+import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
+import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';

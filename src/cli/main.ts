@@ -19,49 +19,49 @@ interface Entry {
   name: string;
   description: string;
   /** Loaded only when its turn comes: most commands need libtorch, `setup` and `doctor` must do without. */
-  load: () => Promise<Command>;
+  load: () => Promise<(command: Command) => Command>;
 }
 
 const entries: readonly Entry[] = [
   {
     name: 'setup',
     description: 'get libtorch, and build the native addon where no prebuilt one is installed',
-    load: async () => (await import('./setup.js')).setupCommand(),
+    load: async () => (await import('./commands/setup/command.js')).setupCommand,
   },
   {
     name: 'doctor',
     description: 'check platform, libtorch, addon and devices',
-    load: async () => (await import('./doctor.js')).doctorCommand(),
+    load: async () => (await import('./commands/doctor/command.js')).doctorCommand,
   },
   {
     name: 'inspect',
     description: 'show what is in a checkpoint: model, step, settings, tensors; nothing in it is run',
-    load: async () => (await import('./inspect.js')).inspectCommand(),
+    load: async () => (await import('./commands/inspect/command.js')).inspectCommand,
   },
   {
     name: 'convert',
     description: 'write a checkpoint in another format: safetensors, or a file that PyTorch reads',
-    load: async () => (await import('./convert.js')).convertCommand(),
+    load: async () => (await import('./commands/convert/command.js')).convertCommand,
   },
   {
     name: 'train',
     description: 'train a model on your pictures: train vqgan, then train transformer',
-    load: async () => (await import('./train.js')).trainCommand(),
+    load: async () => (await import('./commands/train/command.js')).trainCommand,
   },
   {
     name: 'reconstruct',
     description: "put pictures through a trained model's codes and back",
-    load: async () => (await import('./reconstruct.js')).reconstructCommand(),
+    load: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
   },
   {
     name: 'sample',
     description: 'invent new pictures with a trained transformer',
-    load: async () => (await import('./sample.js')).sampleCommand(),
+    load: async () => (await import('./commands/sample/command.js')).sampleCommand,
   },
   {
     name: 'data',
     description: 'look at pictures before training, pack them for speed, draw the built-in ones',
-    load: async () => (await import('./data.js')).dataCommand(),
+    load: async () => (await import('./commands/data/command.js')).dataCommand,
   },
 ];
 
@@ -81,7 +81,8 @@ async function program(argv: readonly string[]): Promise<Command> {
     .addHelpText('after', example);
   const wanted = argv[0] === 'help' ? argv[1] : argv[0];
   for (const { name, description, load } of entries) {
-    root.addCommand(name === wanted ? await load() : new Command(name).description(description));
+    const command = root.command(name).description(description);
+    if (name === wanted) (await load())(command);
   }
   settle(root, COMMAND);
   return root;

@@ -7,7 +7,7 @@ import { imageGrid, type ImageGridOptions } from '../data/image-grid.js';
 import { loadSharp } from '../data/sharp.js';
 import { packageVersion } from '../files/package.js';
 import type { Tensor } from '../torch/index.js';
-import { writeError } from '../training/run-error.js';
+import { writeError } from '../runs/error.js';
 
 /** How a picture was made: enough to make it again. */
 export type Recipe = Readonly<Record<string, unknown>>;

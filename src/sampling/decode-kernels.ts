@@ -2,7 +2,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { isContiguous } from '../torch/core/layout.js';
 import { kernelElements, packagedKernels } from '../torch/cuda/kernel.js';
-import type { GPT } from '../models/transformer.js';
+import type { GPT } from '../models/priors/gpt.js';
 
 /** Weights of a product; those of a row lie beside each other. */
 export interface Affine {

@@ -1,8 +1,8 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { inEvaluation } from '../torch/nn/index.js';
-import { Labelator } from '../models/conditioning.js';
-import type { Net2NetTransformer } from '../models/net2net.js';
+import { Labelator } from '../models/conditions/conditioning.js';
+import type { Net2NetTransformer } from '../models/two-stage.js';
 import { checkFilterOptions, drawToken } from './filters.js';
 import { checkRoom, codesOnly, generate } from './generate.js';
 import type { GenerateOptions } from './generate.js';

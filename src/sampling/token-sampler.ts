@@ -1,8 +1,8 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { inEvaluation } from '../torch/nn/index.js';
-import type { KeyValueCache } from '../models/key-value-cache.js';
-import type { GPT } from '../models/transformer.js';
+import type { KeyValueCache } from '../models/priors/key-value-cache.js';
+import type { GPT } from '../models/priors/gpt.js';
 import { DecodeKernels, whyNoDecodeKernels } from './decode-kernels.js';
 import { DecodeStep } from './decode-step.js';
 import { checkRoom, codesOnly } from './generate.js';

@@ -1,8 +1,8 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { EMAVectorQuantizer } from '../models/ema-codebook.js';
-import { atLeastFloat32, nearestCodes } from '../models/latents.js';
-import { EMAVQ, VQModel, type FirstStage } from '../models/vqgan.js';
+import { EMAVectorQuantizer } from '../models/quantizers/ema.js';
+import { atLeastFloat32, nearestCodes } from '../models/quantizers/latents.js';
+import { EMAVQ, VQModel, type FirstStage } from '../models/autoencoder/vqgan.js';
 
 /** First stages whose codes are points among the latents, and die where no latent is near. */
 export type RestartableModel = VQModel | EMAVQ;

@@ -1,6 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/vqgan.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { onePassStep } from './vqgan-one-pass-step.js';
 import { lossOf } from './vqgan-parts.js';
 import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';

@@ -1,7 +1,7 @@
 /** The temperature of a Gumbel quantizer over a training, as the reference's configurations describe it. */
 import { readTree } from '../config/read.js';
 import { natural, number, object, oneOf, optional, type Settings } from '../config/schema.js';
-import { GumbelVQ, type FirstStage, type GumbelVQConfig } from '../models/vqgan.js';
+import { GumbelVQ, type FirstStage, type GumbelVQConfig } from '../models/autoencoder/vqgan.js';
 
 const schedule = {
   warmUpSteps: natural(),

@@ -5,10 +5,10 @@ import { shownPath } from '../files/file-names.js';
 import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
 import { openImages, type DataReport } from '../data/open-images.js';
-import type { CheckpointState } from './checkpoint.js';
+import type { CheckpointState } from '../runs/checkpoint.js';
 import { codesFile } from './codes.js';
-import type { RunConfig } from './config.js';
-import { RunError } from './run-error.js';
+import type { RunConfig } from '../runs/config.js';
+import { RunError } from '../runs/error.js';
 import type { Images, TrainerOptions } from './session.js';
 
 type Opened = Images & { report?: DataReport; close(): Promise<void> };

@@ -6,11 +6,17 @@ import { setTimeout } from 'node:timers/promises';
 import type { DataReport } from '../data/open-images.js';
 import type { ImageSource } from '../data/image-source.js';
 import * as torch from '../torch/index.js';
-import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
-import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
-import { withChanges } from './config-changes.js';
-import { chosenDevice, resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
-import { RunError } from './run-error.js';
+import { newestCheckpoint, removePartialCheckpoints } from '../runs/checkpoint.js';
+import type { RunCheckpoint, CheckpointState } from '../runs/checkpoint.js';
+import { withChanges } from '../runs/config-changes.js';
+import {
+  chosenDevice,
+  resolveConfig,
+  type RunConfig,
+  type Stage,
+  type TrainingConfig,
+} from '../runs/config.js';
+import { RunError } from '../runs/error.js';
 import {
   checkRunIsNew,
   checkWritable,
@@ -19,9 +25,9 @@ import {
   readConfig,
   writeConfig,
   writeEnvironment,
-} from './run-folder.js';
-import { forgetProgress } from './run-clock.js';
-import { checkUnlocked, lockRun } from './run-lock.js';
+} from '../runs/folder.js';
+import { forgetProgress } from '../runs/clock.js';
+import { checkUnlocked, lockRun } from '../runs/lock.js';
 import { openSessionImages, sameImages } from './session-images.js';
 
 /** Pictures that are not opened from `config.data.path`. */

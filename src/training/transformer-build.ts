@@ -1,23 +1,23 @@
 /** The second stage's configuration, model, optimizer and step. */
 import { existsSync, statSync } from 'node:fs';
-import { Labelator } from '../models/conditioning.js';
-import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
-import { ignoreKeysOf, loadFrom } from '../models/initial-weights.js';
-import type { Net2NetTransformer } from '../models/net2net.js';
-import type { FirstStage } from '../models/vqgan.js';
+import { Labelator } from '../models/conditions/conditioning.js';
+import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
+import { ignoreKeysOf, loadFrom } from '../models/weights/initial.js';
+import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { withClasses } from './class-condition.js';
-import { channelsOf, chosenDevice, type RunConfig } from './config.js';
+import { channelsOf, chosenDevice, type RunConfig } from '../runs/config.js';
 import { checkFirstStage } from './first-stage-check.js';
 import { checkFile } from './initial-weights.js';
 import type { InitialWeights } from './initial-weights.js';
-import { openRun } from './open-run.js';
+import { openRun } from '../runs/open.js';
 import { MasterWeights } from './precision.js';
-import { RunError } from './run-error.js';
-import { readConfig } from './run-folder.js';
+import { RunError } from '../runs/error.js';
+import { readConfig } from '../runs/folder.js';
 import { timeSteps, type Precision } from './session.js';
 import { decayGroups, transformerLoss, transformerOptimizer } from './transformer-step.js';
 

@@ -1,6 +1,6 @@
 /** What a second stage makes of codes it was not trained on, and what it is compared with. */
 import { metricsOf } from '../metrics/definitions.js';
-import type { Net2NetTransformer } from '../models/net2net.js';
+import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import type { Tensor } from '../torch/index.js';

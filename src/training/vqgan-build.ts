@@ -1,10 +1,10 @@
 /** The first stage's model, optimizers and step, as a configuration describes them. */
-import { modelFromConfig } from '../models/from-config.js';
-import type { FirstStage } from '../models/vqgan.js';
+import { modelFromConfig } from '../models/registry/from-config.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { chosenDevice, type RunConfig } from './config.js';
+import { chosenDevice, type RunConfig } from '../runs/config.js';
 import { GraphedStep } from './graphed-step.js';
 import { MasterWeights } from './precision.js';
 import { timeSteps, type Precision } from './session.js';

@@ -1,12 +1,12 @@
 /** Mistakes in a first stage's configuration, found before anything is opened or written. */
-import type { Backbone } from '../models/backbone.js';
-import { NLayerDiscriminator } from '../models/discriminator.js';
-import { modelFromConfig, type ModelConfig } from '../models/from-config.js';
-import { LPIPS } from '../models/perceptual.js';
-import type { FirstStage } from '../models/vqgan.js';
-import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
+import type { Backbone } from '../models/autoencoder/blocks.js';
+import { NLayerDiscriminator } from '../models/losses/discriminator.js';
+import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
+import { LPIPS } from '../models/losses/lpips.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import type { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
 import * as torch from '../torch/index.js';
-import type { RunConfig } from './config.js';
+import type { RunConfig } from '../runs/config.js';
 import { checkFirstStage } from './first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from './initial-weights.js';

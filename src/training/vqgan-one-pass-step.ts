@@ -12,8 +12,8 @@
  */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { VQLPIPSWithDiscriminator } from '../models/vqgan-loss.js';
-import type { FirstStage } from '../models/vqgan.js';
+import type { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { zeroGradients } from './gradients.js';
 import { lossOf, meanLogits } from './vqgan-parts.js';
 import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';

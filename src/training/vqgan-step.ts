@@ -4,7 +4,7 @@
  */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/vqgan.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { withFrozen, zeroGradients } from './gradients.js';
 import { lossOf, meanLogits } from './vqgan-parts.js';
 

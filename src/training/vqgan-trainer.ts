@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { Loader } from '../data/loader.js';
-import type { FirstStage } from '../models/vqgan.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
-import type { RunConfig } from './config.js';
+import type { RunConfig } from '../runs/config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import { noteStart, openInitialWeights } from './initial-weights.js';
 import type { InitialWeights } from './initial-weights.js';

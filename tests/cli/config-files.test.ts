@@ -2,9 +2,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { readTrainConfig } from '../../src/cli/train-config.js';
+import { readTrainConfig } from '../../src/cli/commands/train/config.js';
 import { UsageError } from '../../src/cli/usage-error.js';
-import { readConfig } from '../../src/models/read-config.js';
+import { readConfig } from '../../src/models/registry/read-config.js';
 import { folder } from '../setup/fake-libtorch.js';
 
 function written(t: ExecutionContext, content: string | Uint8Array): string {

@@ -1,10 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { ConfigSource } from '../../src/cli/config-files.js';
-import { presetNames, readTrainConfig, type TrainInput } from '../../src/cli/train-config.js';
+import { ConfigSource } from '../../src/cli/commands/train/config-files.js';
+import { presetNames, readTrainConfig, type TrainInput } from '../../src/cli/commands/train/config.js';
 import { UsageError } from '../../src/cli/usage-error.js';
-import { modelFromConfig } from '../../src/models/from-config.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import { folder } from '../setup/fake-libtorch.js';
 
 const input = (given: Partial<TrainInput>): TrainInput => ({

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { cudaVersion, driverCheck, parseDriverVersion } from '../../src/cli/doctor-cuda.js';
+import { cudaVersion, driverCheck, parseDriverVersion } from '../../src/cli/commands/doctor/cuda.js';
 
 test('the driver names its version in two ways', (t) => {
   const closed =

@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFil
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
-import { reconstruct } from '../../src/cli/reconstruct-run.js';
-import type { ReconstructFlags } from '../../src/cli/reconstruct.js';
+import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
+import type { ReconstructFlags } from '../../src/cli/commands/reconstruct/command.js';
 import { ImageDataError } from '../../src/data/image-error.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { plain } from '../data/pictures.js';

@@ -2,8 +2,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { Command } from 'commander';
 import sharp from 'sharp';
-import { sampleCommand } from '../../src/cli/sample.js';
+import { sampleCommand } from '../../src/cli/commands/sample/command.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { eventsOf, images, transformerConfig, vqganConfig } from '../training/tiny.js';
@@ -33,7 +34,7 @@ test.after.always(() => rmSync(root, { recursive: true, force: true }));
 /** Runs `tessera sample` in this process: the pixels of each picture, and what samples.json says. */
 async function sampled(name: string, run: string, ...flags: string[]) {
   const out = join(root, name);
-  const command = sampleCommand().exitOverride();
+  const command = sampleCommand(new Command('sample')).exitOverride();
   await command.parseAsync([run, '--quiet', '--device', 'cpu', '--out', out, ...flags], { from: 'user' });
   const recipe = JSON.parse(readFileSync(join(out, 'samples.json'), 'utf8')) as Record<string, unknown>;
   const pixels = await Promise.all(
@@ -78,7 +79,7 @@ test.serial('classes beyond the number of codes are drawn, greedily too', async 
 
 for (const wrong of ['-1', 'Infinity', 'warm', '']) {
   test.serial(`a temperature of "${wrong}" is refused`, async (t) => {
-    const command = sampleCommand()
+    const command = sampleCommand(new Command('sample'))
       .exitOverride()
       .configureOutput({ writeErr: () => {} });
     await t.throwsAsync(command.parseAsync([plain, `--temperature=${wrong}`], { from: 'user' }), {

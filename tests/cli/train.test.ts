@@ -14,7 +14,7 @@ import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
 import { parse } from 'yaml';
 import { packageRoot } from '../../src/files/package.js';
-import { newestCheckpoint } from '../../src/training/checkpoint.js';
+import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 
 interface Outcome {
   code: number | null;

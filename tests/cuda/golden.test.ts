@@ -6,7 +6,7 @@ import {
   SpiralOutPermuter,
   SubsamplePermuter,
   ZCurvePermuter,
-} from '../../src/models/permuter.js';
+} from '../../src/models/orders/permuter.js';
 import * as torch from '../../src/torch/index.js';
 import { checkActnorm } from '../golden/actnorm.js';
 import { assertChecks } from '../golden/assert.js';

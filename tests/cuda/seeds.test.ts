@@ -1,6 +1,6 @@
 import * as torch from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { generate } from '../../src/sampling/generate.js';
 import { device, onDevice, placed } from './device.js';
 

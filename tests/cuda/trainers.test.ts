@@ -1,6 +1,6 @@
 /** The trainers with nothing but `training.device` changed. */
 import { join } from 'node:path';
-import { openRun } from '../../src/training/open-run.js';
+import { openRun } from '../../src/runs/open.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import {

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { createExclusively } from '../../src/files/exclusive-file.js';
 import { withLock } from '../../src/files/lock.js';
-import { RunError } from '../../src/training/run-error.js';
-import { lockRun } from '../../src/training/run-lock.js';
+import { RunError } from '../../src/runs/error.js';
+import { lockRun } from '../../src/runs/lock.js';
 import { failing } from '../without-links.js';
 import { folder } from '../setup/fake-libtorch.js';
 

@@ -1,7 +1,7 @@
 /** Checks of the GPT against the reference data. Weights are arguments, so that `tests/long/golden.ts` can perturb them. */
 import * as torch from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { filterLogits, tokenProbabilities } from '../../src/sampling/filters.js';
 import { generate } from '../../src/sampling/generate.js';
 import { decayGroups } from '../../src/training/transformer-step.js';

@@ -1,10 +1,10 @@
 /** Checks of the three quantizers and of remapping against the reference data. */
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
-import { VectorQuantizer } from '../../src/models/codebook.js';
-import { EMAVectorQuantizer } from '../../src/models/ema-codebook.js';
-import { GumbelQuantizer } from '../../src/models/gumbel-codebook.js';
-import type { UnknownIndex } from '../../src/models/remap.js';
+import { VectorQuantizer } from '../../src/models/quantizers/vector.js';
+import { EMAVectorQuantizer } from '../../src/models/quantizers/ema.js';
+import { GumbelQuantizer } from '../../src/models/quantizers/gumbel.js';
+import type { UnknownIndex } from '../../src/models/quantizers/remap.js';
 import type { Check, Weights } from './data.js';
 import { bounds, compare, compareExact, compareNumber, deviceOf, goldenConfig, need } from './data.js';
 

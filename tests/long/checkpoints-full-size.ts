@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gunzipSync } from 'node:zlib';
-import { modelFromConfig } from '../../src/models/from-config.js';
-import type { ModelConfig } from '../../src/models/from-config.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import type { ModelConfig } from '../../src/models/registry/from-config.js';
 import { itemSize } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { AlternateParsingPermuter } from '../../src/models/permuter.js';
-import type { Net2NetTransformer } from '../../src/models/net2net.js';
+import { AlternateParsingPermuter } from '../../src/models/orders/permuter.js';
+import type { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { filterLogits, pickToken, type PickOptions } from '../../src/sampling/filters.js';
 import { generate } from '../../src/sampling/generate.js';
 import { logImages, sampleImages, sampleTokens } from '../../src/sampling/net2net-sampling.js';

@@ -1,9 +1,9 @@
 /** Second stages whose vocabulary holds more than codes, and whose logits are highest where no code is. */
-import { Labelator } from '../../src/models/conditioning.js';
-import { Net2NetTransformer } from '../../src/models/net2net.js';
-import type { Permuter } from '../../src/models/permuter.js';
-import { GPT } from '../../src/models/transformer.js';
-import { EMAVQ, GumbelVQ, VQModel } from '../../src/models/vqgan.js';
+import { Labelator } from '../../src/models/conditions/conditioning.js';
+import { Net2NetTransformer } from '../../src/models/two-stage.js';
+import type { Permuter } from '../../src/models/orders/permuter.js';
+import { GPT } from '../../src/models/priors/gpt.js';
+import { EMAVQ, GumbelVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../src/torch/index.js';
 
 const ddconfig = {

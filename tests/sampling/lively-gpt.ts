@@ -1,5 +1,5 @@
-import type { GPTConfig } from '../../src/models/gpt-config.js';
-import { GPT } from '../../src/models/transformer.js';
+import type { GPTConfig } from '../../src/models/priors/gpt-config.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import * as torch from '../../src/torch/index.js';
 
 /** A GPT as if trained: positions, norms and biases matter, scores of keys differ, and so do those of tokens. */

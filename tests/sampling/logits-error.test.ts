@@ -1,5 +1,5 @@
 import test from 'ava';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { pickToken, type PickOptions } from '../../src/sampling/filters.js';
 import { generate, type GenerateOptions } from '../../src/sampling/generate.js';
 import { sampleImages } from '../../src/sampling/net2net-sampling.js';

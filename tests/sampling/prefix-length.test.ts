@@ -1,5 +1,5 @@
 import test from 'ava';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { generate } from '../../src/sampling/generate.js';
 import { sampleImages, sampleTokens } from '../../src/sampling/net2net-sampling.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';

@@ -1,6 +1,6 @@
 /** A sampler that is kept while its model changes draws by the model as it is then. */
 import test from 'ava';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import * as nn from '../../src/torch/nn/index.js';

@@ -1,7 +1,7 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { filterLogits, pickToken, tokenProbabilities, topPLogits } from '../../src/sampling/filters.js';
 import { generate } from '../../src/sampling/generate.js';
 import { goldenTensors, relativeError, values } from '../golden/data.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
-import { GPT } from '../../src/models/transformer.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 

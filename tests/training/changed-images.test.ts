@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { packImages } from '../../src/data/pack-images.js';
-import { RunError } from '../../src/training/run-error.js';
+import { RunError } from '../../src/runs/error.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { plain } from '../data/pictures.js';

@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import * as torch from '../../src/torch/index.js';
 import { classesAmong, spreadOver } from '../../src/training/class-condition.js';
 import { saveLabelledGrid } from '../../src/training/grids.js';
-import { NonFiniteError } from '../../src/training/run-error.js';
+import { NonFiniteError } from '../../src/runs/error.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { EMAVQ, VQModel } from '../../src/models/vqgan.js';
+import { EMAVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../src/torch/index.js';
 import { countCodes, restartUnusedCodes } from '../../src/training/code-restarts.js';
 

@@ -8,7 +8,7 @@ import { sampleImages } from '../../src/sampling/net2net-sampling.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import * as torch from '../../src/torch/index.js';
 import type * as nn from '../../src/torch/nn/index.js';
-import type { VQModel } from '../../src/models/vqgan.js';
+import type { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { heldOutLoss } from '../../src/training/transformer-held-out.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { measureImages, saveReconstructions } from '../../src/training/vqgan-held-out.js';

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { modelFromConfig } from '../../src/models/from-config.js';
-import type { GumbelVQ } from '../../src/models/vqgan.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import type { GumbelVQ } from '../../src/models/autoencoder/vqgan.js';
 import { temperatureSetter, warmUpCosine } from '../../src/training/gumbel-temperature.js';
 import { SIZE } from './tiny.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
-import { newestCheckpoint } from '../../src/training/checkpoint.js';
+import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { eventsOf, images, temporaryFolder, vqganConfig } from './tiny.js';
 

@@ -1,10 +1,10 @@
 /** Networks in bfloat16 whose weights are written by others than the optimizer. */
 import test from 'ava';
-import type { ActNorm } from '../../src/models/discriminator.js';
+import type { ActNorm } from '../../src/models/losses/discriminator.js';
 import * as torch from '../../src/torch/index.js';
 import * as nn from '../../src/torch/nn/index.js';
 import * as optim from '../../src/torch/optim/index.js';
-import { resolveConfig } from '../../src/training/config.js';
+import { resolveConfig } from '../../src/runs/config.js';
 import { MasterWeights } from '../../src/training/precision.js';
 import { buildVqgan } from '../../src/training/vqgan-build.js';
 import { lossOf } from '../../src/training/vqgan-parts.js';

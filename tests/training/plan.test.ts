@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { modelFromConfig } from '../../src/models/from-config.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import * as torch from '../../src/torch/index.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
-import type { TrainingEvent } from '../../src/training/events.js';
+import type { TrainingEvent } from '../../src/runs/events.js';
 import type { Images } from '../../src/training/session.js';
 
 export const SIZE = 16;

@@ -1,8 +1,8 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
-import { Labelator } from '../../src/models/conditioning.js';
-import { Net2NetTransformer } from '../../src/models/net2net.js';
-import { GPT } from '../../src/models/transformer.js';
+import { Labelator } from '../../src/models/conditions/conditioning.js';
+import { Net2NetTransformer } from '../../src/models/two-stage.js';
+import { GPT } from '../../src/models/priors/gpt.js';
 import {
   transformerLoss,
   transformerOptimizer,

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
-import { NLayerDiscriminator } from '../../src/models/discriminator.js';
+import { NLayerDiscriminator } from '../../src/models/losses/discriminator.js';
 import * as torch from '../../src/torch/index.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';

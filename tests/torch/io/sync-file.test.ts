@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { packImages } from '../../../src/data/index.js';
-import { replaceFile } from '../../../src/training/run-folder.js';
+import { replaceFile } from '../../../src/runs/folder.js';
 import { ones } from '../../../src/torch/index.js';
 import { saveSafetensors } from '../../../src/torch/io/index.js';
 

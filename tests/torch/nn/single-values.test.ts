@@ -1,6 +1,6 @@
 /** Norms of a single value, whose variance is no number: PyTorch's own checks. */
 import test from 'ava';
-import { ActNorm, NLayerDiscriminator } from '../../../src/models/discriminator.js';
+import { ActNorm, NLayerDiscriminator } from '../../../src/models/losses/discriminator.js';
 import * as torch from '../../../src/torch/index.js';
 import * as F from '../../../src/torch/nn/functional.js';
 import * as nn from '../../../src/torch/nn/index.js';

@@ -1,0 +1,142 @@
+import { inspect } from 'node:util';
+import { describeWeights } from '../../../models/weights/describe.js';
+import { waysOfReading } from '../../../models/weights/wrapped.js';
+import { itemSize } from '../../../torch/index.js';
+import type { DType } from '../../../torch/index.js';
+import { loadCheckpoint } from '../../../torch/io/index.js';
+import type { Checkpoint, LazyTensors } from '../../../torch/io/index.js';
+import { formatBytes } from '../../../setup/progress.js';
+
+interface Row {
+  key: string;
+  dtype: string;
+  shape: readonly number[];
+  bytes: number;
+}
+
+/** Tensors listed without being asked for. */
+const SHORT = 40;
+const MAX_METADATA = 20_000;
+
+const formats = {
+  safetensors: 'safetensors',
+  'pytorch-zip': 'PyTorch (zip)',
+  'pytorch-legacy': 'PyTorch (before 1.6)',
+};
+
+/** What is in a file, as text or JSON. */
+export async function inspectFile(
+  path: string,
+  { keys, json = false }: { keys?: string | true; json?: boolean },
+): Promise<string> {
+  const checkpoint = await loadCheckpoint(path);
+  try {
+    const rows = rowsOf(checkpoint.all);
+    const { size } = checkpoint;
+    const model = modelIn(checkpoint);
+    if (json) {
+      const { format, metadata } = checkpoint;
+      return `${JSON.stringify({ path, format, size, model, metadata, tensors: rows }, jsonValue, 2)}\n`;
+    }
+    const lines = [
+      `${path}: ${formats[checkpoint.format]}, ${formatBytes(size)}`,
+      ...model.map((line) => `model     ${line}`),
+      ...counts(rows),
+      ...facts(checkpoint.metadata),
+      '',
+      ...table(rows, keys),
+    ];
+    return `${lines.join('\n')}\n`;
+  } finally {
+    checkpoint.close();
+  }
+}
+
+function rowsOf(tensors: LazyTensors): Row[] {
+  return [...tensors.keys()].map((key) => {
+    const { shape, dtype } = infoOf(tensors, key);
+    const count = shape.reduce((product, length) => product * length, 1);
+    return { key, dtype, shape, bytes: count * (itemSize[dtype as DType] ?? 1) };
+  });
+}
+
+/** Element types that tensors cannot hold here are told too. */
+function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; dtype: string } {
+  try {
+    return tensors.info(key)!;
+  } catch {
+    return { shape: [], dtype: 'unknown' };
+  }
+}
+
+/** Recognised in the weights themselves, or below the names of wrappers, as `model` or `module` hold them. */
+function modelIn({ tensors }: Checkpoint): string[] {
+  for (const { prefix, rename } of waysOfReading([...tensors.keys()])) {
+    const inner = tensors.below(prefix);
+    const shapes = new Map([...inner.keys()].map((key) => [rename(key), infoOf(inner, key).shape]));
+    const found = describeWeights(shapes);
+    if (found.length > 0)
+      return found.map((line) => (prefix === '' ? line : `${line}, under ${prefix.slice(0, -1)}`));
+  }
+  return [];
+}
+
+function counts(rows: readonly Row[]): string[] {
+  const byDtype = new Map<string, { count: number; bytes: number }>();
+  for (const { dtype, bytes } of rows) {
+    const sum = byDtype.get(dtype) ?? { count: 0, bytes: 0 };
+    byDtype.set(dtype, { count: sum.count + 1, bytes: sum.bytes + bytes });
+  }
+  const parts = [...byDtype].map(([dtype, { count, bytes }]) => `${count} ${dtype} (${formatBytes(bytes)})`);
+  return [`tensors   ${rows.length === 0 ? 'none' : parts.join(', ')}`];
+}
+
+function facts(metadata: Readonly<Record<string, unknown>>): string[] {
+  const lines = Object.entries(metadata).map(([name, value]) => {
+    const text = inspect(value, { depth: 6, breakLength: 100, maxArrayLength: 12, maxStringLength: 200 });
+    return `${name.slice(0, 60).padEnd(9)} ${text.replaceAll('\n', '\n  ')}`;
+  });
+  const text = lines.join('\n');
+  return text === '' ? [] : [text.length > MAX_METADATA ? `${text.slice(0, MAX_METADATA)}…` : text];
+}
+
+function table(rows: readonly Row[], keys: string | true | undefined): string[] {
+  const wanted = typeof keys === 'string' ? rows.filter(({ key }) => key.includes(keys)) : rows;
+  if (keys === undefined && rows.length > SHORT) return [...groups(rows), '', 'every tensor: --keys'];
+  const width = Math.min(80, Math.max(0, ...wanted.map(({ key }) => key.length)));
+  return wanted.map(
+    ({ key, dtype, shape, bytes }) =>
+      `${key.padEnd(width)}  ${dtype.padEnd(8)}  [${shape.join(', ')}]  ${formatBytes(bytes)}`,
+  );
+}
+
+/** Sums by the first parts of the keys. */
+function groups(rows: readonly Row[]): string[] {
+  const sums = new Map<string, { count: number; bytes: number }>();
+  for (const { key, bytes } of rows) {
+    const parts = key.split('.');
+    const deep = parts[0] === 'state_dict' || parts[0] === 'optimizer_states' ? 3 : 2;
+    const group = parts.slice(0, Math.min(deep, parts.length - 1)).join('.') || key;
+    const sum = sums.get(group) ?? { count: 0, bytes: 0 };
+    sums.set(group, { count: sum.count + 1, bytes: sum.bytes + bytes });
+  }
+  const width = Math.min(60, Math.max(...[...sums.keys()].map((name) => name.length)));
+  const lines = [...sums].map(
+    ([name, { count, bytes }]) =>
+      `${name.padEnd(width)}  ${String(count).padStart(5)} tensors  ${formatBytes(bytes)}`,
+  );
+  return lines.length > 2 * SHORT
+    ? [...lines.slice(0, 2 * SHORT), `… and ${lines.length - 2 * SHORT} more`]
+    : lines;
+}
+
+/** What JSON has no form for: integers beyond 2⁵³ and bytes as text, infinities by name. */
+function jsonValue(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (ArrayBuffer.isView(value)) {
+    const items = [...(value as unknown as Iterable<number | bigint>)];
+    return items.map((item) => (typeof item === 'bigint' ? item.toString() : item));
+  }
+  return value;
+}

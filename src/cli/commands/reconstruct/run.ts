@@ -1,0 +1,160 @@
+/** What `tessera-torch reconstruct` does. Loads libtorch. */
+import { stat } from 'node:fs/promises';
+import { basename, extname, join } from 'node:path';
+import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
+import { recoverPath, shownPath, systemPath } from '../../../files/file-names.js';
+import { findImages } from '../../../data/find-images.js';
+import { ImageDataError } from '../../../data/image-error.js';
+import { rgbToGrey, type Picture } from '../../../data/picture.js';
+import { readWhole } from '../../../data/read-whole.js';
+import { psnr } from '../../../metrics/psnr.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { interruptSignal } from '../../interrupt.js';
+import { LeftOut } from '../../left-out.js';
+import { savePicture, saveRecipe } from '../../pictures.js';
+import type { ReconstructFlags } from './command.js';
+import { openRun, pixelsPerCode } from '../../../runs/open.js';
+import { UsageError } from '../../usage-error.js';
+
+/** Pictures of a grid, at most; more would be too large to look at. */
+const gridLimit = 64;
+
+interface Result {
+  file: string;
+  picture: string;
+  psnr: number;
+}
+
+export async function reconstruct(run: string, pictures: string[], flags: ReconstructFlags): Promise<void> {
+  const signal = interruptSignal();
+  const leftOut = new LeftOut(flags.json ?? false);
+  const files = await filesOf(pictures, leftOut);
+  if (files.length === 0) throw leftOut.nothingElse();
+  const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
+  const unit = pixelsPerCode(model);
+  const size = flags.size ?? config.data.size;
+  if (size < unit) throw new UsageError(`--size ${size} is less than one code, ${unit} pixels`);
+  const recipe = { command: 'reconstruct', run, step, size };
+  const say = (text: string, record: object) => {
+    if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
+    else if (!flags.quiet) process.stdout.write(`${text}\n`);
+  };
+
+  const rows: Tensor[] = [];
+  const results: Result[] = [];
+  const names = outputNames(files);
+  let looked = 0;
+  for (const [i, file] of files.entries()) {
+    signal.throwIfAborted();
+    if (flags.grid && results.length === gridLimit) break;
+    looked++;
+    const picture = await leftOut.unless(file, () => readPicture(file, size, unit, flags.grid ?? false));
+    if (picture === null) continue;
+    const original = toTensor(picture, model.config.ddconfig.inChannels).to(device); // [1, C, H, W]
+    const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
+    const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
+    if (flags.grid) rows.push(original, result.image);
+    else {
+      await savePicture(path, result.image, { ...recipe, file });
+      original.dispose();
+      result.image.dispose();
+    }
+    results.push({ file, picture: path, psnr: result.psnr });
+    const codes = `${picture.height / unit} × ${picture.width / unit} codes`;
+    const place = flags.grid ? '' : ` → ${shownPath(path)}`;
+    say(`${shownPath(file)}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${place}`, {
+      ...results.at(-1),
+      codes: [picture.height / unit, picture.width / unit],
+      used: result.used,
+    });
+  }
+  if (results.length === 0) throw leftOut.nothingElse();
+  if (flags.grid) await saveGrid(join(flags.out, 'grid.png'), rows, recipe);
+  await saveRecipe(join(flags.out, 'reconstructions.json'), {
+    ...recipe,
+    pictures: results,
+    ...leftOut.record,
+  });
+  if (looked < files.length) {
+    process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} pictures\n`);
+  }
+  const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
+  if (!flags.json) say(`${results.length} pictures, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+  leftOut.tell();
+}
+
+function pass(model: FirstStage, original: Tensor): { image: Tensor; psnr: number; used: number } {
+  const { reconstruction, indices } = model.forward(original);
+  const used = new Set(indices.flatten().toTypedArray() as BigInt64Array).size;
+  return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original).item(), used };
+}
+
+/** Rows of up to eight originals, each above a row of their reconstructions. */
+async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object): Promise<void> {
+  const count = pairs.length / 2;
+  const columns = Math.min(8, count);
+  const blank = torch.ones(pairs[0]!.shape);
+  const cells: Tensor[] = [];
+  for (let first = 0; first < count; first += columns) {
+    for (const part of [0, 1]) {
+      for (let i = first; i < first + columns; i++) cells.push(pairs[2 * i + part]?.to('cpu') ?? blank);
+    }
+  }
+  const side = pairs[0]!.shape.at(-1)!;
+  await savePicture(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
+}
+
+/** The pictures that are named, and those in the folders that are. */
+async function filesOf(paths: readonly string[], leftOut: LeftOut): Promise<string[]> {
+  const files: string[] = [];
+  for (const given of paths) {
+    const path = await recoverPath(given);
+    const found = await leftOut.unless(path, async () => {
+      const stats = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
+        const gone = 'there is no such picture or folder';
+        const reason = cause.code === 'ENOENT' ? gone : `cannot be read (${cause.message})`;
+        throw new ImageDataError(path, reason, { cause });
+      });
+      return stats.isDirectory() ? (await findImages(path)).files : [path];
+    });
+    files.push(...(found ?? []));
+  }
+  return files;
+}
+
+/** `cat.png` for `photos/cat.jpg`; where that is taken, `cat-2.png`. */
+function outputNames(files: readonly string[]): string[] {
+  const taken = new Set<string>();
+  return files.map((file) => {
+    const stem = basename(file, extname(file));
+    let name = stem;
+    for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`;
+    taken.add(name);
+    return `${name}.png`;
+  });
+}
+
+/** The picture with its shorter side near `size`, both sides multiples of `unit`. */
+async function readPicture(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
+  const bytes = await readWhole(file);
+  const header = await readHeader(file, bytes);
+  const [width, height] = square ? [size, size] : scaledSize(header, size);
+  const whole = (side: number) => Math.max(unit, Math.floor(side / unit) * unit);
+  return decodePicture(file, whole(width), whole(height), bytes, header.samples ?? 'usual');
+}
+
+function toTensor({ width, height, pixels }: Picture, channels: number): Tensor {
+  const bytes = channels === 1 ? rgbToGrey(pixels) : pixels;
+  return torch.scope(() =>
+    torch
+      .tensor(bytes)
+      .view([1, height, width, channels])
+      .permute([0, 3, 1, 2])
+      .to('float32')
+      .div(127.5)
+      .sub(1)
+      .contiguous(),
+  );
+}

@@ -1,0 +1,173 @@
+/** What `tessera-torch sample` does. Loads libtorch. */
+import { join } from 'node:path';
+import { nearest } from '../../../config/nearest.js';
+import { Labelator } from '../../../models/conditions/conditioning.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { PickOptions } from '../../../sampling/filters.js';
+import { sampleImages } from '../../../sampling/net2net-sampling.js';
+import { TokenSampler } from '../../../sampling/token-sampler.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { duration } from '../../figures.js';
+import { interruptSignal } from '../../interrupt.js';
+import { savePicture, saveRecipe } from '../../pictures.js';
+import { openRun, pixelsPerCode } from '../../../runs/open.js';
+import type { SampleFlags } from './command.js';
+import { isInteractive } from '../../terminal.js';
+import { UsageError } from '../../usage-error.js';
+
+export async function sample(run: string, flags: SampleFlags): Promise<void> {
+  const signal = interruptSignal();
+  const { model, config, step, device, classes } = await openRun(run, 'transformer', flags.device);
+  const grid = codeGrid(model, config.data.size);
+  const label = classOf(model, flags.class, classes, run);
+  const { temperature, seed, n } = flags;
+  const greedy = temperature === 0;
+  const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
+  const settings = { temperature, topK, topP: flags.topP ?? 1, seed, batch: flags.batch };
+  const recipe = {
+    command: 'sample',
+    run,
+    step,
+    ...settings,
+    ...(label !== null && { class: label.name, classNumber: label.number }),
+  };
+  const out = flags.out ?? join(run, 'samples');
+  const draw = progressOf(flags, n, grid[0] * grid[1]);
+  const generator = new torch.Generator(device);
+  generator.manualSeed(seed);
+  const pick = { ...settings, temperature: greedy ? 1 : temperature, greedy, generator };
+  using samplers = new Samplers(model, pick);
+  const started = performance.now();
+  const drawn: Tensor[] = [];
+  const files: string[] = [];
+  for (let first = 0; first < n; first += flags.batch) {
+    signal.throwIfAborted();
+    const count = Math.min(flags.batch, n - first);
+    const images = torch.scope(() => {
+      const condition = conditionOf(model, count, label?.number ?? 0, device);
+      return sampleImages(model, condition, {
+        ...pick,
+        grid,
+        sampler: samplers.of(condition),
+        onToken: (token) => draw(first, count, token),
+      }).to('cpu');
+    });
+    if (flags.grid) drawn.push(images);
+    else {
+      for (let i = 0; i < count; i++) {
+        const path = join(out, `${String(first + i).padStart(4, '0')}.png`);
+        await savePicture(path, images.narrow(0, i, 1), { ...recipe, picture: first + i });
+        files.push(path);
+        if (flags.json)
+          process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, index: first + i })}\n`);
+      }
+    }
+    // Lets Ctrl-C be heard.
+    await new Promise(setImmediate);
+  }
+  if (flags.grid) {
+    const path = join(out, 'grid.png');
+    const columns = Math.min(8, Math.ceil(Math.sqrt(n)));
+    await savePicture(
+      path,
+      torch.cat(drawn),
+      { ...recipe, n },
+      { columns, scale: config.data.size < 100 ? 2 : 1 },
+    );
+    files.push(path);
+    if (flags.json) process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, n })}\n`);
+  }
+  await saveRecipe(join(out, 'samples.json'), { ...recipe, n, pictures: files });
+  if (flags.json || flags.quiet) return;
+  const seconds = duration((performance.now() - started) / 1000);
+  const named = label === null ? '' : ` of class ${label.name}`;
+  process.stdout.write(
+    `${n} pictures${named} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
+      `${flags.grid ? files[0] : out}\n`,
+  );
+}
+
+type Picked = Omit<PickOptions, 'nCodes'>;
+
+/** What draws the codes: one for each number of rows, as the last pictures may be fewer than a batch. */
+class Samplers {
+  readonly #made = new Map<number, TokenSampler>();
+  readonly #model: Net2NetTransformer;
+  readonly #pick: PickOptions;
+
+  constructor(model: Net2NetTransformer, { temperature, greedy, topK, topP, generator }: Required<Picked>) {
+    this.#model = model;
+    this.#pick = { temperature, greedy, topK, topP, generator };
+  }
+
+  /** For condition tokens [B, N]. Null for a model that draws all codes at once, or some that see each other. */
+  of(condition: Tensor): TokenSampler | null {
+    const [batch, given] = condition.shape as [number, number];
+    const { pkeep, transformer } = this.#model;
+    if (pkeep <= 0 || transformer.nUnmasked > given) return null;
+    let sampler = this.#made.get(batch);
+    if (!sampler) {
+      sampler = new TokenSampler(transformer, { batch, ...this.#pick });
+      this.#made.set(batch, sampler);
+    }
+    return sampler;
+  }
+
+  [Symbol.dispose](): void {
+    for (const sampler of this.#made.values()) sampler.dispose();
+  }
+}
+
+/** The grid of codes of a picture as large as in training. */
+function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
+  const first = model.firstStageModel;
+  const side = Math.round(size / (first instanceof FirstStage ? pixelsPerCode(first) : 16));
+  return [side, side];
+}
+
+/** Condition tokens [B, N]. */
+function conditionOf(model: Net2NetTransformer, count: number, label: number, device: torch.Device): Tensor {
+  const given = model.condStageModel instanceof Labelator;
+  const shape = given ? [count] : [count, 1];
+  return model.encodeToC(torch.full(shape, label, { dtype: 'int64', device })).indices;
+}
+
+function classOf(
+  model: Net2NetTransformer,
+  wanted: string | undefined,
+  names: readonly string[],
+  run: string,
+): { name: string; number: number } | null {
+  const stage = model.condStageModel;
+  if (!(stage instanceof Labelator)) {
+    if (wanted === undefined) return null;
+    throw new UsageError(`--class ${wanted}: ${run} was trained without classes`);
+  }
+  if (wanted === undefined) {
+    const some = names.length > 0 ? ` (${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''})` : '';
+    throw new UsageError(`${run} was trained on ${stage.nClasses} classes${some}: name one with --class`);
+  }
+  const byName = names.indexOf(wanted);
+  const number = byName >= 0 ? byName : /^\d+$/.test(wanted) ? Number(wanted) : -1;
+  if (number >= 0 && number < stage.nClasses) return { name: names[number] ?? wanted, number };
+  const hint =
+    names.length > 0 ? `the nearest is "${nearest(wanted, names)}"` : `they are 0 to ${stage.nClasses - 1}`;
+  throw new UsageError(`--class ${wanted}: there is no such class; ${hint}`);
+}
+
+/** Redraws a line on a terminal; quiet elsewhere. */
+function progressOf(flags: SampleFlags, n: number, codes: number) {
+  const { stderr } = process;
+  if (flags.quiet || flags.json || !isInteractive(stderr)) return () => {};
+  let last = 0;
+  return (first: number, count: number, token: number) => {
+    const now = Date.now();
+    const done = first + count >= n && token === codes - 1;
+    if (now - last < 100 && !done) return;
+    last = now;
+    const share = (first + (count * (token + 1)) / codes) / n;
+    stderr.write(done ? '\r\x1b[K' : `\r\x1b[Kdrawing codes ${Math.floor(share * 100)}%`);
+  };
+}

@@ -1,0 +1,112 @@
+import { type Command, Option } from 'commander';
+import { locateAddon } from '../../../setup/addon-path.js';
+import { buildAddon } from '../../../setup/build-addon.js';
+import { installLibtorch } from '../../../setup/install.js';
+import type { Flavor, Libtorch } from '../../../setup/locate.js';
+import { locateLibtorch } from '../../../setup/locate.js';
+import { hasNvidiaDriver } from '../../../setup/platform.js';
+import type { Progress } from '../../../setup/progress.js';
+import { interruptSignal } from '../../interrupt.js';
+import { terminalProgress } from '../../terminal.js';
+
+interface SetupFlags {
+  device: 'auto' | Flavor;
+  from?: string;
+  allowUnverified?: boolean;
+  force?: boolean;
+  build?: boolean;
+  weights?: 'lpips';
+}
+
+/** `tessera-torch setup`: gets libtorch into the cache and, where there is none, builds the addon. */
+export function setupCommand(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--device <device>', 'which libtorch: auto takes cuda where an NVIDIA driver is loaded')
+        .choices(['auto', 'cpu', 'cuda'])
+        .default('auto'),
+    )
+    .addOption(
+      new Option('--weights <what>', 'get weights that training uses, once libtorch is there').choices([
+        'lpips',
+      ]),
+    )
+    .option(
+      '--from <path>',
+      'take libtorch from this zip, wheel or folder instead of the network; with --weights, a checkpoint or folder',
+    )
+    .option('--allow-unverified', 'accept a --from file whose SHA-256 is not known')
+    .option('--force', 'install (and, with --build, build) anew')
+    .option('--build', 'build the addon from source; done again only when the sources changed')
+    .option('--no-build', 'never build the addon')
+    .action(setup);
+}
+
+async function setup(flags: SetupFlags, command: Command): Promise<void> {
+  if (flags.allowUnverified && !flags.from) command.error('error: --allow-unverified needs --from');
+  const progress = terminalProgress();
+  try {
+    if (flags.weights) {
+      // Needs libtorch, which the rest of this command is there to get.
+      const { setupLpips } = await import('./weights.js');
+      const { from, force = false, allowUnverified = false } = flags;
+      const options = { force, allowUnverified, progress, signal: interruptSignal() };
+      await setupLpips(from === undefined ? options : { ...options, from });
+      return;
+    }
+    const libtorch = await ensureLibtorch(flags, progress);
+    if (shouldBuild(flags.build)) {
+      await buildAddon({ libtorch, progress, force: flags.force ?? false, signal: interruptSignal() });
+    }
+    progress.line('ready; check it with: npx tessera-torch doctor');
+  } finally {
+    progress.end();
+  }
+}
+
+/** --build and --no-build decide; without either, build where there is no addon. */
+function shouldBuild(flag: boolean | undefined): boolean {
+  if (flag !== undefined) return flag;
+  try {
+    locateAddon();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Libtorch> {
+  if (process.env['LIBTORCH'] && !flags.from && !flags.force) {
+    const given = locateLibtorch();
+    progress.line(`using libtorch ${given.version} (${given.flavor}) of LIBTORCH: ${given.root}`);
+    return given;
+  }
+  const folder = await install(flags, progress);
+  const libtorch = locateLibtorch();
+  if (!libtorch.root.startsWith(folder)) {
+    progress.line(`note: ${libtorch.root} (${libtorch.source}) is the one in use`);
+  }
+  return libtorch;
+}
+
+async function install(flags: SetupFlags, progress: Progress): Promise<string> {
+  const { from, allowUnverified, force } = flags;
+  const signal = interruptSignal();
+  const options = {
+    progress,
+    signal,
+    ...(from !== undefined && { from }),
+    ...(allowUnverified && { allowUnverified }),
+    ...(force && { force }),
+  };
+  if (flags.device !== 'auto') return installLibtorch({ flavor: flags.device, ...options });
+  if (!hasNvidiaDriver()) return installLibtorch({ flavor: 'cpu', ...options });
+  try {
+    return await installLibtorch({ flavor: 'cuda', ...options });
+  } catch (error) {
+    signal.throwIfAborted();
+    if (from !== undefined) throw error;
+    progress.line(`${error instanceof Error ? error.message : String(error)}\ntaking the build for the CPU`);
+    return installLibtorch({ flavor: 'cpu', ...options });
+  }
+}

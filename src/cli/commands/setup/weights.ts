@@ -1,0 +1,125 @@
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
+import { collectLpips, lpipsPath } from '../../../models/weights/lpips.js';
+import { lpipsFiles } from '../../../models/weights/published.js';
+import type { PublishedFile } from '../../../models/weights/published.js';
+import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
+import type { Checkpoint } from '../../../torch/io/index.js';
+import { sha256File, verifyFile } from '../../../setup/checksum.js';
+import { download } from '../../../setup/download.js';
+import { unwritable } from '../../../setup/unwritable.js';
+import type { Progress } from '../../../setup/progress.js';
+
+export interface WeightsOptions {
+  /** A checkpoint that has them, or a folder with such files. */
+  from?: string;
+  force?: boolean;
+  allowUnverified?: boolean;
+  progress: Progress;
+  signal: AbortSignal;
+}
+
+const endings = ['.pth', '.pt', '.ckpt', '.bin', '.safetensors'];
+
+/** Puts LPIPS with its VGG16 into the cache, out of a given file, the network, or both. Returns the file's path. */
+export async function setupLpips({
+  from,
+  force,
+  allowUnverified,
+  progress,
+  signal,
+}: WeightsOptions): Promise<string> {
+  const target = lpipsPath();
+  if (existsSync(target) && !force && from === undefined) {
+    progress.line(`LPIPS is in place: ${target}`);
+    return target;
+  }
+  const paths = from === undefined ? [] : given(from);
+  for (const path of paths) await checkKnown(path, allowUnverified ?? false);
+  const open: Checkpoint[] = [];
+  const folder = dirname(target);
+  const downloads = join(folder, 'downloads');
+  try {
+    for (const path of paths) open.push(await loadCheckpoint(path));
+    for (const part of missingParts(open))
+      open.push(await loadCheckpoint(await fetched(part, downloads, progress, signal)));
+    const { tensors, missing } = collectLpips(open.map(({ tensors: own }) => own));
+    if (tensors === null)
+      throw new Error(`the files lack ${missing.length} tensors of LPIPS, such as ${missing[0]}`);
+    mkdirSync(folder, { recursive: true });
+    await saveSafetensors(target, tensors, {
+      metadata: { holds: 'LPIPS 0.1 with VGG16', sources: await namesOf(paths) },
+    });
+  } catch (error) {
+    throw unwritable(error, folder, 'set TESSERA_CACHE to a folder of yours');
+  } finally {
+    for (const checkpoint of open) checkpoint.close();
+  }
+  rmSync(downloads, { recursive: true, force: true });
+  progress.line(`LPIPS is in place: ${target}`);
+  return target;
+}
+
+/** The checkpoints that --from names. */
+function given(from: string): string[] {
+  if (!existsSync(from)) throw new Error(`--from ${from}: there is no such file or folder`);
+  if (!statSync(from).isDirectory()) return [from];
+  const names = readdirSync(from).filter((name) => endings.includes(extname(name)));
+  if (names.length === 0)
+    throw new Error(`--from ${from}: the folder holds no checkpoint (${endings.join(', ')})`);
+  return names.sort().map((name) => join(from, name));
+}
+
+/** A file that calls itself by a published one's name must be it. */
+async function checkKnown(path: string, allowUnverified: boolean): Promise<void> {
+  const known = Object.values(lpipsFiles).find(({ file }) => file === basename(path));
+  if (known?.sha256 === undefined || allowUnverified) return;
+  await verifyFile(path, known.sha256).catch((error: Error) => {
+    throw new Error(`${error.message}; --allow-unverified takes it all the same`, { cause: error });
+  });
+}
+
+function missingParts(open: readonly Checkpoint[]): PublishedFile[] {
+  const { missing } = collectLpips(open.map(({ tensors }) => tensors));
+  const lacks = (start: string) => missing.some((key) => key.startsWith(start));
+  return [...(lacks('lin') ? [lpipsFiles.weightings] : []), ...(lacks('net.') ? [lpipsFiles.vgg] : [])];
+}
+
+async function fetched(
+  { file, url, bytes = 0, sha256, holds }: PublishedFile,
+  folder: string,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<string> {
+  const path = join(folder, file);
+  mkdirSync(folder, { recursive: true });
+  progress.line(`fetching ${holds} from ${url}`);
+  try {
+    await download(url!, path, { bytes, progress, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Error(
+      `${url} cannot be fetched (${(error as Error).message}); get ${file} another way and name it: ` +
+        'npx tessera-torch setup --weights lpips --from <file or folder>. A training checkpoint of a VQGAN that contains ' +
+        'LPIPS serves as well',
+      { cause: error },
+    );
+  }
+  try {
+    await verifyFile(path, sha256!, signal);
+  } catch (error) {
+    rmSync(path, { force: true });
+    throw error;
+  }
+  return path;
+}
+
+async function namesOf(paths: readonly string[]): Promise<string> {
+  const sums = await Promise.all(paths.map(async (path) => `${basename(path)} ${await sha256File(path)}`));
+  return (
+    sums.join(', ') ||
+    Object.values(lpipsFiles)
+      .map(({ file, sha256 }) => `${file} ${sha256}`)
+      .join(', ')
+  );
+}

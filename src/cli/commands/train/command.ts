@@ -1,0 +1,121 @@
+import { existsSync } from 'node:fs';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { Field } from '../../../config/schema.js';
+import { sectionsOf, type Stage } from '../../../runs/settings.js';
+import type { TrainInput } from './config.js';
+
+interface TrainFlags {
+  config?: string[];
+  data?: string;
+  vqgan?: string;
+  out: string;
+  name?: string;
+  steps?: number;
+  minutes?: number;
+  resume?: string;
+  printConfig?: boolean;
+  dryRun?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** `tessera-torch train vqgan` and `tessera-torch train transformer`. */
+export function trainCommand(command: Command): Command {
+  return command
+    .addHelpText(
+      'after',
+      `
+The first stage learns to write a picture as a grid of codes, the second learns which codes go together:
+  $ npx tessera-torch train vqgan --data photos --minutes 60
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60
+  $ npx tessera-torch sample runs/transformer --grid`,
+    )
+    .addCommand(stageCommand('vqgan'))
+    .addCommand(stageCommand('transformer'));
+}
+
+const descriptions: Record<Stage, string> = {
+  vqgan: 'first stage: encoder, codebook, decoder and discriminator, on a folder of pictures',
+  transformer: "second stage: a transformer over a trained VQGAN's codes, which then invents pictures",
+};
+
+const examples: Record<Stage, string> = {
+  vqgan: `
+Examples:
+  $ npx tessera-torch train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
+  $ npx tessera-torch train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
+  $ npx tessera-torch train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
+  $ npx tessera-torch train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
+  $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
+  $ npx tessera-torch train vqgan --print-config                      every setting, with its default`,
+  transformer: `
+Examples:
+  $ npx tessera-torch train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
+  $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
+  $ npx tessera-torch train transformer --resume latest
+  $ npx tessera-torch train transformer --print-config`,
+};
+
+function stageCommand(stage: Stage): Command {
+  const command = new Command(stage)
+    .description(descriptions[stage])
+    .argument('[settings...]', 'settings as key.sub=value, on top of all files: training.learningRate=1e-3')
+    .option(
+      '-c, --config <file>',
+      'YAML file, or preset (small, imagenet, faces); may be repeated',
+      collect,
+      [],
+    );
+  for (const { option } of settingFlags(stage)) command.addOption(option);
+  command
+    .option('--out <folder>', 'where run folders are made', 'runs')
+    .option('--name <name>', `name of the run folder; default ${stage}, ${stage}-2, …`)
+    .option('--resume <run>', 'go on with this run; latest: the newest one in --out')
+    .option('--print-config', 'print the settings that would be used, and end')
+    .option('--dry-run', 'check all that a run would, write nothing, say what would be done, and end')
+    .addOption(new Option('--json', 'one JSON object a line instead of text').conflicts('quiet'))
+    .option('--quiet', 'print errors only')
+    .addHelpText('after', examples[stage]);
+  return command.action(async (settings: string[], flags: TrainFlags) => {
+    const { train } = await import('./run.js');
+    await train(stage, inputOf(stage, settings, flags), flags);
+  });
+}
+
+export type { TrainFlags };
+
+function inputOf(stage: Stage, settings: string[], flags: TrainFlags): TrainInput {
+  // Files named after the first one of -c arrive among the settings.
+  const isFile = (text: string) => !text.includes('=') && (/\.(ya?ml|json)$/.test(text) || existsSync(text));
+  return {
+    files: [...(flags.config ?? []), ...settings.filter(isFile)],
+    overrides: settings.filter((text) => !isFile(text)),
+    flags: settingFlags(stage)
+      .map(({ option, path }) => {
+        const value = flags[option.attributeName() as keyof TrainFlags];
+        return [`--${option.name()}`, path, value] as const;
+      })
+      .filter(([, , value]) => value !== undefined),
+  };
+}
+
+/** The flags that set a setting, as its schema has them. */
+function settingFlags(stage: Stage): { option: Option; path: string }[] {
+  return Object.entries(sectionsOf(stage)).flatMap(([section, schema]) =>
+    Object.entries<Field>(schema).flatMap(([key, field]) => {
+      if (!field.flag) return [];
+      const option = new Option(...field.flag);
+      if (field.accepts(1)) option.argParser(positive);
+      return [{ option, path: `${section}.${key}` }];
+    }),
+  );
+}
+
+const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
+
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
+  return value;
+}

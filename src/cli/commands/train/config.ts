@@ -1,0 +1,173 @@
+/** The configuration of a training run out of presets, files, flags and overrides. */
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { nearest } from '../../../config/nearest.js';
+import { ConfigError } from '../../../config/read.js';
+import { isInterpolation } from '../../../config/interpolation-syntax.js';
+import { checkModelConfig } from '../../../models/registry/from-config.js';
+import { checkChanges, resolveConfig, type RunConfig, type Stage } from '../../../runs/config.js';
+import { packageRoot } from '../../../files/package.js';
+import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
+import { takeReferenceSections } from './reference-sections.js';
+import { UsageError } from '../../usage-error.js';
+
+/** The preset of both stages that trains on a processor. */
+const BASE = 'small';
+
+export interface TrainInput {
+  /** Files or names of presets, merged left to right. */
+  files: readonly string[];
+  /** What flags say, with the flag that said it. */
+  flags: readonly (readonly [flag: string, path: string, value: unknown])[];
+  /** `key.sub=value` */
+  overrides: readonly string[];
+}
+
+/** What a printed configuration names where the command line names nothing: to be replaced by the reader. */
+export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan' } as const;
+
+/** Reads everything of `input` without a base under it, as it is written. */
+export async function readGiven(stage: Stage, input: TrainInput): Promise<ConfigSource> {
+  const source = new ConfigSource();
+  for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
+  // Flags and overrides would lie on top of a value and hide the mistake.
+  for (const name of ['model', 'data', 'training']) checkSection(source, name);
+  if (asksForLength(input)) dropLength(source.tree);
+  for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
+  for (const assignment of input.overrides) source.override(assignment);
+  return source;
+}
+
+/** Throws a UsageError where a section is a value; what refers to another one is looked at when that is followed. */
+function checkSection(source: ConfigSource, name: string): void {
+  const section = source.tree[name];
+  if (section === undefined || section === null || isTree(section) || isInterpolation(section)) return;
+  throw placed(source, name, `"${name}" is a section with keys below it, not a value`);
+}
+
+/** The same with references followed, checked for unknown keys: the changes of a resumed run. */
+export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
+  const source = await readGiven(stage, input);
+  settle(source);
+  explained(source, () => {
+    checkModel(source, true);
+    checkChanges(stage, source.tree);
+  });
+  return source;
+}
+
+/** Follows references, and takes over what the reference's own sections say. Returns notes. */
+function settle(source: ConfigSource): string[] {
+  source.resolve(['model', 'data', 'training', 'lightning']);
+  return takeReferenceSections(source.tree);
+}
+
+/** Checks the model section, of which `partial` says that the rest comes from elsewhere. */
+function checkModel({ tree }: ConfigSource, partial: boolean): void {
+  if (tree['model'] !== undefined && tree['model'] !== null)
+    checkModelConfig(tree['model'], 'model', partial);
+}
+
+/**
+ * The whole configuration. The preset `small` lies under files that describe no model, and `inherit` says what stage 2
+ * takes from the first stage's run, which lies under everything. An `example` need not name pictures.
+ */
+export async function readTrainConfig(
+  stage: Stage,
+  input: TrainInput,
+  {
+    inherit,
+    example = false,
+  }: { inherit?: (given: ConfigTree) => Promise<ConfigTree>; example?: boolean } = {},
+): Promise<{ source: ConfigSource; config: RunConfig; notes: string[] }> {
+  const given = await readGiven(stage, input);
+  const source = new ConfigSource();
+  if (example) source.put({ data: { path: examplePlaces.pictures } }, 'the example');
+  if (inherit) source.put(await inherit(given.tree), 'the first stage');
+  const { model } = given.tree;
+  if (!isTree(model) || model['target'] === undefined) {
+    await source.readFile(presetFile(stage, BASE));
+    const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
+    if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
+  }
+  source.merge(given);
+  const notes = settle(source);
+  const config = explained(source, () => {
+    // The sizes of a second stage follow from the first.
+    checkModel(source, stage === 'transformer');
+    return resolveConfig(stage, source.tree);
+  });
+  return { source, config, notes };
+}
+
+/** Runs a check of what was read; an error begins with the file and line of the key. */
+function explained<T>(source: ConfigSource, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const { data } = source.tree as { data?: ConfigTree };
+    if (error.path === 'data.path' && (data?.['path'] ?? null) === null) {
+      throw new UsageError(
+        'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
+      );
+    }
+    throw placed(source, error.path, error.message, error);
+  }
+}
+
+function placed(source: ConfigSource, path: string, message: string, cause?: Error): UsageError {
+  const place = source.where(path);
+  return new UsageError(place === null ? message : `${place}: ${message}`, { cause });
+}
+
+/** Whether the command line itself says when the run ends. */
+function asksForLength({ flags, overrides }: TrainInput): boolean {
+  const paths = [
+    ...flags.map(([, path]) => path),
+    ...overrides.map((assignment) => assignment.split('=')[0]),
+  ];
+  return paths.some((path) => path === 'training.steps' || path === 'training.minutes');
+}
+
+/** A run ends at whichever end comes first: a file's must not cut short the one that was asked for. */
+function dropLength({ training }: ConfigTree): void {
+  if (!isTree(training)) return;
+  delete training['steps'];
+  delete training['minutes'];
+}
+
+/** Names of the presets that come with the package. */
+export function presetNames(stage: Stage): string[] {
+  return readdirSync(presetFolder())
+    .filter((file) => file.startsWith(`${stage}-`) && file.endsWith('.yaml'))
+    .map((file) => basename(file, '.yaml').slice(stage.length + 1));
+}
+
+const presetFolder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
+
+const presetFile = (stage: Stage, name: string): string => join(presetFolder(), `${stage}-${name}.yaml`);
+
+/** A file of this name, else the preset: a folder may well be called as one, such as `faces`. */
+function resolveConfigFile(stage: Stage, name: string): string {
+  const found = statSync(name, { throwIfNoEntry: false });
+  if (found && !found.isDirectory()) return name;
+  const preset = presetFile(stage, name);
+  if (existsSync(preset)) return preset;
+  if (found) {
+    const inside = join(name, 'config.yaml');
+    throw new UsageError(
+      `-c ${name}: this is a folder; name ${existsSync(inside) ? `the file in it, ${inside}` : 'a YAML file, or a preset'}`,
+    );
+  }
+  if (/[./\\]/.test(name)) return name;
+  const names = presetNames(stage);
+  throw new UsageError(
+    `-c ${name}: neither a file nor a preset; the nearest preset is "${nearest(name, names)}" (there are ${names.join(', ')})`,
+  );
+}
+
+/** `a.b` and a value as `{ a: { b: value } }`. */
+function nested(path: string, value: unknown): ConfigTree {
+  return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as ConfigTree;
+}

@@ -1,0 +1,133 @@
+/** What a training run shows while it runs. */
+import { metricNamed } from '../../../metrics/definitions.js';
+import { formatMetric } from '../../../metrics/metric.js';
+import type { LogEvent, StartEvent, TrainingEvent } from '../../../runs/events.js';
+import { amount, duration, figure } from '../../figures.js';
+import { isInteractive, paint } from '../../terminal.js';
+
+export interface TrainOutput {
+  event(event: TrainingEvent): void;
+  /** The user has asked to stop. */
+  stopping(): void;
+  end(): void;
+}
+
+export interface OutputOptions {
+  stage: string;
+  /** Steps of the run, where it has a number of them. */
+  steps?: number | undefined;
+  json?: boolean | undefined;
+  quiet?: boolean | undefined;
+  stream?: NodeJS.WriteStream;
+}
+
+/** JSON lines, silence, a line that redraws itself on a terminal, or plain lines elsewhere. */
+export function trainOutput(options: OutputOptions): TrainOutput {
+  const { json, quiet, stream = process.stdout } = options;
+  if (quiet) return { event() {}, stopping() {}, end() {} };
+  if (json) return jsonOutput(stream);
+  return textOutput(options, stream);
+}
+
+function jsonOutput(stream: NodeJS.WriteStream): TrainOutput {
+  return {
+    event(event) {
+      if (event.type !== 'step') stream.write(`${JSON.stringify(event)}\n`);
+    },
+    stopping() {},
+    end() {},
+  };
+}
+
+const REDRAW = 200;
+
+function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream): TrainOutput {
+  const live = isInteractive(stream);
+  let drawn = false;
+  let lastDraw = 0;
+  let last: LogEvent | null = null;
+  // Held-out figures are measured less often than losses; the newest stay in view.
+  let metrics: Record<string, number> = {};
+  const clear = () => {
+    if (drawn) stream.write('\r\x1b[K');
+    drawn = false;
+  };
+  const line = (text: string) => {
+    clear();
+    stream.write(`${text}\n`);
+  };
+  const draw = (step: number, progress: number) => {
+    const text = progressLine(stage, step, progress, steps, last, metrics, true);
+    const room = Math.max(20, (stream.columns || 80) - 1);
+    stream.write(`\r\x1b[K${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
+    drawn = true;
+  };
+  return {
+    event(event) {
+      if (event.type === 'start') for (const text of startLines(stage, event)) line(text);
+      else if (event.type === 'note') line(`${paint('yellow', 'note:', stream)} ${event.message}`);
+      else if (event.type === 'log') {
+        last = event;
+        metrics = { ...metrics, ...event.metrics };
+        if (live) draw(event.step, event.progress);
+        else line(progressLine(stage, event.step, event.progress, steps, last, event.metrics ?? {}, false));
+      } else if (event.type === 'step' && live && Date.now() - lastDraw > REDRAW) {
+        lastDraw = Date.now();
+        draw(event.step, event.progress);
+      }
+    },
+    stopping: () => line('stopping after this step; the run is saved. Ctrl-C again quits at once'),
+    end: clear,
+  };
+}
+
+function startLines(stage: string, event: StartEvent): string[] {
+  const { images, parameters, device, threads, precision } = event;
+  const where = device === 'cpu' ? `cpu, ${threads} thread${threads === 1 ? '' : 's'}` : device;
+  const from = event.step > 0 ? `, going on from step ${event.step.toLocaleString('en')}` : '';
+  return [
+    `${stage}: ${images.train.toLocaleString('en')} pictures to train on, ${images.heldOut.toLocaleString('en')} held out; ` +
+      `${amount(parameters)} parameters; ${where}, ${precision}${from}`,
+    ...event.notes.map((note) => `note: ${note}`),
+    `run folder: ${event.folder} (Ctrl-C saves and stops)`,
+  ];
+}
+
+/** `vqgan  1,240/20,000  6%  5.1 it/s  40.8 img/s  eta 1h01  rec 0.142 …  held-out 23.1 dB  codes 212/256`. */
+function progressLine(
+  stage: string,
+  step: number,
+  progress: number,
+  steps: number | undefined,
+  log: LogEvent | null,
+  metrics: Record<string, number>,
+  bar: boolean,
+): string {
+  const total = steps === undefined ? '' : `/${steps.toLocaleString('en')}`;
+  const parts = [stage, `${step.toLocaleString('en')}${total}`, `${Math.floor(progress * 100)}%`];
+  if (bar) parts.push(barOf(progress));
+  if (log) {
+    // Unknown in the first steps.
+    if (log.stepsPerSecond > 0) {
+      parts.push(`${figure(log.stepsPerSecond)} it/s`, `${figure(log.imagesPerSecond)} img/s`);
+    }
+    if (Number.isFinite(log.eta)) parts.push(`eta ${duration(log.eta)}`);
+    // A term that is off (no LPIPS weights) would only take up room.
+    const losses = Object.entries(log.losses).filter(([name, value]) => name !== 'perceptual' || value !== 0);
+    parts.push(losses.map(([name, value]) => `${name} ${figure(value)}`).join(' '));
+    if (log.dataWait >= 0.1) parts.push(`data wait ${Math.round(log.dataWait * 100)}%`);
+  }
+  parts.push(...Object.entries(metrics).map(([name, value]) => metricText(name, value)));
+  return parts.join('  ');
+}
+
+function metricText(name: string, value: number): string {
+  const metric = metricNamed(name);
+  return metric ? `${metric.short} ${formatMetric(metric, value)}` : `${name} ${figure(value)}`;
+}
+
+function barOf(progress: number): string {
+  const width = 16;
+  const full = Math.round(Math.min(1, progress) * width);
+  return '█'.repeat(full) + '░'.repeat(width - full);
+}

@@ -1,0 +1,205 @@
+/** What `tessera-torch train` does, once its command line is read. Loads libtorch. */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
+import { valueAt } from '../../../config/interpolation.js';
+import { listCheckpoints } from '../../../runs/checkpoint.js';
+import type { RunConfig, Stage } from '../../../runs/config.js';
+import type { EndEvent } from '../../../runs/events.js';
+import { saveRunCurves, writeReport } from '../../../reports/index.js';
+import { RunError } from '../../../runs/error.js';
+import type { RunPlan } from '../../../training/session.js';
+import type { TransformerTrainer } from '../../../training/transformer-trainer.js';
+import type { VqganTrainer } from '../../../training/vqgan-trainer.js';
+import { amount, duration } from '../../figures.js';
+import type { ConfigTree } from './config-files.js';
+import { inheritedConfig } from './first-stage.js';
+import { interruptSignal } from '../../interrupt.js';
+import { terminalProgress } from '../../terminal.js';
+import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './config.js';
+import { trainOutput } from './output.js';
+import type { TrainFlags } from './command.js';
+import { UsageError } from '../../usage-error.js';
+
+type AnyTrainer = VqganTrainer | TransformerTrainer;
+
+/** Only the one that is needed. */
+async function trainerOf(stage: Stage) {
+  if (stage === 'vqgan') return (await import('../../../training/vqgan-trainer.js')).VqganTrainer;
+  return (await import('../../../training/transformer-trainer.js')).TransformerTrainer;
+}
+
+export async function train(stage: Stage, input: TrainInput, flags: TrainFlags): Promise<void> {
+  const resumed = flags.resume === undefined ? null : findRun(stage, flags);
+  const signal = interruptSignal();
+  const progress = terminalProgress();
+  const opening = { signal, onProgress: progress.step };
+  const Trainer = await trainerOf(stage);
+  let trainer;
+  if (resumed !== null) {
+    const { tree } = await readChanges(stage, input);
+    if (flags.printConfig || flags.dryRun)
+      throw new UsageError('--print-config and --dry-run are for new runs');
+    trainer = await opened<AnyTrainer>(Trainer.resume(resumed, { changes: tree, ...opening }));
+  } else {
+    const { config, notes } = await newConfig(stage, input, flags.printConfig);
+    if (!flags.json && !flags.quiet) for (const note of notes) progress.line(`note: ${note}`);
+    if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
+    const run = runFolder(stage, flags);
+    if (flags.dryRun) {
+      const plan = await opened<RunPlan>(Trainer.plan(config, { run, ...opening }));
+      progress.end();
+      return describe(stage, plan, run);
+    }
+    const existed = existsSync(run);
+    trainer = await opened<AnyTrainer>(Trainer.create(config, { run, ...opening }), () => {
+      const another = existed || existsSync(join(run, 'run.lock')) || listCheckpoints(run).length > 0;
+      if (existsSync(run) && !another) rmSync(run, { recursive: true });
+    });
+  }
+  progress.end();
+  const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
+  signal.addEventListener('abort', () => output.stopping(), { once: true });
+  const before = trainer.step;
+  let end: EndEvent | null = null;
+  try {
+    for await (const event of trainer.run({ signal })) {
+      output.event(event);
+      if (event.type === 'images') await saveRunCurves(trainer.folder, stage);
+      if (event.type === 'end') end = event;
+    }
+  } finally {
+    output.end();
+  }
+  const report = await writeReport(trainer.folder);
+  if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer, end, { report, before });
+  if (end?.interrupted) process.exitCode = 130;
+}
+
+/** A trainer, or its failure to begin: mistakes in the settings are the user's to mend, and nothing is left behind. */
+async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> {
+  try {
+    return await trainer;
+  } catch (error) {
+    cleanUp?.();
+    if (error instanceof TypeError) throw new UsageError(error.message, { cause: error });
+    throw error;
+  }
+}
+
+/** The configuration of a new run; as an `example`, to be read, it need not name pictures or a first stage. */
+async function newConfig(
+  stage: Stage,
+  input: TrainInput,
+  example = false,
+): Promise<{ config: RunConfig; notes: string[] }> {
+  if (stage === 'vqgan') return readTrainConfig(stage, input, { example });
+  return readTrainConfig(stage, input, { example, inherit: (given) => firstStageOf(given, example) });
+}
+
+/** What a second stage takes over from its first, which the flag, an override or a file may name. */
+async function firstStageOf(given: ConfigTree, example: boolean): Promise<ConfigTree> {
+  const named = valueAt(given, ['training', 'vqgan']);
+  if (named === undefined && namesFirstStage(given)) return {};
+  const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
+  if (typeof vqgan !== 'string') {
+    throw new UsageError(
+      'name the run of the trained first stage with --vqgan RUN; npx tessera-torch train vqgan makes one',
+    );
+  }
+  const inherited = existsSync(join(vqgan, 'config.yaml')) ? await inheritedConfig(vqgan) : {};
+  return { ...inherited, training: { vqgan } };
+}
+
+/** Whether the model section says where trained weights of its first stage are, as the reference's files do. */
+function namesFirstStage({ model }: ConfigTree): boolean {
+  const params = (model as Partial<ModelConfig> | undefined)?.params;
+  const first = params?.['first_stage_config'] as Partial<ModelConfig> | undefined;
+  return [params, first?.params].some((given) => typeof given?.['ckpt_path'] === 'string');
+}
+
+/** The folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that is free. */
+function runFolder(stage: Stage, { out, name }: TrainFlags): string {
+  if (name !== undefined) return join(out, name);
+  for (let n = 1; ; n++) {
+    const folder = join(out, n === 1 ? stage : `${stage}-${n}`);
+    if (!existsSync(folder)) return folder;
+  }
+}
+
+/** The run to go on with: the one named, or the newest of this stage in `--out`. */
+function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
+  if (name !== undefined)
+    throw new UsageError('--name is for new runs; --resume names the run to go on with');
+  if (resume !== 'latest') return resume!;
+  const runs = (existsSync(out) ? readdirSync(out) : [])
+    .map((entry) => join(out, entry))
+    .filter((folder) => stageOf(folder) === stage)
+    .sort((a, b) => lastChange(b) - lastChange(a));
+  if (!runs[0]) throw new RunError(`there is no run of a ${stage} in ${out}; name another folder with --out`);
+  return runs[0];
+}
+
+/** The stage of the run in a folder; undefined where there is none. */
+function stageOf(folder: string): unknown {
+  const path = join(folder, 'config.yaml');
+  return existsSync(path)
+    ? (parse(readFileSync(path, 'utf8')) as { stage?: unknown } | null)?.stage
+    : undefined;
+}
+
+function lastChange(folder: string): number {
+  return statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+/** Says what a run would do, and does none of it. */
+function describe(
+  stage: Stage,
+  { config, images, parameters, notes, device }: RunPlan,
+  folder: string,
+): void {
+  for (const note of notes) process.stderr.write(`${note.startsWith('left out ') ? '' : 'note: '}${note}\n`);
+  const { steps, minutes, batchSize } = config.training;
+  const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(
+    Boolean,
+  );
+  process.stdout.write(
+    `${stage}: ${images.train.toLocaleString('en')} pictures to train on, ${images.heldOut.toLocaleString('en')} held out, ` +
+      `${config.data.size} × ${config.data.size} pixels${config.data.channels === 1 ? ', grey' : ''}\n` +
+      `model: ${amount(parameters)} parameters, ${config.model.target}\n` +
+      `run: ${length.join(' or ')}, batches of ${batchSize}, on ${device}, into ${folder}\n` +
+      'dry run: nothing was written\n',
+  );
+}
+
+function tellEnd(
+  stage: Stage,
+  { folder, config }: AnyTrainer,
+  end: EndEvent,
+  { report, before }: { report: string; before: number },
+): void {
+  const say = (text: string) => process.stdout.write(`${text}\n`);
+  const steps = `${end.step.toLocaleString('en')} steps in ${duration(end.seconds)}`;
+  if (end.interrupted) {
+    say(`stopped after ${steps}; saved in ${end.checkpoint}`);
+    say(`go on with: npx tessera-torch train ${stage} --resume ${folder}`);
+    return;
+  }
+  if (end.step === before) {
+    const { steps: limit, minutes } = config.training;
+    const reached =
+      minutes === undefined || (limit !== undefined && end.step >= limit)
+        ? `${limit} steps`
+        : `${minutes} minutes`;
+    say(
+      `nothing to do: the run had reached its end, ${reached}; to go on, name a later one: --minutes M or training.steps=N`,
+    );
+  }
+  say(`done: ${steps}; pictures, curves and figures: ${report}`);
+  say(
+    stage === 'vqgan'
+      ? `next: npx tessera-torch train transformer --vqgan ${folder}`
+      : `next: npx tessera-torch sample ${folder} --grid`,
+  );
+}

@@ -1,0 +1,41 @@
+/** The text of a configuration file, in whichever encoding an editor or a shell wrote it. */
+import { readFile } from 'node:fs/promises';
+import { lostBytes } from '../torch/io/checkpoint-file.js';
+import { ConfigFileError } from './file-error.js';
+
+/**
+ * Reads a configuration file: UTF-8, or UTF-16 as PowerShell writes it.
+ *
+ * @throws ConfigFileError if there is none, it is a folder, or it is not text, naming the line
+ */
+export async function readConfigText(path: string): Promise<string> {
+  const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    throw new ConfigFileError(`${path}: ${unreadable(path, cause)}`, { cause });
+  });
+  const encoding = encodingOf(bytes);
+  let text: string;
+  try {
+    text = new TextDecoder(encoding, { fatal: true }).decode(bytes);
+  } catch (cause) {
+    const before = bytes.toString('latin1').slice(0, bytes.toString('utf8').indexOf('\ufffd'));
+    const at = encoding === 'utf-8' ? `:${before.split('\n').length}` : '';
+    throw new ConfigFileError(
+      `${path}${at}: this is not text in ${encoding.toUpperCase()}; save the file as UTF-8`,
+      { cause },
+    );
+  }
+  if (!text.includes('\0')) return text;
+  throw new ConfigFileError(`${path}: this is not text; a configuration is YAML or JSON`);
+}
+
+function unreadable(path: string, { code, message }: NodeJS.ErrnoException): string {
+  if (code === 'ENOENT') return `there is no such configuration file${lostBytes(path)}`;
+  if (code === 'EISDIR') return 'this is a folder; name the configuration file in it';
+  return code === 'EACCES' ? 'the file may not be read' : message;
+}
+
+/** By the byte order mark, or by which half of the first character is zero: it is of ASCII in any configuration. */
+function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
+  if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return 'utf-16le';
+  return (first === 0xfe && second === 0xff) || (first === 0 && second !== 0) ? 'utf-16be' : 'utf-8';
+}

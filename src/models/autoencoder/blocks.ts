@@ -1,0 +1,292 @@
+/**
+ * The convolutional blocks that encoder and decoder are built from (arXiv 2012.09841, appendix A):
+ * group-normalised residual blocks, single-head attention over positions, and resampling by two.
+ */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
+import * as nn from '../../torch/nn/index.js';
+import {
+  alone,
+  count,
+  counts,
+  flag,
+  natural,
+  number,
+  type Given,
+  type Settings,
+} from '../../config/schema.js';
+
+export const backboneSchema = {
+  /** Width of the finest level; every width must be a multiple of 32. */
+  ch: count(),
+  /** Channels of the decoder's output. */
+  outCh: count(),
+  /** Width of each level as a multiple of `ch`, finest first; each level after the first halves the image. Default [1, 2, 4, 8]. */
+  chMult: counts([1, 2, 4, 8]),
+  /** Residual blocks per level of the encoder; the decoder has one more. */
+  numResBlocks: natural(),
+  /** Levels whose nominal side, counted from `resolution`, is in this list get attention after each block. */
+  attnResolutions: counts(),
+  /** Dropout inside the residual blocks. Default 0. */
+  dropout: number(0),
+  /** Resample with a convolution (default), or by average pooling and plain repetition. */
+  resampWithConv: flag(true),
+  /** Channels of the encoder's input. */
+  inChannels: count(),
+  /** Nominal side of the images. It places attention and nothing else: any multiple of the downsampling factor runs. */
+  resolution: count(),
+  /** Channels of the latent. */
+  zChannels: count(),
+  /** Let the encoder give 2 · zChannels (mean and variance). Default true, as in the reference; VQGANs set false. */
+  doubleZ: flag(true),
+  /** Let the decoder stop before its last norm and convolution. Default false. */
+  givePreEnd: flag(false),
+  /** Latent diffusion's name for the attention here. */
+  attnType: alone('vanilla', 'the attention of one head over all positions is the only one here'),
+  /** Latent diffusion: a tanh at the end of the decoder. */
+  tanhOut: alone(false, 'the output is unbounded here'),
+  /** Latent diffusion: linear attention. */
+  useLinearAttn: alone(false, 'attention is over all positions here'),
+};
+
+/** Shape of encoder and decoder: the reference's `ddconfig`, camelCased. */
+export type BackboneConfig = Given<typeof backboneSchema>;
+
+/** The same with its defaults. */
+export type Backbone = Settings<typeof backboneSchema>;
+
+const groups = 32;
+
+/** Group normalisation as everywhere in the backbone: 32 groups, eps 1e-6. */
+export function normalize(channels: number): nn.GroupNorm {
+  if (channels % groups !== 0) {
+    throw new RangeError(
+      `a level ${channels} channels wide cannot be normalised in ${groups} groups: choose ch and chMult so that every width is a multiple of ${groups}`,
+    );
+  }
+  return new nn.GroupNorm(groups, channels, { eps: 1e-6 });
+}
+
+/**
+ * x · sigmoid(x). Without autograd it overwrites `x`, so pass only a tensor nobody else reads:
+ * at 512×512 each activation of the f16 decoder is 134 MB.
+ */
+export function swish(x: Tensor): Tensor {
+  return torch.isGradEnabled() ? F.silu(x) : x.silu_();
+}
+
+/** `norm`, then `swish`: one kernel where there is one for them, which on the CPU is never. */
+export function normSwish(norm: nn.GroupNorm): (x: Tensor) => Tensor {
+  return (x) => {
+    const { numGroups, weight, bias, eps } = norm;
+    return torch.cuda.fusesGroupNormSilu(x, numGroups, weight, bias)
+      ? torch.cuda.groupNormSilu(x, numGroups, weight, bias, eps)
+      : chain(x, (h) => norm.forward(h), swish);
+  };
+}
+
+/**
+ * Passes `x` through the stages in turn and releases every value between them as soon as the next one
+ * exists; `x` itself stays. What backward needs is held by autograd, not by these handles.
+ */
+export function chain(x: Tensor, ...stages: ((h: Tensor) => Tensor)[]): Tensor {
+  let h = x;
+  for (const stage of stages) {
+    const next = stage(h);
+    if (h !== x && h !== next) h.dispose();
+    h = next;
+  }
+  return h;
+}
+
+/** norm → swish → 3×3 convolution, twice, plus the input (through a 1×1 convolution where the width changes). */
+export class ResnetBlock extends nn.Module {
+  readonly norm1: nn.GroupNorm;
+  readonly conv1: nn.Conv2d;
+  readonly norm2: nn.GroupNorm;
+  readonly dropout: nn.Dropout;
+  readonly conv2: nn.Conv2d;
+  readonly ninShortcut: nn.Conv2d | null;
+
+  constructor(inChannels: number, outChannels: number, dropout = 0) {
+    super();
+    this.norm1 = normalize(inChannels);
+    this.conv1 = new nn.Conv2d(inChannels, outChannels, 3, { padding: 1 });
+    this.norm2 = normalize(outChannels);
+    this.dropout = new nn.Dropout(dropout);
+    this.conv2 = new nn.Conv2d(outChannels, outChannels, 3, { padding: 1 });
+    this.ninShortcut = inChannels === outChannels ? null : new nn.Conv2d(inChannels, outChannels, 1);
+  }
+
+  override forward(x: Tensor): Tensor {
+    const h = chain(
+      x, // [B, Cin, H, W]
+      normSwish(this.norm1),
+      (h) => this.conv1.forward(h), // [B, Cout, H, W]
+      normSwish(this.norm2),
+      (h) => this.dropout.forward(h),
+      (h) => this.conv2.forward(h),
+    );
+    // In place: no backward formula reads the output of a convolution.
+    return h.add_(this.ninShortcut ? this.ninShortcut.forward(x) : x); // [B, Cout, H, W]
+  }
+}
+
+/** Self-attention with one head over all positions; queries, keys and values are 1×1 convolutions. */
+export class AttnBlock extends nn.Module {
+  readonly norm: nn.GroupNorm;
+  readonly q: nn.Conv2d;
+  readonly k: nn.Conv2d;
+  readonly v: nn.Conv2d;
+  readonly projOut: nn.Conv2d;
+
+  constructor(channels: number) {
+    super();
+    this.norm = normalize(channels);
+    this.q = new nn.Conv2d(channels, channels, 1);
+    this.k = new nn.Conv2d(channels, channels, 1);
+    this.v = new nn.Conv2d(channels, channels, 1);
+    this.projOut = new nn.Conv2d(channels, channels, 1);
+  }
+
+  override forward(x: Tensor): Tensor {
+    const [b, c, height, width] = x.shape as [number, number, number, number];
+    const tokens = (t: Tensor) =>
+      t
+        .reshape([b, 1, c, height * width])
+        .transpose(2, 3)
+        .contiguous(); // [B, 1, H·W, C]
+    const h = torch.scope(() => {
+      const normed = this.norm.forward(x);
+      const q = tokens(this.q.forward(normed));
+      const k = tokens(this.k.forward(normed));
+      const v = tokens(this.v.forward(normed));
+      return F.scaledDotProductAttention(q, k, v); // scale C^-0.5
+    });
+    const out = chain(
+      h, // [B, 1, H·W, C]
+      (h) => h.transpose(2, 3).reshape([b, c, height, width]),
+      (h) => this.projOut.forward(h),
+    );
+    h.dispose();
+    return out.add_(x); // [B, C, H, W]
+  }
+}
+
+/** Halves height and width. The convolution pads one row and column at the bottom and right only. */
+export class Downsample extends nn.Module {
+  readonly conv: nn.Conv2d | null;
+
+  constructor(channels: number, withConv = true) {
+    super();
+    this.conv = withConv ? new nn.Conv2d(channels, channels, 3, { stride: 2 }) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const { conv } = this;
+    if (!conv) return F.avgPool2d(x, 2, { stride: 2 });
+    return chain(
+      F.pad(x, [0, 1, 0, 1]), // [B, C, H + 1, W + 1]
+      (h) => conv.forward(h), // [B, C, H / 2, W / 2]
+    );
+  }
+}
+
+/** Doubles height and width by repetition, then smooths with a 3×3 convolution. */
+export class Upsample extends nn.Module {
+  readonly conv: nn.Conv2d | null;
+
+  constructor(channels: number, withConv = true) {
+    super();
+    this.conv = withConv ? new nn.Conv2d(channels, channels, 3, { padding: 1 }) : null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    const h = F.interpolate(x, { scaleFactor: 2, mode: 'nearest' }); // [B, C, 2H, 2W]
+    return this.conv ? this.conv.forward(h) : h;
+  }
+}
+
+/** The coarsest level of encoder and decoder: block, attention, block. */
+export class Middle extends nn.Module {
+  static readonly keys = { block1: 'block_1', attn1: 'attn_1', block2: 'block_2' };
+  readonly block1: ResnetBlock;
+  readonly attn1: AttnBlock;
+  readonly block2: ResnetBlock;
+
+  constructor(channels: number, dropout: number) {
+    super();
+    this.block1 = new ResnetBlock(channels, channels, dropout);
+    this.attn1 = new AttnBlock(channels);
+    this.block2 = new ResnetBlock(channels, channels, dropout);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return chain(
+      x,
+      (h) => this.block1.forward(h),
+      (h) => this.attn1.forward(h),
+      (h) => this.block2.forward(h),
+    );
+  }
+}
+
+/** One resolution: residual blocks, each followed by attention where the level has it. */
+export class Level extends nn.Module {
+  readonly block: nn.ModuleList<ResnetBlock>;
+  readonly attn: nn.ModuleList<AttnBlock>;
+
+  constructor(inChannels: number, outChannels: number, depth: number, attention: boolean, dropout: number) {
+    super();
+    const blocks: ResnetBlock[] = [];
+    const attentions: AttnBlock[] = [];
+    // Block and attention by turns: the order in which initial weights are drawn.
+    for (let i = 0; i < depth; i++) {
+      blocks.push(new ResnetBlock(i === 0 ? inChannels : outChannels, outChannels, dropout));
+      if (attention) attentions.push(new AttnBlock(outChannels));
+    }
+    this.block = new nn.ModuleList(blocks);
+    this.attn = new nn.ModuleList(attentions);
+  }
+
+  protected runBlocks(x: Tensor): Tensor {
+    const attentions = [...this.attn];
+    const stages = [...this.block].flatMap((block, i) => {
+      const attn = attentions[i];
+      const run = (h: Tensor) => block.forward(h);
+      return attn ? [run, (h: Tensor) => attn.forward(h)] : [run];
+    });
+    return chain(x, ...stages);
+  }
+}
+
+/** Backbones of published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
+export const backbones = {
+  /** 16×16 pixels a code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
+  f16: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [16],
+    dropout: 0,
+  },
+  /** 8×8 pixels a code, for GumbelVQ (nEmbed 8192, embedDim 256). */
+  f8: {
+    doubleZ: false,
+    zChannels: 256,
+    resolution: 256,
+    inChannels: 3,
+    outCh: 3,
+    ch: 128,
+    chMult: [1, 1, 2, 4],
+    numResBlocks: 2,
+    attnResolutions: [32],
+    dropout: 0,
+  },
+} satisfies Record<string, BackboneConfig>;

@@ -1,0 +1,157 @@
+/** The patch discriminator of pix2pix (arXiv 1611.07004) that VQGAN is trained against. */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as nn from '../../torch/nn/index.js';
+import { readConfig } from '../../config/read.js';
+import { count, flag, type Given } from '../../config/schema.js';
+
+const schema = {
+  /** Channels of the image, plus those of the condition if there is one. Default 3. */
+  inChannels: count(3),
+  /** Width of the first layer. Default 64. */
+  ndf: count(64),
+  /** Strided layers; 3 see patches of 70×70 pixels. Default 3. */
+  nLayers: count(3),
+  /** Normalise by ActNorm instead of batch statistics. Default false. */
+  useActnorm: flag(false),
+};
+
+export type NLayerDiscriminatorConfig = Given<typeof schema>;
+
+/**
+ * One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039).
+ *
+ * @example
+ * ```ts
+ * const norm = new ActNorm(64);
+ * const y = norm.forward(torch.randn([8, 64, 16, 16])); // the first batch sets loc and scale
+ * ```
+ */
+export class ActNorm extends nn.Module {
+  /** Shift of each channel, added first: [1, C, 1, 1]. */
+  readonly loc: nn.Parameter; // [1, C, 1, 1]
+  /** Factor of each channel: [1, C, 1, 1]. */
+  readonly scale: nn.Parameter; // [1, C, 1, 1]
+  /** uint8 scalar: 1 once the first batch has been seen. */
+  declare initialized: Tensor;
+  /** The version of `initialized` last read as 1: reading it at each step would wait for the device. */
+  #readAt: { buffer: Tensor; version: number } | null = null;
+
+  constructor(channels: number) {
+    super();
+    this.loc = new nn.Parameter(torch.zeros([1, channels, 1, 1]));
+    this.scale = new nn.Parameter(torch.ones([1, channels, 1, 1]));
+    this.registerBuffer('initialized', torch.zeros([], { dtype: 'uint8' }));
+  }
+
+  protected override stateLoaded(): void {
+    this.#readAt = null;
+  }
+
+  override forward(x: Tensor): Tensor {
+    if (this.training && !this.#isInitialized()) this.#initialize(x);
+    return x.add(this.loc).mul(this.scale); // [B, C, H, W]
+  }
+
+  /** x from its normalised form: x / scale − loc. An error before initialization, which would give x back unchanged. */
+  reverse(x: Tensor): Tensor {
+    if (this.training && !this.#isInitialized()) {
+      throw new torch.TorchError(
+        'ActNorm.reverse before the first forward in training: its scale and shift are not set yet',
+      );
+    }
+    return torch.scope(() => x.div(this.scale).sub(this.loc));
+  }
+
+  #isInitialized(): boolean {
+    const buffer = this.initialized;
+    const version = torch.callOperator('aten::_version', '', [buffer]) as number;
+    if (this.#readAt?.buffer === buffer && this.#readAt.version === version) return true;
+    if (Number(buffer.item()) === 0) return false;
+    this.#readAt = { buffer, version };
+    return true;
+  }
+
+  #initialize(x: Tensor): void {
+    if (x.numel() <= (x.shape[1] ?? 1)) {
+      throw new torch.ShapeError(
+        `ActNorm: more than one value a channel is needed to set its scale, which [${x.shape.join(', ')}] does not have: ` +
+          'begin with a larger batch or larger images',
+      );
+    }
+    torch.noGrad(() => {
+      const perChannel = x.transpose(0, 1).reshape([x.shape[1] ?? 0, -1]); // [C, B·H·W]
+      const deviation = perChannel.std([1]); // unbiased
+      this.loc.copy_(perChannel.mean([1]).neg().reshape(this.loc.shape));
+      this.scale.copy_(deviation.add(1e-6).reciprocal().reshape(this.scale.shape));
+      this.initialized.fill_(1);
+    });
+  }
+}
+
+/**
+ * [B, inChannels, H, W] → one logit per patch, [B, 1, H′, W′]; high means real.
+ *
+ * @example
+ * ```ts
+ * const discriminator = new NLayerDiscriminator({ ndf: 64, nLayers: 3 });
+ * const logits = discriminator.forward(torch.rand([2, 3, 256, 256]).mul(2).sub(1)); // [2, 1, 30, 30]
+ * ```
+ */
+export class NLayerDiscriminator extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema: typeof schema = schema;
+  /** Convolutions, norms and activations in turn. */
+  readonly main: nn.Sequential;
+  /** Channels of its images. */
+  readonly inChannels: number;
+  /** Strided layers. */
+  readonly nLayers: number;
+
+  /** Returns the most strided layers with which images of this side leave a logit; 0 where none do. */
+  static mostLayers(side: number): number {
+    // Each halves the side; the two convolutions after them, of four pixels and a margin of one, take one each.
+    return side < 6 ? 0 : Math.floor(Math.log2(side / 3));
+  }
+
+  constructor(config: NLayerDiscriminatorConfig = {}) {
+    super();
+    const { inChannels, ndf, nLayers, useActnorm } = readConfig(schema, config, 'NLayerDiscriminator');
+    this.inChannels = inChannels;
+    this.nLayers = nLayers;
+    const width = (level: number) => ndf * Math.min(2 ** level, 8);
+    const norm = (channels: number) => (useActnorm ? new ActNorm(channels) : new nn.BatchNorm2d(channels));
+    // Batch normalisation has a shift of its own; ActNorm's is set once, so there the convolution keeps its bias.
+    const bias = useActnorm;
+
+    const layers: nn.Module[] = [
+      new nn.Conv2d(inChannels, ndf, 4, { stride: 2, padding: 1 }), // [B, ndf, H / 2, W / 2]
+      new nn.LeakyReLU(0.2),
+    ];
+    for (let level = 1; level <= nLayers; level++) {
+      const stride = level < nLayers ? 2 : 1;
+      layers.push(
+        new nn.Conv2d(width(level - 1), width(level), 4, { stride, padding: 1, bias }),
+        norm(width(level)),
+        new nn.LeakyReLU(0.2),
+      );
+    }
+    layers.push(new nn.Conv2d(width(nLayers), 1, 4, { stride: 1, padding: 1 }));
+    this.main = new nn.Sequential(...layers);
+    for (const layer of layers) initialize(layer);
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.main.forward(x); // [B, 1, H′, W′]
+  }
+}
+
+/** Weights N(0, 0.02), batch-norm scales N(1, 0.02); the biases of convolutions keep PyTorch's default. */
+function initialize(layer: nn.Module): void {
+  if (layer instanceof nn.Conv2d) {
+    nn.init.normal_(layer.weight, 0, 0.02);
+  } else if (layer instanceof nn.BatchNorm2d) {
+    if (layer.weight) nn.init.normal_(layer.weight, 1, 0.02);
+    if (layer.bias) nn.init.zeros_(layer.bias);
+  }
+}

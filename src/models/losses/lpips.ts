@@ -1,0 +1,228 @@
+/** LPIPS, the learned perceptual distance on VGG16 features (arXiv 1801.03924, weights version 0.1). */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as nn from '../../torch/nn/index.js';
+import { readConfig } from '../../config/read.js';
+import { flag, type Given } from '../../config/schema.js';
+import { chain } from '../autoencoder/blocks.js';
+import { atLeastFloat32 } from '../quantizers/latents.js';
+
+const schema = {
+  /**
+   * Let dropout in front of each level's weighting act while training, as it did, by accident, in the
+   * reference's training. Default false: the distance is deterministic in either mode.
+   */
+  useDropout: flag(false),
+};
+
+export type LPIPSConfig = Given<typeof schema>;
+
+/** Each convolution of VGG16's five levels as [index in torchvision's `features`, input width, output width]. */
+const vggLevels: readonly (readonly (readonly [number, number, number])[])[] = [
+  [
+    [0, 3, 64],
+    [2, 64, 64],
+  ],
+  [
+    [5, 64, 128],
+    [7, 128, 128],
+  ],
+  [
+    [10, 128, 256],
+    [12, 256, 256],
+    [14, 256, 256],
+  ],
+  [
+    [17, 256, 512],
+    [19, 512, 512],
+    [21, 512, 512],
+  ],
+  [
+    [24, 512, 512],
+    [26, 512, 512],
+    [28, 512, 512],
+  ],
+];
+
+/** The widths of the five feature maps. */
+const featureWidths = [64, 128, 256, 512, 512] as const;
+
+/** Images in [−1, 1] to the statistics VGG was trained with. */
+class ScalingLayer extends nn.Module {
+  declare shift: Tensor; // [1, 3, 1, 1]
+  declare scale: Tensor; // [1, 3, 1, 1]
+
+  constructor() {
+    super();
+    this.registerBuffer('shift', torch.tensor([-0.03, -0.088, -0.188]).reshape([1, 3, 1, 1]));
+    this.registerBuffer('scale', torch.tensor([0.458, 0.448, 0.45]).reshape([1, 3, 1, 1]));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return x.sub(this.shift).div(this.scale); // [B, 3, H, W], of grey images too: they are broadcast
+  }
+}
+
+/** Convolutions of one level, each followed by a rectifier; keys are torchvision's indices. */
+class VggLevel extends nn.ModuleDict<nn.Conv2d> {
+  constructor(convolutions: readonly (readonly [number, number, number])[]) {
+    super(
+      new Map(
+        convolutions.map(([index, inChannels, outChannels]) => [
+          String(index),
+          new nn.Conv2d(inChannels, outChannels, 3, { padding: 1 }),
+        ]),
+      ),
+    );
+  }
+
+  override forward(x: Tensor): Tensor {
+    const convolutions = [...this].map(([, conv]) => conv);
+    // The rectifier may overwrite: a convolution's backward does not read its output.
+    return chain(x, ...convolutions.map((conv) => (h: Tensor) => conv.forward(h).relu_()));
+  }
+}
+
+/** The convolutional part of VGG16, cut after the last rectifier of each level. */
+class Vgg16Features extends nn.Module {
+  readonly slice1: VggLevel;
+  readonly slice2: VggLevel;
+  readonly slice3: VggLevel;
+  readonly slice4: VggLevel;
+  readonly slice5: VggLevel;
+
+  constructor() {
+    super();
+    const [one, two, three, four, five] = vggLevels.map((level) => new VggLevel(level));
+    this.slice1 = one!;
+    this.slice2 = two!;
+    this.slice3 = three!;
+    this.slice4 = four!;
+    this.slice5 = five!;
+  }
+
+  override forward(x: Tensor): Tensor[] {
+    const features = [this.slice1.forward(x)]; // [B, 64, H, W]
+    for (const slice of [this.slice2, this.slice3, this.slice4, this.slice5]) {
+      const pooled = features.at(-1)!.maxPool2d(2, { stride: 2 });
+      features.push(slice.forward(pooled)); // … [B, 512, H / 16, W / 16]
+      pooled.dispose();
+    }
+    return features;
+  }
+}
+
+/** Weighs the channels of one level's squared differences. */
+class NetLinLayer extends nn.Module {
+  readonly model: nn.Sequential;
+
+  constructor(channels: number, dropout: number) {
+    super();
+    this.model = new nn.Sequential(new nn.Dropout(dropout), new nn.Conv2d(channels, 1, 1, { bias: false }));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return this.model.forward(x); // [B, 1, H, W]
+  }
+}
+
+/**
+ * The distance between two batches of images in [−1, 1]: 0 for equal ones. Parameters are frozen.
+ *
+ * The weights are not ours to ship. Until a state dict that covers all of them has been loaded, here or
+ * through an outer module, `loaded` is false and VQGAN's loss leaves the term out.
+ *
+ * @example
+ * ```ts
+ * const lpips = new LPIPS();
+ * lpips.loadStateDict((await loadCheckpoint('lpips.safetensors')).tensors);
+ * const distance = lpips.forward(torch.zeros([2, 3, 64, 64]), torch.ones([2, 3, 64, 64])); // [2, 1, 1, 1]
+ * ```
+ */
+export class LPIPS extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema: typeof schema = schema;
+  /** Images have at least so many pixels a side: four halvings leave one. */
+  static readonly leastSide = 16;
+  /** From [-1, 1] to what VGG was trained on. */
+  readonly scalingLayer: ScalingLayer;
+  /** VGG16, up to its fifth block. */
+  readonly net: Vgg16Features;
+  /** Weights of the first block's channels. */
+  readonly lin0: NetLinLayer;
+  /** Weights of the second block's channels. */
+  readonly lin1: NetLinLayer;
+  /** Weights of the third block's channels. */
+  readonly lin2: NetLinLayer;
+  /** Weights of the fourth block's channels. */
+  readonly lin3: NetLinLayer;
+  /** Weights of the fifth block's channels. */
+  readonly lin4: NetLinLayer;
+  #loaded = false;
+
+  constructor(config: LPIPSConfig = {}) {
+    super();
+    const dropout = readConfig(schema, config, 'LPIPS').useDropout ? 0.5 : 0;
+    const [width0, width1, width2, width3, width4] = featureWidths;
+    this.scalingLayer = new ScalingLayer();
+    this.net = new Vgg16Features();
+    this.lin0 = new NetLinLayer(width0, dropout);
+    this.lin1 = new NetLinLayer(width1, dropout);
+    this.lin2 = new NetLinLayer(width2, dropout);
+    this.lin3 = new NetLinLayer(width3, dropout);
+    this.lin4 = new NetLinLayer(width4, dropout);
+    this.requiresGrad_(false);
+  }
+
+  /** Whether weights have been loaded. */
+  get loaded(): boolean {
+    return this.#loaded;
+  }
+
+  protected override stateLoaded(complete: boolean): void {
+    this.#loaded ||= complete;
+  }
+
+  /**
+   * Two batches [B, 3, H, W], or grey ones [B, 1, H, W] that are taken as RGB, sides of at least 16, → distances
+   * [B, 1, 1, 1].
+   */
+  override forward(a: Tensor, b: Tensor): Tensor {
+    checkImages(a, b);
+    const featuresA = this.net.forward(this.scalingLayer.forward(a));
+    const featuresB = this.net.forward(this.scalingLayer.forward(b));
+    const weightings = [this.lin0, this.lin1, this.lin2, this.lin3, this.lin4];
+    let distance: Tensor | null = null;
+    for (const [level, weighting] of weightings.entries()) {
+      const part = torch.scope(() => {
+        const difference = unitLength(featuresA[level]!).sub(unitLength(featuresB[level]!)); // [B, C, h, w]
+        return weighting.forward(difference.square()).mean([2, 3], true); // [B, 1, 1, 1]
+      });
+      featuresA[level]!.dispose();
+      featuresB[level]!.dispose();
+      distance = distance ? distance.add(part) : part;
+    }
+    return distance!; // [B, 1, 1, 1]
+  }
+}
+
+/**
+ * Each position's feature vector over its length (plus 1e-10). The norm operator's gradient at a vector of
+ * zeros is zero; the root of a sum of squares, which the reference takes, has none and trains to NaN.
+ */
+function unitLength(features: Tensor): Tensor {
+  const x = atLeastFloat32(features);
+  return x.div(torch.linalgVectorNorm(x, 2, [1], true).add(1e-10));
+}
+
+function checkImages(a: Tensor, b: Tensor): void {
+  const { leastSide } = LPIPS;
+  const fits =
+    a.ndim === 4 && (a.shape[1] === 3 || a.shape[1] === 1) && a.shape.every((size, i) => size === b.shape[i]);
+  if (fits && b.ndim === 4 && a.shape[2]! >= leastSide && a.shape[3]! >= leastSide) return;
+  throw new torch.ShapeError(
+    `LPIPS compares two batches [B, 3, H, W] (or grey, [B, 1, H, W]) of one shape, H and W at least ${leastSide}; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+  );
+}
+
+export type { NetLinLayer, ScalingLayer, Vgg16Features, VggLevel };

@@ -1,0 +1,63 @@
+/** Losses of first stages that are trained without a discriminator, or not at all. */
+import type { Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
+import * as nn from '../../torch/nn/index.js';
+import { readConfig } from '../../config/read.js';
+import { number, type Given } from '../../config/schema.js';
+
+/**
+ * Binary cross-entropy of logits against one-hot label maps, mean over all elements.
+ *
+ * @example
+ * ```ts
+ * const [logits, labels] = [torch.randn([2, 182, 64, 64]), torch.zeros([2, 182, 64, 64])];
+ * const loss = new BCELoss().forward(logits, labels);
+ * ```
+ */
+export class BCELoss extends nn.Module {
+  /** Logits and targets `[B, labels, H, W]` → a scalar. */
+  override forward(prediction: Tensor, target: Tensor): Tensor {
+    return F.binaryCrossEntropyWithLogits(prediction, target);
+  }
+}
+
+/**
+ * The same plus the weighted codebook loss; what segmentation VQGANs are trained with.
+ *
+ * @example
+ * ```ts
+ * const loss = new BCELossWithQuant({ codebookWeight: 1 });
+ * const [logits, labels] = [torch.randn([2, 182, 64, 64]), torch.zeros([2, 182, 64, 64])];
+ * const total = loss.forward(torch.tensor(0.1), logits, labels); // 0.1: the quantizer's own loss
+ * ```
+ */
+export class BCELossWithQuant extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema = {
+    /** Weight of the quantizer's loss. Default 1. */
+    codebookWeight: number(1),
+  };
+  /** Weight of the quantizer's loss. */
+  readonly codebookWeight: number;
+
+  constructor(config: Given<typeof BCELossWithQuant.schema> = {}) {
+    super();
+    this.codebookWeight = readConfig(BCELossWithQuant.schema, config, 'BCELossWithQuant').codebookWeight;
+  }
+
+  /** Codebook loss (scalar), logits and targets `[B, labels, H, W]` → a scalar. */
+  override forward(codebookLoss: Tensor, prediction: Tensor, target: Tensor): Tensor {
+    return F.binaryCrossEntropyWithLogits(prediction, target).add(codebookLoss.mul(this.codebookWeight));
+  }
+}
+
+/**
+ * No loss: for first stages that are only run.
+ *
+ * @example
+ * ```ts
+ * const lossconfig = new DummyLoss(); // trained elsewhere, and only run here
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig });
+ * ```
+ */
+export class DummyLoss extends nn.Module {}

@@ -1,0 +1,73 @@
+import { readConfig } from '../../config/read.js';
+import { count, natural, probability, type Given, type Settings } from '../../config/schema.js';
+
+/** What a GPT's configuration may hold. */
+export const gptSchema = {
+  /** Number of token ids, conditioning tokens included. */
+  vocabSize: count(),
+  /** Longest sequence, conditioning and prepended embeddings included. */
+  blockSize: count(),
+  /** Default 12. */
+  nLayer: count(12),
+  /** Default 8. Must divide `nEmbd`. */
+  nHead: count(8),
+  /** Width of the model, default 256. */
+  nEmbd: count(256),
+  /** Dropout after the embeddings, default 0. */
+  embdPdrop: probability(0),
+  /** Dropout at the end of each residual branch, default 0. */
+  residPdrop: probability(0),
+  /** Dropout of the attention weights, default 0. */
+  attnPdrop: probability(0),
+  /** The first `nUnmasked` positions see each other in both directions (a prefix language model); default 0. */
+  nUnmasked: natural(0),
+};
+
+export type GPTConfig = Given<typeof gptSchema>;
+
+export type ResolvedConfig = Settings<typeof gptSchema>;
+
+/** Sizes of the published transformers; spread one into a config: `new GPT({ ...gptPresets.faceshq })`. */
+export const gptPresets = {
+  /** 305 M parameters: FacesHQ, D-RIN, S-FLCKR. */
+  faceshq: { vocabSize: 1024, blockSize: 512, nLayer: 24, nHead: 16, nEmbd: 1024 },
+  /** 1.41 B parameters: class-conditional ImageNet. */
+  cin: { vocabSize: 16384, blockSize: 256, nLayer: 48, nHead: 24, nEmbd: 1536 },
+  /** 976 M parameters: COCO scene layouts. */
+  cocoScenes: {
+    vocabSize: 8192,
+    blockSize: 348,
+    nLayer: 40,
+    nHead: 16,
+    nEmbd: 1408,
+    embdPdrop: 0.1,
+    residPdrop: 0.1,
+    attnPdrop: 0.1,
+  },
+  /** 1.05 B parameters: Open Images scene layouts. */
+  openImagesScenes: {
+    vocabSize: 8192,
+    blockSize: 348,
+    nLayer: 36,
+    nHead: 16,
+    nEmbd: 1536,
+    embdPdrop: 0.1,
+    residPdrop: 0.1,
+    attnPdrop: 0.1,
+  },
+} as const satisfies Record<string, GPTConfig>;
+
+/** Checks a configuration and fills in its defaults. */
+export function readGpt(config: GPTConfig): ResolvedConfig {
+  const settings = readConfig(gptSchema, config, 'GPT');
+  const { nEmbd, nHead, nUnmasked, blockSize } = settings;
+  if (nEmbd % nHead !== 0) {
+    throw new RangeError(`GPT: nEmbd (${nEmbd}) must be a multiple of nHead (${nHead}).`);
+  }
+  if (nUnmasked > blockSize) {
+    throw new RangeError(
+      `GPT: nUnmasked must be an integer from 0 to blockSize (${blockSize}), got ${nUnmasked}.`,
+    );
+  }
+  return settings;
+}

@@ -1,0 +1,275 @@
+/**
+ * The autoregressive prior: a decoder-only transformer over codebook indices, numerically minGPT as the
+ * VQGAN paper's reference uses it (arXiv 2012.09841, section 3.2; key names included).
+ */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as nn from '../../torch/nn/index.js';
+import * as F from '../../torch/nn/functional.js';
+import { chain } from '../autoencoder/blocks.js';
+import { gptSchema, readGpt } from './gpt-config.js';
+import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
+import { KeyValueCache } from './key-value-cache.js';
+
+/** Ones where row i may look at column j: j ≤ i, or both inside the unmasked prefix. [1, 1, T, T] */
+function attentionMask(blockSize: number, nUnmasked: number): Tensor {
+  return torch.scope(() => {
+    const mask = torch.ones([blockSize, blockSize]).tril();
+    if (nUnmasked > 0) mask.narrow(0, 0, nUnmasked).narrow(1, 0, nUnmasked).fill_(1);
+    return mask.view([1, 1, blockSize, blockSize]);
+  });
+}
+
+/**
+ * Multi-head self-attention over the past, with biases on all four projections and scale 1/√D.
+ *
+ * @example
+ * ```ts
+ * const { config } = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 1, nHead: 8, nEmbd: 256 });
+ * const attention = new CausalSelfAttention(config);
+ * const y = attention.forward(torch.randn([2, 256, 256])); // [2, 256, 256]
+ * ```
+ */
+export class CausalSelfAttention extends nn.Module {
+  readonly key: nn.Linear;
+  readonly query: nn.Linear;
+  readonly value: nn.Linear;
+  readonly residDrop: nn.Dropout;
+  readonly proj: nn.Linear;
+  readonly nHead: number;
+  readonly nUnmasked: number;
+  readonly attnPdrop: number;
+  /** See `GPT.fuseQkv`. */
+  fusedQkv = false;
+  /** Float, as checkpoints hold it. [1, 1, blockSize, blockSize] */
+  declare readonly mask: Tensor;
+
+  constructor({ nEmbd, nHead, blockSize, attnPdrop, residPdrop, nUnmasked }: ResolvedConfig) {
+    super();
+    this.nHead = nHead;
+    this.nUnmasked = nUnmasked;
+    this.attnPdrop = attnPdrop;
+    this.key = new nn.Linear(nEmbd, nEmbd);
+    this.query = new nn.Linear(nEmbd, nEmbd);
+    this.value = new nn.Linear(nEmbd, nEmbd);
+    this.residDrop = new nn.Dropout(residPdrop);
+    this.proj = new nn.Linear(nEmbd, nEmbd);
+    this.registerBuffer('mask', attentionMask(blockSize, nUnmasked));
+  }
+
+  /** x `[B, T, E]` → `[B, T, E]`. With a cache, x continues the positions the cache holds. */
+  override forward(x: Tensor, cache?: KeyValueCache, layer = 0): Tensor {
+    const [batch, count, width] = x.shape as [number, number, number];
+    const past = cache?.length ?? 0;
+    const split = (t: Tensor) => t.view([batch, count, this.nHead, width / this.nHead]).transpose(1, 2);
+    const [query, newKey, newValue] = this.#project(x).map(split) as [Tensor, Tensor, Tensor]; // [B, H, T, D]
+    let [key, value] = [newKey, newValue];
+    if (cache) [key, value] = cache.write(layer, key, value); // [B, H, past + T, D]
+
+    const dropoutP = this.training ? this.attnPdrop : 0;
+    let y: Tensor;
+    if (past > 0 && count === 1) {
+      // One new position sees all that came before it: nothing to mask.
+      y = F.scaledDotProductAttention(query, key, value, { dropoutP });
+    } else if (past === 0 && this.nUnmasked === 0) {
+      // The kernel's own causal mask skips the upper triangle instead of computing and discarding it.
+      y = F.scaledDotProductAttention(query, key, value, { dropoutP, isCausal: true });
+    } else {
+      const attnMask = this.mask
+        .narrow(2, past, count)
+        .narrow(3, 0, past + count)
+        .ne(0); // [1, 1, T, past + T]
+      y = F.scaledDotProductAttention(query, key, value, { dropoutP, attnMask });
+    }
+    y = y.transpose(1, 2).reshape([batch, count, width]); // [B, T, E]
+    return this.residDrop.forward(this.proj.forward(y));
+  }
+
+  /** Query, key and value, each `[B, T, E]`. */
+  #project(x: Tensor): Tensor[] {
+    if (!this.fusedQkv) return [this.query.forward(x), this.key.forward(x), this.value.forward(x)];
+    const { weight, bias } = this.qkv();
+    return F.linear(x, weight, bias).chunk(3, -1);
+  }
+
+  /** The three projections side by side, in the order query, key, value: `[3E, E]` and `[3E]`, new tensors. */
+  qkv(): { weight: Tensor; bias: Tensor } {
+    const layers = [this.query, this.key, this.value];
+    return {
+      weight: torch.cat(layers.map((layer) => layer.weight)),
+      bias: torch.cat(layers.map((layer) => layer.bias!)),
+    };
+  }
+}
+
+/**
+ * Pre-norm transformer block.
+ *
+ * @example
+ * ```ts
+ * const { config } = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 1, nHead: 8, nEmbd: 256 });
+ * const block = new Block(config);
+ * const y = block.forward(torch.randn([2, 256, 256])); // [2, 256, 256]
+ * ```
+ */
+export class Block extends nn.Module {
+  readonly ln1: nn.LayerNorm;
+  readonly ln2: nn.LayerNorm;
+  /** Attention of the sequence to itself. */
+  readonly attn: CausalSelfAttention;
+  readonly mlp: nn.Sequential;
+
+  constructor(config: ResolvedConfig) {
+    super();
+    const { nEmbd, residPdrop } = config;
+    this.ln1 = new nn.LayerNorm(nEmbd);
+    this.ln2 = new nn.LayerNorm(nEmbd);
+    this.attn = new CausalSelfAttention(config);
+    this.mlp = new nn.Sequential(
+      new nn.Linear(nEmbd, 4 * nEmbd),
+      new nn.GELU(),
+      new nn.Linear(4 * nEmbd, nEmbd),
+      new nn.Dropout(residPdrop),
+    );
+  }
+
+  override forward(x: Tensor, cache?: KeyValueCache, layer = 0): Tensor {
+    const attended = x.add(this.attn.forward(this.ln1.forward(x), cache, layer)); // [B, T, E]
+    return attended.add(this.mlp.forward(this.ln2.forward(attended)));
+  }
+}
+
+/** Linear and Embedding weights N(0, 0.02), biases 0, LayerNorm 1 and 0, as minGPT. */
+function initWeights(module: nn.Module): void {
+  if (module instanceof nn.Linear || module instanceof nn.Embedding) {
+    nn.init.normal_(module.weight, 0, 0.02);
+    if (module instanceof nn.Linear && module.bias) nn.init.zeros_(module.bias);
+  } else if (module instanceof nn.LayerNorm) {
+    if (module.bias) nn.init.zeros_(module.bias);
+    if (module.weight) nn.init.ones_(module.weight);
+  }
+}
+
+export interface GPTForwardOptions {
+  /** Continuous vectors put before the tokens: `[B, N, nEmbd]`. */
+  embeddings?: Tensor | null;
+  /** Positions seen earlier; the new ones are added to it. Inference only. */
+  cache?: KeyValueCache | null;
+  /** Compute logits for the last position only: `[B, 1, V]`. */
+  lastOnly?: boolean;
+}
+
+/**
+ * minGPT: learned absolute positions (zero at first), pre-norm blocks with exact GELU, a head without bias and
+ * not tied to the token embedding.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * const codes = torch.randint(0, 1024, [2, 256]);
+ * const logits = gpt.forward(codes.narrow(1, 0, 255)); // [2, 255, 1024]
+ * const loss = F.crossEntropy(logits.flatten(0, 1), codes.narrow(1, 1, 255).flatten());
+ * ```
+ */
+export class GPT extends nn.Module {
+  /** What its configuration may hold. */
+  static readonly schema: typeof gptSchema = gptSchema;
+  /** A vector for each token id: [vocabSize, nEmbd]. */
+  readonly tokEmb: nn.Embedding;
+  /** A vector for each position: [1, blockSize, nEmbd]. */
+  readonly posEmb: nn.Parameter;
+  readonly drop: nn.Dropout;
+  readonly blocks: nn.ModuleList<Block>;
+  readonly lnF: nn.LayerNorm;
+  /** To a logit for each token id, without bias. */
+  readonly head: nn.Linear;
+  readonly vocabSize: number;
+  readonly blockSize: number;
+  readonly nLayer: number;
+  readonly nHead: number;
+  readonly nEmbd: number;
+  readonly nUnmasked: number;
+  /**
+   * Sampling draws ids below it: all of the vocabulary, until a `Net2NetTransformer` sets it to the number of its first
+   * stage's codes. Ids from there on, such as classes, are only ever given.
+   */
+  nCodes: number;
+  /** What it was made from, defaults filled in. */
+  readonly config: Readonly<ResolvedConfig>;
+
+  constructor(config: GPTConfig) {
+    super();
+    const resolved = readGpt(config);
+    const { vocabSize, blockSize, nLayer, nHead, nEmbd, embdPdrop, nUnmasked } = resolved;
+    this.config = resolved;
+    this.vocabSize = vocabSize;
+    this.blockSize = blockSize;
+    this.nLayer = nLayer;
+    this.nHead = nHead;
+    this.nEmbd = nEmbd;
+    this.nUnmasked = nUnmasked;
+    this.nCodes = vocabSize;
+    this.tokEmb = new nn.Embedding(vocabSize, nEmbd);
+    this.posEmb = new nn.Parameter(torch.zeros([1, blockSize, nEmbd]));
+    this.drop = new nn.Dropout(embdPdrop);
+    this.blocks = new nn.ModuleList(Array.from({ length: nLayer }, () => new Block(resolved)));
+    this.lnF = new nn.LayerNorm(nEmbd);
+    this.head = new nn.Linear(nEmbd, vocabSize, { bias: false });
+    // Layers draw their default weights first and are overwritten here, so that a seed gives PyTorch's weights.
+    this.apply(initWeights);
+  }
+
+  /**
+   * Token ids `[B, T]` int64 → logits `[B, N + T, V]` (N prepended embeddings; `[B, 1, V]` with `lastOnly`).
+   * Throws a `ShapeError` when the sequence does not fit the block.
+   */
+  override forward(idx: Tensor, { embeddings, cache, lastOnly = false }: GPTForwardOptions = {}): Tensor {
+    if (idx.ndim !== 2) {
+      throw new torch.ShapeError(
+        `GPT expects token ids [batch, length], got shape [${idx.shape.join(', ')}].`,
+      );
+    }
+    if (embeddings && (embeddings.ndim !== 3 || embeddings.shape[2] !== this.nEmbd)) {
+      throw new torch.ShapeError(
+        `GPT expects embeddings [batch, count, ${this.nEmbd}], got shape [${embeddings.shape.join(', ')}].`,
+      );
+    }
+    if (cache && torch.isGradEnabled()) {
+      throw new torch.TorchError('GPT: a cache is for inference; call forward inside torch.noGrad(() => …).');
+    }
+    const tokens = this.tokEmb.forward(idx); // [B, T, E]
+    let x = embeddings ? torch.cat([embeddings, tokens], 1) : tokens; // [B, N + T, E]
+    const past = cache?.length ?? 0;
+    const count = x.shape[1]!;
+    if (past + count > this.blockSize) {
+      throw new torch.ShapeError(
+        `GPT: a sequence of ${past + count} positions exceeds the block size of ${this.blockSize}; ` +
+          `shorten it, or build the model with a larger blockSize.`,
+      );
+    }
+    x = this.drop.forward(x.add(this.posEmb.narrow(1, past, count)));
+    const blocks = [...this.blocks].map(
+      (block, layer) => (h: Tensor) => block.forward(h, cache ?? undefined, layer),
+    );
+    x = chain(x, ...blocks); // [B, N + T, E]
+    cache?.advance(count);
+    if (lastOnly) x = x.narrow(1, count - 1, 1); // [B, 1, E]
+    return this.head.forward(this.lnF.forward(x)); // [B, N + T, V]
+  }
+
+  /**
+   * Computes query, key and value of each layer by one matrix product instead of three, from weights put side by side
+   * in each forward. Keys, shapes and, but for rounding, results stay the same. Off at first.
+   */
+  fuseQkv(on = true): this {
+    for (const block of this.blocks) block.attn.fusedQkv = on;
+    return this;
+  }
+
+  /** An empty key/value cache for this model, on its device and in its dtype; `capacity` defaults to the block. */
+  createCache(batch: number, capacity: number = this.blockSize): KeyValueCache {
+    const { nLayer, nHead, nEmbd } = this;
+    const { dtype, device } = this.posEmb;
+    return new KeyValueCache({ nLayer, nHead, headSize: nEmbd / nHead, batch, capacity, dtype, device });
+  }
+}

@@ -1,0 +1,112 @@
+/** Quantization by the Gumbel-softmax relaxation (arXiv 1611.01144), as in the f8 models. */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
+import * as nn from '../../torch/nn/index.js';
+import { readConfig } from '../../config/read.js';
+import { count, flag, number, type Given } from '../../config/schema.js';
+import type { Quantized } from './vector.js';
+import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './latents.js';
+import { remapSchema, RemappableQuantizer } from './remap.js';
+
+const schema = {
+  /** Width of the latents that come in. */
+  numHiddens: count(),
+  /** Width of a code. */
+  embedDim: count(),
+  /** Number of codes. */
+  nEmbed: count(),
+  /** Hard samples in training too, with the soft sample's gradient. Default true. */
+  straightThrough: flag(true),
+  /** Weight of the divergence from the uniform distribution. Default 5e-4. */
+  klWeight: number(5e-4),
+  /** Temperature to start from; a trainer lowers `quantizer.temperature`. Default 1. */
+  tempInit: number(1),
+  ...remapSchema,
+};
+
+export type GumbelQuantizerConfig = Given<typeof schema>;
+
+/**
+ * Samples a code for each position from logits plus Gumbel noise: softly in training without
+ * `straightThrough`, one-hot otherwise. Noise is drawn in evaluation too, so codes vary from call to call.
+ *
+ * @example
+ * ```ts
+ * const quantizer = new GumbelQuantizer({ numHiddens: 256, embedDim: 256, nEmbed: 1024 });
+ * const { quantized } = quantizer.forward(torch.randn([2, 256, 16, 16]), { temperature: 0.5 });
+ * ```
+ */
+export class GumbelQuantizer extends RemappableQuantizer {
+  /** What its configuration may hold. */
+  static readonly schema: typeof schema = schema;
+  /** From the latent to a logit for each code. */
+  readonly proj: nn.Conv2d;
+  /** The codes: [nEmbed, embedDim]. */
+  readonly embed: nn.Embedding;
+  readonly numHiddens: number;
+  /** Width of a code. */
+  readonly embedDim: number;
+  /** Number of codes. */
+  readonly nEmbed: number;
+  readonly straightThrough: boolean;
+  readonly klWeight: number;
+  /** Of the Gumbel softmax in training; a trainer lowers it. */
+  temperature: number;
+
+  constructor(config: GumbelQuantizerConfig) {
+    const settings = readConfig(schema, config, 'GumbelQuantizer');
+    const { numHiddens, embedDim, nEmbed, straightThrough, klWeight, tempInit } = settings;
+    super(nEmbed);
+    this.numHiddens = numHiddens;
+    this.embedDim = embedDim;
+    this.nEmbed = nEmbed;
+    this.straightThrough = straightThrough;
+    this.klWeight = klWeight;
+    this.temperature = tempInit;
+    this.proj = new nn.Conv2d(numHiddens, nEmbed, 1);
+    this.embed = new nn.Embedding(nEmbed, embedDim);
+    this.setUsed(settings.remap, settings.unknownIndex, nEmbed);
+  }
+
+  /** z [B, numHiddens, h, w]; indices are [B, h, w]. */
+  override forward(z: Tensor, { temperature = this.temperature }: { temperature?: number } = {}): Quantized {
+    checkLatent(z, this.numHiddens);
+    const { used } = this;
+    const hard = this.training ? this.straightThrough : true;
+    const allLogits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
+    const logits = used ? allLogits.indexSelect(1, used) : allLogits; // [B, used, h, w]
+
+    const sample = gumbelSoftmax(logits, this.gumbelNoise(logits), temperature, hard);
+    const choice = used ? torch.zerosLike(allLogits).indexCopy(1, used, sample) : sample; // [B, K, h, w]
+    const weight = atLeastFloat32(this.embed.weight); // [K, D]
+    const quantized = channelsToFront(choice.permute([0, 2, 3, 1]).matmul(weight)); // [B, D, h, w]
+
+    const q = logits.softmax(1); // without noise or temperature
+    const divergence = q.mul(q.mul(this.nEmbed).add(1e-10).log()).sum([1]); // [B, h, w]
+    return {
+      quantized: quantized.to(z.dtype),
+      loss: divergence.mean().mul(this.klWeight),
+      indices: this.remapToUsed(choice.argmax(1)), // [B, h, w]
+    };
+  }
+
+  /** What is added to the logits: −log E, E being exponentially distributed. Override to draw from elsewhere. */
+  protected gumbelNoise(logits: Tensor): Tensor {
+    return torch.noGrad(() => torch.emptyLike(logits).exponential_().log_().neg_());
+  }
+
+  /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
+  codes(indices: Tensor): Tensor {
+    checkIndices(indices);
+    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.embed.weight)));
+  }
+}
+
+/** softmax((logits + noise) / temperature) over dimension 1; one-hot if `hard`. */
+function gumbelSoftmax(logits: Tensor, noise: Tensor, temperature: number, hard: boolean): Tensor {
+  const soft = logits.add(noise).div(torch.floatScalar(temperature)).softmax(1);
+  if (!hard) return soft;
+  const oneHot = torch.zerosLike(soft).scatter(1, soft.argmax(1, true), 1);
+  return oneHot.sub(soft.detach()).add(soft);
+}

@@ -1,0 +1,96 @@
+/** Which classes of the reference a configuration may name. */
+import { count, type Given, type Schema } from '../../config/schema.js';
+import type * as nn from '../../torch/nn/index.js';
+import { CoordStage, DummyCondStage, Labelator, SOSProvider } from '../conditions/conditioning.js';
+import { NLayerDiscriminator } from '../losses/discriminator.js';
+import { Net2NetTransformer } from '../two-stage.js';
+import { LPIPS } from '../losses/lpips.js';
+import {
+  AlternateParsingPermuter,
+  IdentityPermuter,
+  RandomPermuter,
+  SpiralInPermuter,
+  SpiralOutPermuter,
+  SubsamplePermuter,
+  ZCurvePermuter,
+} from '../orders/permuter.js';
+import { BCELoss, BCELossWithQuant, DummyLoss } from '../losses/segmentation-loss.js';
+import { GPT } from '../priors/gpt.js';
+import { EMAVQ, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
+import { VQLPIPSWithDiscriminator } from '../losses/vqgan-loss.js';
+
+/** A class that a configuration may name. */
+export interface Target {
+  readonly schema: Schema;
+  /** Gets the settings that were read by the schema, nested models built. */
+  make(settings: Record<string, unknown>): nn.Module;
+}
+
+/** A target whose class takes what its schema says. */
+function of<S extends Schema>(Class: (new (config: Given<S>) => nn.Module) & { readonly schema: S }): Target {
+  return as(Class.schema, (settings) => new Class(settings));
+}
+
+/** A target by a schema and what makes a model of its settings. */
+function as<S extends Schema>(schema: S, make: (settings: Given<S>) => nn.Module): Target {
+  return { schema, make: (settings) => make(settings as Given<S>) };
+}
+
+const { inChannels: inputNc, ...discriminatorSchema } = NLayerDiscriminator.schema;
+const dummyLoss = as({}, () => new DummyLoss());
+const permuters = 'taming.modules.transformer.permuter';
+const vqgan = 'taming.models.vqgan';
+const losses = 'taming.modules.losses';
+
+/** Every known target by its dotted name in the reference. */
+export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
+  [`${vqgan}.VQModel`, of(VQModel)],
+  [
+    `${vqgan}.VQSegmentationModel`,
+    as(
+      { nLabels: count(), ...VQModel.schema },
+      ({ nLabels, ...config }) => new VQModel({ ...config, colorizeNlabels: nLabels }),
+    ),
+  ],
+  [`${vqgan}.GumbelVQ`, of(GumbelVQ)],
+  [`${vqgan}.EMAVQ`, of(EMAVQ)],
+  [`${losses}.vqperceptual.VQLPIPSWithDiscriminator`, of(VQLPIPSWithDiscriminator)],
+  [`${losses}.DummyLoss`, dummyLoss],
+  [`${losses}.vqperceptual.DummyLoss`, dummyLoss],
+  [`${losses}.segmentation.BCELoss`, as({}, () => new BCELoss())],
+  [`${losses}.segmentation.BCELossWithQuant`, of(BCELossWithQuant)],
+  // The reference's default lets dropout act; here it must be asked for.
+  [`${losses}.lpips.LPIPS`, of(LPIPS)],
+  [
+    'taming.modules.discriminator.model.NLayerDiscriminator',
+    as(
+      { inputNc, ...discriminatorSchema },
+      ({ inputNc: inChannels, ...config }) =>
+        new NLayerDiscriminator({ ...config, ...(inChannels && { inChannels }) }),
+    ),
+  ],
+  ['taming.models.cond_transformer.Net2NetTransformer', of(Net2NetTransformer)],
+  ['taming.modules.transformer.mingpt.GPT', of(GPT)],
+  ['taming.modules.misc.coord.CoordStage', of(CoordStage)],
+  ['taming.modules.util.Labelator', of(Labelator)],
+  ['taming.modules.util.SOSProvider', of(SOSProvider)],
+  ['taming.models.dummy_cond_stage.DummyCondStage', of(DummyCondStage)],
+  [`${permuters}.Identity`, as({}, () => new IdentityPermuter())],
+  [`${permuters}.Subsample`, of(SubsamplePermuter)],
+  [`${permuters}.ZCurve`, of(ZCurvePermuter)],
+  [`${permuters}.SpiralOut`, of(SpiralOutPermuter)],
+  [`${permuters}.SpiralIn`, of(SpiralInPermuter)],
+  [`${permuters}.Random`, of(RandomPermuter)],
+  [`${permuters}.AlternateParsing`, of(AlternateParsingPermuter)],
+]);
+
+/** Classes of the reference that configurations name but that are no models here, with the reason. */
+export const absentTargets: ReadonlyMap<string, string> = new Map([
+  [
+    `${vqgan}.VQNoDiscModel`,
+    'it no longer ran in the reference either; use a VQModel and leave its discriminator off',
+  ],
+  ['taming.modules.transformer.mingpt.CodeGPT', 'its forward pass fails in the reference; use a GPT'],
+  ['taming.modules.transformer.mingpt.DummyGPT', 'it is a stand-in without weights; use a GPT'],
+  ['taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'a scheduler is no model; it belongs to training'],
+]);

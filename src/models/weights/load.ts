@@ -1,0 +1,258 @@
+/** Loading weights into models that differ from them: other prefixes, other layouts, larger vocabularies. */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { Module } from '../../torch/nn/index.js';
+import { StateDictError } from '../../torch/nn/state-dict.js';
+import type { StateSource } from '../../torch/nn/state-dict.js';
+import type { KeyMap } from './key-maps/index.js';
+import { chosen, infoOf, Patched } from './sources.js';
+import { findPlaces, weightsBelow } from './wrapped.js';
+import type { WeightsPlace } from './wrapped.js';
+
+export interface LoadWeightsOptions {
+  /**
+   * Takes only what lies below it, such as `first_stage_model.`, and removes it, before anything else is done. Left
+   * out, a wrapper's prefix (`module.`, `_orig_mod.`, `model.`) is found and removed where the keys need one, and the
+   * report names it.
+   */
+  prefix?: string;
+  /** Leaves out keys that start with one of these, as the reference's `ignore_keys` do; the model keeps its own. */
+  ignore?: readonly string[];
+  /** The layout of the weights, where it is not the reference's. */
+  keyMap?: KeyMap;
+  /**
+   * Keys (or patterns) whose tensors may differ in size from the model's, such as `/tok_emb|head|pos_emb|mask/` for
+   * another vocabulary or sequence length: the part that both have is taken over, the rest of the model's tensor stays
+   * as it was initialised. Build the model with `init: true` then.
+   */
+  resize?: RegExp | readonly string[];
+  /** Whether missing, unexpected and misshapen keys are an error; loading nothing always is. Default true. */
+  strict?: boolean;
+}
+
+/** A tensor whose shape in the file is not the model's. */
+export interface Difference {
+  readonly key: string;
+  readonly found: readonly number[];
+  readonly expected: readonly number[];
+}
+
+const shapes = ({ key, found, expected }: Difference): string =>
+  `${key}: [${found.join(', ')}] into [${expected.join(', ')}]`;
+
+/**
+ * What was loaded and what was not; `toString` tells it in lines.
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const { tensors } = await loadCheckpoint('vqgan.ckpt');
+ * const report: LoadReport = loadWeights(model, tensors, { strict: false });
+ * console.log(`${report.loaded.length} loaded, missing: ${report.missing.join(', ')}`);
+ * ```
+ */
+export class LoadReport {
+  /** What stood before the keys in the file, such as `module.`; '' where nothing did. */
+  readonly prefix: string;
+  /** Keys that were taken over. */
+  readonly loaded: readonly string[];
+  /** Keys of the model that the file lacks. */
+  readonly missing: readonly string[];
+  /** Keys of the file that the model lacks. */
+  readonly unexpected: readonly string[];
+  /** Left as they were because their shapes differ. */
+  readonly misshapen: readonly Difference[];
+  /** Taken over in the part that both have. */
+  readonly resized: readonly Difference[];
+
+  constructor(parts: Omit<LoadReport, 'toString'>) {
+    this.prefix = parts.prefix;
+    this.loaded = parts.loaded;
+    this.missing = parts.missing;
+    this.unexpected = parts.unexpected;
+    this.misshapen = parts.misshapen;
+    this.resized = parts.resized;
+  }
+
+  /** The report as text: counts, and the keys that were not taken over. */
+  toString(): string {
+    return [
+      `${this.loaded.length} tensors loaded${this.prefix === '' ? '' : `, from below "${this.prefix}"`}`,
+      ...listed('resized, the rest as initialised', this.resized.map(shapes)),
+      ...listed('left as they were, of another shape', this.misshapen.map(shapes)),
+      ...listed('left as they were, missing in the weights', this.missing),
+      ...listed('not used, unknown to the model', this.unexpected),
+    ].join('\n');
+  }
+}
+
+const LISTED = 20;
+
+/** A line with the number and the keys, those that differ only in a number told together. */
+function listed(what: string, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  const groups = new Map<string, string[]>();
+  for (const key of keys) {
+    const pattern = key.replace(/\.\d+(?=\.)/g, '.*');
+    const group = groups.get(pattern);
+    if (group === undefined) groups.set(pattern, [key]);
+    else group.push(key);
+  }
+  const lines = [...groups].map(([pattern, group]) =>
+    group.length === 1 ? `  ${group[0]!}` : `  ${pattern} (${group.length})`,
+  );
+  const more = lines.length > LISTED ? [`  … and ${lines.length - LISTED} more`] : [];
+  return [`${what} (${keys.length}):`, ...lines.slice(0, LISTED), ...more];
+}
+
+/**
+ * Loads weights into a model, with more freedom than `loadStateDict`: below a prefix, leaving keys out, from another
+ * project's layout, into a larger or smaller vocabulary or number of positions. Nothing changes if it throws.
+ *
+ * @param source a Map, or `(await loadCheckpoint(path)).tensors`
+ * @throws StateDictError with `strict`, naming the keys and shapes that do not fit; without, where nothing is loaded
+ * @throws ArgumentError where the weights lie below several prefixes, and none is given
+ *
+ * @example
+ * ```ts
+ * const model = new GPT({ vocabSize: 1024, blockSize: 256 });
+ * const { tensors } = await loadCheckpoint('transformer.ckpt');
+ * loadWeights(model, tensors, { prefix: 'transformer.', ignore: ['head.'] });
+ * ```
+ */
+export function loadWeights(
+  model: Module,
+  source: StateSource,
+  options: LoadWeightsOptions = {},
+): LoadReport {
+  const { strict = true } = options;
+  const own = model.stateDict();
+  const { prefix, given, origins, resized, misshapen } = planOf(own, source, options);
+  const apart = new Set(misshapen.map(({ key }) => key));
+  if (own.size > 0 && ![...own.keys()].some((key) => given.has(key) && !apart.has(key))) {
+    throw nothingLoaded(model, source, options, misshapen);
+  }
+  const { missing, unexpected } = model.loadStateDict(new Patched(given, origins), { strict });
+  for (const key of missing) apart.add(key);
+  const kept = [...own.keys()].filter((key) => !apart.has(key) && given.has(key));
+  return new LoadReport({ prefix, loaded: kept, missing, unexpected, misshapen, resized });
+}
+
+/** What would be loaded from where. */
+interface Plan {
+  prefix: string;
+  /** The file's tensors under the model's names. */
+  given: StateSource;
+  /** Keys whose values do not come from the file as they are. */
+  origins: Map<string, () => Tensor>;
+  resized: Difference[];
+  misshapen: Difference[];
+}
+
+/** Looks what fits, and reads nothing. */
+export function planOf(
+  own: ReadonlyMap<string, Tensor>,
+  source: StateSource,
+  options: LoadWeightsOptions,
+): Plan {
+  const { ignore = [], keyMap, resize = [], strict = true } = options;
+  const mayResize = (key: string): boolean =>
+    resize instanceof RegExp ? resize.test(key) : resize.includes(key);
+  const place = { prefix: options.prefix ?? prefixOf([...own.keys()], source, keyMap), keyMap };
+  const { prefix } = place;
+  const ignored = (key: string): boolean => ignore.some((start) => key.startsWith(start));
+  const given = weightsOf(source, own.keys(), place, ignored);
+
+  const origins = new Map<string, () => Tensor>();
+  const resized: Difference[] = [];
+  const misshapen: Difference[] = [];
+  for (const [key, target] of own) {
+    const info = infoOf(given, key);
+    if (info === undefined) {
+      // What is left out on purpose counts as present.
+      if (ignored(`${prefix}${key}`) || ignored(key)) origins.set(key, () => target);
+      continue;
+    }
+    if (sameShape(info.shape, target.shape)) continue;
+    const record = { key, found: info.shape, expected: target.shape };
+    if (mayResize(key) && info.shape.length === target.ndim) {
+      resized.push(record);
+      origins.set(key, () => patched(target, given.get(key)!));
+    } else if (!strict) {
+      misshapen.push(record);
+      origins.set(key, () => target);
+    }
+  }
+  return { prefix, given, origins, resized, misshapen };
+}
+
+/** The wrapper's prefix below which a model's keys lie; '' where they need none, or are not there. */
+function prefixOf(own: readonly string[], source: StateSource, keyMap: KeyMap | undefined): string {
+  const [best, ...others] = findPlaces(own, [...source.keys()], keyMap);
+  if (best === undefined || best.prefix === '') return '';
+  const equal = others.filter(({ found }) => found === best.found);
+  if (equal.length > 0) {
+    const shown = [best, ...equal].slice(0, 6).map(({ prefix }) => JSON.stringify(prefix));
+    throw new torch.ArgumentError(
+      `the weights lie in several places, below ${shown.join(' and ')}: say which with { prefix: ${shown[0]} }`,
+    );
+  }
+  return best.prefix;
+}
+
+function nothingLoaded(
+  model: Module,
+  source: StateSource,
+  { prefix, keyMap }: LoadWeightsOptions,
+  misshapen: readonly Difference[],
+): Error {
+  if (misshapen.length > 0) {
+    return new StateDictError(
+      model.constructor.name,
+      { missing: [], unexpected: [], mismatched: misshapen.map(shapes) },
+      'every tensor has another shape; build the model with the configuration of the weights',
+    );
+  }
+  const [missing, unexpected] = [[...model.stateDict().keys()], [...source.keys()]];
+  const [place] = findPlaces(missing, unexpected, keyMap ?? 'any');
+  const layout = place?.keyMap === undefined ? '' : ` and the keyMap of ${place.keyMap.name}`;
+  const way =
+    place === undefined
+      ? `no key of the weights${prefix ? ` below ${JSON.stringify(prefix)}` : ''} is one of the model's: are these ` +
+        'weights of this model?'
+      : `${place.found} of its keys are found with { prefix: ${JSON.stringify(place.prefix)} }${layout}`;
+  return new StateDictError(model.constructor.name, { missing, unexpected, mismatched: [] }, way);
+}
+
+/** What the file has at a place, without what is left out: by its key in the file, or any of its names since. */
+function weightsOf(
+  source: StateSource,
+  own: Iterable<string>,
+  place: Pick<WeightsPlace, 'prefix' | 'keyMap'>,
+  ignored: (key: string) => boolean,
+): StateSource {
+  const keys = [...source.keys()].filter((key) => !ignored(key) && !ignored(key.slice(place.prefix.length)));
+  const given = weightsBelow(chosen(source, new Map(keys.map((key) => [key, key]))), own, place);
+  const names = [...given.keys()].filter((name) => !ignored(name));
+  return chosen(given, new Map(names.map((name) => [name, name])));
+}
+
+function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+/** The model's tensor with the part that the given one covers written over. */
+function patched(target: Tensor, given: Tensor): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const result = target.detach().clone();
+      let [into, from] = [result, given];
+      for (const [d, size] of target.shape.entries()) {
+        const common = Math.min(size, given.shape[d]!);
+        [into, from] = [into.narrow(d, 0, common), from.narrow(d, 0, common)];
+      }
+      into.copy_(from);
+      return result;
+    }),
+  );
+}

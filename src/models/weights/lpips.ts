@@ -1,0 +1,115 @@
+/** LPIPS put together from what its publishers, or others' checkpoints, hold. */
+import { join } from 'node:path';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import { loadCheckpoint } from '../../torch/io/index.js';
+import type { LazyTensorMap } from '../../torch/io/index.js';
+import { placesOf } from '../../torch/nn/wrapped-keys.js';
+import { cacheRoot } from '../../setup/platform.js';
+import { isFile } from '../../files/look.js';
+import { LPIPS } from '../losses/lpips.js';
+
+/** Where `tessera-torch setup --weights lpips` puts them. */
+export function lpipsPath(): string {
+  return join(cacheRoot(), 'weights', 'lpips.safetensors');
+}
+
+/** The same where the file is there; null where it is not, or where there is no place for it. */
+export function storedLpips(): string | null {
+  try {
+    const path = lpipsPath();
+    return isFile(path) ? path : null;
+  } catch {
+    return null;
+  }
+}
+
+/** The weights that `tessera-torch setup --weights lpips` put in place, in a new LPIPS; an error says how to get them. */
+export async function publishedLpips(): Promise<LPIPS> {
+  const path = lpipsPath();
+  const checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
+    throw new torch.TorchError(
+      `LPIPS has no weights at ${path}; run: npx tessera-torch setup --weights lpips`,
+      {
+        cause,
+      },
+    );
+  });
+  try {
+    const lpips = new LPIPS();
+    lpips.loadStateDict(checkpoint.all);
+    return lpips;
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Our key → the key in torchvision's VGG16. */
+function vggKey(key: string): string | null {
+  const match = /^net\.slice\d\.(\d+)\.(weight|bias)$/.exec(key);
+  return match ? `features.${match[1]}.${match[2]}` : null;
+}
+
+/**
+ * The tensors of LPIPS that the sources hold together: whole ones (a VQGAN's training checkpoint has all of them),
+ * torchvision's VGG16, the published weightings. What the network's scaling needs is known without a file.
+ *
+ * @returns null for the tensors where some are missing, and the names of what is
+ */
+export function collectLpips(sources: readonly LazyTensorMap[]): {
+  tensors: Map<string, Tensor> | null;
+  missing: string[];
+} {
+  const model = torch.scope(() => torch.keep([...new LPIPS().stateDict()]));
+  const found = new Map<string, Tensor>();
+  const wrapped = sources.map((source) =>
+    wrappedKeys(
+      model.map(([key]) => key),
+      source,
+    ),
+  );
+  for (const [key, own] of model) {
+    const value = lookUp(key, own.shape, wrapped);
+    if (value !== null) found.set(key, value);
+    else if (key.startsWith('scaling_layer.')) found.set(key, own);
+  }
+  const missing = model.map(([key]) => key).filter((key) => !found.has(key));
+  return { tensors: missing.length === 0 ? found : null, missing };
+}
+
+interface Wrapped {
+  source: LazyTensorMap;
+  /** Key of LPIPS → key in the source. */
+  names: Map<string, string>;
+}
+
+/**
+ * Where LPIPS and torchvision's VGG16 lie in a source: by themselves, in a VQGAN as `loss.perceptual_loss.`, below
+ * the names of wrappers.
+ */
+function wrappedKeys(own: readonly string[], source: LazyTensorMap): Wrapped {
+  const vgg = own.flatMap((key) => vggKey(key) ?? []);
+  const places = [own, vgg].map((keys) => placesOf(new Set(keys), source.keys())[0]?.prefix);
+  const names = own.map((key): [string, string] => {
+    const name = `${places[0] ?? ''}${key}`;
+    const other = vggKey(key);
+    return [key, source.has(name) || other === null ? name : `${places[1] ?? ''}${other}`];
+  });
+  return { source, names: new Map(names) };
+}
+
+function lookUp(key: string, shape: readonly number[], sources: readonly Wrapped[]): Tensor | null {
+  for (const { source, names } of sources) {
+    const name = names.get(key)!;
+    const info = source.info(name);
+    if (info !== undefined) {
+      if (info.shape.join() !== shape.join()) {
+        throw new torch.ShapeError(
+          `${name} has shape [${info.shape.join(', ')}], LPIPS needs [${shape.join(', ')}]`,
+        );
+      }
+      return source.get(name)!.float();
+    }
+  }
+  return null;
+}

@@ -1,0 +1,70 @@
+/** State dicts made of others: some of the keys, under other names, or with some of the tensors exchanged. */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { StateSource, TensorInfo } from '../../torch/nn/state-dict.js';
+
+/** What a source says of a tensor, which is read where it says nothing. */
+export function infoOf(source: StateSource, key: string): TensorInfo | undefined {
+  if (!source.has(key)) return undefined;
+  return (
+    source.info?.(key) ??
+    torch.scope(() => {
+      const tensor = source.get(key)!;
+      return { shape: tensor.shape, dtype: tensor.dtype };
+    })
+  );
+}
+
+/** The tensors of a source under the names of `keys`: name → key in the source. */
+export function chosen(source: StateSource, keys: ReadonlyMap<string, string>): StateSource {
+  const inner = (key: string): string => keys.get(key) ?? key;
+  return {
+    keys: () => keys.keys(),
+    has: (key) => keys.has(key),
+    get: (key) => (keys.has(key) ? source.get(inner(key)) : undefined),
+    ...(source.info && { info: (key: string) => (keys.has(key) ? source.info!(inner(key)) : undefined) }),
+    ...(source.readInto && {
+      readInto: (key: string, target: Tensor) => source.readInto!(inner(key), target),
+    }),
+  };
+}
+
+/** A source with some tensors in place of its own. */
+export class Patched implements StateSource {
+  readonly #source: StateSource;
+  readonly #origins: ReadonlyMap<string, () => Tensor>;
+  readonly readInto?: (key: string, target: Tensor) => void;
+
+  constructor(source: StateSource, origins: ReadonlyMap<string, () => Tensor>) {
+    this.#source = source;
+    this.#origins = origins;
+    if (source.readInto) {
+      this.readInto = (key, target) => {
+        const origin = origins.get(key);
+        if (origin === undefined) source.readInto!(key, target);
+        else torch.noGrad(() => target.copy_(origin()));
+      };
+    }
+  }
+
+  keys(): Iterable<string> {
+    return new Set([...this.#source.keys(), ...this.#origins.keys()]);
+  }
+
+  has(key: string): boolean {
+    return this.#origins.has(key) || this.#source.has(key);
+  }
+
+  get(key: string): Tensor | undefined {
+    return this.#origins.get(key)?.() ?? this.#source.get(key);
+  }
+
+  info(key: string): TensorInfo | undefined {
+    const origin = this.#origins.get(key);
+    if (origin === undefined) return infoOf(this.#source, key);
+    return torch.scope(() => {
+      const tensor = origin();
+      return { shape: tensor.shape, dtype: tensor.dtype };
+    });
+  }
+}

@@ -1,0 +1,116 @@
+/** The curves of a run, from its metrics.jsonl. */
+import { join } from 'node:path';
+import { loadSharp } from '../data/sharp.js';
+import { writeAtomically } from '../files/atomic-file.js';
+import { metricsOf } from '../metrics/definitions.js';
+import type { Stage } from '../runs/config.js';
+import { readMetrics, type MetricsRecord } from '../runs/folder.js';
+import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
+
+/** Levels to draw into the charts, by the name of the first figure in them (`psnr`, `heldOutLoss`, `perplexity`). */
+export type CurveLevels = Readonly<Record<string, readonly ChartLevel[]>>;
+
+interface Panel {
+  title: string;
+  /** Names in metrics.jsonl, and in the legend. */
+  lines: readonly (readonly [key: string, name: string])[];
+  fromZero?: boolean;
+}
+
+/** The charts of losses on training images. */
+const lossPanels: Record<Stage, readonly Panel[]> = {
+  vqgan: [
+    {
+      title: 'losses on training images',
+      lines: [
+        ['rec', 'reconstruction'],
+        ['perceptual', 'perceptual'],
+        ['vq', 'codebook'],
+      ],
+      fromZero: true,
+    },
+    {
+      title: 'against the discriminator',
+      lines: [
+        ['gan', 'generator'],
+        ['disc', 'discriminator'],
+        ['weight', 'adaptive weight'],
+      ],
+    },
+  ],
+  transformer: [{ title: 'cross-entropy, nats a code', lines: [['loss', 'training']] }],
+};
+
+/** The charts of a stage: those of its metrics, then those of its losses; what has one title is one chart. */
+function panelsOf(stage: Stage): Panel[] {
+  const panels = new Map<string, Panel>();
+  const add = ({ title, lines, fromZero = false }: Panel) => {
+    const before = panels.get(title);
+    panels.set(title, {
+      title,
+      lines: [...(before?.lines ?? []), ...lines],
+      fromZero: fromZero || before?.fromZero === true,
+    });
+  };
+  for (const { name, curve } of metricsOf[stage]) {
+    if (curve) add({ title: curve.chart, lines: [[name, curve.name]], fromZero: curve.fromZero ?? false });
+  }
+  lossPanels[stage].forEach(add);
+  return [...panels.values()];
+}
+
+/** The charts of a run that have anything to show. */
+export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): ChartOptions[] {
+  const records = readMetrics(run);
+  return panelsOf(stage).flatMap(({ title, lines, fromZero = false }) => {
+    const series = lines.flatMap(([key, name]) => seriesOf(records, key, name));
+    const marks = lines.flatMap(([key]) => levels[key] ?? []);
+    return series.length === 0 ? [] : [{ title, series, levels: marks, fromZero }];
+  });
+}
+
+/** A line with at least two points that is not zero all along (a term that is off). */
+function seriesOf(records: readonly MetricsRecord[], key: string, name: string): ChartSeries[] {
+  // The last record holds figures on all held-out pictures, the others on the same few.
+  const measured = records.filter((record) => record['final'] !== true);
+  const points = measured.flatMap((record): (readonly [number, number])[] => {
+    const value = figureOf(record, key);
+    return value === undefined ? [] : [[record.step, value]];
+  });
+  return points.length < 2 || points.every(([, value]) => value === 0) ? [] : [{ name, points }];
+}
+
+/** A figure of a record, which keeps losses and held-out figures apart. */
+function figureOf(record: MetricsRecord, key: string): number | undefined {
+  for (const place of [record, record['losses'], record['metrics']]) {
+    const value = (place as Record<string, unknown> | undefined)?.[key];
+    if (typeof value === 'number') return value;
+  }
+  return undefined;
+}
+
+/** Writes the charts, two a row, as one PNG; returns false where there is nothing to draw yet. */
+export async function saveCurves(path: string, charts: readonly ChartOptions[]): Promise<boolean> {
+  if (charts.length === 0) return false;
+  const [width, height] = [420, 260];
+  const columns = Math.min(2, charts.length);
+  const rows = Math.ceil(charts.length / columns);
+  const parts = charts.map((chart, i) => {
+    const [x, y] = [(i % columns) * width, Math.floor(i / columns) * height];
+    return `<g transform="translate(${x} ${y})">${chartBody({ ...chart, width, height })}</g>`;
+  });
+  const [w, h] = [columns * width, rows * height];
+  const svg =
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}">` +
+    `<rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}</svg>`;
+  const sharp = await loadSharp();
+  // Twice the size, for screens with fine pixels.
+  const png = await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer();
+  await writeAtomically(path, png);
+  return true;
+}
+
+/** Writes `curves.png` into a run folder. */
+export async function saveRunCurves(run: string, stage: Stage, levels?: CurveLevels): Promise<boolean> {
+  return saveCurves(join(run, 'curves.png'), runCharts(run, stage, levels));
+}

@@ -1,0 +1,113 @@
+/** A self-contained HTML page: pictures are part of the file, nothing is loaded from anywhere. */
+import { readFile } from 'node:fs/promises';
+import { replaceFile } from '../runs/folder.js';
+
+export interface Figure {
+  name: string;
+  value: string;
+  /** What it is compared with, or how to read it. */
+  note?: string;
+  /** Whether it is what was hoped for, where there is such a mark. */
+  reached?: boolean;
+}
+
+export type PageBlock =
+  | { kind: 'text'; text: string }
+  | { kind: 'picture'; path: string; caption: string; pixelated?: boolean }
+  | { kind: 'charts'; svgs: readonly string[] }
+  | { kind: 'figures'; figures: readonly Figure[] }
+  | { kind: 'commands'; lines: readonly string[] }
+  | { kind: 'details'; title: string; text: string };
+
+export interface PageSection {
+  title: string;
+  blocks: readonly PageBlock[];
+}
+
+export interface Page {
+  title: string;
+  /** One or two sentences under the title. */
+  lead: string;
+  sections: readonly PageSection[];
+}
+
+const style = `
+  :root { color-scheme: light; --ink: #24261f; --faint: #6d6f66; --line: #e3e3dc; --paper: #fbfbf8; --mark: #2563a8; }
+  body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, sans-serif; }
+  main { max-width: 920px; margin: 0 auto; padding: 40px 24px 80px; }
+  h1 { font-size: 30px; line-height: 1.2; margin: 0 0 8px; font-weight: 650; }
+  h2 { font-size: 20px; margin: 48px 0 12px; font-weight: 600; }
+  .lead { color: var(--faint); font-size: 18px; margin: 0; max-width: 46em; }
+  p { max-width: 46em; }
+  figure { margin: 16px 0; }
+  figure img { max-width: 100%; display: block; border-radius: 3px; }
+  figure img.pixelated { image-rendering: pixelated; }
+  figcaption { color: var(--faint); font-size: 14px; margin-top: 6px; }
+  table { border-collapse: collapse; width: 100%; }
+  td { border-top: 1px solid var(--line); padding: 8px 12px 8px 0; vertical-align: top; }
+  td.value { font-variant-numeric: tabular-nums; white-space: nowrap; font-weight: 600; }
+  td.note { color: var(--faint); font-size: 14px; }
+  .yes { color: #2f7d43; } .no { color: #b4511f; }
+  .charts { display: flex; flex-wrap: wrap; gap: 16px; }
+  .charts svg { background: #fff; border: 1px solid var(--line); border-radius: 4px; max-width: 100%; height: auto; }
+  pre { background: #f1f1eb; padding: 12px 16px; overflow-x: auto; font-size: 14px; line-height: 1.5; border-radius: 4px; }
+  summary { cursor: pointer; color: var(--mark); }`;
+
+/** Writes the page; it appears under its name only when complete. */
+export async function writePage(path: string, page: Page): Promise<void> {
+  const sections = await Promise.all(
+    page.sections.map(async ({ title, blocks }) => {
+      const body = await Promise.all(blocks.map(render));
+      return `<section>\n<h2>${escape(title)}</h2>\n${body.join('\n')}\n</section>`;
+    }),
+  );
+  const html = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escape(page.title)}</title>
+<style>${style}
+</style>
+<main>
+<h1>${escape(page.title)}</h1>
+<p class="lead">${escape(page.lead)}</p>
+${sections.join('\n')}
+</main>
+</html>
+`;
+  await replaceFile(path, html);
+}
+
+async function render(block: PageBlock): Promise<string> {
+  switch (block.kind) {
+    case 'text':
+      return `<p>${escape(block.text)}</p>`;
+    case 'picture': {
+      const data = (await readFile(block.path)).toString('base64');
+      const look = block.pixelated ? ' class="pixelated"' : '';
+      return (
+        `<figure><img${look} alt="${escape(block.caption)}" src="data:image/png;base64,${data}">` +
+        `<figcaption>${escape(block.caption)}</figcaption></figure>`
+      );
+    }
+    case 'charts':
+      return `<div class="charts">${block.svgs.join('\n')}</div>`;
+    case 'figures':
+      return `<table>${block.figures.map(row).join('\n')}</table>`;
+    case 'commands':
+      return `<pre>${block.lines.map(escape).join('\n')}</pre>`;
+    case 'details':
+      return `<details><summary>${escape(block.title)}</summary><pre>${escape(block.text)}</pre></details>`;
+  }
+}
+
+function row({ name, value, note = '', reached }: Figure): string {
+  const mark =
+    reached === undefined ? '' : reached ? ' <span class="yes">✓</span>' : ' <span class="no">✗</span>';
+  return `<tr><td>${escape(name)}</td><td class="value">${escape(value)}${mark}</td><td class="note">${escape(note)}</td></tr>`;
+}
+
+function escape(text: string): string {
+  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+  return text.replace(/[&<>"]/g, (sign) => names[sign]!);
+}

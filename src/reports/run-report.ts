@@ -1,0 +1,105 @@
+/** The page of one run: its figures, newest pictures, curves and settings. */
+import { existsSync, readdirSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { metricNamed, metricsOf } from '../metrics/definitions.js';
+import { formatMetric } from '../metrics/metric.js';
+import type { Stage } from '../runs/config.js';
+import { readConfig, readMetrics, type MetricsRecord } from '../runs/folder.js';
+import { chartSvg, type ChartLevel } from './chart.js';
+import { runCharts, saveCurves, type CurveLevels } from './curves.js';
+import { writePage, type PageBlock, type Figure } from './page.js';
+
+/**
+ * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on.
+ *
+ * @example
+ * ```ts
+ * console.log(await writeReport('runs/mine')); // runs/mine/report.html
+ * ```
+ */
+export async function writeReport(run: string): Promise<string> {
+  const { stage } = await readConfig(run);
+  const records = readMetrics(run);
+  const last = records.at(-1);
+  const figures = figuresOf(records);
+  const charts = runCharts(run, stage, levelsOf(stage, figures));
+  await saveCurves(join(run, 'curves.png'), charts);
+
+  const pictures: PageBlock[] = newestPictures(run).map(({ path, name }) => ({
+    kind: 'picture',
+    path,
+    caption: name,
+  }));
+  const page = join(run, 'report.html');
+  const next =
+    stage === 'vqgan'
+      ? [
+          `npx tessera-torch train transformer --vqgan ${run}`,
+          `npx tessera-torch reconstruct ${run} PICTURES --out reconstructions`,
+        ]
+      : [`npx tessera-torch sample ${run} --n 16 --grid`];
+  await writePage(page, {
+    title: `${stage === 'vqgan' ? 'VQGAN' : 'Transformer'} run ${run}`,
+    lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
+    sections: [
+      ...(pictures.length > 0 ? [{ title: 'Pictures', blocks: pictures }] : []),
+      {
+        title: 'Figures on held-out pictures',
+        blocks: [{ kind: 'figures', figures: [...figures].map(([key, value]) => shown(key, value)) }],
+      },
+      ...(charts.length > 0
+        ? [{ title: 'Curves', blocks: [{ kind: 'charts' as const, svgs: charts.map((c) => chartSvg(c)) }] }]
+        : []),
+      {
+        title: 'How to go on',
+        blocks: [{ kind: 'commands', lines: [...next, `npx tessera-torch train ${stage} --resume ${run}`] }],
+      },
+      {
+        title: 'Settings',
+        blocks: [
+          { kind: 'details', title: 'config.yaml', text: await readFile(join(run, 'config.yaml'), 'utf8') },
+        ],
+      },
+    ],
+  });
+  return page;
+}
+
+/** The newest held-out figures. */
+function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
+  const newest = new Map<string, number>();
+  for (const { metrics } of records) {
+    for (const [key, value] of Object.entries((metrics ?? {}) as Record<string, unknown>)) {
+      // JSON writes an infinite figure (a perfect picture's PSNR) as null.
+      if (typeof value === 'number') newest.set(key, value);
+    }
+  }
+  return newest;
+}
+
+function shown(key: string, value: number): Figure {
+  const metric = metricNamed(key);
+  return { name: metric?.label ?? key, value: metric ? formatMetric(metric, value) : value.toFixed(3) };
+}
+
+/** What a finished run's metrics are compared with, by the metric in whose chart it is drawn. */
+function levelsOf(stage: Stage, values: ReadonlyMap<string, number>): CurveLevels {
+  const levels: Record<string, ChartLevel[]> = {};
+  for (const { name, level } of metricsOf[stage]) {
+    const y = values.get(name);
+    if (level && y !== undefined) (levels[level.of] ??= []).push({ name: level.name, y });
+  }
+  return levels;
+}
+
+/** The newest picture of each kind in `images/`, where a name is the kind and the step (`samples-0001200.png`). */
+function newestPictures(run: string): { path: string; name: string }[] {
+  const folder = join(run, 'images');
+  if (!existsSync(folder)) return [];
+  const newest = new Map<string, string>();
+  for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
+    if (file.endsWith('.png')) newest.set(file.replace(/[-_]?\d+(?=\.png$)/, ''), file);
+  }
+  return [...newest.values()].map((file) => ({ path: join(folder, file), name: file }));
+}

@@ -1,0 +1,170 @@
+/**
+ * Checkpoints of a run: folders `checkpoints/step-NNNNNNN` with model.safetensors, optimizer.safetensors and
+ * state.json, which lists the other files with their hashes. A folder has its name only when it is complete.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeAtomically } from '../files/atomic-file.js';
+import { moveAside, replaceFolder } from '../files/folder.js';
+import { saveSafetensors } from '../torch/io/index.js';
+import type { Tensor } from '../torch/index.js';
+import { RunError, writeError } from './error.js';
+
+/** A complete checkpoint of a run: a folder below `checkpoints/`. */
+export interface RunCheckpoint {
+  step: number;
+  path: string;
+}
+
+/** What state.json holds beside a trainer's own fields. */
+export interface CheckpointState {
+  step: number;
+  /** Held-out figures at this step. */
+  metrics: Record<string, number>;
+  [key: string]: unknown;
+}
+
+interface FileEntry {
+  bytes: number;
+  sha256: string;
+}
+
+type Tensors = ReadonlyMap<string, Tensor>;
+
+const nameOf = (step: number): string => `step-${String(step).padStart(7, '0')}`;
+const root = (run: string): string => join(run, 'checkpoints');
+
+/** Complete checkpoints of a run, oldest first. */
+export function listCheckpoints(run: string): RunCheckpoint[] {
+  if (!existsSync(root(run))) return [];
+  return readdirSync(root(run))
+    .flatMap((name) => {
+      const step = /^step-(\d{7,})$/.exec(name)?.[1];
+      return step === undefined ? [] : [{ step: Number(step), path: join(root(run), name) }];
+    })
+    .sort((a, b) => a.step - b.step);
+}
+
+/** Writes a checkpoint, in place of one of that step. */
+export async function writeCheckpoint(
+  run: string,
+  state: CheckpointState,
+  tensors: { model: Tensors; optimizer: Tensors },
+): Promise<RunCheckpoint> {
+  const path = join(root(run), nameOf(state.step));
+  const partial = join(root(run), `.${nameOf(state.step)}.${process.pid}.partial`);
+  try {
+    await mkdir(partial, { recursive: true });
+    const files: Record<string, FileEntry> = {};
+    for (const [name, content] of Object.entries(tensors)) {
+      const file = `${name}.safetensors`;
+      await saveSafetensors(join(partial, file), content, { metadata: { step: String(state.step) } });
+      files[file] = await describeFile(join(partial, file));
+    }
+    await writeAtomically(join(partial, 'state.json'), `${JSON.stringify({ ...state, files }, null, 2)}\n`);
+    await replaceFolder(partial, path, 'state.json');
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    const last = listCheckpoints(run).at(-1);
+    const kept = last ? `The checkpoint of step ${last.step} is intact: make room and resume the run.` : '';
+    throw writeError(path, error, kept || 'A run needs a folder it can write to.');
+  }
+  return { step: state.step, path };
+}
+
+/** Removes what a killed process left unfinished. Only for the holder of the run's lock. */
+export async function removePartialCheckpoints(run: string): Promise<void> {
+  if (!existsSync(root(run))) return;
+  const partial = readdirSync(root(run)).filter((name) => name.startsWith('.') && name.endsWith('.partial'));
+  await Promise.all(partial.map((name) => rm(join(root(run), name), { recursive: true, force: true })));
+}
+
+/** Which figure tells the best checkpoint. */
+export interface Measure {
+  name: string;
+  better: 'higher' | 'lower';
+}
+
+/** The checkpoint with the best figure; undefined where none has it. */
+export function bestCheckpoint(run: string, { name, better }: Measure): RunCheckpoint | undefined {
+  let best: { checkpoint: RunCheckpoint; value: number } | undefined;
+  for (const checkpoint of listCheckpoints(run)) {
+    const value = readState(checkpoint.path)?.metrics?.[name];
+    if (value === undefined) continue;
+    if (!best || (better === 'higher' ? value > best.value : value < best.value))
+      best = { checkpoint, value };
+  }
+  return best?.checkpoint;
+}
+
+/** Removes, of the checkpoints up to `step`, all but the newest `keep` and the best one. */
+export async function pruneCheckpoints(
+  run: string,
+  step: number,
+  keep: number,
+  measure: Measure,
+): Promise<void> {
+  const all = listCheckpoints(run).filter((checkpoint) => checkpoint.step <= step);
+  const best = bestCheckpoint(run, measure);
+  for (const { step: old, path } of all.slice(0, -keep)) {
+    if (old === best?.step) continue;
+    // Moved first: half a folder must not look like a checkpoint.
+    const partial = join(root(run), `.${nameOf(old)}.${process.pid}.partial`);
+    await moveAside(path, partial, 'state.json');
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/** Why a checkpoint cannot be used; null if every file is there with the right content. */
+export async function problemOf(path: string): Promise<string | null> {
+  const state = readState(path);
+  if (!state) return 'state.json is missing or cannot be read';
+  for (const [name, expected] of Object.entries((state['files'] ?? {}) as Record<string, FileEntry>)) {
+    const found = await describeFile(join(path, name)).catch(() => null);
+    if (!found) return `${name} is missing or cannot be read`;
+    if (found.bytes !== expected.bytes) return `${name} has ${found.bytes} bytes, expected ${expected.bytes}`;
+    if (found.sha256 !== expected.sha256) return `the content of ${name} has changed since it was written`;
+  }
+  return null;
+}
+
+/**
+ * The newest checkpoint whose files verify, and its state.
+ *
+ * @throws RunError if there is none
+ *
+ * @example
+ * ```ts
+ * const { path, state } = await newestCheckpoint('runs/mine');
+ * console.log(path, state.step);
+ * ```
+ */
+export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { state: CheckpointState }> {
+  const problems: string[] = [];
+  for (const checkpoint of listCheckpoints(run).reverse()) {
+    const problem = await problemOf(checkpoint.path);
+    if (problem === null) return { ...checkpoint, state: readState(checkpoint.path) as CheckpointState };
+    problems.push(`${nameOf(checkpoint.step)}: ${problem}`);
+  }
+  throw new RunError(
+    problems.length === 0
+      ? `${run} has no complete checkpoint: it was stopped before its first one. Start it anew.`
+      : `${run} has no checkpoint that can be used (${problems.join('; ')}). Restore the files from a copy, or start anew.`,
+  );
+}
+
+function readState(path: string): CheckpointState | null {
+  try {
+    return JSON.parse(readFileSync(join(path, 'state.json'), 'utf8')) as CheckpointState;
+  } catch {
+    return null;
+  }
+}
+
+async function describeFile(path: string): Promise<FileEntry> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
+  return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
+}

@@ -1,0 +1,102 @@
+/** Run configuration: the contents of config.yaml, `model` in the reference's own structure, `data` and `training`. */
+import { nearest } from '../config/nearest.js';
+import { ConfigError, readTree } from '../config/read.js';
+import { isTree, type Settings } from '../config/schema.js';
+import type { Channels } from '../data/image-source.js';
+import type { ModelConfig } from '../models/registry/from-config.js';
+import type { Device } from '../torch/index.js';
+import { sectionsOf, type dataSchema, type Interval, type Stage, type TrainingConfig } from './settings.js';
+
+export type { Interval, Stage, TrainingConfig } from './settings.js';
+
+export interface RunConfig {
+  model: ModelConfig;
+  /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution and channels; broken files skipped. */
+  data: Settings<typeof dataSchema> & { size: number; channels: Channels };
+  training: TrainingConfig;
+}
+
+/** The device of a configuration whose `auto` has been decided, as the session does before anything is built. */
+export function chosenDevice({ training: { device } }: RunConfig): Device {
+  if (device === 'auto') throw new TypeError('training.device is still auto: choose a device first');
+  return device;
+}
+
+/**
+ * Checks a configuration and fills in every default. The model section is checked when the model is built.
+ *
+ * @throws TypeError naming the path of what is unknown (with the nearest known key), missing or of the wrong kind
+ */
+export function resolveConfig(stage: Stage, input: unknown): RunConfig {
+  const given = knownSections(stage, input);
+  const model = given['model'] as ModelConfig | undefined;
+  if (model === undefined || model === null) {
+    throw new ConfigError(
+      'model',
+      'the configuration has no model section: { target, params } as in the reference',
+    );
+  }
+  const { data, training } = readSections(stage, given, false);
+  if (training.steps === undefined && training.minutes === undefined) {
+    throw new ConfigError('training', 'a run needs an end: set training.steps, training.minutes, or both');
+  }
+  const base = model.base_learning_rate;
+  if (base !== undefined && !hasOwn(given['training'], 'learningRate')) {
+    training.learningRate = base * training.batchSize;
+  }
+  const { size = resolutionOf(model), channels = channelsOf(model) } = data;
+  return { model, data: { ...data, size, channels }, training };
+}
+
+/** Checks the changes of a resumed run, whose other settings are in its folder. */
+export function checkChanges(stage: Stage, changes: unknown): void {
+  readSections(stage, knownSections(stage, changes), true);
+}
+
+function readSections(stage: Stage, given: Record<string, unknown>, partial: boolean) {
+  const { data, training } = sectionsOf(stage);
+  return {
+    data: readTree(data, given['data'], { path: 'data', partial }),
+    training: readTree(training, given['training'], { path: 'training', partial }) as TrainingConfig,
+  };
+}
+
+const hasOwn = (section: unknown, key: string): boolean =>
+  isTree(section) && section[key] !== undefined && section[key] !== null;
+
+function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
+  if (!isTree(input)) {
+    throw new ConfigError('', 'a configuration is an object with the sections model, data and training');
+  }
+  const sections = sectionsOf(stage);
+  const known = ['model', ...Object.keys(sections)];
+  const unknown = Object.keys(input).find((key) => !known.includes(key));
+  if (unknown === undefined) return input;
+  const home = Object.entries(sections).find(([, schema]) => Object.hasOwn(schema, unknown));
+  const meant = home && !isTree(input[unknown]) ? `${home[0]}.${unknown}` : nearest(unknown, known);
+  throw new ConfigError(unknown, `unknown key "${unknown}"; did you mean "${meant}"?`);
+}
+
+/** The side the model was laid out for. */
+function resolutionOf(model: ModelConfig): number {
+  const side = backboneOf(model)?.['resolution'];
+  return typeof side === 'number' ? side : 64;
+}
+
+/** Grey images where the model takes one channel. */
+export function channelsOf(model: ModelConfig): Channels {
+  return backboneOf(model)?.['in_channels'] === 1 ? 1 : 3;
+}
+
+/** `ddconfig`, at any depth of the model's parameters. */
+function backboneOf({ params }: ModelConfig): Record<string, unknown> | undefined {
+  const own = params?.['ddconfig'] as Record<string, unknown> | undefined;
+  const first = params?.['first_stage_config'] as ModelConfig | undefined;
+  return own ?? (first ? backboneOf(first) : undefined);
+}
+
+/** An interval in steps or seconds. */
+export function parseInterval(value: Interval): { steps: number } | { seconds: number } {
+  if (typeof value === 'number') return { steps: value };
+  return { seconds: parseFloat(value) * (value.endsWith('m') ? 60 : 1) };
+}

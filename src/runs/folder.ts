@@ -1,0 +1,155 @@
+/** Files of a run beside its checkpoints: configuration, environment, metrics. */
+import {
+  accessSync,
+  appendFileSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+} from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { cpus, hostname, totalmem } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { writeAtomically } from '../files/atomic-file.js';
+import * as torch from '../torch/index.js';
+import { packageVersion } from '../files/package.js';
+import type { RunConfig, Stage } from './config.js';
+import { RunError, writeError } from './error.js';
+
+/** Returns the file in which a run limited by time records its progress at each step. */
+export const progressJournal = (run: string) => join(run, 'progress.f64');
+
+/** @throws RunError if there is a run in the folder */
+export function checkRunIsNew(run: string): void {
+  if (existsSync(join(run, 'config.yaml')) || existsSync(join(run, 'checkpoints'))) {
+    throw new RunError(`${run} holds a run already. Resume that one, or give the new one another name.`);
+  }
+}
+
+/** @throws RunError if the folder, or the nearest one above it that is there, may not be written to */
+export function checkWritable(run: string): void {
+  let place = resolve(run);
+  while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
+  try {
+    if (!statSync(place).isDirectory()) throw Object.assign(new Error('ENOTDIR'), { code: 'ENOTDIR' });
+    accessSync(place, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw writeError(run, error, 'A run needs a folder it can write to.');
+  }
+}
+
+/** Makes the folder of a new run. */
+export async function makeRunFolder(run: string): Promise<void> {
+  try {
+    await mkdir(join(run, 'images'), { recursive: true });
+  } catch (error) {
+    throw writeError(run, error, 'A run needs a folder it can write to.');
+  }
+}
+
+/** What config.yaml holds: the stage, then the resolved configuration. */
+export type StoredConfig = RunConfig & { stage: Stage };
+
+export async function writeConfig(run: string, stage: Stage, config: RunConfig): Promise<void> {
+  await replaceFile(join(run, 'config.yaml'), stringify({ stage, ...config }, { lineWidth: 110 }));
+}
+
+/** @throws RunError if the folder is no run */
+export async function readConfig(run: string): Promise<StoredConfig> {
+  const path = join(run, 'config.yaml');
+  if (!existsSync(path)) {
+    throw new RunError(
+      existsSync(run)
+        ? `${run} is not the folder of a run: it has no config.yaml`
+        : `there is no run at ${run}; name the folder that training wrote`,
+    );
+  }
+  try {
+    return parse(await readFile(path, 'utf8')) as StoredConfig;
+  } catch (cause) {
+    throw new RunError(`${path} cannot be read: ${(cause as Error).message.split('\n')[0]}`, { cause });
+  }
+}
+
+/** Writes where and with what the run was started, or resumed: environment.json lists every start. */
+export async function writeEnvironment(run: string, details: Record<string, unknown>): Promise<void> {
+  const path = join(run, 'environment.json');
+  const starts = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as unknown[]) : [];
+  starts.push({
+    time: new Date().toISOString(),
+    tessera: packageVersion(),
+    libtorch: torch.version,
+    node: process.version,
+    platform: `${process.platform}-${process.arch}`,
+    host: hostname(),
+    processor: `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`,
+    memoryBytes: totalmem(),
+    command: process.argv.slice(1),
+    ...details,
+  });
+  await replaceFile(path, `${JSON.stringify(starts, null, 2)}\n`);
+}
+
+/** Replaces a file as a whole: readers see the old text or the new one. */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  try {
+    await writeAtomically(path, text);
+  } catch (error) {
+    throw writeError(path, error, 'Nothing was changed.');
+  }
+}
+
+/** One line of metrics.jsonl. A resumed run adds a line `{ step, resumed: true }` and goes on from that step. */
+export type MetricsRecord = { step: number; resumed?: boolean } & Record<string, unknown>;
+
+export function appendMetrics(run: string, record: MetricsRecord): void {
+  const path = join(run, 'metrics.jsonl');
+  try {
+    // A killed process may have left half a line, which must not spoil the next one.
+    const start = record.resumed && !endsWithNewline(path) ? '\n' : '';
+    appendFileSync(path, `${start}${JSON.stringify(record)}\n`);
+  } catch (error) {
+    throw writeError(path, error, 'The checkpoints are intact: make room and resume the run.');
+  }
+}
+
+function endsWithNewline(path: string): boolean {
+  if (!existsSync(path) || statSync(path).size === 0) return true;
+  const last = Buffer.alloc(1);
+  const file = openSync(path, 'r');
+  try {
+    readSync(file, last, 0, 1, statSync(path).size - 1);
+  } finally {
+    closeSync(file);
+  }
+  return last[0] === 0x0a;
+}
+
+/**
+ * The records of a run in order of steps: what a resumed run did again replaces what was done before.
+ *
+ * @example
+ * ```ts
+ * for (const { step, losses } of readMetrics('runs/mine')) console.log(step, losses);
+ * ```
+ */
+export function readMetrics(run: string): MetricsRecord[] {
+  const path = join(run, 'metrics.jsonl');
+  if (!existsSync(path)) return [];
+  let records: MetricsRecord[] = [];
+  for (const line of readFileSync(path, 'utf8').split('\n')) {
+    let record: MetricsRecord;
+    try {
+      record = JSON.parse(line) as MetricsRecord;
+    } catch {
+      continue;
+    }
+    if (record.resumed) records = records.filter(({ step }) => step <= record.step);
+    else records.push(record);
+  }
+  return records;
+}

@@ -1,0 +1,40 @@
+/** One process at a time trains in a run folder. */
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { lockHolder, tryLock, type Holder } from '../files/lock.js';
+import { RunError, writeError } from './error.js';
+
+const lockOf = (folder: string) => join(folder, 'run.lock');
+
+/**
+ * Takes the folder's lock and returns the function that gives it back. The lock of a process that no longer lives is
+ * taken over.
+ *
+ * @throws RunError naming the process that holds it
+ */
+export function lockRun(folder: string): () => void {
+  const path = lockOf(folder);
+  let taken: ReturnType<typeof tryLock>;
+  try {
+    taken = tryLock(path);
+  } catch (error) {
+    throw writeError(path, error, 'A run needs a folder it can write to: name another one.');
+  }
+  if (taken === null) throw new RunError(`${folder}: another process took this run just now`);
+  if (typeof taken === 'function') return taken;
+  throw beingTrained(folder, taken);
+}
+
+/** @throws RunError naming the process that trains in the folder */
+export function checkUnlocked(folder: string): void {
+  const holder = lockHolder(lockOf(folder));
+  if (holder !== null) throw beingTrained(folder, holder);
+}
+
+function beingTrained(folder: string, { pid, host, started }: Holder): RunError {
+  const wayOut =
+    host === hostname()
+      ? 'Wait for it to end, stop it, or give this run another name.'
+      : `If that process is gone, delete ${lockOf(folder)} and try again.`;
+  return new RunError(`${folder} is being trained by process ${pid} on ${host}, since ${started}. ${wayOut}`);
+}

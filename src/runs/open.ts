@@ -1,0 +1,111 @@
+/** A trained model out of a run folder, ready to use. */
+import { join } from 'node:path';
+import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
+import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import { loadCheckpoint } from '../torch/io/index.js';
+import type * as nn from '../torch/nn/index.js';
+import * as torch from '../torch/index.js';
+import { newestCheckpoint } from './checkpoint.js';
+import type { RunConfig, Stage } from './config.js';
+import { RunError } from './error.js';
+import { readConfig } from './folder.js';
+
+export interface OpenedRun<M extends nn.Module> {
+  config: RunConfig;
+  /** In evaluation mode, on `device`, without its training loss. */
+  model: M;
+  device: torch.Device;
+  /** Step of the checkpoint. */
+  step: number;
+  checkpoint: string;
+  /** Names of the classes it was trained on; empty where there were none. */
+  classes: readonly string[];
+}
+
+export interface ModelOf {
+  vqgan: FirstStage;
+  transformer: Net2NetTransformer;
+}
+
+/**
+ * Opens the newest complete checkpoint of a run of the given stage.
+ *
+ * @throws RunError where there is none, it is of the other stage, or its weights do not fit its configuration
+ *
+ * @example
+ * ```ts
+ * const { model } = await openRun('runs/mine', 'vqgan');
+ * const { indices } = torch.noGrad(() => model.encode(torch.zeros([1, 3, 64, 64])));
+ * ```
+ */
+export async function openRun<S extends Stage>(
+  run: string,
+  stage: S,
+  device: 'auto' | torch.Device = 'auto',
+): Promise<OpenedRun<ModelOf[S]>> {
+  const { stage: found, ...config } = await readConfig(run);
+  if (found !== stage) {
+    throw new RunError(
+      stage === 'vqgan'
+        ? `${run} is the run of a transformer; name the run of a VQGAN` +
+            (config.training.vqgan === undefined ? '' : `, such as ${config.training.vqgan}`)
+        : `${run} is the run of a VQGAN, which makes codes of pictures but invents none; train a transformer on it: ` +
+            `npx tessera-torch train transformer --vqgan ${run}`,
+    );
+  }
+  const { step, path, state } = await newestCheckpoint(run);
+  const model = modelFromConfig(withoutLoss(config.model), { init: false }) as nn.Module as ModelOf[S];
+  const file = join(path, 'model.safetensors');
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    const weights = [...checkpoint.tensors.keys()].filter((key) => !isLoss(key));
+    torch.scope(() => {
+      model.loadStateDict(new Map(weights.map((key) => [key, checkpoint.tensors.get(key)!])));
+    });
+  } catch (error) {
+    throw new RunError(
+      `${file} does not fit ${join(run, 'config.yaml')} (${reasonOf(error)}): restore the one or the other`,
+      { cause: error },
+    );
+  } finally {
+    checkpoint.close();
+  }
+  const chosen = device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : device;
+  model.to(chosen);
+  model.eval();
+  return {
+    config,
+    model,
+    device: chosen,
+    step,
+    checkpoint: path,
+    classes: (state['classes'] as string[] | undefined) ?? [],
+  };
+}
+
+/** What does not fit, which a state dict's error tells in the lines after its first. */
+function reasonOf(error: unknown): string {
+  const [first = '', ...rest] = (error as Error).message.split('\n').map((line) => line.trim());
+  // A heading and the first key under it.
+  return rest.length > 0 ? rest.slice(0, 2).join(' ') : first;
+}
+
+/** Discriminator and perceptual network serve training alone. */
+const isLoss = (key: string): boolean => /^(first_stage_model\.|cond_stage_model\.)?loss\./.test(key);
+
+function withoutLoss(config: ModelConfig): ModelConfig {
+  const params = { ...config.params };
+  if ('lossconfig' in params) params['lossconfig'] = { target: 'taming.modules.losses.DummyLoss' };
+  for (const key of ['first_stage_config', 'cond_stage_config']) {
+    const inner = params[key];
+    if (typeof inner === 'object' && inner !== null) params[key] = withoutLoss(inner as ModelConfig);
+  }
+  return { ...config, params };
+}
+
+/** How many pixels a side one code stands for. */
+export function pixelsPerCode(model: FirstStage): number {
+  const { chMult } = model.config.ddconfig;
+  return 2 ** (chMult.length - 1);
+}
