@@ -1,6 +1,8 @@
 import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
+import type { Device, Tensor } from '../torch/index.js';
+import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
 import { ImageDataError } from './image-error.js';
+import { bytesToImages } from './image-tensor.js';
 import type { Picture, View } from './picture.js';
 import { centreView, copySquare, rgbToGrey } from './picture.js';
 
@@ -9,6 +11,8 @@ export interface PictureStore {
   readonly length: number;
   /** Names of the classes; empty where the pictures have none. */
   readonly classes: readonly string[];
+  /** The maps that lie over every picture, by field: `segmentation`, `depth`; none where it is left out. */
+  readonly maps?: MapKinds;
   /** Path, or what else the picture is known by. */
   name(index: number): string;
   /** Class, where there are classes. */
@@ -71,6 +75,11 @@ export class ImageSource {
     return this.#store.classes;
   }
 
+  /** Fields of each example besides its image: `label` where there are classes, and maps such as `segmentation`. */
+  get fields(): readonly string[] {
+    return [...(this.classes.length > 0 ? [LABEL] : []), ...Object.keys(this.#store.maps ?? {})];
+  }
+
   /** Path of the picture, or what else it is known by. */
   name(index: number): string {
     return this.#store.name(this.#item(index));
@@ -96,22 +105,70 @@ export class ImageSource {
     return this.toImages(await this.readBytes(indices, options.views), options.device);
   }
 
-  /** The same as bytes [B, size, size, channels]. */
-  async readBytes(indices: readonly number[], views?: readonly View[]): Promise<Uint8Array> {
-    const bytes = this.size * this.size * 3;
-    const packed = new Uint8Array(indices.length * bytes);
+  /**
+   * Examples by their positions: what `read` gives, and the fields that are named, cut by the same views. `label` is
+   * int64 [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1].
+   * @throws RangeError for a field that the source does not have
+   *
+   * @example
+   * ```ts
+   * const { train } = await openImages({ path: 'scenes', size: 64 }, { maps: true });
+   * const { image, fields } = await train.readExamples([0, 1], ['segmentation']);
+   * fields['segmentation']; // [2, 9, 64, 64]
+   * ```
+   */
+  async readExamples(
+    indices: readonly number[],
+    fields: readonly string[],
+    { views, device = 'cpu' }: ReadOptions = {},
+  ): Promise<Example> {
+    return this.toExample(await this.readSquares(indices, fields, views), device);
+  }
+
+  /** The same as bytes: images [B, size, size, channels], maps [B, size, size]. */
+  async readSquares(
+    indices: readonly number[],
+    fields: readonly string[] = [],
+    views?: readonly View[],
+  ): Promise<Squares> {
+    checkFields(fields, this.fields);
+    const { size } = this;
+    const names = fields.filter((name) => name !== LABEL);
+    const image = new Uint8Array(indices.length * size * size * 3);
+    const maps = names.map((name) => [name, new Uint8Array(indices.length * size * size)] as const);
     await Promise.all(
       indices.map(async (index, i) => {
         const picture = await this.#load(index);
-        copySquare(picture, this.size, views?.[i] ?? centreView, packed, i * bytes);
+        const view = views?.[i] ?? centreView;
+        copySquare(picture, size, view, image, i * size * size * 3);
+        for (const [name, squares] of maps) {
+          const map = { ...picture, pixels: picture.maps?.[name] ?? new Uint8Array(0) };
+          copySquare(map, size, view, squares, i * size * size, 1);
+        }
       }),
     );
-    return this.channels === 1 ? rgbToGrey(packed) : packed;
+    const label = fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null;
+    return { image: this.channels === 1 ? rgbToGrey(image) : image, maps: Object.fromEntries(maps), label };
+  }
+
+  /** Bytes as `readSquares` gives them as tensors, which the caller owns. */
+  toExample({ image, maps, label }: Squares, device: Device = 'cpu'): Example {
+    const fields: Record<string, Tensor> = {};
+    for (const [name, bytes] of Object.entries(maps)) {
+      fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
+    }
+    if (label) fields[LABEL] = torch.tensor(BigInt64Array.from(label, BigInt), { device });
+    return { image: bytesToImages(image, this.size, this.channels, device), fields };
+  }
+
+  /** The same as `readSquares`, the images alone. */
+  async readBytes(indices: readonly number[], views?: readonly View[]): Promise<Uint8Array> {
+    return (await this.readSquares(indices, [], views)).image;
   }
 
   /** Bytes as `readBytes` gives them as float32 [B, channels, size, size] in [-1, 1]. */
-  toImages(bytes: Uint8Array, device: torch.Device = 'cpu'): Tensor {
-    return toImages(bytes, this.size, this.channels, device);
+  toImages(bytes: Uint8Array, device: Device = 'cpu'): Tensor {
+    return bytesToImages(bytes, this.size, this.channels, device);
   }
 
   /** The picture before it is cut to a square: its shorter side is `size`. */
@@ -140,27 +197,25 @@ export class ImageSource {
   }
 }
 
+/** A batch of examples. */
+export interface Example {
+  /** float32 [B, channels, size, size] in [-1, 1]. */
+  image: Tensor;
+  /** The fields that were asked for, by name. */
+  fields: Record<string, Tensor>;
+}
+
+/** The bytes of a batch of examples. */
+export interface Squares {
+  image: Uint8Array; // [B, size, size, channels]
+  maps: Record<string, Uint8Array>; // [B, size, size] each
+  /** Class of each picture, where it was asked for. */
+  label: number[] | null;
+}
+
 export interface ReadOptions {
   /** Which square of each picture; default the middle one, not mirrored. */
   views?: readonly View[];
   /** Default `cpu`. */
-  device?: torch.Device;
-}
-
-function toImages(bytes: Uint8Array, size: number, channels: Channels, device: torch.Device): Tensor {
-  const count = bytes.length / (size * size * channels);
-  return torch.scope(() => {
-    const rows = upload(bytes, device).view([count, size, size, channels]); // As bytes: a quarter of the traffic.
-    return torch
-      .empty([count, channels, size, size], { device })
-      .copy_(rows.permute([0, 3, 1, 2])) // [B, C, H, W]
-      .div_(torch.full([], 127.5, { device })) // A tensor of the device: CUDA multiplies by the inverse of a number.
-      .sub_(1);
-  });
-}
-
-/** On a GPU from pinned memory, without waiting for the work before: the last step may still be running there. */
-function upload(bytes: Uint8Array, device: torch.Device): Tensor {
-  const rows = torch.tensor(bytes);
-  return device.startsWith('cuda') ? rows.pinMemory().to(device, { nonBlocking: true }) : rows.to(device);
+  device?: Device;
 }

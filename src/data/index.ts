@@ -1,8 +1,23 @@
 export { emojiClasses, writeEmoji, type EmojiFolderOptions } from './emoji.js';
 export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
-export { ImageSource, type Channels, type PictureStore, type ReadOptions } from './image-source.js';
-export { inOrder, Loader, type Batch, type LoaderOptions, type LoaderPosition } from './loader.js';
+export {
+  ImageSource,
+  type Channels,
+  type Example,
+  type PictureStore,
+  type ReadOptions,
+  type Squares,
+} from './image-source.js';
+export { type MapKind, type MapKinds } from './example.js';
+export {
+  inOrder,
+  Loader,
+  type Batch,
+  type InOrderOptions,
+  type LoaderOptions,
+  type LoaderPosition,
+} from './loader.js';
 export { openImages, type DataReport, type OpenedImages, type OpenImagesOptions } from './open-images.js';
 export type { DataConfig } from './settings.js';
 export { describeImages, inspectImages, type ImagesFound } from './inspect-images.js';

@@ -1,8 +1,11 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
-import type { ImageSource } from './image-source.js';
+import { checkFields } from './example.js';
+import type { ImageSource, Squares } from './image-source.js';
 import type { View } from './picture.js';
 import { centreView } from './picture.js';
+import { EpochOrder } from './epoch-order.js';
+import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
 
 /** Where in the endless series of epochs the next batch begins. */
@@ -25,6 +28,8 @@ export interface LoaderOptions {
   position?: LoaderPosition;
   /** Batches decoded ahead of the one asked for, default 4. */
   prefetch?: number;
+  /** Fields of the examples to read besides the image, such as `segmentation`; default none. */
+  fields?: readonly string[];
   /** Default `cpu`. */
   device?: Device;
 }
@@ -36,15 +41,16 @@ export interface Batch {
   indices: number[];
   /** Class of each picture, where the source has classes. */
   labels?: number[];
+  /** The fields that were asked for; the caller owns them. */
+  fields: Record<string, Tensor>;
   /** Milliseconds spent waiting for pictures that were not ready yet. */
   waited: number;
 }
 
-interface Pending {
+interface Planned {
   indices: number[];
+  views: View[];
   after: LoaderPosition;
-  bytes: Promise<Uint8Array>;
-  ready: boolean;
 }
 
 /**
@@ -64,13 +70,19 @@ interface Pending {
 export class Loader {
   #source: ImageSource;
   #options: Required<Omit<LoaderOptions, 'position'>>;
-  #queue: Pending[] = [];
+  #ahead: ReadAhead<Planned, Squares>;
   #given: LoaderPosition;
-  #planned: LoaderPosition;
-  #order: { epoch: number; items: number[] } | null = null;
 
   constructor(source: ImageSource, options: LoaderOptions) {
-    const { batchSize, seed = 0, crop = 'random', flip = true, prefetch = 4, device = 'cpu' } = options;
+    const {
+      batchSize,
+      seed = 0,
+      crop = 'random',
+      flip = true,
+      prefetch = 4,
+      fields = [],
+      device = 'cpu',
+    } = options;
     const { epoch, position } = options.position ?? { epoch: 0, position: 0 };
     for (const [name, value, least] of [
       ['batchSize', batchSize, 1],
@@ -88,10 +100,11 @@ export class Loader {
       );
     }
     this.#source = source;
-    this.#options = { batchSize, seed, crop, flip, prefetch, device };
+    checkFields(fields, source.fields);
+    this.#options = { batchSize, seed, crop, flip, prefetch, fields, device };
     this.#given = { epoch, position };
-    this.#planned = { epoch, position };
-    this.#fill();
+    const read = ({ indices, views }: Planned) => source.readSquares(indices, fields, views);
+    this.#ahead = new ReadAhead(this.#plan({ epoch, position }), read, prefetch);
   }
 
   /** Where the next batch begins: what `position` takes to go on from here. */
@@ -101,60 +114,42 @@ export class Loader {
 
   /** @throws ImageDataError for a picture that cannot be decoded, where such a one is to end the run */
   async next(): Promise<Batch> {
-    this.#fill();
-    const pending = this.#queue.shift();
+    const pending = this.#ahead.next();
     if (pending === undefined) throw new Error('this loader is closed');
     const begun = performance.now();
     // Steps are synchronous: without a turn of the event loop no signal, and no decoder, would ever be heard.
     await setImmediate();
     const wasReady = pending.ready;
-    const bytes = await pending.bytes;
+    const squares = await pending.result;
     const waited = wasReady ? 0 : performance.now() - begun;
-    this.#given = pending.after;
-    this.#fill();
-    const { indices } = pending;
-    const images = this.#source.toImages(bytes, this.#options.device);
-    if (this.#source.classes.length === 0) return { images, indices, waited };
-    return { images, indices, labels: indices.map((i) => this.#source.label(i) as number), waited };
+    const { indices, after } = pending.item;
+    this.#given = after;
+    const { image: images, fields } = this.#source.toExample(squares, this.#options.device);
+    const batch = { images, indices, fields, waited };
+    if (this.#source.classes.length === 0) return batch;
+    return { ...batch, labels: indices.map((i) => this.#source.label(i) as number) };
   }
 
   /** Decodes nothing more; the source stays open. */
   close(): void {
-    this.#options.batchSize = 0;
-    this.#queue = [];
+    this.#ahead.close();
   }
 
-  /** Keeps one batch to give and `prefetch` further ones under way. */
-  #fill(): void {
-    while (this.#options.batchSize > 0 && this.#queue.length <= this.#options.prefetch) {
-      this.#queue.push(this.#plan());
+  *#plan({ epoch, position }: LoaderPosition): Generator<Planned> {
+    const { batchSize, seed } = this.#options;
+    const order = new EpochOrder(this.#source.length, seed);
+    for (;;) {
+      const indices: number[] = [];
+      const views: View[] = [];
+      while (indices.length < batchSize) {
+        const index = order.at(epoch, position);
+        indices.push(index);
+        views.push(this.#view(epoch, index));
+        position += 1;
+        if (position === this.#source.length) [epoch, position] = [epoch + 1, 0];
+      }
+      yield { indices, views, after: { epoch, position } };
     }
-  }
-
-  #plan(): Pending {
-    const indices: number[] = [];
-    const views: View[] = [];
-    while (indices.length < this.#options.batchSize) {
-      const { epoch, position } = this.#planned;
-      const index = this.#orderOf(epoch)[position] as number;
-      indices.push(index);
-      views.push(this.#view(epoch, index));
-      const last = position + 1 === this.#source.length;
-      this.#planned = last ? { epoch: epoch + 1, position: 0 } : { epoch, position: position + 1 };
-    }
-    const bytes = this.#source.readBytes(indices, views);
-    const pending: Pending = { indices, after: this.#planned, bytes, ready: false };
-    const settled = () => (pending.ready = true);
-    bytes.then(settled, settled); // An error is reported where the batch is asked for.
-    return pending;
-  }
-
-  #orderOf(epoch: number): number[] {
-    if (this.#order?.epoch !== epoch) {
-      const all = Array.from({ length: this.#source.length }, (_, i) => i);
-      this.#order = { epoch, items: new SeededRandom(this.#options.seed, epoch).shuffle(all) };
-    }
-    return this.#order.items;
   }
 
   #view(epoch: number, index: number): View {
@@ -165,6 +160,15 @@ export class Loader {
   }
 }
 
+export interface InOrderOptions {
+  /** Mirror all pictures, default false. */
+  flip?: boolean;
+  /** Fields of the examples to read besides the image; default none. */
+  fields?: readonly string[];
+  /** Default `cpu`. */
+  device?: Device;
+}
+
 /**
  * Every picture once, in order, its middle square, the next batch decoded while the last one is used; the last one
  * may be smaller. For held-out figures and for extracting codes.
@@ -172,24 +176,26 @@ export class Loader {
 export async function* inOrder(
   source: ImageSource,
   batchSize: number,
-  { flip = false, device = 'cpu' }: { flip?: boolean; device?: Device } = {},
-): AsyncGenerator<{ images: Tensor; indices: number[] }, void, undefined> {
+  { flip = false, fields = [], device = 'cpu' }: InOrderOptions = {},
+): AsyncGenerator<Pick<Batch, 'images' | 'fields' | 'indices'>, void, undefined> {
   if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
     throw new RangeError(`the batch size must be a positive integer, got ${batchSize}`);
   }
-  const read = (from: number) => {
-    if (from >= source.length) return null;
-    const count = Math.min(batchSize, source.length - from);
-    const indices = Array.from({ length: count }, (_, i) => from + i);
-    const bytes = source.readBytes(indices, Array(count).fill({ ...centreView, flip }));
-    bytes.catch(() => {}); // Reported where it is awaited, if it ever is.
-    return { indices, bytes };
-  };
-  for (let from = 0, next = read(from); next !== null;) {
-    const { indices, bytes } = next;
-    from += batchSize;
-    next = read(from);
+  const batches = Array.from({ length: Math.ceil(source.length / batchSize) }, (_, batch) => {
+    const from = batch * batchSize;
+    return Array.from({ length: Math.min(batchSize, source.length - from) }, (__, i) => from + i);
+  });
+  const view = { ...centreView, flip };
+  const ahead = new ReadAhead(batches, (indices) =>
+    source.readSquares(
+      indices,
+      fields,
+      indices.map(() => view),
+    ),
+  );
+  for (let next = ahead.next(); next; next = ahead.next()) {
     await setImmediate();
-    yield { images: source.toImages(await bytes, device), indices };
+    const { image: images, fields: read } = source.toExample(await next.result, device);
+    yield { images, fields: read, indices: next.item };
   }
 }

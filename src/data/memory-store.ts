@@ -1,3 +1,4 @@
+import type { MapKinds } from './example.js';
 import type { PictureStore } from './image-source.js';
 import type { Picture } from './picture.js';
 
@@ -10,11 +11,13 @@ export interface MemoryItem extends Picture {
 /** Pictures that were made on the spot and are kept in memory. */
 export class MemoryStore implements PictureStore {
   readonly classes: readonly string[];
+  readonly maps: MapKinds;
   #items: readonly MemoryItem[];
 
-  constructor(items: readonly MemoryItem[], classes: readonly string[] = []) {
+  constructor(items: readonly MemoryItem[], classes: readonly string[] = [], maps: MapKinds = {}) {
     this.#items = items;
     this.classes = classes;
+    this.maps = maps;
   }
 
   get length(): number {

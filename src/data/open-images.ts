@@ -42,6 +42,8 @@ export interface DataReport {
 
 export interface OpenImagesOptions extends Pick<ImageFilesOptions, 'cacheBytes' | 'decodeAll' | 'signal'> {
   onProgress?: (label: string, done: number, total: number) => void;
+  /** Keep the maps of built-in scenes, the fields `segmentation` and `depth`; default false. */
+  maps?: boolean;
 }
 
 export interface OpenedImages {
@@ -169,8 +171,9 @@ export function isBuiltIn(path: string): path is BuiltIn {
 
 function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptions): Promise<MadeImages> {
   const { size, count = 4096, seed = 1, heldOut = 0.05, heldOutPath } = config;
-  const { onProgress, signal } = options;
-  const request = { size, count, seed, heldOut: heldOutPath === undefined ? heldOut : 0, onProgress, signal };
+  const { onProgress, signal, maps } = options;
+  const held = heldOutPath === undefined ? heldOut : 0;
+  const request = { size, count, seed, heldOut: held, maps, onProgress, signal };
   return name === 'scenes' ? makeScenes(request) : makeEmoji(request);
 }
 

@@ -21,6 +21,8 @@ export interface PackOptions {
   overwrite?: boolean;
   /** Most bytes of pixels in one file, default 256 MB. */
   shardBytes?: number;
+  /** Pack the maps of built-in scenes too, the fields `segmentation` and `depth`; default false. */
+  maps?: boolean;
   onProgress?: (label: string, done: number, total: number) => void;
   signal?: AbortSignal;
 }
@@ -51,7 +53,7 @@ export async function packImages(
   folder: string,
   options: PackOptions = {},
 ): Promise<PackReport> {
-  const { onProgress, signal, overwrite = false } = options;
+  const { onProgress, signal, overwrite = false, maps = false } = options;
   if (await isPacked(config.path)) throw new ImageDataError(config.path, 'these pictures are packed already');
   const mayReplace = async () => {
     if (!(await isPacked(folder))) return false;
@@ -62,6 +64,7 @@ export async function packImages(
     const part = await openPart(config, {
       cacheBytes: 0, // Every picture is needed once, in order.
       decodeAll: false,
+      maps,
       ...(onProgress && { onProgress }),
       ...(signal && { signal }),
     });
@@ -88,6 +91,7 @@ async function writeShards(
   const root = report.kind === 'list' ? dirname(path) : path;
   const images: PackedEntry[] = [];
   const writer = new ShardWriter(folder, shardBytes);
+  const kinds = store.maps ?? {};
   try {
     for (let from = 0; from < store.length; from += chunk) {
       signal?.throwIfAborted();
@@ -96,12 +100,12 @@ async function writeShards(
       for (const [k, picture] of pictures.entries()) {
         if (picture === null) continue;
         const i = from + k;
-        const { width, height, pixels } = picture;
+        const { width, height, pixels, maps = {} } = picture;
         const label = store.label(i);
         images.push({
           name: isBuiltIn(config.path) ? store.name(i) : relative(root, store.name(i)),
           hash: store.hash(i),
-          ...(await writer.write(pixels)),
+          ...(await writer.write(Buffer.concat([pixels, ...Object.keys(kinds).map((name) => maps[name]!)]))),
           width,
           height,
           ...(label !== undefined && { label }),
@@ -126,6 +130,7 @@ async function writeShards(
     source,
     size,
     classes,
+    ...(Object.keys(kinds).length > 0 && { maps: kinds }),
     splitMade: split !== null,
     shards,
     images,
@@ -133,7 +138,7 @@ async function writeShards(
   };
 }
 
-/** Writes pixels one after the other into files of a bounded size. */
+/** Writes pictures one after the other into files of a bounded size. */
 class ShardWriter {
   readonly shards: PackIndex['shards'] = [];
   #folder: string;
@@ -146,9 +151,9 @@ class ShardWriter {
     this.#most = most;
   }
 
-  async write(pixels: Uint8Array): Promise<{ shard: number; offset: number }> {
+  async write(bytes: Uint8Array): Promise<{ shard: number; offset: number }> {
     let shard = this.shards.at(-1);
-    if (this.#file === null || shard === undefined || shard.bytes + pixels.length > this.#most) {
+    if (this.#file === null || shard === undefined || shard.bytes + bytes.length > this.#most) {
       await this.close();
       const file = `pixels-${String(this.shards.length).padStart(5, '0')}.bin`;
       this.#file = await open(join(this.#folder, file), 'wx');
@@ -157,9 +162,9 @@ class ShardWriter {
       this.shards.push(shard);
     }
     const offset = shard.bytes;
-    await this.#file.writeFile(pixels); // Appends, and writes all of it or fails.
-    this.#hash.update(pixels);
-    shard.bytes += pixels.length;
+    await this.#file.writeFile(bytes); // Appends, and writes all of it or fails.
+    this.#hash.update(bytes);
+    shard.bytes += bytes.length;
     return { shard: this.shards.length - 1, offset };
   }
 

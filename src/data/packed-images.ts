@@ -3,6 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoverPath, systemPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
+import type { MapKinds } from './example.js';
 import type { PictureStore } from './image-source.js';
 import type { SkippedImage } from './image-files.js';
 import type { Picture } from './picture.js';
@@ -15,7 +16,7 @@ export interface PackedEntry {
   name: string;
   hash: string;
   shard: number;
-  /** Byte in the shard where its pixels [height, width, 3] begin. */
+  /** Byte in the shard where its pixels [height, width, 3] begin, and after them its maps, [height, width] each. */
   offset: number;
   width: number;
   height: number;
@@ -33,6 +34,8 @@ export interface PackIndex {
   /** Length of every picture's shorter side in pixels. */
   size: number;
   classes: string[];
+  /** The maps of every picture, in the order in which they follow its pixels. */
+  maps?: MapKinds;
   /** Which pictures are held out was settled when they were made. */
   splitMade: boolean;
   shards: { file: string; bytes: number; sha256: string }[];
@@ -106,6 +109,11 @@ export class PackedImages implements PictureStore {
     return this.index.classes;
   }
 
+  /** The maps of the pictures by field; none where they were packed without. */
+  get maps(): MapKinds {
+    return this.index.maps ?? {};
+  }
+
   /** Name of a picture: its path in the folder it was packed from. */
   name(index: number): string {
     return this.#entry(index).name;
@@ -121,18 +129,22 @@ export class PackedImages implements PictureStore {
     return this.#entry(index).hash;
   }
 
-  /** Pixels of a picture. @throws ImageDataError where its shard ends too early */
+  /** Pixels and maps of a picture. @throws ImageDataError where its shard ends too early */
   async load(index: number): Promise<Picture> {
     const { shard, offset, width, height } = this.#entry(index);
-    const pixels = new Uint8Array(width * height * 3);
-    const { bytesRead } = await (this.#shards[shard] as FileHandle).read(pixels, 0, pixels.length, offset);
-    if (bytesRead !== pixels.length) {
+    const area = width * height;
+    const names = Object.keys(this.maps);
+    const bytes = new Uint8Array(area * (3 + names.length));
+    const { bytesRead } = await (this.#shards[shard] as FileHandle).read(bytes, 0, bytes.length, offset);
+    if (bytesRead !== bytes.length) {
       throw new ImageDataError(
         join(this.#path, this.index.shards[shard]?.file ?? ''),
         `ends before picture ${index}; ${again}`,
       );
     }
-    return { width, height, pixels };
+    const mapAt = (i: number) => bytes.subarray(area * (3 + i), area * (4 + i));
+    const maps = Object.fromEntries(names.map((name, i) => [name, mapAt(i)]));
+    return { width, height, pixels: bytes.subarray(0, area * 3), ...(names.length > 0 && { maps }) };
   }
 
   /** Closes the shards; the pictures cannot be read afterwards. */
@@ -177,7 +189,7 @@ function whatIsWrong(index: PackIndex): string | null {
   for (const [i, image] of index.images.entries()) {
     const { shard, offset, width, height, label } = image;
     const whole = [shard, offset, width, height].every((value) => Number.isSafeInteger(value) && value >= 0);
-    const end = offset + width * height * 3;
+    const end = offset + width * height * (3 + Object.keys(index.maps ?? {}).length);
     if (!whole || Math.min(width, height) < index.size || !(end <= (index.shards[shard]?.bytes ?? -1))) {
       return `picture ${i} lies outside its shard`;
     }

@@ -4,6 +4,8 @@ export interface Picture {
   height: number;
   /** RGB bytes, [height, width, 3]. */
   pixels: Uint8Array;
+  /** Maps that lie over it by the name of their field, a byte a pixel, [height, width]. */
+  maps?: Readonly<Record<string, Uint8Array>>;
 }
 
 /** Which square of a picture is taken, and whether it is mirrored. */
@@ -18,13 +20,14 @@ export interface View {
 
 export const centreView: Readonly<View> = { x: 0.5, y: 0.5, flip: false };
 
-/** Copies the square that `view` shows, [size, size, 3], into `target` from `offset`. */
+/** Copies the square that `view` shows, [size, size, channels], into `target` from `offset`. */
 export function copySquare(
   picture: Picture,
   size: number,
   view: View,
   target: Uint8Array,
   offset: number,
+  channels: 1 | 3 = 3,
 ): void {
   const { width, height, pixels } = picture;
   if (width < size || height < size) {
@@ -34,18 +37,15 @@ export function copySquare(
   const left = Math.min(width - size, Math.floor(view.x * (width - size + 1)));
   const top = Math.min(height - size, Math.floor(view.y * (height - size + 1)));
   for (let row = 0; row < size; row++) {
-    const from = ((top + row) * width + left) * 3;
-    const to = offset + row * size * 3;
+    const from = ((top + row) * width + left) * channels;
+    const to = offset + row * size * channels;
     if (!view.flip) {
-      target.set(pixels.subarray(from, from + size * 3), to);
+      target.set(pixels.subarray(from, from + size * channels), to);
       continue;
     }
     for (let x = 0; x < size; x++) {
-      const source = from + (size - 1 - x) * 3;
-      const place = to + x * 3;
-      target[place] = pixels[source] as number;
-      target[place + 1] = pixels[source + 1] as number;
-      target[place + 2] = pixels[source + 2] as number;
+      const source = from + (size - 1 - x) * channels;
+      for (let c = 0; c < channels; c++) target[to + x * channels + c] = pixels[source + c] as number;
     }
   }
 }

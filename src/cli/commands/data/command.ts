@@ -65,15 +65,23 @@ function inspectCommand(): Command {
     });
 }
 
+interface PackFlags {
+  overwrite?: boolean;
+  maps?: boolean;
+}
+
 function packCommand(): Command {
   return sourceCommand('pack')
     .description('decode pictures once into a folder that training reads fast')
     .argument('<folder>', 'where the packed pictures go')
     .option('--overwrite', 'replace an older packed folder')
-    .action(async (path: string, folder: string, flags: SourceFlags & { overwrite?: boolean }) => {
-      const { overwrite = false } = flags;
+    .option('--maps', 'pack segmentation and depth of the built-in scenes too')
+    .action(async (path: string, folder: string, flags: SourceFlags & PackFlags) => {
+      const { overwrite = false, maps = false } = flags;
       const config = await configOf(path, flags);
-      const packed = await withProgress((options) => packImages(config, folder, { ...options, overwrite }));
+      const packed = await withProgress((options) =>
+        packImages(config, folder, { ...options, overwrite, maps }),
+      );
       tellUnused(packed);
       console.log(
         `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
