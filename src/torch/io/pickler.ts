@@ -54,8 +54,7 @@ class Writer {
     if (typeof value === 'bigint') return this.#bigint(value);
     if (typeof value === 'string') return this.#string(value);
     if (value instanceof Uint8Array) return this.#bytesValue(value);
-    if (ArrayBuffer.isView(value))
-      return this.#list([...(value as unknown as Iterable<unknown>)], path, depth);
+    if (ArrayBuffer.isView(value)) return this.#list([...(value as Float64Array)], path, depth);
     if (Array.isArray(value)) return this.#list(value, path, depth);
     if (typeof value === 'object') {
       const record = this.#recordOf(value);

@@ -38,7 +38,7 @@ export function requireSameVersion(first: Copy): void {
  * @throws Error where the other copy is of another version
  */
 export function addonOfThread(): string | null {
-  const first = getEnvironmentData(KEY) as unknown as FirstCopy | undefined;
+  const first = getEnvironmentData(KEY) as FirstCopy | undefined;
   if (first === undefined || first.thread !== threadId) return null;
   requireSameVersion(first);
   return first.addon;

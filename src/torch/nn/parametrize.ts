@@ -73,8 +73,7 @@ export function registerParametrization<M extends Module>(
   name: string,
   parametrization: Parametrization,
 ): M {
-  const fields = module as unknown as Record<string, unknown>;
-  const parameter = fields[name];
+  const parameter: unknown = Reflect.get(module, name);
   const list = (module as Parametrized).parametrizations;
   if (list?.has(name) === true)
     throw new torch.ArgumentError(`${module.constructor.name}.${name} has a parametrization already`);

@@ -122,7 +122,7 @@ export function spectralNorm<M extends Module>(
 ): M {
   const { iterations = 1, eps = 1e-12 } = options;
   const dim = options.dim ?? (module.constructor.name.startsWith('ConvTranspose') ? 1 : 0);
-  const weight = (module as unknown as Record<string, unknown>)[name];
+  const weight: unknown = Reflect.get(module, name);
   if (!(weight instanceof torch.Tensor))
     throw new torch.ArgumentError(`${module.constructor.name} has no parameter in a field '${name}'`);
   return registerParametrization(module, name, new _SpectralNorm(weight, iterations, dim, eps));

@@ -62,7 +62,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
     if (given.length === 0)
       throw new torch.ArgumentError('an optimizer needs at least one parameter or group');
     if (given.every((item) => item instanceof torch.Tensor)) {
-      this.addParamGroup({ params: given } as unknown as GroupOf<Options>);
+      this.addParamGroup(Object.assign({} as Partial<Options>, { params: given }));
     } else {
       for (const group of given) this.addParamGroup(group as GroupOf<Options>);
     }
@@ -205,10 +205,10 @@ export abstract class Optimizer<Options extends object> extends InThread {
       // PyTorch's learning rate may be a tensor.
       return [name, value instanceof torch.Tensor ? value.item() : value];
     });
-    const settings = { ...group, ...Object.fromEntries(read) } as ParameterGroup<Options>;
-    const { params: _, ...rest } = settings;
-    this.checkSettings(rest as unknown as Options);
-    return rest as unknown as Options;
+    const settings: Options = { ...group, ...(Object.fromEntries(read) as Partial<Options>) };
+    Reflect.deleteProperty(settings, 'params');
+    this.checkSettings(settings);
+    return settings;
   }
 
   /** Throws where a saved state does not belong to `parameter`. */

@@ -135,7 +135,7 @@ function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   if (ArrayBuffer.isView(value)) {
-    const items = [...(value as unknown as Iterable<number | bigint>)];
+    const items: (number | bigint)[] = [...(value as Float64Array | BigInt64Array)];
     return items.map((item) => (typeof item === 'bigint' ? item.toString() : item));
   }
   return value;
