@@ -239,8 +239,17 @@ export class LSTM extends Recurrent {
   ): [output: Tensor, states: [hidden: Tensor, cell: Tensor]] {
     const { projSize, hiddenSize } = this;
     const widths = [projSize || hiddenSize, hiddenSize];
-    const found = this.call(input, hx, (x, states) => torch.lstm(x, states, ...this.settings()), widths);
+    const found = this.call(input, hx, (x, states) => this.#compute(x, states), widths);
     const [output, hidden, cell] = found as [Tensor, Tensor, Tensor];
     return [output, [hidden, cell]];
+  }
+
+  /** Casts before the call what autocast would cast within it, where oneDNN has no LSTM on processors without AVX-512. */
+  #compute(x: Tensor, states: readonly Tensor[]): Tensor[] {
+    const [weights, ...settings] = this.settings();
+    const dtype = x.device === 'cpu' ? torch.autocastDType(x.device) : null;
+    if (dtype == null) return torch.lstm(x, states, weights, ...settings);
+    const cast = (tensor: Tensor): Tensor => tensor.to(dtype);
+    return torch.lstm(cast(x), states.map(cast), weights.map(cast), ...settings);
   }
 }
