@@ -18,7 +18,7 @@ export const LABEL = 'label';
 /** Returns squares [B, size, size] of a map as the tensor that a model takes: one-hot [B, labels, size, size] float32
  * for labels, else [B, 1, size, size] in [-1, 1]. */
 export function mapToTensor(bytes: Uint8Array, size: number, kind: MapKind, device: torch.Device): Tensor {
-  if (!kind.labels) return bytesToImages(bytes, size, 1, device);
+  if (!kind.labels) return bytesToImages(bytes, [size, size], 1, device);
   const count = kind.labels.length;
   return torch.scope(() => {
     const numbers = torch.tensor(bytes).to(device).view([-1, size, size]).long(); // [B, H, W]

@@ -158,7 +158,7 @@ export class ImageSource {
       fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
     }
     if (label) fields[LABEL] = torch.tensor(BigInt64Array.from(label, BigInt), { device });
-    return { image: bytesToImages(image, this.size, this.channels, device), fields };
+    return { image: bytesToImages(image, [this.size, this.size], this.channels, device), fields };
   }
 
   /** The same as `readSquares`, the images alone. */
@@ -168,7 +168,7 @@ export class ImageSource {
 
   /** Bytes as `readBytes` gives them as float32 [B, channels, size, size] in [-1, 1]. */
   toImages(bytes: Uint8Array, device: Device = 'cpu'): Tensor {
-    return bytesToImages(bytes, this.size, this.channels, device);
+    return bytesToImages(bytes, [this.size, this.size], this.channels, device);
   }
 
   /** The picture before it is cut to a square: its shorter side is `size`. */

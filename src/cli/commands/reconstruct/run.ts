@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
 import { recoverPath, shownPath, systemPath } from '../../../files/file-names.js';
+import { bytesToImages } from '../../../data/image-tensor.js';
 import { findImages } from '../../../data/find-images.js';
 import { ImageDataError } from '../../../data/image-error.js';
 import { rgbToGrey, type Picture } from '../../../data/picture.js';
@@ -146,15 +147,5 @@ async function readPicture(file: string, size: number, unit: number, square: boo
 }
 
 function toTensor({ width, height, pixels }: Picture, channels: number): Tensor {
-  const bytes = channels === 1 ? rgbToGrey(pixels) : pixels;
-  return torch.scope(() =>
-    torch
-      .tensor(bytes)
-      .view([1, height, width, channels])
-      .permute([0, 3, 1, 2])
-      .to('float32')
-      .div(127.5)
-      .sub(1)
-      .contiguous(),
-  );
+  return bytesToImages(channels === 1 ? rgbToGrey(pixels) : pixels, [height, width], channels);
 }
