@@ -22,7 +22,7 @@ try {
   for (const folder of [main, platform]) mkdirSync(folder);
   rmSync(target, { recursive: true, force: true });
   mkdirSync(target);
-  stageMain(main);
+  await stageMain(main);
   stagePlatform(platform, builtAddon(root));
   for (const folder of [main, platform]) {
     const { filename, files, size } = npmPack(folder, '--pack-destination', target);

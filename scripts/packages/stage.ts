@@ -1,9 +1,11 @@
 /** The folders that `npm run pack` makes packages of. What they hold is said once, by `files` in package.json. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { platformPackage } from '../../src/setup/addon-path.js';
 import { packageRoot } from '../../src/files/package.js';
+import { bundle } from '../bundle.js';
 
 export type Manifest = Record<string, unknown> & {
   name: string;
@@ -35,24 +37,28 @@ const OPTIONAL_PARTS = ['tessera_openmp.node', 'tessera_graph.so'];
 const CHECKOUT_ONLY = ['private', 'scripts', 'devDependencies', 'ava', 'allowScripts'];
 
 /** Compiles afresh, so that no file of an earlier build slips in, and without maps to sources that are not shipped. */
-export function compile(into: string): void {
+export async function compile(into: string): Promise<void> {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
-  const flags = ['--incremental', 'false', '--sourceMap', 'false', '--declarationMap', 'false'];
+  const flags = ['--incremental', 'false', '--declarationMap', 'false'];
   const outDir = ['--outDir', into, '--tsBuildInfoFile', 'null'];
   execFileSync(process.execPath, [tsc, '-p', 'tsconfig.build.json', ...flags, ...outDir], {
     cwd: root,
     stdio: 'inherit',
   });
+  await bundle(into);
 }
 
 /** Copies what was compiled earlier: quicker, for a try that looks at the other files. */
-export function copyCompiled(into: string): void {
-  cpSync(join(root, COMPILED), into, { recursive: true });
+export async function copyCompiled(into: string): Promise<void> {
+  await cp(join(root, COMPILED), into, { recursive: true });
 }
 
 /** Fills `folder` with the main package: JavaScript and types from `fill`, and the other files of the manifest. */
-export function stageMain(folder: string, fill: (into: string) => void = compile): void {
-  fill(join(folder, COMPILED));
+export async function stageMain(
+  folder: string,
+  fill: (into: string) => Promise<void> = compile,
+): Promise<void> {
+  await fill(join(folder, COMPILED));
   chmodSync(join(folder, COMPILED, 'cli', 'main.js'), 0o755);
   for (const name of manifest.files.filter((file) => file !== COMPILED))
     cpSync(join(root, name), join(folder, name), { recursive: true });

@@ -20,7 +20,7 @@ declare const __webpack_require__: unknown;
 let root: string | null = null;
 
 /**
- * Returns the folder with package.json: this file lies two levels below it, in src/ as in dist/.
+ * Returns the folder with package.json: this file lies two levels below it, in src/files/ as in dist/chunks/.
  * @throws Error with the setting to change where a bundler has put this file elsewhere.
  */
 export function packageRoot(): string {

@@ -2,24 +2,30 @@
  * Stack traces without the package's own frames. One call of a nested module passes through a dozen of them, and the engine
  * records ten: the caller's own line would not be among them. TESSERA_DEBUG=1 keeps all.
  */
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { packageRoot } from '../../files/package.js';
 
 // As many frames are recorded, for the caller's to be among them; as many as the caller's limit says are shown.
 const RECORDED = 1000;
 
-/** How frames name the package's files: as URLs where they were imported, as paths where they were required. */
-const own: readonly string[] = ownPlaces(import.meta.url);
+let own: readonly string[] | null = null;
 
-function ownPlaces(url: string): string[] {
-  // Bundled into other code, the package has no files of its own.
-  if (process.env['TESSERA_DEBUG'] || !/\/(dist|src)\/torch\/core\/stack-trace\.[jt]s/.test(url)) return [];
-  const folders = ['../../../dist/', '../../../src/'].map((folder) => new URL(folder, url).href);
-  return folders.flatMap((folder) => [folder, fileURLToPath(folder)]);
+/** How frames name the package's files: as URLs where they were imported, as paths where they were required. */
+function ownPlaces(): readonly string[] {
+  if (process.env['TESSERA_DEBUG']) return [];
+  try {
+    const folders = ['dist/', 'src/'].map((folder) => join(packageRoot(), folder));
+    return folders.flatMap((folder) => [pathToFileURL(folder).href, folder]);
+  } catch {
+    return []; // Bundled into other code, the package has no files of its own.
+  }
 }
 
 /** Gives an error a stack that begins with the caller's frames, put together when it is read. */
 export function hideOwnFrames(error: Error): void {
   const limit: unknown = Error.stackTraceLimit;
+  own ??= ownPlaces();
   if (own.length === 0 || typeof limit !== 'number' || !Error.captureStackTrace) return;
   // Has the error's name and message, for whoever formats the frames.
   const recorded = Object.create(error) as { stack: unknown };
@@ -55,7 +61,7 @@ function isBuiltIn(frame: string): boolean {
 
 function withoutOwn(frames: readonly string[]): string[] {
   const isOwn = frames.map((frame) =>
-    own.some((place) => frame.includes(` ${place}`) || frame.includes(`(${place}`)),
+    own?.some((place) => frame.includes(` ${place}`) || frame.includes(`(${place}`)),
   );
   // What the engine's own functions, such as Array.map, call for the package is the package's.
   for (let i = 0; i < frames.length; i++) {

@@ -19,12 +19,12 @@ let main: string;
 let packed: string[];
 
 /** The packages as npm lays them out, with the checkout's dependencies beside them. */
-test.before(() => {
+test.before(async () => {
   home = mkdtempSync(join(tmpdir(), 'tessera-staged-'));
   const modules = join(home, 'node_modules');
   const [staged, platform] = [manifest.name, platformPackage()].map((name) => join(modules, name));
   for (const folder of [staged!, platform!]) mkdirSync(folder, { recursive: true });
-  stageMain(staged!, copyCompiled);
+  await stageMain(staged!, copyCompiled);
   stagePlatform(platform!, builtAddon(root));
   for (const name of Object.keys(manifest.dependencies))
     symlinkSync(join(root, 'node_modules', name), join(modules, name));

@@ -283,7 +283,7 @@ for (const [debug, internal] of [
     const lines = outcome.stderr.split('\n');
     t.notRegex(outcome.stderr, /frame #\d/);
     t.true(lines.length < 30, `${lines.length} lines`);
-    t.is(/at .*dist\/torch\//.test(outcome.stderr), internal);
+    t.is(/at .*dist\/chunks\//.test(outcome.stderr), internal);
     if (!internal)
       t.regex(
         lines.find((line) => /^ +at /.test(line))!,

@@ -1,22 +1,4 @@
-import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import type { DataConfig } from '../../../data/index.js';
-import {
-  describeImages,
-  inspectImages,
-  Loader,
-  openImages,
-  packedSize,
-  packImages,
-  saveImageGrid,
-  writeEmoji,
-  writeScenes,
-} from '../../../data/index.js';
-import { shownPath } from '../../../files/file-names.js';
-import { passedOver } from '../../../data/find-images.js';
-import type { DataReport } from '../../../data/index.js';
-import { interruptSignal } from '../../interrupt.js';
-import { paint, terminalProgress } from '../../terminal.js';
 
 const sources = 'a folder of pictures, a .txt list of them, a packed folder, or: scenes, emoji';
 
@@ -31,7 +13,7 @@ export function dataCommand(data: Command): Command {
   return data;
 }
 
-interface SourceFlags {
+export interface SourceFlags {
   size?: number;
   heldOut: number;
   onError: 'skip' | 'stop';
@@ -59,13 +41,11 @@ function inspectCommand(): Command {
     .description('decode every picture and tell what there is to train on')
     .option('--json', 'print the findings as JSON')
     .action(async (path: string, flags: SourceFlags & { json?: boolean }) => {
-      const config = await configOf(path, flags);
-      const found = await withProgress((options) => inspectImages(config, options));
-      console.log(flags.json ? JSON.stringify(found, null, 2) : describeImages(found));
+      await (await import('./run.js')).inspect(path, flags);
     });
 }
 
-interface PackFlags {
+export interface PackFlags {
   overwrite?: boolean;
   maps?: boolean;
 }
@@ -77,17 +57,13 @@ function packCommand(): Command {
     .option('--overwrite', 'replace an older packed folder')
     .option('--maps', 'pack segmentation and depth of the built-in scenes too')
     .action(async (path: string, folder: string, flags: SourceFlags & PackFlags) => {
-      const { overwrite = false, maps = false } = flags;
-      const config = await configOf(path, flags);
-      const packed = await withProgress((options) =>
-        packImages(config, folder, { ...options, overwrite, maps }),
-      );
-      tellUnused(packed);
-      console.log(
-        `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
-          `npx tessera-torch train vqgan --data ${folder} data.size=${config.size}`,
-      );
+      await (await import('./run.js')).pack(path, folder, flags);
     });
+}
+
+export interface PreviewFlags {
+  pictures: number;
+  scale: number;
 }
 
 function previewCommand(): Command {
@@ -96,26 +72,12 @@ function previewCommand(): Command {
     .argument('<png>', 'the picture to write')
     .option('--pictures <n>', 'how many', integer(1), 36)
     .option('--scale <n>', 'enlarge each so many times', integer(1), 1)
-    .action(async (path: string, png: string, flags: SourceFlags & { pictures: number; scale: number }) => {
-      const { pictures: batchSize, scale } = flags;
-      const config = await configOf(path, flags);
-      const { train, report, close } = await withProgress((options) =>
-        openImages(config, { ...options, decodeAll: false }),
-      );
-      try {
-        const loader = new Loader(train, { batchSize, prefetch: 0, seed: flags.seed ?? 1 });
-        const { images } = await loader.next();
-        await saveImageGrid(png, images, { scale });
-        loader.close();
-        tellUnused(report);
-        console.log(`${png}: ${batchSize} crops of ${train.length} pictures`);
-      } finally {
-        await close();
-      }
+    .action(async (path: string, png: string, flags: SourceFlags & PreviewFlags) => {
+      await (await import('./run.js')).preview(path, png, flags);
     });
 }
 
-interface FolderFlags {
+export interface FolderFlags {
   count: number;
   size: number;
   seed: number;
@@ -133,63 +95,17 @@ function folderCommand(name: string): Command {
 function scenesCommand(): Command {
   return folderCommand('scenes')
     .description('write little landscapes as PNG files, and their classes as scenes.json')
-    .action(async (folder: string, { count, size, seed }: FolderFlags) => {
-      await withProgress((options) => writeScenes(folder, { ...options, seed, count, width: size }));
-      console.log(`${count} scenes in ${folder}`);
+    .action(async (folder: string, flags: FolderFlags) => {
+      await (await import('./run.js')).drawScenes(folder, flags);
     });
 }
 
 function emojiCommand(): Command {
   return folderCommand('emoji')
     .description('write emoji on pastel grounds as PNG files, a sub-folder a class')
-    .action(async (folder: string, { count, size, seed }: FolderFlags) => {
-      await withProgress((options) => writeEmoji(folder, { ...options, seed, count, size }));
-      console.log(`${count} emoji in ${join(folder, '<class>')}`);
+    .action(async (folder: string, flags: FolderFlags) => {
+      await (await import('./run.js')).drawEmoji(folder, flags);
     });
-}
-
-async function configOf(path: string, flags: SourceFlags): Promise<DataConfig> {
-  const size = flags.size ?? (await packedSize(path)) ?? 64;
-  const { heldOut, onError, count, seed } = flags;
-  return {
-    path,
-    size,
-    heldOut,
-    onError,
-    ...(count !== undefined && { count }),
-    ...(seed !== undefined && { seed }),
-  };
-}
-
-interface Watch {
-  onProgress: (label: string, done: number, total: number) => void;
-  signal: AbortSignal;
-}
-
-async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T> {
-  const progress = terminalProgress();
-  const begun = performance.now();
-  // What is done in a moment needs no bar.
-  const onProgress: Watch['onProgress'] = (label, done, total) => {
-    if (performance.now() - begun > 1000) progress.step(label, done, total);
-  };
-  try {
-    return await work({ onProgress, signal: interruptSignal() });
-  } finally {
-    progress.end();
-  }
-}
-
-/** Names the files that were not used. */
-function tellUnused({ skipped, ignoredKinds }: Pick<DataReport, 'skipped' | 'ignoredKinds'>): void {
-  const say = (what: string, text: string) =>
-    process.stderr.write(`${paint('yellow', what, process.stderr)} ${text}\n`);
-  for (const { path, reason } of skipped) say('left out', `${shownPath(path)}: ${reason}`);
-  for (const text of passedOver(ignoredKinds)) say('note:', text);
-}
-
-function megabytes(bytes: number): string {
-  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {

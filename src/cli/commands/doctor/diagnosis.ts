@@ -1,6 +1,7 @@
 import { fork } from 'node:child_process';
 import { availableParallelism, cpus, freemem, totalmem } from 'node:os';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { packageRoot } from '../../../files/package.js';
 import { locateAddon } from '../../../setup/addon-path.js';
 import { locateLibtorch } from '../../../setup/locate.js';
 import { glibcVersion, platformName } from '../../../setup/platform.js';
@@ -136,7 +137,9 @@ async function probeChecks(): Promise<Check[]> {
 /** Loads and computes in a child process: a library that does not fit may take its process down. */
 function probe(): Promise<ProbeReport | { error: string }> {
   return new Promise((resolve) => {
-    const script = fileURLToPath(new URL(`./doctor-probe${import.meta.url.slice(-3)}`, import.meta.url));
+    // A file of its own in src/ as in dist/, where this file is bundled with others.
+    const [folder, end] = import.meta.url.endsWith('.ts') ? ['src', 'ts'] : ['dist', 'js'];
+    const script = join(packageRoot(), folder, `cli/commands/doctor/doctor-probe.${end}`);
     const child = fork(script, { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
     let stderr = '';
     child.stderr?.setEncoding('utf8').on('data', (chunk: string) => (stderr += chunk));

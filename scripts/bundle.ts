@@ -1,0 +1,125 @@
+/**
+ * Bundles the sources into the JavaScript of dist/: a program that imports the package waits for every file of it, and the
+ * sources are many. What is started as a process, and what is loaded only when its turn comes, remains a file of its own.
+ */
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import { build, type Plugin } from 'esbuild';
+import { textOf } from '../src/files/look.js';
+import { packageRoot } from '../src/files/package.js';
+
+/** Sources that are started by their path, or imported first; without `.ts` here, as in dist/ without `.js`. */
+const ENTRIES = ['index', 'cli/main', 'cli/commands/doctor/doctor-probe'];
+
+/** Modules that the package exports whole: `export * as torch from './torch/index.js'`. */
+const NAMESPACES = [
+  'torch/index',
+  'torch/cuda/index',
+  'torch/nn/index',
+  'torch/nn/init',
+  'torch/nn/functional',
+  'torch/optim/index',
+];
+
+/**
+ * Keeps the library in one file, in the order in which its sources run: whatever imports a part of it, and would divide it,
+ * imports all of it first. The command line, and what it loads of a command at first, goes without: help must come quickly.
+ */
+const oneLibrary: Plugin = {
+  name: 'one-library',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^\./ }, ({ path, kind, resolveDir }) => {
+      const whole = kind === 'entry-point' && NAMESPACES.some((name) => path === sourceOf(name));
+      const late = kind === 'dynamic-import' && !path.endsWith('/command.js');
+      if (!whole && !late) return null;
+      const source = join(resolveDir, path.replace(/\.js$/, '.ts'));
+      return { path: posix.relative(packageRoot(), source), namespace: 'library' };
+    });
+    onLoad({ filter: /./, namespace: 'library' }, ({ path }) => ({
+      contents: `import './src/index.js'; export * from './${path}';`,
+      resolveDir: packageRoot(),
+    }));
+  },
+};
+
+function sourceOf(entry: string): string {
+  return `./src/${entry}.ts`;
+}
+
+/**
+ * Leaves exported namespaces to the engine, whose own answer `torch.add` in half the time that the bundler's take, objects of
+ * getters: each is a file, and is imported from there.
+ */
+function withNamespaces(text: string): string {
+  const made = /^\/\/ src\/(.+)\.ts\nvar (\w+) = \{\};\n__export\(\2, \{[^]*?^\}\);$/gm;
+  return text.replace(made, (_, module: string, name: string) => {
+    if (!NAMESPACES.includes(module))
+      throw new Error(`src/${module}.ts is exported whole: name it in NAMESPACES`);
+    return `// src/${module}.ts\nimport * as ${name} from "../${module}.js";`;
+  });
+}
+
+/** Names of the functions and classes of a source. */
+function declaredIn(source: string): Set<string> {
+  const text = readFileSync(join(packageRoot(), source), 'utf8');
+  const declared = text.matchAll(/^(?:export )?(?:abstract |async )?(?:function\*?|class) (\w+)/gm);
+  return new Set([...declared].map(([, name = '']) => name));
+}
+
+/** Functions and classes that the bundler has named after another of the same name (`conv2d2`), each with its own name. */
+function renamedIn(text: string): [made: string, name: string][] {
+  const renamed: [string, string][] = [];
+  for (const part of text.split(/^\/\/ (?=src\/.+\.ts$)/m).slice(1)) {
+    const names = declaredIn(part.slice(0, part.indexOf('\n')));
+    for (const [, made, variable] of part.matchAll(/^(?:async )?function\*? (\w+)|^var (\w+) = class\b/gm)) {
+      const given = made ?? variable!;
+      let name = given;
+      while (!names.has(name) && /\d$/.test(name)) name = name.slice(0, -1);
+      if (name !== given && names.has(name)) renamed.push([given, name]);
+    }
+  }
+  return renamed;
+}
+
+/** Gives functions and classes the names of their sources, which messages and printed models show. */
+function withNames(text: string): string {
+  // A class that speaks of itself is made as `var Module = class _Module`.
+  const own = text.replace(/^var (\w+) = class _\1\b[^]*?^\};$/gm, (made, name: string) =>
+    made.replace(new RegExp(`\\b_${name}\\b`, 'g'), name),
+  );
+  const renamed = renamedIn(text).map(([made, name]) => `  [${made}, "${name}"]`);
+  if (renamed.length === 0) return own;
+  const list = `[\n${renamed.join(',\n')}\n]`;
+  const define = 'Object.defineProperty(made, "name", { value, configurable: true })';
+  return own.replace(/^(?=export \{$)|(?![^])/m, `for (const [made, value] of ${list}) ${define};\n`);
+}
+
+/** Writes the bundled JavaScript below a folder, and removes what else of JavaScript is there: an earlier build's. */
+export async function bundle(into: string): Promise<void> {
+  const { outputFiles } = await build({
+    absWorkingDir: packageRoot(),
+    entryPoints: [...ENTRIES, ...NAMESPACES].map((out) => ({ in: sourceOf(out), out })),
+    outdir: into,
+    // Two levels below the package's folder, where `packageRoot` expects its own file.
+    chunkNames: 'chunks/[name]-[hash]',
+    plugins: [oneLibrary],
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20.19',
+    packages: 'external',
+    write: false,
+  });
+  for (const { path, text } of outputFiles) {
+    const made = withNames(withNamespaces(text));
+    mkdirSync(dirname(path), { recursive: true });
+    // What runs meanwhile may read it.
+    if (textOf(path) !== made) writeFileSync(path, made);
+  }
+  const written = new Set(outputFiles.map(({ path }) => path));
+  for (const name of readdirSync(into, { recursive: true, encoding: 'utf8' })) {
+    const path = join(into, name);
+    if (/\.js(\.map)?$/.test(name) && !written.has(path)) rmSync(path);
+  }
+}

@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import {
+  describeImages,
+  inspectImages,
+  Loader,
+  openImages,
+  packedSize,
+  packImages,
+  saveImageGrid,
+  writeEmoji,
+  writeScenes,
+  type DataConfig,
+  type DataReport,
+} from '../../../data/index.js';
+import { passedOver } from '../../../data/find-images.js';
+import { shownPath } from '../../../files/file-names.js';
+import { interruptSignal } from '../../interrupt.js';
+import { paint, terminalProgress } from '../../terminal.js';
+import type { FolderFlags, PackFlags, PreviewFlags, SourceFlags } from './command.js';
+
+export async function inspect(path: string, flags: SourceFlags & { json?: boolean }): Promise<void> {
+  const config = await configOf(path, flags);
+  const found = await withProgress((options) => inspectImages(config, options));
+  console.log(flags.json ? JSON.stringify(found, null, 2) : describeImages(found));
+}
+
+export async function pack(path: string, folder: string, flags: SourceFlags & PackFlags): Promise<void> {
+  const { overwrite = false, maps = false } = flags;
+  const config = await configOf(path, flags);
+  const packed = await withProgress((options) => packImages(config, folder, { ...options, overwrite, maps }));
+  tellUnused(packed);
+  console.log(
+    `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
+      `npx tessera-torch train vqgan --data ${folder} data.size=${config.size}`,
+  );
+}
+
+export async function preview(path: string, png: string, flags: SourceFlags & PreviewFlags): Promise<void> {
+  const { pictures: batchSize, scale } = flags;
+  const config = await configOf(path, flags);
+  const { train, report, close } = await withProgress((options) =>
+    openImages(config, { ...options, decodeAll: false }),
+  );
+  try {
+    const loader = new Loader(train, { batchSize, prefetch: 0, seed: flags.seed ?? 1 });
+    const { images } = await loader.next();
+    await saveImageGrid(png, images, { scale });
+    loader.close();
+    tellUnused(report);
+    console.log(`${png}: ${batchSize} crops of ${train.length} pictures`);
+  } finally {
+    await close();
+  }
+}
+
+export async function drawScenes(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
+  await withProgress((options) => writeScenes(folder, { ...options, seed, count, width: size }));
+  console.log(`${count} scenes in ${folder}`);
+}
+
+export async function drawEmoji(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
+  await withProgress((options) => writeEmoji(folder, { ...options, seed, count, size }));
+  console.log(`${count} emoji in ${join(folder, '<class>')}`);
+}
+
+async function configOf(path: string, flags: SourceFlags): Promise<DataConfig> {
+  const size = flags.size ?? (await packedSize(path)) ?? 64;
+  const { heldOut, onError, count, seed } = flags;
+  return {
+    path,
+    size,
+    heldOut,
+    onError,
+    ...(count !== undefined && { count }),
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+interface Watch {
+  onProgress: (label: string, done: number, total: number) => void;
+  signal: AbortSignal;
+}
+
+async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T> {
+  const progress = terminalProgress();
+  const begun = performance.now();
+  // What is done in a moment needs no bar.
+  const onProgress: Watch['onProgress'] = (label, done, total) => {
+    if (performance.now() - begun > 1000) progress.step(label, done, total);
+  };
+  try {
+    return await work({ onProgress, signal: interruptSignal() });
+  } finally {
+    progress.end();
+  }
+}
+
+/** Names the files that were not used. */
+function tellUnused({ skipped, ignoredKinds }: Pick<DataReport, 'skipped' | 'ignoredKinds'>): void {
+  const say = (what: string, text: string) =>
+    process.stderr.write(`${paint('yellow', what, process.stderr)} ${text}\n`);
+  for (const { path, reason } of skipped) say('left out', `${shownPath(path)}: ${reason}`);
+  for (const text of passedOver(ignoredKinds)) say('note:', text);
+}
+
+function megabytes(bytes: number): string {
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
