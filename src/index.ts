@@ -40,7 +40,12 @@ export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors
 export * from './models/priors/gpt.js';
 export { KeyValueCache, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
 export * from './models/two-stage.js';
-export * from './models/conditions/conditioning.js';
+export type { Encoded } from './models/encoded.js';
+export type { Condition, Stage } from './models/conditions/condition.js';
+export { Labelator } from './models/conditions/class.js';
+export { CoordStage } from './models/conditions/coordinates.js';
+export { SOSProvider } from './models/conditions/none.js';
+export { DummyCondStage } from './models/conditions/tokens.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
 export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';

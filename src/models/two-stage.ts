@@ -7,8 +7,10 @@ import { readConfig } from '../config/read.js';
 import { flag, integer, kind, model, optional, text } from '../config/schema.js';
 import type { Given, Settings } from '../config/schema.js';
 import { checkpointSchema } from './registry/checkpoint-schema.js';
-import { SOSProvider } from './conditions/conditioning.js';
-import type { Stage } from './conditions/conditioning.js';
+import type { Condition, Stage } from './conditions/condition.js';
+import { encodedImage } from './conditions/encoded-image.js';
+import { SOSProvider } from './conditions/none.js';
+import type { Encoded } from './encoded.js';
 import { IdentityPermuter, Permuter } from './orders/permuter.js';
 import { GPT } from './priors/gpt.js';
 
@@ -65,10 +67,7 @@ const schema = {
 export type Net2NetTransformerConfig = Given<typeof schema>;
 
 /** What a stage makes of a batch: quantized `[B, C, h, w]` (stages differ) and tokens `[B, L]` int64. */
-export interface EncodedTokens {
-  quantized: Tensor;
-  indices: Tensor;
-}
+export type EncodedTokens = Pick<Encoded, 'quantized' | 'indices'>;
 
 /** Puts a stage in evaluation mode for good, so that `train()` of the whole never wakes its dropout or statistics. */
 function freeze<T extends nn.Module>(stage: T): T {
@@ -139,6 +138,12 @@ export class Net2NetTransformer extends nn.Module {
     this.pkeep = settings.pkeep;
     this.sosToken = sosToken;
     this.unconditional = unconditional;
+  }
+
+  /** What the transformer is conditioned on: the condition stage, or the images that it encodes. */
+  get condition(): Condition {
+    const stage = this.condStageModel;
+    return 'parse' in stage ? (stage as Stage & Condition) : encodedImage(stage, this.condStageKey);
   }
 
   /** Training mode reaches the transformer; the frozen stages stay in evaluation mode. */

@@ -1,7 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { inEvaluation } from '../torch/nn/index.js';
-import { Labelator } from '../models/conditions/conditioning.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import { checkFilterOptions, drawToken } from './filters.js';
 import { checkRoom, codesOnly, generate } from './generate.js';
@@ -39,7 +38,7 @@ export function sampleTokens(
       if (!Number.isSafeInteger(steps) || steps < 0) {
         throw new RangeError(`sampleTokens: steps must be an integer from 0, got ${steps}.`);
       }
-      if (net.condStageModel instanceof Labelator) net.condStageModel.check(condition);
+      net.condition.check?.(condition);
       if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;

@@ -1,6 +1,5 @@
 /** The second stage's configuration, model, optimizer and step. */
 import { existsSync, statSync } from 'node:fs';
-import { Labelator } from '../models/conditions/conditioning.js';
 import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
 import { ignoreKeysOf, loadFrom } from '../models/weights/initial.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
@@ -177,7 +176,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const params = config.model.params as Params;
   const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
   try {
-    if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+    if (!net.unconditional && net.condition.field !== 'label') {
       throw new RunError(
         'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
           'for others write a loop of your own on transformerStep',

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { saveImageGrid } from '../data/image-grid.js';
-import { Labelator } from '../models/conditions/conditioning.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { LogitsError } from '../sampling/logits-error.js';
@@ -194,7 +193,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
   protected async writeImages(): Promise<string | null> {
     const path = join(this.folder, 'images', `samples-${String(this.step).padStart(7, '0')}.png`);
     const { samples } = this.config.training;
-    const conditional = this.net.condStageModel instanceof Labelator;
+    const conditional = this.net.condition.field === 'label';
     const shown = spreadOver(conditional ? classesAmong(this.#codes!.labels) : [0], samples);
     const images = this.#draw(shown);
     try {

@@ -4,7 +4,7 @@ import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import * as nn from '../../src/torch/nn/index.js';
-import type { Encoded } from '../../src/models/conditions/conditioning.js';
+import type { Encoded } from '../../src/models/encoded.js';
 
 /** A function from names to the fixture's tensors. */
 export async function net2netFixture(): Promise<(name: string) => Tensor> {

@@ -1,12 +1,10 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
-import {
-  CoordStage,
-  DummyCondStage,
-  Labelator,
-  SOSProvider,
-} from '../../src/models/conditions/conditioning.js';
+import { Labelator } from '../../src/models/conditions/class.js';
+import { CoordStage } from '../../src/models/conditions/coordinates.js';
+import { SOSProvider } from '../../src/models/conditions/none.js';
+import { DummyCondStage } from '../../src/models/conditions/tokens.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import type { Net2NetTransformerConfig } from '../../src/models/two-stage.js';
 import { AlternateParsingPermuter, ZCurvePermuter } from '../../src/models/orders/permuter.js';

@@ -1,5 +1,5 @@
 /** Second stages whose vocabulary holds more than codes, and whose logits are highest where no code is. */
-import { Labelator } from '../../src/models/conditions/conditioning.js';
+import { Labelator } from '../../src/models/conditions/class.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import type { Permuter } from '../../src/models/orders/permuter.js';
 import { GPT } from '../../src/models/priors/gpt.js';

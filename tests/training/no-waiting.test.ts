@@ -7,7 +7,7 @@ import { GPT } from '../../src/models/priors/gpt.js';
 import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
-import { Labelator } from '../../src/models/conditions/conditioning.js';
+import { Labelator } from '../../src/models/conditions/class.js';
 import { resolveConfig } from '../../src/runs/config.js';
 import { transformerOptimizer, transformerStep } from '../../src/training/transformer-step.js';
 import { buildVqgan } from '../../src/training/vqgan-build.js';

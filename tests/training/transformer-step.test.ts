@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
-import { Labelator } from '../../src/models/conditions/conditioning.js';
+import { Labelator } from '../../src/models/conditions/class.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { GPT } from '../../src/models/priors/gpt.js';
 import {

@@ -1,7 +1,10 @@
 /** Which classes of the reference a configuration may name. */
 import { count, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
-import { CoordStage, DummyCondStage, Labelator, SOSProvider } from '../conditions/conditioning.js';
+import { Labelator } from '../conditions/class.js';
+import { CoordStage } from '../conditions/coordinates.js';
+import { SOSProvider } from '../conditions/none.js';
+import { DummyCondStage } from '../conditions/tokens.js';
 import { NLayerDiscriminator } from '../losses/discriminator.js';
 import { Net2NetTransformer } from '../two-stage.js';
 import { LPIPS } from '../losses/lpips.js';

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Labelator } from '../../../src/models/conditions/conditioning.js';
+import { Labelator } from '../../../src/models/conditions/class.js';
 import { logImages, sampleImages, sampleTokens } from '../../../src/sampling/net2net-sampling.js';
 import { TokenSampler } from '../../../src/sampling/token-sampler.js';
 import * as torch from '../../../src/torch/index.js';
@@ -47,4 +47,20 @@ test('sampling refuses what is no class, however it is given', (t) => {
   ]) {
     t.throws(run, wrong);
   }
+});
+
+test('a class is written by its name or its number', (t) => {
+  const stage = new Labelator({ nClasses: 3 });
+  const names = ['ash', 'elm', '0'];
+  t.deepEqual(stage.parse('elm', names).tolist(), [1]);
+  t.deepEqual(stage.parse('1', names).tolist(), [1]);
+  t.deepEqual(stage.parse('0', names).tolist(), [2], 'names come first');
+  t.deepEqual(stage.encode(stage.parse('2', [])).indices.tolist(), [[2]]);
+  const unknown = (text: string, given: readonly string[], message: string) =>
+    t.throws(() => stage.parse(text, given), { instanceOf: RangeError, message });
+  unknown('esh', names, 'there is no such class; the nearest is "ash"');
+  unknown('3', [], 'there is no such class; they are 0 to 2');
+  unknown('-1', [], 'there is no such class; they are 0 to 2');
+  t.is(stage.choices(names), '3 classes (ash, elm, 0)');
+  t.is(stage.choices([]), '3 classes');
 });

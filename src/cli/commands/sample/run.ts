@@ -1,7 +1,7 @@
 /** What `tessera-torch sample` does. Loads libtorch. */
 import { join } from 'node:path';
 import { nearest } from '../../../config/nearest.js';
-import { Labelator } from '../../../models/conditions/conditioning.js';
+import { Labelator } from '../../../models/conditions/class.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { PickOptions } from '../../../sampling/filters.js';

@@ -1,0 +1,19 @@
+import type { Condition, Stage } from './condition.js';
+
+/**
+ * Conditions on the codes of an image, such as a segmentation or a depth map, by a frozen first stage.
+ *
+ * @param field of an example that holds the image
+ */
+export function encodedImage(stage: Stage, field: string): Condition {
+  return {
+    field,
+    encode: (image) => stage.encode(image),
+    choices: () => `images of the field "${field}"`,
+    parse: () => {
+      throw new RangeError(
+        `the "${field}" of an image is not written as text; give its tensor to sampleImages`,
+      );
+    },
+  };
+}
