@@ -39,7 +39,12 @@ export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
 export * from './models/priors/gpt.js';
 export { KeyValueCache, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
-export * from './models/two-stage.js';
+export {
+  Net2NetTransformer,
+  type EncodedTokens,
+  type ImageStage as FirstStage,
+  type Net2NetTransformerConfig,
+} from './models/two-stage.js';
 export type { Encoded } from './models/encoded.js';
 export type { Condition, Stage } from './models/conditions/condition.js';
 export { Labelator } from './models/conditions/class.js';

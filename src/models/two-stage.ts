@@ -14,8 +14,8 @@ import type { Encoded } from './encoded.js';
 import { IdentityPermuter, Permuter } from './orders/permuter.js';
 import { GPT } from './priors/gpt.js';
 
-/** A first stage also turns grids of codes back into images. */
-export interface FirstStage extends Stage {
+/** A first stage as a second one uses it: it also turns grids of codes back into images. */
+export interface ImageStage extends Stage {
   /** Number of indices that `decodeIndices` knows, from 0 on; left out: as many as the transformer has tokens. */
   readonly nCodes?: number;
   decodeIndices(indices: Tensor): Tensor;
@@ -27,7 +27,7 @@ const has = (value: unknown, ...methods: string[]): boolean =>
 // In the order in which the reference makes the parts, so that a seed gives the same weights.
 const schema = {
   /** Trained VQGAN whose codes are modelled. It is frozen: evaluation mode for good, no gradients. */
-  firstStageConfig: model<FirstStage>('a first stage, such as taming.models.vqgan.VQModel', (value) =>
+  firstStageConfig: model<ImageStage>('a first stage, such as taming.models.vqgan.VQModel', (value) =>
     has(value, 'encode', 'decodeIndices'),
   ),
   /**
@@ -63,8 +63,40 @@ const schema = {
   ...checkpointSchema,
 };
 
-/** The reference's parameters, camelCased, with models in place of configurations. */
-export type Net2NetTransformerConfig = Given<typeof schema>;
+type Parts = Given<typeof schema>;
+
+/** Our names of the parts, and the reference's, which its configuration files have. */
+const referenceNames = {
+  firstStage: 'firstStageConfig',
+  condition: 'condStageConfig',
+  order: 'permuterConfig',
+  prior: 'transformerConfig',
+} as const;
+
+/**
+ * The models that it is made of, as `prior`, `firstStage`, `condition` and `order` or by the reference's names, and the
+ * reference's other parameters, camelCased.
+ */
+export type Net2NetTransformerConfig = Omit<Parts, 'firstStageConfig' | 'transformerConfig'> & {
+  condition?: Parts['condStageConfig'];
+  order?: Parts['permuterConfig'];
+} & (Pick<Parts, 'firstStageConfig'> | { firstStage: ImageStage }) &
+  (Pick<Parts, 'transformerConfig'> | { prior: GPT });
+
+/** Reads a configuration, whichever names its parts are given under. */
+function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
+  const owner = 'Net2NetTransformer';
+  const given: Record<string, unknown> = { ...config };
+  for (const [own, reference] of Object.entries(referenceNames)) {
+    const part = given[own] ?? null;
+    if (part === null) continue;
+    if ((given[reference] ?? null) !== null) {
+      throw new TypeError(`${owner}: ${own} and ${reference} name the same part; give one of them`);
+    }
+    given[reference] = part;
+  }
+  return readConfig(schema, given as Parts, owner);
+}
 
 /** What a stage makes of a batch: quantized `[B, C, h, w]` (stages differ) and tokens `[B, L]` int64. */
 export type EncodedTokens = Pick<Encoded, 'quantized' | 'indices'>;
@@ -84,9 +116,9 @@ function freeze<T extends nn.Module>(stage: T): T {
  * @example
  * ```ts
  * const net = new Net2NetTransformer({
- *   firstStageConfig: new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 }),
- *   transformerConfig: new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 }),
- *   condStageConfig: '__is_unconditional__',
+ *   firstStage: new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 }),
+ *   prior: new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 }),
+ *   condition: '__is_unconditional__',
  * });
  * const images = torch.zeros([1, 3, 64, 64]);
  * const { logits, targets } = net.forward(images, images); // 16 codes an image
@@ -96,7 +128,7 @@ export class Net2NetTransformer extends nn.Module {
   /** What its configuration may hold. */
   static readonly schema: typeof schema = schema;
   /** Pictures to codes and back; frozen. */
-  readonly firstStageModel: FirstStage;
+  readonly firstStageModel: ImageStage;
   /** Conditions to codes; frozen. */
   readonly condStageModel: Stage;
   /** The order in which the codes are read. */
@@ -114,7 +146,7 @@ export class Net2NetTransformer extends nn.Module {
 
   constructor(config: Net2NetTransformerConfig) {
     super();
-    const settings = readConfig(schema, config, 'Net2NetTransformer');
+    const settings = readParts(config);
     const { firstStageConfig: firstStage, transformerConfig: transformer, sosToken } = settings;
     const unconditional = settings.unconditional || settings.condStageConfig === '__is_unconditional__';
     const condition = settings.condStageConfig ?? (unconditional ? '__is_unconditional__' : undefined);

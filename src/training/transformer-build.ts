@@ -3,8 +3,9 @@ import { existsSync, statSync } from 'node:fs';
 import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
 import { ignoreKeysOf, loadFrom } from '../models/weights/initial.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { loadCheckpoint } from '../torch/io/index.js';
+import type * as nn from '../torch/nn/index.js';
 import type * as optim from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -94,7 +95,7 @@ function checkFirstStageFile(vqgan: string | undefined, first: ModelConfig | und
 const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
 /** Puts the trained weights into the model's first stage; says where they were found, unless they stood alone. */
-export async function loadFirstStage(first: FirstStage, config: RunConfig): Promise<string | null> {
+export async function loadFirstStage(first: nn.Module, config: RunConfig): Promise<string | null> {
   const params = config.model.params?.['first_stage_config'] as { params: Params };
   const path = config.training.vqgan ?? (params.params['ckpt_path'] as string | undefined);
   if (path === undefined || !existsSync(path)) {
@@ -187,8 +188,8 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
         `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
       );
     }
-    const first = net.firstStageModel as unknown as FirstStage;
-    checkFirstStage(first, config, 'model.params.first_stage_config');
+    const first = net.firstStageModel;
+    if (first instanceof FirstStage) checkFirstStage(first, config, 'model.params.first_stage_config');
     // With the number of classes open, so are the sizes.
     if (initial !== null && model === config.model) initial.fill(net);
     checkOrder(net, needed.block_size);

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { saveImageGrid } from '../data/image-grid.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { LogitsError } from '../sampling/logits-error.js';
 import { sampleImages } from '../sampling/net2net-sampling.js';
 import * as torch from '../torch/index.js';
@@ -125,8 +124,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
       trainer = new TransformerTrainer(session, initial);
       // A checkpoint holds the first stage too: the run needs nothing outside its folder.
       if (!session.checkpoint && !trainer.#hasFirstStage()) {
-        const first = trainer.net.firstStageModel as unknown as FirstStage;
-        const note = await loadFirstStage(first, session.config);
+        const note = await loadFirstStage(trainer.net.firstStageModel, session.config);
         if (note !== null) session.notes.push(note);
       }
     } catch (error) {

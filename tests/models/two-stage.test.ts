@@ -186,3 +186,19 @@ test('missing parts are named', (t) => {
   });
   t.throws(() => make({ unconditional: true, pkeep: 1.5 }), { message: /pkeep/ });
 });
+
+test('parts go by the reference’s names or by our own, not by both', (t) => {
+  const parts = { prior: makeGpt(weights), firstStage: new GridStage() };
+  const condition = new Labelator({ nClasses: 20 });
+  const order = new ZCurvePermuter(grid);
+  const net = new Net2NetTransformer({ ...parts, condition, order, pkeep: 0.5 });
+  t.is(net.transformer, parts.prior);
+  t.is(net.firstStageModel, parts.firstStage);
+  t.is(net.condStageModel, condition);
+  t.is(net.permuter, order);
+  t.is(net.config.firstStageConfig, parts.firstStage);
+  t.throws(() => new Net2NetTransformer({ ...parts, condition, condStageConfig: condition }), {
+    instanceOf: TypeError,
+    message: 'Net2NetTransformer: condition and condStageConfig name the same part; give one of them',
+  });
+});
