@@ -6,6 +6,7 @@ declare global {
   interface AbortSignal {}
 }
 
+import type * as torch from './torch/index.js';
 export * as torch from './torch/index.js';
 export * as nn from './torch/nn/index.js';
 export * as F from './torch/nn/functional.js';
@@ -16,6 +17,8 @@ export * from './torch/io/index.js';
 
 export * from './models/autoencoder/encoder.js';
 export * from './models/autoencoder/decoder.js';
+export { NearestQuantizer, Quantizer, type QuantizerConfig } from './models/quantizers/quantizer.js';
+export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
 export * from './models/quantizers/vector.js';
 export * from './models/quantizers/ema.js';
 export * from './models/quantizers/gumbel.js';
@@ -23,11 +26,11 @@ export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';
 export type { UnknownIndex } from './models/quantizers/remap.js';
 export {
   EMAVQ,
+  FirstStage as VqganFirstStage,
   type EMAVQConfig,
   type FirstStageConfig,
   GumbelVQ,
   type GumbelVQConfig,
-  type Quantizer,
   type Reconstruction,
   VQModel,
   type VQModelConfig,
@@ -45,7 +48,10 @@ export {
   type ImageStage as FirstStage,
   type Net2NetTransformerConfig,
 } from './models/two-stage.js';
-export type { Encoded } from './models/encoded.js';
+import type { Encoded } from './models/encoded.js';
+export type { Encoded };
+/** What a quantizer makes of latents. */
+export type Quantized = Encoded<torch.Tensor>;
 export type { Condition, Stage } from './models/conditions/condition.js';
 export { Labelator } from './models/conditions/class.js';
 export { CoordStage } from './models/conditions/coordinates.js';
@@ -120,8 +126,6 @@ export type { Ridge } from './data/scene-layout.js';
 export type { Raster, SpriteKind, SpriteTint } from './data/scene-sprites.js';
 export type { Middle } from './models/autoencoder/blocks.js';
 export type { Origin } from './models/weights/key-maps/key-map.js';
-export type { RemappableQuantizer } from './models/quantizers/remap.js';
-export type { FirstStage as VqganFirstStage } from './models/autoencoder/vqgan.js';
 export type { CheckpointState, Measure } from './runs/checkpoint.js';
 export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';

@@ -1,15 +1,15 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { EMAVectorQuantizer } from '../models/quantizers/ema.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { atLeastFloat32, nearestCodes } from '../models/quantizers/latents.js';
-import { EMAVQ, VQModel, type FirstStage } from '../models/autoencoder/vqgan.js';
+import type { NearestQuantizer } from '../models/quantizers/quantizer.js';
 
 /** First stages whose codes are points among the latents, and die where no latent is near. */
-export type RestartableModel = VQModel | EMAVQ;
+export type RestartableModel = FirstStage<NearestQuantizer>;
 
 /** Whether `restartUnusedCodes` takes the model. A Gumbel codebook's codes are chosen by a projection, not by distance. */
 export function canRestartCodes(model: FirstStage): model is RestartableModel {
-  return model instanceof VQModel || model instanceof EMAVQ;
+  return model.quantize.revive !== undefined;
 }
 
 /**
@@ -23,15 +23,15 @@ export function canRestartCodes(model: FirstStage): model is RestartableModel {
 export function restartUnusedCodes(model: RestartableModel, images: Tensor): number {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const { nEmbed, used } = model.quantize;
+      const { codebook, nEmbed, used } = model.quantize;
       const latents = latentsOf(model, images); // [N, D]
-      const counts = nearestCodes(latents, model.quantize.embedding.weight).bincount(null, nEmbed); // [K]
+      const counts = nearestCodes(latents, codebook).bincount(null, nEmbed); // [K]
       const wanted = used ? torch.zerosLike(counts).indexFill(0, used, 1) : torch.onesLike(counts);
       const unused = counts.logicalNot().logicalAnd(wanted).nonzero().flatten(); // [U]
       const moved = Math.min(unused.numel(), latents.shape[0]!);
       if (moved > 0) {
         const chosen = torch.randperm(latents.shape[0]!, { device: latents.device }).narrow(0, 0, moved);
-        moveCodes(model, unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
+        model.quantize.revive(unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
       }
       return (used ? used.numel() : nEmbed) - unused.numel();
     }),
@@ -44,24 +44,12 @@ function latentsOf(model: RestartableModel, images: Tensor): Tensor {
   return atLeastFloat32(z.permute([0, 2, 3, 1]).reshape([-1, model.quantize.embedDim]));
 }
 
-/** Gives the codes `at` [M] the values `points` [M, D]. */
-function moveCodes({ quantize }: RestartableModel, at: Tensor, points: Tensor): void {
-  const { weight } = quantize.embedding;
-  const values = points.to(weight.dtype);
-  weight.indexCopy_(0, at, values);
-  if (!(quantize instanceof EMAVectorQuantizer)) return;
-  // As if just one latent had chosen the code: else the next update would bring it back to where it was.
-  const { clusterSize, embedAvg } = quantize.embedding;
-  embedAvg.indexCopy_(0, at, values);
-  clusterSize.indexFill_(0, at, 1);
-}
-
 /** How often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed]. */
 export function countCodes(model: RestartableModel, images: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const { embedding, nEmbed } = model.quantize;
-      return nearestCodes(latentsOf(model, images), embedding.weight).bincount(null, nEmbed);
+      const { codebook, nEmbed } = model.quantize;
+      return nearestCodes(latentsOf(model, images), codebook).bincount(null, nEmbed);
     }),
   );
 }

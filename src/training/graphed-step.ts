@@ -73,8 +73,7 @@ export class GraphedStep extends torch.InThread {
         group['capturable'] === true ? { ...group, lr: null } : group,
       ),
     );
-    const { quantize } = this.#model;
-    const temperature = 'temperature' in quantize ? quantize.temperature : null;
+    const temperature = this.#model.quantize.temperature ?? null;
     return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, settings]);
   }
 

@@ -1,7 +1,7 @@
 /** The temperature of a Gumbel quantizer over a training, as the reference's configurations describe it. */
 import { readTree } from '../config/read.js';
 import { natural, number, object, oneOf, optional, type Settings } from '../config/schema.js';
-import { GumbelVQ, type FirstStage, type GumbelVQConfig } from '../models/autoencoder/vqgan.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
 
 const schedule = {
   warmUpSteps: natural(),
@@ -33,9 +33,8 @@ export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
  *
  * @throws TypeError naming a parameter that is missing, unknown or wrong
  */
-export function temperatureSetter(model: FirstStage): (step: number) => void {
-  if (!(model instanceof GumbelVQ)) return () => {};
-  const given = (model.config as GumbelVQConfig).temperatureSchedulerConfig;
+export function temperatureSetter({ quantize }: FirstStage): (step: number) => void {
+  const given = quantize.config.temperatureSchedulerConfig;
   if (given === undefined || given === null) return () => {};
   const path = 'model.params.temperature_scheduler_config';
   const { params } = readTree(scheduler, given, { path, snake: true });
@@ -43,6 +42,6 @@ export function temperatureSetter(model: FirstStage): (step: number) => void {
     throw new TypeError(`${path}.params.max_decay_steps must be greater than warm_up_steps`);
   }
   return (step) => {
-    model.quantize.temperature = warmUpCosine(step, params);
+    quantize.temperature = warmUpCosine(step, params);
   };
 }

@@ -2,26 +2,22 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
-import { readConfig } from '../../config/read.js';
+import { readConfig, show } from '../../config/read.js';
 import { count, flag, kept, model, number, object, optional } from '../../config/schema.js';
 import type { Given, Settings } from '../../config/schema.js';
-import { backboneSchema, chain } from './blocks.js';
-import { checkpointSchema } from '../registry/checkpoint-schema.js';
-import type { Quantized } from '../quantizers/vector.js';
-import { VectorQuantizer } from '../quantizers/vector.js';
-import { Decoder } from './decoder.js';
+import type { Encoded } from '../encoded.js';
 import { EMAVectorQuantizer } from '../quantizers/ema.js';
-import { Encoder } from './encoder.js';
 import { GumbelQuantizer } from '../quantizers/gumbel.js';
-import { remapSchema, RemappableQuantizer } from '../quantizers/remap.js';
+import { Quantizer } from '../quantizers/quantizer.js';
+import { remapSchema } from '../quantizers/remap.js';
+import { VectorQuantizer } from '../quantizers/vector.js';
+import { checkpointSchema } from '../registry/checkpoint-schema.js';
+import { backboneSchema, chain } from './blocks.js';
+import { Decoder } from './decoder.js';
+import { Encoder } from './encoder.js';
 
-/** A quantizer a first stage can hold. */
-export interface Quantizer extends nn.Module {
-  forward(z: Tensor): Quantized;
-  codes(indices: Tensor): Tensor;
-}
-
-const schema = {
+/** The settings of every first stage. */
+export const firstStageSchema = {
   /** Encoder and decoder. */
   ddconfig: object(backboneSchema),
   /**
@@ -35,11 +31,6 @@ const schema = {
       'later',
     ),
   ),
-  /** Number of codes. */
-  nEmbed: count(),
-  /** Width of a code. */
-  embedDim: count(),
-  ...remapSchema,
   /** Labels of a segmentation map that `toRgb` paints in random colours; adds the buffer `colorize`. */
   colorizeNlabels: optional(count()),
   /** Kept in `config`, never acted on. */
@@ -47,45 +38,46 @@ const schema = {
   ...checkpointSchema,
 };
 
-export type FirstStageConfig = Given<typeof schema>;
+export type FirstStageConfig = Given<typeof firstStageSchema>;
 
-const { beta, saneIndexShape } = VectorQuantizer.schema;
+const { ddconfig, lossconfig, ...rest } = firstStageSchema;
+
+/** The reference's first stages have the settings of their quantizer among their own. */
+const schema = {
+  ddconfig,
+  lossconfig,
+  /** Number of codes. */
+  nEmbed: count(),
+  /** Width of a code. */
+  embedDim: count(),
+  ...remapSchema,
+  ...rest,
+};
+
 const vqSchema = {
   ...schema,
-  /** See VectorQuantizer. Default 0.25. */
-  beta,
+  ...VectorQuantizer.schema,
   /** See VectorQuantizer. Default true: the reference trained every published model so. */
   legacy: flag(true),
-  /** Shape of the indices the quantizer itself gives; `encode` always gives [B, h, w]. Default false. */
-  saneIndexShape,
 };
 
 export type VQModelConfig = Given<typeof vqSchema>;
 
+const { numHiddens: _, ...gumbel } = GumbelQuantizer.schema;
 const gumbelSchema = {
   ...schema,
+  ...gumbel,
   /** Weight of the divergence from uniform code use. Default 1e-8. */
   klWeight: number(1e-8),
-  /** Hard samples in training. Default true. */
-  straightThrough: flag(true),
-  /** Starting temperature. Default 1. */
-  tempInit: number(1),
-  /** Kept in `config`: a trainer sets `model.quantize.temperature`. */
-  temperatureSchedulerConfig: kept(),
 };
 
 export type GumbelVQConfig = Given<typeof gumbelSchema>;
 
 const emaSchema = {
   ...schema,
-  /** Weight of the commitment loss. Default 0.25. */
-  beta,
-  /** Share of the old average kept at each update. Default 0.99. */
-  decay: EMAVectorQuantizer.schema.decay,
-  /** Laplace smoothing of the code counts. Default 1e-5. */
-  eps: EMAVectorQuantizer.schema.eps,
+  ...EMAVectorQuantizer.schema,
   /** Of no effect: its quantizer gives rows of indices. */
-  saneIndexShape,
+  saneIndexShape: flag(false),
 };
 
 export type EMAVQConfig = Given<typeof emaSchema>;
@@ -100,34 +92,49 @@ export interface Reconstruction {
   indices: Tensor;
 }
 
-/** Encoder → 1×1 convolution → quantizer → 1×1 convolution → decoder. */
-export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
+/**
+ * Encoder → 1×1 convolution → quantizer → 1×1 convolution → decoder, with any quantizer. One that is given as a function
+ * is made between loss and convolutions, where the reference draws its initial weights.
+ *
+ * @example
+ * ```ts
+ * const quantizer = new EMAVectorQuantizer({ nEmbed: 1024, embedDim: 256, decay: 0.99 });
+ * const model = new VqganFirstStage({ ddconfig: backbones.f16 }, quantizer);
+ * const { indices } = torch.noGrad(() => model.encode(torch.zeros([1, 3, 64, 64]))); // [1, 4, 4]
+ * ```
+ */
+export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   readonly encoder: Encoder;
   readonly decoder: Decoder;
   readonly loss: nn.Module | null;
   readonly quantize: Q;
   readonly quantConv: nn.Conv2d;
   readonly postQuantConv: nn.Conv2d;
-  readonly config: Readonly<Settings<typeof schema>>;
+  /** What it was made from, defaults filled in. */
+  readonly config: Readonly<Settings<typeof firstStageSchema> & { nEmbed: number; embedDim: number }>;
   declare colorize: Tensor | null;
 
-  constructor(config: Settings<typeof schema>, makeQuantizer: () => Q) {
+  constructor(config: FirstStageConfig, quantizer: Q | (() => Q)) {
     super();
-    const { ddconfig, lossconfig = null, embedDim, colorizeNlabels } = config;
-    this.config = config;
+    const settings = readConfig(firstStageSchema, config, 'FirstStage');
+    const { ddconfig, lossconfig = null, colorizeNlabels } = settings;
     this.encoder = new Encoder(ddconfig);
     this.decoder = new Decoder(ddconfig);
     this.loss = typeof lossconfig === 'function' ? lossconfig() : lossconfig;
-    this.quantize = makeQuantizer();
-    this.quantConv = new nn.Conv2d(ddconfig.zChannels, embedDim, 1);
+    this.quantize = typeof quantizer === 'function' ? quantizer() : quantizer;
+    if (!(this.quantize instanceof Quantizer)) {
+      throw new TypeError(`FirstStage: quantizer must be a quantizer, got ${show(this.quantize)}`);
+    }
+    const { nEmbed, embedDim, latentDim } = this.quantize;
+    this.quantConv = new nn.Conv2d(ddconfig.zChannels, latentDim, 1);
     this.postQuantConv = new nn.Conv2d(embedDim, ddconfig.zChannels, 1);
+    this.config = { ...(config as typeof settings), ...settings, nEmbed, embedDim };
     if (colorizeNlabels) this.registerBuffer('colorize', torch.randn([3, colorizeNlabels, 1, 1]));
   }
 
   /** Number of distinct indices: codes, or where they are remapped the used ones, and one more for the unknown. */
   get nCodes(): number {
-    const { quantize, config } = this;
-    return quantize instanceof RemappableQuantizer ? quantize.reEmbed : config.nEmbed;
+    return this.quantize.reEmbed;
   }
 
   /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */
@@ -142,7 +149,7 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
   }
 
   /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
-  encode(x: Tensor): Quantized {
+  encode(x: Tensor): Encoded<Tensor> {
     return torch.scope(() => {
       const z = this.encodeToPrequant(x);
       const { quantized, loss, indices } = this.quantize.forward(z);
@@ -179,9 +186,9 @@ export abstract class FirstStage<Q extends Quantizer = Quantizer> extends nn.Mod
 
   /** What the generator's optimizer trains: all but the loss. */
   generatorParameters(): nn.Parameter[] {
-    return [this.encoder, this.decoder, this.quantize, this.quantConv, this.postQuantConv].flatMap((part) =>
-      part.parameters(),
-    );
+    const { encoder, decoder, quantize, quantConv, postQuantConv } = this;
+    const after = [quantConv, postQuantConv].flatMap((part) => part.parameters());
+    return [...encoder.parameters(), ...decoder.parameters(), ...quantize.trained(), ...after];
   }
 
   /** The decoder's last weight, where the adaptive weight compares gradients. */
@@ -265,10 +272,5 @@ export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
   constructor(config: EMAVQConfig) {
     const settings = readConfig(emaSchema, config, 'EMAVQ');
     super(settings, () => new EMAVectorQuantizer(settings));
-  }
-
-  override generatorParameters(): nn.Parameter[] {
-    const untrained = new Set(this.quantize.parameters());
-    return super.generatorParameters().filter((parameter) => !untrained.has(parameter));
   }
 }

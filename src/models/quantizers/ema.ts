@@ -4,17 +4,10 @@ import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import { count, number, share, type Given } from '../../config/schema.js';
-import type { Quantized } from './vector.js';
-import {
-  atLeastFloat32,
-  channelsToEnd,
-  channelsToFront,
-  checkIndices,
-  checkLatent,
-  nearestCodes,
-} from './latents.js';
-import { remapSchema, RemappableQuantizer } from './remap.js';
+import { count, number, share, type Given, type Settings } from '../../config/schema.js';
+import type { Encoded } from '../encoded.js';
+import { NearestQuantizer, straightThrough } from './quantizer.js';
+import { remapSchema } from './remap.js';
 
 const schema = {
   /** Number of codes. */
@@ -56,73 +49,56 @@ class EmbeddingEMA extends nn.Module {
  * const { quantized, indices } = quantizer.forward(torch.randn([2, 256, 16, 16]));
  * ```
  */
-export class EMAVectorQuantizer extends RemappableQuantizer {
+export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
   /** What its configuration may hold. */
   static readonly schema: typeof schema = schema;
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
-  /** Number of codes. */
-  readonly nEmbed: number;
-  /** Width of a code. */
-  readonly embedDim: number;
-  readonly beta: number;
-  readonly decay: number;
-  readonly eps: number;
 
   constructor(config: EMAVectorQuantizerConfig) {
-    const { nEmbed, embedDim, beta, decay, eps, remap, unknownIndex } = readConfig(
-      schema,
-      config,
-      'EMAVectorQuantizer',
-    );
-    super(nEmbed);
-    this.nEmbed = nEmbed;
-    this.embedDim = embedDim;
-    this.beta = beta;
-    this.decay = decay;
-    this.eps = eps;
-    this.embedding = new EmbeddingEMA(nEmbed, embedDim);
-    this.setUsed(remap, unknownIndex, nEmbed);
+    super(readConfig(schema, config, 'EMAVectorQuantizer'));
+    this.embedding = new EmbeddingEMA(this.nEmbed, this.embedDim);
   }
 
-  /** z [B, embedDim, h, w]; indices are [B·h·w]. All three results come from the codes before the update. */
-  override forward(z: Tensor): Quantized {
-    checkLatent(z, this.embedDim);
-    const points = atLeastFloat32(channelsToEnd(z)); // [B, h, w, D]
-    const flat = points.reshape([-1, this.embedDim]); // [N, D]
-    const codes = nearestCodes(flat, this.embedding.weight); // [N]
-    const chosen = atLeastFloat32(F.embedding(codes, this.embedding.weight)).reshape(points.shape);
-    if (this.training) torch.noGrad(() => this.#update(flat.detach(), codes));
-
-    const loss = F.mseLoss(chosen.detach(), points).mul(this.beta);
-    const straightThrough = points.add(chosen.sub(points).detach());
+  /** z [B, D, h, w]; indices are [B·h·w]. All three results come from the codes before the update. */
+  override forward(z: Tensor): Encoded<Tensor> {
+    const { points, chosen, codes } = this.nearest(z); // [B, h, w, D], [B, h, w, D], [N]
+    if (this.training) torch.noGrad(() => this.#update(points.detach(), codes));
     return {
-      quantized: channelsToFront(straightThrough).to(z.dtype), // [B, D, h, w]
-      loss,
+      quantized: straightThrough(points, chosen, z.dtype), // [B, D, h, w]
+      loss: F.mseLoss(chosen.detach(), points).mul(this.config.beta),
       indices: this.remapToUsed(codes),
     };
   }
 
-  /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
-  codes(indices: Tensor): Tensor {
-    checkIndices(indices);
-    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.embedding.weight)));
+  /** None: the codes follow their averages. */
+  override trained(): nn.Parameter[] {
+    return [];
+  }
+
+  /** As if just one latent had chosen each code: else the next update would bring it back to where it was. */
+  override revive(at: Tensor, points: Tensor): void {
+    super.revive(at, points);
+    const { clusterSize, embedAvg } = this.embedding;
+    embedAvg.indexCopy_(0, at, points.to(embedAvg.dtype));
+    clusterSize.indexFill_(0, at, 1);
   }
 
   #update(points: Tensor, codes: Tensor): void {
     const { weight, clusterSize, embedAvg } = this.embedding;
+    const { decay, eps } = this.config;
     torch.scope(() => {
-      const values = points.to(embedAvg.dtype);
+      const values = points.reshape([-1, this.embedDim]).to(embedAvg.dtype); // [N, D]
       const counts = torch
         .zerosLike(clusterSize)
         .indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
       const sums = torch.zerosLike(embedAvg).indexAdd_(0, codes, values);
-      clusterSize.mul_(this.decay).add_(counts, { alpha: 1 - this.decay });
-      embedAvg.mul_(this.decay).add_(sums, { alpha: 1 - this.decay });
+      clusterSize.mul_(decay).add_(counts, { alpha: 1 - decay });
+      embedAvg.mul_(decay).add_(sums, { alpha: 1 - decay });
       const total = clusterSize.sum();
       const smoothed = clusterSize
-        .add(this.eps)
-        .div_(total.add(this.nEmbed * this.eps))
+        .add(eps)
+        .div_(total.add(this.nEmbed * eps))
         .mul_(total);
       weight.copy_(embedAvg.div(smoothed.unsqueeze(1)));
     });

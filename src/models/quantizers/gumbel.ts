@@ -1,13 +1,13 @@
 /** Quantization by the Gumbel-softmax relaxation (arXiv 1611.01144), as in the f8 models. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import { count, flag, number, type Given } from '../../config/schema.js';
-import type { Quantized } from './vector.js';
-import { atLeastFloat32, channelsToFront, checkIndices, checkLatent } from './latents.js';
-import { remapSchema, RemappableQuantizer } from './remap.js';
+import { count, flag, kept, number, type Given, type Settings } from '../../config/schema.js';
+import type { Encoded } from '../encoded.js';
+import { atLeastFloat32, channelsToFront } from './latents.js';
+import { Quantizer } from './quantizer.js';
+import { remapSchema } from './remap.js';
 
 const schema = {
   /** Width of the latents that come in. */
@@ -22,6 +22,8 @@ const schema = {
   klWeight: number(5e-4),
   /** Temperature to start from; a trainer lowers `quantizer.temperature`. Default 1. */
   tempInit: number(1),
+  /** Kept in `config`: a trainer sets `temperature` by it. */
+  temperatureSchedulerConfig: kept(),
   ...remapSchema,
 };
 
@@ -37,43 +39,40 @@ export type GumbelQuantizerConfig = Given<typeof schema>;
  * const { quantized } = quantizer.forward(torch.randn([2, 256, 16, 16]), { temperature: 0.5 });
  * ```
  */
-export class GumbelQuantizer extends RemappableQuantizer {
+export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
   /** What its configuration may hold. */
   static readonly schema: typeof schema = schema;
   /** From the latent to a logit for each code. */
   readonly proj: nn.Conv2d;
-  /** The codes: [nEmbed, embedDim]. */
   readonly embed: nn.Embedding;
-  readonly numHiddens: number;
-  /** Width of a code. */
-  readonly embedDim: number;
-  /** Number of codes. */
-  readonly nEmbed: number;
-  readonly straightThrough: boolean;
-  readonly klWeight: number;
   /** Of the Gumbel softmax in training; a trainer lowers it. */
-  temperature: number;
+  override temperature: number;
 
   constructor(config: GumbelQuantizerConfig) {
-    const settings = readConfig(schema, config, 'GumbelQuantizer');
-    const { numHiddens, embedDim, nEmbed, straightThrough, klWeight, tempInit } = settings;
-    super(nEmbed);
-    this.numHiddens = numHiddens;
-    this.embedDim = embedDim;
-    this.nEmbed = nEmbed;
-    this.straightThrough = straightThrough;
-    this.klWeight = klWeight;
+    super(readConfig(schema, config, 'GumbelQuantizer'));
+    const { numHiddens, embedDim, nEmbed, tempInit } = this.config;
     this.temperature = tempInit;
     this.proj = new nn.Conv2d(numHiddens, nEmbed, 1);
     this.embed = new nn.Embedding(nEmbed, embedDim);
-    this.setUsed(settings.remap, settings.unknownIndex, nEmbed);
+  }
+
+  override get codebook(): Tensor {
+    return this.embed.weight;
+  }
+
+  override get latentDim(): number {
+    return this.config.numHiddens;
   }
 
   /** z [B, numHiddens, h, w]; indices are [B, h, w]. */
-  override forward(z: Tensor, { temperature = this.temperature }: { temperature?: number } = {}): Quantized {
-    checkLatent(z, this.numHiddens);
+  override forward(
+    z: Tensor,
+    { temperature = this.temperature }: { temperature?: number } = {},
+  ): Encoded<Tensor> {
+    this.checkLatent(z);
     const { used } = this;
-    const hard = this.training ? this.straightThrough : true;
+    const { nEmbed, klWeight, straightThrough } = this.config;
+    const hard = this.training ? straightThrough : true;
     const allLogits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
     const logits = used ? allLogits.indexSelect(1, used) : allLogits; // [B, used, h, w]
 
@@ -83,10 +82,10 @@ export class GumbelQuantizer extends RemappableQuantizer {
     const quantized = channelsToFront(choice.permute([0, 2, 3, 1]).matmul(weight)); // [B, D, h, w]
 
     const q = logits.softmax(1); // without noise or temperature
-    const divergence = q.mul(q.mul(this.nEmbed).add(1e-10).log()).sum([1]); // [B, h, w]
+    const divergence = q.mul(q.mul(nEmbed).add(1e-10).log()).sum([1]); // [B, h, w]
     return {
       quantized: quantized.to(z.dtype),
-      loss: divergence.mean().mul(this.klWeight),
+      loss: divergence.mean().mul(klWeight),
       indices: this.remapToUsed(choice.argmax(1)), // [B, h, w]
     };
   }
@@ -94,12 +93,6 @@ export class GumbelQuantizer extends RemappableQuantizer {
   /** What is added to the logits: −log E, E being exponentially distributed. Override to draw from elsewhere. */
   protected gumbelNoise(logits: Tensor): Tensor {
     return torch.noGrad(() => torch.emptyLike(logits).exponential_().log_().neg_());
-  }
-
-  /** The codes of `indices` (int64 [B, h, w]) as [B, embedDim, h, w]. */
-  codes(indices: Tensor): Tensor {
-    checkIndices(indices);
-    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.embed.weight)));
   }
 }
 

@@ -32,19 +32,3 @@ export function nearestCodes(z: Tensor, codebook: Tensor): Tensor {
     }),
   );
 }
-
-/** Rejects what the quantizers cannot take, naming the width they expect. */
-export function checkLatent(z: Tensor, width: number): void {
-  if (z.ndim !== 4 || z.shape[1] !== width) {
-    throw new torch.ShapeError(
-      `the quantizer takes latents [B, ${width}, h, w], not [${z.shape.join(', ')}]`,
-    );
-  }
-}
-
-/** Rejects indices of the wrong type. */
-export function checkIndices(indices: Tensor): void {
-  if (indices.dtype !== 'int64') {
-    throw new torch.DTypeError(`indices must be int64, not ${indices.dtype}: convert them with .long()`);
-  }
-}

@@ -1,5 +1,5 @@
 /** Which classes of the reference a configuration may name. */
-import { count, type Given, type Schema } from '../../config/schema.js';
+import { count, model, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
 import { Labelator } from '../conditions/class.js';
 import { CoordStage } from '../conditions/coordinates.js';
@@ -19,7 +19,9 @@ import {
 } from '../orders/permuter.js';
 import { BCELoss, BCELossWithQuant, DummyLoss } from '../losses/segmentation-loss.js';
 import { GPT } from '../priors/gpt.js';
-import { EMAVQ, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
+import { EMAVQ, FirstStage, firstStageSchema, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
+import { quantizers } from '../quantizers/index.js';
+import type { Quantizer } from '../quantizers/quantizer.js';
 import { VQLPIPSWithDiscriminator } from '../losses/vqgan-loss.js';
 
 /** A class that a configuration may name. */
@@ -45,7 +47,17 @@ const permuters = 'taming.modules.transformer.permuter';
 const vqgan = 'taming.models.vqgan';
 const losses = 'taming.modules.losses';
 
-/** Every known target by its dotted name in the reference. */
+/** A first stage of any quantizer, which the reference has no name for. */
+const anyFirstStage = {
+  ...firstStageSchema,
+  quantizer: model<() => Quantizer>(
+    `a quantizer, such as tessera.quantizers.${Object.keys(quantizers)[0]}`,
+    (value) => typeof value === 'function',
+    'later',
+  ),
+};
+
+/** Every known target by its dotted name: in the reference, or here where the reference lacks it. */
 export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${vqgan}.VQModel`, of(VQModel)],
   [
@@ -85,6 +97,14 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${permuters}.SpiralIn`, of(SpiralInPermuter)],
   [`${permuters}.Random`, of(RandomPermuter)],
   [`${permuters}.AlternateParsing`, of(AlternateParsingPermuter)],
+  [
+    'tessera.autoencoder.FirstStage',
+    as(anyFirstStage, ({ quantizer, ...config }) => new FirstStage(config, quantizer)),
+  ],
+  ...Object.entries(quantizers).map(
+    ([name, { Class }]) =>
+      [`tessera.quantizers.${name}`, as(Class.schema, (settings) => new Class(settings as never))] as const,
+  ),
 ]);
 
 /** Classes of the reference that configurations name but that are no models here, with the reason. */

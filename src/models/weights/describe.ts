@@ -1,4 +1,5 @@
 /** What model a list of keys and shapes belongs to, told in a line. */
+import { quantizers } from '../quantizers/index.js';
 import { recogniseKeys } from './key-maps/index.js';
 
 /** Shapes by key. */
@@ -64,15 +65,15 @@ function describeTransformer(shapes: Shapes): string | null {
 function describeFirstStage(shapes: Shapes): string | null {
   if (!shapes.has('quant_conv.weight') || !shapes.has('encoder.conv_in.weight')) return null;
   const levels = countOf(shapes, /^encoder\.down\.(\d+)\./);
-  const gumbel = shapes.has('quantize.embed.weight');
-  const codebook = shapes.get(gumbel ? 'quantize.embed.weight' : 'quantize.embedding.weight');
-  const average = shapes.has('quantize.embed_avg') || shapes.has('quantize.embedding.embed_avg');
-  const name = gumbel ? 'GumbelVQ' : average ? 'EMAVQ' : 'VQModel';
+  const known = Object.values(quantizers).find(({ marks }) =>
+    marks.some((key) => shapes.has(`quantize.${key}`)),
+  );
+  const codebook = shapes.get(`quantize.${known?.codes}`);
   const loss = [
     ...(shapes.has('loss.discriminator.main.0.weight') ? ['its discriminator'] : []),
     ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),
   ];
   const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no codebook';
   const aside = loss.length > 0 ? `, with ${loss.join(' and ')}` : '';
-  return `${name} f${2 ** Math.max(0, levels - 1)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
+  return `${known?.stage ?? 'VQModel'} f${2 ** Math.max(0, levels - 1)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
 }

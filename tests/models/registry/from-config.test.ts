@@ -79,7 +79,7 @@ test('a small model from a configuration samples images of its own', (t) => {
     ],
   );
   t.deepEqual(net.decodeToImg(targets).shape, [2, 3, 8, 8]);
-  t.true(net.firstStageModel instanceof VQModel && net.firstStageModel.quantize.legacy);
+  t.true(net.firstStageModel instanceof VQModel && net.firstStageModel.quantize.config.legacy);
 });
 
 test('what belongs to training is kept and not acted on', (t) => {
@@ -150,10 +150,11 @@ for (const [target, params] of others) {
 test('a configuration may hold whatever the classes take', (t) => {
   const remapped = { remap: [1, 4, 7], unknown_index: 'extra' };
   const { quantize } = modelFromConfig<VQModel>(vq({ legacy: false, beta: 0.5, ...remapped }));
-  t.like(quantize, { legacy: false, beta: 0.5, reEmbed: 4, unknownToken: 3 });
+  t.like(quantize.config, { legacy: false, beta: 0.5 });
+  t.like(quantize, { reEmbed: 4, unknownToken: 3 });
   const target = 'taming.models.vqgan.EMAVQ';
   const ema = modelFromConfig<EMAVQ>({ target, params: { ...vq().params, decay: 0.9, eps: 1e-3, beta: 1 } });
-  t.like(ema.quantize, { decay: 0.9, eps: 1e-3, beta: 1 });
+  t.like(ema.quantize.config, { decay: 0.9, eps: 1e-3, beta: 1 });
   const { lossconfig: _, ...lossless } = vq().params;
   t.is(modelFromConfig<VQModel>({ target: 'taming.models.vqgan.VQModel', params: lossless }).loss, null);
 });

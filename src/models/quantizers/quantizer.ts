@@ -1,0 +1,148 @@
+/**
+ * What every quantizer is: latents to codes, and indices back to codes. Shapes: B images, D = embedDim, a grid of h × w
+ * positions, N = B·h·w of them, K = nEmbed codes.
+ */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
+import * as nn from '../../torch/nn/index.js';
+import type { Encoded } from '../encoded.js';
+import { atLeastFloat32, channelsToEnd, channelsToFront, nearestCodes } from './latents.js';
+import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
+
+/** The settings that a quantizer has at least. */
+export interface QuantizerConfig {
+  nEmbed: number;
+  embedDim: number;
+  remap?: readonly number[] | Tensor;
+  unknownIndex: UnknownIndex;
+  /** How a trainer lowers the temperature. */
+  temperatureSchedulerConfig?: unknown;
+}
+
+/**
+ * A quantizer: what first stages and trainers know of it. Its indices may be remapped to codes in use: the state dict
+ * then holds these under `used`; without `remap` it has no such key and both maps return their input.
+ */
+export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
+  /** What it was made from, defaults filled in. */
+  readonly config: Readonly<C>;
+  declare readonly used: Tensor | null;
+  /** Number of distinct indices that come out: all codes, the used ones, or one more. */
+  readonly reEmbed: number;
+  /** Token of codes outside the used ones, or 'random'. */
+  readonly unknownToken: 'random' | number;
+  /** Where codes are chosen by a temperature: the present one, which a trainer lowers. */
+  declare temperature?: number;
+
+  constructor(config: C) {
+    super();
+    this.config = config;
+    const used = config.remap ? usedIndices(config.remap, config.nEmbed) : null;
+    const tokens = tokensOf(used?.numel() ?? config.nEmbed, used ? config.unknownIndex : 'random');
+    if (used) this.registerBuffer('used', used);
+    this.reEmbed = tokens.count;
+    this.unknownToken = tokens.unknown;
+  }
+
+  /** z [B, latentDim, h, w] → codes [B, D, h, w], their loss, and indices [B·h·w] or [B, h, w]. */
+  abstract override forward(z: Tensor): Encoded<Tensor>;
+
+  /** The codes: [K, D]. */
+  abstract get codebook(): Tensor;
+
+  /** Moves the codes `at` [M] onto the latents `points` [M, D]; absent if codes are not points among the latents. */
+  revive?(at: Tensor, points: Tensor): void;
+
+  /** Number of codes. */
+  get nEmbed(): number {
+    return this.config.nEmbed;
+  }
+
+  /** Width of a code. */
+  get embedDim(): number {
+    return this.config.embedDim;
+  }
+
+  /** Width of the latents that come in. */
+  get latentDim(): number {
+    return this.embedDim;
+  }
+
+  /** The parameters that the generator's optimizer trains. */
+  trained(): nn.Parameter[] {
+    return this.parameters();
+  }
+
+  /** The codes of `indices` (int64 [B, h, w]) as [B, D, h, w]. */
+  codes(indices: Tensor): Tensor {
+    if (indices.dtype !== 'int64') {
+      throw new torch.DTypeError(`indices must be int64, not ${indices.dtype}: convert them with .long()`);
+    }
+    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook)));
+  }
+
+  /** Codes of the whole codebook → positions among the used ones; same shape, at least one dimension. */
+  remapToUsed(indices: Tensor): Tensor {
+    const { used, unknownToken } = this;
+    if (!used) return indices;
+    return torch.scope(() => {
+      const match = indices.unsqueeze(-1).eq(used); // [..., used]
+      const position = match.to('int64').argmax(-1);
+      // Drawn for every position, known or not: counting the unknown ones would wait for the device.
+      const unknown =
+        unknownToken === 'random'
+          ? torch.randint(0, this.reEmbed, position.shape, { dtype: 'int64', device: indices.device })
+          : torch.fullLike(position, unknownToken);
+      return torch.where(match.any(-1), position, unknown);
+    });
+  }
+
+  /** Positions among the used codes → codes of the whole codebook; the extra token becomes the first used code. */
+  unmapToAll(indices: Tensor): Tensor {
+    const { used } = this;
+    if (!used) return indices;
+    return torch.scope(() => {
+      const known = used.numel();
+      const position = this.reEmbed > known ? indices.maskedFill(indices.ge(known), 0) : indices;
+      return used.indexSelect(0, position.reshape([-1])).reshape(indices.shape);
+    });
+  }
+
+  /** Rejects latents of another shape than `forward` takes. */
+  protected checkLatent(z: Tensor): void {
+    if (z.ndim !== 4 || z.shape[1] !== this.latentDim) {
+      throw new torch.ShapeError(
+        `the quantizer takes latents [B, ${this.latentDim}, h, w], not [${z.shape.join(', ')}]`,
+      );
+    }
+  }
+}
+
+/** A quantizer that takes the nearest code to each latent. */
+export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
+  /** Holds the codes. */
+  abstract readonly embedding: { readonly weight: nn.Parameter };
+
+  override get codebook(): nn.Parameter {
+    return this.embedding.weight;
+  }
+
+  override revive(at: Tensor, points: Tensor): void {
+    this.codebook.indexCopy_(0, at, points.to(this.codebook.dtype));
+  }
+
+  /** z [B, D, h, w] → its latents and the codes nearest to them, both [B, h, w, D], and their indices [N]. */
+  protected nearest(z: Tensor): { points: Tensor; chosen: Tensor; codes: Tensor } {
+    this.checkLatent(z);
+    const points = atLeastFloat32(channelsToEnd(z));
+    const codes = nearestCodes(points.reshape([-1, this.embedDim]), this.codebook);
+    const chosen = atLeastFloat32(F.embedding(codes, this.codebook)).reshape(points.shape);
+    return { points, chosen, codes };
+  }
+}
+
+/** The chosen codes as [B, D, h, w], with the gradient going straight through to the latents (both [B, h, w, D]). */
+export function straightThrough(points: Tensor, chosen: Tensor, dtype: torch.DType): Tensor {
+  return channelsToFront(points.add(chosen.sub(points).detach())).to(dtype);
+}

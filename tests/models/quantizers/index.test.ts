@@ -1,0 +1,74 @@
+import test from 'ava';
+import { backbones } from '../../../src/models/autoencoder/blocks.js';
+import { FirstStage } from '../../../src/models/autoencoder/vqgan.js';
+import { quantizers } from '../../../src/models/quantizers/index.js';
+import { modelFromConfig } from '../../../src/models/registry/from-config.js';
+import { describeWeights } from '../../../src/models/weights/describe.js';
+import * as torch from '../../../src/torch/index.js';
+import { GumbelQuantizer } from '../../../src/models/quantizers/gumbel.js';
+
+const ddconfig = {
+  double_z: false,
+  z_channels: 8,
+  resolution: 8,
+  in_channels: 3,
+  out_ch: 3,
+  ch: 32,
+  ch_mult: [1, 1],
+  num_res_blocks: 1,
+  attn_resolutions: [],
+};
+
+/** Arguments of each, as a configuration has them, for codes of a width of their own. */
+const params: Record<string, Record<string, unknown>> = {
+  Vector: { n_embed: 16, embed_dim: 4, legacy: false },
+  EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
+  Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
+};
+
+for (const [name, { Class, stage }] of Object.entries(quantizers)) {
+  const quantizer = { target: `tessera.quantizers.${name}`, params: params[name]! };
+
+  test(`${name}: in a first stage of a configuration`, (t) => {
+    const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
+    torch.manualSeed(5);
+    const model = modelFromConfig<FirstStage>(config);
+    t.true(model.quantize instanceof Class);
+    t.is(model.config.nEmbed, 16);
+    const x = torch.rand([1, 3, 8, 8]);
+    const { reconstruction, indices } = torch.noGrad(() => model.eval().forward(x));
+    t.deepEqual(reconstruction.shape, [1, 3, 8, 8]);
+    t.deepEqual(indices.shape, [1, 4, 4]);
+    t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
+    t.true(Number(indices.max().item()) < model.nCodes);
+    const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
+    t.true(describeWeights(shapes)[0]?.startsWith(`${stage} f2, 16 codes of width 4`));
+  });
+
+  test(`${name}: by itself`, (t) => {
+    const made = modelFromConfig(quantizer);
+    t.true(made instanceof Class);
+  });
+}
+
+test('a first stage is made of a quantizer in TypeScript, too', (t) => {
+  const config = {
+    ...backbones.f16,
+    ch: 32,
+    chMult: [1, 1],
+    zChannels: 8,
+    resolution: 8,
+    attnResolutions: [],
+  };
+  const quantizer = new GumbelQuantizer({ numHiddens: 6, embedDim: 4, nEmbed: 16 });
+  const model = new FirstStage({ ddconfig: config }, quantizer);
+  t.is(model.quantize, quantizer);
+  t.deepEqual(model.quantConv.weight.shape, [6, 8, 1, 1]);
+  t.deepEqual(model.postQuantConv.weight.shape, [8, 4, 1, 1]);
+});
+
+test('what is not a quantizer is refused', (t) => {
+  const quantizer = { target: 'taming.modules.losses.DummyLoss' };
+  const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
+  t.throws(() => modelFromConfig(config), { instanceOf: TypeError, message: /must be a quantizer/ });
+});
