@@ -130,5 +130,13 @@ export type { CheckpointState, Measure } from './runs/checkpoint.js';
 export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';
 export type { Tokens } from './training/transformer-held-out.js';
-export type { AttnBlock, Downsample, Level, ResnetBlock, Upsample } from './models/autoencoder/blocks.js';
+export type {
+  AttnBlock,
+  Downsample,
+  Level,
+  LevelOptions,
+  ResnetBlock,
+  Upsample,
+} from './models/autoencoder/blocks.js';
+export type { Level as DownLevel, Level as UpLevel } from './models/autoencoder/blocks.js';
 export type { Change } from './models/weights/key-maps/key-map.js';

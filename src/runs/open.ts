@@ -106,6 +106,5 @@ function withoutLoss(config: ModelConfig): ModelConfig {
 
 /** How many pixels a side one code stands for. */
 export function pixelsPerCode(model: FirstStage): number {
-  const { chMult } = model.config.ddconfig;
-  return 2 ** (chMult.length - 1);
+  return model.stride;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
 import { ignoreKeysOf, loadFrom } from '../models/weights/initial.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
+import { codesOfConfig } from '../models/autoencoder/stride.js';
 import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
@@ -70,14 +71,11 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
 
 /** What a transformer over these codes needs at least. */
 function sizes(first: Params, params: Params, size: number): { vocab_size: number; block_size: number } {
-  const { ch_mult: chMult } = first['ddconfig'] as { ch_mult?: number[] };
-  const side = Math.floor(size / 2 ** ((chMult ?? [1, 2, 4, 8]).length - 1));
+  const { nCodes, codesPerSide } = codesOfConfig(first);
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
   const classes = typeof condition === 'object' ? ((condition.params?.['n_classes'] ?? 0) as number) : 0;
   const start = condition === '__is_unconditional__' ? ((params['sos_token'] ?? 0) as number) : 0;
-  const used = first['remap'] as readonly number[] | null | undefined;
-  const codes = used ? used.length : (first['n_embed'] as number);
-  return { vocab_size: Math.max(codes, classes, start + 1), block_size: side * side };
+  return { vocab_size: Math.max(nCodes, classes, start + 1), block_size: codesPerSide(size) ** 2 };
 }
 
 /** A file that is named for the first stage must be there before anything is written. */

@@ -1,6 +1,9 @@
 /**
  * The convolutional blocks that encoder and decoder are built from (arXiv 2012.09841, appendix A):
  * group-normalised residual blocks, single-head attention over positions, and resampling by two.
+ *
+ * Shapes in this folder: B images, C channels, an image of H × W pixels, a latent of h × w positions, f = H / h pixels a
+ * position.
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -82,22 +85,8 @@ export function normSwish(norm: nn.GroupNorm): (x: Tensor) => Tensor {
     const { numGroups, weight, bias, eps } = norm;
     return torch.cuda.fusesGroupNormSilu(x, numGroups, weight, bias)
       ? torch.cuda.groupNormSilu(x, numGroups, weight, bias, eps)
-      : chain(x, (h) => norm.forward(h), swish);
+      : nn.chain(x, norm, swish);
   };
-}
-
-/**
- * Passes `x` through the stages in turn and releases every value between them as soon as the next one
- * exists; `x` itself stays. What backward needs is held by autograd, not by these handles.
- */
-export function chain(x: Tensor, ...stages: ((h: Tensor) => Tensor)[]): Tensor {
-  let h = x;
-  for (const stage of stages) {
-    const next = stage(h);
-    if (h !== x && h !== next) h.dispose();
-    h = next;
-  }
-  return h;
 }
 
 /** norm → swish → 3×3 convolution, twice, plus the input (through a 1×1 convolution where the width changes). */
@@ -120,14 +109,8 @@ export class ResnetBlock extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const h = chain(
-      x, // [B, Cin, H, W]
-      normSwish(this.norm1),
-      (h) => this.conv1.forward(h), // [B, Cout, H, W]
-      normSwish(this.norm2),
-      (h) => this.dropout.forward(h),
-      (h) => this.conv2.forward(h),
-    );
+    const [first, second] = [normSwish(this.norm1), normSwish(this.norm2)];
+    const h = nn.chain(x, first, this.conv1, second, this.dropout, this.conv2); // [B, Cout, H, W]
     // In place: no backward formula reads the output of a convolution.
     return h.add_(this.ninShortcut ? this.ninShortcut.forward(x) : x); // [B, Cout, H, W]
   }
@@ -164,11 +147,8 @@ export class AttnBlock extends nn.Module {
       const v = tokens(this.v.forward(normed));
       return F.scaledDotProductAttention(q, k, v); // scale C^-0.5
     });
-    const out = chain(
-      h, // [B, 1, H·W, C]
-      (h) => h.transpose(2, 3).reshape([b, c, height, width]),
-      (h) => this.projOut.forward(h),
-    );
+    const image = (t: Tensor) => t.transpose(2, 3).reshape([b, c, height, width]); // of [B, 1, H·W, C]
+    const out = nn.chain(h, image, this.projOut);
     h.dispose();
     return out.add_(x); // [B, C, H, W]
   }
@@ -184,12 +164,8 @@ export class Downsample extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    const { conv } = this;
-    if (!conv) return F.avgPool2d(x, 2, { stride: 2 });
-    return chain(
-      F.pad(x, [0, 1, 0, 1]), // [B, C, H + 1, W + 1]
-      (h) => conv.forward(h), // [B, C, H / 2, W / 2]
-    );
+    if (!this.conv) return F.avgPool2d(x, 2, { stride: 2 });
+    return this.conv.forward(F.pad(x, [0, 1, 0, 1])); // [B, C, H / 2, W / 2]
   }
 }
 
@@ -223,41 +199,59 @@ export class Middle extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return chain(
-      x,
-      (h) => this.block1.forward(h),
-      (h) => this.attn1.forward(h),
-      (h) => this.block2.forward(h),
-    );
+    return nn.chain(x, this.block1, this.attn1, this.block2);
   }
 }
 
-/** One resolution: residual blocks, each followed by attention where the level has it. */
+/** Width of each level, finest first, and whether it has attention. */
+export function levelsOf({ ch, chMult, attnResolutions, resolution }: Backbone) {
+  if (chMult.length === 0)
+    throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
+  return chMult.map((multiple, level) => ({
+    width: ch * multiple,
+    attention: attnResolutions.includes(Math.floor(resolution / 2 ** level)),
+  }));
+}
+
+export interface LevelOptions {
+  /** Residual blocks. */
+  depth: number;
+  /** Attention after each block. */
+  attention: boolean;
+  /** Dropout of the blocks. */
+  dropout: number;
+  /** Halves the image at the end. */
+  downsample?: (() => Downsample) | null;
+  /** Doubles the image at the end. */
+  upsample?: (() => Upsample) | null;
+}
+
+/** One resolution: residual blocks, each followed by attention where the level has it, then a resampling. */
 export class Level extends nn.Module {
   readonly block: nn.ModuleList<ResnetBlock>;
   readonly attn: nn.ModuleList<AttnBlock>;
+  readonly downsample: Downsample | null;
+  readonly upsample: Upsample | null;
 
-  constructor(inChannels: number, outChannels: number, depth: number, attention: boolean, dropout: number) {
+  constructor(inChannels: number, outChannels: number, options: LevelOptions) {
     super();
-    const blocks: ResnetBlock[] = [];
-    const attentions: AttnBlock[] = [];
+    const { depth, attention, dropout, downsample, upsample } = options;
+    this.block = new nn.ModuleList();
+    this.attn = new nn.ModuleList();
     // Block and attention by turns: the order in which initial weights are drawn.
     for (let i = 0; i < depth; i++) {
-      blocks.push(new ResnetBlock(i === 0 ? inChannels : outChannels, outChannels, dropout));
-      if (attention) attentions.push(new AttnBlock(outChannels));
+      this.block.push(new ResnetBlock(i === 0 ? inChannels : outChannels, outChannels, dropout));
+      if (attention) this.attn.push(new AttnBlock(outChannels));
     }
-    this.block = new nn.ModuleList(blocks);
-    this.attn = new nn.ModuleList(attentions);
+    this.downsample = downsample?.() ?? null;
+    this.upsample = upsample?.() ?? null;
   }
 
-  protected runBlocks(x: Tensor): Tensor {
-    const attentions = [...this.attn];
-    const stages = [...this.block].flatMap((block, i) => {
-      const attn = attentions[i];
-      const run = (h: Tensor) => block.forward(h);
-      return attn ? [run, (h: Tensor) => attn.forward(h)] : [run];
-    });
-    return chain(x, ...stages);
+  override forward(x: Tensor): Tensor {
+    const attn = [...this.attn];
+    const blocks = [...this.block].flatMap((block, i) => [block, attn[i]]);
+    const stages = [...blocks, this.downsample, this.upsample].filter((stage) => stage instanceof nn.Module);
+    return nn.chain(x, ...stages);
   }
 }
 

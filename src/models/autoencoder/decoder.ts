@@ -3,35 +3,8 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
+import { backboneSchema, Level, levelsOf, Middle, normalize, normSwish, Upsample } from './blocks.js';
 import type { BackboneConfig } from './blocks.js';
-import { Level, Middle, Upsample, backboneSchema, chain, normalize, normSwish } from './blocks.js';
-
-/** One resolution of the decoder: blocks, then a doubling on all levels but the finest. */
-class UpLevel extends Level {
-  readonly upsample: Upsample | null;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    depth: number,
-    attention: boolean,
-    dropout: number,
-    resample: { withConv: boolean } | null,
-  ) {
-    super(inChannels, outChannels, depth, attention, dropout);
-    this.upsample = resample ? new Upsample(outChannels, resample.withConv) : null;
-  }
-
-  override forward(x: Tensor): Tensor {
-    const { upsample } = this;
-    if (!upsample) return this.runBlocks(x);
-    return chain(
-      x,
-      (h) => this.runBlocks(h),
-      (h) => upsample.forward(h),
-    );
-  }
-}
 
 /**
  * [B, zChannels, h, w] → [B, outCh, h · f, w · f] with f = 2^(levels − 1). The output is unbounded;
@@ -49,7 +22,7 @@ export class Decoder extends nn.Module {
   /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
   /** Finest level first, as in the checkpoints; run from the last to the first. */
-  readonly up: nn.ModuleList<UpLevel>;
+  readonly up: nn.ModuleList<Level>;
   readonly normOut: nn.GroupNorm;
   /** To the picture, [B, outCh, H, W]. */
   readonly convOut: nn.Conv2d;
@@ -58,43 +31,25 @@ export class Decoder extends nn.Module {
 
   constructor(config: BackboneConfig) {
     super();
-    const {
-      ch,
-      outCh,
-      chMult,
-      numResBlocks,
-      attnResolutions,
-      dropout,
-      resampWithConv,
-      resolution,
-      zChannels,
-      givePreEnd,
-    } = readConfig(backboneSchema, config, 'Decoder');
-    const coarsest = chMult.length - 1;
-    const widths = chMult.map((multiple) => ch * multiple);
-    const [finestWidth] = widths;
-    const widest = widths[coarsest];
-    if (finestWidth === undefined || widest === undefined) {
-      throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
-    }
+    const backbone = readConfig(backboneSchema, config, 'Decoder');
+    const { outCh, numResBlocks, dropout, resampWithConv, zChannels, givePreEnd } = backbone;
+    const levels = levelsOf(backbone);
+    const { width: finest } = levels[0]!;
+    const { width: widest } = levels.at(-1)!;
     this.givePreEnd = givePreEnd;
     this.zChannels = zChannels;
 
     this.convIn = new nn.Conv2d(zChannels, widest, 3, { padding: 1 });
     this.mid = new Middle(widest, dropout);
-    const levels: UpLevel[] = [];
     // Made from coarse to fine, the order in which initial weights are drawn.
-    for (let level = coarsest; level >= 0; level--) {
-      const attention = attnResolutions.includes(Math.floor(resolution / 2 ** level));
-      const resample = level > 0 ? { withConv: resampWithConv } : null;
-      const inChannels = widths[level + 1] ?? widest;
-      levels.unshift(
-        new UpLevel(inChannels, widths[level] ?? widest, numResBlocks + 1, attention, dropout, resample),
-      );
-    }
-    this.up = new nn.ModuleList(levels);
-    this.normOut = normalize(finestWidth);
-    this.convOut = new nn.Conv2d(finestWidth, outCh, 3, { padding: 1 });
+    const coarseFirst = [...levels.entries()].reverse().map(([level, { width, attention }]) => {
+      const upsample = level === 0 ? null : () => new Upsample(width, resampWithConv);
+      const inWidth = levels[level + 1]?.width ?? widest;
+      return new Level(inWidth, width, { depth: numResBlocks + 1, attention, dropout, upsample });
+    });
+    this.up = new nn.ModuleList(coarseFirst.reverse());
+    this.normOut = normalize(finest);
+    this.convOut = new nn.Conv2d(finest, outCh, 3, { padding: 1 });
   }
 
   override forward(z: Tensor): Tensor {
@@ -103,15 +58,12 @@ export class Decoder extends nn.Module {
         `the decoder takes latents [B, ${this.zChannels}, h, w], not [${z.shape.join(', ')}]`,
       );
     }
-    const last = [normSwish(this.normOut), (h: Tensor) => this.convOut.forward(h)];
-    return chain(
+    return nn.chain(
       z, // [B, zChannels, h, w]
-      (h) => this.convIn.forward(h), // [B, widest, h, w]
-      (h) => this.mid.forward(h),
-      ...[...this.up].reverse().map((level) => (h: Tensor) => level.forward(h)), // … [B, finest, h·f, w·f]
-      ...(this.givePreEnd ? [] : last), // [B, outCh, h·f, w·f]
+      this.convIn, // [B, widest, h, w]
+      this.mid,
+      ...[...this.up].reverse(), // … [B, finest, h·f, w·f]
+      ...(this.givePreEnd ? [] : [normSwish(this.normOut), this.convOut]), // [B, outCh, h·f, w·f]
     );
   }
 }
-
-export type { UpLevel };

@@ -3,35 +3,9 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
+import { backboneSchema, Downsample, Level, levelsOf, Middle, normalize, normSwish } from './blocks.js';
 import type { BackboneConfig } from './blocks.js';
-import { Downsample, Level, Middle, backboneSchema, chain, normalize, normSwish } from './blocks.js';
-
-/** One resolution of the encoder: blocks, then a halving on all levels but the coarsest. */
-class DownLevel extends Level {
-  readonly downsample: Downsample | null;
-
-  constructor(
-    inChannels: number,
-    outChannels: number,
-    depth: number,
-    attention: boolean,
-    dropout: number,
-    resample: { withConv: boolean } | null,
-  ) {
-    super(inChannels, outChannels, depth, attention, dropout);
-    this.downsample = resample ? new Downsample(outChannels, resample.withConv) : null;
-  }
-
-  override forward(x: Tensor): Tensor {
-    const { downsample } = this;
-    if (!downsample) return this.runBlocks(x);
-    return chain(
-      x,
-      (h) => this.runBlocks(h),
-      (h) => downsample.forward(h),
-    );
-  }
-}
+import { strideOf } from './stride.js';
 
 /**
  * [B, inChannels, H, W] → [B, zChannels (twice that with doubleZ), H / f, W / f] with f = 2^(levels − 1).
@@ -47,7 +21,7 @@ export class Encoder extends nn.Module {
   /** From the picture to the finest level. */
   readonly convIn: nn.Conv2d;
   /** Finest level first. */
-  readonly down: nn.ModuleList<DownLevel>;
+  readonly down: nn.ModuleList<Level>;
   /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
   readonly normOut: nn.GroupNorm;
@@ -59,32 +33,20 @@ export class Encoder extends nn.Module {
 
   constructor(config: BackboneConfig) {
     super();
-    const {
-      ch,
-      chMult,
-      numResBlocks,
-      attnResolutions,
-      dropout,
-      resampWithConv,
-      inChannels,
-      resolution,
-      zChannels,
-      doubleZ,
-    } = readConfig(backboneSchema, config, 'Encoder');
-    const coarsest = chMult.length - 1;
-    const widths = chMult.map((multiple) => ch * multiple);
-    const widest = widths[coarsest];
-    if (widest === undefined)
-      throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
+    const backbone = readConfig(backboneSchema, config, 'Encoder');
+    const { ch, numResBlocks: depth, dropout, resampWithConv, inChannels, zChannels, doubleZ } = backbone;
+    const levels = levelsOf(backbone);
+    const { width: widest } = levels.at(-1)!;
     this.inChannels = inChannels;
-    this.downsamplingFactor = 2 ** coarsest;
+    this.downsamplingFactor = strideOf(levels.length);
 
     this.convIn = new nn.Conv2d(inChannels, ch, 3, { padding: 1 });
     this.down = new nn.ModuleList(
-      widths.map((width, level) => {
-        const attention = attnResolutions.includes(Math.floor(resolution / 2 ** level));
-        const resample = level < coarsest ? { withConv: resampWithConv } : null;
-        return new DownLevel(widths[level - 1] ?? ch, width, numResBlocks, attention, dropout, resample);
+      levels.map(({ width, attention }, level) => {
+        const isCoarsest = level === levels.length - 1;
+        const downsample = isCoarsest ? null : () => new Downsample(width, resampWithConv);
+        const inWidth = levels[level - 1]?.width ?? ch;
+        return new Level(inWidth, width, { depth, attention, dropout, downsample });
       }),
     );
     this.mid = new Middle(widest, dropout);
@@ -94,13 +56,13 @@ export class Encoder extends nn.Module {
 
   override forward(x: Tensor): Tensor {
     this.#checkInput(x);
-    return chain(
+    return nn.chain(
       x, // [B, inChannels, H, W]
-      (h) => this.convIn.forward(h), // [B, ch, H, W]
-      ...[...this.down].map((level) => (h: Tensor) => level.forward(h)), // … [B, widest, H / f, W / f]
-      (h) => this.mid.forward(h),
+      this.convIn, // [B, ch, H, W]
+      ...this.down, // … [B, widest, H / f, W / f]
+      this.mid,
       normSwish(this.normOut),
-      (h) => this.convOut.forward(h), // [B, zChannels, H / f, W / f]
+      this.convOut, // [B, zChannels, H / f, W / f]
     );
   }
 
@@ -119,5 +81,3 @@ export class Encoder extends nn.Module {
     }
   }
 }
-
-export type { DownLevel };

@@ -12,7 +12,7 @@ import { Quantizer } from '../quantizers/quantizer.js';
 import { remapSchema } from '../quantizers/remap.js';
 import { VectorQuantizer } from '../quantizers/vector.js';
 import { checkpointSchema } from '../registry/checkpoint-schema.js';
-import { backboneSchema, chain } from './blocks.js';
+import { backboneSchema } from './blocks.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 
@@ -137,15 +137,14 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     return this.quantize.reEmbed;
   }
 
+  /** Pixels a side that one code stands for. */
+  get stride(): number {
+    return this.encoder.downsamplingFactor;
+  }
+
   /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */
   encodeToPrequant(x: Tensor): Tensor {
-    return torch.scope(() =>
-      chain(
-        x, // [B, inChannels, H, W]
-        (h) => this.encoder.forward(h), // [B, zChannels, h, w]
-        (h) => this.quantConv.forward(h), // [B, embedDim, h, w]
-      ),
-    );
+    return torch.scope(() => nn.chain(x, this.encoder, this.quantConv));
   }
 
   /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
@@ -160,13 +159,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
 
   /** Codes [B, embedDim, h, w] → images [B, outCh, H, W]. */
   decode(quantized: Tensor): Tensor {
-    return torch.scope(() =>
-      chain(
-        quantized, // [B, embedDim, h, w]
-        (h) => this.postQuantConv.forward(h), // [B, zChannels, h, w]
-        (h) => this.decoder.forward(h), // [B, outCh, H, W]
-      ),
-    );
+    return torch.scope(() => nn.chain(quantized, this.postQuantConv, this.decoder));
   }
 
   /** Indices, int64 [B, h, w], → images [B, outCh, H, W]. */

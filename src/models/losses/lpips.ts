@@ -4,7 +4,6 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { flag, type Given } from '../../config/schema.js';
-import { chain } from '../autoencoder/blocks.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
 
 const schema = {
@@ -17,31 +16,13 @@ const schema = {
 
 export type LPIPSConfig = Given<typeof schema>;
 
-/** Each convolution of VGG16's five levels as [index in torchvision's `features`, input width, output width]. */
-const vggLevels: readonly (readonly (readonly [number, number, number])[])[] = [
-  [
-    [0, 3, 64],
-    [2, 64, 64],
-  ],
-  [
-    [5, 64, 128],
-    [7, 128, 128],
-  ],
-  [
-    [10, 128, 256],
-    [12, 256, 256],
-    [14, 256, 256],
-  ],
-  [
-    [17, 256, 512],
-    [19, 512, 512],
-    [21, 512, 512],
-  ],
-  [
-    [24, 512, 512],
-    [26, 512, 512],
-    [28, 512, 512],
-  ],
+/** VGG16's five levels: the index of the first convolution in torchvision's `features`, and the widths it passes through. */
+const vggLevels: readonly (readonly [first: number, ...widths: number[]])[] = [
+  [0, 3, 64, 64],
+  [5, 64, 128, 128],
+  [10, 128, 256, 256, 256],
+  [17, 256, 512, 512, 512],
+  [24, 512, 512, 512, 512],
 ];
 
 /** The widths of the five feature maps. */
@@ -65,21 +46,15 @@ class ScalingLayer extends nn.Module {
 
 /** Convolutions of one level, each followed by a rectifier; keys are torchvision's indices. */
 class VggLevel extends nn.ModuleDict<nn.Conv2d> {
-  constructor(convolutions: readonly (readonly [number, number, number])[]) {
-    super(
-      new Map(
-        convolutions.map(([index, inChannels, outChannels]) => [
-          String(index),
-          new nn.Conv2d(inChannels, outChannels, 3, { padding: 1 }),
-        ]),
-      ),
-    );
+  constructor([first, ...widths]: readonly [number, ...number[]]) {
+    const convolution = (outWidth: number, i: number) =>
+      [String(first + 2 * i), new nn.Conv2d(widths[i]!, outWidth, 3, { padding: 1 })] as const;
+    super(new Map(widths.slice(1).map(convolution)));
   }
 
   override forward(x: Tensor): Tensor {
-    const convolutions = [...this].map(([, conv]) => conv);
     // The rectifier may overwrite: a convolution's backward does not read its output.
-    return chain(x, ...convolutions.map((conv) => (h: Tensor) => conv.forward(h).relu_()));
+    return nn.chain(x, ...[...this].flatMap(([, convolution]) => [convolution, (h: Tensor) => h.relu_()]));
   }
 }
 

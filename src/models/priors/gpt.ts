@@ -6,7 +6,6 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
-import { chain } from '../autoencoder/blocks.js';
 import { gptSchema, readGpt } from './gpt-config.js';
 import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache } from './key-value-cache.js';
@@ -251,7 +250,7 @@ export class GPT extends nn.Module {
     const blocks = [...this.blocks].map(
       (block, layer) => (h: Tensor) => block.forward(h, cache ?? undefined, layer),
     );
-    x = chain(x, ...blocks); // [B, N + T, E]
+    x = nn.chain(x, ...blocks); // [B, N + T, E]
     cache?.advance(count);
     if (lastOnly) x = x.narrow(1, count - 1, 1); // [B, 1, E]
     return this.head.forward(this.lnF.forward(x)); // [B, N + T, V]

@@ -1,4 +1,5 @@
 /** What model a list of keys and shapes belongs to, told in a line. */
+import { strideOf } from '../autoencoder/stride.js';
 import { quantizers } from '../quantizers/index.js';
 import { recogniseKeys } from './key-maps/index.js';
 
@@ -75,5 +76,5 @@ function describeFirstStage(shapes: Shapes): string | null {
   ];
   const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no codebook';
   const aside = loss.length > 0 ? `, with ${loss.join(' and ')}` : '';
-  return `${known?.stage ?? 'VQModel'} f${2 ** Math.max(0, levels - 1)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
+  return `${known?.stage ?? 'VQModel'} f${strideOf(levels)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
 }

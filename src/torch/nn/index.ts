@@ -24,6 +24,7 @@ export {
   InstanceNorm3d,
 } from './batch-normalization.js';
 export type { BatchNormOptions } from './batch-normalization.js';
+export { chain } from './chain.js';
 export { clipGradNorm_, clipGradValue_ } from './clip-gradients.js';
 export { ModuleDict, ModuleList, Sequential } from './containers.js';
 export { Conv1d, Conv2d, Conv3d } from './convolution.js';

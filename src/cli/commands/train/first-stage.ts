@@ -1,4 +1,5 @@
 /** What a second stage takes over from the run of its first. */
+import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { readConfig } from '../../../runs/folder.js';
 import { RunError } from '../../../runs/error.js';
 import type { ConfigTree } from './config-files.js';
@@ -13,11 +14,12 @@ export async function inheritedConfig(run: string): Promise<ConfigTree> {
   const { stage, model, data } = await readConfig(run);
   if (stage !== 'vqgan')
     throw new RunError(`${run} is the run of a ${stage}; --vqgan takes the run of a VQGAN`);
-  const params = model.params as { n_embed: number; ddconfig: { ch_mult?: number[] } };
-  const side = Math.floor(data.size / 2 ** ((params.ddconfig.ch_mult ?? [1, 2, 4, 8]).length - 1));
+  const { nEmbed, codesPerSide } = codesOfConfig(model.params!);
   return {
     model: {
-      params: { transformer_config: { params: { vocab_size: params.n_embed, block_size: side * side } } },
+      params: {
+        transformer_config: { params: { vocab_size: nEmbed, block_size: codesPerSide(data.size) ** 2 } },
+      },
     },
     data: { ...data },
   };
