@@ -81,10 +81,10 @@ export {
 export { ConfigFileError } from './config/file-error.js';
 export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 
-export * from './training/vqgan-step.js';
-export * from './training/vqgan-one-pass-step.js';
-export { GraphedStep } from './training/graphed-step.js';
-export * from './training/transformer-step.js';
+export * from './training/stages/vqgan/reference-step.js';
+export * from './training/stages/vqgan/one-pass-step.js';
+export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
+export * from './training/stages/transformer/step.js';
 export {
   learningRateAt,
   RunClock,
@@ -102,7 +102,7 @@ export type { Figures } from './training/trainer.js';
 export type { Images, Precision, RunPlan, TrainerOptions } from './training/session.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
-export { MasterWeights } from './training/precision.js';
+export { MasterWeights } from './training/engine/precision.js';
 export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
 export { openRun, type OpenedRun } from './runs/open.js';
@@ -129,7 +129,7 @@ export type { Origin } from './models/weights/key-maps/key-map.js';
 export type { CheckpointState, Measure } from './runs/checkpoint.js';
 export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';
-export type { Tokens } from './training/transformer-held-out.js';
+export type { Tokens } from './training/stages/transformer/held-out.js';
 export type {
   AttnBlock,
   Downsample,

@@ -10,7 +10,7 @@ import type { Tensor } from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
 import * as nn from '../../src/torch/nn/index.js';
 import * as optim from '../../src/torch/optim/index.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
+import { onePassStep } from '../../src/training/stages/vqgan/one-pass-step.js';
 import { bounds, failures, goldenTensors, worst } from '../../tests/golden/data.js';
 import type { Check } from '../../tests/golden/data.js';
 import { checkGptForward, checkGptGreedy } from '../../tests/golden/gpt.js';

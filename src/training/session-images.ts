@@ -6,7 +6,7 @@ import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
-import { codesFile } from './codes.js';
+import { codesFile } from './stages/transformer/codes.js';
 import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
 import type { Images, TrainerOptions } from './session.js';

@@ -6,7 +6,7 @@ import type { Tensor } from '../torch/index.js';
 import { bestCheckpoint, listCheckpoints, pruneCheckpoints, writeCheckpoint } from '../runs/checkpoint.js';
 import type { RunCheckpoint } from '../runs/checkpoint.js';
 import type { RunConfig } from '../runs/config.js';
-import { every } from './every.js';
+import { every } from '../runs/every.js';
 import type { TrainingEvent } from '../runs/events.js';
 import { modelCard } from '../reports/model-card.js';
 import { learningRateAt, RunClock } from '../runs/clock.js';
@@ -14,7 +14,7 @@ import { NonFiniteError } from '../runs/error.js';
 import { appendMetrics, progressJournal, replaceFile } from '../runs/folder.js';
 import { imagesState, type ImagesState } from './session-images.js';
 import { keepingGenerators, type RunPlan, type Session } from './session.js';
-import { firstNonFinite, optimizerState, restoreState, type TrainedState } from './trained-state.js';
+import { firstNonFinite, optimizerState, restoreState, type TrainedState } from '../runs/state.js';
 
 export type Figures = Record<string, number>;
 

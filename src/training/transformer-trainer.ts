@@ -5,16 +5,16 @@ import { LogitsError } from '../sampling/logits-error.js';
 import { sampleImages } from '../sampling/net2net-sampling.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { classesAmong, countClasses, spreadOver } from './class-condition.js';
-import { codesFile, codesOf, RowOrder, type Codes } from './codes.js';
+import { classesAmong, countClasses, spreadOver } from './stages/transformer/classes.js';
+import { codesFile, codesOf, RowOrder, type Codes } from './stages/transformer/codes.js';
 import type { RunConfig } from '../runs/config.js';
-import { saveLabelledGrid } from './grids.js';
+import { saveLabelledGrid } from './stages/grids.js';
 import type { LoadReport } from '../models/weights/load.js';
-import { noteStart, openInitialWeights } from './initial-weights.js';
-import type { InitialWeights } from './initial-weights.js';
+import { noteStart, openInitialWeights } from './stages/initial-weights.js';
+import type { InitialWeights } from './stages/initial-weights.js';
 import { beginSession, keepingGenerators, resumeSession } from './session.js';
 import type { RunPlan, Session, TrainerOptions } from './session.js';
-import type { TrainedState } from './trained-state.js';
+import type { TrainedState } from '../runs/state.js';
 import { Trainer, type Figures } from './trainer.js';
 import {
   adoptFirstStage,
@@ -22,9 +22,9 @@ import {
   checkTransformer,
   loadFirstStage,
   timeTransformerStep,
-} from './transformer-build.js';
-import type { TransformerParts } from './transformer-build.js';
-import { measureCodes, heldOutLoss, tokensOf, type Tokens } from './transformer-held-out.js';
+} from './stages/transformer/build.js';
+import type { TransformerParts } from './stages/transformer/build.js';
+import { measureCodes, heldOutLoss, tokensOf, type Tokens } from './stages/transformer/held-out.js';
 
 /** Held-out rows measured all through the run; at its end, all are. */
 const MEASURED = 32;

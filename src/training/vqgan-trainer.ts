@@ -6,17 +6,22 @@ import type { Tensor } from '../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import type { RunConfig } from '../runs/config.js';
 import { temperatureSetter } from './gumbel-temperature.js';
-import { noteStart, openInitialWeights } from './initial-weights.js';
-import type { InitialWeights } from './initial-weights.js';
-import { loadLpips, settleLpips } from './lpips.js';
+import { noteStart, openInitialWeights } from './stages/initial-weights.js';
+import type { InitialWeights } from './stages/initial-weights.js';
+import { loadLpips, settleLpips } from './stages/vqgan/lpips.js';
 import { beginSession, resumeSession } from './session.js';
 import type { RunPlan, Session, TrainerOptions } from './session.js';
-import type { TrainedState } from './trained-state.js';
+import type { TrainedState } from '../runs/state.js';
 import { Trainer, type Figures } from './trainer.js';
-import { buildVqgan, timeVqganStep, type VqganParts } from './vqgan-build.js';
-import { checkVqgan, withDiscriminatorChannels } from './vqgan-check.js';
-import { measureImages, measureSource, saveReconstructions, validationPictures } from './vqgan-held-out.js';
-import { lossOf } from './vqgan-parts.js';
+import { buildVqgan, timeVqganStep, type VqganParts } from './stages/vqgan/build.js';
+import { checkVqgan, withDiscriminatorChannels } from './stages/vqgan/check.js';
+import {
+  measureImages,
+  measureSource,
+  saveReconstructions,
+  validationPictures,
+} from './stages/vqgan/held-out.js';
+import { lossOf } from './stages/vqgan/loss.js';
 
 /** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };

@@ -10,8 +10,8 @@ import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js'
 import { GumbelVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { filterLogits } from '../../src/sampling/filters.js';
 import { generate } from '../../src/sampling/generate.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
-import { referenceStep } from '../../src/training/vqgan-step.js';
+import { onePassStep } from '../../src/training/stages/vqgan/one-pass-step.js';
+import { referenceStep } from '../../src/training/stages/vqgan/reference-step.js';
 import { relativeError, values } from '../golden/data.js';
 import { device, onDevice, placed } from './device.js';
 

@@ -9,8 +9,8 @@ import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js'
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { generate } from '../../src/sampling/generate.js';
 import { TokenSampler } from '../../src/sampling/token-sampler.js';
-import { GraphedStep } from '../../src/training/graphed-step.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
+import { GraphedStep } from '../../src/training/stages/vqgan/graphed-step.js';
+import { onePassStep } from '../../src/training/stages/vqgan/one-pass-step.js';
 import { livelyGpt } from '../sampling/lively-gpt.js';
 import { device, onDevice, onGpu, placed } from './device.js';
 

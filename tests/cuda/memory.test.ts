@@ -6,7 +6,7 @@ import { GPT } from '../../src/models/priors/gpt.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { generate } from '../../src/sampling/generate.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
+import { onePassStep } from '../../src/training/stages/vqgan/one-pass-step.js';
 import { device, onDevice, placed } from './device.js';
 
 /** TESSERA_TEST_STEPS shortens the long run where the point is only that it runs. */

@@ -9,8 +9,8 @@ import { TokenSampler } from '../../src/sampling/token-sampler.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { Labelator } from '../../src/models/conditions/class.js';
 import { resolveConfig } from '../../src/runs/config.js';
-import { transformerOptimizer, transformerStep } from '../../src/training/transformer-step.js';
-import { buildVqgan } from '../../src/training/vqgan-build.js';
+import { transformerOptimizer, transformerStep } from '../../src/training/stages/transformer/step.js';
+import { buildVqgan } from '../../src/training/stages/vqgan/build.js';
 import { GridStage } from '../golden/net2net.js';
 import { vqganConfig } from './tiny.js';
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import * as torch from '../../../src/torch/index.js';
 import { EMAVQ, GumbelVQ, VQModel } from '../../../src/models/autoencoder/vqgan.js';
 import { VQLPIPSWithDiscriminator } from '../../../src/models/losses/vqgan-loss.js';
-import { onePassStep } from '../../../src/training/vqgan-one-pass-step.js';
+import { onePassStep } from '../../../src/training/stages/vqgan/one-pass-step.js';
 import { goldenBackbone, noOptimizers } from '../../golden/vqgan.js';
 
 const ddconfig = { ...goldenBackbone(), zChannels: 8 };

@@ -7,8 +7,8 @@ import {
 } from '../../../src/models/losses/vqgan-loss.js';
 import type { VQLPIPSWithDiscriminatorConfig } from '../../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
-import { onePassStep } from '../../../src/training/vqgan-one-pass-step.js';
-import { referenceStep } from '../../../src/training/vqgan-step.js';
+import { onePassStep } from '../../../src/training/stages/vqgan/one-pass-step.js';
+import { referenceStep } from '../../../src/training/stages/vqgan/reference-step.js';
 import { goldenBackbone, noOptimizers } from '../../golden/vqgan.js';
 
 const small = { discStart: 0, discNdf: 8, discNumLayers: 1, perceptualWeight: 0 };

@@ -4,7 +4,7 @@ import { ActNorm, NLayerDiscriminator } from '../../../src/models/losses/discrim
 import * as torch from '../../../src/torch/index.js';
 import * as F from '../../../src/torch/nn/functional.js';
 import * as nn from '../../../src/torch/nn/index.js';
-import { MasterWeights } from '../../../src/training/precision.js';
+import { MasterWeights } from '../../../src/training/engine/precision.js';
 
 const perChannel = /more than one value a channel is needed/;
 const spatial = /more than one spatial element is needed/;

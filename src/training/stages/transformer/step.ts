@@ -1,11 +1,11 @@
-import type { Tensor } from '../torch/index.js';
-import * as torch from '../torch/index.js';
-import * as nn from '../torch/nn/index.js';
-import * as F from '../torch/nn/functional.js';
-import * as optim from '../torch/optim/index.js';
-import { atLeastFloat32 } from '../models/quantizers/latents.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
-import type { GPT } from '../models/priors/gpt.js';
+import type { Tensor } from '../../../torch/index.js';
+import * as torch from '../../../torch/index.js';
+import * as nn from '../../../torch/nn/index.js';
+import * as F from '../../../torch/nn/functional.js';
+import * as optim from '../../../torch/optim/index.js';
+import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { GPT } from '../../../models/priors/gpt.js';
 
 export interface DecayGroups {
   /** Weights of the linear layers, sorted by name. */

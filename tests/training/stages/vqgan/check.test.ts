@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { ImageSource } from '../../src/data/image-source.js';
-import { NLayerDiscriminator } from '../../src/models/losses/discriminator.js';
-import * as torch from '../../src/torch/index.js';
-import { saveSafetensors } from '../../src/torch/io/index.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { eventsOf, images, stripes, temporaryFolder, vqganConfig } from './tiny.js';
+import { ImageSource } from '../../../../src/data/image-source.js';
+import { NLayerDiscriminator } from '../../../../src/models/losses/discriminator.js';
+import * as torch from '../../../../src/torch/index.js';
+import { saveSafetensors } from '../../../../src/torch/io/index.js';
+import { VqganTrainer } from '../../../../src/training/vqgan-trainer.js';
+import { eventsOf, images, stripes, temporaryFolder, vqganConfig } from '../../tiny.js';
 
 interface Changes {
   loss?: Record<string, unknown>;

@@ -10,13 +10,13 @@
  * What differs from `referenceStep`: the discriminator learns from the reconstruction made before the
  * generator's update, and sees it once, so that its batch statistics move twice a step instead of three times.
  */
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import type { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { zeroGradients } from './gradients.js';
-import { lossOf, meanLogits } from './vqgan-parts.js';
-import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { zeroGradients } from '../../engine/gradients.js';
+import { lossOf, meanLogits } from './loss.js';
+import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 /** A loss and its gradient at the reconstruction. */
 interface AtReconstruction {

@@ -1,14 +1,14 @@
 /** Networks in bfloat16 whose weights are written by others than the optimizer. */
 import test from 'ava';
-import type { ActNorm } from '../../src/models/losses/discriminator.js';
-import * as torch from '../../src/torch/index.js';
-import * as nn from '../../src/torch/nn/index.js';
-import * as optim from '../../src/torch/optim/index.js';
-import { resolveConfig } from '../../src/runs/config.js';
-import { MasterWeights } from '../../src/training/precision.js';
-import { buildVqgan } from '../../src/training/vqgan-build.js';
-import { lossOf } from '../../src/training/vqgan-parts.js';
-import { vqganConfig } from './tiny.js';
+import type { ActNorm } from '../../../src/models/losses/discriminator.js';
+import * as torch from '../../../src/torch/index.js';
+import * as nn from '../../../src/torch/nn/index.js';
+import * as optim from '../../../src/torch/optim/index.js';
+import { resolveConfig } from '../../../src/runs/config.js';
+import { MasterWeights } from '../../../src/training/engine/precision.js';
+import { buildVqgan } from '../../../src/training/stages/vqgan/build.js';
+import { lossOf } from '../../../src/training/stages/vqgan/loss.js';
+import { vqganConfig } from '../tiny.js';
 
 function lowered() {
   const network = new nn.Linear(2, 2);

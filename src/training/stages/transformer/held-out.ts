@@ -1,12 +1,12 @@
 /** What a second stage makes of codes it was not trained on, and what it is compared with. */
-import { metricsOf } from '../metrics/definitions.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
-import * as torch from '../torch/index.js';
-import * as nn from '../torch/nn/index.js';
-import type { Tensor } from '../torch/index.js';
+import { metricsOf } from '../../../metrics/definitions.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import * as torch from '../../../torch/index.js';
+import * as nn from '../../../torch/nn/index.js';
+import type { Tensor } from '../../../torch/index.js';
 import type { Codes } from './codes.js';
-import type { Figures as Metrics } from './trainer.js';
-import { transformerLoss } from './transformer-step.js';
+import type { Figures as Metrics } from '../../trainer.js';
+import { transformerLoss } from './step.js';
 
 /** Rows measured at a time. */
 const BATCH = 16;

@@ -1,5 +1,5 @@
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
 
 /** Runs `fn` while the parameters take no gradients; afterwards each is as it was. */
 export function withFrozen<T>(parameters: readonly Tensor[], fn: () => T): T {

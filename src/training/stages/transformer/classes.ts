@@ -1,9 +1,9 @@
 /** A second stage that is told classes: how many there are is known from the pictures. */
-import type { ModelConfig } from '../models/registry/from-config.js';
-import type { Tensor } from '../torch/index.js';
-import type { RunConfig } from '../runs/config.js';
-import { RunError } from '../runs/error.js';
-import type { Images } from './session.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { RunConfig } from '../../../runs/config.js';
+import { RunError } from '../../../runs/error.js';
+import type { Images } from '../../session.js';
 
 const LABELATOR = 'taming.modules.util.Labelator';
 type Params = Record<string, unknown>;

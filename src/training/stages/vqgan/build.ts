@@ -1,16 +1,16 @@
 /** The first stage's model, optimizers and step, as a configuration describes them. */
-import { modelFromConfig } from '../models/registry/from-config.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import * as optim from '../torch/optim/index.js';
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import { chosenDevice, type RunConfig } from '../runs/config.js';
+import { modelFromConfig } from '../../../models/registry/from-config.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import * as optim from '../../../torch/optim/index.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import { GraphedStep } from './graphed-step.js';
-import { MasterWeights } from './precision.js';
-import { timeSteps, type Precision } from './session.js';
-import { onePassStep } from './vqgan-one-pass-step.js';
-import { lossOf } from './vqgan-parts.js';
-import { referenceStep, type VqganLog, type VqganOptimizers } from './vqgan-step.js';
+import { MasterWeights } from '../../engine/precision.js';
+import { timeSteps, type Precision } from '../../session.js';
+import { onePassStep } from './one-pass-step.js';
+import { lossOf } from './loss.js';
+import { referenceStep, type VqganLog, type VqganOptimizers } from './reference-step.js';
 
 export interface VqganParts {
   model: FirstStage;

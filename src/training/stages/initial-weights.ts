@@ -1,12 +1,12 @@
 /** What a new run begins from: the checkpoint that `model.params.ckpt_path` names, as in the reference. */
 import { existsSync, statSync } from 'node:fs';
-import { ignoreKeysOf, loadFrom } from '../models/weights/initial.js';
-import type { LoadReport } from '../models/weights/load.js';
-import { loadCheckpoint } from '../torch/io/index.js';
-import type { Module } from '../torch/nn/index.js';
-import type { RunConfig } from '../runs/config.js';
-import { RunError } from '../runs/error.js';
-import type { Session } from './session.js';
+import { ignoreKeysOf, loadFrom } from '../../models/weights/initial.js';
+import type { LoadReport } from '../../models/weights/load.js';
+import { loadCheckpoint } from '../../torch/io/index.js';
+import type { Module } from '../../torch/nn/index.js';
+import type { RunConfig } from '../../runs/config.js';
+import { RunError } from '../../runs/error.js';
+import type { Session } from '../session.js';
 
 /** LPIPS has a file of its own, so that every run has the same. */
 const LPIPS = 'loss.perceptual_loss.';

@@ -1,7 +1,7 @@
 /** What both of VQGAN's training steps need. */
-import { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import type { Tensor } from '../torch/index.js';
+import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Tensor } from '../../../torch/index.js';
 
 /** The model's loss; a TypeError if it has none that a step can use. */
 export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {

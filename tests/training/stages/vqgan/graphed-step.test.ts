@@ -1,10 +1,10 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
-import * as optim from '../../src/torch/optim/index.js';
-import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
-import { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import { GraphedStep } from '../../src/training/graphed-step.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
+import * as torch from '../../../../src/torch/index.js';
+import * as optim from '../../../../src/torch/optim/index.js';
+import { VQLPIPSWithDiscriminator } from '../../../../src/models/losses/vqgan-loss.js';
+import { VQModel } from '../../../../src/models/autoencoder/vqgan.js';
+import { GraphedStep } from '../../../../src/training/stages/vqgan/graphed-step.js';
+import { onePassStep } from '../../../../src/training/stages/vqgan/one-pass-step.js';
 
 function prepared() {
   torch.manualSeed(5);

@@ -1,16 +1,16 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
-import { Labelator } from '../../src/models/conditions/class.js';
-import { Net2NetTransformer } from '../../src/models/two-stage.js';
-import { GPT } from '../../src/models/priors/gpt.js';
+import * as torch from '../../../../src/torch/index.js';
+import { Labelator } from '../../../../src/models/conditions/class.js';
+import { Net2NetTransformer } from '../../../../src/models/two-stage.js';
+import { GPT } from '../../../../src/models/priors/gpt.js';
 import {
   transformerLoss,
   transformerOptimizer,
   transformerStep,
-} from '../../src/training/transformer-step.js';
-import { goldenTensors, relativeError, values } from '../golden/data.js';
-import { makeGpt } from '../golden/gpt.js';
-import { GridStage, net2netFixture } from '../golden/net2net.js';
+} from '../../../../src/training/stages/transformer/step.js';
+import { goldenTensors, relativeError, values } from '../../../golden/data.js';
+import { makeGpt } from '../../../golden/gpt.js';
+import { GridStage, net2netFixture } from '../../../golden/net2net.js';
 
 const weights = await goldenTensors('gpt-weights');
 const fixture = await net2netFixture();

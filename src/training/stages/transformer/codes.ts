@@ -1,12 +1,12 @@
 /** Pictures as rows of codes, for the second stage. */
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import type { ImageSource } from '../data/image-source.js';
-import type { View } from '../data/picture.js';
-import { SeededRandom } from '../data/seeded-random.js';
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import { loadCheckpoint, saveSafetensors } from '../torch/io/index.js';
+import type { ImageSource } from '../../../data/image-source.js';
+import type { View } from '../../../data/picture.js';
+import { SeededRandom } from '../../../data/seeded-random.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
 
 export interface Codes {
   /** int64 [N, h·w] in rows of the grid; each picture's views follow each other. */

@@ -1,9 +1,9 @@
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { onePassStep } from './vqgan-one-pass-step.js';
-import { lossOf } from './vqgan-parts.js';
-import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './vqgan-step.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { onePassStep } from './one-pass-step.js';
+import { lossOf } from './loss.js';
+import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 type Setting = Record<string, unknown>;
 

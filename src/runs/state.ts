@@ -5,7 +5,7 @@ import { loadEntries } from '../torch/nn/state-dict.js';
 import type { Adam, OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { RunCheckpoint, CheckpointState } from '../runs/checkpoint.js';
+import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 
 /** Weights and optimizers of a stage, as checkpoints hold them. */
 export interface TrainedState {

@@ -1,8 +1,8 @@
 /** Whether pictures fit a first stage, which both stages of training put them through. */
-import type { Backbone } from '../models/autoencoder/blocks.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import type { RunConfig } from '../runs/config.js';
-import { pixelsPerCode } from '../runs/open.js';
+import type { Backbone } from '../../models/autoencoder/blocks.js';
+import type { FirstStage } from '../../models/autoencoder/vqgan.js';
+import type { RunConfig } from '../../runs/config.js';
+import { pixelsPerCode } from '../../runs/open.js';
 
 /**
  * Checks that the pictures of a run have a size and channels that a first stage takes.

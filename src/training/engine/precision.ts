@@ -4,10 +4,10 @@
  * adaptive weight never see bfloat16. (Casting at every layer, as autocast does, takes norms and activations through
  * float32 memory; this does not.)
  */
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import * as nn from '../torch/nn/index.js';
-import type { StepOptimizer } from './vqgan-step.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import * as nn from '../../torch/nn/index.js';
+import type { StepOptimizer } from '../stages/vqgan/reference-step.js';
 
 interface Pair {
   copy: Tensor;

@@ -1,12 +1,12 @@
 /**
  * One training step of VQGAN, exactly as the reference takes it: a generator update, then a second full
- * forward for the discriminator's update. `vqgan-one-pass-step.ts` holds the faster default.
+ * forward for the discriminator's update. `one-pass-step.ts` holds the faster default.
  */
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { withFrozen, zeroGradients } from './gradients.js';
-import { lossOf, meanLogits } from './vqgan-parts.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { withFrozen, zeroGradients } from '../../engine/gradients.js';
+import { lossOf, meanLogits } from './loss.js';
 
 /** What a step needs of an optimizer. */
 export interface StepOptimizer {

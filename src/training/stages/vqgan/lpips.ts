@@ -1,13 +1,13 @@
 /** Weights of the perceptual term: from a file, from where `tessera-torch setup` put them, or none. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { ModelConfig } from '../models/registry/from-config.js';
-import { loadFrom } from '../models/weights/initial.js';
-import { storedLpips } from '../models/weights/lpips.js';
-import type { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
-import { loadCheckpoint } from '../torch/io/index.js';
-import type { RunConfig } from '../runs/config.js';
-import { RunError } from '../runs/error.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
+import { loadFrom } from '../../../models/weights/initial.js';
+import { storedLpips } from '../../../models/weights/lpips.js';
+import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
+import { loadCheckpoint } from '../../../torch/io/index.js';
+import type { RunConfig } from '../../../runs/config.js';
+import { RunError } from '../../../runs/error.js';
 
 /** Writes down which weights are used. Without any the term's weight is 0, in the recorded configuration too. */
 export async function settleLpips(config: RunConfig, notes: string[]): Promise<RunConfig> {

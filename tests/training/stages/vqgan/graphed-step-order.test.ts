@@ -1,13 +1,13 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
-import type { Tensor } from '../../src/torch/index.js';
-import * as nn from '../../src/torch/nn/index.js';
-import * as optim from '../../src/torch/optim/index.js';
-import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
-import type { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import { GraphedStep } from '../../src/training/graphed-step.js';
-import type { VqganLog } from '../../src/training/vqgan-step.js';
-import { pretence, pretendCuda } from '../pretended-cuda.js';
+import * as torch from '../../../../src/torch/index.js';
+import type { Tensor } from '../../../../src/torch/index.js';
+import * as nn from '../../../../src/torch/nn/index.js';
+import * as optim from '../../../../src/torch/optim/index.js';
+import { VQLPIPSWithDiscriminator } from '../../../../src/models/losses/vqgan-loss.js';
+import type { VQModel } from '../../../../src/models/autoencoder/vqgan.js';
+import { GraphedStep } from '../../../../src/training/stages/vqgan/graphed-step.js';
+import type { VqganLog } from '../../../../src/training/stages/vqgan/reference-step.js';
+import { pretence, pretendCuda } from '../../../pretended-cuda.js';
 
 const { log } = pretence;
 pretendCuda();

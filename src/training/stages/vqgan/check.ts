@@ -1,16 +1,16 @@
 /** Mistakes in a first stage's configuration, found before anything is opened or written. */
-import type { Backbone } from '../models/autoencoder/blocks.js';
-import { NLayerDiscriminator } from '../models/losses/discriminator.js';
-import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
-import { LPIPS } from '../models/losses/lpips.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import type { VQLPIPSWithDiscriminator } from '../models/losses/vqgan-loss.js';
-import * as torch from '../torch/index.js';
-import type { RunConfig } from '../runs/config.js';
-import { checkFirstStage } from './first-stage-check.js';
-import { temperatureSetter } from './gumbel-temperature.js';
-import type { InitialWeights } from './initial-weights.js';
-import { lossOf } from './vqgan-parts.js';
+import type { Backbone } from '../../../models/autoencoder/blocks.js';
+import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
+import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import { LPIPS } from '../../../models/losses/lpips.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
+import * as torch from '../../../torch/index.js';
+import type { RunConfig } from '../../../runs/config.js';
+import { checkFirstStage } from '../first-stage-check.js';
+import { temperatureSetter } from '../../gumbel-temperature.js';
+import type { InitialWeights } from '../initial-weights.js';
+import { lossOf } from './loss.js';
 
 /** Where a discriminator is not told how many channels images have, it has those of the model's. */
 export function withDiscriminatorChannels(config: RunConfig): RunConfig {

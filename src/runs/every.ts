@@ -1,5 +1,5 @@
-import { parseInterval, type Interval } from '../runs/config.js';
-import type { RunClock } from '../runs/clock.js';
+import { parseInterval, type Interval } from './config.js';
+import type { RunClock } from './clock.js';
 
 /** Returns what is true at every n-th step, or whenever the time has passed; with `first`, at the first step too. */
 export function every(interval: Interval, first = false): (clock: RunClock) => boolean {

@@ -1,7 +1,7 @@
-import { imageGrid, savePixels, type ImageGridOptions } from '../data/image-grid.js';
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import { canDraw, strokeText, textWidth } from '../reports/stroke-text.js';
+import { imageGrid, savePixels, type ImageGridOptions } from '../../data/image-grid.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import { canDraw, strokeText, textWidth } from '../../reports/stroke-text.js';
 
 /** Pixels below an image for its caption, and how tall its capitals are. */
 const caption = { margin: 18, height: 8 };

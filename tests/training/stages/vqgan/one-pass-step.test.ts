@@ -1,12 +1,12 @@
 import test from 'ava';
-import * as torch from '../../src/torch/index.js';
-import type { Tensor } from '../../src/torch/index.js';
-import { onePassStep } from '../../src/training/vqgan-one-pass-step.js';
-import { referenceStep } from '../../src/training/vqgan-step.js';
-import { assertChecks } from '../golden/assert.js';
-import type { Check } from '../golden/data.js';
-import { bounds, compare, compareNumber, goldenTensors, need } from '../golden/data.js';
-import type { GoldenModel } from '../golden/vqgan.js';
+import * as torch from '../../../../src/torch/index.js';
+import type { Tensor } from '../../../../src/torch/index.js';
+import { onePassStep } from '../../../../src/training/stages/vqgan/one-pass-step.js';
+import { referenceStep } from '../../../../src/training/stages/vqgan/reference-step.js';
+import { assertChecks } from '../../../golden/assert.js';
+import type { Check } from '../../../golden/data.js';
+import { bounds, compare, compareNumber, goldenTensors, need } from '../../../golden/data.js';
+import type { GoldenModel } from '../../../golden/vqgan.js';
 import {
   drawLpipsWeights,
   golden,
@@ -15,7 +15,7 @@ import {
   makeModel,
   noOptimizers,
   referenceLog,
-} from '../golden/vqgan.js';
+} from '../../../golden/vqgan.js';
 
 const weights = joined(await goldenTensors('vqgan-weights'), drawLpipsWeights());
 const { batches } = Object.fromEntries(await goldenTensors('vqgan-trajectory')) as { batches: Tensor };

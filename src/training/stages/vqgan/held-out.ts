@@ -1,17 +1,17 @@
 /** What a first stage makes of images that it was not trained on: metrics, and a grid to look at. */
-import { saveImageGrid } from '../data/image-grid.js';
-import type { ImageSource } from '../data/image-source.js';
-import { inOrder } from '../data/loader.js';
-import { countCodesOf } from '../metrics/codebook-use.js';
-import { metricsOf } from '../metrics/definitions.js';
-import type { Metric } from '../metrics/metric.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import * as torch from '../torch/index.js';
-import * as nn from '../torch/nn/index.js';
-import type { Tensor } from '../torch/index.js';
-import { errorMaps } from './grids.js';
-import { pixelsPerCode } from '../runs/open.js';
-import type { Figures as Metrics } from './trainer.js';
+import { saveImageGrid } from '../../../data/image-grid.js';
+import type { ImageSource } from '../../../data/image-source.js';
+import { inOrder } from '../../../data/loader.js';
+import { countCodesOf } from '../../../metrics/codebook-use.js';
+import { metricsOf } from '../../../metrics/definitions.js';
+import type { Metric } from '../../../metrics/metric.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import * as torch from '../../../torch/index.js';
+import * as nn from '../../../torch/nn/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { errorMaps } from '../grids.js';
+import { pixelsPerCode } from '../../../runs/open.js';
+import type { Figures as Metrics } from '../../trainer.js';
 
 /** Pictures measured at a time, and those measured all through a run. */
 const SHOWN = 32;
