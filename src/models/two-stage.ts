@@ -125,6 +125,12 @@ function freeze<T extends nn.Module>(stage: T): T {
  * ```
  */
 export class Net2NetTransformer extends nn.Module {
+  protected static override readonly scoped: readonly string[] = [
+    'predict',
+    'encodeToZ',
+    'encodeToC',
+    'decodeToImg',
+  ];
   /** What its configuration may hold. */
   static readonly schema: typeof schema = schema;
   /** Pictures to codes and back; frozen. */
@@ -135,11 +141,8 @@ export class Net2NetTransformer extends nn.Module {
   readonly permuter: Permuter;
   /** The model of the sequence of condition and codes. */
   readonly transformer: GPT;
-  readonly firstStageKey: string;
   readonly condStageKey: string;
-  readonly downsampleCondSize: number;
   readonly pkeep: number;
-  readonly sosToken: number;
   readonly unconditional: boolean;
   /** What it was made from. */
   readonly config: Readonly<Settings<typeof schema>>;
@@ -164,11 +167,8 @@ export class Net2NetTransformer extends nn.Module {
     this.permuter = settings.permuterConfig ?? new IdentityPermuter();
     this.transformer = transformer;
     transformer.nCodes = Math.min(transformer.vocabSize, firstStage.nCodes ?? transformer.vocabSize);
-    this.firstStageKey = settings.firstStageKey;
     this.condStageKey = unconditional ? settings.firstStageKey : settings.condStageKey;
-    this.downsampleCondSize = settings.downsampleCondSize;
     this.pkeep = settings.pkeep;
-    this.sosToken = sosToken;
     this.unconditional = unconditional;
   }
 
@@ -200,12 +200,10 @@ export class Net2NetTransformer extends nn.Module {
 
   /** As `forward`, from tokens: image codes in reading order `[B, L]` and condition `[B, N]` → `[B, L, V]`. */
   predict(targets: Tensor, condition: Tensor): Tensor {
-    return torch.scope(() => {
-      const seen = this.training && this.pkeep < 1 ? this.#replaceSome(targets) : targets;
-      const tokens = torch.cat([condition, seen], 1); // [B, N + L]
-      const logits = this.transformer.forward(tokens.narrow(1, 0, tokens.shape[1]! - 1)); // [B, N + L − 1, V]
-      return logits.narrow(1, condition.shape[1]! - 1, targets.shape[1]!); // [B, L, V]
-    });
+    const seen = this.training && this.pkeep < 1 ? this.#replaceSome(targets) : targets;
+    const tokens = torch.cat([condition, seen], 1); // [B, N + L]
+    const logits = this.transformer.forward(tokens.narrow(1, 0, tokens.shape[1]! - 1)); // [B, N + L − 1, V]
+    return logits.narrow(1, condition.shape[1]! - 1, targets.shape[1]!); // [B, L, V]
   }
 
   #replaceSome(tokens: Tensor): Tensor {
@@ -218,24 +216,20 @@ export class Net2NetTransformer extends nn.Module {
 
   /** Images `[B, C, H, W]` → codes in reading order `[B, h·w]`. */
   encodeToZ(x: Tensor): EncodedTokens {
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const { quantized, indices } = this.firstStageModel.encode(x);
-        return { quantized, indices: this.permuter.forward(indices.reshape([x.shape[0]!, -1])) };
-      }),
-    );
+    return torch.noGrad(() => {
+      const { quantized, indices } = this.firstStageModel.encode(x);
+      return { quantized, indices: this.permuter.forward(indices.reshape([x.shape[0]!, -1])) };
+    });
   }
 
   /** Conditions, whatever the condition stage takes → tokens `[B, N]`. Condition tokens keep their order. */
   encodeToC(c: Tensor): EncodedTokens {
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const size = this.downsampleCondSize;
-        const input = size > -1 ? F.interpolate(c, { size: [size, size], mode: 'nearest' }) : c;
-        const { quantized, indices } = this.condStageModel.encode(input);
-        return { quantized, indices: indices.reshape([input.shape[0]!, -1]) };
-      }),
-    );
+    return torch.noGrad(() => {
+      const size = this.config.downsampleCondSize;
+      const input = size > -1 ? F.interpolate(c, { size: [size, size], mode: 'nearest' }) : c;
+      const { quantized, indices } = this.condStageModel.encode(input);
+      return { quantized, indices: indices.reshape([input.shape[0]!, -1]) };
+    });
   }
 
   /**
@@ -252,12 +246,10 @@ export class Net2NetTransformer extends nn.Module {
           `pass the grid as [height, width].`,
       );
     }
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const codes = this.permuter.forward(indices, true).reshape([batch, height, width]);
-        return this.firstStageModel.decodeIndices(codes);
-      }),
-    );
+    return torch.noGrad(() => {
+      const codes = this.permuter.forward(indices, true).reshape([batch, height, width]);
+      return this.firstStageModel.decodeIndices(codes);
+    });
   }
 
   /** Picks images and conditions out of a batch by the model's keys. */
@@ -271,6 +263,6 @@ export class Net2NetTransformer extends nn.Module {
       }
       return value;
     };
-    return { x: pick(this.firstStageKey), c: pick(this.condStageKey) };
+    return { x: pick(this.config.firstStageKey), c: pick(this.condStageKey) };
   }
 }

@@ -104,6 +104,13 @@ export interface Reconstruction {
  * ```
  */
 export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
+  protected static override readonly scoped: readonly string[] = [
+    'encodeToPrequant',
+    'encode',
+    'decode',
+    'decodeIndices',
+    'toRgb',
+  ];
   readonly encoder: Encoder;
   readonly decoder: Decoder;
   readonly loss: nn.Module | null;
@@ -144,22 +151,20 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
 
   /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */
   encodeToPrequant(x: Tensor): Tensor {
-    return torch.scope(() => nn.chain(x, this.encoder, this.quantConv));
+    return nn.chain(x, this.encoder, this.quantConv);
   }
 
   /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
   encode(x: Tensor): Encoded<Tensor> {
-    return torch.scope(() => {
-      const z = this.encodeToPrequant(x);
-      const { quantized, loss, indices } = this.quantize.forward(z);
-      const [b, , h, w] = z.shape as [number, number, number, number];
-      return { quantized, loss, indices: indices.reshape([b, h, w]) };
-    });
+    const z = this.encodeToPrequant(x);
+    const { quantized, loss, indices } = this.quantize.forward(z);
+    const [b, , h, w] = z.shape as [number, number, number, number];
+    return { quantized, loss, indices: indices.reshape([b, h, w]) };
   }
 
   /** Codes [B, embedDim, h, w] → images [B, outCh, H, W]. */
   decode(quantized: Tensor): Tensor {
-    return torch.scope(() => nn.chain(quantized, this.postQuantConv, this.decoder));
+    return nn.chain(quantized, this.postQuantConv, this.decoder);
   }
 
   /** Indices, int64 [B, h, w], → images [B, outCh, H, W]. */
@@ -169,7 +174,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
         `decodeIndices takes indices [B, h, w], not [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
       );
     }
-    return torch.scope(() => this.decode(this.quantize.codes(indices)));
+    return this.decode(this.quantize.codes(indices));
   }
 
   override forward(x: Tensor): Reconstruction {
@@ -193,13 +198,11 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   toRgb(segmentation: Tensor): Tensor {
     const { colorize } = this;
     if (!colorize) throw new TypeError('toRgb needs a model made with colorizeNlabels');
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const painted = torch.conv2d(segmentation, colorize); // [B, 3, H, W]
-        const low = painted.min();
-        return painted.sub(low).div(painted.max().sub(low)).mul(2).sub(1);
-      }),
-    );
+    return torch.noGrad(() => {
+      const painted = torch.conv2d(segmentation, colorize); // [B, 3, H, W]
+      const low = painted.min();
+      return painted.sub(low).div(painted.max().sub(low)).mul(2).sub(1);
+    });
   }
 }
 

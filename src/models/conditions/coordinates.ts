@@ -18,6 +18,7 @@ import type { Condition } from './condition.js';
  * ```
  */
 export class CoordStage extends nn.Module implements Condition {
+  protected static override readonly scoped: readonly string[] = ['encode', 'decode'];
   /** What its configuration may hold. */
   static readonly schema = {
     /** Number of ids, less one: positions become 0 to nEmbed. */
@@ -46,20 +47,16 @@ export class CoordStage extends nn.Module implements Condition {
         `CoordStage expects coordinates [batch, 1, height, width], got shape [${coordinates.shape.join(', ')}].`,
       );
     }
-    return torch.scope(() => {
-      const [, , height, width] = coordinates.shape as [number, number, number, number];
-      const size = [Math.floor(height / this.downFactor), Math.floor(width / this.downFactor)];
-      const pooled = coordinates.adaptiveAvgPool2d(size).clamp(0, 1); // [B, 1, h, w]
-      const quantized = pooled.mul(this.nEmbed).round();
-      return { quantized, loss: null, indices: quantized.long() };
-    });
+    const [, , height, width] = coordinates.shape as [number, number, number, number];
+    const size = [Math.floor(height / this.downFactor), Math.floor(width / this.downFactor)];
+    const pooled = coordinates.adaptiveAvgPool2d(size).clamp(0, 1); // [B, 1, h, w]
+    const quantized = pooled.mul(this.nEmbed).round();
+    return { quantized, loss: null, indices: quantized.long() };
   }
 
   /** Quantized coordinates `[B, 1, h, w]` → a map `[B, 1, h·f, w·f]` in [0, 1]. */
   decode(quantized: Tensor): Tensor {
-    return torch.scope(() =>
-      F.interpolate(quantized.div(this.nEmbed), { scaleFactor: this.downFactor, mode: 'nearest' }),
-    );
+    return F.interpolate(quantized.div(this.nEmbed), { scaleFactor: this.downFactor, mode: 'nearest' });
   }
 
   /** What a map of positions is. */

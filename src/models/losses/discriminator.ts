@@ -28,6 +28,7 @@ export type NLayerDiscriminatorConfig = Given<typeof schema>;
  * ```
  */
 export class ActNorm extends nn.Module {
+  protected static override readonly scoped: readonly string[] = ['reverse'];
   /** Shift of each channel, added first: [1, C, 1, 1]. */
   readonly loc: nn.Parameter; // [1, C, 1, 1]
   /** Factor of each channel: [1, C, 1, 1]. */
@@ -60,7 +61,7 @@ export class ActNorm extends nn.Module {
         'ActNorm.reverse before the first forward in training: its scale and shift are not set yet',
       );
     }
-    return torch.scope(() => x.div(this.scale).sub(this.loc));
+    return x.div(this.scale).sub(this.loc);
   }
 
   #isInitialized(): boolean {

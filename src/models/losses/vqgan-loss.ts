@@ -4,7 +4,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import { count, flag, number, oneOf, type Given } from '../../config/schema.js';
+import { count, flag, number, oneOf, type Given, type Settings } from '../../config/schema.js';
 import { NLayerDiscriminator } from './discriminator.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
 import { LPIPS } from './lpips.js';
@@ -80,33 +80,33 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
  * ```
  */
 export class VQLPIPSWithDiscriminator extends nn.Module {
+  protected static override readonly scoped: readonly string[] = [
+    'reconstructionLoss',
+    'logits',
+    'generatorLoss',
+    'discriminatorLoss',
+    'adaptiveWeight',
+  ];
   /** What its configuration may hold. */
   static readonly schema: typeof schema = schema;
   /** Distance in the features of VGG. */
   readonly perceptualLoss: LPIPS;
   /** Tells pictures from reconstructions. */
   readonly discriminator: NLayerDiscriminator;
+  /** What it was made from, defaults filled in. */
+  readonly config: Readonly<Settings<typeof schema>>;
   readonly discStart: number;
   readonly codebookWeight: number;
-  readonly pixellossWeight: number;
-  readonly discFactor: number;
-  readonly discWeight: number;
-  readonly perceptualWeight: number;
   readonly discConditional: boolean;
-  readonly discLoss: 'hinge' | 'vanilla';
   #saidAbsent = false;
 
   constructor(config: VQLPIPSWithDiscriminatorConfig) {
     super();
     const settings = readConfig(schema, config, 'VQLPIPSWithDiscriminator');
+    this.config = settings;
     this.discStart = settings.discStart;
     this.codebookWeight = settings.codebookWeight;
-    this.pixellossWeight = settings.pixellossWeight;
-    this.discFactor = settings.discFactor;
-    this.discWeight = settings.discWeight;
-    this.perceptualWeight = settings.perceptualWeight;
     this.discConditional = settings.discConditional;
-    this.discLoss = settings.discLoss;
     this.perceptualLoss = new LPIPS({ useDropout: settings.lpipsDropout }).eval();
     this.discriminator = new NLayerDiscriminator({
       inChannels: settings.discInChannels,
@@ -118,25 +118,24 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
 
   /** Whether the perceptual term acts: it has a weight, and LPIPS its weights. */
   get perceptualActive(): boolean {
-    return this.perceptualWeight > 0 && this.perceptualLoss.loaded;
+    return this.config.perceptualWeight > 0 && this.perceptualLoss.loaded;
   }
 
   /** 0 before `discStart`, then `discFactor`. `globalStep` counts batches from 0. */
   discFactorAt(globalStep: number): number {
-    return globalStep < this.discStart ? 0 : this.discFactor;
+    return globalStep < this.config.discStart ? 0 : this.config.discFactor;
   }
 
   /** pixellossWeight · |x − x̂| + perceptualWeight · LPIPS(x, x̂), both [B, C, H, W], averaged. */
   reconstructionLoss(inputs: Tensor, reconstructions: Tensor): ReconstructionLoss {
     this.#sayIfAbsent();
-    return torch.scope(() => {
-      const x = atLeastFloat32(inputs);
-      const pixels = x.sub(atLeastFloat32(reconstructions)).abs().mean();
-      const weighted = this.pixellossWeight === 1 ? pixels : pixels.mul(this.pixellossWeight);
-      if (!this.perceptualActive) return { nll: weighted, perceptual: torch.zerosLike(pixels.detach()) };
-      const perceptual = atLeastFloat32(this.perceptualLoss.forward(inputs, reconstructions)).mean();
-      return { nll: weighted.add(perceptual.mul(this.perceptualWeight)), perceptual: perceptual.detach() };
-    });
+    const x = atLeastFloat32(inputs);
+    const pixels = x.sub(atLeastFloat32(reconstructions)).abs().mean();
+    const { pixellossWeight, perceptualWeight } = this.config;
+    const weighted = pixellossWeight === 1 ? pixels : pixels.mul(pixellossWeight);
+    if (!this.perceptualActive) return { nll: weighted, perceptual: torch.zerosLike(pixels.detach()) };
+    const perceptual = atLeastFloat32(this.perceptualLoss.forward(inputs, reconstructions)).mean();
+    return { nll: weighted.add(perceptual.mul(perceptualWeight)), perceptual: perceptual.detach() };
   }
 
   /** Logits of images, beside their condition if the discriminator is conditional. */
@@ -148,20 +147,18 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
           : 'a condition was given, but this loss was made without discConditional',
       );
     }
-    return torch.scope(() =>
-      atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images)),
-    );
+    return atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images));
   }
 
   /** −mean of the logits of reconstructions: what the generator lowers. */
   generatorLoss(logitsFake: Tensor): Tensor {
-    return torch.scope(() => logitsFake.mean().neg());
+    return logitsFake.mean().neg();
   }
 
   /** Hinge or vanilla loss of the discriminator, without its factor. */
   discriminatorLoss(logitsReal: Tensor, logitsFake: Tensor): Tensor {
-    const loss = this.discLoss === 'hinge' ? hingeDiscriminatorLoss : vanillaDiscriminatorLoss;
-    return torch.scope(() => loss(logitsReal, logitsFake));
+    const loss = this.config.discLoss === 'hinge' ? hingeDiscriminatorLoss : vanillaDiscriminatorLoss;
+    return loss(logitsReal, logitsFake);
   }
 
   /**
@@ -169,19 +166,17 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
    * decoder's last layer L. Equation 7, with δ = 1e-4 as in the reference's code (the paper says 1e-6).
    */
   adaptiveWeight(nllGradient: Tensor, generatorGradient: Tensor): Tensor {
+    const norm = (gradient: Tensor) => torch.linalgVectorNorm(atLeastFloat32(gradient));
     return torch.noGrad(() =>
-      torch.scope(() => {
-        const norm = (gradient: Tensor) => torch.linalgVectorNorm(atLeastFloat32(gradient));
-        return norm(nllGradient)
-          .div(norm(generatorGradient).add(adaptiveDelta))
-          .clamp(0, adaptiveMaximum)
-          .mul(this.discWeight);
-      }),
+      norm(nllGradient)
+        .div(norm(generatorGradient).add(adaptiveDelta))
+        .clamp(0, adaptiveMaximum)
+        .mul(this.config.discWeight),
     );
   }
 
   #sayIfAbsent(): void {
-    if (this.#saidAbsent || this.perceptualWeight <= 0 || this.perceptualLoss.loaded) return;
+    if (this.#saidAbsent || this.config.perceptualWeight <= 0 || this.perceptualLoss.loaded) return;
     this.#saidAbsent = true;
     process.emitWarning(
       'LPIPS has no weights, so training runs without the perceptual term. VQLPIPSWithDiscriminator takes them through ' +

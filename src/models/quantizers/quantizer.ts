@@ -25,6 +25,7 @@ export interface QuantizerConfig {
  * then holds these under `used`; without `remap` it has no such key and both maps return their input.
  */
 export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** What it was made from, defaults filled in. */
   readonly config: Readonly<C>;
   declare readonly used: Tensor | null;
@@ -79,7 +80,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     if (indices.dtype !== 'int64') {
       throw new torch.DTypeError(`indices must be int64, not ${indices.dtype}: convert them with .long()`);
     }
-    return torch.scope(() => channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook)));
+    return channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook));
   }
 
   /** Codes of the whole codebook → positions among the used ones; same shape, at least one dimension. */

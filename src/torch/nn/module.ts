@@ -10,6 +10,7 @@ import { placed } from './module-path.js';
 import { moveTensors, type ModulePlace } from './module-place.js';
 import { allBelow, once, stateEntries } from './module-tree.js';
 import { Parameter } from './parameter.js';
+import { scopeMethods } from './scoped-methods.js';
 import { loadEntries } from './state-dict.js';
 import type { LoadResult, StateSource } from './state-dict.js';
 
@@ -37,6 +38,11 @@ import type { LoadResult, StateSource } from './state-dict.js';
  * ```
  */
 export class Module extends InThread {
+  /**
+   * Names of methods that run in a scope of their own, as `forward` does: `protected static scoped = ['encode', 'decode']`. It is of
+   * the methods of the class that names them; one that overrides such a method names its own.
+   */
+  protected static readonly scoped?: readonly string[];
   /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
   training = true;
   #buffers: Map<string, Buffer> | null = null;
@@ -47,6 +53,7 @@ export class Module extends InThread {
       'a module',
       'send the tensors of its stateDict() as typed arrays, or save them with saveSafetensors',
     );
+    if ((this.constructor as typeof Module).scoped !== undefined) scopeMethods(this.constructor);
     // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
     const method = this.forward;
     Object.defineProperty(this, 'forward', {
