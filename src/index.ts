@@ -41,7 +41,8 @@ export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
 export * from './models/priors/gpt.js';
-export { KeyValueCache, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
+export { KeyValueCache, type CacheAt, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
+export type * from './models/priors/prior.js';
 export {
   Net2NetTransformer,
   type EncodedTokens,
@@ -107,11 +108,23 @@ export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint }
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
 export { openRun, type OpenedRun } from './runs/open.js';
 export * from './reports/index.js';
-export * from './sampling/filters.js';
-export { generate, type GenerateOptions } from './sampling/generate.js';
+export {
+  checkFilterOptions,
+  codeLogits,
+  drawToken,
+  filterLogits,
+  pickToken,
+  tokenProbabilities,
+  topKLogits,
+  topPLogits,
+  type Drawn,
+  type FilterOptions,
+  type PickOptions,
+} from './sampling/logits.js';
 export { LogitsError } from './sampling/logits-error.js';
-export * from './sampling/net2net-sampling.js';
-export * from './sampling/token-sampler.js';
+export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
+export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
+export * from './sampling/images.js';
 
 export * from './data/index.js';
 export { psnr } from './metrics/psnr.js';

@@ -1,6 +1,6 @@
 // One token through a transformer's block, for a batch of one: products of a matrix and a vector with the norm before them
 // and the activation or sum after them, and attention of one query. A step is then bound by reading the weights.
-// Compiled at run time by NVRTC (src/sampling/decode-kernels.ts), once for each ELEMENT; element.h goes before this.
+// Compiled at run time by NVRTC (src/sampling/engines/decode-kernels.ts), once for each ELEMENT; element.h goes before this.
 // Sums are in float32, and results are rounded where the operators round theirs.
 
 // What a thread reads at once: 16 bytes.

@@ -1,6 +1,6 @@
 /** Where the time of a sampled token goes: the parts of its step, each recorded and replayed alone, in the step's shapes. */
 import { F, pickToken, torch } from 'tessera-torch';
-import type { GPT, Tensor, nn } from 'tessera-torch';
+import type { Affine, GPT, Norm, Tensor } from 'tessera-torch';
 import { timing } from './arm.js';
 
 /** Seconds of each part, a token. Attention looks at `window` positions. */
@@ -22,7 +22,8 @@ export function decodeParts(
 }
 
 function worksOf(gpt: GPT, batch: number, window: number, topK: number | null): Record<string, () => void> {
-  const { nEmbd, nHead, vocabSize, head, lnF } = gpt;
+  const { vocabSize, head, lnF, config } = gpt;
+  const { nEmbd, nHead } = config;
   const { dtype, device } = gpt.posEmb;
   const of = (...shape: number[]): Tensor => torch.randn(shape, { dtype, device });
   const [x, wide, logits] = [of(batch, nEmbd), of(batch, 4 * nEmbd), of(batch, vocabSize)];
@@ -30,20 +31,20 @@ function worksOf(gpt: GPT, batch: number, window: number, topK: number | null): 
   const [query, added] = [of(batch, nHead, 1, size), of(2, batch, nHead, 1, size)];
   const attnMask = torch.zeros([1, 1, 1, window], { dtype, device });
   const position = torch.zeros([1], { dtype: 'int64', device });
-  const layers = [...gpt.blocks].map((block) => {
-    const [widen, , narrow] = [...block.mlp] as unknown as [nn.Linear, unknown, nn.Linear];
-    return { ...block.attn.qkv(), block, widen, narrow, memory: of(2, batch, nHead, window, size) };
+  const qkv = gpt.qkv();
+  const layers = gpt.decodeModel().blocks.map((block, layer) => {
+    return { ...qkv[layer]!, block, memory: of(2, batch, nHead, window, size) };
   });
-  const norm = ({ weight, bias, eps }: nn.LayerNorm) => F.layerNorm(x, [nEmbd], { weight, bias, eps });
-  const linear = (input: Tensor, layer: nn.Linear) => F.linear(input, layer.weight, layer.bias);
+  const norm = ({ weight, bias, eps }: Norm) => F.layerNorm(x, [nEmbd], { weight, bias, eps });
+  const linear = (input: Tensor, layer: Affine) => F.linear(input, layer.weight, layer.bias);
   return {
     'products of the blocks': () => {
-      for (const { weight, bias, block, widen, narrow } of layers) {
+      for (const { weight, bias, block } of layers) {
         torch.scope(() => {
           F.linear(x, weight, bias);
-          linear(x, block.attn.proj);
-          linear(x, widen);
-          linear(wide, narrow);
+          linear(x, block.proj);
+          linear(x, block.widen);
+          linear(wide, block.narrow);
         });
       }
     },

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util';
 import { GPT } from '../../src/models/priors/gpt.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { TokenSampler } from '../../src/sampling/sampler.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { saveImageGrid } from '../data/image-grid.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import { LogitsError } from '../sampling/logits-error.js';
-import { sampleImages } from '../sampling/net2net-sampling.js';
+import { sampleImages } from '../sampling/images.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { classesAmong, countClasses, spreadOver } from './stages/transformer/classes.js';

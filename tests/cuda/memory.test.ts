@@ -5,7 +5,7 @@ import * as optim from '../../src/torch/optim/index.js';
 import { GPT } from '../../src/models/priors/gpt.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import { generate } from '../../src/sampling/generate.js';
+import { generate } from '../../src/sampling/sampler.js';
 import { onePassStep } from '../../src/training/stages/vqgan/one-pass-step.js';
 import { device, onDevice, placed } from './device.js';
 

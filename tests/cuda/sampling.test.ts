@@ -1,7 +1,6 @@
 /** What a kept sampler does when its model changes, or breaks, between replays. */
-import { generate } from '../../src/sampling/generate.js';
-import { sampleImages } from '../../src/sampling/net2net-sampling.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
+import { sampleImages } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import { classNet } from '../sampling/first-stages.js';
 import { livelyGpt } from '../sampling/lively-gpt.js';

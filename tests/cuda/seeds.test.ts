@@ -1,7 +1,7 @@
 import * as torch from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { generate } from '../../src/sampling/generate.js';
+import { generate } from '../../src/sampling/sampler.js';
 import { device, onDevice, placed } from './device.js';
 
 const draw = (generator?: torch.Generator) =>

@@ -2,8 +2,8 @@
 import * as torch from '../../src/torch/index.js';
 import * as F from '../../src/torch/nn/functional.js';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { filterLogits, tokenProbabilities } from '../../src/sampling/filters.js';
-import { generate } from '../../src/sampling/generate.js';
+import { filterLogits, tokenProbabilities } from '../../src/sampling/logits.js';
+import { generate } from '../../src/sampling/sampler.js';
 import { decayGroups } from '../../src/training/stages/transformer/step.js';
 import type { Check, Weights } from './data.js';
 import { bounds, compare, compareExact, deviceOf, goldenConfig, need } from './data.js';

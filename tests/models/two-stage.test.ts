@@ -8,7 +8,7 @@ import { DummyCondStage } from '../../src/models/conditions/tokens.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import type { Net2NetTransformerConfig } from '../../src/models/two-stage.js';
 import { AlternateParsingPermuter, ZCurvePermuter } from '../../src/models/orders/permuter.js';
-import { logImages, sampleImages, sampleTokens } from '../../src/sampling/net2net-sampling.js';
+import { logImages, sampleImages, sampleTokens } from '../../src/sampling/images.js';
 import { goldenTensors, relativeError, values } from '../golden/data.js';
 import { makeGpt } from '../golden/gpt.js';
 import { GridStage, net2netFixture } from '../golden/net2net.js';

@@ -1,10 +1,9 @@
 import test from 'ava';
 import { AlternateParsingPermuter } from '../../src/models/orders/permuter.js';
 import type { Net2NetTransformer } from '../../src/models/two-stage.js';
-import { filterLogits, pickToken, type PickOptions } from '../../src/sampling/filters.js';
-import { generate } from '../../src/sampling/generate.js';
-import { logImages, sampleImages, sampleTokens } from '../../src/sampling/net2net-sampling.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { filterLogits, pickToken, type PickOptions } from '../../src/sampling/logits.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
+import { logImages, sampleImages, sampleTokens } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { classNet, firstStages, type NetOptions } from './first-stages.js';

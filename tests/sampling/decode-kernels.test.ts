@@ -1,9 +1,10 @@
 /** The kernels of native/kernels/decode.cu, run on the CPU, against the operators. */
 import test from 'ava';
-import { DecodeKernels, misfit, whyNoDecodeKernels } from '../../src/sampling/decode-kernels.js';
-import { DecodeStep } from '../../src/sampling/decode-step.js';
-import { generate } from '../../src/sampling/generate.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { DecodeKernels, misfit, whyNoDecodeKernels } from '../../src/sampling/engines/decode-kernels.js';
+import { KernelForward } from '../../src/sampling/engines/kernels.js';
+import { recordedEngine } from '../../src/sampling/engines/recorded.js';
+import { drawInOrder } from '../../src/sampling/orders/raster.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { kernelElements, packagedKernels } from '../../src/torch/cuda/kernel.js';
 import * as torch from '../../src/torch/index.js';
 import { compilesForH200 } from '../torch/kernels/compiled.js';
@@ -26,12 +27,8 @@ for (const [dtype, nHead, bound] of [
     const gpt = makeGpt(dtype, { ...config, nHead });
     t.is(misfit(gpt), null);
     using cache = gpt.createCache(1, 20);
-    const difference = (run: torch.cuda.Launch) => {
-      const step = new DecodeStep(gpt, cache, {}, new DecodeKernels(run));
-      const found = step.differenceFromOperators();
-      step.dispose();
-      return found;
-    };
+    const difference = (run: torch.cuda.Launch) =>
+      new KernelForward(gpt.decodeModel(), cache, gpt.qkv(), new DecodeKernels(run)).differenceFromForward();
     const found = difference(launch);
     t.true(found < bound, `${found}`);
     t.log(`apart by ${found.toExponential(1)}`);
@@ -117,19 +114,15 @@ test.serial('steps by kernels draw the tokens of generate', (t) => {
   const prefix = torch.tensor([[3n, 1n]]);
   const expected = generate(gpt, prefix, 10, greedy);
   t.true(new Set((expected.tolist() as number[][])[0]).size > 5);
-  torch.noGrad(() =>
-    torch.scope(() => {
-      using cache = gpt.createCache(1, 20);
-      const step = new DecodeStep(gpt, cache, greedy, new DecodeKernels(launch));
-      t.true(step.fused);
-      gpt.forward(prefix, { cache });
-      step.tokens.narrow(1, 0, 3).copy_(expected.narrow(1, 0, 3));
-      step.moveTo(2, 2);
-      for (let i = 0; i < 9; i++) step.run(20);
-      t.deepEqual(step.tokens.narrow(1, 0, 12).tolist(), expected.tolist());
-      step.dispose();
-    }),
+  const options = { batch: 1, ...greedy, kernels: true };
+  const engine = recordedEngine(
+    gpt,
+    options,
+    (_, cache, qkv) => new KernelForward(gpt.decodeModel(), cache, qkv, new DecodeKernels(launch)),
   );
+  t.is(engine.kernelFailure, null);
+  t.deepEqual(drawInOrder('test', gpt, engine, { prefix, steps: 10 }).tolist(), expected.tolist());
+  engine.dispose();
 });
 
 test('what the kernels cannot take is named, and operators run it', (t) => {

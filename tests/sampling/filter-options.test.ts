@@ -1,6 +1,6 @@
 import test from 'ava';
-import { pickToken, tokenProbabilities } from '../../src/sampling/filters.js';
-import type { FilterOptions } from '../../src/sampling/filters.js';
+import { filtersAmong, pickToken, tokenProbabilities } from '../../src/sampling/logits.js';
+import type { FilterOptions } from '../../src/sampling/logits.js';
 import * as torch from '../../src/torch/index.js';
 
 const wrong: [FilterOptions, RegExp][] = [
@@ -22,3 +22,11 @@ for (const [options, message] of wrong) {
     }
   });
 }
+
+test('filters are found among other settings, in the order in which they act', (t) => {
+  const settings = { n: 3, topP: 0.9, temperature: 0.7, seed: 1 };
+  t.deepEqual(Object.entries(filtersAmong(settings)), [
+    ['temperature', 0.7],
+    ['topP', 0.9],
+  ]);
+});

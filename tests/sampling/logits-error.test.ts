@@ -1,9 +1,8 @@
 import test from 'ava';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { pickToken, type PickOptions } from '../../src/sampling/filters.js';
-import { generate, type GenerateOptions } from '../../src/sampling/generate.js';
-import { sampleImages } from '../../src/sampling/net2net-sampling.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { pickToken, type PickOptions } from '../../src/sampling/logits.js';
+import { generate, type GenerateOptions, TokenSampler } from '../../src/sampling/sampler.js';
+import { sampleImages } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import { classNet } from './first-stages.js';
 

@@ -1,8 +1,7 @@
 import test from 'ava';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { generate } from '../../src/sampling/generate.js';
-import { sampleImages, sampleTokens } from '../../src/sampling/net2net-sampling.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
+import { sampleImages, sampleTokens } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import { classNet } from './first-stages.js';
 

@@ -1,8 +1,7 @@
 /** A sampler that is kept while its model changes draws by the model as it is then. */
 import test from 'ava';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { generate } from '../../src/sampling/generate.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import * as nn from '../../src/torch/nn/index.js';
 import * as optim from '../../src/torch/optim/index.js';
 import * as torch from '../../src/torch/index.js';

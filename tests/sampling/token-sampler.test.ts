@@ -1,8 +1,7 @@
 import test from 'ava';
 import * as torch from '../../src/torch/index.js';
 import { GPT } from '../../src/models/priors/gpt.js';
-import { generate } from '../../src/sampling/generate.js';
-import { TokenSampler } from '../../src/sampling/token-sampler.js';
+import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 
 function makeGpt(nUnmasked = 0): GPT {
   torch.manualSeed(4);

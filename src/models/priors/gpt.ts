@@ -8,7 +8,8 @@ import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
 import { gptSchema, readGpt } from './gpt-config.js';
 import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
-import { KeyValueCache } from './key-value-cache.js';
+import { KeyValueCache, type CacheAt } from './key-value-cache.js';
+import type { Affine, DecodeModel, Prior, PriorForwardOptions } from './prior.js';
 
 /** Ones where row i may look at column j: j ≤ i, or both inside the unmasked prefix. [1, 1, T, T] */
 function attentionMask(blockSize: number, nUnmasked: number): Tensor {
@@ -35,19 +36,17 @@ export class CausalSelfAttention extends nn.Module {
   readonly value: nn.Linear;
   readonly residDrop: nn.Dropout;
   readonly proj: nn.Linear;
-  readonly nHead: number;
-  readonly nUnmasked: number;
-  readonly attnPdrop: number;
+  /** Sizes and dropout. */
+  readonly config: Readonly<ResolvedConfig>;
   /** See `GPT.fuseQkv`. */
   fusedQkv = false;
   /** Float, as checkpoints hold it. [1, 1, blockSize, blockSize] */
   declare readonly mask: Tensor;
 
-  constructor({ nEmbd, nHead, blockSize, attnPdrop, residPdrop, nUnmasked }: ResolvedConfig) {
+  constructor(config: ResolvedConfig) {
     super();
-    this.nHead = nHead;
-    this.nUnmasked = nUnmasked;
-    this.attnPdrop = attnPdrop;
+    const { nEmbd, blockSize, residPdrop, nUnmasked } = config;
+    this.config = config;
     this.key = new nn.Linear(nEmbd, nEmbd);
     this.query = new nn.Linear(nEmbd, nEmbd);
     this.value = new nn.Linear(nEmbd, nEmbd);
@@ -57,35 +56,47 @@ export class CausalSelfAttention extends nn.Module {
   }
 
   /** x `[B, T, E]` → `[B, T, E]`. With a cache, x continues the positions the cache holds. */
-  override forward(x: Tensor, cache?: KeyValueCache, layer = 0): Tensor {
-    const [batch, count, width] = x.shape as [number, number, number];
-    const past = cache?.length ?? 0;
-    const split = (t: Tensor) => t.view([batch, count, this.nHead, width / this.nHead]).transpose(1, 2);
-    const [query, newKey, newValue] = this.#project(x).map(split) as [Tensor, Tensor, Tensor]; // [B, H, T, D]
-    let [key, value] = [newKey, newValue];
-    if (cache) [key, value] = cache.write(layer, key, value); // [B, H, past + T, D]
+  override forward(x: Tensor, cache?: KeyValueCache | CacheAt, layer = 0): Tensor {
+    const dropoutP = this.training ? this.config.attnPdrop : 0;
+    const visible = this.#visible(x.shape[1]!, cache);
+    const [query, key, value] = this.#project(x, cache, layer); // [B, H, T, D], [B, H, past + T, D]
+    const y = F.scaledDotProductAttention(query, key, value, { dropoutP, ...visible }); // [B, H, T, D]
+    // Of one position there is nothing to transpose, and outside training nothing to drop: steps of sampling are small.
+    const joined = x.shape[1] === 1 ? y.reshape(x.shape) : y.transpose(1, 2).reshape(x.shape); // [B, T, E]
+    const projected = this.proj.forward(joined);
+    return this.training ? this.residDrop.forward(projected) : projected;
+  }
 
-    const dropoutP = this.training ? this.attnPdrop : 0;
-    let y: Tensor;
-    if (past > 0 && count === 1) {
-      // One new position sees all that came before it: nothing to mask.
-      y = F.scaledDotProductAttention(query, key, value, { dropoutP });
-    } else if (past === 0 && this.nUnmasked === 0) {
-      // The kernel's own causal mask skips the upper triangle instead of computing and discarding it.
-      y = F.scaledDotProductAttention(query, key, value, { dropoutP, isCausal: true });
-    } else {
-      const attnMask = this.mask
-        .narrow(2, past, count)
-        .narrow(3, 0, past + count)
-        .ne(0); // [1, 1, T, past + T]
-      y = F.scaledDotProductAttention(query, key, value, { dropoutP, attnMask });
+  /** What each of `count` new positions may look at. */
+  #visible(count: number, cache?: KeyValueCache | CacheAt): { isCausal?: true; attnMask?: Tensor } {
+    if (cache && 'position' in cache) return { attnMask: cache.mask };
+    const past = cache?.length ?? 0;
+    // One new position sees all that came before it: nothing to mask.
+    if (past > 0 && count === 1) return {};
+    // The kernel's own causal mask skips the upper triangle instead of computing and discarding it.
+    if (past === 0 && this.config.nUnmasked === 0) return { isCausal: true };
+    const rows = this.mask.narrow(2, past, count);
+    return { attnMask: rows.narrow(3, 0, past + count).ne(0) }; // [1, 1, T, past + T]
+  }
+
+  /** Query of the new positions, key and value of all that may be seen, each `[B, H, positions, D]`. */
+  #project(x: Tensor, cache: KeyValueCache | CacheAt | undefined, layer: number): [Tensor, Tensor, Tensor] {
+    const [batch, count, width] = x.shape as [number, number, number];
+    const { nHead } = this.config;
+    if (cache && 'position' in cache) {
+      const { weight, bias } = cache.qkv[layer]!;
+      const projected = F.linear(x, weight, bias)
+        .view([batch, 3, nHead, 1, width / nHead])
+        .transpose(0, 1); // [3, B, H, 1, D]
+      return [projected.select(0, 0), ...cache.write(layer, projected.narrow(0, 1, 2))];
     }
-    y = y.transpose(1, 2).reshape([batch, count, width]); // [B, T, E]
-    return this.residDrop.forward(this.proj.forward(y));
+    const split = (t: Tensor) => t.view([batch, count, nHead, width / nHead]).transpose(1, 2);
+    const [query, key, value] = this.#projections(x).map(split) as [Tensor, Tensor, Tensor];
+    return [query, ...(cache?.write(layer, key, value) ?? ([key, value] as const))];
   }
 
   /** Query, key and value, each `[B, T, E]`. */
-  #project(x: Tensor): Tensor[] {
+  #projections(x: Tensor): Tensor[] {
     if (!this.fusedQkv) return [this.query.forward(x), this.key.forward(x), this.value.forward(x)];
     const { weight, bias } = this.qkv();
     return F.linear(x, weight, bias).chunk(3, -1);
@@ -132,7 +143,7 @@ export class Block extends nn.Module {
     );
   }
 
-  override forward(x: Tensor, cache?: KeyValueCache, layer = 0): Tensor {
+  override forward(x: Tensor, cache?: KeyValueCache | CacheAt, layer = 0): Tensor {
     const attended = x.add(this.attn.forward(this.ln1.forward(x), cache, layer)); // [B, T, E]
     return attended.add(this.mlp.forward(this.ln2.forward(attended)));
   }
@@ -149,14 +160,7 @@ function initWeights(module: nn.Module): void {
   }
 }
 
-export interface GPTForwardOptions {
-  /** Continuous vectors put before the tokens: `[B, N, nEmbd]`. */
-  embeddings?: Tensor | null;
-  /** Positions seen earlier; the new ones are added to it. Inference only. */
-  cache?: KeyValueCache | null;
-  /** Compute logits for the last position only: `[B, 1, V]`. */
-  lastOnly?: boolean;
-}
+export type GPTForwardOptions = PriorForwardOptions;
 
 /**
  * minGPT: learned absolute positions (zero at first), pre-norm blocks with exact GELU, a head without bias and
@@ -170,7 +174,7 @@ export interface GPTForwardOptions {
  * const loss = F.crossEntropy(logits.flatten(0, 1), codes.narrow(1, 1, 255).flatten());
  * ```
  */
-export class GPT extends nn.Module {
+export class GPT extends nn.Module implements Prior {
   /** What its configuration may hold. */
   static readonly schema: typeof gptSchema = gptSchema;
   /** A vector for each token id: [vocabSize, nEmbd]. */
@@ -184,9 +188,6 @@ export class GPT extends nn.Module {
   readonly head: nn.Linear;
   readonly vocabSize: number;
   readonly blockSize: number;
-  readonly nLayer: number;
-  readonly nHead: number;
-  readonly nEmbd: number;
   readonly nUnmasked: number;
   /**
    * Sampling draws ids below it: all of the vocabulary, until a `Net2NetTransformer` sets it to the number of its first
@@ -199,13 +200,10 @@ export class GPT extends nn.Module {
   constructor(config: GPTConfig) {
     super();
     const resolved = readGpt(config);
-    const { vocabSize, blockSize, nLayer, nHead, nEmbd, embdPdrop, nUnmasked } = resolved;
+    const { vocabSize, blockSize, nLayer, nEmbd, embdPdrop, nUnmasked } = resolved;
     this.config = resolved;
     this.vocabSize = vocabSize;
     this.blockSize = blockSize;
-    this.nLayer = nLayer;
-    this.nHead = nHead;
-    this.nEmbd = nEmbd;
     this.nUnmasked = nUnmasked;
     this.nCodes = vocabSize;
     this.tokEmb = new nn.Embedding(vocabSize, nEmbd);
@@ -228,9 +226,10 @@ export class GPT extends nn.Module {
         `GPT expects token ids [batch, length], got shape [${idx.shape.join(', ')}].`,
       );
     }
-    if (embeddings && (embeddings.ndim !== 3 || embeddings.shape[2] !== this.nEmbd)) {
+    const { nEmbd } = this.config;
+    if (embeddings && (embeddings.ndim !== 3 || embeddings.shape[2] !== nEmbd)) {
       throw new torch.ShapeError(
-        `GPT expects embeddings [batch, count, ${this.nEmbd}], got shape [${embeddings.shape.join(', ')}].`,
+        `GPT expects embeddings [batch, count, ${nEmbd}], got shape [${embeddings.shape.join(', ')}].`,
       );
     }
     if (cache && torch.isGradEnabled()) {
@@ -238,7 +237,7 @@ export class GPT extends nn.Module {
     }
     const tokens = this.tokEmb.forward(idx); // [B, T, E]
     let x = embeddings ? torch.cat([embeddings, tokens], 1) : tokens; // [B, N + T, E]
-    const past = cache?.length ?? 0;
+    const past = cache instanceof KeyValueCache ? cache.length : 0;
     const count = x.shape[1]!;
     if (past + count > this.blockSize) {
       throw new torch.ShapeError(
@@ -246,12 +245,16 @@ export class GPT extends nn.Module {
           `shorten it, or build the model with a larger blockSize.`,
       );
     }
-    x = this.drop.forward(x.add(this.posEmb.narrow(1, past, count)));
+    const positions =
+      cache && 'position' in cache
+        ? this.posEmb.indexSelect(1, cache.position)
+        : this.posEmb.narrow(1, past, count);
+    x = this.drop.forward(x.add(positions));
     const blocks = [...this.blocks].map(
       (block, layer) => (h: Tensor) => block.forward(h, cache ?? undefined, layer),
     );
     x = nn.chain(x, ...blocks); // [B, N + T, E]
-    cache?.advance(count);
+    if (cache instanceof KeyValueCache) cache.advance(count);
     if (lastOnly) x = x.narrow(1, count - 1, 1); // [B, 1, E]
     return this.head.forward(this.lnF.forward(x)); // [B, N + T, V]
   }
@@ -267,8 +270,27 @@ export class GPT extends nn.Module {
 
   /** An empty key/value cache for this model, on its device and in its dtype; `capacity` defaults to the block. */
   createCache(batch: number, capacity: number = this.blockSize): KeyValueCache {
-    const { nLayer, nHead, nEmbd } = this;
+    const { nLayer, nHead, nEmbd } = this.config;
     const { dtype, device } = this.posEmb;
     return new KeyValueCache({ nLayer, nHead, headSize: nEmbd / nHead, batch, capacity, dtype, device });
+  }
+
+  /** Query, key and value weights of each layer side by side, new tensors. */
+  qkv(): Affine[] {
+    return [...this.blocks].map(({ attn }) => attn.qkv());
+  }
+
+  /** Its weights as the fused decode kernels take them. */
+  decodeModel(): DecodeModel {
+    const blocks = [...this.blocks].map((block, layer) => ({
+      ln1: block.ln1,
+      proj: block.attn.proj,
+      ln2: block.ln2,
+      widen: block.mlp.get(0) as nn.Linear,
+      narrow: block.mlp.get(2) as nn.Linear,
+      forward: (x: Tensor, cache: CacheAt) => block.forward(x, cache, layer),
+    }));
+    const { tokEmb, posEmb: positions, lnF: norm, head } = this;
+    return { nHead: this.config.nHead, tokens: tokEmb.weight, positions, blocks, norm, head };
   }
 }

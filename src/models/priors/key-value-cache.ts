@@ -1,5 +1,6 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import type { Affine } from './prior.js';
 
 export interface KeyValueCacheShape {
   nLayer: number;
@@ -11,6 +12,18 @@ export interface KeyValueCacheShape {
   capacity: number;
   dtype: torch.DType;
   device: torch.Device;
+}
+
+/** A {@link KeyValueCache} at a position that a tensor holds: see `KeyValueCache.at`. Nothing in it is read by the host. */
+export interface CacheAt {
+  /** int64 `[1]`. */
+  readonly position: Tensor;
+  /** Added to the scores: −∞ behind the position, else 0. [1, 1, 1, window] */
+  readonly mask: Tensor;
+  /** Query, key and value weights of each layer side by side. */
+  readonly qkv: readonly Affine[];
+  /** Writes one layer's key and value `[2, B, H, 1, D]`, and returns all keys and values in the window: `[B, H, window, D]`. */
+  write(layer: number, keyAndValue: Tensor): [Tensor, Tensor];
 }
 
 /**
@@ -36,6 +49,7 @@ export class KeyValueCache extends torch.InThread {
   readonly capacity: number;
   /** Positions written so far, the same for all layers. */
   length = 0;
+  readonly #positions: Tensor; // [capacity], 0, 1, 2, …
   #layers: Tensor[];
   #keys: Tensor[];
   #values: Tensor[];
@@ -48,17 +62,43 @@ export class KeyValueCache extends torch.InThread {
     this.#layers = Array.from({ length: nLayer }, () =>
       torch.keep(torch.zeros([2, batch, nHead, capacity, headSize], { dtype, device })),
     );
+    this.#positions = torch.keep(torch.arange(capacity, { dtype: 'int64', device }));
     this.#keys = this.#layers.map((layer) => torch.keep(layer.select(0, 0)));
     this.#values = this.#layers.map((layer) => torch.keep(layer.select(0, 1)));
   }
 
-  /** One layer's memory, keys before values, for whoever writes positions of its own: `[2, B, H, capacity, D]`. */
+  /** Returns one layer's memory, keys before values: `[2, B, H, capacity, D]`. */
   layer(index: number): Tensor {
-    const layer = this.#layers[index];
-    if (layer) return layer;
+    return this.#of(this.#layers, index);
+  }
+
+  #of(tensors: readonly Tensor[], layer: number): Tensor {
+    const found = tensors[layer];
+    if (found) return found;
     throw new RangeError(
-      `The cache has ${this.#layers.length} layers and was disposed or has no layer ${index}.`,
+      `The cache has ${this.#layers.length} layers and was disposed or has no layer ${layer}.`,
     );
+  }
+
+  /**
+   * Returns the cache at a position that a tensor `[1]` holds, for a forward of one token that is recorded and replayed
+   * while the position moves on. Attention looks at the first `window` positions, of which the later are hidden.
+   *
+   * @param qkv query, key and value weights of each layer side by side, which the forward reads instead of the model's own
+   */
+  at(position: Tensor, window: number, qkv: readonly Affine[]): CacheAt {
+    const hidden = this.#positions.narrow(0, 0, window).gt(position);
+    const { dtype, device } = this.layer(0);
+    const mask = torch.zeros([window], { dtype, device }).maskedFill(hidden, -Infinity);
+    return {
+      position,
+      mask: mask.view([1, 1, 1, window]),
+      qkv,
+      write: (layer, keyAndValue) => {
+        this.layer(layer).indexCopy_(3, position, keyAndValue);
+        return [this.#keys[layer]!.narrow(2, 0, window), this.#values[layer]!.narrow(2, 0, window)];
+      },
+    };
   }
 
   /**
@@ -67,13 +107,7 @@ export class KeyValueCache extends torch.InThread {
    * layer has written.
    */
   write(layer: number, key: Tensor, value: Tensor): [Tensor, Tensor] {
-    const keys = this.#keys[layer];
-    const values = this.#values[layer];
-    if (!keys || !values) {
-      throw new RangeError(
-        `The cache has ${this.#layers.length} layers and was disposed or has no layer ${layer}.`,
-      );
-    }
+    const [keys, values] = [this.#of(this.#keys, layer), this.#of(this.#values, layer)];
     const [batch, , count] = key.shape as [number, number, number, number];
     if (batch !== this.batch) {
       throw new torch.ShapeError(
@@ -110,7 +144,7 @@ export class KeyValueCache extends torch.InThread {
 
   /** Frees the memory at once; writing is an error afterwards. */
   dispose(): void {
-    for (const tensor of [...this.#keys, ...this.#values, ...this.#layers]) tensor.dispose();
+    torch.dispose([this.#keys, this.#values, this.#layers, this.#positions]);
     this.#layers = [];
     this.#keys = [];
     this.#values = [];

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { Labelator } from '../../../src/models/conditions/class.js';
-import { logImages, sampleImages, sampleTokens } from '../../../src/sampling/net2net-sampling.js';
-import { TokenSampler } from '../../../src/sampling/token-sampler.js';
+import { logImages, sampleImages, sampleTokens } from '../../../src/sampling/images.js';
+import { TokenSampler } from '../../../src/sampling/sampler.js';
 import * as torch from '../../../src/torch/index.js';
 import { classNet } from '../../sampling/first-stages.js';
 

@@ -1,10 +1,9 @@
+import type { FilterOptions } from '../../../sampling/logits.js';
 import type { Device } from '../../../torch/index.js';
 import { type Command, InvalidArgumentError } from 'commander';
 
-export interface SampleFlags {
+export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature'> {
   n: number;
-  topK?: number;
-  topP?: number;
   temperature: number;
   seed: number;
   class?: string;

@@ -4,9 +4,8 @@ import { nearest } from '../../../config/nearest.js';
 import { Labelator } from '../../../models/conditions/class.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { PickOptions } from '../../../sampling/filters.js';
-import { sampleImages } from '../../../sampling/net2net-sampling.js';
-import { TokenSampler } from '../../../sampling/token-sampler.js';
+import { ImageSampler } from '../../../sampling/images.js';
+import { filtersAmong } from '../../../sampling/logits.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { duration } from '../../figures.js';
@@ -23,22 +22,23 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const grid = codeGrid(model, config.data.size);
   const label = classOf(model, flags.class, classes, run);
   const { temperature, seed, n } = flags;
-  const greedy = temperature === 0;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
-  const settings = { temperature, topK, topP: flags.topP ?? 1, seed, batch: flags.batch };
+  const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });
   const recipe = {
     command: 'sample',
     run,
     step,
-    ...settings,
+    ...filters,
+    seed,
+    batch: flags.batch,
     ...(label !== null && { class: label.name, classNumber: label.number }),
   };
   const out = flags.out ?? join(run, 'samples');
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
-  const pick = { ...settings, temperature: greedy ? 1 : temperature, greedy, generator };
-  using samplers = new Samplers(model, pick);
+  const pick = { ...(temperature === 0 ? { greedy: true } : filters), generator };
+  using sampler = new ImageSampler(model, pick);
   const started = performance.now();
   const drawn: Tensor[] = [];
   const files: string[] = [];
@@ -47,12 +47,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     const count = Math.min(flags.batch, n - first);
     const images = torch.scope(() => {
       const condition = conditionOf(model, count, label?.number ?? 0, device);
-      return sampleImages(model, condition, {
-        ...pick,
-        grid,
-        sampler: samplers.of(condition),
-        onToken: (token) => draw(first, count, token),
-      }).to('cpu');
+      const onToken = (token: number) => draw(first, count, token);
+      return sampler.sample(condition, { grid, onToken }).to('cpu');
     });
     if (flags.grid) drawn.push(images);
     else {
@@ -87,37 +83,6 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     `${n} pictures${named} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
       `${flags.grid ? files[0] : out}\n`,
   );
-}
-
-type Picked = Omit<PickOptions, 'nCodes'>;
-
-/** What draws the codes: one for each number of rows, as the last pictures may be fewer than a batch. */
-class Samplers {
-  readonly #made = new Map<number, TokenSampler>();
-  readonly #model: Net2NetTransformer;
-  readonly #pick: PickOptions;
-
-  constructor(model: Net2NetTransformer, { temperature, greedy, topK, topP, generator }: Required<Picked>) {
-    this.#model = model;
-    this.#pick = { temperature, greedy, topK, topP, generator };
-  }
-
-  /** For condition tokens [B, N]. Null for a model that draws all codes at once, or some that see each other. */
-  of(condition: Tensor): TokenSampler | null {
-    const [batch, given] = condition.shape as [number, number];
-    const { pkeep, transformer } = this.#model;
-    if (pkeep <= 0 || transformer.nUnmasked > given) return null;
-    let sampler = this.#made.get(batch);
-    if (!sampler) {
-      sampler = new TokenSampler(transformer, { batch, ...this.#pick });
-      this.#made.set(batch, sampler);
-    }
-    return sampler;
-  }
-
-  [Symbol.dispose](): void {
-    for (const sampler of this.#made.values()) sampler.dispose();
-  }
 }
 
 /** The grid of codes of a picture as large as in training. */

@@ -1,19 +1,19 @@
+/** From conditions to images: a second stage draws the codes, its first stage decodes them. */
+import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { inEvaluation } from '../torch/nn/index.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
-import { checkFilterOptions, drawToken } from './filters.js';
-import { checkRoom, codesOnly, generate } from './generate.js';
-import type { GenerateOptions } from './generate.js';
-import { checkPeaks } from './logits-error.js';
-import type { TokenSampler } from './token-sampler.js';
+import { checkFilterOptions } from './logits.js';
+import type { PickOptions } from './logits.js';
+import { drawInOnePass } from './orders/one-pass.js';
+import { checkSteps, generate, TokenSampler } from './sampler.js';
+import type { GenerateOptions } from './sampler.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
   /** Image tokens already given, in reading order: `[B, L]`. Default none. */
   prefix?: Tensor | null;
   /**
-   * Draws in place of `generate`, by its own options: made for `net.transformer` and so many rows. Worth it where the same
-   * weights sample more than once, and on CUDA always.
+   * Draws instead of `generate`, and says alone how tokens are picked: made for `net.transformer` and so many rows. Worth
+   * it where the same weights sample more than once, and on CUDA always; {@link ImageSampler} keeps one by itself.
    */
   sampler?: TokenSampler | null;
 }
@@ -35,45 +35,19 @@ export function sampleTokens(
   return torch.noGrad(() =>
     torch.scope(() => {
       const given = prefix?.shape[1] ?? 0;
-      if (!Number.isSafeInteger(steps) || steps < 0) {
-        throw new RangeError(`sampleTokens: steps must be an integer from 0, got ${steps}.`);
-      }
+      checkSteps('sampleTokens', steps);
       net.condition.check?.(condition);
-      if (net.pkeep <= 0) return sampleInOnePass(net, condition, given + steps, options);
+      if (net.pkeep <= 0) {
+        return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
+      }
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;
       const tokens = sampler
-        ? sampler.sample(start, steps, { ...(onToken && { onToken }) })
+        ? sampler.sample(start, steps, onToken && { onToken })
         : generate(net.transformer, start, steps, options); // [B, N + L + steps]
       return tokens.narrow(1, condition.shape[1]!, given + steps).contiguous();
     }),
   );
-}
-
-function sampleInOnePass(
-  net: Net2NetTransformer,
-  condition: Tensor,
-  count: number,
-  { onToken: _onToken, cache: _cache, ...options }: GenerateOptions,
-): Tensor {
-  const gpt = net.transformer;
-  const pick = codesOnly(gpt, options);
-  checkFilterOptions(pick);
-  const [batch, conditions] = condition.shape as [number, number];
-  const { device } = condition;
-  if (count === 0) return torch.empty([batch, 0], { dtype: 'int64', device });
-  checkRoom('sampleTokens', conditions, count, gpt.blockSize);
-  return inEvaluation(gpt, () => {
-    const random = torch.randint(0, gpt.vocabSize, [batch, count - 1], {
-      dtype: 'int64',
-      device,
-      ...(pick.generator ? { generator: pick.generator } : {}),
-    });
-    const logits = gpt.forward(torch.cat([condition, random], 1)); // [B, N + count − 1, V]
-    const { token, peak } = drawToken(logits.narrow(1, conditions - 1, count), pick); // [B, count, 1]
-    checkPeaks(peak.squeeze(-1), 'sampleTokens');
-    return token.squeeze(-1); // [B, count]
-  });
 }
 
 export interface SampleImagesOptions extends SampleTokensOptions {
@@ -105,10 +79,64 @@ export function sampleImages(
           `sampleImages: the prefix of ${given} tokens is too long: a grid of ${grid[0]}×${grid[1]} codes holds ${rest + given}.`,
         );
       }
-      const tokens = sampleTokens(net, condition, rest, options);
-      return net.decodeToImg(tokens, grid);
+      return net.decodeToImg(sampleTokens(net, condition, rest, options), grid);
     }),
   );
+}
+
+/**
+ * Samples images again and again from one model: as `sampleImages`, by a {@link TokenSampler} for each number of rows, kept
+ * between calls. Call `dispose()` when done (or declare it with `using`).
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * using sampler = new ImageSampler(net, { topK: 100 });
+ * const { indices: condition } = net.encodeToC(torch.zeros([4, 3, 64, 64]));
+ * const [some, others] = [1, 2].map(() => sampler.sample(condition, { grid: [16, 16] })); // [4, 3, H, W]
+ * ```
+ */
+export class ImageSampler extends torch.InThread {
+  readonly #net: Net2NetTransformer;
+  readonly #pick: PickOptions;
+  readonly #samplers = new Map<number, TokenSampler>();
+
+  constructor(net: Net2NetTransformer, pick: PickOptions = {}) {
+    super('a sampler', 'make one in each thread');
+    checkFilterOptions(pick);
+    this.#net = net;
+    this.#pick = pick;
+  }
+
+  /** Images `[B, C, H, W]` for condition tokens `[B, N]`. */
+  sample(condition: Tensor, options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'onToken'> = {}): Tensor {
+    const [batch, conditions] = condition.shape as [number, number];
+    const { pkeep, transformer } = this.#net;
+    const given = conditions + (options.prefix?.shape[1] ?? 0);
+    // Not for a model that draws all codes at once, or some that see each other.
+    const alone = pkeep <= 0 || transformer.nUnmasked > given;
+    const how = alone ? this.#pick : { sampler: this.#samplerOf(batch) };
+    return sampleImages(this.#net, condition, { ...options, ...how });
+  }
+
+  #samplerOf(batch: number): TokenSampler {
+    const kept = this.#samplers.get(batch);
+    if (kept) return kept;
+    const made = new TokenSampler(this.#net.transformer, { batch, ...this.#pick });
+    this.#samplers.set(batch, made);
+    return made;
+  }
+
+  /** Frees the memory; the next call takes it again. */
+  dispose(): void {
+    for (const sampler of this.#samplers.values()) sampler.dispose();
+    this.#samplers.clear();
+  }
+
+  /** For `using`: frees the memory. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
 }
 
 export interface ImageLog {
@@ -132,27 +160,21 @@ export function logImages(
   c: Tensor,
   { count = 4, ...options }: SampleTokensOptions & { count?: number } = {},
 ): ImageLog {
-  const pick = { topK: 100, ...options };
   return torch.noGrad(() =>
     torch.scope(() => {
-      const rows = Math.min(count, x.shape[0]!);
-      const inputs = x.narrow(0, 0, rows);
+      const first = (t: Tensor) => t.narrow(0, 0, Math.min(count, t.shape[0]!));
+      const inputs = first(x);
       const { quantized, indices } = net.encodeToZ(inputs);
-      const condition = net.encodeToC(c.narrow(0, 0, Math.min(count, c.shape[0]!))).indices;
-      const [height, width] = quantized.shape.slice(-2) as [number, number];
-      const total = height * width;
-      const half = Math.floor(total / 2);
+      const condition = net.encodeToC(first(c)).indices;
+      const grid = quantized.shape.slice(-2) as [number, number];
       const draw = (given: number, more: SampleTokensOptions = {}) => {
         const prefix = given > 0 ? indices.narrow(1, 0, given) : null;
-        return net.decodeToImg(sampleTokens(net, condition, total - given, { ...pick, ...more, prefix }), [
-          height,
-          width,
-        ]);
+        return sampleImages(net, condition, { topK: 100, ...options, ...more, prefix, grid });
       };
       return {
         inputs,
-        reconstructions: net.decodeToImg(indices, [height, width]),
-        samplesHalf: draw(half),
+        reconstructions: net.decodeToImg(indices, grid),
+        samplesHalf: draw(Math.floor((grid[0] * grid[1]) / 2)),
         samplesNopix: draw(0),
         samplesDet: draw(0, { greedy: true }),
       };

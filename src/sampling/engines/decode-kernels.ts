@@ -1,20 +1,9 @@
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import { isContiguous } from '../torch/core/layout.js';
-import { kernelElements, packagedKernels } from '../torch/cuda/kernel.js';
-import type { GPT } from '../models/priors/gpt.js';
-
-/** Weights of a product; those of a row lie beside each other. */
-export interface Affine {
-  weight: Tensor; // [outputs, inputs]
-  bias: Tensor | null; // [outputs]
-}
-
-export interface Norm {
-  weight: Tensor | null;
-  bias: Tensor | null;
-  eps: number;
-}
+/** The kernels of native/kernels/decode.cu: what they can run, and how each is launched. */
+import type { Affine, Norm, Prior } from '../../models/priors/prior.js';
+import { isContiguous } from '../../torch/core/layout.js';
+import { kernelElements, packagedKernels } from '../../torch/cuda/kernel.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
 
 // Of native/kernels/decode.cu.
 const WARPS = 8;
@@ -27,27 +16,29 @@ const byDtype = new Map<torch.DType, DecodeKernels>();
 /** Elements that a thread reads at once. */
 const perRead = (dtype: torch.DType) => 16 / torch.itemSize[dtype];
 
-/** Why {@link DecodeKernels} cannot run a GPT's steps; null where they can. */
-export function whyNoDecodeKernels(gpt: GPT, batch: number): string | null {
-  const { dtype, device } = gpt.posEmb;
+/** Why {@link DecodeKernels} cannot run a model's steps; null where they can. */
+export function whyNoDecodeKernels(prior: Prior, batch: number): string | null {
+  const { dtype, device } = prior.parameters()[0]!;
   if (batch !== 1) return `they are for a batch of one, not of ${batch}`;
   if (!device.startsWith('cuda')) return `the model is on ${device}`;
   if (kernelElements[dtype] === undefined) return `the model is in ${dtype}`;
-  return misfit(gpt);
+  return misfit(prior);
 }
 
-/** What of a GPT the kernels cannot take. */
-export function misfit({ nEmbd, nHead, posEmb, tokEmb, blocks, lnF, head }: GPT): string | null {
-  const { dtype } = posEmb;
-  const lanes = nEmbd / nHead / perRead(dtype); // threads that share a key
-  if (nEmbd > MOST_NORMED) return `the model is ${nEmbd} wide, more than ${MOST_NORMED}`;
-  if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${nEmbd / nHead} wide`;
-  for (const weight of [tokEmb, blocks, lnF, head].flatMap((module) => [...module.parameters()])) {
-    const aligned = (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
-    if (weight.dtype !== dtype || !isContiguous(weight) || !aligned) {
-      return 'not all its weights are of one dtype, contiguous and aligned';
-    }
-  }
+/** What of a model the kernels cannot take. */
+export function misfit(prior: Prior): string | null {
+  const model = prior.decodeModel?.();
+  if (!model) return 'the model is not made of the blocks that they run';
+  const { dtype, shape } = model.positions;
+  const width = shape[2]!;
+  const lanes = width / model.nHead / perRead(dtype); // threads that share a key
+  if (width > MOST_NORMED) return `the model is ${width} wide, more than ${MOST_NORMED}`;
+  if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${width / model.nHead} wide`;
+  const fits = (weight: Tensor) =>
+    weight.dtype === dtype &&
+    isContiguous(weight) &&
+    (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
+  if (!prior.parameters().every(fits)) return 'not all its weights are of one dtype, contiguous and aligned';
   return null;
 }
 

@@ -3,19 +3,40 @@ import * as torch from '../torch/index.js';
 import type { Generator, Tensor } from '../torch/index.js';
 import { checkPeaks } from './logits-error.js';
 
-export interface FilterOptions {
+interface Filter {
+  fits(value: number): boolean;
+  /** What a value must be, and what to do instead where it is not. */
+  must: string;
+  instead?: string;
+  apply(logits: Tensor, value: number): Tensor;
+}
+
+const isCount = (value: number) => Number.isSafeInteger(value) && value > 0;
+
+/** In the order in which they act. A new one is a function and an entry here; every way of sampling takes it. */
+const filters = {
   /**
    * Keep the ids below it only: the codes of a first stage, where a vocabulary holds more, such as classes. Default: all;
    * `generate` and `TokenSampler` take the model's `nCodes`. Applied first.
    */
-  nCodes?: number | null;
+  nCodes: { fits: isCount, must: 'be a positive integer, or null for all ids', apply: codeLogits },
   /** Logits are divided by it first; default 1. */
-  temperature?: number;
+  temperature: {
+    fits: (value) => value > 0 && Number.isFinite(value),
+    must: 'be positive',
+    instead: '; for arg-max tokens pass greedy: true.',
+    apply: (logits, value) => (value === 1 ? logits : logits.div(value)),
+  },
   /** Keep the k most likely tokens; ties with the k-th stay. Default: all. */
-  topK?: number | null;
+  topK: { fits: isCount, must: 'be a positive integer, or null for no limit', apply: topKLogits },
   /** Keep the most likely tokens until their probabilities pass p; default 1 (all). Applied after `topK`. */
-  topP?: number | null;
-}
+  topP: { fits: (value) => value > 0 && value <= 1, must: 'lie in (0, 1]', apply: topPLogits },
+} satisfies Record<string, Filter>;
+
+/** Which tokens may be drawn, and how likely; null or left out: as without. */
+export type FilterOptions = { [Name in keyof typeof filters]?: number | null };
+
+const entries = Object.entries(filters) as [keyof FilterOptions, Filter][];
 
 export interface PickOptions extends FilterOptions {
   /** Take the most likely token instead of drawing one; default false. */
@@ -24,21 +45,16 @@ export interface PickOptions extends FilterOptions {
   generator?: Generator | null;
 }
 
+/** The filters among some settings, in the order in which they act. */
+export function filtersAmong(settings: FilterOptions): FilterOptions {
+  return Object.fromEntries(entries.flatMap(([name]) => (name in settings ? [[name, settings[name]]] : [])));
+}
+
 /** Throws a `RangeError` naming the first option that makes no sense. */
-export function checkFilterOptions({ nCodes, temperature = 1, topK, topP }: FilterOptions): void {
-  if (nCodes !== undefined && nCodes !== null && !(Number.isSafeInteger(nCodes) && nCodes > 0)) {
-    throw new RangeError(`nCodes must be a positive integer, or null for all ids, got ${nCodes}.`);
-  }
-  if (!(temperature > 0 && Number.isFinite(temperature))) {
-    throw new RangeError(
-      `temperature must be positive, got ${temperature}; for arg-max tokens pass greedy: true.`,
-    );
-  }
-  if (topK !== undefined && topK !== null && !(Number.isSafeInteger(topK) && topK > 0)) {
-    throw new RangeError(`topK must be a positive integer, or null for no limit, got ${topK}.`);
-  }
-  if (topP !== undefined && topP !== null && !(topP > 0 && topP <= 1)) {
-    throw new RangeError(`topP must lie in (0, 1], got ${topP}.`);
+export function checkFilterOptions(options: FilterOptions): void {
+  for (const [name, { fits, must, instead = '.' }] of entries) {
+    const value = options[name] ?? null;
+    if (value !== null && !fits(value)) throw new RangeError(`${name} must ${must}, got ${value}${instead}`);
   }
 }
 
@@ -78,18 +94,16 @@ export function topPLogits(logits: Tensor, p: number): Tensor {
 }
 
 /** Codes alone, then temperature, top-k and top-p. `[…, V]` → `[…, V]`; never below float32. */
-export function filterLogits(
-  logits: Tensor,
-  { nCodes, temperature = 1, topK, topP }: FilterOptions = {},
-): Tensor {
+export function filterLogits(logits: Tensor, options: FilterOptions = {}): Tensor {
   return torch.scope(() => {
-    let x = logits.dtype === 'float64' ? logits : logits.float();
-    if (nCodes) x = codeLogits(x, nCodes);
-    if (temperature !== 1) x = x.div(temperature);
-    if (topK) x = topKLogits(x, topK);
-    if (topP) x = topPLogits(x, topP);
-    return x;
+    const whole = logits.dtype === 'float64' ? logits : logits.float();
+    return entries.reduce((x, [name, { apply }]) => (options[name] ? apply(x, options[name]) : x), whole);
   });
+}
+
+/** How to pick from a model's logits: unless told otherwise, ids that are codes. */
+export function codesOnly<P extends PickOptions>({ nCodes }: { nCodes: number }, pick: P): P {
+  return { ...pick, nCodes: pick.nCodes === undefined ? nCodes : pick.nCodes };
 }
 
 /**

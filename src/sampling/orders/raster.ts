@@ -1,0 +1,51 @@
+/** One token after another, in reading order. */
+import type { Prior } from '../../models/priors/prior.js';
+import { inEvaluation } from '../../torch/nn/index.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { Engine } from '../engines/eager.js';
+import { checkPeaks } from '../logits-error.js';
+
+export interface RasterRequest {
+  /** Token rows to continue, `[B, L]`. */
+  prefix: Tensor;
+  /** Tokens to draw. */
+  steps: number;
+  /** Continuous vectors put before the tokens: `[B, N, E]`. */
+  embeddings?: Tensor | null;
+  /** Called after every token with its number from 0 and the new tokens `[B, 1]`, valid during the call. */
+  onToken?: ((step: number, tokens: Tensor) => void) | undefined;
+}
+
+/**
+ * Continues token rows: `[B, L + steps]` int64, in evaluation mode without gradients. Waits for a GPU once, at the end.
+ * @throws LogitsError naming the caller and the step at which logits were NaN or infinite
+ */
+export function drawInOrder(
+  caller: string,
+  prior: Prior,
+  engine: Engine,
+  { prefix, steps, embeddings = null, onToken }: RasterRequest,
+): Tensor {
+  const start = prefix.shape[1]!;
+  const { tokens, peaks } = engine;
+  const onCpu = tokens.device === 'cpu';
+  return inEvaluation(prior, () =>
+    torch.noGrad(() =>
+      torch.scope(() => {
+        engine.begin(prefix, embeddings);
+        for (let step = 0; step < steps; step++) {
+          torch.scope(() => {
+            const at = start + step;
+            engine.draw(at);
+            // Reading costs nothing where nothing has to be waited for.
+            if (onCpu) checkPeaks(peaks.narrow(1, at, 1), caller, step);
+            onToken?.(step, tokens.narrow(1, at, 1));
+          });
+        }
+        if (!onCpu) checkPeaks(peaks.narrow(1, start, steps), caller);
+        return tokens.narrow(1, 0, start + steps).clone();
+      }),
+    ),
+  );
+}
