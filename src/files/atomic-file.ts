@@ -7,11 +7,11 @@ import { syncFolder } from './folder.js';
 import { syncFile } from './sync-file.js';
 
 /**
- * Writes a file that appears whole or not at all: under another name in the same folder, flushed to the disk, then
- * renamed. An older file of that name is untouched if anything fails.
+ * Writes a file that appears whole or not at all: to a temporary file in the same folder, which is flushed to the disk
+ * and renamed. An existing file of that name stays unchanged if anything fails.
  *
- * @param content text, bytes, or a function that writes them; it runs before this returns its promise
- * @throws Error that names the file, its folder and the way out; the system's `code` stays
+ * @param content text, bytes, or a function that writes them; the function runs before this returns its promise
+ * @throws Error that names the file, its folder and what to do; it keeps the system's `code`
  */
 export async function writeAtomically(
   path: string,
@@ -49,13 +49,13 @@ function create(temporary: string, target: string): number {
   }
 }
 
-/** A file that cannot be written, said in words; `code` and `syscall` are the system's. */
+/** Thrown if a file cannot be written; `code` and `syscall` are the system's. */
 class WriteError extends Error {}
 
-/** An error that names the file and its folder instead of the temporary file, and the way out. */
+/** Returns an error that names the file and its folder instead of the temporary file, and what to do. */
 export function cannotWrite(path: string, cause: unknown): Error {
   const { code, syscall, message } = cause as NodeJS.ErrnoException;
-  // `node --permission` says with it what to allow.
+  // The message of `node --permission` already names what to allow.
   if (code === 'ERR_ACCESS_DENIED') return cause as Error;
   const folder = dirname(path);
   const reasons: Record<string, string> = {
@@ -73,7 +73,7 @@ export function cannotWrite(path: string, cause: unknown): Error {
   return Object.assign(error, code === undefined ? {} : { code, syscall });
 }
 
-/** Writes all of the bytes: at a position, or where the last write ended. */
+/** Writes all bytes at `position`, or at the current position if it is null. */
 export function writeAll(descriptor: number, bytes: Uint8Array, position: number | null = null): void {
   for (let done = 0; done < bytes.length;) {
     done += writeSync(
@@ -86,7 +86,7 @@ export function writeAll(descriptor: number, bytes: Uint8Array, position: number
   }
 }
 
-/** A link is written through, as by other programs, instead of being replaced. */
+/** Returns the target of a symbolic link, so that the link is written through instead of replaced. */
 function followed(path: string): string {
   try {
     return decodeName(realpathSync(systemPath(path), { encoding: 'buffer' }));

@@ -1,15 +1,15 @@
 import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 
-/** A file without content younger than this, in milliseconds, is being written just now. */
+/** Age in milliseconds up to which an empty file counts as still being written. */
 const WRITING = 10_000;
 
 /**
- * Creates a file that must not be there yet, and returns false where it is. It appears with its content, as a link to a
- * complete file; where the file system has no hard links (FAT, many network and FUSE mounts) it is created exclusively
- * and written at once, so that for a moment it may be read empty: see `isBeingWritten`.
+ * Creates a file that must not exist yet; returns false if it does. The file appears with its content, as a hard link
+ * to a complete file. On file systems without hard links (FAT, many network and FUSE mounts) it is created exclusively
+ * and then written, so that readers may see it empty for a moment: see `isBeingWritten`.
  *
- * @param draft another name in the same folder, this caller's own; nothing is left of it
- * @throws the system's error where the folder cannot be written to
+ * @param draft path of a temporary file in the same folder, unique to this caller; it is removed
+ * @throws the system's error if the folder is not writable
  */
 export function createExclusively(path: string, text: string, draft: string): boolean {
   try {
@@ -19,7 +19,7 @@ export function createExclusively(path: string, text: string, draft: string): bo
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return false;
-    // Which code a file system without links gives differs: ENOSYS, EPERM, ENOTSUP, EMLINK and others were seen.
+    // File systems without hard links fail with various codes: ENOSYS, EPERM, ENOTSUP, EMLINK and others were seen.
     if (syscall !== 'link') throw error;
     return createInPlace(path, text);
   } finally {
@@ -33,7 +33,7 @@ function createInPlace(path: string, text: string): boolean {
     return true;
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
-    // A network file system may report a link that it has made as failed.
+    // A network file system may report failure for a link that it did create.
     if (code === 'EEXIST') return readOr(path, '') === text;
     // Created, but not written: a full disk.
     if (syscall !== 'open') rmSync(path, { force: true });
@@ -41,7 +41,7 @@ function createInPlace(path: string, text: string): boolean {
   }
 }
 
-/** Whether a file is there, empty, and young enough for its creator to be about to write it. */
+/** True if the file is empty and so new that its creator may still be about to write it. */
 export function isBeingWritten(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   return found !== undefined && found.size === 0 && Date.now() - found.mtimeMs < WRITING;

@@ -1,14 +1,14 @@
 /**
  * File names as strings. On Linux a name is bytes, mostly but not always UTF-8: each byte that is not becomes the lone
  * surrogate U+DC00 + byte (as in Python's `surrogateescape`), so that different names stay different, `node:path` works
- * on them, and `systemPath` gives the bytes back.
+ * on them, and `systemPath` returns the original bytes.
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join, parse, sep } from 'node:path';
 
 const escaped = /[\udc80-\udcff]/u;
 
-/** A name's bytes as a string, without loss. Yarn's Plug'n'Play has read them as UTF-8 already, whatever it was asked for. */
+/** Returns a name's bytes as a string, without loss. Yarn's Plug'n'Play always passes strings, decoded as UTF-8. */
 export function decodeName(bytes: Uint8Array | string): string {
   if (typeof bytes === 'string') return bytes;
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -26,7 +26,7 @@ export function decodeName(bytes: Uint8Array | string): string {
   return name;
 }
 
-/** Bytes of the UTF-8 sequence that begins at a byte; 0 where none does. */
+/** Returns the length in bytes of the UTF-8 sequence that begins at `at`; 0 if the bytes there are not valid UTF-8. */
 function sequenceLength(buffer: Buffer, at: number): number {
   const lead = buffer[at] as number;
   const length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
@@ -34,7 +34,7 @@ function sequenceLength(buffer: Buffer, at: number): number {
   return Buffer.from(part.toString('utf8')).equals(part) ? length : 0;
 }
 
-/** What `node:fs` takes for a path: the string, or its bytes where it holds some that are not UTF-8. */
+/** Returns a path for `node:fs`: the string itself, or a buffer if the name has bytes that are not UTF-8. */
 export function systemPath(path: string): string | Buffer {
   if (!escaped.test(path)) return path;
   const parts = path.split(/([\udc80-\udcff])/u);
@@ -43,15 +43,15 @@ export function systemPath(path: string): string | Buffer {
   );
 }
 
-/** A path to be shown and typed: bytes that are not UTF-8 as `\xe9`. */
+/** Returns a path for messages: bytes that are not UTF-8 are written as `\xe9`. */
 export function shownPath(path: string): string {
   return path.replace(/[\udc80-\udcff]/gu, (byte) => `\\x${(byte.charCodeAt(0) - 0xdc00).toString(16)}`);
 }
 
 /**
- * A path as the command line gives it, with the bytes that its names have: Node turns those that are not UTF-8 into
- * U+FFFD, and error messages here show them as `\xe9`. Both are looked up in their folders. The path itself where
- * nothing else, or more than one thing, fits.
+ * Restores the original bytes in a path from the command line: Node replaces bytes that are not UTF-8 with U+FFFD, and
+ * the messages of this package show them as `\xe9`. Both forms are looked up in their folders. Returns the path
+ * unchanged if no name, or more than one name, matches.
  */
 export async function recoverPath(path: string): Promise<string> {
   if (!/\ufffd|\\x[89a-f][0-9a-f]/.test(path) || (await isThere(path))) return path;

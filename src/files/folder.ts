@@ -1,19 +1,18 @@
-/** Folders that are seen under their name only when they are whole. */
+/** Folders that appear under their name only when they are complete. */
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { systemPath } from './file-names.js';
 import { syncFile } from './sync-file.js';
 
-/** What file systems say that cannot rename a folder: overlays (containers) one of a lower layer, some mounts any. */
+/** Error codes for folders that cannot be renamed: those in a lower layer of an overlay, all on some mounts. */
 const cannotMove: ReadonlySet<string> = new Set(['EXDEV', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EPERM']);
 
 /**
- * Gives a complete folder its name, in place of an older one, which stays until then, or is put back if that fails.
+ * Renames a complete folder to `target`. An existing folder of that name is replaced, and restored if the rename fails.
  *
- * @param folder beside `target`, on the same file system
- * @param mark the file by which a folder counts as whole; the first that goes where an older one must be removed
- * in place
- * @throws the system's error; `folder` is then still there
+ * @param folder a folder in the parent of `target`, on the same file system
+ * @param mark name of the file that marks a folder as complete; removed first if the existing folder cannot be renamed
+ * @throws the system's error; `folder` then still exists
  */
 export async function replaceFolder(folder: string, target: string, mark: string): Promise<void> {
   const old = `${folder}.old.partial`;
@@ -30,8 +29,8 @@ export async function replaceFolder(folder: string, target: string, mark: string
 }
 
 /**
- * Moves a folder out of the way and returns true; where the file system cannot, removes it, beginning with the file
- * `mark` by which it counts as whole, and returns false.
+ * Renames a folder to `aside` and returns true. If the file system cannot rename it, removes it, beginning with
+ * its file `mark`, and returns false.
  */
 export async function moveAside(path: string, aside: string, mark: string): Promise<boolean> {
   try {
@@ -45,7 +44,7 @@ export async function moveAside(path: string, aside: string, mark: string): Prom
   }
 }
 
-/** Makes names in a folder last through a power failure, where the system can: some open no folder as a file. */
+/** Flushes a folder's entries to the disk, so that they survive a power failure. Does nothing if the system cannot. */
 export async function syncFolder(path: string): Promise<void> {
   const folder = await open(systemPath(path), 'r').catch(() => null);
   if (folder === null) return;

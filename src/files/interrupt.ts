@@ -1,15 +1,15 @@
-/** Work that Ctrl-C ends in order. */
+/** An abort signal that Ctrl-C and SIGTERM trigger; returned by `interruptible`. */
 export interface Interruptible {
   signal: AbortSignal;
   /** Aborts the signal, as the first Ctrl-C does. */
   interrupt: () => void;
-  /** Gives Ctrl-C and SIGTERM back. */
+  /** Removes the signal handlers. */
   release: () => void;
 }
 
 /**
- * Returns a signal that aborts at the first Ctrl-C or SIGTERM, so that work can finish a step, save and clean up; the
- * second ends the process at once with exit code 130. `release` gives the signals back.
+ * Returns an abort signal that the first Ctrl-C or SIGTERM triggers, so that work can finish a step, save and clean up;
+ * the second ends the process at once with exit code 130. Call `release` to remove the signal handlers.
  *
  * @example
  * const { signal, release } = interruptible();

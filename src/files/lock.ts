@@ -1,4 +1,4 @@
-/** Lock files: one process at a time, and none for ever, because the lock of a process that is gone is taken over. */
+/** Lock files: one process at a time holds the lock; the lock of a process that has ended is taken over. */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { utimes } from 'node:fs/promises';
@@ -7,19 +7,19 @@ import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createExclusively, isBeingWritten } from './exclusive-file.js';
 
-/** What a lock file says of the process that took it. */
+/** Content of a lock file: the process that holds it. */
 export interface Holder {
   pid: number;
   host: string;
   /** When the lock was taken, ISO 8601. Absent in older files. */
   started?: string;
-  /** When the process began, in the kernel's ticks: a number used again is another process. Null where unknown. */
+  /** Start time of the process in kernel ticks, which tells apart processes with a reused id. Null if unknown. */
   begun?: string | null;
-  /** Different for every taking. */
+  /** Unique id of this acquisition. */
   token: string;
 }
 
-/** A lock file as it was read; `holder` is null where its text is not that of a lock. */
+/** A lock file's text; `holder` is null if it cannot be parsed. */
 interface Found {
   text: string;
   holder: Holder | null;
@@ -29,19 +29,19 @@ export interface LockOptions {
   /** Called once when another process holds the lock. */
   onWait?: (holder: string) => void;
   signal?: AbortSignal;
-  /** Milliseconds between two looks at a lock that is held. Default 500. */
+  /** Milliseconds between checks of a lock that another process holds. Default 500. */
   poll?: number;
 }
 
-/** A holder on another host (a shared cache) that beats counts as gone when its heartbeat stopped for this long. */
+/** Milliseconds without a heartbeat after which a holder on another host (a shared cache) counts as gone. */
 const STALE_AFTER = 60_000;
 const HEARTBEAT = 10_000;
 
 /**
  * Takes the lock without waiting.
  *
- * @returns the function that gives it back, or the holder; null where another process was faster
- * @throws the system's error where the folder cannot be written to
+ * @returns a function that releases the lock, or its present holder; null if another process took it meanwhile
+ * @throws the system's error if the folder is not writable
  */
 export function tryLock(
   path: string,
@@ -67,13 +67,13 @@ export function tryLock(
   };
 }
 
-/** Returns the living holder of a lock, or null. */
+/** Returns the holder of a lock, or null if nobody holds it or its process has ended. */
 export function lockHolder(path: string): Holder | null {
   const holder = readLock(path)?.holder ?? null;
   return holder !== null && !hasDied(holder) ? holder : null;
 }
 
-/** Runs `fn` while holding the lock, after waiting for another process that holds it. Makes its folder. */
+/** Waits for the lock and runs `fn` while holding it. Creates the folder of the lock file. */
 export async function withLock<T>(path: string, fn: () => Promise<T>, options: LockOptions = {}): Promise<T> {
   const { onWait, signal, poll = 500 } = options;
   mkdirSync(dirname(path), { recursive: true });
@@ -101,12 +101,12 @@ export async function withLock<T>(path: string, fn: () => Promise<T>, options: L
   }
 }
 
-/** True if the holder was a process of this machine and is gone. */
+/** True if the holder was a process on this machine and has ended. */
 function hasDied({ pid, host, begun }: Holder): boolean {
   return host === hostname() && (!isAlive(pid) || (begun !== undefined && processBegin(pid) !== begun));
 }
 
-/** True if the holder is gone, or is on another machine and no longer beats. */
+/** True if the holder has ended, or is on another machine and its heartbeat has stopped. */
 function hasStopped(holder: Holder, path: string): boolean {
   if (holder.host === hostname()) return hasDied(holder);
   const info = statSync(path, { throwIfNoEntry: false });
@@ -124,7 +124,7 @@ function isAlive(pid: number): boolean {
 
 function processBegin(pid: number): string | null {
   try {
-    // Fields behind the name, which may hold spaces and parentheses; the 22nd of all is the start time.
+    // Fields after the name, which may contain spaces and parentheses; field 22 of the file is the start time.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
   } catch {
@@ -146,15 +146,15 @@ function readLock(path: string): Found | null {
   }
 }
 
-/** Takes a dead process's lock away, and puts it back if it turns out to be another one's. */
+/** Removes the lock of a process that has ended; restores it if it turns out to be another process's. */
 function removeStale(path: string, text: string): void {
   const aside = `${path}.${randomUUID()}`;
   try {
     renameSync(path, aside);
   } catch (error) {
-    // Someone else was faster; who takes the lock is decided by its creation.
+    // Another process was faster; creating the file decides who gets the lock.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    // Some file systems rename nothing.
+    // Some file systems cannot rename.
     if (readLock(path)?.text === text) rmSync(path, { force: true });
     return;
   }

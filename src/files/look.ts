@@ -1,29 +1,29 @@
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 
-// Looks at places that may be missing, be of another kind, or be closed to this process: by their modes, or by
-// `node --permission`, where even the question whether a file exists throws. None of them fails.
+// Lookups that never throw: the path may be missing, of another kind, or unreadable because of its mode or
+// `node --permission`, under which even asking whether a file exists throws.
 
-/** Whether there is something at the path that can be looked at. */
+/** True if the path exists and this process may look at it. */
 export function exists(path: string): boolean {
   return look(() => statSync(path)) !== null;
 }
 
-/** Whether the path is a file, or a link to one. */
+/** True if the path is a file, or a link to one. */
 export function isFile(path: string): boolean {
   return look(() => statSync(path))?.isFile() ?? false;
 }
 
-/** A file's text; null where it cannot be read. */
+/** Returns a file's text; null if it cannot be read. */
 export function textOf(path: string): string | null {
   return look(() => readFileSync(path, 'utf8'));
 }
 
-/** Names in a folder, sorted; none where it cannot be read. */
+/** Returns the names in a folder, sorted; an empty list if it cannot be read. */
 export function namesIn(folder: string): string[] {
   return look(() => readdirSync(folder).sort()) ?? [];
 }
 
-/** Whether `node --permission` keeps this process from reading the path. */
+/** True if `node --permission` forbids this process to read the path. */
 export function isForbidden(path: string): boolean {
   const { permission } = process as { permission?: { has(scope: string, reference?: string): boolean } };
   return permission !== undefined && !permission.has('fs.read', path);

@@ -14,25 +14,25 @@ const EXTERNAL: readonly string[] = [
   `Next.js        serverExternalPackages: ['${NAME}']`,
 ];
 
-/** There in a bundle of webpack's only. */
+/** Defined only in a bundle made by webpack. */
 declare const __webpack_require__: unknown;
 
 let root: string | null = null;
 
 /**
- * Returns the folder with package.json: this file lies two levels below it, in src/files/ as in dist/chunks/.
- * @throws Error with the setting to change where a bundler has put this file elsewhere.
+ * Returns the folder with package.json, which is two levels above this file, in src/files/ as in dist/chunks/.
+ * @throws Error with the setting to change if a bundler has put this file elsewhere
  */
 export function packageRoot(): string {
-  // A name of its own: bundlers take `new URL('…', import.meta.url)` for a file to take along.
+  // A separate constant: bundlers treat `new URL('…', import.meta.url)` as an asset to copy.
   const here = import.meta.url as string | undefined;
-  // webpack puts the address before bundling in its place.
+  // webpack replaces `import.meta.url` with the address that the file had before bundling.
   return (root ??= rootAbove(typeof __webpack_require__ === 'function' ? undefined : here));
 }
 
 /**
- * Returns the package's folder by the address of this file.
- * @throws Error where the address does not lead there: it is that of a bundle
+ * Returns the package's folder, found from the address of this file.
+ * @throws Error if the address does not lead there, because this file is in a bundle
  */
 export function rootAbove(here: string | undefined): string {
   if (here?.startsWith('file:')) {
@@ -46,7 +46,7 @@ export function rootAbove(here: string | undefined): string {
   );
 }
 
-/** Returns the package's version, such as `0.1.0`; `unknown` where its folder has none. */
+/** Returns the package's version, such as `0.1.0`; `unknown` if its package.json has none. */
 export function packageVersion(folder = packageRoot()): string {
   const { version = 'unknown' } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as {
     version?: string;

@@ -2,7 +2,7 @@ import { fsync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { promisify } from 'node:util';
 
-/** What file systems say that cannot wait for their disk; an error of the disk itself is another. */
+/** Error codes of file systems that cannot flush to the disk; an error of the disk itself has another code. */
 const unable: ReadonlySet<string> = new Set([
   'ENOSYS',
   'EINVAL',
@@ -14,8 +14,8 @@ const unable: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Waits until an open file is on the disk, where its file system can do that. By its number: a handle of Yarn's
- * Plug'n'Play has no `sync`. `node --permission` allows it to nobody; there the system decides when the file is written.
+ * Waits until an open file is on the disk, if its file system can do that. Uses the descriptor because handles of
+ * Yarn's Plug'n'Play have no `sync`. `node --permission` forbids the call: the system then decides when to write.
  */
 export async function syncFile({ fd }: FileHandle): Promise<void> {
   try {

@@ -7,29 +7,29 @@ import { exists, isFile, isForbidden } from '../files/look.js';
 /** Platforms for which a package with a built addon is published. */
 export const PREBUILT_PLATFORMS = ['linux-x64'];
 
-/** Where `tessera-torch setup --build` leaves the addon. */
+/** Returns the path of the addon that `tessera-torch setup --build` makes. */
 export function builtAddon(root = packageRoot()): string {
   return join(root, 'build', 'Release', 'tessera.node');
 }
 
-/** Name of the npm package that holds the addon for this platform. */
+/** Returns the name of the npm package with the addon for this platform. */
 export function platformPackage(): string {
   return `tessera-torch-${platformName()}`;
 }
 
 /**
- * Path of the native addon: the TESSERA_ADDON variable, then this package's own build, then the
- * platform package that npm installs beside this one.
- * @throws Error that names the command to run when there is none.
+ * Returns the path of the native addon: from the TESSERA_ADDON variable, else this package's own build, else the
+ * platform package that npm installs next to this one.
+ * @throws Error that names the command to run if there is none
  */
 export function locateAddon(env: NodeJS.ProcessEnv = process.env, base?: string): string {
   const given = env['TESSERA_ADDON'];
   if (given) {
     if (isFile(given)) return resolve(given);
     const reason = isForbidden(resolve(given))
-      ? 'which node --permission does not let be read (--allow-fs-read)'
+      ? 'which this process may not read (node --permission; allow it with --allow-fs-read)'
       : exists(given)
-        ? 'which is no file'
+        ? 'which is not a file'
         : 'which does not exist';
     throw new Error(`TESSERA_ADDON is ${given}, ${reason}; set it to a tessera.node, or unset it`);
   }
@@ -53,12 +53,12 @@ function fromPlatformPackage(root: string): string | null {
 
 function mend(root: string): string {
   const build = 'build it with: npx tessera-torch setup --build';
-  // A checkout builds its own; an installed package is repaired by its platform package where there is one.
+  // A checkout builds its own addon; an installed package needs its platform package, if one is published.
   const installed = root.includes('node_modules') && PREBUILT_PLATFORMS.includes(platformName());
   return installed ? `install it with: ${installCommand(root)}, or ${build}` : build;
 }
 
-/** The command that installs this platform's addon, at the version that fits this package. */
+/** Returns the command that installs this platform's addon in the version of this package. */
 export function installCommand(root = packageRoot()): string {
   const version = packageVersion(root);
   return `npm install ${platformPackage()}${version === 'unknown' ? '' : `@${version}`}`;

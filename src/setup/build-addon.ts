@@ -25,21 +25,21 @@ export interface BuildOptions {
 
 const CMAKE_MINIMUM = [3, 20] as const;
 
-/** The last lines of a failed build to show: compilers say much, and the end says what stopped it. */
+/** Number of lines shown of a failed build's output: compilers print much, and the cause is at the end. */
 const TAIL = 40;
 
 /**
- * Builds the addon with cmake-js against the given libtorch, unless the one there was made from the same
- * sources. Returns its path.
- * @throws Error naming the missing tool and the command that installs it, or the compiler's last lines.
+ * Builds the addon with cmake-js against the given libtorch, unless the existing one was built from the
+ * same sources. Returns its path.
+ * @throws Error with the missing tool and the command that installs it, or with the compiler's last lines
  */
 export async function buildAddon(options: BuildOptions): Promise<string> {
   const root = options.root ?? packageRoot();
   const folder = join(root, 'build');
   const onWait = (holder: string) =>
     options.progress.line(`another build is running (${holder}); waiting for it`);
-  // A build writes its stamp last and takes it away first, so one that fits can be believed without the lock; an
-  // installation that is complete may be closed to writing.
+  // A build removes its stamp first and writes it last, so a matching stamp can be trusted without the lock; a
+  // complete installation may be read-only.
   if (isUpToDate(root, options)) return builtAddon(root);
   try {
     await mkdir(folder, { recursive: true });
@@ -75,7 +75,7 @@ async function buildLocked(root: string, options: BuildOptions): Promise<string>
   const inputs = hashInputs(root, libtorch);
   if (!libtorch.include) {
     throw new Error(
-      `${libtorch.root} holds no headers (include/); get a whole libtorch with: npx tessera-torch setup`,
+      `${libtorch.root} has no headers (include/); get a complete libtorch with: npx tessera-torch setup`,
     );
   }
   const cmakeJs = findCmakeJs(root);
@@ -101,7 +101,7 @@ async function buildLocked(root: string, options: BuildOptions): Promise<string>
   return addon;
 }
 
-/** CMake keeps the paths of the first configuration; with another libtorch it has to start anew. */
+/** Removes CMake's cache if it is for another libtorch: CMake keeps the paths of its first configuration. */
 async function forgetOtherLibtorch(root: string, libtorch: Libtorch): Promise<void> {
   const cacheFile = join(root, 'build', 'CMakeCache.txt');
   if (!existsSync(cacheFile)) return;
@@ -109,7 +109,7 @@ async function forgetOtherLibtorch(root: string, libtorch: Libtorch): Promise<vo
   if (configured !== libtorch.root) await rm(cacheFile);
 }
 
-/** Ninja's `[3/12] …` and make's `[ 25%] …` become progress. */
+/** Returns a listener that turns ninja's `[3/12] …` and make's `[ 25%] …` into progress. */
 function showStep(progress: Progress): (line: string) => void {
   return (line) => {
     const step = /^\[\s*(\d+)(?:\/(\d+)|%)\]/.exec(line);
@@ -117,7 +117,7 @@ function showStep(progress: Progress): (line: string) => void {
   };
 }
 
-/** Digest of all that the addon is made from: native sources, CMakeLists.txt, libtorch, our header packages. */
+/** Returns a digest of everything that the addon is built from: native sources, CMakeLists.txt, libtorch, platform. */
 export function hashInputs(root: string, libtorch: Libtorch): string {
   const hash = createHash('sha256');
   const native = join(root, 'native');
@@ -144,14 +144,14 @@ function readStamp(path: string): string | null {
   }
 }
 
-/** cmake-js is a development dependency: a checkout has it, an installed package may use its user's. */
+/** Finds cmake-js, a development dependency: a checkout has it, an installed package may use its user's. */
 function findCmakeJs(root: string): string {
   for (const base of [root, process.cwd()]) {
     try {
       const manifest = createRequire(join(base, 'package.json')).resolve('cmake-js/package.json');
       return join(dirname(manifest), 'bin', 'cmake-js');
     } catch {
-      // Not there; the next folder may have it.
+      // Not installed here; the next folder may have it.
     }
   }
   const prebuilt = PREBUILT_PLATFORMS.includes(platformName());
@@ -171,7 +171,7 @@ async function requireTools(): Promise<void> {
       `${cmake.trim()} is too old: ${CMAKE_MINIMUM.join('.')} is needed; install a newer one with: pip install cmake`,
     );
   }
-  if (process.platform === 'win32') return; // CMake finds Visual Studio by itself and says so when it is not there.
+  if (process.platform === 'win32') return; // CMake finds Visual Studio itself, and reports if it is missing.
   const compilers = [process.env['CXX'], 'c++', 'g++', 'clang++'].filter((name) => name !== undefined);
   for (const compiler of compilers) if ((await commandVersion(compiler)) !== null) return;
   throw new Error(`no C++ compiler is installed; ${installHint('g++')}`);

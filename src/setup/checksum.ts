@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename } from 'node:path';
 
-/** SHA-256 of a file in hexadecimal, read as a stream. */
+/** Returns the SHA-256 of a file in hexadecimal; reads the file as a stream. */
 export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
@@ -11,7 +11,10 @@ export async function sha256File(path: string, signal?: AbortSignal): Promise<st
   return hash.digest('hex');
 }
 
-/** @throws Error with both sums when the file is not the one expected. */
+/**
+ * Checks a file's SHA-256.
+ * @throws Error with both sums if it is not the expected one
+ */
 export async function verifyFile(path: string, expected: string, signal?: AbortSignal): Promise<void> {
   const actual = await sha256File(path, signal);
   if (actual === expected) return;

@@ -6,21 +6,21 @@ import { EnvHttpProxyAgent, fetch } from 'undici';
 import type { Progress } from './progress.js';
 
 const CONNECT_TIMEOUT = 4_000;
-/** From the request to the first byte of the answer: a proxy may accept a connection and then say nothing. */
+/** Limit from the request to the first byte of the answer: a proxy may accept a connection and then never answer. */
 const ANSWER_TIMEOUT = 8_000;
 const SILENCE_TIMEOUT = 30_000;
 const ATTEMPTS = 3;
 
 export interface DownloadOptions {
-  /** Expected size, for the progress where the server does not tell one. */
+  /** Expected size, for the progress if the server does not send one. */
   bytes: number;
   progress: Progress;
   signal?: AbortSignal;
 }
 
 /**
- * Downloads one file through the proxy of HTTPS_PROXY, HTTP_PROXY and NO_PROXY. A broken transfer is
- * resumed where it stopped; an address that cannot be reached at all fails within seconds.
+ * Downloads one file, through a proxy if HTTPS_PROXY, HTTP_PROXY and NO_PROXY say so. An interrupted transfer is
+ * resumed where it stopped; an address that cannot be reached fails within seconds.
  */
 export async function download(url: string, path: string, options: DownloadOptions): Promise<void> {
   const agent = new EnvHttpProxyAgent({
@@ -39,7 +39,7 @@ export async function download(url: string, path: string, options: DownloadOptio
         // Only a transfer that had begun is worth another try.
         if (attempt === ATTEMPTS || (await sizeOf(path)) === before)
           throw new Error(reason(error), { cause: error });
-        options.progress.line(`the download broke off (${reason(error)}); resuming`);
+        options.progress.line(`the download was interrupted (${reason(error)}); resuming`);
       }
     }
   } finally {
@@ -84,7 +84,7 @@ async function sizeOf(path: string): Promise<number> {
   return (await stat(path).catch(() => null))?.size ?? 0;
 }
 
-/** The innermost message: undici wraps the one that says something in `fetch failed`. */
+/** Returns the innermost message: undici wraps the informative one in `fetch failed`. */
 function reason(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;

@@ -11,10 +11,10 @@ import type { InstallOptions, Staged } from './stage.js';
 import { checkSpace, unpackArchive } from './stage.js';
 import { selectLibtorch } from './unpack.js';
 
-/** Room to ask for when a file is not in the manifest: a zip of libtorch grows to about four times its size. */
+/** Disk space to require for a file that is not in the manifest: a zip of libtorch grows about fourfold. */
 const GROWTH = 4;
 
-/** Takes libtorch from a file or folder of this machine. A file must be one the manifest lists. */
+/** Unpacks or copies libtorch from a local file or folder. A file must be in the manifest, or `allowUnverified` set. */
 export async function fetchLocal(options: InstallOptions, tree: string): Promise<Staged> {
   const from = resolve(options.from ?? '');
   if (!existsSync(from)) throw new Error(`--from ${options.from}: there is no such file or folder`);
@@ -26,7 +26,7 @@ export async function fetchLocal(options: InstallOptions, tree: string): Promise
   const listed = archives.find(({ file, flavor }) => flavor === options.flavor && names.includes(file));
   if (listed) return fetchFile(join(from, listed.file), archives, options, tree);
   throw new Error(
-    `${from} holds neither an unpacked libtorch nor one of: ${archives.map((a) => a.file).join(', ')}`,
+    `${from} contains neither an unpacked libtorch nor one of: ${archives.map((a) => a.file).join(', ')}`,
   );
 }
 
@@ -59,10 +59,10 @@ function unknownFile(path: string, sha256: string, archives: Archive[]): string 
   const name = basename(path).replace('%2B', '+');
   const named = archives.find(({ file }) => file === name);
   if (named) {
-    return `${path} is not the expected file: SHA-256 is ${sha256}, expected ${named.sha256}; fetch it anew`;
+    return `${path} is not the expected file: SHA-256 is ${sha256}, expected ${named.sha256}; download it again`;
   }
   return (
-    `${path} is none of the known libtorch files: its SHA-256 is ${sha256}. Expected one of ` +
+    `${path} is not one of the known libtorch files: its SHA-256 is ${sha256}. Expected one of ` +
     `${archives.map(({ file }) => file).join(', ')}; if you trust it, add --allow-unverified`
   );
 }
@@ -83,12 +83,12 @@ async function copyFolder(root: string, options: InstallOptions, tree: string): 
   return adopt({ flavor, version: '', sha256: null, root: inner }, root, tree);
 }
 
-/** Fills in what only the unpacked libraries tell: their version, and whether they are a CUDA build. */
+/** Fills in what only the unpacked libraries show: their version, and whether they are a CUDA build. */
 function adopt(staged: Staged, origin: string, tree: string): Staged {
   const root = join(tree, staged.root);
   const version = readVersion(root);
   if (!version)
-    throw new Error(`${origin} does not tell its libtorch version; Tessera needs ${LIBTORCH_VERSION}`);
+    throw new Error(`${origin} does not state its libtorch version; Tessera needs ${LIBTORCH_VERSION}`);
   if (versionVerdict(version) === 'refused') {
     throw new Error(`${origin} is libtorch ${version}; Tessera needs ${LIBTORCH_VERSION}`);
   }

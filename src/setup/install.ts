@@ -19,14 +19,14 @@ import { unwritable } from './unwritable.js';
 
 /**
  * Installs libtorch into the cache and returns the installation's folder. Everything happens in a staging
- * folder beside it that is renamed at the end, so an installation is either whole or not there.
- * @throws Error when no source works; the message lists each with its reason.
+ * folder that is renamed at the end, so an installation is either complete or absent.
+ * @throws Error if no source works; the message lists each with its reason
  */
 export async function installLibtorch(options: InstallOptions): Promise<string> {
   const { progress, signal } = options;
   const cache = options.cache ?? cacheRoot();
   const parent = join(cache, 'libtorch');
-  // Looked at before anything is written: a cache that is complete may be shared, and closed to writing.
+  // Checked before anything is written: a complete cache may be shared and read-only.
   const present = findPresent(options, cache);
   if (present !== null) return present;
   const onWait = (holder: string) => progress.line(`another set-up is running (${holder}); waiting for it`);
@@ -43,7 +43,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
   const { progress, signal } = options;
   const present = findPresent(options, cache);
   if (present !== null) return present;
-  // We hold the lock, so any staging folder was left by a run that was killed.
+  // This process holds the lock, so an existing staging folder was left by a process that was killed.
   for (const name of await readdir(parent)) {
     if (name.startsWith('.staging-')) await rm(join(parent, name), { recursive: true, force: true });
   }
@@ -52,7 +52,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
     const tree = join(staging, 'tree');
     const staged = options.from ? await fetchLocal(options, tree) : await fetchRemote(options, staging, tree);
     if (!libtorchRoot(join(tree, staged.root))) {
-      throw new Error('the archive holds no libtorch libraries for this platform');
+      throw new Error('the archive contains no libtorch libraries for this platform');
     }
     const stamp: Stamp = staged;
     await writeFile(join(tree, STAMP_FILE), `${JSON.stringify(stamp, null, 2)}\n`);
@@ -66,7 +66,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
   }
 }
 
-/** The folder of the installation that is asked for, where it is there and need not be made anew. */
+/** Returns the folder of the requested installation if it exists and need not be made again, else null. */
 function findPresent({ flavor, force, from }: InstallOptions, cache: string): string | null {
   if (force || from !== undefined) return null;
   const fitting = cachedInstallations(cache).filter(({ stamp }) => stamp.flavor === flavor);
@@ -74,7 +74,7 @@ function findPresent({ flavor, force, from }: InstallOptions, cache: string): st
   return (pinned ?? fitting[0])?.folder ?? null;
 }
 
-/** Tries the manifest's archives in order. A source that fails costs one line; all failing is an error. */
+/** Tries the manifest's archives in order. A source that fails is reported in one line; if all fail, throws. */
 async function fetchRemote(options: InstallOptions, staging: string, tree: string): Promise<Staged> {
   const { flavor, progress, signal } = options;
   const listed = options.archives ?? archivesFor(platformName(), flavor);

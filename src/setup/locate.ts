@@ -3,23 +3,23 @@ import { dirname, join, resolve } from 'node:path';
 import { cacheRoot, hasNvidiaDriver, libraryFile, platformName } from './platform.js';
 import { exists, isFile, isForbidden, namesIn, textOf } from '../files/look.js';
 
-/** The libtorch this version of Tessera is written for and tested with. */
+/** The version of libtorch that this version of Tessera is written for and tested with. */
 export const LIBTORCH_VERSION = '2.13.0';
 
-/** Minor versions that load with a warning: a few operators differ in their schemas. */
+/** Minor versions that load with a warning: the schemas of a few operators differ. */
 const TOLERATED = ['2.11', '2.14'];
 
-/** Name of the file written last into a cached installation; without it a folder does not count. */
+/** Name of the file that is written last into a cached installation; a folder without it is ignored. */
 export const STAMP_FILE = 'tessera.json';
 
 export type Flavor = 'cpu' | 'cuda';
 
 export interface Libtorch {
-  /** Folder that holds lib/ and, mostly, include/. */
+  /** Folder with lib/ and usually include/. */
   root: string;
   /** Folder of libc10 and libtorch_cpu. */
   lib: string;
-  /** Folder of the headers, or null where only libraries were kept. */
+  /** Folder of the headers, or null if there are only libraries. */
   include: string | null;
   /** Version without the build's suffix, such as `2.13.0`. */
   version: string;
@@ -38,15 +38,15 @@ export interface Stamp {
 
 const MEND = 'run: npx tessera-torch setup';
 
-/** Folder of one cached installation, such as `~/.cache/tessera/libtorch/2.13.0-cpu-linux-x64`. */
+/** Returns the folder of one cached installation, such as `~/.cache/tessera/libtorch/2.13.0-cpu-linux-x64`. */
 export function installFolder(flavor: Flavor, version = LIBTORCH_VERSION, cache = cacheRoot()): string {
   return join(cache, 'libtorch', `${version}-${flavor}-${platformName()}`);
 }
 
 /**
- * Finds libtorch without loading it: the LIBTORCH variable, then the user's cache, then, with
- * LIBTORCH_USE_PYTORCH=1, the torch package of `python3`.
- * @throws Error that names the command to run when there is none, or when its version does not fit.
+ * Finds libtorch without loading it: by the LIBTORCH variable, else in the user's cache, else, with
+ * LIBTORCH_USE_PYTORCH=1, in the torch package of `python3`.
+ * @throws Error that names the command to run if there is none, or if its version is not supported
  */
 export function locateLibtorch(env: NodeJS.ProcessEnv = process.env): Libtorch {
   const found = fromVariable(env) ?? fromCache(env) ?? fromPython(env);
@@ -64,7 +64,7 @@ function fromVariable(env: NodeJS.ProcessEnv): Libtorch | null {
   if (!root) {
     const libraries = `${libraryFile('c10')} and ${libraryFile('torch_cpu')}`;
     const reason = isForbidden(resolve(given))
-      ? 'node --permission does not let it be read; add --allow-fs-read for it'
+      ? 'which this process may not read (node --permission); add --allow-fs-read for it'
       : isFile(given)
         ? 'which is a file; set it to the folder of an unpacked libtorch'
         : `but neither it nor its torch/ folder has a lib/ with ${libraries}; set it to an unpacked libtorch`;
@@ -73,7 +73,7 @@ function fromVariable(env: NodeJS.ProcessEnv): Libtorch | null {
   return describe(root, 'LIBTORCH');
 }
 
-/** What is wrong with the cache when no libtorch is found there, and the way out. */
+/** Returns why the cache has no libtorch, and what to do. */
 function lacking(env: NodeJS.ProcessEnv): string {
   const cache = existingCache(env);
   if (cache === null)
@@ -82,11 +82,11 @@ function lacking(env: NodeJS.ProcessEnv): string {
     );
   const folder = join(cache, 'libtorch');
   if (isForbidden(folder))
-    return `node --permission does not let ${folder} be read; add --allow-fs-read for it`;
+    return `this process may not read ${folder} (node --permission); add --allow-fs-read for it`;
   for (const path of [cache, folder])
     if (isFile(path))
       return `${path}, where it is kept, is a file; set TESSERA_CACHE to a folder, and ${MEND}`;
-  return `${folder} holds none; ${MEND}`;
+  return `${folder} contains none; ${MEND}`;
 }
 
 function fromCache(env: NodeJS.ProcessEnv): Libtorch | null {
@@ -100,7 +100,7 @@ function fromCache(env: NodeJS.ProcessEnv): Libtorch | null {
   return best ? describe(join(best.folder, best.stamp.root), 'cache', best.stamp.version) : null;
 }
 
-/** The cache's folder; null where none can be named, which is an error only once it is needed. */
+/** Returns the cache's folder; null if there is no home folder, which is an error only once the cache is needed. */
 function existingCache(env: NodeJS.ProcessEnv): string | null {
   try {
     return cacheRoot(env);
@@ -109,12 +109,12 @@ function existingCache(env: NodeJS.ProcessEnv): string | null {
   }
 }
 
-/** The flavour for this machine first, then the pinned version. */
+/** Returns the rank of an installation: the flavour for this machine counts most, then the pinned version. */
 function score(stamp: Stamp, wanted: Flavor): number {
   return (stamp.flavor === wanted ? 2 : 0) + (stamp.version === LIBTORCH_VERSION ? 1 : 0);
 }
 
-/** Complete installations in a cache folder: those with a readable stamp and the libraries it promises. */
+/** Returns the complete installations in a cache folder: those with a readable stamp and their libraries. */
 export function cachedInstallations(cache = cacheRoot()): { folder: string; stamp: Stamp }[] {
   const parent = join(cache, 'libtorch');
   const result: { folder: string; stamp: Stamp }[] = [];
@@ -155,7 +155,7 @@ function fromPython(env: NodeJS.ProcessEnv): Libtorch | null {
   return describe(root, 'python');
 }
 
-/** The folder whose lib/ holds libtorch: the one given, or its torch/ (a site-packages folder). Null if neither. */
+/** Returns the folder whose lib/ has libtorch: the given one, or its torch/ (in site-packages). Null if neither. */
 export function libtorchRoot(folder: string): string | null {
   for (const root of [resolve(folder), join(resolve(folder), 'torch')]) {
     const whole = ['c10', 'torch_cpu'].every((name) => isFile(join(root, 'lib', libraryFile(name))));
@@ -168,7 +168,7 @@ function describe(root: string, source: Libtorch['source'], knownVersion?: strin
   const version = knownVersion ?? readVersion(root);
   if (!version) {
     throw new Error(
-      `${root} holds libtorch, but nothing tells its version (build-version, version.py or include/torch); ` +
+      `${root} contains libtorch, but not its version (in build-version, version.py or include/torch); ` +
         `Tessera needs ${LIBTORCH_VERSION}: ${MEND}`,
     );
   }
@@ -178,7 +178,7 @@ function describe(root: string, source: Libtorch['source'], knownVersion?: strin
   return { root, lib, include: exists(join(include, 'ATen')) ? include : null, version, source, flavor };
 }
 
-/** Version a libtorch folder states about itself, without suffixes like `+cpu`; null where it does not say. */
+/** Reads the version from a libtorch folder, without suffixes like `+cpu`; null if it is not stated. */
 export function readVersion(root: string): string | null {
   const places: [string, RegExp][] = [
     ['build-version', /^(\d+\.\d+\.\d+)/],
@@ -193,7 +193,7 @@ export function readVersion(root: string): string | null {
   return null;
 }
 
-/** Whether a libtorch version is the pinned one, may be used with a warning, or not at all. */
+/** Returns whether a libtorch version is the pinned one, is tolerated with a warning, or is refused. */
 export function versionVerdict(version: string): 'pinned' | 'tolerated' | 'refused' {
   if (version === LIBTORCH_VERSION) return 'pinned';
   const minor = version.split('.').slice(0, 2).join('.');
@@ -206,7 +206,7 @@ function checkVersion(found: Libtorch): void {
   const verdict = versionVerdict(found.version);
   if (verdict === 'refused') {
     throw new Error(
-      `libtorch ${found.version} at ${found.root} does not fit: Tessera needs ${LIBTORCH_VERSION} ` +
+      `libtorch ${found.version} at ${found.root} is not supported: Tessera needs ${LIBTORCH_VERSION} ` +
         `(${TOLERATED.join(' and ')} are tolerated); unset ${found.source === 'python' ? 'LIBTORCH_USE_PYTORCH' : 'LIBTORCH'} and ${MEND}`,
     );
   }

@@ -10,19 +10,19 @@ export interface Archive {
   sha256: string;
   /** Size of the file itself. */
   bytes: number;
-  /** Room the unpacked libraries and headers take, rounded up. */
+  /** Size of the unpacked libraries and headers, rounded up. */
   unpackedBytes: number;
-  /** Direct address; a wheel without one comes through pip. */
+  /** Direct address; a wheel without one is downloaded through pip. */
   url?: string;
-  /** What to ask pip for, and which index to offer it besides the user's own. */
+  /** The requirement for pip, and the index to use besides the user's own. */
   pip?: { requirement: string; index: string; python: string };
 }
 
 const MB = 1e6;
 
 /**
- * Every file the set-up accepts, in the order they are tried. PyTorch publishes no checksums for its
- * zip files, so those here were computed once and are pinned; a file that differs is refused.
+ * All files that the set-up accepts, in the order in which they are tried. PyTorch publishes no checksums for its
+ * zip files; those here were computed once and are pinned. A file that differs is refused.
  */
 export const ARCHIVES: Archive[] = [
   {
@@ -52,7 +52,7 @@ export const ARCHIVES: Archive[] = [
     },
   },
   {
-    // No address: it holds torch's own libraries only, so it serves where CUDA and cuDNN are on the library path.
+    // No address: it contains only torch's own libraries, so it works only if CUDA and cuDNN are on the library path.
     file: 'libtorch-shared-with-deps-2.13.0+cu130.zip',
     kind: 'zip',
     platform: 'linux-x64',
@@ -80,7 +80,7 @@ export const ARCHIVES: Archive[] = [
   },
 ];
 
-/** The archives for one platform and flavour, in the order in which to try them. */
+/** Returns the archives for one platform and flavour, in the order in which to try them. */
 export function archivesFor(platform: string, flavor: Flavor): Archive[] {
   return ARCHIVES.filter((archive) => archive.platform === platform && archive.flavor === flavor);
 }

@@ -7,21 +7,21 @@ import type { Archive } from './manifest.js';
 import { commandVersion, run } from './run.js';
 
 /**
- * Fetches a wheel with the user's own pip, and so with their indexes, proxies and certificates; nothing is
- * installed. Returns the path of the wheel.
+ * Downloads a wheel with the user's own pip, and so with their indexes, proxies and certificates; installs nothing.
+ * Returns the path of the wheel.
  */
 export async function downloadWheel(archive: Archive, folder: string, signal?: AbortSignal): Promise<string> {
   if (!archive.pip) throw new Error(`${archive.file} is not offered through pip`);
   await requirePip();
   await pipDownload([archive.pip.requirement], archive.pip, folder, ['--no-deps'], signal);
   const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
-  if (!wheel) throw new Error(`pip gave no wheel for ${archive.pip.requirement}`);
+  if (!wheel) throw new Error(`pip downloaded no wheel for ${archive.pip.requirement}`);
   return join(folder, wheel);
 }
 
 /**
- * Fetches the NVIDIA wheels that a CUDA wheel's metadata asks for, at the versions it names. Their sums are
- * checked by pip against its index. Returns their paths.
+ * Downloads the NVIDIA wheels that a CUDA wheel's metadata requires, in the versions it names. pip checks their sums
+ * against its index. Returns their paths.
  */
 export async function downloadNvidiaWheels(
   wheel: string,
@@ -52,7 +52,7 @@ async function pipDownload(
   extra: string[],
   signal?: AbortSignal,
 ): Promise<void> {
-  // Few retries: an index that is out of reach should cost seconds, and the others still answer.
+  // Few retries: an index that cannot be reached should cost only seconds, as the others may answer.
   const patience = ['--retries', '1', '--timeout', '10'];
   const quiet = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
   const wheels = ['--only-binary=:all:', '--python-version', python, '--extra-index-url', index];
@@ -72,13 +72,13 @@ async function pipDownload(
   if (result.code !== 0) throw new Error(pipReason(result.stderr) ?? `pip ended with code ${result.code}`);
 }
 
-/** The line of pip's output that says why; its last ERROR mostly repeats the first. */
+/** Returns the first ERROR line of pip's output, which names the cause; the last mostly repeats it. */
 export function pipReason(stderr: string): string | null {
   const line = stderr.split('\n').find((text) => text.startsWith('ERROR:'));
   return line ? line.slice('ERROR:'.length).trim().slice(0, 300) : null;
 }
 
-/** Requirements on NVIDIA's libraries in a wheel's METADATA, without their environment markers. */
+/** Returns the requirements on NVIDIA's libraries in a wheel's METADATA, without their environment markers. */
 export function nvidiaRequirements(metadata: string): string[] {
   const pattern = /^Requires-Dist:\s*((?:nvidia-|cuda-toolkit)[^;]*)/gm;
   return [...metadata.matchAll(pattern)].map((match) => match[1]?.trim() ?? '').filter(Boolean);
@@ -102,5 +102,5 @@ async function wheelMetadata(wheel: string): Promise<string> {
   } finally {
     zip.close();
   }
-  throw new Error(`${wheel} has no METADATA; it is no wheel`);
+  throw new Error(`${wheel} is not a wheel: it has no METADATA`);
 }

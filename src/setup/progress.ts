@@ -1,12 +1,12 @@
-/** How the set-up tells what it does; the command line shows it, tests collect it. */
+/** Receives the progress of the set-up; the command line shows it, tests collect it. */
 export interface Progress {
-  /** One line that stays. */
+  /** Reports one line that stays on the screen. */
   line(text: string): void;
-  /** State of the step that is running: bytes or files done out of `total`. */
+  /** Reports the state of the current step: bytes or files done out of `total`. */
   step(label: string, done: number, total: number): void;
 }
 
-/** `191.8 MB`, `4.7 GB`: decimal units, as disks and downloads are sold. */
+/** Formats a size in decimal units, as disks and downloads use them: `191.8 MB`, `4.7 GB`. */
 export function formatBytes(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
   return bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.ceil(bytes / 1e3)} kB`;

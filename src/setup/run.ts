@@ -4,7 +4,7 @@ export interface RunOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
   signal?: AbortSignal;
-  /** Called for every line the command prints, on either stream. */
+  /** Called for every line that the command prints, on either stream. */
   onLine?: (line: string) => void;
 }
 
@@ -14,7 +14,7 @@ export interface RunResult {
   stderr: string;
 }
 
-/** Runs a command without a shell and collects what it prints. Rejects only when it cannot be started or is aborted. */
+/** Runs a command without a shell and collects its output. Rejects only if it cannot be started or is aborted. */
 export function run(command: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
   const { onLine, ...spawnOptions } = options;
   return new Promise((resolve, reject) => {
@@ -33,7 +33,7 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
     let failure: Error | null = null;
     child.on('error', (error) => {
       failure = error;
-      // One that was started and aborted is waited for: it may still be writing.
+      // Wait for a command that was started and aborted: it may still be writing.
       if (child.pid === undefined) reject(error);
     });
     child.on('close', (code, signal) => {
@@ -44,7 +44,7 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
   });
 }
 
-/** Whether a command can be started and answers `--version`; gives its first line. */
+/** Returns the first line of a command's `--version`; null if it cannot be started or fails. */
 export async function commandVersion(
   command: string,
   args: string[] = ['--version'],

@@ -6,29 +6,29 @@ import type { Progress } from './progress.js';
 import { formatBytes } from './progress.js';
 import { selectLibtorch, unpack } from './unpack.js';
 
-/** What to install, from where, and to where. */
+/** Options of `installLibtorch`. */
 export interface InstallOptions {
   flavor: Flavor;
   progress: Progress;
-  /** Folder to install below; the user's cache by default. */
+  /** Cache folder to install into; the user's cache by default. */
   cache?: string;
-  /** A zip, a wheel, an unpacked libtorch, or a folder that holds one of these. */
+  /** A zip, a wheel, an unpacked libtorch, or a folder that contains one of these. */
   from?: string;
   /** Accept a file whose SHA-256 is not in the manifest (only with `from`). */
   allowUnverified?: boolean;
-  /** Install anew even when a complete installation is there. */
+  /** Install again even if a complete installation exists. */
   force?: boolean;
   signal?: AbortSignal;
   /** Archives to try, the manifest's by default. */
   archives?: Archive[];
 }
 
-/** What a source leaves in the staging folder. */
+/** Content of the staging folder once a source has been unpacked. */
 export interface Staged {
   version: string;
   flavor: Flavor;
   sha256: string | null;
-  /** Libtorch root below the staging folder. */
+  /** Path of the libtorch root below the staging folder. */
   root: string;
 }
 
@@ -45,7 +45,10 @@ export async function unpackArchive(
   return { version: archive.version, flavor: archive.flavor, sha256: archive.sha256, root };
 }
 
-/** @throws Error when the file system of `folder` has less room than needed. */
+/**
+ * Checks the free disk space.
+ * @throws Error if the file system of `folder` has less than `needed` bytes free
+ */
 export async function checkSpace(folder: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   const free = bavail * bsize;

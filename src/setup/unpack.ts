@@ -6,7 +6,7 @@ import * as yauzl from 'yauzl';
 import type { Progress } from './progress.js';
 
 export interface UnpackOptions {
-  /** Target path below the folder for a member, or null to leave it out. */
+  /** Returns the target path of a member below the folder, or null to leave it out. */
   select: (member: string) => string | null;
   progress?: Progress;
   signal?: AbortSignal;
@@ -16,14 +16,14 @@ const FILE_TYPE = 0o170000;
 const SYMBOLIC_LINK = 0o120000;
 
 /**
- * Unpacks the chosen members of a zip file or wheel into a folder and returns how many there were.
- * @throws Error when the file is no zip or cut short, or when a member would leave the folder or is a link.
+ * Unpacks the selected members of a zip file or wheel into a folder and returns their number.
+ * @throws Error if the file is not a complete zip, or if a member is a link or would be written outside the folder
  */
 export async function unpack(archive: string, folder: string, options: UnpackOptions): Promise<number> {
   const zip = await yauzl
     .openPromise(archive, { autoClose: false, lazyEntries: true })
     .catch((cause: Error) => {
-      throw new Error(`${archive} is not a whole zip file (${cause.message})`, { cause });
+      throw new Error(`${archive} is not a complete zip file (${cause.message})`, { cause });
     });
   try {
     return await unpackEntries(zip, resolve(folder), options);
@@ -45,7 +45,9 @@ async function unpackEntries(zip: yauzl.ZipFile, folder: string, options: Unpack
     if (target === null) continue;
     const path = safePath(folder, target, entry.fileName);
     if (((entry.externalFileAttributes >>> 16) & FILE_TYPE) === SYMBOLIC_LINK) {
-      throw new Error(`the archive's member ${entry.fileName} is a link; libtorch archives hold none`);
+      throw new Error(
+        `the archive's member ${entry.fileName} is a symbolic link; libtorch archives contain none`,
+      );
     }
     const parent = dirname(path);
     if (!made.has(parent)) await mkdir(parent, { recursive: true });
@@ -58,7 +60,7 @@ async function unpackEntries(zip: yauzl.ZipFile, folder: string, options: Unpack
   return count;
 }
 
-/** yauzl refuses `..` and absolute names already; this holds for whatever `select` makes of them too. */
+/** Checks a target path: yauzl already refuses `..` and absolute names, but `select` could return others. */
 function safePath(folder: string, target: string, member: string): string {
   const path = join(folder, target);
   const inside = relative(folder, path);
@@ -68,15 +70,15 @@ function safePath(folder: string, target: string, member: string): string {
   return path;
 }
 
-/** Libraries of a libtorch archive that only Python, or PyTorch's own tests, load. */
+/** Libraries of a libtorch archive that only Python or PyTorch's own tests load. */
 const UNNEEDED =
   /^(lib)?(torch_python|shm|torch_global_deps|aoti_custom_ops|backend_with_compiler|jitbackend_test|torchbind_test)\b/;
 
 const LIBRARY = /(\.so(\.\d+)*|\.dylib|\.dll|\.lib)$/;
 
 /**
- * Picks what the addon needs from a libtorch zip (`libtorch/…`) or a wheel (`torch/…`): libraries, headers
- * and the version. Paths are relative to the libtorch root.
+ * Selects what the addon needs from a libtorch zip (`libtorch/…`) or a wheel (`torch/…`): libraries, headers and the
+ * version. Returns paths relative to the libtorch root.
  */
 export function selectLibtorch(member: string): string | null {
   const inner = /^(?:libtorch|torch)\/(.+)$/.exec(member)?.[1];
@@ -86,7 +88,7 @@ export function selectLibtorch(member: string): string | null {
   return library && LIBRARY.test(library) && !UNNEEDED.test(library) ? inner : null;
 }
 
-/** Picks the shared libraries of NVIDIA's wheels, which the CUDA wheel looks for in `nvidia/` beside `torch/`. */
+/** Selects the shared libraries of NVIDIA's wheels; the CUDA wheel looks for them in `nvidia/` next to `torch/`. */
 export function selectNvidia(member: string): string | null {
   return member.startsWith('nvidia/') && LIBRARY.test(member) ? member : null;
 }

@@ -1,4 +1,4 @@
-/** Codes of a place that cannot be written to, whatever is written. */
+/** Error codes of a location that cannot be written to, whatever the content. */
 const PLACE = new Set([
   'EACCES',
   'EPERM',
@@ -13,8 +13,8 @@ const PLACE = new Set([
 const DENIED = 'ERR_ACCESS_DENIED';
 
 /**
- * The system's error on writing below `folder` as a sentence that names the folder and the way out; any other error
- * as it is.
+ * Turns the system's error on writing below `folder` into one that names the folder and what to do; returns any other
+ * error unchanged.
  */
 export function unwritable(error: unknown, folder: string, wayOut: string): unknown {
   const { code, path, dest, resource, message } = (error ?? {}) as NodeJS.ErrnoException & {
@@ -24,6 +24,6 @@ export function unwritable(error: unknown, folder: string, wayOut: string): unkn
   const places = [path, dest, resource].filter((place) => typeof place === 'string');
   const here = places.some((place) => place.startsWith(folder) || folder.startsWith(place));
   if (code === undefined || !here || !(PLACE.has(code) || code === DENIED)) return error;
-  const hint = code === DENIED ? 'let it be written with --allow-fs-write' : wayOut;
+  const hint = code === DENIED ? 'allow it with --allow-fs-write' : wayOut;
   return new Error(`${folder} cannot be written to (${message}); ${hint}`, { cause: error });
 }

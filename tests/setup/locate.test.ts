@@ -40,7 +40,7 @@ test('places that cannot hold a libtorch are called by their names, with the way
     [{ LIBTORCH: join(file, 'below') }, /LIBTORCH is .*below, but .*npx tessera-torch setup/],
     [{ LIBTORCH: folder(t) }, /has a lib\/ with .*npx tessera-torch setup/],
     [{ TESSERA_CACHE: file }, /file, where it is kept, is a file; set TESSERA_CACHE to a folder/],
-    [{ TESSERA_CACHE: join(file, 'below') }, /below\/libtorch holds none/],
+    [{ TESSERA_CACHE: join(file, 'below') }, /below\/libtorch contains none/],
     [{ TESSERA_CACHE: cache }, /libtorch, where it is kept, is a file; set TESSERA_CACHE to a folder/],
   ];
   for (const [env, expected] of cases) t.regex(t.throws(() => locateLibtorch(env)).message, expected);
@@ -109,10 +109,10 @@ test.serial('a tolerated version warns once, another is refused', async (t) => {
   t.throws(() => locateLibtorch({ LIBTORCH: far }), { message: /libtorch 2\.5\.1 .* needs 2\.13\.0/ });
 });
 
-test('a libtorch that does not tell its version is refused', (t) => {
+test('a libtorch that does not state its version is refused', (t) => {
   const root = writeLibtorch(folder(t));
   rmSync(join(root, 'build-version'));
-  t.throws(() => locateLibtorch({ LIBTORCH: root }), { message: /nothing tells its version/ });
+  t.throws(() => locateLibtorch({ LIBTORCH: root }), { message: /contains libtorch, but not its version/ });
   mkdirSync(join(root, 'include', 'torch', 'headeronly'), { recursive: true });
   writeFileSync(join(root, 'include/torch/headeronly/version.h'), '#define TORCH_VERSION "2.13.0"\n');
   t.is(locateLibtorch({ LIBTORCH: root }).version, '2.13.0');
