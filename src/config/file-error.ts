@@ -1,5 +1,5 @@
 /**
- * A configuration file that cannot be read; the message begins with its name, and the line where there is one.
+ * Thrown if a configuration file cannot be read; the message begins with its name, and with the line if it is known.
  *
  * @example
  * ```ts
@@ -11,6 +11,6 @@
  * ```
  */
 export class ConfigFileError extends TypeError {
-  /** The class's name, for programs that see only that. */
+  /** Name of the class, for programs that only see the name. */
   override name = 'ConfigFileError';
 }

@@ -1,16 +1,16 @@
-/** How references are written: texts with `${…}` in them, one inside the other. */
+/** Syntax of references: strings that contain `${…}`, which may be nested. */
 
-/** Texts and references in turn; what a reference names is such a template, too. */
+/** A sequence of strings and references; the content of a reference is a template, too. */
 export type Template = readonly (string | { readonly reference: Template })[];
 
-/** True if a value is a text with a reference in it, or with the signs of one written as such. */
+/** True if a value is a string that contains `${`, escaped or not. */
 export function isInterpolation(value: unknown): value is string {
   return typeof value === 'string' && value.includes('${');
 }
 
 /**
- * Takes a text apart. `\${` stands for `${`, and `\\${` for a backslash before a reference; elsewhere a backslash is
- * itself.
+ * Parses a string. `\${` stands for `${`, and `\\${` for a backslash before a reference; elsewhere a backslash is
+ * literal.
  */
 export function parseTemplate(text: string, fail: (message: string) => never): Template {
   return new Parser(text, fail).template();
@@ -55,7 +55,7 @@ class Parser {
     return parts;
   }
 
-  /** Up to the brace that closes it. */
+  /** Parses a reference up to its closing brace. */
   #reference(): Template {
     const parts: (string | { reference: Template })[] = [];
     let plain = '';
@@ -81,11 +81,11 @@ class Parser {
       }
       plain += sign;
     }
-    return this.#fail('a "${" is never closed by "}"; write "\\${" for the signs themselves');
+    return this.#fail('a "${" is not closed by "}"; write "\\${" for the characters themselves');
   }
 }
 
-/** The arguments of a resolver, parted by commas outside quotes and brackets. */
+/** Splits the arguments of a resolver at commas outside quotes and brackets. */
 export function argumentsOf(template: Template): Template[] {
   const found: (string | { readonly reference: Template })[][] = [[]];
   let quote = '';

@@ -1,15 +1,15 @@
 /**
- * References inside a configuration, as OmegaConf reads them: `${a.b}` from the top, `${.c}` and `${..c}` from the
- * place itself, `${list[0]}`, references inside references and inside texts, `\${` for the signs themselves.
+ * References inside a configuration, as OmegaConf reads them: absolute `${a.b}`, relative `${.c}` and `${..c}`,
+ * `${list[0]}`, references inside references and inside strings, and `\${` for the characters themselves.
  */
 import { parse as parseYaml } from 'yaml';
 import { nearest } from './nearest.js';
 import { argumentsOf, isInterpolation, parseTemplate } from './interpolation-syntax.js';
 import type { Template } from './interpolation-syntax.js';
 
-/** A reference that cannot be followed. */
+/** Thrown if a reference cannot be resolved. */
 export class InterpolationError extends TypeError {
-  /** Path of the value that holds it, such as `model.params.n_embed`. */
+  /** Path of the value that contains the reference, such as `model.params.n_embed`. */
   readonly path: string;
 
   constructor(path: readonly string[], message: string) {
@@ -24,23 +24,23 @@ type Path = readonly string[];
 const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** A configuration without references, and the names at the top that references led to. */
+/** A configuration without references, and the top-level names that were referred to. */
 export interface Resolved {
   readonly tree: Tree;
   readonly used: ReadonlySet<string>;
 }
 
 /**
- * Replaces every reference by what it names.
+ * Replaces every reference with the value it refers to.
  *
- * @throws InterpolationError where it names nothing, itself, or a resolver that is not known
+ * @throws InterpolationError if one refers to nothing, to itself, or to an unknown resolver
  */
 export function resolveInterpolations(tree: Tree): Resolved {
   const resolver = new Resolver(tree);
   return { tree: resolver.value(tree, []) as Tree, used: resolver.used };
 }
 
-/** The value at a path, with its references followed; undefined where there is none. */
+/** Returns the value at a path, with its references resolved; undefined if there is none. */
 export function valueAt(tree: Tree, path: Path): unknown {
   const resolver = new Resolver(tree);
   let node: unknown = tree;
@@ -48,22 +48,22 @@ export function valueAt(tree: Tree, path: Path): unknown {
   return node === undefined ? undefined : resolver.value(node, path);
 }
 
-/** What a text comes to: another node, or a value of its own. */
+/** Result of resolving a string: another node, or a new value. */
 type Outcome = { readonly at: Path; readonly node: unknown } | { readonly value: unknown };
 
 class Resolver {
   readonly used = new Set<string>();
   readonly #root: Tree;
-  /** Paths of the texts that are being followed. */
+  /** Paths of the strings that are being resolved. */
   readonly #active: string[] = [];
-  /** Paths of those that are followed only on the way to something below them. */
+  /** Paths of strings that are resolved only on the way to a node below them. */
   readonly #passing: string[] = [];
 
   constructor(root: Tree) {
     this.#root = root;
   }
 
-  /** The node at a path with all that it holds. */
+  /** Returns the node at a path, resolved recursively. */
   value(node: unknown, at: Path): unknown {
     if (isInterpolation(node)) {
       return this.#inside(at, this.#active, () => {
@@ -83,7 +83,7 @@ class Resolver {
     const before = active.indexOf(name);
     if (before >= 0) {
       const circle = [...active.slice(before), name].join(' → ');
-      throw new InterpolationError(at, `the references lead back to themselves: ${circle}`);
+      throw new InterpolationError(at, `circular reference: ${circle}`);
     }
     active.push(name);
     try {
@@ -128,7 +128,7 @@ class Resolver {
     throw this.#nothing(reference, at);
   }
 
-  /** The node that a reference names; undefined where there is none. */
+  /** Returns the node that a reference refers to; undefined if there is none. */
   #find(reference: string, at: Path): { at: Path; node: unknown } | undefined {
     const path = this.#pathOf(reference, at);
     let here: { at: Path; node: unknown } = { at: [], node: this.#root };
@@ -143,13 +143,13 @@ class Resolver {
     if (here.node === '???') {
       throw new InterpolationError(
         at,
-        `"\${${reference}}" refers to ${path.join('.')}, which is left open (???)`,
+        `"\${${reference}}" refers to ${path.join('.')}, which has no value yet (???)`,
       );
     }
     return here;
   }
 
-  /** The node itself, where there is a reference to it. */
+  /** Follows references from a node to one that is not a reference. */
   #real(here: { at: Path; node: unknown }): { at: Path; node: unknown } {
     const { at, node } = here;
     if (!isInterpolation(node)) return here;
@@ -166,11 +166,12 @@ class Resolver {
       .replace(/\[([^[\]]*)\]/g, '.$1')
       .split('.');
     const parts = reference.length === dots ? [] : keys.filter((key, i) => !(i === 0 && key === ''));
-    if (parts.length === 0 && dots === 0) throw new InterpolationError(at, '"${}" names nothing');
+    if (parts.length === 0 && dots === 0)
+      throw new InterpolationError(at, '"${}" is empty; write the path of a setting in it');
     if (dots > at.length) {
       throw new InterpolationError(
         at,
-        `"\${${reference}}" leads above the top: ${at.join('.')} lies ${at.length} deep`,
+        `"\${${reference}}" leads above the top: ${at.join('.')} is ${at.length} levels deep`,
       );
     }
     return dots === 0 ? parts : [...at.slice(0, at.length - dots), ...parts];
@@ -218,12 +219,12 @@ class Resolver {
     }
     throw new InterpolationError(
       at,
-      `"\${${name}:…}": the resolver ${name} is not known; known are oc.env, oc.select and oc.decode. Write what it ` +
-        'comes to instead',
+      `"\${${name}:…}": unknown resolver ${name}; supported are oc.env, oc.select and oc.decode. Write the value ` +
+        'itself instead',
     );
   }
 
-  /** An argument of a resolver: a reference's own value, a quoted text, or what YAML makes of the words. */
+  /** Returns an argument of a resolver: the value of a reference, or the text parsed as YAML. */
   #argument(template: Template, at: Path): unknown {
     const parts = template.filter((part) => typeof part === 'object' || part.trim() !== '');
     const [only] = parts;
@@ -236,14 +237,14 @@ class Resolver {
   }
 }
 
-/** A value inside a text, the way Python writes it. */
+/** Returns a value as a string, as Python writes it. */
 function asText(value: unknown, at: Path): string {
   if (value === null || value === undefined) return 'None';
   if (typeof value === 'boolean') return value ? 'True' : 'False';
   if (typeof value === 'object') {
     throw new InterpolationError(
       at,
-      'a reference inside a text leads to a map or a list, which is no part of a text',
+      'a reference inside a string refers to a map or a list; only strings, numbers and booleans can be inserted',
     );
   }
   return typeof value === 'string' ? value : (value as number | bigint).toString();

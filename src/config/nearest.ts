@@ -1,6 +1,6 @@
-/** The nearest name: what a misspelt one was meant to be. */
+/** Suggestions for misspelt names. */
 
-/** Returns the candidate with the fewest edits from `name`, compared without case; the first of equals. */
+/** Returns the candidate with the fewest edits from `name`, ignoring case; the first of equals. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let least = Infinity;
@@ -11,7 +11,7 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   return best;
 }
 
-/** Levenshtein distance, in which two neighbours that changed places are one edit. */
+/** Returns the Levenshtein distance, with a swap of two neighbouring letters as one edit. */
 function editDistance(a: string, b: string): number {
   let above: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);

@@ -1,10 +1,10 @@
-/** Reads settings by their schema: one wording for every mistake, and the place of it in the error. */
+/** Reads settings by their schema; every error states the setting's path and has the same wording. */
 import { nearest } from './nearest.js';
 import { isTree, type Field, type Given, type Schema, type Settings } from './schema.js';
 
-/** A mistake in a configuration. */
+/** Thrown for a mistake in a configuration. */
 export class ConfigError extends TypeError {
-  /** Where the mistake is, such as `model.params.n_embed`. */
+  /** Path of the setting, such as `model.params.n_embed`. */
   readonly path: string;
 
   constructor(path: string, message: string) {
@@ -13,30 +13,30 @@ export class ConfigError extends TypeError {
   }
 }
 
-/** How settings are read. */
+/** Options for reading settings. */
 export interface Reading {
-  /** Where they stand, such as `training`; empty at the top. */
+  /** Path of the settings, such as `training`; empty at the top. */
   path: string;
-  /** Names are written in snake_case. */
+  /** The names are in snake_case. */
   snake?: boolean;
-  /** What is missing comes from elsewhere. */
+  /** Required settings may be missing. */
   partial?: boolean;
-  /** Builds a nested model; the path is where it stands. */
+  /** Builds a nested model from its configuration and path. */
   build?: (config: unknown, path: string) => unknown;
-  /** Checks a nested model instead, which is not built. */
+  /** Checks a nested model instead of building it. */
   check?: (config: unknown, path: string) => void;
-  /** What the message about an unknown key ends with. */
+  /** End of the message about an unknown key. */
   note?: string;
-  /** The class whose constructor reads. */
+  /** Class whose constructor reads its configuration. */
   owner?: string;
 }
 
-/** The name in snake_case: `nEmbed` is `n_embed`, `H` is `H`. */
+/** Converts a name to snake_case: `nEmbed` becomes `n_embed`, `H` stays `H`. */
 const snakeCase = (name: string): string =>
   name.replace(/(?<!^)[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**
- * Reads what a file or a caller gives. `null` counts as not given.
+ * Reads the settings of a file or a caller. `null` counts as missing.
  *
  * @throws ConfigError for the first key that is unknown (with the nearest one), missing, or of the wrong kind
  */
@@ -48,16 +48,16 @@ export function readTree<S extends Schema>(schema: S, given: unknown, reading: R
   const fields = new Map(
     Object.entries(schema).map(([key, field]) => [snake ? snakeCase(key) : key, { key, field }]),
   );
-  // A constructor may be given a larger configuration; TypeScript refuses misspelt keys there.
+  // A constructor may be passed a larger configuration; TypeScript rejects misspelt keys there.
   const unknown = owner === undefined && Object.keys(values).find((name) => !fields.has(name));
   if (typeof unknown === 'string') {
     const meant = nearest(unknown, fields.keys());
-    const hint = meant === undefined ? 'it takes none there' : `did you mean "${at}${meant}"?`;
+    const hint = meant === undefined ? 'no keys are allowed there' : `did you mean "${at}${meant}"?`;
     throw new ConfigError(`${at}${unknown}`, `unknown key "${at}${unknown}"; ${hint}${note}`);
   }
   const valueOf = (name: string) => (values as Record<string, unknown>)[name] ?? undefined;
   const read: Record<string, unknown> = {};
-  // A check says what is wrong before what is missing; what is built is built in the order of the schema.
+  // A check reports wrong settings before missing ones; building follows the order of the schema.
   const isMissing = ([name]: [string, unknown]) => Number(valueOf(name) === undefined);
   const order = reading.check ? [...fields].sort((a, b) => isMissing(a) - isMissing(b)) : fields;
   for (const [name, { key, field }] of order) {
@@ -68,9 +68,9 @@ export function readTree<S extends Schema>(schema: S, given: unknown, reading: R
 }
 
 /**
- * Reads what the constructor of a class is given.
+ * Reads the configuration that the constructor of a class is called with.
  *
- * @throws TypeError for what is missing or of the wrong kind, RangeError for what is out of range
+ * @throws TypeError for a missing setting or one of the wrong kind, RangeError for one out of range
  */
 export function readConfig<S extends Schema>(schema: S, given: Given<S>, owner: string): Settings<S> {
   return readTree(schema, given, { path: '', owner });
@@ -94,7 +94,7 @@ function readField(field: Field & { fields?: Schema }, value: unknown, reading: 
   throw wrongKind(expected, value, reading, field.ranges);
 }
 
-/** The place of a setting, as messages have it. */
+/** Returns the name of a setting for messages. */
 const named = ({ owner, path }: Reading): string =>
   [owner, path || (owner ? 'its configuration' : 'the configuration')].filter(Boolean).join(': ');
 
@@ -105,7 +105,7 @@ function wrongKind(expected: string, value: unknown, reading: Reading, ranges?: 
     : new ConfigError(reading.path, message);
 }
 
-/** A value as messages have it: a model by its target, and not too long. */
+/** Formats a value for messages: a model as its target, long values shortened. */
 export function show(value: unknown): string {
   if (isTree(value) && typeof value['target'] === 'string') return `"${value['target']}"`;
   if (typeof value === 'object' && value !== null && !Array.isArray(value) && !isTree(value)) {

@@ -1,6 +1,6 @@
 /**
- * Describes settings once. A schema stands beside the class or section that it is of; from it come the type of a
- * configuration, its defaults, its check, and its names in YAML.
+ * Describes settings once. A schema is declared next to its class or section; the type of the configuration, its
+ * defaults, its check and its names in YAML are derived from it.
  */
 
 /** One setting of the type `T`. */
@@ -8,20 +8,20 @@ export interface Field<
   T = unknown,
   N extends 'required' | 'filled' | 'optional' = 'required' | 'filled' | 'optional',
 > {
-  /** Whether it must be given, has a default, or may be left out for nothing. */
+  /** The setting is required, has a default (`filled`), or may be left out without one. */
   readonly need: N;
-  /** Completes "must be …". */
+  /** Completes "must be …" in messages. */
   readonly expected: string;
   accepts(value: unknown): value is T;
-  /** The value of a setting that is left out. */
+  /** Value of the setting if it is left out. */
   readonly fallback?: T;
-  /** The JavaScript type of values that are out of range where they are not accepted, instead of of the wrong kind. */
+  /** JavaScript type of the values that count as out of range, not as of the wrong kind, if they are not accepted. */
   readonly ranges?: 'number' | 'string';
-  /** A model: in YAML a nested `{ target, params }`, built before the value is handed on, or handed on as a function. */
+  /** A model, in YAML a nested `{ target, params }`: built at once, or passed on as a function that builds it. */
   readonly model?: 'now' | 'later';
-  /** A resumed run may be given another value. */
+  /** A resumed run may change the value. */
   readonly changeable?: true;
-  /** The flag of the command line that sets it, with its help. */
+  /** Command-line flag that sets it, and its help text. */
   readonly flag?: readonly [name: string, help: string];
 }
 
@@ -33,7 +33,7 @@ export interface Group<S extends Schema> extends Field<Given<S>, 'required'> {
 /** Settings by their names in TypeScript. */
 export type Schema = Readonly<Record<string, Field>>;
 
-/** What a caller gives for a schema: keys with a default may be left out. */
+/** Configuration that a caller passes for a schema: keys with a default may be left out. */
 export type Given<S extends Schema> = {
   [K in keyof S as S[K]['need'] extends 'required' ? K : never]: S[K] extends Field<infer T> ? T : never;
 } & {
@@ -44,7 +44,7 @@ export type Given<S extends Schema> = {
     : never;
 };
 
-/** What reading makes of it: defaults are filled in. */
+/** Settings as they are read, with defaults filled in. */
 export type Settings<S extends Schema> = {
   [K in keyof S as S[K]['need'] extends 'optional' ? never : K]: S[K] extends Group<infer Inner>
     ? Settings<Inner>
@@ -55,13 +55,13 @@ export type Settings<S extends Schema> = {
   [K in keyof S as S[K]['need'] extends 'optional' ? K : never]?: S[K] extends Field<infer T> ? T : never;
 };
 
-/** Makes a field: required, or with the default it is given. */
+/** Creates a field: required, or with the given default. */
 interface Kind<T> {
   (): Field<T, 'required'>;
   <D extends T>(fallback: D): Field<T, 'filled'>;
 }
 
-/** A kind of value, from the words that complete "must be …" and a test. */
+/** Defines a kind of value, from the words that complete "must be …" and a predicate. */
 export function kind<T>(
   expected: string,
   accepts: (value: unknown) => boolean,
@@ -80,7 +80,7 @@ const isCount = (value: unknown): boolean => isNatural(value) && value !== 0;
 const within = (accepts: (value: number) => boolean) => (value: unknown) => isNumber(value) && accepts(value);
 
 export const count = kind<number>('a positive integer', isCount);
-export const natural = kind<number>('an integer from 0', isNatural);
+export const natural = kind<number>('a non-negative integer', isNatural);
 export const integer = kind<number>('an integer', Number.isSafeInteger);
 export const number = kind<number>('a number', isNumber);
 export const positive = kind<number>(
@@ -88,7 +88,7 @@ export const positive = kind<number>(
   within((value) => value > 0 && value < Infinity),
 );
 export const notNegative = kind<number>(
-  'a number from 0',
+  'a non-negative number',
   within((value) => value >= 0 && value < Infinity),
 );
 export const share = kind<number>(
@@ -96,7 +96,7 @@ export const share = kind<number>(
   within((value) => value >= 0 && value <= 1),
 );
 export const probability = kind<number>(
-  'a number from 0 to below 1',
+  'a number in [0, 1)',
   within((value) => value >= 0 && value < 1),
   'number',
 );
@@ -117,33 +117,33 @@ export const object = <S extends Schema>(fields: S): Group<S> => ({
   fields,
 });
 
-/** A model, or what stands for one; `later` hands its owner a function, so that initial weights are drawn in order. */
+/** Defines a nested model; `later` passes its owner a function that builds it, so that weights are drawn in order. */
 export const model = <T>(
   expected: string,
   accepts: (value: unknown) => boolean,
   when: 'now' | 'later' = 'now',
 ): Field<T, 'required'> => ({ ...kind<T>(expected, accepts)(), model: when });
 
-/** A setting that may be left out, or be null, which is the same. */
+/** Makes a setting optional: it may be left out or be null. */
 export const optional = <T>(field: Field<T>): Field<T, 'optional'> => ({ ...field, need: 'optional' });
 
-/** A setting of the wider family that may be given only the value that changes nothing here, for a reason. */
+/** Defines a setting of related classes that accepts only one value here; `reason` says why. */
 export const alone = <const T>(value: T, reason: string): Field<T, 'optional'> =>
   optional(kind<T>(`${JSON.stringify(value)} or left out: ${reason}`, (given) => given === value)());
 
-/** A setting that is found in the model's configuration and has no effect on the model. */
+/** Defines a setting that published configurations contain and that has no effect on the model. */
 export const kept = <T = unknown>(): Field<T, 'optional'> => optional(kind<T>('anything', () => true)());
 
-/** A setting that a resumed run may be given another value of: it changes nothing that was already computed. */
+/** Lets a resumed run change a setting: it changes nothing that was already computed. */
 export const changeable = <F extends Field>(field: F): F => ({ ...field, changeable: true });
 
-/** A setting that a flag of the command line sets, too. */
+/** Adds a command-line flag that sets the setting. */
 export const flagged = <F extends Field>(name: string, help: string, field: F): F => ({
   ...field,
   flag: [name, help],
 });
 
-/** True for a plain object, of whatever realm, as YAML's maps are. */
+/** True for a plain object of any realm, such as a map from YAML. */
 export function isTree(value: unknown): value is Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
   const prototype: unknown = Object.getPrototypeOf(value);

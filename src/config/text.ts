@@ -1,4 +1,4 @@
-/** The text of a configuration file, in whichever encoding an editor or a shell wrote it. */
+/** Reads the text of configuration files, in the encodings that editors and shells write. */
 import { readFile } from 'node:fs/promises';
 import { lostBytes } from '../torch/io/checkpoint-file.js';
 import { ConfigFileError } from './file-error.js';
@@ -6,7 +6,7 @@ import { ConfigFileError } from './file-error.js';
 /**
  * Reads a configuration file: UTF-8, or UTF-16 as PowerShell writes it.
  *
- * @throws ConfigFileError if there is none, it is a folder, or it is not text, naming the line
+ * @throws ConfigFileError if the file is missing, is a folder, or is not text; the message names the line
  */
 export async function readConfigText(path: string): Promise<string> {
   const bytes = await readFile(path).catch((cause: NodeJS.ErrnoException) => {
@@ -31,10 +31,10 @@ export async function readConfigText(path: string): Promise<string> {
 function unreadable(path: string, { code, message }: NodeJS.ErrnoException): string {
   if (code === 'ENOENT') return `there is no such configuration file${lostBytes(path)}`;
   if (code === 'EISDIR') return 'this is a folder; name the configuration file in it';
-  return code === 'EACCES' ? 'the file may not be read' : message;
+  return code === 'EACCES' ? 'no permission to read the file' : message;
 }
 
-/** By the byte order mark, or by which half of the first character is zero: it is of ASCII in any configuration. */
+/** Detects the encoding by the byte order mark, or by a zero byte in the first character, which is always ASCII. */
 function encodingOf([first, second]: Uint8Array): 'utf-8' | 'utf-16le' | 'utf-16be' {
   if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return 'utf-16le';
   return (first === 0xfe && second === 0xff) || (first === 0 && second !== 0) ? 'utf-16be' : 'utf-8';

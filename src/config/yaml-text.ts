@@ -1,9 +1,9 @@
-/** YAML of configuration files: its merge keys, anchors and mistakes. */
+/** Parses the YAML of configuration files, with merge keys and anchors, and reports its mistakes. */
 import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { Document, ParsedNode } from 'yaml';
 import { ConfigFileError } from './file-error.js';
 
-/** A text of YAML, read. */
+/** Parsed YAML. */
 export interface YamlText {
   readonly content: unknown;
   readonly document: Document.Parsed<ParsedNode>;
@@ -11,10 +11,10 @@ export interface YamlText {
 }
 
 /**
- * Reads YAML (JSON is YAML) with merge keys: `<<: *anchor`, or a list of such.
+ * Reads YAML (JSON is YAML) with merge keys: `<<: *anchor`, or a list of aliases.
  *
- * @param name what errors call the text
- * @throws ConfigFileError with the line of what is not YAML
+ * @param name name of the text in errors
+ * @throws ConfigFileError with the line of the mistake
  */
 export function parseYamlText(text: string, name: string): YamlText {
   const lines = new LineCounter();
@@ -23,9 +23,9 @@ export function parseYamlText(text: string, name: string): YamlText {
   if (fault) {
     const { line } = lines.linePos(fault.pos[0]);
     const what = fault.message.split('\n')[0]?.replace(/ at line.*/, '');
-    // The parser's own advice is for programs.
+    // The parser's own message addresses programmers.
     const severalDocuments =
-      fault.code === 'MULTIPLE_DOCS' ? 'a second document begins here; keep one a file' : null;
+      fault.code === 'MULTIPLE_DOCS' ? 'a second document begins here; a file must contain only one' : null;
     throw new ConfigFileError(`${name}:${line}: ${severalDocuments ?? `not valid YAML: ${what}`}`);
   }
   resolveTags(document, lines, name);
@@ -38,7 +38,7 @@ export function parseYamlText(text: string, name: string): YamlText {
 }
 
 const STANDARD = 'tag:yaml.org,2002:';
-/** Tags that the parser gives a value for, or whose value is the same without them. */
+/** Tags that the parser resolves, or that do not change the value. */
 const KNOWN_TAGS = new Set(
   [
     'map',
@@ -56,8 +56,8 @@ const KNOWN_TAGS = new Set(
 );
 
 /**
- * Gives scalars the type that their tag names (`!!float 3`), which the parser does for its own spelling of it only.
- * @throws ConfigFileError for a tag that is not known: what it stands for would be lost
+ * Converts scalars to the type of their tag (`!!float 3`); the parser does so only for its own spelling of the number.
+ * @throws ConfigFileError for an unknown tag, whose meaning would be lost
  */
 function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
   visit(document, {
@@ -69,16 +69,19 @@ function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, 
         throw new ConfigFileError(`${name}:${line}: ${what}`);
       };
       const shown = tag.replace(STANDARD, '!!');
-      if (!KNOWN_TAGS.has(tag)) fail(`the tag ${shown} is not known here; write the value without it`);
+      if (!KNOWN_TAGS.has(tag)) fail(`unknown tag ${shown}; write the value without it`);
       if (!isScalar(node) || typeof node.value !== 'string' || !/:(int|float|bool|null)$/.test(tag)) return;
       const number = Number(node.value);
       if (tag.endsWith('float') && node.value.trim() !== '' && !Number.isNaN(number)) node.value = number;
-      else fail(`${JSON.stringify(node.value)} is no ${shown}`);
+      else fail(`${JSON.stringify(node.value)} is not a valid ${shown}`);
     },
   });
 }
 
-/** @throws ConfigFileError for an alias whose anchor does not stand before it, or holds it */
+/**
+ * Checks the aliases of a document.
+ * @throws ConfigFileError for an alias without an anchor before it, or one inside the node that it refers to
+ */
 function checkAliases(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
   const anchors = new Map<string, unknown>();
   visit(document, {
@@ -89,16 +92,16 @@ function checkAliases(document: Document.Parsed<ParsedNode>, lines: LineCounter,
     Alias: (_, { source, range }, path) => {
       const { line } = lines.linePos(range![0]);
       if (path.some((node) => node === anchors.get(source)))
-        throw new ConfigFileError(`${name}:${line}: "*${source}" stands inside what it refers to`);
+        throw new ConfigFileError(`${name}:${line}: "*${source}" refers to a node that contains it`);
       if (anchors.has(source)) return;
       throw new ConfigFileError(
-        `${name}:${line}: "*${source}" refers to nothing: no anchor &${source} stands before it`,
+        `${name}:${line}: "*${source}" refers to nothing: no anchor &${source} comes before it`,
       );
     },
   });
 }
 
-/** The names at the top of a document below which an anchor stands that something else refers to. */
+/** Returns the top-level names of a document below which there is an anchor that an alias refers to. */
 export function anchoredNames({ document }: YamlText): string[] {
   const wanted = new Set<string>();
   visit(document, { Alias: (_, { source }) => void wanted.add(source) });

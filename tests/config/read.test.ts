@@ -110,7 +110,7 @@ test('a constructor says its name, tells kinds from ranges, and leaves other key
     instanceOf: TypeError,
     message: 'Model: nEmbed must be a positive integer, got "1"',
   });
-  t.throws(make({ ...base, dropout: 1 }), { instanceOf: RangeError, message: /from 0 to below 1, got 1$/ });
+  t.throws(make({ ...base, dropout: 1 }), { instanceOf: RangeError, message: /in \[0, 1\), got 1$/ });
   t.throws(make({ ...base, dropout: '0' }), { instanceOf: TypeError });
   t.deepEqual(Object.keys(make({ ...base, other: 1 })()), [
     'nEmbed',

@@ -190,7 +190,7 @@ const mistakes: [config: unknown, message: RegExp][] = [
   [{ ...vq(), n_embed: 3 }, /unknown key "n_embed"/],
   [null, /must be an object/],
   [gpt({ n_head: 3 }), /GPT: nEmbd \(16\)/],
-  [{ ...dummy, params: { a: 1 } }, /unknown key "params\.a"; it takes none/],
+  [{ ...dummy, params: { a: 1 } }, /unknown key "params\.a"; no keys are allowed there/],
 ];
 for (const [config, message] of mistakes) {
   test(`names the mistake: ${message.source}`, (t) => {
