@@ -23,7 +23,7 @@ export function figuresOf(metrics: Record<string, number>): Figure[] {
       reached: value('perplexity') >= 128,
     },
     {
-      name: 'transformer, cross-entropy a code',
+      name: 'transformer, cross-entropy per code',
       value: `${value('heldOutLoss').toFixed(3)} nats`,
       note: `${(100 * below).toFixed(0)}% below the entropy of the codes' histogram (${value('histogramEntropy').toFixed(3)}); aim: 20%`,
       reached: below >= 0.2,

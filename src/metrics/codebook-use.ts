@@ -1,25 +1,26 @@
-/** How a codebook is used. */
+/** Metrics of how much of a codebook is used. */
 import type { Metric } from './metric.js';
 
 export interface CodebookUse {
-  /** Codes chosen at least once. */
+  /** Number of codes that occur at least once. */
   used: number;
-  /** exp of the entropy of the histogram: how many equally frequent codes would be as hard to guess. */
+  /** exp of the histogram's entropy: the number of equally frequent codes that would be as hard to guess. */
   perplexity: number;
 }
 
-/** How often each of `size` codes occurs. */
+/** Counts how often each of `size` codes occurs. */
 export function countCodesOf(codes: Iterable<number | bigint>, size: number): Float64Array {
   const counts = new Float64Array(size);
   for (const code of codes) {
     const index = Number(code);
-    if (!(index >= 0 && index < size)) throw new RangeError(`code ${index} of a codebook of ${size}`);
+    if (!(index >= 0 && index < size))
+      throw new RangeError(`code ${index} is out of range for a codebook of ${size}`);
     counts[index]!++;
   }
   return counts;
 }
 
-/** Entropy of a histogram, in nats: the least that a model without any context can reach. */
+/** Returns the entropy of a histogram in nats: the lowest cross-entropy of a model without context. */
 export function histogramEntropy(counts: Float64Array): number {
   const total = counts.reduce((sum, count) => sum + count, 0);
   let entropy = 0;
@@ -27,14 +28,14 @@ export function histogramEntropy(counts: Float64Array): number {
   return entropy;
 }
 
-/** Codes in use and perplexity, from how often each code occurs (`countCodesOf`). */
+/** Returns the number of codes in use and the perplexity, from the counts of `countCodesOf`. */
 export function codebookUse(counts: Float64Array): CodebookUse {
   return { used: counts.filter((count) => count > 0).length, perplexity: Math.exp(histogramEntropy(counts)) };
 }
 
 const codebookChart = 'codebook on held-out images';
 
-/** Codes chosen at least once. */
+/** Number of codes that occur at least once. */
 export const codesInUse: Metric = {
   name: 'used',
   label: 'codes in use',
@@ -44,7 +45,7 @@ export const codesInUse: Metric = {
   ofCounts: (counts) => codebookUse(counts).used,
 };
 
-/** Perplexity of the codes' histogram. */
+/** Perplexity of the histogram of codes. */
 export const perplexity: Metric = {
   name: 'perplexity',
   label: 'codebook perplexity',
@@ -54,7 +55,7 @@ export const perplexity: Metric = {
   ofCounts: (counts) => codebookUse(counts).perplexity,
 };
 
-/** Entropy of the histogram of held-out codes, to compare a second stage with. */
+/** Entropy of the histogram of held-out codes, a baseline for the second stage. */
 export const histogramMetric: Metric = {
   name: 'histogramEntropy',
   label: "entropy of the codes' histogram",

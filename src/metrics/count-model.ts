@@ -1,11 +1,11 @@
 /**
- * A model of code grids by counting: each code given its left and its upper neighbour. What a transformer must beat to
- * have learnt more than which codes lie side by side.
+ * A count model of code grids: predicts each code from its left and upper neighbours. A transformer must beat it to
+ * have learnt more than which codes are next to each other.
  *
  * Smoothing is hierarchical (MacKay and Peto, 1995): with concentration a, a context's counts n give
- * (n(x) + a·q(x)) / (n + a), where q is the distribution with less context; pairs back off to a mixture of the left and
- * the upper neighbour's distributions, those to the histogram, that to the uniform distribution. Concentrations and
- * mixture are chosen on every tenth training grid, then all grids are counted.
+ * (n(x) + a·q(x)) / (n + a), where q is the distribution with less context; pairs back off to a mixture of the left
+ * and upper neighbours' distributions, these to the histogram, and the histogram to the uniform distribution.
+ * Concentrations and mixture are chosen on every tenth training grid, then all grids are counted.
  */
 import type { Metric } from './metric.js';
 
@@ -16,7 +16,7 @@ export interface CountModelOptions {
   width: number;
 }
 
-/** A grid's codes in rows, left to right. */
+/** Codes of a grid, row by row from left to right. */
 export type CodeGrid = ArrayLike<number>;
 
 interface Settings {
@@ -28,7 +28,7 @@ interface Settings {
 
 const concentrations = [1, 4, 16, 64, 256, 1024];
 
-/** How often each key occurs, in sorted arrays: few bytes a key, found by halving. */
+/** Counts of keys in sorted arrays with binary search: few bytes per key. */
 class Counts {
   readonly #keys: Float64Array;
   readonly #counts: Float64Array;
@@ -58,7 +58,7 @@ class Counts {
   }
 }
 
-/** A code with what it is predicted from; `size` stands for the border. */
+/** Called with a code and its left and upper neighbours; `size` stands for the border. */
 type Visit = (code: number, left: number, up: number) => void;
 
 function visit(grids: readonly CodeGrid[], { size, width }: CountModelOptions, see: Visit): void {
@@ -127,14 +127,14 @@ function crossEntropy(
   return sum / count;
 }
 
-/** Cross-entropy of `heldOut` in nats a code, under a count model of `train`. */
+/** Returns the cross-entropy of `heldOut` under a count model of `train`, in nats per code. */
 export function countModelCrossEntropy(
   train: readonly CodeGrid[],
   heldOut: readonly CodeGrid[],
   options: CountModelOptions,
 ): number {
   if (train.length === 0 || heldOut.length === 0) {
-    throw new RangeError('a count model needs grids of codes to count, and others to be measured on');
+    throw new RangeError('a count model needs at least one grid to count and one held-out grid to measure');
   }
   const settings = chooseSettings(train, options);
   return crossEntropy(new Tables(train, options), heldOut, options, settings);
@@ -147,7 +147,7 @@ function chooseSettings(train: readonly CodeGrid[], options: CountModelOptions):
     train.filter((_, i) => i % 10 !== 0),
     options,
   );
-  // A few dozen grids tell settings apart well enough.
+  // A few dozen grids are enough to compare settings.
   const tenth = train.filter((_, i) => i % 10 === 0).slice(0, 40);
   let least = Infinity;
   const attempt = (settings: Settings) => {
@@ -161,7 +161,7 @@ function chooseSettings(train: readonly CodeGrid[], options: CountModelOptions):
   return best;
 }
 
-/** Cross-entropy of the count model, to compare a second stage with. */
+/** Cross-entropy of the count model, a baseline for the second stage. */
 export const countModel: Metric = {
   name: 'countModel',
   label: 'cross-entropy of counting left and upper neighbours',

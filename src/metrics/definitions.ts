@@ -1,4 +1,4 @@
-/** The metrics of each stage, in the order in which they are reported. A new one is a line here. */
+/** Metrics of each stage, in the order in which they are reported. A new metric needs one line here. */
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
 import { countModel } from './count-model.js';
 import { heldOutLossMetric } from './held-out-loss.js';
@@ -6,19 +6,19 @@ import { meanColourPsnr } from './mean-colour.js';
 import type { Metric } from './metric.js';
 import { psnrMetric } from './psnr.js';
 
-/** Metrics by the stage whose models they measure. */
+/** Metrics by stage. */
 export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric[]>> = {
   vqgan: [psnrMetric, meanColourPsnr, codesInUse, perplexity],
   transformer: [heldOutLossMetric, histogramMetric, countModel],
 };
 
-/** Returns by which metric the best checkpoint of a stage is chosen. */
+/** Returns the metric that selects the best checkpoint of a stage. */
 export function bestBy(stage: keyof typeof metricsOf): { name: string; better: 'higher' | 'lower' } {
   for (const { name, better } of metricsOf[stage]) if (better) return { name, better };
-  throw new Error(`no metric of ${stage} says which of two values is better`);
+  throw new Error(`no metric of ${stage} defines which of two values is better`);
 }
 
-/** Returns the definition of a metric, or undefined for a name of an older version. */
+/** Returns the definition of a metric, or undefined for a name from an older version. */
 export function metricNamed(name: string): Metric | undefined {
   return Object.values(metricsOf)
     .flat()

@@ -1,13 +1,13 @@
 import type { Metric } from './metric.js';
 
-/** The second stage's loss on held-out codes, which the stage itself measures. */
+/** Loss of the second stage on held-out codes, measured by the stage itself. */
 export const heldOutLossMetric: Metric = {
   name: 'heldOutLoss',
-  label: 'cross-entropy a code',
+  label: 'cross-entropy per code',
   short: 'held-out',
   unit: 'nats',
   digits: 3,
   better: 'lower',
-  curve: { chart: 'cross-entropy, nats a code', name: 'held-out' },
+  curve: { chart: 'cross-entropy, nats per code', name: 'held-out' },
   ofLoss: true,
 };

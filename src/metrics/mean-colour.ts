@@ -4,8 +4,8 @@ import type { Metric } from './metric.js';
 import { psnr } from './psnr.js';
 
 /**
- * Pictures [B, C, H, W] in which every block of `block` × `block` pixels has its own mean colour: what a decoder would
- * show that knew nothing but one exact colour for each code's place.
+ * Replaces every block of `block` × `block` pixels of images [B, C, H, W] with its mean colour: the output of a decoder
+ * that knows only one exact colour per code.
  */
 export function meanColourBlocks(images: Tensor, block: number): Tensor {
   const [, , height = 0, width = 0] = images.shape;
@@ -22,7 +22,7 @@ export function meanColourBlocks(images: Tensor, block: number): Tensor {
   );
 }
 
-/** PSNR of `meanColourBlocks`, to compare reconstructions with. */
+/** PSNR of `meanColourBlocks`, a baseline for reconstructions. */
 export const meanColourPsnr: Metric = {
   name: 'meanColourPsnr',
   label: 'PSNR of images with every block in its mean colour',

@@ -1,15 +1,15 @@
-/** What a metric is: how it is computed, and how it is shown wherever runs are reported. */
+/** Definition of a metric: how it is computed and how reports show it. */
 import type { Tensor } from '../torch/index.js';
 
-/** Held-out images and what a first stage makes of them: [B, C, H, W] each, in [−1, 1]. */
+/** Held-out images and their reconstructions, both [B, C, H, W] in [−1, 1]. */
 export interface Reconstructions {
   images: Tensor;
   reconstruction: Tensor;
-  /** Pixels a side that one code stands for. */
+  /** Pixels per side of the square that one code stands for. */
   stride: number;
 }
 
-/** Grids of codes that a second stage was trained on, and others, in reading order. */
+/** Training and held-out grids of codes for the second stage, in reading order. */
 export interface CodeGrids {
   train: readonly (readonly number[])[];
   heldOut: readonly (readonly number[])[];
@@ -19,35 +19,39 @@ export interface CodeGrids {
   width: number;
 }
 
-/** How a metric is measured: one of these, or by the stage itself (a loss). */
+/** How a metric is measured: by one of these functions, or by the stage itself (a loss). */
 type Measurement =
-  | { /** For each image: [B]; the metric is their mean. */ ofImages: (batch: Reconstructions) => Tensor }
-  | { /** From how often each code was chosen. */ ofCounts: (counts: Float64Array) => number }
+  | {
+      /** Returns a value per image: [B]; the metric is their mean. */ ofImages: (
+        batch: Reconstructions,
+      ) => Tensor;
+    }
+  | { /** Computes the metric from the counts of the codes. */ ofCounts: (counts: Float64Array) => number }
   | { ofGrids: (grids: CodeGrids) => number }
   | { ofLoss: true };
 
-/** A metric on held-out data. Everything that prints metrics prints them from their definitions. */
+/** A metric on held-out data. Everything that prints metrics uses their definitions. */
 export type Metric = Measurement & {
-  /** Its key in metrics.jsonl and in events. */
+  /** Key in metrics.jsonl and in events. */
   name: string;
-  /** What it is called in reports. */
+  /** Name in reports. */
   label: string;
-  /** What it is called in the line of a terminal. */
+  /** Name in the progress line of the terminal. */
   short: string;
   unit?: string;
-  /** Digits behind the point. */
+  /** Digits after the decimal point. */
   digits: number;
-  /** Which of two values is the better one; of the first metric of a stage it chooses the best checkpoint. */
+  /** Which of two values is better. The stage's first metric with this field selects the best checkpoint. */
   better?: 'higher' | 'lower';
-  /** Measured at the end of a run only, on all held-out data. */
+  /** Measured only at the end of a run, on all held-out data. */
   atEnd?: true;
-  /** The chart that it is a curve of. */
+  /** Chart that shows it as a curve. */
   curve?: { chart: string; name: string; fromZero?: true };
-  /** A level drawn into the chart of another metric, to compare with. */
+  /** Draws it as a horizontal line in the chart of another metric, for comparison. */
   level?: { of: string; name: string };
 };
 
-/** Returns a value as text with its digits and unit: `21.01 dB`. */
+/** Formats a value with its digits and unit: `21.01 dB`. */
 export function formatMetric({ digits, unit }: Metric, value: number): string {
   return `${value.toFixed(digits)}${unit === undefined ? '' : ` ${unit}`}`;
 }

@@ -3,9 +3,9 @@ import type { Tensor } from '../torch/index.js';
 import type { Metric } from './metric.js';
 
 /**
- * Peak signal-to-noise ratio of each image, in decibels: 10·log₁₀(4 / mean squared error) for images in [−1, 1],
- * whose values span 2. Both `[B, C, H, W]` (values beyond the range are clamped); the result is `[B]`, infinite
- * where two images are equal.
+ * Returns the peak signal-to-noise ratio of each image in decibels: 10·log₁₀(4 / mean squared error) for images in
+ * [−1, 1], whose values span 2. Takes two batches `[B, C, H, W]`, and clamps values outside the range. Returns `[B]`,
+ * infinite for equal images.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ import type { Metric } from './metric.js';
 export function psnr(a: Tensor, b: Tensor): Tensor {
   if (a.ndim !== 4 || a.shape.join() !== b.shape.join()) {
     throw new torch.ShapeError(
-      `psnr compares two batches [B, C, H, W] of one shape, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+      `psnr compares two batches [B, C, H, W] of the same shape, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
     );
   }
   return torch.noGrad(() =>

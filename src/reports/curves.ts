@@ -38,7 +38,7 @@ const lossPanels: Record<Stage, readonly Panel[]> = {
       ],
     },
   ],
-  transformer: [{ title: 'cross-entropy, nats a code', lines: [['loss', 'training']] }],
+  transformer: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
 };
 
 /** The charts of a stage: those of its metrics, then those of its losses; what has one title is one chart. */

@@ -9,7 +9,7 @@ test('perplexity counts equally frequent codes', (t) => {
   t.is(even.used, 4);
   t.true(Math.abs(even.perplexity - 4) < 1e-12);
   t.true(Math.abs(histogramEntropy(countCodesOf([0n, 0n, 0n, 1n], 2)) - 0.5623351446188083) < 1e-12);
-  t.throws(() => countCodesOf([16], 16), { message: /code 16 of a codebook of 16/ });
+  t.throws(() => countCodesOf([16], 16), { message: /code 16 is out of range for a codebook of 16/ });
 });
 
 /** Reproducible integers below `size`. */

@@ -43,7 +43,7 @@ test.serial('a resumed run equals an uninterrupted one, dropout and pkeep includ
   t.is(model.transformer.vocabSize, 16);
   t.regex(
     readFileSync(join(folder, 'whole', 'README.md'), 'utf8'),
-    /\| cross-entropy a code \| \d\.\d{3} nats \|/,
+    /\| cross-entropy per code \| \d\.\d{3} nats \|/,
   );
 });
 
