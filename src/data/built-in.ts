@@ -13,12 +13,12 @@ export type BuiltIn = (typeof builtIns)[number];
 
 export interface BuiltInOptions {
   size: number;
-  /** Pictures in all, those held out included. */
+  /** Total number of images, held-out ones included. */
   count: number;
-  /** Share (below 1) or count of those held out. */
+  /** Share (below 1) or number of held-out images. */
   heldOut: number;
   seed: number;
-  /** Keep the maps of scenes: segmentation and depth. Default false: they take two thirds as much memory again. */
+  /** Keep the maps of scenes: segmentation and depth. Default false: they need two thirds more memory. */
   maps?: boolean | undefined;
   onProgress?: ((label: string, done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -30,26 +30,28 @@ export interface MadeImages {
   heldOut: number[];
 }
 
-/** How many of `count` pictures are held out. */
+/** Returns how many of `count` images are held out. */
 export function heldOutCount(count: number, heldOut: number): number {
   const held = heldOut < 1 ? Math.round(count * heldOut) : heldOut;
   const result = heldOut > 0 ? Math.max(1, held) : 0;
   if (!(heldOut >= 0) || !Number.isSafeInteger(result) || result >= count) {
     throw new RangeError(
-      `cannot hold out ${heldOut} of ${count} pictures: at least one must be left to train on`,
+      `cannot hold out ${heldOut} of ${count} images: at least one must be left to train on`,
     );
   }
   return result;
 }
 
-/** The maps of a scene. Depth is inverse, as the networks that estimate it give it: 0 for the sky, 255 nearest. */
+/** Maps of a scene. Depth is inverse, as depth estimation networks output it: 0 for the sky, 255 nearest. */
 const sceneMaps: MapKinds = { segmentation: { labels: sceneLabels }, depth: {} };
 
-/** Landscapes: those to train on from the series `seed`, those held out from the validation series. */
+/** Draws landscapes: training images from the series `seed`, held-out images from a series of their own. */
 export async function makeScenes(options: BuiltInOptions): Promise<MadeImages> {
   const { size, count, seed, maps = false, onProgress, signal } = options;
   if (seed === sceneSplits.validation || seed === sceneSplits.test) {
-    throw new RangeError(`seed ${seed} of the scenes is kept for held-out pictures; take another data.seed`);
+    throw new RangeError(
+      `seed ${seed} of the scenes is reserved for held-out images; choose another data.seed`,
+    );
   }
   const held = heldOutCount(count, options.heldOut);
   const sprites = await openSpriteSheet();
@@ -82,7 +84,7 @@ function bytesOf(shares: Float32Array): Uint8Array {
   return Uint8Array.from(shares, (share) => Math.round(share * 255));
 }
 
-/** Positions 0 … count-1, the last `held` of them held out. */
+/** Splits the positions 0 … count-1: the last `held` are held out. */
 export function firstAndRest(count: number, held: number): { train: number[]; heldOut: number[] } {
   const all = Array.from({ length: count }, (_, i) => i);
   return { train: all.slice(0, count - held), heldOut: all.slice(count - held) };

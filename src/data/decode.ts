@@ -8,13 +8,13 @@ import { readWhole } from './read-whole.js';
 import { loadSharp } from './sharp.js';
 import { hasSpareBand, readTiffTags, tiffFault, type FloatSamples, type TiffTags } from './tiff-samples.js';
 
-/** Pictures with more pixels than this (8192 × 8192) are refused before anything is decoded. */
+/** Images with more pixels than this (8192 × 8192) are rejected before anything is decoded. */
 export const maxPixels = 2 ** 26;
 
-/** A picture longer than this many times its breadth is cut to its middle part. */
+/** Images with a larger aspect ratio than this are cropped to their middle part. */
 const maxAspect = 4;
 
-/** Names by which pictures are found; what they hold is told by their first bytes. */
+/** Extensions by which images are found; the format is detected from the first bytes. */
 export const pictureExtensions: ReadonlySet<string> = new Set([
   '.jpg',
   '.jpeg',
@@ -36,7 +36,7 @@ export const pictureExtensions: ReadonlySet<string> = new Set([
 
 export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'avif' | 'gif' | 'tiff';
 
-/** The format that a file's first bytes show, whatever its name; null for none that is read. */
+/** Detects the format from a file's first bytes; null if it is not supported. */
 export function sniffFormat(bytes: Uint8Array): PictureFormat | null {
   const text = Buffer.from(bytes.subarray(0, 64)).toString('latin1');
   if (text.startsWith('\xff\xd8\xff')) return 'jpeg';
@@ -48,56 +48,56 @@ export function sniffFormat(bytes: Uint8Array): PictureFormat | null {
   return null;
 }
 
-/** What must be done to samples that the decoder would take for others. */
+/** Special treatment for samples that the decoder would misinterpret. */
 export type Samples =
-  /** Nothing. */
+  /** None. */
   | 'usual'
-  /** The last band is neither colour nor transparency: left out. */
+  /** Drop the last band, which is neither colour nor transparency. */
   | 'spare band'
   | FloatSamples;
 
 export interface PictureHeader {
   format: PictureFormat;
-  /** Pixels, upright: after the turn that its EXIF orientation asks for. */
+  /** Pixels after rotation by the EXIF orientation. */
   width: number;
   height: number;
-  /** Where they are not usual. */
+  /** Absent if they are usual. */
   samples?: Exclude<Samples, 'usual'>;
 }
 
 /**
- * Reads what a picture's header says, from the file's bytes, without decoding it; but the range of floating point
- * samples is known only from all of them.
- * @throws ImageDataError for what is no picture, is of another format, is too large, or has samples that are not read
+ * Reads an image's header from the file's bytes without decoding the image, except for floating point samples, whose
+ * range is known only from all of them.
+ * @throws ImageDataError for a file that is not an image, is too large, or has an unsupported format or kind of samples
  */
 export async function readHeader(path: string, bytes: Uint8Array): Promise<PictureHeader> {
   if (bytes.length === 0) throw new ImageDataError(path, 'the file is empty');
   const format = sniffFormat(bytes);
   if (format === null) {
-    throw new ImageDataError(path, 'this is no JPEG, PNG, WebP, AVIF, GIF or TIFF, whatever its name says');
+    throw new ImageDataError(path, 'this is not a JPEG, PNG, WebP, AVIF, GIF or TIFF, despite its extension');
   }
   const sharp = await loadSharp();
-  // Before the decoder's own complaint, which does not say what a user can do.
+  // Before the decoder's own error, which does not say what to do.
   checkSamples(path, bytes);
   const { autoOrient, channels } = await sharp(bytes, { limitInputPixels: false })
     .metadata()
     .catch((cause: unknown) => {
       throw new ImageDataError(path, `its header cannot be read (${firstLine(cause)})`, { cause });
     });
-  if (channels > 5) throw new ImageDataError(path, `it has ${channels} bands, a picture has at most 5`);
+  if (channels > 5) throw new ImageDataError(path, `it has ${channels} bands; at most 5 are supported`);
   const { width, height } = autoOrient;
   if (width * height > maxPixels) {
     const megapixels = (width * height) / 1e6;
     throw new ImageDataError(
       path,
-      `${width} × ${height} pixels are ${megapixels.toFixed(0)} megapixels, at most ${Math.floor(maxPixels / 1e6)} are read; scale it down`,
+      `${width} × ${height} pixels are ${megapixels.toFixed(0)} megapixels, at most ${Math.floor(maxPixels / 1e6)} are supported; scale it down`,
     );
   }
   const samples = await samplesOf(path, bytes);
   return { format, width, height, ...(samples !== 'usual' && { samples }) };
 }
 
-/** The tags of a TIFF whose samples are read; null for other formats, of which the decoder knows all kinds. */
+/** Checks and returns the tags of a TIFF; null for other formats, whose samples the decoder always supports. */
 function checkSamples(path: string, bytes: Uint8Array): TiffTags | null {
   const tags = sniffFormat(bytes) === 'tiff' ? readTiffTags(bytes) : null;
   const fault = tags && tiffFault(tags);
@@ -112,7 +112,7 @@ async function samplesOf(path: string, bytes: Uint8Array): Promise<Samples> {
   return hasSpareBand(tags) ? 'spare band' : 'usual';
 }
 
-/** Width and height of a picture scaled until its shorter side is `size`, the longer cut at four times that. */
+/** Returns width and height after scaling the shorter side to `size`, the longer side limited to four times that. */
 export function scaledSize(header: { width: number; height: number }, size: number): [number, number] {
   const { width, height } = header;
   const longer = (ratio: number) => Math.max(size, Math.round(size * Math.min(maxAspect, ratio)));
@@ -120,13 +120,13 @@ export function scaledSize(header: { width: number; height: number }, size: numb
 }
 
 /**
- * Decodes a picture to RGB bytes: turned upright by its EXIF orientation, laid on white where it is transparent,
- * the first frame or page of several, scaled to cover `width` × `height` and cut to that from its middle. One task of
- * sharp's own threads, so that it goes on while the caller computes.
+ * Decodes an image to RGB bytes: the first frame or page, rotated by its EXIF orientation, on white if transparent,
+ * scaled to cover `width` × `height` and cropped to that from its centre. Runs on sharp's own threads, in parallel to
+ * the caller.
  *
- * @param input where the picture is, or its bytes; default: the file `path`
- * @param samples as its header says; without it the header is read first
- * @throws ImageDataError naming the path and the decoder's reason
+ * @param input path of the file, or its bytes; default `path`
+ * @param samples from the header; if missing, the header is read first
+ * @throws ImageDataError with the path and the decoder's reason
  */
 export async function decodePicture(
   path: string,
@@ -146,7 +146,7 @@ export async function decodePicture(
   }
 }
 
-/** The decoder takes no names that are not UTF-8. */
+/** Returns an input for the decoder, which cannot open names that are not UTF-8. */
 function readable(input: string | Uint8Array): string | Uint8Array {
   if (typeof input !== 'string') return input;
   const place = systemPath(input);
@@ -157,7 +157,7 @@ async function lookAt(path: string, input: string | Uint8Array): Promise<Samples
   return samplesOf(path, typeof input === 'string' ? await readWhole(input) : input);
 }
 
-/** Without its fourth band: in one go the decoder would take it for transparency. */
+/** Drops the fourth band first, as the decoder would treat it as transparency. */
 async function withoutSpare(image: Sharp): Promise<Sharp> {
   const { data, info } = await image
     .autoOrient()

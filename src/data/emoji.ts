@@ -12,7 +12,7 @@ import { SeededRandom } from './seeded-random.js';
 import { loadSharp } from './sharp.js';
 import { contentHash, splitByContent } from './split.js';
 
-/** Classes of the emoji pictures, and the categories of the Noto icons they are made of. */
+/** Classes of the emoji images, and their categories of Noto icons. */
 const categories = {
   smileys: 'Smileys & Emotion',
   animals: 'Animals & Nature',
@@ -22,7 +22,7 @@ const categories = {
   objects: 'Objects',
 } as const;
 
-/** Share of the concepts that are held out, whatever the number of pictures. */
+/** Share of the concepts that are held out, whatever the number of images. */
 const heldOutConcepts = 0.1;
 
 /** Emoji classes in the order of their labels. */
@@ -30,16 +30,16 @@ export const emojiClasses: readonly string[] = Object.keys(categories);
 
 interface Icon {
   name: string;
-  /** What it shows; icons of one concept are held out together. */
+  /** Concept that it shows; icons of one concept are held out together. */
   concept: string;
   body: string;
   label: number;
 }
 
 /**
- * Emoji on pastel grounds, each a little turned, scaled and moved. Which concepts are held out follows from their
- * names, so that no picture of a held-out concept is ever trained on, whatever the seed.
- * @throws where the package `@iconify-json/noto` is not installed
+ * Draws emoji on pastel backgrounds, each slightly rotated, scaled and moved. The held-out concepts depend only on
+ * their names, so that no image of a held-out concept is ever trained on, whatever the seed.
+ * @throws if the package `@iconify-json/noto` is not installed
  */
 export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
   const { size, count, seed, onProgress, signal } = options;
@@ -78,8 +78,8 @@ export interface EmojiFolderOptions {
 }
 
 /**
- * Writes `count` emoji as PNG files into a new folder with a sub-folder for each class. It appears under its name only
- * when it is complete.
+ * Writes `count` emoji as PNG files into a new folder with a sub-folder for each class. The folder appears under its
+ * name only when complete.
  * @throws ImageDataError for a folder that is not empty
  */
 export async function writeEmoji(folder: string, options: EmojiFolderOptions): Promise<void> {
@@ -98,7 +98,7 @@ export async function writeEmoji(folder: string, options: EmojiFolderOptions): P
   });
 }
 
-/** `count` of the items: every one once, in a random order, before any comes a second time. */
+/** Returns `count` of the items in random order: each once before any is repeated. */
 function take(items: readonly number[], count: number, seed: number): number[] {
   const result: number[] = [];
   for (let round = 0; result.length < count; round++) {
@@ -133,14 +133,14 @@ async function openIcons(): Promise<Icon[]> {
   );
 }
 
-/** A horse and its face, or hearts that differ in colour, are one concept. */
+/** Returns the concept of an icon: a horse and its face, or hearts of different colours, are one concept. */
 function conceptOf(name: string): string {
   return name
     .replace(/^(black|blue|brown|green|grey|light-blue|orange|pink|purple|red|white|yellow)-heart$/, 'heart')
     .replace(/-face$/, '');
 }
 
-/** Of 24 clocks that differ in the time they show, one is enough. */
+/** True for all but one of the 24 clocks, which differ only in the time they show. */
 function isFurtherClock(name: string): boolean {
   return /-(oclock|thirty)$/.test(name) && name !== 'ten-thirty';
 }

@@ -1,6 +1,6 @@
 import { SeededRandom } from './seeded-random.js';
 
-/** Positions 0 … count−1, each once an epoch, in an order that follows from the seed and the epoch alone. */
+/** Orders the indices 0 … count−1, each once per epoch, as a function of the seed and the epoch alone. */
 export class EpochOrder {
   readonly #count: number;
   readonly #seed: number;
@@ -11,7 +11,7 @@ export class EpochOrder {
     this.#seed = seed;
   }
 
-  /** The item at a position of an epoch. */
+  /** Returns the index at a position of an epoch. */
   at(epoch: number, position: number): number {
     if (this.#order?.epoch !== epoch) {
       const all = Array.from({ length: this.#count }, (_, i) => i);

@@ -1,22 +1,24 @@
-/** Fields of an example besides its image and class: maps that lie over the image, one byte a pixel. */
+/** Fields of an example besides its image and class: maps with one byte per pixel of the image. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { bytesToImages } from './image-tensor.js';
 
-/** Says what the bytes of a map mean. */
+/** Meaning of the bytes of a map. */
 export interface MapKind {
-  /** Names of the labels that its bytes number; without it they are intensities from 0 to 255. */
+  /** Names of the labels, if the bytes are label indices; without it they are intensities from 0 to 255. */
   labels?: readonly string[];
 }
 
-/** The maps that every picture of a store has, by the name of their field, such as `segmentation` or `depth`. */
+/** Maps that every image of a store has, by field, such as `segmentation` or `depth`. */
 export type MapKinds = Readonly<Record<string, MapKind>>;
 
-/** The field of a picture's class. */
+/** Field of an image's class. */
 export const LABEL = 'label';
 
-/** Returns squares [B, size, size] of a map as the tensor that a model takes: one-hot [B, labels, size, size] float32
- * for labels, else [B, 1, size, size] in [-1, 1]. */
+/**
+ * Converts squares [B, size, size] of a map to the tensor that a model takes: one-hot [B, labels, size, size] float32
+ * for labels, else [B, 1, size, size] in [-1, 1].
+ */
 export function mapToTensor(bytes: Uint8Array, size: number, kind: MapKind, device: torch.Device): Tensor {
   if (!kind.labels) return bytesToImages(bytes, [size, size], 1, device);
   const count = kind.labels.length;
@@ -27,8 +29,8 @@ export function mapToTensor(bytes: Uint8Array, size: number, kind: MapKind, devi
 }
 
 /**
- * Checks that a source has the fields that are asked for.
- * @throws RangeError naming the first that it lacks, and those it has
+ * Checks that a source has the requested fields.
+ * @throws RangeError with the first missing field and the available ones
  */
 export function checkFields(wanted: readonly string[], known: readonly string[]): void {
   const missing = wanted.find((name) => !known.includes(name));

@@ -10,19 +10,19 @@ export interface FoundImages {
   kind: 'folder' | 'list';
   /** Paths in a fixed order, as strings that `systemPath` takes. */
   files: string[];
-  /** Class of each file, or empty where there are no classes. */
+  /** Class of each file, or empty if there are no classes. */
   labels: number[];
-  /** Names of the classes: the sub-folders, by name. */
+  /** Names of the classes: the sub-folders, sorted. */
   classes: string[];
-  /** Files passed over because their names are not those of pictures: how many with each extension, in small letters. */
+  /** Number of files ignored because of their extension, by extension in lower case. */
   ignored: Record<string, number>;
 }
 
 /**
- * Finds pictures by their names' extensions: in a folder and all folders below it (hidden ones passed over), or in
- * a text file with one path a line, relative to that file. Where every picture of a folder lies in one of several
- * sub-folders, these are the classes.
- * @throws ImageDataError for a missing path, or one without pictures
+ * Finds images by their extensions: in a folder and all folders below it except hidden ones, or in a text file with
+ * one path per line, relative to that file. If every image of a folder is in one of several sub-folders, these are the
+ * classes.
+ * @throws ImageDataError for a missing path, or one without images
  */
 export async function findImages(given: string): Promise<FoundImages> {
   const path = await recoverPath(given);
@@ -35,7 +35,7 @@ export async function findImages(given: string): Promise<FoundImages> {
   if (['.txt', '.lst', '.list'].includes(extname(path).toLowerCase())) return readList(path);
   throw new ImageDataError(
     path,
-    'this is no folder; name a folder of pictures, or a .txt file with one path a line',
+    'this is not a folder; name a folder of images, or a .txt file with one path per line',
   );
 }
 
@@ -48,17 +48,17 @@ async function findInFolder(path: string): Promise<FoundImages> {
     const others = count === 0 ? '' : ` (other files: ${count}). They are: ${describeIgnored(ignored)}`;
     throw new ImageDataError(
       path,
-      `there are no pictures here or in its sub-folders${others}. Looked for ${[...pictureExtensions].join(' ')}; ` +
-        'name another folder, or try the built-in pictures: scenes, emoji',
+      `there are no images here or in its sub-folders${others}. Looked for ${[...pictureExtensions].join(' ')}; ` +
+        'name another folder, or try the built-in images: scenes, emoji',
     );
   }
-  files.sort(); // By code units: the same order on every machine.
+  files.sort(); // By code units, for the same order on every machine.
   return { kind: 'folder', files, ignored, ...classesOf(path, files) };
 }
 
 /**
- * Follows links to folders. One that was seen is not entered again, so that links may form circles; but each folder at
- * the top counts for itself, as two classes may be links to the same pictures.
+ * Collects files, following links to folders. Does not enter a folder twice, so that links may form cycles; but treats
+ * each top-level folder separately, as two classes may be links to the same images.
  */
 async function walk(
   folder: string,
@@ -78,14 +78,14 @@ async function walk(
   }
 }
 
-/** What is in a folder that was not seen before, in a fixed order. */
+/** Returns the entries of a folder in a fixed order; none if the folder was seen before. */
 async function entriesOf(folder: string, seen: Set<string>): Promise<Dirent<Buffer>[]> {
   try {
     const real = decodeName(await realpath(systemPath(folder), { encoding: 'buffer' }));
     if (seen.has(real)) return [];
     seen.add(real);
     const entries = await readdir(systemPath(folder), { withFileTypes: true, encoding: 'buffer' });
-    // In the order of their bytes, also where they come as text.
+    // Sorted by their bytes, even if the names are strings.
     const bytesOf = ({ name }: Dirent<Buffer>) => Buffer.from(name);
     return entries.sort((a, b) => Buffer.compare(bytesOf(a), bytesOf(b)));
   } catch (cause) {
@@ -94,16 +94,16 @@ async function entriesOf(folder: string, seen: Set<string>): Promise<Dirent<Buff
 }
 
 async function isFolder(entry: Dirent<Buffer>, path: string): Promise<boolean> {
-  // Some file systems do not say what an entry is.
+  // Some file systems do not report the type of an entry.
   if (!entry.isSymbolicLink() && (entry.isFile() || entry.isDirectory())) return entry.isDirectory();
-  // A link to nowhere counts as a file: reading it tells why it fails.
+  // A broken link counts as a file: reading it reports why it fails.
   return stat(systemPath(path)).then(
     (target) => target.isDirectory(),
     () => false,
   );
 }
 
-/** Names of pictures that are not read, and must be converted. */
+/** Extensions of image formats that are not supported and must be converted. */
 const otherPictures: ReadonlySet<string> = new Set(
   '.bmp .heic .heif .jxl .jp2 .psd .tga .svg .exr .hdr .ppm .pgm .pnm .ico .dng .cr2 .nef .arw .raw'.split(
     ' ',
@@ -112,33 +112,31 @@ const otherPictures: ReadonlySet<string> = new Set(
 
 type Ignored = Readonly<Record<string, number>>;
 
-/** How many files were passed over. */
+/** Returns the number of ignored files. */
 export function countOf(ignored: Ignored): number {
   return Object.values(ignored).reduce((sum, count) => sum + count, 0);
 }
 
-/** What is said of files that were passed over, where any were. */
+/** Returns a line that reports the ignored files; none if there are no such files. */
 export function passedOver(ignored: Ignored): string[] {
   const count = countOf(ignored);
   if (count === 0) return [];
-  return [`other files, passed over because of their names: ${count} (${describeIgnored(ignored)})`];
+  return [`other files, ignored because of their extension: ${count} (${describeIgnored(ignored)})`];
 }
 
-/** Whether there are pictures of kinds that are not read among files that were passed over. */
+/** True if the ignored files include images in formats that are not supported. */
 export function hasOtherPictures(ignored: Ignored): boolean {
   return Object.keys(ignored).some((extension) => otherPictures.has(extension));
 }
 
-/** Files that were passed over, as `3 .bmp, 1 .txt`, with a word on pictures that must be converted. */
+/** Formats ignored files as `3 .bmp, 1 .txt`, with a hint if there are images to convert. */
 function describeIgnored(ignored: Ignored): string {
   const kinds = Object.entries(ignored).sort((a, b) => b[1] - a[1] || (a[0] < b[0] ? -1 : 1));
   const shown = kinds
     .slice(0, 6)
     .map(([extension, count]) => `${count} ${shownPath(extension) || 'without extension'}`);
   const rest = kinds.slice(6).reduce((sum, [, count]) => sum + count, 0);
-  const convert = hasOtherPictures(ignored)
-    ? '; pictures of these kinds are read once they are PNG or JPEG files'
-    : '';
+  const convert = hasOtherPictures(ignored) ? '; convert images of these formats to PNG or JPEG' : '';
   return `${[...shown, ...(rest > 0 ? [`${rest} others`] : [])].join(', ')}${convert}`;
 }
 
@@ -160,15 +158,12 @@ async function readList(path: string): Promise<FoundImages> {
   });
   const text = decodeText(bytes);
   if (typeof text !== 'string') {
-    throw new ImageDataError(path, `this is ${text.kind}; a list is a text file with one path a line`);
+    throw new ImageDataError(path, `this is ${text.kind}; a list is a text file with one path per line`);
   }
   const lines = text.split(/\r\n|\r|\n/).map((line) => line.trim());
   const names = lines.filter((line) => line !== '' && !line.startsWith('#'));
   if (names.length === 0) {
-    throw new ImageDataError(
-      path,
-      'this list names no pictures; write one path a line, relative to the list',
-    );
+    throw new ImageDataError(path, 'this list is empty; write one image path per line, relative to the list');
   }
   const files = names.map((name) => (isAbsolute(name) ? name : resolve(dirname(path), name)));
   return { kind: 'list', files: [...new Set(files)], labels: [], classes: [], ignored: {} };

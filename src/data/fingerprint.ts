@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { ImageSource } from './image-source.js';
 
 /**
- * Digest of the pictures to train on and those held out: changes with their contents, their order, their classes, or
- * which of them are held out, and not with where they lie.
+ * Returns a digest of the training and held-out images. It changes with their contents, their order, their classes and
+ * the split, but not with their paths.
  */
 export function fingerprintOf(train: ImageSource, heldOut: ImageSource): string {
   const digest = createHash('sha256').update(JSON.stringify([train.length, heldOut.length, train.classes]));

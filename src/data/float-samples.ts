@@ -1,18 +1,18 @@
-/** Pictures whose samples are floating point, which say nowhere what is white. */
+/** Images with floating point samples, whose files do not state the value of white. */
 import type { Sharp } from 'sharp';
 import { ImageDataError } from './image-error.js';
 import { greyToRgb, type Picture } from './picture.js';
 import { loadSharp } from './sharp.js';
 import type { FloatSamples, TiffTags } from './tiff-samples.js';
 
-/** All samples of a picture are looked at together, four bytes each. */
+/** Limit on pixels: all samples of an image are in memory at once, four bytes each. */
 const maxFloatPixels = 2 ** 24;
 
-/** What rounding may leave beyond black and white, as a share of white. */
+/** Rounding error allowed beyond black and white, as a share of white. */
 const tolerance = 1e-3;
 
 /**
- * Tells by all of its samples whether a picture's range is 0 to 1 or 0 to 255.
+ * Determines from all samples of an image whether its range is 0 to 1 or 0 to 255.
  * @throws ImageDataError for any other range, and for NaN and infinity
  */
 export async function measureFloats(path: string, bytes: Uint8Array, tags: TiffTags): Promise<FloatSamples> {
@@ -34,11 +34,11 @@ export async function measureFloats(path: string, bytes: Uint8Array, tags: TiffT
   return { white, inverted, colour };
 }
 
-/** The value that is white, or in words why none can be told. */
+/** Returns the value of white, or a description of the samples if it cannot be determined. */
 function whiteOf(samples: Float32Array): 1 | 255 | string {
   let [least, most, sum, whole] = [Infinity, -Infinity, 0, true];
   for (const value of samples) {
-    if (!Number.isFinite(value)) return `and hold ${Number.isNaN(value) ? 'NaN' : 'infinity'}`;
+    if (!Number.isFinite(value)) return `and contain ${Number.isNaN(value) ? 'NaN' : 'infinity'}`;
     if (value < least) least = value;
     if (value > most) most = value;
     sum += value;
@@ -47,12 +47,12 @@ function whiteOf(samples: Float32Array): 1 | 255 | string {
   const range = `from ${Number(least.toPrecision(3))} to ${Number(most.toPrecision(3))}`;
   if (most <= 1 + tolerance) return least >= -tolerance ? 1 : range;
   if (most > 255 * (1 + tolerance) || least < -255 * tolerance) return range;
-  // Light of an unbounded scale goes beyond 1 too; as bytes it would be all but black.
+  // Unbounded light intensities exceed 1, too; interpreted as bytes they would be almost black.
   const bytes = whole || (most >= 32 && sum / samples.length >= 4);
-  return bytes ? 255 : `${range}, which may be either range or neither`;
+  return bytes ? 255 : `${range}, which is ambiguous`;
 }
 
-/** Decodes to RGB bytes, as `decodePicture`. Samples are proportional to bytes, whatever the decoder takes them for. */
+/** Decodes to RGB bytes, as `decodePicture`. Scales samples linearly, whatever colour space the decoder assumes. */
 export async function decodeFloats(
   image: Sharp,
   width: number,
@@ -69,7 +69,7 @@ export async function decodeFloats(
   return { width, height, pixels: channels === 1 ? greyToRgb(pixels) : pixels };
 }
 
-/** The samples as they are: named by the colour space that the decoder takes them for, so that it converts nothing. */
+/** Returns the raw samples: asks for the colour space that the decoder assumes, so that it converts nothing. */
 async function rawFloats(
   image: Sharp,
   colour: boolean,

@@ -1,7 +1,7 @@
 import { shownPath } from '../files/file-names.js';
 
 /**
- * A folder or a picture that cannot be used; the message names the path, the reason and the way out.
+ * Thrown if a folder or an image cannot be used; the message names the path, the reason and what to do.
  *
  * @example
  * ```ts
@@ -13,9 +13,9 @@ import { shownPath } from '../files/file-names.js';
  * ```
  */
 export class ImageDataError extends Error {
-  /** The class's name, for programs that see only that. */
+  /** Name of the class, for programs that only see the name. */
   override name = 'ImageDataError';
-  /** The file or folder that is wrong. */
+  /** The file or folder that cannot be used. */
   readonly path: string;
   /** The message without the path. */
   readonly reason: string;

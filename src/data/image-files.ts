@@ -10,14 +10,14 @@ import type { Picture } from './picture.js';
 import { readWhole } from './read-whole.js';
 import { contentHash } from './split.js';
 
-/** Up to this many pixels in all, a folder is decoded when it is opened: some seconds on two cores. */
+/** Total number of pixels up to which a folder is decoded when it is opened: a few seconds on two cores. */
 const decodeAtOnce = 2e9;
 
 export type OnError = 'skip' | 'stop';
 
-/** A picture that was left out, and why. */
+/** An image that was skipped, and why. */
 export interface SkippedImage {
-  /** Bytes of a name that are not UTF-8 stand as lone surrogates, U+DC00 + byte. */
+  /** Path; bytes that are not UTF-8 are lone surrogates, U+DC00 + byte. */
   path: string;
   reason: string;
 }
@@ -25,11 +25,11 @@ export interface SkippedImage {
 export interface ImageFilesOptions {
   /** Length of the shorter side after scaling, in pixels. */
   size: number;
-  /** What a file that cannot be decoded does: be left out and reported (default), or end the work. */
+  /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
   onError?: OnError;
-  /** Decode every picture before any is used; by default where there are few, or with `onError: 'stop'`. */
+  /** Decode all images before any is used; by default if there are few, or with `onError: 'stop'`. */
   decodeAll?: boolean;
-  /** Decoded pictures are kept up to this many bytes, default 1 GiB or an eighth of the machine's memory. */
+  /** Size of the cache of decoded images in bytes, default 1 GiB or an eighth of the machine's memory. */
   cacheBytes?: number;
   onProgress?: (label: string, done: number, total: number) => void;
   signal?: AbortSignal;
@@ -41,12 +41,12 @@ interface ImageFile extends PictureHeader {
   label: number | undefined;
 }
 
-/** Pictures in files, decoded when they are asked for and kept while there is room. */
+/** Images in files, decoded on demand and cached while there is room. */
 export class ImageFiles implements PictureStore {
   readonly classes: readonly string[];
-  /** Files left out, in the order in which it was found out. */
+  /** Skipped files, in the order in which they were found. */
   readonly skipped: SkippedImage[] = [];
-  /** Whether every file has been decoded once. */
+  /** True if every file has been decoded once. */
   decoded = false;
   #files: ImageFile[] = [];
   #size: number;
@@ -63,8 +63,8 @@ export class ImageFiles implements PictureStore {
   }
 
   /**
-   * Reads every file's header and contents' hash, and decodes all where there are few.
-   * @throws ImageDataError for a file that cannot be used with `onError: 'stop'`, or when none is left
+   * Reads the header and the hash of every file, and decodes all if there are few.
+   * @throws ImageDataError for a file that cannot be used with `onError: 'stop'`, or if none is left
    */
   static async open(path: string, found: FoundImages, options: ImageFilesOptions): Promise<ImageFiles> {
     const store = new ImageFiles(found.classes, options);
@@ -72,7 +72,7 @@ export class ImageFiles implements PictureStore {
     const total = found.files.length;
     const looked = await inParallel(total, (i) => store.#look(found.files[i] as string, found.labels[i]), {
       signal,
-      onProgress: (done) => onProgress?.('looking at pictures', done, total),
+      onProgress: (done) => onProgress?.('checking images', done, total),
     });
     store.#files = looked.filter((file) => file !== null);
     const pixels = store.#files.reduce((sum, { width, height }) => sum + width * height, 0);
@@ -83,7 +83,7 @@ export class ImageFiles implements PictureStore {
       const [first] = store.skipped;
       throw new ImageDataError(
         path,
-        `none of its ${total} pictures can be used; the first: ${shownPath(first?.path ?? '')}: ${first?.reason}`,
+        `none of its ${total} images can be used; the first: ${shownPath(first?.path ?? '')}: ${first?.reason}`,
       );
     }
     return store;
@@ -119,7 +119,7 @@ export class ImageFiles implements PictureStore {
     this.#room = 0;
   }
 
-  /** Header and hash of a file; null for one that is left out. */
+  /** Reads header and hash of a file; null if it is skipped. */
   async #look(path: string, label: number | undefined): Promise<ImageFile | null> {
     try {
       const bytes = await readWhole(path);
@@ -150,7 +150,7 @@ export class ImageFiles implements PictureStore {
     const files = this.#files;
     const readable = await inParallel(files.length, async (i) => (await this.load(i)) !== null, {
       signal,
-      onProgress: (done) => onProgress?.('decoding pictures', done, files.length),
+      onProgress: (done) => onProgress?.('decoding images', done, files.length),
     });
     this.#files = files.filter((_, i) => readable[i]);
     this.decoded = true;
@@ -161,7 +161,7 @@ export class ImageFiles implements PictureStore {
     if (this.#onError === 'stop') {
       throw new ImageDataError(
         path,
-        `${error.reason}. Repair it or move it away, or leave such pictures out with data.onError=skip`,
+        `${error.reason}. Repair or remove it, or skip such images with data.onError=skip`,
         { cause: error },
       );
     }
@@ -172,7 +172,8 @@ export class ImageFiles implements PictureStore {
 
   #file(index: number): ImageFile {
     const file = this.#files[index];
-    if (file === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    if (file === undefined)
+      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
     return file;
   }
 }

@@ -4,13 +4,13 @@ import { writeAtomically } from '../files/atomic-file.js';
 import { loadSharp } from './sharp.js';
 
 export interface ImageGridOptions {
-  /** Images a row; default: about as many as rows. */
+  /** Images per row; default: about as many as rows. */
   columns?: number;
   /** Pixels between images, default 2. */
   gap?: number;
-  /** Enlarge every image this many times, without smoothing; default 1. */
+  /** Factor to enlarge every image by, without smoothing; default 1. */
   scale?: number;
-  /** Pixels left white below every image, for a caption; default 0. */
+  /** White pixels below every image, for a caption; default 0. */
   margin?: number;
 }
 
@@ -22,7 +22,7 @@ export interface PackedImage {
 }
 
 /**
- * Lays images [N, C, H, W] in [−1, 1] (C 1 or 3; values beyond are clamped) out in rows on white.
+ * Arranges images [N, C, H, W] in [−1, 1] (C 1 or 3; other values are clamped) in rows on white.
  * @throws ShapeError for any other shape
  */
 export function imageGrid(
@@ -32,7 +32,7 @@ export function imageGrid(
   const [count = 0, channels = 0, rows = 0, cols = 0] = images.shape;
   if (images.ndim !== 4 || (channels !== 1 && channels !== 3) || count === 0) {
     throw new ShapeError(
-      `a grid is made of images [N, 3, H, W] or [N, 1, H, W] with N at least 1, got [${images.shape.join(', ')}]`,
+      `an image grid needs images [N, 3, H, W] or [N, 1, H, W] with N at least 1, got [${images.shape.join(', ')}]`,
     );
   }
   const across = columns ?? Math.ceil(Math.sqrt(count));
@@ -43,7 +43,7 @@ export function imageGrid(
     ['margin', margin, 0],
   ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
-      throw new RangeError(`grid option ${name} must be an integer from ${least}, got ${value}`);
+      throw new RangeError(`grid option ${name} must be an integer of at least ${least}, got ${value}`);
     }
   }
   const values = images.detach().to('cpu').to('float32').contiguous().toTypedArray() as Float32Array;
@@ -84,15 +84,15 @@ export async function saveImageGrid(
   await savePixels(path, imageGrid(images, options));
 }
 
-/** What goes with pixels into a PNG. */
+/** Additional content of a PNG. */
 export interface PngExtras {
-  /** A drawing over them, as large as they are. */
+  /** Drawing over the pixels, of the same size. */
   svg: string;
   /** EXIF ImageDescription, in ASCII. */
   description: string;
 }
 
-/** Writes pixels as one PNG in the same way. */
+/** Writes pixels as one PNG; the file appears under its name only when complete. */
 export async function savePixels(
   path: string,
   { width, height, pixels }: PackedImage,
@@ -106,7 +106,7 @@ export async function savePixels(
         .removeAlpha()
         .withExif({ IFD0: { ImageDescription: extras.description } })
     : plain;
-  // In memory first: libvips tells little of why a file cannot be written.
+  // In memory first: libvips hardly explains why a file cannot be written.
   const png = await image.png().toBuffer();
   await writeAtomically(path, png);
 }

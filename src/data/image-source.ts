@@ -6,33 +6,33 @@ import { bytesToImages } from './image-tensor.js';
 import type { Picture, View } from './picture.js';
 import { centreView, copySquare, rgbToGrey } from './picture.js';
 
-/** Where pictures come from, one at a time: files, a packed folder, memory. */
+/** Source of single images: files, a packed folder or memory. */
 export interface PictureStore {
   readonly length: number;
-  /** Names of the classes; empty where the pictures have none. */
+  /** Names of the classes; empty if the images have none. */
   readonly classes: readonly string[];
-  /** The maps that lie over every picture, by field: `segmentation`, `depth`; none where it is left out. */
+  /** Maps of every image by field, such as `segmentation` and `depth`; none if left out. */
   readonly maps?: MapKinds;
-  /** Path, or what else the picture is known by. */
+  /** Returns the path or another name of an image. */
   name(index: number): string;
-  /** Class, where there are classes. */
+  /** Returns the class, if there are classes. */
   label(index: number): number | undefined;
-  /** SHA-256 of what the picture is made from. */
+  /** Returns the SHA-256 of the image's source. */
   hash(index: number): string;
   /**
-   * The picture, each side at least as long as the store's square. Null for one that cannot be decoded, where such
-   * pictures are to be skipped.
-   * @throws ImageDataError for one that cannot be decoded, where that is to end the work
+   * Returns the image, each side at least as long as the store's squares; null if it cannot be decoded and the store
+   * skips such images.
+   * @throws ImageDataError if it cannot be decoded and the store does not skip such images
    */
   load(index: number): Promise<Picture | null> | Picture;
   close(): Promise<void>;
 }
 
-/** Channels of images: red, green and blue, or grey. */
+/** Number of channels: 3 for red, green and blue, 1 for grey. */
 export type Channels = 1 | 3;
 
 /**
- * Pictures as square tensors, RGB or grey. Positions count from 0.
+ * Reads images as square tensors, RGB or grey. Indices start at 0.
  *
  * @example
  * ```ts
@@ -44,15 +44,15 @@ export type Channels = 1 | 3;
 export class ImageSource {
   /** Side of the squares in pixels. */
   readonly size: number;
-  /** Channels of a picture: 3 (red, green and blue), or 1 (grey). */
+  /** Channels of an image: 3 (red, green and blue), or 1 (grey). */
   readonly channels: Channels;
   #store: PictureStore;
   #items: readonly number[];
 
-  /** `items`: which of the store's pictures, all by default; `channels`: 3 by default. */
+  /** Uses the images `items` of the store, by default all, with 3 `channels` by default. */
   constructor(store: PictureStore, size: number, items?: readonly number[], channels: Channels = 3) {
     if (channels !== 1 && channels !== 3) {
-      throw new RangeError(`pictures have 3 channels, or 1 where they are grey; got ${String(channels)}`);
+      throw new RangeError(`channels must be 3, or 1 for grey images; got ${String(channels)}`);
     }
     this.channels = channels;
     this.#store = store;
@@ -60,54 +60,53 @@ export class ImageSource {
     this.size = size;
   }
 
-  /** The same pictures with so many channels: this source where it has them, else one on the same store. */
+  /** Returns a source of the same images and store with the given channels; this source if it has them already. */
   withChannels(channels: Channels): ImageSource {
     return channels === this.channels ? this : new ImageSource(this.#store, this.size, this.#items, channels);
   }
 
-  /** Number of pictures. */
+  /** Number of images. */
   get length(): number {
     return this.#items.length;
   }
 
-  /** Names of the classes; empty where the pictures have none. */
+  /** Names of the classes; empty if the images have none. */
   get classes(): readonly string[] {
     return this.#store.classes;
   }
 
-  /** Fields of each example besides its image: `label` where there are classes, and maps such as `segmentation`. */
+  /** Fields of each example besides its image: `label` if there are classes, and maps such as `segmentation`. */
   get fields(): readonly string[] {
     return [...(this.classes.length > 0 ? [LABEL] : []), ...Object.keys(this.#store.maps ?? {})];
   }
 
-  /** Path of the picture, or what else it is known by. */
+  /** Returns the path of an image, or another name. */
   name(index: number): string {
     return this.#store.name(this.#item(index));
   }
 
-  /** Class of the picture, a position in `classes`. */
+  /** Returns the class of an image, an index into `classes`. */
   label(index: number): number | undefined {
     return this.#store.label(this.#item(index));
   }
 
-  /** What the picture is known by in splits: SHA-256 of the file, or of what it was drawn from. */
+  /** Returns the SHA-256 of an image's file or other source, which identifies it in splits. */
   hash(index: number): string {
     return this.#store.hash(this.#item(index));
   }
 
   /**
-   * Pictures by their positions, each its middle square or as its view says, float32 [B, channels, size, size] in
-   * [-1, 1].
-   * A picture that is skipped because it cannot be decoded is replaced by the next one that can.
-   * @throws ImageDataError where a picture cannot be decoded and that is to end the work
+   * Reads images by index as float32 [B, channels, size, size] in [-1, 1], cropped to their central square or by their
+   * view. An image that is skipped because it cannot be decoded is replaced with the next one that can.
+   * @throws ImageDataError if an image cannot be decoded and the store does not skip such images
    */
   async read(indices: readonly number[], options: ReadOptions = {}): Promise<Tensor> {
     return this.toImages(await this.readBytes(indices, options.views), options.device);
   }
 
   /**
-   * Examples by their positions: what `read` gives, and the fields that are named, cut by the same views. `label` is
-   * int64 [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1].
+   * Reads examples by index: the image as in `read`, and the named fields, cropped by the same views. `label` is int64
+   * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1].
    * @throws RangeError for a field that the source does not have
    *
    * @example
@@ -125,7 +124,7 @@ export class ImageSource {
     return this.toExample(await this.readSquares(indices, fields, views), device);
   }
 
-  /** The same as bytes: images [B, size, size, channels], maps [B, size, size]. */
+  /** Reads the same examples as bytes: images [B, size, size, channels], maps [B, size, size]. */
   async readSquares(
     indices: readonly number[],
     fields: readonly string[] = [],
@@ -151,7 +150,7 @@ export class ImageSource {
     return { image: this.channels === 1 ? rgbToGrey(image) : image, maps: Object.fromEntries(maps), label };
   }
 
-  /** Bytes as `readSquares` gives them as tensors, which the caller owns. */
+  /** Converts the bytes of `readSquares` to tensors, which the caller owns. */
   toExample({ image, maps, label }: Squares, device: Device = 'cpu'): Example {
     const fields: Record<string, Tensor> = {};
     for (const [name, bytes] of Object.entries(maps)) {
@@ -161,17 +160,17 @@ export class ImageSource {
     return { image: bytesToImages(image, [this.size, this.size], this.channels, device), fields };
   }
 
-  /** The same as `readSquares`, the images alone. */
+  /** Reads only the images of `readSquares`. */
   async readBytes(indices: readonly number[], views?: readonly View[]): Promise<Uint8Array> {
     return (await this.readSquares(indices, [], views)).image;
   }
 
-  /** Bytes as `readBytes` gives them as float32 [B, channels, size, size] in [-1, 1]. */
+  /** Converts the bytes of `readBytes` to float32 [B, channels, size, size] in [-1, 1]. */
   toImages(bytes: Uint8Array, device: Device = 'cpu'): Tensor {
     return bytesToImages(bytes, [this.size, this.size], this.channels, device);
   }
 
-  /** The picture before it is cut to a square: its shorter side is `size`. */
+  /** Returns the image before it is cropped to a square: its shorter side is `size`. */
   async picture(index: number): Promise<Picture | null> {
     return this.#store.load(this.#item(index));
   }
@@ -181,18 +180,19 @@ export class ImageSource {
     await this.#store.close();
   }
 
-  /** The replacement depends on the files alone, so that a resumed run sees the same. */
+  /** Loads an image, or the next that can be decoded: it depends only on the files, so a resumed run sees the same. */
   async #load(index: number): Promise<Picture> {
     for (let tried = 0; tried < this.length; tried++) {
       const picture = await this.#store.load(this.#item((index + tried) % this.length));
       if (picture !== null) return picture;
     }
-    throw new ImageDataError(this.name(index), 'neither this picture nor any other could be decoded');
+    throw new ImageDataError(this.name(index), 'neither this image nor any other could be decoded');
   }
 
   #item(index: number): number {
     const item = this.#items[index];
-    if (item === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    if (item === undefined)
+      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
     return item;
   }
 }
@@ -201,20 +201,20 @@ export class ImageSource {
 export interface Example {
   /** float32 [B, channels, size, size] in [-1, 1]. */
   image: Tensor;
-  /** The fields that were asked for, by name. */
+  /** The requested fields, by name. */
   fields: Record<string, Tensor>;
 }
 
-/** The bytes of a batch of examples. */
+/** Bytes of a batch of examples. */
 export interface Squares {
   image: Uint8Array; // [B, size, size, channels]
   maps: Record<string, Uint8Array>; // [B, size, size] each
-  /** Class of each picture, where it was asked for. */
+  /** Class of each image, if requested. */
   label: number[] | null;
 }
 
 export interface ReadOptions {
-  /** Which square of each picture; default the middle one, not mirrored. */
+  /** Crop of each image; default the central square, not mirrored. */
   views?: readonly View[];
   /** Default `cpu`. */
   device?: Device;

@@ -19,7 +19,7 @@ export function bytesToImages(
   });
 }
 
-/** Copies to a GPU from pinned memory, without waiting for the work before: the last step may still be running there. */
+/** Copies to a GPU from pinned memory, without waiting for queued work: the last step may still be running there. */
 function upload(bytes: Uint8Array, device: torch.Device): Tensor {
   const rows = torch.tensor(bytes);
   return device.startsWith('cuda') ? rows.pinMemory().to(device, { nonBlocking: true }) : rows.to(device);

@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 
 /**
- * Runs `work` for 0 … count-1, a few at a time: enough to keep the decoder's threads busy, few enough that an error
- * ends the rest early. Results come in order.
- * @throws the first error, or the signal's reason, when what had begun is done
+ * Runs `work` for 0 … count-1, a few at a time: enough to keep the decoder's threads busy, few enough to stop early on
+ * an error. Returns the results in order.
+ * @throws the first error, or the signal's reason, once all started work is done
  */
 export async function inParallel<T>(
   count: number,

@@ -10,14 +10,14 @@ import { openImages } from './open-images.js';
 import type { PackIndex } from './packed-images.js';
 
 export interface ImagesFound extends DataReport {
-  /** Training pictures of each class, in the order of `classes`. */
+  /** Number of training images of each class, in the order of `classes`. */
   classCounts: number[];
 }
 
 /**
- * Decodes every picture of a data config once and tells what there is to train on. Of a packed folder, compares the
- * pixels with their checksums.
- * @throws ImageDataError for a path without usable pictures, or a damaged packed folder
+ * Decodes every image of a data configuration once and reports what there is to train on. Checks the checksums of a
+ * packed folder.
+ * @throws ImageDataError for a path without usable images, or a damaged packed folder
  */
 export async function inspectImages(
   config: DataConfig,
@@ -53,17 +53,17 @@ async function checkShards(folder: string, { shards }: PackIndex, options: OpenI
     if (hash.digest('hex') !== sha256) {
       throw new ImageDataError(
         join(folder, file),
-        'its contents have changed since it was written; pack the pictures again with: npx tessera-torch data pack',
+        'its contents have changed since it was written; pack the images again with: npx tessera-torch data pack',
       );
     }
   }
 }
 
-/** The findings as lines of text. */
+/** Formats the findings as lines of text. */
 export function describeImages(found: ImagesFound): string {
   const { kind, path, size, train, heldOut, skipped, classes, classCounts } = found;
   const lines = [
-    `${path} (${kind}): ${train + heldOut} pictures at ${size} × ${size}: ${train} to train on, ${heldOut} held out`,
+    `${path} (${kind}): ${train + heldOut} images at ${size} × ${size}: ${train} to train on, ${heldOut} held out`,
   ];
   if (classes.length > 0) {
     lines.push(
@@ -71,13 +71,13 @@ export function describeImages(found: ImagesFound): string {
     );
   }
   if (found.duplicates > 0) {
-    lines.push(`copies of others: ${found.duplicates} (copies land on the same side of the split)`);
+    lines.push(`copies of others: ${found.duplicates} (copies are on the same side of the split)`);
   }
   if (found.enlarged > 0) {
     lines.push(`smaller than ${size} pixels: ${found.enlarged} (enlarged; a smaller data.size avoids it)`);
   }
   if (hasOtherPictures(found.ignoredKinds)) lines.push(...passedOver(found.ignoredKinds));
-  else if (found.ignored > 0) lines.push(`other files, passed over because of their names: ${found.ignored}`);
+  else if (found.ignored > 0) lines.push(`other files, ignored because of their extension: ${found.ignored}`);
   if (skipped.length > 0) lines.push(`left out because they cannot be used: ${skipped.length}`);
   for (const { path: file, reason } of skipped) lines.push(`  ${shownPath(file)}: ${reason}`);
   return lines.join('\n');

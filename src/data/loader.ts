@@ -8,25 +8,25 @@ import { EpochOrder } from './epoch-order.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
 
-/** Where in the endless series of epochs the next batch begins. */
+/** Position of the next batch in the endless series of epochs. */
 export interface LoaderPosition {
-  /** Passes over all pictures that are complete. */
+  /** Number of complete passes over all images. */
   epoch: number;
-  /** Pictures of this pass already given. */
+  /** Number of images already used in this epoch. */
   position: number;
 }
 
 export interface LoaderOptions {
   batchSize: number;
-  /** Order, crops and flips follow from it; a 32-bit integer, default 0. */
+  /** Seed of order, crops and flips; a 32-bit integer, default 0. */
   seed?: number;
-  /** Which square of a picture longer than broad (default random). */
+  /** Crop position for non-square images, default random. */
   crop?: 'random' | 'center';
-  /** Mirror half of the pictures, default true. */
+  /** Mirror half of the images, default true. */
   flip?: boolean;
-  /** Go on from here, as `state()` gave it; default the beginning. */
+  /** Position to continue from, as returned by `state()`; default the beginning. */
   position?: LoaderPosition;
-  /** Batches decoded ahead of the one asked for, default 4. */
+  /** Number of batches to decode in advance, default 4. */
   prefetch?: number;
   /** Fields of the examples to read besides the image, such as `segmentation`; default none. */
   fields?: readonly string[];
@@ -35,15 +35,15 @@ export interface LoaderOptions {
 }
 
 export interface Batch {
-  /** float32 [B, C, size, size] in [-1, 1], C as the source has channels; the caller owns it. */
+  /** float32 [B, C, size, size] in [-1, 1] with the channels of the source; the caller owns it. */
   images: Tensor;
-  /** Position of each picture in the source. */
+  /** Index of each image in the source. */
   indices: number[];
-  /** Class of each picture, where the source has classes. */
+  /** Class of each image, if the source has classes. */
   labels?: number[];
-  /** The fields that were asked for; the caller owns them. */
+  /** The requested fields; the caller owns them. */
   fields: Record<string, Tensor>;
-  /** Milliseconds spent waiting for pictures that were not ready yet. */
+  /** Milliseconds spent waiting for images that were not ready yet. */
   waited: number;
 }
 
@@ -54,9 +54,9 @@ interface Planned {
 }
 
 /**
- * Endless batches for training, decoded ahead of the step. Each epoch has every picture once in a new order; a batch
- * may reach into the next epoch. Order, crop and flip are functions of (seed, epoch, picture) alone, so that a loader
- * made with the `state()` of another goes on exactly as that one would have.
+ * Loads endless batches for training, decoded ahead of the step. Each epoch has every image once in a new order; a
+ * batch may extend into the next epoch. Order, crop and flip depend only on (seed, epoch, image), so that a loader
+ * created with the `state()` of another continues exactly as that one would have.
  *
  * @example
  * ```ts
@@ -91,12 +91,12 @@ export class Loader {
       ['position.position', position, 0],
     ] as const) {
       if (!Number.isSafeInteger(value) || value < least) {
-        throw new RangeError(`loader option ${name} must be an integer from ${least}, got ${value}`);
+        throw new RangeError(`loader option ${name} must be an integer of at least ${least}, got ${value}`);
       }
     }
     if (position >= source.length) {
       throw new RangeError(
-        `cannot go on at picture ${position} of ${source.length}: this is not the data that the position was taken from`,
+        `cannot continue at image ${position} of ${source.length}: the position is from other data`,
       );
     }
     this.#source = source;
@@ -107,17 +107,20 @@ export class Loader {
     this.#ahead = new ReadAhead(this.#plan({ epoch, position }), read, prefetch);
   }
 
-  /** Where the next batch begins: what `position` takes to go on from here. */
+  /** Returns the position of the next batch, to pass as `position` to a new loader. */
   state(): LoaderPosition {
     return { ...this.#given };
   }
 
-  /** @throws ImageDataError for a picture that cannot be decoded, where such a one is to end the run */
+  /**
+   * Returns the next batch.
+   * @throws ImageDataError for an image that cannot be decoded, with `onError: 'stop'`
+   */
   async next(): Promise<Batch> {
     const pending = this.#ahead.next();
     if (pending === undefined) throw new Error('this loader is closed');
     const begun = performance.now();
-    // Steps are synchronous: without a turn of the event loop no signal, and no decoder, would ever be heard.
+    // Steps are synchronous: signals and decoders need a turn of the event loop.
     await setImmediate();
     const wasReady = pending.ready;
     const squares = await pending.result;
@@ -130,7 +133,7 @@ export class Loader {
     return { ...batch, labels: indices.map((i) => this.#source.label(i) as number) };
   }
 
-  /** Decodes nothing more; the source stays open. */
+  /** Stops decoding; the source stays open. */
   close(): void {
     this.#ahead.close();
   }
@@ -161,7 +164,7 @@ export class Loader {
 }
 
 export interface InOrderOptions {
-  /** Mirror all pictures, default false. */
+  /** Mirror all images, default false. */
   flip?: boolean;
   /** Fields of the examples to read besides the image; default none. */
   fields?: readonly string[];
@@ -170,8 +173,8 @@ export interface InOrderOptions {
 }
 
 /**
- * Every picture once, in order, its middle square, the next batch decoded while the last one is used; the last one
- * may be smaller. For held-out figures and for extracting codes.
+ * Yields every image once in order, cropped to its central square; decodes the next batch while the current one is
+ * used. The last batch may be smaller. For held-out metrics and for extracting codes.
  */
 export async function* inOrder(
   source: ImageSource,

@@ -8,7 +8,7 @@ export interface MemoryItem extends Picture {
   label?: number;
 }
 
-/** Pictures that were made on the spot and are kept in memory. */
+/** Images that are kept in memory, such as generated ones. */
 export class MemoryStore implements PictureStore {
   readonly classes: readonly string[];
   readonly maps: MapKinds;
@@ -38,7 +38,8 @@ export class MemoryStore implements PictureStore {
 
   load(index: number): MemoryItem {
     const item = this.#items[index];
-    if (item === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    if (item === undefined)
+      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
     return item;
   }
 

@@ -5,9 +5,9 @@ import { replaceFolder } from '../files/folder.js';
 import { ImageDataError } from './image-error.js';
 
 /**
- * Fills a folder under another name and gives it its own when it is complete, so that it is never seen half-done.
- * `mayReplace` says whether a folder of that name that is not empty may be replaced, or throws why not.
- * @throws ImageDataError for a folder that is kept, or cannot be written
+ * Fills a folder under a temporary name and renames it when complete, so that it is never seen incomplete.
+ * `mayReplace` returns whether an existing folder that is not empty may be replaced, or throws the reason against it.
+ * @throws ImageDataError for a folder that must not be replaced, or cannot be written
  */
 export async function writeFolder<T>(
   folder: string,
@@ -29,13 +29,13 @@ export async function writeFolder<T>(
     await rm(partial, { recursive: true, force: true });
     const { code, message } = error as NodeJS.ErrnoException;
     if (error instanceof ImageDataError || code === undefined || !placeErrors.has(code)) throw error;
-    throw new ImageDataError(folder, `cannot be written (${message}); nothing is left of it`, {
+    throw new ImageDataError(folder, `cannot be written (${message}); the incomplete folder was removed`, {
       cause: error,
     });
   }
 }
 
-/** What the place is to blame for, not the pictures. */
+/** Error codes caused by the location, not by the images. */
 const placeErrors: ReadonlySet<string> = new Set([
   'ENOSPC',
   'EDQUOT',
@@ -50,7 +50,7 @@ const placeErrors: ReadonlySet<string> = new Set([
   'EXDEV',
 ]);
 
-/** A recursive `mkdir` alone never ends where a folder that exists refuses new ones as `/proc` does. */
+/** Creates a folder. A recursive `mkdir` never ends in an existing folder that rejects new ones, such as `/proc`. */
 async function makeFolder(path: string): Promise<void> {
   if (!existsSync(dirname(path))) await mkdir(dirname(path), { recursive: true });
   await mkdir(path);
@@ -64,5 +64,5 @@ async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): 
     throw new ImageDataError(folder, reason, { cause });
   });
   if (entries.length === 0 || (await mayReplace())) return;
-  throw new ImageDataError(folder, 'there is something else here already; name a new folder');
+  throw new ImageDataError(folder, 'the folder is not empty; name a new one');
 }

@@ -17,25 +17,25 @@ export interface DataReport {
   kind: 'folder' | 'list' | 'packed' | BuiltIn;
   path: string;
   size: number;
-  /** Pictures to train on and held out. */
+  /** Number of training images, and of held-out images. */
   train: number;
   heldOut: number;
-  /** Files left out so far, and why; grows while training where not all were decoded at the start. */
+  /** Files skipped so far, and why; grows in training if not all were decoded at the start. */
   skipped: SkippedImage[];
-  /** Whether every picture has been decoded once, so that no more will be left out. */
+  /** True if every image has been decoded once, so that no more will be skipped. */
   decoded: boolean;
-  /** Files passed over because of their names. */
+  /** Number of files ignored because of their extension. */
   ignored: number;
-  /** The same by extension (in small letters; empty where a name has none): `{ '.bmp': 3, '.txt': 1 }`. */
+  /** The same by extension (in lower case; empty for names without one): `{ '.bmp': 3, '.txt': 1 }`. */
   ignoredKinds: Readonly<Record<string, number>>;
-  /** Files with the same contents as an earlier one. */
+  /** Number of files with the same contents as an earlier one. */
   duplicates: number;
-  /** Pictures whose shorter side had to be enlarged. */
+  /** Number of images whose shorter side had to be enlarged. */
   enlarged: number;
   classes: readonly string[];
   /**
-   * Changes when the pictures to train on, their order, their classes or the held-out ones do: a resumed run would then
-   * differ.
+   * Digest that changes with the training images, their order, their classes or the held-out images: a resumed run
+   * would then differ.
    */
   fingerprint: string;
 }
@@ -48,18 +48,18 @@ export interface OpenImagesOptions extends Pick<ImageFilesOptions, 'cacheBytes' 
 
 export interface OpenedImages {
   train: ImageSource;
-  /** May be empty, with `heldOut: 0`. */
+  /** Empty with `heldOut: 0`. */
   heldOut: ImageSource;
   report: DataReport;
-  /** Of a packed folder. */
+  /** Index of a packed folder. */
   index?: PackIndex;
   close(): Promise<void>;
 }
 
 /**
- * Opens pictures for training. What is held out follows from the pictures' contents and is settled here.
- * @throws ImageDataError for a path without usable pictures
- * @throws RangeError for an impossible option
+ * Opens images for training and splits off the held-out ones by their contents.
+ * @throws ImageDataError for a path without usable images
+ * @throws RangeError for an invalid option
  *
  * @example
  * ```ts
@@ -86,11 +86,11 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
     if (train.length === 0) {
       throw new ImageDataError(
         config.path,
-        `all its pictures are also in ${heldOutPath}; none is left to train on`,
+        `all its images are also in ${heldOutPath}; none is left to train on`,
       );
     }
   }
-  // What is shown and measured all through a run must be readable now.
+  // Held-out images are measured throughout a run, so they must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
   const sources = {
     train: new ImageSource(main.store, size, train, channels),
@@ -113,11 +113,11 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
 export interface OpenedStore {
   store: PictureStore;
   report: DataReport;
-  /** Where who made the pictures settled it. */
+  /** Predefined split, if the source has one. */
   split: { train: number[]; heldOut: number[] } | null;
 }
 
-/** Opens one path of pictures, not yet split. */
+/** Opens one path of images, not yet split. */
 export async function openPart(config: DataConfig, options: OpenImagesOptions): Promise<OpenedStore> {
   checkConfig(config);
   const { path, size } = config;
@@ -146,7 +146,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
       await store.close();
       throw new ImageDataError(
         path,
-        `its pictures are packed at ${store.index.size} pixels, not ${size}: set data.size=${store.index.size}, ` +
+        `its images are packed at ${store.index.size} pixels, not ${size}: set data.size=${store.index.size}, ` +
           `or pack them again with: npx tessera-torch data pack ${store.index.source} --size ${size}`,
       );
     }
@@ -184,7 +184,7 @@ function madeSplit({ index }: PackedImages): { train: number[]; heldOut: number[
   return split;
 }
 
-/** Opens the held-out path; an error closes the first one. */
+/** Opens the held-out path; closes the main one on an error. */
 async function openOther(
   main: OpenedStore,
   config: DataConfig,
@@ -198,7 +198,7 @@ async function openOther(
   }
 }
 
-/** What was left out and passed over of the held-out path counts too. */
+/** Adds the skipped and ignored files of the held-out path. */
 function addHeldOut(report: DataReport, other: DataReport): void {
   report.skipped.push(...other.skipped);
   report.ignored += other.ignored;
@@ -219,7 +219,7 @@ async function readable(store: PictureStore, items: readonly number[]): Promise<
 
 function checkConfig({ path, size, channels, count, seed }: DataConfig): void {
   if (typeof path !== 'string' || path === '') {
-    throw new RangeError('data.path is missing: name a folder of pictures, or scenes, or emoji');
+    throw new RangeError('data.path is missing: name a folder of images, or scenes, or emoji');
   }
   if (channels !== undefined && channels !== 1 && channels !== 3) {
     throw new RangeError(`data.channels must be 3, or 1 for grey images; got ${String(channels)}`);
@@ -230,7 +230,7 @@ function checkConfig({ path, size, channels, count, seed }: DataConfig): void {
     ['seed', seed ?? 0, Number.MIN_SAFE_INTEGER],
   ] as const) {
     if (!Number.isSafeInteger(value) || value < least) {
-      const range = name === 'seed' ? 'an integer' : `an integer from ${least}`;
+      const range = name === 'seed' ? 'an integer' : `an integer of at least ${least}`;
       throw new RangeError(`data.${name} must be ${range}, got ${value}`);
     }
   }

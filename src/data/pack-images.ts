@@ -13,13 +13,13 @@ import type { PackedEntry, PackIndex } from './packed-images.js';
 import { isPacked, packFormat, packVersion } from './packed-images.js';
 import type { DataConfig } from './settings.js';
 
-/** Pictures decoded side by side before they are written in order. */
+/** Number of images decoded in parallel before they are written in order. */
 const chunk = 32;
 
 export interface PackOptions {
-  /** Replace a packed folder of that name; any other folder is never replaced. */
+  /** Replace an existing packed folder; other folders are never replaced. */
   overwrite?: boolean;
-  /** Most bytes of pixels in one file, default 256 MB. */
+  /** Maximum size of one file of pixels in bytes, default 256 MB. */
   shardBytes?: number;
   /** Pack the maps of built-in scenes too, the fields `segmentation` and `depth`; default false. */
   maps?: boolean;
@@ -31,16 +31,16 @@ export interface PackReport {
   images: number;
   bytes: number;
   skipped: SkippedImage[];
-  /** Files passed over because of their names, in all and by extension. */
+  /** Number of files ignored because of their extension, in total and by extension. */
   ignored: number;
   ignoredKinds: Readonly<Record<string, number>>;
 }
 
 /**
- * Decodes pictures once into a folder of uint8 pixels (each scaled until its shorter side is `size`) and an index,
- * which `openImages` reads in the pictures' place, with the same pictures held out. The folder appears under its name
- * only when it is complete.
- * @throws ImageDataError for unusable pictures, or a folder that must not be replaced
+ * Decodes images once into a folder of uint8 pixels (the shorter side scaled to `size`) and an index. `openImages`
+ * reads it instead of the image files, with the same images held out. The folder appears under its name only when
+ * complete.
+ * @throws ImageDataError for unusable images, or a folder that must not be replaced
  *
  * @example
  * ```ts
@@ -54,15 +54,15 @@ export async function packImages(
   options: PackOptions = {},
 ): Promise<PackReport> {
   const { onProgress, signal, overwrite = false, maps = false } = options;
-  if (await isPacked(config.path)) throw new ImageDataError(config.path, 'these pictures are packed already');
+  if (await isPacked(config.path)) throw new ImageDataError(config.path, 'these images are packed already');
   const mayReplace = async () => {
     if (!(await isPacked(folder))) return false;
     if (overwrite) return true;
-    throw new ImageDataError(folder, 'there are packed pictures here already; replace them with --overwrite');
+    throw new ImageDataError(folder, 'there are packed images here already; replace them with --overwrite');
   };
   return writeFolder(folder, mayReplace, async (partial) => {
     const part = await openPart(config, {
-      cacheBytes: 0, // Every picture is needed once, in order.
+      cacheBytes: 0, // Every image is needed once, in order.
       decodeAll: false,
       maps,
       ...(onProgress && { onProgress }),
@@ -112,10 +112,10 @@ async function writeShards(
           ...(held.has(i) && { heldOut: true as const }),
         });
       }
-      onProgress?.('packing pictures', Math.min(from + chunk, store.length), store.length);
+      onProgress?.('packing images', Math.min(from + chunk, store.length), store.length);
     }
     if (images.length === 0) {
-      throw new ImageDataError(config.path, 'none of its pictures can be decoded');
+      throw new ImageDataError(config.path, 'none of its images can be decoded');
     }
   } finally {
     await writer.close();
@@ -138,7 +138,7 @@ async function writeShards(
   };
 }
 
-/** Writes pictures one after the other into files of a bounded size. */
+/** Writes images one after the other into files of limited size. */
 class ShardWriter {
   readonly shards: PackIndex['shards'] = [];
   #folder: string;

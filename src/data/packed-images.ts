@@ -16,47 +16,47 @@ export interface PackedEntry {
   name: string;
   hash: string;
   shard: number;
-  /** Byte in the shard where its pixels [height, width, 3] begin, and after them its maps, [height, width] each. */
+  /** Byte offset in the shard of its pixels [height, width, 3], followed by its maps, [height, width] each. */
   offset: number;
   width: number;
   height: number;
   label?: number;
-  /** Set by who made the pictures: always held out. */
+  /** Always held out, as fixed by the dataset's author. */
   heldOut?: true;
 }
 
-/** What `index.json` of a packed folder holds. */
+/** Content of `index.json` in a packed folder. */
 export interface PackIndex {
   format: typeof packFormat;
   version: typeof packVersion;
-  /** Where the pictures came from. */
+  /** Path of the images that were packed. */
   source: string;
-  /** Length of every picture's shorter side in pixels. */
+  /** Length of every image's shorter side in pixels. */
   size: number;
   classes: string[];
-  /** The maps of every picture, in the order in which they follow its pixels. */
+  /** Maps of every image, in the order in which they follow its pixels. */
   maps?: MapKinds;
-  /** Which pictures are held out was settled when they were made. */
+  /** True if the dataset's author fixed which images are held out. */
   splitMade: boolean;
   shards: { file: string; bytes: number; sha256: string }[];
   images: PackedEntry[];
   skipped: SkippedImage[];
 }
 
-/** Whether a path is a folder that `packImages` wrote. */
+/** True if a path is a folder that `packImages` wrote. */
 export async function isPacked(path: string): Promise<boolean> {
   const file = systemPath(join(await recoverPath(path), indexFile));
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.startsWith(`{"format":"${packFormat}"`);
 }
 
-/** Shorter side of the pictures of a packed folder; undefined for any other path. */
+/** Returns the shorter side of the images in a packed folder; undefined for any other path. */
 export async function packedSize(path: string): Promise<number | undefined> {
   return (await isPacked(path)) ? (await readIndex(path)).size : undefined;
 }
 
 /**
- * Pictures of a packed folder: uint8 pixels, read by position.
+ * Images of a packed folder: uint8 pixels, read by position.
  *
  * @example
  * ```ts
@@ -66,7 +66,7 @@ export async function packedSize(path: string): Promise<number | undefined> {
  * ```
  */
 export class PackedImages implements PictureStore {
-  /** What index.json says: pictures, classes and shards. */
+  /** Content of index.json: images, classes and shards. */
   readonly index: PackIndex;
   #path: string;
   #shards: FileHandle[];
@@ -77,7 +77,10 @@ export class PackedImages implements PictureStore {
     this.#shards = shards;
   }
 
-  /** @throws ImageDataError for a folder that is not whole */
+  /**
+   * Opens a packed folder.
+   * @throws ImageDataError for an incomplete folder
+   */
   static async open(given: string): Promise<PackedImages> {
     const path = await recoverPath(given);
     const index = await readIndex(path);
@@ -99,37 +102,40 @@ export class PackedImages implements PictureStore {
     return new PackedImages(path, index, shards);
   }
 
-  /** Number of pictures. */
+  /** Number of images. */
   get length(): number {
     return this.index.images.length;
   }
 
-  /** Names of the classes; empty where there are none. */
+  /** Names of the classes; empty if there are none. */
   get classes(): readonly string[] {
     return this.index.classes;
   }
 
-  /** The maps of the pictures by field; none where they were packed without. */
+  /** Maps of the images by field; empty if they were packed without maps. */
   get maps(): MapKinds {
     return this.index.maps ?? {};
   }
 
-  /** Name of a picture: its path in the folder it was packed from. */
+  /** Returns the name of an image: its path in the original folder. */
   name(index: number): string {
     return this.#entry(index).name;
   }
 
-  /** Number of a picture's class, or undefined. */
+  /** Returns the class index of an image, or undefined. */
   label(index: number): number | undefined {
     return this.#entry(index).label;
   }
 
-  /** Hash of a picture's file, by which copies are recognised. */
+  /** Returns the hash of an image's file, which identifies copies. */
   hash(index: number): string {
     return this.#entry(index).hash;
   }
 
-  /** Pixels and maps of a picture. @throws ImageDataError where its shard ends too early */
+  /**
+   * Reads the pixels and maps of an image.
+   * @throws ImageDataError if its shard is truncated
+   */
   async load(index: number): Promise<Picture> {
     const { shard, offset, width, height } = this.#entry(index);
     const area = width * height;
@@ -139,7 +145,7 @@ export class PackedImages implements PictureStore {
     if (bytesRead !== bytes.length) {
       throw new ImageDataError(
         join(this.#path, this.index.shards[shard]?.file ?? ''),
-        `ends before picture ${index}; ${again}`,
+        `ends before image ${index}; ${again}`,
       );
     }
     const mapAt = (i: number) => bytes.subarray(area * (3 + i), area * (4 + i));
@@ -147,19 +153,20 @@ export class PackedImages implements PictureStore {
     return { width, height, pixels: bytes.subarray(0, area * 3), ...(names.length > 0 && { maps }) };
   }
 
-  /** Closes the shards; the pictures cannot be read afterwards. */
+  /** Closes the shards; the images cannot be read afterwards. */
   async close(): Promise<void> {
     await Promise.all(this.#shards.splice(0).map((shard) => shard.close()));
   }
 
   #entry(index: number): PackedEntry {
     const entry = this.index.images[index];
-    if (entry === undefined) throw new RangeError(`picture ${index} of ${this.length}`);
+    if (entry === undefined)
+      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
     return entry;
   }
 }
 
-const again = 'pack the pictures again with: npx tessera-torch data pack';
+const again = 'pack the images again with: npx tessera-torch data pack';
 
 async function readIndex(path: string): Promise<PackIndex> {
   const file = join(await recoverPath(path), indexFile);
@@ -168,7 +175,7 @@ async function readIndex(path: string): Promise<PackIndex> {
     index = JSON.parse(await readFile(systemPath(file), 'utf8')) as PackIndex;
   } catch (cause) {
     const { message } = cause as Error;
-    throw new ImageDataError(file, `the index of the packed pictures cannot be read (${message}); ${again}`, {
+    throw new ImageDataError(file, `the index of the packed images cannot be read (${message}); ${again}`, {
       cause,
     });
   }
@@ -185,16 +192,16 @@ function whatIsWrong(index: PackIndex): string | null {
   if (!Array.isArray(index.images) || !Array.isArray(index.shards) || !Array.isArray(index.classes)) {
     return 'it has no lists of images, shards and classes';
   }
-  if (index.images.length === 0) return 'it lists no pictures';
+  if (index.images.length === 0) return 'it lists no images';
   for (const [i, image] of index.images.entries()) {
     const { shard, offset, width, height, label } = image;
     const whole = [shard, offset, width, height].every((value) => Number.isSafeInteger(value) && value >= 0);
     const end = offset + width * height * (3 + Object.keys(index.maps ?? {}).length);
     if (!whole || Math.min(width, height) < index.size || !(end <= (index.shards[shard]?.bytes ?? -1))) {
-      return `picture ${i} lies outside its shard`;
+      return `image ${i} is outside its shard`;
     }
     if (label !== undefined && index.classes[label] === undefined)
-      return `picture ${i} has no such class: ${label}`;
+      return `image ${i} has an unknown class: ${label}`;
   }
   return null;
 }

@@ -1,26 +1,26 @@
-/** A decoded picture. */
+/** A decoded image. */
 export interface Picture {
   width: number;
   height: number;
   /** RGB bytes, [height, width, 3]. */
   pixels: Uint8Array;
-  /** Maps that lie over it by the name of their field, a byte a pixel, [height, width]. */
+  /** Maps of the image by field, one byte per pixel, [height, width]. */
   maps?: Readonly<Record<string, Uint8Array>>;
 }
 
-/** Which square of a picture is taken, and whether it is mirrored. */
+/** Position of a square crop, and whether it is mirrored. */
 export interface View {
   /** From 0 (left edge) to 1 (right edge); 0.5 is the middle. */
   x: number;
   /** From 0 (upper edge) to 1 (lower edge). */
   y: number;
-  /** Left and right exchanged. */
+  /** True to mirror left and right. */
   flip: boolean;
 }
 
 export const centreView: Readonly<View> = { x: 0.5, y: 0.5, flip: false };
 
-/** Copies the square that `view` shows, [size, size, channels], into `target` from `offset`. */
+/** Copies the square crop of `view`, [size, size, channels], into `target` at `offset`. */
 export function copySquare(
   picture: Picture,
   size: number,
@@ -31,9 +31,11 @@ export function copySquare(
 ): void {
   const { width, height, pixels } = picture;
   if (width < size || height < size) {
-    throw new RangeError(`a picture of ${width} × ${height} pixels has no square of ${size}`);
+    throw new RangeError(
+      `an image of ${width} × ${height} pixels is too small for a crop of ${size} × ${size}`,
+    );
   }
-  // Uniform over the places that a square has, for a uniform x in [0, 1).
+  // Uniform over all crop positions, for a uniform x in [0, 1).
   const left = Math.min(width - size, Math.floor(view.x * (width - size + 1)));
   const top = Math.min(height - size, Math.floor(view.y * (height - size + 1)));
   for (let row = 0; row < size; row++) {
@@ -50,19 +52,19 @@ export function copySquare(
   }
 }
 
-/** Grey bytes [height, width] as RGB. */
+/** Converts grey bytes [height, width] to RGB. */
 export function greyToRgb(grey: Uint8Array): Uint8Array {
   const rgb = new Uint8Array(grey.length * 3);
   for (const [i, value] of grey.entries()) rgb.fill(value, i * 3, i * 3 + 3);
   return rgb;
 }
 
-/** RGB bytes as grey ones: brightness by ITU-R BT.601, which leaves grey as it is. */
+/** Converts RGB bytes to grey: luma by ITU-R BT.601, which leaves grey unchanged. */
 export function rgbToGrey(rgb: Uint8Array): Uint8Array {
   const grey = new Uint8Array(rgb.length / 3);
   for (let i = 0; i < grey.length; i++) {
     const [red = 0, green = 0, blue = 0] = [rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2]];
-    grey[i] = (red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16; // Weights of sum 2¹⁶.
+    grey[i] = (red * 19595 + green * 38470 + blue * 7471 + 32768) >> 16; // The weights sum to 2¹⁶.
   }
   return grey;
 }

@@ -1,14 +1,13 @@
-/** Something being read ahead of its use. */
+/** An item that is read before it is used. */
 export interface Ahead<Item, Result> {
   item: Item;
   result: Promise<Result>;
-  /** Whether the result is there, or has failed. */
+  /** True if the result has arrived or has failed. */
   ready: boolean;
 }
 
 /**
- * Reads what belongs to each item in turn, up to `depth` items ahead of the one in use. An error is reported where its
- * result is awaited.
+ * Reads items in order, up to `depth` items ahead of the current one. An error is thrown when its result is awaited.
  *
  * @example
  * ```ts
@@ -30,20 +29,20 @@ export class ReadAhead<Item, Result> {
     this.#fill();
   }
 
-  /** The next item with its result under way; undefined after the last, or when closed. */
+  /** Returns the next item with its pending result; undefined after the last, or if closed. */
   next(): Ahead<Item, Result> | undefined {
     const next = this.#queue.shift();
     if (next) this.#fill();
     return next;
   }
 
-  /** Begins no further reading, and returns what was begun and not asked for. */
+  /** Starts no further reads; returns the items whose reads have started but that were not requested. */
   close(): Ahead<Item, Result>[] {
     this.#ended = true;
     return this.#queue.splice(0);
   }
 
-  /** Keeps one item to give and `depth` further ones under way. */
+  /** Starts reads until the next item and `depth` further ones are pending. */
   #fill(): void {
     while (!this.#ended && this.#queue.length <= this.#depth) {
       const { done, value } = this.#items.next();

@@ -2,18 +2,21 @@ import { readFile, stat } from 'node:fs/promises';
 import { systemPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 
-/** Larger files are not read. */
+/** Size limit of a file in bytes. */
 const maxFileBytes = 2 ** 29;
 
-/** Reads a file's bytes. @throws ImageDataError for one that is not there, cannot be read, or is too large */
+/**
+ * Reads a file's bytes.
+ * @throws ImageDataError for a file that does not exist, cannot be read, or is too large
+ */
 export async function readWhole(path: string): Promise<Uint8Array> {
   try {
     const found = await stat(systemPath(path));
-    // A pipe would be waited for until somebody writes to it.
+    // Reading a pipe would block until somebody writes to it.
     if (!found.isFile()) throw new Error(found.isDirectory() ? 'it is a folder' : 'it is a pipe or a device');
     const { size } = found;
     if (size > maxFileBytes)
-      throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are read`);
+      throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are supported`);
     return await readFile(systemPath(path));
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;

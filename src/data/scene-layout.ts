@@ -5,7 +5,7 @@ import type { SpriteKind, SpriteTint } from './scene-sprites.js';
 import { spriteModels } from './scene-sprites.js';
 
 /**
- * Where everything in a scene stands. Lengths are in units of the picture's height, y from the upper edge
+ * Positions of everything in a scene. Lengths are in units of the image's height, y from the upper edge
  * downwards and x from the left edge, so that a layout does not depend on the number of pixels.
  */
 export interface SceneLayout {
@@ -18,13 +18,13 @@ export interface SceneLayout {
   disc: { x: number; y: number; radius: number; crescent: boolean };
   stars: { x: number; y: number; brightness: number }[];
   clouds: { x: number; y: number; width: number }[];
-  /** From far to near. The last one is the ground that things stand on. */
+  /** From far to near. The last one is the ground that objects stand on. */
   ridges: Ridge[];
   /** From far to near: painted in this order. */
   objects: SceneObject[];
 }
 
-/** Upper edge of a band of land: `base` plus a sum of sine waves. */
+/** Upper edge of a strip of land: `base` plus a sum of sine waves. */
 export interface Ridge {
   base: number;
   waves: { amplitude: number; frequency: number; phase: number }[];
@@ -45,17 +45,17 @@ export interface SceneObject {
 export interface SceneRequest {
   seed: number;
   index: number;
-  /** Pixels. Small pictures get fewer and larger things. */
+  /** Pixels. Small images get fewer and larger objects. */
   width: number;
   height: number;
-  /** Draw from the sprites that training scenes never contain. */
+  /** Use only sprites that training scenes never contain. */
   heldOutSprites?: boolean;
 }
 
-/** Below this height in pixels a scene is drawn with fewer and larger things. */
+/** Height in pixels below which a scene has fewer and larger objects. */
 const smallPicture = 96;
 
-/** The layout of scene `index` of the endless series `seed`. */
+/** Returns the layout of scene `index` of the endless series `seed`. */
 export function layoutScene(request: SceneRequest): SceneLayout {
   const { seed, index, width, height } = request;
   for (const [name, value] of Object.entries({ seed, index, width, height })) {
@@ -106,7 +106,7 @@ export function layoutScene(request: SceneRequest): SceneLayout {
   return layout;
 }
 
-/** Height of a ridge's upper edge at x. */
+/** Returns the height of a ridge's upper edge at x. */
 export function ridgeHeight(band: Ridge, x: number): number {
   let y = band.base;
   for (const wave of band.waves) y += wave.amplitude * Math.sin(wave.frequency * x + wave.phase);
@@ -136,7 +136,7 @@ function layoutObjects(random: SeededRandom, request: SceneRequest, layout: Scen
   const small = request.height < smallPicture;
   const wide = Math.max(1, layout.aspect);
   const count = (few: number, many: number) => Math.max(1, Math.round((small ? few : many) * wide));
-  // How tall one metre is at the lower edge; small pictures are closer to their subjects.
+  // Height of one metre at the lower edge; small images are closer to their subjects.
   const scale = small ? 0.3 : 0.23;
   const wanted: { kind: SpriteKind; near: number; far: number }[] = [];
   const add = (kind: SpriteKind, times: number, far: number, near: number) => {
@@ -172,7 +172,7 @@ function layoutObjects(random: SeededRandom, request: SceneRequest, layout: Scen
   return placed.sort((a, b) => a.y - b.y);
 }
 
-/** How much two things cover each other from side to side, beyond the little that looks natural. */
+/** Returns how much two objects overlap horizontally, beyond the little that looks natural. */
 function hidden(a: SceneObject, b: SceneObject): number {
   const shared =
     Math.min(a.x + a.width / 2, b.x + b.width / 2) - Math.max(a.x - a.width / 2, b.x - b.width / 2);

@@ -14,7 +14,7 @@ export interface Sky {
   middle: Rgb;
   /** Colour at the horizon; distant hills fade towards it. */
   bottom: Rgb;
-  /** What this light does to everything on the ground: a factor per channel. */
+  /** Factor per channel of this light on everything on the ground. */
   light: Rgb;
   /** Sun or moon. */
   disc: Rgb;
@@ -64,7 +64,7 @@ export const skies: Readonly<Record<TimeOfDay, Sky>> = {
 export interface Land {
   far: Rgb;
   near: Rgb;
-  /** Ground at the horizon and at the lower edge of the picture. */
+  /** Colours of the ground at the horizon and at the lower edge of the image. */
   groundFar: Rgb;
   groundNear: Rgb;
 }
@@ -96,7 +96,7 @@ export const lands: Readonly<Record<Season, Land>> = {
   },
 };
 
-/** `a` moved towards `b`; `amount` 0 gives a, 1 gives b. */
+/** Blends two colours; `amount` 0 returns `a`, 1 returns `b`. */
 export function blend(a: Rgb, b: Rgb, amount: number): Rgb {
   return [a[0] + (b[0] - a[0]) * amount, a[1] + (b[1] - a[1]) * amount, a[2] + (b[2] - a[2]) * amount];
 }

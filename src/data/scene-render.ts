@@ -4,7 +4,7 @@ import type { Rgb } from './scene-palette.js';
 import { blend, lands, lit, skies } from './scene-palette.js';
 import type { SpriteSheet } from './scene-sprites.js';
 
-/** Meaning of the numbers in a scene's segmentation. */
+/** Labels of a scene's segmentation, by index. */
 export const sceneLabels = [
   'sky',
   'sun',
@@ -31,12 +31,12 @@ export interface RenderedScene {
 
 const label = Object.fromEntries(sceneLabels.map((name, i) => [name, i])) as Record<SceneLabel, number>;
 
-/** A pixel belongs to a sprite or a disc when it covers at least this much of it. */
+/** Share of a pixel that a sprite or a disc must cover to own the pixel. */
 const solid = 0.5;
 
 /**
- * Paints a layout, from far to near. Picture, segmentation and depth come from the same geometry,
- * so they agree to the pixel.
+ * Paints a layout, from far to near. Image, segmentation and depth come from the same geometry, so they match to the
+ * pixel.
  */
 export async function renderScene(
   layout: SceneLayout,
@@ -55,7 +55,7 @@ export async function renderScene(
   return canvas.finish();
 }
 
-/** Inverse depth of the ground at height y: by perspective it grows evenly from the horizon downwards. */
+/** Returns the inverse depth of the ground at height y: in perspective it grows linearly from the horizon downwards. */
 function nearness(layout: SceneLayout, y: number): number {
   return Math.min(1, Math.max(0, (y - layout.horizon) / (1 - layout.horizon)));
 }
@@ -144,12 +144,12 @@ function paintSky(canvas: Canvas, layout: SceneLayout): void {
   }
 }
 
-/** Share of a pixel inside a disc's edge, for a smooth outline. */
+/** Returns the share of a pixel inside a disc's edge, for a smooth outline. */
 function within(distance: number, radius: number, height: number): number {
   return Math.min(1, Math.max(0, (radius - distance) * height + 0.5));
 }
 
-/** A cloud is three soft bumps on a flat base. */
+/** Returns the cover of a cloud: three soft bumps on a flat base. */
 function cloudCover(cloud: { x: number; y: number; width: number }, x: number, y: number): number {
   let cover = 0;
   for (const [offset, size, lift] of [
@@ -201,7 +201,7 @@ function paintLand(canvas: Canvas, layout: SceneLayout): void {
   });
 }
 
-/** A soft dark ellipse under the feet; it belongs to the ground it falls on. */
+/** Paints a soft dark ellipse under an object; it is labelled as ground. */
 function paintShadow(canvas: Canvas, object: SceneObject, strength: number): void {
   const { width, height } = canvas;
   const rx = 0.52 * object.width;

@@ -12,13 +12,13 @@ export interface SpriteModel {
   box: readonly [number, number, number, number];
   /** Height in the scene, roughly in metres (picture-book proportions: animals are large, houses small). */
   height: number;
-  /** Seasons it appears in; all when absent. */
+  /** Seasons in which it appears; all if absent. */
   seasons?: readonly Season[];
-  /** Kept out of training scenes, for tests of generalisation. */
+  /** Excluded from training scenes, for tests of generalisation. */
   heldOut?: boolean;
 }
 
-/** Icons the scenes are made of, by their name in the Noto set. */
+/** Icons in the scenes, by their name in the Noto set. */
 export const spriteModels: Readonly<Record<string, SpriteModel>> = {
   'evergreen-tree': { kind: 'tree', box: [11, 4, 106, 120], height: 5 },
   'deciduous-tree': {
@@ -55,7 +55,7 @@ export const spriteModels: Readonly<Record<string, SpriteModel>> = {
   llama: { kind: 'animal', box: [8, 5, 112, 119], height: 1.9, heldOut: true },
 };
 
-/** Colour scheme of a sprite: its own colours, or foliage turned to the season. */
+/** Colour scheme of a sprite: its own colours, or foliage recoloured for the season. */
 export type SpriteTint = 'plain' | 'blossom' | 'copper' | 'gold' | 'snow';
 
 export interface Raster {
@@ -66,7 +66,7 @@ export interface Raster {
 }
 
 /**
- * Draws Noto icons at any size; each (icon, size, tint) is drawn once and kept.
+ * Draws Noto icons at any size; each (icon, size, tint) is drawn once and cached.
  *
  * @example
  * ```ts
@@ -82,7 +82,7 @@ export class SpriteSheet {
     this.#icons = icons;
   }
 
-  /** The sprite cut to its drawn part and scaled to exactly `width` × `height` pixels. */
+  /** Returns the sprite, cropped to its drawn part and scaled to exactly `width` × `height` pixels. */
   raster(name: string, width: number, height: number, tint: SpriteTint = 'plain'): Promise<Raster> {
     const key = `${name} ${width}x${height} ${tint}`;
     let raster = this.#rasters.get(key);
@@ -104,15 +104,17 @@ export class SpriteSheet {
     const sharp = await loadSharp();
     const pixels = await sharp(Buffer.from(svg)).toColourspace('srgb').ensureAlpha().raw().toBuffer();
     if (pixels.length !== width * height * 4) {
-      throw new Error(`sprite "${name}" came out as ${pixels.length} bytes, expected ${width}×${height}×4`);
+      throw new Error(
+        `sprite "${name}" was rendered to ${pixels.length} bytes, expected ${width}×${height}×4`,
+      );
     }
     return { width, height, pixels };
   }
 }
 
 /**
- * Opens the icon set the scenes are drawn from.
- * @throws when the package `@iconify-json/noto` is not installed.
+ * Opens the icon set of the scenes.
+ * @throws if the package `@iconify-json/noto` is not installed
  */
 export async function openSpriteSheet(): Promise<SpriteSheet> {
   const { icons } = (await readNoto('icons')) as NotoIcons;
@@ -126,7 +128,7 @@ const foliage: Readonly<Record<Exclude<SpriteTint, 'plain'>, { colour: Rgb; amou
   snow: { colour: [236, 242, 252], amount: 0.82 },
 };
 
-/** Moves the green fills of an icon towards another colour and keeps their differences of brightness. */
+/** Blends the green fills of an icon with another colour, keeping their differences in brightness. */
 function recolourFoliage(body: string, target: { colour: Rgb; amount: number }): string {
   return body.replace(/#([0-9a-f]{6}|[0-9a-f]{3})\b/gi, (hex) => {
     const [red, green, blue] = parseHex(hex);

@@ -12,7 +12,7 @@ import type { SpriteSheet } from './scene-sprites.js';
 import { openSpriteSheet } from './scene-sprites.js';
 import { loadSharp } from './sharp.js';
 
-/** Seeds of the splits, fixed so that no training run ever sees a validation or test scene. */
+/** Seeds of the splits, fixed so that no training run ever sees a held-out (validation or test) scene. */
 export const sceneSplits = { train: 1, validation: 2, test: 3 } as const;
 
 /** Number of scene classes: a season and a time of day. */
@@ -27,7 +27,7 @@ export interface Scene extends RenderedScene {
 }
 
 /**
- * Draws scene `index` of the endless series `seed`: the same request always gives the same layout,
+ * Draws scene `index` of the endless series `seed`: the same request always returns the same layout,
  * segmentation and depth; pixels may differ slightly between versions of the SVG renderer.
  *
  * @example
@@ -55,8 +55,8 @@ export interface SceneFolderOptions {
 
 /**
  * Writes `count` scenes as PNG files (`00000.png` …) and their labels (`scenes.json`) into a folder, which appears
- * under its name only when it is complete. An older folder of scenes is replaced, any other is kept.
- * @throws ImageDataError for a folder that holds something else
+ * under its name only when complete. Replaces an existing folder of scenes, but no other.
+ * @throws ImageDataError for a folder with other content
  */
 export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
   const { seed, count, width, height = width, onProgress, signal } = options;

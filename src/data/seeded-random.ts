@@ -1,16 +1,16 @@
 /**
- * A small deterministic generator for layouts (mulberry32), independent of the tensor generators so that
- * drawing pictures never shifts the random numbers of a training run.
+ * A small deterministic random number generator (mulberry32), independent of the tensor generators so that drawing
+ * images never changes the random numbers of a training run.
  */
 export class SeededRandom {
   #state: number;
 
-  /** Streams of different (seed, stream) pairs are unrelated. Both are integers. */
+  /** Starts the stream of a pair (seed, stream) of integers; streams of different pairs are independent. */
   constructor(seed: number, stream = 0) {
     this.#state = mix(mix(seed | 0) ^ Math.imul(stream | 0, 0x9e3779b9));
   }
 
-  /** A number in [0, 1). */
+  /** Returns a number in [0, 1). */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;
     let t = this.#state;
@@ -23,7 +23,7 @@ export class SeededRandom {
     return low + (high - low) * this.next();
   }
 
-  /** An integer in [0, count). */
+  /** Returns an integer in [0, count). */
   integer(count: number): number {
     return Math.floor(this.next() * count);
   }
@@ -37,7 +37,7 @@ export class SeededRandom {
     return items[this.integer(items.length)] as T;
   }
 
-  /** A shuffled copy (Fisher-Yates). */
+  /** Returns a shuffled copy (Fisher-Yates). */
   shuffle<T>(items: readonly T[]): T[] {
     const result = [...items];
     for (let i = result.length - 1; i > 0; i--) {

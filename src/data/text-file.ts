@@ -1,8 +1,8 @@
-/** Text in whichever encoding an editor or a shell wrote it. */
+/** Reads text files in the encodings that editors and shells write. */
 import { sniffFormat } from './decode.js';
 import { decodeName } from '../files/file-names.js';
 
-/** First bytes of files that are no text, and what they are called. */
+/** First bytes of binary files, and names of their formats. */
 const kinds: readonly (readonly [start: string, name: string])[] = [
   ['PK\x03\x04', 'a zip file (or a spreadsheet, or a PyTorch checkpoint)'],
   ['\x1f\x8b', 'a gzip file; unpack it'],
@@ -13,17 +13,17 @@ const kinds: readonly (readonly [start: string, name: string])[] = [
   ['Rar!', 'a RAR file'],
   ['%PDF', 'a PDF file'],
   ['\x7fELF', 'a program'],
-  ['BM', 'a BMP picture'],
+  ['BM', 'a BMP image'],
   ['SQLite format 3\0', 'an SQLite database'],
-  ['\xd0\xcf\x11\xe0', 'a file of an old office program'],
+  ['\xd0\xcf\x11\xe0', 'a file in an old Microsoft Office format'],
   ['PAR1', 'a Parquet file'],
   ['\x93NUMPY', 'a NumPy array'],
   ['\x89HDF', 'an HDF5 file'],
 ];
 
 /**
- * A file's text: UTF-8 (each byte that is not, as `decodeName` gives it) or UTF-16 in either order, by its byte order
- * mark or, without one, by where its zero bytes lie. A string is the text; otherwise `kind` says what the file is.
+ * Decodes a file's text: UTF-8 (other bytes as `decodeName` decodes them) or UTF-16 in either byte order, detected by
+ * the byte order mark or else by the positions of zero bytes. Returns the text, or the `kind` of a binary file.
  */
 export function decodeText(bytes: Uint8Array): string | { kind: string } {
   const starts = (...mark: number[]) => mark.every((byte, i) => bytes[i] === byte);
@@ -48,7 +48,7 @@ function utf16(bytes: Uint8Array, encoding: 'utf-16le' | 'utf-16be'): string | n
   }
 }
 
-/** Text has no control characters but tabs and the ends of lines. */
+/** Returns the text if it has no control characters besides tabs and line ends. */
 function checked(text: string | null, kind: string): string | { kind: string } {
   // oxlint-disable-next-line no-control-regex
   return text !== null && !/[\0-\x08\x0e-\x1f]/.test(text) ? text : { kind };
@@ -56,7 +56,7 @@ function checked(text: string | null, kind: string): string | { kind: string } {
 
 function kindOf(bytes: Uint8Array): string | null {
   const format = sniffFormat(bytes);
-  if (format !== null) return `a picture (${format.toUpperCase()})`;
+  if (format !== null) return `an image (${format.toUpperCase()})`;
   const start = Buffer.from(bytes.subarray(0, 16)).toString('latin1');
   return kinds.find(([first]) => start.startsWith(first))?.[1] ?? null;
 }

@@ -1,12 +1,12 @@
-/** What the samples of a TIFF mean, out of its tags: the decoder converts some kinds wrongly, and says nothing. */
+/** Reads the kind of a TIFF's samples from its tags: the decoder converts some kinds wrongly without an error. */
 
-/** The first picture of a TIFF, as its tags describe it. */
+/** Tags of a TIFF's first image. */
 export interface TiffTags {
-  /** Bits of a sample. */
+  /** Bits per sample. */
   bits: number;
   /** SampleFormat: 1 unsigned, 2 signed, 3 floating point, 4 undefined, 5 and 6 complex. */
   format: number;
-  /** Samples a pixel. */
+  /** Samples per pixel. */
   samples: number;
   /** PhotometricInterpretation: 0 white is zero, 1 black is zero, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr, 8 to 10 Lab … */
   photometric: number;
@@ -14,13 +14,13 @@ export interface TiffTags {
   extra: readonly number[];
 }
 
-/** How floating point samples become bytes. */
+/** How to convert floating point samples to bytes. */
 export interface FloatSamples {
-  /** The value that is white: 1, or 255. */
+  /** Value of white: 1 or 255. */
   white: 1 | 255;
-  /** Zero is white instead. */
+  /** True if zero is white instead. */
   inverted: boolean;
-  /** Red, green and blue, or grey. */
+  /** True for RGB, false for grey. */
   colour: boolean;
 }
 
@@ -32,7 +32,7 @@ const wanted = {
   339: 'format',
 } as const;
 
-/** Reads the tags of a TIFF's first picture, old or big; null where they cannot be found, which decoding will tell. */
+/** Reads the tags of the first image of a TIFF or BigTIFF; null if they are not found, which decoding will report. */
 export function readTiffTags(bytes: Uint8Array): TiffTags | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   try {
@@ -73,18 +73,18 @@ function tagsOf(view: DataView): TiffTags {
   };
 }
 
-/** Colour samples of each interpretation that is read. */
+/** Number of colour samples of each supported interpretation. */
 const colours: Readonly<Record<number, number>> = { 0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3 };
 const names: Readonly<Record<number, string>> = {
   4: 'a transparency mask',
   10: 'ITU Lab',
-  32803: 'the raw mosaic of a camera',
+  32803: 'raw mosaic data of a camera',
   32844: 'LogL',
   32845: 'LogLuv',
   34892: 'linear raw data of a camera',
 };
 
-/** Why a TIFF's samples are not read; null where they are. */
+/** Returns why a TIFF's samples are not supported; null if they are. */
 export function tiffFault({ bits, format, samples, photometric, extra }: TiffTags): string | null {
   const colour = colours[photometric];
   const beyond = samples - (colour ?? samples);
@@ -93,8 +93,8 @@ export function tiffFault({ bits, format, samples, photometric, extra }: TiffTag
     (beyond > 1 || beyond < 0 || (colour === 1 && beyond === 1 && !isAlpha(extra)))
   ) {
     return (
-      `it has ${samples} bands, which are not those of a picture: 1 (grey), 3 (red, green, blue) or 4 (CMYK), and one of ` +
-      'transparency. Save the bands that are to be seen as a picture of their own'
+      `it has ${samples} bands; an image has 1 (grey), 3 (red, green, blue) or 4 (CMYK), and optionally one for ` +
+      'transparency. Save the visible bands as a separate image'
     );
   }
   if (colour === undefined) {
@@ -102,7 +102,7 @@ export function tiffFault({ bits, format, samples, photometric, extra }: TiffTag
   }
   if (photometric >= 8) {
     const read = photometric === 8 && ((format === 1 && bits === 16) || (format === 3 && bits === 32));
-    return read ? null : `its samples are Lab in ${bits} bits, of a kind that is not read; save it as RGB`;
+    return read ? null : `its samples are Lab in ${bits} bits, which is not supported; save it as RGB`;
   }
   const kind = { 2: 'signed integers', 5: 'complex numbers', 6: 'complex numbers' }[format];
   if (kind !== undefined)
@@ -112,17 +112,17 @@ export function tiffFault({ bits, format, samples, photometric, extra }: TiffTag
   }
   if (format === 3 && (bits !== 32 || photometric > 2 || beyond > 0)) {
     const what = beyond > 0 ? 'floating point with transparency' : `floating point of ${bits} bits`;
-    return `its samples are ${photometric > 2 ? 'floating point in other colours than RGB' : what}; save it with 8 or 16 bits`;
+    return `its samples are ${photometric > 2 ? 'floating point in a colour space other than RGB' : what}; save it with 8 or 16 bits`;
   }
   return null;
 }
 
-/** Whether the sample beyond the colours is transparency; where no tag says what it is, old programs meant that. */
+/** True if the extra sample is transparency; also if no tag describes it, as old programs wrote none. */
 function isAlpha(extra: readonly number[]): boolean {
   return extra.length === 0 || extra[0] === 1 || extra[0] === 2;
 }
 
-/** Whether there is one sample beyond the colours that is no transparency, such as near infrared. */
+/** True if there is one extra sample that is not transparency, such as near infrared. */
 export function hasSpareBand({ samples, photometric, extra }: TiffTags): boolean {
   return samples === (colours[photometric] ?? samples) + 1 && !isAlpha(extra);
 }

@@ -27,8 +27,8 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
 
   const found = await tessera('inspect', files, '--size', '32');
   t.is(found.code, 0, found.stderr);
-  t.regex(found.stdout, /photos \(folder\): 20 pictures at 32 × 32: \d+ to train on, \d+ held out/);
-  t.regex(found.stdout, /left out because they cannot be used: 1\n {2}.*bad\.jpg: this is no JPEG/);
+  t.regex(found.stdout, /photos \(folder\): 20 images at 32 × 32: \d+ to train on, \d+ held out/);
+  t.regex(found.stdout, /left out because they cannot be used: 1\n {2}.*bad\.jpg: this is not a JPEG/);
 
   const packed = join(root, 'packed');
   const packing = await tessera('pack', files, packed, '--size', '32');
@@ -36,7 +36,7 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   t.regex(packing.stderr, /left out .*bad\.jpg/);
   t.regex(
     packing.stdout,
-    /^20 pictures packed into .*packed \(62 kB\); train on them with: npx tessera-torch train vqgan --data /,
+    /^20 images packed into .*packed \(62 kB\); train on them with: npx tessera-torch train vqgan --data /,
   );
 
   const json = await tessera('inspect', packed, '--json', '--held-out', '5');
@@ -68,15 +68,15 @@ test('bad input is one line with the way out, and nothing is left half-written',
   await writePictures(broken, 3);
   await writeFile(join(broken, 'bad.png'), '');
   const cases: [string[], number, RegExp][] = [
-    [['inspect', empty], 1, /empty: there are no pictures here or in its sub-folders.*scenes, emoji$/m],
-    [['inspect', broken, '--on-error', 'stop'], 1, /bad\.png: the file is empty\. Repair it or move it away/],
+    [['inspect', empty], 1, /empty: there are no images here or in its sub-folders.*scenes, emoji$/m],
+    [['inspect', broken, '--on-error', 'stop'], 1, /bad\.png: the file is empty\. Repair or remove it/],
     [['pack', broken, '/proc/packed'], 1, /\/proc: cannot be written to/],
     [
       ['inspect', broken, '--size', 'big'],
       2,
-      /--size.*integer from 1[^]*npx tessera-torch data inspect --help/,
+      /--size.*integer of at least 1[^]*npx tessera-torch data inspect --help/,
     ],
-    [['emoji', broken], 1, /broken: there is something else here already; name a new folder$/m],
+    [['emoji', broken], 1, /broken: the folder is not empty; name a new one$/m],
     [['inspekt', broken], 2, /unknown command 'inspekt'[^]*inspect/],
   ];
   for (const [args, code, message] of cases) {

@@ -139,10 +139,10 @@ const unusable: [string, () => Buffer | Promise<Buffer>, RegExp][] = [
   ['an empty file', () => Buffer.alloc(0), /the file is empty/],
   [
     'text',
-    () => Buffer.from('this is no picture'),
-    /no JPEG, PNG, WebP, AVIF, GIF or TIFF, whatever its name/,
+    () => Buffer.from('this is not an image'),
+    /not a JPEG, PNG, WebP, AVIF, GIF or TIFF, despite its extension/,
   ],
-  ['SVG', () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /no JPEG, PNG/],
+  ['SVG', () => Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>'), /not a JPEG, PNG/],
   [
     'a JPEG cut after its first bytes',
     () => Buffer.from([0xff, 0xd8, 0xff, 0xe0]),

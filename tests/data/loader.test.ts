@@ -108,12 +108,12 @@ test('crops and flips vary over pictures and epochs; centre crops without flips 
 
 test('wrong options are refused', (t) => {
   for (const [options, message] of [
-    [{ batchSize: 0 }, /batchSize must be an integer from 1, got 0/],
+    [{ batchSize: 0 }, /batchSize must be an integer of at least 1, got 0/],
     [{ batchSize: 1.5 }, /batchSize/],
     [{ batchSize: 2, prefetch: -1 }, /prefetch/],
     [
       { batchSize: 2, position: { epoch: 0, position: 3 } },
-      /cannot go on at picture 3 of 3: this is not the data/,
+      /cannot continue at image 3 of 3: the position is from other data/,
     ],
   ] as const) {
     t.throws(() => new Loader(wide(3), options), { instanceOf: RangeError, message });

@@ -27,7 +27,7 @@ test('an empty folder is filled, another one only where it may be replaced', asy
   await mkdir(folder);
   const fill = (name: string) => (partial: string) => writeFile(join(partial, name), '');
   await writeFolder(folder, never, fill('a'));
-  await t.throwsAsync(writeFolder(folder, never, fill('b')), { message: /something else here already/ });
+  await t.throwsAsync(writeFolder(folder, never, fill('b')), { message: /the folder is not empty/ });
   t.deepEqual(await readdir(folder), ['a']);
   await writeFolder(folder, async () => true, fill('b'));
   t.deepEqual(await readdir(folder), ['b']);
@@ -38,7 +38,7 @@ for (const [what, error, expected] of [
   [
     'a full disk',
     Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' }),
-    /pictures: cannot be written \(ENOSPC: no space left on device, write\); nothing is left of it/,
+    /pictures: cannot be written \(ENOSPC: no space left on device, write\); the incomplete folder was removed/,
   ],
   ['any other error', new Error('stopped'), /^stopped$/],
 ] as const) {

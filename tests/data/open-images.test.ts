@@ -59,7 +59,7 @@ test('a list file names pictures relative to itself', async (t) => {
   await writeFile(list, 'photos/gone.png\n');
   await t.throwsAsync(openImages({ path: list, size: 8 }), {
     instanceOf: ImageDataError,
-    message: /none of its 1 pictures can be used.*gone\.png: there is no such file/,
+    message: /none of its 1 images can be used.*gone\.png: there is no such file/,
   });
 });
 
@@ -108,7 +108,7 @@ test('or end the work with the first, if asked to', async (t) => {
   await mixedFolder(folder);
   await t.throwsAsync(openImages({ path: folder, size: 8, onError: 'stop' }), {
     instanceOf: ImageDataError,
-    message: /bad-.*\. Repair it or move it away, or leave such pictures out with data\.onError=skip$/,
+    message: /bad-.*\. Repair or remove it, or skip such images with data\.onError=skip$/,
   });
 });
 
@@ -124,20 +124,16 @@ test('where not all is decoded at once, half a picture is found out when it is r
 });
 
 for (const [what, make, message] of [
-  [
-    'nothing',
-    async () => {},
-    /there are no pictures here or in its sub-folders\. Looked for \.jpg .*built-in/,
-  ],
+  ['nothing', async () => {}, /there are no images here or in its sub-folders\. Looked for \.jpg .*built-in/],
   [
     'other files only',
     (folder: string) => writeFile(join(folder, 'a.doc'), ''),
-    /no pictures here or in its sub-folders \(other files: 1\)\./,
+    /no images here or in its sub-folders \(other files: 1\)\./,
   ],
   [
     'broken pictures only',
     (folder: string) => writeFile(join(folder, 'a.png'), ''),
-    /none of its 1 pictures can be used; the first: .*a\.png: the file is empty/,
+    /none of its 1 images can be used; the first: .*a\.png: the file is empty/,
   ],
 ] as const) {
   test(`a folder with ${what} is one clear error`, async (t) => {
@@ -154,7 +150,7 @@ test('a missing path and a file that is no list are named', async (t) => {
   });
   const [file] = await writePictures(folder, 1);
   await t.throwsAsync(openImages({ path: file!, size: 8 }), {
-    message: /000\.png: this is no folder; name a/,
+    message: /000\.png: this is not a folder; name a/,
   });
 });
 
@@ -192,7 +188,7 @@ test('pictures of a held-out folder are not trained on', async (t) => {
   t.deepEqual(names(heldOut), ['own.png', 'shared.png']);
   t.deepEqual((await heldOut.read([0])).shape, [1, 3, 8, 8]);
   await t.throwsAsync(openImages({ path: folder, size: 8, heldOutPath: folder }), {
-    message: /all its pictures are also in/,
+    message: /all its images are also in/,
   });
 });
 
@@ -201,10 +197,10 @@ test('impossible options are refused', async (t) => {
   await writePictures(path, 3);
   for (const [wrong, message] of [
     [{ path: '' }, /data\.path is missing/],
-    [{ size: 0 }, /data\.size must be an integer from 1, got 0/],
+    [{ size: 0 }, /data\.size must be an integer of at least 1, got 0/],
     [{ size: 8.5 }, /data\.size/],
     [{ heldOut: 3 }, /cannot hold out 3 of 3/],
-    [{ heldOut: -1 }, /data\.heldOut is a share below 1/],
+    [{ heldOut: -1 }, /data\.heldOut must be a share below 1/],
     [{ seed: 0.5 }, /data\.seed must be an integer/],
     [{ count: 1 }, /data\.count/],
   ] as const) {
@@ -231,14 +227,13 @@ test('work can be interrupted, and tells how far it is', async (t) => {
         signal: controller.signal,
         onProgress: (...progress) => {
           told.push(progress);
-          if (progress[0] === 'decoding pictures' && progress[1] === 5)
-            controller.abort(new Error('stopped'));
+          if (progress[0] === 'decoding images' && progress[1] === 5) controller.abort(new Error('stopped'));
         },
       },
     ),
     { message: 'stopped' },
   );
-  t.deepEqual(told[19], ['looking at pictures', 20, 20]);
+  t.deepEqual(told[19], ['checking images', 20, 20]);
   t.true(told.length < 35);
 });
 
@@ -265,7 +260,7 @@ for (const path of ['scenes', 'emoji'] as const) {
 
 test('scenes kept for measuring are not trained on', async (t) => {
   await t.throwsAsync(openImages({ path: 'scenes', size: 16, count: 4, seed: 2 }), {
-    message: /seed 2 of the scenes is kept for held-out pictures/,
+    message: /seed 2 of the scenes is reserved for held-out images/,
   });
   await t.throwsAsync(openImages({ path: 'scenes', size: 16, count: 4, heldOut: 4 }), {
     message: /hold out 4 of 4/,
@@ -305,7 +300,7 @@ test('JPEGs go by all of their extensions, and what is passed over is told by ki
   t.deepEqual(report.ignoredKinds, { '.bmp': 2, '.heic': 1, '.txt': 1, '': 1 });
   t.regex(
     describeImages(await inspectImages(config)),
-    /passed over because of their names: 5 \(2 \.bmp, 1 without extension, 1 \.heic, 1 \.txt; .*once they are PNG or JPEG/,
+    /ignored because of their extension: 5 \(2 \.bmp, 1 without extension, 1 \.heic, 1 \.txt; convert images .* to PNG or JPEG\)/,
   );
 });
 

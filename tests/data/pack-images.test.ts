@@ -74,12 +74,11 @@ test('a packed folder appears whole or not at all, and replaces only one of its 
   await writePictures(files, 40); // More than are decoded before the first are written.
   const controller = new AbortController();
   const signal = controller.signal;
-  const onProgress = (label: string) =>
-    label === 'packing pictures' && controller.abort(new Error('stopped'));
+  const onProgress = (label: string) => label === 'packing images' && controller.abort(new Error('stopped'));
   await t.throwsAsync(packImages(config, packed, { signal, onProgress }), { message: 'stopped' });
   t.deepEqual(await readdir(root), []);
   await packImages(config, packed);
-  await t.throwsAsync(packImages(config, packed), { message: /packed pictures here already; .*--overwrite/ });
+  await t.throwsAsync(packImages(config, packed), { message: /packed images here already; .*--overwrite/ });
   await packImages({ ...config, size: 4 }, packed, { overwrite: true });
   t.is(await packedSize(packed), 4);
   t.deepEqual(await readdir(root), ['packed']);
@@ -95,7 +94,7 @@ test('a packed folder appears whole or not at all, and replaces only one of its 
 
   await t.throwsAsync(packImages(config, files, { overwrite: true }), {
     instanceOf: ImageDataError,
-    message: /there is something else here already/,
+    message: /the folder is not empty/,
   });
   await t.throwsAsync(packImages(config, join(files, 'cats', 'wide.png')), {
     message: /this is a file; name a new/,
@@ -104,7 +103,7 @@ test('a packed folder appears whole or not at all, and replaces only one of its 
     message: /packed already/,
   });
   await t.throwsAsync(packImages({ ...config, path: await folderFor(t) }, join(root, 'none')), {
-    message: /no pictures/,
+    message: /no images/,
   });
   t.deepEqual(await readdir(root), ['packed']);
 });
@@ -138,17 +137,13 @@ const damages: [string, Spoil, RegExp][] = [
   [
     'a cut index',
     (folder) => truncate(join(folder, 'index.json'), 200),
-    /index of the packed pictures cannot be read/,
+    /index of the packed images cannot be read/,
   ],
   ['a later version', rewrite((index) => (index.version = 9 as 1)), /its version is 9, this release reads 1/],
-  [
-    'a picture outside its shard',
-    rewrite((index) => (index.images[3]!.offset = 1e9)),
-    /picture 3 lies outside/,
-  ],
-  ['a picture too small', rewrite((index) => (index.images[2]!.width = 2)), /picture 2 lies outside/],
-  ['an unknown class', rewrite((index) => (index.images[1]!.label = 7)), /picture 1 has no such class: 7/],
-  ['no pictures', rewrite((index) => (index.images = [])), /lists no pictures/],
+  ['a picture outside its shard', rewrite((index) => (index.images[3]!.offset = 1e9)), /image 3 is outside/],
+  ['a picture too small', rewrite((index) => (index.images[2]!.width = 2)), /image 2 is outside/],
+  ['an unknown class', rewrite((index) => (index.images[1]!.label = 7)), /image 1 has an unknown class: 7/],
+  ['no pictures', rewrite((index) => (index.images = [])), /lists no images/],
   ['no lists', rewrite((index) => (index.shards = null as never)), /no lists of images/],
 ];
 for (const [what, spoil, message] of damages) {
@@ -172,11 +167,11 @@ test('inspecting tells what there is, and finds changed pixels', async (t) => {
   t.is(
     text.replaceAll(files, 'PHOTOS'),
     [
-      'PHOTOS (folder): 22 pictures at 16 × 16: 22 to train on, 0 held out',
+      'PHOTOS (folder): 22 images at 16 × 16: 22 to train on, 0 held out',
       '2 classes: cats 11, dogs 11',
-      'copies of others: 10 (copies land on the same side of the split)',
+      'copies of others: 10 (copies are on the same side of the split)',
       'smaller than 16 pixels: 20 (enlarged; a smaller data.size avoids it)',
-      'other files, passed over because of their names: 1',
+      'other files, ignored because of their extension: 1',
       'left out because they cannot be used: 1',
       '  PHOTOS/dogs/bad.png: the file is empty',
     ].join('\n'),

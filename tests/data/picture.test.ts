@@ -49,6 +49,6 @@ test('the middle view is the middle', (t) => {
 test('a square larger than the picture is refused', (t) => {
   t.throws(() => copySquare(placed(3, 9), 4, { x: 0, y: 0, flip: false }, new Uint8Array(48), 0), {
     instanceOf: RangeError,
-    message: /3 × 9 pixels has no square of 4/,
+    message: /3 × 9 pixels is too small for a crop of 4 × 4/,
   });
 });

@@ -157,6 +157,6 @@ test('a folder of something else is not replaced by scenes, an older one of scen
   await writeScenes(join(root, 'scenes'), options);
   await writeScenes(join(root, 'scenes'), { ...options, count: 2 });
   t.is((await readdir(join(root, 'scenes'))).length, 3);
-  await t.throwsAsync(writeScenes(root, options), { message: /there is something else here already/ });
+  await t.throwsAsync(writeScenes(root, options), { message: /the folder is not empty/ });
   t.deepEqual(await readdir(root), ['scenes']);
 });

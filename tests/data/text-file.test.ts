@@ -38,8 +38,8 @@ for (const [encoding, encode] of encodings) {
 }
 
 const binaries: [string, () => Buffer | Promise<Buffer>, RegExp][] = [
-  ['a picture', () => plain(8, 8, '#000000').png().toBuffer(), /this is a picture \(PNG\)/],
-  ['a JPEG', () => plain(8, 8, '#000000').jpeg().toBuffer(), /this is a picture \(JPEG\)/],
+  ['a picture', () => plain(8, 8, '#000000').png().toBuffer(), /this is an image \(PNG\)/],
+  ['a JPEG', () => plain(8, 8, '#000000').jpeg().toBuffer(), /this is an image \(JPEG\)/],
   ['a gzip file', () => gzipSync('a.png\n'.repeat(99)), /this is a gzip file; unpack it/],
   ['a zip file', () => Buffer.from('PK\x03\x04\x14\0\0\0', 'latin1'), /this is a zip file/],
   ['UTF-32', () => Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]), /this is UTF-32 text; save it as UTF-8/],
@@ -56,7 +56,7 @@ for (const [what, make, message] of binaries) {
       instanceOf: ImageDataError,
       message,
     });
-    t.regex(error.message, /a list is a text file with one path a line$/);
+    t.regex(error.message, /a list is a text file with one path per line$/);
   });
 }
 

@@ -125,7 +125,7 @@ test.serial('a plan tells what the run will say when it starts, and writes nothi
   const [start] = await eventsOf(await VqganTrainer.create(config, { run }));
   const { images: counts, parameters, notes } = plan;
   t.like(start, { images: counts, parameters, notes });
-  t.regex(notes.join('\n'), /passed over because of their names: 1 \(1 \.bmp/);
+  t.regex(notes.join('\n'), /ignored because of their extension: 1 \(1 \.bmp/);
 });
 
 test.serial('a plan of a second stage is refused as the run is', async (t) => {
