@@ -3,14 +3,14 @@ import { messageOf } from './system-error.js';
 
 let gone = false;
 
-/** Whether the output of this process leads nowhere any more. */
+/** True if nobody reads the output of this process any more. */
 export function readerIsGone(): boolean {
   return gone;
 }
 
 /**
- * Ends the process quietly when nobody reads its output any more, as in `… | head`: at once, or, where work is under
- * way, as at Ctrl-C, so that it cleans up and saves.
+ * Ends the process without an error when nobody reads its output any more, as in `… | head`: at once, or, during work,
+ * as on Ctrl-C, so that it cleans up and saves.
  */
 export function endWithReader(): void {
   for (const stream of [process.stdout, process.stderr]) {

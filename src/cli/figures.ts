@@ -1,6 +1,6 @@
-/** Numbers as a person reads them in a line. */
+/** Formats numbers for lines of text. */
 
-/** Three digits that matter: 0.142, 5.1, 1,240. */
+/** Formats a number with about three significant digits: 0.142, 5.10, 1,240. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
@@ -11,14 +11,14 @@ export function figure(value: number): string {
   return size >= 0.001 || size === 0 ? value.toFixed(3) : value.toExponential(1);
 }
 
-/** 1,234,567 → `1.23 M`. */
+/** Formats a count: 1,234,567 → `1.23 M`. */
 export function amount(value: number): string {
   if (value >= 1e9) return `${(value / 1e9).toFixed(2)} G`;
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M`;
   return value.toLocaleString('en');
 }
 
-/** Seconds as `42s`, `4m05s`, `1h01`. */
+/** Formats seconds as `42s`, `4m05s`, `1h01`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';
   const whole = Math.round(seconds);

@@ -2,7 +2,7 @@ import { interruptible, type Interruptible } from '../files/interrupt.js';
 
 let current: Interruptible | null = null;
 
-/** Returns the signal that Ctrl-C aborts, the same for the whole command. */
+/** Returns the abort signal of Ctrl-C, one for the whole command. */
 export function interruptSignal(): AbortSignal {
   return (current ??= interruptible()).signal;
 }
@@ -12,7 +12,7 @@ export function wasInterrupted(): boolean {
   return current?.signal.aborted ?? false;
 }
 
-/** Stops the work under way as Ctrl-C does; returns false if there is none that could be stopped so. */
+/** Stops the current work as Ctrl-C does; returns false if there is none to stop. */
 export function interrupt(): boolean {
   current?.interrupt();
   return current !== null;

@@ -1,9 +1,9 @@
-/** Pictures that cannot be used, while others can. */
+/** Reports images that cannot be used while the work on the others goes on. */
 import { shownPath } from '../files/file-names.js';
 import { ImageDataError } from '../data/image-error.js';
 import { paint } from './terminal.js';
 
-/** Names what is left out as soon as it is found; the work goes on, and its exit code tells. */
+/** Prints each image that is left out at once; the work goes on and ends with exit code 1. */
 export class LeftOut {
   readonly #json: boolean;
   #errors: ImageDataError[] = [];
@@ -12,18 +12,18 @@ export class LeftOut {
     this.#json = json;
   }
 
-  /** How many there are. */
+  /** Number of images that were left out. */
   get count(): number {
     return this.#errors.length;
   }
 
-  /** What a recipe says of them: nothing where there are none. */
+  /** Entry for a recipe; empty if no image was left out. */
   get record(): { leftOut?: { file: string; reason: string }[] } {
     if (this.count === 0) return {};
     return { leftOut: this.#errors.map(({ path, reason }) => ({ file: path, reason })) };
   }
 
-  /** The outcome of the work on a picture, or null where the picture cannot be used. */
+  /** Runs the work on an image and returns its result; null if the image cannot be used. */
   async unless<T>(file: string, work: () => Promise<T>): Promise<T | null> {
     try {
       return await work();
@@ -40,18 +40,18 @@ export class LeftOut {
     }
   }
 
-  /** The error where nothing was left to work on. */
+  /** Returns the error for the case that no image can be used. */
   nothingElse(): Error {
     const [first] = this.#errors;
     return this.#errors.length === 1 && first
       ? first
-      : new Error(`none of the ${this.count} pictures can be used`);
+      : new Error(`none of the ${this.count} images can be used`);
   }
 
-  /** Says at the end how many there are, with an exit code of 1. */
+  /** Prints the number of images that were left out, if any, and sets the exit code to 1. */
   tell(): void {
     if (this.count === 0) return;
     process.exitCode = 1;
-    process.stderr.write(`${this.count} of the pictures could not be used; the others are done\n`);
+    process.stderr.write(`${this.count} of the images could not be used; the others are done\n`);
   }
 }

@@ -7,7 +7,7 @@ import { messageOf } from './system-error.js';
 import { paint } from './terminal.js';
 import { UsageError } from './usage-error.js';
 
-/** What a reader types: npm finds it by the package's name, also before it is installed. `tessera` is another package. */
+/** Command that works before and after installation, by the package's name; `tessera` is another package on npm. */
 const COMMAND = 'npx tessera-torch';
 
 /** Exit codes of every command. */
@@ -18,14 +18,14 @@ const INTERRUPTED = 130;
 interface Entry {
   name: string;
   description: string;
-  /** Loaded only when its turn comes: most commands need libtorch, `setup` and `doctor` must do without. */
+  /** Loads the command on demand: most commands need libtorch, but `setup` and `doctor` must work without it. */
   load: () => Promise<(command: Command) => Command>;
 }
 
 const entries: readonly Entry[] = [
   {
     name: 'setup',
-    description: 'get libtorch, and build the native addon where no prebuilt one is installed',
+    description: 'install libtorch, and build the native addon if no prebuilt one is installed',
     load: async () => (await import('./commands/setup/command.js')).setupCommand,
   },
   {
@@ -35,38 +35,38 @@ const entries: readonly Entry[] = [
   },
   {
     name: 'inspect',
-    description: 'show what is in a checkpoint: model, step, settings, tensors; nothing in it is run',
+    description: 'show the content of a checkpoint: model, step, settings, tensors; runs no code from it',
     load: async () => (await import('./commands/inspect/command.js')).inspectCommand,
   },
   {
     name: 'convert',
-    description: 'write a checkpoint in another format: safetensors, or a file that PyTorch reads',
+    description: 'convert a checkpoint to another format: safetensors, or a file that PyTorch reads',
     load: async () => (await import('./commands/convert/command.js')).convertCommand,
   },
   {
     name: 'train',
-    description: 'train a model on your pictures: train vqgan, then train transformer',
+    description: 'train a model on your images: train vqgan, then train transformer',
     load: async () => (await import('./commands/train/command.js')).trainCommand,
   },
   {
     name: 'reconstruct',
-    description: "put pictures through a trained model's codes and back",
+    description: 'encode images with a trained model and decode them again',
     load: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
   },
   {
     name: 'sample',
-    description: 'invent new pictures with a trained transformer',
+    description: 'generate new images with a trained transformer',
     load: async () => (await import('./commands/sample/command.js')).sampleCommand,
   },
   {
     name: 'data',
-    description: 'look at pictures before training, pack them for speed, draw the built-in ones',
+    description: 'inspect images before training, pack them for speed, draw the built-in ones',
     load: async () => (await import('./commands/data/command.js')).dataCommand,
   },
 ];
 
 const example = `
-From your own pictures to new ones:
+From your own images to new ones:
   $ npx tessera-torch train vqgan --data photos --minutes 60
   $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60
   $ npx tessera-torch sample runs/transformer --grid
@@ -88,7 +88,7 @@ async function program(argv: readonly string[]): Promise<Command> {
   return root;
 }
 
-/** Commands inherit this only when made by their parent, so it is set on each. */
+/** Configures a command and its sub-commands: they inherit these options only if their parent creates them. */
 function settle(command: Command, path: string): void {
   command
     .exitOverride()
@@ -103,10 +103,10 @@ async function main(argv: string[]): Promise<number> {
     await (await program(argv)).parseAsync(argv, { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : 0;
   } catch (error) {
-    // Commander has written its message (or the help that was asked for, code 0).
+    // Commander has already printed its message, or the requested help (code 0).
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
     if (wasInterrupted()) {
-      if (!readerIsGone()) process.stderr.write('interrupted; nothing half-done is left\n');
+      if (!readerIsGone()) process.stderr.write('interrupted; no incomplete files are left\n');
       return INTERRUPTED;
     }
     process.stderr.write(`${paint('red', 'error:', process.stderr)} ${messageOf(error)}\n`);

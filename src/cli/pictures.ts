@@ -1,4 +1,4 @@
-/** Pictures out of a model, as PNG files that say how they were made. */
+/** Saves images of a model as PNG files that contain their recipe. */
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
@@ -9,7 +9,7 @@ import { packageVersion } from '../files/package.js';
 import type { Tensor } from '../torch/index.js';
 import { writeError } from '../runs/error.js';
 
-/** How a picture was made: enough to make it again. */
+/** Settings that an image was made with: enough to make it again. */
 export type Recipe = Readonly<Record<string, unknown>>;
 
 /**
@@ -31,7 +31,7 @@ export async function savePicture(
   );
   await writing(path, async () => {
     await mkdir(systemPath(dirname(path)), { recursive: true });
-    // In memory first: libvips tells little of why a file cannot be written.
+    // In memory first: libvips hardly explains why a file cannot be written.
     const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
       .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${packageVersion()}` } })
       .png()
@@ -40,7 +40,7 @@ export async function savePicture(
   });
 }
 
-/** Writes the recipe of a folder of pictures beside them. */
+/** Writes the recipe of a folder of images next to them. */
 export async function saveRecipe(path: string, recipe: Recipe): Promise<void> {
   await writing(path, () => writeAtomically(path, `${JSON.stringify(recipe, null, 2)}\n`));
 }

@@ -1,27 +1,27 @@
-/** The system's errors in words: what could not be done, where, and the way out. */
+/** Messages for system errors: what failed, where, and what to do. */
 import { accessSync, constants, existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { exists } from '../files/look.js';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
-  EACCES: 'that is not permitted',
-  EPERM: 'that is not permitted',
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space is left on the disk',
   EDQUOT: 'the disk quota is used up',
   ENOTDIR: 'part of the path is a file, not a folder',
   EISDIR: 'this is a folder, not a file',
-  EEXIST: 'there is something of that name already',
+  EEXIST: 'it already exists',
   ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'the links lead in a circle',
+  ELOOP: 'the symbolic links form a cycle',
   EMFILE: 'too many files are open; raise the limit with: ulimit -n 4096',
   ENFILE: 'the system has too many files open',
   EIO: 'the disk reports an error',
   EBUSY: 'it is in use',
 };
 
-/** What a call that writes did; the others read. */
+/** System calls that write; the others read. */
 const writing = new Set([
   'mkdir',
   'mkdtemp',
@@ -36,11 +36,11 @@ const writing = new Set([
 ]);
 const refusals = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
 
-/** An error's message for the terminal: one line for an error of the system's, the error's own text for any other. */
+/** Returns an error's message for the terminal: one line for a system error, the error's own text for any other. */
 export function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const text = systemMessage(error) ?? error.message;
-  // An error of ours may have it as its cause, and say nothing of flags.
+  // An error of this package may have it as its cause without naming the flag.
   const { cause } = error as { cause?: Error & Denied & { code?: unknown } };
   const flag = cause?.code === 'ERR_ACCESS_DENIED' && !text.includes('--allow-') ? flagFor(cause) : undefined;
   return flag === undefined ? text : `${text}; add ${flag}`;
@@ -58,9 +58,9 @@ function systemMessage(error: NodeJS.ErrnoException & Denied): string | null {
   const place = placeOf(error);
   const code = syscall === 'mkdir' && error.code === 'ENOENT' ? parentFault(place) : error.code;
   if (code === 'ERR_ACCESS_DENIED') return denied(error);
-  if (syscall === 'uv_cwd') return 'the folder this was started in is gone; change to one that is there';
+  if (syscall === 'uv_cwd') return 'the current folder no longer exists; change to an existing one';
   const reason = code === undefined ? undefined : reasons[code];
-  // A class of ours has said it in its own words already.
+  // Error classes of this package already have their own message.
   if (reason === undefined || syscall === undefined || error.constructor !== Error) return null;
   const start = place === null ? '' : `${place}: `;
   const refused = refusals.has(code!) && (writing.has(syscall) || code !== 'EACCES');
@@ -68,7 +68,7 @@ function systemMessage(error: NodeJS.ErrnoException & Denied): string | null {
   return `${start}${reason} (${syscall})${wayOut}`;
 }
 
-/** Where it failed, as a full path; the folder of a file that has only its name while it is being written. */
+/** Returns the full path where it failed; for a temporary file, its folder. */
 function placeOf({ path, dest }: Partial<Record<'path' | 'dest', string | undefined>>): string | null {
   const place = dest ?? path;
   if (place === undefined) return null;
@@ -76,7 +76,7 @@ function placeOf({ path, dest }: Partial<Record<'path' | 'dest', string | undefi
   return /\.(tmp|partial(-\d+)?)$/.test(basename(full)) ? dirname(full) : full;
 }
 
-/** Why a folder cannot be made: a recursive `mkdir` says ENOENT for whatever its parent refuses it for. */
+/** Returns why a folder cannot be created: a recursive `mkdir` reports ENOENT whatever the reason of its parent. */
 function parentFault(place: string | null): string {
   let parent = dirname(place ?? '.');
   while (!existsSync(parent) && dirname(parent) !== parent) parent = dirname(parent);
@@ -91,12 +91,12 @@ function parentFault(place: string | null): string {
 function denied(error: Error & Denied): string {
   const place = error.resource ? placeOf({ path: error.resource }) : null;
   const flag = flagFor(error);
-  // Some calls are closed altogether; Node's own words say which.
+  // Some calls are always forbidden; Node's own message says which.
   if (flag === undefined) return error.message;
   return `${place === null ? '' : `${place}: `}node --permission does not allow this; add ${flag}`;
 }
 
-/** The flag of node's that allows what was refused; undefined where there is none. */
+/** Returns the flag of node that allows what was denied; undefined if there is none. */
 function flagFor({ permission, resource }: Denied): string | undefined {
   const place = resource ? placeOf({ path: resource }) : null;
   const flags: Readonly<Record<string, string>> = {
@@ -108,7 +108,7 @@ function flagFor({ permission, resource }: Denied): string | undefined {
   return flags[permission ?? ''];
 }
 
-/** The folder that must be open for a file or folder to be made in it: one that is there, for Node takes others for files. */
+/** Returns the nearest existing folder, to allow writing in: Node treats paths that do not exist as files. */
 function writtenFolder(place: string): string {
   let folder = dirname(place);
   while (!exists(folder) && dirname(folder) !== folder) folder = dirname(folder);

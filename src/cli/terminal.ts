@@ -4,21 +4,20 @@ import type { Progress } from '../setup/progress.js';
 const BAR = 24;
 const REDRAW = 100;
 
-/** Whether to draw bars and colours on a stream: a terminal, no CI, and NO_COLOR not set for colours. */
+/** True if bars and colours can be shown on a stream: it is a terminal, and not in CI. */
 export function isInteractive(stream: NodeJS.WriteStream): boolean {
   return Boolean(stream.isTTY) && !process.env['CI'] && process.env['TERM'] !== 'dumb';
 }
 
 type Style = Parameters<typeof styleText>[0];
 
-/** Text in a colour where the stream shows one; plain otherwise. */
+/** Returns the text in a style if the stream shows colours and NO_COLOR is not set; plain otherwise. */
 export function paint(style: Style, text: string, stream: NodeJS.WriteStream = process.stdout): string {
   return isInteractive(stream) && !process.env['NO_COLOR'] ? styleText(style, text) : text;
 }
 
 /**
- * Progress on stderr: a bar that redraws itself on a terminal, elsewhere a plain line at each quarter, so that
- * logs stay short.
+ * Shows progress on stderr: as a bar on a terminal, otherwise as a plain line at each quarter, so that logs stay short.
  */
 export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): Progress & { end(): void } {
   return isInteractive(stream) ? barProgress(stream) : plainProgress(stream);
@@ -62,7 +61,7 @@ function plainProgress(stream: NodeJS.WriteStream): Progress & { end(): void } {
       if (name !== label) [label, quarter] = [name, 0];
       const now = total > 0 ? Math.floor((4 * Math.min(done, total)) / total) : 0;
       if (now > quarter) stream.write(`${name}: ${now * 25}%\n`);
-      // A step that starts over (a second archive) is told again.
+      // A step that starts over (a second archive) is reported again.
       quarter = now;
     },
     end() {},

@@ -62,14 +62,14 @@ for (const grid of [false, true]) {
       const { code, stderr } = await outcome([missing, folder], { out, grid });
       t.is(code, 1);
       for (const [file, reason] of [
-        ['missing.jpg', 'there is no such picture or folder'],
+        ['missing.jpg', 'there is no such image or folder'],
         ['b-half.jpg', 'cannot be decoded'],
         ['c-empty.png', 'the file is empty'],
         ['d-gone.png', 'there is no such file'],
       ] as const) {
         t.regex(stderr, new RegExp(`left out .*${file}: ${reason}`));
       }
-      t.regex(stderr, /4 of the pictures could not be used; the others are done/);
+      t.regex(stderr, /4 of the images could not be used; the others are done/);
       t.deepEqual(
         readdirSync(out).sort(),
         grid ? ['grid.png', 'reconstructions.json'] : ['a.png', 'reconstructions.json', 'z.png'],
@@ -95,7 +95,7 @@ test.serial('where none can be used that is an error, and nothing is written', a
   const folder = await mixed(t);
   const out = join(temporaryFolder(t), 'out');
   const broken = ['b-half.jpg', 'c-empty.png'].map((name) => join(folder, name));
-  await t.throwsAsync(outcome(broken, { out }), { message: /none of the 2 pictures can be used/ });
+  await t.throwsAsync(outcome(broken, { out }), { message: /none of the 2 images can be used/ });
   await t.throwsAsync(outcome(broken.slice(1), { out }), {
     instanceOf: ImageDataError,
     message: /the file is empty/,

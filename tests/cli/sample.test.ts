@@ -83,7 +83,7 @@ for (const wrong of ['-1', 'Infinity', 'warm', '']) {
       .exitOverride()
       .configureOutput({ writeErr: () => {} });
     await t.throwsAsync(command.parseAsync([plain, `--temperature=${wrong}`], { from: 'user' }), {
-      message: /It must be a number from 0/,
+      message: /It must be a non-negative number/,
     });
   });
 }

@@ -144,7 +144,7 @@ test('doctor outlives libraries that do not load', async (t) => {
   t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera-torch setup --force/);
 });
 
-test('a working folder that was deleted is told, instead of the process being ended', async (t) => {
+test('a deleted working folder is reported, and does not crash the process', async (t) => {
   const gone = join(folder(t), 'gone');
   const built = join(packageRoot(), 'dist', 'cli', 'main.js');
   const line = `mkdir '${gone}' && cd '${gone}' && rmdir '${gone}' && exec '${process.execPath}' '${built}' inspect x`;

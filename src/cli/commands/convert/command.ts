@@ -10,23 +10,26 @@ export interface ConvertFlags {
   force?: boolean;
 }
 
-/** `tessera-torch convert`: a checkpoint into another format, layout or precision. */
+/** Defines `tessera-torch convert`, which writes a checkpoint in another format, layout or precision. */
 export function convertCommand(command: Command): Command {
   const layouts = ['llamagen', 'diffusers', 'latent-diffusion', 'latent-diffusion-ema'];
   return command
     .argument('<from>', 'a safetensors file, or one that PyTorch wrote (.ckpt, .pth, .pt, .bin)')
-    .argument('<to>', 'the new file; its ending says the format: .safetensors, .pt, .pth, .bin or .ckpt')
-    .option('--all', 'every tensor (optimizer states too), not only the weights')
-    .option('--prefix <prefix>', 'only what lies below this, such as "model.", without it')
+    .argument(
+      '<to>',
+      'the new file; its extension selects the format: .safetensors, .pt, .pth, .bin or .ckpt',
+    )
+    .option('--all', 'convert every tensor (also optimizer states), not only the weights')
+    .option('--prefix <prefix>', 'convert only keys that start with this, such as "model.", and remove it')
     .option('--ignore <prefix...>', 'leave out keys that start with this, such as "loss."')
     .addOption(
-      new Option('--layout <name>', 'write keys as this project has them (default: as they are)').choices([
+      new Option('--layout <name>', 'naming of the keys to write (default: unchanged)').choices([
         'reference',
         ...layouts,
       ]),
     )
     .addOption(
-      new Option('--from-layout <name>', 'what the keys are now (default: recognised)').choices([
+      new Option('--from-layout <name>', 'naming of the present keys (default: detected)').choices([
         'reference',
         ...layouts,
       ]),
@@ -43,8 +46,8 @@ export function convertCommand(command: Command): Command {
     .addHelpText(
       'after',
       `
-A .ckpt holds the weights under state_dict beside the other values, as Lightning writes it; the others hold the weights
-alone. Nothing in <from> is run.
+A .ckpt contains the weights under state_dict next to the other values, as Lightning writes it; the other formats
+contain only the weights. No code from <from> is run.
   $ npx tessera-torch convert last.ckpt weights.safetensors --ignore loss.
   $ npx tessera-torch convert vq_ds16_c2i.pt vq16.safetensors --layout reference
   $ npx tessera-torch convert model.safetensors diffusion_pytorch_model.safetensors --layout diffusers`,

@@ -18,15 +18,15 @@ import type { ConvertFlags } from './command.js';
 import { UsageError } from '../../usage-error.js';
 
 const pytorchEndings = ['.pt', '.pth', '.bin', '.ckpt'];
-/** Strides of 0 repeat elements without bytes; this often they do so only in an attack. */
+/** Strides of 0 repeat elements without bytes; more repetitions than this occur only in an attack. */
 const MAX_GROWTH = 64;
 
-/** Converts and says what was written. */
+/** Converts a file and returns a line about the written one. */
 export async function convertFile(from: string, to: string, flags: ConvertFlags): Promise<string> {
   const ending = extname(to);
   if (ending !== '.safetensors' && !pytorchEndings.includes(ending)) {
     throw new UsageError(
-      `${to} must end in .safetensors or ${pytorchEndings.join(', ')}: the ending says the format`,
+      `${to} must end in .safetensors or ${pytorchEndings.join(', ')}: the extension selects the format`,
     );
   }
   if (existsSync(to) && !flags.force) throw new UsageError(`${to} exists; --force replaces it`);
@@ -39,7 +39,7 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
     const { size } = checkpoint;
     if (bytes > MAX_GROWTH * size + 2 ** 30) {
       throw new Error(
-        `the tensors of ${from} would take ${formatBytes(bytes)}, its file ${formatBytes(size)}`,
+        `the tensors of ${from} would take ${formatBytes(bytes)}, but the file has only ${formatBytes(size)}; it is not converted`,
       );
     }
     await write(to, ending, tensors, beside(checkpoint, flags.all ?? false));
@@ -49,7 +49,7 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
   }
 }
 
-/** The values beside the weights, without those whose own tensors stay behind, such as optimizer states. */
+/** Returns the values besides the weights, except those whose tensors are not written, such as optimizer states. */
 function beside({ all, metadata }: Checkpoint, everything: boolean): Record<string, unknown> {
   const torn = new Set(everything ? [] : [...all.keys()].map((key) => key.split('.')[0]));
   return Object.fromEntries(Object.entries(metadata).filter(([name]) => !torn.has(name)));
@@ -68,7 +68,7 @@ async function write(
   return savePytorch(path, ending === '.ckpt' ? { ...metadata, state_dict: tensors } : tensors);
 }
 
-/** safetensors keep texts only: other values go in as JSON, what JSON cannot hold stays out. */
+/** Converts a value for safetensors, which store only strings: to JSON, or nothing if JSON cannot represent it. */
 function asText(key: string, value: unknown): [string, string][] {
   if (typeof value === 'string') return [[key, value]];
   try {
@@ -92,7 +92,7 @@ function chosen(
   return dtype === undefined ? tensors : new Cast(tensors, dtype as DType);
 }
 
-/** The weights of a first stage in a layout: they may lie one level down, or deeper in wrappers. */
+/** Returns the weights of a first stage in another layout; they may be nested in wrappers. */
 function inLayout(
   weights: LazyTensors,
   layout: string,
@@ -100,14 +100,14 @@ function inLayout(
   exact: boolean,
 ): LazyTensorMap {
   const given = [...weights.keys()];
-  // A second stage of the reference's stays whole: nothing in it is of another layout.
+  // A second stage of the reference stays unchanged: none of its keys have another layout.
   if (layout === 'reference' && given.some((key) => key.startsWith('transformer.'))) return weights;
   const ways = waysOfReading(given).filter(({ prefix }) => !exact || prefix === '');
   const [first] = ways;
   const way = ways.find((each) => isOf(from, keysOf(weights, each))) ?? (from === undefined ? null : first);
   if (!way) {
     throw new UsageError(
-      `the keys are of no known first stage; name what they are with --from-layout, or a --prefix`,
+      `the keys do not match a known first stage; name their layout with --from-layout, or give a --prefix`,
     );
   }
   const inner = weights.below(way.prefix).renamed(way.rename);
@@ -121,11 +121,11 @@ function inLayout(
 const keysOf = (weights: LazyTensors, { prefix, rename }: WayOfReading): string[] =>
   [...weights.below(prefix).keys()].map(rename);
 
-/** Whether keys are of a layout; of any, where it is left out. */
+/** True if the keys have the given layout, or any known one if it is undefined. */
 function isOf(layout: string | undefined, keys: readonly string[]): boolean {
   const found = recogniseKeys(keys)?.name ?? (keys.includes('quant_conv.weight') ? 'reference' : undefined);
   if (layout === undefined || found === undefined) return found !== undefined;
-  // Latent diffusion has the reference's own names, and its average lies beside the weights.
+  // Latent diffusion uses the reference's names, and stores its average next to the weights.
   const family = (name: string) => (name.startsWith('latent-diffusion') ? 'reference' : name);
   return family(found) === family(layout);
 }
@@ -134,7 +134,7 @@ function sizeOf({ shape, dtype }: CheckpointTensorInfo): number {
   return shape.reduce((product, size) => product * size, itemSize[dtype]);
 }
 
-/** Floating-point tensors in another precision. */
+/** Casts floating-point tensors to another dtype as they are read. */
 class Cast extends Map<string, Tensor> implements LazyTensorMap {
   readonly #source: LazyTensorMap;
   readonly #dtype: DType;

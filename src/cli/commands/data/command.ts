@@ -1,12 +1,12 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 
-const sources = 'a folder of pictures, a .txt list of them, a packed folder, or: scenes, emoji';
+const sources = 'a folder of images, a .txt list of them, a packed folder, or: scenes, emoji';
 
-/** `tessera-torch data`: looks at pictures before training, and prepares them. */
+/** Defines `tessera-torch data`, which inspects images before training and prepares them. */
 export function dataCommand(data: Command): Command {
   const commands = [inspectCommand(), packCommand(), previewCommand(), scenesCommand(), emojiCommand()];
   for (const command of commands) {
-    // Commands inherit this only when made by their parent.
+    // Commands inherit these options only if their parent creates them.
     command.exitOverride().showHelpAfterError(`(npx tessera-torch data ${command.name()} --help)`);
     data.addCommand(command);
   }
@@ -21,24 +21,24 @@ export interface SourceFlags {
   seed?: number;
 }
 
-/** A command that reads pictures. */
+/** Creates a command that reads images. */
 function sourceCommand(name: string): Command {
   return new Command(name)
-    .argument('<pictures>', sources)
+    .argument('<images>', sources)
     .option('--size <pixels>', 'side of the training squares (default: 64, or as packed)', integer(1))
-    .option('--held-out <share or count>', 'pictures kept out of training', share, 0.05)
+    .option('--held-out <share or count>', 'images held out of training', share, 0.05)
     .addOption(
-      new Option('--on-error <what>', 'leave undecodable pictures out, or stop at the first')
+      new Option('--on-error <what>', 'skip images that cannot be decoded, or stop at the first')
         .choices(['skip', 'stop'])
         .default('skip'),
     )
-    .option('--count <n>', 'scenes and emoji: how many (default: 4096)', integer(2))
-    .option('--seed <n>', 'scenes and emoji: which series (default: 1)', integer());
+    .option('--count <n>', 'scenes and emoji: number of images (default: 4096)', integer(2))
+    .option('--seed <n>', 'scenes and emoji: seed of the series (default: 1)', integer());
 }
 
 function inspectCommand(): Command {
   return sourceCommand('inspect')
-    .description('decode every picture and tell what there is to train on')
+    .description('decode every image and report what there is to train on')
     .option('--json', 'print the findings as JSON')
     .action(async (path: string, flags: SourceFlags & { json?: boolean }) => {
       await (await import('./run.js')).inspect(path, flags);
@@ -52,10 +52,10 @@ export interface PackFlags {
 
 function packCommand(): Command {
   return sourceCommand('pack')
-    .description('decode pictures once into a folder that training reads fast')
-    .argument('<folder>', 'where the packed pictures go')
-    .option('--overwrite', 'replace an older packed folder')
-    .option('--maps', 'pack segmentation and depth of the built-in scenes too')
+    .description('decode images once into a folder that training reads fast')
+    .argument('<folder>', 'folder for the packed images')
+    .option('--overwrite', 'replace an existing packed folder')
+    .option('--maps', 'also pack segmentation and depth of the built-in scenes')
     .action(async (path: string, folder: string, flags: SourceFlags & PackFlags) => {
       await (await import('./run.js')).pack(path, folder, flags);
     });
@@ -68,10 +68,10 @@ export interface PreviewFlags {
 
 function previewCommand(): Command {
   return sourceCommand('preview')
-    .description('draw a grid of pictures as training sees them, cut and mirrored')
-    .argument('<png>', 'the picture to write')
-    .option('--pictures <n>', 'how many', integer(1), 36)
-    .option('--scale <n>', 'enlarge each so many times', integer(1), 1)
+    .description('draw a grid of images as training sees them, cropped and mirrored')
+    .argument('<png>', 'the PNG file to write')
+    .option('--pictures <n>', 'number of images', integer(1), 36)
+    .option('--scale <n>', 'factor to enlarge each image by', integer(1), 1)
     .action(async (path: string, png: string, flags: SourceFlags & PreviewFlags) => {
       await (await import('./run.js')).preview(path, png, flags);
     });
@@ -83,18 +83,18 @@ export interface FolderFlags {
   seed: number;
 }
 
-/** A command that writes a folder of pictures. */
+/** Creates a command that writes a folder of images. */
 function folderCommand(name: string): Command {
   return new Command(name)
-    .argument('<folder>', 'a folder that is not there yet')
-    .option('--count <n>', 'how many pictures', integer(1), 1000)
-    .option('--size <pixels>', 'their side', integer(16), 64)
-    .option('--seed <n>', 'which series', integer(), 1);
+    .argument('<folder>', 'the new folder')
+    .option('--count <n>', 'number of images', integer(1), 1000)
+    .option('--size <pixels>', 'side of the images', integer(16), 64)
+    .option('--seed <n>', 'seed of the series', integer(), 1);
 }
 
 function scenesCommand(): Command {
   return folderCommand('scenes')
-    .description('write little landscapes as PNG files, and their classes as scenes.json')
+    .description('write small landscapes as PNG files, and their classes as scenes.json')
     .action(async (folder: string, flags: FolderFlags) => {
       await (await import('./run.js')).drawScenes(folder, flags);
     });
@@ -102,7 +102,7 @@ function scenesCommand(): Command {
 
 function emojiCommand(): Command {
   return folderCommand('emoji')
-    .description('write emoji on pastel grounds as PNG files, a sub-folder a class')
+    .description('write emoji on pastel backgrounds as PNG files, one sub-folder per class')
     .action(async (folder: string, flags: FolderFlags) => {
       await (await import('./run.js')).drawEmoji(folder, flags);
     });
@@ -113,7 +113,9 @@ function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {
     const value = Number(text);
     if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) {
       throw new InvalidArgumentError(
-        least === Number.MIN_SAFE_INTEGER ? 'It must be an integer.' : `It must be an integer from ${least}.`,
+        least === Number.MIN_SAFE_INTEGER
+          ? 'It must be an integer.'
+          : `It must be an integer of at least ${least}.`,
       );
     }
     return value;
@@ -123,7 +125,7 @@ function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {
 function share(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !(value >= 0) || (value >= 1 && !Number.isSafeInteger(value))) {
-    throw new InvalidArgumentError('It must be a share below 1, or a whole number of pictures.');
+    throw new InvalidArgumentError('It must be a share below 1, or a whole number of images.');
   }
   return value;
 }

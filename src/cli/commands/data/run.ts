@@ -30,7 +30,7 @@ export async function pack(path: string, folder: string, flags: SourceFlags & Pa
   const packed = await withProgress((options) => packImages(config, folder, { ...options, overwrite, maps }));
   tellUnused(packed);
   console.log(
-    `${packed.images} pictures packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
+    `${packed.images} images packed into ${folder} (${megabytes(packed.bytes)}); train on them with: ` +
       `npx tessera-torch train vqgan --data ${folder} data.size=${config.size}`,
   );
 }
@@ -47,7 +47,7 @@ export async function preview(path: string, png: string, flags: SourceFlags & Pr
     await saveImageGrid(png, images, { scale });
     loader.close();
     tellUnused(report);
-    console.log(`${png}: ${batchSize} crops of ${train.length} pictures`);
+    console.log(`${png}: ${batchSize} crops of ${train.length} images`);
   } finally {
     await close();
   }
@@ -84,7 +84,7 @@ interface Watch {
 async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T> {
   const progress = terminalProgress();
   const begun = performance.now();
-  // What is done in a moment needs no bar.
+  // Work that takes less than a second needs no bar.
   const onProgress: Watch['onProgress'] = (label, done, total) => {
     if (performance.now() - begun > 1000) progress.step(label, done, total);
   };
@@ -95,7 +95,7 @@ async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T>
   }
 }
 
-/** Names the files that were not used. */
+/** Prints the files that were not used. */
 function tellUnused({ skipped, ignoredKinds }: Pick<DataReport, 'skipped' | 'ignoredKinds'>): void {
   const say = (what: string, text: string) =>
     process.stderr.write(`${paint('yellow', what, process.stderr)} ${text}\n`);

@@ -3,7 +3,7 @@ import type { Check } from './diagnosis.js';
 import { diagnose } from './diagnosis.js';
 import { paint } from '../../terminal.js';
 
-/** `tessera-torch doctor`: says what is there, what is missing, and the command that mends it. */
+/** Defines `tessera-torch doctor`, which reports what is installed, what is missing, and the command that fixes it. */
 export function doctorCommand(command: Command): Command {
   return command.option('--json', 'print the findings as JSON').action(doctor);
 }

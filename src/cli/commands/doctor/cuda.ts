@@ -4,19 +4,19 @@ import { locateLibtorch } from '../../../setup/locate.js';
 import { textOf } from '../../../files/look.js';
 import type { Check } from './diagnosis.js';
 
-/** What the child process found out about CUDA. */
+/** Findings of the child process about CUDA. */
 export interface CudaReport {
-  /** Why CUDA cannot be used; null where it can. */
+  /** Why CUDA cannot be used; null if it can. */
   reason: string | null;
-  /** The CUDA version that the driver is for, as 13000; null without a driver. */
+  /** Highest CUDA version that the driver supports, such as 13000; null without a driver. */
   driver: number | null;
-  /** Such as `NVIDIA H200, capability 9.0, 139 GiB`. */
+  /** Descriptions such as `NVIDIA H200, capability 9.0, 139 GiB`. */
   devices: string[];
-  /** Why there are no graphs. */
+  /** Why CUDA graphs cannot be captured; null if they can. */
   graphs: string | null;
 }
 
-/** Driver, build and devices, and what of them does not fit together. */
+/** Checks driver, libtorch build and devices, and whether they are compatible. */
 export function cudaChecks(report: CudaReport): Check[] {
   const { flavor, root } = locateLibtorch();
   const driver = hasNvidiaDriver();
@@ -35,7 +35,7 @@ export function cudaChecks(report: CudaReport): Check[] {
   return checks;
 }
 
-/** CUDA version that a libtorch was built with, such as `13.0`; null where it does not say. */
+/** Returns the CUDA version that a libtorch was built with, such as `13.0`; null if it is not stated. */
 export function cudaVersion(root: string): string | null {
   for (const file of ['build-version', 'version.py']) {
     const match = /\d\+cu(\d+)(\d)\b/.exec(textOf(join(root, file)) ?? '');
@@ -44,17 +44,17 @@ export function cudaVersion(root: string): string | null {
   return null;
 }
 
-/** Version of the driver that is loaded, such as `580.65.06`; null where there is none, or it does not say. */
+/** Returns the version of the loaded driver, such as `580.65.06`; null if there is none, or it is not stated. */
 function driverVersion(): string | null {
   return parseDriverVersion(textOf('/proc/driver/nvidia/version') ?? '');
 }
 
-/** From the text of `/proc/driver/nvidia/version`. */
+/** Parses the driver's version from the text of `/proc/driver/nvidia/version`. */
 export function parseDriverVersion(text: string): string | null {
   return /Kernel Module\D*(?:for \S+)?\s+(\d+(?:\.\d+)+)/.exec(text)?.[1] ?? null;
 }
 
-/** Whether the driver is there and new enough: CUDA's minor versions are compatible, its major ones are not. */
+/** Checks that the driver is loaded and new enough: CUDA's minor versions are compatible, its major ones are not. */
 export function driverCheck(version: string | null, supports: number | null, built: string | null): Check {
   if (version === null && supports === null) {
     const text = 'no NVIDIA driver: CUDA builds of libtorch run on the CPU here';

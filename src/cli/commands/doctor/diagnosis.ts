@@ -15,15 +15,15 @@ export interface Check {
   name: string;
   state: 'ok' | 'note' | 'missing';
   text: string;
-  /** What to do about it. */
+  /** Command or advice that fixes it. */
   mend?: string;
 }
 
-/** The oldest C library that the official libtorch builds load on. */
+/** Oldest glibc on which the official libtorch builds load. */
 const GLIBC_MINIMUM = '2.28';
 const PROBE_TIMEOUT = 120_000;
 
-/** All findings, in the order in which one depends on the other. Loads libtorch in a child process only. */
+/** Returns all findings, each after those it depends on. Loads libtorch only in a child process. */
 export async function diagnose(): Promise<Check[]> {
   const checks = [platformCheck(), nodeCheck(), glibcCheck(), machineCheck()].filter(
     (check) => check !== null,
@@ -56,7 +56,8 @@ function glibcCheck(): Check | null {
   if (process.platform !== 'linux') return null;
   const version = glibcVersion();
   const mend = `use a distribution with glibc ${GLIBC_MINIMUM} or newer (Debian 10, Ubuntu 20.04, RHEL 8; not Alpine)`;
-  if (version === null) return { name: 'glibc', state: 'missing', text: 'not this C library (musl?)', mend };
+  if (version === null)
+    return { name: 'glibc', state: 'missing', text: 'not found (another C library, such as musl?)', mend };
   const fits = Number(version.split('.')[1]) >= Number(GLIBC_MINIMUM.split('.')[1]);
   return { name: 'glibc', state: fits ? 'ok' : 'missing', text: version, ...(!fits && { mend }) };
 }
@@ -68,7 +69,7 @@ function machineCheck(): Check {
   return { name: 'machine', state: 'ok', text: `${availableParallelism()} cores (${model}), ${memory}` };
 }
 
-/** Memory limit of the container, where there is one. */
+/** Returns the memory limit of the container, or null if there is none. */
 function memoryLimit(): number | null {
   const limit = Number(textOf('/sys/fs/cgroup/memory.max') ?? NaN);
   return Number.isFinite(limit) ? limit : null;
@@ -102,7 +103,7 @@ async function probeChecks(): Promise<Check[]> {
     return null;
   });
   if (report === null) {
-    const text = 'not tried: node --permission does not allow a process for it';
+    const text = 'not tested: node --permission does not allow child processes';
     return [{ name: 'loading', state: 'note', text, mend: 'add --allow-child-process' }];
   }
   if ('error' in report) {
@@ -126,7 +127,7 @@ async function probeChecks(): Promise<Check[]> {
     checks.push({
       name: 'versions',
       state: 'note',
-      text: `${text}: there is no CUDA, and a call may fail`,
+      text: `${text}: CUDA is not available, and calls may fail`,
       mend,
     });
   }
@@ -134,7 +135,7 @@ async function probeChecks(): Promise<Check[]> {
   return checks;
 }
 
-/** Loads and computes in a child process: a library that does not fit may take its process down. */
+/** Loads libtorch and computes in a child process: an incompatible library may crash its process. */
 function probe(): Promise<ProbeReport | { error: string }> {
   return new Promise((resolve) => {
     // A file of its own in src/ as in dist/, where this file is bundled with others.

@@ -1,7 +1,7 @@
 import type * as Torch from '../../../torch/index.js';
 import type { CudaReport } from './cuda.js';
 
-/** Child process of `tessera-torch doctor`: loads the tensor library, computes on each device and reports. */
+/** Report of the child process of `tessera-torch doctor`, which loads libtorch and computes on each device. */
 export interface ProbeReport {
   version: string;
   loadMs: number;
@@ -9,7 +9,7 @@ export interface ProbeReport {
   devices: { device: string; ok: boolean; text: string }[];
   /** Version of libtorch whose headers the addon was compiled with. */
   builtAgainst: string;
-  /** What does not fit between the addon and libtorch. */
+  /** Mismatch between the addon and libtorch; null if there is none. */
   mismatch: string | null;
   cuda: CudaReport;
 }
@@ -41,7 +41,7 @@ async function reportCuda(torch: typeof Torch): Promise<CudaReport> {
   try {
     driver = native.cuda.driverVersion();
   } catch {
-    // No driver, which the report says.
+    // There is no driver; the report says so.
   }
   return {
     reason: available ? null : torch.whyNoCuda(),
@@ -54,7 +54,7 @@ async function reportCuda(torch: typeof Torch): Promise<CudaReport> {
   };
 }
 
-/** d/dx of sum(x @ x) at ones is 2n everywhere. */
+/** Checks a gradient on a device: d/dx of sum(x @ x) at ones is 2n everywhere. */
 function tryDevice(torch: typeof Torch, device: Torch.Device): { device: string; ok: boolean; text: string } {
   const n = 64;
   try {

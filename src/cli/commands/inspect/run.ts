@@ -14,7 +14,7 @@ interface Row {
   bytes: number;
 }
 
-/** Tensors listed without being asked for. */
+/** Number of tensors up to which all are listed without --keys. */
 const SHORT = 40;
 const MAX_METADATA = 20_000;
 
@@ -24,7 +24,7 @@ const formats = {
   'pytorch-legacy': 'PyTorch (before 1.6)',
 };
 
-/** What is in a file, as text or JSON. */
+/** Returns the content of a file as text or JSON. */
 export async function inspectFile(
   path: string,
   { keys, json = false }: { keys?: string | true; json?: boolean },
@@ -60,7 +60,7 @@ function rowsOf(tensors: LazyTensors): Row[] {
   });
 }
 
-/** Element types that tensors cannot hold here are told too. */
+/** Returns shape and dtype of a tensor; `unknown` for a dtype that is not supported. */
 function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; dtype: string } {
   try {
     return tensors.info(key)!;
@@ -69,7 +69,7 @@ function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; 
   }
 }
 
-/** Recognised in the weights themselves, or below the names of wrappers, as `model` or `module` hold them. */
+/** Describes the model that is recognised in the weights, which may be nested in wrappers such as `model`. */
 function modelIn({ tensors }: Checkpoint): string[] {
   for (const { prefix, rename } of waysOfReading([...tensors.keys()])) {
     const inner = tensors.below(prefix);
@@ -102,7 +102,8 @@ function facts(metadata: Readonly<Record<string, unknown>>): string[] {
 
 function table(rows: readonly Row[], keys: string | true | undefined): string[] {
   const wanted = typeof keys === 'string' ? rows.filter(({ key }) => key.includes(keys)) : rows;
-  if (keys === undefined && rows.length > SHORT) return [...groups(rows), '', 'every tensor: --keys'];
+  if (keys === undefined && rows.length > SHORT)
+    return [...groups(rows), '', 'to list every tensor, add --keys'];
   const width = Math.min(80, Math.max(0, ...wanted.map(({ key }) => key.length)));
   return wanted.map(
     ({ key, dtype, shape, bytes }) =>
@@ -110,7 +111,7 @@ function table(rows: readonly Row[], keys: string | true | undefined): string[] 
   );
 }
 
-/** Sums by the first parts of the keys. */
+/** Returns lines with sums by the first parts of the keys. */
 function groups(rows: readonly Row[]): string[] {
   const sums = new Map<string, { count: number; bytes: number }>();
   for (const { key, bytes } of rows) {
@@ -130,7 +131,7 @@ function groups(rows: readonly Row[]): string[] {
     : lines;
 }
 
-/** What JSON has no form for: integers beyond 2⁵³ and bytes as text, infinities by name. */
+/** Converts values that JSON lacks: large integers, NaN and infinities to strings, byte arrays to lists. */
 function jsonValue(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);

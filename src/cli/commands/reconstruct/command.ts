@@ -10,21 +10,21 @@ export interface ReconstructFlags {
   quiet?: boolean;
 }
 
-/** `tessera-torch reconstruct`: pictures through a VQGAN's codes and back. */
+/** Defines `tessera-torch reconstruct`, which encodes images with a VQGAN and decodes them again. */
 export function reconstructCommand(command: Command): Command {
   return command
     .argument('<run>', 'run folder of a VQGAN')
-    .argument('<pictures...>', 'pictures, or folders of them')
-    .option('--out <folder>', 'where the PNGs go', 'reconstructions')
-    .option('--size <pixels>', 'shorter side of the pictures; default: as in training', pixels)
-    .option('--grid', 'one picture, grid.png: originals above reconstructions, in squares')
+    .argument('<images...>', 'image files, or folders of them')
+    .option('--out <folder>', 'folder for the PNG files', 'reconstructions')
+    .option('--size <pixels>', 'shorter side of the images; default: as in training', pixels)
+    .option('--grid', 'one image, grid.png: square originals above their reconstructions')
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
-    .option('--json', 'one JSON object a picture instead of text')
+    .option('--json', 'print one JSON object per image instead of text')
     .option('--quiet', 'print errors only')
     .addHelpText(
       'after',
       `
-Each picture keeps its shape: it is scaled to the size by its shorter side, and cut so that whole codes fit.
+Each image keeps its aspect ratio: its shorter side is scaled to the size, and it is cropped to whole codes.
 
 Examples:
   $ npx tessera-torch reconstruct runs/vqgan photos/cat.jpg photos/dog.jpg
@@ -40,6 +40,6 @@ Examples:
 function pixels(text: string): number {
   const value = Number(text);
   if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a number of pixels.');
+    throw new InvalidArgumentError('It must be a positive integer.');
   return value;
 }

@@ -1,4 +1,4 @@
-/** What `tessera-torch reconstruct` does. Loads libtorch. */
+/** Implements `tessera-torch reconstruct`. Loads libtorch. */
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
@@ -19,7 +19,7 @@ import type { ReconstructFlags } from './command.js';
 import { openRun, pixelsPerCode } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
 
-/** Pictures of a grid, at most; more would be too large to look at. */
+/** Maximum number of images in a grid; more would be too large to view. */
 const gridLimit = 64;
 
 interface Result {
@@ -36,7 +36,10 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
   const unit = pixelsPerCode(model);
   const size = flags.size ?? config.data.size;
-  if (size < unit) throw new UsageError(`--size ${size} is less than one code, ${unit} pixels`);
+  if (size < unit)
+    throw new UsageError(
+      `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
+    );
   const recipe = { command: 'reconstruct', run, step, size };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
@@ -79,10 +82,10 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
     ...leftOut.record,
   });
   if (looked < files.length) {
-    process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} pictures\n`);
+    process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} images\n`);
   }
   const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
-  if (!flags.json) say(`${results.length} pictures, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+  if (!flags.json) say(`${results.length} images, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
   leftOut.tell();
 }
 
@@ -92,7 +95,7 @@ function pass(model: FirstStage, original: Tensor): { image: Tensor; psnr: numbe
   return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original).item(), used };
 }
 
-/** Rows of up to eight originals, each above a row of their reconstructions. */
+/** Saves rows of up to eight originals, each above the row of their reconstructions. */
 async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object): Promise<void> {
   const count = pairs.length / 2;
   const columns = Math.min(8, count);
@@ -107,14 +110,14 @@ async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object):
   await savePicture(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
 }
 
-/** The pictures that are named, and those in the folders that are. */
+/** Returns the named image files, and the images in the named folders. */
 async function filesOf(paths: readonly string[], leftOut: LeftOut): Promise<string[]> {
   const files: string[] = [];
   for (const given of paths) {
     const path = await recoverPath(given);
     const found = await leftOut.unless(path, async () => {
       const stats = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
-        const gone = 'there is no such picture or folder';
+        const gone = 'there is no such image or folder';
         const reason = cause.code === 'ENOENT' ? gone : `cannot be read (${cause.message})`;
         throw new ImageDataError(path, reason, { cause });
       });
@@ -125,7 +128,7 @@ async function filesOf(paths: readonly string[], leftOut: LeftOut): Promise<stri
   return files;
 }
 
-/** `cat.png` for `photos/cat.jpg`; where that is taken, `cat-2.png`. */
+/** Returns unique names of PNG files: `cat.png` for `photos/cat.jpg`, or `cat-2.png` if that is taken. */
 function outputNames(files: readonly string[]): string[] {
   const taken = new Set<string>();
   return files.map((file) => {
@@ -137,7 +140,7 @@ function outputNames(files: readonly string[]): string[] {
   });
 }
 
-/** The picture with its shorter side near `size`, both sides multiples of `unit`. */
+/** Reads an image with its shorter side near `size` and both sides multiples of `unit`. */
 async function readPicture(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
   const bytes = await readWhole(file);
   const header = await readHeader(file, bytes);

@@ -15,35 +15,35 @@ export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature
   quiet?: boolean;
 }
 
-/** `tessera-torch sample`: new pictures from a trained transformer. */
+/** Defines `tessera-torch sample`, which generates images with a trained transformer. */
 export function sampleCommand(command: Command): Command {
   return command
     .argument('<run>', 'run folder of a transformer')
-    .option('--n <count>', 'how many pictures', integer, 16)
-    .option('--top-k <k>', 'draw from the k likeliest codes only: fewer is tamer; default 100', integer)
+    .option('--n <count>', 'number of images', integer, 16)
+    .option('--top-k <k>', 'sample only from the k most likely codes; default 100', integer)
     .option(
       '--top-p <p>',
-      'draw from the likeliest codes that make up this probability; default 1, all',
+      'sample only from the most likely codes with this total probability; default 1: all',
       share,
     )
     .option(
       '--temperature <t>',
-      'below 1 is tamer, above 1 is wilder; 0 takes the likeliest code each time, so that pictures are alike',
+      'below 1: less variety, above 1: more; 0 always takes the most likely code, so that all images are alike',
       notNegative,
       1,
     )
-    .option('--seed <seed>', 'the same seed gives the same pictures', natural, 1)
-    .option('--class <class>', 'class to draw, its name or number, for a model trained on classes')
-    .option('--out <folder>', 'where the PNGs go; default: samples in the run folder')
-    .option('--grid', 'one picture, grid.png, instead of one file each')
-    .option('--batch <count>', 'pictures drawn at a time', integer, 16)
+    .option('--seed <seed>', 'the same seed gives the same images', natural, 1)
+    .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
+    .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder')
+    .option('--grid', 'write one image, grid.png, instead of one file each')
+    .option('--batch <count>', 'number of images drawn at a time', integer, 16)
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
-    .option('--json', 'one JSON object a picture instead of text')
+    .option('--json', 'print one JSON object per image instead of text')
     .option('--quiet', 'print errors only')
     .addHelpText(
       'after',
       `
-Every PNG holds its recipe (EXIF ImageDescription), and samples.json beside them holds it too.
+Every PNG contains its recipe (EXIF ImageDescription), and so does samples.json in the same folder.
 
 Examples:
   $ npx tessera-torch sample runs/transformer --grid
@@ -62,9 +62,8 @@ function number(text: string, fits: (value: number) => boolean, wanted: string):
   return value;
 }
 
-const integer = (text: string) =>
-  number(text, (v) => Number.isSafeInteger(v) && v > 0, 'a whole number from 1');
+const integer = (text: string) => number(text, (v) => Number.isSafeInteger(v) && v > 0, 'a positive integer');
 const natural = (text: string) =>
-  number(text, (v) => Number.isSafeInteger(v) && v >= 0, 'a whole number from 0');
-const notNegative = (text: string) => number(text, (v) => v >= 0 && v < Infinity, 'a number from 0');
-const share = (text: string) => number(text, (v) => v > 0 && v <= 1, 'a number above 0, at most 1');
+  number(text, (v) => Number.isSafeInteger(v) && v >= 0, 'a non-negative integer');
+const notNegative = (text: string) => number(text, (v) => v >= 0 && v < Infinity, 'a non-negative number');
+const share = (text: string) => number(text, (v) => v > 0 && v <= 1, 'a number above 0 and at most 1');

@@ -18,16 +18,16 @@ interface SetupFlags {
   weights?: 'lpips';
 }
 
-/** `tessera-torch setup`: gets libtorch into the cache and, where there is none, builds the addon. */
+/** Defines `tessera-torch setup`, which installs libtorch into the cache and builds the addon if there is none. */
 export function setupCommand(command: Command): Command {
   return command
     .addOption(
-      new Option('--device <device>', 'which libtorch: auto takes cuda where an NVIDIA driver is loaded')
+      new Option('--device <device>', 'which libtorch; auto selects cuda if an NVIDIA driver is loaded')
         .choices(['auto', 'cpu', 'cuda'])
         .default('auto'),
     )
     .addOption(
-      new Option('--weights <what>', 'get weights that training uses, once libtorch is there').choices([
+      new Option('--weights <what>', 'get weights that training uses; needs an installed libtorch').choices([
         'lpips',
       ]),
     )
@@ -36,8 +36,8 @@ export function setupCommand(command: Command): Command {
       'take libtorch from this zip, wheel or folder instead of the network; with --weights, a checkpoint or folder',
     )
     .option('--allow-unverified', 'accept a --from file whose SHA-256 is not known')
-    .option('--force', 'install (and, with --build, build) anew')
-    .option('--build', 'build the addon from source; done again only when the sources changed')
+    .option('--force', 'install (and, with --build, build) again')
+    .option('--build', 'build the addon from source, if the sources have changed')
     .option('--no-build', 'never build the addon')
     .action(setup);
 }
@@ -47,7 +47,7 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
   const progress = terminalProgress();
   try {
     if (flags.weights) {
-      // Needs libtorch, which the rest of this command is there to get.
+      // Needs libtorch, which the rest of this command installs.
       const { setupLpips } = await import('./weights.js');
       const { from, force = false, allowUnverified = false } = flags;
       const options = { force, allowUnverified, progress, signal: interruptSignal() };
@@ -64,7 +64,7 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
   }
 }
 
-/** --build and --no-build decide; without either, build where there is no addon. */
+/** True if the addon is to be built: as --build or --no-build says, else if there is none. */
 function shouldBuild(flag: boolean | undefined): boolean {
   if (flag !== undefined) return flag;
   try {
@@ -78,7 +78,7 @@ function shouldBuild(flag: boolean | undefined): boolean {
 async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Libtorch> {
   if (process.env['LIBTORCH'] && !flags.from && !flags.force) {
     const given = locateLibtorch();
-    progress.line(`using libtorch ${given.version} (${given.flavor}) of LIBTORCH: ${given.root}`);
+    progress.line(`using libtorch ${given.version} (${given.flavor}) from LIBTORCH: ${given.root}`);
     return given;
   }
   const folder = await install(flags, progress);
@@ -106,7 +106,9 @@ async function install(flags: SetupFlags, progress: Progress): Promise<string> {
   } catch (error) {
     signal.throwIfAborted();
     if (from !== undefined) throw error;
-    progress.line(`${error instanceof Error ? error.message : String(error)}\ntaking the build for the CPU`);
+    progress.line(
+      `${error instanceof Error ? error.message : String(error)}\ninstalling the CPU build instead`,
+    );
     return installLibtorch({ flavor: 'cpu', ...options });
   }
 }

@@ -11,7 +11,7 @@ import { unwritable } from '../../../setup/unwritable.js';
 import type { Progress } from '../../../setup/progress.js';
 
 export interface WeightsOptions {
-  /** A checkpoint that has them, or a folder with such files. */
+  /** A checkpoint with the weights, or a folder with such files. */
   from?: string;
   force?: boolean;
   allowUnverified?: boolean;
@@ -21,7 +21,7 @@ export interface WeightsOptions {
 
 const endings = ['.pth', '.pt', '.ckpt', '.bin', '.safetensors'];
 
-/** Puts LPIPS with its VGG16 into the cache, out of a given file, the network, or both. Returns the file's path. */
+/** Installs LPIPS with its VGG16 into the cache, from a given file, the network, or both. Returns the file's path. */
 export async function setupLpips({
   from,
   force,
@@ -31,7 +31,7 @@ export async function setupLpips({
 }: WeightsOptions): Promise<string> {
   const target = lpipsPath();
   if (existsSync(target) && !force && from === undefined) {
-    progress.line(`LPIPS is in place: ${target}`);
+    progress.line(`the LPIPS weights are in ${target}`);
     return target;
   }
   const paths = from === undefined ? [] : given(from);
@@ -56,26 +56,26 @@ export async function setupLpips({
     for (const checkpoint of open) checkpoint.close();
   }
   rmSync(downloads, { recursive: true, force: true });
-  progress.line(`LPIPS is in place: ${target}`);
+  progress.line(`the LPIPS weights are in ${target}`);
   return target;
 }
 
-/** The checkpoints that --from names. */
+/** Returns the checkpoints that --from names. */
 function given(from: string): string[] {
   if (!existsSync(from)) throw new Error(`--from ${from}: there is no such file or folder`);
   if (!statSync(from).isDirectory()) return [from];
   const names = readdirSync(from).filter((name) => endings.includes(extname(name)));
   if (names.length === 0)
-    throw new Error(`--from ${from}: the folder holds no checkpoint (${endings.join(', ')})`);
+    throw new Error(`--from ${from}: the folder contains no checkpoint (${endings.join(', ')})`);
   return names.sort().map((name) => join(from, name));
 }
 
-/** A file that calls itself by a published one's name must be it. */
+/** Checks that a file with the name of a published one is that file. */
 async function checkKnown(path: string, allowUnverified: boolean): Promise<void> {
   const known = Object.values(lpipsFiles).find(({ file }) => file === basename(path));
   if (known?.sha256 === undefined || allowUnverified) return;
   await verifyFile(path, known.sha256).catch((error: Error) => {
-    throw new Error(`${error.message}; --allow-unverified takes it all the same`, { cause: error });
+    throw new Error(`${error.message}; add --allow-unverified to accept it`, { cause: error });
   });
 }
 
@@ -99,9 +99,9 @@ async function fetched(
   } catch (error) {
     signal.throwIfAborted();
     throw new Error(
-      `${url} cannot be fetched (${(error as Error).message}); get ${file} another way and name it: ` +
+      `${url} cannot be fetched (${(error as Error).message}); download ${file} in another way and run: ` +
         'npx tessera-torch setup --weights lpips --from <file or folder>. A training checkpoint of a VQGAN that contains ' +
-        'LPIPS serves as well',
+        'LPIPS works, too',
       { cause: error },
     );
   }
