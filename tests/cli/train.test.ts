@@ -245,7 +245,7 @@ test('pictures that cannot be used', async (t) => {
     train(at('spoilt'), 'data.onError=stop'),
     tessera(['train', 'vqgan', '-c', settings, '--data', at('spoilt'), '--dry-run']),
   ]);
-  refused(t, empty, 1, /empty: there are no pictures here/, out);
+  refused(t, empty, 1, /empty: there are no images here/, out);
   refused(t, missing, 1, /nowhere: there is no such folder/, out);
   refused(t, stop, 1, /bad\.jpg/, out);
   t.is(skip.code, 0, skip.stderr);
