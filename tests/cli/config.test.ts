@@ -249,7 +249,10 @@ test('a reference that cannot be followed is named with its file, its line and t
       'training:\n  steps: ${data.sise}\ndata: { size: 3 }\n',
       /run\.yaml:2: training\.steps: "\$\{data\.sise\}" refers to nothing.*"data\.size"\?/,
     ],
-    ['training:\n  steps: ${.seed}\n  seed: ${.steps}\n', /training\.(steps|seed).*circular reference: training\./],
+    [
+      'training:\n  steps: ${.seed}\n  seed: ${.steps}\n',
+      /training\.(steps|seed).*circular reference: training\./,
+    ],
     ['training:\n  steps: ${now:%Y}\n', /run\.yaml:2:.*unknown resolver now/],
     ['training:\n  steps: ${data.size\n', /run\.yaml:2:.*not closed/],
     ['training:\n  <<: *nothing\n', /run\.yaml:\d: "\*nothing" refers to nothing/],
