@@ -1,6 +1,6 @@
 /**
  * Writes src/torch/operators/*.generated.ts from the schemas of the loaded libtorch: run `npm run generate:operators`
- * after a change of libtorch or of this script. With `--check` it writes nothing and fails where a file differs.
+ * after a change of libtorch or of this script. With `--check` it writes nothing and fails if a file differs.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { publicOperators } from './public-operators.js';
 
 const FOLDER = fileURLToPath(new URL('../src/torch/operators/', import.meta.url));
 
-// Tensor and the creation functions have these by hand; reserved words cannot be functions.
+// Hand-written in Tensor and the creation functions; reserved words cannot be function names.
 const BY_HAND_FUNCTIONS = new Set(
   'empty zeros ones full randn rand randint randperm arange linspace eye item to is_leaf data set_data requires_grad_ backward retain_grad promote_types result_type'.split(
     ' ',
@@ -28,7 +28,7 @@ const RESERVED = new Set(
   'var delete export import in function default with new this super class const enum'.split(' '),
 );
 
-/** A file for each family: the first pattern that matches an operator's name decides; the rest by signature. */
+/** One file per family: chosen by the first pattern that matches an operator's name, otherwise by signature. */
 const FAMILIES: [string, RegExp][] = [
   [
     'linalg',
@@ -95,7 +95,7 @@ function identifier(name: string): string {
   return RESERVED.has(camel) ? `${camel}_` : camel;
 }
 
-/** Every way to call an overload: so many arguments by position, the rest in an options object. */
+/** Returns every way to call an overload: some arguments by position, the rest in an options object. */
 function signatures(schema: Schema, self: boolean): string[] {
   const args = self ? schema.arguments.slice(1) : schema.arguments;
   const positional = args.filter((argument) => !argument.keywordOnly);
@@ -134,7 +134,10 @@ function isMethod(schema: Schema): boolean {
   );
 }
 
-/** Overloads in the order in which they are tried: tensors before scalars before named variants, as registered. */
+/**
+ * Returns the overloads in the order in which they are tried: tensors before scalars before named variants, as
+ * registered.
+ */
 function ordered(schemas: Schema[]): Schema[] {
   const rank = (schema: Schema): number =>
     schema.overload === '' ? 0 : /Tensor/.test(schema.overload) ? 1 : 2;
@@ -223,7 +226,7 @@ for (const [file, text] of files) {
   try {
     current = readFileSync(path, 'utf8');
   } catch {
-    // not there yet
+    // It does not exist yet.
   }
   if (current !== text) stale.push(file);
   if (!check) writeFileSync(path, text);
@@ -237,7 +240,7 @@ const count = [...overloads.values()].reduce((sum, schemas) => sum + schemas.len
 console.log(`${overloads.size} operators, ${count} overloads, ${files.size} files`);
 if (check && stale.length > 0) {
   console.error(
-    `these files differ from what libtorch's schemas give: ${stale.join(', ')}; run: npm run generate:operators`,
+    `these files do not match libtorch's schemas: ${stale.join(', ')}; run: npm run generate:operators`,
   );
   process.exit(1);
 }

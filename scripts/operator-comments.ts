@@ -1,12 +1,15 @@
 import { camelCase, fullName, type Schema } from '../src/torch/core/schema.js';
 import { unsafeOperators } from '../src/torch/core/unsafe-operators.js';
 
-// These give their argument itself, or a copy, where a view cannot be.
+// These return their argument itself, or a copy, if a view is not possible.
 const VIEW_WHERE_POSSIBLE = new Set(
   'reshape reshape_as flatten ravel contiguous to coalesce resolve_conj resolve_neg pin_memory'.split(' '),
 );
 
-/** The docstring of a generated function or method: PyTorch's name, then each overload's schema and what it aliases. */
+/**
+ * Returns the docstring of a generated function or method: PyTorch's name, then each overload's schema and its
+ * aliasing.
+ */
 export function comment(name: string, schemas: readonly Schema[], indent: string): string {
   const lines = schemas.map(
     (schema) =>
@@ -15,7 +18,10 @@ export function comment(name: string, schemas: readonly Schema[], indent: string
   return `${indent}/**\n${indent} * PyTorch's \`${name}\`:\n${lines.join('\n')}\n${indent} */\n`;
 }
 
-/** What is written to, and what shares memory with an argument; nothing for overloads that only make new tensors. */
+/**
+ * Notes the arguments that are written to, and the results that share memory with one; empty if all results are new
+ * tensors.
+ */
 function aliasing({ name, arguments: args, returns }: Schema): string {
   const written = args.filter((argument) => argument.written !== null);
   const returned = returns.map((result) => result.written).filter((set) => set !== null);
@@ -36,7 +42,7 @@ function aliasing({ name, arguments: args, returns }: Schema): string {
   return notes.length > 0 ? ` (${notes.join('; ')})` : '';
 }
 
-/** Why the overload asks for the option `unsafe`, where it does. */
+/** Notes the reason why the overload requires the option `unsafe`, if it does. */
 function safety(schema: Schema): string {
   const reason = unsafeOperators[fullName(schema)];
   return reason === undefined ? '' : ` (not safe: ${reason})`;

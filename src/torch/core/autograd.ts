@@ -8,20 +8,20 @@ import { checkOptions, handlesOf } from './arguments.js';
 
 /** Options of {@link grad}. */
 export interface GradOptions {
-  /** One for each output, of its shape; not needed for outputs of one element. */
+  /** One gradient for each output, of the output's shape; not needed for outputs of one element. */
   gradOutputs?: readonly (Tensor | null)[];
-  /** Keep the graph for another backward; by default only where `createGraph` is set. */
+  /** Keep the graph for another backward pass. Default: true if `createGraph` is set. */
   retainGraph?: boolean;
   /** Record the computation of the gradients, for gradients of gradients. */
   createGraph?: boolean;
-  /** Give null for inputs that the outputs do not depend on, in place of an error. */
+  /** Return null for inputs that the outputs do not depend on, instead of throwing. */
   allowUnused?: boolean;
 }
 
 /**
- * Gradients of the sum of `outputs` with respect to `inputs`, without touching any `.grad`.
- * @returns one tensor of each input's shape; null, with `allowUnused`, for an input without influence
- * @throws AutogradError for an input without influence, or where the graph was freed
+ * Computes the gradients of the sum of `outputs` with respect to `inputs`, without touching any `.grad`.
+ * @returns one tensor of each input's shape; null, with `allowUnused`, for an input that no output depends on
+ * @throws AutogradError for an input that no output depends on, or if the graph was freed
  */
 export function grad(
   outputs: readonly Tensor[],
@@ -67,8 +67,8 @@ const inference = (enabled: boolean): Enter => {
 };
 
 /**
- * Calls `fn` without recording: no graph is built, nothing inside can be differentiated. Without a function it holds for
- * a block: `using _ = torch.noGrad();`
+ * Calls `fn` without recording: no graph is built, nothing inside can be differentiated. Without a function it applies
+ * to a block: `using _ = torch.noGrad();`
  */
 export function noGrad<T>(fn: () => T): T;
 export function noGrad(): Disposable;
@@ -76,7 +76,7 @@ export function noGrad<T>(fn?: () => T): T | Disposable {
   return fn ? within(unrecorded, fn) : guard(unrecorded);
 }
 
-/** Calls `fn` with recording, inside `noGrad`; without a function for a block, as `noGrad`. */
+/** Calls `fn` with recording, inside `noGrad`. Without a function it applies to a block, like `noGrad`. */
 export function enableGrad<T>(fn: () => T): T;
 export function enableGrad(): Disposable;
 export function enableGrad<T>(fn?: () => T): T | Disposable {
@@ -84,13 +84,14 @@ export function enableGrad<T>(fn?: () => T): T | Disposable {
 }
 
 /**
- * Calls `fn` in inference mode: beyond `noGrad`, what is made inside (an inference tensor) can never take part in
- * autograd, which saves the bookkeeping of versions and views. Outside the mode an inference tensor may be read and
- * computed with where nothing is recorded; saving it for a backward pass, changing it in place and asking it for gradients
- * are an AutogradError; `clone()` makes an ordinary tensor of it. Tensors from outside stay ordinary, views of them too.
- * Without a function it holds for a block: `using _ = torch.inferenceMode();`
+ * Calls `fn` in inference mode. As with `noGrad`, nothing is recorded; in addition, tensors made inside (inference
+ * tensors) can never take part in autograd, which saves the bookkeeping of versions and views. Outside the mode an
+ * inference tensor can be read and used in computations that are not recorded; saving it for a backward pass, changing
+ * it in place or requiring its gradient throws an AutogradError. `clone()` turns it into an ordinary tensor. Tensors
+ * from outside stay ordinary, and so do views of them. Without a function it applies to a block:
+ * `using _ = torch.inferenceMode();`
  *
- * @param enabled false leaves the mode for a while, as PyTorch's `inference_mode(False)`
+ * @param enabled false leaves the mode temporarily, like PyTorch's `inference_mode(False)`
  */
 export function inferenceMode<T>(fn: () => T): T;
 export function inferenceMode(enabled?: boolean): Disposable;
@@ -100,24 +101,24 @@ export function inferenceMode<T>(first: boolean | (() => T) = true, fn?: () => T
   return fn ? within(inference(first), fn) : guard(inference(first));
 }
 
-/** Whether inference mode is on. */
+/** True if inference mode is on. */
 export function isInferenceModeEnabled(): boolean {
   return native.inferenceMode();
 }
 
-/** Switches recording on or off for what follows in this thread; gives what it was. */
+/** Switches recording on or off in this thread from now on; returns the previous state. */
 export function setGradEnabled(enabled: boolean): boolean {
   return native.setGradMode(enabled);
 }
 
-/** Whether operators are recorded. */
+/** True if operators are recorded. */
 export function isGradEnabled(): boolean {
   return native.gradMode();
 }
 
 /**
- * Calls `fn` with anomaly detection: a backward pass inside it fails with the name of the operator that gave nan.
- * Slow; for finding mistakes.
+ * Calls `fn` with anomaly detection: a backward pass inside it fails with the name of the operator that produced NaN.
+ * Slow: use it for debugging.
  */
 export function detectAnomaly<T>(fn: () => T): T {
   const before = native.setAnomalyDetection(true);

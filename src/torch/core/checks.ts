@@ -1,21 +1,21 @@
 /**
- * The registry of what libtorch does not look at before it computes, and would crash on or never come back from: the rules
- * of `torch/checks` enter themselves here at import. An overload without a rule costs nothing: its rules are looked up once,
- * when the overload is.
+ * The registry of checks that libtorch does not make before it computes, and without which it would crash or never
+ * return. The rules in `torch/checks` register themselves at import. An overload without a rule costs nothing: its
+ * rules are looked up once, with the overload.
  */
 import { ArgumentError, renamed } from './errors.js';
 import { fullName, type Schema, type SchemaArgument } from './schema.js';
 
-/** An argument by its schema name; undefined where it is left out. */
+/** Returns an argument by its schema name; undefined if it was omitted. */
 export type Given = (name: string) => any;
 
 /** Returns the reason why a call must not be made, or null. */
 export type Rule = (given: Given) => string | null;
 
-/** Throws where a call must not be made; takes the arguments in the schema's order. */
+/** Throws if a call must not be made; takes the arguments in the schema's order. */
 export type Check = (args: readonly unknown[]) => void;
 
-/** Returns the rule for an argument by its type and name, wherever it occurs, or null. */
+/** Returns the rule for an argument by its type and name, in any operator, or null. */
 export type ArgumentRule = (argument: SchemaArgument) => Rule | null;
 
 const argumentRules: ArgumentRule[] = [];
@@ -26,7 +26,7 @@ export function checkArguments(rule: ArgumentRule): void {
   argumentRules.push(rule);
 }
 
-/** Adds a rule for the overloads whose full name matches: rules are asked in the order in which they were added. */
+/** Adds a rule for the overloads whose full name matches. Rules run in the order in which they were added. */
 export function checkOverloads(name: RegExp, rule: Rule): void {
   overloadRules.push([name, rule]);
 }
@@ -37,7 +37,9 @@ function rulesFor(schema: Schema, name: string): Rule[] {
   return [...ofArguments, ...ofOverload].filter((rule) => rule !== null);
 }
 
-/** Returns what the rule says; an error on the way, such as that of a disposed tensor, is the operator's. */
+/**
+ * Returns the rule's answer. If it throws, for example for a disposed tensor, the error is reported as the operator's.
+ */
 function reasonOf(rule: Rule, given: Given, name: string): string | null {
   try {
     return rule(given);
@@ -46,7 +48,7 @@ function reasonOf(rule: Rule, given: Given, name: string): string | null {
   }
 }
 
-/** Returns what must be checked before calls of the overload, or null if there is nothing. */
+/** Returns the check to run before calls of the overload, or null if there is none. */
 export function checkFor(schema: Schema): Check | null {
   const name = fullName(schema);
   const rules = rulesFor(schema, name);

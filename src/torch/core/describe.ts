@@ -2,7 +2,7 @@ import { Tensor } from './tensor.js';
 
 const DEEPEST = 4;
 
-/** A value as error messages show it: tensors by dtype and shape. Never throws, whatever the value is. */
+/** Describes a value for error messages: tensors by dtype and shape. Never throws. */
 export function describe(value: unknown): string {
   try {
     return text(value, 0);
@@ -28,7 +28,7 @@ function text(value: unknown, depth: number): string {
 
 function tensorText(tensor: Tensor): string {
   if (tensor.disposed) return 'disposed tensor';
-  // A nested tensor has no shape to speak of.
+  // A nested tensor has no single shape.
   try {
     return `${tensor.dtype}[${tensor.shape.join(', ')}]${tensor.device === 'cpu' ? '' : ` on ${tensor.device}`}`;
   } catch {

@@ -9,23 +9,23 @@ const types: Readonly<Record<number, string>> = {
   14: 'meta',
 };
 
-/** A device as libtorch numbers it; the index is -1 for the current one of its type. */
+/** A device by libtorch's numbers; the index is -1 for the current device of its type. */
 export interface DeviceNumbers {
   readonly type: number;
   readonly index: number;
 }
 
-/** Name of a device by libtorch's numbers: the CPU has no index. */
+/** Returns the name of a device from libtorch's numbers; the CPU has no index. */
 export function deviceName(type: number, index: number): string {
   const name = types[type] ?? `device${type}`;
-  // Of the others none can be asked for here, but a tensor of one still has to be printed.
+  // Other device types cannot be requested here, but a tensor on one must still be printable.
   return index < 0 || name === 'cpu' || name === 'meta' ? name : `${name}:${index}`;
 }
 
-// A text is read once: a call that names its device is as quick as one that does not.
+// Each text is parsed once, so that a call that names its device is as fast as one that does not.
 const known = new Map<string, DeviceNumbers | null>();
 
-/** Numbers of `cpu`, `meta`, `cuda` or `cuda:N`; null for other texts, which libtorch itself reads or refuses. */
+/** Returns the numbers of `cpu`, `meta`, `cuda` or `cuda:N`; null for other texts, which libtorch parses or rejects. */
 export function deviceNumbers(text: string): DeviceNumbers | null {
   let numbers = known.get(text);
   if (numbers === undefined) {

@@ -4,25 +4,25 @@ import { DeviceError, throwFatal, translate } from './errors.js';
 import { shared } from '../native/copies.js';
 import { addonMismatch, cudaLoadError, libtorch, native } from '../native/load.js';
 
-/** Where a tensor lives: `cpu`, `cuda` (the current one) or `cuda:0`, `meta` for shapes without memory. */
+/** The place of a tensor's elements: `cpu`, `cuda` (the current device) or `cuda:0`, `meta` for shapes without memory. */
 export type Device = 'cpu' | 'cuda' | `cuda:${number}` | 'meta';
 
-/** Name of a device by libtorch's numbers: the CPU has no index. */
+/** Returns the name of a device from libtorch's numbers; the CPU has no index. */
 export function deviceName(type: number, index: number): Device {
   return nameOf(type, index) as Device;
 }
 
-/** Whether a text, from a configuration say, names a device. Whether that device is there is another question. */
+/** True if a text, for example from a configuration, names a device, present or not. */
 export function isDevice(text: string): text is Device {
   return /^(cpu|meta|cuda(:\d+)?)$/.test(text);
 }
 
-/** Whether this libtorch has CUDA and a device to run on. */
+/** True if this libtorch has CUDA and there is a device to run on. */
 export function cudaIsAvailable(): boolean {
   return cudaDeviceCount() > 0;
 }
 
-/** Number of CUDA devices; 0 where CUDA cannot be used. */
+/** Returns the number of CUDA devices; 0 if CUDA cannot be used. */
 export function cudaDeviceCount(): number {
   return addonMismatch === null ? native.cuda.deviceCount() : 0;
 }
@@ -30,8 +30,8 @@ export function cudaDeviceCount(): number {
 let initialized = false;
 
 /**
- * Goes before everything that touches a device.
- * @throws DeviceError that says why CUDA cannot be used, where that is so; DeviceAssertError after a fatal error
+ * Checks that CUDA can be used; to be called before anything that touches a device.
+ * @throws DeviceError with the reason if CUDA cannot be used; DeviceAssertError after a fatal error
  */
 export function requireCuda(): void {
   throwFatal();
@@ -47,14 +47,14 @@ export function requireCuda(): void {
   initialized = true;
 }
 
-/** Why there is no CUDA to use, in a machine where that is so. */
+/** Returns the reason why CUDA cannot be used on this machine. */
 export function whyNoCuda(): string {
   if (libtorch.flavor !== 'cuda') return 'this is a libtorch for the CPU only';
   if (process.env['TESSERA_CUDA'] === '0') return 'TESSERA_CUDA=0 forbids it';
   return cudaLoadError ?? addonMismatch ?? 'no NVIDIA device or driver answers';
 }
 
-/** Number of threads that operators run on, in this process. */
+/** Returns the number of threads that operators run on in this process. */
 export function setNumThreads(count: number): void {
   try {
     native.setNumThreads(count);
@@ -63,22 +63,22 @@ export function setNumThreads(count: number): void {
   }
 }
 
-/** How many threads an operator on the CPU may use. */
+/** Sets how many threads an operator on the CPU may use. */
 export function getNumThreads(): number {
   return native.getNumThreads();
 }
 
-/** What is allocated. */
+/** Memory that is currently allocated. */
 export interface Memory {
   /** Live tensors of this thread. */
   tensors: number;
   /** Bytes held by libtorch, by device, for the whole process. */
   bytes: Record<string, number>;
-  /** The most that was held at once. */
+  /** Peak number of bytes held at once, by device. */
   peakBytes: Record<string, number>;
 }
 
-/** Counts live tensors and the memory behind them. */
+/** Counts live tensors and the memory they use. */
 export function memory(): Memory {
   const { tensors, cpuBytes, cpuPeakBytes } = native.memory();
   const result: Memory = { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
@@ -90,19 +90,22 @@ export function memory(): Memory {
   return result;
 }
 
-// The budget is the process's: a worker, or another copy of the package, leaves it as it is.
+// The budget belongs to the process: loading another copy of the package, or a worker, does not change it.
 if (shared.memoryBudget === undefined) {
   shared.memoryBudget = Math.floor(0.9 * process.availableMemory());
   if (isMainThread) native.setMemoryBudget(shared.memoryBudget);
 }
 
-/** Bytes that libtorch's tensors may take on the CPU; by default 90% of what was free when the library was loaded. */
+/**
+ * Returns how many bytes libtorch's tensors may take on the CPU. Default: 90% of the memory that was free when the
+ * library was loaded.
+ */
 export function memoryBudget(): number {
   return shared.memoryBudget!;
 }
 
 /**
- * Sets the budget: an allocation beyond it throws OutOfMemoryError, after which smaller ones work. Without it the
+ * Sets the memory budget: an allocation beyond it throws OutOfMemoryError, and smaller ones still work. Without it the
  * system would grant more than there is and kill the process once the memory is touched.
  */
 export function setMemoryBudget(bytes: number): void {

@@ -1,4 +1,6 @@
-/** Calls of a planned overload: arguments onto the wire, the addon's boxed call, results off the wire. */
+/**
+ * Calls of a planned overload: writes the arguments to the wire, makes the addon's boxed call and reads the results.
+ */
 import { native } from '../native/load.js';
 import { growWire, TENSOR, wire } from '../native/wire.js';
 import { describe } from './describe.js';
@@ -12,7 +14,7 @@ import type { SchemaArgument } from './schema.js';
 import { born } from './tensor.js';
 import { beginCall, beginResults, put, putDevice, take } from './values.js';
 
-/** Writes a call with one argument. */
+/** Runs a call with one argument. */
 export function writeOne(plan: Plan, a: unknown): void {
   try {
     beginCall(plan.id, 1);
@@ -22,7 +24,7 @@ export function writeOne(plan: Plan, a: unknown): void {
   }
 }
 
-/** Writes a call with two arguments. */
+/** Runs a call with two arguments. */
 export function writeTwo(plan: Plan, a: unknown, b: unknown): void {
   try {
     beginCall(plan.id, 2);
@@ -46,7 +48,7 @@ export function run(plan: Plan, a: unknown, b?: unknown, args?: ArrayLike<unknow
   }
 }
 
-/** The results on the wire; what was changed in place is the argument itself. */
+/** Reads the results from the wire; an argument changed in place is returned as the same object. */
 export function results(plan: Plan, args: ArrayLike<unknown>): unknown {
   try {
     beginResults();
@@ -57,7 +59,10 @@ export function results(plan: Plan, args: ArrayLike<unknown>): unknown {
   }
 }
 
-/** dtypes, layouts and memory formats are numbers to libtorch, which looks past a table's end for a number that is none. */
+/**
+ * dtypes, layouts and memory formats are numbers to libtorch, which reads past the end of its table for an invalid
+ * number.
+ */
 const enumerators: Readonly<Record<string, (name: string) => number | undefined>> = {
   ScalarType: dtypeNumber,
   Layout: layoutNumber,
@@ -71,7 +76,7 @@ function refuseEnumerator(value: number | bigint, { base, name }: SchemaArgument
 
 function writeText(value: string, { base, name }: SchemaArgument): void {
   if (base === 'Device') {
-    // libtorch's own words for a CUDA that is not there name an operator nobody called.
+    // libtorch's own message for missing CUDA names an operator that the user did not call.
     if (value.startsWith('cuda')) requireCuda();
     const device = deviceNumbers(value);
     return device === null ? put(value) : putDevice(device);
@@ -114,14 +119,14 @@ export function invokeChecked(plan: Plan, args: readonly unknown[]): unknown {
   return invoke(plan, args);
 }
 
-/** One overload as a function of its arguments in schema order. */
+/** An overload as a function of its arguments in schema order. */
 export interface BoundOverload {
   (args: readonly unknown[]): unknown;
   /** The operator's name, for errors. */
   readonly operator: string;
 }
 
-/** Binds an overload for calls that need no choice; it is looked up at the first. */
+/** Binds an overload for calls that need no overload resolution; it is looked up at the first call. */
 export function bindOverload(name: string, overload: string): BoundOverload {
   let known: Plan | undefined;
   const call = (args: readonly unknown[]) => invokeChecked((known ??= plan(name, overload)), args);
@@ -129,14 +134,14 @@ export function bindOverload(name: string, overload: string): BoundOverload {
 }
 
 /**
- * Calls any operator of libtorch by its schema's name, as unsafely as PyTorch does: types and counts are checked,
- * values are not. dtypes, layouts, memory formats and devices are strings, lists are arrays, `null` is none.
+ * Calls any operator of libtorch by its schema's name. As unsafe as in PyTorch: types and counts are checked, values
+ * are not. dtypes, layouts, memory formats and devices are strings, lists are arrays, `null` stands for None.
  * @param name with namespace, such as `aten::add`
  * @param overload such as `Tensor`; `''` for the overload without a name
- * @param args in the schema's order; what is left out takes its default
+ * @param args in the schema's order; omitted ones take their defaults
  * @param kwargs by the schema's names
- * @returns the result; several come as an array, none as undefined
- * @throws NotImplementedError where this libtorch has no such operator; ArgumentError for wrong types or counts
+ * @returns the result; an array for several results, undefined for none
+ * @throws NotImplementedError if this libtorch has no such operator; ArgumentError for wrong types or counts
  */
 export function callOperator(
   name: string,

@@ -58,7 +58,7 @@ const byNumber: readonly (DType | null)[] = [
   'uint64',
 ];
 
-/** Bytes of one element. */
+/** Bytes per element. */
 export const itemSize: Readonly<Record<DType, number>> = {
   float32: 4,
   float64: 8,
@@ -83,27 +83,27 @@ export const itemSize: Readonly<Record<DType, number>> = {
   qint32: 4,
 };
 
-/** Name of an element type by libtorch's number; `unknown(n)` for one that has none here. */
+/** Returns the name of an element type from libtorch's number; `unknown(n)` for numbers without a name here. */
 export function dtypeName(number: number): DType {
   return byNumber[number] ?? (`unknown(${number})` as DType);
 }
 
-/** libtorch's number for an element type, undefined for a name that is none. */
+/** Returns libtorch's number for an element type; undefined for an unknown name. */
 export function dtypeNumber(name: string): number | undefined {
   return isDType(name) ? byNumber.indexOf(name) : undefined;
 }
 
-/** Whether a text is the name of a dtype, as `float32`; PyTorch's short names (`float`) are not. */
+/** True if a text is the name of a dtype, such as `float32`; PyTorch's short names (`float`) are not. */
 export function isDType(name: string): name is DType {
   return Object.hasOwn(itemSize, name);
 }
 
-/** Whether a dtype, or a tensor's, is one of floating-point numbers. */
+/** True if a dtype, or a tensor's dtype, is floating-point. */
 export function isFloatingPoint(of: DType | { readonly dtype: DType }): boolean {
   return /^b?float/.test(nameIn(of, 'torch.isFloatingPoint'));
 }
 
-/** Whether a dtype, or a tensor's, is one of complex numbers. */
+/** True if a dtype, or a tensor's dtype, is complex. */
 export function isComplex(of: DType | { readonly dtype: DType }): boolean {
   return nameIn(of, 'torch.isComplex').startsWith('complex');
 }
@@ -114,7 +114,7 @@ function nameIn(of: unknown, operator: string): string {
   throw new ArgumentError(`${operator} takes a dtype or a tensor`, { operator });
 }
 
-/** Arrays of plain elements that every engine has. */
+/** Typed arrays that every engine has. */
 export type PlainArrays =
   | Float32Array
   | Float64Array
@@ -129,7 +129,7 @@ export type PlainArrays =
   | Uint32Array;
 
 /**
- * Arrays of plain elements, as they come from and go to JavaScript; Float16Array among them where the compiler knows it
+ * Typed arrays that hold elements on the way to and from JavaScript. Includes Float16Array if the compiler knows it
  * (`lib` of `esnext`) and the engine has it (Node 24).
  */
 export type TypedArray = typeof globalThis extends { Float16Array: { prototype: infer Half } }
@@ -138,7 +138,7 @@ export type TypedArray = typeof globalThis extends { Float16Array: { prototype: 
 
 type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 
-/** Holds float16: as numbers where the engine has such arrays, else as their bits. */
+/** Holds float16: as numbers if the engine has Float16Array, otherwise as their bits. */
 export const halfArray: TypedArrayClass =
   (globalThis as { Float16Array?: TypedArrayClass }).Float16Array ?? Uint16Array;
 
@@ -182,7 +182,7 @@ const byClass: Readonly<Record<string, DType>> = {
   Uint32Array: 'uint32',
 };
 
-// Names an array's class also where it comes from another realm, such as a test runner's.
+// Works by the class name, so that arrays from another realm, such as a test runner's, are recognised too.
 const className = Object.getOwnPropertyDescriptor(
   Object.getPrototypeOf(Uint8Array.prototype),
   Symbol.toStringTag,
@@ -192,18 +192,18 @@ function classOf(value: unknown): string | undefined {
   return className.call(value) as string | undefined;
 }
 
-/** Whether a value is an array of numbers that tensors are made of. */
+/** True if a value is a typed array that tensors can be made from. */
 export function isTypedArray(value: unknown): value is TypedArray {
   const name = classOf(value);
   return name !== undefined && Object.hasOwn(byClass, name);
 }
 
-/** The dtype that a typed array's elements have. */
+/** Returns the dtype of a typed array's elements. */
 export function dtypeOf(array: TypedArray): DType {
   return byClass[classOf(array) ?? ''] ?? 'uint8';
 }
 
-// Elements that JavaScript has no numbers for, and complex numbers, part by part.
+// Elements without a JavaScript number type, and complex numbers, which are stored in two parts.
 const memoryClasses: Readonly<Partial<Record<DType, readonly string[]>>> = {
   float16: ['Uint16Array'],
   bfloat16: ['Uint16Array'],
@@ -215,8 +215,8 @@ const memoryClasses: Readonly<Partial<Record<DType, readonly string[]>>> = {
 };
 
 /**
- * Whether a typed array is the memory of `count` elements of a dtype, as `toTypedArray` gives it, and not a number for each
- * of them: bits of float16, bfloat16 and float8, the two parts of complex numbers.
+ * True if a typed array holds the memory of `count` elements of a dtype, as returned by `toTypedArray`, instead of one
+ * number for each: the bits of float16, bfloat16 and float8, or both parts of complex numbers.
  */
 export function isMemoryOf(array: TypedArray, dtype: DType, count: number): boolean {
   const length = dtype.startsWith('complex') ? 2 * count : count;

@@ -2,8 +2,9 @@ import { acrossCopies } from './across-copies.js';
 import { hideOwnFrames, setLateCause } from './stack-trace.js';
 
 /**
- * Base class of all errors that tensors and operators throw. The stack begins with the caller's frames: those of this package
- * are left out (TESSERA_DEBUG=1 keeps them). `cause` has libtorch's own words with its C++ trace, made when it is read.
+ * Base class of all errors thrown by tensors and operators. The stack begins with the caller's frames: those of this
+ * package are left out (TESSERA_DEBUG=1 keeps them). `cause` has libtorch's original message with its C++ trace,
+ * created when it is read.
  */
 export class TorchError extends Error {
   /** Schema name of the operator, such as `aten::add.Tensor`, or the function's own name, such as `Tensor.at`. */
@@ -17,40 +18,40 @@ export class TorchError extends Error {
   }
 }
 
-/** Shapes do not fit together, or not what the operator takes. */
+/** Shapes that do not match each other or the operator. */
 export class ShapeError extends TorchError {}
-/** A dtype that the operator does not take. */
+/** A dtype that the operator does not support. */
 export class DTypeError extends TorchError {}
-/** An index outside its dimension, or a dimension that is not there. */
+/** An index outside its dimension, or a dimension that does not exist. */
 export class IndexError extends TorchError {}
-/** A device that is not there, or tensors on different ones. */
+/** A device that does not exist, or tensors on different devices. */
 export class DeviceError extends TorchError {}
 /**
- * A kernel failed on the device: an index out of range, an illegal address. CUDA then refuses all further work of the
- * process, and every call repeats this error: save what lies on the CPU, and start anew. With CUDA_LAUNCH_BLOCKING=1 the
- * error comes from the call that caused it.
+ * A kernel failed on the device, for example because of an index out of range or an illegal address. CUDA then refuses
+ * all further work in the process, and every call repeats this error: save what is on the CPU and restart the process.
+ * With CUDA_LAUNCH_BLOCKING=1 the error comes from the call that caused it.
  */
 export class DeviceAssertError extends DeviceError {}
 /** Memory could not be allocated. */
 export class OutOfMemoryError extends TorchError {}
 /** A tensor that was disposed, or whose scope has ended. */
 export class DisposedError extends TorchError {}
-/** A tensor of another thread. */
+/** A tensor that belongs to another thread. */
 export class ForeignTensorError extends TorchError {}
-/** An argument of the wrong type, a missing one, or one too many. */
+/** An argument that is missing, of the wrong type, or one too many. */
 export class ArgumentError extends TorchError {}
-/** What this libtorch cannot do, or does not have. */
+/** Something that this libtorch does not support or does not contain. */
 export class NotImplementedError extends TorchError {}
-/** A matrix that is singular, or not what a decomposition takes. */
+/** A matrix that is singular or otherwise unsuitable for a decomposition. */
 export class LinAlgError extends TorchError {}
-/** Something the autograd engine refuses. */
+/** An operation that the autograd engine refuses. */
 export class AutogradError extends TorchError {}
-/** A call of an overload that libtorch does not do safely; the message says why, and how to call it all the same. */
+/** A call of an overload that is unsafe in libtorch; the message gives the reason and how to call it anyway. */
 export class UnsafeOperatorError extends TorchError {}
 
-/** Tensors that stayed alive where `expectNoLeaks` watched. */
+/** Tensors that were still alive after a function checked by `expectNoLeaks`. */
 export class LeakError extends TorchError {
-  /** How many. */
+  /** The number of tensors. */
   readonly tensors: number;
 
   constructor(message: string, tensors: number) {
@@ -79,7 +80,7 @@ for (const [name, Class] of Object.entries({
   acrossCopies(Class, name);
 }
 
-/** What the addon attaches to its errors (native/errors.h). */
+/** The properties that the addon attaches to its errors (native/errors.h). */
 interface NativeError extends Error {
   kind?: string;
   detail?: () => string;
@@ -102,9 +103,9 @@ const byKind: Record<
   Type: DTypeError,
 };
 
-// libtorch has one class for most of its errors; its wording tells them apart.
+// libtorch has one class for most of its errors; only the wording distinguishes them.
 const byWording: [RegExp, typeof TorchError][] = [
-  // Of the first line: libtorch's advice below it speaks of device-side assertions whatever the error is.
+  // Matches the first line only: libtorch's advice below it mentions device-side assertions for every error.
   [
     /^.*(device-side assert triggered|illegal memory access|misaligned address|illegal instruction|invalid program counter|global\/shared address space|hardware stack error|unspecified launch failure|launch timed out|uncorrectable (ECC|NVLink) error)/i,
     DeviceAssertError,
@@ -124,17 +125,17 @@ const byWording: [RegExp, typeof TorchError][] = [
   [/shape|size|dimension|broadcast|mat1 and mat2|number of channels|elements|view/i, ShapeError],
 ];
 
-// What the device failed with, once it has.
+// The message of the device's failure, once it has failed.
 let fatal: string | null = null;
 
-/** @throws DeviceAssertError where a kernel has failed in this process */
+/** @throws DeviceAssertError if a kernel has failed in this process */
 export function throwFatal(): void {
   if (fatal !== null) throw new DeviceAssertError(`the device failed earlier in this process: ${fatal}`);
 }
 
-/** The error class for what the addon threw, with the operator and its arguments in the message. */
+/** Returns the translated error for what the addon threw, with the operator and its arguments in the message. */
 export function translate(error: unknown, operator?: string, describeArguments?: () => string): unknown {
-  // A hook of the program's may throw anything.
+  // A user's hook may throw anything.
   const { kind, message, detail } = (error ?? {}) as NativeError;
   if (kind === undefined) return operator ? named(error, operator) : error;
   const Class = byKind[kind] ?? byWording.find(([pattern]) => pattern.test(message))?.[1] ?? TorchError;
@@ -145,15 +146,15 @@ export function translate(error: unknown, operator?: string, describeArguments?:
   return translated;
 }
 
-/** An error that was found before it was known on behalf of which operator: the same with its name. */
+/** Adds an operator's name to an error that was created before the operator was known. */
 export function named(error: unknown, operator: string): unknown {
   return error instanceof TorchError && error.operator === null ? renamed(error, operator) : error;
 }
 
-/** An error that was met while another operator looked at its arguments: the same under that operator's name. */
+/** Attributes an error to an operator: it occurred while that operator examined its arguments. */
 export function renamed(error: unknown, operator: string): unknown {
   if (!(error instanceof TorchError)) return error;
-  // The same object: it knows where it came from. A frozen one stays as it is.
+  // The same object is kept because it has the original stack. A frozen one stays unchanged.
   if (Reflect.set(error, 'message', `${operator}: ${error.message}`))
     Reflect.set(error, 'operator', operator);
   return error;

@@ -1,15 +1,15 @@
 import { ArgumentError } from './errors.js';
 
 /**
- * A value that structured cloning refuses, with the symbol's text in its message: in a field, where else an object's number
- * in this thread's tables would be copied, which means nothing anywhere else.
+ * Returns a value that structured cloning refuses, with the symbol's text in the error. Stored in a field of objects
+ * that hold a number in this thread's tables, which would mean nothing elsewhere if it were copied.
  */
 export function notCloned(what: string, instead: string): symbol {
   return Symbol(`${what} belongs to its thread: ${instead}`);
 }
 
 /**
- * Base of objects that stand for something of this thread: `structuredClone`, `postMessage` and `JSON.stringify` end in an
+ * Base class of objects that belong to this thread: `structuredClone`, `postMessage` and `JSON.stringify` throw an
  * error that says what to send or write instead.
  */
 export abstract class InThread {
@@ -21,8 +21,8 @@ export abstract class InThread {
     this.cloning = notCloned(what, instead);
   }
 
-  /** Called by `JSON.stringify`. @throws ArgumentError: it is no data */
+  /** Called by `JSON.stringify`. @throws ArgumentError always: the object cannot be serialised */
   toJSON(): unknown {
-    throw new ArgumentError(`no JSON: ${this.cloning.description}`);
+    throw new ArgumentError(`cannot be converted to JSON: ${this.cloning.description}`);
   }
 }

@@ -20,46 +20,49 @@ const memoryFormats = {
   channels_last_3d: 3,
 } as const;
 
-/** How a tensor's elements are stored. */
+/** Formats in which a tensor's elements can be stored. */
 export type Layout = keyof typeof layouts;
 
 /** The order of a dense tensor's dimensions in memory. */
 export type MemoryFormat = keyof typeof memoryFormats;
 
-/** libtorch's number for a layout, undefined for a name that is none. */
+/** Returns libtorch's number for a layout; undefined for an unknown name. */
 export function layoutNumber(name: string): number | undefined {
   return Object.hasOwn(layouts, name) ? layouts[name as Layout] : undefined;
 }
 
-/** Name of a layout by libtorch's number. */
+/** Returns the name of a layout from libtorch's number. */
 export function layoutName(number: number): Layout {
   const names = Object.entries(layouts).filter(([, value]) => value === number);
   return names.at(-1)?.[0] as Layout;
 }
 
-/** libtorch's number for a memory format, undefined for a name that is none. */
+/** Returns libtorch's number for a memory format; undefined for an unknown name. */
 export function memoryFormatNumber(name: string): number | undefined {
   return Object.hasOwn(memoryFormats, name) ? memoryFormats[name as MemoryFormat] : undefined;
 }
 
-/** What of a tensor tells how it lies in memory. */
+/** The properties that determine a tensor's layout in memory. */
 interface Strided {
   readonly shape: readonly number[];
   readonly strides: readonly number[];
 }
 
-/** Whether elements lie side by side in the order of the dimensions, the last one's neighbours first. */
+/** True if the elements are contiguous in the order of the dimensions, the last one fastest. */
 export function isContiguous({ shape, strides }: Strided): boolean {
   return followEachOther(shape, strides, shape.map((_, dim) => dim).reverse());
 }
 
-/** Whether the channels of `[N, C, …]` lie side by side, and the other dimensions follow in order. */
+/** True if the channels of `[N, C, …]` are contiguous and the other dimensions follow in order. */
 export function isChannelsLast({ shape, strides }: Strided): boolean {
   const space = shape.map((_, dim) => dim).slice(2);
   return followEachOther(shape, strides, [1, ...space.reverse(), 0]);
 }
 
-/** Where a dimension has one element, its stride is of no matter; where one has none, there is nothing to lie anywhere. */
+/**
+ * True if each dimension starts where the faster one ends. Strides of dimensions of one element are ignored; tensors
+ * without elements always pass.
+ */
 function followEachOther(shape: readonly number[], strides: readonly number[], order: number[]): boolean {
   if (shape.includes(0)) return true;
   let expected = 1;

@@ -1,5 +1,5 @@
 import './dispose-symbol.js';
-/** Enters a mode and gives the way out of it. */
+/** Enters a mode and returns the function that leaves it. */
 export type Enter = () => () => void;
 
 /** Calls a synchronous `fn` within a mode. */
@@ -19,7 +19,7 @@ export function within<T>(enter: Enter, fn: () => T): T {
   }
 }
 
-/** For `using`: puts the mode back that was there before. */
+/** An object for `using` that restores the previous mode. */
 export function guard(enter: Enter): Disposable {
   let leave: (() => void) | null = enter();
   return {

@@ -1,4 +1,4 @@
-/** The operators of the typed API: an overload is chosen by the kinds of the arguments, never by trying calls. */
+/** The operators of the typed API. An overload is chosen from the kinds of the arguments, never by trial calls. */
 import { TENSOR, wire } from '../native/wire.js';
 import { describe } from './describe.js';
 import { invokeChecked, results, run, writeOne, writeTwo } from './dispatch.js';
@@ -8,7 +8,7 @@ import { plan, type Plan } from './plan.js';
 import { camelCase } from './schema.js';
 import { born, OwnTensor, Tensor } from './tensor.js';
 
-/** An operator with its overloads, chosen by the types of the arguments. */
+/** An operator with its overloads, one of which is chosen from the types of the arguments. */
 export class Operator {
   readonly name: string;
   readonly #overloadNames: readonly string[];
@@ -17,7 +17,7 @@ export class Operator {
   readonly #two: (Plan | undefined)[] = [];
   readonly #more = new Map<number, Plan>();
 
-  /** @param name without namespace; the overloads in the order in which they are tried. */
+  /** @param name without namespace @param overloadNames in the order in which they are tried */
   constructor(name: string, overloads: readonly string[]) {
     this.name = name;
     this.#overloadNames = overloads;
@@ -59,7 +59,7 @@ export class Operator {
     return results(plan, [a, b]);
   }
 
-  /** Any number of arguments, an options object in last position among them. */
+  /** Calls the operator with any number of arguments; the last may be an options object. */
   call(args: readonly unknown[]): unknown {
     const signature = signatureOf(args);
     const known = signature > 0 ? this.#more.get(signature) : undefined;
@@ -77,7 +77,7 @@ export class Operator {
     throw this.#mismatch(positional, options);
   }
 
-  /** Where one of its overloads is not safe, `unsafe` is an option. */
+  /** Splits off the option `unsafe`, which operators with at least one unsafe overload take. */
   #withoutUnsafe(given: Record<string, unknown> | null): {
     options: Record<string, unknown> | null;
     unsafe: boolean;
@@ -90,7 +90,7 @@ export class Operator {
 
   #plans(): Plan[] {
     if (this.#overloads) return this.#overloads;
-    // Versions of libtorch differ in a handful of overloads: an operator is missing only where all of them are.
+    // libtorch versions differ in a handful of overloads: an operator is missing only if all of its overloads are.
     const found: Plan[] = [];
     let reason: unknown;
     for (const overload of this.#overloadNames) {
@@ -106,7 +106,7 @@ export class Operator {
 
   #remember(plan: Plan, args: readonly unknown[], signature: number): void {
     if (signature === 0) return;
-    // The short ways check nothing.
+    // The fast paths check nothing.
     if (plan.check !== null) this.#more.set(signature, plan);
     else if (args.length === 1) this.#one[signature % KINDS] = plan;
     else if (args.length === 2) this.#two[signature % (KINDS * KINDS)] = plan;
@@ -130,12 +130,12 @@ export class Operator {
 
 function unsafeCall(plan: Plan, reason: string): UnsafeOperatorError {
   return new UnsafeOperatorError(
-    `${plan.name} is not safe: ${reason}. Where you know what you pass, call it with the option { unsafe: true }`,
+    `${plan.name} is not safe: ${reason}. If you are sure of the arguments, call it with the option { unsafe: true }`,
     { operator: plan.name },
   );
 }
 
-/** A method bound to an operator: `self` is the first argument. */
+/** Returns a method bound to an operator: `self` is the first argument. */
 export function methodOf(operator: Operator): (this: Tensor, ...args: unknown[]) => unknown {
   return function (this: Tensor, a?: unknown) {
     if (arguments.length === 0) return operator.call1(this);
@@ -145,7 +145,7 @@ export function methodOf(operator: Operator): (this: Tensor, ...args: unknown[])
   };
 }
 
-/** A function bound to an operator. */
+/** Returns a function bound to an operator. */
 export function functionOf(operator: Operator): (...args: unknown[]) => unknown {
   return function (a?: unknown, b?: unknown) {
     if (arguments.length === 1) return operator.call1(a);
@@ -168,7 +168,10 @@ function operatorFor(name: string, overloads: readonly string[]): Operator {
   return operator;
 }
 
-/** Makes the operators whose first argument is `self` methods of Tensor, except where it has one of its own. */
+/**
+ * Installs the operators whose first argument is `self` as methods of Tensor, except where Tensor already has the
+ * method.
+ */
 export function installMethods(names: readonly string[]): void {
   for (const name of names) {
     const operator = operators.get(name);

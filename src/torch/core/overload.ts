@@ -5,7 +5,7 @@ import { ComplexScalar, FloatScalar } from './scalar.js';
 import { camelCase, type Schema, type SchemaArgument } from './schema.js';
 import { OwnTensor, Tensor } from './tensor.js';
 
-// Kinds of JavaScript values, as far as they decide between overloads. Zero: not decided by kind alone.
+// Kinds of JavaScript values, as far as they decide between overloads. Zero: the kind alone does not decide.
 const UNDECIDED = 0;
 const IS_TENSOR = 1;
 const IS_INTEGER = 2;
@@ -22,10 +22,10 @@ const IS_FLOAT_SCALAR = 12;
 const IS_COMPLEX_SCALAR = 13;
 const IS_GENERATOR = 14;
 const IS_ABSENT = 15;
-/** How many kinds there are: the base of signatures. */
+/** The number of kinds: the base of signatures. */
 export const KINDS = 16;
 
-/** The kind of a value, as a number below {@link KINDS}. */
+/** Returns the kind of a value, a number below {@link KINDS}. */
 export function kindOf(value: unknown): number {
   switch (typeof value) {
     case 'number':
@@ -40,7 +40,7 @@ export function kindOf(value: unknown): number {
       if (value === null) return IS_NULL;
       if (value instanceof OwnTensor) return IS_TENSOR;
       if (Array.isArray(value)) return kindOfArray(value);
-      // Options, mostly.
+      // Usually an options object.
       if (isPlain(value)) return UNDECIDED;
       if (value instanceof FloatScalar) return IS_FLOAT_SCALAR;
       if (value instanceof ComplexScalar) return IS_COMPLEX_SCALAR;
@@ -52,7 +52,7 @@ export function kindOf(value: unknown): number {
   }
 }
 
-/** Whether an object is of no class. */
+/** True if an object is a plain object, not an instance of a class. */
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
@@ -62,7 +62,7 @@ function kindOfArray(values: readonly unknown[]): number {
   if (values.length === 0) return IS_EMPTY;
   let kind = IS_ABSENT;
   for (const value of values) {
-    // No operator takes lists of lists, and a list may hold itself.
+    // No operator takes nested lists, and a list may contain itself.
     const one = Array.isArray(value) ? UNDECIDED : kindOf(value);
     if (one === IS_INTEGER || one === IS_BIGINT) kind = kind === IS_FRACTIONS ? kind : IS_INTEGERS;
     else if (one === IS_FRACTION || one === IS_FLOAT_SCALAR) kind = IS_FRACTIONS;
@@ -73,7 +73,7 @@ function kindOfArray(values: readonly unknown[]): number {
   return kind;
 }
 
-/** Whether a value of this kind (the value itself where the kind does not tell) fits an argument. */
+/** True if a value of this kind fits an argument; the value itself decides if the kind does not. */
 function fits(kind: number, value: unknown, argument: SchemaArgument): boolean {
   if (kind === IS_ABSENT) return argument.default !== null || argument.optional;
   if (kind === IS_NULL) return argument.optional;
@@ -130,7 +130,10 @@ function fitsText(value: string, argument: SchemaArgument): boolean {
   return ['str', 'Device', 'Layout', 'MemoryFormat'].includes(argument.base);
 }
 
-/** Digits of the arguments' kinds behind a leading one; 0 where the kinds do not decide or do not fit a number. */
+/**
+ * Returns the arguments' kinds as the digits of a number, after a leading one; 0 if the kinds do not decide or do not
+ * fit.
+ */
 export function signatureOf(args: readonly unknown[]): number {
   if (args.length > 7) return 0;
   let signature = 1;
@@ -142,14 +145,14 @@ export function signatureOf(args: readonly unknown[]): number {
   return signature;
 }
 
-/** The options object, where the last argument is one. */
+/** Returns the last argument if it is an options object. */
 export function trailingOptions(args: readonly unknown[]): Record<string, unknown> | null {
   const last = args.at(-1);
   if (typeof last !== 'object' || last === null) return null;
   return isPlain(last) ? (last as Record<string, unknown>) : null;
 }
 
-/** The arguments in schema order, or the reason why they do not fit. */
+/** Returns the arguments in schema order, or the reason why they do not fit. */
 export function place(
   schema: Schema,
   positional: readonly unknown[],
@@ -161,7 +164,7 @@ export function place(
   for (let i = 0; i < positional.length; i++) {
     const argument = expected[i]!;
     if (argument.keywordOnly && positional[i] !== undefined)
-      return `'${argument.name}' goes into the options`;
+      return `'${argument.name}' must be given in the options`;
     if (!fits(kindOf(positional[i]), positional[i], argument)) return wrong(argument, positional[i]);
   }
   let named = 0;
@@ -183,5 +186,5 @@ export function place(
 
 function wrong(argument: SchemaArgument, value: unknown): string {
   const name = camelCase(argument.name);
-  return value === undefined ? `'${name}' is missing` : `'${name}' is no ${describe(value)}`;
+  return value === undefined ? `'${name}' is missing` : `'${name}' cannot be ${describe(value)}`;
 }

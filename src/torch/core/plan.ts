@@ -1,27 +1,27 @@
-/** Overloads as the addon knows them: looked up by name once, called by number from then on. */
+/** Overloads as the addon knows them: looked up once by name, and called by number afterwards. */
 import { native } from '../native/load.js';
 import { checkFor, type Check } from './checks.js';
 import { translate } from './errors.js';
 import { parseSchema, type Schema } from './schema.js';
 import { unsafeOperators } from './unsafe-operators.js';
 
-/** An overload that has been looked up: what its calls need. */
+/** An overload that has been looked up, with everything its calls need. */
 export interface Plan {
   id: number;
   schema: Schema;
   /** The operator's full name, such as `aten::add.Tensor`. */
   name: string;
-  /** For each result: the argument it is (an operator in place, or an `out`), or -1 for a new value. */
+  /** For each result: the argument it is identical to (an in-place operator, or an `out`), or -1 for a new value. */
   sameAs: number[];
-  /** There is one result, and it is new. */
+  /** True if there is one result, and it is new. */
   single: boolean;
-  /** What the typed API checks before a call. */
+  /** The typed API's check before a call. */
   check: Check | null;
-  /** Why the typed API calls it only where the options say `unsafe: true`. */
+  /** The reason why the typed API requires the option `unsafe: true`. */
   unsafe: string | null;
 }
 
-/** Looks an overload up. `name` has its namespace; the overload's name is empty for an operator's first. */
+/** Looks an overload up. `name` includes the namespace; the overload's name is empty for an operator's first one. */
 export function plan(name: string, overload: string): Plan {
   let resolved;
   try {
@@ -47,7 +47,7 @@ export function plan(name: string, overload: string): Plan {
 
 const plans = new Map<string, Map<string, Plan>>();
 
-/** Returns the plan of an overload, which is looked up at its first call. */
+/** Returns the plan of an overload; it is looked up at its first call. */
 export function planOf(name: string, overload: string): Plan {
   let overloads = plans.get(name);
   if (!overloads) plans.set(name, (overloads = new Map()));

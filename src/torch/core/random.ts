@@ -20,11 +20,11 @@ function guarded<T>(call: () => T): T {
   }
 }
 
-/** A stream of random numbers, given to an operator as `{ generator }`. */
+/** A stream of random numbers, passed to an operator as `{ generator }`. */
 export class Generator extends InThread {
-  /** The device whose random operators it serves. */
+  /** The device whose random operators can use it. */
   readonly device: string;
-  /** Place in the addon's table. */
+  /** Index in the addon's table. */
   readonly index: number;
 
   constructor(device = 'cpu', index?: number) {
@@ -34,23 +34,23 @@ export class Generator extends InThread {
     this.index = index ?? guarded(() => native.newGenerator(device));
   }
 
-  /** Starts the stream anew; the same seed gives the same numbers. */
+  /** Restarts the stream; the same seed gives the same numbers. */
   manualSeed(seed: number | bigint): this {
     guarded(() => native.seedGenerator(this.index, seedBits(seed)));
     return this;
   }
 
-  /** The seed it was started with. */
+  /** Returns the seed that the stream was started with. */
   initialSeed(): bigint {
     return guarded(() => native.generatorSeed(this.index));
   }
 
-  /** The whole state, as bytes: a uint8 tensor. */
+  /** Returns the whole state as bytes: a uint8 tensor. */
   getState(): Tensor {
     return born(guarded(() => native.generatorState(this.index)));
   }
 
-  /** Goes on where the generator was that `state` was taken from. */
+  /** Continues from the point at which `state` was taken from a generator. */
   setState(state: Tensor): this {
     guarded(() => native.setGeneratorState(this.index, state.handle));
     return this;
@@ -61,7 +61,7 @@ acrossCopies(Generator, 'Generator');
 
 const defaults = new Map<string, Generator>();
 
-/** The generator that random operators use when none is given. */
+/** Returns the generator that random operators use by default. */
 export function defaultGenerator(device = 'cpu'): Generator {
   if (device.startsWith('cuda')) requireCuda();
   let generator = defaults.get(device);
@@ -75,7 +75,7 @@ export function defaultGenerator(device = 'cpu'): Generator {
   return generator;
 }
 
-/** Seeds the default generators of all devices, and gives the CPU's. */
+/** Seeds the default generators of all devices and returns the CPU's. */
 export function manualSeed(seed: number | bigint): Generator {
   guarded(() => native.manualSeed(seedBits(seed)));
   return defaultGenerator();

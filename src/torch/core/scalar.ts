@@ -1,11 +1,11 @@
 import { acrossCopies } from './across-copies.js';
 import { ArgumentError } from './errors.js';
 
-/** A number that stays a float where a schema takes any scalar, even when it is integral. */
+/** A number that stays a float where a schema takes any scalar, even if it is integral. */
 export class FloatScalar {
-  // Makes the class a type of its own: an object that merely has a value is no scalar.
+  // Makes the class a nominal type: an arbitrary object with a value is not a scalar.
   declare private readonly brand: never;
-  /** The number, a fraction or not. */
+  /** The number, integral or not. */
   readonly value: number;
   constructor(value: number) {
     this.value = checked(value);
@@ -29,24 +29,24 @@ acrossCopies(FloatScalar, 'FloatScalar');
 acrossCopies(ComplexScalar, 'ComplexScalar');
 
 /**
- * What an operator takes where its schema says `Scalar`: an integral number is an integer, a fraction a float; a
- * boolean and a bigint keep their kind.
+ * The values that an operator accepts for `Scalar` in its schema: an integral number is an integer, a fractional one a
+ * float; a boolean and a bigint keep their kind.
  */
 export type Scalar = number | boolean | bigint | FloatScalar | ComplexScalar;
 
-/** An explicit float: `x.add(torch.floatScalar(2))` promotes an integer tensor, `x.add(2)` does not. */
+/** Makes an explicit float: `x.add(torch.floatScalar(2))` promotes an integer tensor, `x.add(2)` does not. */
 export function floatScalar(value: number): FloatScalar {
   return new FloatScalar(value);
 }
 
-/** A complex scalar. */
+/** Makes a complex scalar. */
 export function complexScalar(re: number, im: number): ComplexScalar {
   return new ComplexScalar(re, im);
 }
 
 function checked(value: number): number {
   if (typeof value === 'number') return value;
-  throw new ArgumentError(`a scalar is made of numbers, not of a ${typeof value}`, {
+  throw new ArgumentError(`a scalar takes numbers, not a ${typeof value}`, {
     operator: 'torch.scalar',
   });
 }

@@ -4,12 +4,12 @@ export interface SchemaArgument {
   /** The type's name without `?`, list brackets and alias marks: `Tensor`, `int`, `Scalar`, `ScalarType`, … */
   base: string;
   optional: boolean;
-  /** A list; `[]`, or the fixed size of `int[2]`, for which a lone number stands too. */
+  /** A list: `[]`, or the fixed size of `int[2]`, for which a single number is also accepted. */
   list: boolean;
   size: number | null;
   /** Elements of the list may be null (`Tensor?[]`). */
   elementOptional: boolean;
-  /** Only by name, behind the `*`. */
+  /** Keyword-only: after the `*`. */
   keywordOnly: boolean;
   default: string | null;
   /** The alias set that the operator writes to (`a` of `Tensor(a!)`). */
@@ -19,7 +19,7 @@ export interface SchemaArgument {
 }
 
 export interface Schema {
-  /** Without overload, such as `aten::add`. */
+  /** The name without the overload, such as `aten::add`. */
   name: string;
   overload: string;
   arguments: SchemaArgument[];
@@ -117,12 +117,14 @@ function splitTopLevel(text: string): string[] {
   return last ? [...parts, last] : parts;
 }
 
-/** The name with the overload's, such as `aten::add.Tensor`. */
+/** Returns the name with the overload, such as `aten::add.Tensor`. */
 export function fullName({ name, overload }: Schema): string {
   return overload ? `${name}.${overload}` : name;
 }
 
-/** `masked_fill_` → `maskedFill_`, `linalg_norm` → `linalgNorm`; a leading and a trailing underscore stay. */
+/**
+ * Converts `masked_fill_` to `maskedFill_` and `linalg_norm` to `linalgNorm`; a leading and a trailing underscore stay.
+ */
 export function camelCase(name: string): string {
   return name.replace(/(?<=[A-Za-z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -6,7 +6,7 @@ import { adopt, enterScope, leaveScope, OwnTensor, scopeDepth, Tensor } from './
 /**
  * Calls `fn` and frees every tensor made inside, except those in its result: a tensor, or tensors in plain objects,
  * arrays, Maps and Sets, go to the enclosing scope. Tensors that `keep` was called on stay too.
- * @throws ArgumentError where `fn` returns a promise: the scope would end before the work does.
+ * @throws ArgumentError if `fn` returns a promise: the scope would end before the work does.
  *
  * @example
  * ```ts
@@ -25,8 +25,8 @@ export function scope<T>(fn: () => T): T {
     if (isPromise(result)) {
       result.then(undefined, () => {});
       throw new ArgumentError(
-        'a scope cannot wait: its function returned a promise, and its tensors would be freed before the promise is ' +
-          'done. Open the scope inside the asynchronous function, around its synchronous parts',
+        'a scope cannot wait: its function returned a promise, and its tensors would be freed before the promise ' +
+          'resolves. Open the scope inside the asynchronous function, around its synchronous parts',
       );
     }
   } catch (error) {
@@ -62,7 +62,7 @@ function isPromise(value: unknown): value is Promise<unknown> {
 }
 
 /**
- * Takes the tensors in a tree out of all scopes: the garbage collector owns them from now on.
+ * Removes the tensors in a tree from all scopes: the garbage collector owns them from now on.
  * @returns the tree
  */
 export function keep<T>(tree: T): T {
@@ -75,12 +75,14 @@ export function dispose(tree: unknown): void {
   for (const tensor of new Set(tensorsIn(tree))) if (!tensor.disposed) tensor.dispose();
 }
 
-/** Whether a scope is open. */
+/** True if a scope is open. */
 export function inScope(): boolean {
   return scopeDepth() > 0;
 }
 
-/** Every tensor in a value: itself, or those in plain objects, arrays, Maps and Sets, at any depth. */
+/**
+ * Returns every tensor in a value: the value itself, or those in plain objects, arrays, Maps and Sets, at any depth.
+ */
 export function tensorsIn(tree: unknown): Tensor[] {
   const found: Tensor[] = [];
   if (typeof tree === 'object' && tree !== null) collect(tree, found, new Set());

@@ -1,17 +1,17 @@
 /**
- * Stack traces without the package's own frames. One call of a nested module passes through a dozen of them, and the engine
- * records ten: the caller's own line would not be among them. TESSERA_DEBUG=1 keeps all.
+ * Stack traces without the package's own frames. One call of a nested module passes through a dozen of them, and the
+ * engine records only ten frames: the caller's line would be missing. TESSERA_DEBUG=1 keeps all.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../../files/package.js';
 
-// As many frames are recorded, for the caller's to be among them; as many as the caller's limit says are shown.
+// Records enough frames to include the caller's; shows as many of those as the caller's limit allows.
 const RECORDED = 1000;
 
 let own: readonly string[] | null = null;
 
-/** How frames name the package's files: as URLs where they were imported, as paths where they were required. */
+/** Forms in which frames name the package's files: as URLs if they were imported, as paths if they were required. */
 function ownPlaces(): readonly string[] {
   if (process.env['TESSERA_DEBUG']) return [];
   try {
@@ -22,12 +22,12 @@ function ownPlaces(): readonly string[] {
   }
 }
 
-/** Gives an error a stack that begins with the caller's frames, put together when it is read. */
+/** Sets an error's stack to one that begins with the caller's frames, built when it is read. */
 export function hideOwnFrames(error: Error): void {
   const limit: unknown = Error.stackTraceLimit;
   own ??= ownPlaces();
   if (own.length === 0 || typeof limit !== 'number' || !Error.captureStackTrace) return;
-  // Has the error's name and message, for whoever formats the frames.
+  // Inherits the error's name and message, which the code that formats the frames reads.
   const recorded = Object.create(error) as { stack: unknown };
   try {
     Error.stackTraceLimit = RECORDED;
@@ -46,7 +46,7 @@ export function hideOwnFrames(error: Error): void {
 }
 
 function shown(stack: unknown, limit: number, error: Error): unknown {
-  if (typeof stack !== 'string') return stack; // Formatted by a function of the program's own.
+  if (typeof stack !== 'string') return stack; // Formatted by the program's prepareStackTrace.
   const [head, ...frames] = stack.split(/\n(?= +at )/);
   const theirs = withoutOwn(frames);
   // Bun does not look at what the recorded object inherits.
@@ -54,7 +54,7 @@ function shown(stack: unknown, limit: number, error: Error): unknown {
   return [named, ...(theirs.length > 0 ? theirs : frames).slice(0, limit)].join('\n');
 }
 
-/** A function of the engine's own, or a constructor that nobody wrote, which Bun calls unknown. */
+/** True for a built-in function, or an implicit constructor, which Bun calls unknown. */
 function isBuiltIn(frame: string): boolean {
   return frame.endsWith('(<anonymous>)') || frame.includes('(unknown:');
 }
@@ -63,7 +63,7 @@ function withoutOwn(frames: readonly string[]): string[] {
   const isOwn = frames.map((frame) =>
     own?.some((place) => frame.includes(` ${place}`) || frame.includes(`(${place}`)),
   );
-  // What the engine's own functions, such as Array.map, call for the package is the package's.
+  // Built-in functions such as Array.map that the package calls, and that call it back, count as the package's.
   for (let i = 0; i < frames.length; i++) {
     const called = isBuiltIn(frames[i]!) && (i === 0 || isOwn[i - 1]);
     const after = frames.findIndex((frame, j) => j > i && !isBuiltIn(frame));
@@ -73,8 +73,8 @@ function withoutOwn(frames: readonly string[]): string[] {
 }
 
 /**
- * Gives an error a cause that is made when it is read. It stays a getter, of which a printed error shows no more than that
- * it is there.
+ * Sets an error's cause to one that is created when it is read. It stays a getter: a printed error shows only that it
+ * exists.
  */
 export function setLateCause(error: Error, make: () => string): void {
   let cause: Error | undefined;
@@ -89,6 +89,6 @@ export function setLateCause(error: Error, make: () => string): void {
 
 function causeOf(message: string): Error {
   const cause = new Error(message);
-  cause.stack = message; // Where it is read says nothing.
+  cause.stack = message; // The stack at the time of reading is meaningless.
   return cause;
 }

@@ -28,24 +28,24 @@ import {
 
 const NOT_CLONED = notCloned(
   'a tensor',
-  'send its toTypedArray() and shape, and make it again with fromTypedArray',
+  'send its toTypedArray() and shape, and rebuild it with fromTypedArray',
 );
 
-// No handle at all: 0 stands for a missing tensor where one is optional.
+// Not a handle: 0 stands for a missing optional tensor.
 const GIVEN_UP = -1;
 
-/** Operators; `torch/methods.ts` adds the methods that are written by hand. */
+/** The operators' types; `torch/methods.ts` adds the hand-written methods. */
 export interface Tensor extends TensorMethods {}
 
 /**
- * An array of numbers in libtorch's memory, on the CPU or a GPU, recorded by autograd. Made by creation functions
- * (`torch.zeros`, `torch.tensor`, …) and operators, never by `new`. Freed when its scope ends, by `dispose`, or, outside
- * every scope, once the garbage collector finds its object unreachable.
+ * An array of numbers in libtorch's memory, on the CPU or a GPU, recorded by autograd. Created by functions such as
+ * `torch.zeros` and `torch.tensor` and by operators, never by `new`. Freed when its scope ends, by `dispose`, or,
+ * outside all scopes, once the garbage collector finds its object unreachable.
  */
 export class Tensor {
-  /** Names the slot that holds the tensor; negative once it was given up. */
+  /** The slot that holds the tensor; negative once the handle was taken away. */
   handle: number;
-  /** Keeps `structuredClone` and `postMessage` from copying the handle: an error says what to send instead. */
+  /** Keeps `structuredClone` and `postMessage` from copying the handle: their error says what to send instead. */
   readonly cloning: symbol = NOT_CLONED;
 
   constructor(handle: number) {
@@ -77,21 +77,21 @@ export class Tensor {
     return dtypeName(wire[DTYPE]!);
   }
 
-  /** Where the elements are: `cpu`, or a GPU as `cuda:0`. */
+  /** Device on which the elements are stored: `cpu`, or a GPU such as `cuda:0`. */
   get device(): Device {
     look(this, 'Tensor.device');
     return deviceName(wire[DEVICE_TYPE]!, wire[DEVICE_INDEX]!);
   }
 
-  /** How its elements are stored; `strided` for a dense one. */
+  /** Format in which the elements are stored; `strided` for a dense tensor. */
   get layout(): Layout {
     look(this, 'Tensor.layout');
     return layoutName(wire[storageAt(wire[DIMENSIONS]!) + LAYOUT]!);
   }
 
   /**
-   * Whether autograd records what is done with it. Setting it is `requiresGrad_`. @throws AutogradError where
-   * a result that is recorded, or a dtype without gradients, is asked for them
+   * True if autograd records operations on the tensor. Setting it calls `requiresGrad_`. @throws AutogradError for a
+   * recorded result, or a dtype without gradients
    */
   get requiresGrad(): boolean {
     look(this, 'Tensor.requiresGrad');
@@ -102,13 +102,16 @@ export class Tensor {
     this.requiresGrad_(flag);
   }
 
-  /** Whether it was made by the user, not by a recorded operator: leaves receive `.grad`. */
+  /** True if it was created by the user, not by a recorded operator: leaves receive `.grad`. */
   get isLeaf(): boolean {
     look(this, 'Tensor.isLeaf');
     return wire[IS_LEAF] === 1;
   }
 
-  /** Name of the function behind a recorded result, which its gradient goes through: `ExpBackward0`; null for a leaf. */
+  /**
+   * Name of the function that recorded this result and that its gradient passes through: `ExpBackward0`; null for a
+   * leaf.
+   */
   get gradFn(): string | null {
     try {
       return native.gradientName(this.handle).replace(/^.*::/, '') || null;
@@ -117,7 +120,7 @@ export class Tensor {
     }
   }
 
-  /** Where its storage lies; tensors that share memory have the same `address` and differ in `offset` (in elements). */
+  /** The tensor's storage: tensors that share memory have the same `address` and differ in `offset` (in elements). */
   get storage(): { address: number; bytes: number; offset: number } {
     look(this, 'Tensor.storage');
     const at = storageAt(wire[DIMENSIONS]!);
@@ -136,7 +139,7 @@ export class Tensor {
     return count;
   }
 
-  /** Whether the tensor was freed: using it throws DisposedError. */
+  /** True if the tensor was freed: using it throws a DisposedError. */
   get disposed(): boolean {
     return typeof this.handle !== 'number' || !native.alive(this.handle);
   }
@@ -151,7 +154,7 @@ export class Tensor {
     this.handle = GIVEN_UP;
   }
 
-  /** For `using`: frees the tensor unless that has happened. */
+  /** For `using`: frees the tensor unless it was freed before. */
   [Symbol.dispose](): void {
     if (!this.disposed) this.dispose();
   }
@@ -160,8 +163,8 @@ export class Tensor {
 acrossCopies(Tensor, 'Tensor');
 
 /**
- * `Tensor` for the short ways: `instanceof` looks for this copy's prototype and nothing else, which the engine does best.
- * False for a tensor of another copy of the package, which then takes the long way.
+ * `Tensor` for the fast paths: `instanceof` checks only this copy's prototype, which engines optimise best. False for a
+ * tensor of another copy of the package, which takes the slow path.
  */
 export const OwnTensor = ownClass(Tensor);
 
@@ -170,7 +173,7 @@ function ownClass<Class extends typeof Tensor>({ prototype }: Class): Class {
   return Object.assign(own, { prototype });
 }
 
-// How many scopes are open, in one element; the addon keeps their contents.
+// The number of open scopes, in an array of one element; the addon keeps their contents.
 const depth = shared.scopes;
 
 export function scopeDepth(): number {
@@ -181,12 +184,12 @@ export function enterScope(): void {
   depth[0]!++;
 }
 
-/** Leaves the innermost scope and gives the number of those still open. */
+/** Leaves the innermost scope and returns the number of scopes still open. */
 export function leaveScope(): number {
   return --depth[0]!;
 }
 
-/** The object for a tensor that has just been made. Outside every scope the garbage collector becomes its owner. */
+/** Wraps a tensor that has just been made. Outside all scopes the garbage collector becomes its owner. */
 export function born(handle: number): Tensor {
   const tensor = new Tensor(handle);
   if (depth[0] === 0) native.adopt(handle, tensor);
@@ -202,7 +205,7 @@ export function adopt(tensor: Tensor): void {
   }
 }
 
-/** Takes the handle away from an object, for another object to hold. */
+/** Takes the handle away from an object, so that another object can hold it. */
 export function transfer(tensor: Tensor): number {
   if (tensor.disposed)
     throw new DisposedError('the tensor was disposed, or the scope it was made in has ended');

@@ -7,10 +7,10 @@ import { Generator } from './random.js';
 import { ComplexScalar, FloatScalar } from './scalar.js';
 import { born, OwnTensor, Tensor } from './tensor.js';
 
-// Four numbers for each element must fit into the wire.
+// Each element takes four numbers, which must fit into the wire.
 const LONGEST_LIST = 2 ** 22;
 
-// Position behind the last element written, or of the next one read.
+// Position after the last element written, or of the next one to read.
 let at = 0;
 
 /** Starts a call: the arguments follow. */
@@ -30,7 +30,7 @@ function room(length: number): void {
   if (at + length > wire.length) growWire(at + length);
 }
 
-/** Writes a value as its JavaScript type says; the addon checks it against the schema. */
+/** Writes a value according to its JavaScript type; the addon checks it against the schema. */
 export function put(value: unknown): void {
   if (value instanceof OwnTensor) {
     wire[at++] = w.TENSOR;
@@ -43,7 +43,7 @@ export function put(value: unknown): void {
   }
 }
 
-/** Writes a device by libtorch's numbers. */
+/** Writes a device as libtorch's numbers. */
 export function putDevice({ type, index }: DeviceNumbers): void {
   wire[at++] = w.DEVICE;
   wire[at++] = type;
@@ -84,22 +84,22 @@ function putOther(value: unknown): void {
     wire[at++] = w.TENSOR;
     wire[at++] = value.handle;
   } else {
-    throw new ArgumentError(`an operator takes no ${describe(value)}`);
+    throw new ArgumentError(`an operator argument cannot be ${describe(value)}`);
   }
 }
 
 function putList(values: ArrayLike<unknown>): void {
   const { length } = values;
   if (length > LONGEST_LIST)
-    throw new ArgumentError(`a list of ${length} elements is too long: ${LONGEST_LIST} are the most`);
+    throw new ArgumentError(`a list of ${length} elements is too long: at most ${LONGEST_LIST} are allowed`);
   room(4 * length + 16);
   wire[at++] = w.LIST;
   wire[at++] = length;
   for (let i = 0; i < length; i++) {
-    // No operator takes lists of lists, and a list may hold itself.
-    if (isList(values[i])) throw new ArgumentError(`an operator takes no ${describe(values)}`);
+    // No operator takes nested lists, and a list may contain itself.
+    if (isList(values[i])) throw new ArgumentError(`an operator argument cannot be ${describe(values)}`);
     put(values[i]);
-    // What took the room of others makes some for them.
+    // Objects and strings take more room than was reserved: reserve more for the remaining elements.
     if (typeof values[i] === 'object' || typeof values[i] === 'string') room(4 * (length - i) + 16);
   }
 }
@@ -108,7 +108,7 @@ function isList(value: unknown): value is ArrayLike<unknown> {
   return Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 }
 
-/** Reads the value at `at` off the wire. */
+/** Reads the value at `at` from the wire. */
 export function take(): unknown {
   switch (wire[at++]) {
     case w.TENSOR:

@@ -69,7 +69,7 @@ export const emptyStrided: {
 
 /**
  * PyTorch's `torch.from_file`:
- * - `aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` (not safe: it maps a file, which it may create, and whoever shortens that file meanwhile ends this process)
+ * - `aten::from_file(str filename, bool? shared=None, int? size=0, *, ScalarType? dtype=None, Layout? layout=None, Device? device=None, bool? pin_memory=None) -> Tensor` (not safe: it maps a file, which it may create, and truncating that file while it is mapped kills the process)
  */
 export const fromFile: {
   (filename: string, options: { shared?: boolean | null; size?: number | bigint | null; dtype?: DType | null; layout?: Layout | null; device?: Device | null; pinMemory?: boolean | null; unsafe: true }): Tensor;

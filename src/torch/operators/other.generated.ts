@@ -47,7 +47,7 @@ export const canCast: {
 
 /**
  * PyTorch's `torch.choose_qparams_optimized`:
- * - `aten::choose_qparams_optimized(Tensor input, int numel, int n_bins, float ratio, int bit_width) -> (Tensor, Tensor)` (not safe: it reads as many elements as it is told, and searches for ever where it finds no bound)
+ * - `aten::choose_qparams_optimized(Tensor input, int numel, int n_bins, float ratio, int bit_width) -> (Tensor, Tensor)` (not safe: it reads as many elements as its arguments say, and loops forever if it finds no bound)
  */
 export const chooseQparamsOptimized: {
   (input: Tensor, options: { numel: number | bigint; nBins: number | bigint; ratio: number; bitWidth: number | bigint; unsafe: true }): [Tensor, Tensor];

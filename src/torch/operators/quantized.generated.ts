@@ -374,7 +374,7 @@ export const mkldnnReorderConv3dWeight: {
 
 /**
  * PyTorch's `torch.mkldnn_rnn_layer`:
- * - `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)` (not safe: it does not compare the sizes of weights and states with those it is given in numbers)
+ * - `aten::mkldnn_rnn_layer(Tensor input, Tensor weight0, Tensor weight1, Tensor weight2, Tensor weight3, Tensor hx_, Tensor cx_, bool reverse, int[] batch_sizes, int mode, int hidden_size, int num_layers, bool has_biases, bool bidirectional, bool batch_first, bool train) -> (Tensor, Tensor, Tensor, Tensor)` (not safe: it does not compare the sizes of weights and states with those given as numbers)
  */
 export const mkldnnRnnLayer: {
   (input: Tensor, options: { weight0: Tensor; weight1: Tensor; weight2: Tensor; weight3: Tensor; hx_: Tensor; cx_: Tensor; reverse: boolean; batchSizes: readonly number[]; mode: number | bigint; hiddenSize: number | bigint; numLayers: number | bigint; hasBiases: boolean; bidirectional: boolean; batchFirst: boolean; train: boolean; unsafe: true }): [Tensor, Tensor, Tensor, Tensor];
@@ -564,7 +564,7 @@ export const quantizedRnnTanhCell: {
 
 /**
  * PyTorch's `torch.to_mkldnn`:
- * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators could read, and some crash for not asking; use toDense for a way back)
+ * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators can read, and some crash on it; convert it back with toDense)
  */
 export const toMkldnn: {
   (self: Tensor, options: { dtype?: DType | null; unsafe: true }): Tensor;
@@ -820,7 +820,7 @@ export interface QuantizedMethods {
   quantizedMaxPool3d(kernelSize: number | readonly number[], stride: number | readonly number[], padding: number | readonly number[], dilation: number | readonly number[], ceilMode: boolean): Tensor;
   /**
    * PyTorch's `Tensor.to_mkldnn`:
-   * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators could read, and some crash for not asking; use toDense for a way back)
+   * - `aten::to_mkldnn(Tensor self, ScalarType? dtype=None) -> Tensor` (not safe: its result has no memory that other operators can read, and some crash on it; convert it back with toDense)
    */
   toMkldnn(options: { dtype?: DType | null; unsafe: true }): Tensor;
   toMkldnn(dtype: DType | null, options: { unsafe: true }): Tensor;
