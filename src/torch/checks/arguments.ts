@@ -1,4 +1,4 @@
-/** Rules for arguments that many operators have. */
+/** Rules for arguments that occur in many operators. */
 import { checkArguments, type Rule } from '../core/checks.js';
 import { describe } from '../core/describe.js';
 import type { SchemaArgument } from '../core/schema.js';
@@ -15,14 +15,14 @@ function enumeration({ name }: SchemaArgument, values: readonly string[]): Rule 
     if (value === undefined || value === null || (Number(value) >= 0 && Number(value) < values.length))
       return null;
     const meanings = values.map((meaning, number) => `${number} (${meaning})`).join(', ');
-    return `'${name}' is one of ${meanings}, not ${describe(value)}`;
+    return `'${name}' must be one of ${meanings}, not ${describe(value)}`;
   };
 }
 
 function layout({ name }: SchemaArgument): Rule {
   return (given) =>
     given(name) === 'mkldnn' || given(name) === 'jagged'
-      ? `no tensor is created in the layout '${given(name)}'; make a strided one and convert it`
+      ? `a tensor cannot be created in the layout '${given(name)}'; make a strided one and convert it`
       : null;
 }
 

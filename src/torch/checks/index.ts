@@ -1,4 +1,4 @@
-/** Enters all rules in the registry: see core/checks.ts. */
+/** Registers all rules: see core/checks.ts. */
 import './arguments.js';
 import './counts.js';
 import './linalg.js';

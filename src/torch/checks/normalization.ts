@@ -1,19 +1,19 @@
-/** Rules for batch and group norms, whose kernels take the lengths of statistics and weights for granted. */
+/** Rules for batch and group norms, whose kernels do not check the lengths of statistics and weights. */
 import { checkOverloads, type Rule } from '../core/checks.js';
 import type { Tensor } from '../core/tensor.js';
 import { number } from './given.js';
 
-/** Statistics and weights of a batch norm are indexed by channel without a look at their length. */
+/** Statistics and weights of a batch norm are indexed by channel without a check of their length. */
 const perChannel =
   (...names: string[]): Rule =>
   (given) => {
     const input = given('input') as Tensor;
-    if (input.ndim < 2) return `'input' has at least 2 dimensions, not ${input.ndim}`;
+    if (input.ndim < 2) return `'input' must have at least 2 dimensions, not ${input.ndim}`;
     const channels = input.shape[1]!;
     for (const name of names) {
       const one = (given(name) ?? null) as Tensor | null;
       if (one && (one.ndim !== 1 || one.shape[0] !== channels))
-        return `'${name}' has shape [${channels}], one for each channel, not [${one.shape.join(', ')}]`;
+        return `'${name}' must have shape [${channels}], one element per channel, not [${one.shape.join(', ')}]`;
     }
     return null;
   };
@@ -21,10 +21,10 @@ const perChannel =
 checkOverloads(/^aten::native_batch_norm$/, perChannel('weight', 'bias', 'running_mean', 'running_var'));
 checkOverloads(/^aten::batch_norm_update_stats$/, perChannel('running_mean', 'running_var'));
 
-// In evaluation the running statistics are read whether they are there or not.
+// In evaluation mode the running statistics are read even if they are missing.
 checkOverloads(/^aten::native_batch_norm$/, (given) =>
   given('training') === false && !(given('running_mean') && given('running_var'))
-    ? "without 'training' it needs 'running_mean' and 'running_var'"
+    ? "'running_mean' and 'running_var' are required if 'training' is false"
     : null,
 );
 
@@ -35,8 +35,10 @@ checkOverloads(/^aten::native_group_norm$/, (given) => {
     number,
     number,
   ];
-  if (count < 1) return `'group' is at least 1, not ${count}`;
-  if (batch < 0 || channels < 0 || rest < 0) return "'N', 'C' and 'HxW' are not negative";
+  if (count < 1) return `'group' must be at least 1, not ${count}`;
+  if (batch < 0 || channels < 0 || rest < 0) return "'N', 'C' and 'HxW' must not be negative";
   const elements = (given('input') as Tensor).numel();
-  return batch * channels * rest === elements ? null : `N · C · HxW is the number of elements, ${elements}`;
+  return batch * channels * rest === elements
+    ? null
+    : `N · C · HxW must be the number of elements, ${elements}`;
 });

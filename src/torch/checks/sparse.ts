@@ -1,6 +1,6 @@
 /**
- * Rules for the makers of sparse tensors. libtorch can check their indices, but does so only when
- * asked; without that every later operator follows them wherever they point.
+ * Rules for operators that make sparse tensors. libtorch can check their indices, but does so only on request;
+ * unchecked indices make every later operator read outside its memory.
  */
 import { checkOverloads, type Given } from '../core/checks.js';
 import type { Layout } from '../core/layout.js';
@@ -8,7 +8,7 @@ import { callOperator } from '../core/dispatch.js';
 import { scope } from '../core/scope.js';
 import type { Tensor } from '../core/tensor.js';
 
-/** Names of the indices in the schemas, and whether rows are the compressed dimension. */
+/** Names of the compressed and the plain indices in the schemas. */
 const COMPRESSED: Readonly<Record<string, readonly [string, string]>> = {
   sparse_csr: ['crow_indices', 'col_indices'],
   sparse_csc: ['ccol_indices', 'row_indices'],
@@ -20,7 +20,7 @@ function largestIndex(indices: Tensor): number {
   return indices.numel() === 0 ? -1 : scope(() => indices.max().item());
 }
 
-/** The size that libtorch takes where none is given: as small as the indices allow. */
+/** Returns the size that libtorch uses by default: the smallest that the indices allow. */
 function impliedSize(compressed: Tensor, plain: Tensor, values: Tensor, layout: Layout): number[] {
   const batch = compressed.shape.slice(0, -1);
   const blocks = layout === 'sparse_bsr' || layout === 'sparse_bsc';
@@ -45,7 +45,7 @@ function check(given: Given, compressed: Tensor, plain: Tensor, layout: Layout):
   return null;
 }
 
-// The operator's name tells the layout.
+// The operator's name gives the layout.
 for (const layout of Object.keys(COMPRESSED) as Layout[]) {
   const [compressed, plain] = COMPRESSED[layout]!;
   checkOverloads(new RegExp(`^aten::${layout}_tensor\\.`), (given) =>
@@ -57,7 +57,7 @@ for (const layout of Object.keys(COMPRESSED) as Layout[]) {
 checkOverloads(/^aten::sparse_compressed_tensor\./, (given) => {
   const layout: unknown = given('layout');
   if (typeof layout !== 'string' || !(layout in COMPRESSED))
-    return `'layout' is one of ${Object.keys(COMPRESSED).join(', ')}`;
+    return `'layout' must be one of ${Object.keys(COMPRESSED).join(', ')}`;
   const [compressed, plain] = [given('compressed_indices') as Tensor, given('plain_indices') as Tensor];
   return check(given, compressed, plain, layout as Layout);
 });
@@ -65,10 +65,10 @@ checkOverloads(/^aten::sparse_compressed_tensor\./, (given) => {
 // libtorch's own limit.
 const MOST_DIMENSIONS = 64;
 
-// Each row of the indices is a dimension; a shape of billions is counted through.
+// Each row of the indices is a dimension; libtorch loops over billions of them.
 checkOverloads(/^aten::sparse_coo_tensor\.indices/, (given) => {
   const { ndim, shape } = given('indices') as Tensor;
-  if (ndim !== 2) return `'indices' has 2 dimensions, not ${ndim}`;
+  if (ndim !== 2) return `'indices' must have 2 dimensions, not ${ndim}`;
   return shape[0]! <= MOST_DIMENSIONS
     ? null
     : `a tensor has at most ${MOST_DIMENSIONS} dimensions, not ${shape[0]}`;

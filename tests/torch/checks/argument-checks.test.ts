@@ -20,22 +20,22 @@ const refusals: Record<string, Refusal> = {
   'a reduction that is none': {
     call: () => logits.crossEntropyLoss(target, null, 99 as never),
     operator: 'aten::cross_entropy_loss',
-    message: /'reduction' is one of 0 \(none\), 1 \(mean\), 2 \(sum\), not 99/,
+    message: /'reduction' must be one of 0 \(none\), 1 \(mean\), 2 \(sum\), not 99/,
   },
   'padding whose sum leaves 64 bits': {
     call: () => torch.replicationPad3d(torch.ones([1, 2, 3, 3, 3]), (2n ** 63n - 1n) as never),
     operator: 'aten::replication_pad3d',
-    message: /'padding' is at most 2\^40/,
+    message: /'padding' must be at most 2\^40/,
   },
   'distances of no rows, with a gradient': {
     call: () => torch.pdist(torch.ones([0, 9], { requiresGrad: true }), 1.5),
     operator: 'aten::pdist',
-    message: /'self' has rows where a gradient is wanted/,
+    message: /'self' must have at least one row/,
   },
   'zero points between whole numbers for qint32': {
     call: () => torch.quantizePerChannel(torch.ones([4]), torch.ones([4]), torch.zeros([4]), 0, 'qint32'),
     operator: 'aten::quantize_per_channel',
-    message: /'zero_points' of qint32 are integers, not float32/,
+    message: /'zero_points' of qint32 must be integers, not float32/,
   },
   'modes of a grid sampler': {
     call: () => torch.gridSampler(torch.ones([1, 1, 2, 2]), torch.ones([1, 2, 2, 2]), 0, -1 as never, true),
@@ -50,7 +50,7 @@ const refusals: Record<string, Refusal> = {
   'statistics of another length than there are channels': {
     call: () => torch.nativeBatchNorm(x, null, null, torch.ones([2]), torch.ones([3]), false, 0.1, 1e-5),
     operator: 'aten::native_batch_norm',
-    message: /'running_mean' has shape \[3\]/,
+    message: /'running_mean' must have shape \[3\]/,
   },
   'evaluation without statistics': {
     call: () => torch.nativeBatchNorm(x, null, null, null, null, false, 0.1, 1e-5),
@@ -60,7 +60,7 @@ const refusals: Record<string, Refusal> = {
   'no groups': {
     call: () => torch.nativeGroupNorm(x, null, null, 2, 3, 4, 0, 1e-5),
     operator: 'aten::native_group_norm',
-    message: /'group' is at least 1/,
+    message: /'group' must be at least 1/,
   },
   'elements that are not there': {
     call: () => torch.nativeGroupNorm(x, null, null, 2, 3, 400, 1, 1e-5),
@@ -105,17 +105,17 @@ const refusals: Record<string, Refusal> = {
   'a kernel longer than any input': {
     call: () => x.maxPool1d([2 ** 32]),
     operator: 'aten::max_pool1d',
-    message: /'kernel_size' is at most/,
+    message: /'kernel_size' must be at most/,
   },
   'a mode of bags that is none': {
     call: () => torch.embeddingBag(logits, target, torch.tensor([0n]), false, 60 as never),
     operator: 'aten::embedding_bag',
-    message: /'mode' is 0 \(sum\)/,
+    message: /'mode' must be 0 \(sum\)/,
   },
   'offsets that are not there': {
     call: () => torch.embeddingBag(logits, target, torch.zeros([1, 0], { dtype: 'int64' })),
     operator: 'aten::embedding_bag',
-    message: /'offsets' has 1 dimensions/,
+    message: /'offsets' must be 1-dimensional/,
   },
   'memory that is not there': {
     call: () => (torch.callOperator('aten::_efficientzerotensor', '', [[2]]) as torch.Tensor).resize_([9]),
@@ -133,7 +133,7 @@ const refusals: Record<string, Refusal> = {
   'rows without end': {
     call: () => x.adaptiveAvgPool2d([2 ** 32, 0]),
     operator: 'aten::adaptive_avg_pool2d',
-    message: /'output_size' is at most/,
+    message: /'output_size' must be at most/,
   },
   'eigenvalues of what is no number': {
     call: () => torch.full([3, 3], Number.NaN).linalgEigvals(),
@@ -143,7 +143,7 @@ const refusals: Record<string, Refusal> = {
   'trials without end': {
     call: () => torch.binomial(torch.tensor([Number.NaN]), torch.tensor([0.5])),
     operator: 'aten::binomial',
-    message: /'count' is nan/,
+    message: /'count' contains NaN/,
   },
   'memory behind the source': {
     call: () => torch.ones([6]).set_(torch.ones([6]), 2, [3, 3, 1, 2 ** 32]),
@@ -187,7 +187,7 @@ const refusals: Record<string, Refusal> = {
         false,
       ),
     operator: 'aten::lstm.input',
-    message: /'params'\[0\] has shape \[20, 4\], not \[20, 5\]/,
+    message: /'params'\[0\] must have shape \[20, 4\], not \[20, 5\]/,
   },
   'rows that are not there': {
     call: () =>
