@@ -1,6 +1,6 @@
 import { TorchError } from '../core/errors.js';
 
-/** What can be wrong with a checkpoint file; the messages name the byte or the entry. */
+/** Problems that a checkpoint file can have; the messages name the byte or the entry. */
 export type CheckpointProblem =
   | 'not-found'
   | 'unknown-format'
@@ -29,7 +29,7 @@ export type CheckpointProblem =
   | 'closed';
 
 /**
- * A checkpoint that cannot be read or written; `problem` tells the cases apart.
+ * A checkpoint that cannot be read or written; `problem` says which kind of error it is.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ export type CheckpointProblem =
  * ```
  */
 export class CheckpointError extends TorchError {
-  /** What is wrong, as a word that programs can tell apart. */
+  /** The kind of error, for programs. */
   readonly problem: CheckpointProblem;
 
   constructor(problem: CheckpointProblem, message: string, options: ErrorOptions = {}) {

@@ -11,17 +11,19 @@ const abandoned = new FinalizationRegistry((descriptor: number) => {
   try {
     closeSync(descriptor);
   } catch {
-    // Nothing can be done about it here, and nothing depends on it.
+    // Closing cannot be retried, and nothing depends on it.
   }
 });
 
-/** Why there may be no file of a name whose bytes are no UTF-8: what Node made of it is another name. '' for others. */
+/** Explains a missing file whose name is not valid UTF-8: Node has replaced the invalid bytes. '' for other names. */
 export function lostBytes(path: string): string {
   if (!path.includes('\ufffd')) return '';
   return '; the name holds U+FFFD, as Node reads bytes that are not UTF-8: rename the file, or make a link to it';
 }
 
-/** A file open for positional reads. Reading is not mapping: mapped pages would count as the process's memory. */
+/**
+ * A file opened for positional reads. It is read instead of mapped: mapped pages would count as the process's memory.
+ */
 export class CheckpointFile {
   readonly path: string;
   readonly size: number;
@@ -31,7 +33,7 @@ export class CheckpointFile {
   constructor(path: string) {
     this.path = path;
     try {
-      // A pipe would be waited for until somebody writes to it.
+      // Opening a pipe would block until another process writes to it.
       this.#descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (cause) {
       const { message } = cause as Error;
@@ -66,7 +68,7 @@ export class CheckpointFile {
     }
   }
 
-  /** Hands a part of the file over in chunks, whose bytes hold until the next one. */
+  /** Passes a part of the file on in chunks; each is valid until the next one. */
   stream(position: number, length: number, take: (bytes: Uint8Array, done: number) => void): void {
     this.#chunk ??= new Uint8Array(CHUNK);
     for (let done = 0; done < length; done += CHUNK) {
@@ -79,7 +81,7 @@ export class CheckpointFile {
   /**
    * Fills a contiguous CPU tensor with `length` bytes from a position in the file.
    *
-   * @param look sees the bytes as they pass
+   * @param look called with each chunk of bytes as it is read
    */
   readTensor(tensor: Tensor, position: number, length: number, look?: (bytes: Uint8Array) => void): void {
     this.stream(position, length, (bytes, done) => {

@@ -18,36 +18,36 @@ import {
 } from './pickle-values.js';
 import type { Pickled, TensorAttributes } from './pickle-values.js';
 
-/** As deep as Python's own limit on recursion lets it pickle. */
+/** Maximum depth; that of Python's recursion limit, which pickling obeys. */
 const MAX_DEPTH = 1000;
-/** A path and its entry take about this much beside its characters. */
+/** Approximate bytes for a path and its entry, without the characters. */
 const PATH_COST = 96;
 const MAX_PATH = 2 ** 16;
 
 export interface Tree {
   /** Every tensor under its dotted path. */
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** Names of those that no state dict would hold: a module's buffers that are not persistent, and its attributes. */
+  /** Names of tensors that a state dict would leave out: a module's non-persistent buffers and its attributes. */
   readonly aside: ReadonlySet<string>;
-  /** Everything else. */
+  /** Everything other than tensors. */
   readonly metadata: Record<string, unknown>;
 }
 
-/** A member that holds tensors: its name, its value, and whether a state dict leaves it out. */
+/** A member that holds tensors: its name, its value, and true if a state dict leaves it out. */
 type Member = readonly [name: string, value: Pickled, aside?: boolean];
 
-/** A container taken apart: what else it holds as plain values, and the members that hold tensors. */
+/** A container taken apart: its other contents as plain values, and the members that hold tensors. */
 interface Parts {
   plain: unknown;
   tensors: Member[];
-  /** Whether anything in it is no tensor, or it is empty. */
+  /** True if it contains anything other than tensors, or is empty. */
   others: boolean;
 }
 
 /**
  * Separates a pickle's tensors from the rest.
  *
- * @param room for the dotted paths, in bytes: what is shared in the file multiplies here
+ * @param room for the dotted paths, in bytes: values that the file shares are repeated here
  */
 export function takeApart(root: Pickled, room: number): Tree {
   const parts = new Separator();
@@ -90,12 +90,12 @@ class Paths {
     this.#room = room;
   }
 
-  /** Two paths may read alike (`{ 'a.b': … }` beside `{ a: { b: … } }`): the later one gets a number. */
+  /** Adds a number to the later of two equal paths (`{ 'a.b': … }` next to `{ a: { b: … } }`). */
   add(path: string, tensor: StoredTensor, aside: boolean): void {
     this.#room -= PATH_COST + path.length;
     if (this.#room < 0 || path.length > MAX_PATH) {
       const shown = JSON.stringify(path.slice(0, 80));
-      throw new CheckpointError('limit', `the names of the tensors take too much room, at ${shown}`);
+      throw new CheckpointError('limit', `the names of the tensors take too much memory, at ${shown}`);
     }
     let key = path;
     while (this.tensors.has(key)) {
@@ -115,7 +115,7 @@ function asRecord(root: Pickled, plain: unknown): Record<string, unknown> {
   return isRecord ? (plain as Record<string, unknown>) : { value: plain };
 }
 
-/** Storages that stand by themselves are tensors of one dimension. */
+/** Storages that do not belong to a tensor become tensors of one dimension. */
 function tensorOf(value: Pickled): StoredTensor | null {
   if (value instanceof StoredTensor) return value;
   if (!(value instanceof StoredStorage)) return null;
@@ -163,7 +163,7 @@ class Separator {
   #list(items: readonly Pickled[], depth: number): Parts {
     const plain: unknown[] = [];
     const found: Parts = { plain, tensors: [], others: items.length === 0 };
-    // null keeps a tensor's place.
+    // null keeps a tensor's position.
     for (const [i, item] of items.entries()) plain.push(this.#member(found, String(i), item, depth) ?? null);
     return found;
   }
@@ -189,7 +189,7 @@ class Separator {
     const plain: Record<string, unknown> = { global };
     const add = (name: string, value: Pickled, shown: boolean): void => {
       const { plain: member, tensors, others } = this.of(value, depth);
-      // Attributes and items are found under their own names, without a level between.
+      // Attributes and items are found under their own names, without an intermediate level.
       for (const member of tensors) found.tensors.push(member);
       if (shown && (others || tensors.length === 0)) plain[name] = member;
     };
@@ -207,7 +207,7 @@ class Separator {
     return found;
   }
 
-  /** What the state dict of a module names, in its order, and then what it leaves out. */
+  /** Members that a module's state dict contains, in its order, followed by those that it leaves out. */
   #stateDict(parts: ModuleParts, depth: number): Member[] {
     const found: Parts = { plain: null, tensors: [], others: false };
     for (const [name, value] of parts.kept) this.#member(found, name, value, depth);
@@ -227,7 +227,7 @@ class Separator {
     return { plain: { dtype: 'object', shape: [...shape], data: plain }, tensors, others: true };
   }
 
-  /** Notes a member's tensors in `found`; its plain value, or undefined where it holds nothing but tensors. */
+  /** Adds a member's tensors to `found`; returns its plain value, or undefined if it holds only tensors. */
   #member(found: Parts, name: string, value: Pickled, depth: number): unknown {
     const tensor = tensorOf(value);
     if (value instanceof TensorShard || tensor?.attributes === null) {
@@ -243,12 +243,12 @@ class Separator {
   }
 }
 
-/** Names of dictionary keys: classes by their names, tuples in parentheses. */
+/** Returns the names of dictionary keys: classes by their names, tuples in parentheses. */
 function keyName(key: Pickled, depth = 0): string {
   if (key instanceof PickledGlobal) return key.name;
   if (key instanceof PickledObject) return key.global;
   if (key instanceof PickledTuple || key instanceof PickledSet) {
-    // Tuples of tuples may repeat the same one without end.
+    // Nested tuples may repeat the same tuple exponentially often.
     const few = depth <= 2 && key.items.length <= 64;
     const names = few ? key.items.map((item) => keyName(item, depth + 1).slice(0, 1000)) : ['…'];
     return key instanceof PickledSet ? `{${names.join(', ')}}` : `(${names.join(', ')})`;
@@ -263,7 +263,7 @@ function keyName(key: Pickled, depth = 0): string {
 
 function plainValue(value: object): unknown {
   if (value instanceof PickledGlobal) {
-    // Element types are named the way PyTorch prints them.
+    // Element types are named as PyTorch prints them.
     return /^torch\.[a-z0-9_]+$/.test(value.name) ? value.name : { global: value.name };
   }
   if (value instanceof PickledComplex) return { re: value.re, im: value.im };

@@ -1,4 +1,4 @@
-/** What kind of file it is, told by its first bytes: the formats that are read, and others by their names. */
+/** Detects the kind of a file from its first bytes: the formats that can be read, and the names of others. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { CheckpointError } from './checkpoint-error.js';
@@ -8,14 +8,14 @@ export type CheckpointFormat = 'safetensors' | 'pytorch-zip' | 'pytorch-legacy';
 /** The format, or `index` for a list of the files that make one checkpoint. */
 export type FileFormat = CheckpointFormat | 'index';
 
-/** What a file is that is no checkpoint, and what to do about it. */
+/** Says what a file is that is not a checkpoint, and what to do about it. */
 type Reason = string;
 
 const packed = (what: string): Reason => `is packed by ${what}; unpack it first`;
 const other = (what: string): Reason =>
-  `is ${what}, which is not read here; save its tensors as safetensors, or by torch.save`;
+  `is ${what}, which is not supported; save its tensors as safetensors or with torch.save`;
 
-/** Beginnings, as Latin-1. */
+/** File signatures, as Latin-1. */
 const beginnings: readonly (readonly [string, Reason])[] = [
   ['version https://git-lfs', 'is a Git LFS pointer, not the file itself; run `git lfs pull`'],
   ['version https://hawser', 'is a Git LFS pointer, not the file itself; run `git lfs pull`'],
@@ -35,7 +35,7 @@ const beginnings: readonly (readonly [string, Reason])[] = [
     other('a GGML file of llama.cpp'),
   ]),
   ['MATLAB ', other('a MATLAB file')],
-  ['\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1', other('a file of the older Torch for Lua (.t7)')],
+  ['\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1', other('a file of Lua Torch (.t7)')],
   ['PAR1', other('a Parquet file')],
   ['ARROW1', other('an Arrow file')],
   ['SQLite format 3', other('an SQLite database')],
@@ -47,31 +47,31 @@ const beginnings: readonly (readonly [string, Reason])[] = [
   ['\x7fELF', 'is a program or library, not a checkpoint'],
 ];
 
-/** First bytes of the fields that may follow the first one of a protobuf: texts and messages. */
+/** Possible first bytes of the fields after the first one of a protobuf: texts and messages. */
 const fields = [0x12, 0x1a, 0x22, 0x2a, 0x3a, 0x42];
 
-/** Names of files whose content does not say what they are. */
+/** Names of files whose contents do not identify them. */
 const endings: readonly (readonly [RegExp, Reason])[] = [
   [
     /\.distcp$/,
-    'is a part of a checkpoint of torch.distributed.checkpoint; in Python, bring the folder into one file: ' +
+    'is a part of a checkpoint of torch.distributed.checkpoint; in Python, convert the folder to one file: ' +
       'python -m torch.distributed.checkpoint.format_utils dcp_to_torch FOLDER FILE',
   ],
   [/\.data-\d{5}-of-\d{5}$|\.ckpt\.(index|meta)$/, other('a part of a TensorFlow checkpoint')],
 ];
 
 /**
- * Tells the format by the first bytes, and by the name where those do not say.
+ * Detects the format from the first bytes, or from the name if those do not identify it.
  *
- * @param start first bytes of the file, 512 where it has as many
- * @throws CheckpointError that names what else it is
+ * @param start first bytes of the file, up to 512
+ * @throws CheckpointError that names the actual format
  */
 export function formatOf(path: string, size: number, start: Uint8Array): FileFormat {
   if (size === 0) throw new CheckpointError('truncated', `${path} is empty`);
   for (const [pattern, reason] of endings) {
     if (pattern.test(path)) throw new CheckpointError('unsupported-format', `${path} ${reason}`);
   }
-  // First of all: a header of 640 bytes starts like a pickle, one of 60 like a web page.
+  // Checked first: a header of 640 bytes starts like a pickle, one of 60 like a web page.
   if (startsLikeSafetensors(start, size)) return 'safetensors';
   const text = Buffer.from(start).toString('latin1');
   if (text.startsWith('PK\x03\x04')) return 'pytorch-zip';
@@ -79,9 +79,9 @@ export function formatOf(path: string, size: number, start: Uint8Array): FileFor
   const reason = otherFormat(path, text);
   if (reason !== null) throw new CheckpointError('unknown-format', `${path} ${reason}`);
   if (text.slice(257, 262) === 'ustar') throw isTar(path, text);
-  if (size <= 8) return 'safetensors'; // Too short for its header, as the error then says.
+  if (size <= 8) return 'safetensors'; // Too short for its header; the error says so.
   const plain = plainText(start);
-  // Its header's length may be what is damaged; the error then tells how.
+  // The length of its header may be damaged; the error then says so.
   if (plain === null && (path.endsWith('.safetensors') || start[8] === '{'.charCodeAt(0)))
     return 'safetensors';
   if (plain === null) throw new CheckpointError('unknown-format', `${path} ${describeBytes(start)}`);
@@ -95,7 +95,7 @@ function startsLikeSafetensors(start: Uint8Array, fileSize: number): boolean {
   return length <= BigInt(fileSize - 8) && start[8] === '{'.charCodeAt(0);
 }
 
-/** Old pickles: protocols from 2 on say so first; the two before start with the magic number itself. */
+/** Old pickles: protocols from 2 on are marked as such; the two before start with the magic number itself. */
 function startsLikePickle(start: Uint8Array, text: string): boolean {
   return (
     (start[0] === 0x80 && start[1]! >= 2 && start[1]! <= 5) || text.startsWith('L119547037146038801333356L')
@@ -133,23 +133,23 @@ function isTar(path: string, text: string): CheckpointError {
 const encodingOf = ([first, second]: Uint8Array): string =>
   first === 0xff && second === 0xfe ? 'utf-16le' : first === 0xfe && second === 0xff ? 'utf-16be' : 'utf-8';
 
-/** A text in the encoding that its first bytes tell, without white space before it. */
+/** Decodes a text in the encoding that its first bytes indicate, without leading white space. */
 export function textIn(bytes: Uint8Array): string {
   return new TextDecoder(encodingOf(bytes)).decode(bytes).trimStart();
 }
 
-/** The beginning of a text, without white space before it; null where it is none. */
+/** Returns the beginning of a text without leading white space; null if the bytes are not text. */
 function plainText(start: Uint8Array): string | null {
   const encoding = encodingOf(start);
   if (encoding !== 'utf-8') return textIn(start.subarray(0, start.length - (start.length % 2)));
   let text: string;
   try {
-    // The last character may be cut.
+    // The last character may be cut off.
     text = new TextDecoder(encoding, { fatal: true }).decode(start, { stream: true });
   } catch {
     return null;
   }
-  // No control characters but tabs and ends of lines.
+  // No control characters except tabs and line ends.
   return /(?![\t\n\r])\p{Cc}/u.test(text) ? null : text.trimStart();
 }
 
@@ -167,28 +167,28 @@ function describeBytes(start: Uint8Array): Reason {
   }
   const first = [...start.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0'));
   return (
-    `begins with the bytes ${first.join(' ')}, as neither safetensors nor what torch.save writes does; ` +
-    'is it a checkpoint, and the copy complete?'
+    `begins with the bytes ${first.join(' ')}, which is neither safetensors nor a file of torch.save; ` +
+    'is it a checkpoint, and is the copy complete?'
   );
 }
 
-/** The beginning of a text, in quotes. */
+/** Returns the beginning of a text, in quotes. */
 export function quote(text: string): string {
   const [line = ''] = text.split('\n');
   return JSON.stringify(line.length > 60 ? `${line.slice(0, 60)}…` : line);
 }
 
-/** What a folder in place of a file most likely means. */
+/** Returns an explanation for a folder given instead of a file. */
 export function folderAdvice(path: string): string {
   let names: string[] = [];
   try {
     names = readdirSync(path).sort();
   } catch {
-    // Then there is nothing to name.
+    // Without a listing no file can be suggested.
   }
   if (existsSync(join(path, '.metadata')) && names.some((name) => name.endsWith('.distcp'))) {
     return (
-      'is a folder of torch.distributed.checkpoint; in Python, bring it into one file: ' +
+      'is a folder of torch.distributed.checkpoint; in Python, convert it to one file: ' +
       `python -m torch.distributed.checkpoint.format_utils dcp_to_torch ${path} ${basename(path)}.pt`
     );
   }
@@ -197,10 +197,10 @@ export function folderAdvice(path: string): string {
   const shown = (index.length > 0 ? index : files).slice(0, 3).map((name) => join(path, name));
   const named =
     shown.length === 0 ? 'name the checkpoint file itself' : `name the file itself: ${shown.join(', ')}`;
-  return `is no file; ${named}`;
+  return `is not a file; ${named}`;
 }
 
-/** What a zip file is that holds no `data.pkl`, told by the names in it. */
+/** Returns what a zip file without `data.pkl` is, judged by the names in it; null if unknown. */
 export function otherZip(names: readonly string[]): string | null {
   const has = (pattern: RegExp) => names.some((name) => pattern.test(name));
   if (has(/(^|\/)(serialized_exported_program\.json|archive_format)$/)) {

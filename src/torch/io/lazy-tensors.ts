@@ -3,26 +3,26 @@ import type { DType } from '../core/dtype.js';
 import { ArgumentError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
 
-/** What is known of a tensor without reading it. */
+/** The information about a tensor that is available without reading it. */
 export interface CheckpointTensorInfo {
   readonly shape: readonly number[];
   readonly dtype: DType;
 }
 
-/** Where {@link LazyTensors} gets its tensors from. */
+/** The source from which {@link LazyTensors} reads its tensors. */
 export interface TensorReader {
   info(key: string): CheckpointTensorInfo;
-  /** A new tensor, in the current scope. */
+  /** Reads a new tensor, in the current scope. */
   read(key: string): Tensor;
-  /** Several at once; those that share storage in the file share it here. */
+  /** Reads several tensors at once; tensors that share storage in the file share it here. */
   readMany(keys: readonly string[]): Tensor[];
   /** Fills a contiguous CPU tensor of the entry's shape and dtype. */
   readInto(key: string, target: Tensor): void;
-  /** Equal for two keys where they are one tensor under two names; undefined where nothing is known. */
+  /** Returns equal values for two keys of the same tensor; undefined if that is unknown. */
   identity?(key: string): string | undefined;
 }
 
-// What a map gives to iterate over, as the compiler at hand calls it: TypeScript below 5.6 has no MapIterator.
+// The type of a map's iterators under the name that the compiler has for it: TypeScript below 5.6 has no MapIterator.
 /** Iterates over names of tensors. */
 export type KeyIterator = ReturnType<ReadonlyMap<string, Tensor>['keys']>;
 /** Iterates over tensors. */
@@ -30,7 +30,7 @@ export type TensorIterator = ReturnType<ReadonlyMap<string, Tensor>['values']>;
 /** Iterates over names with their tensors. */
 export type EntryIterator = ReturnType<ReadonlyMap<string, Tensor>['entries']>;
 
-/** A map whose tensors are read when asked for, and whose shapes and dtypes are known before. */
+/** A map whose tensors are read on demand; their shapes and dtypes are known in advance. */
 export interface LazyTensorMap extends ReadonlyMap<string, Tensor> {
   info(key: string): CheckpointTensorInfo | undefined;
   identity?(key: string): string | undefined;
@@ -44,8 +44,8 @@ let readers = 0;
 const readerNumbers = new WeakMap<TensorReader, number>();
 
 /**
- * A read-only Map of tensors that lie in a file. Keys, shapes and dtypes are known; every `get` reads anew and gives
- * an ordinary tensor of the current scope. Iterating reads one tensor at a time.
+ * A read-only Map of tensors in a file. Keys, shapes and dtypes are known; every `get` reads the file and returns
+ * a new ordinary tensor in the current scope. Iterating reads one tensor at a time.
  *
  * @example
  * ```ts
@@ -56,7 +56,7 @@ const readerNumbers = new WeakMap<TensorReader, number>();
  * ```
  */
 export class LazyTensors extends InThread implements LazyTensorMap {
-  /** Key here → key of the reader. */
+  /** Maps a key here to the reader's key. */
   readonly #keys: ReadonlyMap<string, string>;
   readonly #reader: TensorReader;
 
@@ -71,17 +71,17 @@ export class LazyTensors extends InThread implements LazyTensorMap {
     return this.#keys.size;
   }
 
-  /** Whether there is a tensor of this name. Reads nothing. */
+  /** True if there is a tensor of this name. Reads nothing. */
   has(key: string): boolean {
     return this.#keys.has(key);
   }
 
-  /** The names, in the file's order. Reads nothing. */
+  /** Returns the names in the file's order. Reads nothing. */
   keys(): KeyIterator {
     return this.#keys.keys();
   }
 
-  /** Shape and dtype; undefined for an unknown key. Reads nothing. */
+  /** Returns the shape and dtype; undefined for an unknown key. Reads nothing. */
   info(key: string): CheckpointTensorInfo | undefined {
     const inner = this.#keys.get(key);
     return inner === undefined ? undefined : this.#reader.info(inner);
@@ -93,19 +93,19 @@ export class LazyTensors extends InThread implements LazyTensorMap {
     return inner === undefined ? undefined : this.#reader.read(inner);
   }
 
-  /** Reads several tensors; views of one storage in the file are views of one storage here. Unknown keys are left out. */
+  /** Reads several tensors; views of one storage in the file become views of one storage. Unknown keys are left out. */
   getMany(keys: Iterable<string>): Map<string, Tensor> {
     const known = [...keys].filter((key) => this.#keys.has(key));
     const tensors = this.#reader.readMany(known.map((key) => this.#keys.get(key) as string));
     return new Map(known.map((key, i) => [key, tensors[i] as Tensor]));
   }
 
-  /** Fills a contiguous CPU tensor of the entry's shape and dtype, without a copy between. */
+  /** Fills a contiguous CPU tensor of the entry's shape and dtype, without an intermediate copy. */
   readInto(key: string, target: Tensor): void {
     this.#reader.readInto(this.#keys.get(key) as string, target);
   }
 
-  /** Equal for keys that name the same tensor of the same file. */
+  /** Returns equal values for keys that name the same tensor of the same file. */
   identity(key: string): string | undefined {
     const inner = this.#keys.get(key);
     const identity = inner === undefined ? undefined : this.#reader.identity?.(inner);
@@ -115,46 +115,50 @@ export class LazyTensors extends InThread implements LazyTensorMap {
     return `${number} ${identity}`;
   }
 
-  /** The tensors whose keys `rename` gives new ones to; those it gives null are left out. Reads nothing. */
+  /**
+   * Returns the tensors under the keys that `rename` returns; those for which it returns null are left out. Reads
+   * nothing.
+   */
   renamed(rename: (key: string) => string | null): LazyTensors {
     const keys = new Map<string, string>();
     for (const [key, inner] of this.#keys) {
       const name = rename(key);
       if (name === null) continue;
-      if (keys.has(name)) throw new ArgumentError(`two tensors would both be called ${JSON.stringify(name)}`);
+      if (keys.has(name))
+        throw new ArgumentError(`two tensors would have the same name ${JSON.stringify(name)}`);
       keys.set(name, inner);
     }
     return new LazyTensors(this.#reader, keys);
   }
 
-  /** The tensors below a prefix such as `model.`, without it. */
+  /** Returns the tensors below a prefix such as `model.`, which is removed from their names. */
   below(prefix: string): LazyTensors {
     return this.renamed((key) =>
       key.startsWith(prefix) && key !== prefix ? key.slice(prefix.length) : null,
     );
   }
 
-  /** The tensors whose keys start with none of the prefixes. */
+  /** Returns the tensors whose keys start with none of the prefixes. */
   without(...prefixes: readonly string[]): LazyTensors {
     return this.renamed((key) => (prefixes.some((prefix) => key.startsWith(prefix)) ? null : key));
   }
 
-  /** The tensors, read one at a time as the loop asks for them. */
+  /** Iterates over the tensors, reading one at a time. */
   *values(): TensorIterator {
     for (const key of this.#keys.keys()) yield this.get(key) as Tensor;
   }
 
-  /** Names and tensors, read one at a time as the loop asks for them. */
+  /** Iterates over names and tensors, reading one at a time. */
   *entries(): EntryIterator {
     for (const key of this.#keys.keys()) yield [key, this.get(key) as Tensor];
   }
 
-  /** Names and tensors, read one at a time as the loop asks for them. */
+  /** Iterates over names and tensors, reading one at a time. */
   [Symbol.iterator](): EntryIterator {
     return this.entries();
   }
 
-  /** Calls `fn` with each tensor, its name and this map; reads one at a time. */
+  /** Calls `fn` with each tensor, its name and this map, reading one at a time. */
   forEach(fn: (value: Tensor, key: string, map: ReadonlyMap<string, Tensor>) => void, self?: unknown): void {
     for (const [key, tensor] of this.entries()) fn.call(self, tensor, key, this);
   }

@@ -15,41 +15,41 @@ import { StoredTensorReader } from './stored-tensor-reader.js';
 /** An open checkpoint file. */
 export interface Checkpoint {
   readonly format: CheckpointFormat;
-  /** Bytes of the file; of a checkpoint in several files, of all of them. */
+  /** Bytes of the file; the total for a checkpoint in several files. */
   readonly size: number;
   /**
-   * The tensors below a top-level `state_dict`, without that prefix; where there is none, all. Of a whole module that
-   * was saved, those that its state dict would hold.
+   * The tensors below a top-level `state_dict`, without that prefix; all tensors if there is none. For a whole saved
+   * module, the tensors of its state dict.
    */
   readonly tensors: LazyTensors;
   /**
    * Every tensor under its dotted path. The parameters and buffers of a whole module have the names of its state dict;
-   * its other tensors, buffers that are not persistent among them, have those of the attributes.
+   * its other tensors, including non-persistent buffers, have the names of their attributes.
    */
   readonly all: LazyTensors;
   /**
-   * What the file holds beside tensors, as plain values: dictionaries as objects, lists, tuples and sets as arrays,
-   * NumPy scalars as numbers, NumPy arrays as `{ dtype, shape, data }`, integers beyond 2⁵³ as bigints, and objects of
-   * classes as `{ global, arguments?, items?, entries?, state? }`: their class's name and what they were made from,
-   * nothing having been made. Dictionary keys that are classes go by their names. `null` keeps a tensor's place in a
-   * list. Of safetensors files, a map of strings.
+   * The file's other contents as plain values: dictionaries as objects; lists, tuples and sets as arrays; NumPy scalars
+   * as numbers; NumPy arrays as `{ dtype, shape, data }`; integers beyond 2⁵³ as bigints; and objects of classes as
+   * `{ global, arguments?, items?, entries?, state? }`: the class's name and the constructor's arguments; no object is
+   * constructed. Dictionary keys that are classes become their names. `null` keeps a tensor's position in a list. For
+   * safetensors files, a map of strings.
    */
   readonly metadata: Readonly<Record<string, unknown>>;
-  /** Closes the file; nothing can be read any more. Left out, it happens with garbage collection. */
+  /** Closes the file; nothing can be read afterwards. If not called, the file is closed by garbage collection. */
   close(): void;
 }
 
 /**
- * Opens a checkpoint and reads its directory, not its tensors: `model.loadStateDict(checkpoint.tensors)` then reads
+ * Opens a checkpoint and reads its directory but no tensors: `model.loadStateDict(checkpoint.tensors)` then reads
  * them one by one into the parameters.
  *
- * PyTorch's files are pickles, programs for a small machine. This reader runs none of what they name: it knows the
+ * PyTorch's files are pickles: programs that may call any function. This reader calls none of them: it knows the
  * few constructors that tensors and plain values need, and keeps everything else as a description.
  *
  * @param path of a safetensors file, or of a file that torch.save wrote, in its zip format or the older one
  *   (`.ckpt`, `.pth`, `.pt`, `.bin`), or of the index of a checkpoint in several of them
- *   (`model.safetensors.index.json`), which is read as one; the format is told by the content, not by the name
- * @throws CheckpointError whose `problem` says what is wrong
+ *   (`model.safetensors.index.json`), which is read as one; the format is detected from the content, not from the name
+ * @throws CheckpointError whose `problem` says which kind of error it is
  *
  * @example
  * ```ts
@@ -89,12 +89,12 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
 interface Opened {
   reader: TensorReader;
   keys: readonly string[];
-  /** Keys that no state dict would hold. */
+  /** Keys that a state dict would leave out. */
   aside: ReadonlySet<string>;
   metadata: Record<string, unknown>;
 }
 
-/** What the tensors' names may take in memory: so much, and so much more for every byte of the pickle. */
+/** Memory for the tensors' names: a fixed amount, plus an amount for every byte of the pickle. */
 const PATHS_ROOM = 16 * 2 ** 20;
 const PATHS_RATE = 24;
 
@@ -119,9 +119,9 @@ async function openShards(file: CheckpointFile): Promise<Checkpoint> {
   try {
     for (const name of new Set(index.files.values())) {
       const path = join(dirname(file.path), name);
-      // An index in an index might lead back to itself.
+      // An index inside an index could refer back to itself.
       if (name.endsWith('.json'))
-        throw new CheckpointError('index', `${file.path} lists ${name}, which holds no tensors`);
+        throw new CheckpointError('index', `${file.path} lists ${name}, which contains no tensors`);
       open.set(name, await loadCheckpoint(path));
     }
     const shards = new Map([...open].map(([name, { tensors }]) => [name, tensors]));

@@ -1,6 +1,6 @@
 /**
- * The fixed list of what pickles may construct. Every entry builds a plain value from its arguments and does nothing
- * else; whatever is not listed becomes an inert stand-in.
+ * The fixed list of constructors that pickles may call. Every entry builds a plain value from its arguments and does
+ * nothing else; any other name becomes an inert stand-in.
  */
 import { numpyFromBuffer, numpyScalar, numpyType } from './pickle-numpy.js';
 import { subclassRebuilders } from './pickle-subclasses.js';
@@ -19,7 +19,7 @@ import type { Pickled } from './pickle-values.js';
 type Fail = (message: string) => never;
 type Constructor = (args: readonly Pickled[], fail: Fail) => Pickled;
 
-/** Classes whose objects are nothing but their attributes, or dictionaries that are read like attributes. */
+/** Classes whose objects consist only of attributes, or are dictionaries that are read like attributes. */
 const attributeClasses = [
   'argparse.Namespace',
   'types.SimpleNamespace',
@@ -60,7 +60,7 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ['torch.device', ([kind, index], fail) => deviceOf(kind, index, fail)],
   [
     'torch.serialization._get_layout',
-    ([name], fail) => (typeof name === 'string' ? name : fail('no layout')),
+    ([name], fail) => (typeof name === 'string' ? name : fail('the layout is not a string')),
   ],
   ['numpy.dtype', numpyType],
   ...['numpy.core', 'numpy._core'].flatMap((numpy): [string, Constructor][] => [
@@ -72,14 +72,14 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
   ...subclassRebuilders,
 ]);
 
-/** What calling a global by this name would give; null where the name is not on the list. */
+/** Returns the constructor for a global; null if it is not on the list. */
 export function construct(name: string, args: readonly Pickled[], fail: Fail): Pickled {
   const constructor = constructors.get(name);
   if (constructor === undefined) return null;
   return constructor(args, (message) => fail(`${name}: ${message}`));
 }
 
-/** Python 2 called its module of built-in names differently, and pickles of protocol 2 still do. */
+/** Returns both names of a built-in: Python 2 called the module differently, and pickles of protocol 2 still do. */
 function both(name: string, constructor: Constructor): [string, Constructor][] {
   return [
     [`builtins.${name}`, constructor],
@@ -95,7 +95,7 @@ function itemsOf(value: Pickled | undefined, fail: Fail): readonly Pickled[] {
   if (value === undefined) return [];
   if (Array.isArray(value)) return value;
   if (value instanceof PickledTuple || value instanceof PickledSet) return value.items;
-  return fail('the argument is no list');
+  return fail('the argument is not a list');
 }
 
 function dictOf(value: Pickled | undefined, fail: Fail, attributes = false): PickledDict {
@@ -107,7 +107,7 @@ function dictOf(value: Pickled | undefined, fail: Fail, attributes = false): Pic
   }
   for (const pair of itemsOf(value, fail)) {
     const [key, item] = itemsOf(pair, fail);
-    if (key === undefined || item === undefined) return fail('an item is no pair of key and value');
+    if (key === undefined || item === undefined) return fail('an item is not a pair of key and value');
     dict.set(key, item);
   }
   return dict;
@@ -115,35 +115,35 @@ function dictOf(value: Pickled | undefined, fail: Fail, attributes = false): Pic
 
 function numberOf(value: Pickled | undefined, fail: Fail): number {
   if (value === undefined) return 0;
-  return typeof value === 'number' ? value : fail('the argument is no number');
+  return typeof value === 'number' ? value : fail('the argument is not a number');
 }
 
 function bytesOf(data: Pickled | undefined, encoding: Pickled | undefined, fail: Fail): Uint8Array {
   if (data === undefined) return new Uint8Array(0);
   if (data instanceof Uint8Array) return data;
-  if (typeof data !== 'string') return fail('the argument is no text');
+  if (typeof data !== 'string') return fail('the argument is not a string');
   const latin = encoding === 'latin1' || encoding === 'latin-1';
   return Uint8Array.from(Buffer.from(data, latin ? 'latin1' : 'utf8'));
 }
 
 function pathOf(parts: readonly Pickled[], fail: Fail): string {
-  if (!parts.every((part) => typeof part === 'string')) return fail('a part of the path is no text');
+  if (!parts.every((part) => typeof part === 'string')) return fail('a part of the path is not a string');
   return parts.join('/').replace(/^\/\//, '/');
 }
 
 function deviceOf(kind: Pickled | undefined, index: Pickled | undefined, fail: Fail): string {
-  if (typeof kind !== 'string') return fail('the kind of device is no text');
+  if (typeof kind !== 'string') return fail('the kind of device is not a string');
   return typeof index === 'number' ? `${kind}:${index}` : kind;
 }
 
-/** An object of a class without a reduction of its own: class, built-in base, and the base's value. */
+/** Builds an object of a class without a custom reduction: class, built-in base, and the base's value. */
 function reconstruct(
   owner: Pickled | undefined,
   base: Pickled | undefined,
   state: Pickled | undefined,
   fail: Fail,
 ): Pickled {
-  if (!(owner instanceof PickledGlobal)) return fail('the first argument is no class');
+  if (!(owner instanceof PickledGlobal)) return fail('the first argument is not a class');
   if (attributeClasses.includes(owner.name)) return dictOf(state, fail, true);
   const plain = /^(builtins|__builtin__)\.object$/.test(nameOf(base)) || state === undefined;
   return new PickledObject(owner.name, plain ? [] : [state]);

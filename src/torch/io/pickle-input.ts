@@ -6,9 +6,9 @@ const WINDOW = 64 * 1024;
 /** Reads `bytes.length` bytes from a position. */
 export type Fill = (bytes: Uint8Array, position: number) => void;
 
-/** Bytes of a pickle, from memory or from a part of a file, read forwards through a window. */
+/** The bytes of a pickle, from memory or from a part of a file, read sequentially through a window. */
 export class PickleInput {
-  /** Where they come from, for errors: `data.pkl`, or `file`. */
+  /** The name of the source, for errors: `data.pkl` or `file`. */
   readonly name: string;
   readonly #fill: Fill;
   readonly #end: number;
@@ -34,13 +34,13 @@ export class PickleInput {
     return this.#start + this.#at;
   }
 
-  /** The next byte. */
+  /** Reads the next byte. */
   byte(): number {
     if (this.#at >= this.#window.length) this.#advance(1);
     return this.#window[this.#at++] as number;
   }
 
-  /** The next bytes: a view that holds until the next read. */
+  /** Reads the next bytes: a view that is valid until the next read. */
   take(count: number): Buffer {
     if (this.#window.length - this.#at < count) this.#advance(count);
     const bytes = this.#window.subarray(this.#at, this.#at + count);
@@ -48,7 +48,7 @@ export class PickleInput {
     return bytes;
   }
 
-  /** The bytes up to the next line feed, which is passed over. */
+  /** Reads the bytes up to the next line feed, and skips that. */
   line(limit: number): Buffer {
     const begin = this.position;
     for (let size = 64; ; size *= 2) {
@@ -73,7 +73,7 @@ export class PickleInput {
     const position = this.position;
     const left = this.#end - position;
     if (count > left) {
-      this.fail('truncated', `${count} bytes are needed where ${left} are left`, position);
+      this.fail('truncated', `${count} bytes are needed, but only ${left} are left`, position);
     }
     const window = Buffer.allocUnsafe(Math.min(Math.max(count, WINDOW), left));
     this.#fill(window, position);

@@ -1,4 +1,4 @@
-/** What the opcodes of pickles do: build values, keep names as names, and stand-ins in the place of calls. */
+/** The opcodes of pickles: they build values, keep names as names, and put stand-ins instead of calls. */
 import { construct } from './pickle-constructors.js';
 import type { PickleInput } from './pickle-input.js';
 import { buildNumpy } from './pickle-numpy.js';
@@ -32,16 +32,16 @@ export class PickleMachine extends PickleScalars {
     this.#options = options;
   }
 
-  /** Notes where the next opcode stands, and reads it. */
+  /** Notes the position of the next opcode and reads it. */
   next(): number {
     this.position = this.input.position;
     return this.input.byte();
   }
 
-  /** The value, once the pickle has ended. */
+  /** Returns the value once the pickle has ended. */
   result(): Pickled {
     const value = this.take();
-    if (this.size > 0) this.fail('the pickle ends with values left over');
+    if (this.size > 0) this.fail('the pickle ends with values left on the stack');
     return value;
   }
 
@@ -105,7 +105,7 @@ export class PickleMachine extends PickleScalars {
     let list: Pickled[];
     if (Array.isArray(target)) list = target;
     else if (target instanceof PickledObject) list = target.items ??= [];
-    else return this.fail('values are appended to what is no list');
+    else return this.fail('values are appended to something that is not a list');
     for (const value of values) list.push(value);
   }
 
@@ -116,7 +116,7 @@ export class PickleMachine extends PickleScalars {
     let items: Pickled[];
     if (target instanceof PickledSet) items = target.items;
     else if (target instanceof PickledObject) items = target.items ??= [];
-    else return this.fail('values are added to what is no set');
+    else return this.fail('values are added to something that is not a set');
     for (const value of values) items.push(value);
   }
 
@@ -135,19 +135,19 @@ export class PickleMachine extends PickleScalars {
     let dict: PickledDict;
     if (target instanceof PickledDict) dict = target;
     else if (target instanceof PickledObject) dict = target.entries ??= new PickledDict();
-    else return this.fail('an item is set in what is no dictionary');
-    if (items.length % 2 !== 0) this.fail('a key without a value');
+    else return this.fail('an item is set in something that is not a dictionary');
+    if (items.length % 2 !== 0) this.fail('a dictionary key has no value');
     this.spend((COST.entry * items.length) / 2);
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i] as Pickled;
       if (Array.isArray(key) || key instanceof PickledDict || (key instanceof PickledSet && !key.frozen)) {
-        this.fail('a dictionary key that can change (a list, dictionary or set)');
+        this.fail('a dictionary key is mutable (a list, dictionary or set)');
       }
       dict.set(key, items[i + 1] as Pickled);
     }
   }
 
-  // Names and what would be calls.
+  // Names, and opcodes that would call something.
 
   #global(module: string, name: string): PickledGlobal {
     const full = `${module}.${name}`;
@@ -168,12 +168,12 @@ export class PickleMachine extends PickleScalars {
   pushStackGlobal(): void {
     const name = this.take();
     const module = this.take();
-    if (typeof name !== 'string' || typeof module !== 'string') this.fail('a name that is no string');
-    if (name.length + module.length > MAX_LINE) this.fail('a name that is far too long');
+    if (typeof name !== 'string' || typeof module !== 'string') this.fail('a name is not a string');
+    if (name.length + module.length > MAX_LINE) this.fail('a name is too long');
     this.push(this.#global(module, name));
   }
 
-  /** REDUCE and NEWOBJ: callable and arguments on the stack. */
+  /** REDUCE and NEWOBJ: callable and arguments are on the stack. */
   reduce(): void {
     const args = this.take();
     this.push(this.#call(this.take(), args));
@@ -183,15 +183,15 @@ export class PickleMachine extends PickleScalars {
     const keywords = this.take();
     const args = this.take();
     const value = this.#call(this.take(), args);
-    if (!(keywords instanceof PickledDict)) this.fail('keyword arguments that are no dictionary');
+    if (!(keywords instanceof PickledDict)) this.fail('the keyword arguments are not a dictionary');
     if (value instanceof PickledObject && keywords.entries !== null) value.entries = keywords;
     this.push(value);
   }
 
-  /** OBJ and INST of old pickles: class first, then arguments, up to the mark. */
+  /** OBJ and INST of old pickles: the class first, then arguments, up to the mark. */
   instanceOfMark(): void {
     const [callable, ...args] = this.takeMark();
-    if (callable === undefined) this.fail('an object without a class');
+    if (callable === undefined) this.fail('an object has no class');
     this.push(this.#call(callable, this.#tuple(args)));
   }
 
@@ -203,13 +203,13 @@ export class PickleMachine extends PickleScalars {
   }
 
   #call(callable: Pickled, args: Pickled): Pickled {
-    if (!(args instanceof PickledTuple)) this.fail('arguments that are no tuple');
+    if (!(args instanceof PickledTuple)) this.fail('the arguments are not a tuple');
     this.spend(COST.object + weight(args) + args.items.reduce<number>((sum, arg) => sum + weight(arg), 0));
     if (callable instanceof PickledGlobal) {
       return construct(callable.name, args.items, this.fail) ?? new PickledObject(callable.name, args.items);
     }
     if (callable instanceof PickledObject) return new PickledObject(`${callable.global}()`, args.items);
-    return this.fail('something is called that is no class or function');
+    return this.fail('something is called that is not a class or function');
   }
 
   build(): void {
@@ -222,7 +222,7 @@ export class PickleMachine extends PickleScalars {
     else if (target instanceof NumpyType || target instanceof NumpyArray)
       buildNumpy(target, state, this.fail);
     else if (target instanceof PickledDict) {
-      // Attributes of an OrderedDict, such as a state dict's `_metadata`, say nothing of its values.
+      // Attributes of an OrderedDict, such as a state dict's `_metadata`, do not affect its values.
       const entries = state instanceof PickledDict ? state.entries : null;
       if (target.attributes && entries !== null) {
         for (const [key, value] of entries) this.#setItems(target, [key, value]);
@@ -230,7 +230,7 @@ export class PickleMachine extends PickleScalars {
     } else if (target instanceof StoredTensor) {
       target.attributes = { global: target.attributes?.global ?? 'torch.Tensor', state };
     } else if (!(target instanceof PickledSet || target instanceof TensorShard)) {
-      this.fail('a state is given to what has none');
+      this.fail('a state is set on a value that takes none');
     }
   }
 
@@ -239,7 +239,7 @@ export class PickleMachine extends PickleScalars {
   }
 }
 
-/** What a copy of the value would take: constructors copy their arguments. */
+/** Returns the memory that a copy of the value would take: constructors copy their arguments. */
 function weight(value: Pickled): number {
   if (Array.isArray(value)) return COST.item * value.length;
   if (value instanceof PickledTuple || value instanceof PickledSet) return COST.item * value.items.length;

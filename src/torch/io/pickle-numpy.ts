@@ -8,7 +8,7 @@ type Fail = (message: string) => never;
 /** Reads one element. */
 type Get = (view: DataView, at: number, little: boolean) => number | bigint | boolean | PickledComplex;
 
-/** By NumPy's code: kind and bytes. */
+/** Element types by NumPy's code: kind and bytes. */
 const readers: ReadonlyMap<string, Get> = new Map<string, Get>([
   ['f2', (view, at, little) => halfToNumber(view.getUint16(at, little))],
   ['f4', (view, at, little) => view.getFloat32(at, little)],
@@ -49,9 +49,9 @@ function elementSize(code: string): number {
   return Number.isSafeInteger(size) && size > 0 ? size : 0;
 }
 
-/** BUILD on an element type or an array: their `__setstate__`. */
+/** Runs BUILD on an element type or an array: their `__setstate__`. */
 export function buildNumpy(target: NumpyType | NumpyArray, state: Pickled, fail: Fail): void {
-  const items = state instanceof PickledTuple ? state.items : fail('a NumPy state that is no tuple');
+  const items = state instanceof PickledTuple ? state.items : fail('the NumPy state is not a tuple');
   if (target instanceof NumpyType) {
     target.bigEndian = items[1] === '>';
     return;
@@ -74,13 +74,13 @@ function fillArray(
   data: Pickled | undefined,
   fail: Fail,
 ): void {
-  const bytes = toBytes(data) ?? fail('a NumPy array without bytes');
+  const bytes = toBytes(data) ?? fail('the NumPy array has no bytes');
   const sizes = sizesOf(shape, fail);
-  if (!(type instanceof NumpyType)) return fail('a NumPy array without an element type');
+  if (!(type instanceof NumpyType)) return fail('the NumPy array has no element type');
   const count = sizes.reduce((product, size) => product * size, 1);
   const size = elementBytes(type.code);
   if ((readers.has(type.code) || isText(type.code)) && count * size !== bytes.length) {
-    fail(`a NumPy array of ${count} elements of ${size} bytes, with ${bytes.length} bytes`);
+    fail(`the NumPy array has ${count} elements of ${size} bytes, but ${bytes.length} bytes of data`);
   }
   target.shape = sizes;
   target.type = type;
@@ -90,14 +90,14 @@ function fillArray(
 
 function toBytes(value: Pickled | undefined): Uint8Array | null {
   if (value instanceof Uint8Array) return value;
-  // Bytes of Python 2 arrive as text.
+  // Bytes written by Python 2 arrive as text.
   return typeof value === 'string' ? Uint8Array.from(Buffer.from(value, 'latin1')) : null;
 }
 
 function sizesOf(shape: Pickled | undefined, fail: Fail): number[] {
   const sizes = shape instanceof PickledTuple ? shape.items : [];
   if (!sizes.every((size) => Number.isSafeInteger(size) && (size as number) >= 0) || sizes.length > 64) {
-    fail('a NumPy array whose shape is no list of sizes');
+    fail('the shape of the NumPy array is not a list of sizes');
   }
   return [...(sizes as number[])];
 }
@@ -105,12 +105,12 @@ function sizesOf(shape: Pickled | undefined, fail: Fail): number[] {
 /** Texts of a fixed number of characters, four bytes each. */
 const isText = (code: string): boolean => /^U\d+$/.test(code);
 
-/** Bytes of an element: of numbers as the code says, of texts four a character. */
+/** Returns the bytes of an element: for numbers those in the code, for texts four per character. */
 function elementBytes(code: string): number {
   return isText(code) ? 4 * elementSize(code) : elementSize(code);
 }
 
-/** UTF-32, filled up with zeros. */
+/** Reads UTF-32 padded with zeros. */
 function textOf(bytes: Uint8Array, { bigEndian }: NumpyType): string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let text = '';
@@ -124,20 +124,20 @@ function textOf(bytes: Uint8Array, { bigEndian }: NumpyType): string {
 /** `numpy.dtype(code, …)`. */
 export function numpyType([code]: readonly Pickled[], fail: Fail): NumpyType {
   if (code instanceof PickledGlobal) return new NumpyType('O');
-  return new NumpyType(typeof code === 'string' ? code : fail('a NumPy type without a code'));
+  return new NumpyType(typeof code === 'string' ? code : fail('the NumPy type has no code'));
 }
 
 /** `numpy.core.multiarray.scalar(type, bytes)`. */
 export function numpyScalar([type, data]: readonly Pickled[], fail: Fail): Pickled {
-  if (!(type instanceof NumpyType)) return fail('a NumPy scalar without a type');
+  if (!(type instanceof NumpyType)) return fail('the NumPy scalar has no type');
   if (isText(type.code)) {
-    return textOf(toBytes(data) ?? fail('a NumPy text without its bytes'), type);
+    return textOf(toBytes(data) ?? fail('the NumPy string has no bytes'), type);
   }
   const read = readers.get(type.code);
   if (read === undefined) return data ?? null;
   const bytes = toBytes(data);
   if (bytes === null || bytes.length !== elementSize(type.code)) {
-    return fail(`a NumPy scalar of type ${type.code.slice(0, 20)} without its bytes`);
+    return fail(`the NumPy scalar of type ${type.code.slice(0, 20)} has the wrong number of bytes`);
   }
   return read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, !type.bigEndian);
 }
@@ -150,20 +150,23 @@ export function numpyFromBuffer(args: readonly Pickled[], fail: Fail): NumpyArra
   return array;
 }
 
-/** What the metadata shows: the element type by NumPy's name, the shape, and the elements in row-major order. */
+/** An array in the metadata: the element type by NumPy's name, the shape, and the elements in row-major order. */
 export interface PlainArray {
   readonly dtype: string;
   readonly shape: readonly number[];
   /**
-   * Complex numbers interleaved, float16 as its bits where the engine has no Float16Array, booleans as bytes; texts and Python objects as an array of
-   * values; empty for other elements that are no numbers.
+   * Complex numbers are interleaved, float16 is stored as its bits if the engine has no Float16Array, booleans as
+   * bytes; texts and Python objects as an array of values; empty for other elements that are not numbers.
    */
   readonly data: TypedArray | readonly unknown[];
 }
 
 type ArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 
-/** NumPy's name, the class that holds the elements, and the bytes whose order may have to be turned. */
+/**
+ * Returns NumPy's name, the class that holds the elements, and the size of the units whose byte order may need to be
+ * swapped.
+ */
 const arrays: ReadonlyMap<string, readonly [string, ArrayClass, number]> = new Map([
   ['f2', ['float16', halfArray, 2]],
   ['f4', ['float32', Float32Array, 4]],
@@ -196,7 +199,7 @@ export function plainArray({ shape, type, columnMajor, data }: NumpyArray): Plai
   return { dtype, shape: [...shape], data: new Class(bytes.buffer) };
 }
 
-/** Texts of four bytes a character, or of one. */
+/** Decodes texts of four bytes per character, or of one. */
 function textsOf(
   { shape, columnMajor, data }: Pick<NumpyArray, 'shape' | 'columnMajor' | 'data'>,
   type: NumpyType,

@@ -2,7 +2,7 @@
 import { constants } from 'node:buffer';
 import { COST, PickleStack } from './pickle-stack.js';
 
-/** Longest integer, in bytes and in digits: more is an attack or an accident. */
+/** Longest integer, in bytes and in digits: longer ones are an attack or an accident. */
 const MAX_INTEGER_BYTES = 2 ** 16;
 const MAX_DIGITS = 3 * MAX_INTEGER_BYTES;
 
@@ -14,16 +14,16 @@ export class PickleScalars extends PickleStack {
   }
 
   #textBytes(length: number): Buffer {
-    if (length > constants.MAX_STRING_LENGTH) this.exceeded(`a string of ${length} bytes is announced`);
+    if (length > constants.MAX_STRING_LENGTH) this.exceeded(`a string claims ${length} bytes`);
     return this.#bytes(length);
   }
 
   pushText(length: number): void {
-    // Lone surrogates, which Python lets through, become replacement characters.
+    // Lone surrogates, which Python allows, become replacement characters.
     this.push(this.#textBytes(length).toString('utf8'));
   }
 
-  /** A string of Python 2: text where it is UTF-8, else its bytes as Latin-1 characters. */
+  /** Reads a string of Python 2: text if it is UTF-8, otherwise its bytes as Latin-1 characters. */
   pushByteString(length: number): void {
     const bytes = this.#textBytes(length);
     const text = bytes.toString('utf8');
@@ -36,7 +36,7 @@ export class PickleScalars extends PickleStack {
 
   pushLong(length: number): void {
     if (length > MAX_INTEGER_BYTES) {
-      this.exceeded(`an integer of ${length} bytes is announced`);
+      this.exceeded(`an integer claims ${length} bytes`);
     }
     const hex = Buffer.from(this.input.take(length)).reverse().toString('hex');
     const value = length === 0 ? 0n : BigInt.asIntN(8 * length, BigInt(`0x${hex}`));
@@ -46,7 +46,7 @@ export class PickleScalars extends PickleStack {
   pushDecimal(): void {
     const text = this.line(MAX_DIGITS);
     if (text === '00' || text === '01') return this.push(text === '01');
-    if (!/^[+-]?\d+L?$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is no integer`);
+    if (!/^[+-]?\d+L?$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is not an integer`);
     this.push(plainInteger(BigInt(text.replace(/^\+|L$/g, ''))), COST.small + text.length);
   }
 
@@ -55,17 +55,17 @@ export class PickleScalars extends PickleStack {
     const special: Record<string, number> = { inf: Infinity, '-inf': -Infinity, nan: NaN, '-nan': NaN };
     const value = special[text] ?? (/^[-+.\deE]+$/.test(text) ? Number(text) : undefined);
     if (value === undefined || (Number.isNaN(value) && !text.includes('nan'))) {
-      this.fail(`${JSON.stringify(text.slice(0, 40))} is no number`);
+      this.fail(`${JSON.stringify(text.slice(0, 40))} is not a number`);
     }
     this.push(value);
   }
 
-  /** A quoted string of protocol 0. */
+  /** Reads a quoted string of protocol 0. */
   pushQuoted(): void {
     const text = this.input.line(constants.MAX_STRING_LENGTH).toString('latin1').trimEnd();
     const quote = text[0];
     if (text.length < 2 || (quote !== "'" && quote !== '"') || text.at(-1) !== quote) {
-      this.fail('a string without quotes');
+      this.fail('a string has no quotes');
     }
     this.push(unescape(text.slice(1, -1)), COST.small + 2 * text.length);
   }

@@ -1,4 +1,4 @@
-/** The stack, marks and memo of the unpickling machine, within bounds; and the arguments of its opcodes. */
+/** The stack, marks and memo of the unpickling machine, with limits; and the arguments of its opcodes. */
 import type { PickleInput } from './pickle-input.js';
 import type { Pickled } from './pickle-values.js';
 
@@ -6,21 +6,21 @@ import type { Pickled } from './pickle-values.js';
 export const MAX_LINE = 4096;
 const MAX_MARKS = 10_000;
 
-/** Rough costs of values in memory, in bytes, with what is later made of them. */
+/** Rough memory costs of values in bytes, including what is later made of them. */
 export const COST = { small: 16, memo: 24, container: 96, entry: 128, item: 40, object: 400 };
 
 /**
- * What a pickle's values may take in memory, in bytes: so much whatever its size, and so much for every byte of it.
- * Lists of numbers cost 6 to 28 for a byte, lists of None 56; only copies and heaps of empty containers cost more.
+ * The memory that a pickle's values may take, in bytes: a fixed amount, plus an amount for every byte of the pickle.
+ * Lists of numbers cost 6 to 28 per byte, lists of None 56; only copies and masses of empty containers cost more.
  */
 const ROOM = 32 * 2 ** 20;
 const RATE = 64;
 
-/** What the values of a pickle may take, where it is not the usual. */
+/** Overrides of the memory limit of a pickle's values. */
 export interface Budget {
-  /** Bytes whatever the size of the pickle. Default 32 MiB. */
+  /** Bytes independent of the size of the pickle. Default 32 MiB. */
   readonly room?: number;
-  /** Bytes of the file that a byte of the pickle took, where it is packed. Default 1. */
+  /** Bytes of the file per byte of the pickle, if it is compressed. Default 1. */
   readonly packing?: number;
 }
 
@@ -28,15 +28,15 @@ export class PickleStack {
   protected readonly input: PickleInput;
   readonly #stack: Pickled[] = [];
   readonly #marks: number[] = [];
-  /** Values by index: those that came in order, as Python keeps them, and those that did not. */
+  /** Values by index: those that came in order, as Python stores them, and those that did not. */
   readonly #memo: Pickled[] = [];
   readonly #others = new Map<number, Pickled>();
-  /** Bytes that the values took. */
+  /** Bytes that the values take so far. */
   #spent = 0;
   readonly #room: number;
   readonly #rate: number;
   readonly #start: number;
-  /** Position of the opcode that is running. */
+  /** Position of the current opcode. */
   protected position = 0;
 
   constructor(input: PickleInput, { room = ROOM, packing = 1 }: Budget) {
@@ -55,7 +55,7 @@ export class PickleStack {
   protected spend(bytes: number): void {
     this.#spent += bytes;
     if (this.#spent > this.#room + this.#rate * (this.input.position - this.#start))
-      this.exceeded('the pickle unfolds to more values than its size can account for');
+      this.exceeded('the pickle expands to more values than its size allows');
   }
 
   protected get size(): number {
@@ -72,12 +72,12 @@ export class PickleStack {
   }
 
   protected take(): Pickled {
-    if (this.#stack.length <= this.#floor()) this.fail('a value is taken from an empty stack');
+    if (this.#stack.length <= this.#floor()) this.fail('a value is popped from an empty stack');
     return this.#stack.pop() as Pickled;
   }
 
   protected top(): Pickled {
-    if (this.#stack.length <= this.#floor()) this.fail('a value is needed where the stack is empty');
+    if (this.#stack.length <= this.#floor()) this.fail('a value is needed, but the stack is empty');
     return this.#stack.at(-1) as Pickled;
   }
 
@@ -88,7 +88,7 @@ export class PickleStack {
 
   protected takeMark(): Pickled[] {
     const mark = this.#marks.pop();
-    if (mark === undefined) this.fail('values up to a mark are needed where there is none');
+    if (mark === undefined) this.fail('values up to a mark are needed, but there is no mark');
     return this.#stack.splice(mark);
   }
 
@@ -111,7 +111,7 @@ export class PickleStack {
     if (index < this.#memo.length) {
       this.#memo[index] = value;
     } else if (index === this.#memo.length) {
-      // Python keeps no value twice.
+      // Python stores no value twice.
       this.spend(index > 0 && this.#memo[index - 1] === value ? COST.object : COST.memo);
       this.#memo.push(value);
     } else {
@@ -126,7 +126,7 @@ export class PickleStack {
 
   get(index: number): void {
     const value = index < this.#memo.length ? this.#memo[index] : this.#others.get(index);
-    if (value === undefined) this.fail(`value ${index} is recalled but was never kept`);
+    if (value === undefined) this.fail(`value ${index} is read from the memo but was never stored`);
     this.push(value);
   }
 
@@ -145,10 +145,10 @@ export class PickleStack {
     return this.input.take(8).readDoubleBE();
   }
 
-  /** An eight-byte length. */
+  /** Reads an eight-byte length. */
   length64(): number {
     const length = this.input.take(8).readBigUInt64LE();
-    if (length > BigInt(Number.MAX_SAFE_INTEGER)) this.fail(`a length of ${length} bytes is announced`);
+    if (length > BigInt(Number.MAX_SAFE_INTEGER)) this.fail(`a length claims ${length} bytes`);
     return Number(length);
   }
 
@@ -158,7 +158,7 @@ export class PickleStack {
 
   lineNumber(): number {
     const text = this.line();
-    if (!/^\d{1,15}$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is no index`);
+    if (!/^\d{1,15}$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is not an index`);
     return Number(text);
   }
 
@@ -168,6 +168,6 @@ export class PickleStack {
 
   protocol(): void {
     const version = this.input.byte();
-    if (version > 5) this.fail(`pickle protocol ${version} is not known; 5 is the newest`);
+    if (version > 5) this.fail(`pickle protocol ${version} is not supported; the newest is 5`);
   }
 }

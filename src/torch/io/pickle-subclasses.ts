@@ -1,4 +1,4 @@
-/** Parameters, tensors with attributes, and subclasses of Tensor, with the state they carry. */
+/** Parameters, tensors with attributes, and subclasses of Tensor, with their state. */
 import { rebuildTensor } from './pickle-tensors.js';
 import {
   PickledDict,
@@ -14,15 +14,15 @@ type Fail = (message: string) => never;
 type Rebuild = (args: readonly Pickled[], fail: Fail) => Pickled;
 
 const WRAPPER = 'torch._utils._rebuild_wrapper_subclass';
-/** Marks that PyTorch itself puts on parameters and buffers. */
+/** Attributes that PyTorch itself sets on parameters and buffers. */
 const marks = new Set(['_is_param', '_is_buffer', 'persistent']);
 
-/** `_rebuild_from_type_v2(function, class, arguments, state)`; the first version is called alike. */
+/** `_rebuild_from_type_v2(function, class, arguments, state)`; the first version has the same signature. */
 function fromType([fn, type, args, state]: readonly Pickled[], fail: Fail): Pickled {
   const [name, className] = [nameOf(fn), nameOf(type)];
-  const items = args instanceof PickledTuple ? args.items : fail('arguments that are no tuple');
+  const items = args instanceof PickledTuple ? args.items : fail('the arguments are not a tuple');
   if (name === WRAPPER) return wrapper(className, items, state ?? null);
-  // A subclass of Parameter may be made of what a parameter is made of.
+  // A subclass of Parameter may be built from a parameter's arguments.
   const tensor = parameters.includes(name) ? parameter(items, fail) : rebuildTensor(fn, args, fail);
   if (tensor instanceof StoredTensor) return withAttributes(tensor, className, state ?? null);
   const plain = className === 'torch.Tensor' || className === 'torch._tensor.Tensor';
@@ -31,13 +31,11 @@ function fromType([fn, type, args, state]: readonly Pickled[], fail: Fail): Pick
 
 const parameters = ['torch._utils._rebuild_parameter', 'torch._utils._rebuild_parameter_with_state'];
 
-/** A parameter is its tensor: whether it is trained is the model's business. */
+/** Returns a parameter as its tensor: whether it is trained is up to the model. */
 function parameter([data, , , state]: readonly Pickled[], fail: Fail): Pickled {
   if (data instanceof StoredTensor)
     return withAttributes(data, 'torch.nn.parameter.Parameter', state ?? null);
-  return data instanceof PickledObject || data instanceof TensorShard
-    ? data
-    : fail('a part that is no tensor');
+  return data instanceof PickledObject || data instanceof TensorShard ? data : fail('a part is not a tensor');
 }
 
 export const subclassRebuilders: readonly (readonly [string, Rebuild])[] = [
@@ -63,7 +61,7 @@ function describe(global: string, args: readonly Pickled[], state: Pickled): Pic
   return object;
 }
 
-/** Attributes, and what lies in slots: a dictionary, or a pair of the two. */
+/** Reads attributes and slots: a dictionary, or a pair of two. */
 function attributesOf(state: Pickled): Map<Pickled, Pickled> {
   const parts = state instanceof PickledTuple ? state.items : [state];
   const known = parts.every((part) => part === null || part instanceof PickledDict);
@@ -74,14 +72,14 @@ function attributesOf(state: Pickled): Map<Pickled, Pickled> {
 function withAttributes(tensor: StoredTensor, global: string, state: Pickled): StoredTensor {
   const names = [...attributesOf(state).keys()];
   if (names.every((name) => typeof name === 'string' && marks.has(name))) return tensor;
-  // The one that was given may be held elsewhere too, without them.
+  // The original may also be referenced elsewhere, without the attributes.
   const result = new StoredTensor(tensor.dtype, tensor.shape, tensor.parts);
   result.attributes = { global, state };
   return result;
 }
 
 /**
- * A tensor around other tensors. Of PyTorch's own for many processes the part of this one is the tensor, where it is
+ * Reads a tensor that wraps other tensors. For PyTorch's distributed tensors the local part becomes the tensor if it is
  * the whole; every other class stays a description, and the tensors inside are found below its name.
  */
 function wrapper(global: string, args: readonly Pickled[], state: Pickled): Pickled {
@@ -112,7 +110,7 @@ function wholeOrShard(
   placements: readonly string[],
 ): Pickled {
   const [first] = parts;
-  // A sum that is not taken yet has the whole's shape and only a share of its value.
+  // A pending sum (Partial) has the whole's shape but only a share of its value.
   const partial = placements.some((placement) => placement.startsWith('Partial'));
   if (first instanceof PickledObject && !partial) return describe(global, [first], null);
   const sizes = parts.map((part) => (part instanceof StoredTensor ? `[${part.shape.join(', ')}]` : ''));
@@ -129,7 +127,7 @@ function wholeOrShard(
   return new TensorShard(global, shape, `${here}${spread}`);
 }
 
-/** How a DTensor is spread over the mesh, as PyTorch prints it: `Shard(0)`, `Replicate`, `Partial`. */
+/** Returns how a DTensor is distributed over the mesh, as PyTorch prints it: `Shard(0)`, `Replicate`, `Partial`. */
 function placementsOf(spec: Pickled | undefined): string[] {
   const placements =
     spec instanceof PickledObject ? attributesOf(spec.state ?? null).get('placements') : null;

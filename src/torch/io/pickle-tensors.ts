@@ -1,4 +1,4 @@
-/** PyTorch's own reductions of tensors, checked: no tensor may reach outside its storage. */
+/** PyTorch's own reductions of tensors, validated: no tensor may reach outside its storage. */
 import { isDType, itemSize } from '../core/dtype.js';
 import { PickledDict, PickledGlobal, PickledTuple, StoredStorage, StoredTensor } from './pickle-values.js';
 import type { Pickled, Quantizer, SparseParts } from './pickle-values.js';
@@ -6,7 +6,7 @@ import type { Pickled, Quantizer, SparseParts } from './pickle-values.js';
 type Fail = (message: string) => never;
 type Rebuild = (args: readonly Pickled[], fail: Fail) => Pickled;
 
-/** More than libtorch itself makes. */
+/** More dimensions than libtorch itself creates. */
 const MAX_DIMENSIONS = 64;
 
 /** Element types by the names of their storage classes. */
@@ -42,38 +42,39 @@ const otherNames: Readonly<Record<string, string>> = {
   chalf: 'complex32',
 };
 
-/** Bytes of an element; types that tensors here do not have are all of one byte. */
+/** Returns the bytes of an element; unsupported types all have one byte. */
 function bytesOf(dtype: string): number {
   return isDType(dtype) ? itemSize[dtype] : 1;
 }
 
 /**
- * A persistent identifier: `('storage', class, key, device, number of elements, view?)`. The device says where the
- * tensor was, which is of no interest here.
+ * Reads a persistent identifier: `('storage', class, key, device, number of elements, view?)`. The device is where the
+ * tensor was, and is ignored.
  */
 export function storageOf(id: Pickled, fail: Fail): StoredStorage {
   const items = id instanceof PickledTuple ? id.items : [];
   const [kind, type, key, , count, view] = items;
-  if (kind !== 'storage') return fail('a persistent identifier that names no storage');
-  if (!(type instanceof PickledGlobal)) return fail('a storage without a class');
+  if (kind !== 'storage') return fail('a persistent identifier does not name a storage');
+  if (!(type instanceof PickledGlobal)) return fail('a storage has no class');
   const dtype = storageClasses.get(type.name.slice(type.name.lastIndexOf('.') + 1));
   if (dtype === undefined || !type.name.startsWith('torch.')) {
-    return fail(`a storage of the unknown class ${type.name}`);
+    return fail(`a storage has the unknown class ${type.name}`);
   }
-  if (typeof key !== 'string' && typeof key !== 'number') return fail('a storage without a key');
+  if (typeof key !== 'string' && typeof key !== 'number') return fail('a storage has no key');
   const size = bytesOf(dtype);
   const length = byteLength(count, size, fail);
   if (!(view instanceof PickledTuple)) return new StoredStorage(String(key), dtype, 0, length, length);
   // Old files share storages through views: key of the view, offset and size in elements.
   const offset = byteLength(view.items[1], size, fail);
   const part = byteLength(view.items[2], size, fail);
-  if (offset + part > length) fail(`a view of ${part} bytes from byte ${offset} in a storage of ${length}`);
+  if (offset + part > length)
+    fail(`a view of ${part} bytes from byte ${offset} exceeds its storage of ${length}`);
   return new StoredStorage(String(key), dtype, offset, part, length);
 }
 
 function byteLength(count: Pickled | undefined, size: number, fail: Fail): number {
   const bytes = isSize(count) ? count * size : Infinity;
-  return Number.isSafeInteger(bytes) ? bytes : fail(`a storage of ${show(count)} elements`);
+  return Number.isSafeInteger(bytes) ? bytes : fail(`a storage has ${show(count)} elements`);
 }
 
 function isSize(value: Pickled | undefined): value is number {
@@ -104,12 +105,12 @@ function strided(
   fail: Fail,
   quantizer?: Quantizer,
 ): StoredTensor {
-  if (!(storage instanceof StoredStorage)) return fail('a tensor without a storage');
-  const sizes = sizesOf(shape, 'a tensor of shape', fail);
-  const steps = sizesOf(strides, 'a tensor of strides', fail);
+  if (!(storage instanceof StoredStorage)) return fail('a tensor has no storage');
+  const sizes = sizesOf(shape, 'a tensor has the shape', fail);
+  const steps = sizesOf(strides, 'a tensor has the strides', fail);
   if (steps.length !== sizes.length)
-    fail(`a tensor of ${sizes.length} dimensions and ${steps.length} strides`);
-  const start = isSize(offset) ? offset : fail(`a tensor that starts at element ${show(offset)}`);
+    fail(`a tensor has ${sizes.length} dimensions but ${steps.length} strides`);
+  const start = isSize(offset) ? offset : fail(`a tensor starts at element ${show(offset)}`);
   const type = dtype ?? storage.dtype;
   const end = endOf(start, sizes, steps) * bytesOf(type);
   if (!(end <= storage.length)) {
@@ -120,7 +121,7 @@ function strided(
   }
   // However often strides of 0 repeat elements, their number must stay countable.
   if (!Number.isSafeInteger(sizes.reduce((product, size) => product * size, 1))) {
-    fail(`a tensor of shape ${show(sizes)}, too many elements to count`);
+    fail(`a tensor of shape ${show(sizes)} has too many elements`);
   }
   return new StoredTensor(type, sizes, {
     layout: 'strided',
@@ -137,7 +138,7 @@ function flag(metadata: Pickled | undefined, name: string): boolean {
   return metadata instanceof PickledDict && metadata.entries?.get(name) === true;
 }
 
-/** Position behind the last element, in elements; 0 for a tensor without elements. */
+/** Returns the position after the last element, in elements; 0 for a tensor without elements. */
 export function endOf(offset: number, shape: readonly number[], strides: readonly number[]): number {
   if (shape.includes(0)) return 0;
   return shape.reduce((end, size, d) => end + (size - 1) * (strides[d] as number), offset) + 1;
@@ -145,14 +146,14 @@ export function endOf(offset: number, shape: readonly number[], strides: readonl
 
 function dtypeOf(value: Pickled | undefined, fail: Fail): string {
   if (!(value instanceof PickledGlobal) || !value.name.startsWith('torch.')) {
-    return fail('an element type that is none of torch');
+    return fail("the element type is not one of torch's");
   }
   const name = value.name.slice('torch.'.length);
   return otherNames[name] ?? name;
 }
 
 function tensorOf(value: Pickled | undefined, fail: Fail): StoredTensor {
-  return value instanceof StoredTensor ? value : fail('a part that is no tensor');
+  return value instanceof StoredTensor ? value : fail('a part is not a tensor');
 }
 
 function quantizerOf(value: Pickled | undefined, fail: Fail): Quantizer {
@@ -164,18 +165,19 @@ function quantizerOf(value: Pickled | undefined, fail: Fail): Quantizer {
   if (name.startsWith('torch.per_channel_affine') && isSize(axis)) {
     return { kind: 'channel', scales: tensorOf(first, fail), zeroPoints: tensorOf(second, fail), axis };
   }
-  return fail('a way of quantizing that is not known');
+  return fail('the quantization scheme is unknown');
 }
 
 function sparse([layout, data]: readonly Pickled[], fail: Fail): StoredTensor {
   const name = typeof layout === 'string' ? layout.replace(/^torch\./, '') : '';
-  const items = data instanceof PickledTuple ? data.items : fail('a sparse tensor without parts');
+  const items = data instanceof PickledTuple ? data.items : fail('a sparse tensor has no parts');
   const compressed = /^sparse_(csr|csc|bsr|bsc)$/.test(name);
-  if (!compressed && name !== 'sparse_coo') return fail(`a tensor of layout ${show(layout)}`);
+  if (!compressed && name !== 'sparse_coo')
+    return fail(`a tensor has the unsupported layout ${show(layout)}`);
   const count = compressed ? 3 : 2;
   const parts = items.slice(0, count).map((part) => tensorOf(part, fail));
-  const values = parts.at(-1) ?? fail('a sparse tensor without values');
-  return new StoredTensor(values.dtype, sizesOf(items[count], 'a sparse tensor of shape', fail), {
+  const values = parts.at(-1) ?? fail('a sparse tensor has no values');
+  return new StoredTensor(values.dtype, sizesOf(items[count], 'a sparse tensor has the shape', fail), {
     layout: name as SparseParts['layout'],
     parts,
     coalesced: items[count + 1] === true,
@@ -189,7 +191,7 @@ const utils: Readonly<Record<string, Rebuild>> = {
   _rebuild_qtensor: (args, fail) => strided(args, null, undefined, fail, quantizerOf(args[4], fail)),
   _rebuild_sparse_tensor: sparse,
   _rebuild_sparse_csr_tensor: sparse,
-  // Made on the processor, and moved to another kind of device when it is loaded.
+  // Created on the CPU, and moved to another kind of device on loading.
   _rebuild_device_tensor_from_cpu_tensor: ([data, type], fail) => {
     const tensor = tensorOf(data, fail);
     return tensor.dtype === dtypeOf(type, fail) ? tensor : null;
@@ -202,9 +204,9 @@ export const rebuilders: readonly (readonly [string, Rebuild])[] = Object.entrie
 
 const byName = new Map(rebuilders);
 
-/** Calls one of PyTorch's rebuilding functions that was itself an argument; null where it is none of them. */
+/** Calls one of PyTorch's rebuild functions that was itself an argument; null if it is not one of them. */
 export function rebuildTensor(fn: Pickled | undefined, args: Pickled | undefined, fail: Fail): Pickled {
   const rebuild = fn instanceof PickledGlobal ? byName.get(fn.name) : undefined;
   if (rebuild === undefined) return null;
-  return rebuild(args instanceof PickledTuple ? args.items : fail('arguments that are no tuple'), fail);
+  return rebuild(args instanceof PickledTuple ? args.items : fail('the arguments are not a tuple'), fail);
 }

@@ -1,4 +1,4 @@
-/** What unpickling makes: plain values where Python's are plain, inert stand-ins for everything else. */
+/** The results of unpickling: plain values where Python's are plain, inert stand-ins for everything else. */
 
 export type Pickled =
   | null
@@ -31,7 +31,7 @@ export class PickledTuple {
 export class PickledDict {
   /** null while empty: a pickle may hold millions of empty ones. */
   entries: Map<Pickled, Pickled> | null = null;
-  /** For classes such as argparse's Namespace, whose attributes are what they hold. */
+  /** Attributes, for classes such as argparse's Namespace that consist of them. */
   readonly attributes: boolean;
 
   constructor(attributes = false) {
@@ -46,7 +46,7 @@ export class PickledDict {
 
 export class PickledSet {
   readonly items: Pickled[];
-  /** Of Python's frozenset, which can be a key. */
+  /** True for Python's frozenset, which can be a key. */
   readonly frozen: boolean;
 
   constructor(items: Pickled[], frozen = false) {
@@ -75,7 +75,7 @@ export class PickledGlobal {
   }
 }
 
-/** What calling a class or function would have given, had anything been called. */
+/** A stand-in for the result of a class or function, which is never called. */
 export class PickledObject {
   readonly global: string;
   readonly args: readonly Pickled[];
@@ -90,7 +90,7 @@ export class PickledObject {
   }
 }
 
-/** A NumPy element type: kind and size as in `f8`, and the byte order. */
+/** A NumPy element type: kind and size such as `f8`, and the byte order. */
 export class NumpyType {
   readonly code: string;
   bigEndian = false;
@@ -112,9 +112,9 @@ export class NumpyArray {
 /** A storage of the file, or a part of one. */
 export class StoredStorage {
   readonly key: string;
-  /** PyTorch's name of the element type; `uint8` for storages without one. */
+  /** PyTorch's name of the element type; `uint8` for untyped storages. */
   readonly dtype: string;
-  /** In bytes, as is the length of the part and of the whole. */
+  /** In bytes, like the lengths of the part and of the whole. */
   readonly offset: number;
   readonly length: number;
   readonly whole: number;
@@ -150,18 +150,18 @@ export type Quantizer =
 
 export interface SparseParts {
   readonly layout: 'sparse_coo' | 'sparse_csr' | 'sparse_csc' | 'sparse_bsr' | 'sparse_bsc';
-  /** The index tensors (one for COO, two for the others), then the values. */
+  /** The index tensors (one for COO, two for the others), followed by the values. */
   readonly parts: readonly StoredTensor[];
   readonly coalesced: boolean;
 }
 
-/** What a tensor carries beside its elements: its class, and the attributes that were set on it. */
+/** A tensor's class and the attributes that were set on it. */
 export interface TensorAttributes {
   readonly global: string;
   readonly state: Pickled;
 }
 
-/** A tensor of the file, not read. */
+/** A tensor of the file that has not been read. */
 export class StoredTensor {
   readonly dtype: string;
   readonly shape: readonly number[];
@@ -175,12 +175,12 @@ export class StoredTensor {
   }
 }
 
-/** A part of a tensor that is spread over several processes; the rest is in other files. */
+/** A part of a tensor that is distributed over several processes; the rest is in other files. */
 export class TensorShard {
-  /** Class of the whole. */
+  /** The class of the whole. */
   readonly global: string;
   readonly shape: readonly number[];
-  /** How the whole is spread and what of it is here, for the error. */
+  /** The distribution of the whole and the part that is here, for the error. */
   readonly part: string;
 
   constructor(global: string, shape: readonly number[], part: string) {

@@ -1,18 +1,18 @@
-/** Whole modules, as `torch.save(model)` writes them: attributes of which a state dict names some. */
+/** Whole modules, as `torch.save(model)` writes them: attributes, some of which belong to the state dict. */
 import { PickledDict, PickledSet } from './pickle-values.js';
 import type { Pickled } from './pickle-values.js';
 
 type Entry = readonly [name: string, value: Pickled];
 
-/** The attributes of a module, parted by whether its state dict holds them. */
+/** The attributes of a module, separated by whether its state dict holds them. */
 export interface ModuleParts {
-  /** Parameters, persistent buffers and inner modules, in the order of a state dict. */
+  /** Parameters, persistent buffers and submodules, in the order of a state dict. */
   readonly kept: readonly Entry[];
-  /** The other buffers, and everything else that was set on it. */
+  /** The other buffers and attributes. */
   readonly left: readonly Entry[];
 }
 
-/** The parts of a module's state; null for the state of anything else. */
+/** Returns the parts of a module's state; null for the state of anything else. */
 export function modulePartsOf(state: Pickled | undefined): ModuleParts | null {
   if (!(state instanceof PickledDict)) return null;
   const [parameters, buffers, modules] = ['_parameters', '_buffers', '_modules'].map((name) =>

@@ -1,19 +1,19 @@
-/** Writes pickles of protocol 2 that hold plain values and tensors: what `torch.load(weights_only=True)` lets in. */
+/** Writes pickles of protocol 2 that hold plain values and tensors, which `torch.load(weights_only=True)` accepts. */
 import { ArgumentError } from '../core/errors.js';
 
 export interface PickledTensorRecord {
   readonly key: string;
-  /** Name of torch's storage class; null for dtypes that have none. */
+  /** Name of torch's storage class; null for dtypes without one. */
   readonly storageClass: string | null;
   readonly dtype: string;
-  /** Elements of the storage (bytes where it has no class). */
+  /** Elements of the storage (bytes if it has no class). */
   readonly count: number;
   readonly offset: number;
   readonly shape: readonly number[];
   readonly strides: readonly number[];
 }
 
-/** Finds the record of a value that is a tensor; null for any other value. */
+/** Returns the record of a value that is a tensor; null for any other value. */
 export type RecordOf = (value: unknown) => PickledTensorRecord | null;
 
 const MAX_DEPTH = 200;
@@ -47,7 +47,7 @@ class Writer {
   }
 
   value(value: unknown, path: readonly string[], depth: number): void {
-    if (depth > MAX_DEPTH) throw new ArgumentError(`${shown(path)} nests too deeply, or holds itself`);
+    if (depth > MAX_DEPTH) throw new ArgumentError(`${shown(path)} nests too deeply, or contains itself`);
     if (value === null) return this.text('N');
     if (typeof value === 'boolean') return this.bytes(value ? 0x88 : 0x89);
     if (typeof value === 'number') return this.#number(value);
@@ -66,7 +66,7 @@ class Writer {
     }
     throw new ArgumentError(
       `${shown(path)} is ${typeof value === 'object' ? `a ${value.constructor.name}` : `of type ${typeof value}`}; ` +
-        'a checkpoint holds tensors, numbers, strings, booleans, null, bytes, and arrays, objects and Maps of these',
+        'a checkpoint can hold tensors, numbers, strings, booleans, null, bytes, and arrays, objects and Maps of these',
     );
   }
 
@@ -89,7 +89,7 @@ class Writer {
   #bigint(value: bigint): void {
     let length = 1;
     while (BigInt.asIntN(8 * length, value) !== value) length++;
-    if (length > 255) throw new ArgumentError('an integer of more than 255 bytes');
+    if (length > 255) throw new ArgumentError('an integer has more than 255 bytes');
     const hex = BigInt.asUintN(8 * length, value)
       .toString(16)
       .padStart(2 * length, '0');
@@ -104,7 +104,7 @@ class Writer {
     this.#parts.push(header, bytes);
   }
 
-  /** Protocol 2 knows no bytes; Python writes them as text and this call, which readers know. */
+  /** Writes bytes as text and a call that readers know, as Python does: protocol 2 has no bytes. */
   #bytesValue(value: Uint8Array): void {
     this.#global('_codecs', 'encode');
     this.#string(Buffer.from(value).toString('latin1'));
@@ -123,7 +123,7 @@ class Writer {
     for (const [key, item] of entries) {
       if (item === undefined) continue;
       if (typeof key !== 'string' && typeof key !== 'number') {
-        throw new ArgumentError(`${shown(path)} has a key that is no string or number`);
+        throw new ArgumentError(`${shown(path)} has a key that is not a string or number`);
       }
       this.value(key, path, depth);
       this.value(item, [...path, String(key)], depth + 1);
@@ -154,7 +154,7 @@ class Writer {
     this.#number(offset);
     this.#sizes(shape);
     this.#sizes(strides);
-    // No gradient wanted, no hooks.
+    // requires_grad is false, and there are no hooks.
     this.bytes(0x89);
     this.#global('collections', 'OrderedDict');
     this.text(')R');

@@ -12,15 +12,15 @@ const MAGIC = 0x1950a86a20f9469cfc6cn;
 const PROTOCOL = 1001;
 
 /**
- * The format of torch.save before 1.6: five pickles (a magic number, the version, facts about the system, the value,
- * the keys of the storages), then every storage: its number of elements in eight bytes, and its bytes.
+ * The format of torch.save before 1.6: five pickles (a magic number, the version, system information, the value, the
+ * keys of the storages), followed by every storage: its number of elements in eight bytes, and its bytes.
  */
 export class PytorchLegacy implements StorageSource {
   readonly root: Pickled;
   /** Bytes that the value's pickle takes. */
   readonly pickleBytes: number;
   readonly #file: CheckpointFile;
-  /** Largest extent of each storage, in bytes, as the value's pickle tells it. */
+  /** Largest extent of each storage in bytes, according to the value's pickle. */
   readonly #lengths = new Map<string, { length: number; elements: number }>();
   readonly #positions = new Map<string, number>();
 
@@ -29,19 +29,19 @@ export class PytorchLegacy implements StorageSource {
     const input = new PickleInput('file', (bytes, position) => file.read(bytes, position), 0, file.size);
     const plain = {
       room: 2 ** 20,
-      persistent: (_id: Pickled, fail: (message: string) => never) => fail('a storage before the value'),
+      persistent: (_id: Pickled, fail: (message: string) => never) => fail('a storage precedes the value'),
     };
     if (unpickle(input, plain) !== MAGIC) {
       throw new CheckpointError(
         'unknown-format',
-        'the file is a Python pickle, but none that torch.save wrote; in Python, torch.save its tensors',
+        'the file is a Python pickle, but not one written by torch.save; in Python, save its tensors with torch.save',
       );
     }
     const version = unpickle(input, plain);
     if (version !== PROTOCOL) {
       throw new CheckpointError(
         'unsupported-format',
-        `version ${JSON.stringify(version)} of the old PyTorch format`,
+        `version ${JSON.stringify(version)} of the old PyTorch format is not supported`,
       );
     }
     checkSystem(unpickle(input, plain));
@@ -52,7 +52,7 @@ export class PytorchLegacy implements StorageSource {
   }
 
   #storage(id: Pickled, fail: (message: string) => never): Pickled {
-    // Whole modules were saved with their source: the class, its file and the text. Only the class is of use.
+    // Whole modules were saved with their source: the class, its file and the text. Only the class is needed.
     if (id instanceof PickledTuple && id.items[0] === 'module') return id.items[1] ?? null;
     const storage = storageOf(id, fail);
     const elements = (id as PickledTuple).items[4] as number;
@@ -64,9 +64,9 @@ export class PytorchLegacy implements StorageSource {
     return storage;
   }
 
-  /** Walks over the storages, which have no directory. */
+  /** Iterates over the storages, which have no directory. */
   #locate(keys: Pickled, input: PickleInput): void {
-    if (!Array.isArray(keys)) input.fail('pickle', 'the keys of the storages are no list', input.position);
+    if (!Array.isArray(keys)) input.fail('pickle', 'the keys of the storages are not a list', input.position);
     let position = input.position;
     const count = Buffer.alloc(8);
     for (const item of keys) {
@@ -85,7 +85,7 @@ export class PytorchLegacy implements StorageSource {
       if (elements !== BigInt(expected.elements)) {
         input.fail(
           'storage',
-          `a storage of ${elements} elements where ${expected.elements} were announced`,
+          `a storage has ${elements} elements, but ${expected.elements} were expected`,
           position,
         );
       }
@@ -93,7 +93,7 @@ export class PytorchLegacy implements StorageSource {
       if (position + expected.length > this.#file.size) {
         input.fail(
           'truncated',
-          `a storage of ${expected.length} bytes reaches behind the file's end`,
+          `a storage of ${expected.length} bytes reaches beyond the end of the file`,
           position,
         );
       }

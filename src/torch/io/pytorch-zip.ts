@@ -11,13 +11,13 @@ import { unpickle } from './unpickler.js';
 import { dataPosition, readZipDirectory, shown } from './zip-directory.js';
 import type { ZipEntry } from './zip-directory.js';
 
-/** What can be read at once. */
+/** Limit for entries that are read at once. */
 const MAX_PICKLE = 2 ** 31 - 1;
-/** Unpacked, a deflated entry may be a thousand times its size. */
+/** A deflated entry can be a thousand times larger when unpacked. */
 const MAX_INFLATED = 16 * 2 ** 20;
 const MAX_SMALL = 4096;
 
-/** A PyTorch zip file (torch.save since 1.6): `<name>/data.pkl` and one stored entry a storage. */
+/** A PyTorch zip file (torch.save since 1.6): `<name>/data.pkl` and one stored entry per storage. */
 export class PytorchZip implements StorageSource {
   readonly root: Pickled;
   /** Bytes that the value's pickle takes in the file. */
@@ -25,7 +25,7 @@ export class PytorchZip implements StorageSource {
   readonly #file: CheckpointFile;
   readonly #entries: ReadonlyMap<string, ZipEntry>;
   readonly #prefix: string;
-  /** Whether checksums were recorded at all: PyTorch can be told to leave them out, and then writes zeros. */
+  /** True if checksums were recorded: PyTorch has an option to leave them out, and then writes zeros. */
   readonly #checked: boolean;
   readonly #positions = new Map<string, number>();
   readonly #verified = new Set<string>();
@@ -58,7 +58,7 @@ export class PytorchZip implements StorageSource {
         'unknown-format',
         pickles.length > 1
           ? `the zip file has more than one data.pkl: entries ${pickles.slice(0, 3).map(shown).join(', ')}`
-          : `the zip file has no entry data.pkl, as PyTorch's have${otherWay ?? way}`,
+          : `the zip file has no entry data.pkl, which PyTorch's files have${otherWay ?? way}`,
       );
     }
     const prefix = name.slice(0, -'data.pkl'.length);
@@ -68,7 +68,7 @@ export class PytorchZip implements StorageSource {
     ) {
       throw new CheckpointError(
         'unsupported-format',
-        `beside entry ${shown(name)} lies code: the file is a TorchScript program, not a checkpoint; in Python, ` +
+        `there is code next to entry ${shown(name)}: the file is a TorchScript program, not a checkpoint; in Python, ` +
           'save torch.jit.load(path).state_dict()',
       );
     }
@@ -93,7 +93,7 @@ export class PytorchZip implements StorageSource {
     if (entry === undefined) return fail(`storage ${shown(storage.key)} is not in the file`);
     if (storage.whole !== entry.size) {
       fail(
-        `storage ${shown(storage.key)} should have ${storage.whole} bytes; entry ${shown(entry.name)} has ${entry.size}`,
+        `storage ${shown(storage.key)} should have ${storage.whole} bytes, but entry ${shown(entry.name)} has ${entry.size}`,
       );
     }
     return storage;
@@ -116,7 +116,7 @@ export class PytorchZip implements StorageSource {
     if (entry.size > limit) {
       throw new CheckpointError(
         'limit',
-        `zip entry ${shown(entry.name)} has ${entry.size} bytes, more than it may`,
+        `zip entry ${shown(entry.name)} has ${entry.size} bytes, more than allowed`,
       );
     }
     const position = this.#position(entry);
@@ -131,12 +131,12 @@ export class PytorchZip implements StorageSource {
     if (!this.#checked || sum === entry.crc) return;
     throw new CheckpointError(
       'checksum',
-      `${this.#file.path}: zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, ` +
-        `recorded is ${hex(entry.crc)}`,
+      `${this.#file.path}: zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, but ` +
+        `${hex(entry.crc)} was recorded`,
     );
   }
 
-  /** The checksum is of the whole entry: a part of it is read only once the whole was found sound. */
+  /** Verifies the entry. The checksum covers all of it: a part is read only after the whole was verified. */
   fill(storage: StoredStorage, from: number, length: number, target: Tensor): void {
     const entry = this.#entries.get(this.#nameOf(storage.key)) as ZipEntry;
     if (entry.deflated) {

@@ -13,7 +13,7 @@ export class SafetensorsReader implements TensorReader {
   readonly #entries: ReadonlyMap<string, SafetensorsEntry>;
   readonly #dataStart: number;
 
-  /** @throws CheckpointError where the header is not valid */
+  /** @throws CheckpointError if the header is not valid */
   constructor(file: CheckpointFile) {
     const start = new Uint8Array(Math.min(8, file.size));
     file.read(start, 0);
@@ -35,10 +35,7 @@ export class SafetensorsReader implements TensorReader {
     const { format, shape } = this.#entry(key);
     const dtype = dtypeOfFormat(format);
     if (dtype === null) {
-      throw new CheckpointError(
-        'dtype',
-        `tensor ${JSON.stringify(key)} is ${format}, which tensors here cannot hold`,
-      );
+      throw new CheckpointError('dtype', `tensor ${JSON.stringify(key)} has the unsupported dtype ${format}`);
     }
     return { shape: [...shape], dtype };
   }
@@ -55,7 +52,7 @@ export class SafetensorsReader implements TensorReader {
     return tensor;
   }
 
-  /** The format stores every tensor by itself. */
+  /** The format stores every tensor separately. */
   readMany(keys: readonly string[]): Tensor[] {
     return keys.map((key) => this.read(key));
   }

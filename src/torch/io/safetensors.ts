@@ -8,10 +8,10 @@ import type { CheckpointProblem } from './checkpoint-error.js';
 
 /** One tensor of a file. */
 export interface SafetensorsEntry {
-  /** The format's name, such as `F32`. */
+  /** The format's name of the dtype, such as `F32`. */
   readonly format: string;
   readonly shape: readonly number[];
-  /** Position of the first byte, and of the one behind the last, counted from the end of the header. */
+  /** Start and end of the tensor's bytes, counted from the end of the header. */
   readonly begin: number;
   readonly end: number;
 }
@@ -25,7 +25,7 @@ export interface SafetensorsHeader {
 /** The format's limit, in bytes. */
 export const MAX_HEADER = 100_000_000;
 
-/** Element types: bits of an element, and the tensor library's name where it has one. */
+/** Element types: bits per element, and the dtype here, if there is one. */
 const formats: ReadonlyMap<string, { bits: number; dtype: DType | null }> = new Map([
   ['BOOL', { bits: 8, dtype: 'bool' }],
   ['F4', { bits: 4, dtype: null }],
@@ -53,12 +53,12 @@ const formats: ReadonlyMap<string, { bits: number; dtype: DType | null }> = new 
 
 const formatOfDType = new Map([...formats].map(([format, { dtype }]) => [dtype, format]));
 
-/** The tensor library's name of a format's element type; null where it has none. */
+/** Returns the dtype for a format's element type; null if there is none. */
 export function dtypeOfFormat(format: string): DType | null {
   return formats.get(format)?.dtype ?? null;
 }
 
-/** The format's name of an element type; undefined where the format has none. */
+/** Returns the format's name of a dtype; undefined if the format has none. */
 export function formatOf(dtype: DType): string | undefined {
   return formatOfDType.get(dtype);
 }
@@ -72,19 +72,19 @@ export function readHeaderLength(start: Uint8Array, fileSize: number): number {
   if (start.length < 8 || fileSize < 8) fail('header-too-small', `a file of ${fileSize} bytes has no header`);
   const length = new DataView(start.buffer, start.byteOffset, 8).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER)) {
-    fail('header-too-large', `a header of ${length} bytes is announced, ${MAX_HEADER} is the limit`);
+    fail('header-too-large', `the header claims ${length} bytes; the limit is ${MAX_HEADER}`);
   }
   if (Number(length) > fileSize - 8) {
-    fail('header-length', `a header of ${length} bytes is announced, the file has ${fileSize} bytes`);
+    fail('header-length', `the header claims ${length} bytes, but the file has ${fileSize} bytes`);
   }
   return Number(length);
 }
 
 /**
- * Reads and checks a header: every byte of the data must belong to exactly one tensor.
+ * Reads and validates a header: every byte of the data must belong to exactly one tensor.
  *
  * @param header the JSON's bytes
- * @param dataSize number of bytes behind the header
+ * @param dataSize number of bytes after the header
  * @throws CheckpointError
  */
 export function parseHeader(header: Uint8Array, dataSize: number): SafetensorsHeader {
@@ -101,7 +101,7 @@ export function parseHeader(header: Uint8Array, dataSize: number): SafetensorsHe
     if (begin !== position) {
       fail(
         'offset',
-        `tensor ${show(name)} starts at byte ${begin} where ${position} was expected: a gap or an overlap`,
+        `tensor ${show(name)} starts at byte ${begin}, but ${position} was expected: there is a gap or an overlap`,
       );
     }
     position = end;
@@ -109,7 +109,7 @@ export function parseHeader(header: Uint8Array, dataSize: number): SafetensorsHe
   if (position !== dataSize) {
     fail(
       'incomplete-buffer',
-      `the tensors take ${position} bytes, the file holds ${dataSize}; is the copy complete?`,
+      `the tensors take ${position} bytes, but the file has ${dataSize}; is the copy complete?`,
     );
   }
   return { entries: new Map(entries), metadata };
@@ -135,8 +135,8 @@ function parseJson(text: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-// JSON.parse keeps the last of equal keys, reads 1.0 and 1e2 as integers and nests without limit; a header that
-// another reader would understand differently must not load.
+// JSON.parse keeps the last of equal keys, reads 1.0 and 1e2 as integers and nests without limit; a header that another
+// reader would understand differently must be refused.
 function checkTokens(text: string): void {
   const keys: (Set<string> | null)[] = [];
   let previous = '';
@@ -151,7 +151,7 @@ function checkTokens(text: string): void {
       case '{':
       case '[':
         keys.push(found === '{' ? new Set() : null);
-        if (keys.length > 3) fail('header-structure', 'the header nests deeper than a header does');
+        if (keys.length > 3) fail('header-structure', 'the header nests too deeply');
         break;
       case '}':
       case ']':
@@ -173,13 +173,13 @@ function checkTokens(text: string): void {
   }
 }
 
-/** Position behind the string that starts at `start`. */
+/** Returns the position after the string that starts at `start`. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     if (text[at] === '"') return at + 1;
     if (text[at] === '\\') at++;
   }
-  return fail('header-json', `the string at character ${start} of the header has no end`);
+  return fail('header-json', `the string at character ${start} of the header is not terminated`);
 }
 
 function noteKey(owner: Set<string>, token: string): void {
@@ -187,7 +187,7 @@ function noteKey(owner: Set<string>, token: string): void {
   try {
     key = JSON.parse(token) as string;
   } catch (cause) {
-    return fail('header-json', `bad string ${token.slice(0, 80)} in the header`, cause);
+    return fail('header-json', `invalid string ${token.slice(0, 80)} in the header`, cause);
   }
   if (/\p{Surrogate}/u.test(key)) fail('header-encoding', `key ${show(key)} is not valid Unicode`);
   if (owner.has(key)) fail('duplicate-key', `key ${show(key)} appears twice in the header`);
@@ -198,7 +198,7 @@ function readMetadata(value: unknown): Record<string, string> {
   if (!isObject(value)) return fail('metadata', '__metadata__ is not an object');
   for (const [key, text] of Object.entries(value)) {
     if (typeof text !== 'string')
-      fail('metadata', `__metadata__ may hold strings only, ${show(key)} is not one`);
+      fail('metadata', `__metadata__ may hold only strings, but ${show(key)} is not a string`);
   }
   return value as Record<string, string>;
 }
@@ -230,12 +230,12 @@ function readEntry(name: string, value: unknown): SafetensorsEntry {
   return { format: dtype as string, shape, begin, end };
 }
 
-/** null where the size is no whole number of bytes or too large to count. */
+/** Returns the size in bytes; null if it is not a whole number or too large to count. */
 function byteSize(shape: readonly number[], bits: number): number | null {
   let product = 1n;
   for (const size of shape) {
     product *= BigInt(size);
-    // As other readers do, before a later zero could hide it.
+    // As in other readers, before a later zero could hide the overflow.
     if (product > 0xffff_ffff_ffff_ffffn) return null;
   }
   product *= BigInt(bits);
@@ -252,7 +252,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * The bytes before the data: header length and header, filled up with spaces so that the data is aligned to eight.
+ * Returns the bytes before the data: header length and header, padded with spaces so that the data is aligned to eight.
  *
  * @param entries in the order of their data
  */
@@ -272,7 +272,7 @@ export function buildHeader(
   const json = new TextEncoder().encode(`{${fields.join(',')}}`);
   const length = Math.ceil(json.length / 8) * 8;
   if (length > MAX_HEADER)
-    fail('header-too-large', `a header of ${length} bytes is needed, ${MAX_HEADER} is the limit`);
+    fail('header-too-large', `the header needs ${length} bytes; the limit is ${MAX_HEADER}`);
   const bytes = new Uint8Array(8 + length).fill(0x20);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);

@@ -12,7 +12,7 @@ import type { PickledTensorRecord } from './pickler.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 import { ZipWriter } from './zip-writer.js';
 
-/** Dtypes with a storage class of their own; the others go through untyped storages, as PyTorch does it. */
+/** Dtypes with a typed storage class; the others use untyped storages, as in PyTorch. */
 const storageClass: Partial<Record<DType, string>> = {
   float32: 'FloatStorage',
   float64: 'DoubleStorage',
@@ -28,15 +28,15 @@ const storageClass: Partial<Record<DType, string>> = {
   complex128: 'ComplexDoubleStorage',
 };
 
-/** One storage of the file, read when its turn comes. */
+/** One storage of the file, read when it is written. */
 interface Storage {
   readonly key: string;
   readonly bytes: number;
-  /** A contiguous CPU tensor with the storage's elements, in the current scope. */
+  /** Returns a contiguous CPU tensor with the storage's elements, in the current scope. */
   values(): Tensor;
 }
 
-/** Stands in the value's place for a tensor of a lazy map. */
+/** A stand-in for a tensor of a lazy map. */
 class LazyTensor {
   readonly source: LazyTensorMap;
   readonly name: string;
@@ -48,16 +48,16 @@ class LazyTensor {
 }
 
 /**
- * Writes a file that PyTorch reads, also with `torch.load(path, weights_only=True)`. It appears whole or not at all;
- * the values are those of the moment of the call.
+ * Writes a file that PyTorch reads, also with `torch.load(path, weights_only=True)`. The write is atomic;
+ * the values are those at the time of the call.
  *
- * Tensors that share memory share it in the file; those that do not are written without what lies around them.
+ * Tensors that share memory share it in the file; others are written without the memory around them.
  * Dtypes without a storage class in PyTorch need PyTorch 2.1 or later to read. Sparse tensors are written dense.
  *
  * @param value tensors in nested arrays, objects and Maps (also a checkpoint's lazy map, of which one tensor at a time
- *   is read and written), beside numbers, bigints, strings, booleans, null and Uint8Arrays. Whole numbers become
+ *   is read and written), and numbers, bigints, strings, booleans, null and Uint8Arrays. Whole numbers become
  *   Python's ints.
- * @throws ArgumentError naming the place of what a checkpoint cannot hold
+ * @throws ArgumentError that gives the path of a value that a checkpoint cannot hold
  *
  * @example
  * ```ts
@@ -83,7 +83,7 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
   });
 }
 
-/** A lazy map as a dictionary of stand-ins, so that nothing is read yet. */
+/** Turns a lazy map into a dictionary of stand-ins, so that nothing is read yet. */
 function unfolded(value: unknown): unknown {
   if (isLazyMap(value)) {
     return new Map([...value.keys()].map((name) => [name, new LazyTensor(value, name)]));
@@ -132,7 +132,7 @@ class Storages {
     const extents = users.map(extentOf);
     const begin = Math.min(...extents.map((extent) => extent.begin));
     const end = Math.max(...extents.map((extent) => extent.end));
-    // A tensor by itself that does not fill its memory is written without the holes.
+    // A tensor that does not fill its memory and shares it with no other is written without the gaps.
     if (!plain || (users.length === 1 && end - begin > first.numel())) {
       for (const tensor of users) {
         const { dtype, shape } = tensor;
@@ -159,7 +159,7 @@ class Storages {
     values: () => Tensor,
   ): PickledTensorRecord {
     if (dtype.startsWith('q'))
-      throw new CheckpointError('dtype', `${dtype} tensors are not written; dequantize them first`);
+      throw new CheckpointError('dtype', `${dtype} tensors cannot be saved; dequantize them first`);
     const key = String(this.list.length);
     const elements = shape.reduce((product, size) => product * size, 1);
     const bytes = elements * itemSize[dtype];
@@ -180,7 +180,7 @@ class Storages {
   }
 }
 
-/** Equal for dense CPU tensors of one dtype in the same memory. */
+/** Returns equal values for dense CPU tensors of one dtype in the same memory. */
 function memoryOf(tensor: Tensor): string {
   const { address } = tensor.storage;
   const plain = tensor.device === 'cpu' && address !== 0 && !tensor.dtype.startsWith('q');
@@ -188,7 +188,7 @@ function memoryOf(tensor: Tensor): string {
   return plain && !lazy ? `shared ${address} ${tensor.dtype}` : `alone ${tensor.handle}`;
 }
 
-/** The elements of its memory that a tensor reaches. */
+/** Returns the elements of its memory that a tensor reaches. */
 function extentOf(tensor: Tensor): { begin: number; end: number } {
   const { shape, strides } = tensor;
   const begin = tensor.storage.offset;

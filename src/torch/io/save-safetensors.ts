@@ -13,7 +13,7 @@ export interface SaveOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** A tensor to write: in memory, or in a file until its turn comes. */
+/** A tensor to write: in memory, or in a file until it is written. */
 interface Item {
   readonly name: string;
   readonly dtype: DType;
@@ -22,16 +22,16 @@ interface Item {
 }
 
 /**
- * Writes tensors to a safetensors file. The file appears whole or not at all: it is written under another name in
- * the same folder, flushed to the disk and renamed. The values are those of the moment of the call: all of them are
- * read before it returns its promise, so training may go on while that is pending.
+ * Writes tensors to a safetensors file. The write is atomic: the file is written under another name in the same folder,
+ * flushed to the disk and renamed. The values are those at the time of the call: all of them are read before it returns
+ * its promise, so training may continue while that is pending.
  *
- * Larger elements come first, so that every tensor is aligned to its own; otherwise the order is the one given.
- * Tensors that share memory are written once each. Any device, dtype and layout; sparse tensors are written dense. Of
- * a checkpoint's lazy map, one tensor at a time is read and written.
+ * Larger elements come first, so that every tensor is aligned to its element size; otherwise the order is that of the
+ * map or object. Tensors that share memory are written separately. Any device, dtype and layout is accepted; sparse
+ * tensors are written dense. For a checkpoint's lazy map, one tensor at a time is read and written.
  *
  * @param tensors a Map or object; keys as from `model.stateDict()`
- * @throws CheckpointError or the system's error; an older file of that name is untouched then
+ * @throws CheckpointError or the system's error; an existing file of that name is then left unchanged
  *
  * @example
  * ```ts
@@ -67,7 +67,7 @@ function itemsOf(tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, 
     tensors instanceof Map ? [...(tensors as ReadonlyMap<string, Tensor>)] : Object.entries(tensors);
   return entries.map(([name, tensor]) => {
     if (!(tensor instanceof torch.Tensor))
-      throw new torch.ArgumentError(`${JSON.stringify(name)} is no tensor`);
+      throw new torch.ArgumentError(`${JSON.stringify(name)} is not a tensor`);
     return { name: checkedName(name), dtype: tensor.dtype, shape: tensor.shape, value: () => tensor };
   });
 }
@@ -100,7 +100,7 @@ function checked(metadata: Readonly<Record<string, string>>): Readonly<Record<st
     if (typeof value !== 'string') {
       throw new CheckpointError(
         'metadata',
-        `metadata ${JSON.stringify(key)} is no string; use JSON.stringify`,
+        `metadata ${JSON.stringify(key)} is not a string; use JSON.stringify`,
       );
     }
   }

@@ -1,4 +1,4 @@
-/** Checkpoints in several files, which an index in JSON lists: `{ metadata, weight_map: { key: file } }`. */
+/** Checkpoints in several files, listed by a JSON index: `{ metadata, weight_map: { key: file } }`. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Tensor } from '../core/tensor.js';
@@ -7,19 +7,19 @@ import type { CheckpointFile } from './checkpoint-file.js';
 import { quote, textIn } from './file-format.js';
 import type { CheckpointTensorInfo, LazyTensors, TensorReader } from './lazy-tensors.js';
 
-/** Room for the keys of any model. */
+/** Large enough for the keys of any model. */
 const MAX_INDEX = 256 * 2 ** 20;
 
 export interface ShardIndex {
-  /** Key → file, below the index's own folder. */
+  /** Maps keys to files below the index's folder. */
   readonly files: ReadonlyMap<string, string>;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Reads an index. Every file that it names lies in its own folder, and is there.
+ * Reads an index. Every file that it names must exist in the index's folder.
  *
- * @throws CheckpointError for other JSON, naming it; for files that are missing, or outside of the folder
+ * @throws CheckpointError for other JSON, saying what it is; for files that are missing, or outside the folder
  */
 export function readIndex(file: CheckpointFile): ShardIndex {
   if (file.size > MAX_INDEX) {
@@ -48,8 +48,8 @@ export function readIndex(file: CheckpointFile): ShardIndex {
   if (missing.length > 0) {
     throw new CheckpointError(
       'not-found',
-      `${file.path} lists ${names.length} files, of which ${missing.length} are not beside it: ` +
-        `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; fetch the rest into ${dirname(file.path)}`,
+      `${file.path} lists ${names.length} files, of which ${missing.length} are missing next to it: ` +
+        `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; download the rest to ${dirname(file.path)}`,
     );
   }
   const { metadata } = content;
@@ -63,8 +63,8 @@ function checkedName(name: unknown, key: string, path: string): string {
   if (inside && typeof name === 'string' && !/^[A-Za-z]:/.test(name)) return name;
   throw new CheckpointError(
     'index',
-    `${path} says that tensor ${JSON.stringify(key)} is in ${JSON.stringify(name)}; a file in the index's own folder ` +
-      'was expected',
+    `${path} says that tensor ${JSON.stringify(key)} is in ${JSON.stringify(name)}; expected a file in the index's ` +
+      'folder',
   );
 }
 
@@ -72,15 +72,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Reads each tensor from the file that has it. */
+/** Reads each tensor from the file that contains it. */
 export class ShardedReader implements TensorReader {
-  /** The keys of the index, in its order, then what else the files hold. */
+  /** The keys of the index, in its order, followed by the files' other keys. */
   readonly keys: readonly string[];
   readonly #owners: ReadonlyMap<string, LazyTensors>;
 
   /**
    * @param shards by file name
-   * @throws CheckpointError where a file lacks a tensor that the index says it has
+   * @throws CheckpointError if a file lacks a tensor that the index says it has
    */
   constructor(path: string, { files }: ShardIndex, shards: ReadonlyMap<string, LazyTensors>) {
     const owners = new Map<string, LazyTensors>();

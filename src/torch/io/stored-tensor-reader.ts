@@ -6,24 +6,24 @@ import type { CheckpointTensorInfo, TensorReader } from './lazy-tensors.js';
 import { endOf } from './pickle-tensors.js';
 import type { SparseParts, StoredStorage, StoredTensor, StridedParts } from './pickle-values.js';
 
-/** Where the bytes of storages come from. */
+/** The source of the storages' bytes. */
 export interface StorageSource {
-  /** Fills a contiguous CPU tensor with `length` bytes of a storage, from byte `from` on. */
+  /** Fills a contiguous CPU tensor with `length` bytes of a storage, starting at byte `from`. */
   fill(storage: StoredStorage, from: number, length: number, target: Tensor): void;
 }
 
 type Strided = StoredTensor & { readonly parts: StridedParts };
 
-/** Bytes of a storage that a tensor needs. */
+/** The bytes of a storage that a tensor needs. */
 interface Span {
   begin: number;
   end: number;
 }
 
-/** Storages of several dtypes are cut at multiples of the largest element. */
+/** Storages of several dtypes are cut at multiples of the largest element size. */
 const ALIGNMENT = 16;
 
-/** Makes tensors of a PyTorch file's descriptions. */
+/** Makes tensors from a PyTorch file's descriptions. */
 export class StoredTensorReader implements TensorReader {
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
   readonly #source: StorageSource;
@@ -137,7 +137,7 @@ export class StoredTensorReader implements TensorReader {
     return result;
   }
 
-  /** Views of one storage: the bytes that any of them needs, read once. */
+  /** Reads views of one storage: the bytes that any of them needs, once. */
   #readShared(users: readonly { tensor: Strided; key: string }[]): Map<string, Tensor> {
     const spans = users.map(({ tensor }) => absoluteSpan(tensor));
     const begin = Math.floor(Math.min(...spans.map((span) => span.begin)) / ALIGNMENT) * ALIGNMENT;
@@ -147,7 +147,7 @@ export class StoredTensorReader implements TensorReader {
     const single = dtypes.size === 1 ? only : undefined;
     const { storage } = (users[0] as { tensor: Strided }).tensor.parts;
     return torch.scope(() => {
-      // Bytes behind the end, up to a multiple of every element size, are never looked at.
+      // Bytes after the end, up to a multiple of every element size, are never read.
       const size = Math.ceil((end - begin) / ALIGNMENT) * ALIGNMENT;
       const base = torch.empty([size / (single ? itemSize[single] : 1)], { dtype: single ?? 'uint8' });
       if (end > begin) this.#source.fill(storage, begin - storage.offset, end - begin, base);
@@ -166,7 +166,7 @@ export class StoredTensorReader implements TensorReader {
     const tensors = parts.map((part) => this.#make(part, key));
     const call = (name: string, args: unknown[], kwargs: Record<string, unknown> = {}) =>
       torch.callOperator(`aten::${name}`, '', args, kwargs) as Tensor;
-    // libtorch trusts the indices unless asked to look at them.
+    // libtorch does not validate the indices unless asked to.
     if (layout === 'sparse_coo') {
       call('_validate_sparse_coo_tensor_args', [...tensors, [...shape], coalesced]);
       return call('_sparse_coo_tensor_unsafe', [...tensors, [...shape]], { is_coalesced: coalesced });
@@ -176,14 +176,14 @@ export class StoredTensorReader implements TensorReader {
   }
 }
 
-/** Quantized tensors are made of their integers. */
+/** Quantized tensors are built from their integers. */
 const storedAs: Partial<Record<DType, DType>> = { qint8: 'int8', quint8: 'uint8', qint32: 'int32' };
 
 function isStrided(tensor: StoredTensor): tensor is Strided {
   return tensor.parts.layout === 'strided';
 }
 
-/** Whether the bytes in the file are not the values themselves. */
+/** True if the bytes in the file are not the values themselves. */
 function isChanged({ parts }: Strided): boolean {
   return parts.conjugate || parts.negative || parts.quantizer !== undefined;
 }
@@ -213,8 +213,5 @@ function absoluteSpan(tensor: Strided): Span {
 
 function dtypeOf({ dtype }: StoredTensor, key: string): DType {
   if (isDType(dtype)) return dtype;
-  throw new CheckpointError(
-    'dtype',
-    `tensor ${JSON.stringify(key)} is ${dtype}, which tensors here cannot hold`,
-  );
+  throw new CheckpointError('dtype', `tensor ${JSON.stringify(key)} has the unsupported dtype ${dtype}`);
 }

@@ -1,7 +1,7 @@
 /**
- * A strict reader of Python's pickles, protocols 0 to 5. It is a machine with a stack that only ever builds values:
- * nothing a pickle names is looked up, imported or called. What the fixed list of constructors does not know becomes an
- * inert stand-in that keeps its name and arguments.
+ * A strict reader of Python's pickles, protocols 0 to 5. It is a stack machine that only builds values: nothing that a
+ * pickle names is looked up, imported or called. Names that are not on the fixed list of constructors become inert
+ * stand-ins that keep their name and arguments.
  */
 import type { PickleInput } from './pickle-input.js';
 import { PickleMachine } from './pickle-machine.js';
@@ -10,13 +10,13 @@ import type { Pickled } from './pickle-values.js';
 
 const STOP = 0x2e;
 
-/** Reads one pickle, up to its STOP, and leaves the input behind it. */
+/** Reads one pickle, up to its STOP, and leaves the input after it. */
 export function unpickle(input: PickleInput, options: UnpickleOptions): Pickled {
   const machine = new PickleMachine(input, options);
   for (let opcode = machine.next(); opcode !== STOP; opcode = machine.next()) {
     const run = operations[opcode];
     if (run === undefined) {
-      return machine.fail(`opcode 0x${opcode.toString(16).padStart(2, '0')} is none that checkpoints use`);
+      return machine.fail(`opcode 0x${opcode.toString(16).padStart(2, '0')} is not used by checkpoints`);
     }
     run(machine);
   }
@@ -82,7 +82,7 @@ const operations: readonly (Operation | undefined)[] = table({
   s: (m) => m.setItem(),
   u: (m) => m.setAll(),
   '\x90': (m) => m.addAll(),
-  // Names, and what would be calls
+  // Names, and opcodes that would call something.
   c: (m) => m.pushGlobal(),
   '\x93': (m) => m.pushStackGlobal(),
   R: (m) => m.reduce(),

@@ -1,6 +1,6 @@
 /**
- * The directory of a zip file, read by positions (PKWARE's APPNOTE 6.3.10): no entry is read before it is asked for.
- * Only what PyTorch writes is let in: one disk, no encryption, no two entries on the same bytes.
+ * The directory of a zip file, read by position (PKWARE's APPNOTE 6.3.10): no entry is read before it is requested.
+ * Accepts only what PyTorch writes: one disk, no encryption, no two entries on the same bytes.
  */
 import { CheckpointError } from './checkpoint-error.js';
 import type { CheckpointProblem } from './checkpoint-error.js';
@@ -31,7 +31,7 @@ export interface ZipEntry {
   /** Bytes in the file, and unpacked. */
   readonly packedSize: number;
   readonly size: number;
-  /** Position of the local header, and of what comes behind the entry at the earliest. */
+  /** Position of the local header, and the earliest position of whatever follows the entry. */
   readonly start: number;
   readonly limit: number;
 }
@@ -41,13 +41,13 @@ function fail(problem: CheckpointProblem, message: string): never {
 }
 
 function severalParts(where: string): never {
-  return fail('zip', `${where}: a zip file in several parts`);
+  return fail('zip', `${where}: multi-part zip files are not supported`);
 }
 
-/** Reads the directory; no two entries share bytes. */
+/** Reads the directory; no two entries may share bytes. */
 export function readZipDirectory(read: ReadAt, fileSize: number): Map<string, ZipEntry> {
   const { start, size, count } = findDirectory(read, fileSize);
-  if (size > MAX_DIRECTORY || size > fileSize) fail('limit', `a zip directory of ${size} bytes is announced`);
+  if (size > MAX_DIRECTORY || size > fileSize) fail('limit', `the zip directory claims ${size} bytes`);
   if (start + size > fileSize) fail('zip', `the zip directory at byte ${start} ends outside the file`);
   if (count * CENTRAL_SIZE > size) fail('zip', `${count} zip entries do not fit into ${size} bytes`);
   const bytes = Buffer.allocUnsafe(size);
@@ -97,7 +97,7 @@ function findDirectory(read: ReadAt, fileSize: number): Directory {
   const tail = Buffer.allocUnsafe(length);
   read(tail, fileSize - length);
   let at = length - END_SIZE;
-  // The comment behind the record must reach exactly to the end of the file.
+  // The comment after the record must reach exactly to the end of the file.
   while (at >= 0 && (tail.readUInt32LE(at) !== END || at + END_SIZE + tail.readUInt16LE(at + 20) !== length))
     at--;
   if (at < 0) fail('truncated', 'the zip file has no directory at its end; is the copy complete?');
@@ -118,7 +118,7 @@ function findDirectory(read: ReadAt, fileSize: number): Directory {
   return found;
 }
 
-/** The larger record that files beyond 4 GB or 65,535 entries have before the end record. */
+/** The larger record before the end record, in files beyond 4 GB or 65,535 entries. */
 function findDirectory64(read: ReadAt, endRecord: number): Directory | null {
   if (endRecord < LOCATOR_SIZE + END64_SIZE) return null;
   const locator = Buffer.allocUnsafe(LOCATOR_SIZE);
@@ -129,7 +129,7 @@ function findDirectory64(read: ReadAt, endRecord: number): Directory | null {
     `the position of the zip64 end record, at byte ${endRecord - LOCATOR_SIZE},`,
   );
   if (position + END64_SIZE > endRecord - LOCATOR_SIZE) {
-    fail('zip', `the zip64 end record would lie at byte ${position}, outside its place`);
+    fail('zip', `the zip64 end record would be at byte ${position}, which is out of range`);
   }
   const record = Buffer.allocUnsafe(END64_SIZE);
   read(record, position);
@@ -163,7 +163,7 @@ function readCentral(bytes: Buffer, at: number, base: number, index: number): [Z
   const method = bytes.readUInt16LE(at + 10);
   if (flags & 1) fail('zip', `zip entry ${shown(name)} is encrypted`);
   if (method !== 0 && method !== 8)
-    fail('zip', `zip entry ${shown(name)} is packed by the unknown method ${method}`);
+    fail('zip', `zip entry ${shown(name)} is compressed with the unknown method ${method}`);
   const sizes = readZip64(
     bytes.subarray(extraStart, extraStart + extraLength),
     {
@@ -178,7 +178,7 @@ function readCentral(bytes: Buffer, at: number, base: number, index: number): [Z
   if (method === 0 && sizes.size !== sizes.packedSize) {
     fail(
       'zip',
-      `zip entry ${shown(name)} is not packed, yet has two sizes: ${sizes.size} and ${sizes.packedSize}`,
+      `zip entry ${shown(name)} is not compressed, but has two sizes: ${sizes.size} and ${sizes.packedSize}`,
     );
   }
   const { size, packedSize, start } = sizes;
@@ -220,7 +220,7 @@ function safe(value: bigint, what: string): number {
   return Number(value);
 }
 
-/** Position of an entry's bytes, behind its local header, which must tell the same as the directory. */
+/** Returns the position of an entry's bytes, after its local header, which must agree with the directory. */
 export function dataPosition(read: ReadAt, entry: ZipEntry): number {
   const where = `zip entry ${shown(entry.name)} at byte ${entry.start}`;
   const header = Buffer.allocUnsafe(LOCAL_SIZE);
@@ -228,7 +228,7 @@ export function dataPosition(read: ReadAt, entry: ZipEntry): number {
   if (header.readUInt32LE(0) !== LOCAL) fail('zip', `${where} has no local header`);
   const nameLength = header.readUInt16LE(26);
   if (nameLength !== Buffer.byteLength(entry.name))
-    fail('zip', `${where} has another name in its local header`);
+    fail('zip', `${where} has a different name in its local header`);
   const name = Buffer.allocUnsafe(nameLength);
   read(name, entry.start + LOCAL_SIZE);
   const method = entry.deflated ? 8 : 0;

@@ -12,7 +12,7 @@ const LIMIT16 = 0xffff;
 const ALIGNMENT = 64;
 /** The extra field in which PyTorch puts the padding. */
 const PADDING_FIELD = 0x4246;
-/** The first day a zip file can name: the same content gives the same file. */
+/** The earliest date in a zip file, so that equal contents give equal files. */
 const DATE = 0x21;
 
 interface Entry {
@@ -22,7 +22,7 @@ interface Entry {
   crc: number;
 }
 
-/** Writes a zip file of stored entries, one after another, zip64 where sizes ask for it. */
+/** Writes a zip file of stored entries sequentially, with zip64 where sizes require it. */
 export class ZipWriter {
   readonly #descriptor: number;
   readonly #entries: Entry[] = [];
@@ -37,7 +37,7 @@ export class ZipWriter {
     this.#position += bytes.length;
   }
 
-  /** An entry whose bytes, `size` in all, `fill` hands over in chunks. */
+  /** Adds an entry of `size` bytes, which `fill` passes on in chunks. */
   add(name: string, size: number, fill: (take: (bytes: Uint8Array) => void) => void): void {
     const entry: Entry = { name: Buffer.from(name), size, start: this.#position, crc: 0 };
     this.#write(localHeader(entry));
@@ -47,7 +47,7 @@ export class ZipWriter {
       this.#write(bytes);
     });
     if (this.#position - begin !== size) {
-      throw new Error(`entry ${name} got ${this.#position - begin} bytes where ${size} were announced`);
+      throw new Error(`entry ${name} got ${this.#position - begin} bytes, but ${size} were expected`);
     }
     const sum = Buffer.alloc(4);
     sum.writeUInt32LE(entry.crc);
@@ -95,7 +95,7 @@ export class ZipWriter {
   }
 }
 
-/** The zip64 extra field with those of the values that do not fit; empty where all do. */
+/** Returns the zip64 extra field with the values that do not fit; empty if all do. */
 function extra64(...values: number[]): Buffer {
   const large = values.filter((value) => value >= LIMIT32);
   if (large.length === 0) return Buffer.alloc(0);

@@ -213,7 +213,7 @@ test('files that are no checkpoints', async (t) => {
     message: /is text \("hello, this/,
   });
   await t.throwsAsync(loadCheckpoint(join(folder, 'missing')), { message: /cannot open.*missing/ });
-  await t.throwsAsync(loadCheckpoint(folder), { message: /is no file|EISDIR/ });
+  await t.throwsAsync(loadCheckpoint(folder), { message: /is not a file|EISDIR/ });
 });
 
 test('headers whose length looks like another format', async (t) => {
@@ -263,9 +263,9 @@ test('saving is atomic', async (t) => {
   await t.throwsAsync(saveSafetensors(path, { z: torch.zeros([1], { device: 'meta' }) }));
   await t.throwsAsync(saveSafetensors(path, { __metadata__: torch.zeros([1]) }), { message: /__metadata__/ });
   await t.throwsAsync(saveSafetensors(path, { '\ud800': torch.zeros([1]) }), { message: /Unicode/ });
-  await t.throwsAsync(saveSafetensors(path, { a: 1 as unknown as Tensor }), { message: /no tensor/ });
+  await t.throwsAsync(saveSafetensors(path, { a: 1 as unknown as Tensor }), { message: /not a tensor/ });
   await t.throwsAsync(saveSafetensors(path, {}, { metadata: { a: 1 as unknown as string } }), {
-    message: /no string/,
+    message: /not a string/,
   });
   await t.throwsAsync(saveSafetensors(join(own, 'missing', 'x'), {}));
   t.deepEqual(readdirSync(own), ['model.safetensors']);

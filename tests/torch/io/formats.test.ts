@@ -79,7 +79,7 @@ test('what is wrong with an index is said', async (t) => {
   };
   const { index, folder, names } = await sharded('safetensors');
   rmSync(join(folder, names[1]!));
-  await failing(index, /lists 2 files, of which 1 are not beside it: model-00002-of-00002\.safetensors/);
+  await failing(index, /lists 2 files, of which 1 are missing next to it: model-00002-of-00002\.safetensors/);
   writeFileSync(join(folder, names[1]!), 'version https://git-lfs.github.com/spec/v1\n');
   await t.throwsAsync(loadCheckpoint(index), {
     message: /model-00002-of-00002\.safetensors is a Git LFS pointer/,
@@ -87,17 +87,17 @@ test('what is wrong with an index is said', async (t) => {
   const wrong: [(map: Record<string, string>) => void, RegExp][] = [
     [
       (map) => (map['0.weight'] = '../up.safetensors'),
-      /"0\.weight" is in "\.\.\/up\.safetensors"; a file in the index's own/,
+      /"0\.weight" is in "\.\.\/up\.safetensors"; expected a file in the index's folder/,
     ],
-    [(map) => (map['0.weight'] = '/etc/passwd'), /own folder/],
+    [(map) => (map['0.weight'] = '/etc/passwd'), /index's folder/],
     [(map) => (map['more'] = map['0.weight']!), /"more" is in model-00001.*no such tensor/],
     [(map) => (map['0.weight'] = 3 as never), /is in 3;/],
-    [(map) => (map['0.weight'] = 'model.safetensors.index.json'), /holds no tensors|not beside it/],
+    [(map) => (map['0.weight'] = 'model.safetensors.index.json'), /contains no tensors|missing next to it/],
     [(map) => Object.keys(map).forEach((key) => delete map[key]), /lists no tensors/],
   ];
   for (const [change, message] of wrong) await failing((await sharded('safetensors', change)).index, message);
   await t.throwsAsync(loadCheckpoint(folder), {
-    message: /is no file; name the file itself: .*index\.json$/,
+    message: /is not a file; name the file itself: .*index\.json$/,
   });
 });
 
@@ -120,7 +120,7 @@ const others: [name: string, content: string | Buffer, expected: RegExp][] = [
   ['a.bin', 'lmgg\x01\0\0\0\0', /GGML/],
   ['a.msgpack', '\x81\xa6params\x82', /MessagePack/],
   ['a.tflite', '\x1c\0\0\0TFL3\0\0', /TensorFlow Lite/],
-  ['a.t7', '\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1\0', /Torch for Lua/],
+  ['a.t7', '\x04\0\0\0\x01\0\0\0\x03\0\0\0V 1\0', /Lua Torch/],
   ['model.ckpt.data-00000-of-00001', '\0\0\0\0', /TensorFlow checkpoint/],
   ['__0_0.distcp', 'PK\x03\x04', /dcp_to_torch/],
   ['a.tar', tar('weights/last.ckpt'), /tar file \(its first entry is "weights\/last\.ckpt"\); unpack/],
@@ -144,7 +144,11 @@ const others: [name: string, content: string | Buffer, expected: RegExp][] = [
   ['utf16.json', Buffer.from('\ufeff{"error": "denied"}', 'utf16le'), /JSON \(.*denied/],
   ['empty.zip', `PK\x05\x06${'\0'.repeat(18)}`, /empty zip file/],
   ['zeros.ckpt', '\0'.repeat(99), /begins with 99 zeros.*is the copy complete/],
-  ['model.index', '\0\0\x01\x0a\0\0\0\0\x02', /begins with the bytes 00 00 01 0a 00 00 00 00, as neither/],
+  [
+    'model.index',
+    '\0\0\x01\x0a\0\0\0\0\x02',
+    /begins with the bytes 00 00 01 0a 00 00 00 00, which is neither/,
+  ],
   ['a.png', '\x89PNG\r\n\x1a\n', /PNG image/],
   ['a.jpg', '\xff\xd8\xff\xe0', /JPEG image/],
   ['a.pdf', '%PDF-1.7\n', /PDF/],
@@ -164,7 +168,7 @@ test('files of other kinds are called by their names', async (t) => {
 test('a pipe is no checkpoint, and not waited for', async (t) => {
   const pipe = join(fresh(), 'pipe.ckpt');
   execFileSync('mkfifo', [pipe]);
-  await t.throwsAsync(loadCheckpoint(pipe), { message: /pipe\.ckpt is no file/ });
+  await t.throwsAsync(loadCheckpoint(pipe), { message: /pipe\.ckpt is not a file/ });
 });
 
 test('a name that Node could not read is said to be one', async (t) => {
