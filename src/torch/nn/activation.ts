@@ -26,7 +26,7 @@ export class ReLU extends Module {
   }
 }
 
-/** x where positive, else slope · x. */
+/** x if positive, otherwise slope · x. */
 export class LeakyReLU extends Module {
   /** Factor of negative elements. */
   readonly negativeSlope: number;
@@ -65,9 +65,9 @@ export class SiLU extends Module {
   }
 }
 
-/** x · Φ(x), with Φ the normal distribution's cumulative function, or its tanh approximation. */
+/** x · Φ(x), where Φ is the normal distribution's cumulative function, or its tanh approximation. */
 export class GELU extends Module {
-  /** The exact form (`none`), or the one with tanh. */
+  /** The exact form (`none`), or the tanh approximation. */
   readonly approximate: 'none' | 'tanh';
 
   constructor({ approximate = 'none' }: { approximate?: 'none' | 'tanh' } = {}) {
@@ -117,7 +117,7 @@ export class Softmax extends Module {
   }
 }
 
-/** The logarithm of the softmax along a dimension, exact where the softmax vanishes. Any shape. */
+/** The logarithm of the softmax along a dimension, computed stably. Any shape. */
 export class LogSoftmax extends Module {
   /** The dimension whose elements sum to 1. */
   readonly dim: number;
@@ -136,7 +136,7 @@ export class LogSoftmax extends Module {
   }
 }
 
-/** The softmax of −x along a dimension: small elements get the large shares. Any shape. */
+/** The softmax of −x along a dimension: the smallest elements get the largest shares. Any shape. */
 export class Softmin extends Module {
   /** The dimension whose elements sum to 1. */
   readonly dim: number;
@@ -155,7 +155,7 @@ export class Softmin extends Module {
   }
 }
 
-/** log(sigmoid(x)), exact for large negative x. Any shape. */
+/** log(sigmoid(x)), accurate for large negative x. Any shape. */
 export class LogSigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return torch.logSigmoid(input);

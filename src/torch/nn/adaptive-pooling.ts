@@ -3,7 +3,7 @@ import type { Tensor } from '../index.js';
 import { Module } from './module.js';
 import { shownSize } from './sizes.js';
 
-/** A size for each dimension, or one for all; null keeps the input's. */
+/** A size for each dimension, or one for all; null keeps the input's size. */
 export type AdaptiveSize = number | null | readonly (number | null)[];
 
 abstract class AdaptivePool extends Module {
@@ -22,7 +22,7 @@ abstract class AdaptivePool extends Module {
     }
   }
 
-  /** Output size for an input. */
+  /** Returns the output size for an input. */
   protected sizeFor(input: Tensor): number[] {
     if (!this.#sizes.includes(null)) return this.#sizes as number[];
     const { shape } = input;

@@ -8,35 +8,35 @@ import { Module } from './module.js';
 import type { Parameter } from './parameter.js';
 
 export interface MultiheadAttentionOptions extends FactoryOptions {
-  /** Of attention weights, in training. Default 0. */
+  /** Dropout of the attention weights in training. Default 0. */
   dropout?: number;
   /** Default true. */
   bias?: boolean;
-  /** Dimensions of keys. Default: those of queries. */
+  /** Width of keys. Default: that of queries. */
   kdim?: number;
-  /** Dimensions of values. Default: those of queries. */
+  /** Width of values. Default: that of queries. */
   vdim?: number;
-  /** Whether inputs are [B, L, E]; otherwise [L, B, E]. Default false. */
+  /** True if inputs are [B, L, E]; otherwise they are [L, B, E]. Default false. */
   batchFirst?: boolean;
 }
 
 export interface AttentionCall {
-  /** Keys to be left out: boolean [B, S], true where left out; or numbers added to the scores. */
+  /** Keys to ignore: boolean [B, S], true for ignored keys; or numbers added to the scores. */
   keyPaddingMask?: Tensor | null;
   /** [L, S] or [B · heads, L, S]: boolean, true where a query may not attend; or numbers added to the scores. */
   attnMask?: Tensor | null;
-  /** Query i attends to keys 0 to i; in place of `attnMask`. Default false. */
+  /** Restrict query i to keys 0 to i; use instead of `attnMask`. Default false. */
   isCausal?: boolean;
-  /** Give the attention weights too; without them the faster kernels run. Default true. */
+  /** Return the attention weights too; without them the faster kernels run. Default true. */
   needWeights?: boolean;
-  /** Mean of the weights over heads. Default true. */
+  /** Average the weights over heads. Default true. */
   averageAttnWeights?: boolean;
 }
 
-// torch.nn's name for a Linear that quantisation leaves alone; it shows in printed models.
+// torch.nn's name for a Linear that is excluded from quantization; it appears in printed models.
 class NonDynamicallyQuantizableLinear extends Linear {}
 
-/** Attention of several heads (Vaswani et al., arXiv 1706.03762), with the weights of torch.nn.MultiheadAttention. */
+/** Multi-head attention (Vaswani et al., arXiv 1706.03762), with the weights of torch.nn.MultiheadAttention. */
 export class MultiheadAttention extends Module {
   /** Width E of queries and results. */
   readonly embedDim: number;
@@ -44,17 +44,17 @@ export class MultiheadAttention extends Module {
   readonly numHeads: number;
   readonly dropout: number;
   readonly batchFirst: boolean;
-  /** Weight of the queries, [E, E], where keys or values have a width of their own; else null. */
+  /** Weight of the queries, [E, E], if keys or values have a different width; otherwise null. */
   qProjWeight: Parameter | null = null;
-  /** Weight of the keys, [E, kdim], where keys or values have a width of their own; else null. */
+  /** Weight of the keys, [E, kdim], if keys or values have a different width; otherwise null. */
   kProjWeight: Parameter | null = null;
-  /** Weight of the values, [E, vdim], where keys or values have a width of their own; else null. */
+  /** Weight of the values, [E, vdim], if keys or values have a different width; otherwise null. */
   vProjWeight: Parameter | null = null;
-  /** Weights of queries, keys and values below each other: [3 E, E]; null where their dimensions differ. */
+  /** Weights of queries, keys and values, concatenated: [3 E, E]; null if their widths differ. */
   inProjWeight: Parameter | null = null;
   /** Biases of queries, keys and values: [3 E], or null without biases. */
   inProjBias: Parameter | null = null;
-  /** From the heads' results, side by side, to the output: E to E. */
+  /** Projects the concatenated results of the heads to the output: E to E. */
   readonly outProj: Linear;
 
   constructor(embedDim: number, numHeads: number, options: MultiheadAttentionOptions = {}) {
@@ -136,7 +136,7 @@ export class MultiheadAttention extends Module {
     return x.view([batch, length, this.numHeads, this.embedDim / this.numHeads]).transpose(1, 2);
   }
 
-  /** Both masks as one, of numbers to add to the scores: broadcasts to [B, heads, L, S]. */
+  /** Merges both masks into one of numbers to add to the scores; broadcasts to [B, heads, L, S]. */
   #mask(q: Tensor, k: Tensor, options: AttentionCall, batched: boolean): Tensor | null {
     const { keyPaddingMask = null, attnMask = null, isCausal = false } = options;
     const [batch = 0, heads = 0, length = 0] = q.shape;

@@ -13,15 +13,18 @@ export interface BatchNormOptions extends FactoryOptions {
   eps?: number;
   /** Weight of the newest batch in the running statistics; null averages all batches equally. Default 0.1. */
   momentum?: number | null;
-  /** Whether channels are scaled and shifted. Default true; instance norms: false. */
+  /** True if channels are scaled and shifted. Default true; instance norms: false. */
   affine?: boolean;
   /** False leaves out the shift. Default true. */
   bias?: boolean;
-  /** Without running statistics the batch's own are used in evaluation too. Default true; instance norms: false. */
+  /**
+   * Keep running statistics; without them the batch's statistics are used in evaluation too. Default true; instance
+   * norms: false.
+   */
   trackRunningStats?: boolean;
 }
 
-/** What batch and instance norms share: parameters and running statistics of channels. */
+/** Base class of batch and instance norms, with the parameters and running statistics of channels. */
 export abstract class ChannelNorm extends Module {
   readonly numFeatures: number;
   readonly eps: number;
@@ -79,13 +82,13 @@ export abstract class BatchNorm extends ChannelNorm {
   protected normalize(input: Tensor): Tensor {
     const { weight, bias, runningMean, runningVar, eps } = this;
     const useBatch = this.training || runningMean === null;
-    // Before the batch is counted: one value would leave NaN in the running statistics for good.
+    // Checked before the batch is counted: one value would permanently leave NaN in the running statistics.
     if (useBatch) expectSeveralValues(this.constructor.name, input.shape);
     const factor = this.training && this.trackRunningStats ? this.#countBatch() : (this.momentum ?? 0);
     return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true);
   }
 
-  /** Counts the batch and gives its weight in the running statistics. */
+  /** Counts the batch and returns its weight in the running statistics. */
   #countBatch(): number {
     this.numBatchesTracked?.add_(1);
     return this.momentum ?? 1 / (this.numBatchesTracked?.item() as number);

@@ -15,12 +15,12 @@ function gradientsOf(parameters: Iterable<Tensor> | Tensor): Map<string, Tensor[
 }
 
 /**
- * Scales all gradients so that their norm, taken together, is at most `maxNorm`. Waits for no device unless
+ * Scales all gradients so that their total norm is at most `maxNorm`. Does not wait for the device unless
  * `errorIfNonfinite` is set.
  *
- * @param options.normType Infinity: the largest magnitude. Default 2.
- * @param options.errorIfNonfinite throw where the norm is infinite or nan, before anything is scaled. Default false.
- * @returns the norm before, a tensor without dimensions
+ * @param options.normType Infinity for the largest magnitude. Default 2.
+ * @param options.errorIfNonfinite throw if the norm is infinite or NaN, before anything is scaled. Default false.
+ * @returns the norm before scaling, a tensor without dimensions
  */
 export function clipGradNorm_(
   parameters: Iterable<Tensor> | Tensor,
@@ -40,9 +40,9 @@ export function clipGradNorm_(
       const total = torch.linalgVectorNorm(together, normType);
       if (errorIfNonfinite && !Number.isFinite(total.item()))
         throw new torch.TorchError(
-          `the gradients' norm is ${total.item()}; it cannot be clipped. Look for the operator with torch.detectAnomaly`,
+          `the gradients' norm is ${total.item()}; it cannot be clipped. Find the operator that caused it with torch.detectAnomaly`,
         );
-      // A factor of 1 instead of a branch: the device need not be asked.
+      // Multiplies by 1 instead of branching, to avoid waiting for the device.
       const factor = total.add(1e-6).reciprocal().mul(maxNorm).clampMax(1);
       for (const list of lists) {
         const [{ device }] = list as [Tensor];
@@ -53,7 +53,7 @@ export function clipGradNorm_(
   );
 }
 
-/** Limits every element of every gradient to [−clipValue, clipValue]. */
+/** Clamps every element of every gradient to [−clipValue, clipValue]. */
 export function clipGradValue_(parameters: Iterable<Tensor> | Tensor, clipValue: number): void {
   torch.noGrad(() =>
     torch.scope(() => {

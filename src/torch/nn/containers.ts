@@ -3,8 +3,8 @@ import type { Tensor } from '../index.js';
 import { Module } from './module.js';
 
 /**
- * Modules one after another, each given the output of the one before: `new Sequential(a, b)`, keys `0`, `1`, …
- * A Map as only argument names them: `new Sequential(new Map([['4', conv], ['5', relu]]))`.
+ * Applies modules in sequence, each to the previous one's output: `new Sequential(a, b)`, keys `0`, `1`, …
+ * A Map as the only argument gives the keys: `new Sequential(new Map([['4', conv], ['5', relu]]))`.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ export class Sequential extends Module {
 
   /**
    * @param index from 0, or from the end if negative
-   * @throws RangeError where there is none
+   * @throws RangeError if there is no such module
    */
   get(index: number): Module {
     return pick(
@@ -51,18 +51,18 @@ export class Sequential extends Module {
     return this.#entries.length;
   }
 
-  /** The modules in order. */
+  /** Iterates over the modules in order. */
   [Symbol.iterator](): Iterator<Module> {
     return this.#entries.map(([, module]) => module).values();
   }
 
-  /** Gives the input to the first module, each one's output to the next, and returns the last one's. */
+  /** Applies the first module to the input, each further one to the previous output, and returns the last output. */
   override forward(input: Tensor): Tensor {
     return this.#run(input, this.#entries.length);
   }
 
-  // A scope per module, each holding the output of the one before: as in Python, what a module was given is freed
-  // as soon as it has returned, not when the whole sequence has.
+  // One scope per module, which holds the previous module's output: as in Python, a module's input is freed when that
+  // module returns, not when the whole sequence does.
   #run(input: Tensor, count: number): Tensor {
     const module = this.#entries[count - 1]?.[1];
     if (module === undefined) return input;
@@ -84,7 +84,7 @@ export class ModuleList<M extends Module = Module> extends Module {
     return this.#modules.map((module, i) => [String(i), module]);
   }
 
-  // As PyTorch does: modules that print alike are printed once, with their number.
+  // As in PyTorch, modules that print alike are printed once, with their number.
   protected override childLines(): string[] {
     const runs: { from: number; to: number; text: string }[] = [];
     this.#modules.forEach((module, i) => {
@@ -114,13 +114,13 @@ export class ModuleList<M extends Module = Module> extends Module {
     return this.#modules.length;
   }
 
-  /** The modules in order. */
+  /** Iterates over the modules in order. */
   [Symbol.iterator](): Iterator<M> {
     return this.#modules.values();
   }
 }
 
-/** Modules by name, used as they are as keys; it has no `forward`. */
+/** Modules by name; the names are used unchanged as keys. It has no `forward`. */
 export class ModuleDict<M extends Module = Module> extends Module {
   #modules: Map<string, M>;
 
@@ -133,18 +133,18 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return [...this.#modules];
   }
 
-  /** Puts a module under a name, in place of one that was there. */
+  /** Stores a module under a name, replacing an earlier one. */
   set(name: string, module: M): this {
     this.#modules.set(name, module);
     return this;
   }
 
-  /** Whether there is a module of this name. */
+  /** True if there is a module of this name. */
   has(name: string): boolean {
     return this.#modules.has(name);
   }
 
-  /** The module of this name, or undefined. */
+  /** Returns the module of this name, or undefined. */
   get(name: string): M {
     const module = this.#modules.get(name);
     if (module === undefined) {
@@ -160,7 +160,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
     return this.#modules.size;
   }
 
-  /** Names and modules in the order in which they came. */
+  /** Iterates over names and modules in insertion order. */
   [Symbol.iterator](): Iterator<[string, M]> {
     return this.#modules.entries();
   }
@@ -169,7 +169,7 @@ export class ModuleDict<M extends Module = Module> extends Module {
 function pick<M>(modules: readonly M[], index: number, owner: string): M {
   const module = modules.at(index);
   if (module === undefined) {
-    throw new torch.ArgumentError(`${owner} of ${modules.length} modules has none at index ${index}`);
+    throw new torch.ArgumentError(`${owner} of ${modules.length} modules has no module at index ${index}`);
   }
   return module;
 }

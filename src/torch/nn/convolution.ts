@@ -27,7 +27,7 @@ export type Conv1dOptions = ConvOptions<Size1>;
 export type Conv2dOptions = ConvOptions<Size2>;
 export type Conv3dOptions = ConvOptions<Size3>;
 
-/** What convolutions of all dimensions share; `weight` is [out, in / groups, ...kernel]. */
+/** Base class of convolutions of all dimensions; `weight` is [out, in / groups, ...kernel]. */
 export abstract class Convolution<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;
@@ -47,7 +47,7 @@ export abstract class Convolution<S extends Size> extends Module {
     checkGroups(layer, inChannels, outChannels, groups);
     if (typeof padding === 'string' && paddingMode !== 'zeros') {
       throw new torch.ArgumentError(
-        `${layer} with paddingMode '${paddingMode}' needs padding in elements, not '${padding}'`,
+        `${layer} with paddingMode '${paddingMode}' takes a number of elements as padding, not '${padding}'`,
       );
     }
     this.inChannels = inChannels;
@@ -139,7 +139,7 @@ interface Shown {
   paddingMode?: PaddingMode;
 }
 
-/** A convolution's settings as PyTorch prints them. */
+/** Formats a convolution's settings as PyTorch prints them. */
 export function describe(layer: Shown): string {
   const { padding, outputPadding = [], paddingMode = 'zeros' } = layer;
   const some = (values: readonly number[], usual: number): boolean => values.some((n) => n !== usual);

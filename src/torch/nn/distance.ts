@@ -6,7 +6,7 @@ import { Module } from './module.js';
 export class CosineSimilarity extends Module {
   /** The dimension that holds the vectors' elements. */
   readonly dim: number;
-  /** Smallest length that is divided by. */
+  /** Smallest length to divide by. */
   readonly eps: number;
 
   constructor(dim = 1, { eps = 1e-8 }: { eps?: number } = {}) {
@@ -22,11 +22,11 @@ export class CosineSimilarity extends Module {
 
 /** {@link pairwiseDistance} as a module. */
 export class PairwiseDistance extends Module {
-  /** Which norm: 2 for the Euclidean one. */
+  /** The p of the norm: 2 for the Euclidean norm. */
   readonly p: number;
   /** Added to the differences. */
   readonly eps: number;
-  /** Whether the last dimension stays, with size 1. */
+  /** True if the last dimension is kept, with size 1. */
   readonly keepdim: boolean;
 
   constructor(p = 2, { eps = 1e-6, keepdim = false }: { eps?: number; keepdim?: boolean } = {}) {

@@ -5,13 +5,13 @@ import { pythonFloat } from './sizes.js';
 
 /** Zeroes elements with probability p in training, scaling the others by 1 / (1 − p). */
 export class Dropout extends Module {
-  /** Share of the elements that are dropped in training. */
+  /** The probability of dropping an element in training. */
   readonly p: number;
 
   constructor(p = 0.5) {
     super();
     if (!(p >= 0 && p <= 1)) {
-      throw new torch.ArgumentError(`${this.constructor.name}: the probability must lie in [0, 1], not ${p}`);
+      throw new torch.ArgumentError(`${this.constructor.name}: the probability must be in [0, 1], not ${p}`);
     }
     this.p = p;
   }

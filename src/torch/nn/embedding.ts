@@ -7,14 +7,16 @@ import { Module } from './module.js';
 import type { Parameter } from './parameter.js';
 
 export interface EmbeddingOptions extends FactoryOptions {
-  /** Index of a vector that starts as zeros and is not learnt; negative ones count from the end. Default: none. */
+  /**
+   * Index of a vector that is initialised to zeros and not trained; negative ones count from the end. Default: none.
+   */
   paddingIdx?: number | null;
 }
 
 function rowAt(layer: string, index: number | null | undefined, count: number): number | null {
   if (index === null || index === undefined) return null;
   if (!(Number.isInteger(index) && index >= -count && index < count)) {
-    throw new torch.ArgumentError(`${layer}: paddingIdx ${index} names none of ${count} vectors`);
+    throw new torch.ArgumentError(`${layer}: paddingIdx ${index} is out of range for ${count} vectors`);
   }
   return index < 0 ? count + index : index;
 }
@@ -59,11 +61,11 @@ export class Embedding extends Module {
 }
 
 export interface EmbeddingBagOptions extends EmbeddingOptions {
-  /** What becomes of the vectors of a bag. Default `mean`. */
+  /** The way in which the vectors of a bag are combined. Default `mean`. */
   mode?: 'sum' | 'mean' | 'max';
 }
 
-/** Sums, means or maxima of looked-up vectors, one for each bag of indices. */
+/** Sums, means or maxima of embedding vectors, one for each bag of indices. */
 export class EmbeddingBag extends Module {
   /** Number of vectors. */
   readonly numEmbeddings: number;

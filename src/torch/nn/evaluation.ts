@@ -1,14 +1,14 @@
 import type { Module } from './module.js';
 
 /**
- * Runs `fn` with a module in evaluation mode, and puts it and every module below back into the mode that each was in,
- * also where `fn` throws.
+ * Runs `fn` with a module in evaluation mode, and then restores the mode of the module and of every module below it,
+ * even if `fn` throws.
  *
- * @param fn synchronous: modes are put back when it returns
+ * @param fn synchronous: modes are restored when it returns
  * @returns what `fn` returned
  */
 export function inEvaluation<T>(module: Module, fn: () => T): T {
-  // Each by itself: parts may be frozen in evaluation mode while the whole is trained.
+  // Each module separately: parts may be frozen in evaluation mode while the whole is trained.
   const modes = [...module.modules()].map((part) => [part, part.training] as const);
   module.eval();
   try {

@@ -1,4 +1,4 @@
-/** Functions on tensors that keep no state, under the names of torch.nn.functional in camelCase. */
+/** Stateless functions on tensors, under the names of torch.nn.functional in camelCase. */
 export * from './functional/activations.js';
 export * from './functional/layers.js';
 export * from './functional/losses.js';

@@ -15,7 +15,7 @@ function expectDims(name: string, tensor: Tensor, least: number, most: number): 
   );
 }
 
-/** Ones on the diagonal of a matrix, zeros beside it. */
+/** Fills a matrix with ones on the diagonal and zeros elsewhere. */
 export function eye_(tensor: Tensor): Tensor {
   expectDims('eye_', tensor, 2, 2);
   const [rows = 0, columns = 0] = tensor.shape;
@@ -27,7 +27,10 @@ export function eye_(tensor: Tensor): Tensor {
   });
 }
 
-/** A convolution that hands its channels on, as far as there are outputs for them; in groups, group by group. */
+/**
+ * Initialises a convolution that passes its channels through, as far as it has outputs for them; in groups, group by
+ * group.
+ */
 export function dirac_(tensor: Tensor, groups = 1): Tensor {
   expectDims('dirac_', tensor, 3, 5);
   const [outputs = 0, inputs = 0, ...kernel] = tensor.shape;
@@ -47,7 +50,8 @@ export function dirac_(tensor: Tensor, groups = 1): Tensor {
 }
 
 /**
- * A (semi-)orthogonal matrix of all dimensions but the first flattened, times gain (Saxe et al., arXiv 1312.6120).
+ * Fills a tensor, with all dimensions but the first flattened, with a (semi-)orthogonal matrix times gain (Saxe et al.,
+ * arXiv 1312.6120).
  */
 export function orthogonal_(tensor: Tensor, gain = 1, options: RandomOptions = {}): Tensor {
   expectDims('orthogonal_', tensor, 2, Infinity);
@@ -61,13 +65,13 @@ export function orthogonal_(tensor: Tensor, gain = 1, options: RandomOptions = {
       .empty([rows, columns], place)
       .normal_(0, 1, { generator: options.generator ?? null });
     const [q, r] = torch.linalgQr(rows < columns ? normal.t() : normal);
-    // Signs of the diagonal make the distribution uniform (Mezzadri, arXiv math-ph/0609050).
+    // The signs of the diagonal make the distribution uniform (Mezzadri, arXiv math-ph/0609050).
     const signed = q.mul(r.diagonal().sign());
     tensor.copy_((rows < columns ? signed.t() : signed).reshape(tensor.shape)).mul_(gain);
   });
 }
 
-/** Normal with a share of zeros in every column of a matrix (Martens, 2010). */
+/** Fills a matrix from a normal distribution, with a share of zeros in every column (Martens, 2010). */
 export function sparse_(tensor: Tensor, sparsity: number, std = 0.01, options: RandomOptions = {}): Tensor {
   expectDims('sparse_', tensor, 2, 2);
   const [rows = 0, columns = 0] = tensor.shape;

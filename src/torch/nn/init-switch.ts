@@ -16,7 +16,7 @@ export function skipInit<T>(fn: () => T): T {
   }
 }
 
-/** False inside {@link skipInit}; look here before an initialisation that does not go through this module. */
+/** True outside {@link skipInit}; check this before an initialisation that does not use this module. */
 export function initEnabled(): boolean {
   return skipping === 0;
 }

@@ -1,6 +1,6 @@
 /**
- * Ways to fill a tensor before training, drawing from the generator in the same order as torch.nn.init, so that
- * one seed gives one set of weights in both libraries. Inside {@link skipInit} all of them do nothing.
+ * Functions that initialise tensors. They draw from the generator in the same order as torch.nn.init, so that a seed
+ * gives the same weights in both libraries. Inside {@link skipInit} all of them do nothing.
  */
 import * as torch from '../index.js';
 import type { Generator, Tensor } from '../index.js';
@@ -10,42 +10,42 @@ export { dirac_, eye_, orthogonal_, sparse_ } from './init-matrices.js';
 export { initEnabled, skipInit } from './init-switch.js';
 
 export interface InitOptions {
-  /** Where random numbers come from; default: the device's default generator. */
+  /** The source of random numbers. Default: the device's default generator. */
   generator?: Generator;
 }
 
 export type FanMode = 'fanIn' | 'fanOut';
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
-/** Uniform on [low, high). */
+/** Fills a tensor from the uniform distribution on [low, high). */
 export function uniform_(tensor: Tensor, low = 0, high = 1, options: InitOptions = {}): Tensor {
   return fill(tensor, () => tensor.uniform_(low, high, { generator: options.generator ?? null }));
 }
 
-/** Normal with the given mean and standard deviation. */
+/** Fills a tensor from a normal distribution with the given mean and standard deviation. */
 export function normal_(tensor: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
   return fill(tensor, () => tensor.normal_(mean, std, { generator: options.generator ?? null }));
 }
 
-/** Sets every element to `value`; nothing inside `skipInit`. Returns the tensor. */
+/** Sets every element to `value`; does nothing in `skipInit`. Returns the tensor. */
 export function constant_(tensor: Tensor, value: number): Tensor {
   return fill(tensor, () => tensor.fill_(value));
 }
 
-/** Sets every element to 0; nothing inside `skipInit`. Returns the tensor. */
+/** Sets every element to 0; does nothing in `skipInit`. Returns the tensor. */
 export function zeros_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.zero_());
 }
 
-/** Sets every element to 1; nothing inside `skipInit`. Returns the tensor. */
+/** Sets every element to 1; does nothing in `skipInit`. Returns the tensor. */
 export function ones_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.fill_(1));
 }
 
 /**
- * Factor by which a nonlinearity shrinks the standard deviation of its input, after He et al. (arXiv 1502.01852).
+ * Returns the factor by which a nonlinearity shrinks the standard deviation of its input (He et al., arXiv 1502.01852).
  *
- * @param slope negative slope, read for `leakyRelu` only
+ * @param slope negative slope, used for `leakyRelu` only
  */
 export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
   switch (nonlinearity) {
@@ -61,12 +61,12 @@ export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number 
     case 'selu':
       return 3 / 4;
     default:
-      throw new torch.ArgumentError(`no gain is known for the nonlinearity '${String(nonlinearity)}'`);
+      throw new torch.ArgumentError(`unknown nonlinearity '${String(nonlinearity)}'`);
   }
 }
 
 /**
- * Inputs and outputs one element of the result depends on: a weight is [out, in, ...kernel].
+ * Returns the number of inputs and outputs connected to one element: a weight is [out, in, ...kernel].
  *
  * @throws RangeError for fewer than two dimensions
  */
@@ -89,14 +89,14 @@ export interface KaimingOptions extends InitOptions {
   nonlinearity?: Nonlinearity;
 }
 
-/** Uniform with bound gain · √(3 / fan) (He et al., arXiv 1502.01852). */
+/** Fills a tensor uniformly with bound gain · √(3 / fan) (He et al., arXiv 1502.01852). */
 export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   if (tensor.numel() === 0) return tensor;
   const bound = Math.sqrt(3) * kaimingStd(tensor, options);
   return uniform_(tensor, -bound, bound, options);
 }
 
-/** Normal with standard deviation gain / √fan (He et al., arXiv 1502.01852). */
+/** Fills a tensor normally with standard deviation gain / √fan (He et al., arXiv 1502.01852). */
 export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   if (tensor.numel() === 0) return tensor;
   return normal_(tensor, 0, kaimingStd(tensor, options), options);
@@ -107,13 +107,13 @@ function kaimingStd(tensor: Tensor, options: KaimingOptions): number {
   return calculateGain(nonlinearity, a) / Math.sqrt(calculateFans(tensor)[mode]);
 }
 
-/** Uniform with bound gain · √(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+/** Fills a tensor uniformly with bound gain · √(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
 export function xavierUniform_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const bound = Math.sqrt(3) * xavierStd(tensor, gain);
   return uniform_(tensor, -bound, bound, options);
 }
 
-/** Normal with standard deviation gain · √(2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+/** Fills a tensor normally with standard deviation gain · √(2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
 export function xavierNormal_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   return normal_(tensor, 0, xavierStd(tensor, gain), options);
 }
@@ -124,8 +124,9 @@ function xavierStd(tensor: Tensor, gain: number): number {
 }
 
 /**
- * Normal, redrawn outside [low, high]. Where the interval holds little of the normal's mass, proposals are uniform
- * and accepted by the density's ratio to its peak, so that the number of rounds stays small.
+ * Fills a tensor from a normal distribution, redrawing values outside [low, high]. If the interval contains little of
+ * the distribution, proposals are uniform and accepted by the ratio of the density to its peak, so that few rounds are
+ * needed.
  */
 export function truncNormal_(
   tensor: Tensor,
@@ -154,7 +155,7 @@ function redrawNormal(
   high: number,
   generator: Generator | null,
 ): void {
-  // The bounds as the tensor's dtype holds them: a value equal to a rounded bound is inside.
+  // The bounds rounded to the tensor's dtype: a value equal to a rounded bound is inside.
   const bounds = torch.tensor([low, high], { dtype: 'float64' }).to(tensor.dtype).to('float64');
   const [lowest, highest] = bounds.tolist() as [number, number];
   tensor.normal_(mean, std, { generator });

@@ -5,23 +5,23 @@ import { Module } from './module.js';
 import { Parameter } from './parameter.js';
 import { pythonBool } from './sizes.js';
 
-/** Where and as what a layer's parameters are made. */
+/** The dtype and device of a layer's parameters. */
 export interface FactoryOptions {
   dtype?: DType;
   device?: Device;
 }
 
-/** dtype and device alone, of options that hold more. */
+/** Returns only dtype and device from options that hold more. */
 export function factoryOptions({ dtype, device }: FactoryOptions): FactoryOptions {
   return { ...(dtype !== undefined && { dtype }), ...(device !== undefined && { device }) };
 }
 
-/** An uninitialised parameter. */
+/** Makes an uninitialised parameter. */
 export function emptyParameter(shape: readonly number[], options: FactoryOptions): Parameter {
   return new Parameter(torch.empty([...shape], factoryOptions(options)));
 }
 
-/** PyTorch's default for weights of linear and convolution layers: both uniform with bound 1 / √(fan in). */
+/** Initialises a layer as PyTorch's linear and convolution layers are by default: uniform with bound 1 / √(fan in). */
 export function resetAffine(weight: Tensor, bias: Tensor | null): void {
   init.kaimingUniform_(weight, { a: Math.sqrt(5) });
   const { fanIn } = init.calculateFans(weight);
@@ -63,7 +63,7 @@ export class Linear extends Module {
   }
 }
 
-/** Hands its input on. */
+/** Returns its input unchanged. */
 export class Identity extends Module {
   override forward<T>(input: T): T {
     return input;

@@ -1,14 +1,14 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
-/** A tensor that a module has and does not learn. */
+/** A tensor of a module that is not trained. */
 export interface Buffer {
   tensor: Tensor | null;
-  /** Whether it is in the state dict. */
+  /** True if it is in the state dict. */
   readonly persistent: boolean;
 }
 
-/** Makes a field of `module` that keeps the tensors assigned to it alive outside scopes, and returns what it holds. */
+/** Defines a field of `module` that keeps the tensors assigned to it alive outside scopes, and returns its value. */
 export function bufferField(
   module: object,
   name: string,
@@ -17,7 +17,7 @@ export function bufferField(
 ): Buffer {
   if (name === '' || name.includes('.')) {
     throw new torch.ArgumentError(
-      `a buffer's name is a field name, without dots, not ${JSON.stringify(name)}`,
+      `a buffer's name must be a field name without dots, not ${JSON.stringify(name)}`,
     );
   }
   const kept = (value: Tensor | null): Tensor | null => (value === null ? null : torch.keep(value));

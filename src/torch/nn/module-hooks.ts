@@ -6,9 +6,9 @@ import type { Module } from './module.js';
 export type ForwardPreHook = (module: Module, args: unknown[]) => unknown[] | void;
 /** Called after `forward`; may return another output. */
 export type ForwardHook = (module: Module, args: unknown[], output: unknown) => unknown;
-/** Called in backward before the module's own; may return other gradients of its outputs. */
+/** Called in backward before the module's backward; may return other gradients of its outputs. */
 export type BackwardPreHook = (module: Module, gradOutput: Gradients) => Gradients | void;
-/** Called in backward after the module's own; may return other gradients of its inputs. */
+/** Called in backward after the module's backward; may return other gradients of its inputs. */
 export type BackwardHook = (module: Module, gradInput: Gradients, gradOutput: Gradients) => Gradients | void;
 export type Gradients = (Tensor | null)[];
 
@@ -21,7 +21,7 @@ interface Sets {
 
 type HookOf<K extends keyof Sets> = Sets[K] extends Set<infer Hook> ? Hook : never;
 
-/** The hooks of one module, and a call of its `forward` with them. */
+/** The hooks of one module, and the call of its `forward` with them. */
 export class ModuleHooks {
   readonly sets: Sets = {
     before: new Set(),
@@ -31,7 +31,7 @@ export class ModuleHooks {
   };
   #count = 0;
 
-  /** Adds a hook, which may be added twice. */
+  /** Adds a hook; the same one may be added twice. */
   add<K extends keyof Sets>(when: K, hook: HookOf<K>): HookHandle {
     const own = ((...args: unknown[]) => (hook as (...args: unknown[]) => unknown)(...args)) as HookOf<K>;
     const set = this.sets[when] as Set<unknown>;
@@ -58,8 +58,8 @@ export class ModuleHooks {
     return output;
   }
 
-  // Two operators that change nothing, around the module: the outer one's backward comes first and sees the gradients
-  // of the outputs, the inner one's sees those of the inputs.
+  // Two identity operators around the module: the outer one's backward runs first and sees the gradients of the
+  // outputs, the inner one's sees those of the inputs.
   #callWatched(module: Module, method: (...args: unknown[]) => unknown, args: unknown[]): unknown {
     let gradOutput: Gradients = [];
     const inputs = args.filter((arg): arg is Tensor => arg instanceof torch.Tensor);
@@ -81,14 +81,14 @@ export class ModuleHooks {
         gradOutput = gradients;
         for (const hook of this.sets.backwardBefore)
           gradOutput = checked(hook(module, gradOutput), gradOutput);
-        // Without a gradient to compute for any input, nothing comes after this.
+        // If no input needs a gradient, the inner backward does not run: the hooks after it are called here.
         if (!learns.includes(true))
           this.#finish(
             module,
             inputs.map(() => null),
             gradOutput,
           );
-        // They are needed again, after the scope of this call.
+        // They are needed again after the scope of this call.
         else torch.keep(gradOutput);
         return gradOutput;
       },
@@ -116,5 +116,7 @@ export class ModuleHooks {
 function checked(returned: Gradients | void, given: Gradients): Gradients {
   if (returned === undefined) return given;
   if (Array.isArray(returned) && returned.length === given.length) return returned;
-  throw new torch.ArgumentError(`a backward hook returns nothing, or an array of ${given.length} gradients`);
+  throw new torch.ArgumentError(
+    `a backward hook must return nothing or an array of ${given.length} gradients`,
+  );
 }

@@ -1,11 +1,11 @@
-/** A key below another. */
+/** Joins a key to a prefix. */
 export function join(prefix: string, name: string): string {
   return prefix === '' ? name : `${prefix}.${name}`;
 }
 
 const known = new WeakMap<object, Map<string, string>>();
 
-/** State-dict key of a field: from the `keys` table of the class or one it extends, else by rule. */
+/** Returns the state-dict key of a field: from the `keys` table of its class or a base class, otherwise by rule. */
 export function keyOf(constructor: object, field: string): string {
   let keys = known.get(constructor);
   if (keys === undefined) known.set(constructor, (keys = new Map()));
@@ -28,7 +28,7 @@ function findKey(constructor: object, field: string): string {
   return field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }
 
-/** Fields of a module that hold what is wanted, under their keys. */
+/** Returns the fields of a module that pass the test, under their keys. */
 export function fieldsOf<T>(module: object, wanted: (value: unknown) => value is T): [string, T][] {
   const found: [string, T][] = [];
   for (const [name, value] of Object.entries(module)) {

@@ -1,18 +1,21 @@
 import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
 
-/** A dtype, a device, or several of these with the order of elements in memory. */
+/** A dtype, a device, or several of these with a memory format. */
 export type ModulePlace =
   | DType
   | Device
   | {
       dtype?: DType;
       device?: Device;
-      /** Of the tensors with four dimensions, the weights of 2-d convolutions: shapes and values stay the same. */
+      /**
+       * Memory format of tensors with four dimensions, such as weights of 2-d convolutions: shapes and values stay the
+       * same.
+       */
       memoryFormat?: 'channels_last' | 'contiguous_format';
     };
 
-/** Gives tensors of a module another place, in place; integer tensors keep their dtype. */
+/** Moves and converts a module's tensors in place; integer tensors keep their dtype. */
 export function moveTensors(
   parameters: readonly Tensor[],
   buffers: readonly Tensor[],
@@ -31,7 +34,7 @@ export function moveTensors(
   };
   torch.noGrad(() => {
     for (const parameter of parameters) {
-      // A gradient must match its parameter, so it steps aside while the parameter changes.
+      // A gradient must match its parameter, so it is detached from the parameter during the change.
       const gradient = parameter.grad;
       if (gradient !== null) parameter.grad = null;
       move(parameter);
@@ -43,12 +46,12 @@ export function moveTensors(
   });
 }
 
-/** Tells a dtype from a device. */
+/** True if the text is a dtype, not a device. */
 function parsePlace(place: string): Exclude<ModulePlace, string> {
   return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
 }
 
-/** Floating-point or complex. */
+/** True for floating-point and complex dtypes. */
 function isInexact(dtype: string): boolean {
   return /^(float|bfloat|complex)/.test(dtype);
 }

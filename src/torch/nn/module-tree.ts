@@ -1,17 +1,19 @@
-/** Walks over the tree of modules. What a node holds is given as functions, since only modules may ask each other that. */
+/**
+ * Traversal of the module tree. A node's contents are passed as functions, since only modules may access each other's.
+ */
 import { TorchError } from '../index.js';
 import type { Tensor } from '../index.js';
 import { join } from './module-keys.js';
 
 type Below<Node> = (node: Node) => readonly [string, Node][];
 
-/** Drops entries whose value came before. */
+/** Drops entries whose value has occurred before. */
 export function once<T>(entries: [string, T][]): [string, T][] {
   const seen = new Set<T>();
   return entries.filter(([, value]) => !seen.has(value) && seen.add(value));
 }
 
-/** The root under the empty key and all nodes below it, depth first, each once. */
+/** Lists the root under the empty key and all nodes below it, depth first, each once. */
 export function allBelow<Node>(root: Node, below: Below<Node>): [string, Node][] {
   const found = new Map<Node, string>();
   const walk = (key: string, node: Node): void => {
@@ -23,7 +25,7 @@ export function allBelow<Node>(root: Node, below: Below<Node>): [string, Node][]
   return [...found].map(([node, key]) => [key, node]);
 }
 
-/** The own tensors of the root and of all nodes below it; those of a node that occurs twice come twice. */
+/** Lists the tensors of the root and of all nodes below it; those of a node that occurs twice are listed twice. */
 export function stateEntries<Node extends object>(
   root: Node,
   own: (node: Node) => readonly [string, Tensor][],

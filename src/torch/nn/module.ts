@@ -17,13 +17,13 @@ import type { LoadResult, StateSource } from './state-dict.js';
 /**
  * Base class of layers and models.
  *
- * Fields that hold a {@link Parameter} or a module are found by walking the fields in the order in which they came
- * to be; nothing needs to be registered but buffers. In state dicts a field `normOut` is called `norm_out`; names
- * that do not follow that rule stand in a static table: `static keys = { block1: 'block_1' }`. Use `#private` fields
- * for what must not be found.
+ * Fields that hold a {@link Parameter} or a module are found by iterating over the fields in creation order; only
+ * buffers need to be registered. In state dicts a field `normOut` is called `norm_out`; names that do not follow that
+ * rule are listed in a static table: `static keys = { block1: 'block_1' }`. Use `#private` fields for values that must
+ * not be found.
  *
- * `forward` is called directly: `model.forward(x)`. Every call runs in a scope of its own, so that intermediate
- * tensors are freed when it returns; a module that wants to remember a tensor holds it in a buffer or uses
+ * `forward` is called directly: `model.forward(x)`. Every call runs in its own scope, so that intermediate
+ * tensors are freed when it returns; a module that needs to keep a tensor stores it in a buffer or uses
  * `torch.keep`. Write `forward` as a method, not as an arrow function in a field.
  *
  * @example
@@ -39,11 +39,11 @@ import type { LoadResult, StateSource } from './state-dict.js';
  */
 export class Module extends InThread {
   /**
-   * Names of methods that run in a scope of their own, as `forward` does: `protected static scoped = ['encode', 'decode']`. It is of
-   * the methods of the class that names them; one that overrides such a method names its own.
+   * Names of methods that run in a scope of their own, as `forward` does: `protected static scoped = ['encode', 'decode']`.
+   * It covers the methods of the class that names them; one that overrides such a method names its own.
    */
   protected static readonly scoped?: readonly string[];
-  /** Whether the module behaves as in training (dropout drops, batch norm uses the batch). */
+  /** True if the module is in training mode (dropout drops, batch norm uses the batch's statistics). */
   training = true;
   #buffers: Map<string, Buffer> | null = null;
   #hooks: ModuleHooks | null = null;
@@ -54,7 +54,7 @@ export class Module extends InThread {
       'send the tensors of its stateDict() as typed arrays, or save them with saveSafetensors',
     );
     if ((this.constructor as typeof Module).scoped !== undefined) scopeMethods(this.constructor);
-    // The method found here is the most derived one; super.forward() reaches the prototypes, hence no second wrap.
+    // The method found here is the most derived one; super.forward() reaches the prototypes, so it is wrapped once.
     const method = this.forward;
     Object.defineProperty(this, 'forward', {
       value: (...args: unknown[]): unknown => {
@@ -73,8 +73,8 @@ export class Module extends InThread {
   }
 
   /**
-   * What the module computes, in a scope of its own, between its hooks: subclasses override it with exact
-   * types. The class says what it takes and gives. @throws NotImplementedError where a class has none
+   * Computes the module's output, in its own scope, between its hooks. Subclasses override it with exact
+   * types; see the class for its arguments. @throws NotImplementedError if a class has no forward
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- subclasses narrow arguments and result to exact types
   forward(..._args: any[]): any {
@@ -86,14 +86,14 @@ export class Module extends InThread {
     return (this.#hooks ??= new ModuleHooks()).add('before', hook);
   }
 
-  /** Calls `hook(module, args, output)` after every `forward`; what it returns, if anything, replaces the output. */
+  /** Calls `hook(module, args, output)` after every `forward`; a value it returns replaces the output. */
   registerForwardHook(hook: ForwardHook): HookHandle {
     return (this.#hooks ??= new ModuleHooks()).add('after', hook);
   }
 
   /**
-   * Calls `hook(module, gradOutput)` in backward, once the gradients of what `forward` returned are known; an array
-   * it returns replaces them. See {@link registerFullBackwardHook} for what is seen.
+   * Calls `hook(module, gradOutput)` in backward, once the gradients of `forward`'s results are known; an array
+   * it returns replaces them. See {@link registerFullBackwardHook} for which gradients it sees.
    */
   registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
     return (this.#hooks ??= new ModuleHooks()).add('backwardBefore', hook);
@@ -101,19 +101,19 @@ export class Module extends InThread {
 
   /**
    * Calls `hook(module, gradInput, gradOutput)` in backward, once the gradients of the module's inputs are known; an
-   * array it returns replaces those. Seen are tensors that `forward` gets and returns directly, not in objects, one
-   * entry for each (null: no gradient). They are copied on their way in and out while such a hook is there.
+   * array it returns replaces those. It sees tensors that `forward` takes and returns directly, not in objects, one
+   * entry for each (null: no gradient). They are copied before and after `forward` while such a hook is registered.
    */
   registerFullBackwardHook(hook: BackwardHook): HookHandle {
     return (this.#hooks ??= new ModuleHooks()).add('backwardAfter', hook);
   }
 
   /**
-   * Makes `tensor` part of the module without being learnt: it moves with `to` and, unless `persistent` is false,
+   * Makes `tensor` a part of the module that is not trained: it moves with `to` and, unless `persistent` is false,
    * is in the state dict. The module gets a field of that name (write `declare name: Tensor` in the class); tensors
    * assigned to it later are kept alive outside scopes too.
    *
-   * @param name field name, key rules as for any field
+   * @param name field name; key rules as for any field
    * @param tensor null reserves the name
    */
   registerBuffer(
@@ -124,17 +124,17 @@ export class Module extends InThread {
     (this.#buffers ??= new Map()).set(name, bufferField(this, name, tensor, persistent));
   }
 
-  /** Submodules under their key, those that appear twice twice. Containers override this. */
+  /** Returns the submodules under their keys, repeated ones repeatedly. Containers override this. */
   protected submodules(): [string, Module][] {
     return fieldsOf(this, (value) => value instanceof Module);
   }
 
-  /** Own parameters under their key. */
+  /** Returns the module's own parameters under their keys. */
   protected ownParameters(): [string, Parameter][] {
     return fieldsOf(this, (value) => value instanceof Parameter);
   }
 
-  /** Own buffers under their key. Not #private: modules of another copy of the package are asked too. */
+  /** Returns the module's own buffers under their keys. Not #private, for modules of another copy of the package. */
   private ownBuffers(persistent = false): [string, Tensor][] {
     return [...(this.#buffers ?? [])].flatMap(([name, buffer]): [string, Tensor][] =>
       buffer.tensor === null || (persistent && !buffer.persistent)
@@ -143,27 +143,27 @@ export class Module extends InThread {
     );
   }
 
-  /** Direct submodules with their keys, each once. */
+  /** Returns the direct submodules with their keys, each once. */
   namedChildren(): [string, Module][] {
     return once(this.submodules());
   }
 
-  /** Direct submodules, each once. */
+  /** Returns the direct submodules, each once. */
   children(): Module[] {
     return this.namedChildren().map(([, module]) => module);
   }
 
-  /** This module (under the empty key) and all below it, depth first, each once. */
+  /** Returns this module (under the empty key) and all below it, depth first, each once. */
   namedModules(): [string, Module][] {
     return allBelow<Module>(this, (module) => module.submodules());
   }
 
-  /** This module and all below it, depth first, each once. */
+  /** Returns this module and all below it, depth first, each once. */
   modules(): Module[] {
     return this.namedModules().map(([, module]) => module);
   }
 
-  /** What `own` gives of this module and of all below it, under its key from here, each once. */
+  /** Returns what `own` returns for this module and all below it, with keys relative to this module, each once. */
   #collect<T>(own: (module: Module) => [string, T][]): [string, T][] {
     return once(
       this.namedModules().flatMap(([key, module]) =>
@@ -172,29 +172,29 @@ export class Module extends InThread {
     );
   }
 
-  /** All parameters with their state-dict keys; one shared by several modules appears once, under its first key. */
+  /** Returns all parameters with their state-dict keys; a shared one appears once, under its first key. */
   namedParameters(): [string, Parameter][] {
     return this.#collect((module) => module.ownParameters());
   }
 
-  /** All parameters, own ones first, each once: what optimizers take. */
+  /** Returns all parameters, own ones first, each once: the argument of optimizers. */
   parameters(): Parameter[] {
     return this.namedParameters().map(([, parameter]) => parameter);
   }
 
-  /** All buffers, persistent or not, each once. */
+  /** Returns all buffers with their keys, persistent or not, each once. */
   namedBuffers(): [string, Tensor][] {
     return this.#collect((module) => module.ownBuffers());
   }
 
-  /** All buffers, persistent or not, each once. */
+  /** Returns all buffers, persistent or not, each once. */
   buffers(): Tensor[] {
     return this.namedBuffers().map(([, buffer]) => buffer);
   }
 
   /**
-   * Parameters and persistent buffers by key, in PyTorch's order: a module's own parameters, its own buffers, then
-   * its submodules. The tensors are the module's own, not copies. What two modules share is listed under both keys.
+   * Returns parameters and persistent buffers by key, in PyTorch's order: a module's own parameters, its own buffers,
+   * then its submodules. The tensors are the module's own, not copies. Shared tensors are listed under both keys.
    */
   stateDict(): Map<string, Tensor> {
     return new Map(this.#stateEntries());
@@ -211,10 +211,10 @@ export class Module extends InThread {
   /**
    * Copies a state dict into the module's parameters and buffers, casting to their dtype and device.
    *
-   * @param source a Map of tensors, or a lazy one such as {@link loadCheckpoint} gives, read one tensor at a time
-   * @param options.strict default true: missing and unexpected keys are an error. Shapes must fit either way.
-   * @returns the keys that were missing and unexpected
-   * @throws StateDictError naming the keys and shapes that do not fit; then nothing was loaded
+   * @param source a Map of tensors, or a lazy one such as {@link loadCheckpoint} returns, read one tensor at a time
+   * @param options.strict default true: missing and unexpected keys are an error. Shapes must match either way.
+   * @returns the missing and unexpected keys
+   * @throws StateDictError with the keys and shapes that do not match; nothing was loaded then
    */
   loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
     const result = loadEntries(this.#stateEntries(), source, strict, this.constructor.name);
@@ -226,11 +226,11 @@ export class Module extends InThread {
 
   /**
    * Called on every module after a state dict was loaded into it, directly or through an outer module, for modules
-   * that behave differently once they have weights. `complete` says whether the source had all of its keys.
+   * that behave differently once they have weights. `complete` is true if the source had all of its keys.
    */
   protected stateLoaded(_complete: boolean): void {}
 
-  /** Sets training mode here and below. */
+  /** Sets training mode for this module and all below it. */
   train(mode = true): this {
     for (const module of this.modules()) module.training = mode;
     return this;
@@ -242,8 +242,8 @@ export class Module extends InThread {
   }
 
   /**
-   * Moves parameters, their gradients and buffers to a dtype, device or memory format, in place: parameters stay the same objects,
-   * so optimizers need not know. A dtype changes floating-point (and complex) tensors only.
+   * Moves parameters, their gradients and buffers to a dtype, device or memory format, in place: parameters stay the
+   * same objects, so optimizers stay valid. A dtype changes floating-point (and complex) tensors only.
    */
   to(place: ModulePlace): this {
     moveTensors(this.parameters(), this.buffers(), place);
@@ -260,7 +260,7 @@ export class Module extends InThread {
     return this.to('float64');
   }
 
-  /** Freezes (`false`) or frees the parameters. */
+  /** Freezes (`false`) or unfreezes the parameters. */
   requiresGrad_(flag = true): this {
     for (const parameter of this.parameters()) parameter.requiresGrad_(flag);
     return this;
@@ -278,12 +278,12 @@ export class Module extends InThread {
     return this;
   }
 
-  /** The arguments shown between the parentheses of {@link toString}. */
+  /** Returns the arguments shown between the parentheses of {@link toString}. */
   protected extraRepr(): string {
     return '';
   }
 
-  /** The module as PyTorch prints it: its class, its settings and its submodules, indented. */
+  /** Formats the module as PyTorch prints it: its class, its settings and its submodules, indented. */
   override toString(): string {
     const extra = this.extraRepr();
     const name = 'parametrizations' in this ? `Parametrized${this.constructor.name}` : this.constructor.name;
@@ -293,7 +293,7 @@ export class Module extends InThread {
     return `${name}(\n  ${lines.join('\n  ')}\n)`;
   }
 
-  /** What {@link toString} shows of the submodules. */
+  /** Returns the submodules' lines in {@link toString}. */
   protected childLines(): string[] {
     return this.submodules().map(([key, child]) => `(${key}): ${String(child)}`);
   }

@@ -8,7 +8,7 @@ import { Module } from './module.js';
 import type { Parameter } from './parameter.js';
 import { pythonFloat } from './sizes.js';
 
-/** Activations that can overwrite their input. */
+/** Base class of activations that can overwrite their input. */
 abstract class Overwriting extends Module {
   readonly inplace: boolean;
 
@@ -21,13 +21,13 @@ abstract class Overwriting extends Module {
     return this.inplace ? 'inplace=True' : '';
   }
 
-  /** Settings and, where it is set, `inplace`. */
+  /** Returns the settings and, if set, `inplace`. */
   protected withInplace(settings: string): string {
     return this.inplace ? `${settings}, inplace=True` : settings;
   }
 }
 
-/** SiLU with a sigmoid of straight lines: x · min(max(x + 3, 0), 6) / 6 of every element; any shape. */
+/** SiLU with a piecewise linear sigmoid: x · min(max(x + 3, 0), 6) / 6 of every element; any shape. */
 export class Hardswish extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardswish_() : input.hardswish();
@@ -38,7 +38,7 @@ export class Hardswish extends Overwriting {
   }
 }
 
-/** A sigmoid in three straight lines: min(max(x + 3, 0), 6) / 6 of every element; any shape. */
+/** A piecewise linear sigmoid: min(max(x + 3, 0), 6) / 6 of every element; any shape. */
 export class Hardsigmoid extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardsigmoid_() : input.hardsigmoid();
@@ -70,9 +70,9 @@ export class SELU extends Overwriting {
   }
 }
 
-/** x where positive, else alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
+/** x if positive, otherwise alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
 export class ELU extends Overwriting {
-  /** What large negative elements become, negated. */
+  /** The negated limit for large negative elements. */
   readonly alpha: number;
 
   constructor(alpha = 1, options: InplaceOptions = {}) {
@@ -91,7 +91,7 @@ export class ELU extends Overwriting {
 
 /** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
 export class CELU extends Overwriting {
-  /** What large negative elements become, negated. */
+  /** The negated limit for large negative elements. */
   readonly alpha: number;
 
   constructor(alpha = 1, options: InplaceOptions = {}) {
@@ -108,7 +108,7 @@ export class CELU extends Overwriting {
   }
 }
 
-/** x limited to [min, max]. */
+/** Limits x to [min, max]. */
 export class Hardtanh extends Overwriting {
   /** Smallest value of the result. */
   readonly min: number;
@@ -130,11 +130,11 @@ export class Hardtanh extends Overwriting {
   }
 }
 
-/** x where it is above the threshold, else the value. */
+/** Returns x if it is above the threshold, otherwise the value. */
 export class Threshold extends Overwriting {
-  /** Elements above it stay. */
+  /** Elements above it are kept. */
   readonly threshold: number;
-  /** What the others become. */
+  /** The value of all other elements. */
   readonly value: number;
 
   constructor(threshold: number, value: number, options: InplaceOptions = {}) {
@@ -153,7 +153,7 @@ export class Threshold extends Overwriting {
   }
 }
 
-/** log(1 + exp(beta · x)) / beta, x where beta · x is above the threshold. */
+/** log(1 + exp(beta · x)) / beta, or x if beta · x is above the threshold. */
 export class Softplus extends Module {
   /** Sharpness of the bend at 0. */
   readonly beta: number;
@@ -175,23 +175,23 @@ export class Softplus extends Module {
   }
 }
 
-/** A soft sign: x / (1 + |x|) of every element; any shape. */
+/** The softsign: x / (1 + |x|) of every element; any shape. */
 export class Softsign extends Module {
   override forward(input: Tensor): Tensor {
     return input.div(input.abs().add(1));
   }
 }
 
-/** What tanh takes away: x − tanh(x) of every element; any shape. */
+/** x − tanh(x) of every element; any shape. */
 export class Tanhshrink extends Module {
   override forward(input: Tensor): Tensor {
     return input.sub(input.tanh());
   }
 }
 
-/** x without what lies in [−lambda, lambda]. */
+/** Returns x, or 0 if x is in [−lambda, lambda]. */
 export class Hardshrink extends Module {
-  /** Elements of at most this size become 0. */
+  /** Elements of at most this magnitude become 0. */
   readonly lambda: number;
 
   constructor(lambda = 0.5) {
@@ -208,9 +208,9 @@ export class Hardshrink extends Module {
   }
 }
 
-/** x moved towards 0 by lambda, or 0. */
+/** Moves x towards 0 by lambda, at most to 0. */
 export class Softshrink extends Module {
-  /** How far elements move towards 0. */
+  /** Distance by which elements move towards 0. */
   readonly lambda: number;
 
   constructor(lambda = 0.5) {
@@ -227,7 +227,7 @@ export class Softshrink extends Module {
   }
 }
 
-/** The first half of a dimension times the sigmoid of the second (Dauphin et al., arXiv 1612.08083). */
+/** Multiplies the first half of a dimension by the sigmoid of the second (Dauphin et al., arXiv 1612.08083). */
 export class GLU extends Module {
   /** The dimension that is halved. */
   readonly dim: number;
@@ -246,9 +246,9 @@ export class GLU extends Module {
   }
 }
 
-/** x where positive, else weight · x, with a learnt weight for all channels or for each (He et al., arXiv 1502.01852). */
+/** x if positive, otherwise weight · x, with one trained weight, or one per channel (He et al., arXiv 1502.01852). */
 export class PReLU extends Module {
-  /** 1, or the number of channels, for a slope each. */
+  /** 1, or the number of channels for a slope per channel. */
   readonly numParameters: number;
   /** Slopes of negative elements: [numParameters]. */
   weight: Parameter;
@@ -270,7 +270,7 @@ export class PReLU extends Module {
 }
 
 /**
- * Leaky ReLU whose slope is drawn anew for each negative element in training, and is the middle of the range in evaluation
+ * Leaky ReLU whose slope is drawn for each negative element in training, and is the middle of the range in evaluation
  * (arXiv 1505.00853). Any shape.
  */
 export class RReLU extends Overwriting {

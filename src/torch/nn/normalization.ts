@@ -11,7 +11,7 @@ import { pythonBool, pythonFloat, tuple } from './sizes.js';
 export interface GroupNormOptions extends FactoryOptions {
   /** Added to the variance. Default 1e-5. */
   eps?: number;
-  /** Whether channels are scaled and shifted. Default true. */
+  /** True if channels are scaled and shifted. Default true. */
   affine?: boolean;
   /** False leaves out the shift. Default true. */
   bias?: boolean;
@@ -61,7 +61,7 @@ export class GroupNorm extends Module {
 export interface LayerNormOptions extends FactoryOptions {
   /** Added to the variance. Default 1e-5. */
   eps?: number;
-  /** Whether elements are scaled (and shifted). Default true. */
+  /** True if elements are scaled (and shifted). Default true. */
   elementwiseAffine?: boolean;
   /** False leaves out the shift. Default true. */
   bias?: boolean;
@@ -97,13 +97,15 @@ export class LayerNorm extends Module {
 }
 
 export interface RMSNormOptions extends FactoryOptions {
-  /** Added to the mean square; null: the smallest step of the input's dtype. Default null. */
+  /** Added to the mean square; null: the machine epsilon of the input's dtype. Default null. */
   eps?: number | null;
-  /** Whether elements are scaled. Default true. */
+  /** True if elements are scaled. Default true. */
   elementwiseAffine?: boolean;
 }
 
-/** Divides by the root mean square over the last dimensions, of the given shape (Zhang and Sennrich, arXiv 1910.07467). */
+/**
+ * Divides by the root mean square over the last dimensions, of the given shape (Zhang and Sennrich, arXiv 1910.07467).
+ */
 export class RMSNorm extends Module {
   /** Sizes of the last dimensions, over which the mean square is taken. */
   readonly normalizedShape: number[];
@@ -128,7 +130,7 @@ export class RMSNorm extends Module {
   }
 }
 
-/** Parameters of ones and zeros, where they are wanted. */
+/** Makes parameters of ones and zeros, if the options ask for them. */
 export function scaleAndShift(
   shape: readonly number[],
   affine: boolean,

@@ -6,7 +6,7 @@ import type { Size } from './sizes.js';
 
 export type Mode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
-/** Widens the last dimensions; `padding` is one number, or [left, right, top, bottom, front, back] as far as it goes. */
+/** Pads the last dimensions; `padding` is one number, or [left, right, top, bottom, front, back] as far as it goes. */
 abstract class Padding extends Module {
   readonly padding: number[];
   readonly #mode: Mode;
@@ -43,105 +43,105 @@ abstract class ConstantPadding extends Padding {
   }
 }
 
-/** Fills [B, C, L] up with a number. */
+/** Pads [B, C, L] with a number. */
 export class ConstantPad1d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(1, padding, value);
   }
 }
 
-/** Fills [B, C, H, W] up with a number. */
+/** Pads [B, C, H, W] with a number. */
 export class ConstantPad2d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(2, padding, value);
   }
 }
 
-/** Fills [B, C, D, H, W] up with a number. */
+/** Pads [B, C, D, H, W] with a number. */
 export class ConstantPad3d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(3, padding, value);
   }
 }
 
-/** Fills [B, C, L] up with zeros. */
+/** Pads [B, C, L] with zeros. */
 export class ZeroPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'constant');
   }
 }
 
-/** Fills [B, C, H, W] up with zeros. */
+/** Pads [B, C, H, W] with zeros. */
 export class ZeroPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'constant');
   }
 }
 
-/** Fills [B, C, D, H, W] up with zeros. */
+/** Pads [B, C, D, H, W] with zeros. */
 export class ZeroPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'constant');
   }
 }
 
-/** Mirrors [B, C, L] at its ends, which are not repeated. */
+/** Pads [B, C, L] with its reflection at the ends, which are not repeated. */
 export class ReflectionPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'reflect');
   }
 }
 
-/** Mirrors [B, C, H, W] at its borders, which are not repeated. */
+/** Pads [B, C, H, W] with its reflection at the borders, which are not repeated. */
 export class ReflectionPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'reflect');
   }
 }
 
-/** Mirrors [B, C, D, H, W] at its borders, which are not repeated. */
+/** Pads [B, C, D, H, W] with its reflection at the borders, which are not repeated. */
 export class ReflectionPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'reflect');
   }
 }
 
-/** Repeats the ends of [B, C, L]. */
+/** Pads [B, C, L] by repeating its ends. */
 export class ReplicationPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'replicate');
   }
 }
 
-/** Repeats the borders of [B, C, H, W]. */
+/** Pads [B, C, H, W] by repeating its borders. */
 export class ReplicationPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'replicate');
   }
 }
 
-/** Repeats the borders of [B, C, D, H, W]. */
+/** Pads [B, C, D, H, W] by repeating its borders. */
 export class ReplicationPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'replicate');
   }
 }
 
-/** Goes on with the other end of [B, C, L]. */
+/** Pads [B, C, L] circularly, from the opposite end. */
 export class CircularPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'circular');
   }
 }
 
-/** Goes on with the other side of [B, C, H, W]. */
+/** Pads [B, C, H, W] circularly, from the opposite side. */
 export class CircularPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'circular');
   }
 }
 
-/** Goes on with the other side of [B, C, D, H, W]. */
+/** Pads [B, C, D, H, W] circularly, from the opposite side. */
 export class CircularPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'circular');

@@ -32,7 +32,7 @@ export class ParameterList extends Module {
     const parameter = this.#parameters.at(index);
     if (parameter !== undefined) return parameter;
     throw new torch.ArgumentError(
-      `ParameterList of ${this.#parameters.length} parameters has none at index ${index}`,
+      `ParameterList of ${this.#parameters.length} parameters has no parameter at index ${index}`,
     );
   }
 
@@ -41,7 +41,7 @@ export class ParameterList extends Module {
     return this.#parameters.length;
   }
 
-  /** The parameters in order. */
+  /** Iterates over the parameters in order. */
   [Symbol.iterator](): Iterator<Parameter> {
     return this.#parameters.values();
   }
@@ -51,7 +51,7 @@ export class ParameterList extends Module {
   }
 }
 
-/** Parameters by name, used as they are as keys; it has no `forward`. */
+/** Parameters by name; the names are used unchanged as keys. It has no `forward`. */
 export class ParameterDict extends Module {
   #parameters: Map<string, Parameter>;
 
@@ -64,18 +64,18 @@ export class ParameterDict extends Module {
     return [...this.#parameters];
   }
 
-  /** Puts a parameter under a name, in place of one that was there. */
+  /** Stores a parameter under a name, replacing an earlier one. */
   set(name: string, parameter: Parameter): this {
     this.#parameters.set(name, parameter);
     return this;
   }
 
-  /** Whether there is a parameter of this name. */
+  /** True if there is a parameter of this name. */
   has(name: string): boolean {
     return this.#parameters.has(name);
   }
 
-  /** The parameter of this name, or undefined. */
+  /** Returns the parameter of this name, or undefined. */
   get(name: string): Parameter {
     const parameter = this.#parameters.get(name);
     if (parameter !== undefined) return parameter;
@@ -89,7 +89,7 @@ export class ParameterDict extends Module {
     return this.#parameters.size;
   }
 
-  /** Names and parameters in the order in which they came. */
+  /** Iterates over names and parameters in insertion order. */
   [Symbol.iterator](): Iterator<[string, Parameter]> {
     return this.#parameters.entries();
   }

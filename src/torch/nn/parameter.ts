@@ -3,7 +3,7 @@ import { keep } from '../core/scope.js';
 import { enterScope, leaveScope, Tensor, transfer } from '../core/tensor.js';
 
 /**
- * A tensor that a module learns: `new Parameter(tensor)`.
+ * A trained tensor of a module: `new Parameter(tensor)`.
  *
  * It shares the given tensor's memory, is a leaf of the autograd graph, stays alive outside every scope and is
  * found by {@link Module.parameters} when it is assigned to a field.
@@ -18,7 +18,7 @@ import { enterScope, leaveScope, Tensor, transfer } from '../core/tensor.js';
 export class Parameter extends Tensor {
   /**
    * @param data values; the parameter is a new handle on the same memory
-   * @param requiresGrad whether backward fills `.grad`; must be false for integer tensors
+   * @param requiresGrad true if backward fills `.grad`; must be false for integer tensors
    */
   constructor(data: Tensor, requiresGrad = true) {
     super(unownedHandle(data));
@@ -26,7 +26,7 @@ export class Parameter extends Tensor {
     if (requiresGrad) this.requiresGrad_();
   }
 
-  /** The elements as PyTorch prints them, after the words `Parameter containing:`. */
+  /** Formats the elements as PyTorch prints them, after `Parameter containing:`. */
   override toString(): string {
     return `Parameter containing:\n${super.toString()}`;
   }
@@ -34,8 +34,8 @@ export class Parameter extends Tensor {
 
 acrossCopies(Parameter, 'Parameter');
 
-// The object that detach makes must not become the handle's owner, as it would outside every scope: the parameter
-// is about to. Inside a scope nothing made has an object for owner, so detach runs as if there were one.
+// The object that detach creates must not become the handle's owner, as it would outside all scopes: the parameter will
+// be. Inside a scope new tensors have no owning object, so detach runs inside one.
 function unownedHandle(data: Tensor): number {
   enterScope();
   try {

@@ -7,13 +7,13 @@ import { Parameter } from './parameter.js';
 /** Computes a parameter from others, called originals. */
 export abstract class Parametrization extends Module {
   abstract override forward(...originals: Tensor[]): Tensor;
-  /** Originals from which `forward` makes the given tensor, or one near it. */
+  /** Computes originals from which `forward` makes the given tensor, or one close to it. */
   abstract rightInverse(value: Tensor): Tensor | readonly Tensor[];
 }
 
 /** A parametrization and its originals: keys `original`, or `original0`, `original1`, …, and `0.…`. */
 export class ParametrizationList extends Module {
-  /** What is learnt in the parameter's place. */
+  /** The parameters that are trained instead of the computed one. */
   readonly originals: readonly Parameter[];
   readonly #parametrization: Parametrization;
   readonly #single: boolean;
@@ -25,7 +25,7 @@ export class ParametrizationList extends Module {
     this.#single = made instanceof torch.Tensor;
     const list = made instanceof torch.Tensor ? [made] : made;
     this.originals = list.map((tensor) => new Parameter(tensor, original.requiresGrad));
-    // As in PyTorch, whose spectral norm takes a step of its iteration here.
+    // As in PyTorch, where spectral norm takes a step of its iteration here.
     const shape = torch.noGrad(() => torch.scope(() => this.forward().shape));
     const wanted = original.shape;
     if (shape.length !== wanted.length || shape.some((size, i) => size !== wanted[i])) {
@@ -62,8 +62,8 @@ export class ParametrizationList extends Module {
 type Parametrized = Module & { parametrizations?: ModuleDict<ParametrizationList> };
 
 /**
- * Has a parameter computed from others every time it is read, as torch.nn.utils.parametrize does: state dicts hold
- * `parametrizations.<name>.original…` in place of `<name>`.
+ * Makes a parameter computed from others at every read, like torch.nn.utils.parametrize: state dicts hold
+ * `parametrizations.<name>.original…` instead of `<name>`.
  *
  * @param name field of the module that holds the parameter
  * @returns the module
@@ -85,7 +85,7 @@ export function registerParametrization<M extends Module>(
     set: (value: Tensor) => {
       held.assign(value);
     },
-    // Not found by the walk over fields: the originals are the parameters.
+    // Not found when the fields are searched: the originals are the parameters.
     enumerable: false,
     configurable: true,
   });
@@ -96,13 +96,13 @@ export function registerParametrization<M extends Module>(
   return module;
 }
 
-/** Whether the module's parameter, or any of its own where no name is given, is computed from others. */
+/** True if the module's parameter of that name, or any if no name is given, is computed from others. */
 export function isParametrized(module: Module, name?: string): boolean {
   const list = (module as Parametrized).parametrizations;
   return list !== undefined && (name === undefined || list.has(name));
 }
 
-/** Puts a parameter with the present value in the place of the parametrization. */
+/** Replaces the parametrization with a parameter of the current value. */
 export function removeParametrization<M extends Module>(module: M, name: string): M {
   const holder = module as Parametrized;
   const list = holder.parametrizations;

@@ -13,7 +13,7 @@ export interface PoolOptions<S extends Size = Size2> {
   ceilMode?: boolean;
 }
 
-/** What windows of all dimensions share. */
+/** Base class of pooling over windows, for all dimensions. */
 export abstract class Pool<S extends Size> extends Module {
   readonly kernelSize: number[];
   readonly stride: number[];
@@ -54,7 +54,7 @@ export abstract class MaxPool<S extends Size> extends Pool<S> {
   }
 }
 
-/** Largest value of each window of [B, C, L]. */
+/** The largest value of each window of [B, C, L]. */
 export class MaxPool1d extends MaxPool<Size1> {
   constructor(kernelSize: Size1, options: MaxPoolOptions<Size1> = {}) {
     super(1, kernelSize, options);
@@ -64,7 +64,7 @@ export class MaxPool1d extends MaxPool<Size1> {
     return torch.maxPool1d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
   }
 
-  /** The largest values, and where each was in its plane (int64): what `MaxUnpool1d` takes. */
+  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool1d`. */
   withIndices(input: Tensor): [Tensor, Tensor] {
     const { kernelSize, stride, padding, dilation, ceilMode } = this;
     return torch.maxPool1dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
@@ -81,7 +81,7 @@ export class MaxPool2d extends MaxPool<Size2> {
     return torch.maxPool2d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
   }
 
-  /** The largest values, and where each was in its plane (int64): what `MaxUnpool2d` takes. */
+  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool2d`. */
   withIndices(input: Tensor): [Tensor, Tensor] {
     const { kernelSize, stride, padding, dilation, ceilMode } = this;
     return torch.maxPool2dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
@@ -98,14 +98,14 @@ export class MaxPool3d extends MaxPool<Size3> {
     return torch.maxPool3d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
   }
 
-  /** The largest values, and where each was in its plane (int64): what `MaxUnpool3d` takes. */
+  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool3d`. */
   withIndices(input: Tensor): [Tensor, Tensor] {
     const { kernelSize, stride, padding, dilation, ceilMode } = this;
     return torch.maxPool3dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
   }
 }
 
-/** `countIncludePad`: whether padding counts as elements of the mean. Default true. */
+/** `countIncludePad`: true if padding counts as elements of the mean. Default true. */
 export type AvgPoolOptions<S extends Size> = PoolOptions<S> & { countIncludePad?: boolean };
 
 export abstract class AvgPool<S extends Size> extends Pool<S> {

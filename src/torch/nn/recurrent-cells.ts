@@ -17,13 +17,13 @@ export abstract class RecurrentCell extends Module {
   readonly inputSize: number;
   /** Width of the states. */
   readonly hiddenSize: number;
-  /** From the input to all gates: [gates · hiddenSize, inputSize]. */
+  /** Weights from the input to all gates: [gates · hiddenSize, inputSize]. */
   weightIh: Parameter;
-  /** From the hidden state to all gates: [gates · hiddenSize, hiddenSize]. */
+  /** Weights from the hidden state to all gates: [gates · hiddenSize, hiddenSize]. */
   weightHh: Parameter;
-  /** Added to what comes from the input, [gates · hiddenSize]; null without biases. */
+  /** Bias of the input's contribution, [gates · hiddenSize]; null without biases. */
   biasIh: Parameter | null;
-  /** Added to what comes from the hidden state, [gates · hiddenSize]; null without biases. */
+  /** Bias of the hidden state's contribution, [gates · hiddenSize]; null without biases. */
   biasHh: Parameter | null;
 
   constructor(gates: number, inputSize: number, hiddenSize: number, options: LinearOptions) {
@@ -42,7 +42,7 @@ export abstract class RecurrentCell extends Module {
     return [this.weightIh, this.weightHh, this.biasIh, this.biasHh];
   }
 
-  /** Calls `operator` with a batch, and with as many states as said: zeros where none are given. */
+  /** Calls `operator` with a batch and `count` states: zeros if none are given. */
   protected call(
     input: Tensor,
     states: readonly Tensor[] | null,
@@ -64,17 +64,17 @@ export abstract class RecurrentCell extends Module {
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: 'tanh' | 'relu';
 
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: RNNCellOptions = {}) {
     super(1, inputSize, hiddenSize, options);
     this.nonlinearity = checkNonlinearity('RNNCell', options.nonlinearity ?? 'tanh');
   }
 
   /**
-   * Returns the next state, [B, hiddenSize], or [hiddenSize] where the input has no batch.
+   * Returns the next state, [B, hiddenSize], or [hiddenSize] if the input has no batch.
    *
    * @param input [B, inputSize], or [inputSize]
-   * @param hx the state before; zeros by default
+   * @param hx the previous state; zeros by default
    */
   override forward(input: Tensor, hx: Tensor | null = null): Tensor {
     const operator = this.nonlinearity === 'tanh' ? torch.rnnTanhCell : torch.rnnReluCell;
@@ -88,12 +88,12 @@ export class RNNCell extends RecurrentCell {
 
 /** One step of a {@link GRU}. */
 export class GRUCell extends RecurrentCell {
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
     super(3, inputSize, hiddenSize, options);
   }
 
-  /** Takes and returns what {@link RNNCell.forward} does. */
+  /** Has the same arguments and result as {@link RNNCell.forward}. */
   override forward(input: Tensor, hx: Tensor | null = null): Tensor {
     return this.call(input, hx && [hx], (x, [h]) => [torch.gruCell(x, h!, ...this.weights())])[0]!;
   }
@@ -101,16 +101,16 @@ export class GRUCell extends RecurrentCell {
 
 /** One step of an {@link LSTM}. */
 export class LSTMCell extends RecurrentCell {
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
     super(4, inputSize, hiddenSize, options);
   }
 
   /**
-   * Returns the next hidden state and the cell's, [B, hiddenSize] each, or [hiddenSize] where the input has no batch.
+   * Returns the next hidden and cell states, [B, hiddenSize] each, or [hiddenSize] if the input has no batch.
    *
    * @param input [B, inputSize], or [inputSize]
-   * @param hx both states before; zeros by default
+   * @param hx both previous states; zeros by default
    */
   override forward(
     input: Tensor,

@@ -13,11 +13,11 @@ export interface RecurrentOptions extends FactoryOptions {
   numLayers?: number;
   /** Default true. */
   bias?: boolean;
-  /** Whether inputs and outputs are [B, L, …]; otherwise [L, B, …]. States never are. Default false. */
+  /** True if inputs and outputs are [B, L, …]; otherwise they are [L, B, …]. States are unaffected. Default false. */
   batchFirst?: boolean;
-  /** Of what every layer but the last gives, in training. Default 0. */
+  /** Dropout of the output of every layer but the last, in training. Default 0. */
   dropout?: number;
-  /** Whether each layer reads the sequence backwards too, and gives both results side by side. Default false. */
+  /** True if each layer also reads the sequence backwards and concatenates both results. Default false. */
   bidirectional?: boolean;
 }
 
@@ -27,14 +27,19 @@ export interface RNNOptions extends RecurrentOptions {
 }
 
 export interface LSTMOptions extends RecurrentOptions {
-  /** Width that outputs and hidden states are projected to; 0, the default, leaves them as they are. */
+  /** Width that outputs and hidden states are projected to; 0, the default, leaves them unchanged. */
   projSize?: number;
 }
 
-/** Name of a parameter in layer 0, 1, … of a recurrent module: `weightIhL0`, and `weightIhL0Reverse` for the way back. */
+/**
+ * Name of a parameter in layer 0, 1, … of a recurrent module: `weightIhL0`, or `weightIhL0Reverse` for the backward
+ * direction.
+ */
 export type WeightName = `${'weight' | 'bias'}${'Ih' | 'Hh' | 'Hr'}L${number}${string}`;
 
-/** Base class of `RNN`, `LSTM` and `GRU`; parameters are fields named as in PyTorch: `weightIhL0`, `biasHhL1Reverse`. */
+/**
+ * Base class of `RNN`, `LSTM` and `GRU`; parameters are fields named as in PyTorch: `weightIhL0`, `biasHhL1Reverse`.
+ */
 export abstract class Recurrent extends Module {
   [name: WeightName]: Parameter;
   /** Size of the input's last dimension. */
@@ -46,7 +51,7 @@ export abstract class Recurrent extends Module {
   readonly batchFirst: boolean;
   readonly dropout: number;
   readonly bidirectional: boolean;
-  /** Width that outputs and hidden states are projected to; 0 leaves them as they are. */
+  /** Width that outputs and hidden states are projected to; 0 leaves them unchanged. */
   readonly projSize: number;
   readonly #names: WeightName[] = [];
 
@@ -87,22 +92,24 @@ export abstract class Recurrent extends Module {
     const name = this.constructor.name;
     for (const [what, size] of Object.entries({ inputSize, hiddenSize, numLayers })) {
       if (!(Number.isInteger(size) && size > 0))
-        throw new torch.ArgumentError(`${name}: ${what} is a positive integer, not ${String(size)}`);
+        throw new torch.ArgumentError(`${name}: ${what} must be a positive integer, not ${String(size)}`);
     }
     if (!(dropout >= 0 && dropout <= 1))
-      throw new torch.ArgumentError(`${name}: dropout is a share from 0 to 1, not ${dropout}`);
+      throw new torch.ArgumentError(`${name}: dropout must be in [0, 1], not ${dropout}`);
     if (!(Number.isInteger(projSize) && projSize >= 0 && projSize < hiddenSize))
-      throw new torch.ArgumentError(`${name}: projSize is below hiddenSize ${hiddenSize}, not ${projSize}`);
+      throw new torch.ArgumentError(
+        `${name}: projSize must be below hiddenSize ${hiddenSize}, not ${projSize}`,
+      );
   }
 
-  /** What the operators take behind input and states. */
+  /** Returns the operators' arguments after input and states. */
   protected settings(): [Parameter[], boolean, number, number, boolean, boolean, boolean] {
     const { bias, numLayers, dropout, training, bidirectional, batchFirst } = this;
     const weights = this.#names.map((name) => this[name] as Parameter);
     return [weights, bias, numLayers, dropout, training, bidirectional, batchFirst];
   }
 
-  /** Calls `operator` with a batch, and with states of the given widths: zeros where none are given. */
+  /** Calls `operator` with a batch and states of the given widths: zeros if none are given. */
   protected call(
     input: Tensor,
     states: readonly Tensor[] | null,
@@ -112,7 +119,7 @@ export abstract class Recurrent extends Module {
     const leading = this.numLayers * (this.bidirectional ? 2 : 1);
     const shapes = (batch: number): number[][] => widths.map((width) => [leading, batch, width]);
     const layout = { name: this.constructor.name, dims: 3, inputDim: this.batchFirst ? 0 : 1, stateDim: 1 };
-    // Autocast casts whatever the operator takes, but its arguments are checked before: they are to have one dtype.
+    // Autocast casts the operator's arguments, but they are checked before that: they must have one dtype.
     const { dtype } = this[this.#names[0]!] as Parameter;
     const alike = (tensor: Tensor): Tensor =>
       torch.isAutocastEnabled(tensor.device) ? tensor.to(dtype) : tensor;
@@ -133,17 +140,17 @@ export abstract class Recurrent extends Module {
   }
 }
 
-/** How a layer takes a batch: the dimensions of an input that has one, and where it lies there and in the states. */
+/** The dimensions of a layer's batched input, and the batch dimension in the input and in the states. */
 export interface BatchLayout {
   name: string;
   dims: number;
   inputDim: number;
   stateDim: number;
-  /** Shapes of the states for a batch. */
+  /** Returns the shapes of the states for a batch. */
   shapes: (batch: number) => number[][];
 }
 
-/** Makes a batch of one of an input and states without; the results then have none either. */
+/** Adds a batch dimension to an input and states without one, and removes it from the results. */
 export function withBatch(
   input: Tensor,
   states: readonly Tensor[] | null,
@@ -152,18 +159,18 @@ export function withBatch(
 ): Tensor[] {
   const { ndim, dtype, device } = input;
   if (ndim !== dims && ndim !== dims - 1)
-    throw new torch.ShapeError(`${name}: the input has ${dims - 1} or ${dims} dimensions, not ${ndim}`);
+    throw new torch.ShapeError(`${name}: the input must have ${dims - 1} or ${dims} dimensions, not ${ndim}`);
   const single = ndim < dims;
   const x = single ? input.unsqueeze(inputDim) : input;
   const given = states?.map((state) => (single ? state.unsqueeze(stateDim) : state));
   const hx = given ?? shapes(x.shape[inputDim]!).map((shape) => torch.zeros(shape, { dtype, device }));
   const results = compute(x, hx);
   if (!single) return results;
-  // What a layer gives beside its states lies as its input does.
+  // The other results have the batch dimension where the input has it.
   return results.map((result, i) => result.squeeze(i < results.length - hx.length ? inputDim : stateDim));
 }
 
-/** PyTorch's default for weights and biases of recurrent layers. */
+/** Initialises weights and biases like PyTorch's recurrent layers. */
 export function resetRecurrent(module: Module, hiddenSize: number): void {
   const bound = 1 / Math.sqrt(hiddenSize);
   for (const parameter of module.parameters()) init.uniform_(parameter, -bound, bound);
@@ -171,14 +178,14 @@ export function resetRecurrent(module: Module, hiddenSize: number): void {
 
 export function checkNonlinearity(name: string, given: 'tanh' | 'relu'): 'tanh' | 'relu' {
   if (given === 'tanh' || given === 'relu') return given;
-  throw new torch.ArgumentError(`${name}: nonlinearity is tanh or relu, not ${describe(given)}`);
+  throw new torch.ArgumentError(`${name}: nonlinearity must be tanh or relu, not ${describe(given)}`);
 }
 
 /** hₜ = tanh(W xₜ + b + W' hₜ₋₁ + b'), or relu, over a sequence, in one layer or several. */
 export class RNN extends Recurrent {
   readonly nonlinearity: 'tanh' | 'relu';
 
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: RNNOptions = {}) {
     const { nonlinearity = 'tanh', ...others } = options;
     super(1, inputSize, hiddenSize, others);
@@ -187,10 +194,10 @@ export class RNN extends Recurrent {
 
   /**
    * Returns the last layer's states of all steps, [L, B, directions · hiddenSize] or [B, L, …], and the last step's of
-   * all layers, [layers · directions, B, hiddenSize]; without the batch where the input has none.
+   * all layers, [layers · directions, B, hiddenSize]; without the batch dimension if the input has none.
    *
    * @param input [L, B, inputSize], or [B, L, inputSize] with `batchFirst`, or [L, inputSize]
-   * @param hx the states to begin with; zeros by default
+   * @param hx the initial states; zeros by default
    */
   override forward(input: Tensor, hx: Tensor | null = null): [output: Tensor, hidden: Tensor] {
     const operator = this.nonlinearity === 'tanh' ? torch.rnnTanh : torch.rnnRelu;
@@ -200,12 +207,12 @@ export class RNN extends Recurrent {
 
 /** Gated recurrent units (Cho et al., arXiv 1406.1078) over a sequence, in one layer or several. */
 export class GRU extends Recurrent {
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
     super(3, inputSize, hiddenSize, options);
   }
 
-  /** Takes and returns what {@link RNN.forward} does. */
+  /** Has the same arguments and results as {@link RNN.forward}. */
   override forward(input: Tensor, hx: Tensor | null = null): [output: Tensor, hidden: Tensor] {
     return this.call(input, hx && [hx], (x, [h]) => torch.gru(x, h!, ...this.settings())) as [Tensor, Tensor];
   }
@@ -221,17 +228,17 @@ export class GRU extends Recurrent {
  * ```
  */
 export class LSTM extends Recurrent {
-  /** Makes the weights, uniform with bound 1 / √hiddenSize. */
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LSTMOptions = {}) {
     super(4, inputSize, hiddenSize, options);
   }
 
   /**
-   * Returns what {@link RNN.forward} does, with two states: the hidden one, projSize wide where that is set, and the
-   * cell's.
+   * Returns the results of {@link RNN.forward}, but with two states: the hidden state, projSize wide if that is set,
+   * and the cell state.
    *
    * @param input [L, B, inputSize], or [B, L, inputSize] with `batchFirst`, or [L, inputSize]
-   * @param hx both states to begin with; zeros by default
+   * @param hx both initial states; zeros by default
    */
   override forward(
     input: Tensor,
@@ -244,7 +251,10 @@ export class LSTM extends Recurrent {
     return [output, [hidden, cell]];
   }
 
-  /** Casts before the call what autocast would cast within it, where oneDNN has no LSTM on processors without AVX-512. */
+  /**
+   * Casts before the call what autocast would cast inside it, because oneDNN has no 16-bit LSTM on processors without
+   * AVX-512.
+   */
   #compute(x: Tensor, states: readonly Tensor[]): Tensor[] {
     const [weights, ...settings] = this.settings();
     const dtype = x.device === 'cpu' ? torch.autocastDType(x.device) : null;

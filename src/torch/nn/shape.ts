@@ -6,11 +6,11 @@ import { Module } from './module.js';
 import { pythonFloat, shownSize, tuple } from './sizes.js';
 import type { Size2 } from './sizes.js';
 
-/** Makes one dimension of those from `startDim` to `endDim`. */
+/** Merges the dimensions from `startDim` to `endDim` into one. */
 export class Flatten extends Module {
   /** First dimension that is merged. */
   readonly startDim: number;
-  /** Last dimension that is merged; −1 for the last of all. */
+  /** Last dimension that is merged; −1 for the last dimension. */
   readonly endDim: number;
 
   constructor(startDim = 1, endDim = -1) {
@@ -28,7 +28,7 @@ export class Flatten extends Module {
   }
 }
 
-/** Makes several dimensions of one; a size of −1 is worked out. */
+/** Splits a dimension into several; a size of −1 is inferred. */
 export class Unflatten extends Module {
   /** The dimension that is split. */
   readonly dim: number;
@@ -50,9 +50,9 @@ export class Unflatten extends Module {
   }
 }
 
-/** [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158). */
+/** Rearranges [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158). */
 export class PixelShuffle extends Module {
-  /** Factor of height and width; the channels fall by its square. */
+  /** Factor of height and width; the channels are divided by its square. */
   readonly upscaleFactor: number;
 
   constructor(upscaleFactor: number) {
@@ -71,7 +71,7 @@ export class PixelShuffle extends Module {
 
 /** Moves squares of r × r positions into the channels: [B, C, r · H, r · W] to [B, C · r², H, W]. */
 export class PixelUnshuffle extends Module {
-  /** Divisor of height and width; the channels grow by its square. */
+  /** Divisor of height and width; the channels are multiplied by its square. */
   readonly downscaleFactor: number;
 
   constructor(downscaleFactor: number) {
@@ -90,7 +90,7 @@ export class PixelUnshuffle extends Module {
 
 /** {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`. */
 export class Upsample extends Module {
-  /** Size or factor, and the way of resampling. */
+  /** Size or factor, and the resampling mode. */
   readonly options: InterpolateOptions;
 
   constructor(options: InterpolateOptions) {
@@ -120,7 +120,7 @@ export class UpsamplingNearest2d extends Upsample {
   }
 }
 
-/** {@link Upsample} of [B, C, H, W] between the four neighbours, corners on corners. */
+/** Bilinear {@link Upsample} of [B, C, H, W] with aligned corners. */
 export class UpsamplingBilinear2d extends Upsample {
   constructor(options: { size?: Size2; scaleFactor?: Size2 }) {
     super({ ...options, mode: 'bilinear', alignCorners: true });

@@ -14,31 +14,31 @@ export function pair(size: Size2): [number, number] {
   return spread(size, 2) as [number, number];
 }
 
-/** One number for each of `dims` dimensions. */
+/** Returns one number for each of `dims` dimensions. */
 export function spread(size: Size, dims: number, what = 'size'): number[] {
   if (typeof size === 'number') return Array.from({ length: dims }, () => size);
   if (Array.isArray(size) && size.length === dims) return [...(size as number[])];
   throw new ArgumentError(`${what} ${describe(size)} is neither a number nor ${dims} of them`);
 }
 
-/** As Python prints a tuple. */
+/** Formats a tuple as Python prints it. */
 export function tuple(values: readonly (number | null)[]): string {
   const shown = values.map((value) => value ?? 'None').join(', ');
   return `(${shown}${values.length === 1 ? ',' : ''})`;
 }
 
-/** As Python prints an int or a tuple. */
+/** Formats an int or a tuple as Python prints it. */
 export function shownSize(size: number | null | readonly (number | null)[]): string {
   if (size === null) return 'None';
   return typeof size === 'number' ? String(size) : tuple(size);
 }
 
-/** As Python prints a bool. */
+/** Formats a bool as Python prints it. */
 export function pythonBool(flag: boolean): string {
   return flag ? 'True' : 'False';
 }
 
-/** As Python prints a float: with a decimal point, and two digits of exponent from 1e-5 down. */
+/** Formats a float as Python prints it: with a decimal point, and two digits of exponent from 1e-5 down. */
 export function pythonFloat(x: number): string {
   if (Number.isInteger(x)) return `${x}.0`;
   return String(x)

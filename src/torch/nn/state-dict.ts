@@ -3,15 +3,15 @@ import type { Tensor } from '../index.js';
 import { isContiguous } from '../core/layout.js';
 import { whereKeysLie } from './wrapped-keys.js';
 
-/** What a state dict says of a tensor without reading it. */
+/** A state dict's information about a tensor, available without reading it. */
 export interface TensorInfo {
   shape: readonly number[];
   dtype: string;
 }
 
 /**
- * Where {@link Module.loadStateDict} reads from: a Map of tensors, or anything that hands tensors out by key. With
- * `info` nothing is read before everything is known to fit; with `readInto` bytes go straight into the parameters.
+ * The source of {@link Module.loadStateDict}: a Map of tensors, or anything that returns tensors by key. With `info`
+ * nothing is read before everything is known to match; with `readInto` bytes go straight into the parameters.
  */
 export interface StateSource {
   keys(): Iterable<string>;
@@ -30,26 +30,26 @@ export interface LoadResult {
 }
 
 const lenient =
-  'build the model with the configuration of the weights, or pass { strict: false } to leave out missing and ' +
+  'build the model with the configuration of the weights, or pass { strict: false } to ignore missing and ' +
   'unexpected keys';
 const unrelated = 'the two have no key in common: are these weights of this model?';
 
-/** The keys or shapes of a state dict do not fit the module. Nothing was loaded. */
+/** The keys or shapes of a state dict do not match the module. Nothing was loaded. */
 export class StateDictError extends torch.TorchError {
   readonly missing: string[];
   readonly unexpected: string[];
-  /** Keys with shapes that differ, each with both shapes. */
+  /** Keys whose shapes differ, each with both shapes. */
   readonly mismatched: string[];
 
-  /** @param way out, as the message tells it */
+  /** @param way the solution that the message suggests */
   constructor(owner: string, found: LoadResult & { mismatched: string[] }, way: string | null = null) {
     const lines = [
       ...describe('missing', found.missing),
       ...describe('unexpected', found.unexpected),
-      ...describe('not fitting', found.mismatched),
+      ...describe('mismatched', found.mismatched),
     ];
     super(
-      `state dict does not fit ${owner}, nothing was loaded; ` + `${way ?? lenient}:\n${lines.join('\n')}`,
+      `state dict does not match ${owner}, nothing was loaded; ` + `${way ?? lenient}:\n${lines.join('\n')}`,
     );
     this.name = 'StateDictError';
     this.missing = found.missing;
@@ -60,8 +60,8 @@ export class StateDictError extends torch.TorchError {
 
 /**
  * Copies the source's tensors into `entries` (key and destination), casting to each destination's dtype and device.
- * Everything is checked before the first value changes. A source of which nothing would be loaded is an error, strict
- * or not.
+ * Everything is checked before the first value changes. A source from which nothing would be loaded is an error even if
+ * not strict.
  *
  * @param owner name for errors
  */
@@ -100,9 +100,9 @@ function infoOf(source: StateSource, key: string): TensorInfo | undefined {
 }
 
 function mismatch(key: string, target: Tensor, info: TensorInfo | undefined): string[] {
-  if (info === undefined) return [`${key}: no tensor`];
+  if (info === undefined) return [`${key}: not a tensor`];
   if (info.dtype.startsWith('complex') && !target.dtype.startsWith('complex')) {
-    return [`${key}: ${info.dtype} does not go into ${target.dtype}`];
+    return [`${key}: ${info.dtype} cannot be cast to ${target.dtype}`];
   }
   const fits = info.shape.length === target.shape.length && info.shape.every((n, i) => n === target.shape[i]);
   return fits ? [] : [`${key}: shape [${info.shape.join(', ')}], expected [${target.shape.join(', ')}]`];

@@ -7,22 +7,22 @@ export interface SummaryRow {
   readonly key: string;
   /** Name of its class. */
   readonly type: string;
-  /** Elements of the parameters that are its own, not of modules below it. */
+  /** Elements of the module's own parameters, without the modules below it. */
   readonly parameters: number;
 }
 
-/** What {@link summary} counts. */
+/** The counts of a {@link summary}. */
 export interface Summary {
   readonly rows: readonly SummaryRow[];
-  /** Elements of all parameters; those that modules share count once. */
+  /** Elements of all parameters; shared ones count once. */
   readonly parameters: number;
-  /** Elements of the parameters that are learnt. */
+  /** Elements of the parameters that require a gradient. */
   readonly trainable: number;
   /** Elements of buffers. */
   readonly buffers: number;
   /** Bytes of parameters and buffers. */
   readonly bytes: number;
-  /** A table for people. */
+  /** Formats the summary as a table. */
   toString(): string;
 }
 
@@ -65,7 +65,7 @@ function table({ rows, parameters, trainable, buffers, bytes }: Omit<Summary, 't
   return [
     ...lines.map(([name, count]) => `${name.padEnd(width)}  ${count.padStart(digits)}`.trimEnd()),
     '-'.repeat(width + digits + 2),
-    `parameters: ${number(parameters)}, of them learnt: ${number(trainable)}`,
-    `buffers: ${number(buffers)}; together ${(bytes / 2 ** 20).toFixed(2)} MiB`,
+    `parameters: ${number(parameters)}, trainable: ${number(trainable)}`,
+    `buffers: ${number(buffers)}; total size ${(bytes / 2 ** 20).toFixed(2)} MiB`,
   ].join('\n');
 }

@@ -15,26 +15,26 @@ export interface TransformerEncoderLayerOptions extends FactoryOptions {
   activation?: 'relu' | 'gelu';
   /** Default 1e-5. */
   layerNormEps?: number;
-  /** Whether inputs are [B, L, E]; otherwise [L, B, E]. Default false. */
+  /** True if inputs are [B, L, E]; otherwise they are [L, B, E]. Default false. */
   batchFirst?: boolean;
-  /** Normalise before attention and hidden layer instead of after. Default false. */
+  /** Normalise before attention and feed-forward part instead of after. Default false. */
   normFirst?: boolean;
   /** Default true. */
   bias?: boolean;
 }
 
-/** Attention and a hidden layer with residuals (Vaswani et al., arXiv 1706.03762). */
+/** Self-attention and a feed-forward part with residuals (Vaswani et al., arXiv 1706.03762). */
 export class TransformerEncoderLayer extends Module {
-  /** Attention of the sequence to itself. */
+  /** Self-attention of the sequence. */
   readonly selfAttn: MultiheadAttention;
-  /** Feed-forward part: to the inner width. */
+  /** Feed-forward part: projection to the hidden layer. */
   readonly linear1: Linear;
   readonly dropout: Dropout;
-  /** Feed-forward part: back from it. */
+  /** Feed-forward part: projection back. */
   readonly linear2: Linear;
-  /** Normalisation at the attention. */
+  /** Normalisation of the attention. */
   readonly norm1: LayerNorm;
-  /** Normalisation at the feed-forward part. */
+  /** Normalisation of the feed-forward part. */
   readonly norm2: LayerNorm;
   /** Dropout after the attention. */
   readonly dropout1: Dropout;
@@ -60,7 +60,7 @@ export class TransformerEncoderLayer extends Module {
 
   /**
    * @param input [L, B, E], or [B, L, E] with `batchFirst`
-   * @param options masks as {@link MultiheadAttention} takes them
+   * @param options masks, as for {@link MultiheadAttention}
    */
   override forward(
     input: Tensor,

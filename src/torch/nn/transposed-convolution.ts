@@ -11,9 +11,9 @@ import type { Size, Size1, Size2, Size3 } from './sizes.js';
 export interface ConvTransposeOptions<S extends Size> extends FactoryOptions {
   /** Default 1. */
   stride?: S;
-  /** Elements taken off each side of the output. Default 0. */
+  /** Elements removed from each side of the output. Default 0. */
   padding?: S;
-  /** Elements added at one side of the output, the far one of each dimension. Default 0. */
+  /** Elements added at the far side of each dimension of the output. Default 0. */
   outputPadding?: S;
   /** Default 1. */
   groups?: number;
@@ -26,7 +26,7 @@ export type ConvTranspose1dOptions = ConvTransposeOptions<Size1>;
 export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
 export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
 
-/** What transposed convolutions of all dimensions share; `weight` is [in, out / groups, ...kernel]. */
+/** Base class of transposed convolutions of all dimensions; `weight` is [in, out / groups, ...kernel]. */
 export abstract class TransposedConvolution<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;

@@ -4,7 +4,7 @@ import { normalize } from './functional/vectors.js';
 import type { Module } from './module.js';
 import { Parametrization, registerParametrization } from './parametrize.js';
 
-// Class names are torch.nn.utils.parametrizations', which show in printed models.
+// Classes have the names of torch.nn.utils.parametrizations, which appear in printed models.
 class _WeightNorm extends Parametrization {
   readonly #dim: number;
 
@@ -24,11 +24,11 @@ class _WeightNorm extends Parametrization {
 }
 
 /**
- * Splits a weight into length and direction, learnt apart: w = g · v / ‖v‖ (Salimans and Kingma, arXiv 1602.07868).
- * Keys and values are those of torch.nn.utils.parametrizations.weight_norm.
+ * Splits a weight into length and direction, which are trained separately: w = g · v / ‖v‖ (Salimans and Kingma, arXiv
+ * 1602.07868). Keys and values are those of torch.nn.utils.parametrizations.weight_norm.
  *
  * @param name field of the weight. Default `weight`.
- * @param options.dim dimension along which every entry has a length of its own; −1: one length for all. Default 0.
+ * @param options.dim dimension along which every entry has its own length; −1: one length for all. Default 0.
  * @returns the module
  */
 export function weightNorm<M extends Module>(
@@ -89,7 +89,7 @@ class _SpectralNorm extends Parametrization {
         }),
       );
     }
-    // Copies: the next forward overwrites the buffers, which backward may still need.
+    // Copied because the next forward overwrites the buffers, which backward may still need.
     const sigma = torch.vdot(this.u.clone(), matrix.mv(this.v.clone()));
     return weight.div(sigma);
   }
@@ -100,7 +100,7 @@ class _SpectralNorm extends Parametrization {
 }
 
 export interface SpectralNormOptions {
-  /** Steps of power iteration for every forward in training. Default 1. */
+  /** Steps of power iteration in every forward in training. Default 1. */
   iterations?: number;
   /** Dimension of the outputs. Default 0; transposed convolutions: 1. */
   dim?: number;
@@ -109,8 +109,8 @@ export interface SpectralNormOptions {
 }
 
 /**
- * Divides a weight by its largest singular value (Miyato et al., arXiv 1802.05957), found by power iteration. Keys and
- * values are those of torch.nn.utils.parametrizations.spectral_norm.
+ * Divides a weight by its largest singular value (Miyato et al., arXiv 1802.05957), computed by power iteration. Keys
+ * and values are those of torch.nn.utils.parametrizations.spectral_norm.
  *
  * @param name field of the weight. Default `weight`.
  * @returns the module

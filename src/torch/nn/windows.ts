@@ -9,7 +9,7 @@ import type { Size, Size1, Size2, Size3 } from './sizes.js';
 export class Unfold extends Module {
   /** Height and width of a window. */
   readonly kernelSize: Size2;
-  /** How the windows lie. */
+  /** The positions of the windows. */
   readonly options: WindowOptions;
 
   constructor(kernelSize: Size2, options: WindowOptions = {}) {
@@ -33,7 +33,7 @@ export class Fold extends Module {
   readonly outputSize: Size2;
   /** Height and width of a window. */
   readonly kernelSize: Size2;
-  /** How the windows lie. */
+  /** The positions of the windows. */
   readonly options: WindowOptions;
 
   constructor(outputSize: Size2, kernelSize: Size2, options: WindowOptions = {}) {
@@ -62,7 +62,7 @@ abstract class MaxUnpool<S extends Size> extends Module {
   readonly kernelSize: number[];
   /** Distances between windows. */
   readonly stride: number[];
-  /** What was padded before pooling. */
+  /** The padding of the pooling. */
   readonly padding: number[];
 
   constructor(
@@ -86,7 +86,7 @@ abstract class MaxUnpool<S extends Size> extends Module {
   }
 }
 
-/** Undoes {@link MaxPool1d}: the maxima at their places, zeros elsewhere. */
+/** Undoes {@link MaxPool1d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool1d extends MaxUnpool<Size1> {
   constructor(kernelSize: Size1, options: { stride?: Size1; padding?: Size1 } = {}) {
     super(1, kernelSize, options);
@@ -98,7 +98,7 @@ export class MaxUnpool1d extends MaxUnpool<Size1> {
   }
 }
 
-/** Undoes {@link MaxPool2d}: the maxima at their places, zeros elsewhere. */
+/** Undoes {@link MaxPool2d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool2d extends MaxUnpool<Size2> {
   constructor(kernelSize: Size2, options: { stride?: Size2; padding?: Size2 } = {}) {
     super(2, kernelSize, options);
@@ -110,7 +110,7 @@ export class MaxUnpool2d extends MaxUnpool<Size2> {
   }
 }
 
-/** Undoes {@link MaxPool3d}: the maxima at their places, zeros elsewhere. */
+/** Undoes {@link MaxPool3d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool3d extends MaxUnpool<Size3> {
   constructor(kernelSize: Size3, options: { stride?: Size3; padding?: Size3 } = {}) {
     super(3, kernelSize, options);
@@ -175,7 +175,7 @@ export class LocalResponseNorm extends Module {
   readonly alpha: number;
   /** Power of the divisor. */
   readonly beta: number;
-  /** What the divisor is for silence. */
+  /** The divisor if all neighbours are 0. */
   readonly k: number;
 
   constructor(

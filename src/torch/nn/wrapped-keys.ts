@@ -1,17 +1,17 @@
-/** Keys that carry the names of what a model was wrapped in when it was saved: `module.encoder.conv.weight`. */
+/** Keys that contain the names of wrappers around the model when it was saved: `module.encoder.conv.weight`. */
 
-/** Wrappers that put a name of their own anywhere into a key, and mean nothing else by it. */
+/** Names that wrappers insert anywhere in a key and that have no other meaning. */
 const inside = ['_orig_mod', '_fsdp_wrapped_module', '_checkpoint_wrapped_module', '_fpw_module'];
 
-/** How many of a model's keys are found below a prefix. */
+/** A prefix and the number of the model's keys below it. */
 export interface Place {
   readonly prefix: string;
   readonly found: number;
 }
 
 /**
- * A function that takes the names of wrappers out of keys: those of torch.compile, FSDP and checkpointed activations,
- * and `module`, as data-parallel wrappers have it, unless the model's own keys hold such a name.
+ * Returns a function that removes the names of wrappers from keys: those of torch.compile, FSDP and activation
+ * checkpointing, and `module` from data-parallel wrappers, unless the model's own keys contain such a name.
  *
  * @param own the model's keys
  */
@@ -24,7 +24,7 @@ export function unwrapping(own: Iterable<string>): (key: string) => string {
   };
 }
 
-/** The prefixes below which keys of the model are found, most first; of equals the one that comes first in the file. */
+/** Returns the prefixes below which keys of the model are found, most keys first, ties in the file's order. */
 export function placesOf(own: ReadonlySet<string>, given: Iterable<string>): Place[] {
   const counts = new Map<string, number>();
   for (const key of given) {
@@ -41,11 +41,11 @@ function nextPart(key: string, at: number): number {
 }
 
 /**
- * Says where a model's keys lie in a file, and how to take them from there; null where they are not in it.
+ * Says where a model's keys are in a file and how to load them from there; null if the file does not contain them.
  *
  * @param missing the model's keys that the file lacks
  * @param unexpected the file's keys that the model lacks
- * @param all whether the file has none of the model's keys
+ * @param all true if the file has none of the model's keys
  */
 export function whereKeysLie(
   missing: readonly string[],
@@ -61,12 +61,12 @@ export function whereKeysLie(
       const equal = [best, ...others.filter(({ found }) => found === best.found)];
       const shown = equal.slice(0, 4).map(({ prefix }) => JSON.stringify(prefix));
       return (
-        `${best.found} of its ${missing.length} keys lie below ${shown.join(' or ')}: take them from there, by ` +
+        `${best.found} of its ${missing.length} keys are below ${shown.join(' or ')}: load them with ` +
         `loadWeights(model, source, { prefix: ${shown[0]} })`
       );
     }
   }
   const word = [...inside, 'module'].find((name) => wrapped.some((key) => key.split('.').includes(name)));
   if (word === undefined) return null;
-  return `${wrapped.length} keys carry the name of a wrapper, "${word}": loadWeights(model, source) takes it out`;
+  return `${wrapped.length} keys contain the name of a wrapper, "${word}": loadWeights(model, source) removes it`;
 }

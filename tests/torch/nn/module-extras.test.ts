@@ -168,7 +168,7 @@ test('a summary counts parameters', (t) => {
     ],
   );
   t.regex(String(counts), /0: Linear +12\n/);
-  t.regex(String(counts), /parameters: 19, of them learnt: 7/);
+  t.regex(String(counts), /parameters: 19, trainable: 7/);
   t.is(inspect(model), String(model));
 });
 

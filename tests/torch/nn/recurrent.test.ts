@@ -113,9 +113,11 @@ test('cells, step by step, compute what the layer does over the sequence', (t) =
 });
 
 test('what does not fit is refused', (t) => {
-  t.throws(() => new nn.LSTM(3, 0), { message: /LSTM: hiddenSize is a positive integer, not 0/ });
-  t.throws(() => new nn.LSTM(3, 4, { projSize: 4 }), { message: /projSize is below hiddenSize 4, not 4/ });
-  t.throws(() => new nn.GRU(3, 4, { dropout: 2 }), { message: /dropout is a share/ });
+  t.throws(() => new nn.LSTM(3, 0), { message: /LSTM: hiddenSize must be a positive integer, not 0/ });
+  t.throws(() => new nn.LSTM(3, 4, { projSize: 4 }), {
+    message: /projSize must be below hiddenSize 4, not 4/,
+  });
+  t.throws(() => new nn.GRU(3, 4, { dropout: 2 }), { message: /dropout must be in \[0, 1\]/ });
   t.throws(() => new nn.RNN(3, 4, { nonlinearity: 'gelu' as 'relu' }), {
     message: /tanh or relu, not 'gelu'/,
   });
@@ -124,7 +126,9 @@ test('what does not fit is refused', (t) => {
     instanceOf: torch.ShapeError,
     message: /2 or 3 dimensions/,
   });
-  t.throws(() => lstm.forward(torch.zeros([5, 2, 2])), { message: /'params'\[0\] has shape \[16, 2\]/ });
+  t.throws(() => lstm.forward(torch.zeros([5, 2, 2])), {
+    message: /'params'\[0\] must have shape \[16, 2\]/,
+  });
   t.throws(() => new nn.GRUCell(3, 4).forward(torch.zeros([2, 3]), torch.zeros([1, 4])), {
     instanceOf: torch.TorchError,
   });

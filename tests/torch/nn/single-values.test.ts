@@ -1,4 +1,4 @@
-/** Norms of a single value, whose variance is no number: PyTorch's own checks. */
+/** Norms of a single value, whose variance is undefined: PyTorch's own checks. */
 import test from 'ava';
 import { ActNorm, NLayerDiscriminator } from '../../../src/models/losses/discriminator.js';
 import * as torch from '../../../src/torch/index.js';
@@ -6,9 +6,9 @@ import * as F from '../../../src/torch/nn/functional.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import { MasterWeights } from '../../../src/training/engine/precision.js';
 
-const perChannel = /more than one value a channel is needed/;
+const perChannel = /more than one value (a|per) channel is needed/;
 const spatial = /more than one spatial element is needed/;
-const perGroup = /more than one value a group is needed/;
+const perGroup = /more than one value per group is needed/;
 
 type Norm = new (channels: number, options?: nn.BatchNormOptions) => nn.Module;
 

@@ -4,7 +4,7 @@ import { spread } from '../sizes.js';
 import type { Size, Size1, Size2, Size3 } from '../sizes.js';
 import { expectSeveralInGroups, expectSeveralPositions, expectSeveralValues } from './norm-checks.js';
 
-/** A linear map of the last dimension: x Wᵀ + b, for W of [out, in] and b of [out]. */
+/** Applies a linear map to the last dimension: x Wᵀ + b, for W of [out, in] and b of [out]. */
 export function linear(input: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   return torch.linear(input, weight, bias);
 }
@@ -25,17 +25,17 @@ function convArguments<S extends Size>(dims: number, options: ConvOptions<S>): C
   return [spread(stride, dims), border, spread(dilation, dims), groups];
 }
 
-/** Convolution of [B, C, L] with [out, C / groups, l]. */
+/** Computes the convolution of [B, C, L] with [out, C / groups, l]. */
 export function conv1d(input: Tensor, weight: Tensor, options: ConvOptions<Size1> = {}): Tensor {
   return torch.conv1d(input, weight, options.bias ?? null, ...convArguments(1, options));
 }
 
-/** Convolution of [B, C, H, W] with [out, C / groups, h, w]. */
+/** Computes the convolution of [B, C, H, W] with [out, C / groups, h, w]. */
 export function conv2d(input: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
   return torch.conv2d(input, weight, options.bias ?? null, ...convArguments(2, options));
 }
 
-/** Convolution of [B, C, D, H, W] with [out, C / groups, d, h, w]. */
+/** Computes the convolution of [B, C, D, H, W] with [out, C / groups, d, h, w]. */
 export function conv3d(input: Tensor, weight: Tensor, options: ConvOptions<Size3> = {}): Tensor {
   return torch.conv3d(input, weight, options.bias ?? null, ...convArguments(3, options));
 }
@@ -60,7 +60,7 @@ function transposeArguments<S extends Size>(
   return [s as number[], p as number[], o as number[], groups, d as number[]];
 }
 
-/** Transposed convolution of [B, C, L] with [C, out / groups, l]. */
+/** Computes the transposed convolution of [B, C, L] with [C, out / groups, l]. */
 export function convTranspose1d(
   input: Tensor,
   weight: Tensor,
@@ -69,12 +69,12 @@ export function convTranspose1d(
   return torch.convTranspose1d(input, weight, options.bias ?? null, ...transposeArguments(1, options));
 }
 
-/** Transposed convolution of [B, C, H, W] with [C, out / groups, h, w]. */
+/** Computes the transposed convolution of [B, C, H, W] with [C, out / groups, h, w]. */
 export function convTranspose2d(input: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
   return torch.convTranspose2d(input, weight, options.bias ?? null, ...transposeArguments(2, options));
 }
 
-/** Transposed convolution of [B, C, D, H, W] with [C, out / groups, d, h, w]. */
+/** Computes the transposed convolution of [B, C, D, H, W] with [C, out / groups, d, h, w]. */
 export function convTranspose3d(
   input: Tensor,
   weight: Tensor,
@@ -83,12 +83,12 @@ export function convTranspose3d(
   return torch.convTranspose3d(input, weight, options.bias ?? null, ...transposeArguments(3, options));
 }
 
-/** Rows of `weight` [n, d] by index: [..., d]. */
+/** Looks up rows of `weight` [n, d] by index: [..., d]. */
 export function embedding(indices: Tensor, weight: Tensor): Tensor {
   return torch.embedding(weight, indices);
 }
 
-/** Zeroes elements with probability p while training, scaling the others by 1 / (1 − p). */
+/** Zeroes elements with probability p in training, scaling the others by 1 / (1 − p). */
 export function dropout(input: Tensor, p = 0.5, training = true): Tensor {
   return torch.dropout(input, p, training);
 }
@@ -112,7 +112,7 @@ export function layerNorm(
 /**
  * Normalises [B, C, …] over groups of channels, each with all positions of a sample, then scales and shifts
  * each channel by `weight` and `bias`, [C]. `eps`, added to the variance, is 1e-5 by default.
- * @throws TorchError where the groups do not divide the channels; ShapeError where a group would be a single value
+ * @throws TorchError if the groups do not divide the channels; ShapeError if a group would be a single value
  */
 export function groupNorm(
   input: Tensor,
@@ -139,9 +139,9 @@ export interface BatchNormFunctionOptions {
 }
 
 /**
- * Normalises each channel of [B, C, …]: in training over batch and positions, and then moves `runningMean`
- * and `runningVar` ([C], changed in place) towards what was found; else by those two.
- * @throws ShapeError in training, where a channel would be a single value
+ * Normalises each channel of [B, C, …]. In training it uses the statistics over batch and positions and moves
+ * `runningMean` and `runningVar` ([C], changed in place) towards them; otherwise it uses those two.
+ * @throws ShapeError in training, if a channel would be a single value
  */
 export function batchNorm(
   input: Tensor,
@@ -156,7 +156,7 @@ export function batchNorm(
 
 /**
  * Normalises every channel of every sample over its positions.
- * @throws ShapeError where there is but one
+ * @throws ShapeError if there is only one position
  */
 export function instanceNorm(
   input: Tensor,
@@ -170,7 +170,7 @@ export function instanceNorm(
   return torch.instanceNorm(input, weight, bias, null, null, true, 0, eps, true);
 }
 
-/** x over its root mean square over the last dimensions; `eps` is the dtype's smallest step unless given. */
+/** Divides x by its root mean square over the last dimensions; `eps` defaults to the dtype's machine epsilon. */
 export function rmsNorm(
   input: Tensor,
   normalizedShape: readonly number[],
@@ -179,7 +179,7 @@ export function rmsNorm(
   return torch.rmsNorm(input, [...normalizedShape], weight, eps);
 }
 
-/** x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
+/** Returns x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
 export function bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | null = null): Tensor {
   return torch.bilinear(input1, input2, weight, bias);
 }

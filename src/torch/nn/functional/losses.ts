@@ -2,7 +2,7 @@ import * as torch from '../../index.js';
 import type { Tensor } from '../../index.js';
 import { reductionCode } from './reduction.js';
 
-/** What becomes of the losses of single elements: a tensor of them, their mean, or their sum. */
+/** The form in which the losses of single elements are returned: a tensor of them, their mean, or their sum. */
 export type Reduction = 'none' | 'mean' | 'sum';
 
 export interface ReductionOptions {
@@ -13,14 +13,14 @@ export interface ReductionOptions {
 export interface CrossEntropyOptions extends ReductionOptions {
   /** Weight of each class: [C]. */
   weight?: Tensor | null;
-  /** Targets of this value count for nothing. Default −100. */
+  /** Targets of this value are ignored. Default −100. */
   ignoreIndex?: number;
-  /** Share of the target's probability spread over all classes. Default 0. */
+  /** Share of the target's probability that is spread over all classes. Default 0. */
   labelSmoothing?: number;
 }
 
 /**
- * Cross-entropy of softmax(logits).
+ * Computes the cross-entropy of softmax(logits).
  *
  * @param logits [N, C] or [N, C, ...]
  * @param target class indices [N] or [N, ...], or probabilities of the logits' shape
@@ -37,7 +37,7 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   );
 }
 
-/** The mean, sum or tensor of (a − b)². */
+/** Returns the mean, sum or tensor of (a − b)². */
 export function mseLoss(
   input: Tensor,
   target: Tensor,
@@ -46,7 +46,7 @@ export function mseLoss(
   return torch.mseLoss(input, target, reductionCode(reduction));
 }
 
-/** The mean, sum or tensor of |a − b|. */
+/** Returns the mean, sum or tensor of |a − b|. */
 export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: ReductionOptions = {}): Tensor {
   return torch.l1Loss(input, target, reductionCode(reduction));
 }
@@ -57,7 +57,7 @@ export interface BinaryCrossEntropyOptions extends ReductionOptions {
   posWeight?: Tensor | null;
 }
 
-/** Cross-entropy of sigmoid(logits) against probabilities of the same shape. */
+/** Computes the cross-entropy of sigmoid(logits) against probabilities of the same shape. */
 export function binaryCrossEntropyWithLogits(
   logits: Tensor,
   target: Tensor,
@@ -67,7 +67,7 @@ export function binaryCrossEntropyWithLogits(
   return torch.binaryCrossEntropyWithLogits(logits, target, weight, posWeight, reductionCode(reduction));
 }
 
-/** Negative log-likelihood of classes: logarithms [N, C, ...] against indices [N, ...]. */
+/** Computes the negative log-likelihood of classes: log-probabilities [N, C, ...] against indices [N, ...]. */
 export function nllLoss(
   input: Tensor,
   target: Tensor,
@@ -80,7 +80,7 @@ export function nllLoss(
   return torch.nllLossNd(input, target, weight, reductionCode(reduction), ignoreIndex);
 }
 
-/** Cross-entropy of probabilities against probabilities. */
+/** Computes the cross-entropy of probabilities against probabilities. */
 export function binaryCrossEntropy(
   input: Tensor,
   target: Tensor,
@@ -90,13 +90,16 @@ export function binaryCrossEntropy(
 }
 
 export interface KLDivOptions {
-  /** `batchmean` is the sum over the size of the first dimension, the divergence's definition. Default `mean`. */
+  /**
+   * `batchmean` is the sum divided by the size of the first dimension, the definition of the divergence. Default
+   * `mean`.
+   */
   reduction?: Reduction | 'batchmean';
-  /** Whether the target holds logarithms too. Default false. */
+  /** True if the target contains logarithms too. Default false. */
   logTarget?: boolean;
 }
 
-/** target · (log target − input), for an input of logarithms. */
+/** Returns target · (log target − input), for an input of logarithms. */
 export function klDiv(
   input: Tensor,
   target: Tensor,
@@ -109,7 +112,7 @@ export function klDiv(
   });
 }
 
-/** Squared below `beta` (half, over beta), absolute above. */
+/** Returns the squared difference below `beta` (half, over beta), the absolute difference above. */
 export function smoothL1Loss(
   input: Tensor,
   target: Tensor,
@@ -118,7 +121,7 @@ export function smoothL1Loss(
   return torch.smoothL1Loss(input, target, reductionCode(reduction), beta);
 }
 
-/** Squared below `delta` (half), absolute times delta above. */
+/** Returns the squared difference below `delta` (half), the absolute difference times delta above. */
 export function huberLoss(
   input: Tensor,
   target: Tensor,
@@ -127,7 +130,7 @@ export function huberLoss(
   return torch.huberLoss(input, target, reductionCode(reduction), delta);
 }
 
-/** log(1 + exp(−target · input)), for targets of 1 and −1. */
+/** Returns log(1 + exp(−target · input)), for targets of 1 and −1. */
 export function softMarginLoss(
   input: Tensor,
   target: Tensor,
@@ -140,7 +143,7 @@ export interface MarginOptions extends ReductionOptions {
   margin?: number;
 }
 
-/** 1 − cos(a, b) for targets of 1, max(0, cos(a, b) − margin) for −1. Default margin 0. */
+/** Returns 1 − cos(a, b) for targets of 1, max(0, cos(a, b) − margin) for −1. Default margin 0. */
 export function cosineEmbeddingLoss(
   input1: Tensor,
   input2: Tensor,
@@ -150,7 +153,7 @@ export function cosineEmbeddingLoss(
   return torch.cosineEmbeddingLoss(input1, input2, target, margin, reductionCode(reduction));
 }
 
-/** x for targets of 1, max(0, margin − x) for −1. Default margin 1. */
+/** Returns x for targets of 1, max(0, margin − x) for −1. Default margin 1. */
 export function hingeEmbeddingLoss(
   input: Tensor,
   target: Tensor,
@@ -159,7 +162,7 @@ export function hingeEmbeddingLoss(
   return torch.hingeEmbeddingLoss(input, target, margin, reductionCode(reduction));
 }
 
-/** max(0, −target · (a − b) + margin): a should be above b where the target is 1. Default margin 0. */
+/** Returns max(0, −target · (a − b) + margin): a should be above b if the target is 1. Default margin 0. */
 export function marginRankingLoss(
   input1: Tensor,
   input2: Tensor,
@@ -173,11 +176,11 @@ export interface TripletMarginOptions extends MarginOptions {
   /** Norm of the distance. Default 2. */
   p?: number;
   eps?: number;
-  /** Take the positive's distance to the negative where it is smaller than the anchor's. Default false. */
+  /** Use the distance from positive to negative if it is smaller than that from the anchor. Default false. */
   swap?: boolean;
 }
 
-/** max(0, d(anchor, positive) − d(anchor, negative) + margin). Default margin 1. */
+/** Returns max(0, d(anchor, positive) − d(anchor, negative) + margin). Default margin 1. */
 export function tripletMarginLoss(
   anchor: Tensor,
   positive: Tensor,
@@ -195,10 +198,10 @@ export interface CTCOptions extends ReductionOptions {
 }
 
 /**
- * Connectionist temporal classification (Graves et al., 2006).
+ * Computes the connectionist temporal classification loss (Graves et al., 2006).
  *
  * @param logProbs [T, B, C]
- * @param targets [B, S] or all one after another
+ * @param targets [B, S], or all concatenated
  * @param inputLengths, targetLengths one for each sequence
  */
 export function ctcLoss(

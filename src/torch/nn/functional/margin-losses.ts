@@ -5,7 +5,7 @@ import { reduced, reductionCode } from './reduction.js';
 
 /** Options of {@link poissonNllLoss}. */
 export interface PoissonNLLOptions extends ReductionOptions {
-  /** Whether the input is the logarithm of the rate. Default true. */
+  /** True if the input is the logarithm of the rate. Default true. */
   logInput?: boolean;
   /** Add Stirling's approximation of log(target!) for targets above 1. Default false. */
   full?: boolean;
@@ -13,7 +13,7 @@ export interface PoissonNLLOptions extends ReductionOptions {
   eps?: number;
 }
 
-/** Negative log-likelihood of counts under a Poisson distribution: e^x − target · x, up to a constant. */
+/** Computes the negative log-likelihood of counts under a Poisson distribution: e^x − target · x, up to a constant. */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNLLOptions = {}): Tensor {
   const { logInput = true, full = false, eps = 1e-8, reduction = 'mean' } = options;
   return torch.poissonNllLoss(input, target, logInput, full, eps, reductionCode(reduction));
@@ -23,14 +23,14 @@ export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNL
 export interface GaussianNLLOptions extends ReductionOptions {
   /** Add the constant ½ log(2π). Default false. */
   full?: boolean;
-  /** Smallest variance that is used. Default 1e-6. */
+  /** Smallest variance used. Default 1e-6. */
   eps?: number;
 }
 
 /**
- * Negative log-likelihood under normal distributions: ½ (log v + (x − target)² / v).
+ * Computes the negative log-likelihood under normal distributions: ½ (log v + (x − target)² / v).
  * @param variance v, of the input's shape, of that shape without its last dimension, or with a 1 there
- * @throws ArgumentError for a negative variance (which is looked at: this waits for the device)
+ * @throws ArgumentError for a negative variance; the check waits for the device
  */
 export function gaussianNllLoss(
   input: Tensor,
@@ -41,7 +41,7 @@ export function gaussianNllLoss(
   const perVector = variance.ndim === input.ndim - 1;
   const spread = perVector ? variance.unsqueeze(-1) : variance;
   if (spread.lt(0).any().item()) throw new torch.ArgumentError('gaussianNllLoss: a variance is negative');
-  // The floor takes no part in the gradient.
+  // The lower bound does not take part in the gradient.
   const floor = torch.noGrad(() => spread.clampMin(eps).sub(spread));
   const bounded = spread.add(floor);
   const half = bounded.log().add(input.sub(target).square().div(bounded)).mul(0.5);
@@ -58,15 +58,15 @@ export interface MultiMarginOptions extends ReductionOptions {
   weight?: Tensor | null;
 }
 
-/** Σ max(0, margin − x[target] + x[i])ᵖ / C over the other classes, for [N, C] and class indices [N]. */
+/** Returns Σ max(0, margin − x[target] + x[i])ᵖ / C over the other classes, for [N, C] and class indices [N]. */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
   const { p = 1, margin = 1, weight = null, reduction = 'mean' } = options;
   return torch.multiMarginLoss(input, target, p, margin, weight, reductionCode(reduction));
 }
 
 /**
- * Hinge loss between the classes that hold and those that do not, for [N, C].
- * @param target int64, the indices of the classes that hold, then −1: [N, C]
+ * Computes the hinge loss between classes that apply and classes that do not, for [N, C].
+ * @param target int64, the indices of the classes that apply, followed by −1: [N, C]
  */
 export function multilabelMarginLoss(
   input: Tensor,
@@ -76,7 +76,9 @@ export function multilabelMarginLoss(
   return torch.multilabelMarginLoss(input, target, reductionCode(reduction));
 }
 
-/** Binary cross-entropy of every class, averaged over the classes: logits and targets (0 to 1) of [N, C]. */
+/**
+ * Computes the binary cross-entropy of every class, averaged over the classes: logits and targets (0 to 1) of [N, C].
+ */
 export function multilabelSoftMarginLoss(
   input: Tensor,
   target: Tensor,
@@ -91,15 +93,15 @@ export function multilabelSoftMarginLoss(
 
 /** Options of {@link tripletMarginWithDistanceLoss}. */
 export interface TripletDistanceOptions extends ReductionOptions {
-  /** From two batches of vectors to their distances. Default: the Euclidean distance. */
+  /** Returns the distances between two batches of vectors. Default: the Euclidean distance. */
   distance?: (a: Tensor, b: Tensor) => Tensor;
   /** Default 1. */
   margin?: number;
-  /** Use the distance between positive and negative where it is smaller. Default false. */
+  /** Use the distance between positive and negative if it is smaller. Default false. */
   swap?: boolean;
 }
 
-/** max(0, d(anchor, positive) − d(anchor, negative) + margin) with a distance of one's own. */
+/** Returns max(0, d(anchor, positive) − d(anchor, negative) + margin) with a custom distance. */
 export function tripletMarginWithDistanceLoss(
   anchor: Tensor,
   positive: Tensor,

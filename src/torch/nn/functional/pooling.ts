@@ -10,8 +10,8 @@ export interface PoolFunctionOptions {
 }
 
 /**
- * The largest element under each place of a window: [B, C, H, W] → [B, C, H', W']. The stride is the window's
- * size by default.
+ * Returns the largest element of each window: [B, C, H, W] → [B, C, H', W']. The stride is the window's size by
+ * default.
  */
 export function maxPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
   const { stride = kernelSize, padding = 0, ceilMode = false } = options;
@@ -19,8 +19,8 @@ export function maxPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctio
 }
 
 /**
- * The mean under each place of a window, padding counted as zeros: [B, C, H, W] → [B, C, H', W']. The stride
- * is the window's size by default.
+ * Returns the mean of each window, padding counted as zeros: [B, C, H, W] → [B, C, H', W']. The stride is the window's
+ * size by default.
  */
 export function avgPool2d(input: Tensor, kernelSize: Size2, options: PoolFunctionOptions = {}): Tensor {
   const { stride = kernelSize, padding = 0, ceilMode = false } = options;

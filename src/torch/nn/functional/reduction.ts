@@ -2,7 +2,7 @@ import { ArgumentError } from '../../index.js';
 import type { Tensor } from '../../index.js';
 import type { Reduction } from './losses.js';
 
-/** libtorch's number for a reduction. @throws ArgumentError for what is none */
+/** Returns libtorch's number for a reduction. @throws ArgumentError for an unknown one */
 export function reductionCode(reduction: Reduction): number {
   const code = { none: 0, mean: 1, sum: 2 }[reduction];
   if (code === undefined)
@@ -10,7 +10,7 @@ export function reductionCode(reduction: Reduction): number {
   return code;
 }
 
-/** The losses, their mean or their sum. */
+/** Returns the losses, their mean or their sum. */
 export function reduced(losses: Tensor, reduction: Reduction): Tensor {
   const code = reductionCode(reduction);
   return code === 0 ? losses : code === 1 ? losses.mean() : losses.sum();

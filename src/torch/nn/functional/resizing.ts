@@ -11,7 +11,7 @@ export function pad(
   padding: readonly number[],
   { mode = 'constant', value = null }: { mode?: PadMode; value?: number | null } = {},
 ): Tensor {
-  // The same operator without a string among its arguments, which is quicker to call.
+  // The same operator without a string argument, which is faster to call.
   if (mode === 'constant') return torch.constantPadNd(input, [...padding], value ?? 0);
   return torch.pad(input, [...padding], mode, value);
 }
@@ -20,14 +20,17 @@ export type InterpolateMode =
   'nearest' | 'nearest-exact' | 'linear' | 'bilinear' | 'bicubic' | 'trilinear' | 'area';
 
 export interface InterpolateOptions {
-  /** Output size, of all dimensions or of each; give this or `scaleFactor`. */
+  /** Output size, for all dimensions or for each; pass this or `scaleFactor`. */
   size?: Size;
   scaleFactor?: Size;
-  /** `linear` for [B, C, L], `bilinear` and `bicubic` for [B, C, H, W], `trilinear` for [B, C, D, H, W]. Default `nearest`. */
+  /**
+   * `linear` for [B, C, L], `bilinear` and `bicubic` for [B, C, H, W], `trilinear` for [B, C, D, H, W]. Default
+   * `nearest`.
+   */
   mode?: InterpolateMode;
-  /** For `linear` to `trilinear`: whether corner elements keep their values. Default false. */
+  /** For `linear` to `trilinear`: true if corner elements keep their values. Default false. */
   alignCorners?: boolean;
-  /** For `bilinear` and `bicubic`: filter when making smaller. Default false. */
+  /** For `bilinear` and `bicubic`: filter when downsampling. Default false. */
   antialias?: boolean;
 }
 
@@ -38,7 +41,7 @@ const dimsOfMode: Partial<Record<InterpolateMode, number>> = {
   trilinear: 3,
 };
 
-/** Resizes the last dimensions of [B, C, L], [B, C, H, W] or [B, C, D, H, W], to a size or by a factor. */
+/** Resizes the last dimensions of [B, C, L], [B, C, H, W] or [B, C, D, H, W] to a size or by a factor. */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
   const { mode = 'nearest', alignCorners = false, antialias = false } = options;
   const dims = input.ndim - 2;
@@ -54,7 +57,7 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   const scales =
     options.scaleFactor === undefined ? null : spread(options.scaleFactor, dims, 'interpolate: scaleFactor');
   if ((size === null) === (scales === null)) {
-    throw new torch.ArgumentError('interpolate needs either size or scaleFactor, not both or neither');
+    throw new torch.ArgumentError('interpolate takes either size or scaleFactor, not both or neither');
   }
   switch (mode) {
     case 'nearest':

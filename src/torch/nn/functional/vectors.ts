@@ -2,16 +2,16 @@ import * as torch from '../../index.js';
 import type { Generator, Tensor } from '../../index.js';
 
 export interface AttentionOptions {
-  /** Boolean (true: may attend) or added to the scores; broadcast to [..., L, S]. */
+  /** Boolean (true for keys that may be attended to), or added to the scores; broadcast to [..., L, S]. */
   attnMask?: Tensor | null;
   dropoutP?: number;
-  /** Query i attends to keys 0 to i. */
+  /** Restrict query i to keys 0 to i. */
   isCausal?: boolean;
   /** Default 1 / √(dimensions of the query). */
   scale?: number | null;
 }
 
-/** softmax(q kᵀ · scale + mask) v, for q [..., L, E], k [..., S, E], v [..., S, V]: [..., L, V]. */
+/** Returns softmax(q kᵀ · scale + mask) v, for q [..., L, E], k [..., S, E], v [..., S, V]: [..., L, V]. */
 export function scaledDotProductAttention(
   query: Tensor,
   key: Tensor,
@@ -33,7 +33,7 @@ export interface GumbelSoftmaxOptions {
   generator?: Generator;
 }
 
-/** A differentiable sample of softmax(logits) (Jang et al., arXiv 1611.01144). */
+/** Draws a differentiable sample of softmax(logits) (Jang et al., arXiv 1611.01144). */
 export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
   const { tau = 1, hard = false, dim = -1, generator } = options;
   return torch.scope(() => {
@@ -50,12 +50,12 @@ export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}
   });
 }
 
-/** int64 [...] to int64 [..., classes], 1 at the index. */
+/** Converts int64 [...] to int64 [..., classes], with 1 at the index. */
 export function oneHot(indices: Tensor, numClasses = -1): Tensor {
   return torch.oneHot(indices, numClasses);
 }
 
-/** Vectors of length 1 along `dim`: x / max(‖x‖, eps). */
+/** Scales vectors to length 1 along `dim`: x / max(‖x‖, eps). */
 export function normalize(
   input: Tensor,
   { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {},
@@ -63,7 +63,7 @@ export function normalize(
   return torch.scope(() => input.div(torch.linalgVectorNorm(input, p, [dim], true).clampMin(eps)));
 }
 
-/** Cosine of the angle between vectors along `dim`. */
+/** Returns the cosine of the angle between vectors along `dim`. */
 export function cosineSimilarity(
   x1: Tensor,
   x2: Tensor,
@@ -72,7 +72,7 @@ export function cosineSimilarity(
   return torch.cosineSimilarity(x1, x2, dim, eps);
 }
 
-/** Norm of the difference along the last dimension, `eps` added to each element of it. */
+/** Returns the norm of the difference along the last dimension, with `eps` added to each of its elements. */
 export function pairwiseDistance(
   x1: Tensor,
   x2: Tensor,

@@ -3,19 +3,19 @@ import type { Tensor } from '../../index.js';
 import { pair, spread } from '../sizes.js';
 import type { Size, Size2 } from '../sizes.js';
 
-/** How windows lie on a picture. */
+/** The positions of windows on an image. */
 export interface WindowOptions {
   /** Distance between neighbouring windows. Default 1. */
   stride?: Size2;
-  /** Zeros around the picture. Default 0. */
+  /** Zeros around the image. Default 0. */
   padding?: Size2;
-  /** Distance between a window's own elements. Default 1. */
+  /** Distance between the elements of a window. Default 1. */
   dilation?: Size2;
 }
 
 /**
- * Every window of [B, C, H, W] as a column: [B, C · kernel area, number of windows], row by row.
- * @throws TorchError where no window fits
+ * Extracts every window of [B, C, H, W] as a column: [B, C · kernel area, number of windows], row by row.
+ * @throws TorchError if no window fits
  */
 export function unfold(input: Tensor, kernelSize: Size2, options: WindowOptions = {}): Tensor {
   const { stride = 1, padding = 0, dilation = 1 } = options;
@@ -23,9 +23,9 @@ export function unfold(input: Tensor, kernelSize: Size2, options: WindowOptions 
 }
 
 /**
- * Adds the columns of {@link unfold} up at their places: [B, C · kernel area, number of windows] to [B, C, H, W], where
- * [H, W] is `outputSize`. Elements in several windows are summed.
- * @throws TorchError where the columns are not those of such a picture
+ * Adds the columns of {@link unfold} up at their positions: [B, C · kernel area, number of windows] to [B, C, H, W],
+ * where [H, W] is `outputSize`. Elements in several windows are summed.
+ * @throws TorchError if the columns are not those of such an image
  */
 export function fold(
   input: Tensor,
@@ -37,17 +37,17 @@ export function fold(
   return torch.col2im(input, pair(outputSize), pair(kernelSize), pair(dilation), pair(padding), pair(stride));
 }
 
-/** How the windows lay whose largest elements are put back. */
+/** The window positions of the pooling that is undone. */
 export interface UnpoolOptions {
   /** Default: the kernel's size. */
   stride?: Size;
   /** Default 0. */
   padding?: Size;
-  /** Sizes of the last dimensions of the result, where several would have pooled to the input. */
+  /** Sizes of the last dimensions of the result, if several would be pooled to the input's size. */
   outputSize?: readonly number[];
 }
 
-/** Puts the maxima of [B, C, L] back to where `indices` says, zeros elsewhere. See `MaxPool1d.withIndices`. */
+/** Puts the maxima of [B, C, L] back at the positions in `indices`, zeros elsewhere. See `MaxPool1d.withIndices`. */
 export function maxUnpool1d(
   input: Tensor,
   indices: Tensor,
@@ -58,7 +58,7 @@ export function maxUnpool1d(
   return torch.maxUnpool2d(input.unsqueeze(-1), indices.unsqueeze(-1), [length, 1]).squeeze(-1);
 }
 
-/** Puts the maxima of [B, C, H, W] back to where `indices` says, zeros elsewhere. See `MaxPool2d.withIndices`. */
+/** Puts the maxima of [B, C, H, W] back at the positions in `indices`, zeros elsewhere. See `MaxPool2d.withIndices`. */
 export function maxUnpool2d(
   input: Tensor,
   indices: Tensor,
@@ -68,7 +68,9 @@ export function maxUnpool2d(
   return torch.maxUnpool2d(input, indices, sizeBefore(input, 2, kernelSize, options));
 }
 
-/** Puts the maxima of [B, C, D, H, W] back to where `indices` says, zeros elsewhere. See `MaxPool3d.withIndices`. */
+/**
+ * Puts the maxima of [B, C, D, H, W] back at the positions in `indices`, zeros elsewhere. See `MaxPool3d.withIndices`.
+ */
 export function maxUnpool3d(
   input: Tensor,
   indices: Tensor,
@@ -80,7 +82,7 @@ export function maxUnpool3d(
   return torch.maxUnpool3d(input, indices, sizeBefore(input, 3, kernelSize, options), stride, padding);
 }
 
-/** The size that pooling had before it. @throws ShapeError for an `outputSize` that does not pool to the input's. */
+/** Returns the size before pooling. @throws ShapeError for an `outputSize` that is not pooled to the input's size */
 function sizeBefore(input: Tensor, dims: number, kernelSize: Size, options: UnpoolOptions): number[] {
   const kernel = spread(kernelSize, dims, 'kernel size');
   const stride = spread(options.stride ?? kernelSize, dims, 'stride');
@@ -93,12 +95,12 @@ function sizeBefore(input: Tensor, dims: number, kernelSize: Size, options: Unpo
   const fits = given.length === dims && given.every((size, i) => Math.abs(size - least[i]!) < stride[i]!);
   if (fits) return given;
   throw new torch.ShapeError(
-    `maxUnpool${dims}d: an output of [${given.join(', ')}] does not pool to the input; each size may differ from ` +
+    `maxUnpool${dims}d: an output of [${given.join(', ')}] would not be pooled to the input's size; each size may differ from ` +
       `[${least.join(', ')}] by less than the stride, [${stride.join(', ')}]`,
   );
 }
 
-/** Windows of power means. */
+/** The windows of power-average pooling. */
 export interface PowerPoolOptions {
   /** Default: the kernel's size. */
   stride?: Size;
@@ -106,7 +108,7 @@ export interface PowerPoolOptions {
   ceilMode?: boolean;
 }
 
-/** The p-norm of each window of [B, C, L]: (Σ xᵖ)^(1/p). */
+/** Returns the p-norm of each window of [B, C, L]: (Σ xᵖ)^(1/p). */
 export function lpPool1d(
   input: Tensor,
   norm: number,
@@ -117,7 +119,7 @@ export function lpPool1d(
   return powerMean(torch.avgPool1d(input.pow(norm), kernel, stride, [0], ceil), norm, kernel);
 }
 
-/** The p-norm of each window of [B, C, H, W]: (Σ xᵖ)^(1/p). */
+/** Returns the p-norm of each window of [B, C, H, W]: (Σ xᵖ)^(1/p). */
 export function lpPool2d(
   input: Tensor,
   norm: number,
@@ -128,7 +130,7 @@ export function lpPool2d(
   return powerMean(torch.avgPool2d(input.pow(norm), kernel, stride, [0, 0], ceil), norm, kernel);
 }
 
-/** The p-norm of each window of [B, C, D, H, W]: (Σ xᵖ)^(1/p). */
+/** Returns the p-norm of each window of [B, C, D, H, W]: (Σ xᵖ)^(1/p). */
 export function lpPool3d(
   input: Tensor,
   norm: number,
@@ -144,7 +146,9 @@ function windowOf(dims: number, kernelSize: Size, options: PowerPoolOptions): [n
   return [kernel, spread(options.stride ?? kernelSize, dims, 'stride'), options.ceilMode ?? false];
 }
 
-/** From the mean of powers to the norm; the root of a negative sum, which odd powers may give, is nan as in PyTorch. */
+/**
+ * Computes the norm from the mean of powers; the root of a negative sum, possible for odd powers, is NaN as in PyTorch.
+ */
 function powerMean(means: Tensor, norm: number, kernel: readonly number[]): Tensor {
   const area = kernel.reduce((product, size) => product * size, 1);
   return means
