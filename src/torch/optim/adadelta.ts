@@ -8,19 +8,19 @@ import type { GroupOf, ParameterGroup } from './optimizer.js';
 export interface AdadeltaSettings {
   /** Factor of every update. Default 1. */
   lr: number;
-  /** Decay of the means of squares. Default 0.9. */
+  /** Decay of the running means of squares. Default 0.9. */
   rho: number;
-  /** Added under the roots. Default 1e-6. */
+  /** Added under the square roots. Default 1e-6. */
   eps: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
 const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false };
 
-/** Updates of the size of the last updates (Zeiler, arXiv 1212.5701). */
+/** Adadelta: scales updates by the size of previous ones (Zeiler, arXiv 1212.5701). */
 export class Adadelta extends ListOptimizer<AdadeltaSettings> {
   constructor(
     params: Iterable<Tensor> | Iterable<GroupOf<AdadeltaSettings>>,
@@ -33,7 +33,7 @@ export class Adadelta extends ListOptimizer<AdadeltaSettings> {
     const { rho } = settings;
     refuseSettings(this, {
       ...commonChecks(settings),
-      [`rho ${rho} (must lie in [0, 1])`]: rho >= 0 && rho <= 1,
+      [`rho ${rho} (must be in [0, 1])`]: rho >= 0 && rho <= 1,
     });
   }
 

@@ -17,9 +17,9 @@ export interface AdagradSettings {
   eps: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** What the sums of squares start from. Default 0. */
+  /** Initial value of the sums of squares. Default 0. */
   initialAccumulatorValue: number;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
@@ -35,14 +35,14 @@ const defaults: AdagradSettings = {
 // c10/core/DeviceType.h
 const CPU = 0;
 
-/** Gradient over the root of the sum of all its squares (Duchi, Hazan and Singer, 2011). */
+/** Adagrad: gradient divided by the root of the sum of its squares (Duchi, Hazan and Singer, 2011). */
 export class Adagrad extends ListOptimizer<AdagradSettings> {
   constructor(
     params: Iterable<Tensor> | Iterable<GroupOf<AdagradSettings>>,
     options: Partial<AdagradSettings> = {},
   ) {
     super(params, { ...defaults, ...withoutUndefined(options) });
-    // As in PyTorch, state is there before the first step, and for parameters without a gradient too.
+    // As in PyTorch, the state exists before the first step, and for parameters without a gradient too.
     torch.noGrad(() => {
       for (const group of this.paramGroups) this.#prepare(group);
     });
@@ -50,7 +50,7 @@ export class Adagrad extends ListOptimizer<AdagradSettings> {
 
   override addParamGroup(group: GroupOf<AdagradSettings>): void {
     super.addParamGroup(group);
-    // The constructor's groups come here before the object is whole; it sees to them itself.
+    // The base constructor adds groups before this object is complete; the constructor here handles those itself.
     if (#prepare in this) torch.noGrad(() => this.#prepare(this.paramGroups.at(-1)!));
   }
 

@@ -8,23 +8,23 @@ import type { GroupOf, ParameterGroup } from './optimizer.js';
 export interface AdamaxSettings {
   /** Learning rate. Default 2e-3 (RAdam: 1e-3). */
   lr: number;
-  /** Decay of the mean of the gradient and of its size. Default [0.9, 0.999]. */
+  /** Decay of the means of the gradient and of its magnitude. Default [0.9, 0.999]. */
   betas: readonly [number, number];
   /** Added to the denominator. Default 1e-8. */
   eps: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
 export interface RAdamSettings extends AdamaxSettings {
-  /** Take weight decay off the weights, as AdamW does, instead of adding it to the gradient. Default false. */
+  /** Decay the weights directly, as AdamW does, instead of adding the decay to the gradient. Default false. */
   decoupledWeightDecay: boolean;
 }
 
 export interface NAdamSettings extends RAdamSettings {
-  /** How fast the momentum grows to its full value. Default 4e-3. */
+  /** Rate at which the momentum grows to its full value. Default 4e-3. */
   momentumDecay: number;
 }
 
@@ -47,7 +47,7 @@ export abstract class AdamRelative<Settings extends AdamaxSettings> extends List
     return [...super.requiredState(), 'exp_avg'];
   }
 
-  /** The gradients, with weight decay added unless it acts on the weights. */
+  /** Returns the gradients, with weight decay added unless it is decoupled. */
   protected decayed(batch: Batch, group: ParameterGroup<RAdamSettings>): Tensor[] {
     const { lr, weightDecay, decoupledWeightDecay } = group;
     if (weightDecay === 0) return batch.gradients;
@@ -56,7 +56,7 @@ export abstract class AdamRelative<Settings extends AdamaxSettings> extends List
     return batch.gradients;
   }
 
-  /** Moves the means of the slopes and of their squares on. */
+  /** Updates the running means of the gradients and of their squares. */
   protected track(
     slopes: Tensor[],
     means: Tensor[],
@@ -70,7 +70,7 @@ export abstract class AdamRelative<Settings extends AdamaxSettings> extends List
   }
 }
 
-/** Adam with Nesterov's momentum (Dozat, 2016). */
+/** NAdam: Adam with Nesterov momentum (Dozat, 2016). */
 export class NAdam extends AdamRelative<NAdamSettings> {
   protected override readonly scalarStates = { step: 0, mu_product: 1 };
 
@@ -113,7 +113,10 @@ export class NAdam extends AdamRelative<NAdamSettings> {
   }
 }
 
-/** Adam whose adaptive step sets in once the variance of the gradient's size is known (Liu et al., arXiv 1908.03265). */
+/**
+ * RAdam: Adam with an adaptive step only once the variance of the second moment is known (Liu et al., arXiv
+ * 1908.03265).
+ */
 export class RAdam extends AdamRelative<RAdamSettings> {
   constructor(
     params: Iterable<Tensor> | Iterable<GroupOf<RAdamSettings>>,
@@ -149,7 +152,9 @@ export class RAdam extends AdamRelative<RAdamSettings> {
   }
 }
 
-/** Adam with the largest decayed gradient in place of the root mean square (Kingma and Ba, arXiv 1412.6980, 7.1). */
+/**
+ * Adamax: Adam with the largest decayed gradient instead of the root mean square (Kingma and Ba, arXiv 1412.6980, 7.1).
+ */
 export class Adamax extends AdamRelative<AdamaxSettings> {
   constructor(
     params: Iterable<Tensor> | Iterable<GroupOf<AdamaxSettings>>,

@@ -12,20 +12,20 @@ export interface AdamSettings {
   betas: readonly [number, number];
   /** Added to the denominator. Default 1e-8. */
   eps: number;
-  /** Adam: L2 penalty, default 0. AdamW: share of the weights taken off per unit of learning rate, default 0.01. */
+  /** Adam: L2 penalty, default 0. AdamW: share of the weights subtracted per unit of learning rate, default 0.01. */
   weightDecay: number;
   /** Divide by the largest second moment so far (Reddi et al., arXiv 1904.09237). Default false. */
   amsgrad: boolean;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
   /**
-   * One kernel for all parameters instead of several operators for each. Default null: where the parameters are
+   * One kernel for all parameters instead of several operators for each. Default null: fused if the parameters are
    * floating-point. The results differ by rounding only.
    */
   fused: boolean | null;
   /**
    * The kernel reads the learning rate from the device, so that a step recorded as a CUDA graph follows a schedule:
-   * {@link Adam.refreshLearningRates} before each replay. Acts on fused parameters. Default false.
+   * call {@link Adam.refreshLearningRates} before each replay. Applies to fused parameters. Default false.
    */
   capturable: boolean;
 }
@@ -50,7 +50,7 @@ interface Rate {
   value: number;
 }
 
-/** What the kernel reads and writes for one parameter. */
+/** The tensors that the kernel reads and writes for one parameter. */
 interface Slot {
   parameter: Tensor;
   gradient: Tensor;
@@ -65,7 +65,7 @@ interface AdamState extends ParameterState {
   exp_avg_sq: Tensor;
 }
 
-/** Adam (Kingma and Ba, arXiv 1412.6980), weight decay added to the gradient. */
+/** Adam (Kingma and Ba, arXiv 1412.6980), with weight decay added to the gradient. */
 export class Adam extends Optimizer<AdamSettings> {
   readonly #rates: Rate[] = [];
 
@@ -73,7 +73,7 @@ export class Adam extends Optimizer<AdamSettings> {
     super(params, { ...defaults, ...withoutUndefined(options) });
   }
 
-  /** Whether weight decay acts on the weights themselves (AdamW). */
+  /** True if weight decay is applied to the weights directly (AdamW). */
   protected get decoupled(): boolean {
     return false;
   }
@@ -109,7 +109,7 @@ export class Adam extends Optimizer<AdamSettings> {
       const fused = group.fused !== false && canFuse(layout);
       if (group.fused === true && !fused) {
         throw new torch.ArgumentError(
-          `fused Adam takes dense float tensors on cpu or cuda, not ${describe(parameter)}; leave out fused`,
+          `fused Adam takes dense float tensors on cpu or cuda, not ${describe(parameter)}; omit the option fused`,
         );
       }
       const state = this.#stateOf(parameter, layout, group.amsgrad, fused);
@@ -135,7 +135,7 @@ export class Adam extends Optimizer<AdamSettings> {
     let state = this.state.get(parameter) as AdamState | undefined;
     if (state === undefined) {
       state = torch.keep({
-        // On the CPU unless the kernel reads it: the other path needs its value, and would wait for the device.
+        // On the CPU unless the kernel reads it: the other path needs its value and would wait for the device.
         step: torch.zeros([], { dtype: 'float32', device: fused ? parameter.device : 'cpu' }),
         exp_avg: parameter.zerosLike(),
         exp_avg_sq: parameter.zerosLike(),
@@ -153,7 +153,7 @@ export class Adam extends Optimizer<AdamSettings> {
         name === 'step' ? !fused || hasLayout(tensor, scalarLayout(layout)) : hasLayout(tensor, layout);
       if (fits) continue;
       this.checkState(parameter, state, 'state of a parameter');
-      // After module.to(…) the state follows its parameter.
+      // After module.to(…) the state is moved to where its parameter is.
       const home =
         name === 'step'
           ? torch.zeros([], { dtype: 'float32', device: parameter.device })
@@ -163,7 +163,10 @@ export class Adam extends Optimizer<AdamSettings> {
     return state;
   }
 
-  /** Brings the groups' present `lr` to where a `capturable` optimizer's kernels read it. Waits for no device. */
+  /**
+   * Copies the groups' current `lr` to where the kernels of a `capturable` optimizer read it. Does not wait for the
+   * device.
+   */
   refreshLearningRates(): void {
     for (const rate of this.#rates) {
       if (rate.value === rate.group.lr) continue;
@@ -233,7 +236,7 @@ export class Adam extends Optimizer<AdamSettings> {
   protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
     for (const key of ['step', 'exp_avg', 'exp_avg_sq']) {
       if (state[key] === undefined)
-        throw new torch.ArgumentError(`${name} has no '${key}'; is it another optimizer's?`);
+        throw new torch.ArgumentError(`${name} has no '${key}'; does it belong to a different optimizer?`);
     }
     for (const [key, tensor] of Object.entries(state)) {
       // The fused kernels read past the end of tensors that do not match.
@@ -262,7 +265,7 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 }
 
-/** Adam with weight decay apart from the gradient (Loshchilov and Hutter, arXiv 1711.05101). */
+/** Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101). */
 export class AdamW extends Adam {
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
     super(params, { weightDecay: 1e-2, ...withoutUndefined(options) });

@@ -7,17 +7,19 @@ import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
 
 /** Settings of {@link ASGD}. */
 export interface ASGDSettings {
-  /** Learning rate at the start. Default 1e-2. */
+  /** Initial learning rate. Default 1e-2. */
   lr: number;
-  /** Share of the weights taken off per unit of learning rate, which also sets how fast that falls. Default 1e-4. */
+  /**
+   * Share of the weights subtracted per unit of learning rate, which also sets how fast the rate decays. Default 1e-4.
+   */
   lambd: number;
-  /** Power with which the learning rate falls. Default 0.75. */
+  /** Power of the learning rate's decay. Default 0.75. */
   alpha: number;
-  /** Step from which on the weights are averaged. Default 1e6. */
+  /** Step at which averaging of the weights starts. Default 1e6. */
   t0: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
@@ -30,7 +32,7 @@ const defaults: ASGDSettings = {
   maximize: false,
 };
 
-/** Gradient descent that keeps the mean of the weights on its way, as state `ax` (Polyak and Juditsky, 1992). */
+/** Gradient descent that also averages the weights, in the state `ax` (Polyak and Juditsky, 1992). */
 export class ASGD extends ListOptimizer<ASGDSettings> {
   protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
 

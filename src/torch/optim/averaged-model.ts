@@ -14,13 +14,13 @@ export interface AveragedModelOptions {
 }
 
 /**
- * The mean of a model's weights over training, kept beside it: `update()` after every optimizer step, `use(…)` to run
- * the model with the averaged weights. State dicts are those of torch.optim.swa_utils.AveragedModel.
+ * The average of a model's weights over training: call `update()` after every optimizer step, and `use(…)` to run the
+ * model with the averaged weights. State dicts are compatible with torch.optim.swa_utils.AveragedModel.
  */
 export class AveragedModel extends InThread {
   readonly decay: number | null;
   readonly useBuffers: boolean;
-  /** Updates so far: int64, shape []. */
+  /** Number of updates so far: int64, shape []. */
   readonly nAveraged: Tensor;
   readonly #model: Module;
   /** The averages under the model's keys. */
@@ -29,7 +29,7 @@ export class AveragedModel extends InThread {
   constructor(model: Module, { decay = null, useBuffers = false }: AveragedModelOptions = {}) {
     super('an averaged model', 'save its stateDict() with savePytorch');
     if (decay !== null && !(decay >= 0 && decay <= 1))
-      throw new torch.ArgumentError(`${this.constructor.name}: decay must lie in [0, 1], not ${decay}`);
+      throw new torch.ArgumentError(`${this.constructor.name}: decay must be in [0, 1], not ${decay}`);
     this.decay = decay;
     this.useBuffers = useBuffers;
     this.#model = model;
@@ -40,7 +40,7 @@ export class AveragedModel extends InThread {
     );
   }
 
-  /** Takes the model's present weights into the averages; the first update copies them. */
+  /** Adds the model's current weights to the averages; the first update copies them. */
   update(): void {
     const count = this.nAveraged.item();
     const averaged = new Map<string, [Tensor[], Tensor[]]>();
@@ -50,7 +50,9 @@ export class AveragedModel extends InThread {
         for (const [key, current] of this.#model.stateDict()) {
           const average = this.#averages.get(key);
           if (average === undefined)
-            throw new torch.ArgumentError(`the model has got a tensor ${key} since the averages were made`);
+            throw new torch.ArgumentError(
+              `the model has a tensor ${key} that was added after the averages were created`,
+            );
           this.#follow(average, current);
           const mean = count > 0 && (this.useBuffers || parameters.has(current));
           if (!mean) {
@@ -76,19 +78,19 @@ export class AveragedModel extends InThread {
     return this.decay === null ? 1 / (count + 1) : 1 - this.decay;
   }
 
-  /** Moves an average to where the model's tensor is now; the kernels for lists trust shapes. */
+  /** Moves an average to where the model's tensor is now; the kernels for lists do not check shapes. */
   #follow(average: Tensor, current: Tensor): void {
     const shape = current.shape;
     if (average.ndim !== shape.length || average.shape.some((size, i) => size !== shape[i])) {
       throw new torch.ShapeError(
-        `an average of shape [${average.shape.join(', ')}] for a tensor of shape [${shape.join(', ')}]`,
+        `an average has shape [${average.shape.join(', ')}], but the tensor has shape [${shape.join(', ')}]`,
       );
     }
     if (average.dtype !== current.dtype || average.device !== current.device)
       average.data = average.to(current);
   }
 
-  /** Calls `fn` while the model holds the averaged weights; training goes on with its own. */
+  /** Calls `fn` while the model has the averaged weights, and then restores its own. */
   use<T>(fn: () => T): T {
     const swap = (): void => {
       torch.noGrad(() =>
@@ -111,12 +113,12 @@ export class AveragedModel extends InThread {
     }
   }
 
-  /** Copies the averages into a model of the same keys: the model itself, or another to keep. */
+  /** Copies the averages into a model with the same keys: the model itself, or another one. */
   copyTo(model: Module): void {
     model.loadStateDict(this.#averages);
   }
 
-  /** The averages under `module.` and the model's keys, after `n_averaged`. The tensors are not copies. */
+  /** Returns the averages under `module.` and the model's keys, after `n_averaged`. The tensors are not copies. */
   stateDict(): Map<string, Tensor> {
     return new Map([
       ['n_averaged', this.nAveraged],
@@ -124,13 +126,13 @@ export class AveragedModel extends InThread {
     ]);
   }
 
-  /** Takes over a state dict, also one of PyTorch's AveragedModel. */
+  /** Loads a state dict, also one of PyTorch's AveragedModel. */
   loadStateDict(source: StateSource): void {
     loadEntries([...this.stateDict()], source, true, this.constructor.name);
   }
 }
 
-/** {@link AveragedModel} in which old weights fade: average ← decay · average + (1 − decay) · weights. */
+/** {@link AveragedModel} with exponential decay: average ← decay · average + (1 − decay) · weights. */
 export class ExponentialMovingAverage extends AveragedModel {
   constructor(
     model: Module,

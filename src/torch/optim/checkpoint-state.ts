@@ -2,19 +2,19 @@ import type { Tensor } from '../index.js';
 import { ArgumentError } from '../core/errors.js';
 import type { OptimizerState, ParameterState, SavedGroup } from './optimizer.js';
 
-/** An open checkpoint, as `loadCheckpoint` gives it, in so far as an optimizer's state needs it. */
+/** The part of an open checkpoint, as returned by `loadCheckpoint`, that an optimizer's state needs. */
 export interface Source {
   readonly all: { keys(): Iterable<string>; get(key: string): Tensor | undefined };
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /**
- * An optimizer's state dict out of a file that torch.save wrote: `optimizer.loadStateDict(optimizerStateFrom(checkpoint,
- * 'optimizer'))`. Its tensors belong to the current scope.
+ * Reads an optimizer's state dict from a file of torch.save:
+ * `optimizer.loadStateDict(optimizerStateFrom(checkpoint, 'optimizer'))`. Its tensors belong to the current scope.
  *
- * @param path keys that lead to the state dict, with dots between (`optimizer_states.0`); empty where the file holds
- *   nothing else
- * @throws ArgumentError where there is none
+ * @param path keys that lead to the state dict, separated by dots (`optimizer_states.0`); empty if the file contains
+ * nothing else
+ * @throws ArgumentError if there is none
  */
 export function optimizerStateFrom(checkpoint: Source, path = ''): OptimizerState {
   const parts = path === '' ? [] : path.split('.');
@@ -25,10 +25,10 @@ export function optimizerStateFrom(checkpoint: Source, path = ''): OptimizerStat
     state?: Record<string, Record<string, unknown>>;
   };
   if (!Array.isArray(groups))
-    throw new ArgumentError(`the checkpoint has no optimizer's state at ${JSON.stringify(path)}`);
+    throw new ArgumentError(`the checkpoint has no optimizer state at ${JSON.stringify(path)}`);
   const state: Record<number, Record<string, unknown>> = {};
   const entryOf = (id: string): Record<string, unknown> => (state[Number(id)] ??= {});
-  // What is no tensor there, such as the step counts of old versions.
+  // Values that are not tensors, such as the step counts of old versions.
   for (const [id, values] of Object.entries(plain ?? {})) Object.assign(entryOf(id), values);
   const prefix = [...parts, 'state', ''].join('.');
   for (const key of checkpoint.all.keys()) {
@@ -40,7 +40,10 @@ export function optimizerStateFrom(checkpoint: Source, path = ''): OptimizerStat
   return { state: state as Record<number, ParameterState>, param_groups: groups };
 }
 
-/** A state dict with numbers for keys, as PyTorch wants it: `savePytorch(path, { optimizer: pytorchState(saved) })`. */
+/**
+ * Returns a state dict with numeric keys, as PyTorch expects it:
+ * `savePytorch(path, { optimizer: pytorchState(saved) })`.
+ */
 export function pytorchState(saved: OptimizerState): {
   state: Map<number, ParameterState>;
   param_groups: SavedGroup[];

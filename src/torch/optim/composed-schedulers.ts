@@ -3,14 +3,14 @@ import { ArgumentError } from '../core/errors.js';
 import { groupsOf, LRScheduler, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, Schedule, SchedulerState } from './scheduler.js';
 
-/** A schedule that can stand inside another. */
+/** A schedule that can be part of another. */
 export type Part = LRScheduler | SequentialLR | ChainedScheduler;
 
 function checkParts(owner: string, optimizer: Schedulable, parts: readonly Part[]): void {
   if (parts.length === 0) throw new ArgumentError(`${owner} needs at least one scheduler`);
   parts.forEach((part, i) => {
     if (!(part instanceof LRScheduler || part instanceof SequentialLR || part instanceof ChainedScheduler)) {
-      throw new ArgumentError(`${owner}: scheduler ${i} cannot stand inside another; step it by itself`);
+      throw new ArgumentError(`${owner}: scheduler ${i} cannot be part of another; step it separately`);
     }
     if (part.optimizer !== optimizer)
       throw new ArgumentError(`${owner}: scheduler ${i} belongs to another optimizer`);
@@ -24,27 +24,27 @@ function saveParts(parts: readonly Part[]): SchedulerState[] {
 function loadParts(owner: string, parts: readonly Part[], state: SchedulerState): void {
   const saved = state['_schedulers'];
   if (!Array.isArray(saved) || saved.length !== parts.length) {
-    throw new ArgumentError(`${owner}: the saved state is not one of ${parts.length} schedulers`);
+    throw new ArgumentError(`${owner}: the saved state does not have ${parts.length} schedulers`);
   }
   parts.forEach((part, i) => {
     part.loadStateDict(saved[i] as SchedulerState);
   });
 }
 
-/** One schedule after another, each from its milestone on. */
+/** Runs one schedule after another, each starting at its milestone. */
 export class SequentialLR extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
-  /** The schedules, in the order in which they take over. */
+  /** The schedules, in order. */
   readonly schedulers: readonly Part[];
-  /** Steps at which the second, third, … takes over. */
+  /** Steps at which the second, third, … schedule starts. */
   milestones: number[];
   /** Steps taken. */
   lastEpoch: number;
   /** The groups' learning rates after the last step. */
   lastLr: readonly number[];
 
-  /** @param milestones steps at which the second, third, … scheduler takes over */
+  /** @param milestones steps at which the second, third, … scheduler starts */
   constructor(
     optimizer: Schedulable,
     schedulers: readonly Part[],
@@ -62,7 +62,7 @@ export class SequentialLR extends InThread implements Schedule {
     this.schedulers = schedulers;
     this.milestones = [...milestones];
     this.lastEpoch = lastEpoch + 1;
-    // Each scheduler set learning rates when it was made; only the first may.
+    // Each scheduler set learning rates when it was created; only the first may.
     for (const group of groupsOf(optimizer)) group.lr = group.initialLr ?? group.lr;
     for (const scheduler of schedulers) scheduler.undo();
     const first = this.#at(0);
@@ -75,12 +75,12 @@ export class SequentialLR extends InThread implements Schedule {
     return this.schedulers[index] as Part;
   }
 
-  /** Sets the learning rates a run starts with; the constructor, or a schedule around this one, calls it. */
+  /** Sets the initial learning rates; called by the constructor, or by a schedule that contains this one. */
   start(): void {
     this.step();
   }
 
-  /** Goes on by one step; after the optimizer's. */
+  /** Advances by one step; call it after the optimizer's step. */
   step(): void {
     this.lastEpoch++;
     const scheduler = this.#at(this.lastEpoch);
@@ -90,24 +90,24 @@ export class SequentialLR extends InThread implements Schedule {
     this.lastLr = scheduler.lastLr;
   }
 
-  /** Starts again as at step 0; a schedule around this one calls it. */
+  /** Restarts at step 0; called by a schedule that contains this one. */
   restart(): void {
     throw new ArgumentError(
       'a SequentialLR cannot be a later part of another; list its schedulers and milestones there',
     );
   }
 
-  /** Takes back the step that its construction took; a schedule around this one calls it. */
+  /** Undoes the step taken by the constructor; called by a schedule that contains this one. */
   undo(): void {
     for (const scheduler of this.schedulers) scheduler.undo();
   }
 
-  /** State in PyTorch's structure. */
+  /** Returns the state in PyTorch's structure. */
   stateDict(): SchedulerState {
     return { ...saveFields(this, sequentialFields), _schedulers: saveParts(this.schedulers) };
   }
 
-  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
+  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
   loadStateDict(state: SchedulerState): void {
     loadParts('SequentialLR', this.schedulers, state);
     loadFields(this, sequentialFields, state);
@@ -116,11 +116,11 @@ export class SequentialLR extends InThread implements Schedule {
 
 const sequentialFields = { _milestones: 'milestones', last_epoch: 'lastEpoch', _last_lr: 'lastLr' };
 
-/** Several schedules at once: their factors multiply. */
+/** Runs several schedules at once: their factors multiply. */
 export class ChainedScheduler extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
-  /** The schedules, all of which step, one after another. */
+  /** The schedules; all of them step, one after another. */
   readonly schedulers: readonly Part[];
   /** The groups' learning rates after the last step. */
   lastLr: readonly number[];
@@ -134,33 +134,33 @@ export class ChainedScheduler extends InThread implements Schedule {
     this.lastLr = groupsOf(optimizer).map((group) => group.lr);
   }
 
-  /** Sets the learning rates a run starts with; the constructor, or a schedule around this one, calls it. */
+  /** Sets the initial learning rates; called by the constructor, or by a schedule that contains this one. */
   start(): void {
     this.step();
   }
 
-  /** Goes on by one step; after the optimizer's. */
+  /** Advances by one step; call it after the optimizer's step. */
   step(): void {
     for (const scheduler of this.schedulers) scheduler.step();
     this.lastLr = groupsOf(this.optimizer).map((group) => group.lr);
   }
 
-  /** Starts again as at step 0; a schedule around this one calls it. */
+  /** Restarts at step 0; called by a schedule that contains this one. */
   restart(): void {
     throw new ArgumentError('a ChainedScheduler cannot be a later part of a SequentialLR');
   }
 
-  /** Takes back the step that its construction took; a schedule around this one calls it. */
+  /** Undoes the step taken by the constructor; called by a schedule that contains this one. */
   undo(): void {
     for (const scheduler of this.schedulers) scheduler.undo();
   }
 
-  /** State in PyTorch's structure. */
+  /** Returns the state in PyTorch's structure. */
   stateDict(): SchedulerState {
     return { ...saveFields(this, { _last_lr: 'lastLr' }), _schedulers: saveParts(this.schedulers) };
   }
 
-  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
+  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
   loadStateDict(state: SchedulerState): void {
     loadParts('ChainedScheduler', this.schedulers, state);
     loadFields(this, { _last_lr: 'lastLr' }, state);

@@ -2,7 +2,10 @@ import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable } from './scheduler.js';
 
-/** Half a cosine from the first learning rate to `etaMin` in `tMax` steps, and back (Loshchilov and Hutter, arXiv 1608.03983). */
+/**
+ * Anneals from the initial learning rate to `etaMin` along half a cosine in `tMax` steps, and back (Loshchilov and
+ * Hutter, arXiv 1608.03983).
+ */
 export class CosineAnnealingLR extends LRScheduler {
   /** Steps from the highest to the lowest rate. */
   tMax: number;
@@ -27,7 +30,7 @@ export class CosineAnnealingLR extends LRScheduler {
     if (this.stepCount === 1 && lastEpoch > 0) {
       return baseLrs.map((lr) => etaMin + ((lr - etaMin) * (1 + Math.cos((lastEpoch * Math.PI) / tMax))) / 2);
     }
-    // At the bottom the ratio below would divide by zero.
+    // At the minimum the ratio below would divide by zero.
     if ((lastEpoch - 1 - tMax) % (2 * tMax) === 0) {
       const rise = (1 - Math.cos(Math.PI / tMax)) / 2;
       return this.currentRates.map((lr, i) => lr + ((baseLrs[i] as number) - etaMin) * rise);
@@ -43,13 +46,16 @@ export class CosineAnnealingLR extends LRScheduler {
   }
 }
 
-/** Half cosines from the first learning rate to `etaMin`, the first t0 steps long, each `tMult` times as long as the last. */
+/**
+ * Anneals from the initial learning rate to `etaMin` along half cosines with restarts, the first t0 steps long, each
+ * `tMult` times as long as the previous one.
+ */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
   /** Steps of the first descent. */
   t0: number;
-  /** Steps of the cosine that is running. */
+  /** Steps of the current descent. */
   tI: number;
-  /** How many times longer each next descent is. */
+  /** Factor of the length of each descent to that of the previous one. */
   tMult: number;
   /** The lowest rate. */
   etaMin: number;

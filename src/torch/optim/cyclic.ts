@@ -6,27 +6,30 @@ import type { SavedFields, Schedulable, ScheduledGroup, SchedulerState } from '.
 export interface CyclicOptions {
   /** Steps from the lowest rate to the highest. Default 2000. */
   stepSizeUp?: number;
-  /** Steps back. Default: as many. */
+  /** Steps back. Default: `stepSizeUp`. */
   stepSizeDown?: number | null;
-  /** `triangular`: every cycle alike; `triangular2`: each half as high; `exp_range`: lower by gamma at every step. */
+  /**
+   * `triangular`: all cycles are equal; `triangular2`: each has half the height; `exp_range`: decays by gamma at every
+   * step.
+   */
   mode?: 'triangular' | 'triangular2' | 'exp_range';
   /** Factor for `exp_range`. Default 1. */
   gamma?: number;
-  /** Height of a cycle as a share, in place of `mode`; of its number from 1, or of the step. */
+  /** Scale of a cycle, instead of `mode`: a function of its number, from 1, or of the step. */
   scaleFn?: (count: number) => number;
-  /** What `scaleFn` is called with: the number of the cycle, or of the step. Default `cycle`. */
+  /** The argument of `scaleFn`: the number of the cycle, or of the step. Default `cycle`. */
   scaleMode?: 'cycle' | 'iterations';
-  /** Move the momentum (or Adam's first beta) the other way. Default true. */
+  /** Cycle the momentum (or Adam's first beta) inversely. Default true. */
   cycleMomentum?: boolean;
-  /** Momentum at the highest rate, of all groups or of each. Default 0.8. */
+  /** Momentum at the highest rate, for all groups or for each. Default 0.8. */
   baseMomentum?: number | readonly number[];
-  /** Momentum at the lowest rate, of all groups or of each. Default 0.9. */
+  /** Momentum at the lowest rate, for all groups or for each. Default 0.9. */
   maxMomentum?: number | readonly number[];
-  /** Number of the last step of a run that goes on. Default −1: a new run. */
+  /** Number of the last step of a resumed run. Default −1: a new run. */
   lastEpoch?: number;
 }
 
-/** Up and down between two learning rates, again and again (Smith, arXiv 1506.01186). Step it after every batch. */
+/** Cycles between two learning rates (Smith, arXiv 1506.01186). Step it after every batch. */
 export class CyclicLR extends LRScheduler {
   /** The highest rate of each group. */
   maxLrs: number[];
@@ -38,7 +41,7 @@ export class CyclicLR extends LRScheduler {
   gamma: number;
   scaleMode: 'cycle' | 'iterations';
   cycleMomentum: boolean;
-  /** Whether the momentum that is cycled is Adam's first beta. */
+  /** True if the momentum that is cycled is Adam's first beta. */
   useBeta1 = false;
   /** Momentum of each group at the highest rate. */
   baseMomentums: number[] = [];
@@ -47,8 +50,8 @@ export class CyclicLR extends LRScheduler {
   readonly #scale: ((count: number) => number) | null;
 
   /**
-   * @param baseLr the lowest rate, of all groups or of each
-   * @param maxLr the highest rate, of all groups or of each
+   * @param baseLr the lowest rate, for all groups or for each
+   * @param maxLr the highest rate, for all groups or for each
    */
   constructor(
     optimizer: Schedulable,
@@ -59,7 +62,9 @@ export class CyclicLR extends LRScheduler {
     const { stepSizeUp = 2000, mode = 'triangular', gamma = 1, lastEpoch = -1 } = options;
     const stepSizeDown = options.stepSizeDown ?? stepSizeUp;
     if (!(stepSizeUp > 0 && stepSizeDown > 0))
-      throw new ArgumentError(`CyclicLR: a cycle takes steps, not ${stepSizeUp} up and ${stepSizeDown} down`);
+      throw new ArgumentError(
+        `CyclicLR: stepSizeUp and stepSizeDown must be positive, not ${stepSizeUp} and ${stepSizeDown}`,
+      );
     if (!['triangular', 'triangular2', 'exp_range'].includes(mode))
       throw new ArgumentError(`CyclicLR: mode must be triangular, triangular2 or exp_range, not '${mode}'`);
     const groups = groupsOf(optimizer);
@@ -114,7 +119,7 @@ export class CyclicLR extends LRScheduler {
     };
   }
 
-  /** State under PyTorch's names; a `scaleFn` is not part of it. */
+  /** Returns the state under PyTorch's names; a `scaleFn` is not part of it. */
   override stateDict(): SchedulerState {
     return { ...super.stateDict(), _scale_fn_custom: null };
   }

@@ -1,6 +1,6 @@
 /**
- * Kernels that do one thing to every tensor of a list. They trust that lists have equal lengths and equal shapes at
- * equal places: {@link ListOptimizer} sees to that.
+ * Kernels that apply one operation to every tensor of a list. They do not check that lists have equal lengths and
+ * matching shapes: {@link ListOptimizer} does.
  */
 import { callOperator } from '../index.js';
 import type { Tensor } from '../index.js';

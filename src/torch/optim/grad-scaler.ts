@@ -3,19 +3,19 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
 export interface GradScalerOptions {
-  /** First factor. Default 65536. */
+  /** Initial scale. Default 65536. */
   initScale?: number;
-  /** Factor of the scale after `growthInterval` good steps. Default 2. */
+  /** Factor of the scale after `growthInterval` steps without overflow. Default 2. */
   growthFactor?: number;
   /** Factor of the scale after a step with infinities. Default 0.5. */
   backoffFactor?: number;
   /** Default 2000. */
   growthInterval?: number;
-  /** False makes every method pass things on. Default true. */
+  /** False turns the scaler into a pass-through. Default true. */
   enabled?: boolean;
 }
 
-/** What the scaler does with an optimizer. */
+/** The part of an optimizer that the scaler uses. */
 export interface Scalable {
   readonly paramGroups: readonly { params: readonly Tensor[] }[];
   step(): void;
@@ -31,7 +31,7 @@ export interface GradScalerState {
 }
 
 /**
- * Scales losses so that float16 gradients do not vanish, and leaves out steps whose gradients overflowed
+ * Scales losses so that float16 gradients do not underflow, and skips steps whose gradients overflowed
  * (Micikevicius et al., arXiv 1710.03740):
  *
  *     scaler.scale(loss).backward();
@@ -48,7 +48,7 @@ export class GradScaler extends InThread {
   #initTracker = 0;
   #scale: Tensor | null = null;
   #tracker: Tensor | null = null;
-  /** 1 where an optimizer's gradients held infinities or nan, for each device, once they were unscaled. */
+  /** For each optimizer and device: 1 if its gradients contained infinities or NaN when they were unscaled. */
   readonly #found = new Map<Scalable, Tensor[]>();
 
   constructor(options: GradScalerOptions = {}) {
@@ -65,7 +65,7 @@ export class GradScaler extends InThread {
     this.growthInterval = growthInterval;
   }
 
-  /** The loss times the scale. */
+  /** Returns the loss times the scale. */
   scale(loss: Tensor): Tensor {
     if (!this.enabled) return loss;
     this.#prepare(loss.device);
@@ -78,13 +78,13 @@ export class GradScaler extends InThread {
     this.#tracker = torch.keep(torch.full([], this.#initTracker, { dtype: 'int32', device }));
   }
 
-  /** Divides the optimizer's gradients by the scale; once between two updates. */
+  /** Divides the optimizer's gradients by the scale; at most once between two updates. */
   unscale_(optimizer: Scalable): void {
     if (!this.enabled) return;
     if (this.#found.has(optimizer))
-      throw new torch.ArgumentError('unscale_ was called before for this optimizer since the last update()');
+      throw new torch.ArgumentError('unscale_ was already called for this optimizer since the last update()');
     if (this.#scale === null)
-      throw new torch.ArgumentError('scale(loss).backward() comes before unscale_ and step');
+      throw new torch.ArgumentError('call scale(loss).backward() before unscale_ and step');
     const scale = this.#scale;
     torch.noGrad(() =>
       torch.scope(() => {
@@ -118,9 +118,9 @@ export class GradScaler extends InThread {
   }
 
   /**
-   * Unscales the gradients unless that was done, and steps unless one of them is infinite or nan. Waits for the device.
+   * Unscales the gradients if that was not done, and steps unless one of them is infinite or NaN. Waits for the device.
    *
-   * @returns whether the optimizer stepped
+   * @returns true if the optimizer stepped
    */
   step(optimizer: Scalable): boolean {
     if (!this.enabled) {
@@ -139,7 +139,7 @@ export class GradScaler extends InThread {
   /** Sets the scale for the next step: smaller after infinities, larger after enough steps without. */
   update(newScale?: number): void {
     if (!this.enabled) return;
-    if (this.#scale === null) throw new torch.ArgumentError('scale(loss).backward() comes before update()');
+    if (this.#scale === null) throw new torch.ArgumentError('call scale(loss).backward() before update()');
     const scale = this.#scale;
     const found = [...this.#found.values()].flat();
     if (newScale !== undefined) {
@@ -147,7 +147,7 @@ export class GradScaler extends InThread {
     } else {
       if (found.length === 0)
         throw new torch.ArgumentError(
-          'step(optimizer) comes before update(), or nothing is known of infinities',
+          'call step(optimizer) before update(), which needs its check for infinities',
         );
       torch.scope(() => {
         const sum = torch.zerosLike(scale);
@@ -166,13 +166,13 @@ export class GradScaler extends InThread {
     this.#found.clear();
   }
 
-  /** The present factor; waits for the device. */
+  /** Returns the current scale; waits for the device. */
   getScale(): number {
     if (!this.enabled) return 1;
     return this.#scale?.item() ?? this.#initScale;
   }
 
-  /** State in PyTorch's structure; waits for the device. */
+  /** Returns the state in PyTorch's structure; waits for the device. */
   stateDict(): GradScalerState | Record<string, never> {
     if (!this.enabled) return {};
     return {
@@ -184,7 +184,7 @@ export class GradScaler extends InThread {
     };
   }
 
-  /** Takes over a saved state. @throws ArgumentError for an empty one, which a scaler that was off saved */
+  /** Loads a saved state. @throws ArgumentError for an empty one, saved by a disabled scaler */
   loadStateDict(state: GradScalerState): void {
     if (!this.enabled) return;
     if (typeof state.scale !== 'number')

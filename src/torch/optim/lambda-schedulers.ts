@@ -2,7 +2,7 @@ import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
-/** A factor by the number of the step, from 0. */
+/** Returns a factor for the number of the step, from 0. */
 export type Factor = (step: number) => number;
 
 function factorsFor(optimizer: Schedulable, factor: Factor | readonly Factor[]): readonly Factor[] {
@@ -10,7 +10,7 @@ function factorsFor(optimizer: Schedulable, factor: Factor | readonly Factor[]):
   if (typeof factor === 'function') return optimizer.paramGroups.map(() => factor);
   if (factor.length === count) return factor;
   throw new ArgumentError(
-    `${factor.length} functions for ${count} parameter groups; give one, or one for each`,
+    `${factor.length} functions for ${count} parameter groups; pass one, or one for each`,
   );
 }
 
@@ -26,13 +26,13 @@ export abstract class FactorScheduler extends LRScheduler {
     return {};
   }
 
-  /** Functions are not saved: the scheduler that loads the state has its own. */
+  /** Functions are not saved: the scheduler that loads the state keeps its own. */
   override stateDict(): SchedulerState {
     return { ...super.stateDict(), lr_lambdas: this.factors.map(() => null) };
   }
 }
 
-/** The first learning rate times a function of the step. */
+/** The initial learning rate times a function of the step. */
 export class LambdaLR extends FactorScheduler {
   /** @param factor for all groups, or one for each */
   constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
@@ -45,7 +45,7 @@ export class LambdaLR extends FactorScheduler {
   }
 }
 
-/** The last learning rate times a function of the step. */
+/** The previous learning rate times a function of the step. */
 export class MultiplicativeLR extends FactorScheduler {
   /** @param factor for all groups, or one for each */
   constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
@@ -60,7 +60,7 @@ export class MultiplicativeLR extends FactorScheduler {
 }
 
 export interface WarmUpCosineOptions {
-  /** Steps from `start` to `max`, in a straight line. */
+  /** Number of steps of the linear warm-up from `start` to `max`. */
   warmUpSteps: number;
   /** Value from `maxDecaySteps` on. */
   min: number;
@@ -68,20 +68,20 @@ export interface WarmUpCosineOptions {
   max: number;
   /** Value at step 0. */
   start: number;
-  /** Step at which half a cosine has led to `min`. */
+  /** Step at which the half cosine reaches `min`. */
   maxDecaySteps: number;
 }
 
 /**
- * A value by the step: a straight line up, then half a cosine down, then constant. `LambdaWarmUpCosineScheduler` of
- * taming-transformers, used there for the temperature of the Gumbel softmax; with base learning rate 1 it is a factor
- * for {@link LambdaLR}: `new LambdaLR(optimizer, warmUpCosine({ … }))`.
+ * Returns a value for each step: a straight line up, then half a cosine down, then constant.
+ * `LambdaWarmUpCosineScheduler` of taming-transformers, used there for the temperature of the Gumbel softmax; with base
+ * learning rate 1 it is a factor for {@link LambdaLR}: `new LambdaLR(optimizer, warmUpCosine({ … }))`.
  */
 export function warmUpCosine(options: WarmUpCosineOptions): Factor {
   const { warmUpSteps, min, max, start, maxDecaySteps } = options;
   if (!(warmUpSteps >= 0 && maxDecaySteps > warmUpSteps)) {
     throw new ArgumentError(
-      `the decay must end after the warm-up, not at step ${maxDecaySteps} with a warm-up of ${warmUpSteps}`,
+      `the decay must end after the warm-up of ${warmUpSteps} steps, not at step ${maxDecaySteps}`,
     );
   }
   return (step) => {

@@ -5,16 +5,16 @@ import type { Tensor } from '../core/tensor.js';
 
 /**
  * dtype, device, sizes and strides as numbers: an optimizer compares those of five tensors for every parameter and
- * step, too often for arrays and strings. Order as the addon's `describe` gives them, without what does not matter.
+ * step, too often for arrays and strings. In the order of the addon's `describe`, without what does not matter.
  */
 export type Layout = readonly number[];
 
-// Behind dtype, device type and device index, which stand where the wire has them.
+// After dtype, device type and device index, which are at the same positions as on the wire.
 const RANK = 3;
 const HEAD = 4;
 
-// A step asks for the layout of every parameter, and gets the one it had before unless that has changed: arrays that
-// thousands of calls a second make and drop cost more than the comparison.
+// A step asks for the layout of every parameter and gets the previous array unless the layout has changed: allocating
+// arrays in thousands of calls a second costs more than the comparison.
 const known = new WeakMap<Tensor, Layout>();
 const fusible = new WeakMap<Layout, boolean>();
 
@@ -30,14 +30,14 @@ export function layoutOf(tensor: Tensor): Layout {
   return layout;
 }
 
-/** True if everything on the wire is the layout's. */
+/** True if everything on the wire equals the layout. */
 function isWholeOnWire(layout: Layout): boolean {
   if (!onWire(layout)) return false;
   for (let i = HEAD; i < layout.length; i++) if (wire[SIZES + i - HEAD] !== layout[i]) return false;
   return true;
 }
 
-/** Whether dtype, device and number of dimensions on the wire are the layout's. */
+/** True if dtype, device and number of dimensions on the wire equal the layout's. */
 function onWire(layout: Layout): boolean {
   return (
     wire[DTYPE] === layout[DTYPE] &&
@@ -47,7 +47,7 @@ function onWire(layout: Layout): boolean {
   );
 }
 
-/** Whether the tensor's elements are of the layout's kind and lie as the layout says. */
+/** True if the tensor has the layout's dtype and device, and its elements the layout's order. */
 export function hasLayout(tensor: Tensor, layout: Layout): boolean {
   look(tensor);
   if (!onWire(layout)) return false;
@@ -56,13 +56,13 @@ export function hasLayout(tensor: Tensor, layout: Layout): boolean {
   for (let i = 0; i < count; i++) {
     const size = wire[SIZES + i] as number;
     if (size !== layout[HEAD + i]) return false;
-    // Where there is only one element, the distance to the next has no meaning.
+    // If there is only one element, the distance to the next has no meaning.
     if (size > 1 && wire[strides + i] !== layout[HEAD + count + i]) return false;
   }
   return true;
 }
 
-/** Whether elements fill their memory without gaps or overlap, in any order of dimensions. */
+/** True if elements fill their memory without gaps or overlap, in any order of dimensions. */
 function isDense(layout: Layout): boolean {
   const count = layout[RANK] as number;
   const dimensions: [number, number][] = [];
@@ -80,12 +80,12 @@ function isDense(layout: Layout): boolean {
   return true;
 }
 
-/** The layout of a float32 tensor without dimensions on the device of `layout`. */
+/** Returns the layout of a float32 tensor without dimensions on the device of `layout`. */
 export function scalarLayout(layout: Layout): Layout {
   return [FLOAT32, layout[DEVICE_TYPE] as number, layout[DEVICE_INDEX] as number, 0];
 }
 
-/** dtype and device, to tell parameters apart that one call cannot hold. */
+/** Returns dtype and device, which must be equal for parameters in one call. */
 export function kindOf(layout: Layout): string {
   return `${layout[DTYPE]} ${layout[DEVICE_TYPE]} ${layout[DEVICE_INDEX]}`;
 }
@@ -96,7 +96,7 @@ const fusedDTypes: readonly number[] = [5, FLOAT32, 7, 15];
 // c10/core/DeviceType.h: cpu, cuda
 const fusedDevices: readonly number[] = [0, 1];
 
-/** Whether the fused kernels, which walk the memory as flat arrays, can update such a parameter. */
+/** True if the fused kernels, which process memory as flat arrays, can update such a parameter. */
 export function canFuse(layout: Layout): boolean {
   let fuses = fusible.get(layout);
   if (fuses === undefined) {
@@ -109,24 +109,26 @@ export function canFuse(layout: Layout): boolean {
   return fuses;
 }
 
-/** The gradient in the parameter's memory layout: the fused kernels walk both as flat arrays. */
+/** Returns the gradient in the parameter's memory layout: the fused kernels process both as flat arrays. */
 export function alike(gradient: Tensor, parameter: Tensor, layout: Layout): Tensor {
   if (hasLayout(gradient, layout)) return gradient;
   checkShape(gradient, parameter);
   return parameter.emptyLike().copy_(gradient);
 }
 
-/** Throws unless the gradient has the parameter's shape: kernels for lists of tensors do not look. */
+/** Throws unless the gradient has the parameter's shape: kernels for lists of tensors do not check it. */
 export function checkShape(gradient: Tensor, parameter: Tensor): void {
   if (sameShape(gradient, parameter)) return;
-  throw new ShapeError(`gradient of shape [${gradient.shape.join(', ')}] for ${describe(parameter)}`);
+  throw new ShapeError(
+    `gradient has shape [${gradient.shape.join(', ')}], but belongs to ${describe(parameter)}`,
+  );
 }
 
 export function describe(tensor: Tensor): string {
   return `a ${tensor.dtype} parameter of shape [${tensor.shape.join(', ')}] on ${tensor.device}`;
 }
 
-/** Whether the tensor's elements are of the layout's kind and its shape is the layout's, in whatever order they lie. */
+/** True if the tensor has the layout's dtype, device and shape, in any memory order. */
 export function hasKindAndShape(tensor: Tensor, layout: Layout): boolean {
   look(tensor);
   if (!onWire(layout)) return false;

@@ -8,45 +8,48 @@ import type { ParameterGroup, ParameterState } from './optimizer.js';
 /** Parameters of one dtype and device that are updated together, with gradients and states of their shapes. */
 export class Batch {
   readonly parameters: Tensor[] = [];
-  /** The parameters themselves where `parameters` holds views of complex ones. */
+  /** The original parameters; `parameters` has views of complex ones. */
   readonly owners: Tensor[] = [];
   readonly gradients: Tensor[] = [];
   readonly states: ParameterState[] = [];
-  /** Whether the kernels that walk memory as flat arrays may be used. */
+  /** True if the kernels that process memory as flat arrays may be used. */
   readonly fused: boolean;
 
   constructor(fused: boolean) {
     this.fused = fused;
   }
 
-  /** One state tensor of every parameter; of complex ones as pairs of real numbers. */
+  /** Returns one state tensor of every parameter; complex ones as pairs of real numbers. */
   column(name: string): Tensor[] {
     return this.states.map((state) => real(state[name] as Tensor));
   }
 
-  /** Counts a step for every parameter; the numbers of steps taken. */
+  /** Counts a step for every parameter; returns the numbers of steps taken. */
   countSteps(): number[] {
     return this.states.map((state) => (state['step'] as Tensor).add_(1).item());
   }
 }
 
-/** Complex numbers as pairs of real ones, on the same memory. */
+/** Returns complex numbers as pairs of real ones, on the same memory. */
 function real(tensor: Tensor): Tensor {
   return tensor.dtype.startsWith('complex') ? tensor.viewAsReal() : tensor;
 }
 
 /**
- * Base class of optimizers that update lists of parameters at once. The kernels for lists trust their arguments, so
- * shapes, dtypes and devices are looked at here, before every call.
+ * Base class of optimizers that update lists of parameters at once. The kernels for lists do not check their arguments,
+ * so shapes, dtypes and devices are checked here before every call.
  */
 export abstract class ListOptimizer<Options extends { maximize: boolean }> extends Optimizer<Options> {
-  /** State tensors of the parameter's shape that a group with these settings needs. */
+  /** Returns the names of the state tensors of the parameter's shape that a group with these settings needs. */
   protected abstract stateNames(settings: Options): readonly string[];
 
-  /** State tensors with one element and their first value: float32, on the CPU unless the parameter is fused. */
+  /**
+   * Returns the state tensors with one element and their initial values: float32, on the CPU unless the parameter is
+   * fused.
+   */
   protected readonly scalarStates: Readonly<Record<string, number>> = { step: 0 };
 
-  /** First value of a state tensor of the parameter's shape. */
+  /** Returns the initial value of a state tensor of the parameter's shape. */
   protected firstValue(_name: string, _settings: Options): number {
     return 0;
   }
@@ -54,12 +57,12 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
   /** Updates the parameters of a batch; its gradients point downhill. */
   protected abstract update(batch: Batch, group: ParameterGroup<Options>): void;
 
-  /** Whether parameters of such a layout go to a fused kernel. */
+  /** True if parameters of such a layout use a fused kernel. */
   protected fuses(_layout: Layout): boolean {
     return false;
   }
 
-  /** Parameters of one dtype and device that must not be in one batch have different kinds. */
+  /** Returns a kind that separates parameters of one dtype and device that must not be in one batch. */
   protected kind(_parameter: Tensor): string {
     return '';
   }
@@ -91,7 +94,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
     }
   }
 
-  /** A parameter's state, made or completed where it is missing, and moved to where the parameter is now. */
+  /** Returns a parameter's state, created or completed if missing, and moved to where the parameter is now. */
   protected stateOf(parameter: Tensor, layout: Layout, settings: Options): ParameterState {
     let state = this.state.get(parameter);
     if (state === undefined) this.state.set(parameter, (state = {}));
@@ -101,7 +104,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
       state[name] ??= torch.keep(torch.full([], value, { dtype: 'float32', device }));
       const scalar = state[name];
       if (!(scalar instanceof torch.Tensor))
-        throw new torch.ArgumentError(`the state '${name}' is no tensor but ${torch.describe(scalar)}`);
+        throw new torch.ArgumentError(`the state '${name}' is not a tensor: ${torch.describe(scalar)}`);
       if (scalar.device !== device) scalar.data = scalar.to(device);
       if (scalar.ndim !== 0) this.checkState(parameter, state, 'state of a parameter');
     }
@@ -112,7 +115,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
       if (name in this.scalarStates) continue;
       if (fused ? hasLayout(tensor, layout) : hasKindAndShape(tensor, layout)) continue;
       this.checkState(parameter, state, 'state of a parameter');
-      // After module.to(…) the state follows its parameter.
+      // After module.to(…) the state is moved to where its parameter is.
       tensor.data = parameter.emptyLike().copy_(tensor);
     }
     return state;
@@ -121,7 +124,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
   protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
     for (const key of this.requiredState()) {
       if (state[key] === undefined)
-        throw new torch.ArgumentError(`${name} has no '${key}'; is it another optimizer's?`);
+        throw new torch.ArgumentError(`${name} has no '${key}'; does it belong to a different optimizer?`);
     }
     for (const [key, tensor] of Object.entries(state)) {
       const expected = key in this.scalarStates ? [] : parameter.shape;
@@ -133,7 +136,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
     }
   }
 
-  /** State tensors without which a saved state is not this optimizer's. */
+  /** Returns the names of the state tensors that a saved state of this optimizer must have. */
   protected requiredState(): readonly string[] {
     return Object.keys(this.scalarStates);
   }
@@ -158,7 +161,7 @@ export function refuseSettings(optimizer: object, checks: Readonly<Record<string
   );
 }
 
-/** The usual checks of settings that several optimizers have. */
+/** The checks of settings that several optimizers share. */
 export function commonChecks(settings: {
   lr: number;
   weightDecay: number;

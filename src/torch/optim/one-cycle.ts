@@ -3,7 +3,7 @@ import { groupsOf, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, ScheduledGroup } from './scheduler.js';
 
 export interface OneCycleOptions {
-  /** Steps of the whole cycle; or give `epochs` and `stepsPerEpoch`. */
+  /** Steps of the whole cycle; alternatively pass `epochs` and `stepsPerEpoch`. */
   totalSteps?: number;
   epochs?: number;
   stepsPerEpoch?: number;
@@ -11,22 +11,24 @@ export interface OneCycleOptions {
   pctStart?: number;
   /** Default `cos`. */
   annealStrategy?: 'cos' | 'linear';
-  /** Move momentum (or the first beta) against the learning rate. Default true. */
+  /** Cycle momentum (or the first beta) inversely to the learning rate. Default true. */
   cycleMomentum?: boolean;
-  /** Momentum at the peak, of all groups or of each. Default 0.85. */
+  /** Momentum at the peak, for all groups or for each. Default 0.85. */
   baseMomentum?: number | readonly number[];
-  /** Momentum at both ends. Default 0.95. */
+  /** Momentum at both ends, for all groups or for each. Default 0.95. */
   maxMomentum?: number | readonly number[];
-  /** The first learning rate is the peak over this. Default 25. */
+  /** Peak divided by the initial learning rate. Default 25. */
   divFactor?: number;
-  /** The last learning rate is the first over this. Default 1e4. */
+  /** Initial learning rate divided by the final one. Default 1e4. */
   finalDivFactor?: number;
-  /** Come down to the first learning rate as fast as it rose, then to the last. Default false. */
+  /**
+   * Use three phases: descend to the initial learning rate as fast as it rose, then to the final one. Default false.
+   */
   threePhase?: boolean;
   lastEpoch?: number;
 }
 
-/** A part of the cycle; names of the groups' settings as PyTorch saves them. */
+/** A phase of the cycle; names of the groups' settings as PyTorch saves them. */
 export interface Phase {
   end_step: number;
   start_lr: string;
@@ -35,23 +37,23 @@ export interface Phase {
   end_momentum: string;
 }
 
-/** Up to a peak and down to almost nothing (Smith and Topin, arXiv 1708.07120). */
+/** Rises to a peak and anneals to almost zero (Smith and Topin, arXiv 1708.07120). */
 export class OneCycleLR extends LRScheduler {
-  /** Number of steps of the cycle; more are an error. */
+  /** Number of steps of the cycle; further steps throw. */
   totalSteps: number;
-  /** The parts of the cycle: their last step, and what rates and momentum go from and to. */
+  /** The phases of the cycle: their last step, and the start and end values of rates and momentum. */
   phases: Phase[];
   annealStrategy: 'cos' | 'linear';
   cycleMomentum: boolean;
-  /** Whether the momentum that is cycled is Adam's first beta. */
+  /** True if the momentum that is cycled is Adam's first beta. */
   useBeta1 = false;
 
-  /** @param maxLr the peak, of all groups or of each */
+  /** @param maxLr the peak, for all groups or for each */
   constructor(optimizer: Schedulable, maxLr: number | readonly number[], options: OneCycleOptions) {
     const { pctStart = 0.3, divFactor = 25, finalDivFactor = 1e4, lastEpoch = -1 } = options;
     const totalSteps = stepsOf(options);
     if (!(pctStart >= 0 && pctStart <= 1))
-      throw new ArgumentError(`OneCycleLR: pctStart must lie in [0, 1], not ${pctStart}`);
+      throw new ArgumentError(`OneCycleLR: pctStart must be in [0, 1], not ${pctStart}`);
     const groups = groupsOf(optimizer);
     const peaks = perGroup(groups, maxLr, 'maxLr');
     const cycleMomentum = options.cycleMomentum ?? true;
@@ -97,7 +99,7 @@ export class OneCycleLR extends LRScheduler {
   protected override rates(): number[] {
     if (this.lastEpoch > this.totalSteps) {
       throw new ArgumentError(
-        `OneCycleLR: step ${this.lastEpoch} of a cycle of ${this.totalSteps} steps; the schedule is over`,
+        `OneCycleLR: step ${this.lastEpoch} is beyond the cycle of ${this.totalSteps} steps; the schedule has ended`,
       );
     }
     const index = this.phases.findIndex(({ end_step }) => this.lastEpoch <= end_step);

@@ -9,7 +9,7 @@ export type ParameterState = Record<string, Tensor>;
 /** Settings of a group under PyTorch's names, and the positions of its parameters over all groups. */
 export type SavedGroup = { params: number[] } & Record<string, unknown>;
 
-/** What torch.optim's `state_dict()` holds. Saved as it is by `savePytorch`, PyTorch's optimizers load it. */
+/** The contents of torch.optim's `state_dict()`. Saved with `savePytorch`, it can be loaded by PyTorch's optimizers. */
 export interface OptimizerState {
   state: Record<number, ParameterState>;
   param_groups: SavedGroup[];
@@ -19,7 +19,7 @@ export type GroupOf<Options> = { params: Iterable<Tensor> } & Partial<Options>;
 export type ParameterGroup<Options> = { params: Tensor[] } & Options;
 
 /**
- * Base class of optimizers: parameter groups with settings of their own, and per-parameter state that is kept alive
+ * Base class of optimizers: parameter groups with their own settings, and per-parameter state that is kept alive
  * outside scopes.
  *
  * @example
@@ -45,7 +45,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
 
   /**
    * @param params parameters, or groups `{ params, …settings }`
-   * @param defaults settings where a group has none
+   * @param defaults settings that a group does not specify
    */
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<Options>>, defaults: Options) {
     super('an optimizer', 'save its stateDict() with savePytorch');
@@ -68,7 +68,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
     }
   }
 
-  /** Adds parameters with settings of their own. */
+  /** Adds parameters with their own settings. */
   addParamGroup(group: GroupOf<Options>): void {
     const { params, ...settings } = group;
     if (params === undefined) throw new torch.ArgumentError('a parameter group is { params, …settings }');
@@ -88,13 +88,13 @@ export abstract class Optimizer<Options extends object> extends InThread {
     this.paramGroups.push({ params: tensors, ...complete });
   }
 
-  /** Throws where a setting is out of range. */
+  /** Throws if a setting is out of range. */
   protected abstract checkSettings(settings: Options): void;
 
   /** Updates a group's parameters, in a scope and without gradients. */
   protected abstract stepGroup(group: ParameterGroup<Options>): void;
 
-  /** One update of every parameter that has a gradient. Waits for no device. */
+  /** Updates every parameter that has a gradient. Does not wait for the device. */
   step(): void {
     try {
       torch.noGrad(() => {
@@ -118,13 +118,16 @@ export abstract class Optimizer<Options extends object> extends InThread {
     }
   }
 
-  /** Frees the state. The optimizer begins anew if it is used again; without this the garbage collector frees it. */
+  /**
+   * Frees the state. The optimizer starts from scratch if it is used again; otherwise the garbage collector frees the
+   * state.
+   */
   dispose(): void {
     torch.dispose([...this.state.values()]);
     this.state.clear();
   }
 
-  /** State and settings in the structure of torch.optim; the tensors are the optimizer's own, not copies. */
+  /** Returns state and settings in the structure of torch.optim; the tensors are the optimizer's own, not copies. */
   stateDict(): OptimizerState {
     const all = this.paramGroups.flatMap((group) => group.params);
     const state: Record<number, ParameterState> = {};
@@ -141,15 +144,15 @@ export abstract class Optimizer<Options extends object> extends InThread {
     return { state, param_groups: groups };
   }
 
-  /** Entries of PyTorch's groups that have no meaning here, so that PyTorch finds its groups complete. */
+  /** Entries of PyTorch's groups that have no meaning here; without them PyTorch would find its groups incomplete. */
   protected get torchSettings(): Readonly<Record<string, unknown>> {
     return { foreach: null, differentiable: false };
   }
 
   /**
-   * Takes over settings and a copy of the state, cast to each parameter's dtype and device.
+   * Loads settings and a copy of the state, cast to each parameter's dtype and device.
    *
-   * @throws ArgumentError or ShapeError where groups, their sizes or a state's shape differ; nothing is loaded then
+   * @throws ArgumentError or ShapeError if groups, their sizes or a state's shape differ; nothing is loaded then
    */
   loadStateDict(saved: OptimizerState): void {
     try {
@@ -165,7 +168,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
     const expected = this.paramGroups.map((group) => group.params.length);
     if (sizes.length !== expected.length || sizes.some((size, i) => size !== expected[i])) {
       throw new torch.ArgumentError(
-        `the saved optimizer has groups of [${sizes.join(', ')}] parameters, this one of [${expected.join(', ')}]`,
+        `the saved optimizer has groups of [${sizes.join(', ')}] parameters, but this one has groups of [${expected.join(', ')}]`,
       );
     }
     const settings = groups.map((group, i) =>
@@ -179,7 +182,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
     const entries = Object.entries(saved.state).map(([id, given]): [Tensor, ParameterState] => {
       const parameter = owners.get(Number(id));
       if (parameter === undefined)
-        throw new torch.ArgumentError(`saved state of parameter ${id}, which is in no group`);
+        throw new torch.ArgumentError(`the saved state has parameter ${id}, which is not in any group`);
       const entry = tensorsOf(given);
       this.checkState(parameter, entry, `state ${id}`);
       return [parameter, entry];
@@ -196,7 +199,10 @@ export abstract class Optimizer<Options extends object> extends InThread {
     settings.forEach((values, i) => Object.assign(this.paramGroups[i] as object, values));
   }
 
-  /** Settings of a saved group that this optimizer knows; others (`foreach`, `capturable`, …) steer PyTorch only. */
+  /**
+   * Returns the settings of a saved group that this optimizer knows; others (`foreach`, `capturable`, …) affect only
+   * PyTorch.
+   */
   #readSettings(saved: SavedGroup, group: ParameterGroup<Options>): Options {
     const names = new Set([...Object.keys(group), ...scheduleSettings]);
     const known = [...names].filter((name) => name !== 'params' && saved[snakeCase(name)] != null);
@@ -211,17 +217,17 @@ export abstract class Optimizer<Options extends object> extends InThread {
     return settings;
   }
 
-  /** Throws where a saved state does not belong to `parameter`. */
+  /** Throws if a saved state does not belong to `parameter`. */
   protected abstract checkState(parameter: Tensor, state: ParameterState, name: string): void;
 
-  /** A copy of a saved state, as this optimizer wants it. */
+  /** Returns a copy of a saved state in this optimizer's form. */
   protected abstract copyState(parameter: Tensor, state: ParameterState): ParameterState;
 }
 
-// What schedulers leave in a group.
+// Settings that schedulers store in a group.
 const scheduleSettings = ['initialLr', 'maxLr', 'minLr', 'maxMomentum', 'baseMomentum'];
 
-/** Without Python's None, and with numbers (the steps of older versions) as tensors. */
+/** Removes Python's None values, and turns numbers (the steps of older versions) into tensors. */
 function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
   const entries = Object.entries(state).filter(([, value]) => value !== null);
   return Object.fromEntries(
@@ -234,24 +240,24 @@ function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
 
 function asTensor(name: string, value: unknown): Tensor {
   if (value instanceof torch.Tensor) return value;
-  throw new torch.ArgumentError(`the saved '${name}' is no tensor but ${torch.describe(value)}`);
+  throw new torch.ArgumentError(`the saved '${name}' is not a tensor: ${torch.describe(value)}`);
 }
 
 function snakeCase(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }
 
-/** Options without those that are undefined, which must not hide defaults. */
+/** Returns the options without undefined ones, which must not hide defaults. */
 export function withoutUndefined<T extends object>(options: T): T {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as T;
 }
 
-/** What a group holds may have been changed since it was added. */
+/** Checked at each step, because a group may have been changed since it was added. */
 function checkParameters(params: readonly unknown[]): void {
   for (const parameter of params) {
     if (parameter instanceof torch.Tensor) continue;
     throw new torch.ArgumentError(
-      `a parameter group holds ${torch.describe(parameter)} in place of a tensor`,
+      `a parameter group contains ${torch.describe(parameter)} instead of a tensor`,
     );
   }
 }

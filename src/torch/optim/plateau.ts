@@ -4,25 +4,25 @@ import { groupsOf, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, SchedulerState } from './scheduler.js';
 
 export interface PlateauOptions {
-  /** Whether the measure should fall (`min`) or rise. Default `min`. */
+  /** The direction of improvement: smaller (`min`) or larger (`max`). Default `min`. */
   mode?: 'min' | 'max';
   /** Factor of a reduction, below 1. Default 0.1. */
   factor?: number;
-  /** Steps without improvement that are borne. Default 10. */
+  /** Number of steps without improvement that are tolerated. Default 10. */
   patience?: number;
-  /** Improvements smaller than this count for nothing. Default 1e-4. */
+  /** Improvements smaller than this are ignored. Default 1e-4. */
   threshold?: number;
-  /** Whether the threshold is a share of the best value (`rel`) or a distance. Default `rel`. */
+  /** Meaning of the threshold: a share of the best value (`rel`) or a difference (`abs`). Default `rel`. */
   thresholdMode?: 'rel' | 'abs';
-  /** Steps after a reduction in which nothing is counted. Default 0. */
+  /** Steps after a reduction that are not counted. Default 0. */
   cooldown?: number;
-  /** Lowest learning rate, of all groups or of each. Default 0. */
+  /** Lowest learning rate, for all groups or for each. Default 0. */
   minLr?: number | readonly number[];
-  /** Reductions smaller than this are left out. Default 1e-8. */
+  /** Reductions smaller than this are skipped. Default 1e-8. */
   eps?: number;
 }
 
-/** Reduces the learning rate when a measure has stopped improving. */
+/** Reduces the learning rate when a metric has stopped improving. */
 export class ReduceLROnPlateau extends InThread {
   /** The optimizer whose learning rates are reduced. */
   readonly optimizer: Schedulable;
@@ -35,17 +35,17 @@ export class ReduceLROnPlateau extends InThread {
   eps: number;
   /** Lowest learning rate of each group. */
   minLrs: number[];
-  /** Lowest learning rate where it is one for all groups; else null. */
+  /** The lowest learning rate if it is the same for all groups; otherwise null. */
   defaultMinLr: number | null;
   /** Steps taken. */
   lastEpoch = 0;
   /** The groups' learning rates after the last step. */
   lastLr: number[];
-  /** The best measure so far. */
+  /** The best metric so far. */
   best: number;
-  /** What every measure is better than: infinity, or minus infinity for `max`. */
+  /** A value that every metric is better than: infinity, or minus infinity for `max`. */
   modeWorse: number;
-  /** Steps left in which nothing is counted. */
+  /** Remaining steps that are not counted. */
   cooldownCounter = 0;
   /** Steps in a row without improvement. */
   numBadEpochs = 0;
@@ -79,7 +79,7 @@ export class ReduceLROnPlateau extends InThread {
     this.best = this.modeWorse;
   }
 
-  /** @param measure the newest value, such as a validation loss */
+  /** @param measure the newest metric, such as a validation loss */
   step(measure: number): void {
     this.lastEpoch++;
     if (this.#improved(measure)) {
@@ -115,12 +115,12 @@ export class ReduceLROnPlateau extends InThread {
     });
   }
 
-  /** State under PyTorch's names. */
+  /** Returns the state under PyTorch's names. */
   stateDict(): SchedulerState {
     return saveFields(this, fields);
   }
 
-  /** Takes over a saved state. @throws ArgumentError where it is another schedule's */
+  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
   loadStateDict(state: SchedulerState): void {
     loadFields(this, fields, { default_min_lr: null, ...state });
   }

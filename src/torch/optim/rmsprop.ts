@@ -14,11 +14,11 @@ export interface RMSpropSettings {
   alpha: number;
   /** Added to the denominator. Default 1e-8. */
   eps: number;
-  /** Divide by the gradient's deviation from its mean instead of its size. Default false. */
+  /** Divide by the gradient's standard deviation instead of its root mean square. Default false. */
   centered: boolean;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
@@ -32,7 +32,9 @@ const defaults: RMSpropSettings = {
   maximize: false,
 };
 
-/** Gradient over the root of its running mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850). */
+/**
+ * RMSprop: gradient divided by its running root mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850).
+ */
 export class RMSprop extends ListOptimizer<RMSpropSettings> {
   constructor(
     params: Iterable<Tensor> | Iterable<GroupOf<RMSpropSettings>>,

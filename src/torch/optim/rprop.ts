@@ -8,21 +8,21 @@ import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
 
 /** Settings of {@link Rprop}. */
 export interface RpropSettings {
-  /** The first step's size. Default 1e-2. */
+  /** Initial step size. Default 1e-2. */
   lr: number;
-  /** Factors of an element's step: where its gradient changed sign, and where it kept it. Default [0.5, 1.2]. */
+  /** Factors of an element's step size: if its gradient changed sign, and if it kept it. Default [0.5, 1.2]. */
   etas: readonly [number, number];
-  /** Smallest and largest step. Default [1e-6, 50]. */
+  /** Smallest and largest step size. Default [1e-6, 50]. */
   stepSizes: readonly [number, number];
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
 const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false };
 
 /**
- * Steps whose size depends on how often an element's gradient kept its sign, not on how large it is (Riedmiller and Braun,
- * 1993). For whole batches: noise of small ones changes signs.
+ * Rprop: steps whose size depends on how often an element's gradient kept its sign, not on its magnitude (Riedmiller
+ * and Braun, 1993). For whole batches: the noise of small ones changes signs.
  */
 export class Rprop extends ListOptimizer<RpropSettings> {
   constructor(
@@ -58,7 +58,7 @@ export class Rprop extends ListOptimizer<RpropSettings> {
   protected override stateOf(parameter: Tensor, layout: Layout, settings: RpropSettings): ParameterState {
     const isNew = this.state.get(parameter)?.['step_size'] === undefined;
     const state = super.stateOf(parameter, layout, settings);
-    // The imaginary parts are numbers of their own and have steps of their own.
+    // Imaginary parts are separate numbers with separate step sizes.
     if (isNew && torch.isComplex(parameter.dtype)) state['step_size']!.viewAsReal().fill_(settings.lr);
     return state;
   }
@@ -73,7 +73,7 @@ export class Rprop extends ListOptimizer<RpropSettings> {
       const turned = agreement.lt(0);
       const factor = agreement.onesLike().maskedFill_(agreement.gt(0), plus).maskedFill_(turned, minus);
       sizes[i]!.mul_(factor).clamp_(smallest, largest);
-      // An element whose gradient changed sign stays where it is, and tries again from there.
+      // An element whose gradient changed sign stays where it is, and is tried again from there.
       const kept = slope.maskedFill(turned, 0);
       batch.parameters[i]!.addcmul_(kept.sign(), sizes[i]!, { value: -1 });
       before[i]!.copy_(kept);

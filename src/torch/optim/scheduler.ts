@@ -4,7 +4,7 @@ import { ArgumentError } from '../core/errors.js';
 /** A parameter group as schedulers see it. */
 export interface ScheduledGroup {
   lr: number;
-  /** The learning rate the schedule starts from; set by the first scheduler. */
+  /** The learning rate that the schedule starts from; set by the first scheduler. */
   initialLr?: number;
   momentum?: number;
   betas?: readonly [number, number];
@@ -14,7 +14,7 @@ export interface ScheduledGroup {
   baseMomentum?: number;
 }
 
-/** What a scheduler needs of an optimizer. */
+/** The part of an optimizer that a scheduler needs. */
 export interface Schedulable {
   readonly paramGroups: readonly { lr: number }[];
 }
@@ -22,7 +22,7 @@ export interface Schedulable {
 /** A scheduler's state under PyTorch's names. */
 export type SchedulerState = Record<string, unknown>;
 
-/** What composed schedulers hold. */
+/** The states of composed schedulers. */
 export interface Schedule {
   readonly optimizer: Schedulable;
   step(): void;
@@ -35,7 +35,7 @@ export function groupsOf(optimizer: Schedulable): readonly ScheduledGroup[] {
   return optimizer.paramGroups;
 }
 
-/** Fields by PyTorch's names. */
+/** Returns the fields by PyTorch's names. */
 export type SavedFields = Readonly<Record<string, string>>;
 
 export function saveFields(owner: object, fields: SavedFields): SchedulerState {
@@ -50,7 +50,7 @@ export function loadFields(owner: object, fields: SavedFields, state: SchedulerS
   for (const name of Object.keys(fields)) {
     if (state[name] === undefined) {
       throw new ArgumentError(
-        `${owner.constructor.name}: the saved state has no '${name}'; is it another scheduler's?`,
+        `${owner.constructor.name}: the saved state has no '${name}'; does it belong to a different scheduler?`,
       );
     }
   }
@@ -58,8 +58,8 @@ export function loadFields(owner: object, fields: SavedFields, state: SchedulerS
 }
 
 /**
- * Base class of learning-rate schedules. They set the groups' `lr` when they are made and at every `step()`, which
- * comes after the optimizer's; each step computes the rates from the last ones, so that schedules can be chained.
+ * Base class of learning-rate schedules. They set the groups' `lr` when they are created and at every `step()`, which
+ * comes after the optimizer's; each step computes the rates from the previous ones, so that schedules can be chained.
  * Subclasses implement {@link rates} and call {@link start} at the end of their constructors.
  *
  * @example
@@ -80,12 +80,12 @@ export abstract class LRScheduler extends InThread implements Schedule {
   /** The groups' learning rates after the last step. */
   lastLr: number[] = [];
   protected stepCount = 0;
-  /** Whether the step is the one that construction takes. */
+  /** True during the step that the constructor takes. */
   protected initial = false;
 
   /**
-   * @param lastEpoch number of the last step of a run that goes on; its groups must have their `initialLr`. Default
-   *   −1: a new run. To go on from a state dict, load it into a scheduler made anew.
+   * @param lastEpoch number of the last step of a resumed run; its groups must have their `initialLr`. Default
+   *   −1: a new run. To resume from a state dict, load it into a new scheduler.
    */
   constructor(optimizer: Schedulable, lastEpoch = -1) {
     super('a schedule', 'send or write its stateDict()');
@@ -95,25 +95,25 @@ export abstract class LRScheduler extends InThread implements Schedule {
       if (lastEpoch === -1) group.initialLr ??= group.lr;
       if (group.initialLr === undefined) {
         throw new ArgumentError(
-          `parameter group ${i} has no initialLr; load the optimizer's state before going on at epoch ${lastEpoch}`,
+          `parameter group ${i} has no initialLr; load the optimizer's state before resuming at epoch ${lastEpoch}`,
         );
       }
       return group.initialLr;
     });
   }
 
-  /** New learning rates of the groups, for step number `lastEpoch`. */
+  /** Returns the groups' new learning rates for step number `lastEpoch`. */
   protected abstract rates(): number[];
 
-  /** The same rates without looking at the last ones, where the schedule has such a form. */
+  /** Returns the same rates without using the previous ones, if the schedule has such a form. */
   protected ratesFromStart(): number[] | null {
     return null;
   }
 
-  /** Own settings by PyTorch's names. */
+  /** Returns the schedule's own settings by PyTorch's names. */
   protected abstract get fields(): SavedFields;
 
-  /** Takes the step that sets the first learning rates. */
+  /** Takes the step that sets the initial learning rates. */
   start(): void {
     this.stepCount = 0;
     this.initial = true;
@@ -128,13 +128,13 @@ export abstract class LRScheduler extends InThread implements Schedule {
     this.setRates(this.rates());
   }
 
-  /** Begins the schedule anew, at the start of its part of a longer one. */
+  /** Restarts the schedule, at the start of its part of a longer one. */
   restart(): void {
     this.lastEpoch = 0;
     this.setRates(this.ratesFromStart() ?? this.rates());
   }
 
-  /** Takes back the count of the step of construction. */
+  /** Undoes the count of the constructor's step. */
   undo(): void {
     this.lastEpoch--;
   }
@@ -165,12 +165,12 @@ export abstract class LRScheduler extends InThread implements Schedule {
     };
   }
 
-  /** State under PyTorch's names; torch.optim.lr_scheduler's class of the same name loads it. */
+  /** Returns the state under PyTorch's names; torch.optim.lr_scheduler's class of the same name loads it. */
   stateDict(): SchedulerState {
     return { ...saveFields(this, this.#saved), _get_lr_called_within_step: false };
   }
 
-  /** Takes over a state, also one of PyTorch's. The optimizer's own state holds the learning rates. */
+  /** Loads a state, also one of PyTorch's. The optimizer's own state contains the learning rates. */
   loadStateDict(state: SchedulerState): void {
     // Older versions of PyTorch have no such entry.
     loadFields(this, this.#saved, { _is_initial: false, ...state });

@@ -32,7 +32,7 @@ export class StepLR extends LRScheduler {
 
 /** Multiplies the learning rate by gamma at each milestone; one listed twice counts twice. */
 export class MultiStepLR extends LRScheduler {
-  /** How often each milestone is listed. */
+  /** The number of times that each milestone is listed. */
   milestones: Map<number, number>;
   /** Factor of the learning rate at each milestone. */
   gamma: number;
@@ -62,7 +62,7 @@ export class MultiStepLR extends LRScheduler {
 
   override loadStateDict(state: SchedulerState): void {
     const { milestones } = state;
-    // Out of a file of PyTorch's comes an object with strings for keys.
+    // PyTorch's files contain an object with strings as keys.
     const entries = milestones instanceof Map ? [...milestones] : Object.entries(milestones ?? {});
     super.loadStateDict({
       ...state,
@@ -99,13 +99,13 @@ export class ExponentialLR extends LRScheduler {
 export class ConstantLR extends LRScheduler {
   /** Factor of the learning rate until `totalIters`. */
   factor: number;
-  /** Steps after which the factor is gone. */
+  /** Steps after which the factor no longer applies. */
   totalIters: number;
 
   constructor(optimizer: Schedulable, { factor = 1 / 3, totalIters = 5, lastEpoch = -1 } = {}) {
     super(optimizer, lastEpoch);
     if (!(factor >= 0 && factor <= 1))
-      throw new ArgumentError(`ConstantLR: the factor must lie in [0, 1], not ${factor}`);
+      throw new ArgumentError(`ConstantLR: the factor must be in [0, 1], not ${factor}`);
     this.factor = factor;
     this.totalIters = totalIters;
     this.start();
@@ -127,13 +127,15 @@ export class ConstantLR extends LRScheduler {
   }
 }
 
-/** Takes the learning rate from `startFactor` to `endFactor` of its value in `totalIters` equal steps: a warm-up. */
+/**
+ * Changes the learning rate linearly from `startFactor` to `endFactor` of its value in `totalIters` steps: a warm-up.
+ */
 export class LinearLR extends LRScheduler {
   /** Factor of the learning rate at the start. */
   startFactor: number;
   /** Factor of the learning rate at the end. */
   endFactor: number;
-  /** Steps from the one to the other. */
+  /** Steps from `startFactor` to `endFactor`. */
   totalIters: number;
 
   constructor(
@@ -142,9 +144,9 @@ export class LinearLR extends LRScheduler {
   ) {
     super(optimizer, lastEpoch);
     if (!(startFactor > 0 && startFactor <= 1))
-      throw new ArgumentError(`LinearLR: startFactor must lie in (0, 1], not ${startFactor}`);
+      throw new ArgumentError(`LinearLR: startFactor must be in (0, 1], not ${startFactor}`);
     if (!(endFactor >= 0 && endFactor <= 1))
-      throw new ArgumentError(`LinearLR: endFactor must lie in [0, 1], not ${endFactor}`);
+      throw new ArgumentError(`LinearLR: endFactor must be in [0, 1], not ${endFactor}`);
     this.startFactor = startFactor;
     this.endFactor = endFactor;
     this.totalIters = totalIters;
@@ -171,11 +173,11 @@ export class LinearLR extends LRScheduler {
   }
 }
 
-/** Takes the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`. */
+/** Decays the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`. */
 export class PolynomialLR extends LRScheduler {
   /** Steps until the learning rate is 0. */
   totalIters: number;
-  /** Exponent of the share of steps that are left. */
+  /** Exponent of the share of remaining steps. */
   power: number;
 
   constructor(optimizer: Schedulable, { totalIters = 5, power = 1, lastEpoch = -1 } = {}) {

@@ -10,15 +10,15 @@ import type { GroupOf, ParameterGroup } from './optimizer.js';
 export interface SGDSettings {
   /** Learning rate. Default 1e-3. */
   lr: number;
-  /** Share of the last update that the next one keeps. Default 0. */
+  /** Share of the previous update that is kept. Default 0. */
   momentum: number;
   /** Share of the gradient left out of the momentum. Default 0. */
   dampening: number;
   /** L2 penalty. Default 0. */
   weightDecay: number;
-  /** Look ahead along the momentum (Sutskever et al., 2013); needs momentum and no dampening. Default false. */
+  /** Nesterov momentum (Sutskever et al., 2013); needs momentum and no dampening. Default false. */
   nesterov: boolean;
-  /** Climb instead of descending. Default false. */
+  /** Maximise instead of minimising. Default false. */
   maximize: boolean;
 }
 
@@ -31,9 +31,9 @@ const defaults: SGDSettings = {
   maximize: false,
 };
 
-/** Stochastic gradient descent, with momentum where it is asked for. */
+/** Stochastic gradient descent, optionally with momentum. */
 export class SGD extends ListOptimizer<SGDSettings> {
-  // The momentum's first value is the first gradient, so there is nothing to tell steps by.
+  // The momentum's first value is the first gradient, so no step count is needed.
   protected override readonly scalarStates = {};
 
   constructor(params: Iterable<Tensor> | Iterable<GroupOf<SGDSettings>>, options: Partial<SGDSettings> = {}) {
