@@ -3,10 +3,10 @@ import { ArgumentError, DeviceError, translate } from '../core/errors.js';
 import type { CudaBinding } from '../native/cuda-binding.js';
 import { native } from '../native/load.js';
 
-/** A CUDA device: its index, or `cuda` for the current one, or `cuda:1`. */
+/** A CUDA device: an index, `cuda` for the current one, or a name such as `cuda:1`. */
 export type CudaDevice = number | Device;
 
-/** Calls the addon where there is CUDA. @throws DeviceError where there is none, TorchError for what fails */
+/** Calls the addon if CUDA can be used. @throws DeviceError if it cannot, TorchError if the call fails */
 export function onCuda<T>(call: (cuda: CudaBinding) => T): T {
   requireCuda();
   try {
@@ -16,7 +16,7 @@ export function onCuda<T>(call: (cuda: CudaBinding) => T): T {
   }
 }
 
-/** The same for what undoes something, which must also happen after a fatal error. */
+/** The same for calls that undo something, which must also work after a fatal error. */
 export function undoOnCuda(call: (cuda: CudaBinding) => void): void {
   try {
     call(native.cuda);
@@ -25,7 +25,7 @@ export function undoOnCuda(call: (cuda: CudaBinding) => void): void {
   }
 }
 
-/** The index of a device, the current one by default. @throws DeviceError for one that is not there */
+/** Returns the index of a device, by default the current one. @throws DeviceError if there is no such device */
 export function deviceIndex(device: CudaDevice = 'cuda'): number {
   if (device === 'cuda') return currentDevice();
   requireCuda();
@@ -34,20 +34,22 @@ export function deviceIndex(device: CudaDevice = 'cuda'): number {
     throw new ArgumentError(`expected a CUDA device, such as 0 or 'cuda:0', not ${device}`);
   const count = cudaDeviceCount();
   if (Number(text) < count) return Number(text);
-  throw new DeviceError(`there is no device cuda:${text}: this machine has ${count}, counted from 0`);
+  throw new DeviceError(
+    `there is no device cuda:${text}: this machine has ${count} devices, numbered from 0`,
+  );
 }
 
-/** Whether tensors can be on a GPU here; never throws. */
+/** True if tensors can be on a GPU here; never throws. */
 export function isAvailable(): boolean {
   return cudaDeviceCount() > 0;
 }
 
-/** Number of devices; 0 where CUDA cannot be used. */
+/** Returns the number of devices; 0 if CUDA cannot be used. */
 export function deviceCount(): number {
   return cudaDeviceCount();
 }
 
-/** The model, such as `NVIDIA H200`. */
+/** Returns the model, such as `NVIDIA H200`. */
 export function deviceName(device?: CudaDevice): string {
   const index = deviceIndex(device);
   return onCuda((cuda) => cuda.deviceName(index));
@@ -57,7 +59,7 @@ export function deviceName(device?: CudaDevice): string {
 const CAPABILITY_MAJOR = 75;
 const CAPABILITY_MINOR = 76;
 
-/** What the device's instruction set is: `[9, 0]` for an H200. */
+/** Returns the device's compute capability: `[9, 0]` for an H200. */
 export function deviceCapability(device?: CudaDevice): [major: number, minor: number] {
   const index = deviceIndex(device);
   return onCuda((cuda) => [
@@ -66,12 +68,12 @@ export function deviceCapability(device?: CudaDevice): [major: number, minor: nu
   ]);
 }
 
-/** The device that `cuda` stands for in this thread. */
+/** Returns the index of this thread's current device, for which `cuda` stands. */
 export function currentDevice(): number {
   return onCuda((cuda) => cuda.currentDevice());
 }
 
-/** Makes another device the one that `cuda` stands for in this thread. */
+/** Sets this thread's current device, for which `cuda` stands. */
 export function setDevice(device: CudaDevice): void {
   const index = deviceIndex(device);
   onCuda((cuda) => cuda.setDevice(index));
@@ -90,7 +92,7 @@ export function withDevice<T>(device: CudaDevice, fn: () => T): T {
   }
 }
 
-/** Waits until all work given to a device is done. Errors of kernels that ran meanwhile are thrown here. */
+/** Waits until all work queued on a device is done. Throws the errors of kernels that ran in the meantime. */
 export function synchronize(device?: CudaDevice): void {
   const index = deviceIndex(device);
   onCuda((cuda) => cuda.synchronizeDevice(index));

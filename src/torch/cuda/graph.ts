@@ -14,19 +14,21 @@ import { emptyCache } from './memory.js';
 import { currentStream, Stream, withStream } from './stream.js';
 
 export interface GraphOptions {
-  /** How many calls run as they are before the work is recorded; default 3. cuDNN chooses its algorithms meanwhile. */
+  /**
+   * How many calls run normally before the work is recorded; default 3. cuDNN chooses its algorithms in the meantime.
+   */
   warmUp?: number;
-  /** Generators other than the device's own that `fn` draws from. */
+  /** Generators other than the device's default that `fn` draws from. */
   generators?: readonly Generator[];
-  /** Another graph, never running at the same time, to share memory with. */
+  /** Another graph to share memory with; the two must never run at the same time. */
   sharing?: Graph<unknown>;
-  /** Where the inputs are held; default `cuda`, the current device. */
+  /** The device that holds the inputs; default `cuda`, the current one. */
   device?: Device;
 }
 
 let unavailable: string | null | undefined;
 
-/** Why graphs cannot be captured here; null where they can. */
+/** Returns the reason why graphs cannot be captured here; null if they can. */
 export function whyNoGraphs(): string | null {
   return (unavailable ??= reasonOf(() =>
     onCuda((cuda) => cuda.openGraphs(join(dirname(locateAddon()), 'tessera_graph.so'), libtorch.version)),
@@ -43,16 +45,16 @@ function reasonOf(attempt: () => unknown): string | null {
 }
 
 /**
- * Records what a function does on the device, and repeats it as one launch: what remains of a step of many small kernels
- * is the kernels.
+ * Records the work that a function does on the device and repeats it as one launch: a step of many small kernels then
+ * costs only the kernels.
  *
  *     const step = torch.cuda.graph((images: Tensor) => trainOn(images));
  *     for (const images of batches) step.run(images);
  *
- * Each `run` does what a call of `fn` would do. The first ones do call it; the next one records it; from then on
- * JavaScript in `fn` does not run any more, so its numbers stay what they were: a learning rate or a counter that changes
- * has to be a tensor. `fn` must not read from the device (`item()`), nor change shapes. Where it cannot be recorded,
- * every run calls `fn`, and `eagerReason` says why. Random numbers go on as they would without a graph.
+ * Each `run` has the effect of a call of `fn`. The first runs do call it; the next one records it; from then on
+ * JavaScript in `fn` no longer runs, so its numbers are frozen: a learning rate or a counter that changes must be a
+ * tensor. `fn` must not read from the device (`item()`) or change shapes. If it cannot be recorded, every run calls
+ * `fn`, and `eagerReason` holds the reason. Random numbers continue as they would without a graph.
  */
 export class Graph<Result> extends InThread {
   readonly #fn: (...inputs: Tensor[]) => Result;
@@ -63,7 +65,7 @@ export class Graph<Result> extends InThread {
   #graph: NativeGraph | null = null;
   #result: Result | undefined;
 
-  /** Why `run` calls the function itself; null where it is, or will be, recorded. */
+  /** The reason why `run` calls the function itself; null if it is, or will be, recorded. */
   eagerReason: string | null;
 
   constructor(fn: (...inputs: Tensor[]) => Result, options: GraphOptions = {}) {
@@ -73,14 +75,14 @@ export class Graph<Result> extends InThread {
     this.eagerReason = whyNoGraphs();
   }
 
-  /** Whether the work has been recorded. */
+  /** True if the work has been recorded. */
   get captured(): boolean {
     return this.#graph !== null;
   }
 
   /**
-   * Does the work on these inputs, of the same shapes and dtypes each time. @returns what `fn` returned; once recorded,
-   * always the same tensors, which the next run overwrites
+   * Runs the work on these inputs, which have the same shapes and dtypes each time. @returns what `fn` returned; once
+   * recorded, always the same tensors, which the next run overwrites
    */
   run(...inputs: Tensor[]): Result {
     if (this.eagerReason !== null) return this.#fn(...inputs);
@@ -93,7 +95,7 @@ export class Graph<Result> extends InThread {
     return this.#result as Result;
   }
 
-  /** Copies the inputs to where the recorded work reads them. */
+  /** Copies the inputs to the tensors that the recorded work reads. */
   #hold(inputs: readonly Tensor[]): void {
     const { device = 'cuda' } = this.#options;
     this.#inputs ??= inputs.map((input) => keep(noGrad(() => input.detach().to(device, { copy: true }))));
@@ -103,7 +105,7 @@ export class Graph<Result> extends InThread {
     for (const [i, held] of this.#inputs.entries()) copyInto(held, inputs[i]!);
   }
 
-  /** Calls the function on the stream it will be recorded on, so that nothing it keeps belongs to another one. */
+  /** Calls the function on the stream it will be recorded on, so that nothing it keeps belongs to another stream. */
   #runAside(): Result {
     const stream = this.#ownStream();
     const outer = currentStream(stream.device);
@@ -114,7 +116,9 @@ export class Graph<Result> extends InThread {
     return result;
   }
 
-  /** Memory is given out again on the stream it was taken for, so graphs that share memory share the stream. */
+  /**
+   * The allocator reuses memory only on the stream it was allocated for, so graphs that share memory share the stream.
+   */
   #ownStream(): Stream {
     const { device = 'cuda', sharing } = this.#options;
     const shared = sharing ? sharing.#stream : null;
@@ -126,7 +130,7 @@ export class Graph<Result> extends InThread {
     const { generators = [], sharing } = this.#options;
     const stream = this.#ownStream();
     synchronize(stream.device);
-    // A recording has memory of its own, and cannot take what is cached.
+    // A recording has its own memory pool and cannot use cached memory.
     emptyCache();
     let result: Result | undefined;
     this.eagerReason = reasonOf(() =>
@@ -136,7 +140,8 @@ export class Graph<Result> extends InThread {
           cuda.beginCapture(graph, sharing?.memory ?? null);
         });
         const failure = reasonOf(() => (result = keep(scope(() => this.#fn(...this.#inputs!)))));
-        // Also after a failure, which says more than that of the capture it spoilt.
+        // Ends the capture after a failure too. The failure is reported instead of the error of the capture that it
+        // broke.
         const end = reasonOf(() => undoOnCuda((cuda) => cuda.endCapture(graph)));
         const reason = failure ?? end;
         if (reason !== null) throw new ArgumentError(`the work could not be recorded: ${reason}`);
@@ -150,7 +155,7 @@ export class Graph<Result> extends InThread {
     this.#result = result;
   }
 
-  /** For `sharing`. */
+  /** The graph whose memory another one uses by `sharing`. */
   get memory(): NativeGraph | null {
     return this.#graph;
   }
@@ -166,7 +171,7 @@ export class Graph<Result> extends InThread {
     this.#runs = 0;
   }
 
-  /** For `using`: frees what it holds. */
+  /** For `using`: frees the graph. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -188,8 +193,8 @@ export function graph<Result>(
 }
 
 /**
- * Records work that has been run before, and that leaves its results in tensors made before. The recordings of one
- * recorder share their memory, so two of them never run at the same time. For `TokenSampler`'s `record`.
+ * Records work that has been run before and that writes its results to existing tensors. The recordings of one recorder
+ * share their memory, so two of them never run at the same time. For `TokenSampler`'s `record`.
  */
 export function graphRecorder(
   options: Pick<GraphOptions, 'generators' | 'device'> = {},

@@ -2,7 +2,7 @@ import { isChannelsLast, isContiguous } from '../core/layout.js';
 import type { Tensor } from '../core/tensor.js';
 import type { LaunchSize } from './kernel.js';
 
-/** How the kernels of group-norm-silu.cu go over a tensor. */
+/** The plan by which the kernels of group-norm-silu.cu iterate over a tensor. */
 export interface Plan {
   /** [N, C, P] or [N, P, C]. */
   channelsLast: boolean;
@@ -11,9 +11,9 @@ export interface Plan {
   /** P: all positions of an image. */
   pixels: number;
   groups: number;
-  /** For `partialMoments`: blocks, and how many steps each has; `grid[1]` pieces. */
+  /** For `partialMoments`: the blocks, and the number of steps of each; `grid[1]` pieces. */
   moments: PiecedSize;
-  /** For the kernels that go over planes or pixels. */
+  /** For the kernels that iterate over planes or pixels. */
   planes: PiecedSize;
 }
 
@@ -22,17 +22,17 @@ interface PiecedSize extends LaunchSize {
   piece: number;
 }
 
-/** Elements a thread reads at once. */
+/** Elements that a thread reads at once. */
 const VECTOR = 4;
-/** As in the source. */
+/** The same number as in the source. */
 const MOST_THREADS = 512;
-/** Enough blocks for a large device to be busy. A constant, so that sums are the same on all of them. */
+/** Enough blocks to keep a large device busy. A constant, so that sums are the same on all devices. */
 const BLOCKS = 1024;
 const MOST_PIECES = 256;
 
 /**
- * The plan for a tensor [N, C, …] in memory order, or in channels-last order; null where the kernels cannot take it: sizes
- * that are no multiple of four, other orders, 2^31 elements or more.
+ * Returns the plan for a tensor [N, C, …] in memory order or in channels-last order; null if the kernels do not support
+ * it: sizes that are not a multiple of four, other orders, 2^31 elements or more.
  */
 export function planFor(x: Tensor, groups: number): Plan | null {
   const [images = 0, channels = 0, ...space] = x.shape;
@@ -72,14 +72,17 @@ function overPixels({ images, channels, pixels }: Sizes): Pick<Plan, 'channelsLa
   return { channelsLast: true, moments: whole, planes: whole };
 }
 
-/** Divides `steps`, of which a block does `width` at once, so that `blocks` of them become enough, each with some work. */
+/**
+ * Divides `steps`, of which a block does `width` at once, into pieces, so that `blocks` times the pieces keep the
+ * device busy.
+ */
 function pieces(blocks: number, steps: number, width: number): PiecedSize {
   const wanted = Math.min(Math.ceil(BLOCKS / blocks), Math.ceil(steps / (width * 4)), MOST_PIECES);
   const piece = Math.ceil(steps / Math.max(1, wanted));
   return { grid: [blocks, Math.ceil(steps / piece)], block: [width], piece };
 }
 
-/** Threads for so many steps: sums are made by halves. */
+/** Returns the number of threads for so many steps; a power of two, because sums are reduced by halving. */
 function powerOfTwo(steps: number): number {
   let threads = 32;
   while (threads < 256 && threads < steps) threads *= 2;

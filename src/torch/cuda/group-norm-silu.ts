@@ -31,17 +31,20 @@ export function groupNormKernels(dtype: DType, channelsLast: boolean, withSilu =
 let enabled = true;
 let failure: string | null = null;
 
-/** Switches the fused kernel off, or on again; on at first. It is used on CUDA only. */
+/** Switches the fused kernel off or on; initially on. It is used on CUDA only. */
 export function setFusedGroupNorm(on: boolean): void {
   enabled = on;
 }
 
-/** Why the fused kernel is not used though it could be: it did not compile, say; null otherwise. */
+/**
+ * Returns the reason why the fused kernel is not used although it could be, such as a failed compilation; null
+ * otherwise.
+ */
 export function fusedGroupNormFailure(): string | null {
   return failure;
 }
 
-/** Whether {@link groupNormSilu} would run as one kernel on this input. */
+/** True if {@link groupNormSilu} would run as one kernel on this input. */
 export function fusesGroupNormSilu(
   x: Tensor,
   groups: number,
@@ -57,7 +60,7 @@ export function fusesGroupNormSilu(
 
 const usable = new Set<string>();
 
-/** Compiles and checks at the first use; what cannot be compiled is not tried again. */
+/** Compiles and checks the kernels at the first use; a failed compilation is not tried again. */
 function loads(dtype: DType, { channelsLast }: Plan, device: Device): boolean {
   const key = `${dtype} ${channelsLast} ${device}`;
   if (usable.has(key)) return true;
@@ -79,8 +82,8 @@ function loads(dtype: DType, { channelsLast }: Plan, device: Device): boolean {
 const tolerated: Partial<Record<DType, number>> = { float32: 1e-4, bfloat16: 3e-2, float16: 4e-3 };
 
 /**
- * The largest difference between the kernels' results, gradients included, and the plain operators', as a share of the
- * largest value. Draws no random numbers.
+ * Returns the largest difference between the kernels' results, gradients included, and the plain operators', relative
+ * to the largest value. Draws no random numbers.
  */
 export function differenceFromPlain(
   launch: Launch,
@@ -119,15 +122,16 @@ export function differenceFromPlain(
       const shares = [silu(z!), ...plain].map((right, i) =>
         found[i]!.float().sub(right).abs().max().div(right.abs().max()).item(),
       );
-      // Math.max would do, but for what is not a number.
+      // Math.max does not work here because of NaN.
       return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
     }),
   );
 }
 
 /**
- * SiLU of the group norm of `x` [N, C, …]: two kernels that read and write each element once where {@link fusesGroupNormSilu},
- * else the plain operators. Sums are in float32 in any dtype, in an order that depends on the shape alone.
+ * SiLU of the group norm of `x` [N, C, …]: two kernels that read and write each element once if {@link
+ * fusesGroupNormSilu} returns true, otherwise the plain operators. Sums are in float32 for every dtype, in an order
+ * that depends on the shape alone.
  */
 export function groupNormSilu(
   x: Tensor,
@@ -142,10 +146,13 @@ export function groupNormSilu(
 
 const packagedLaunch: LaunchFor = (dtype, { channelsLast }) => groupNormKernels(dtype, channelsLast).launch;
 
-/** Kernels for tensors of a dtype in the order of a plan. It sees no tensor: those of forward may be gone in backward. */
+/**
+ * Returns the kernels for tensors of a dtype in the order of a plan. Holds no tensor: those of forward may be freed
+ * before backward.
+ */
 export type LaunchFor = (dtype: DType, plan: Plan) => Launch;
 
-/** The operator itself, on kernels that `launchFor` runs. */
+/** Makes the operator, on kernels that `launchFor` runs. */
 export function fusedGroupNormSilu(launchFor: LaunchFor, groups: number, eps: number) {
   return customFunction({
     name: 'groupNormSilu',
@@ -157,7 +164,7 @@ export function fusedGroupNormSilu(launchFor: LaunchFor, groups: number, eps: nu
     },
     backward({ savedTensors, needsInputGrad }, gradient) {
       const [x, weight, bias, moments] = savedTensors as [Tensor, Tensor, Tensor, Tensor];
-      // The gradient of a gradient is the plain operators' affair: kernels are not recorded.
+      // Higher-order gradients use the plain operators: kernels are not recorded.
       if (isGradEnabled()) return plainGradients([x, weight, bias], needsInputGrad, gradient, groups, eps);
       const plan = planFor(x, groups)!;
       return gradients(launchFor(x.dtype, plan), plan, { x, weight, bias, moments }, inOrderOf(x, gradient));
@@ -169,7 +176,7 @@ function sizes({ channels, pixels, groups }: Plan, last: number): number[] {
   return [channels, pixels, groups, last];
 }
 
-/** The result, and the moments that its gradient needs. */
+/** Returns the result, and the moments that its gradient needs. */
 function normalized(
   launch: Launch,
   plan: Plan,
@@ -185,7 +192,7 @@ function normalized(
   return { y, moments };
 }
 
-/** Mean, and one over the standard deviation, of each group: [N, G, 2]. */
+/** Returns the mean and the reciprocal standard deviation of each group: [N, G, 2]. */
 function momentsOf(launch: Launch, plan: Plan, x: Tensor, eps: number): Tensor {
   const { images, groups, moments: size } = plan;
   const options = { dtype: 'float32', device: x.device } as const;
@@ -223,7 +230,7 @@ function gradients(launch: Launch, plan: Plan, saved: Saved, gradient: Tensor): 
   return [result, ofParameters.select(1, 1), ofParameters.select(1, 0)];
 }
 
-/** The gradient with its elements where those of `x` are. */
+/** Returns the gradient in the memory order of `x`. */
 function inOrderOf(x: Tensor, gradient: Tensor): Tensor {
   const same = x.strides.every((stride, dim) => stride === gradient.strides[dim]);
   return same && gradient.storage.offset % 4 === 0 ? gradient : x.emptyLike().copy_(gradient);

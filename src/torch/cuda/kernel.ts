@@ -11,7 +11,7 @@ import { Tensor } from '../core/tensor.js';
 import { deviceCapability, onCuda, withDevice } from './device.js';
 import { currentStream } from './stream.js';
 
-/** How many blocks, and threads in each, in up to three dimensions. */
+/** The number of blocks, and of threads in each, in up to three dimensions. */
 export interface LaunchSize {
   grid: readonly [number, number?, number?];
   block: readonly [number, number?, number?];
@@ -26,8 +26,8 @@ export type Launch = (
 ) => void;
 
 /**
- * Kernels written in CUDA C++, compiled when they are first used, for the device they are used on, by NVRTC, which comes
- * with libtorch. They are `extern "C" __global__` functions.
+ * Kernels written in CUDA C++, compiled at first use for the device they are used on, by NVRTC, which comes with
+ * libtorch. They are `extern "C" __global__` functions.
  */
 export class Kernels extends InThread {
   readonly #source: string;
@@ -44,7 +44,7 @@ export class Kernels extends InThread {
     this.#defines = Object.entries(defines).map(([key, value]) => `-D${key}=${value}`);
   }
 
-  /** Machine code for an architecture such as `sm_90`; needs no device. @throws TorchError with the compiler's words */
+  /** Compiles for an architecture such as `sm_90`; needs no device. @throws TorchError with the compiler's message */
   compile(architecture: string): Uint8Array {
     let image = this.#images.get(architecture);
     if (!image) {
@@ -56,7 +56,7 @@ export class Kernels extends InThread {
     return image;
   }
 
-  /** Compiles and loads a kernel for a device, unless that was done. */
+  /** Compiles and loads a kernel for a device, unless it is loaded already. */
   load(kernel: string, device: number): NativeKernel {
     const key = `${kernel} ${device}`;
     let loaded = this.#loaded.get(key);
@@ -71,7 +71,7 @@ export class Kernels extends InThread {
 
   /**
    * Runs a kernel on the current stream of its first tensor's device.
-   * @param kinds a letter for each argument: `t` a tensor, whose data's address is passed, `i` an int, `f` a float
+   * @param kinds a letter for each argument: `t` a tensor, whose data pointer is passed, `i` an int, `f` a float
    */
   readonly launch: Launch = (kernel, { grid, block }, kinds, args) => {
     const first = args.find((arg) => arg instanceof Tensor);
@@ -85,10 +85,10 @@ export class Kernels extends InThread {
   };
 }
 
-/** Numbers of the dtypes in native/kernels/element.h: what ELEMENT is defined as. */
+/** Numbers of the dtypes in native/kernels/element.h: the value of the macro ELEMENT. */
 export const kernelElements: Partial<Record<DType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
 
-/** The kernels in a file of the package's native/kernels. */
+/** Loads the kernels in a file of the package's native/kernels. */
 export function packagedKernels(file: string, defines: Readonly<Record<string, number>>): Kernels {
   const [elements, own] = ['element.h', file].map((name) =>
     readFileSync(join(packageRoot(), 'native', 'kernels', name), 'utf8'),
@@ -98,7 +98,7 @@ export function packagedKernels(file: string, defines: Readonly<Record<string, n
 
 let opened = false;
 
-/** Opens NVRTC: beside libtorch, in NVIDIA's packages beside that, or where TESSERA_NVRTC names its folder. */
+/** Opens NVRTC: next to libtorch, in NVIDIA's packages next to that, or in the folder named by TESSERA_NVRTC. */
 function openNvrtc(): void {
   if (opened) return;
   const given = process.env['TESSERA_NVRTC'];
@@ -110,7 +110,7 @@ function openNvrtc(): void {
       .filter((name) => name.startsWith('libnvrtc') && !name.includes('.alt.'))
       .map((name) => join(folder, name)),
   );
-  // NVRTC asks for its other half by name, and finds it only where that is open already.
+  // NVRTC opens its second library by name, and finds it only if it is already open.
   for (const file of files) if (file.includes('builtins')) openLibrary(file);
   const compilers = files.filter((file) => !file.includes('builtins'));
   try {

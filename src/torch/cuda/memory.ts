@@ -5,7 +5,7 @@ export type { MemoryCounter, MemoryStats } from '../native/cuda-binding.js';
 
 const counter = (): MemoryCounter => ({ current: 0, peak: 0, allocated: 0, freed: 0 });
 
-/** All that a device's allocator counts; zeros before the first tensor. */
+/** Returns all counters of a device's allocator; zeros before the first tensor. */
 export function memoryStats(device?: CudaDevice): MemoryStats {
   const index = deviceIndex(device);
   return {
@@ -21,40 +21,40 @@ export function memoryStats(device?: CudaDevice): MemoryStats {
   };
 }
 
-/** Bytes of tensors on a device. */
+/** Returns the bytes of tensors on a device. */
 export function memoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).allocatedBytes.current;
 }
 
-/** The most bytes of tensors at once, since `resetPeakMemoryStats`. */
+/** Returns the peak number of bytes of tensors since `resetPeakMemoryStats`. */
 export function maxMemoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).allocatedBytes.peak;
 }
 
-/** Bytes that libtorch has taken from the driver, in use or not. */
+/** Returns the bytes that libtorch has reserved from the driver, in use or not. */
 export function memoryReserved(device?: CudaDevice): number {
   return memoryStats(device).reservedBytes.current;
 }
 
-/** The most bytes taken from the driver at once, since `resetPeakMemoryStats`. */
+/** Returns the peak number of bytes reserved from the driver since `resetPeakMemoryStats`. */
 export function maxMemoryReserved(device?: CudaDevice): number {
   return memoryStats(device).reservedBytes.peak;
 }
 
-/** Starts the peaks anew at what is held now. */
+/** Resets the peaks to the current values. */
 export function resetPeakMemoryStats(device?: CudaDevice): void {
   const index = deviceIndex(device);
   onCuda((cuda) => cuda.resetPeakMemory(index));
 }
 
-/** Bytes of the device as its driver sees them, other processes included. */
+/** Returns the device's free and total bytes as its driver reports them, other processes included. */
 export function memGetInfo(device?: CudaDevice): { free: number; total: number } {
   const index = deviceIndex(device);
   const [free, total] = onCuda((cuda) => cuda.memoryInfo(index));
   return { free, total };
 }
 
-/** Gives memory that no tensor uses back to the driver, for other processes: it does not make more room for this one. */
+/** Returns unused memory to the driver, for other processes: it does not make more room for this one. */
 export function emptyCache(): void {
   onCuda((cuda) => cuda.emptyCache());
 }

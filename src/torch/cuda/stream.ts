@@ -4,106 +4,111 @@ import type { NativeEvent } from '../native/cuda-binding.js';
 import { deviceIndex, onCuda, undoOnCuda, withDevice, type CudaDevice } from './device.js';
 
 /**
- * A queue of work on a device. What is on one stream runs in order; streams run beside each other, and a result made on one
- * may be used on another only after `waitStream` or `waitEvent`. libtorch has 32 streams of each priority for a device and
- * gives them out in turn.
+ * A queue of work on a device. Work on one stream runs in order; streams run concurrently, and a result made on one may
+ * be used on another only after `waitStream` or `waitEvent`. libtorch has 32 streams of each priority per device and
+ * hands them out in rotation.
  */
 export class Stream extends InThread {
-  /** libtorch's number for it. */
+  /** libtorch's number for the stream. */
   readonly id: number;
   /** Index of its device. */
   readonly device: number;
 
-  /** @param options.priority -1 goes before 0, the default; or the `id` of a stream that is there already */
+  /** @param options.priority -1 runs before 0, the default; or the `id` of an existing stream */
   constructor(device?: CudaDevice, options: { priority?: 0 | -1; id?: number } = {}) {
     super('a stream', 'make one in each thread');
     this.device = deviceIndex(device);
     this.id = options.id ?? onCuda((cuda) => cuda.newStream(this.device, options.priority ?? 0));
   }
 
-  /** Whether everything given to it is done. */
+  /** True if all work queued on it is done. */
   query(): boolean {
     return onCuda((cuda) => cuda.queryStream(this.id, this.device));
   }
 
-  /** Waits until everything given to it is done. */
+  /** Waits until all work queued on it is done. */
   synchronize(): void {
     onCuda((cuda) => cuda.synchronizeStream(this.id, this.device));
   }
 
-  /** What comes later on this stream starts when everything given to the other so far is done. The host does not wait. */
+  /**
+   * Makes later work on this stream wait until all work queued on the other so far is done. Does not block the host.
+   */
   waitStream(other: Stream): void {
     this.waitEvent(other.recordEvent());
   }
 
-  /** What comes later on this stream starts when the event has happened. The host does not wait. */
+  /** Makes later work on this stream wait for the event. Does not block the host. */
   waitEvent(event: Event): void {
     event.wait(this);
   }
 
-  /** Marks the place the stream has come to. @returns the event given, or a new one */
+  /** Records an event at the current end of the stream. @returns the event given, or a new one */
   recordEvent(event: Event = new Event()): Event {
     event.record(this);
     return event;
   }
 
   /**
-   * Says that the tensor is used here though it was made on another stream: once freed, its memory is not given out again
-   * before this stream has come this far.
+   * Declares that a tensor made on another stream is used here: once freed, its memory is not reused before this stream
+   * has reached this point.
    */
   recordTensor(tensor: Tensor): void {
     onCuda((cuda) => cuda.recordStream(tensor.handle, this.id, this.device));
   }
 
-  /** Whether both name the same queue. */
+  /** True if both are the same stream. */
   equals(other: Stream): boolean {
     return this.id === other.id && this.device === other.device;
   }
 }
 
-/** A mark in a stream: other streams and the host can wait for it, and two of them tell the time between. */
+/** A mark in a stream: other streams and the host can wait for it, and two events measure the time between them. */
 export class Event extends InThread {
   readonly #event: NativeEvent;
 
-  /** @param options.enableTiming for `elapsedTime`; without it an event costs less */
+  /** @param options.enableTiming needed for `elapsedTime`; without it an event costs less */
   constructor({ enableTiming = false }: { enableTiming?: boolean } = {}) {
     super('an event', 'record one in each thread');
     this.#event = onCuda((cuda) => cuda.newEvent(enableTiming));
   }
 
-  /** Puts the mark behind what was given to the stream so far; recording again moves it. */
+  /** Records the event after the work queued on the stream so far; recording again moves it. */
   record(stream: Stream = currentStream()): void {
     onCuda((cuda) => cuda.recordEvent(this.#event, stream.id, stream.device));
   }
 
-  /** What comes later on the stream waits for the mark. */
+  /** Makes later work on the stream wait for the event. */
   wait(stream: Stream = currentStream()): void {
     onCuda((cuda) => cuda.waitEvent(this.#event, stream.id, stream.device));
   }
 
-  /** Whether the stream has passed the mark; true for one that was never recorded. */
+  /** True if the stream has passed the event, or the event was never recorded. */
   query(): boolean {
     return onCuda((cuda) => cuda.queryEvent(this.#event));
   }
 
-  /** Waits on the host until the stream has passed the mark. */
+  /** Blocks the host until the stream has passed the event. */
   synchronize(): void {
     onCuda((cuda) => cuda.synchronizeEvent(this.#event));
   }
 
-  /** Milliseconds from this mark to a later one, on the device's clock. Both have `enableTiming` and have been passed. */
+  /**
+   * Returns the milliseconds from this event to a later one, on the device's clock. Both must have `enableTiming` and
+   * have been passed.
+   */
   elapsedTime(end: Event): number {
     return onCuda((cuda) => cuda.elapsedTime(this.#event, end.#event));
   }
 }
 
-/** The stream that operators run on, on a device, in this thread. */
+/** Returns the stream that operators run on, on a device, in this thread. */
 export function currentStream(device?: CudaDevice): Stream {
   const index = deviceIndex(device);
   return new Stream(index, { id: onCuda((cuda) => cuda.currentStream(index)) });
 }
 
-/** The stream that is current until another one is set. */
+/** Returns the stream that is current until another one is set. */
 export function defaultStream(device?: CudaDevice): Stream {
   const index = deviceIndex(device);
   return new Stream(index, { id: onCuda((cuda) => cuda.defaultStream(index)) });

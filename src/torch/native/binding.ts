@@ -1,10 +1,10 @@
 import type { CudaBinding } from './cuda-binding.js';
 
-/** What the addon exports (native/*.cc). Tensors are handles: numbers that name a slot and its generation. */
+/** The addon's exports (native/*.cc). Tensors are handles: numbers that encode a slot and its generation. */
 export interface Binding {
-  /** Looks up an operator; its plan's number is what `call` takes. */
+  /** Looks up an operator; returns its plan's number, for `call`. */
   resolve(name: string, overload: string): { id: number; schema: string };
-  /** Runs the call on the wire; returns how long the wire must be where the results did not fit. */
+  /** Runs the call on the wire; if the results do not fit, returns the required length of the wire. */
   call(): number | undefined;
   results(): void;
   schemas(): string[];

@@ -2,21 +2,21 @@ import { requireSameVersion, thisCopy, type Copy } from './first-copy.js';
 import { native } from './load.js';
 
 /**
- * What the copies of this package in one thread have in common. A program may come to several: it requires the package and
- * imports it, or a test runner gives every file modules of its own. They all find the same addon, which knows one wire and
+ * State shared by the copies of this package in one thread. A program can load several: it both requires and imports
+ * the package, or a test runner gives each file its own modules. All of them use the same addon, which has one wire and
  * one stack of scopes.
  */
 interface Shared extends Copy {
   wire: Float64Array;
-  /** One element: how many scopes are open. */
+  /** The number of open scopes, in an array of one element. */
   readonly scopes: Int32Array;
-  /** What the process may allocate on the CPU, once a copy has set it. */
+  /** The limit of the process's allocations on the CPU, once a copy has set it. */
   memoryBudget?: number;
-  /** What tells each copy of a new wire; held weakly, for modules that a test runner has dropped. */
+  /** Notifies each copy of a new wire; held weakly, for modules that a test runner has dropped. */
   listeners: WeakRef<(wire: Float64Array) => void>[];
 }
 
-// On the addon's exports, which are one object for all copies, and another one in every thread.
+// Stored on the addon's exports: one object for all copies in a thread, and another one in every thread.
 const key = Symbol.for('tessera-torch.copies');
 
 function joinCopies(): Shared {
@@ -38,10 +38,10 @@ function joinCopies(): Shared {
   return first;
 }
 
-/** What this copy shares with others in its thread. @throws Error where another one is of another version */
+/** The state that this copy shares with others in its thread. @throws Error if the copies' versions differ */
 export const shared: Shared = joinCopies();
 
-/** Calls `listener`, which the caller must hold, with every wire that takes the place of the one before. */
+/** Calls `listener`, to which the caller must keep a reference, with every replacement of the wire. */
 export function onNewWire(listener: (wire: Float64Array) => void): void {
   shared.listeners = shared.listeners.filter((other) => other.deref() !== undefined);
   shared.listeners.push(new WeakRef(listener));

@@ -1,9 +1,9 @@
-/** An object of the addon's, freed with its JavaScript object. */
+/** An object of the addon, freed with its JavaScript object. */
 export type NativeEvent = object;
 export type NativeGraph = object;
 export type NativeKernel = object;
 
-/** One of the allocator's counters, since the start or, for the peak, since it was last reset. */
+/** A counter of the allocator, since the start or, for the peak, since it was last reset. */
 export interface MemoryCounter {
   current: number;
   peak: number;
@@ -11,27 +11,27 @@ export interface MemoryCounter {
   freed: number;
 }
 
-/** A device's allocator; libtorch keeps what is freed, to give it out again. */
+/** Statistics of a device's allocator; libtorch keeps freed memory for reuse. */
 export interface MemoryStats {
-  /** Blocks in use. */
+  /** Number of blocks in use. */
   allocations: MemoryCounter;
-  /** Pieces taken from the driver. */
+  /** Number of segments reserved from the driver. */
   segments: MemoryCounter;
   /** Bytes in use. */
   allocatedBytes: MemoryCounter;
-  /** Bytes taken from the driver. */
+  /** Bytes reserved from the driver. */
   reservedBytes: MemoryCounter;
-  /** Bytes in use, or waiting for a stream to have passed. */
+  /** Bytes in use, or waiting for a stream to pass. */
   activeBytes: MemoryCounter;
-  /** Bytes that were asked for, before rounding up. */
+  /** Bytes requested, before rounding. */
   requestedBytes: MemoryCounter;
-  /** How often the cache had to be emptied to make room. */
+  /** Number of times the cache had to be emptied to make room. */
   retries: number;
-  /** How often memory ran out. */
+  /** Number of times memory ran out. */
   outOfMemory: number;
 }
 
-/** `cuda` in the addon's exports (native/cuda, native/graph, native/nvrtc). Devices are indices, streams ids. */
+/** `cuda` in the addon's exports (native/cuda, native/graph, native/nvrtc). Devices are indices, streams are ids. */
 export interface CudaBinding {
   deviceCount(): number;
   initialize(): void;

@@ -15,8 +15,9 @@ export const GENERATOR = 10;
 export const DEVICE = 11;
 
 /**
- * The memory that calls are written to and results are read from. It grows, so read the binding anew after a call.
- * Calls nest only where nothing is left on the wire: arguments are taken in whole before an operator runs.
+ * The memory that calls are written to and results are read from. It may be replaced when it grows, so read the binding
+ * again after a call. Calls may nest only if nothing is left on the wire: all arguments are read before an operator
+ * runs.
  */
 export let wire: Float64Array = shared.wire;
 let integers = new BigInt64Array(wire.buffer);
@@ -27,7 +28,7 @@ function take(larger: Float64Array): void {
   integers = new BigInt64Array(larger.buffer);
 }
 
-/** Makes room for at least `length` elements, keeping what is there. */
+/** Makes room for at least `length` elements, keeping the contents. */
 export function growWire(length: number): void {
   const larger = new Float64Array(Math.max(length, wire.length * 2));
   larger.set(wire);
@@ -35,7 +36,7 @@ export function growWire(length: number): void {
   replaceWire(larger);
 }
 
-/** Reads or writes an element as a 64-bit integer. */
+/** Reads an element as a 64-bit integer. */
 export function integerAt(index: number): bigint {
   return integers[index]!;
 }
@@ -44,7 +45,7 @@ export function setIntegerAt(index: number, value: bigint): void {
   integers[index] = value;
 }
 
-/** Writes a list of handles preceded by its length at `at`; returns the position behind it. */
+/** Writes a list of handles, preceded by its length, at `at`; returns the position after it. */
 export function putHandles(handles: readonly number[], at: number): number {
   if (at + handles.length + 1 > wire.length) growWire(at + handles.length + 1);
   wire[at++] = handles.length;
