@@ -7,9 +7,9 @@ import { checkOptions } from './core/arguments.js';
 
 /** Options of {@link autocast}. */
 export interface AutocastOptions {
-  /** What is computed in; default `float16` on CUDA, `bfloat16` on the CPU. */
+  /** The dtype to compute in. Default `float16` on CUDA, `bfloat16` on the CPU. */
   dtype?: 'float16' | 'bfloat16';
-  /** False switches it off for a while, within another one. Default true. */
+  /** False switches autocast off temporarily, within another autocast. Default true. */
   enabled?: boolean;
 }
 
@@ -23,15 +23,15 @@ function deviceType(device: Device): number {
 }
 
 /**
- * Mixed precision, as PyTorch's autocast: within `fn` products, convolutions and attention of float32 tensors on the
- * device are computed in 16 bits, and what needs float32 (norms, losses; on CUDA sums and softmax too) in that, by
- * libtorch's list for the device. Weights stay float32; each is cast once until the outermost autocast ends. The backward
- * pass belongs outside. With float16 gradients can vanish: `optim.GradScaler` scales the loss.
+ * Mixed precision, like PyTorch's autocast: within `fn` products, convolutions and attention of float32 tensors on the
+ * device are computed in 16 bits; operators that need float32 (norms, losses; on CUDA sums and softmax too) use it,
+ * according to libtorch's list for the device. Weights stay float32; each is cast once until the outermost autocast
+ * ends. The backward pass belongs outside. With float16, gradients can underflow: `optim.GradScaler` scales the loss.
  *
  *     const loss = torch.autocast('cuda', { dtype: 'bfloat16' }, () => F.mseLoss(model.forward(x), y));
  *     loss.backward();
  *
- * Without a function it holds for a block: `using _ = torch.autocast('cuda');`
+ * Without a function it applies to a block: `using _ = torch.autocast('cuda');`
  * @throws ArgumentError for another device or dtype
  */
 export function autocast<T>(device: Device, fn: () => T): T;
@@ -56,12 +56,12 @@ export function autocast<T>(
   return fn ? within(enter, fn) : guard(enter);
 }
 
-/** Whether autocast is on for a device, in this thread. */
+/** True if autocast is on for a device, in this thread. */
 export function isAutocastEnabled(device: Device): boolean {
   return native.autocast(deviceType(device)) >= 0;
 }
 
-/** What autocast computes in on a device, where it is on; null where it is off. */
+/** Returns the dtype that autocast computes in on a device; null if it is off. */
 export function autocastDType(device: Device): AutocastOptions['dtype'] | null {
   const state = native.autocast(deviceType(device));
   return state < 0 ? null : (dtypeName(state) as AutocastOptions['dtype']);

@@ -1,8 +1,8 @@
 import { native } from './native/load.js';
 
-// Flags of the process; they need no device and can be set before there is one.
+// Flags of the process; they can be set without a device.
 const matmul = {
-  /** Whether float32 products may round their factors to TF32 (10 bits): several times faster, 1e-3 instead of 1e-6. */
+  /** True if float32 products may round their factors to TF32 (10 bits): several times faster, 1e-3 instead of 1e-6. */
   get allowTf32(): boolean {
     return native.cuda.flag('matmulTf32');
   },
@@ -12,7 +12,7 @@ const matmul = {
 };
 
 const cudnn = {
-  /** Whether float32 convolutions may use TF32. On by default, as in PyTorch. */
+  /** True if float32 convolutions may use TF32. On by default, as in PyTorch. */
   get allowTf32(): boolean {
     return native.cuda.flag('cudnnTf32');
   },
@@ -20,7 +20,7 @@ const cudnn = {
     native.cuda.setFlag('cudnnTf32', on);
   },
 
-  /** Whether the first convolution of each shape tries all algorithms and keeps the fastest: for shapes that repeat. */
+  /** True if the first convolution of each shape tries all algorithms and keeps the fastest: for shapes that repeat. */
   get benchmark(): boolean {
     return native.cuda.flag('cudnnBenchmark');
   },
@@ -28,7 +28,7 @@ const cudnn = {
     native.cuda.setFlag('cudnnBenchmark', on);
   },
 
-  /** Whether convolutions use only algorithms that give the same bits each time. */
+  /** True if convolutions use only algorithms that give the same bits each time. */
   get deterministic(): boolean {
     return native.cuda.flag('cudnnDeterministic');
   },
@@ -37,11 +37,11 @@ const cudnn = {
   },
 };
 
-/** How CUDA's libraries compute, as in `torch.backends`: `torch.backends.cuda.matmul.allowTf32 = true`. */
+/** Settings of CUDA's libraries, like `torch.backends`: `torch.backends.cuda.matmul.allowTf32 = true`. */
 export const backends = { cuda: { matmul }, cudnn };
 
 /**
- * Makes operators give the same bits each time, at some cost. Those that cannot throw, or only warn with `warnOnly`.
+ * Makes operators give the same bits each time, at some cost. Those that cannot do so throw, or warn with `warnOnly`.
  * On CUDA, products of matrices also need the variable CUBLAS_WORKSPACE_CONFIG=:4096:8, set before the process starts.
  */
 export function useDeterministicAlgorithms(
@@ -52,7 +52,7 @@ export function useDeterministicAlgorithms(
   native.cuda.setFlag('deterministicWarnOnly', on && warnOnly);
 }
 
-/** Whether operators have been told to give the same bits each time. */
+/** True if `useDeterministicAlgorithms` is on. */
 export function areDeterministicAlgorithmsEnabled(): boolean {
   return native.cuda.flag('deterministic');
 }

@@ -5,11 +5,11 @@ import { defaultGenerator } from './core/random.js';
 import { Tensor } from './core/tensor.js';
 
 /**
- * Calls `fn` without keeping what its backward needs: backward calls it a second time instead. Saves memory in exchange
- * for one more forward (arXiv 1604.06174).
+ * Calls `fn` without keeping the intermediate results for backward: backward calls it a second time instead. Saves
+ * memory at the cost of one more forward pass (arXiv 1604.06174).
  *
- * Random numbers of the second call are those of the first. `parameters` are the tensors besides the inputs that
- * `fn` learns: their gradients are given by this function, so that nothing else need be known about them.
+ * The second call sees the same random numbers as the first. `parameters` are the tensors besides the inputs that `fn`
+ * uses and that are to be trained: this function returns their gradients, so it has to know them.
  * @param fn from the inputs to one tensor
  * @param parameters such as `module.parameters()`
  */
@@ -26,7 +26,8 @@ export function checkpoint(
     forward(context, ...tensors: Tensor[]) {
       context.saveForBackward(generator.getState(), ...tensors.slice(0, count));
       const result = fn(...tensors.slice(0, count));
-      if (!(result instanceof Tensor)) throw new ArgumentError('checkpoint: the function returns one tensor');
+      if (!(result instanceof Tensor))
+        throw new ArgumentError('checkpoint: the function must return one tensor');
       return result;
     },
     backward({ savedTensors: [state, ...saved], needsInputGrad }, gradient) {

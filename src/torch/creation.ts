@@ -13,19 +13,19 @@ import { checkOptions } from './core/arguments.js';
 
 export type { TensorData } from './nested-data.js';
 
-/** Where and how a new tensor is made. */
+/** The dtype and device of a new tensor, and whether it requires a gradient. */
 export interface TensorOptions {
-  /** By default float32, or what the data says. */
+  /** Default: float32, or the dtype of the data. */
   dtype?: DType;
-  /** By default the CPU. */
+  /** Default: the CPU. */
   device?: Device;
-  /** Whether autograd records what happens to it; by default false. */
+  /** True if autograd records operations on it. Default false. */
   requiresGrad?: boolean;
 }
 
 /** Options of random tensors. */
 export interface RandomOptions extends TensorOptions {
-  /** By default the device's own generator. */
+  /** Default: the device's default generator. */
   generator?: Generator;
 }
 
@@ -33,7 +33,7 @@ function finish(tensor: Tensor, { requiresGrad = false }: TensorOptions): Tensor
   return requiresGrad ? tensor.requiresGrad_() : tensor;
 }
 
-/** Calls a creation operator: its own arguments, then dtype, layout and device, as all their schemas have it. */
+/** Calls a creation operator: its own arguments, then dtype, layout and device, the order in all their schemas. */
 function make(create: BoundOverload, args: unknown[], options: TensorOptions, dtype?: DType): Tensor {
   checkOptions(options, create.operator);
   const wanted = options.dtype ?? dtype;
@@ -41,7 +41,7 @@ function make(create: BoundOverload, args: unknown[], options: TensorOptions, dt
   return finish(create(args) as Tensor, options);
 }
 
-/** The same for operators that draw: their own arguments, then the generator. */
+/** Calls a random creation operator: its own arguments, then the generator, dtype, layout and device. */
 function draw(create: BoundOverload, args: unknown[], options: RandomOptions, dtype?: DType): Tensor {
   checkOptions(options, create.operator);
   return make(create, [...args, options.generator ?? null], options, dtype);
@@ -61,22 +61,22 @@ const creators = {
   eye: bindOverload('aten::eye', 'm'),
 };
 
-/** A tensor without values set: whatever the memory held. */
+/** Returns an uninitialised tensor. */
 export function empty(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return make(creators.empty, [shape], options);
 }
 
-/** A tensor of zeros. */
+/** Returns a tensor of zeros. */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return make(creators.zeros, [shape], options);
 }
 
-/** A tensor of ones. */
+/** Returns a tensor of ones. */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return make(creators.ones, [shape], options);
 }
 
-/** A tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
+/** Returns a tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
 export function full(
   shape: readonly number[],
   value: number | boolean | bigint | ComplexScalar,
@@ -85,17 +85,17 @@ export function full(
   return make(creators.full, [shape, value], options, inferDType(value));
 }
 
-/** Independent draws from the standard normal distribution. */
+/** Draws independent samples from the standard normal distribution. */
 export function randn(shape: readonly number[], options: RandomOptions = {}): Tensor {
   return draw(creators.randn, [shape], options);
 }
 
-/** Independent draws from the uniform distribution on [0, 1). */
+/** Draws independent samples from the uniform distribution on [0, 1). */
 export function rand(shape: readonly number[], options: RandomOptions = {}): Tensor {
   return draw(creators.rand, [shape], options);
 }
 
-/** Independent integers from `low` to `high` − 1; int64 unless `dtype` says otherwise. */
+/** Draws independent integers from `low` to `high` − 1; int64 unless `dtype` is given. */
 export function randint(
   low: number,
   high: number,
@@ -105,14 +105,14 @@ export function randint(
   return draw(creators.randint, [low, high, shape], options, 'int64');
 }
 
-/** The integers from 0 to `count` − 1 in random order; int64. */
+/** Returns the integers from 0 to `count` − 1 in random order; int64. */
 export function randperm(count: number, options: RandomOptions = {}): Tensor {
   return draw(creators.randperm, [count], options, 'int64');
 }
 
 /**
- * Numbers from `start` (0) up to, not including, `end`, `step` (1) apart: `arange(end)` or `arange(start, end, step)`.
- * float32 unless `dtype` says otherwise.
+ * Returns the numbers from `start` (0) to `end` (exclusive) in steps of `step` (1): `arange(end)` or
+ * `arange(start, end, step)`. float32 unless `dtype` is given.
  */
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
@@ -135,20 +135,20 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   return make(creators.arange, [start, end, step], options, 'float32');
 }
 
-/** `steps` numbers from `start` to `end`, both included, evenly spaced. */
+/** Returns `steps` evenly spaced numbers from `start` to `end`, both included. */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
   return make(creators.linspace, [floatScalar(start), floatScalar(end), steps], options);
 }
 
-/** The identity matrix, or its first `columns` columns. */
+/** Returns the identity matrix, or its first `columns` columns. */
 export function eye(rows: number, columns = rows, options: TensorOptions = {}): Tensor {
   return make(creators.eye, [rows, columns], options);
 }
 
 /**
- * A tensor with the given elements, copied. Numbers make float32, bigints int64, booleans bool, complex numbers complex64,
- * a typed array its own type (one dimension), unless `dtype` says otherwise.
- * @throws ShapeError where nested arrays differ in length
+ * Returns a tensor with a copy of the given elements. Numbers give float32, bigints int64, booleans bool, complex
+ * numbers complex64, a typed array its own type (one dimension), unless `dtype` is given.
+ * @throws ShapeError if nested arrays differ in length
  */
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
   checkOptions(options, 'torch.tensor');
@@ -162,9 +162,10 @@ export function tensor(data: TensorData | TypedArray, options: TensorOptions = {
 }
 
 /**
- * A tensor of the given shape with a typed array's elements, copied. What `toTypedArray` gives is taken back where `dtype`
- * names the tensor's: bits of float16, bfloat16 and float8, complex numbers with both parts in turn.
- * @throws ShapeError where their number does not fit the shape
+ * Returns a tensor of the given shape with a copy of a typed array's elements. The output of `toTypedArray` is accepted
+ * if `dtype` is that of the original tensor: bits of float16, bfloat16 and float8, interleaved parts of complex
+ * numbers.
+ * @throws ShapeError if the number of elements does not match the shape
  */
 export function fromTypedArray(
   data: TypedArray,
@@ -190,7 +191,7 @@ export function fromTypedArray(
   return place(bytesOf(data), dtype, shape, { dtype, ...options });
 }
 
-/** A tensor of these bytes, converted and moved where the options say. */
+/** Makes a tensor from the bytes, converted and moved according to the options. */
 function place(bytes: Uint8Array, dtype: DType, shape: readonly number[], options: TensorOptions): Tensor {
   const made = empty(shape, { dtype });
   writeBytes(made, 0, bytes);
@@ -202,12 +203,11 @@ function place(bytes: Uint8Array, dtype: DType, shape: readonly number[], option
 }
 
 /**
- * Copies bytes into a contiguous CPU tensor's memory, from `byteOffset` on.
- * @throws ArgumentError where they do not fit
+ * Copies bytes into a contiguous CPU tensor's memory, starting at `byteOffset`.
+ * @throws ArgumentError if they do not fit
  */
 export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array): void {
-  if (inMemory(target) !== target)
-    throw new ArgumentError('the tensor has no memory of its own: clone it first');
+  if (inMemory(target) !== target) throw new ArgumentError('the tensor has no memory: clone it first');
   try {
     native.copyBytes(target.handle, byteOffset, bytes, true);
   } catch (error) {
@@ -215,7 +215,7 @@ export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array
   }
 }
 
-/** Copies a contiguous CPU tensor's memory, from `byteOffset` on, into `bytes`. */
+/** Copies a contiguous CPU tensor's memory, starting at `byteOffset`, into `bytes`. */
 export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array): void {
   try {
     native.copyBytes(inMemory(source).handle, byteOffset, bytes, false);

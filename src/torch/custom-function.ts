@@ -6,9 +6,9 @@ import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
 import { Tensor } from './core/tensor.js';
 
-/** What `forward` leaves for `backward`. */
+/** Values that `forward` saves for `backward`. */
 export class FunctionContext {
-  /** For each tensor argument, in order: whether its gradient will be asked for. */
+  /** For each tensor argument, in order: true if its gradient will be needed. */
   readonly needsInputGrad: readonly boolean[];
   /** Tensors for backward; libtorch keeps them with the graph and frees them with it. */
   savedTensors: Tensor[] = [];
@@ -19,7 +19,7 @@ export class FunctionContext {
     this.needsInputGrad = needsInputGrad;
   }
 
-  /** Keeps inputs, outputs or other tensors for backward, which finds them in `savedTensors`. */
+  /** Saves inputs, outputs or other tensors for backward, which reads them from `savedTensors`. */
   saveForBackward(...tensors: Tensor[]): void {
     this.savedTensors = tensors;
   }
@@ -29,23 +29,24 @@ export class FunctionContext {
 export interface FunctionDefinition<Args extends unknown[], Result extends Tensor | Tensor[]> {
   /** Shown in error messages. */
   name?: string;
-  /** Computes new tensors from the arguments, unrecorded. */
+  /** Computes new tensors from the arguments, without recording. */
   forward(context: FunctionContext, ...args: Args): Result;
   /**
-   * From the gradients of the results (zeros where a result was not used), one gradient for each tensor argument, or null.
+   * Computes one gradient for each tensor argument, or null, from the gradients of the results (zeros for unused
+   * results).
    */
   backward(context: FunctionContext, ...gradients: Tensor[]): Tensor | null | readonly (Tensor | null)[];
 }
 
 /**
- * Makes an operator with a gradient of its own:
+ * Makes an operator with a custom gradient:
  *
  *     const square = torch.customFunction({
  *       forward(context, x: Tensor) { context.saveForBackward(x); return x.mul(x); },
  *       backward({ savedTensors: [x] }, gradient) { return gradient.mul(x!).mul(2); },
  *     });
  *
- * Its backward is recorded where the graph is created (`createGraph`), so gradients of gradients follow from it.
+ * Its backward is recorded if `createGraph` is set, so higher-order gradients work.
  * Tensor arguments are those passed directly, not in arrays.
  */
 export function customFunction<Args extends unknown[], Result extends Tensor | Tensor[]>(
@@ -60,11 +61,11 @@ export function customFunction<Args extends unknown[], Result extends Tensor | T
     if (!context.needsInputGrad.includes(true)) return result;
     const outputs = result instanceof Tensor ? [result] : result;
     if (!Array.isArray(outputs) || !outputs.every((output) => output instanceof Tensor)) {
-      throw new ArgumentError(`${name}: forward returns a tensor or an array of tensors`);
+      throw new ArgumentError(`${name}: forward must return a tensor or an array of tensors`);
     }
     if (outputs.some((output) => inputs.includes(output) || output.requiresGrad)) {
       throw new ArgumentError(
-        `${name}: forward returned a tensor it did not make; return a new one, such as x.clone()`,
+        `${name}: forward returned a tensor that it did not create; return a new one, such as x.clone()`,
       );
     }
     setHistory(name, definition, context, inputs, outputs);
@@ -81,7 +82,7 @@ function setHistory<Args extends unknown[], Result extends Tensor | Tensor[]>(
 ): void {
   const like = outputs.map(({ shape, dtype, device }) => ({ shape, dtype, device }));
   const saved = context.savedTensors;
-  // The graph has them: a reference from here would keep them beyond it.
+  // The graph holds them: a reference from here would keep them alive longer.
   context.savedTensors = [];
   const count = inputs.length;
   const callback = onTheWire((tensors) => {
@@ -92,7 +93,7 @@ function setHistory<Args extends unknown[], Result extends Tensor | Tensor[]>(
       const list = returned === null || returned instanceof Tensor ? [returned] : returned;
       if (list.length !== count) {
         throw new ArgumentError(
-          `${name}: backward gave ${list.length} gradients for ${count} tensor arguments`,
+          `${name}: backward returned ${list.length} gradients for ${count} tensor arguments`,
         );
       }
       return list;

@@ -25,7 +25,7 @@ export function toTypedArray(tensor: Tensor): TypedArray {
   });
 }
 
-/** Itself, or a copy of what has no memory: some gradients that are all zero are but a mark. */
+/** Returns the tensor, or a copy if it has no memory: some all-zero gradients are placeholders. */
 export function inMemory(tensor: Tensor): Tensor {
   return tensor.storage.address === 0 && tensor.numel() > 0 ? tensor.clone() : tensor;
 }
@@ -42,7 +42,7 @@ function nest(tensor: Tensor): Elements {
   const { shape } = tensor;
   const rows = shape.slice(0, -1).reduce((product, size) => product * Math.max(1, size), 1);
   if (tensor.numel() === 0 && rows > MOST_ROWS)
-    throw new ArgumentError(`${rows} empty arrays are more than can be made`, { operator: 'Tensor.tolist' });
+    throw new ArgumentError(`cannot create ${rows} empty arrays`, { operator: 'Tensor.tolist' });
   const floats = /^b?float/.test(tensor.dtype) && tensor.dtype !== 'float64';
   const flat = (
     floats ? tensor.to('float32') : tensor.dtype === 'complex32' ? tensor.to('complex64') : tensor

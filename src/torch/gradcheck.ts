@@ -15,9 +15,9 @@ export interface GradcheckOptions {
 }
 
 /**
- * Compares a function's gradients with finite differences, element by element: for small float64 tensors. Complex
- * outputs are compared by real and imaginary part.
- * @param fn from the inputs to a tensor or several; called many times, so it must give the same every time
+ * Compares a function's gradients with finite differences, element by element. For small float64 tensors. Complex
+ * outputs are compared by their real and imaginary parts.
+ * @param fn from the inputs to a tensor or several; called many times, so it must be deterministic
  * @param inputs those that require gradients are checked
  * @returns true
  * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not contiguous
@@ -31,12 +31,12 @@ export function gradcheck(
   const checked = inputs.filter((input) => input.requiresGrad);
   if (checked.length === 0 || checked.some((input) => !isCheckable(input))) {
     throw new ArgumentError(
-      'gradcheck takes contiguous leaves of dtype float64, at least one of which requires gradients',
+      'gradcheck takes contiguous leaves of dtype float64, at least one of which must require gradients',
     );
   }
   return scope(() => {
     const outputs = flatOutputs(fn(...inputs));
-    // All gradients before the first finite difference: those change the inputs, and a graph notices.
+    // All gradients are computed before the first finite difference: those change the inputs, and a graph would notice.
     const analytic = outputs.map((output) => (output.requiresGrad ? jacobian(output, checked) : null));
     for (const [i, input] of checked.entries()) {
       const finite = differences(fn, inputs, input, eps);
@@ -59,14 +59,14 @@ function isCheckable(input: Tensor): boolean {
   return input.dtype === 'float64' && input.isLeaf && isContiguous(input);
 }
 
-/** Complex outputs as pairs of real and imaginary part. */
+/** Returns complex outputs as pairs of real and imaginary parts. */
 function flatOutputs(result: Tensor | readonly Tensor[]): Tensor[] {
   return (result instanceof Tensor ? [result] : result).map((output) =>
     (isComplex(output.dtype) ? output.resolveConj().viewAsReal() : output).reshape([-1]),
   );
 }
 
-/** For each input, rows by output element: d output[row] / d input[column]. */
+/** Returns, for each input, rows by output element: d output[row] / d input[column]. */
 function jacobian(output: Tensor, inputs: readonly Tensor[]): Float64Array[][] {
   const rows: Float64Array[][] = inputs.map(() => []);
   for (let k = 0; k < output.numel(); k++) {
@@ -81,7 +81,7 @@ function jacobian(output: Tensor, inputs: readonly Tensor[]): Float64Array[][] {
   return rows;
 }
 
-/** By central differences, for each element of the input: the derivative of every output. */
+/** Computes the derivative of every output by central differences, for each element of the input. */
 function differences(
   fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
   inputs: readonly Tensor[],

@@ -3,18 +3,21 @@ import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { born, enterScope, leaveScope, Tensor } from './core/tensor.js';
 
-/** Gives a hook back. */
+/** Removes a hook. */
 export interface HookHandle {
   remove(): void;
 }
 
-/** Takes the tensors that the addon left on the wire for a callback; it owns them in a scope of its own. */
+/** Takes the tensors that the addon left on the wire for a callback; they belong to a new scope. */
 function takeTensors(): (Tensor | null)[] {
   const handles = Array.from(wire.subarray(1, 1 + wire[0]!));
   return handles.map((handle) => (handle === 0 ? null : born(handle)));
 }
 
-/** A callback as the addon calls it in a backward pass: tensors come and go on the wire, all others end with it. */
+/**
+ * Returns a callback that the addon calls in a backward pass. Tensors are passed on the wire in both directions; all
+ * others are freed when it ends.
+ */
 export function onTheWire(work: (tensors: (Tensor | null)[]) => readonly (Tensor | null)[]): () => void {
   return () => {
     enterScope();
@@ -30,20 +33,20 @@ export function onTheWire(work: (tensors: (Tensor | null)[]) => readonly (Tensor
   };
 }
 
-// Made apart from what knows the tensor: the tensor holds the callback, which must not hold the tensor's object, or the
-// garbage collector would never find that unreachable.
+// Created outside the closure over the tensor: the tensor holds the callback, which must not hold the tensor's object,
+// or the garbage collector would never find that unreachable.
 function callbackOf(hook: (gradient: Tensor) => Tensor | void): () => void {
   return onTheWire(([gradient]) => {
     const replaced = gradient ? hook(gradient) : undefined;
     if (replaced === undefined || replaced === null) return [];
     if (replaced instanceof Tensor) return [replaced];
-    throw new ArgumentError('a hook returns another gradient, or nothing');
+    throw new ArgumentError('a hook must return a gradient or nothing');
   });
 }
 
 /** See `Tensor.registerHook`. */
 export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor | void): HookHandle {
-  if (typeof hook !== 'function') throw new ArgumentError('a hook is a function of the gradient');
+  if (typeof hook !== 'function') throw new ArgumentError('a hook must be a function of the gradient');
   try {
     const number = native.registerHook(tensor.handle, callbackOf(hook));
     return {

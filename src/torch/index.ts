@@ -1,7 +1,7 @@
-// Rules of what is checked before a call, and Tensor's methods: both are installed from above what uses them.
+// Installs the checks made before a call and Tensor's methods from here, above the modules that use them.
 import './checks/index.js';
 import './methods.js';
-// Operators come first: where a hand-written function has an operator's name, the explicit export below wins.
+// Operators come first: if a hand-written function has an operator's name, the explicit export below wins.
 export * from './operators/index.js';
 export { Tensor } from './core/tensor.js';
 export type { ToOptions } from './methods.js';

@@ -4,11 +4,11 @@ import { ArgumentError, IndexError, named } from './core/errors.js';
 import { callOperator } from './core/dispatch.js';
 import { Tensor } from './core/tensor.js';
 
-/** A part of a dimension: `torch.slice(start, end, step)`, as Python's `start:end:step`. */
+/** A part of a dimension: `torch.slice(start, end, step)`, like Python's `start:end:step`. */
 export class Slice {
-  /** First element, counted from the end where negative; null for the dimension's first. */
+  /** First element, counted from the end if negative; null for the dimension's first. */
   readonly start: number | null;
-  /** Element to stop before, counted from the end where negative; null for none. */
+  /** Element to stop before, counted from the end if negative; null for none. */
   readonly end: number | null;
   /** Distance between the elements taken, at least 1. */
   readonly step: number;
@@ -16,7 +16,7 @@ export class Slice {
   constructor(start: number | null, end: number | null, step: number) {
     if (!Number.isInteger(step) || step < 1) {
       throw new ArgumentError(
-        `a slice's step is a positive integer, not ${describe(step)}: libtorch has no negative strides; use flip`,
+        `a slice's step must be a positive integer, not ${describe(step)}: libtorch has no negative strides; use flip`,
         { operator: 'torch.slice' },
       );
     }
@@ -28,10 +28,10 @@ export class Slice {
 
 acrossCopies(Slice, 'Slice');
 
-/** What an index may be: see `Tensor.at`. */
+/** An index into a dimension: see `Tensor.at`. */
 export type Index = number | Slice | '...' | null | boolean | Tensor;
 
-/** Elements from `start` up to, not including, `end`; negative ones count from the end, null means all. */
+/** Selects the elements from `start` to `end` (exclusive); negative positions count from the end, null means all. */
 export function slice(start: number | null = null, end: number | null = null, step = 1): Slice {
   return new Slice(start, end, step);
 }
@@ -42,10 +42,10 @@ interface Selection {
   tensors: (Tensor | null)[];
 }
 
-// As many as there can be dimensions, as many new ones, and '...'.
+// The maximum number of dimensions, as many new ones, and '...'.
 const MOST_INDICES = 129;
 
-/** Applies all that gives a view, and collects the index tensors that are left. */
+/** Applies all indices that give a view, and collects the remaining index tensors. */
 function select(tensor: Tensor, indices: readonly Index[], operator: string): Selection {
   try {
     return selection(tensor, indices);
@@ -55,14 +55,14 @@ function select(tensor: Tensor, indices: readonly Index[], operator: string): Se
 }
 
 function selection(tensor: Tensor, indices: readonly Index[]): Selection {
-  if (!Array.isArray(indices)) throw new ArgumentError(`indices are an array, not ${describe(indices)}`);
+  if (!Array.isArray(indices)) throw new ArgumentError(`indices must be an array, not ${describe(indices)}`);
   if (indices.length > MOST_INDICES)
-    throw new IndexError(`${indices.length} indices are more than the ${MOST_INDICES} of any tensor`);
+    throw new IndexError(`a tensor takes at most ${MOST_INDICES} indices, not ${indices.length}`);
   const used = indices.reduce<number>((count, index) => count + dimensionsOf(index), 0);
   const dimensions = tensor.ndim;
   if (used > dimensions) throw new IndexError(`${used} indices for a tensor of ${dimensions} dimensions`);
   if (indices.filter((index) => index === '...').length > 1)
-    throw new IndexError("only one '...' is possible");
+    throw new IndexError("only one '...' is allowed");
   let view = tensor;
   let dim = 0;
   const tensors: (Tensor | null)[] = [];
@@ -74,7 +74,7 @@ function selection(tensor: Tensor, indices: readonly Index[]): Selection {
       view = callOperator('aten::unsqueeze', '', [view, dim++]) as Tensor;
       tensors.push(null);
     } else if (typeof index === 'number') {
-      if (!Number.isInteger(index)) throw new IndexError(`an index is an integer, not ${index}`);
+      if (!Number.isInteger(index)) throw new IndexError(`an index must be an integer, not ${index}`);
       view = callOperator('aten::select', 'int', [view, dim, index]) as Tensor;
     } else if (index instanceof Slice) {
       view = callOperator('aten::slice', 'Tensor', [
@@ -104,7 +104,7 @@ function dimensionsOf(index: Index): number {
   return 1;
 }
 
-/** `x[indices]`. */
+/** Implements `x[indices]`. */
 export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
   const { view, tensors } = select(tensor, indices, 'Tensor.at');
   if (!tensors.some((index) => index !== null)) {
@@ -113,7 +113,7 @@ export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
   return callOperator('aten::index', 'Tensor', [view, tensors]) as Tensor;
 }
 
-/** `x[indices] = value`, in place; returns the tensor. */
+/** Implements `x[indices] = value`, in place; returns the tensor. */
 export function setAt(tensor: Tensor, indices: readonly Index[], value: Tensor | number | boolean): Tensor {
   const operator = 'torch.setAt';
   if (!(tensor instanceof Tensor))

@@ -10,16 +10,16 @@ import { Tensor } from './core/tensor.js';
 const SHOWN = 20;
 
 /**
- * Calls `fn`, which may be asynchronous, and fails where it leaves tensors alive that were not alive before: for tests of
- * one's own code. The garbage collector runs first, so that tensors outside scopes count only where something still refers
- * to them. The tensors in `fn`'s result, as `scope` finds them, are the caller's and do not count. What lives on by design
- * (an optimizer's state, made at its first step; tensors of a scope that is still open) does: run the code once before, and
- * outside scopes.
+ * Calls `fn`, which may be asynchronous, and throws if it leaves tensors alive that were not alive before: for use in
+ * tests. The garbage collector runs first, so tensors outside scopes count only if something still refers to them. The
+ * tensors in `fn`'s result, as `scope` finds them, belong to the caller and do not count. Tensors that stay alive by
+ * design (an optimizer's state, created at its first step; tensors of a scope that is still open) do count: run the
+ * code once before, and outside scopes.
  *
  *     test('a step leaves nothing behind', () => torch.expectNoLeaks(() => step(batch)));
  *
  * @returns what `fn` returns
- * @throws LeakError with the number and the dtypes and shapes of the tensors; or what `fn` throws, unchecked
+ * @throws LeakError with the number, dtypes and shapes of the tensors; or, unchanged, what `fn` throws
  */
 export function expectNoLeaks<T>(fn: () => T): T {
   const before = liveTensors();
@@ -36,11 +36,11 @@ function checked<T>(before: ReadonlySet<number>, result: T): T {
   throw new LeakError(message(left), left.length);
 }
 
-/** The handles of this thread's tensors, without those that nothing refers to. */
+/** Returns the handles of this thread's tensors that something still refers to. */
 function liveTensors(): ReadonlySet<number> {
   let handles = native.liveTensors();
   let before: number;
-  // A tensor that goes may take a graph along, and that the last reference to others.
+  // Collecting a tensor may free a graph, and with it the last reference to other tensors.
   do {
     before = handles.length;
     collectGarbage();
@@ -60,12 +60,12 @@ function message(handles: readonly number[]): string {
   const [number, verb] = handles.length === 1 ? ['1 tensor', 'is'] : [`${handles.length} tensors`, 'are'];
   return (
     `${number} ${verb} alive that the function made and did not return:${lines.slice(0, SHOWN).join('')}${more}\n` +
-    'Open a torch.scope around the work, dispose of what it makes, or drop what still refers to it'
+    'Open a torch.scope around the work, dispose of the tensors it creates, or drop what still refers to it'
   );
 }
 
 function collectGarbage(): void {
-  // The flag decides what new contexts find among their globals; this one's stay as they are.
+  // The flag decides which globals new contexts have; those of this context stay as they are.
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   setFlagsFromString('--no-expose-gc');

@@ -1,6 +1,6 @@
 /**
- * Tensor's methods that are written by hand. They use operators, indexing and printing, which all use Tensor: so they are
- * installed on its prototype from above, as the generated ones are.
+ * Tensor's hand-written methods. They use operators, indexing and printing, which all use Tensor: so they are installed
+ * on its prototype from above, like the generated ones.
  */
 import { handleOf, handlesOf, checkOptions } from './core/arguments.js';
 import { describe } from './core/describe.js';
@@ -17,7 +17,7 @@ import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
 import { format } from './print.js';
 
-/** What `to` takes beside a dtype or a device alone. */
+/** Arguments of `to` other than a dtype or a device alone. */
 export interface ToOptions {
   dtype?: DType;
   device?: Device;
@@ -31,17 +31,17 @@ declare module './core/tensor.js' {
     get grad(): Tensor | null;
     set grad(value: Tensor | null);
 
-    /** The same memory without a history. Assigning puts another tensor's memory, shape and dtype in its place. */
+    /** The same memory without a history. Assigning replaces the memory, shape and dtype with another tensor's. */
     get data(): Tensor;
     set data(value: Tensor);
 
-    /** Starts or stops recording what happens to this leaf. Returns itself. */
+    /** Starts or stops recording operations on this leaf. Returns the tensor itself. */
     requiresGrad_(flag?: boolean): this;
 
     /**
      * Computes the gradients of the leaves this tensor was made from and adds them to their `.grad`.
      * @param gradient of the same shape; not needed for a tensor of one element
-     * @throws AutogradError where nothing was recorded, or the graph was freed by an earlier backward
+     * @throws AutogradError if nothing was recorded, or the graph was freed by an earlier backward
      */
     backward(
       gradient?: Tensor | null,
@@ -49,58 +49,63 @@ declare module './core/tensor.js' {
     ): void;
 
     /**
-     * Calls `hook` with this tensor's gradient when a backward pass has computed it; what it returns, if anything, takes
-     * the gradient's place. Runs only on the thread that registered it: elsewhere the pass ends with a TorchError. Outside
-     * scopes, a hook that refers to its own tensor keeps it alive until the hook is removed or the tensor disposed of.
+     * Calls `hook` with this tensor's gradient when a backward pass has computed it; a returned tensor replaces the
+     * gradient. Runs only on the thread that registered it: elsewhere the pass ends with a TorchError. Outside scopes,
+     * a hook that refers to its own tensor keeps it alive until the hook is removed or the tensor disposed of.
      */
     registerHook(hook: (gradient: Tensor) => Tensor | void): HookHandle;
 
-    /** Converts to a dtype, moves to a device, or both; itself where nothing changes. */
+    /** Converts to a dtype, moves to a device, or both; returns the tensor itself if nothing changes. */
     to(target: DType | Device | Tensor | ToOptions, options?: ToOptions): Tensor;
-    /** As float32: itself where it is that already, otherwise a converted copy. */
+    /** Converts to float32; returns the tensor itself if it is float32 already. */
     float(): Tensor;
-    /** As float64: itself where it is that already, otherwise a converted copy. */
+    /** Converts to float64; returns the tensor itself if it is float64 already. */
     double(): Tensor;
-    /** As float16: itself where it is that already, otherwise a converted copy. */
+    /** Converts to float16; returns the tensor itself if it is float16 already. */
     half(): Tensor;
-    /** As bfloat16: itself where it is that already, otherwise a converted copy. */
+    /** Converts to bfloat16; returns the tensor itself if it is bfloat16 already. */
     bfloat16(): Tensor;
-    /** As int64: itself where it is that already, otherwise a converted copy. Fractions are cut off. */
+    /** Converts to int64, truncating fractions; returns the tensor itself if it is int64 already. */
     long(): Tensor;
-    /** As int32: itself where it is that already, otherwise a converted copy. Fractions are cut off. */
+    /** Converts to int32, truncating fractions; returns the tensor itself if it is int32 already. */
     int(): Tensor;
-    /** As bool: itself where it is that already, otherwise a converted copy. True where an element is not 0. */
+    /** Converts to bool, true for nonzero elements; returns the tensor itself if it is bool already. */
     bool(): Tensor;
-    /** On the CPU: itself, or a copy; waits for the device. */
+    /** Returns the tensor itself if it is on the CPU, otherwise a copy there; waits for the device. */
     cpu(): Tensor;
-    /** On a GPU, by default the first: itself, or a copy. @throws DeviceError where it is not there */
+    /**
+     * Returns the tensor on a GPU, by default the first: itself, or a copy. @throws DeviceError if there is no such GPU
+     */
     cuda(index?: number): Tensor;
 
     /**
-     * The part of the tensor that the indices name, as Python's `x[…]`: integers, `torch.slice`, `'...'`, null for a new
-     * dimension, boolean masks and integer tensors. Without index tensors the result shares this tensor's memory.
+     * Returns the part of the tensor that the indices select, like Python's `x[…]`: integers, `torch.slice`, `'...'`,
+     * null for a new dimension, boolean masks and integer tensors. Without index tensors the result shares this
+     * tensor's memory.
      */
     at(...indices: Index[]): Tensor;
 
     /**
-     * The only element, as a JavaScript number (or boolean, or complex number). Waits for the device.
-     * @throws ArgumentError for an int64 beyond 2^53, TorchError where there is more than one element
+     * Returns the only element as a JavaScript number (or boolean, or complex number). Waits for the device.
+     * @throws ArgumentError for an int64 beyond 2^53, TorchError if there is more than one element
      */
     item(): number;
 
     /**
-     * All elements in row-major order, copied to the CPU: float16 as a Float16Array where the engine has it (Node 24) and as bits
-     * where not, bfloat16 as bits, complex numbers interleaved.
+     * Copies all elements in row-major order to the CPU: float16 as a Float16Array if the engine has it (Node 24),
+     * otherwise as bits; bfloat16 as bits; complex numbers interleaved.
      */
     toTypedArray(): TypedArray;
 
-    /** The elements as nested arrays; a number for a tensor without dimensions. */
+    /** Returns the elements as nested arrays; a number for a tensor without dimensions. */
     tolist(): Elements;
 
-    /** What `JSON.stringify` writes: the elements, as `tolist` gives them. JSON has no infinities and no nan: they are null. */
+    /**
+     * Called by `JSON.stringify`: returns the elements, like `tolist`. JSON has no infinities or NaN: they become null.
+     */
     toJSON(): Elements;
 
-    /** The elements as PyTorch prints them; of more than 1,000, the ends of each dimension. */
+    /** Formats the elements as PyTorch prints them; over 1,000 elements, only the ends of each dimension. */
     toString(): string;
   }
 }
@@ -230,7 +235,7 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
     return scope(() => format(this));
   },
 
-  /** What `console.log` prints. */
+  /** Called by `console.log`. */
   [Symbol.for('nodejs.util.inspect.custom')](this: Tensor): string {
     return this.disposed ? 'Tensor(disposed)' : this.toString();
   },

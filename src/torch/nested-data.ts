@@ -7,17 +7,17 @@ import { Tensor } from './core/tensor.js';
 /** Numbers, booleans, bigints and complex numbers in nested arrays. */
 export type TensorData = number | boolean | bigint | ComplexScalar | readonly TensorData[];
 
-/** Nested arrays as a tensor's memory. */
+/** Nested arrays packed into a tensor's memory. */
 export interface PackedData {
   bytes: Uint8Array;
-  /** What the bytes are: loses nothing on the way to the dtype wanted. */
+  /** The dtype of the bytes: conversion from it to the requested dtype loses nothing. */
   dtype: DType;
-  /** What the elements make where no dtype is wanted. */
+  /** The dtype that the elements have if none is requested. */
   kind: DType;
   shape: number[];
 }
 
-/** Packs nested arrays. @throws ShapeError where they differ in length, ArgumentError for what is no element */
+/** Packs nested arrays. @throws ShapeError if they differ in length, ArgumentError for an invalid element */
 export function packData(data: TensorData, wanted?: DType): PackedData {
   const shape = shapeOf(data);
   const flat: Element[] = [];
@@ -28,7 +28,7 @@ export function packData(data: TensorData, wanted?: DType): PackedData {
 
 type Element = number | boolean | bigint | ComplexScalar;
 
-/** The dtype that an element makes by itself. */
+/** Returns the default dtype for an element. */
 export function inferDType(value: unknown): DType {
   if (typeof value === 'boolean') return 'bool';
   if (typeof value === 'bigint') return 'int64';
@@ -41,7 +41,7 @@ function commonDType(flat: readonly Element[]): DType {
   return order.find((kind) => kinds.has(kind)) ?? 'float32';
 }
 
-/** The elements' bytes, in a dtype that loses nothing on the way to the one wanted. */
+/** Returns the elements' bytes, in a dtype that converts to the requested one without loss. */
 function pack(
   flat: readonly Element[],
   kind: DType,
@@ -69,17 +69,18 @@ function exactBits(value: bigint): bigint {
   throw new ArgumentError(`${value} does not fit into 64 bits`);
 }
 
-/** A typed array's own memory. @throws ArgumentError where it has been transferred */
+/** Returns a typed array's memory. @throws ArgumentError if it was transferred */
 export function bytesOf(array: TypedArray): Uint8Array {
   try {
     return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
   } catch (cause) {
-    const text = 'the typed array has no memory any more: its buffer was transferred; make the tensor first';
+    const text =
+      'the typed array has no memory: its buffer was transferred; create the tensor before the transfer';
     throw new ArgumentError(text, { cause, operator: 'torch.fromTypedArray' });
   }
 }
 
-// libtorch's own limit; an array that holds itself has no end.
+// libtorch's own limit; it also stops at an array that contains itself.
 const MOST_DIMENSIONS = 64;
 
 function shapeOf(data: TensorData): number[] {
@@ -88,7 +89,7 @@ function shapeOf(data: TensorData): number[] {
     shape.push(level.length);
     if (level.length === 0) break;
     if (shape.length > MOST_DIMENSIONS)
-      throw new ShapeError(`a tensor has ${MOST_DIMENSIONS} dimensions at most`);
+      throw new ShapeError(`a tensor has at most ${MOST_DIMENSIONS} dimensions`);
   }
   return shape;
 }
@@ -96,7 +97,7 @@ function shapeOf(data: TensorData): number[] {
 function elementText(data: unknown): string {
   if (typeof data !== 'object') return typeof data;
   const name = describe(data);
-  if (ArrayBuffer.isView(data)) return `${name}; make a tensor of each, and torch.stack them`;
+  if (ArrayBuffer.isView(data)) return `${name}; make a tensor of each and join them with torch.stack`;
   return data instanceof Tensor ? `${name}; torch.stack joins tensors` : name;
 }
 
@@ -106,7 +107,7 @@ function flatten(data: TensorData, shape: readonly number[], dimension: number, 
     const known = ['number', 'boolean', 'bigint'].includes(typeof data) || data instanceof ComplexScalar;
     if (!known)
       throw new ArgumentError(
-        `an element is a number, boolean, bigint or complex number, not ${elementText(data)}`,
+        `an element must be a number, boolean, bigint or complex number, not ${elementText(data)}`,
       );
     into.push(data as Element);
     return;

@@ -1,4 +1,4 @@
-/** Numbers of one tensor as text, all in the same notation and padded to the same width. */
+/** Formats the numbers of one tensor, all in the same notation and padded to the same width. */
 export interface NumberFormat {
   width: number;
   format(value: number | bigint | boolean): string;
@@ -10,7 +10,7 @@ const FAR_APART = 1000;
 const LARGE = 1e8;
 const SMALL = 1e-4;
 
-/** Integers and truth values. */
+/** Integers and booleans. */
 export function integerFormat(values: readonly (number | bigint | boolean)[]): NumberFormat {
   const text = (value: number | bigint | boolean): string =>
     typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value);
@@ -19,8 +19,8 @@ export function integerFormat(values: readonly (number | bigint | boolean)[]): N
 }
 
 /**
- * Floats: whole numbers as `2.`, others with four digits, and all in scientific notation where one is too large or too
- * small or two are too far apart. What is neither finite nor zero decides nothing.
+ * Floats: whole numbers as `2.`, others with four digits, and all in scientific notation if one is too large or too
+ * small or two are too far apart. Values that are not finite, and zeros, do not count.
  */
 export function floatFormat(values: Float64Array): NumberFormat {
   const deciding = Array.from(values).filter((value) => Number.isFinite(value) && value !== 0);
@@ -40,7 +40,7 @@ export function floatFormat(values: Float64Array): NumberFormat {
   return { width, format: (value) => text(value as number).padStart(width) };
 }
 
-/** As C prints it: JavaScript rounds halves up, not to even, and loses the sign of zero. */
+/** Formats as C does: JavaScript rounds halves up, not to even, and loses the sign of zero. */
 function fixed(value: number, digits: number): string {
   const size = Math.abs(value);
   const text = size.toFixed(digits);
@@ -57,7 +57,10 @@ function exponential(value: number): string {
   return `${sign(value)}${mantissa}e${exponent[0]}${exponent.slice(1).padStart(2, '0')}`;
 }
 
-/** Whether a number lies exactly between two neighbours of so many decimals: it is then a multiple of a power of two. */
+/**
+ * True if a number is exactly halfway between two neighbours of so many decimals: it is then a multiple of a power of
+ * two.
+ */
 function isHalf(size: number, decimals: number): boolean {
   const halves = decimals >= 0 ? size * 2 ** (decimals + 1) : (size * 2) / 10 ** -decimals;
   return (

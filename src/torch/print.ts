@@ -11,7 +11,7 @@ const LINE = 80;
 const PREFIX = 'tensor(';
 const USUAL: readonly DType[] = ['float32', 'int64', 'bool', 'complex64'];
 
-/** A tensor as Python's PyTorch prints it. */
+/** Formats a tensor as Python's PyTorch prints it. */
 export function format(tensor: Tensor): string {
   const { layout } = tensor;
   const indent = PREFIX.length;
@@ -48,12 +48,12 @@ function dtypeNote({ dtype }: Tensor): string[] {
   return USUAL.includes(dtype) ? [] : [`dtype=torch.${dtype}`];
 }
 
-/** Where no element tells the dtype. */
+/** Notes the dtype if no element shows it. */
 function unlessFloat({ dtype }: Tensor): string[] {
   return dtype === 'float32' ? [] : [`dtype=torch.${dtype}`];
 }
 
-/** Notes behind the elements, on a new line where they would run over the edge. */
+/** Appends notes after the elements, on a new line if they would exceed the line width. */
 function withNotes(text: string, notes: readonly string[], indent: number, newLine: boolean): string {
   let length = text.length - text.lastIndexOf('\n') + 1;
   let result = text;
@@ -71,7 +71,7 @@ function withNotes(text: string, notes: readonly string[], indent: number, newLi
   return `${result})`;
 }
 
-// The parts that a sparse layout stores, each printed as a tensor of its own.
+// The parts that a sparse layout stores, each printed as a tensor.
 const PARTS: Record<string, readonly string[]> = {
   sparse_coo: ['_indices', '_values'],
   sparse_csr: ['crow_indices', 'col_indices', 'values'],
@@ -97,7 +97,7 @@ function sparseParts(tensor: Tensor, indent: number): string {
 
 type Value = number | bigint | boolean;
 
-/** How an element is written, and how many columns it takes. */
+/** The format of an element, and the number of columns it takes. */
 interface ElementFormat {
   width: number;
   format(index: number): string;
@@ -124,7 +124,7 @@ function elements(tensor: Tensor, indent: number): string {
   return draw(0, indent);
 }
 
-/** The last dimension: as many elements on a line as fit. */
+/** Formats the last dimension: as many elements per line as fit. */
 function row(texts: readonly string[], width: number, left: number): string {
   const perLine = Math.max(1, Math.floor((LINE - left) / (width + 2)));
   const lines: string[] = [];
@@ -146,7 +146,7 @@ function elementFormat(part: Tensor): ElementFormat {
     values = dtype === 'bool' ? Array.from(plain, Boolean) : Array.from<number | bigint>(plain as Int32Array);
     numbers = integerFormat(values);
   }
-  // A number without dimensions stands alone: nothing to align it with.
+  // A number without dimensions stands alone: there is nothing to align it with.
   const alone = part.ndim === 0;
   return {
     width: numbers.width,
@@ -154,9 +154,9 @@ function elementFormat(part: Tensor): ElementFormat {
   };
 }
 
-/** In a type that holds every value as it is. */
+/** Converts to a type that holds every value exactly. */
 function wide(part: Tensor, dtype: DType): Tensor {
-  // complex32 converts to nothing but complex64.
+  // complex32 converts only to complex64.
   return (part.dtype === 'complex32' ? part.to('complex64') : part).to(dtype);
 }
 
@@ -172,7 +172,7 @@ function complexFormat(interleaved: Float64Array): ElementFormat {
   };
 }
 
-/** The first and last rows of every long dimension. */
+/** Keeps the first and last rows of every long dimension. */
 function edges(tensor: Tensor): Tensor {
   let part = tensor.detach();
   tensor.shape.forEach((length, dimension) => {

@@ -4,16 +4,16 @@ import type { Scalar } from './core/scalar.js';
 import { Tensor } from './core/tensor.js';
 
 /**
- * The dtype that holds values of both dtypes: PyTorch's `torch.promote_types`.
- * @throws ArgumentError for what is no dtype
+ * Returns the dtype that holds values of both dtypes: PyTorch's `torch.promote_types`.
+ * @throws ArgumentError for an unknown dtype
  */
 export function promoteTypes(a: DType, b: DType): DType {
   return dtypeName(callOperator('aten::promote_types', '', [a, b]) as number);
 }
 
 /**
- * The dtype of the result of arithmetic between two tensors, a tensor and a number, or two numbers: PyTorch's
- * `torch.result_type`. A number changes a tensor's dtype only where it is of a higher kind (a fraction with integers).
+ * Returns the dtype of the result of arithmetic between two tensors, a tensor and a number, or two numbers: PyTorch's
+ * `torch.result_type`. A number changes a tensor's dtype only if it is of a higher kind (a fraction with integers).
  * @throws ArgumentError for other values
  */
 export function resultType(a: Tensor | Scalar, b: Tensor | Scalar): DType {

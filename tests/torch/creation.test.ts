@@ -18,7 +18,7 @@ for (const [name, make] of Object.entries({
     for (const options of [null, 3, 'cpu', torch.ones([1])])
       t.throws(() => make(options as never), {
         instanceOf: torch.ArgumentError,
-        message: /takes (an object of options|one to three numbers)/,
+        message: /takes (an options object|one to three numbers)/,
       });
   });
 }
@@ -61,7 +61,7 @@ test('a typed array whose buffer was transferred is an error that says so', (t) 
 });
 
 for (const [what, element, message] of [
-  ['a typed array', new Float32Array(2), /not Float32Array; make a tensor of each, and torch\.stack/],
+  ['a typed array', new Float32Array(2), /not Float32Array; make a tensor of each and join/],
   ['a tensor', torch.ones([2]), /not float32\[2\]; torch\.stack joins tensors/],
   ['a date', new Date(0), /not Date$/],
   ['null', null, /not null$/],
