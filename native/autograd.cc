@@ -1,4 +1,4 @@
-// The autograd engine and the modes that steer recording.
+// The autograd engine and the modes that control recording.
 #include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -12,11 +12,11 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// The environment of a pass that begins. Nested deeper it would go on in a thread of libtorch's, without JavaScript.
+// The environment of a backward pass that begins. Nested deeper, it would go to a libtorch thread, without JavaScript.
 Environment& beginPass(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
   if (state.nested > torch::autograd::MAX_DEPTH) {
-    throw Fault("Thread", "backward passes nest more than 60 deep, where libtorch would go on in another thread");
+    throw Fault("Thread", "backward passes are nested more than 60 deep; libtorch would continue in another thread");
   }
   state.wire.at = 0;
   return state;
@@ -43,7 +43,7 @@ void grad(const Napi::CallbackInfo& info) {
   for (const at::Tensor& result : results) state.wire.put(result.defined() ? state.handles.add(result) : 0);
 }
 
-// gradient(handle) -> handle, or 0 where there is none
+// gradient(handle) -> handle, or 0 if there is none
 Handle gradient(const Napi::CallbackInfo& info) {
   const at::Tensor tensor = tensorArgument(info, 0).grad();
   return tensor.defined() ? environmentOf(info).handles.add(tensor) : 0;
@@ -55,7 +55,7 @@ void setGradient(const Napi::CallbackInfo& info) {
   const at::Tensor value = numberArgument(info, 1) == 0 ? at::Tensor() : tensorArgument(info, 1);
   if (value.defined() && (value.sizes() != tensor.sizes() || value.device() != tensor.device() ||
                           value.scalar_type() != tensor.scalar_type())) {
-    throw Fault("Shape", "a gradient has its tensor's shape, dtype and device");
+    throw Fault("Shape", "a gradient must have its tensor's shape, dtype and device");
   }
   tensor.mutable_grad() = value;
 }
@@ -79,7 +79,7 @@ void setRequiresGrad(const Napi::CallbackInfo& info) {
   tensor.set_requires_grad(flag);
 }
 
-// setGradMode(enabled) -> what it was
+// setGradMode(enabled) -> the previous mode
 bool setGradMode(const Napi::CallbackInfo& info) {
   const bool before = at::GradMode::is_enabled();
   at::GradMode::set_enabled(boolArgument(info, 0));
@@ -88,13 +88,13 @@ bool setGradMode(const Napi::CallbackInfo& info) {
 
 bool gradMode(const Napi::CallbackInfo&) { return at::GradMode::is_enabled(); }
 
-// enterInferenceMode(enabled), until the leaveInferenceMode() that belongs to it
+// enterInferenceMode(enabled), until the matching leaveInferenceMode()
 void enterInferenceMode(const Napi::CallbackInfo& info) {
   environmentOf(info).inference.emplace_back(boolArgument(info, 0));
 }
 
 void leaveInferenceMode(const Napi::CallbackInfo& info) {
-  if (environmentOf(info).inference.empty()) throw Fault("Argument", "no inference mode was entered");
+  if (environmentOf(info).inference.empty()) throw Fault("Argument", "inference mode was not entered");
   environmentOf(info).inference.pop_back();
 }
 
@@ -107,7 +107,7 @@ int autocast(const Napi::CallbackInfo& info) {
   return at::autocast::is_autocast_enabled(device) ? dtype : -1 - dtype;
 }
 
-// setAutocast(device type, enabled, dtype, leaving): what was cast before is forgotten with the outermost one.
+// setAutocast(device type, enabled, dtype, leaving): the cached casts are dropped when the outermost autocast ends.
 void setAutocast(const Napi::CallbackInfo& info) {
   const auto device = static_cast<c10::DeviceType>(numberArgument(info, 0));
   at::autocast::set_autocast_enabled(device, boolArgument(info, 1));

@@ -16,7 +16,7 @@ namespace {
 
 using torch::autograd::variable_list;
 
-// What a call into JavaScript makes, on both sides, ends with it.
+// Tensors that a call into JavaScript creates, on both sides, are freed when it ends.
 struct Frame {
   Frame(napi_env env, Environment& state) : env(env), state(state) {
     napi_open_handle_scope(env, &scope);
@@ -34,13 +34,13 @@ struct Frame {
 };
 
 // A JavaScript function that lives as long as the graph refers to it, and is called only on its own thread. Graphs may
-// outlive the environment or die on another thread: nobody can then give the reference back.
+// outlive the environment or be destroyed on another thread: the reference then cannot be released.
 class Callback {
  public:
   Callback(napi_env env, Environment& state, napi_value function)
       : env_(env), state_(&state), alive_(state.alive), thread_(std::this_thread::get_id()) {
     if (napi_create_reference(env, function, 1, &reference_) != napi_ok) throw Fault("Argument", "expected a function");
-    // The engine would run the callback on a thread of its own for each device.
+    // The engine would run the callback on a separate thread for each device.
     c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   }
   ~Callback() {
@@ -48,8 +48,8 @@ class Callback {
   }
   Callback(const Callback&) = delete;
 
-  // wire [count, handles…] both ways, 0 for an undefined tensor. An error that JavaScript throws stays pending and
-  // ends the backward pass.
+  // wire [count, handles…] in both directions, 0 for an undefined tensor. An error thrown by JavaScript stays pending
+  // and ends the backward pass.
   variable_list call(const variable_list& tensors) const {
     if (std::this_thread::get_id() != thread_ || !*alive_) throw Fault("Thread", "JavaScript was called on another thread");
     const Frame frame(env_, *state_);
@@ -83,7 +83,7 @@ struct CustomFunction final : torch::autograd::Node {
   variable_list apply(variable_list&& gradients) override {
     for (torch::autograd::SavedVariable& variable : saved) gradients.push_back(variable.unpack(getptr()));
     variable_list results = backward->call(gradients);
-    if (results.size() != num_outputs()) throw Fault("Argument", title + ": backward gives one gradient for each tensor");
+    if (results.size() != num_outputs()) throw Fault("Argument", title + ": backward must return one gradient for each tensor");
     return results;
   }
   void release_variables() override {
@@ -92,14 +92,14 @@ struct CustomFunction final : torch::autograd::Node {
   std::string name() const override { return title; }
 };
 
-// libtorch counts its nodes within themselves since 2.13, and in shared pointers before: the only place that shows it.
+// libtorch 2.13 and later count references to nodes inside them, earlier versions in shared pointers; it matters only here.
 template <class Node>
 auto makeNode() {
   if constexpr (std::is_base_of_v<c10::intrusive_ptr_target, Node>) return c10::make_intrusive<Node>();
   else return std::shared_ptr<Node>(new Node(), [](Node* node) { deleteNode(node); });
 }
 
-// registerHook(handle, callback) -> number: callback gets [gradient] and gives [] or [another gradient].
+// registerHook(handle, callback) -> number: the callback takes [gradient] and returns [] or [another gradient].
 unsigned registerHook(const Napi::CallbackInfo& info) {
   const auto callback = std::make_shared<Callback>(info.Env(), environmentOf(info), info[1]);
   return tensorArgument(info, 0).register_hook([callback](at::Tensor gradient) {
@@ -112,8 +112,8 @@ void removeHook(const Napi::CallbackInfo& info) {
   tensorArgument(info, 0).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
 }
 
-// setHistory(callback, name): wire [inputs, outputs, saved]. The outputs' gradient becomes the callback's business: it
-// gets the outputs' gradients and the saved tensors, and gives the inputs' gradients.
+// setHistory(callback, name): wire [inputs, outputs, saved]. The callback computes the gradient: it takes the outputs'
+// gradients and the saved tensors, and returns the inputs' gradients.
 void setHistory(const Napi::CallbackInfo& info) {
   Environment& state = environmentOf(info);
   state.wire.at = 0;
@@ -131,7 +131,7 @@ void setHistory(const Napi::CallbackInfo& info) {
   }
 }
 
-// setAnomalyDetection(enabled): backward then names the operator that gave nan.
+// setAnomalyDetection(enabled): backward then names the operator that produced NaN.
 bool setAnomalyDetection(const Napi::CallbackInfo& info) {
   const bool before = torch::autograd::AnomalyMode::is_enabled();
   torch::autograd::AnomalyMode::set_enabled(boolArgument(info, 0));

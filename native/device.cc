@@ -1,4 +1,4 @@
-// Threads, and what the addon was built against.
+// Threads, and the libtorch version that the addon was built against.
 #include <ATen/Parallel.h>
 #include <torch/version.h>
 
@@ -10,7 +10,7 @@ namespace {
 
 void setNumThreads(const Napi::CallbackInfo& info) {
   const double count = numberArgument(info, 0);
-  if (!(count >= 1 && count <= 1024)) throw Fault("Argument", "the number of threads lies between 1 and 1024");
+  if (!(count >= 1 && count <= 1024)) throw Fault("Argument", "the number of threads must be between 1 and 1024");
   at::set_num_threads(static_cast<int>(count));
 }
 

@@ -55,7 +55,7 @@ napi_value call(napi_env env, Environment& state) {
   const size_t id = in.count();
   const size_t given = in.count();
   if (id >= state.plans.size()) throw Fault("Argument", "unknown call plan");
-  // Stays where it is though a hook resolve another operator meanwhile: plans are kept in a deque.
+  // Stays valid even if a hook resolves another operator in the meantime: plans are kept in a deque.
   const Plan& plan = state.plans[id];
   if (std::optional<at::Tensor> result = plan.shortcut.call(state.handles, in, given)) {
     in.at = 0;

@@ -19,7 +19,7 @@ namespace tessera {
 
 struct Environment {
   Environment(napi_env env, uint32_t id) : handles(env, id) {}
-  // References into JavaScript can only be given back while the environment is there to take them.
+  // References into JavaScript can be released only while the environment exists.
   ~Environment() {
     handles.clear();
     *alive = false;
@@ -28,13 +28,13 @@ struct Environment {
   HandleTable handles;
   std::deque<Plan> plans;
   std::vector<at::Generator> generators;
-  std::deque<c10::InferenceMode> inference;  // those entered and not left
+  std::deque<c10::InferenceMode> inference;  // entered but not left yet
   Wire wire;
-  // Reused between calls; a call that re-enters (a hook) finds it taken and works on a fresh one.
+  // Reused between calls; a call that re-enters (a hook) finds it in use and works on a new one.
   c10::Stack stack;
   // Results that did not fit into the wire, waiting for a larger one.
   c10::Stack pending;
-  int nested = 0;  // callbacks from the engine that are running, one within the other
+  int nested = 0;  // depth of nested running callbacks from the engine
   // Graphs hold callbacks into JavaScript and may outlive it.
   std::shared_ptr<bool> alive = std::make_shared<bool>(true);
 };

@@ -6,8 +6,8 @@
 
 namespace tessera {
 
-// Making text of a trace takes milliseconds, and hardly anyone reads it: a copy of the error stays while the function that
-// would ask is there. Finalizers run between turns of the event loop: what is gone is looked for while others come.
+// Formatting a trace takes milliseconds, and is rarely needed: a copy of the error is kept as long as the function that
+// formats it exists. Finalizers run between turns of the event loop, so dead entries are removed when others are added.
 napi_value traceOf(napi_env env, const c10::Error& error) {
   struct Trace {
     napi_env env;
@@ -16,7 +16,7 @@ napi_value traceOf(napi_env env, const c10::Error& error) {
   };
   static thread_local std::vector<Trace> held;
   static thread_local size_t most = 64;
-  // References can only be given back while the environment is there to take them.
+  // References can be released only while the environment exists.
   const auto release = [](void*) {
     for (const Trace& trace : held) napi_delete_reference(trace.env, trace.function);
   };

@@ -1,4 +1,4 @@
-// Every entry from JavaScript goes through guarded(): no C++ exception leaves the addon as anything but a JS error.
+// Every entry from JavaScript goes through guarded(): no C++ exception leaves the addon except as a JS error.
 #pragma once
 
 #include <c10/util/Exception.h>
@@ -11,7 +11,7 @@
 
 namespace tessera {
 
-// An error found by the addon itself. The kind names the class that TypeScript throws (src/torch/core/errors.ts).
+// An error detected by the addon itself. The kind names the class that TypeScript throws (src/torch/core/errors.ts).
 struct Fault : std::runtime_error {
   Fault(const char* kind, const std::string& message) : std::runtime_error(message), kind(kind) {}
   const char* kind;
@@ -43,7 +43,7 @@ inline const char* kindOf(const c10::Error& error) {
   return dynamic_cast<const c10::LinAlgError*>(&error) ? "LinAlg" : "Runtime";
 }
 
-// A JavaScript function that gives the error's text with libtorch's trace; null where it cannot be made.
+// Returns a JavaScript function that returns the error's text with libtorch's trace; null if it cannot be created.
 napi_value traceOf(napi_env env, const c10::Error& error);
 
 // Calls body; an exception becomes a pending JS error and the result is null.
@@ -67,8 +67,8 @@ napi_value guarded(napi_env env, Body&& body) {
   return nullptr;
 }
 
-// A function of the export table that is not on the hot path: it takes node-addon-api's CallbackInfo, and gives nothing, a
-// boolean, a number, a string or a Napi::Value.
+// A function of the export table that is not on the hot path: it takes node-addon-api's CallbackInfo, and returns
+// nothing, a boolean, a number, a string or a Napi::Value.
 template <auto body>
 Napi::Value entry(const Napi::CallbackInfo& info) {
   return Napi::Value(info.Env(), guarded(info.Env(), [&]() -> napi_value {

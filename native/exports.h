@@ -25,7 +25,7 @@ struct Exports {
   void add(const char* name) {
     object.Set(name, Napi::Function::New<entry<body>>(env, name, state));
   }
-  // For the hot path: arguments come on the wire, and no wrapper objects are made.
+  // For the hot path: arguments come on the wire, and no wrapper objects are created.
   template <HotBody body>
   void addHot(const char* name) {
     napi_value function;

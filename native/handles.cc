@@ -9,7 +9,7 @@ constexpr uint64_t kSlotBits = 22;
 constexpr uint64_t kGenerationBits = 23;
 constexpr uint64_t kSlots = 1ull << kSlotBits;
 constexpr uint32_t kGenerations = 1u << kGenerationBits;
-// Sweeping walks every adopted tensor, so it waits until this much was born since the last walk.
+// Sweeping visits every adopted tensor, so it waits until this much was allocated since the last sweep.
 constexpr int64_t kSweepBytes = 64 << 20;
 // A JS object, a slot and a libtorch tensor exist for every handle, however small its storage.
 constexpr int64_t kHandleBytes = 1024;
@@ -46,7 +46,7 @@ Handle HandleTable::add(at::Tensor tensor) {
     index = free_.back();
     free_.pop_back();
   } else {
-    if (slots_ == kSlots) throw Fault("OutOfMemory", "4,194,304 tensors are alive, as many as there can be");
+    if (slots_ == kSlots) throw Fault("OutOfMemory", "4,194,304 tensors are alive, which is the maximum");
     index = slots_++;
     if (index >> kChunkBits == chunks_.size()) chunks_.push_back(std::make_unique<Slot[]>(size_t{1} << kChunkBits));
   }
@@ -67,7 +67,7 @@ void HandleTable::release(size_t index) {
     int64_t total;
     napi_adjust_external_memory(env_, -slot.bytes, &total);
   }
-  // The destructor may run a whole graph's; it must find the slot already gone.
+  // The destructor may destroy a whole graph; it must find the slot already empty.
   at::Tensor dying = std::move(slot.tensor);
   slot.tensor = at::Tensor();
   slot.scope = 0;

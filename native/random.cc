@@ -1,4 +1,4 @@
-// Random number generators: which are the default ones, seeds and states.
+// Random number generators: the default ones, their seeds and states.
 #include "random.h"
 
 #include <ATen/CPUGeneratorImpl.h>
@@ -14,14 +14,14 @@ namespace tessera {
 namespace {
 
 std::mutex drawing;
-// The thread that loads the addon keeps the process's own generators.
+// The thread that loads the addon uses the process's own generators.
 const std::thread::id first = std::this_thread::get_id();
 
-// Of any other thread: the CPU's, then one for each CUDA device.
+// For any other thread: the CPU's, then one for each CUDA device.
 using Defaults = std::vector<at::Generator>;
 thread_local Defaults own;
 
-// This thread's, or null where they are the process's.
+// This thread's, or null if it uses the process's.
 Defaults* ownDefaults() {
   if (std::this_thread::get_id() == first) return nullptr;
   if (own.empty()) own.push_back(at::detail::createCPUGenerator(c10::detail::getNonDeterministicRandom()));

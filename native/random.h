@@ -1,4 +1,4 @@
-// Random numbers: each thread has default generators of its own, so that what one draws never moves another's sequence.
+// Random numbers: each thread has its own default generators, so that no thread affects another's sequence.
 #pragma once
 
 #include <ATen/core/dispatch/Dispatcher.h>
@@ -8,12 +8,12 @@
 
 namespace tessera {
 
-// Whether calls of an operator draw from the default generators.
+// Determines whether calls of an operator draw from the default generators.
 class RandomUse {
  public:
   explicit RandomUse(const c10::OperatorHandle& handle);
   bool possible() const { return possible_; }
-  // Whether the call with these arguments does: not where it names a generator, or its dropout is off.
+  // True if the call with these arguments draws: not if it names a generator, or its dropout is off.
   bool in(const c10::Stack& arguments) const;
 
  private:
@@ -21,8 +21,8 @@ class RandomUse {
   std::vector<size_t> switches_;  // the arguments that turn dropout off
 };
 
-// While it exists this thread's default generators stand where libtorch looks for the process's: some operators have no
-// argument for a generator. Threads that draw wait for each other.
+// While it exists, this thread's default generators replace the process's where libtorch looks for them: some operators
+// have no argument for a generator. Threads that draw wait for each other.
 class DefaultGenerators {
  public:
   explicit DefaultGenerators(bool wanted = true);
@@ -33,7 +33,7 @@ class DefaultGenerators {
   std::unique_lock<std::mutex> lock_;
 };
 
-// Once CUDA's devices may be used: gives this thread a default generator for each.
+// Called once CUDA's devices may be used: gives this thread a default generator for each.
 void addCudaGenerators();
 
 }  // namespace tessera

@@ -21,7 +21,7 @@ napi_value closeScope(napi_env, Environment& state) {
 
 void dispose(const Napi::CallbackInfo& info) { environmentOf(info).handles.dispose(numberArgument(info, 0)); }
 
-// adopt(handle, object): from now on the garbage collector owns the tensor.
+// adopt(handle, object): makes the garbage collector the tensor's owner.
 void adopt(const Napi::CallbackInfo& info) {
   if (!info[1].IsObject()) throw Fault("Argument", "expected the tensor's object");
   environmentOf(info).handles.adopt(numberArgument(info, 0), info[1]);

@@ -49,7 +49,7 @@ Shortcut::Shortcut(const c10::OperatorHandle& handle) {
     }
     given_ = std::min<size_t>(count, 2);
   } catch (const c10::Error&) {
-    // Some operators outside aten take a tensor by value, which their schema does not tell: those go the general way.
+    // Some operators outside aten take a tensor by value, which their schema does not show: those take the long path.
   }
 }
 

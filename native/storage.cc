@@ -1,4 +1,4 @@
-// What a tensor is (dtype, device, shape, …) and its bytes.
+// A tensor's properties (dtype, device, shape, …) and its bytes.
 #include <cstring>
 
 #include "exports.h"
@@ -32,7 +32,7 @@ void describe(const Napi::CallbackInfo& info) {
 void copyBytes(const Napi::CallbackInfo& info) {
   const at::Tensor& tensor = tensorArgument(info, 0);
   if (!tensor.device().is_cpu() || tensor.layout() != c10::kStrided || !tensor.is_contiguous()) {
-    throw Fault("Argument", "bytes are read and written in contiguous tensors on the CPU");
+    throw Fault("Argument", "bytes can only be read from and written to contiguous tensors on the CPU");
   }
   if (tensor.is_conj() || tensor.is_neg()) throw Fault("Argument", "resolve the lazy conjugate or negative first");
   const double offset = numberArgument(info, 1);
@@ -40,7 +40,7 @@ void copyBytes(const Napi::CallbackInfo& info) {
   auto array = info[2].As<Napi::Uint8Array>();
   const size_t length = array.ByteLength();
   if (!(offset >= 0) || offset + static_cast<double>(length) > static_cast<double>(tensor.nbytes())) {
-    throw Fault("Argument", "the bytes lie outside the tensor, which has " + std::to_string(tensor.nbytes()));
+    throw Fault("Argument", "the byte range is outside the tensor, which has " + std::to_string(tensor.nbytes()) + " bytes");
   }
   if (length == 0) return;
   uint8_t* data = static_cast<uint8_t*>(tensor.data_ptr()) + static_cast<size_t>(offset);

@@ -31,7 +31,7 @@ ValueType typeOf(const c10::TypePtr& type, const c10::TypePtr& real) {
     case c10::TypeKind::TensorType: result.kind = Kind::Tensor; break;
     case c10::TypeKind::IntType:
     case c10::TypeKind::SymIntType:
-    // TypeScript has the names of these three and sends libtorch's numbers.
+    // TypeScript resolves the names of these three and sends libtorch's numbers.
     case c10::TypeKind::ScalarTypeType:
     case c10::TypeKind::LayoutType:
     case c10::TypeKind::MemoryFormatType: result.kind = Kind::Int; break;
@@ -242,7 +242,7 @@ void writeValue(HandleTable& handles, Wire& out, c10::IValue value) {
     for (const c10::IValue& element : elements) writeValue(handles, out, element);
     return;
   }
-  throw Fault("NotImplemented", "a result of type " + value.tagKind() + " has no JavaScript form");
+  throw Fault("NotImplemented", "a result of type " + value.tagKind() + " cannot be converted to JavaScript");
 }
 
 size_t measureValue(const c10::IValue& value) {

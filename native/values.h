@@ -16,12 +16,12 @@ struct Environment;
 
 enum class Kind { Tensor, Int, Float, Bool, Scalar, Complex, String, Device, Generator, List, Unsupported };
 
-// What one argument accepts, worked out once from its schema.
+// The values that one argument accepts, determined once from its schema.
 struct ValueType {
   Kind kind = Kind::Unsupported;
   bool optional = false;
   std::shared_ptr<ValueType> element;  // of a list
-  int32_t repeat = 0;                  // a lone number stands for a list of this many (`int[2]`)
+  int32_t repeat = 0;                  // a single number stands for a list of this length (`int[2]`)
   std::string name;
   std::string text;  // the schema's own name for the type, for messages
   std::optional<c10::IValue> fallback;

@@ -11,13 +11,13 @@
 namespace tessera {
 
 enum class Tag : int {
-  Absent = 0,     // not given: the schema's default
+  Absent = 0,     // omitted: the schema's default
   None = 1,       // null
   Tensor = 2,     // handle
-  Number = 3,     // a JS number: an integer or a float, as the schema asks
+  Number = 3,     // a JS number: an integer or a float, as the schema requires
   Bool = 4,       // 0 or 1
   Integer = 5,    // 64 bits, reinterpreted
-  Float = 6,      // a float even where it is integral
+  Float = 6,      // a float even if it is integral
   Complex = 7,    // real, imaginary
   String = 8,     // length in bytes, then one UTF-8 byte per element
   List = 9,       // length, then that many tagged values

@@ -1,4 +1,4 @@
-// What CUDA adds to the addon, all in an object of its own: `cuda` in the table of exports.
+// The CUDA part of the addon, in a separate object: `cuda` in the table of exports.
 #pragma once
 
 #include "../exports.h"

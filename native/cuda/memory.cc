@@ -14,8 +14,8 @@ namespace {
 
 c10::DeviceAllocator& allocator() { return *c10::getDeviceAllocator(c10::DeviceType::CUDA); }
 
-// memoryStats(device) -> { allocatedBytes: { current, peak, allocated, freed }, …, retries, outOfMemory }; an empty object
-// before the first allocation.
+// memoryStats(device) -> { allocatedBytes: { current, peak, allocated, freed }, …, retries, outOfMemory }; an empty
+// object before the first allocation.
 Napi::Value memoryStats(const Napi::CallbackInfo& info) {
   Napi::Object result = Napi::Object::New(info.Env());
   if (!allocator().initialized()) return result;
@@ -40,14 +40,14 @@ Napi::Value memoryStats(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// A template, for a libtorch whose allocator does not know the question yet.
+// A template, for a libtorch whose allocator does not have this method yet.
 template <class Allocator>
 std::pair<size_t, size_t> memoryOf(Allocator& allocator, c10::DeviceIndex device) {
   if constexpr (requires { allocator.getMemoryInfo(device); }) return allocator.getMemoryInfo(device);
-  throw Fault("NotImplemented", "this libtorch does not tell how much memory a device has");
+  throw Fault("NotImplemented", "this libtorch cannot report how much memory a device has");
 }
 
-// memoryInfo(device) -> [free, total] bytes, as the driver sees them
+// memoryInfo(device) -> [free, total] bytes, as reported by the driver
 Napi::Value memoryInfo(const Napi::CallbackInfo& info) {
   const auto [free, total] = memoryOf(allocator(), deviceArgument(info, 0));
   Napi::Array result = Napi::Array::New(info.Env(), 2);
@@ -90,7 +90,7 @@ const Flag& flagArgument(const Napi::CallbackInfo& info) {
   throw Fault("Argument", "unknown flag " + name);
 }
 
-// flag(name) -> boolean, setFlag(name, on): of the process; they need no device.
+// flag(name) -> boolean, setFlag(name, on): they belong to the process and need no device.
 bool flag(const Napi::CallbackInfo& info) { return flagArgument(info).get(at::globalContext()); }
 void setFlag(const Napi::CallbackInfo& info) { flagArgument(info).set(at::globalContext(), boolArgument(info, 1)); }
 

@@ -1,4 +1,4 @@
-// Streams of CUDA devices as JavaScript names them: two numbers, the stream's id and its device's index.
+// CUDA streams as JavaScript identifies them: two numbers, the stream's id and its device's index.
 #pragma once
 
 #include <c10/core/Stream.h>
@@ -20,7 +20,7 @@ inline c10::Stream streamArgument(const Napi::CallbackInfo& info, size_t index) 
   return c10::Stream(c10::Stream::UNSAFE, device, static_cast<c10::StreamId>(numberArgument(info, index)));
 }
 
-// The driver's own handle of a stream (a CUstream).
+// The driver's handle of a stream (a CUstream).
 void* nativeHandle(const c10::Stream& stream);
 
 }  // namespace tessera

@@ -1,5 +1,5 @@
-// CUDA's devices, streams and events through libtorch's device-neutral guard: no CUDA header is needed. Without CUDA the
-// guard itself throws; TypeScript asks before it comes here (src/torch/core/device.ts).
+// CUDA's devices, streams and events through libtorch's device-neutral guard: no CUDA header is needed. Without CUDA
+// the guard itself throws; TypeScript checks before it calls this code (src/torch/core/device.ts).
 #include "stream.h"
 
 #include <ATen/Context.h>
@@ -11,14 +11,14 @@
 
 namespace tessera {
 
-// Written as a template, for a libtorch whose guard does not know the question yet. There the exported method of CUDA's
-// stream class answers, which holds nothing but a c10::Stream.
+// A template, for a libtorch whose guard does not have this method yet. In that case the exported method of CUDA's
+// stream class is used, which contains only a c10::Stream.
 template <class Guard>
 static void* handleFrom(const Guard& guard, const c10::Stream& stream) {
   if constexpr (requires { guard.getStreamNativeHandle(stream); }) return guard.getStreamNativeHandle(stream);
   using Method = void* (*)(const c10::Stream*);
   const auto method = reinterpret_cast<Method>(dlsym(RTLD_DEFAULT, "_ZNK3c104cuda10CUDAStream6streamEv"));
-  if (method == nullptr) throw Fault("NotImplemented", "this libtorch does not give the handle of a stream");
+  if (method == nullptr) throw Fault("NotImplemented", "this libtorch does not expose the handle of a stream");
   return method(&stream);
 }
 
@@ -26,12 +26,12 @@ void* nativeHandle(const c10::Stream& stream) { return handleFrom(cudaGuard(), s
 
 namespace {
 
-// deviceCount() -> 0 where CUDA is not there, or cannot be used
+// deviceCount() -> 0 if CUDA is missing or cannot be used
 int deviceCount(const Napi::CallbackInfo&) {
   return at::globalContext().hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
 }
 
-// initialize(): what libtorch puts off until the first tensor on a device.
+// initialize(): work that libtorch postpones until the first tensor on a device.
 void initialize(const Napi::CallbackInfo&) {
   at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
   addCudaGenerators();
@@ -61,12 +61,12 @@ double newStream(const Napi::CallbackInfo& info) {
 // setStream(id, device): current on its device, for this thread
 void setStream(const Napi::CallbackInfo& info) { cudaGuard().exchangeStream(streamArgument(info, 0)); }
 
-// queryStream(id, device) -> whether all its work is done
+// queryStream(id, device) -> true if all its work is done
 bool queryStream(const Napi::CallbackInfo& info) { return cudaGuard().queryStream(streamArgument(info, 0)); }
 
 void synchronizeStream(const Napi::CallbackInfo& info) { cudaGuard().synchronizeStream(streamArgument(info, 0)); }
 
-// recordStream(tensor, id, device): its memory is not given out again before the stream has come this far.
+// recordStream(tensor, id, device): its memory is not reused before the stream has reached this point.
 void recordStream(const Napi::CallbackInfo& info) {
   cudaGuard().recordDataPtrOnStream(tensorArgument(info, 0).storage().data_ptr(), streamArgument(info, 1));
 }
@@ -83,7 +83,7 @@ Napi::Value newEvent(const Napi::CallbackInfo& info) {
                                          [](Napi::Env, c10::Event* event) { delete event; });
 }
 
-// recordEvent(event, id, device), waitEvent(event, id, device): the stream marks it, or waits for it.
+// recordEvent(event, id, device), waitEvent(event, id, device): the stream records it, or waits for it.
 void recordEvent(const Napi::CallbackInfo& info) { eventArgument(info, 0).record(streamArgument(info, 1)); }
 void waitEvent(const Napi::CallbackInfo& info) { eventArgument(info, 0).block(streamArgument(info, 1)); }
 

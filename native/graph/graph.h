@@ -1,5 +1,5 @@
-// A captured CUDA graph, as the addon sees it. libtorch's own class needs the CUDA runtime's headers, so it is reached
-// through a library of its own (shim.cc), which the addon opens at run time and which may be missing.
+// A captured CUDA graph, as the addon sees it. libtorch's own class needs the CUDA runtime's headers, so it is accessed
+// through a separate library (shim.cc), which the addon opens at run time and which may be missing.
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -10,7 +10,7 @@ namespace tessera {
 
 struct Graph {
   virtual ~Graph() = default;
-  // Before begin(): a generator that the captured work uses moves on with each replay.
+  // Before begin(): registers a generator that the captured work uses, so that it advances with each replay.
   virtual void registerGenerator(const at::Generator& generator) = 0;
   // From here on, work on the current stream is recorded, not run; its memory comes from the pool ({0, 0}: a new one).
   virtual void begin(c10::MempoolId_t pool) = 0;

@@ -1,5 +1,5 @@
-// CUDA graphs for JavaScript: through libtorch's device-neutral class where CUDA has registered itself with it, else
-// through the shim.
+// CUDA graphs for JavaScript: through libtorch's device-neutral class if CUDA has registered with it, otherwise through
+// the shim.
 #include <dlfcn.h>
 
 #include <memory>
@@ -19,7 +19,7 @@ namespace {
 
 #ifdef TESSERA_NEUTRAL_GRAPH
 struct NeutralGraph final : Graph {
-  // A class that came after generators had begun to register themselves.
+  // Exists only in versions in which generators register themselves.
   void registerGenerator(const at::Generator&) override {}
   void begin(c10::MempoolId_t pool) override { graph.capture_begin(pool, at::GraphCaptureMode::ThreadLocal); }
   void end() override { graph.capture_end(); }
@@ -41,7 +41,7 @@ Function symbol(void* library, const char* name) {
   return reinterpret_cast<Function>(found);
 }
 
-// openGraphs(path of the shim, version of libtorch): throws where neither way to capture is there.
+// openGraphs(path of the shim, version of libtorch): throws if neither way to capture is available.
 void openGraphs(const Napi::CallbackInfo& info) {
   const std::string path = textArgument(info, 0);
 #ifdef TESSERA_NEUTRAL_GRAPH
@@ -64,7 +64,7 @@ Graph& graphArgument(const Napi::CallbackInfo& info, size_t index) {
 
 // newGraph() -> a graph, destroyed with its JavaScript object
 Napi::Value newGraph(const Napi::CallbackInfo& info) {
-  if (makeGraph == nullptr) throw Fault("NotImplemented", "openGraphs comes first");
+  if (makeGraph == nullptr) throw Fault("NotImplemented", "call openGraphs first");
   return Napi::External<Graph>::New(info.Env(), makeGraph(), [](Napi::Env, Graph* graph) { delete graph; });
 }
 
@@ -80,7 +80,7 @@ void registerGenerator(const Napi::CallbackInfo& info) {
 void beginCapture(const Napi::CallbackInfo& info) {
   c10::MempoolId_t pool{0, 0};
   if (info[1].IsExternal()) pool = graphArgument(info, 1).pool();
-  const DefaultGenerators mine;  // what the work will draw from must be known beforehand
+  const DefaultGenerators mine;  // the generators that the work draws from must be known in advance
   graphArgument(info, 0).begin(pool);
 }
 void endCapture(const Napi::CallbackInfo& info) { graphArgument(info, 0).end(); }

@@ -1,5 +1,5 @@
-// tessera_graph.so: at::cuda::CUDAGraph behind the interface of graph.h. Compiled against the CUDA runtime's headers, but
-// linked with none of its libraries: libtorch_cuda, open before this is, brings what it needs.
+// tessera_graph.so: at::cuda::CUDAGraph behind the interface of graph.h. Compiled against the CUDA runtime's headers,
+// but linked with none of its libraries: libtorch_cuda, opened before it, provides them.
 #include "graph.h"
 
 #include <cuda.h>  // first: it defines CUDA_VERSION, on which the layout of CUDAGraph depends
@@ -12,7 +12,7 @@
 
 #include <optional>
 
-static_assert(CUDA_VERSION >= 12040, "CUDA's headers are older than what libtorch is built with");
+static_assert(CUDA_VERSION >= 12040, "CUDA's headers are older than those libtorch was built with");
 
 namespace {
 
@@ -20,12 +20,12 @@ template <class Body>
 void despiteErrors(Body body) {
   try {
     body();
-  } catch (...) {  // What failed is told already, by whatever made this clean-up necessary.
+  } catch (...) {  // The original error has already been reported.
   }
 }
 
-// Before 2.14 a capture that fails to end leaves its allocators and generators in capture: memory is never given back, and
-// no random number can be drawn any more.
+// Before 2.14 a capture that fails to end leaves its allocators and generators in capture: memory is never released,
+// and random numbers can no longer be drawn.
 template <class CudaGraph>
 struct Recoverable : CudaGraph {
   void abandon() {
@@ -55,11 +55,11 @@ struct Recoverable : CudaGraph {
 template <class CudaGraph>
 struct Captured final : tessera::Graph {
   void registerGenerator(const at::Generator& generator) override {
-    // Later versions find out for themselves which generators are used.
+    // Later versions detect which generators are used.
     if constexpr (requires { graph->register_generator_state(generator); }) graph->register_generator_state(generator);
     else (void)generator;
   }
-  // Unsafe calls of other threads, such as a loader's pinned allocations, shall not spoil the capture.
+  // Unsafe calls of other threads, such as a loader's pinned allocations, must not invalidate the capture.
   void begin(c10::MempoolId_t pool) override { graph->capture_begin(pool, cudaStreamCaptureModeThreadLocal); }
   void end() override {
     try {

@@ -1,9 +1,9 @@
-// One token through a transformer's block, for a batch of one: products of a matrix and a vector with the norm before them
-// and the activation or sum after them, and attention of one query. A step is then bound by reading the weights.
-// Compiled at run time by NVRTC (src/sampling/engines/decode-kernels.ts), once for each ELEMENT; element.h goes before this.
-// Sums are in float32, and results are rounded where the operators round theirs.
+// One token through a transformer's block, for a batch of one: matrix-vector products with the norm before them and the
+// activation or sum after them, and attention of one query. A step is then limited by reading the weights. Compiled at
+// run time by NVRTC (src/sampling/engines/decode-kernels.ts), once for each ELEMENT; element.h precedes it. Sums are in
+// float32, and results are rounded where the operators round theirs.
 
-// What a thread reads at once: 16 bytes.
+// Bytes that a thread reads at once: 16.
 #define PER (16 / (int)sizeof(Element))
 struct alignas(16) Chunk {
   Element at[PER];
@@ -11,7 +11,7 @@ struct alignas(16) Chunk {
 
 #define WARPS 8
 #define THREADS (32 * WARPS)
-// In bfloat16 so few registers that five blocks fit a multiprocessor; others would have to spill some.
+// In bfloat16 so few registers that five blocks fit a multiprocessor; the other dtypes would have to spill some.
 #define BOUNDS __launch_bounds__(THREADS, ELEMENT == 1 ? 5 : 4)
 // Longest input of a product with a norm, in elements.
 #define MOST_NORMED 8192
@@ -27,7 +27,7 @@ static __device__ float sumOver(int lanes, float value) {
 static __device__ float sumOverBlock(float value) {
   __shared__ float sums[WARPS];
   value = sumOver(32, value);
-  __syncthreads();  // of an earlier call the sums may still be read
+  __syncthreads();  // the sums of an earlier call may still be read
   if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = value;
   __syncthreads();
   float whole = 0;
@@ -47,7 +47,7 @@ struct Norm {
   float eps;
 };
 
-// LayerNorm of x into shared memory.
+// Writes LayerNorm of x into shared memory.
 static __device__ void normalize(const Element* x, const Norm& norm, int inputs, Element* result) {
   float sum = 0, squares = 0;
   for (int i = threadIdx.x; i < inputs; i += THREADS) sum += toFloat(x[i]);
@@ -63,23 +63,23 @@ static __device__ void normalize(const Element* x, const Norm& norm, int inputs,
   __syncthreads();
 }
 
-// Chunks of a row of weights that a thread asks for before it uses the first.
+// Chunks of a row of weights that a thread requests before it uses the first.
 #define AHEAD 6
 
-// A row of weights, or one of the `parts` it is divided into, for the thread's warp.
+// A row of weights, or one of its `parts`, for the thread's warp.
 struct Share {
   int row, part, parts;
 };
 
-// The last block's spare warps repeat the last row, for all take part in a norm.
+// The last block's spare warps repeat the last row, because all threads take part in a norm.
 static __device__ Share shareOf(int outputs, int parts) {
   const int warp = threadIdx.x / 32;
   const int row = blockIdx.x * (WARPS / parts) + warp / parts;
   return {row < outputs ? row : outputs - 1, warp % parts, parts};
 }
 
-// What the thread's warp makes of its share: the same in all 32 threads. With a norm the first weights are on their way
-// while it is computed.
+// Returns the result of the thread's warp for its share, the same in all 32 threads. With a norm, the first weights are
+// loaded while it is computed.
 template <bool NORMED>
 static __device__ float productOf(const Element* x, const Norm& norm, const Element* weight, int inputs, Share share) {
   alignas(16) __shared__ Element normed[NORMED ? MOST_NORMED : PER];
@@ -105,12 +105,12 @@ static __device__ float productOf(const Element* x, const Norm& norm, const Elem
   return sumOver(32, sum);
 }
 
-// y = W norm(x) + b, or without b where `biased` is 0
+// y = W norm(x) + b, or without b if `biased` is 0
 extern "C" __global__ void BOUNDS normedProduct(const Element* x, const Element* normWeight, const Element* normBias, float eps,
                                          const Element* weight, const Element* bias, Element* y, int inputs, int outputs,
                                          int biased) {
   const Share share = shareOf(outputs, 1);
-  // Asked for first, used last, here and below.
+  // Requested first, used last, here and below.
   const float added = biased ? toFloat(bias[share.row]) : 0.0f;
   const float sum = productOf<true>(x, {normWeight, normBias, eps}, weight, inputs, share);
   if (threadIdx.x % 32 == 0) y[share.row] = fromFloat(sum + added);
@@ -126,7 +126,7 @@ extern "C" __global__ void BOUNDS normedProductGelu(const Element* x, const Elem
   if (threadIdx.x % 32 == 0) y[share.row] = fromFloat(z * 0.5f * (1.0f + erff(z * 0.70710678f)));
 }
 
-// y = W x + b + before, with `parts` warps for a row: a divisor of WARPS
+// y = W x + b + before, with `parts` warps per row: a divisor of WARPS
 extern "C" __global__ void productAndSum(const Element* x, const Element* weight, const Element* bias,
                                          const Element* before, Element* y, int inputs, int outputs, int parts) {
   const Share share = shareOf(outputs, parts);
@@ -140,12 +140,12 @@ extern "C" __global__ void productAndSum(const Element* x, const Element* weight
   y[share.row] = fromFloat(rounded(sum + added) + earlier);
 }
 
-// Rounds of keys and values that a thread asks for before it uses the first.
+// Rounds of keys and values that a thread requests before it uses the first.
 #define ROUNDS 4
 
-// Keys and values of the token at `position`, into the caches [heads, capacity, size], and the attention of its query to
-// all up to itself. projected is query, key and value, each [heads, size]; a block is a head. size / PER threads share a
-// key: a power of two, at most 32.
+// Writes keys and values of the token at `position` into the caches [heads, capacity, size], and computes the attention
+// of its query to all positions up to its own. projected is query, key and value, each [heads, size]; a block is a
+// head. size / PER threads share a key: a power of two, at most 32.
 extern "C" __global__ void attend(const Element* projected, Element* keys, Element* values, const long long* position,
                                   Element* y, int capacity, int size, float scale) {
   const int head = blockIdx.x;
@@ -164,7 +164,7 @@ extern "C" __global__ void attend(const Element* projected, Element* keys, Eleme
   const int group = threadIdx.x / lanes;
   const int groups = THREADS / lanes;
   const Chunk query = ((const Chunk*)(projected + head * size))[lane];
-  // Of the keys seen so far: the largest score, and by its distance the sum of weights and of weighted values.
+  // For the keys seen so far: the largest score, and relative to it the sum of weights and of weighted values.
   float largest = -1e30f, sum = 0, mixed[PER];
   for (int i = 0; i < PER; ++i) mixed[i] = 0;
   for (int start = 0; start <= last; start += ROUNDS * groups) {
@@ -190,7 +190,7 @@ extern "C" __global__ void attend(const Element* projected, Element* keys, Eleme
     }
   }
 
-  // The groups of a warp, then the warps.
+  // First the groups of a warp, then the warps.
   for (int apart = lanes; apart < 32; apart *= 2) {
     const float other = __shfl_xor_sync(0xffffffffu, largest, apart);
     const float next = other > largest ? other : largest;

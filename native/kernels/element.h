@@ -1,4 +1,4 @@
-// What tensors hold: ELEMENT is 0 for float32, 1 for bfloat16, 2 for float16.
+// Element type of the tensors: ELEMENT is 0 for float32, 1 for bfloat16, 2 for float16.
 
 #if ELEMENT == 0
 typedef float Element;
@@ -9,7 +9,7 @@ typedef unsigned short Element;
 static __device__ float toFloat(Element value) { return __uint_as_float((unsigned)value << 16); }
 static __device__ Element fromFloat(float value) {
   const unsigned bits = __float_as_uint(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;  // not a number
+  if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fffu;  // NaN
   return (Element)((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 #else

@@ -1,10 +1,10 @@
-// GroupNorm, then SiLU, in one pass over the data after one that measures it; and the gradient the same way.
+// GroupNorm, then SiLU: one pass over the data for the moments and one for the result; the same for the gradient.
 // Compiled at run time by NVRTC (src/torch/cuda/group-norm-silu.ts), once for each
-//   ELEMENT        see element.h, which goes before this; all arithmetic is in float32
-//   CHANNELS_LAST  0 for [N, C, P], 1 for [N, P, C], P pixels in all
+//   ELEMENT        see element.h, which precedes this; all arithmetic is in float32
+//   CHANNELS_LAST  0 for [N, C, P], 1 for [N, P, C], P pixels in total
 //   SILU           0 leaves the activation out
-// A thread reads four elements at once, so P, or C / G in channels-last, is a multiple of four. A block never leaves one
-// image, and its threads never leave their channel (four channels in channels-last), so that nothing but addresses changes
+// A thread reads four elements at once, so P, or C / G in channels-last, is a multiple of four. A block stays in one
+// image, and its threads stay in their channel (four channels in channels-last), so that only addresses change
 // in the loops. blockIdx.x is the plane, group or image, blockIdx.y the piece of it.
 
 struct alignas(4 * sizeof(Element)) Vector {
@@ -15,7 +15,7 @@ struct alignas(4 * sizeof(Element)) Vector {
 
 static __device__ float sigmoid(float z) { return __fdividef(1.0f, 1.0f + __expf(-z)); }
 
-// Sums over the block, given to its first thread; blockDim.x is a power of two.
+// Sums over the block, returned to its first thread; blockDim.x is a power of two.
 static __device__ void addUp(float& first, float& second) {
   __shared__ float sums[2][MOST_THREADS];
   sums[0][threadIdx.x] = first;
@@ -31,7 +31,7 @@ static __device__ void addUp(float& first, float& second) {
   second = sums[1][0];
 }
 
-// What a block goes over: `count` steps, in pieces of `piece`, from `begin` by `step` to `end`.
+// The range of a block: `count` steps, in pieces of `piece`, from `begin` by `step` to `end`.
 struct Range {
   int begin, end, step;
 };
@@ -41,14 +41,14 @@ static __device__ Range rangeOf(int count, int piece, int offset, int step) {
   return {start + offset, stop < count ? stop : count, step};
 }
 
-// The first element of a group: sums are taken of the distances to it, which lose nothing where the mean is large.
+// The first element of a group: sums are taken of the differences from it, which keeps precision if the mean is large.
 static __device__ float shiftOf(const Element* x, int image, int group, int channels, int pixels, int groups) {
   const long long size = channels / groups;
   return toFloat(CHANNELS_LAST ? x[(long long)image * pixels * channels + group * size]
                                : x[((long long)image * groups + group) * size * pixels]);
 }
 
-// partial [N, G, pieces, 2]: sums of the distances and of their squares.
+// partial [N, G, pieces, 2]: sums of the differences and of their squares.
 extern "C" __global__ void partialMoments(const Element* x, float* partial, int channels, int pixels, int groups,
                                           int piece) {
   const int pieces = gridDim.y;
@@ -107,7 +107,7 @@ extern "C" __global__ void partialMoments(const Element* x, float* partial, int 
 #endif
 }
 
-// moments [N, G, 2]: mean, and one over the standard deviation. A block for each group.
+// moments [N, G, 2]: the mean and the reciprocal standard deviation. One block per group.
 extern "C" __global__ void moments(const Element* x, const float* partial, float* result, int channels, int pixels,
                                    int groups, int pieces, float eps) {
   float sum = 0, squares = 0;
@@ -124,7 +124,7 @@ extern "C" __global__ void moments(const Element* x, const float* partial, float
   result[blockIdx.x * 2 + 1] = rsqrtf((variance > 0 ? variance : 0) + eps);
 }
 
-// Where a thread works, in the kernels that go over planes or pixels.
+// The position of a thread in the kernels that iterate over planes or pixels.
 struct Place {
   int image, channel;  // the first of four in channels-last
   long long first, stride;
@@ -165,7 +165,7 @@ extern "C" __global__ void forward(const Element* x, const Element* weight, cons
   }
 }
 
-// The gradient before the activation, of the normalised element `xHat`.
+// The gradient before the activation, for the normalised element `xHat`.
 static __device__ float beforeSilu(float gradient, float xHat, float weight, float bias) {
   if (!SILU) return gradient;
   const float z = xHat * weight + bias;

@@ -19,8 +19,8 @@ std::atomic<int64_t> bytes{0};
 std::atomic<int64_t> peak{0};
 std::atomic<int64_t> budget{std::numeric_limits<int64_t>::max()};
 
-// Small blocks wait in their thread to be used again: glibc's aligned allocation goes past its own cache, and takes as
-// long as all else that makes a small tensor.
+// Small blocks are cached per thread for reuse: glibc's aligned allocation bypasses its own cache, and takes as long as
+// everything else that creates a small tensor.
 constexpr size_t kStep = 64;  // libtorch's alignment
 constexpr size_t kSmall = 33 * kStep;
 constexpr uint32_t kMostWaiting = TESSERA_SMALL_BLOCKS;
@@ -58,7 +58,7 @@ void freeCounted(void* data) {
 class CountingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t size) override {
-    // The system hands out more than there is and kills the process that touches it: better to refuse in time.
+    // The system overcommits memory and kills the process that touches too much: it is better to refuse in time.
     const int64_t held = bytes.load(std::memory_order_relaxed);
     const int64_t most = budget.load(std::memory_order_relaxed);
     TORCH_CHECK_WITH(OutOfMemoryError, static_cast<int64_t>(size) <= most - held, "out of memory on the CPU: ", size,

@@ -1,11 +1,11 @@
-// Counts what libtorch allocates on the CPU, and refuses what exceeds a budget.
+// Counts libtorch's allocations on the CPU, and refuses those that exceed a budget.
 #pragma once
 
 #include <cstdint>
 
 namespace tessera {
 
-// Puts the counting allocator in place, once per process, before the first tensor.
+// Installs the counting allocator, once per process, before the first tensor.
 void installCountingAllocator();
 void setCpuBudget(int64_t limit);
 int64_t cpuBytes();

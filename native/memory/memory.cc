@@ -1,4 +1,4 @@
-// What is allocated, and how much may be.
+// Current memory use, and its limit.
 #include "../exports.h"
 #include "allocator.h"
 
@@ -15,10 +15,10 @@ Napi::Value memory(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// setMemoryBudget(bytes): what the CPU's allocations of the process may come to.
+// setMemoryBudget(bytes): the limit of the process's allocations on the CPU.
 void setMemoryBudget(const Napi::CallbackInfo& info) {
   const double limit = numberArgument(info, 0);
-  if (!(limit >= 0 && limit <= 9007199254740992.0)) throw Fault("Argument", "a memory budget is a number of bytes");
+  if (!(limit >= 0 && limit <= 9007199254740992.0)) throw Fault("Argument", "a memory budget must be a number of bytes");
   setCpuBudget(static_cast<int64_t>(limit));
 }
 

@@ -1,4 +1,4 @@
-// CUDA's driver, opened at run time by hand-declared prototypes: what devices are, and kernels on libtorch's streams.
+// CUDA's driver, opened at run time with hand-written prototypes: device properties, and kernels on libtorch's streams.
 #include "../cuda/cuda.h"
 #include "../cuda/stream.h"
 #include "../environment.h"
@@ -37,7 +37,7 @@ Device deviceAt(const Napi::CallbackInfo& info, size_t index) {
   return device;
 }
 
-// driverVersion() -> the CUDA version the driver is for, as 13000
+// driverVersion() -> the CUDA version that the driver supports, such as 13000
 int driverVersion(const Napi::CallbackInfo&) {
   int version = 0;
   DRIVER("cuDriverGetVersion", (int*), &version);
@@ -57,7 +57,7 @@ int deviceAttribute(const Napi::CallbackInfo& info) {
   return value;
 }
 
-// loadKernel(device, image: Uint8Array, name) -> a kernel. It stays loaded for the life of the process.
+// loadKernel(device, image: Uint8Array, name) -> a kernel. It stays loaded until the process ends.
 Napi::Value loadKernel(const Napi::CallbackInfo& info) {
   const Device device = deviceAt(info, 0);
   if (!info[1].IsTypedArray()) throw Fault("Argument", "expected a Uint8Array");
@@ -81,8 +81,8 @@ union Value {
   float number;
 };
 
-// launchKernel(kernel, stream id, device, [grid x, y, z, block x, y, z], kinds, values): for each value a letter of kinds:
-// t a tensor's data, i an int, f a float.
+// launchKernel(kernel, stream id, device, [grid x, y, z, block x, y, z], kinds, values): for each value a letter of
+// kinds: t for a tensor's data, i for an int, f for a float.
 void launchKernel(const Napi::CallbackInfo& info) {
   if (!info[0].IsExternal()) throw Fault("Argument", "expected a kernel");
   void* stream = nativeHandle(streamArgument(info, 1));

@@ -1,4 +1,4 @@
-// A shared library that is opened at run time, its functions found by name.
+// A shared library that is opened at run time; its functions are looked up by name.
 #pragma once
 
 #include <dlfcn.h>
@@ -12,7 +12,7 @@ namespace tessera {
 
 class Library {
  public:
-  // Opens the first of the names that opens, or throws with the last reason.
+  // Opens the first of the names that can be opened, or throws with the last reason.
   void open(const std::vector<std::string>& names) {
     for (const std::string& name : names) {
       if (handle_ == nullptr) handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);

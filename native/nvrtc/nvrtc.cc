@@ -1,4 +1,4 @@
-// NVRTC, CUDA's compiler as a library, opened at run time by hand-declared prototypes. It needs neither device nor driver.
+// NVRTC, CUDA's compiler as a library, opened at run time with hand-written prototypes. It needs no device or driver.
 #include "../cuda/cuda.h"
 #include "library.h"
 
@@ -44,7 +44,7 @@ struct OwnedProgram {
   ~OwnedProgram() { nvrtc().get<int(Program*)>("nvrtcDestroyProgram")(&program); }
   OwnedProgram(const OwnedProgram&) = delete;
 
-  // What `get` writes into a buffer of the size that `measure` tells.
+  // Returns the text that `get` writes into a buffer of the size that `measure` returns.
   std::string read(const char* measure, const char* get) const {
     size_t size = 0;
     check(nvrtc().get<int(Program, size_t*)>(measure)(program, &size), measure);

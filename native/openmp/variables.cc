@@ -1,10 +1,10 @@
-// tessera_openmp.node: reaches the process's environment from a worker thread, whose process.env is a copy. Linked with
-// nothing of libtorch's, because OpenMP's library reads the variables when it is opened, which happens before the addon is.
+// tessera_openmp.node: sets variables in the process's environment from a worker thread, whose process.env is a copy.
+// Not linked with libtorch, because OpenMP's library reads the variables when it is opened, before the addon is.
 #include <node_api.h>
 
 #include <cstdlib>
 
-// limitSpinning(count: string): for how long waiting threads spin, unless the process's environment says so already.
+// limitSpinning(count: string): sets how long waiting threads spin, unless the process's environment sets it already.
 static napi_value limitSpinning(napi_env env, napi_callback_info info) {
   size_t given = 1;
   napi_value argument;

@@ -109,12 +109,12 @@ test('mistakes in a definition are named', (t) => {
   const same = torch.customFunction({ name: 'same', forward: (_, a: Tensor) => a, backward: (_, g) => g });
   t.throws(() => same(x), {
     instanceOf: torch.ArgumentError,
-    message: /same: forward returned a tensor it did not make/,
+    message: /same: forward returned a tensor that it did not create/,
   });
   const few = torch.customFunction({ name: 'few', forward: (_, a: Tensor) => a.mul(1), backward: () => [] });
   t.throws(() => few(x).backward(), {
     instanceOf: torch.ArgumentError,
-    message: /few: backward gave 0 gradients/,
+    message: /few: backward returned 0 gradients/,
   });
   const misshapen = torch.customFunction({
     name: 'misshapen',
@@ -162,7 +162,7 @@ for (const [what, nested] of [
     for (const depth of [61, 100, 300]) {
       // The engine would go on in another thread there, which JavaScript cannot.
       const error = t.throws(() => nested(depth), { instanceOf: torch.AutogradError });
-      t.regex(error.message, /nest more than 60 deep/);
+      t.regex(error.message, /nested more than 60 deep/);
     }
     t.is(nested(1), 2);
   });
