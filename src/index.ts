@@ -84,23 +84,25 @@ export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 
 export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
+export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';
-export {
-  learningRateAt,
-  RunClock,
-  type LearningRateShape,
-  type RunClockOptions,
-  type RunLength,
-} from './runs/clock.js';
+export { learningRateAt, type LearningRateShape } from './training/engine/schedule.js';
+export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
+export { Run } from './runs/run.js';
+export type { RunOpening } from './runs/opening.js';
+export type { ImagesState, Precision, RunSetup } from './runs/setup.js';
+export type { RunOptimizer, TrainedState } from './runs/state.js';
+export { train } from './training/train.js';
+export type { Figures, Stage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';
 export { NonFiniteError, RunError } from './runs/error.js';
-export type { Figures } from './training/trainer.js';
-export type { Images, Precision, RunPlan, TrainerOptions } from './training/session.js';
+export type { Images, TrainerOptions } from './training/images.js';
+export type { RunPlan } from './training/trainer.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
 export { MasterWeights } from './training/engine/precision.js';

@@ -5,41 +5,11 @@ import { writeAtomically } from '../files/atomic-file.js';
 import { metricsOf } from '../metrics/definitions.js';
 import type { Stage } from '../runs/config.js';
 import { readMetrics, type MetricsRecord } from '../runs/folder.js';
+import { stageTexts, type Panel } from './stages.js';
 import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
 
 /** Levels to draw into the charts, by the name of the first figure in them (`psnr`, `heldOutLoss`, `perplexity`). */
 export type CurveLevels = Readonly<Record<string, readonly ChartLevel[]>>;
-
-interface Panel {
-  title: string;
-  /** Names in metrics.jsonl, and in the legend. */
-  lines: readonly (readonly [key: string, name: string])[];
-  fromZero?: boolean;
-}
-
-/** The charts of losses on training images. */
-const lossPanels: Record<Stage, readonly Panel[]> = {
-  vqgan: [
-    {
-      title: 'losses on training images',
-      lines: [
-        ['rec', 'reconstruction'],
-        ['perceptual', 'perceptual'],
-        ['vq', 'codebook'],
-      ],
-      fromZero: true,
-    },
-    {
-      title: 'against the discriminator',
-      lines: [
-        ['gan', 'generator'],
-        ['disc', 'discriminator'],
-        ['weight', 'adaptive weight'],
-      ],
-    },
-  ],
-  transformer: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
-};
 
 /** The charts of a stage: those of its metrics, then those of its losses; what has one title is one chart. */
 function panelsOf(stage: Stage): Panel[] {
@@ -55,7 +25,7 @@ function panelsOf(stage: Stage): Panel[] {
   for (const { name, curve } of metricsOf[stage]) {
     if (curve) add({ title: curve.chart, lines: [[name, curve.name]], fromZero: curve.fromZero ?? false });
   }
-  lossPanels[stage].forEach(add);
+  stageTexts[stage].panels.forEach(add);
   return [...panels.values()];
 }
 

@@ -2,22 +2,10 @@ import { basename, relative } from 'node:path';
 import { stringify } from 'yaml';
 import { metricNamed } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
-import type { RunConfig, Stage } from '../runs/config.js';
-
-/** A run that has ended, and the number of its images. */
-export interface TrainedRun {
-  stage: Stage;
-  folder: string;
-  config: RunConfig;
-  device: string;
-  threads: number;
-  precision: string;
-  train: { length: number };
-  heldOut: { length: number };
-}
+import type { Run } from '../runs/run.js';
+import { stageTexts } from './stages.js';
 
 export interface CardFacts {
-  step: number;
   seconds: number;
   metrics: Record<string, number>;
   /** Step of the best checkpoint. */
@@ -27,26 +15,17 @@ export interface CardFacts {
 }
 
 /** README.md of a finished run: what the model is, what it was trained on and how, and how to use it. */
-export function modelCard(run: TrainedRun, { step, seconds, metrics, best, image }: CardFacts): string {
-  const { stage, folder, config, device, threads, precision, train, heldOut } = run;
+export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts): string {
+  const { stage, folder, step, config } = run;
+  const { device, threads, precision, images } = run.setup;
   const { data, training, model } = config;
-  const what =
-    stage === 'vqgan'
-      ? 'A VQGAN: it writes a picture as a grid of codes and makes a picture of such a grid.'
-      : 'A transformer over the codes of a VQGAN: it invents grids of codes, hence pictures.';
+  const { what, remark, uses } = stageTexts[stage];
+  const counts = images?.images ?? { train: 0, heldOut: 0 };
   const rows = Object.entries(metrics).map(([name, value]) => {
     const metric = metricNamed(name);
     return `| ${metric?.label ?? name} | ${metric ? formatMetric(metric, value) : value} |`;
   });
-  const perceptual =
-    training.lpips === 'off'
-      ? 'The perceptual term was off (no LPIPS weights): fine texture is blurrier than in the paper’s models.'
-      : `The perceptual term was on, with LPIPS weights from ${training.lpips}.`;
   const mirrored = data.flip ? 'half of them mirrored' : 'never mirrored';
-  const use =
-    stage === 'vqgan'
-      ? `npx tessera-torch reconstruct ${folder} pictures/\nnpx tessera-torch train transformer --vqgan ${folder}`
-      : `npx tessera-torch sample ${folder} --grid`;
   const longer =
     training.minutes === undefined ? `training.steps=${step * 2}` : `--minutes ${training.minutes * 2}`;
   return `# ${basename(folder)}
@@ -54,11 +33,11 @@ export function modelCard(run: TrainedRun, { step, seconds, metrics, best, image
 ${what}
 
 Trained for ${step.toLocaleString('en')} steps of ${training.batchSize} pictures (${Math.round(seconds)} seconds of training) with
-Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? '' : 's'}` : device}, ${precision}. ${stage === 'vqgan' ? perceptual : ''}
+Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? '' : 's'}` : device}, ${precision}. ${remark(config)}
 
 ## Data
 
-${train.length} pictures of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${heldOut.length} more were held
+${counts.train} pictures of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${counts.heldOut} more were held
 out by their contents and never trained on. ${data.crop === 'random' ? 'Longer pictures were cut at random places.' : 'Pictures were cut in the middle.'}
 
 ## Figures
@@ -70,7 +49,7 @@ ${image ? `\n![the last pictures](${relative(folder, image)})\n` : ''}
 ## Use
 
 \`\`\`
-${use}
+${uses(folder).join('\n')}
 \`\`\`
 
 The weights of the last step are in \`checkpoints/\`; the best on held-out pictures are those of step ${best}. Going on with the run:

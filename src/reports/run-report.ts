@@ -8,6 +8,7 @@ import type { Stage } from '../runs/config.js';
 import { readConfig, readMetrics, type MetricsRecord } from '../runs/folder.js';
 import { chartSvg, type ChartLevel } from './chart.js';
 import { runCharts, saveCurves, type CurveLevels } from './curves.js';
+import { stageTexts } from './stages.js';
 import { writePage, type PageBlock, type Figure } from './page.js';
 
 /**
@@ -32,15 +33,9 @@ export async function writeReport(run: string): Promise<string> {
     caption: name,
   }));
   const page = join(run, 'report.html');
-  const next =
-    stage === 'vqgan'
-      ? [
-          `npx tessera-torch train transformer --vqgan ${run}`,
-          `npx tessera-torch reconstruct ${run} PICTURES --out reconstructions`,
-        ]
-      : [`npx tessera-torch sample ${run} --n 16 --grid`];
+  const { title, suggestions } = stageTexts[stage];
   await writePage(page, {
-    title: `${stage === 'vqgan' ? 'VQGAN' : 'Transformer'} run ${run}`,
+    title: `${title} run ${run}`,
     lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
     sections: [
       ...(pictures.length > 0 ? [{ title: 'Pictures', blocks: pictures }] : []),
@@ -53,7 +48,12 @@ export async function writeReport(run: string): Promise<string> {
         : []),
       {
         title: 'How to go on',
-        blocks: [{ kind: 'commands', lines: [...next, `npx tessera-torch train ${stage} --resume ${run}`] }],
+        blocks: [
+          {
+            kind: 'commands',
+            lines: [...suggestions(run), `npx tessera-torch train ${stage} --resume ${run}`],
+          },
+        ],
       },
       {
         title: 'Settings',

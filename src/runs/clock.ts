@@ -134,22 +134,3 @@ function readJournal(path: string): Float64Array {
   const bytes = readFileSync(path);
   return new Float64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + (bytes.length & ~7)));
 }
-
-export interface LearningRateShape {
-  /** Share of the run in which it rises. Default 0.02. */
-  warmup?: number;
-  /** Share of the run after which it falls. Default 0.4. */
-  decayFrom?: number;
-  /** What it falls to and starts from, as a share of the peak. Default 0.05. */
-  final?: number;
-}
-
-/** Learning rate at a share of the run: up, flat, and down in a straight line. */
-export function learningRateAt(
-  progress: number,
-  peak: number,
-  { warmup = 0.02, decayFrom = 0.4, final = 0.05 }: LearningRateShape = {},
-): number {
-  if (progress < warmup) return peak * Math.max(final, progress / warmup);
-  return peak * (progress < decayFrom ? 1 : Math.max(final, (1 - progress) / (1 - decayFrom)));
-}

@@ -1,4 +1,5 @@
 /** What a trainer tells while it runs. */
+import type { Tensor } from '../torch/index.js';
 
 export interface StartEvent {
   type: 'start';
@@ -76,3 +77,12 @@ export interface EndEvent {
 
 export type TrainingEvent =
   StartEvent | StepEvent | LogEvent | ImagesEvent | CheckpointEvent | NoteEvent | EndEvent;
+
+/** Losses, metrics and learning rate of a step. */
+export interface StepRecord {
+  /** Tensors are read, which waits for the device. */
+  losses: Readonly<Record<string, Tensor | number>>;
+  learningRate: number;
+  /** Held-out metrics, where they were measured. */
+  metrics?: Record<string, number> | null;
+}

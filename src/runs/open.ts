@@ -46,13 +46,7 @@ export async function openRun<S extends Stage>(
 ): Promise<OpenedRun<ModelOf[S]>> {
   const { stage: found, ...config } = await readConfig(run);
   if (found !== stage) {
-    throw new RunError(
-      stage === 'vqgan'
-        ? `${run} is the run of a transformer; name the run of a VQGAN` +
-            (config.training.vqgan === undefined ? '' : `, such as ${config.training.vqgan}`)
-        : `${run} is the run of a VQGAN, which makes codes of pictures but invents none; train a transformer on it: ` +
-            `npx tessera-torch train transformer --vqgan ${run}`,
-    );
+    throw new RunError(ofOtherStage[stage](run, config));
   }
   const { step, path, state } = await newestCheckpoint(run);
   const model = modelFromConfig(withoutLoss(config.model), { init: false }) as nn.Module as ModelOf[S];
@@ -83,6 +77,16 @@ export async function openRun<S extends Stage>(
     classes: (state['classes'] as string[] | undefined) ?? [],
   };
 }
+
+/** Why a run of the other stage is refused, by the stage that was asked for. */
+const ofOtherStage: Record<Stage, (run: string, config: RunConfig) => string> = {
+  vqgan: (run, { training: { vqgan } }) =>
+    `${run} is the run of a transformer; name the run of a VQGAN` +
+    (vqgan === undefined ? '' : `, such as ${vqgan}`),
+  transformer: (run) =>
+    `${run} is the run of a VQGAN, which makes codes of pictures but invents none; train a transformer on it: ` +
+    `npx tessera-torch train transformer --vqgan ${run}`,
+};
 
 /** What does not fit, which a state dict's error tells in the lines after its first. */
 function reasonOf(error: unknown): string {

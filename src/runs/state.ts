@@ -2,16 +2,36 @@
 import { join } from 'node:path';
 import { loadCheckpoint } from '../torch/io/index.js';
 import { loadEntries } from '../torch/nn/state-dict.js';
-import type { Adam, OptimizerState, SavedGroup } from '../torch/optim/index.js';
+import type { OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 
-/** Weights and optimizers of a stage, as checkpoints hold them. */
+/** What a run needs of an optimizer: any of `optim` has it. */
+export interface RunOptimizer {
+  /** Groups of parameters and their settings. */
+  readonly paramGroups: readonly { params: Tensor[]; lr: number }[];
+  /** Returns everything that is saved. */
+  stateDict(): OptimizerState;
+  /** Takes what was saved. */
+  loadStateDict(saved: OptimizerState): void;
+}
+
+/** What a checkpoint holds of a training. */
 export interface TrainedState {
   /** By key: float32 masters where the network itself is bfloat16. */
   model: ReadonlyMap<string, Tensor>;
-  optimizers: Readonly<Record<string, Adam>>;
+  /** By name. */
+  optimizers: Readonly<Record<string, RunOptimizer>>;
+  /** Position in the data: plain values, which a resumed run finds in `checkpoint.state.data`. */
+  data?: unknown;
+}
+
+/** Counts the numbers that optimizers train. */
+export function countTrained(optimizers: TrainedState['optimizers']): number {
+  return Object.values(optimizers)
+    .flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))
+    .reduce((sum, parameter) => sum + parameter.numel(), 0);
 }
 
 /** Everything beside the weights: `tensors` under `optimizer.index.name` and `random.device`, and the settings. */

@@ -7,11 +7,8 @@ import type { BackboneConfig } from '../../src/models/autoencoder/blocks.js';
 import { LPIPS } from '../../src/models/losses/lpips.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import type {
-  StepOptimizer,
-  VqganLog,
-  VqganOptimizers,
-} from '../../src/training/stages/vqgan/reference-step.js';
+import type { StepOptimizer } from '../../src/training/engine/step-optimizer.js';
+import type { VqganLog, VqganOptimizers } from '../../src/training/stages/vqgan/reference-step.js';
 import { referenceStep } from '../../src/training/stages/vqgan/reference-step.js';
 import type { Check, GoldenConfig, Weights } from './data.js';
 import { bounds, compare, compareExact, compareNumber, goldenConfig, need } from './data.js';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { forgetProgress, learningRateAt, RunClock } from '../../src/runs/clock.js';
+import { forgetProgress, RunClock } from '../../src/runs/clock.js';
 
 test('a run ends after its steps, or its time, whichever is first', (t) => {
   const bySteps = new RunClock({ steps: 4, minutes: 10 });
@@ -69,19 +69,4 @@ test('progress of another length is forgotten from a step on, and a hole is not 
   const hole = new RunClock({ minutes: 4 }, { step: 1, seconds: 60, journal });
   t.true(hole.progress >= 0.25);
   hole.close();
-});
-
-test('the learning rate rises, stays, and falls to a twentieth', (t) => {
-  t.true(learningRateAt(0, 1) < 0.1);
-  t.is(learningRateAt(0.02, 1), 1);
-  t.is(learningRateAt(0.39, 1), 1);
-  t.true(Math.abs(learningRateAt(0.7, 2) - 1) < 1e-9);
-  t.is(learningRateAt(1, 1), 0.05);
-  let last = Infinity;
-  for (let p = 0.02; p <= 1; p += 0.01) {
-    t.true(learningRateAt(p, 1) <= last);
-    last = learningRateAt(p, 1);
-  }
-  t.is(learningRateAt(0.5, 1, { warmup: 0, decayFrom: 1, final: 0.1 }), 1);
-  t.is(learningRateAt(0, 1, { warmup: 0.1, final: 0.1 }), 0.1);
 });

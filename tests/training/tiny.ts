@@ -6,7 +6,7 @@ import type { ExecutionContext } from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
 import type { TrainingEvent } from '../../src/runs/events.js';
-import type { Images } from '../../src/training/session.js';
+import type { Images } from '../../src/training/images.js';
 
 export const SIZE = 16;
 

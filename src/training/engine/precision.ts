@@ -7,7 +7,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
-import type { StepOptimizer } from '../stages/vqgan/reference-step.js';
+import type { StepOptimizer } from './step-optimizer.js';
 
 interface Pair {
   copy: Tensor;

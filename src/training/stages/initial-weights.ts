@@ -6,7 +6,7 @@ import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import type { RunConfig } from '../../runs/config.js';
 import { RunError } from '../../runs/error.js';
-import type { Session } from '../session.js';
+import type { Run } from '../../runs/run.js';
 
 /** LPIPS has a file of its own, so that every run has the same. */
 const LPIPS = 'loss.perceptual_loss.';
@@ -23,11 +23,23 @@ export interface InitialWeights {
 }
 
 /**
- * Opens the checkpoint of `model.params.ckpt_path`; null where none is named.
+ * Uses the checkpoint of `model.params.ckpt_path`, or null where none is named.
  *
  * @throws RunError where there is no such file
  */
-export async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights | null> {
+export async function withInitialWeights<T>(
+  config: RunConfig,
+  use: (initial: InitialWeights | null) => T | Promise<T>,
+): Promise<T> {
+  const initial = await openInitialWeights(config);
+  try {
+    return await use(initial);
+  } finally {
+    initial?.close();
+  }
+}
+
+async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights | null> {
   const params = model.params ?? {};
   const path = params['ckpt_path'];
   if (path === undefined || path === null) return null;
@@ -61,13 +73,14 @@ export function checkFile(path: string, at: string): void {
 
 /** Fills a new run's model from its checkpoint, if it has one, and notes what was loaded. */
 export function noteStart(
-  session: Session,
+  run: Run,
+  config: RunConfig,
   model: Module,
   initial: InitialWeights | null,
 ): LoadReport | null {
   if (initial === null) return null;
   const report = initial.fill(model);
-  session.notes.push(describeStart(session.config.model.params!['ckpt_path'] as string, report));
+  run.notes.push(describeStart(config.model.params!['ckpt_path'] as string, report));
   return report;
 }
 

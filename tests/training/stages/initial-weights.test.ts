@@ -1,5 +1,5 @@
 /** What a new run begins from: `ckpt_path` in the reference's structure, and first stages in files of others. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -30,8 +30,11 @@ function vqgan(more: Params) {
 
 const trained = modelFromConfig<VQModel>(vqganConfig().model);
 const state = trained.stateDict();
-const noted = (trainer: { session: { notes: string[] } }) => trainer.session.notes.join('\n');
-const notesOf = (trainer: unknown): string => noted(trainer as { session: { notes: string[] } });
+/** What a run said when it started, as its folder keeps it. */
+function notesOf({ folder }: { folder: string }): string {
+  const starts = JSON.parse(readFileSync(join(folder, 'environment.json'), 'utf8')) as { notes: string[] }[];
+  return starts.at(-1)!.notes.join('\n');
+}
 
 async function written(name: string, change: (key: string) => string = (key) => key): Promise<string> {
   const path = fresh(name);

@@ -7,9 +7,10 @@ import { valueAt } from '../../../config/interpolation.js';
 import { listCheckpoints } from '../../../runs/checkpoint.js';
 import type { RunConfig, Stage } from '../../../runs/config.js';
 import type { EndEvent } from '../../../runs/events.js';
+import { stageTexts } from '../../../reports/stages.js';
 import { saveRunCurves, writeReport } from '../../../reports/index.js';
 import { RunError } from '../../../runs/error.js';
-import type { RunPlan } from '../../../training/session.js';
+import type { RunPlan } from '../../../training/trainer.js';
 import type { TransformerTrainer } from '../../../training/transformer-trainer.js';
 import type { VqganTrainer } from '../../../training/vqgan-trainer.js';
 import { amount, duration } from '../../figures.js';
@@ -24,18 +25,18 @@ import { UsageError } from '../../usage-error.js';
 
 type AnyTrainer = VqganTrainer | TransformerTrainer;
 
-/** Only the one that is needed. */
-async function trainerOf(stage: Stage) {
-  if (stage === 'vqgan') return (await import('../../../training/vqgan-trainer.js')).VqganTrainer;
-  return (await import('../../../training/transformer-trainer.js')).TransformerTrainer;
-}
+/** Only the one that is needed is loaded. */
+const trainers = {
+  vqgan: async () => (await import('../../../training/vqgan-trainer.js')).VqganTrainer,
+  transformer: async () => (await import('../../../training/transformer-trainer.js')).TransformerTrainer,
+} satisfies Record<Stage, unknown>;
 
 export async function train(stage: Stage, input: TrainInput, flags: TrainFlags): Promise<void> {
   const resumed = flags.resume === undefined ? null : findRun(stage, flags);
   const signal = interruptSignal();
   const progress = terminalProgress();
   const opening = { signal, onProgress: progress.step };
-  const Trainer = await trainerOf(stage);
+  const Trainer = await trainers[stage]();
   let trainer;
   if (resumed !== null) {
     const { tree } = await readChanges(stage, input);
@@ -94,8 +95,8 @@ async function newConfig(
   input: TrainInput,
   example = false,
 ): Promise<{ config: RunConfig; notes: string[] }> {
-  if (stage === 'vqgan') return readTrainConfig(stage, input, { example });
-  return readTrainConfig(stage, input, { example, inherit: (given) => firstStageOf(given, example) });
+  const inherit = (given: ConfigTree) => firstStageOf(given, example);
+  return readTrainConfig(stage, input, { example, ...(stage === 'transformer' && { inherit }) });
 }
 
 /** What a second stage takes over from its first, which the flag, an override or a file may name. */
@@ -197,9 +198,5 @@ function tellEnd(
     );
   }
   say(`done: ${steps}; pictures, curves and figures: ${report}`);
-  say(
-    stage === 'vqgan'
-      ? `next: npx tessera-torch train transformer --vqgan ${folder}`
-      : `next: npx tessera-torch sample ${folder} --grid`,
-  );
+  say(`next: ${stageTexts[stage].next(folder)}`);
 }

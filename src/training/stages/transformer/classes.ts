@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../../models/registry/from-config.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
-import type { Images } from '../../session.js';
+import type { Images } from '../../images.js';
 
 const LABELATOR = 'taming.modules.util.Labelator';
 type Params = Record<string, unknown>;

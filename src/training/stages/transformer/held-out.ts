@@ -5,7 +5,7 @@ import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { Codes } from './codes.js';
-import type { Figures as Metrics } from '../../trainer.js';
+import type { Figures as Metrics } from '../../stage.js';
 import { transformerLoss } from './step.js';
 
 /** Rows measured at a time. */

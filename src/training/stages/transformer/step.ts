@@ -5,6 +5,7 @@ import * as F from '../../../torch/nn/functional.js';
 import * as optim from '../../../torch/optim/index.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { GPT } from '../../../models/priors/gpt.js';
 
 export interface DecayGroups {
@@ -90,7 +91,7 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
  */
 export function transformerStep(
   net: Net2NetTransformer,
-  optimizer: optim.AdamW,
+  optimizer: StepOptimizer,
   batch: TransformerBatch | TokenBatch,
 ): { loss: Tensor } {
   return torch.scope(() => {

@@ -3,7 +3,8 @@ import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { onePassStep } from './one-pass-step.js';
 import { lossOf } from './loss.js';
-import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
+import type { StepOptimizer } from '../../engine/step-optimizer.js';
+import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 type Setting = Record<string, unknown>;
 

@@ -9,9 +9,8 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { errorMaps } from '../grids.js';
 import { pixelsPerCode } from '../../../runs/open.js';
-import type { Figures as Metrics } from '../../trainer.js';
+import type { Figures as Metrics } from '../../stage.js';
 
 /** Pictures measured at a time, and those measured all through a run. */
 const SHOWN = 32;
@@ -91,4 +90,14 @@ function reconstruct(model: FirstStage, images: Tensor): { reconstruction: Tenso
 
 function numbers(indices: Tensor): BigInt64Array {
   return indices.flatten().to('cpu').toTypedArray() as BigInt64Array;
+}
+
+/** Where two batches [B, C, H, W] differ, as grey pictures [B, C, H, W]: black is equal, white a half of the range. */
+function errorMaps(images: Tensor, reconstructions: Tensor): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const error = images.sub(reconstructions.clamp(-1, 1)).abs().mean([1], true); // [B, 1, H, W], 0 to 2
+      return error.mul(2).sub(1).clamp(-1, 1).expand([-1, images.shape[1]!, -1, -1]).contiguous();
+    }),
+  );
 }

@@ -16,7 +16,8 @@ import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { zeroGradients } from '../../engine/gradients.js';
 import { lossOf, meanLogits } from './loss.js';
-import type { StepOptimizer, VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
+import type { StepOptimizer } from '../../engine/step-optimizer.js';
+import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 /** A loss and its gradient at the reconstruction. */
 interface AtReconstruction {

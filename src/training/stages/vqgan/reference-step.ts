@@ -6,17 +6,8 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { withFrozen, zeroGradients } from '../../engine/gradients.js';
+import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { lossOf, meanLogits } from './loss.js';
-
-/** What a step needs of an optimizer. */
-export interface StepOptimizer {
-  zeroGrad(): void;
-  step(): void;
-  /** Its settings, which a recorded step would keep as they were. */
-  readonly paramGroups?: readonly object[];
-  /** For recorded steps: brings learning rates to the device; see `optim.Adam`. */
-  refreshLearningRates?(): void;
-}
 
 /** The reference trains both with Adam, betas (0.5, 0.9), eps 1e-8, at one learning rate. */
 export interface VqganOptimizers {

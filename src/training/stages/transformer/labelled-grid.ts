@@ -1,7 +1,7 @@
-import { imageGrid, savePixels, type ImageGridOptions } from '../../data/image-grid.js';
-import * as torch from '../../torch/index.js';
-import type { Tensor } from '../../torch/index.js';
-import { canDraw, strokeText, textWidth } from '../../reports/stroke-text.js';
+import { imageGrid, savePixels, type ImageGridOptions } from '../../../data/image-grid.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { canDraw, strokeText, textWidth } from '../../../reports/stroke-text.js';
 
 /** Pixels below an image for its caption, and how tall its capitals are. */
 const caption = { margin: 18, height: 8 };
@@ -50,14 +50,4 @@ function fitted(label: Labelled, width: number): string {
 /** JSON with every other sign as its escape. */
 function inAscii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
-
-/** Where two batches [B, C, H, W] differ, as grey pictures [B, C, H, W]: black is equal, white a half of the range. */
-export function errorMaps(images: Tensor, reconstructions: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const error = images.sub(reconstructions.clamp(-1, 1)).abs().mean([1], true); // [B, 1, H, W], 0 to 2
-      return error.mul(2).sub(1).clamp(-1, 1).expand([-1, images.shape[1]!, -1, -1]).contiguous();
-    }),
-  );
 }

@@ -1,4 +1,4 @@
-/** The pictures of a run: opened, and those of a resumed run compared with what it was started with. */
+/** The images of a run: opened, and those of a resumed run compared with what it was started with. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
@@ -9,12 +9,28 @@ import type { CheckpointState } from '../runs/checkpoint.js';
 import { codesFile } from './stages/transformer/codes.js';
 import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
-import type { Images, TrainerOptions } from './session.js';
+import type { ImagesState } from '../runs/setup.js';
+import type { ImageSource } from '../data/image-source.js';
+
+/** Pictures that are not opened from `config.data.path`. */
+export interface Images {
+  train: ImageSource;
+  heldOut: ImageSource;
+}
+
+export interface TrainerOptions {
+  /** Pictures in place of those that `config.data` names. */
+  images?: Images;
+  /** Called while pictures are made or decoded. */
+  onProgress?: (label: string, done: number, total: number) => void;
+  /** Ends the opening of pictures. */
+  signal?: AbortSignal;
+}
 
 type Opened = Images & { report?: DataReport; close(): Promise<void> };
 
 /** Opens the pictures that the configuration names, or takes those that are given, and notes what there is to say. */
-export async function openSessionImages(
+export async function openRunImages(
   config: RunConfig,
   { images, onProgress, signal }: TrainerOptions,
   notes: string[],
@@ -49,14 +65,6 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
   };
 }
 
-/** What a checkpoint records of the pictures. */
-export interface ImagesState {
-  images: { train: number; heldOut: number };
-  classes: readonly string[];
-  /** See `fingerprintOf`. */
-  fingerprint: string;
-}
-
 /** What the pictures of a run are known by. */
 export function imagesState({ train, heldOut }: Images): ImagesState {
   return {
@@ -68,7 +76,7 @@ export function imagesState({ train, heldOut }: Images): ImagesState {
 
 /**
  * Compares the pictures with those that the checkpoint was made with. Returns the configuration to go on with, where
- * `data.changed` counts once; closes the pictures where they are refused.
+ * `data.changed` counts once.
  *
  * @throws RunError saying what differs, and how to go on all the same
  */
@@ -85,7 +93,6 @@ export async function sameImages(
   const classes = classesNeeded(config);
   const known = classes === null || opened.train.classes.length === classes;
   if (changed !== 'accept' || !known) {
-    await opened.close();
     throw new RunError(
       `${difference}. Restore the pictures, ` +
         (known ? 'go on with these from here (data.changed=accept), ' : '') +

@@ -1,0 +1,75 @@
+/** What reports and messages tell of the two trainings: names, charts and the commands that come next. */
+import type { RunConfig, Stage } from '../runs/config.js';
+
+/** A chart of a run. */
+export interface Panel {
+  title: string;
+  /** Names in metrics.jsonl, and in the legend. */
+  lines: readonly (readonly [key: string, name: string])[];
+  fromZero?: boolean;
+}
+
+export interface StageTexts {
+  title: string;
+  /** What the model is, as a sentence. */
+  what: string;
+  /** What else its model card says. */
+  remark(config: RunConfig): string;
+  /** The charts of losses on training images. */
+  panels: readonly Panel[];
+  /** The command that comes next. */
+  next(run: string): string;
+  /** The commands that use a trained model. */
+  uses(run: string): readonly string[];
+  /** The same, as its report suggests them. */
+  suggestions(run: string): readonly string[];
+}
+
+const transformerOn = (run: string) => `npx tessera-torch train transformer --vqgan ${run}`;
+const sampleGrid = (run: string) => `npx tessera-torch sample ${run} --grid`;
+
+const vqgan: StageTexts = {
+  title: 'VQGAN',
+  what: 'A VQGAN: it writes a picture as a grid of codes and makes a picture of such a grid.',
+  remark: ({ training: { lpips } }) =>
+    lpips === 'off'
+      ? 'The perceptual term was off (no LPIPS weights): fine texture is blurrier than in the paper’s models.'
+      : `The perceptual term was on, with LPIPS weights from ${lpips}.`,
+  panels: [
+    {
+      title: 'losses on training images',
+      lines: [
+        ['rec', 'reconstruction'],
+        ['perceptual', 'perceptual'],
+        ['vq', 'codebook'],
+      ],
+      fromZero: true,
+    },
+    {
+      title: 'against the discriminator',
+      lines: [
+        ['gan', 'generator'],
+        ['disc', 'discriminator'],
+        ['weight', 'adaptive weight'],
+      ],
+    },
+  ],
+  next: transformerOn,
+  uses: (run) => [`npx tessera-torch reconstruct ${run} pictures/`, transformerOn(run)],
+  suggestions: (run) => [
+    transformerOn(run),
+    `npx tessera-torch reconstruct ${run} PICTURES --out reconstructions`,
+  ],
+};
+
+const transformer: StageTexts = {
+  title: 'Transformer',
+  what: 'A transformer over the codes of a VQGAN: it invents grids of codes, hence pictures.',
+  remark: () => '',
+  panels: [{ title: 'cross-entropy, nats a code', lines: [['loss', 'training']] }],
+  next: sampleGrid,
+  uses: (run) => [sampleGrid(run)],
+  suggestions: (run) => [`npx tessera-torch sample ${run} --n 16 --grid`],
+};
+
+export const stageTexts: Readonly<Record<Stage, StageTexts>> = { vqgan, transformer };

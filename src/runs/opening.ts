@@ -1,0 +1,49 @@
+/** Which run a folder is opened for: a new one, or the one in it. */
+import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
+import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
+import { withChanges } from './config-changes.js';
+import { resolveConfig, type RunConfig, type Stage } from './config.js';
+import { RunError } from './error.js';
+import { checkRunIsNew, checkWritable, readConfig } from './folder.js';
+import { checkUnlocked, lockRun } from './lock.js';
+
+/** Opens a new run with a configuration { model, data, training }, or resumes one with the few keys that may change. */
+export type RunOpening = { new: unknown } | { resume: unknown };
+
+/** What a run's folder holds, or will. */
+export interface Opened {
+  config: RunConfig;
+  /** Newest checkpoint and settings of the run that goes on; null for a new one. */
+  resumed: {
+    checkpoint: RunCheckpoint & { state: CheckpointState };
+    training: RunConfig['training'];
+  } | null;
+  release: () => void;
+}
+
+/** Checks that a run can begin, or takes the lock of one that goes on. */
+export async function openFolder(run: string, stage: Stage, opening: RunOpening): Promise<Opened> {
+  if (!('new' in opening)) return resume(run, stage, opening.resume);
+  checkRunIsNew(run);
+  checkUnlocked(run);
+  checkWritable(run);
+  // The images of a new run cannot have changed.
+  const { data, ...rest } = resolveConfig(stage, opening.new);
+  const { changed: _, ...kept } = data;
+  return { config: { ...rest, data: kept }, resumed: null, release: () => {} };
+}
+
+async function resume(run: string, stage: Stage, changes: unknown): Promise<Opened> {
+  const { stage: found, ...stored } = await readConfig(run);
+  if (found !== stage) throw new RunError(`${run} is the run of a ${found}, not of a ${stage}`);
+  const config = withChanges(stage, stored, changes);
+  const release = lockRun(run);
+  try {
+    await removePartialCheckpoints(run);
+    const checkpoint = await newestCheckpoint(run);
+    return { config, resumed: { checkpoint, training: stored.training }, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}

@@ -1,0 +1,299 @@
+/** A run as a training loop uses it: its folder, lock, clock, metrics and checkpoints. */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { bestBy } from '../metrics/definitions.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
+import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
+import { forgetProgress, RunClock } from './clock.js';
+import type { RunConfig, Stage } from './config.js';
+import { DataWait } from './data-wait.js';
+import { NonFiniteError } from './error.js';
+import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
+import { every } from './every.js';
+import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
+import { lockRun } from './lock.js';
+import { openFolder, type Opened, type RunOpening } from './opening.js';
+import { setupOf, type RunSetup } from './setup.js';
+import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
+
+/**
+ * A run in its folder. `open` checks and reads, `start` takes the weights and writes; then a loop takes steps, calls
+ * `tick` after each, and logs and saves when that is `due`. `tessera-torch` resumes, reports on and samples from any
+ * run that is trained this way.
+ *
+ * @example
+ * ```ts
+ * const { model: section } = await readConfig('model.yaml');
+ * const config = { model: section, data: { path: 'photos' }, training: { steps: 1000 } };
+ * const run = await Run.open('runs/own', 'vqgan', { new: config });
+ * const model = modelFromConfig(run.config.model) as VQModel;
+ * const optimizers = { all: new optim.Adam(model.generatorParameters(), { lr: 1e-4 }) };
+ * const state = () => ({ model: model.stateDict(), optimizers });
+ * await run.start(state()); // or, of a resumed run, reads the newest checkpoint
+ * run.begin();
+ * while (!run.done) {
+ *   const loss = model.forward(torch.zeros([1, 3, 64, 64])).loss; // and an update
+ *   run.tick();
+ *   if (run.due('log')) console.log(run.log({ losses: { loss }, learningRate: 1e-4 }).losses);
+ *   if (run.due('save')) await run.save(state());
+ * }
+ * run.close();
+ * ```
+ */
+export class Run extends torch.InThread {
+  /** Path of the run's folder. */
+  readonly folder: string;
+  /** Which of the two models is trained. */
+  readonly stage: Stage;
+  /** Sentences to show when the run starts. */
+  readonly notes: string[] = [];
+  /** Where a resumed run goes on; null for a new one. */
+  readonly checkpoint: (RunCheckpoint & { state: CheckpointState }) | null;
+  #config: RunConfig;
+  #setup: RunSetup | null = null;
+  #saved: RunCheckpoint | null;
+  #clock: RunClock | null = null;
+  #wait = new DataWait(0, 0);
+  #release: () => void;
+  #made = false;
+  #closed = false;
+  readonly #before: RunConfig['training'];
+  #due: Record<'log' | 'images' | 'save', (clock: RunClock) => boolean> | null = null;
+
+  private constructor(folder: string, stage: Stage, { config, resumed, release }: Opened) {
+    super('a run', 'open it in each thread');
+    this.folder = folder;
+    this.stage = stage;
+    this.#config = config;
+    this.checkpoint = this.#saved = resumed?.checkpoint ?? null;
+    this.#before = resumed?.training ?? config.training;
+    this.#release = release;
+  }
+
+  /**
+   * Checks a new run and its configuration, or takes an existing one and finds its newest checkpoint. Nothing is written.
+   *
+   * @throws TypeError for a mistake in the configuration; RunError for a folder that cannot be used
+   */
+  static async open(folder: string, stage: Stage, opening: RunOpening): Promise<Run> {
+    return new Run(folder, stage, await openFolder(folder, stage, opening));
+  }
+
+  /** Every setting, as config.yaml records it. */
+  get config(): RunConfig {
+    return this.#config;
+  }
+
+  /** What the run computes with. @throws Error before `settle` or `start` */
+  get setup(): RunSetup {
+    if (!this.#setup) throw new Error('a run computes with nothing yet: call settle or start first');
+    return this.#setup;
+  }
+
+  /** Replaces the configuration by one without anything left to choose, before the run starts. */
+  settle(config: RunConfig, setup: RunSetup): void {
+    const { device, threads } = setup;
+    this.#config = { ...config, training: { ...config.training, device, threads } };
+    this.#setup = setup;
+  }
+
+  /**
+   * Writes a new run's folder, with a first checkpoint; of a resumed run, reads weights, optimizers and random generators.
+   *
+   * @throws RunError if the folder is taken or cannot be written to
+   */
+  async start(trained: TrainedState): Promise<void> {
+    if (!this.#setup) this.settle(this.#config, setupOf(trained));
+    const { device, threads, precision } = this.setup;
+    this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
+    if (this.checkpoint) this.#forgetOldLength(this.checkpoint.step);
+    else await this.#makeFolder();
+    await writeConfig(this.folder, this.stage, this.#config);
+    const resumed = this.checkpoint && { resumedFrom: this.checkpoint.step };
+    await writeEnvironment(this.folder, { device, threads, precision, notes: this.notes, ...resumed });
+    const { steps, minutes } = this.#config.training;
+    const { step = 0, seconds = 0 } = (this.checkpoint?.state ?? {}) as { step?: number; seconds?: number };
+    const journal = progressJournal(this.folder);
+    this.#clock = new RunClock({ steps, minutes }, { step, seconds, journal });
+    if (this.checkpoint) await restoreState(this.checkpoint, trained, device);
+    else await this.save(trained);
+  }
+
+  async #makeFolder(): Promise<void> {
+    const existed = existsSync(this.folder);
+    await makeRunFolder(this.folder);
+    this.#release = lockRun(this.folder);
+    this.#made = !existed; // With the lock it is known to be no other process's.
+  }
+
+  /** Before the new length is written: a process that dies in between resumes with the old one. */
+  #forgetOldLength(step: number): void {
+    const { steps, minutes } = this.#config.training;
+    if (this.#before.steps === steps && this.#before.minutes === minutes) return;
+    forgetProgress(progressJournal(this.folder), step);
+  }
+
+  get #running(): RunClock {
+    if (!this.#clock) throw new Error('the run has not started: call start first');
+    return this.#clock;
+  }
+
+  /** Steps done, those before a resume included. */
+  get step(): number {
+    return this.#running.step;
+  }
+
+  /** Share of the run that is over, 0 to 1; it stands still between two ticks. */
+  get progress(): number {
+    return this.#running.progress;
+  }
+
+  /** Seconds of training, those before a resume included. */
+  get seconds(): number {
+    return this.#running.seconds;
+  }
+
+  /** True when the run is over. */
+  get done(): boolean {
+    return this.#running.done;
+  }
+
+  /** Starts the clock, after everything that need not count. */
+  begin(): void {
+    if (this.checkpoint) appendMetrics(this.folder, { step: this.step, resumed: true });
+    this.#running.begin();
+    this.#wait = new DataWait(this.step, this.seconds);
+    const { logEvery, imagesEvery, saveEvery } = this.config.training;
+    this.#due = { log: every(logEvery, true), images: every(imagesEvery), save: every(saveEvery) };
+  }
+
+  /** Counts a step, and the milliseconds it waited for images. */
+  tick(waited = 0): void {
+    this.#running.tick();
+    this.#wait.add(waited, this.step, this.seconds);
+  }
+
+  /** True at the steps at which `logEvery`, `imagesEvery` or `saveEvery` asks for it, and at the last. Ask once a step. */
+  due(what: 'log' | 'images' | 'save'): boolean {
+    return this.#due?.[what](this.#running) || this.done;
+  }
+
+  /** Returns the event of a run that starts, with the number of parameters that its optimizers train. */
+  started(optimizers: TrainedState['optimizers']): StartEvent {
+    const { images, device, threads, precision } = this.setup;
+    const parameters = countTrained(optimizers);
+    const counts = images?.images ?? { train: 0, heldOut: 0 };
+    const { folder, step, notes } = this;
+    const computing = { device, threads, precision };
+    return { type: 'start', step, folder, ...computing, parameters, images: counts, notes };
+  }
+
+  /**
+   * Reads losses as numbers, which waits for the device.
+   *
+   * @throws NonFiniteError naming the last good checkpoint
+   */
+  read(losses: StepRecord['losses']): Record<string, number> {
+    const read = Object.fromEntries(
+      Object.entries(losses).map(([name, value]) => [name, typeof value === 'number' ? value : value.item()]),
+    );
+    const bad = Object.entries(read).find(([, value]) => !Number.isFinite(value));
+    if (bad) throw this.nonFinite(`the loss "${bad[0]}" is ${bad[1]}`);
+    return read;
+  }
+
+  /** Appends a step to metrics.jsonl. @throws NonFiniteError naming the last good checkpoint */
+  log({ learningRate, losses, metrics }: StepRecord): LogEvent {
+    const { step, progress, seconds } = this;
+    const { rate: stepsPerSecond, eta } = this.#running;
+    const dataWait = this.#wait.sinceLast(seconds);
+    const shown = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
+    const record = { ...shown, losses: this.read(losses), ...(metrics && { metrics }) };
+    appendMetrics(this.folder, record);
+    return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * this.config.training.batchSize, eta };
+  }
+
+  /** Returns the share of the time spent waiting for images, once, when it is too much; else null. */
+  waitsTooMuch(): number | null {
+    return this.#wait.tooMuch(this.step, this.seconds);
+  }
+
+  /** Returns the path of this step's image of a kind, such as `samples`. */
+  imagePath(kind: string): string {
+    return join(this.folder, 'images', `${kind}-${String(this.step).padStart(7, '0')}.png`);
+  }
+
+  /** Returns the event of an image that was written. */
+  images(path: string): ImagesEvent {
+    return { type: 'images', step: this.step, path };
+  }
+
+  /**
+   * Writes a checkpoint with what `measure` returns as its metrics, and removes old ones but the best.
+   *
+   * @throws NonFiniteError if a weight is not a number
+   */
+  async save(
+    { model, optimizers, data }: TrainedState,
+    measure: () => Record<string, number> = () => ({}),
+  ): Promise<CheckpointEvent> {
+    const bad = firstNonFinite(model);
+    if (bad !== null) throw this.nonFinite(`the tensor ${bad} holds NaN or infinity`);
+    const metrics = measure();
+    const { device, threads, precision, images } = this.setup;
+    const { tensors, groups } = optimizerState(optimizers, device);
+    const { folder, step, stage, seconds, progress } = this;
+    const computing = { device, threads, precision };
+    const state = {
+      step,
+      metrics,
+      stage,
+      seconds,
+      progress,
+      ...computing,
+      ...images,
+      data,
+      optimizers: groups,
+    };
+    this.#saved = await writeCheckpoint(folder, state, { model, optimizer: tensors });
+    await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
+    return { type: 'checkpoint', step, path: this.#saved.path };
+  }
+
+  /** The checkpoint of this step, where it was saved. */
+  get saved(): RunCheckpoint | null {
+    const saved = this.#saved;
+    return saved?.step === this.step && existsSync(saved.path) ? saved : null;
+  }
+
+  /** Returns the error of a training that met NaN or infinity, with the way out. */
+  nonFinite(what: string): NonFiniteError {
+    const last = listCheckpoints(this.folder).at(-1);
+    return new NonFiniteError(
+      `step ${this.step}: ${what}. The last good checkpoint is ${last?.path ?? 'none'}: go on from there with a lower ` +
+        `learning rate, resuming the run with training.learningRate=${this.config.training.learningRate / 2}`,
+    );
+  }
+
+  /** True after `close`. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Gives back the lock, without another checkpoint. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#clock?.close();
+    this.#release();
+  }
+
+  /** Closes the run, and removes the folder of one that could not start. */
+  async abandon(): Promise<void> {
+    this.close();
+    if (this.#made) await rm(this.folder, { recursive: true, force: true }).catch(() => {});
+  }
+}

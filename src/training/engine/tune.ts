@@ -1,0 +1,47 @@
+/** What `auto` measures: processors without work, and the faster precision. */
+import { availableParallelism, cpus } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
+import type { Precision } from '../../runs/setup.js';
+import * as torch from '../../torch/index.js';
+import { keepingGenerators } from './generators.js';
+
+/** Counts the processors without work just now: threads beyond these would wait for each other at every operator. */
+export async function idleProcessors(): Promise<number> {
+  const count = Math.min(availableParallelism(), torch.getNumThreads());
+  if (count === 1) return 1;
+  const times = () =>
+    cpus().map(({ times: t }) => ({ idle: t.idle, all: t.idle + t.user + t.sys + t.nice + t.irq }));
+  const before = times();
+  await setTimeout(300);
+  const idle = times().reduce((sum, now, i) => {
+    const { idle: was, all } = before[i] ?? { idle: 0, all: 0 };
+    return sum + (now.idle - was) / Math.max(1, now.all - all);
+  }, 0);
+  return Math.max(1, Math.min(count, Math.round(idle)));
+}
+
+/** Returns the precision in which a step takes less time, and notes why. */
+export function fasterPrecision(
+  device: torch.Device,
+  notes: string[],
+  measure: (precision: Precision) => number,
+): Precision {
+  const [single, half] = keepingGenerators<[number, number]>(device, () => [
+    measure('float32'),
+    measure('bfloat16'),
+  ]);
+  const chosen = half < single ? 'bfloat16' : 'float32';
+  const shown = (ms: number) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
+  notes.push(`precision: ${chosen} (a step takes ${shown(single)} in float32, ${shown(half)} in bfloat16)`);
+  return chosen;
+}
+
+/** Returns the fastest of a few timed calls, in milliseconds, after two untimed ones: other programs only add time. */
+export function timeSteps(step: () => void, count = 5): number {
+  const times = Array.from({ length: count + 2 }, () => {
+    const start = performance.now();
+    step();
+    return performance.now() - start;
+  });
+  return Math.min(...times.slice(2));
+}

@@ -1,0 +1,68 @@
+/** Mistakes in a second stage's configuration, found before anything is opened or written. */
+import { Labelator } from '../../../models/conditions/conditioning.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { modelFromConfig } from '../../../models/registry/from-config.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { RunConfig } from '../../../runs/config.js';
+import { RunError } from '../../../runs/error.js';
+import * as torch from '../../../torch/index.js';
+import { checkFirstStage } from '../first-stage-check.js';
+import type { InitialWeights } from '../initial-weights.js';
+import { withClasses } from './classes.js';
+import { sizes } from './first-stage.js';
+
+type Params = Record<string, unknown>;
+
+/** Finds mistakes in the model section, and in what it begins from, before anything is written. */
+export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): void {
+  // How many classes there are is not known before the pictures are opened.
+  const { model } = withClasses(config, 1);
+  const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
+  const { blockSize, vocabSize } = net.transformer;
+  const params = config.model.params as Params;
+  const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
+  try {
+    if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+      throw new RunError(
+        'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
+          'for others write a loop of your own on transformerStep',
+      );
+    }
+    if (net.pkeep < 0) {
+      throw new TypeError(
+        `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
+      );
+    }
+    const first = net.firstStageModel as unknown as FirstStage;
+    checkFirstStage(first, config, 'model.params.first_stage_config');
+    // With the number of classes open, so are the sizes.
+    if (initial !== null && model === config.model) initial.fill(net);
+    checkOrder(net, needed.block_size);
+  } finally {
+    torch.dispose([...net.parameters(), ...net.buffers()]);
+  }
+  for (const [name, value] of [
+    ['vocab_size', vocabSize],
+    ['block_size', blockSize],
+  ] as const) {
+    if (value < needed[name]) {
+      throw new TypeError(
+        `model.params.transformer_config.params.${name} is ${value}; pictures of ${config.data.size} pixels in the codes ` +
+          `of this VQGAN need ${needed[name]}. Left out, it is filled in`,
+      );
+    }
+  }
+}
+
+/** Throws for a reading order of another grid of codes than the pictures have. */
+function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
+  try {
+    torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));
+  } catch (cause) {
+    const side = Math.sqrt(codes);
+    throw new TypeError(
+      `model.params.permuter_config: ${(cause as Error).message} The pictures have ${side} × ${side} codes: set its H and W to ${side}`,
+      { cause },
+    );
+  }
+}

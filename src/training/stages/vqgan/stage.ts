@@ -1,0 +1,155 @@
+/** The first stage in training: pictures through encoder, codebook, decoder and discriminator. */
+import { Loader } from '../../../data/loader.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { RunConfig } from '../../../runs/config.js';
+import type { TrainedState } from '../../../runs/state.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { canRestartCodes, restartUnusedCodes } from '../../code-restarts.js';
+import { temperatureSetter } from '../../gumbel-temperature.js';
+import type { Session } from '../../session.js';
+import type { Figures, Stage, StageKind } from '../../stage.js';
+import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
+import { buildVqgan, timeVqganStep, type VqganParts } from './build.js';
+import { checkVqgan, withDiscriminatorChannels } from './check.js';
+import { measureImages, measureSource, saveReconstructions, validationPictures } from './held-out.js';
+import { lossOf } from './loss.js';
+import { loadLpips, settleLpips } from './lpips.js';
+
+/** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
+const restarts = { every: 50, until: 0.6, pictures: 32 };
+
+/** How a VQGAN is prepared for its training. */
+export const vqgan: StageKind<VqganStage> = {
+  name: 'vqgan',
+  measure: timeVqganStep,
+  async adapt(config: RunConfig, notes: string[]) {
+    const settled = await settleLpips(withDiscriminatorChannels(config), notes);
+    await withInitialWeights(settled, (initial) => checkVqgan(settled, notes, initial));
+    return settled;
+  },
+  async build(session: Session) {
+    const { run, config, precision } = session;
+    const build = (initial: InitialWeights | null) => new VqganStage(session, initial);
+    const stage = run.checkpoint ? build(null) : await withInitialWeights(config, build);
+    const loss = lossOf(stage.model);
+    await loadLpips(loss, config.training.lpips);
+    if (precision === 'bfloat16') stage.masters.lower(loss.perceptualLoss.net);
+    return stage;
+  },
+};
+
+/** A VQGAN in training. */
+export class VqganStage implements Stage<Tensor> {
+  readonly model: FirstStage;
+  readonly #session: Session;
+  readonly #parts: VqganParts;
+  readonly #loader: Loader;
+  readonly #setTemperature: (step: number) => void;
+  #validation: Tensor | null = null;
+  #eagerReason: string | null = null;
+
+  constructor(session: Session, initial: InitialWeights | null) {
+    const { run, config, device, precision, draws, train } = session;
+    const { batchSize, seed, restartCodes } = config.training;
+    const { crop, flip } = config.data;
+    torch.manualSeed(seed);
+    const begin = (model: FirstStage) => noteStart(run, config, model, initial);
+    this.#session = session;
+    this.#parts = buildVqgan(config, precision, device, draws, begin);
+    this.model = this.#parts.model;
+    this.#setTemperature = temperatureSetter(this.model);
+    if (restartCodes && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
+    const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
+    this.#loader = new Loader(train, { batchSize, seed, crop, flip, device, ...(position && { position }) });
+  }
+
+  get masters() {
+    return this.#parts.masters;
+  }
+
+  async prepare(): Promise<void> {
+    this.masters.sync();
+    this.#validation = await validationPictures(this.#session.heldOut, this.#session.device);
+  }
+
+  async next(): Promise<{ batch: Tensor; waited: number }> {
+    const { step, progress } = this.#session.run;
+    const { restartCodes, batchSize } = this.#session.config.training;
+    let waited = 0;
+    const next = async () => {
+      const given = await this.#loader.next();
+      waited += given.waited;
+      return given.images;
+    };
+    const { model } = this;
+    const restart = restartCodes && canRestartCodes(model);
+    if (restart && step % restarts.every === 0 && progress < restarts.until) {
+      const recent: Tensor[] = [];
+      while (recent.length * batchSize < restarts.pictures) recent.push(await next());
+      torch.scope(() => restartUnusedCodes(model, torch.cat(recent)));
+      torch.dispose(recent);
+    }
+    return { batch: await next(), waited };
+  }
+
+  step(batch: Tensor): Record<string, Tensor | number> {
+    const { step, progress } = this.#session.run;
+    this.#setTemperature(step);
+    // Before every start: neither acts nor learns.
+    const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
+    const log = this.#parts.step(batch, globalStep);
+    return {
+      rec: log.nllLoss,
+      perceptual: log.pLoss,
+      vq: log.quantLoss,
+      gan: log.gLoss,
+      disc: log.discLoss,
+      weight: log.dWeight.mul(log.discFactor),
+    };
+  }
+
+  remark(): string | null {
+    const reason = this.#parts.graphed?.eagerReason;
+    if (!reason || this.#eagerReason !== null) return null;
+    this.#eagerReason = reason;
+    return `training.graph: steps are not replayed as a CUDA graph: ${reason}`;
+  }
+
+  evaluate(): Figures {
+    return this.#validation ? measureImages(this.model, this.#validation) : {};
+  }
+
+  evaluateAll(): Promise<Figures> {
+    return measureSource(this.model, this.#session.heldOut, this.#session.device);
+  }
+
+  async draw(): Promise<string | null> {
+    if (!this.#validation) return null;
+    const path = this.#session.run.imagePath('reconstructions');
+    await saveReconstructions(this.model, this.#validation, path);
+    return path;
+  }
+
+  state(): TrainedState {
+    const { masters, generator, discriminator } = this.#parts;
+    const state = [...masters.stateDict(this.model.stateDict())];
+    // Never trained, and the same in every run: read from its file again.
+    const model = new Map(state.filter(([key]) => !key.startsWith('loss.perceptual_loss.')));
+    return { model, optimizers: { generator, discriminator }, data: this.#loader.state() };
+  }
+
+  close(): Promise<void> {
+    this.#loader.close();
+    this.#parts.graphed?.dispose();
+    torch.dispose(this.#validation);
+    return this.#session.close();
+  }
+}
+
+function noRestarts(model: FirstStage): string {
+  return (
+    `training.restartCodes does nothing here: the codes of ${model.constructor.name} are chosen by a projection, and ` +
+    'cannot be moved to where pictures are. Its klWeight keeps them in use; training.restartCodes=false leaves out this note'
+  );
+}

@@ -1,0 +1,108 @@
+/** The loop of every training. Copy it to change what a run does; `Run` keeps the folder, a `Stage` takes the steps. */
+import { join } from 'node:path';
+import { bestBy } from '../metrics/definitions.js';
+import { modelCard } from '../reports/model-card.js';
+import { bestCheckpoint } from '../runs/checkpoint.js';
+import type { EndEvent, TrainingEvent } from '../runs/events.js';
+import { appendMetrics, replaceFile } from '../runs/folder.js';
+import type { Run } from '../runs/run.js';
+import * as torch from '../torch/index.js';
+import { slowData } from './engine/slow-data.js';
+import { keepingGenerators } from './engine/generators.js';
+import { setLearningRate } from './engine/schedule.js';
+import type { Figures, Stage } from './stage.js';
+
+type Events = AsyncGenerator<TrainingEvent, void, undefined>;
+
+/**
+ * Trains a stage in a started run to its end, or until the signal aborts: then the step is finished and saved. Breaking
+ * out of the loop over the events stops at once, without saving. Closes stage and run.
+ *
+ * @throws NonFiniteError naming the last good checkpoint
+ *
+ * @example
+ * ```ts
+ * // A stage of your own: anything with `next`, `step`, `evaluate`, `evaluateAll`, `draw`, `state` and `close`.
+ * async function trainIn(folder: string, config: unknown, stage: Stage) {
+ *   const run = await Run.open(folder, 'vqgan', { new: config });
+ *   await run.start(stage.state());
+ *   for await (const event of train(run, stage)) if (event.type === 'log') console.log(event.losses);
+ * }
+ * ```
+ */
+export async function* train<Batch>(
+  run: Run,
+  stage: Stage<Batch>,
+  { signal }: { signal?: AbortSignal } = {},
+): Events {
+  const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
+  const evaluateIfCheap = whenCheap(run, evaluate);
+  const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
+  try {
+    const { optimizers } = stage.state();
+    yield run.started(optimizers);
+    await stage.prepare?.(signal);
+    run.begin();
+    while (!run.done && !signal?.aborted) {
+      const learningRate = setLearningRate(optimizers, run);
+      const { batch, waited } = await stage.next();
+      const { losses, saving } = torch.scope(() => {
+        const log = stage.step(batch);
+        run.tick(waited);
+        const saves = run.due('save') || signal?.aborted === true;
+        return { losses: run.due('log') || saves ? run.read(log) : null, saving: saves };
+      });
+      torch.dispose(batch);
+      yield { type: 'step', step: run.step, progress: run.progress };
+      const remark = stage.remark?.() ?? null;
+      if (remark !== null) yield note(remark);
+      if (losses) yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
+      const share = run.waitsTooMuch();
+      if (share !== null) yield note(slowData(share, run));
+      if (run.due('images') && !run.done) yield* drawn(run, await stage.draw());
+      if (saving) yield await run.save(stage.state(), evaluate);
+    }
+    if (!run.saved) yield await run.save(stage.state(), evaluate);
+    yield* end(run, stage);
+  } finally {
+    await closeTraining(run, stage);
+  }
+}
+
+function* drawn(run: Run, path: string | null) {
+  if (path !== null) yield run.images(path);
+}
+
+/** The end of a run: after the whole of it, all held-out images are measured and the model card is written. */
+async function* end(run: Run, stage: Stage): Events {
+  const { step, seconds, folder } = run;
+  const interrupted = !run.done;
+  const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
+  if (interrupted) return void (yield event);
+  const image = await stage.draw();
+  yield* drawn(run, image);
+  const metrics = await stage.evaluateAll();
+  appendMetrics(folder, { step, progress: run.progress, seconds, final: true, metrics });
+  const best = bestCheckpoint(folder, bestBy(run.stage))?.step ?? step;
+  await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
+  yield { ...event, metrics };
+}
+
+/** Releases a stage and its run, once. */
+export async function closeTraining(run: Run, stage: Stage): Promise<void> {
+  if (run.closed) return;
+  run.close();
+  await stage.close();
+}
+
+/** Held-out metrics where they cost at most a twentieth of the time; always the first and the last time. */
+function whenCheap(run: Run, evaluate: () => Figures): () => Figures | null {
+  let next = -1;
+  return () => {
+    if (run.seconds < next && !run.done) return null;
+    const start = performance.now();
+    const figures = evaluate();
+    next = run.seconds + ((performance.now() - start) / 1000) * 20;
+    return Object.keys(figures).length > 0 ? figures : null;
+  };
+}
