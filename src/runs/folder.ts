@@ -58,7 +58,29 @@ export async function writeConfig(run: string, stage: Stage, config: RunConfig):
   await replaceFile(join(run, 'config.yaml'), stringify({ stage, ...config }, { lineWidth: 110 }));
 }
 
-/** @throws RunError if the folder is no run */
+/** The layout of run folders; a version that an older one could not read raises it. Folders without a number have 1. */
+const FORMAT = 1;
+
+/** @throws RunError if a version wrote here that lays out its folders in another way */
+function checkFormat(run: string): void {
+  const other = formatsOf(run).find((format) => format !== FORMAT);
+  if (other === undefined) return;
+  throw new RunError(
+    `${run} was written by a newer tessera-torch (format ${JSON.stringify(other)}); this one reads format ${FORMAT}: update it`,
+  );
+}
+
+function formatsOf(run: string): unknown[] {
+  try {
+    return (readStarts(run) as { format?: unknown }[]).map(({ format = FORMAT }) => format);
+  } catch {
+    return []; // A damaged file hides its number, and nothing else that is needed.
+  }
+}
+
+/**
+ * @throws RunError if the folder is not a run, or one of a newer format
+ */
 export async function readConfig(run: string): Promise<StoredConfig> {
   const path = join(run, 'config.yaml');
   if (!existsSync(path)) {
@@ -68,6 +90,7 @@ export async function readConfig(run: string): Promise<StoredConfig> {
         : `there is no run at ${run}; name the folder that training wrote`,
     );
   }
+  checkFormat(run);
   try {
     return parse(await readFile(path, 'utf8')) as StoredConfig;
   } catch (cause) {
@@ -77,10 +100,10 @@ export async function readConfig(run: string): Promise<StoredConfig> {
 
 /** Writes where and with what the run was started, or resumed: environment.json lists every start. */
 export async function writeEnvironment(run: string, details: Record<string, unknown>): Promise<void> {
-  const path = join(run, 'environment.json');
-  const starts = existsSync(path) ? (JSON.parse(await readFile(path, 'utf8')) as unknown[]) : [];
+  const starts = readStarts(run);
   starts.push({
     time: new Date().toISOString(),
+    format: FORMAT,
     tessera: packageVersion(),
     libtorch: torch.version,
     node: process.version,
@@ -91,7 +114,15 @@ export async function writeEnvironment(run: string, details: Record<string, unkn
     command: process.argv.slice(1),
     ...details,
   });
-  await replaceFile(path, `${JSON.stringify(starts, null, 2)}\n`);
+  await replaceFile(environmentOf(run), `${JSON.stringify(starts, null, 2)}\n`);
+}
+
+const environmentOf = (run: string) => join(run, 'environment.json');
+
+/** Returns every start that environment.json lists; none where there is no such file. */
+function readStarts(run: string): unknown[] {
+  const path = environmentOf(run);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as unknown[]) : [];
 }
 
 /** Replaces a file as a whole: readers see the old text or the new one. */

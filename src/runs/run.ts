@@ -4,7 +4,6 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bestBy } from '../metrics/definitions.js';
 import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
 import { listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
 import { forgetProgress, RunClock } from './clock.js';
@@ -143,7 +142,7 @@ export class Run extends torch.InThread {
 
   /** Steps done, those before a resume included. */
   get step(): number {
-    return this.#running.step;
+    return this.#clock?.step ?? this.checkpoint?.step ?? 0;
   }
 
   /** Share of the run that is over, 0 to 1; it stands still between two ticks. */

@@ -78,7 +78,10 @@ async function* end(run: Run, stage: Stage): Events {
   const { step, seconds, folder } = run;
   const interrupted = !run.done;
   const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
-  if (interrupted) return void (yield event);
+  if (interrupted) {
+    yield event;
+    return;
+  }
   const image = await stage.draw();
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();

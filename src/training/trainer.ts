@@ -28,36 +28,25 @@ export interface Training<S> {
   stage: S;
 }
 
-async function openTraining<S extends Stage>(
+/**
+ * Opens a run and starts it: writes a new one's first checkpoint, or fills the stage from a resumed one's newest. A dry
+ * run only builds the stage.
+ */
+export async function openTraining<S extends Stage>(
   kind: StageKind<S>,
   folder: string,
   opening: RunOpening & { dry?: boolean },
   options: TrainerOptions,
 ): Promise<Training<S>> {
   const session = await openSession(kind, folder, opening, options);
+  const { run } = session;
+  let stage: S | null = null;
   try {
-    return { session, stage: await kind.build(session) };
+    stage = await kind.build(session);
+    if (!opening.dry) await run.start(stage.state());
+    return { session, stage };
   } catch (error) {
-    await session.close();
-    await session.run.abandon();
-    throw error;
-  }
-}
-
-/** Opens a run and starts it: writes a new one's first checkpoint, or fills the stage from a resumed one's newest. */
-export async function startTraining<S extends Stage>(
-  kind: StageKind<S>,
-  folder: string,
-  opening: RunOpening,
-  options: TrainerOptions,
-): Promise<Training<S>> {
-  const training = await openTraining(kind, folder, opening, options);
-  const { run } = training.session;
-  try {
-    await run.start(training.stage.state());
-    return training;
-  } catch (error) {
-    await closeTraining(run, training.stage);
+    await (stage ? closeTraining(run, stage) : session.close());
     await run.abandon();
     throw error;
   }

@@ -2,7 +2,7 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import type { TrainerOptions } from './images.js';
 import type { Tokens } from './stages/transformer/held-out.js';
 import { transformer, type TransformerStage } from './stages/transformer/stage.js';
-import { planTraining, startTraining, Trainer, type RunPlan, type Training } from './trainer.js';
+import { openTraining, planTraining, Trainer, type RunPlan, type Training } from './trainer.js';
 
 /**
  * Trains the second stage on the codes of the first: `for await (const event of trainer.run({ signal })) …`.
@@ -37,7 +37,7 @@ export class TransformerTrainer extends Trainer<Tokens> {
     config: unknown,
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<TransformerTrainer> {
-    return new TransformerTrainer(await startTraining(transformer, run, { new: config }, options));
+    return new TransformerTrainer(await openTraining(transformer, run, { new: config }, options));
   }
 
   /**
@@ -54,6 +54,6 @@ export class TransformerTrainer extends Trainer<Tokens> {
     run: string,
     { changes, ...options }: TrainerOptions & { changes?: unknown } = {},
   ): Promise<TransformerTrainer> {
-    return new TransformerTrainer(await startTraining(transformer, run, { resume: changes }, options));
+    return new TransformerTrainer(await openTraining(transformer, run, { resume: changes }, options));
   }
 }

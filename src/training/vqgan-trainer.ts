@@ -2,7 +2,7 @@ import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { Tensor } from '../torch/index.js';
 import type { TrainerOptions } from './images.js';
 import { vqgan, type VqganStage } from './stages/vqgan/stage.js';
-import { planTraining, startTraining, Trainer, type RunPlan, type Training } from './trainer.js';
+import { openTraining, planTraining, Trainer, type RunPlan, type Training } from './trainer.js';
 
 /**
  * Trains the first stage: `for await (const event of trainer.run({ signal })) …`.
@@ -36,7 +36,7 @@ export class VqganTrainer extends Trainer<Tensor> {
     config: unknown,
     { run, ...options }: TrainerOptions & { run: string },
   ): Promise<VqganTrainer> {
-    return new VqganTrainer(await startTraining(vqgan, run, { new: config }, options));
+    return new VqganTrainer(await openTraining(vqgan, run, { new: config }, options));
   }
 
   /**
@@ -53,6 +53,6 @@ export class VqganTrainer extends Trainer<Tensor> {
     run: string,
     { changes, ...options }: TrainerOptions & { changes?: unknown } = {},
   ): Promise<VqganTrainer> {
-    return new VqganTrainer(await startTraining(vqgan, run, { resume: changes }, options));
+    return new VqganTrainer(await openTraining(vqgan, run, { resume: changes }, options));
   }
 }

@@ -85,3 +85,17 @@ test('a file on top of another keeps what that refers to, wherever it stands', a
   });
   t.like(config.data, { path: 'other', size: 16 });
 });
+
+test('a run’s own config.yaml is a configuration of its stage', async (t) => {
+  const path = written(t, `stage: vqgan\n${plain}`);
+  const input = { files: [path], flags: [], overrides: [] };
+  const { config } = await readTrainConfig('vqgan', input);
+  t.is(config.training.steps, 9);
+  t.false('stage' in config);
+  await t.throwsAsync(readTrainConfig('transformer', input), {
+    instanceOf: UsageError,
+    message: /run\.yaml:1: this is the configuration of a vqgan, not of a transformer: use ".* train vqgan"/,
+  });
+  const unknown = { ...input, files: [written(t, `stage: third\n${plain}`)] };
+  await t.throwsAsync(readTrainConfig('vqgan', unknown), { message: /run\.yaml:1: unknown key "stage"/ });
+});

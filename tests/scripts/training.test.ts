@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { openRun } from '../../src/runs/open.js';
 import { packageRoot } from '../../src/files/package.js';
 
 /** Runs a script of a user's in a folder of its own. Scripts import the package, which is what was built last. */
@@ -55,6 +56,17 @@ test.serial('the training scripts train both stages', async (t) => {
   ]);
   t.is(second.code, 0, second.stderr);
   t.regex(second.stdout, /samples: .*samples-\d+\.png/);
+});
+
+test.serial('a loop of a user’s own trains in a run folder and goes on where it stopped', async (t) => {
+  const begun = await script(inScripts('train-own-loop.ts'), ['photos', 'runs/own', '2']);
+  t.is(begun.code, 0, begun.stderr);
+  t.regex(begun.stdout, /^1 .*rec:[^]*^2 .*rec:[^]*curves and figures: .*report\.html/m);
+  const again = await script(inScripts('train-own-loop.ts'), ['photos', 'runs/own', '2']);
+  t.is(again.code, 0, again.stderr);
+  t.notRegex(again.stdout, /rec:/, 'the run had reached its end');
+  const { model } = await openRun(join(root, 'runs', 'own'), 'vqgan', 'cpu');
+  t.false(model.training);
 });
 
 test.serial("the README's example runs as it stands", async (t) => {

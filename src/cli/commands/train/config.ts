@@ -29,13 +29,31 @@ export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan'
 /** Reads everything of `input` without a base under it, as it is written. */
 export async function readGiven(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = new ConfigSource();
-  for (const file of input.files) await source.readFile(resolveConfigFile(stage, file));
+  for (const file of input.files) {
+    await source.readFile(resolveConfigFile(stage, file));
+    takeStage(source, stage);
+  }
   // Flags and overrides would lie on top of a value and hide the mistake.
   for (const name of ['model', 'data', 'training']) checkSection(source, name);
   if (asksForLength(input)) dropLength(source.tree);
   for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
   for (const assignment of input.overrides) source.override(assignment);
   return source;
+}
+
+/** Takes out the stage that a run's own config.yaml names, which must be the command's. */
+function takeStage(source: ConfigSource, stage: Stage): void {
+  const found = source.tree['stage'];
+  if (found !== 'vqgan' && found !== 'transformer') return;
+  if (found !== stage) {
+    const command = `"npx tessera-torch train ${found}"`;
+    throw placed(
+      source,
+      'stage',
+      `this is the configuration of a ${found}, not of a ${stage}: use ${command}`,
+    );
+  }
+  delete source.tree['stage'];
 }
 
 /** Throws a UsageError where a section is a value; what refers to another one is looked at when that is followed. */
