@@ -8,7 +8,7 @@ import type * as torch from '../torch/index.js';
 import { chooseDevice, setUpComputing } from './engine/device.js';
 import { fasterPrecision, idleProcessors } from './engine/tune.js';
 import { imagesState, openRunImages, sameImages, type Images, type TrainerOptions } from './images.js';
-import type { Stage, StageKind } from './stage.js';
+import type { TrainableStage, StageKind } from './stage.js';
 
 /** A run that is ready to be built for. */
 export interface Session extends Images {
@@ -24,7 +24,7 @@ export interface Session extends Images {
 
 /** Opens a run, checks and opens all that a stage is built from, and settles what its configuration leaves open. */
 export async function openSession(
-  kind: StageKind<Stage>,
+  kind: StageKind<TrainableStage>,
   folder: string,
   opening: RunOpening & { dry?: boolean },
   options: TrainerOptions,
@@ -84,7 +84,7 @@ async function threadsOf(
 }
 
 function precisionOf(
-  kind: StageKind<Stage>,
+  kind: StageKind<TrainableStage>,
   config: RunConfig,
   { device, notes, dry }: { device: torch.Device; notes: string[]; dry: boolean },
 ): Precision {

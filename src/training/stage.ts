@@ -1,4 +1,4 @@
-/** What differs between the trainings: a `Stage` takes steps and measures them, a `StageKind` prepares one for a run. */
+/** What differs between the trainings: a `TrainableStage` takes steps and measures them, a `StageKind` prepares one for a run. */
 import type { RunConfig, Stage as StageName } from '../runs/config.js';
 import type { Precision } from '../runs/setup.js';
 import type { TrainedState } from '../runs/state.js';
@@ -10,7 +10,7 @@ import type { Session } from './session.js';
 export type Figures = Record<string, number>;
 
 /** A model in training, as `train` drives it. Nothing but `step` changes what is trained. */
-export interface Stage<Batch = unknown> {
+export interface TrainableStage<Batch = unknown> {
   /** Does work before the first step that the first checkpoint need not wait for. */
   prepare?(signal?: AbortSignal): Promise<void>;
   /** Returns the next batch, and the milliseconds it was waited for. `train` disposes of the batch. */
@@ -32,7 +32,7 @@ export interface Stage<Batch = unknown> {
 }
 
 /** How a stage of this package is prepared, from its configuration to its first step. */
-export interface StageKind<S extends Stage> {
+export interface StageKind<S extends TrainableStage> {
   name: StageName;
   /** Completes and checks the configuration by what it takes from elsewhere, before images are opened. */
   adapt(config: RunConfig, notes: string[]): Promise<RunConfig>;

@@ -1,4 +1,4 @@
-/** The loop of every training. Copy it to change what a run does; `Run` keeps the folder, a `Stage` takes the steps. */
+/** The loop of every training. Copy it to change what a run does; `Run` keeps the folder, a `TrainableStage` takes the steps. */
 import { join } from 'node:path';
 import { bestBy } from '../metrics/definitions.js';
 import { modelCard } from '../reports/model-card.js';
@@ -10,9 +10,7 @@ import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
 import { keepingGenerators } from './engine/generators.js';
 import { setLearningRate } from './engine/schedule.js';
-import type { Figures, Stage } from './stage.js';
-
-type Events = AsyncGenerator<TrainingEvent, void, undefined>;
+import type { Figures, TrainableStage } from './stage.js';
 
 /**
  * Trains a stage in a started run to its end, or until the signal aborts: then the step is finished and saved. Breaking
@@ -23,7 +21,7 @@ type Events = AsyncGenerator<TrainingEvent, void, undefined>;
  * @example
  * ```ts
  * // A stage of your own: anything with `next`, `step`, `evaluate`, `evaluateAll`, `draw`, `state` and `close`.
- * async function trainIn(folder: string, config: unknown, stage: Stage) {
+ * async function trainIn(folder: string, config: unknown, stage: TrainableStage) {
  *   const run = await Run.open(folder, 'vqgan', { new: config });
  *   await run.start(stage.state());
  *   for await (const event of train(run, stage)) if (event.type === 'log') console.log(event.losses);
@@ -32,9 +30,9 @@ type Events = AsyncGenerator<TrainingEvent, void, undefined>;
  */
 export async function* train<Batch>(
   run: Run,
-  stage: Stage<Batch>,
+  stage: TrainableStage<Batch>,
   { signal }: { signal?: AbortSignal } = {},
-): Events {
+): AsyncGenerator<TrainingEvent, void, undefined> {
   const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
   const evaluateIfCheap = whenCheap(run, evaluate);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
@@ -74,7 +72,7 @@ function* drawn(run: Run, path: string | null) {
 }
 
 /** The end of a run: after the whole of it, all held-out images are measured and the model card is written. */
-async function* end(run: Run, stage: Stage): Events {
+async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEvent, void, undefined> {
   const { step, seconds, folder } = run;
   const interrupted = !run.done;
   const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
@@ -92,7 +90,7 @@ async function* end(run: Run, stage: Stage): Events {
 }
 
 /** Releases a stage and its run, once. */
-export async function closeTraining(run: Run, stage: Stage): Promise<void> {
+export async function closeTraining(run: Run, stage: TrainableStage): Promise<void> {
   if (run.closed) return;
   run.close();
   await stage.close();

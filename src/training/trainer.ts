@@ -6,7 +6,7 @@ import { countTrained } from '../runs/state.js';
 import * as torch from '../torch/index.js';
 import type { TrainerOptions } from './images.js';
 import { openSession, type Session } from './session.js';
-import type { Stage, StageKind } from './stage.js';
+import type { TrainableStage, StageKind } from './stage.js';
 import { closeTraining, train } from './train.js';
 
 /** What a run would be, found out without writing anything. */
@@ -32,7 +32,7 @@ export interface Training<S> {
  * Opens a run and starts it: writes a new one's first checkpoint, or fills the stage from a resumed one's newest. A dry
  * run only builds the stage.
  */
-export async function openTraining<S extends Stage>(
+export async function openTraining<S extends TrainableStage>(
   kind: StageKind<S>,
   folder: string,
   opening: RunOpening & { dry?: boolean },
@@ -54,7 +54,7 @@ export async function openTraining<S extends Stage>(
 
 /** Does all that comes before a run's first step, and writes nothing. */
 export async function planTraining(
-  kind: StageKind<Stage>,
+  kind: StageKind<TrainableStage>,
   config: unknown,
   { run: folder, ...options }: TrainerOptions & { run: string },
 ): Promise<RunPlan> {
@@ -68,9 +68,9 @@ export async function planTraining(
 
 /** A run in its folder, with the model that is trained there. */
 export abstract class Trainer<Batch> extends torch.InThread {
-  readonly #training: Training<Stage<Batch>>;
+  readonly #training: Training<TrainableStage<Batch>>;
 
-  protected constructor(training: Training<Stage<Batch>>) {
+  protected constructor(training: Training<TrainableStage<Batch>>) {
     super('a trainer', 'open the run in each thread');
     this.#training = training;
   }

@@ -35,40 +35,46 @@ async function loop(run: Run, until = Infinity): Promise<number[]> {
   return losses;
 }
 
-test.serial('a loop of one’s own is logged, saved and resumed to the bit, optimizer and random numbers included', async (t) => {
-  const folder = temporaryFolder(t);
-  const config = vqganConfig({ steps: 6, saveEvery: 3 });
-  torch.manualSeed(1);
-  const whole = await Run.open(join(folder, 'whole'), 'vqgan', { new: config });
-  t.is(whole.checkpoint, null);
-  t.false(existsSync(whole.folder), 'opening writes nothing');
-  const expected = await loop(whole);
-  t.is(expected.length, 6);
-  t.deepEqual(
-    readMetrics(whole.folder).map(({ step }) => step),
-    [1, 2, 3, 4, 5, 6],
-  );
+test.serial(
+  'a loop of one’s own is logged, saved and resumed to the bit, optimizer and random numbers included',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const config = vqganConfig({ steps: 6, saveEvery: 3 });
+    torch.manualSeed(1);
+    const whole = await Run.open(join(folder, 'whole'), 'vqgan', { new: config });
+    t.is(whole.checkpoint, null);
+    t.false(existsSync(whole.folder), 'opening writes nothing');
+    const expected = await loop(whole);
+    t.is(expected.length, 6);
+    t.deepEqual(
+      readMetrics(whole.folder).map(({ step }) => step),
+      [1, 2, 3, 4, 5, 6],
+    );
 
-  torch.manualSeed(1);
-  const half = await Run.open(join(folder, 'half'), 'vqgan', { new: config });
-  const first = await loop(half, 4);
-  const resumed = await Run.open(join(folder, 'half'), 'vqgan', { resume: undefined });
-  t.is(resumed.checkpoint?.step, 3);
-  t.is(resumed.checkpoint?.state['data'], 3);
-  t.deepEqual([...first.slice(0, 3), ...(await loop(resumed))], expected);
-});
+    torch.manualSeed(1);
+    const half = await Run.open(join(folder, 'half'), 'vqgan', { new: config });
+    const first = await loop(half, 4);
+    const resumed = await Run.open(join(folder, 'half'), 'vqgan', { resume: undefined });
+    t.is(resumed.checkpoint?.step, 3);
+    t.is(resumed.checkpoint?.state['data'], 3);
+    t.deepEqual([...first.slice(0, 3), ...(await loop(resumed))], expected);
+  },
+);
 
-test.serial('a run is locked between start and close, and one that could not start leaves no folder', async (t) => {
-  const folder = join(temporaryFolder(t), 'run');
-  const run = await Run.open(folder, 'vqgan', { new: vqganConfig() });
-  const model = new nn.Linear(1, 1);
-  const bad = new Map([['weight', torch.full([1], NaN)]]);
-  const optimizers = { all: new optim.Adam(model.parameters()) };
-  t.throws(() => run.done, { message: /not started/ });
-  await t.throwsAsync(run.start({ model: bad, optimizers }), { instanceOf: NonFiniteError });
-  const message = /is being trained by process/;
-  await t.throwsAsync(Run.open(folder, 'vqgan', { resume: undefined }), { instanceOf: RunError, message });
-  await run.abandon();
-  t.false(existsSync(folder));
-  t.notThrows(() => run.close());
-});
+test.serial(
+  'a run is locked between start and close, and one that could not start leaves no folder',
+  async (t) => {
+    const folder = join(temporaryFolder(t), 'run');
+    const run = await Run.open(folder, 'vqgan', { new: vqganConfig() });
+    const model = new nn.Linear(1, 1);
+    const bad = new Map([['weight', torch.full([1], NaN)]]);
+    const optimizers = { all: new optim.Adam(model.parameters()) };
+    t.throws(() => run.done, { message: /not started/ });
+    await t.throwsAsync(run.start({ model: bad, optimizers }), { instanceOf: NonFiniteError });
+    const message = /is being trained by process/;
+    await t.throwsAsync(Run.open(folder, 'vqgan', { resume: undefined }), { instanceOf: RunError, message });
+    await run.abandon();
+    t.false(existsSync(folder));
+    t.notThrows(() => run.close());
+  },
+);

@@ -1,5 +1,4 @@
 import { imageGrid, savePixels, type ImageGridOptions } from '../../../data/image-grid.js';
-import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { canDraw, strokeText, textWidth } from '../../../reports/stroke-text.js';
 

@@ -13,7 +13,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
 import type { Session } from '../../session.js';
-import type { Figures, Stage, StageKind } from '../../stage.js';
+import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
 import { checkTransformer } from './check.js';
@@ -53,7 +53,7 @@ export const transformer: StageKind<TransformerStage> = {
 };
 
 /** A transformer in training. */
-export class TransformerStage implements Stage<Tokens> {
+export class TransformerStage implements TrainableStage<Tokens> {
   readonly net: Net2NetTransformer;
   readonly #session: Session;
   readonly #parts: TransformerParts;

@@ -8,7 +8,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from '../../code-restarts.js';
 import { temperatureSetter } from '../../gumbel-temperature.js';
 import type { Session } from '../../session.js';
-import type { Figures, Stage, StageKind } from '../../stage.js';
+import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './build.js';
 import { checkVqgan, withDiscriminatorChannels } from './check.js';
@@ -40,7 +40,7 @@ export const vqgan: StageKind<VqganStage> = {
 };
 
 /** A VQGAN in training. */
-export class VqganStage implements Stage<Tensor> {
+export class VqganStage implements TrainableStage<Tensor> {
   readonly model: FirstStage;
   readonly #session: Session;
   readonly #parts: VqganParts;
