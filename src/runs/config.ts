@@ -88,12 +88,6 @@ export function channelsOf(model: ModelConfig): Channels {
   return backboneOf(model)?.['in_channels'] === 1 ? 1 : 3;
 }
 
-/** Returns how many codes stand side by side in a square picture of `size` pixels, by the parameters of a first stage. */
-export function codesPerSide(params: Record<string, unknown>, size: number): number {
-  const { ch_mult: chMult = [1, 2, 4, 8] } = params['ddconfig'] as { ch_mult?: number[] };
-  return Math.floor(size / 2 ** (chMult.length - 1));
-}
-
 /** `ddconfig`, at any depth of the model's parameters. */
 function backboneOf({ params }: ModelConfig): Record<string, unknown> | undefined {
   const own = params?.['ddconfig'] as Record<string, unknown> | undefined;

@@ -1,6 +1,5 @@
 /** Mistakes in a second stage's configuration, found before anything is opened or written. */
-import { Labelator } from '../../../models/conditions/conditioning.js';
-import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -22,7 +21,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const params = config.model.params as Params;
   const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
   try {
-    if (!net.unconditional && !(net.condStageModel instanceof Labelator)) {
+    if (!net.unconditional && net.condition.field !== 'label') {
       throw new RunError(
         'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
           'for others write a loop of your own on transformerStep',
@@ -33,8 +32,8 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
         `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
       );
     }
-    const first = net.firstStageModel as unknown as FirstStage;
-    checkFirstStage(first, config, 'model.params.first_stage_config');
+    const first = net.firstStageModel;
+    if (first instanceof FirstStage) checkFirstStage(first, config, 'model.params.first_stage_config');
     // With the number of classes open, so are the sizes.
     if (initial !== null && model === config.model) initial.fill(net);
     checkOrder(net, needed.block_size);

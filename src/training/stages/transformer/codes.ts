@@ -1,8 +1,10 @@
 /** Pictures as rows of codes, for the second stage. */
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
+import { EpochOrder } from '../../../data/epoch-order.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import type { View } from '../../../data/picture.js';
+import { ReadAhead } from '../../../data/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -90,26 +92,24 @@ async function encodeAll(
   const wanted = Array.from({ length: source.length }, (_, index) =>
     viewsOfPicture(index).map((view) => ({ index, view })),
   ).flat();
-  const read = (from: number) => {
-    const some = wanted.slice(from, from + BATCH);
-    const images = source.read(
+  const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, i) =>
+    wanted.slice(i * BATCH, (i + 1) * BATCH),
+  );
+  const ahead = new ReadAhead(batches, (some) =>
+    source.readSquares(
       some.map(({ index }) => index),
-      { views: some.map(({ view }) => view), device },
-    );
-    images.catch(() => {}); // Reported where it is awaited.
-    return images;
-  };
+      [],
+      some.map(({ view }) => view),
+    ),
+  );
   const rows: Tensor[] = [];
-  let next = wanted.length > 0 ? read(0) : null;
-  for (let from = 0; next; from += BATCH) {
-    const images: Tensor = await next;
-    next = from + BATCH < wanted.length ? read(from + BATCH) : null;
-    rows.push(torch.noGrad(() => torch.scope(() => encode(images).flatten(1)))); // [B, h·w]
-    images.dispose();
+  for (let next = ahead.next(); next; next = ahead.next()) {
+    const { image } = source.toExample(await next.result, device);
+    rows.push(torch.noGrad(() => torch.scope(() => encode(image).flatten(1)))); // [B, h·w]
+    image.dispose();
     await setImmediate();
     if (signal?.aborted) {
       torch.dispose(rows);
-      void next?.then((unused) => unused.dispose());
       return null;
     }
   }
@@ -129,13 +129,12 @@ function labelsOf(source: ImageSource, times: number): Tensor {
 /** Endless batches of rows: every row once an epoch, in an order that follows from the seed and the epoch. */
 export class RowOrder {
   readonly #count: number;
-  readonly #seed: number;
+  readonly #order: EpochOrder;
   #position: number;
-  #order: { epoch: number; rows: number[] } | null = null;
 
   constructor(count: number, seed: number, position = 0) {
     this.#count = count;
-    this.#seed = seed;
+    this.#order = new EpochOrder(count, seed);
     this.#position = position;
   }
 
@@ -146,12 +145,8 @@ export class RowOrder {
 
   next(batchSize: number): number[] {
     return Array.from({ length: batchSize }, () => {
-      const epoch = Math.floor(this.#position / this.#count);
-      if (this.#order?.epoch !== epoch) {
-        const rows = new SeededRandom(this.#seed, epoch).shuffle([...Array(this.#count).keys()]);
-        this.#order = { epoch, rows };
-      }
-      return this.#order.rows[this.#position++ % this.#count]!;
+      const at = this.#position++;
+      return this.#order.at(Math.floor(at / this.#count), at % this.#count);
     });
   }
 }

@@ -1,12 +1,13 @@
 /** What a second stage takes over from its trained first stage: the model section, sizes, and weights. */
 import { existsSync, statSync } from 'node:fs';
-import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { ignoreKeysOf, loadFrom } from '../../../models/weights/initial.js';
-import { channelsOf, codesPerSide, type RunConfig } from '../../../runs/config.js';
+import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { readConfig } from '../../../runs/folder.js';
 import { openRun } from '../../../runs/open.js';
+import type * as nn from '../../../torch/nn/index.js';
 import * as torch from '../../../torch/index.js';
 import { loadCheckpoint } from '../../../torch/io/index.js';
 import { checkFile } from '../initial-weights.js';
@@ -64,13 +65,11 @@ export function sizes(
   params: Params,
   size: number,
 ): { vocab_size: number; block_size: number } {
-  const side = codesPerSide(first, size);
+  const { nCodes, codesPerSide } = codesOfConfig(first);
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
   const classes = typeof condition === 'object' ? ((condition.params?.['n_classes'] ?? 0) as number) : 0;
   const start = condition === '__is_unconditional__' ? ((params['sos_token'] ?? 0) as number) : 0;
-  const used = first['remap'] as readonly number[] | null | undefined;
-  const codes = used ? used.length : (first['n_embed'] as number);
-  return { vocab_size: Math.max(codes, classes, start + 1), block_size: side * side };
+  return { vocab_size: Math.max(nCodes, classes, start + 1), block_size: codesPerSide(size) ** 2 };
 }
 
 /** A file that is named for the first stage must be there before anything is written. */
@@ -88,7 +87,7 @@ function checkFirstStageFile(vqgan: string | undefined, first: ModelConfig | und
 const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
 /** Puts the trained weights into the model's first stage; says where they were found, unless they stood alone. */
-export async function loadFirstStage(first: FirstStage, config: RunConfig): Promise<string | null> {
+export async function loadFirstStage(first: nn.Module, config: RunConfig): Promise<string | null> {
   const params = config.model.params?.['first_stage_config'] as { params: Params };
   const path = config.training.vqgan ?? (params.params['ckpt_path'] as string | undefined);
   if (path === undefined || !existsSync(path)) {

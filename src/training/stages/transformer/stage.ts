@@ -1,14 +1,12 @@
 /** The second stage in training: a transformer over the codes of the first, which is frozen. */
 import { join } from 'node:path';
 import { saveImageGrid } from '../../../data/image-grid.js';
-import { Labelator } from '../../../models/conditions/conditioning.js';
-import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
 import type { TrainedState } from '../../../runs/state.js';
 import { LogitsError } from '../../../sampling/logits-error.js';
-import { sampleImages } from '../../../sampling/net2net-sampling.js';
+import { sampleImages } from '../../../sampling/images.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
@@ -44,8 +42,7 @@ export const transformer: StageKind<TransformerStage> = {
     return withInitialWeights(config, async (initial) => {
       const stage = new TransformerStage(session, initial);
       if (stage.beganWithFirstStage) return stage;
-      const first = stage.net.firstStageModel as unknown as FirstStage;
-      const note = await loadFirstStage(first, config);
+      const note = await loadFirstStage(stage.net.firstStageModel, config);
       if (note !== null) run.notes.push(note);
       return stage;
     });
@@ -118,7 +115,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   async draw(): Promise<string> {
     const { run, config, train } = this.#session;
     const path = run.imagePath('samples');
-    const conditional = this.net.condStageModel instanceof Labelator;
+    const conditional = this.net.condition.field === 'label';
     const shown = spreadOver(conditional ? classesAmong(this.#codes!.labels) : [0], config.training.samples);
     const images = this.#sample(shown);
     try {
