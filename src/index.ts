@@ -6,7 +6,6 @@ declare global {
   interface AbortSignal {}
 }
 
-import type * as torch from './torch/index.js';
 export * as torch from './torch/index.js';
 export * as nn from './torch/nn/index.js';
 export * as F from './torch/nn/functional.js';
@@ -47,12 +46,10 @@ export {
   Net2NetTransformer,
   type EncodedTokens,
   type ImageStage as FirstStage,
+  type Net2NetParts,
   type Net2NetTransformerConfig,
 } from './models/two-stage.js';
-import type { Encoded } from './models/encoded.js';
-export type { Encoded };
-/** What a quantizer makes of latents. */
-export type Quantized = Encoded<torch.Tensor>;
+export type { Encoded, Quantized } from './models/encoded.js';
 export type { Condition, Stage } from './models/conditions/condition.js';
 export { Labelator } from './models/conditions/class.js';
 export { CoordStage } from './models/conditions/coordinates.js';

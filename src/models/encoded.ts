@@ -9,3 +9,6 @@ export interface Encoded<Loss extends Tensor | null = Tensor | null> {
   /** int64, a row of tokens for each image: [B, …]. */
   indices: Tensor;
 }
+
+/** What a quantizer makes of latents, or a first stage of images. */
+export type Quantized = Encoded<Tensor>;

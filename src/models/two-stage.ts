@@ -63,7 +63,8 @@ const schema = {
   ...checkpointSchema,
 };
 
-type Parts = Given<typeof schema>;
+/** By the reference's names, camelCased, with models in place of configurations. */
+export type Net2NetParts = Given<typeof schema>;
 
 /** Our names of the parts, and the reference's, which its configuration files have. */
 const referenceNames = {
@@ -77,11 +78,11 @@ const referenceNames = {
  * The models that it is made of, as `prior`, `firstStage`, `condition` and `order` or by the reference's names, and the
  * reference's other parameters, camelCased.
  */
-export type Net2NetTransformerConfig = Omit<Parts, 'firstStageConfig' | 'transformerConfig'> & {
-  condition?: Parts['condStageConfig'];
-  order?: Parts['permuterConfig'];
-} & (Pick<Parts, 'firstStageConfig'> | { firstStage: ImageStage }) &
-  (Pick<Parts, 'transformerConfig'> | { prior: GPT });
+export type Net2NetTransformerConfig = Omit<Net2NetParts, 'firstStageConfig' | 'transformerConfig'> & {
+  condition?: Net2NetParts['condStageConfig'];
+  order?: Net2NetParts['permuterConfig'];
+} & (Pick<Net2NetParts, 'firstStageConfig'> | { firstStage: ImageStage }) &
+  (Pick<Net2NetParts, 'transformerConfig'> | { prior: GPT });
 
 /** Reads a configuration, whichever names its parts are given under. */
 function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
@@ -95,7 +96,7 @@ function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
     }
     given[reference] = part;
   }
-  return readConfig(schema, given as Parts, owner);
+  return readConfig(schema, given as Net2NetParts, owner);
 }
 
 /** What a stage makes of a batch: quantized `[B, C, h, w]` (stages differ) and tokens `[B, L]` int64. */

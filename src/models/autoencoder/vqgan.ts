@@ -5,7 +5,7 @@ import * as nn from '../../torch/nn/index.js';
 import { readConfig, show } from '../../config/read.js';
 import { count, flag, kept, model, number, object, optional } from '../../config/schema.js';
 import type { Given, Settings } from '../../config/schema.js';
-import type { Encoded } from '../encoded.js';
+import type { Quantized } from '../encoded.js';
 import { EMAVectorQuantizer } from '../quantizers/ema.js';
 import { GumbelQuantizer } from '../quantizers/gumbel.js';
 import { Quantizer } from '../quantizers/quantizer.js';
@@ -111,14 +111,18 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     'decodeIndices',
     'toRgb',
   ];
+  /** Images to latents. */
   readonly encoder: Encoder;
+  /** Latents to images. */
   readonly decoder: Decoder;
   readonly loss: nn.Module | null;
+  /** Latents to codes. */
   readonly quantize: Q;
   readonly quantConv: nn.Conv2d;
   readonly postQuantConv: nn.Conv2d;
   /** What it was made from, defaults filled in. */
   readonly config: Readonly<Settings<typeof firstStageSchema> & { nEmbed: number; embedDim: number }>;
+  /** Colours of the labels of a segmentation map, [3, colorizeNlabels, 1, 1]. */
   declare colorize: Tensor | null;
 
   constructor(config: FirstStageConfig, quantizer: Q | (() => Q)) {
@@ -155,7 +159,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   }
 
   /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
-  encode(x: Tensor): Encoded<Tensor> {
+  encode(x: Tensor): Quantized {
     const z = this.encodeToPrequant(x);
     const { quantized, loss, indices } = this.quantize.forward(z);
     const [b, , h, w] = z.shape as [number, number, number, number];

@@ -5,7 +5,7 @@ import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { count, number, share, type Given, type Settings } from '../../config/schema.js';
-import type { Encoded } from '../encoded.js';
+import type { Quantized } from '../encoded.js';
 import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
@@ -61,12 +61,14 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
   }
 
   /** z [B, D, h, w]; indices are [B·h·w]. All three results come from the codes before the update. */
-  override forward(z: Tensor): Encoded<Tensor> {
+  override forward(z: Tensor): Quantized {
     const { points, chosen, codes } = this.nearest(z); // [B, h, w, D], [B, h, w, D], [N]
     if (this.training) torch.noGrad(() => this.#update(points.detach(), codes));
+    // Before the codes: autograd adds up the latents' gradients in the order of these lines, to the last bit.
+    const loss = F.mseLoss(chosen.detach(), points).mul(this.config.beta);
     return {
       quantized: straightThrough(points, chosen, z.dtype), // [B, D, h, w]
-      loss: F.mseLoss(chosen.detach(), points).mul(this.config.beta),
+      loss,
       indices: this.remapToUsed(codes),
     };
   }

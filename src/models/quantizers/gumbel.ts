@@ -4,7 +4,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, kept, number, type Given, type Settings } from '../../config/schema.js';
-import type { Encoded } from '../encoded.js';
+import type { Quantized } from '../encoded.js';
 import { atLeastFloat32, channelsToFront } from './latents.js';
 import { Quantizer } from './quantizer.js';
 import { remapSchema } from './remap.js';
@@ -65,10 +65,7 @@ export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
   }
 
   /** z [B, numHiddens, h, w]; indices are [B, h, w]. */
-  override forward(
-    z: Tensor,
-    { temperature = this.temperature }: { temperature?: number } = {},
-  ): Encoded<Tensor> {
+  override forward(z: Tensor, { temperature = this.temperature }: { temperature?: number } = {}): Quantized {
     this.checkLatent(z);
     const { used } = this;
     const { nEmbed, klWeight, straightThrough } = this.config;

@@ -6,7 +6,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
-import type { Encoded } from '../encoded.js';
+import type { Quantized } from '../encoded.js';
 import { atLeastFloat32, channelsToEnd, channelsToFront, nearestCodes } from './latents.js';
 import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
 
@@ -28,6 +28,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   protected static override readonly scoped: readonly string[] = ['codes'];
   /** What it was made from, defaults filled in. */
   readonly config: Readonly<C>;
+  /** The codes in use, where `remap` narrows them: [used], int64. */
   declare readonly used: Tensor | null;
   /** Number of distinct indices that come out: all codes, the used ones, or one more. */
   readonly reEmbed: number;
@@ -47,7 +48,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   }
 
   /** z [B, latentDim, h, w] → codes [B, D, h, w], their loss, and indices [B·h·w] or [B, h, w]. */
-  abstract override forward(z: Tensor): Encoded<Tensor>;
+  abstract override forward(z: Tensor): Quantized;
 
   /** The codes: [K, D]. */
   abstract get codebook(): Tensor;

@@ -3,7 +3,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, kind, number, type Given, type Settings } from '../../config/schema.js';
-import type { Encoded } from '../encoded.js';
+import type { Quantized } from '../encoded.js';
 import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
@@ -52,7 +52,7 @@ export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
   }
 
   /** z [B, D, h, w]; indices are [B·h·w], or [B, h, w] with `saneIndexShape`. */
-  override forward(z: Tensor): Encoded<Tensor> {
+  override forward(z: Tensor): Quantized {
     const { beta, legacy, saneIndexShape } = this.config;
     const { points, chosen, codes } = this.nearest(z); // [B, h, w, D], [B, h, w, D], [N]
     const commitment = chosen.detach().sub(points).square().mean();
