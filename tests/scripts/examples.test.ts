@@ -33,7 +33,11 @@ const examples = [...reference].flatMap(([namespace, entries]) =>
 function moduleOf(code: string): string {
   const names = ['torch', 'nn', 'F', 'optim', ...reference.get('')!.map(({ name }) => name)];
   const words = new Set(code.replace(/\/\/.*|'[^'\n]*'/g, '').match(/(?<![.\w])\w+/g));
-  const used = [...new Set(names)].filter((name) => words.has(name));
+  // `const { train } = …` declares the name itself.
+  const declared = new Set(
+    [...code.matchAll(/const \{([^}]*)\}/g)].flatMap(([, list]) => list!.match(/\w+/g)),
+  );
+  const used = [...new Set(names)].filter((name) => words.has(name) && !declared.has(name));
   return `import { ${used.map((name) => (name === 'Tensor' ? 'type Tensor' : name)).join(', ')} } from 'tessera-torch';\n${code}`;
 }
 
