@@ -152,5 +152,5 @@ test('a deleted working folder is reported, and does not crash the process', asy
     execFile('sh', ['-c', line], (error, _stdout, text) => resolve({ code: error?.code, stderr: text }));
   });
   t.is(code, 1);
-  t.regex(stderr, /^error: the folder this was started in is gone.*change to one that is there\n$/);
+  t.regex(stderr, /^error: the working directory no longer exists.*change to an existing directory\n$/);
 });

@@ -23,6 +23,13 @@ export interface QuantizerConfig {
 /**
  * A quantizer: what first stages and trainers know of it. Its indices may be remapped to codes in use: the state dict
  * then holds these under `used`; without `remap` it has no such key and both maps return their input.
+ *
+ * @example
+ * ```ts
+ * const quantizer: Quantizer = new VectorQuantizer({ nEmbed: 1024, embedDim: 256, legacy: false });
+ * const { indices } = quantizer.forward(torch.randn([1, 256, 16, 16]));
+ * const codes = quantizer.codes(indices.view([1, 16, 16])); // [1, 256, 16, 16]
+ * ```
  */
 export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['codes'];
@@ -121,7 +128,15 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   }
 }
 
-/** A quantizer that takes the nearest code to each latent. */
+/**
+ * A quantizer that takes the nearest code to each latent.
+ *
+ * @example
+ * ```ts
+ * const quantizer: NearestQuantizer = new EMAVectorQuantizer({ nEmbed: 1024, embedDim: 256 });
+ * quantizer.revive(torch.tensor([3n]), torch.randn([1, 256])); // code 3 moves
+ * ```
+ */
 export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
   /** Holds the codes. */
   abstract readonly embedding: { readonly weight: nn.Parameter };

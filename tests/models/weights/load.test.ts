@@ -262,7 +262,7 @@ test('what wrappers put before and into keys is taken off, and the report says s
       t.false(error.message.includes('strict: false'), name);
       t.regex(
         error.message,
-        prefix === '' ? /_orig_mod.*loadWeights/ : /lie below "|name of a wrapper/,
+        prefix === '' ? /_orig_mod.*loadWeights/ : /are below "|name of a wrapper/,
         name,
       );
     }

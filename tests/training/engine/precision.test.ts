@@ -72,16 +72,19 @@ test('masters that nobody wrote past keep what bfloat16 cannot hold', (t) => {
 });
 
 test('ActNorm keeps in bfloat16 what its first batch sets it to', (t) => {
-  const scales = (['float32', 'bfloat16'] as const).map((precision) => {
-    torch.manualSeed(1);
-    const config = vqganConfig();
-    Object.assign(config.model.params.lossconfig.params, { use_actnorm: true });
-    const { model, step } = buildVqgan(resolveConfig('vqgan', config), precision, 'cpu', true);
-    torch.scope(() => void step(torch.rand([2, 3, 16, 16]), 1));
-    const norm = [...lossOf(model).discriminator.main].find((layer): layer is ActNorm => 'loc' in layer)!;
-    return norm.scale.detach().flatten().float();
+  torch.manualSeed(1);
+  const config = vqganConfig();
+  Object.assign(config.model.params.lossconfig.params, { use_actnorm: true });
+  const { model, step } = buildVqgan(resolveConfig('vqgan', config), 'bfloat16', 'cpu', true);
+  const norm = [...lossOf(model).discriminator.main].find((layer): layer is ActNorm => 'loc' in layer)!;
+  // By its own first batch: what convolutions in bfloat16 make of it differs between processors.
+  let first: torch.Tensor | null = null; // [B, C, H, W]
+  norm.registerForwardPreHook((_, [x]) => {
+    first ??= torch.keep((x as torch.Tensor).detach().float());
   });
-  const [single, half] = scales as [torch.Tensor, torch.Tensor];
-  t.true(single.min().item() > 2, 'or this test shows nothing');
-  t.true(half.div(single).sub(1).abs().max().item() < 0.03);
+  torch.scope(() => void step(torch.rand([2, 3, 16, 16]), 1));
+  const spread = first!.transpose(0, 1).flatten(1).std(1); // [C]
+  const scale = norm.scale.detach().flatten().float();
+  t.true(scale.min().item() > 2, 'or this test shows nothing');
+  t.true(scale.mul(spread).sub(1).abs().max().item() < 0.01);
 });
