@@ -11,8 +11,7 @@ import { moveTensors, type ModulePlace } from './module-place.js';
 import { allBelow, once, stateEntries } from './module-tree.js';
 import { Parameter } from './parameter.js';
 import { scopeMethods } from './scoped-methods.js';
-import { loadEntries } from './state-dict.js';
-import type { LoadResult, StateSource } from './state-dict.js';
+import { loadEntries, type LoadResult, type StateSource } from './state-dict.js';
 
 /**
  * Base class of layers and models.
@@ -38,10 +37,7 @@ import type { LoadResult, StateSource } from './state-dict.js';
  * ```
  */
 export class Module extends InThread {
-  /**
-   * Names of methods that run in a scope of their own, as `forward` does: `protected static scoped = ['encode', 'decode']`.
-   * It covers the methods of the class that names them; one that overrides such a method names its own.
-   */
+  /** Names of the class's own methods that run in their own scope, as `forward` does: `['encode', 'decode']`. */
   protected static readonly scoped?: readonly string[];
   /** True if the module is in training mode (dropout drops, batch norm uses the batch's statistics). */
   training = true;
@@ -73,8 +69,8 @@ export class Module extends InThread {
   }
 
   /**
-   * Computes the module's output, in its own scope, between its hooks. Subclasses override it with exact
-   * types; see the class for its arguments. @throws NotImplementedError if a class has no forward
+   * Computes the output, in its own scope, between its hooks. Subclasses override it with exact types.
+   * @throws NotImplementedError if a class has no forward
    */
   // oxlint-disable-next-line typescript/no-explicit-any -- subclasses narrow arguments and result to exact types
   forward(..._args: any[]): any {
@@ -91,10 +87,7 @@ export class Module extends InThread {
     return (this.#hooks ??= new ModuleHooks()).add('after', hook);
   }
 
-  /**
-   * Calls `hook(module, gradOutput)` in backward, once the gradients of `forward`'s results are known; an array
-   * it returns replaces them. See {@link registerFullBackwardHook} for which gradients it sees.
-   */
+  /** Calls `hook(module, gradOutput)` in backward, before {@link registerFullBackwardHook}; an array replaces them. */
   registerFullBackwardPreHook(hook: BackwardPreHook): HookHandle {
     return (this.#hooks ??= new ModuleHooks()).add('backwardBefore', hook);
   }
