@@ -17,7 +17,7 @@ export class Dropout extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return torch.dropout(input, this.p, this.training);
+    return this.training ? torch.dropout(input, this.p, true) : input;
   }
 
   protected override extraRepr(): string {
