@@ -1,4 +1,4 @@
-/** Makes the JavaScript of dist/. Run it, after the declarations, with: npm run build:ts */
+/** Builds the JavaScript in dist/. Run it, after the declarations, with: npm run build:ts */
 import { join } from 'node:path';
 import { packageRoot } from '../src/files/package.js';
 import { bundle } from './bundle.js';

@@ -1,6 +1,6 @@
 /**
- * Bundles the sources into the JavaScript of dist/: a program that imports the package waits for every file of it, and the
- * sources are many. What is started as a process, and what is loaded only when its turn comes, remains a file of its own.
+ * Bundles the sources into the JavaScript of dist/, as importing many small files is slow. Sources that are started as
+ * a process, or loaded on demand, remain separate files.
  */
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
@@ -8,10 +8,10 @@ import { build, type Plugin } from 'esbuild';
 import { textOf } from '../src/files/look.js';
 import { packageRoot } from '../src/files/package.js';
 
-/** Sources that are started by their path, or imported first; without `.ts` here, as in dist/ without `.js`. */
+/** Entry points, started by path or imported first; without extension (`.ts` here, `.js` in dist/). */
 const ENTRIES = ['index', 'cli/main', 'cli/commands/doctor/doctor-probe'];
 
-/** Modules that the package exports whole: `export * as torch from './torch/index.js'`. */
+/** Modules that the package exports as namespaces: `export * as torch from './torch/index.js'`. */
 const NAMESPACES = [
   'torch/index',
   'torch/cuda/index',
@@ -22,8 +22,9 @@ const NAMESPACES = [
 ];
 
 /**
- * Keeps the library in one file, in the order in which its sources run: whatever imports a part of it, and would divide it,
- * imports all of it first. The command line, and what it loads of a command at first, goes without: help must come quickly.
+ * Keeps the library in one file, in the execution order of its sources: an import of any part, which would split it,
+ * imports the whole library first. The command line, and the commands' definitions, do not load it, so that help is
+ * fast.
  */
 const oneLibrary: Plugin = {
   name: 'one-library',
@@ -47,8 +48,8 @@ function sourceOf(entry: string): string {
 }
 
 /**
- * Leaves exported namespaces to the engine, whose own answer `torch.add` in half the time that the bundler's take, objects of
- * getters: each is a file, and is imported from there.
+ * Replaces the bundler's namespace objects, which consist of getters, with native namespaces, in which `torch.add`
+ * takes half the time: each namespace is a separate file and is imported from there.
  */
 function withNamespaces(text: string): string {
   const made = /^\/\/ src\/(.+)\.ts\nvar (\w+) = \{\};\n__export\(\2, \{[^]*?^\}\);$/gm;
@@ -59,14 +60,16 @@ function withNamespaces(text: string): string {
   });
 }
 
-/** Names of the functions and classes of a source. */
+/** Returns the names of the functions and classes in a source. */
 function declaredIn(source: string): Set<string> {
   const text = readFileSync(join(packageRoot(), source), 'utf8');
   const declared = text.matchAll(/^(?:export )?(?:abstract |async )?(?:function\*?|class) (\w+)/gm);
   return new Set([...declared].map(([, name = '']) => name));
 }
 
-/** Functions and classes that the bundler has named after another of the same name (`conv2d2`), each with its own name. */
+/**
+ * Returns functions and classes that the bundler renamed because of a conflict (`conv2d2`), with their original names.
+ */
 function renamedIn(text: string): [made: string, name: string][] {
   const renamed: [string, string][] = [];
   for (const part of text.split(/^\/\/ (?=src\/.+\.ts$)/m).slice(1)) {
@@ -81,9 +84,9 @@ function renamedIn(text: string): [made: string, name: string][] {
   return renamed;
 }
 
-/** Gives functions and classes the names of their sources, which messages and printed models show. */
+/** Restores the original names of functions and classes, which messages and printed models show. */
 function withNames(text: string): string {
-  // A class that speaks of itself is made as `var Module = class _Module`.
+  // A class that refers to itself is bundled as `var Module = class _Module`.
   const own = text.replace(/^var (\w+) = class _\1\b[^]*?^\};$/gm, (made, name: string) =>
     made.replace(new RegExp(`\\b_${name}\\b`, 'g'), name),
   );
@@ -94,7 +97,7 @@ function withNames(text: string): string {
   return own.replace(/^(?=export \{$)|(?![^])/m, `for (const [made, value] of ${list}) ${define};\n`);
 }
 
-/** Writes the bundled JavaScript below a folder, and removes what else of JavaScript is there: an earlier build's. */
+/** Writes the bundled JavaScript below a folder, and removes JavaScript left there by an earlier build. */
 export async function bundle(into: string): Promise<void> {
   const { outputFiles } = await build({
     absWorkingDir: packageRoot(),
@@ -114,7 +117,7 @@ export async function bundle(into: string): Promise<void> {
   for (const { path, text } of outputFiles) {
     const made = withNames(withNamespaces(text));
     mkdirSync(dirname(path), { recursive: true });
-    // What runs meanwhile may read it.
+    // Unchanged files are not rewritten, as running programs may be reading them.
     if (textOf(path) !== made) writeFileSync(path, made);
   }
   const written = new Set(outputFiles.map(({ path }) => path));

@@ -1,6 +1,6 @@
 /**
- * `npx tsx scripts/count-code.ts [CHECKOUT …]`: lines of code by folder of src/ and native/, with comments, blank lines
- * and generated files left out; files over 300 lines; casts through `unknown`. Several checkouts stand side by side.
+ * `npx tsx scripts/count-code.ts [CHECKOUT …]`: lines of code by folder of src/ and native/, without comments, blank
+ * lines and generated files; files over 300 lines; casts through `unknown`. Several checkouts are shown side by side.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ function countCheckout(root: string): Counts {
   return counts;
 }
 
-/** Lines that hold more than a comment; a comment stands on lines of its own, as the formatter leaves it. */
+/** Counts the lines of code. The formatter puts comments on separate lines. */
 function linesOfCode(text: string): number {
   let inside = false;
   let count = 0;

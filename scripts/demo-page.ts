@@ -1,10 +1,10 @@
-// What the demo shows at its end: figures with what they are compared with, and a self-contained page.
+// Results of the demo: metrics with their baselines, and a self-contained page.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tessera from 'tessera-torch';
 import { torch, type Figure, type Tensor } from 'tessera-torch';
 
-/** The figures of both stages on held-out landscapes, and whether each is where it should be. */
+/** Returns the metrics of both stages on held-out landscapes, and whether each reaches its target. */
 export function figuresOf(metrics: Record<string, number>): Figure[] {
   const value = (name: string) => metrics[name] ?? Number.NaN;
   const gain = value('psnr') - value('meanColourPsnr');
@@ -45,7 +45,7 @@ export interface DemoFacts {
   seconds: () => number;
 }
 
-/** Writes `report.html`, its pictures and `figures.json`; returns the page's path. */
+/** Writes `report.html`, its images and `figures.json`; returns the page's path. */
 export async function writeDemoPage(out: string, facts: DemoFacts): Promise<string> {
   const { firstRun, secondRun, metrics, seconds } = facts;
   const first = await tessera.openRun(firstRun, 'vqgan');
@@ -145,7 +145,7 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
   return page;
 }
 
-/** New pictures [count, 3, 64, 64], the same ones for the same weights. */
+/** Samples images [count, 3, 64, 64], always the same ones for the same weights. */
 function draw(model: tessera.Net2NetTransformer, device: tessera.torch.Device, count: number): Tensor {
   const generator = new torch.Generator(device);
   generator.manualSeed(1);

@@ -1,5 +1,5 @@
-// The whole road in ten minutes on two cores: draws landscapes, trains both stages on them, measures both on landscapes
-// they have never seen, invents new ones, and writes a page about it.
+// End-to-end demo, ten minutes on two cores: draws landscapes, trains both stages on them, measures both on held-out
+// landscapes, samples new ones, and writes a report page.
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -59,7 +59,7 @@ async function finish(firstRun: string, secondRun: string, metrics: Record<strin
   say(`done; open ${page}`);
 }
 
-/** A shipped configuration on the packed landscapes, for so long. */
+/** Returns a preset with the packed landscapes as images and the given training settings. */
 function preset(name: string, training: { minutes: number; vqgan?: string }): object {
   const text = readFileSync(new URL(`../src/cli/presets/${name}.yaml`, import.meta.url), 'utf8');
   const config = parse(text) as { model: object; training: object };
@@ -67,7 +67,7 @@ function preset(name: string, training: { minutes: number; vqgan?: string }): ob
   return { model: config.model, data, training: { ...config.training, ...training } };
 }
 
-/** Runs a training to its end, a line every ten seconds. */
+/** Runs a training to its end, printing a line every ten seconds. */
 async function follow(trainer: {
   run(options: { signal: AbortSignal }): AsyncIterable<TrainingEvent>;
 }): Promise<EndEvent> {
@@ -112,7 +112,7 @@ function readArguments(): { out: string; minutes: number; count: number } {
   if (!Number.isSafeInteger(given.count) || given.count < 2 * scenes.heldOut) {
     return fail(2, `--count takes a whole number from ${2 * scenes.heldOut}\n\n${usage}`);
   }
-  // An earlier demo gives way, nothing else.
+  // Replaces an earlier demo, but no other folder.
   if (existsSync(given.out) && !existsSync(join(given.out, 'landscapes'))) {
     return fail(1, `error: ${given.out} exists and holds no demo: name another folder with --out`);
   }

@@ -1,5 +1,5 @@
 /**
- * Writes the API reference from the docstrings into docs-output/, as Markdown.
+ * Writes the API reference, generated from the docstrings, into docs-output/ as Markdown.
  *
  *     npm run docs
  */

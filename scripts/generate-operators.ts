@@ -1,6 +1,6 @@
 /**
- * Writes src/torch/operators/*.generated.ts from the schemas of the loaded libtorch: run `npm run generate:operators`
- * after a change of libtorch or of this script. With `--check` it writes nothing and fails if a file differs.
+ * Writes src/torch/operators/*.generated.ts from the schemas of the loaded libtorch. Run `npm run generate:operators`
+ * after changing libtorch or this script. With `--check` it writes nothing and fails if a file differs.
  */
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ const RESERVED = new Set(
   'var delete export import in function default with new this super class const enum'.split(' '),
 );
 
-/** One file per family: chosen by the first pattern that matches an operator's name, otherwise by signature. */
+/** Files by family: the first pattern that matches an operator's name, otherwise by signature. */
 const FAMILIES: [string, RegExp][] = [
   [
     'linalg',
@@ -135,8 +135,8 @@ function isMethod(schema: Schema): boolean {
 }
 
 /**
- * Returns the overloads in the order in which they are tried: tensors before scalars before named variants, as
- * registered.
+ * Returns the overloads in the order in which they are tried: tensors before scalars before named variants, otherwise
+ * as registered.
  */
 function ordered(schemas: Schema[]): Schema[] {
   const rank = (schema: Schema): number =>
@@ -226,7 +226,7 @@ for (const [file, text] of files) {
   try {
     current = readFileSync(path, 'utf8');
   } catch {
-    // It does not exist yet.
+    // The file does not exist yet.
   }
   if (current !== text) stale.push(file);
   if (!check) writeFileSync(path, text);

@@ -1,6 +1,7 @@
 /**
- * `npm run gpu-pack`: packs what `scripts/gpu-check` needs on a machine without Node and without a package registry into
- * .gpu-pack: this process's Node, the packages that run the checks, and dist/. The sources travel with the repository.
+ * `npm run gpu-pack`: packs the files that `scripts/gpu-check` needs on a machine without Node and without a package
+ * registry into .gpu-pack: this process's Node, the packages that run the checks, and dist/. The repository provides
+ * the sources.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -32,7 +33,10 @@ interface Manifest {
 const manifestOf = (folder: string) =>
   JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Manifest;
 
-/** Where Node finds a package from a folder inside node_modules, or null: optional ones may be missing. */
+/**
+ * Returns the folder in which Node finds a package from a folder inside node_modules; null if an optional one is
+ * missing.
+ */
 function find(name: string, from: string): string | null {
   for (let folder = from; ; folder = dirname(folder)) {
     const candidate = join(folder, 'node_modules', name);
@@ -41,7 +45,7 @@ function find(name: string, from: string): string | null {
   }
 }
 
-/** Folders of the packages that are needed to run these, relative to here. */
+/** Returns the folders of all packages needed to run these, relative to the current folder. */
 function closure(names: readonly string[]): Set<string> {
   const found = new Set<string>();
   const visit = (name: string, from: string, required: boolean): void => {
@@ -64,7 +68,7 @@ function closure(names: readonly string[]): Set<string> {
   return found;
 }
 
-/** Maps of sources, types and documents run nothing. */
+/** True for files needed at run time: not for source maps, types and documents. */
 function runs(path: string): boolean {
   return (
     !/\.(map|md|markdown|d\.ts|d\.mts|d\.cts)$|\/(test|tests|docs|\.github)$/.test(path) && !/musl/.test(path)
@@ -76,7 +80,7 @@ try {
   const folders = closure([...Object.keys(manifestOf('.').dependencies ?? {}), ...roots]);
   const modules = realpathSync('node_modules');
   for (const folder of folders) {
-    // A package inside another one's folder comes with it.
+    // A package nested in another one's folder is included with it.
     const inner = folder.split('node_modules').length > 2;
     if (inner) continue;
     const from = join(modules, folder.slice('node_modules/'.length));

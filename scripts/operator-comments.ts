@@ -1,7 +1,7 @@
 import { camelCase, fullName, type Schema } from '../src/torch/core/schema.js';
 import { unsafeOperators } from '../src/torch/core/unsafe-operators.js';
 
-// These return their argument itself, or a copy, if a view is not possible.
+// These return their argument itself, or a copy if a view is not possible.
 const VIEW_WHERE_POSSIBLE = new Set(
   'reshape reshape_as flatten ravel contiguous to coalesce resolve_conj resolve_neg pin_memory'.split(' '),
 );

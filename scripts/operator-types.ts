@@ -16,7 +16,7 @@ const ELEMENTS: Record<string, string> = {
   complex: 'Scalar',
 };
 
-/** What libtorch accepts where a schema only says `str`; the first row that fits operator and argument holds. */
+/** Values that libtorch accepts for arguments that a schema declares as `str`; the first matching row is used. */
 const TEXTS: [operator: RegExp, argument: RegExp, words: string][] = [
   [/./, /^UPLO$/, 'L U'],
   [/./, /^approximate$/, 'none tanh'],
@@ -40,14 +40,14 @@ const TEXTS: [operator: RegExp, argument: RegExp, words: string][] = [
   [/./, /^side$/, 'left right'],
 ];
 
-/** The words that a text argument takes, as a union; any string where it is free. */
+/** Returns the values of a text argument as a union type; `string` if any text is allowed. */
 function textType(argument: SchemaArgument, schema: Schema): string {
   const row = TEXTS.find(([operator, name]) => operator.test(schema.name) && name.test(argument.name));
   const words = row?.[2].split(' ').map((word) => `'${word}'`);
   return words?.join(' | ') ?? 'string';
 }
 
-/** The TypeScript type of an argument. */
+/** Returns the TypeScript type of an argument. */
 export function parameterType(argument: SchemaArgument, schema: Schema): string {
   let type = argument.base === 'str' ? textType(argument, schema) : (ELEMENTS[argument.base] ?? 'never');
   if (argument.base === 'int' && !argument.list) type = 'number | bigint';
@@ -61,7 +61,7 @@ export function parameterType(argument: SchemaArgument, schema: Schema): string 
 
 const RESULTS: Record<string, string> = { bool: 'boolean', str: 'string' };
 
-/** The TypeScript type of what an operator returns: several results are a tuple. */
+/** Returns the TypeScript type of an operator's result: a tuple for several results. */
 export function resultType(schema: Schema): string {
   const one = ({ type }: { type: string }): string => {
     if (type === 'Tensor[]') return 'Tensor[]';

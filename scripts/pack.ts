@@ -1,6 +1,6 @@
 /**
- * Writes the npm packages into dist-packages/: `tessera-torch` (JavaScript, types and the native sources, no
- * binary) and `tessera-torch-<platform>` (just the built addon). Run it with: npm run pack
+ * Writes the npm packages into dist-packages/: `tessera-torch` (JavaScript, types and the native sources, without a
+ * binary) and `tessera-torch-<platform>` (only the built addon). Run it with: npm run pack
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';

@@ -2,8 +2,8 @@ import { native } from '../src/torch/native/load.js';
 import { parseSchema, type Schema, type SchemaArgument } from '../src/torch/core/schema.js';
 
 /**
- * The operators that become functions and methods, each with its overloads: no leading underscore, no `out` variant,
- * no formula of a backward pass, and only arguments that JavaScript can give.
+ * Returns the operators that become functions and methods, each with its overloads: without a leading underscore, `out`
+ * variants and backward formulas, and with only arguments that JavaScript can pass.
  */
 export function publicOperators(): Map<string, Schema[]> {
   const operators = new Map<string, Schema[]>();

@@ -1,5 +1,5 @@
 /**
- * `npm run same-as -- OTHER`: whether this checkout does what another one does, for changes that must not change it.
+ * `npm run same-as -- OTHER`: checks that this checkout behaves like another one, for refactorings.
  *
  *     npm run same-as -- ../other              everything: both are built; about three minutes on two cores
  *     npm run same-as -- ../other --only runs  one section, or more (--only may be repeated)
@@ -22,17 +22,17 @@ import { sections, type Section } from './same-as/sections.js';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const USAGE = 'usage: npm run same-as -- OTHER_CHECKOUT [--only SECTION]… | --list | --freeze';
 
-/** A section's rows; where the checkout could not be asked, one that says so. */
+/** Returns a section's rows; a row with the error if the checkout could not be queried. */
 async function asked(section: Section, checkout: Checkout): Promise<Rows> {
   return section
     .ask(checkout)
     .catch((error: Error) => ({ [section.name]: checkout.masked(`could not be asked: ${error.message}`) }));
 }
 
-/** Compares one section, prints what differs, and returns how many rows do. */
+/** Compares one section, prints the differing rows, and returns their number. */
 async function compare(section: Section, other: Checkout, own: Checkout): Promise<number> {
   const start = performance.now();
-  // Each in processes of its own with one thread: two cores are in use.
+  // Each checkout runs in separate single-threaded processes, to use two cores.
   const [theirs, ours] = await Promise.all([asked(section, other), asked(section, own)]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
   const [before, now] = section.prepare ? section.prepare(theirs, ours) : [theirs, ours];

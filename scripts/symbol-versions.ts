@@ -1,6 +1,6 @@
 const FAMILIES = ['GLIBC', 'GLIBCXX', 'CXXABI'];
 
-/** The newest version of each symbol family in the output of `objdump -T`, such as `GLIBC` → `2.34`. */
+/** Returns the newest version of each symbol family in the output of `objdump -T`, such as `GLIBC` → `2.34`. */
 export function newestVersions(symbols: string): Map<string, string> {
   const newest = new Map<string, string>();
   for (const [, family = '', version = ''] of symbols.matchAll(/\b([A-Z]+)_(\d+(?:\.\d+)*)\b/g)) {
@@ -11,7 +11,7 @@ export function newestVersions(symbols: string): Map<string, string> {
   return newest;
 }
 
-/** Below, at or above zero as `a` is older, the same, or newer; parts compare as numbers. */
+/** Returns a number below, at or above zero if `a` is older, the same, or newer; parts compare as numbers. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((text) => text.split('.').map(Number)) as [number[], number[]];
   for (let i = 0; i < Math.max(left.length, right.length); i++) {

@@ -1,5 +1,5 @@
-// Trains a VQGAN by a loop of your own: a Run keeps folder, checkpoints and reports. Copy this file and change the step.
-// Started again, it goes on where it stopped.
+// Trains a VQGAN with a custom loop: a Run manages folder, checkpoints and reports. Copy this file and change the step.
+// If started again, it resumes the run.
 //   npx tsx scripts/train-own-loop.ts photos runs/own-loop 2000
 import { existsSync } from 'node:fs';
 import * as tessera from 'tessera-torch';

@@ -1,5 +1,5 @@
-// Trains the second stage, a transformer over a trained VQGAN's codes, and draws pictures from it. Copy this file and
-// change what you like.
+// Trains the second stage, a transformer over the codes of a trained VQGAN, and samples images from it. Copy this file
+// and change what you like.
 //   npx tsx scripts/train-transformer.ts runs/my-vqgan photos runs/my-transformer
 import { interruptible, TransformerTrainer, writeReport } from 'tessera-torch';
 

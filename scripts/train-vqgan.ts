@@ -1,4 +1,4 @@
-// Trains the first stage, a VQGAN, on a folder of pictures. Copy this file and change what you like.
+// Trains the first stage, a VQGAN, on a folder of images. Copy this file and change what you like.
 //   npx tsx scripts/train-vqgan.ts photos runs/my-vqgan
 import { interruptible, VqganTrainer, writeReport } from 'tessera-torch';
 
@@ -6,7 +6,7 @@ const [pictures = 'photos', run = 'runs/my-vqgan', minutes = '30'] = process.arg
 
 const trainer = await VqganTrainer.create(
   {
-    // The reference's own structure. Two halvings (ch_mult) make 16 × 16 codes of 64 × 64 pixels.
+    // The reference's structure. Two downsamplings (ch_mult) turn 64 × 64 pixels into 16 × 16 codes.
     model: {
       target: 'taming.models.vqgan.VQModel',
       params: {

@@ -1,12 +1,12 @@
 /**
- * Does with the packages of `npm run pack` what users do, in fresh projects: installs them with npm, pnpm and Yarn, runs
- * every command and program of the README, compiles against the declarations with old and new TypeScript, and loads them
- * in other runtimes, test runners and bundlers. Packs first; needs the npm registry. Run it with:
+ * Tests the packages of `npm run pack` as users use them, in new projects: installs them with npm, pnpm and Yarn, runs
+ * every command and program of the README, compiles against the declarations with old and new TypeScript, and loads
+ * them in other runtimes, test runners and bundlers. Packs first; needs the npm registry. Run it with:
  *
  *   npm run try-packages -- [--only NAME] [--strict] [--list]
  *
- * Ends with a table; the exit code is 1 where a check found a fault. `--only` takes the beginning of a check's name,
- * `--strict` stops at the first fault.
+ * Prints a table at the end; the exit code is 1 if a check failed. `--only` takes the beginning of a check's name,
+ * `--strict` stops at the first failure.
  */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -33,7 +33,7 @@ const checks: readonly Check<Workshop>[] = [
   ...bundlerChecks,
 ];
 
-/** A cache of its own, so that nothing is put into the user's; libtorch is read from where it is. */
+/** Creates a separate cache, so that the user's is not changed; libtorch is read from its existing location. */
 function shareLibtorch(home: string): string {
   const cache = join(home, 'cache');
   mkdirSync(cache);
@@ -42,7 +42,7 @@ function shareLibtorch(home: string): string {
   return cache;
 }
 
-/** Without variables of the shell's that would lead to the checkout, or let npx fetch what is not installed. */
+/** Returns the environment without variables that would point to the checkout or let npx install packages. */
 function environment(home: string): NodeJS.ProcessEnv {
   const { LIBTORCH: _a, TESSERA_ADDON: _b, NODE_OPTIONS: _c, ...outer } = process.env;
   const own = Object.fromEntries(Object.entries(outer).filter(([name]) => !name.startsWith('npm_')));

@@ -3,11 +3,11 @@ import { strokeText, textWidth } from './stroke-text.js';
 
 export interface ChartSeries {
   name: string;
-  /** x and y of each point, x rising; points that are not finite are left out. */
+  /** x and y of each point, in order of x; non-finite points are left out. */
   points: readonly (readonly [x: number, y: number])[];
 }
 
-/** A level to compare with, drawn as a dashed line. */
+/** A reference value, drawn as a dashed line. */
 export interface ChartLevel {
   name: string;
   y: number;
@@ -18,10 +18,10 @@ export interface ChartOptions {
   series: readonly ChartSeries[];
   levels?: readonly ChartLevel[];
   xName?: string;
-  /** Size in pixels, default 420 × 260. */
+  /** Width and height in pixels, default 420 × 260. */
   width?: number;
   height?: number;
-  /** Let the y axis start at zero; default false: it spans the values. */
+  /** Start the y axis at zero; default false: it spans the values. */
   fromZero?: boolean;
 }
 
@@ -29,7 +29,7 @@ const colors = ['#2563a8', '#d1602b', '#3a8a4d', '#8a4fa3', '#b0902f', '#4a4a4a'
 const inkFaint = '#e4e4e0';
 const ink = '#5b5b57';
 
-/** Round steps of 1, 2 or 5 that cut a range into at most `count` parts. */
+/** Returns ticks in steps of 1, 2 or 5 times a power of ten that divide a range into at most `count` parts. */
 export function niceTicks(low: number, high: number, count = 7): number[] {
   const raw = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -39,7 +39,7 @@ export function niceTicks(low: number, high: number, count = 7): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
-/** 1,200 → `1.2k`; as many digits as a tick needs. */
+/** Formats 1,200 as `1.2k`, with as many digits as a tick needs. */
 export function tickLabel(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e6) return `${+(value / 1e6).toPrecision(3)}M`;
@@ -47,7 +47,7 @@ export function tickLabel(value: number): string {
   return String(+value.toPrecision(3));
 }
 
-/** The chart as a whole SVG document. */
+/** Returns the chart as an SVG document. */
 export function chartSvg(options: ChartOptions): string {
   const { title, width = 420, height = 260 } = options;
   return (
@@ -56,7 +56,7 @@ export function chartSvg(options: ChartOptions): string {
   );
 }
 
-/** The chart's content, to be put into an SVG document. */
+/** Returns the chart's content, to be embedded in an SVG document. */
 export function chartBody(options: ChartOptions): string {
   const { title, levels = [], xName = 'step', width = 420, height = 260, fromZero = false } = options;
   const series = options.series.map(({ name, points }) => ({
@@ -106,7 +106,7 @@ export function chartBody(options: ChartOptions): string {
     const at = py(y);
     const path = `M${plot.left} ${at.toFixed(1)}H${plot.right}`;
     parts.push(`<path d="${path}" stroke="#777" stroke-dasharray="5 4" fill="none"/>`);
-    // On the side of its line where the curves end up less.
+    // Placed on the side of its line with fewer points of the curves' second halves.
     const ends = series.flatMap(({ points }) => points.slice(-Math.ceil(points.length / 2)));
     const over = ends.filter(([, value]) => value > y).length;
     const below = over * 2 >= ends.length && at + 13 < plot.bottom;
@@ -127,7 +127,7 @@ export function chartBody(options: ChartOptions): string {
   return parts.join('');
 }
 
-/** Names in their lines' colours, under the title. */
+/** Returns the series names in their lines' colours, below the title. */
 function legend(names: readonly string[]): string {
   let x = 12;
   return names
@@ -141,7 +141,7 @@ function legend(names: readonly string[]): string {
     .join('');
 }
 
-/** Values that set the y axis: single spikes (the first steps of a run) must not flatten the rest. */
+/** Returns the values that determine the y axis; outliers (the first steps of a run) must not flatten the rest. */
 function yValues(series: readonly ChartSeries[]): number[] {
   return series.flatMap(({ points }) => {
     const sorted = points.map(([, y]) => y).sort((a, b) => a - b);

@@ -1,4 +1,4 @@
-/** The curves of a run, from its metrics.jsonl. */
+/** Curves of a run, from its metrics.jsonl. */
 import { join } from 'node:path';
 import { loadSharp } from '../data/sharp.js';
 import { writeAtomically } from '../files/atomic-file.js';
@@ -8,10 +8,10 @@ import { readMetrics, type MetricsRecord } from '../runs/folder.js';
 import { stageTexts, type Panel } from './stages.js';
 import { chartBody, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
 
-/** Levels to draw into the charts, by the name of the first figure in them (`psnr`, `heldOutLoss`, `perplexity`). */
+/** Levels to draw into the charts, by the name of each chart's first metric (`psnr`, `heldOutLoss`, `perplexity`). */
 export type CurveLevels = Readonly<Record<string, readonly ChartLevel[]>>;
 
-/** The charts of a stage: those of its metrics, then those of its losses; what has one title is one chart. */
+/** Returns the charts of a stage: metrics, then losses; panels with the same title are merged. */
 function panelsOf(stage: Stage): Panel[] {
   const panels = new Map<string, Panel>();
   const add = ({ title, lines, fromZero = false }: Panel) => {
@@ -29,7 +29,7 @@ function panelsOf(stage: Stage): Panel[] {
   return [...panels.values()];
 }
 
-/** The charts of a run that have anything to show. */
+/** Returns the charts of a run that have data. */
 export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): ChartOptions[] {
   const records = readMetrics(run);
   return panelsOf(stage).flatMap(({ title, lines, fromZero = false }) => {
@@ -39,9 +39,9 @@ export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): 
   });
 }
 
-/** A line with at least two points that is not zero all along (a term that is off). */
+/** Returns a series if it has at least two points and is not zero throughout, as a term that is off is. */
 function seriesOf(records: readonly MetricsRecord[], key: string, name: string): ChartSeries[] {
-  // The last record holds figures on all held-out pictures, the others on the same few.
+  // The last record has the metrics of all held-out images, the others those of a fixed subset.
   const measured = records.filter((record) => record['final'] !== true);
   const points = measured.flatMap((record): (readonly [number, number])[] => {
     const value = figureOf(record, key);
@@ -50,7 +50,7 @@ function seriesOf(records: readonly MetricsRecord[], key: string, name: string):
   return points.length < 2 || points.every(([, value]) => value === 0) ? [] : [{ name, points }];
 }
 
-/** A figure of a record, which keeps losses and held-out figures apart. */
+/** Returns a metric or a loss of a record. */
 function figureOf(record: MetricsRecord, key: string): number | undefined {
   for (const place of [record, record['losses'], record['metrics']]) {
     const value = (place as Record<string, unknown> | undefined)?.[key];
@@ -59,7 +59,7 @@ function figureOf(record: MetricsRecord, key: string): number | undefined {
   return undefined;
 }
 
-/** Writes the charts, two a row, as one PNG; returns false where there is nothing to draw yet. */
+/** Writes the charts, two per row, as one PNG; returns false if there is no data yet. */
 export async function saveCurves(path: string, charts: readonly ChartOptions[]): Promise<boolean> {
   if (charts.length === 0) return false;
   const [width, height] = [420, 260];
@@ -74,7 +74,7 @@ export async function saveCurves(path: string, charts: readonly ChartOptions[]):
     `<svg xmlns="http://www.w3.org/2000/svg" width="${w}" height="${h}" viewBox="0 0 ${w} ${h}">` +
     `<rect width="${w}" height="${h}" fill="#fff"/>${parts.join('')}</svg>`;
   const sharp = await loadSharp();
-  // Twice the size, for screens with fine pixels.
+  // Twice the size, for high-resolution screens.
   const png = await sharp(Buffer.from(svg), { density: 144 }).png({ palette: true }).toBuffer();
   await writeAtomically(path, png);
   return true;

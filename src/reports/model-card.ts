@@ -10,11 +10,11 @@ export interface CardFacts {
   metrics: Record<string, number>;
   /** Step of the best checkpoint. */
   best: number;
-  /** The last grid of pictures. */
+  /** The last image grid. */
   image: string | null;
 }
 
-/** README.md of a finished run: what the model is, what it was trained on and how, and how to use it. */
+/** Returns the README.md of a finished run: the model, its data and training, and how to use it. */
 export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts): string {
   const { stage, folder, step, config } = run;
   const { device, threads, precision, images } = run.setup;

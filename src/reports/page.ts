@@ -1,13 +1,13 @@
-/** A self-contained HTML page: pictures are part of the file, nothing is loaded from anywhere. */
+/** A self-contained HTML page: images are embedded, and nothing is loaded from elsewhere. */
 import { readFile } from 'node:fs/promises';
 import { replaceFile } from '../runs/folder.js';
 
 export interface Figure {
   name: string;
   value: string;
-  /** What it is compared with, or how to read it. */
+  /** A value to compare with, or an explanation. */
   note?: string;
-  /** Whether it is what was hoped for, where there is such a mark. */
+  /** True if the target is reached; undefined if there is no target. */
   reached?: boolean;
 }
 
@@ -26,7 +26,7 @@ export interface PageSection {
 
 export interface Page {
   title: string;
-  /** One or two sentences under the title. */
+  /** One or two sentences below the title. */
   lead: string;
   sections: readonly PageSection[];
 }

@@ -1,4 +1,4 @@
-/** The page of one run: its figures, newest pictures, curves and settings. */
+/** HTML page of one run: its metrics, newest images, curves and settings. */
 import { existsSync, readdirSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,7 +12,8 @@ import { stageTexts } from './stages.js';
 import { writePage, type PageBlock, type Figure } from './page.js';
 
 /**
- * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run goes on.
+ * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run is in
+ * progress.
  *
  * @example
  * ```ts
@@ -66,12 +67,12 @@ export async function writeReport(run: string): Promise<string> {
   return page;
 }
 
-/** The newest held-out figures. */
+/** Returns the newest held-out metrics. */
 function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
   const newest = new Map<string, number>();
   for (const { metrics } of records) {
     for (const [key, value] of Object.entries((metrics ?? {}) as Record<string, unknown>)) {
-      // JSON writes an infinite figure (a perfect picture's PSNR) as null.
+      // JSON writes an infinite value (the PSNR of a perfect reconstruction) as null.
       if (typeof value === 'number') newest.set(key, value);
     }
   }
@@ -83,7 +84,7 @@ function shown(key: string, value: number): Figure {
   return { name: metric?.label ?? key, value: metric ? formatMetric(metric, value) : value.toFixed(3) };
 }
 
-/** What a finished run's metrics are compared with, by the metric in whose chart it is drawn. */
+/** Returns the baselines of a finished run's metrics, by the metric in whose chart they are drawn. */
 function levelsOf(stage: Stage, values: ReadonlyMap<string, number>): CurveLevels {
   const levels: Record<string, ChartLevel[]> = {};
   for (const { name, level } of metricsOf[stage]) {
@@ -93,7 +94,7 @@ function levelsOf(stage: Stage, values: ReadonlyMap<string, number>): CurveLevel
   return levels;
 }
 
-/** The newest picture of each kind in `images/`, where a name is the kind and the step (`samples-0001200.png`). */
+/** Returns the newest image of each kind in `images/`; a name consists of kind and step (`samples-0001200.png`). */
 function newestPictures(run: string): { path: string; name: string }[] {
   const folder = join(run, 'images');
   if (!existsSync(folder)) return [];

@@ -1,27 +1,27 @@
-/** What reports and messages tell of the two trainings: names, charts and the commands that come next. */
+/** Texts about the two stages in reports and messages: names, charts and suggested commands. */
 import type { RunConfig, Stage } from '../runs/config.js';
 
 /** A chart of a run. */
 export interface Panel {
   title: string;
-  /** Names in metrics.jsonl, and in the legend. */
+  /** Keys in metrics.jsonl, and their names in the legend. */
   lines: readonly (readonly [key: string, name: string])[];
   fromZero?: boolean;
 }
 
 export interface StageTexts {
   title: string;
-  /** What the model is, as a sentence. */
+  /** Sentence that describes the model. */
   what: string;
-  /** What else its model card says. */
+  /** Returns an additional remark for the model card. */
   remark(config: RunConfig): string;
-  /** The charts of losses on training images. */
+  /** Charts of losses on training images. */
   panels: readonly Panel[];
-  /** The command that comes next. */
+  /** Returns the command that comes next. */
   next(run: string): string;
-  /** The commands that use a trained model. */
+  /** Returns the commands that use a trained model. */
   uses(run: string): readonly string[];
-  /** The same, as its report suggests them. */
+  /** Returns the commands that the run's report suggests. */
   suggestions(run: string): readonly string[];
 }
 

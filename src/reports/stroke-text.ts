@@ -1,9 +1,9 @@
 /**
- * Letters as pen strokes, for charts that become PNGs: a renderer without system fonts (a slim container's) leaves
- * `<text>` out without a word.
+ * Letters as pen strokes, for charts that are converted to PNG: without system fonts (in a slim container), the
+ * renderer silently omits `<text>`.
  */
 
-/** Width and SVG path of each sign; capitals stand from y 0 to the baseline at y 6, small letters from y 2. */
+/** Width and SVG path of each character; capitals extend from y 0 to the baseline at y 6, small letters from y 2. */
 type Glyph = readonly [width: number, path: string];
 
 const bowl = 'M3.6 4Q3.6 2 1.8 2Q0 2 0 4Q0 6 1.8 6Q3.6 6 3.6 4';
@@ -74,12 +74,15 @@ const glyphs: Readonly<Record<string, Glyph>> = {
 const spacing = 1.5;
 const space = 1.8;
 
-/** Whether every sign of a text can be drawn, or is a space. */
+/** True if every character of a text is a space or has a glyph. */
 export function canDraw(text: string): boolean {
   return Array.from(text).every((sign) => sign === ' ' || glyphs[sign] !== undefined);
 }
 
-/** Width of a line of text whose capitals are `height` pixels tall. Signs without a glyph count as a space. */
+/**
+ * Returns the width of a line of text whose capitals are `height` pixels tall. Characters without a glyph count as a
+ * space.
+ */
 export function textWidth(text: string, height: number): number {
   const units = Array.from(text).reduce(
     (sum, sign) => sum + (glyphs[sign]?.[0] ?? space) + spacing,
@@ -89,7 +92,7 @@ export function textWidth(text: string, height: number): number {
 }
 
 export interface TextPlace {
-  /** Where the text is anchored, pixels; `y` is the baseline. */
+  /** Anchor position in pixels; `y` is the baseline. */
   x: number;
   y: number;
   /** Height of a capital, default 9. */
@@ -98,7 +101,7 @@ export interface TextPlace {
   color?: string;
 }
 
-/** A line of text as an SVG path. */
+/** Returns a line of text as an SVG path. */
 export function strokeText(
   text: string,
   { x, y, height = 9, anchor = 'start', color = '#333' }: TextPlace,

@@ -1,6 +1,6 @@
 /**
  * Checkpoints of a run: folders `checkpoints/step-NNNNNNN` with model.safetensors, optimizer.safetensors and
- * state.json, which lists the other files with their hashes. A folder has its name only when it is complete.
+ * state.json, which lists the other files with their hashes. A folder gets its name only when complete.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -18,10 +18,10 @@ export interface RunCheckpoint {
   path: string;
 }
 
-/** What state.json holds beside a trainer's own fields. */
+/** Content of state.json, besides a trainer's own fields. */
 export interface CheckpointState {
   step: number;
-  /** Held-out figures at this step. */
+  /** Held-out metrics at this step. */
   metrics: Record<string, number>;
   [key: string]: unknown;
 }
@@ -36,7 +36,7 @@ type Tensors = ReadonlyMap<string, Tensor>;
 const nameOf = (step: number): string => `step-${String(step).padStart(7, '0')}`;
 const root = (run: string): string => join(run, 'checkpoints');
 
-/** Complete checkpoints of a run, oldest first. */
+/** Returns the complete checkpoints of a run, oldest first. */
 export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];
   return readdirSync(root(run))
@@ -47,7 +47,7 @@ export function listCheckpoints(run: string): RunCheckpoint[] {
     .sort((a, b) => a.step - b.step);
 }
 
-/** Writes a checkpoint, in place of one of that step. */
+/** Writes a checkpoint; replaces an existing one of the same step. */
 export async function writeCheckpoint(
   run: string,
   state: CheckpointState,
@@ -74,20 +74,20 @@ export async function writeCheckpoint(
   return { step: state.step, path };
 }
 
-/** Removes what a killed process left unfinished. Only for the holder of the run's lock. */
+/** Removes incomplete checkpoints of a killed process. Only for the holder of the run's lock. */
 export async function removePartialCheckpoints(run: string): Promise<void> {
   if (!existsSync(root(run))) return;
   const partial = readdirSync(root(run)).filter((name) => name.startsWith('.') && name.endsWith('.partial'));
   await Promise.all(partial.map((name) => rm(join(root(run), name), { recursive: true, force: true })));
 }
 
-/** Which figure tells the best checkpoint. */
+/** The metric that determines the best checkpoint. */
 export interface Measure {
   name: string;
   better: 'higher' | 'lower';
 }
 
-/** The checkpoint with the best figure; undefined where none has it. */
+/** Returns the checkpoint with the best value of the metric; undefined if none has one. */
 export function bestCheckpoint(run: string, { name, better }: Measure): RunCheckpoint | undefined {
   let best: { checkpoint: RunCheckpoint; value: number } | undefined;
   for (const checkpoint of listCheckpoints(run)) {
@@ -99,7 +99,7 @@ export function bestCheckpoint(run: string, { name, better }: Measure): RunCheck
   return best?.checkpoint;
 }
 
-/** Removes, of the checkpoints up to `step`, all but the newest `keep` and the best one. */
+/** Removes the checkpoints up to `step`, except the newest `keep` and the best one. */
 export async function pruneCheckpoints(
   run: string,
   step: number,
@@ -110,14 +110,14 @@ export async function pruneCheckpoints(
   const best = bestCheckpoint(run, measure);
   for (const { step: old, path } of all.slice(0, -keep)) {
     if (old === best?.step) continue;
-    // Moved first: half a folder must not look like a checkpoint.
+    // Renamed first: a half-deleted folder must not look like a checkpoint.
     const partial = join(root(run), `.${nameOf(old)}.${process.pid}.partial`);
     await moveAside(path, partial, 'state.json');
     await rm(partial, { recursive: true, force: true });
   }
 }
 
-/** Why a checkpoint cannot be used; null if every file is there with the right content. */
+/** Returns the reason why a checkpoint cannot be used; null if every file exists with the right content. */
 export async function problemOf(path: string): Promise<string | null> {
   const state = readState(path);
   if (!state) return 'state.json is missing or cannot be read';
@@ -131,7 +131,7 @@ export async function problemOf(path: string): Promise<string | null> {
 }
 
 /**
- * The newest checkpoint whose files verify, and its state.
+ * Returns the newest checkpoint whose files match their hashes, and its state.
  *
  * @throws RunError if there is none
  *

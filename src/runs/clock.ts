@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readFileSync, statSync, truncateSync, writeSync } from 'node:fs';
 
-/** How long a run lasts: a number of steps, a wall-clock time, or whichever ends first. */
+/** Length of a run: a number of steps, a wall-clock time, or whichever ends first. */
 export interface RunLength {
   steps?: number | undefined;
   minutes?: number | undefined;
@@ -11,14 +11,14 @@ export interface RunClockOptions {
   step?: number;
   seconds?: number;
   /**
-   * File that records the progress at every step of a run limited by time. A resumed run reads from it the progress
-   * of the steps that it does again, so that its schedules, and hence its losses, are the same.
+   * File that records the progress at every step of a run limited by time. A resumed run reads the progress of the
+   * steps that it repeats from it, so that its schedules, and hence its losses, are the same.
    */
   journal?: string;
 }
 
 /**
- * Tells a run how far it is. The progress stands still between two ticks.
+ * Tracks the progress of a run. The progress does not change between two ticks.
  *
  * @example
  * ```ts
@@ -29,9 +29,9 @@ export interface RunClockOptions {
  * ```
  */
 export class RunClock {
-  /** Steps taken, those before a resume counted. */
+  /** Number of steps done, including those before a resume. */
   step: number;
-  /** Share of the run that is over, 0 to 1. */
+  /** Completed share of the run, 0 to 1. */
   progress = 0;
   readonly #steps: number;
   readonly #milliseconds: number;
@@ -63,42 +63,42 @@ export class RunClock {
     this.#advance();
   }
 
-  /** Seconds of training, those before a resume included. */
+  /** Seconds of training, including those before a resume. */
   get seconds(): number {
     return (this.#before + performance.now() - this.#start) / 1000;
   }
 
-  /** Whether the run is over. */
+  /** True when the run is over. */
   get done(): boolean {
     return this.progress >= 1;
   }
 
-  /** Steps a second over the last half minute or so. */
+  /** Steps per second over about the last half minute. */
   get rate(): number {
     const first = this.#recent[0];
     const seconds = first ? (performance.now() - first.time) / 1000 : 0;
     return first && this.step > first.step && seconds > 0 ? (this.step - first.step) / seconds : 0;
   }
 
-  /** Seconds to go, going by the rate or by the clock, whichever ends the run first. */
+  /** Estimated remaining seconds, by steps or by time, whichever ends the run first. */
   get eta(): number {
     const { rate } = this;
     const bySteps = rate > 0 ? (this.#steps - this.step) / rate : Infinity;
     return Math.max(0, Math.min(bySteps, this.#milliseconds / 1000 - this.seconds));
   }
 
-  /** Call when training begins: what was prepared before it does not count. */
+  /** Starts the clock. Call when training begins: preparation does not count. */
   begin(): void {
     this.#start = performance.now();
   }
 
-  /** Call after every step. */
+  /** Counts a step. Call after every step. */
   tick(): void {
     this.step++;
     this.#advance();
     const time = performance.now();
     const last = this.#recent.at(-1);
-    // The first two steps are slower. A mark a second, for half a minute.
+    // The first two steps are slower. Keeps one mark per second, for half a minute.
     if (this.step - this.#startStep >= 2 && (!last || time - last.time > 1000)) {
       this.#recent.push({ step: this.step, time });
       if (this.#recent.length > 30) this.#recent.shift();
@@ -112,7 +112,7 @@ export class RunClock {
 
   #advance(): void {
     const now = Math.max(this.step / this.#steps, (this.seconds * 1000) / this.#milliseconds);
-    // A hole, left by steps of a time when the run was limited by steps only, reads as zero.
+    // Steps taken while the run was limited by steps only leave a hole, which reads as zero.
     const known = this.#recorded[this.step] || undefined;
     this.progress = Math.min(1, known ?? Math.max(this.progress, now));
     if (this.#journal === null || known !== undefined) return;
@@ -121,8 +121,8 @@ export class RunClock {
 }
 
 /**
- * Removes from a journal the progress recorded at `step` and later. For a run that is given another length: what it
- * did of the old one says nothing about the new one, and a run that had ended would end again.
+ * Removes the progress recorded at `step` and later from a journal. For a run whose length changes: progress recorded
+ * for the old length does not apply to the new one, and a finished run would end again immediately.
  */
 export function forgetProgress(journal: string, step: number): void {
   const { size } = statSync(journal, { throwIfNoEntry: false }) ?? { size: 0 };

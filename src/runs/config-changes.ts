@@ -2,11 +2,11 @@ import type { Schema } from '../config/schema.js';
 import { resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
 import { sectionsOf } from './settings.js';
 
-/** The keys of a section that a resumed run may be given another value of. */
+/** Returns the keys of a section that a resumed run may change. */
 const changeable = (schema: Schema): string[] =>
   Object.keys(schema).filter((key) => schema[key]?.changeable === true);
 
-/** The configuration of a resumed run: what the folder holds, with a few keys replaced. */
+/** Returns the configuration of a resumed run: the stored one, with a few keys replaced. */
 export function withChanges(stage: Stage, config: RunConfig, changes: unknown): RunConfig {
   const {
     training = {},
@@ -36,7 +36,9 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
   });
 }
 
-/** The stored settings without steps and minutes where either is given: the old end must not cut short the new one. */
+/**
+ * Returns the stored settings, without steps and minutes if either is given: the old limit must not end the run early.
+ */
 function withoutReplacedLength(
   { steps, minutes, ...rest }: TrainingConfig,
   given: Record<string, unknown>,

@@ -1,4 +1,4 @@
-/** Run configuration: the contents of config.yaml, `model` in the reference's own structure, `data` and `training`. */
+/** Run configuration: the contents of config.yaml, `model` as in the reference, `data` and `training`. */
 import { nearest } from '../config/nearest.js';
 import { ConfigError, readTree } from '../config/read.js';
 import { isTree, type Settings } from '../config/schema.js';
@@ -11,21 +11,24 @@ export type { Interval, Stage, TrainingConfig } from './settings.js';
 
 export interface RunConfig {
   model: ModelConfig;
-  /** Defaults: random crops, mirrored; a twentieth held out; the model's resolution and channels; broken files skipped. */
+  /** Defaults: random, mirrored crops; 5% held out; the model's resolution and channels; unreadable files skipped. */
   data: Settings<typeof dataSchema> & { size: number; channels: Channels };
   training: TrainingConfig;
 }
 
-/** The device of a configuration whose `auto` has been decided, as the session does before anything is built. */
+/**
+ * Returns the device of a configuration in which `auto` has been resolved, as the session does before building
+ * anything.
+ */
 export function chosenDevice({ training: { device } }: RunConfig): Device {
   if (device === 'auto') throw new TypeError('training.device is still auto: choose a device first');
   return device;
 }
 
 /**
- * Checks a configuration and fills in every default. The model section is checked when the model is built.
+ * Checks a configuration and fills in all defaults. The model section is checked when the model is built.
  *
- * @throws TypeError naming the path of what is unknown (with the nearest known key), missing or of the wrong kind
+ * @throws TypeError with the path of a key that is unknown (with the nearest known key), missing or of the wrong type
  */
 export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   const given = knownSections(stage, input);
@@ -77,25 +80,25 @@ function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
   throw new ConfigError(unknown, `unknown key "${unknown}"; did you mean "${meant}"?`);
 }
 
-/** The side the model was laid out for. */
+/** Returns the resolution of the model. */
 function resolutionOf(model: ModelConfig): number {
   const side = backboneOf(model)?.['resolution'];
   return typeof side === 'number' ? side : 64;
 }
 
-/** Grey images where the model takes one channel. */
+/** Returns the channels of the images: grey if the model takes one channel. */
 export function channelsOf(model: ModelConfig): Channels {
   return backboneOf(model)?.['in_channels'] === 1 ? 1 : 3;
 }
 
-/** `ddconfig`, at any depth of the model's parameters. */
+/** Returns `ddconfig`, at any depth of the model's parameters. */
 function backboneOf({ params }: ModelConfig): Record<string, unknown> | undefined {
   const own = params?.['ddconfig'] as Record<string, unknown> | undefined;
   const first = params?.['first_stage_config'] as ModelConfig | undefined;
   return own ?? (first ? backboneOf(first) : undefined);
 }
 
-/** An interval in steps or seconds. */
+/** Parses an interval in steps or seconds. */
 export function parseInterval(value: Interval): { steps: number } | { seconds: number } {
   if (typeof value === 'number') return { steps: value };
   return { seconds: parseFloat(value) * (value.endsWith('m') ? 60 : 1) };

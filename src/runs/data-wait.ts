@@ -1,4 +1,4 @@
-/** How much of a run's time goes into waiting for images. */
+/** Measures the share of a run's time that is spent waiting for images. */
 export class DataWait {
   #waited = 0;
   #begun: { step: number; seconds: number; waited: number };
@@ -24,7 +24,7 @@ export class DataWait {
     return Math.min(1, (this.#waited - last.waited) / Math.max(1e-3, seconds - last.seconds));
   }
 
-  /** Returns the share of all time, once it is more than a tenth after 20 steps; null before, and ever after. */
+  /** Returns the share of the total time, once, if it exceeds a tenth after 20 steps; otherwise null. */
   tooMuch(step: number, seconds: number): number | null {
     const share = (this.#waited - this.#begun.waited) / (seconds - this.#begun.seconds);
     if (this.#reported || step - this.#begun.step < 20 || !(share > 0.1)) return null;

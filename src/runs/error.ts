@@ -1,5 +1,5 @@
 /**
- * A run that cannot start or go on; the message says why, and the way out.
+ * Thrown if a run cannot start or continue; the message says why and what to do.
  *
  * @example
  * ```ts
@@ -11,12 +11,12 @@
  * ```
  */
 export class RunError extends Error {
-  /** The class's name, for programs that see only that. */
+  /** Name of the class, for programs that only see the name. */
   override name = 'RunError';
 }
 
 /**
- * A training that ran into NaN or infinity.
+ * Thrown if a training run produces NaN or infinity.
  *
  * @example
  * ```ts
@@ -29,11 +29,11 @@ export class RunError extends Error {
  * ```
  */
 export class NonFiniteError extends RunError {
-  /** The class's name, for programs that see only that. */
+  /** Name of the class, for programs that only see the name. */
   override name = 'NonFiniteError';
 }
 
-/** What file systems say of what they cannot do at all. */
+/** Error codes of file systems for operations that they do not support at all. */
 const unsupported = ['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL'] as const;
 
 function unable(error: unknown, code: string): string {
@@ -41,7 +41,7 @@ function unable(error: unknown, code: string): string {
   return `its file system cannot do this (${call}: ${code}); take a folder on another one`;
 }
 
-/** The system's error on writing into a run, said in words. */
+/** Explains a system error on writing into a run; returns other errors unchanged. */
 export function writeError(path: string, error: unknown, wayOut: string): unknown {
   const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
   const reason = {

@@ -1,23 +1,25 @@
-/** What a trainer tells while it runs. */
+/** Events of a training run. */
 import type { Tensor } from '../torch/index.js';
 
 export interface StartEvent {
   type: 'start';
-  /** Steps done before: 0, or where a resumed run goes on. */
+  /** Steps done before: 0, or those before a resume. */
   step: number;
   folder: string;
   device: string;
   threads: number;
   precision: 'float32' | 'bfloat16';
-  /** Trained parameters. */
+  /** Number of trained parameters. */
   parameters: number;
-  /** Pictures to train on and held out. */
+  /** Number of training and held-out images. */
   images: { train: number; heldOut: number };
-  /** Sentences to show once: what `auto` chose and why, what is off, what differs from the run so far. */
+  /**
+   * Sentences to show once: choices of `auto` and their reasons, terms that are off, differences from the run so far.
+   */
   notes: string[];
 }
 
-/** After every step; costs nothing, reads nothing from the device. */
+/** Emitted after every step; cheap, as it reads nothing from the device. */
 export interface StepEvent {
   type: 'step';
   step: number;
@@ -27,27 +29,27 @@ export interface StepEvent {
 export interface LogEvent {
   type: 'log';
   step: number;
-  /** Share of the run that is over, 0 to 1. */
+  /** Completed share of the run, 0 to 1. */
   progress: number;
-  /** Seconds of training, those before a resume included. */
+  /** Seconds of training, including those before a resume. */
   seconds: number;
   stepsPerSecond: number;
   imagesPerSecond: number;
-  /** Seconds still to go, as far as one can tell. */
+  /** Estimated remaining seconds. */
   eta: number;
   learningRate: number;
-  /** Share of the time since the last log spent waiting for pictures. */
+  /** Share of the time since the last log spent waiting for images. */
   dataWait: number;
   /** Losses of this step. Stage 1: rec, perceptual, vq, gan, disc, weight. Stage 2: loss. */
   losses: Record<string, number>;
-  /** Held-out figures, where they were measured. Stage 1: psnr, used, perplexity. Stage 2: heldOutLoss. */
+  /** Held-out metrics, if they were measured. Stage 1: psnr, used, perplexity. Stage 2: heldOutLoss. */
   metrics?: Record<string, number>;
 }
 
 export interface ImagesEvent {
   type: 'images';
   step: number;
-  /** The PNG that was written. */
+  /** Path of the PNG. */
   path: string;
 }
 
@@ -57,7 +59,7 @@ export interface CheckpointEvent {
   path: string;
 }
 
-/** Something to say once. */
+/** A message to show once. */
 export interface NoteEvent {
   type: 'note';
   step: number;
@@ -67,11 +69,11 @@ export interface NoteEvent {
 export interface EndEvent {
   type: 'end';
   step: number;
-  /** Stopped by its signal; a checkpoint was saved and the run can be resumed. */
+  /** True if the signal stopped the run; a checkpoint was saved and the run can be resumed. */
   interrupted: boolean;
   checkpoint: string;
   seconds: number;
-  /** Final figures on all held-out pictures; absent where the run was interrupted. */
+  /** Final metrics on all held-out images; undefined if the run was interrupted. */
   metrics?: Record<string, number>;
 }
 
@@ -80,9 +82,9 @@ export type TrainingEvent =
 
 /** Losses, metrics and learning rate of a step. */
 export interface StepRecord {
-  /** Tensors are read, which waits for the device. */
+  /** Losses; reading tensors waits for the device. */
   losses: Readonly<Record<string, Tensor | number>>;
   learningRate: number;
-  /** Held-out metrics, where they were measured. */
+  /** Held-out metrics, if they were measured. */
   metrics?: Record<string, number> | null;
 }

@@ -1,7 +1,10 @@
 import { parseInterval, type Interval } from './config.js';
 import type { RunClock } from './clock.js';
 
-/** Returns what is true at every n-th step, or whenever the time has passed; with `first`, at the first step too. */
+/**
+ * Returns a function that is true at every n-th step, or whenever the time has passed; with `first`, at the first call
+ * too.
+ */
 export function every(interval: Interval, first = false): (clock: RunClock) => boolean {
   const parsed = parseInterval(interval);
   if ('steps' in parsed) return (clock) => clock.step % parsed.steps === 0;

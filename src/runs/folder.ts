@@ -1,4 +1,4 @@
-/** Files of a run beside its checkpoints: configuration, environment, metrics. */
+/** Files of a run besides its checkpoints: configuration, environment, metrics. */
 import {
   accessSync,
   appendFileSync,
@@ -23,14 +23,14 @@ import { RunError, writeError } from './error.js';
 /** Returns the file in which a run limited by time records its progress at each step. */
 export const progressJournal = (run: string) => join(run, 'progress.f64');
 
-/** @throws RunError if there is a run in the folder */
+/** @throws RunError if the folder already contains a run */
 export function checkRunIsNew(run: string): void {
   if (existsSync(join(run, 'config.yaml')) || existsSync(join(run, 'checkpoints'))) {
     throw new RunError(`${run} holds a run already. Resume that one, or give the new one another name.`);
   }
 }
 
-/** @throws RunError if the folder, or the nearest one above it that is there, may not be written to */
+/** @throws RunError if the folder, or its nearest existing parent, is not writable */
 export function checkWritable(run: string): void {
   let place = resolve(run);
   while (!existsSync(place) && dirname(place) !== place) place = dirname(place);
@@ -42,7 +42,7 @@ export function checkWritable(run: string): void {
   }
 }
 
-/** Makes the folder of a new run. */
+/** Creates the folder of a new run. */
 export async function makeRunFolder(run: string): Promise<void> {
   try {
     await mkdir(join(run, 'images'), { recursive: true });
@@ -51,17 +51,17 @@ export async function makeRunFolder(run: string): Promise<void> {
   }
 }
 
-/** What config.yaml holds: the stage, then the resolved configuration. */
+/** Content of config.yaml: the stage, then the resolved configuration. */
 export type StoredConfig = RunConfig & { stage: Stage };
 
 export async function writeConfig(run: string, stage: Stage, config: RunConfig): Promise<void> {
   await replaceFile(join(run, 'config.yaml'), stringify({ stage, ...config }, { lineWidth: 110 }));
 }
 
-/** The layout of run folders; a version that an older one could not read raises it. Folders without a number have 1. */
+/** Format version of run folders, raised when older versions could not read them. Folders without a number have 1. */
 const FORMAT = 1;
 
-/** @throws RunError if a version wrote here that lays out its folders in another way */
+/** @throws RunError if the folder was written by a version with a different format */
 function checkFormat(run: string): void {
   const other = formatsOf(run).find((format) => format !== FORMAT);
   if (other === undefined) return;
@@ -74,7 +74,7 @@ function formatsOf(run: string): unknown[] {
   try {
     return (readStarts(run) as { format?: unknown }[]).map(({ format = FORMAT }) => format);
   } catch {
-    return []; // A damaged file hides its number, and nothing else that is needed.
+    return []; // A damaged file hides only its format version, which is not essential.
   }
 }
 
@@ -98,7 +98,7 @@ export async function readConfig(run: string): Promise<StoredConfig> {
   }
 }
 
-/** Writes where and with what the run was started, or resumed: environment.json lists every start. */
+/** Appends the environment of a start or resume to environment.json. */
 export async function writeEnvironment(run: string, details: Record<string, unknown>): Promise<void> {
   const starts = readStarts(run);
   starts.push({
@@ -119,13 +119,13 @@ export async function writeEnvironment(run: string, details: Record<string, unkn
 
 const environmentOf = (run: string) => join(run, 'environment.json');
 
-/** Returns every start that environment.json lists; none where there is no such file. */
+/** Returns all starts listed in environment.json; none if there is no such file. */
 function readStarts(run: string): unknown[] {
   const path = environmentOf(run);
   return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as unknown[]) : [];
 }
 
-/** Replaces a file as a whole: readers see the old text or the new one. */
+/** Replaces a file atomically: readers see the old text or the new one. */
 export async function replaceFile(path: string, text: string): Promise<void> {
   try {
     await writeAtomically(path, text);
@@ -134,13 +134,13 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** One line of metrics.jsonl. A resumed run adds a line `{ step, resumed: true }` and goes on from that step. */
+/** A line of metrics.jsonl. A resumed run adds a line `{ step, resumed: true }` and continues from that step. */
 export type MetricsRecord = { step: number; resumed?: boolean } & Record<string, unknown>;
 
 export function appendMetrics(run: string, record: MetricsRecord): void {
   const path = join(run, 'metrics.jsonl');
   try {
-    // A killed process may have left half a line, which must not spoil the next one.
+    // A killed process may have left half a line, which must not corrupt the next one.
     const start = record.resumed && !endsWithNewline(path) ? '\n' : '';
     appendFileSync(path, `${start}${JSON.stringify(record)}\n`);
   } catch (error) {
@@ -161,7 +161,7 @@ function endsWithNewline(path: string): boolean {
 }
 
 /**
- * The records of a run in order of steps: what a resumed run did again replaces what was done before.
+ * Returns the records of a run in order of steps; steps repeated by a resumed run replace the earlier ones.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** One process at a time trains in a run folder. */
+/** Lock that allows only one process at a time to train in a run folder. */
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { lockHolder, tryLock, type Holder } from '../files/lock.js';
@@ -7,10 +7,10 @@ import { RunError, writeError } from './error.js';
 const lockOf = (folder: string) => join(folder, 'run.lock');
 
 /**
- * Takes the folder's lock and returns the function that gives it back. The lock of a process that no longer lives is
+ * Takes the folder's lock and returns the function that releases it. The lock of a process that no longer exists is
  * taken over.
  *
- * @throws RunError naming the process that holds it
+ * @throws RunError with the process that holds it
  */
 export function lockRun(folder: string): () => void {
   const path = lockOf(folder);
@@ -25,7 +25,7 @@ export function lockRun(folder: string): () => void {
   throw beingTrained(folder, taken);
 }
 
-/** @throws RunError naming the process that trains in the folder */
+/** @throws RunError with the process that trains in the folder */
 export function checkUnlocked(folder: string): void {
   const holder = lockHolder(lockOf(folder));
   if (holder !== null) throw beingTrained(folder, holder);

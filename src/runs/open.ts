@@ -1,4 +1,4 @@
-/** A trained model out of a run folder, ready to use. */
+/** Opens a trained model from a run folder, ready to use. */
 import { join } from 'node:path';
 import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
@@ -19,7 +19,7 @@ export interface OpenedRun<M extends nn.Module> {
   /** Step of the checkpoint. */
   step: number;
   checkpoint: string;
-  /** Names of the classes it was trained on; empty where there were none. */
+  /** Names of the classes it was trained on; empty if there were none. */
   classes: readonly string[];
 }
 
@@ -31,7 +31,7 @@ export interface ModelOf {
 /**
  * Opens the newest complete checkpoint of a run of the given stage.
  *
- * @throws RunError where there is none, it is of the other stage, or its weights do not fit its configuration
+ * @throws RunError if there is none, it is of the other stage, or its weights do not match its configuration
  *
  * @example
  * ```ts
@@ -78,7 +78,7 @@ export async function openRun<S extends Stage>(
   };
 }
 
-/** Why a run of the other stage is refused, by the stage that was asked for. */
+/** Messages for a run of the other stage, by the requested stage. */
 const ofOtherStage: Record<Stage, (run: string, config: RunConfig) => string> = {
   vqgan: (run, { training: { vqgan } }) =>
     `${run} is the run of a transformer; name the run of a VQGAN` +
@@ -88,14 +88,14 @@ const ofOtherStage: Record<Stage, (run: string, config: RunConfig) => string> = 
     `npx tessera-torch train transformer --vqgan ${run}`,
 };
 
-/** What does not fit, which a state dict's error tells in the lines after its first. */
+/** Returns the reason for a mismatch, which a state dict's error has in the lines after its first. */
 function reasonOf(error: unknown): string {
   const [first = '', ...rest] = (error as Error).message.split('\n').map((line) => line.trim());
-  // A heading and the first key under it.
+  // A heading and the first key below it.
   return rest.length > 0 ? rest.slice(0, 2).join(' ') : first;
 }
 
-/** Discriminator and perceptual network serve training alone. */
+/** True for keys of the discriminator and the perceptual network, which only training uses. */
 const isLoss = (key: string): boolean => /^(first_stage_model\.|cond_stage_model\.)?loss\./.test(key);
 
 function withoutLoss(config: ModelConfig): ModelConfig {
@@ -108,7 +108,7 @@ function withoutLoss(config: ModelConfig): ModelConfig {
   return { ...config, params };
 }
 
-/** How many pixels a side one code stands for. */
+/** Returns the side in pixels of the square that one code stands for. */
 export function pixelsPerCode(model: FirstStage): number {
   return model.stride;
 }

@@ -1,4 +1,4 @@
-/** Which run a folder is opened for: a new one, or the one in it. */
+/** Opens a run folder for a new run or to resume the existing one. */
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
@@ -7,13 +7,15 @@ import { RunError } from './error.js';
 import { checkRunIsNew, checkWritable, readConfig } from './folder.js';
 import { checkUnlocked, lockRun } from './lock.js';
 
-/** Opens a new run with a configuration { model, data, training }, or resumes one with the few keys that may change. */
+/**
+ * Starts a new run with a configuration { model, data, training }, or resumes one with the few keys that may change.
+ */
 export type RunOpening = { new: unknown } | { resume: unknown };
 
-/** What a run's folder holds, or will. */
+/** An opened run folder, or one that is yet to be created. */
 export interface Opened {
   config: RunConfig;
-  /** Newest checkpoint and settings of the run that goes on; null for a new one. */
+  /** Newest checkpoint and settings of a resumed run; null for a new one. */
   resumed: {
     checkpoint: RunCheckpoint & { state: CheckpointState };
     training: RunConfig['training'];
@@ -21,7 +23,7 @@ export interface Opened {
   release: () => void;
 }
 
-/** Checks that a run can begin, or takes the lock of one that goes on. */
+/** Checks that a run can start, or takes the lock of a resumed one. */
 export async function openFolder(run: string, stage: Stage, opening: RunOpening): Promise<Opened> {
   if (!('new' in opening)) return resume(run, stage, opening.resume);
   checkRunIsNew(run);

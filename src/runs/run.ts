@@ -1,4 +1,4 @@
-/** A run as a training loop uses it: its folder, lock, clock, metrics and checkpoints. */
+/** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -19,9 +19,9 @@ import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
 
 /**
- * A run in its folder. `open` checks and reads, `start` takes the weights and writes; then a loop takes steps, calls
- * `tick` after each, and logs and saves when that is `due`. `tessera-torch` resumes, reports on and samples from any
- * run that is trained this way.
+ * A run in its folder. `open` checks and reads, `start` takes the weights and writes. Then a loop takes steps, calls
+ * `tick` after each, and logs and saves when `due` says so. `tessera-torch` can resume, report on and sample from any
+ * run trained this way.
  *
  * @example
  * ```ts
@@ -45,11 +45,11 @@ import { countTrained, firstNonFinite, optimizerState, restoreState, type Traine
 export class Run extends torch.InThread {
   /** Path of the run's folder. */
   readonly folder: string;
-  /** Which of the two models is trained. */
+  /** Stage that the run trains. */
   readonly stage: Stage;
   /** Sentences to show when the run starts. */
   readonly notes: string[] = [];
-  /** Where a resumed run goes on; null for a new one. */
+  /** Checkpoint that a resumed run continues from; null for a new one. */
   readonly checkpoint: (RunCheckpoint & { state: CheckpointState }) | null;
   #config: RunConfig;
   #setup: RunSetup | null = null;
@@ -73,9 +73,9 @@ export class Run extends torch.InThread {
   }
 
   /**
-   * Checks a new run and its configuration, or takes an existing one and finds its newest checkpoint. Nothing is written.
+   * Checks a new run and its configuration, or opens an existing one and finds its newest checkpoint. Writes nothing.
    *
-   * @throws TypeError for a mistake in the configuration; RunError for a folder that cannot be used
+   * @throws TypeError for an invalid configuration; RunError for an unusable folder
    */
   static async open(folder: string, stage: Stage, opening: RunOpening): Promise<Run> {
     return new Run(folder, stage, await openFolder(folder, stage, opening));
@@ -86,13 +86,13 @@ export class Run extends torch.InThread {
     return this.#config;
   }
 
-  /** What the run computes with. @throws Error before `settle` or `start` */
+  /** Device, threads, precision and images of the run. @throws Error before `settle` or `start` */
   get setup(): RunSetup {
     if (!this.#setup) throw new Error('a run computes with nothing yet: call settle or start first');
     return this.#setup;
   }
 
-  /** Replaces the configuration by one without anything left to choose, before the run starts. */
+  /** Sets the configuration with every `auto` resolved, before the run starts. */
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
     this.#config = { ...config, training: { ...config.training, device, threads } };
@@ -100,9 +100,10 @@ export class Run extends torch.InThread {
   }
 
   /**
-   * Writes a new run's folder, with a first checkpoint; of a resumed run, reads weights, optimizers and random generators.
+   * Writes a new run's folder with a first checkpoint, or restores weights, optimizers and random generators of a
+   * resumed run.
    *
-   * @throws RunError if the folder is taken or cannot be written to
+   * @throws RunError if the folder is in use or not writable
    */
   async start(trained: TrainedState): Promise<void> {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
@@ -125,10 +126,10 @@ export class Run extends torch.InThread {
     const existed = existsSync(this.folder);
     await makeRunFolder(this.folder);
     this.#release = lockRun(this.folder);
-    this.#made = !existed; // With the lock it is known to be no other process's.
+    this.#made = !existed; // With the lock taken, no other process can own the folder.
   }
 
-  /** Before the new length is written: a process that dies in between resumes with the old one. */
+  /** Called before the new length is written: a process that dies in between resumes with the old one. */
   #forgetOldLength(step: number): void {
     const { steps, minutes } = this.#config.training;
     if (this.#before.steps === steps && this.#before.minutes === minutes) return;
@@ -140,17 +141,17 @@ export class Run extends torch.InThread {
     return this.#clock;
   }
 
-  /** Steps done, those before a resume included. */
+  /** Number of steps done, including those before a resume. */
   get step(): number {
     return this.#clock?.step ?? this.checkpoint?.step ?? 0;
   }
 
-  /** Share of the run that is over, 0 to 1; it stands still between two ticks. */
+  /** Completed share of the run, 0 to 1; it does not change between two ticks. */
   get progress(): number {
     return this.#running.progress;
   }
 
-  /** Seconds of training, those before a resume included. */
+  /** Seconds of training, including those before a resume. */
   get seconds(): number {
     return this.#running.seconds;
   }
@@ -160,7 +161,7 @@ export class Run extends torch.InThread {
     return this.#running.done;
   }
 
-  /** Starts the clock, after everything that need not count. */
+  /** Starts the clock, after all preparation that must not count. */
   begin(): void {
     if (this.checkpoint) appendMetrics(this.folder, { step: this.step, resumed: true });
     this.#running.begin();
@@ -169,18 +170,18 @@ export class Run extends torch.InThread {
     this.#due = { log: every(logEvery, true), images: every(imagesEvery), save: every(saveEvery) };
   }
 
-  /** Counts a step, and the milliseconds it waited for images. */
+  /** Counts a step, and the milliseconds that it waited for images. */
   tick(waited = 0): void {
     this.#running.tick();
     this.#wait.add(waited, this.step, this.seconds);
   }
 
-  /** True at the steps at which `logEvery`, `imagesEvery` or `saveEvery` asks for it, and at the last. Ask once a step. */
+  /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
   due(what: 'log' | 'images' | 'save'): boolean {
     return this.#due?.[what](this.#running) || this.done;
   }
 
-  /** Returns the event of a run that starts, with the number of parameters that its optimizers train. */
+  /** Returns the start event of a run, with the number of parameters that its optimizers train. */
   started(optimizers: TrainedState['optimizers']): StartEvent {
     const { images, device, threads, precision } = this.setup;
     const parameters = countTrained(optimizers);
@@ -193,7 +194,7 @@ export class Run extends torch.InThread {
   /**
    * Reads losses as numbers, which waits for the device.
    *
-   * @throws NonFiniteError naming the last good checkpoint
+   * @throws NonFiniteError with the last good checkpoint
    */
   read(losses: StepRecord['losses']): Record<string, number> {
     const read = Object.fromEntries(
@@ -204,7 +205,7 @@ export class Run extends torch.InThread {
     return read;
   }
 
-  /** Appends a step to metrics.jsonl. @throws NonFiniteError naming the last good checkpoint */
+  /** Appends a step to metrics.jsonl. @throws NonFiniteError with the last good checkpoint */
   log({ learningRate, losses, metrics }: StepRecord): LogEvent {
     const { step, progress, seconds } = this;
     const { rate: stepsPerSecond, eta } = this.#running;
@@ -215,7 +216,7 @@ export class Run extends torch.InThread {
     return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * this.config.training.batchSize, eta };
   }
 
-  /** Returns the share of the time spent waiting for images, once, when it is too much; else null. */
+  /** Returns the share of the time spent waiting for images, once, if it is too high; otherwise null. */
   waitsTooMuch(): number | null {
     return this.#wait.tooMuch(this.step, this.seconds);
   }
@@ -225,15 +226,15 @@ export class Run extends torch.InThread {
     return join(this.folder, 'images', `${kind}-${String(this.step).padStart(7, '0')}.png`);
   }
 
-  /** Returns the event of an image that was written. */
+  /** Returns the event for a written image. */
   images(path: string): ImagesEvent {
     return { type: 'images', step: this.step, path };
   }
 
   /**
-   * Writes a checkpoint with what `measure` returns as its metrics, and removes old ones but the best.
+   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best.
    *
-   * @throws NonFiniteError if a weight is not a number
+   * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
     { model, optimizers, data }: TrainedState,
@@ -262,13 +263,13 @@ export class Run extends torch.InThread {
     return { type: 'checkpoint', step, path: this.#saved.path };
   }
 
-  /** The checkpoint of this step, where it was saved. */
+  /** Checkpoint of this step, if it was saved. */
   get saved(): RunCheckpoint | null {
     const saved = this.#saved;
     return saved?.step === this.step && existsSync(saved.path) ? saved : null;
   }
 
-  /** Returns the error of a training that met NaN or infinity, with the way out. */
+  /** Returns the error for NaN or infinity in training, with what to do. */
   nonFinite(what: string): NonFiniteError {
     const last = listCheckpoints(this.folder).at(-1);
     return new NonFiniteError(
@@ -282,7 +283,7 @@ export class Run extends torch.InThread {
     return this.#closed;
   }
 
-  /** Gives back the lock, without another checkpoint. */
+  /** Releases the lock, without another checkpoint. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -290,7 +291,7 @@ export class Run extends torch.InThread {
     this.#release();
   }
 
-  /** Closes the run, and removes the folder of one that could not start. */
+  /** Closes the run, and removes its folder if the run could not start. */
   async abandon(): Promise<void> {
     this.close();
     if (this.#made) await rm(this.folder, { recursive: true, force: true }).catch(() => {});

@@ -1,4 +1,4 @@
-/** The settings of a run: the sections `data` and `training` of its configuration, by stage. */
+/** Settings of a run: the sections `data` and `training` of its configuration, by stage. */
 import {
   changeable,
   count,
@@ -18,7 +18,7 @@ import {
 import { dataSchema as imageSchema } from '../data/settings.js';
 import type { Device } from '../torch/index.js';
 
-/** Which of the two trainings: `vqgan` is the first, `transformer` the second. */
+/** Stage of training: `vqgan` is the first, `transformer` the second. */
 export type Stage = 'vqgan' | 'transformer';
 
 /** A number of steps, or a time: `500`, `'30s'`, `'5m'`. */
@@ -48,7 +48,7 @@ const betas = kind<[number, number]>(
 
 export const dataSchema = {
   ...imageSchema,
-  /** A resumed run whose pictures are no longer the same: refused (`stop`, default), or goes on with them. */
+  /** What to do if a resumed run's images have changed: refuse (`stop`, default) or continue with them (`accept`). */
   changed: changeable(optional(oneOf('stop', 'accept')())),
 };
 
@@ -58,58 +58,63 @@ const shared = {
   warmup: share(0.02),
   /** Share of the run after which it falls. Default 0.4. */
   decayFrom: share(0.4),
-  /** What it falls to, as a share of the peak. Default 0.05. */
+  /** Final learning rate, as a share of the peak. Default 0.05. */
   finalLearningRate: changeable(share(0.05)),
-  /** `auto` times both and takes the faster. Default float32. */
+  /** Precision of the networks; `auto` times both and uses the faster one. Default float32. */
   precision: oneOf('float32', 'bfloat16', 'auto')('float32'),
-  /** `auto`: CUDA where there is one. */
+  /** Device; `auto` uses CUDA if available. */
   device: changeable(device('auto')),
-  /** `auto`: the processors that are idle when the run starts. */
+  /** Number of threads; `auto` uses the processors that are idle when the run starts. */
   threads: changeable(threads('auto')),
-  /** CUDA: algorithms that give the same bits in every run, as far as there are such, at some cost. Default false. */
+  /** CUDA: use deterministic algorithms where available, at some cost in speed. Default false. */
   deterministic: flag(false),
-  /** Of the generators and of the order of the images. Default 1. */
+  /** Seed of the generators and of the order of the images. Default 1. */
   seed: integer(1),
-  /** Losses and held-out figures. Default 10s. */
+  /** Interval of losses and held-out metrics. Default 10s. */
   logEvery: changeable(interval('10s')),
-  /** Picture grids. Default 1m. */
+  /** Interval of image grids. Default 1m. */
   imagesEvery: changeable(interval('1m')),
-  /** Checkpoints. Default 5m. */
+  /** Interval of checkpoints. Default 5m. */
   saveEvery: changeable(interval('5m')),
-  /** Checkpoints kept besides the best one. Default 2. */
+  /** Number of checkpoints to keep besides the best one. Default 2. */
   keep: changeable(count(2)),
 };
 
 const end = {
-  /** The run ends after so many steps, or minutes, whichever is first; at least one is given. */
+  /** Length of the run in steps. It ends at `steps` or `minutes`, whichever comes first; at least one is required. */
   steps: changeable(optional(flagged('--steps <n>', 'end after so many steps', count()))),
-  /** See `steps`. */
+  /** Length of the run in minutes; see `steps`. */
   minutes: changeable(optional(flagged('--minutes <m>', 'end after so many minutes', positive()))),
 };
 
 const vqgan = {
   ...shared,
-  /** Images of a step. Default 4, stage 2: 8. */
+  /** Number of images per step. Default 4, stage 2: 8. */
   batchSize: count(4),
-  /** Peak of the schedule. Default: `model.base_learning_rate` times the batch size, else 1e-4 (stage 2: 3e-4). */
+  /** Peak learning rate. Default: `model.base_learning_rate` times the batch size, else 1e-4 (stage 2: 3e-4). */
   learningRate: changeable(positive(1e-4)),
-  /** Adam's. Default (0.5, 0.9), stage 2 (0.9, 0.95), as the reference. */
+  /** Betas of Adam. Default (0.5, 0.9), stage 2 (0.9, 0.95), as in the reference. */
   betas: betas([0.5, 0.9]),
-  /** Stage 1. Default one-pass, which computes the generator's forward once for both updates. */
+  /** Stage 1: training step. Default one-pass, which computes the generator's forward once for both updates. */
   step: oneOf('one-pass', 'reference')('one-pass'),
-  /** Stage 1 on CUDA: replay steps as a CUDA graph, where that can be done. Default false. */
+  /** Stage 1 on CUDA: replay steps as a CUDA graph, if possible. Default false. */
   graph: flag(false),
-  /** Stage 1: pictures, activations and convolution weights with their channels side by side in memory. Default false. */
+  /** Stage 1: store images, activations and convolution weights in channels-last memory format. Default false. */
   channelsLast: flag(false),
-  /** Stage 1: share of the run before which the discriminator is off, besides the loss's own disc_start. Default 0. */
+  /**
+   * Stage 1: share of the run before which the discriminator is off, in addition to the loss's disc_start. Default 0.
+   */
   discriminatorFrom: share(0),
   /**
-   * Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run, which the run says it cannot for
-   * a Gumbel codebook. Default true.
+   * Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Not supported for a Gumbel
+   * codebook, which the run reports. Default true.
    */
   restartCodes: flag(true),
   ...end,
-  /** Stage 1: safetensors file with the reference's LPIPS weights; `off`; default: what `tessera-torch setup` stored. */
+  /**
+   * Stage 1: safetensors file with the reference's LPIPS weights, or `off`. Default: the file from `tessera-torch
+   * setup`.
+   */
   lpips: changeable(optional(text())),
 };
 
@@ -118,13 +123,13 @@ const transformer = {
   batchSize: count(8),
   learningRate: changeable(positive(3e-4)),
   betas: betas([0.9, 0.95]),
-  /** Stage 2: decay of the linear layers' weights. Default 0.01. */
+  /** Stage 2: weight decay of the linear layers. Default 0.01. */
   weightDecay: number(0.01),
-  /** Stage 2: crops a picture is encoded in, each with its mirror image if data.flip; 1 is its centre. Default 1. */
+  /** Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop. Default 1. */
   views: count(1),
-  /** Stage 2: pictures in a grid of samples. Default 16. */
+  /** Stage 2: number of images in a grid of samples. Default 16. */
   samples: changeable(count(16)),
-  /** Stage 2: samples are drawn from the so many likeliest codes. Default 100. */
+  /** Stage 2: number of most likely codes to sample from. Default 100. */
   topK: changeable(count(100)),
   ...end,
   /** Stage 2: run folder of the trained first stage, or a checkpoint file of the model in first_stage_config. */
@@ -139,11 +144,11 @@ const dataSchemas = {
   },
 } satisfies Record<Stage, Schema>;
 
-/** The keys of `training` by stage. */
+/** Keys of `training` by stage. */
 const trainingSchemas = { vqgan, transformer } satisfies Record<Stage, Schema>;
 
-/** The sections besides `model`, by stage. */
+/** Returns the sections besides `model`, by stage. */
 export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], training: trainingSchemas[stage] });
 
-/** The settings of both stages; a run has those of its own. */
+/** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;

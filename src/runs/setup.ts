@@ -1,30 +1,30 @@
 import * as torch from '../torch/index.js';
 import type { TrainedState } from './state.js';
 
-/** The dtype in which networks are trained. */
+/** Dtype in which networks are trained. */
 export type Precision = 'float32' | 'bfloat16';
 
-/** What a run computes with, and on which images. */
+/** Device, threads, precision and images of a run. */
 export interface RunSetup {
   device: torch.Device;
   threads: number;
   precision: Precision;
-  /** Recorded in every checkpoint; a resumed run is compared with it. */
+  /** Recorded in every checkpoint, and compared when the run is resumed. */
   images?: ImagesState;
-  /** Where they come from, such as `folder` or `packed`. */
+  /** Kind of image source, such as `folder` or `packed`. */
   imagesFrom?: string;
 }
 
-/** What a checkpoint records of a run's images. */
+/** Description of a run's images in a checkpoint. */
 export interface ImagesState {
-  /** Images to train on and held out. */
+  /** Number of training and held-out images. */
   images: { train: number; heldOut: number };
   classes: readonly string[];
-  /** Hash of their contents and order. */
+  /** Hash of the contents and the order of the images. */
   fingerprint: string;
 }
 
-/** Returns the setup of a loop that chooses none: it computes where its weights are. */
+/** Returns the setup of a custom loop that does not choose one: it computes on the device of its weights. */
 export function setupOf({ model }: TrainedState): RunSetup {
   const device = [...model.values()][0]?.device ?? 'cpu';
   return { device, threads: torch.getNumThreads(), precision: 'float32' };

@@ -1,4 +1,4 @@
-/** Weights, optimizers and generators as checkpoints hold them. */
+/** Weights, optimizers and generators as stored in checkpoints. */
 import { join } from 'node:path';
 import { loadCheckpoint } from '../torch/io/index.js';
 import { loadEntries } from '../torch/nn/state-dict.js';
@@ -7,34 +7,36 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 
-/** What a run needs of an optimizer: any of `optim` has it. */
+/** Optimizer interface that a run needs; every optimizer in `optim` implements it. */
 export interface RunOptimizer {
   /** Groups of parameters and their settings. */
   readonly paramGroups: readonly { params: Tensor[]; lr: number }[];
-  /** Returns everything that is saved. */
+  /** Returns the state to save. */
   stateDict(): OptimizerState;
-  /** Takes what was saved. */
+  /** Loads a saved state. */
   loadStateDict(saved: OptimizerState): void;
 }
 
-/** What a checkpoint holds of a training. */
+/** Training state in a checkpoint. */
 export interface TrainedState {
-  /** By key: float32 masters where the network itself is bfloat16. */
+  /** Weights by key: float32 masters if the network itself is bfloat16. */
   model: ReadonlyMap<string, Tensor>;
-  /** By name. */
+  /** Optimizers by name. */
   optimizers: Readonly<Record<string, RunOptimizer>>;
-  /** Position in the data: plain values, which a resumed run finds in `checkpoint.state.data`. */
+  /** Position in the data: plain values, available as `checkpoint.state.data` in a resumed run. */
   data?: unknown;
 }
 
-/** Counts the numbers that optimizers train. */
+/** Counts the parameter elements that optimizers train. */
 export function countTrained(optimizers: TrainedState['optimizers']): number {
   return Object.values(optimizers)
     .flatMap(({ paramGroups }) => paramGroups.flatMap(({ params }) => params))
     .reduce((sum, parameter) => sum + parameter.numel(), 0);
 }
 
-/** Everything beside the weights: `tensors` under `optimizer.index.name` and `random.device`, and the settings. */
+/**
+ * Returns the state besides the weights: `tensors` under `optimizer.index.name` and `random.device`, and the settings.
+ */
 export function optimizerState(
   optimizers: TrainedState['optimizers'],
   device: torch.Device,
@@ -54,7 +56,7 @@ export function optimizerState(
   return { tensors, groups };
 }
 
-/** Reads a checkpoint back into `trained`, and into the default generators. */
+/** Restores a checkpoint into `trained` and into the default generators. */
 export async function restoreState(
   { path, state }: RunCheckpoint & { state: CheckpointState },
   { model, optimizers }: TrainedState,
@@ -95,7 +97,10 @@ async function withCheckpoint(
   }
 }
 
-/** The first tensor that holds NaN or infinity. All are checked in one reading of the device. */
+/**
+ * Returns the key of the first tensor that holds NaN or infinity. Checks all of them with a single read from the
+ * device.
+ */
 export function firstNonFinite(tensors: ReadonlyMap<string, Tensor>): string | null {
   return torch.noGrad(() =>
     torch.scope(() => {

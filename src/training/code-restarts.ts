@@ -4,19 +4,22 @@ import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { atLeastFloat32, nearestCodes } from '../models/quantizers/latents.js';
 import type { NearestQuantizer } from '../models/quantizers/quantizer.js';
 
-/** First stages whose codes are points among the latents, and die where no latent is near. */
+/** First stages whose codes are points in the latent space and stop being used if no latent is near. */
 export type RestartableModel = FirstStage<NearestQuantizer>;
 
-/** Whether `restartUnusedCodes` takes the model. A Gumbel codebook's codes are chosen by a projection, not by distance. */
+/**
+ * True if `restartUnusedCodes` supports the model. A Gumbel quantizer selects codes by a projection, not by distance.
+ */
 export function canRestartCodes(model: FirstStage): model is RestartableModel {
   return model.quantize.revive !== undefined;
 }
 
 /**
- * Counts the codes that `images` [B, C, H, W] use, and moves every other code onto a latent drawn from them, where
- * the encoder will find it again (random restarts, arXiv 2005.00341, section 3.1). A codebook trained by gradients
- * alone keeps few of its codes: those that were never the nearest never learn; one that follows moving averages
- * (`EMAVQ`) loses codes likewise, and there the averages move too. A remapped codebook moves codes in use only.
+ * Counts the codes that `images` [B, C, H, W] use, and moves every other code onto a latent drawn from these images,
+ * where the encoder will find it again (random restarts, arXiv 2005.00341, section 3.1). A codebook trained by
+ * gradients alone uses few of its codes: a code that is never the nearest never learns. A codebook updated by moving
+ * averages (`EMAVQ`) loses codes in the same way, so its averages are moved too. In a remapped codebook, only codes
+ * that are in use are moved.
  *
  * @returns the number of codes in use before the restart
  */
@@ -38,13 +41,13 @@ export function restartUnusedCodes(model: RestartableModel, images: Tensor): num
   );
 }
 
-/** What is quantized: [N, D]. */
+/** Returns the latents before quantization: [N, D]. */
 function latentsOf(model: RestartableModel, images: Tensor): Tensor {
   const z = model.encodeToPrequant(images); // [B, D, h, w]
   return atLeastFloat32(z.permute([0, 2, 3, 1]).reshape([-1, model.quantize.embedDim]));
 }
 
-/** How often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed]. */
+/** Counts how often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed]. */
 export function countCodes(model: RestartableModel, images: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {

@@ -1,4 +1,4 @@
-/** The temperature of a Gumbel quantizer over a training, as the reference's configurations describe it. */
+/** Temperature schedule of a Gumbel quantizer, as the reference's configurations describe it. */
 import { readTree } from '../config/read.js';
 import { natural, number, object, oneOf, optional, type Settings } from '../config/schema.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
@@ -19,7 +19,9 @@ const scheduler = {
 
 type WarmUpCosine = Settings<typeof schedule>;
 
-/** Linear from `lrStart` to `lrMax`, then half a cosine down to `lrMin` at `maxDecaySteps`, and `lrMin` from there on. */
+/**
+ * Linear from `lrStart` to `lrMax`, then half a cosine down to `lrMin` at `maxDecaySteps`, then constant at `lrMin`.
+ */
 export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
   const { warmUpSteps, lrMin, lrMax, lrStart, maxDecaySteps } = schedule;
   if (step < warmUpSteps) return lrStart + ((lrMax - lrStart) / warmUpSteps) * step;
@@ -28,8 +30,9 @@ export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
 }
 
 /**
- * What sets the temperature before each step, from the model's `temperature_scheduler_config`; does nothing for other
- * quantizers, and for a Gumbel quantizer without one, which keeps the temperature it was built with.
+ * Returns a function that sets the temperature before each step, from the model's `temperature_scheduler_config`. It
+ * does nothing for other quantizers, or for a Gumbel quantizer without that config, which keeps its initial
+ * temperature.
  *
  * @throws TypeError naming a parameter that is missing, unknown or wrong
  */

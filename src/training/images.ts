@@ -1,4 +1,4 @@
-/** The images of a run: opened, and those of a resumed run compared with what it was started with. */
+/** Images of a run: opens them, and compares those of a resumed run with the original ones. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
@@ -12,24 +12,24 @@ import { RunError } from '../runs/error.js';
 import type { ImagesState } from '../runs/setup.js';
 import type { ImageSource } from '../data/image-source.js';
 
-/** Pictures that are not opened from `config.data.path`. */
+/** Images that are not opened from `config.data.path`. */
 export interface Images {
   train: ImageSource;
   heldOut: ImageSource;
 }
 
 export interface TrainerOptions {
-  /** Pictures in place of those that `config.data` names. */
+  /** Images to use instead of those that `config.data` names. */
   images?: Images;
-  /** Called while pictures are made or decoded. */
+  /** Called while images are generated or decoded. */
   onProgress?: (label: string, done: number, total: number) => void;
-  /** Ends the opening of pictures. */
+  /** Aborts the opening of images. */
   signal?: AbortSignal;
 }
 
 type Opened = Images & { report?: DataReport; close(): Promise<void> };
 
-/** Opens the pictures that the configuration names, or takes those that are given, and notes what there is to say. */
+/** Opens the images that the configuration names, or uses those passed by the caller, and adds notes about them. */
 export async function openRunImages(
   config: RunConfig,
   { images, onProgress, signal }: TrainerOptions,
@@ -65,7 +65,7 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
   };
 }
 
-/** What the pictures of a run are known by. */
+/** Returns the description of a run's images that checkpoints record. */
 export function imagesState({ train, heldOut }: Images): ImagesState {
   return {
     images: { train: train.length, heldOut: heldOut.length },
@@ -75,10 +75,10 @@ export function imagesState({ train, heldOut }: Images): ImagesState {
 }
 
 /**
- * Compares the pictures with those that the checkpoint was made with. Returns the configuration to go on with, where
- * `data.changed` counts once.
+ * Compares the images with those that the checkpoint was made with. Returns the configuration to continue with, without
+ * `data.changed`, which applies only once.
  *
- * @throws RunError saying what differs, and how to go on all the same
+ * @throws RunError with the difference, and how to continue anyway
  */
 export async function sameImages(
   run: string,
@@ -100,7 +100,7 @@ export async function sameImages(
     );
   }
   notes.push(`${difference}. The run goes on with these`);
-  // A transformer's codes are those of the pictures before.
+  // A transformer's codes were computed from the previous images.
   await rm(join(run, codesFile), { force: true });
   restartPass(state, opened.train.length);
   return { ...config, data };
@@ -126,14 +126,14 @@ function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<Ima
   );
 }
 
-/** How many classes the model was laid out for; null where it is told none. */
+/** Returns the number of classes that the model was built for; null if it does not specify one. */
 function classesNeeded({ model }: RunConfig): number | null {
   const condition = model.params?.['cond_stage_config'] as
     { params?: { n_classes?: number } } | string | undefined;
   return typeof condition === 'object' ? (condition.params?.n_classes ?? null) : null;
 }
 
-/** A place in the order of pictures that are fewer now: the next pass begins. */
+/** Starts the next epoch if the position in the order of images is past their new, smaller number. */
 function restartPass(state: CheckpointState, count: number): void {
   const data = state['data'] as { epoch: number; position: number } | number | undefined;
   if (typeof data === 'object' && data.position >= count)

@@ -1,4 +1,4 @@
-/** What both stages begin with: a checked configuration, images, a device, threads and a precision. */
+/** Common start of both stages: a checked configuration, images, a device, threads and a precision. */
 import { availableParallelism } from 'node:os';
 import type { RunOpening } from '../runs/opening.js';
 import { Run } from '../runs/run.js';
@@ -10,19 +10,19 @@ import { fasterPrecision, idleProcessors } from './engine/tune.js';
 import { imagesState, openRunImages, sameImages, type Images, type TrainerOptions } from './images.js';
 import type { TrainableStage, StageKind } from './stage.js';
 
-/** A run that is ready to be built for. */
+/** A run with everything that a stage needs to be built. */
 export interface Session extends Images {
   run: Run;
   config: RunConfig;
   device: torch.Device;
   precision: Precision;
-  /** True where weights begin as they are drawn: in a new run, but not in a dry one, which leaves them unset. */
+  /** True if weights are initialised randomly: in a new run, but not in a dry run, which leaves them uninitialised. */
   draws: boolean;
   /** Closes the images. */
   close(): Promise<void>;
 }
 
-/** Opens a run, checks and opens all that a stage is built from, and settles what its configuration leaves open. */
+/** Opens a run, checks and opens all inputs of a stage, and resolves the settings that are still `auto`. */
 export async function openSession(
   kind: StageKind<TrainableStage>,
   folder: string,
@@ -60,7 +60,7 @@ export async function openSession(
   }
 }
 
-/** Threads to compute with. A resumed run has those it had, and notes what differs from then. */
+/** Returns the number of threads, by default the same as before in a resumed run, and notes what has changed. */
 async function threadsOf(
   { checkpoint, notes }: Run,
   { training: { threads: wanted } }: RunConfig,

@@ -1,4 +1,4 @@
-/** What differs between the trainings: a `TrainableStage` takes steps and measures them, a `StageKind` prepares one for a run. */
+/** Interfaces of a training stage: `TrainableStage` takes steps and measures, `StageKind` prepares one for a run. */
 import type { RunConfig, Stage as StageName } from '../runs/config.js';
 import type { Precision } from '../runs/setup.js';
 import type { TrainedState } from '../runs/state.js';
@@ -9,37 +9,37 @@ import type { Session } from './session.js';
 /** Metrics by name. */
 export type Figures = Record<string, number>;
 
-/** A model in training, as `train` drives it. Nothing but `step` changes what is trained. */
+/** A model in training, as `train` drives it. Only `step` may change the training state. */
 export interface TrainableStage<Batch = unknown> {
-  /** Does work before the first step that the first checkpoint need not wait for. */
+  /** Does work before the first step that the first checkpoint does not depend on. */
   prepare?(signal?: AbortSignal): Promise<void>;
-  /** Returns the next batch, and the milliseconds it was waited for. `train` disposes of the batch. */
+  /** Returns the next batch, and the milliseconds spent waiting for it. `train` disposes of the batch. */
   next(): Promise<{ batch: Batch; waited: number }>;
   /** Takes one step; its losses stay on the device. */
   step(batch: Batch): Record<string, Tensor | number>;
-  /** Returns a note on the step just taken, or null. */
+  /** Returns an optional note to report after a step, or null. */
   remark?(): string | null;
-  /** Measures the fixed validation set; empty where nothing is held out. */
+  /** Measures the fixed validation set; empty if nothing is held out. */
   evaluate(): Figures;
   /** Measures all held-out images. */
   evaluateAll(): Promise<Figures>;
-  /** Writes a grid of images and returns its path, or null where there is nothing to show. */
+  /** Writes a grid of images and returns its path, or null if there is nothing to show. */
   draw(): Promise<string | null>;
-  /** Returns what is saved; the same tensors are restored. */
+  /** Returns the state to save; restoring writes to the same tensors. */
   state(): TrainedState;
-  /** Releases what the stage holds. */
+  /** Releases the stage's resources. */
   close(): Promise<void> | void;
 }
 
-/** How a stage of this package is prepared, from its configuration to its first step. */
+/** Prepares a stage of this package, from its configuration to its first step. */
 export interface StageKind<S extends TrainableStage> {
   name: StageName;
-  /** Completes and checks the configuration by what it takes from elsewhere, before images are opened. */
+  /** Resolves and validates the configuration before any image is opened. */
   adapt(config: RunConfig, notes: string[]): Promise<RunConfig>;
-  /** Completes it by what the images are. */
+  /** Fills in settings that depend on the dataset. */
   settle?(config: RunConfig, images: Images): RunConfig;
-  /** Times a training step, in milliseconds; what `precision: auto` compares. */
+  /** Returns the time of a training step in milliseconds, which `precision: auto` compares. */
   measure(config: RunConfig, precision: Precision): number;
-  /** Builds model, optimizers and step. */
+  /** Builds the model, the optimizers and the step. */
   build(session: Session): Promise<S>;
 }

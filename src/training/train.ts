@@ -1,4 +1,7 @@
-/** The loop of every training. Copy it to change what a run does; `Run` keeps the folder, a `TrainableStage` takes the steps. */
+/**
+ * The training loop of every stage. Copy it to change what a run does; `Run` manages the folder, a `TrainableStage`
+ * takes the steps.
+ */
 import { join } from 'node:path';
 import { bestBy } from '../metrics/definitions.js';
 import { modelCard } from '../reports/model-card.js';
@@ -13,10 +16,10 @@ import { setLearningRate } from './engine/schedule.js';
 import type { Figures, TrainableStage } from './stage.js';
 
 /**
- * Trains a stage in a started run to its end, or until the signal aborts: then the step is finished and saved. Breaking
- * out of the loop over the events stops at once, without saving. Closes stage and run.
+ * Trains a stage in a started run to its end, or until the signal aborts: the current step is then finished and saved.
+ * Breaking out of the loop over the events stops immediately, without saving. Closes the stage and the run.
  *
- * @throws NonFiniteError naming the last good checkpoint
+ * @throws NonFiniteError with the last good checkpoint
  *
  * @example
  * ```ts
@@ -71,7 +74,7 @@ function* drawn(run: Run, path: string | null) {
   if (path !== null) yield run.images(path);
 }
 
-/** The end of a run: after the whole of it, all held-out images are measured and the model card is written. */
+/** Ends a run: if it is complete, measures all held-out images and writes the model card. */
 async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEvent, void, undefined> {
   const { step, seconds, folder } = run;
   const interrupted = !run.done;
@@ -89,14 +92,14 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   yield { ...event, metrics };
 }
 
-/** Releases a stage and its run, once. */
+/** Releases a stage and its run, at most once. */
 export async function closeTraining(run: Run, stage: TrainableStage): Promise<void> {
   if (run.closed) return;
   run.close();
   await stage.close();
 }
 
-/** Held-out metrics where they cost at most a twentieth of the time; always the first and the last time. */
+/** Measures held-out metrics if they take at most a twentieth of the time; always the first and the last time. */
 function whenCheap(run: Run, evaluate: () => Figures): () => Figures | null {
   let next = -1;
   return () => {

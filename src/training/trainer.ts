@@ -1,4 +1,4 @@
-/** What `VqganTrainer` and `TransformerTrainer` share: a started run with its stage, to be trained by `train`. */
+/** Common base of `VqganTrainer` and `TransformerTrainer`: a started run with its stage, which `train` trains. */
 import type { RunConfig } from '../runs/config.js';
 import type { TrainingEvent } from '../runs/events.js';
 import type { RunOpening } from '../runs/opening.js';
@@ -9,28 +9,28 @@ import { openSession, type Session } from './session.js';
 import type { TrainableStage, StageKind } from './stage.js';
 import { closeTraining, train } from './train.js';
 
-/** What a run would be, found out without writing anything. */
+/** Description of a run, determined without writing anything. */
 export interface RunPlan {
-  /** Every setting as the run would record it, but for a precision that is measured. */
+  /** Every setting as the run would record it, except a precision that is measured. */
   config: RunConfig;
   device: torch.Device;
-  /** Pictures to train on and held out. */
+  /** Number of training and held-out images. */
   images: { train: number; heldOut: number };
-  /** Numbers that the optimizers train. */
+  /** Number of trained parameters. */
   parameters: number;
-  /** What the run would say when it starts. */
+  /** Notes that the run would report when it starts. */
   notes: string[];
 }
 
-/** A run with the stage that is trained in it. */
+/** A run with the stage that it trains. */
 export interface Training<S> {
   session: Session;
   stage: S;
 }
 
 /**
- * Opens a run and starts it: writes a new one's first checkpoint, or fills the stage from a resumed one's newest. A dry
- * run only builds the stage.
+ * Opens and starts a run: writes the first checkpoint of a new run, or restores the stage from the newest one of a
+ * resumed run. A dry run only builds the stage.
  */
 export async function openTraining<S extends TrainableStage>(
   kind: StageKind<S>,
@@ -52,7 +52,7 @@ export async function openTraining<S extends TrainableStage>(
   }
 }
 
-/** Does all that comes before a run's first step, and writes nothing. */
+/** Does everything that precedes a run's first step, without writing anything. */
 export async function planTraining(
   kind: StageKind<TrainableStage>,
   config: unknown,
@@ -66,7 +66,7 @@ export async function planTraining(
   return { config: run.config, device, images: counts, parameters, notes: run.notes };
 }
 
-/** A run in its folder, with the model that is trained there. */
+/** A run in its folder, with the model that it trains. */
 export abstract class Trainer<Batch> extends torch.InThread {
   readonly #training: Training<TrainableStage<Batch>>;
 
@@ -85,22 +85,22 @@ export abstract class Trainer<Batch> extends torch.InThread {
     return this.#training.session.run.folder;
   }
 
-  /** Steps done. */
+  /** Number of steps done. */
   get step(): number {
     return this.#training.session.run.step;
   }
 
   /**
-   * Trains to the end, or until the signal aborts: then the step is finished and saved. Breaking out of the loop over
-   * the events stops at once, without saving.
+   * Trains to the end, or until the signal aborts: the current step is then finished and saved. Breaking out of the
+   * loop over the events stops immediately, without saving.
    *
-   * @throws NonFiniteError naming the last good checkpoint
+   * @throws NonFiniteError with the last good checkpoint
    */
   run(options: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent, void, undefined> {
     return train(this.#training.session.run, this.#training.stage, options);
   }
 
-  /** Ends the run without another checkpoint; `run` does this by itself. */
+  /** Ends the run without another checkpoint; `run` does this automatically. */
   close(): Promise<void> {
     return closeTraining(this.#training.session.run, this.#training.stage);
   }

@@ -19,7 +19,7 @@ import { openTraining, planTraining, Trainer, type RunPlan, type Training } from
  * ```
  */
 export class TransformerTrainer extends Trainer<Tokens> {
-  /** The model that is trained. */
+  /** The model in training. */
   readonly net: Net2NetTransformer;
 
   private constructor(training: Training<TransformerStage>) {
@@ -28,10 +28,10 @@ export class TransformerTrainer extends Trainer<Tokens> {
   }
 
   /**
-   * Begins a run in a new folder.
+   * Starts a run in a new folder.
    *
-   * @param config as in a YAML file: { model, data, training }; training.vqgan names the run of the first stage
-   * @throws TypeError for a mistake in it; RunError, ImageDataError for folders and pictures that cannot be used
+   * @param config as in a YAML file: { model, data, training }; training.vqgan is the run folder of the first stage
+   * @throws TypeError for an invalid configuration; RunError, ImageDataError for unusable folders and images
    */
   static async create(
     config: unknown,
@@ -41,15 +41,15 @@ export class TransformerTrainer extends Trainer<Tokens> {
   }
 
   /**
-   * Finds out all that a run would before its first step, by the same steps, and writes nothing.
+   * Determines everything that a run would before its first step, in the same way, without writing anything.
    *
-   * @throws what `create` throws
+   * @throws the same errors as `create`
    */
   static plan(config: unknown, options: TrainerOptions & { run: string }): Promise<RunPlan> {
     return planTraining(transformer, config, options);
   }
 
-  /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
+  /** Resumes the run in a folder; `changes` is a configuration of the few keys that may change. */
   static async resume(
     run: string,
     { changes, ...options }: TrainerOptions & { changes?: unknown } = {},

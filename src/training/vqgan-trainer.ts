@@ -18,7 +18,7 @@ import { openTraining, planTraining, Trainer, type RunPlan, type Training } from
  * ```
  */
 export class VqganTrainer extends Trainer<Tensor> {
-  /** The model that is trained. */
+  /** The model in training. */
   readonly model: FirstStage;
 
   private constructor(training: Training<VqganStage>) {
@@ -27,10 +27,10 @@ export class VqganTrainer extends Trainer<Tensor> {
   }
 
   /**
-   * Begins a run in a new folder.
+   * Starts a run in a new folder.
    *
    * @param config as in a YAML file: { model, data, training }
-   * @throws TypeError for a mistake in it; RunError, ImageDataError for folders and pictures that cannot be used
+   * @throws TypeError for an invalid configuration; RunError, ImageDataError for unusable folders and images
    */
   static async create(
     config: unknown,
@@ -40,15 +40,15 @@ export class VqganTrainer extends Trainer<Tensor> {
   }
 
   /**
-   * Finds out all that a run would before its first step, by the same steps, and writes nothing.
+   * Determines everything that a run would before its first step, in the same way, without writing anything.
    *
-   * @throws what `create` throws
+   * @throws the same errors as `create`
    */
   static plan(config: unknown, options: TrainerOptions & { run: string }): Promise<RunPlan> {
     return planTraining(vqgan, config, options);
   }
 
-  /** Goes on with the run in a folder; `changes` is a configuration of the few keys that may change. */
+  /** Resumes the run in a folder; `changes` is a configuration of the few keys that may change. */
   static async resume(
     run: string,
     { changes, ...options }: TrainerOptions & { changes?: unknown } = {},

@@ -1,8 +1,8 @@
 /**
- * Training with bfloat16 networks: the networks compute with bfloat16 copies of their weights, the optimizer keeps and
- * updates float32 masters. At a network's border values are float32 again, so that the quantizer, all losses and the
- * adaptive weight never see bfloat16. (Casting at every layer, as autocast does, takes norms and activations through
- * float32 memory; this does not.)
+ * Training with bfloat16 networks: the networks compute with bfloat16 copies of their weights, while the optimizer
+ * keeps and updates float32 masters. Values are converted back to float32 where they leave a network, so that the
+ * quantizer, all losses and the adaptive weight never see bfloat16. (Casting at every layer, as autocast does, moves
+ * norms and activations through float32 memory; this does not.)
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -15,9 +15,9 @@ interface Pair {
 }
 
 /**
- * The float32 masters of networks' parameters. For parameters of no such network: the parameters themselves. Where a
- * network's own weights are written by others (a state dict, a norm that sets itself from its first batch), the masters
- * take what was written.
+ * The float32 masters of networks' parameters. Parameters of any other network are used as they are. If a network's
+ * weights are written from outside (by a state dict, or a norm that initialises itself from its first batch), the
+ * masters take over the new values.
  *
  * @example
  * ```ts
@@ -29,18 +29,18 @@ interface Pair {
  */
 export class MasterWeights {
   readonly #masters = new Map<Tensor, Tensor>();
-  /** How often each copy had been written to when it last had its master's value. */
+  /** Version of each copy when it was last equal to its master. */
   readonly #versions = new Map<Tensor, number>();
 
-  /** Turns `networks` to bfloat16 in place and keeps their weights here. */
+  /** Converts `networks` to bfloat16 in place and keeps float32 masters of their weights. */
   constructor(networks: Iterable<nn.Module> = []) {
     for (const network of networks) this.lower(network);
   }
 
-  /** Turns a network to bfloat16 in place, batch norms excepted, and keeps its weights here. */
+  /** Converts a network to bfloat16 in place, except batch norms, and keeps float32 masters of its weights. */
   lower(network: nn.Module): void {
     for (const module of network.modules()) {
-      // Batch statistics are averages over many steps, too fine for bfloat16; their own kernel takes mixed types.
+      // Batch statistics average over many steps, too finely for bfloat16; the kernel accepts mixed dtypes.
       if (module instanceof nn.BatchNorm2d) continue;
       for (const parameter of Object.values(module).filter((value) => value instanceof nn.Parameter)) {
         if (this.#masters.has(parameter)) continue;
@@ -61,18 +61,18 @@ export class MasterWeights {
     );
   }
 
-  /** What an optimizer of these parameters updates. */
+  /** Returns the tensors that an optimizer of these parameters updates. */
   of(parameters: Iterable<Tensor>): Tensor[] {
     return [...parameters].map((parameter) => this.#masters.get(parameter) ?? parameter);
   }
 
-  /** A state dict with the masters in place of their copies. */
+  /** Returns the state dict with masters instead of their bfloat16 copies. */
   stateDict(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
     this.#adopt(this.#pairs());
     return new Map([...state].map(([key, tensor]) => [key, this.#masters.get(tensor) ?? tensor]));
   }
 
-  /** Hands gradients to the masters before the optimizer's step and new weights to the copies after it. */
+  /** Wraps an optimizer: copies gradients to the masters before its step and new weights to the copies after it. */
   around(parameters: readonly Tensor[], optimizer: StepOptimizer): StepOptimizer {
     const pairs = parameters.flatMap((copy) => {
       const master = this.#masters.get(copy);
@@ -91,13 +91,13 @@ export class MasterWeights {
         this.#adopt(pairs);
         torch.scope(() => handOver(pairs));
         optimizer.step();
-        // Its own only: another optimizer's networks may still be in use by a backward to come.
+        // Copies only its own weights: another optimizer's networks may still be needed by a pending backward.
         this.#copyAll(pairs);
       },
     };
   }
 
-  /** A module's parameters, buffers and masters. */
+  /** Returns a module's parameters, buffers and masters. */
   all(module: nn.Module): Tensor[] {
     const own = [...module.parameters(), ...module.buffers()];
     return [...new Set([...own, ...this.of(own)])];
@@ -114,7 +114,7 @@ export class MasterWeights {
     return [...this.#masters].map(([copy, master]) => ({ copy, master }));
   }
 
-  /** Gives masters the values of copies that were written to since. */
+  /** Updates masters whose copies have been written to since. */
   #adopt(pairs: readonly Pair[]): void {
     const written = pairs.filter(({ copy }) => this.#versions.get(copy) !== versionOf(copy));
     torch.noGrad(() => {
@@ -139,7 +139,7 @@ function versionOf(tensor: Tensor): number {
   return torch.callOperator('aten::_version', '', [tensor]) as number;
 }
 
-/** Gives the masters the copies' gradients in float32, all by one call. */
+/** Copies the gradients of the copies to the masters in float32, all in one call. */
 function handOver(pairs: readonly Pair[]): void {
   const [given, wanted]: [Tensor[], Tensor[]] = [[], []];
   for (const { copy, master } of pairs) {

@@ -1,17 +1,17 @@
 import type { RunConfig } from '../../runs/config.js';
 import type { TrainedState } from '../../runs/state.js';
 
-/** How a learning rate rises and falls over a run. */
+/** Shape of the learning rate over a run. */
 export interface LearningRateShape {
   /** Share of the run in which it rises. Default 0.02. */
   warmup?: number;
   /** Share of the run after which it falls. Default 0.4. */
   decayFrom?: number;
-  /** What it falls to and starts from, as a share of the peak. Default 0.05. */
+  /** Learning rate at the start and the end of the run, as a share of the peak. Default 0.05. */
   final?: number;
 }
 
-/** Learning rate at a share of the run: up, flat, and down in a straight line. */
+/** Returns the learning rate at a share of the run: linear warm-up, constant, linear decay. */
 export function learningRateAt(
   progress: number,
   peak: number,
@@ -21,7 +21,7 @@ export function learningRateAt(
   return peak * (progress < decayFrom ? 1 : Math.max(final, (1 - progress) / (1 - decayFrom)));
 }
 
-/** Gives all optimizers the learning rate of a run's progress, and returns it. */
+/** Sets the learning rate of all optimizers for the run's progress, and returns it. */
 export function setLearningRate(
   optimizers: TrainedState['optimizers'],
   { progress, config }: { progress: number; config: RunConfig },

@@ -1,9 +1,9 @@
-/** What a step needs of an optimizer. */
+/** Optimizer interface that a training step needs. */
 export interface StepOptimizer {
   zeroGrad(): void;
   step(): void;
-  /** Its settings, which a recorded step would keep as they were. */
+  /** Its settings, which are baked into a recorded step. */
   readonly paramGroups?: readonly object[];
-  /** For recorded steps: brings learning rates to the device; see `optim.Adam`. */
+  /** For recorded steps: copies the learning rates to the device; see `optim.Adam`. */
   refreshLearningRates?(): void;
 }

@@ -1,11 +1,14 @@
-/** What `auto` measures: processors without work, and the faster precision. */
+/** Measurements for `auto`: idle processors and the faster precision. */
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import type { Precision } from '../../runs/setup.js';
 import * as torch from '../../torch/index.js';
 import { keepingGenerators } from './generators.js';
 
-/** Counts the processors without work just now: threads beyond these would wait for each other at every operator. */
+/**
+ * Counts the processors that are currently idle: with more threads than these, threads wait for each other at every
+ * operator.
+ */
 export async function idleProcessors(): Promise<number> {
   const count = Math.min(availableParallelism(), torch.getNumThreads());
   if (count === 1) return 1;
@@ -20,7 +23,7 @@ export async function idleProcessors(): Promise<number> {
   return Math.max(1, Math.min(count, Math.round(idle)));
 }
 
-/** Returns the precision in which a step takes less time, and notes why. */
+/** Returns the precision with the shorter step time, and adds a note that says why. */
 export function fasterPrecision(
   device: torch.Device,
   notes: string[],
@@ -36,7 +39,7 @@ export function fasterPrecision(
   return chosen;
 }
 
-/** Returns the fastest of a few timed calls, in milliseconds, after two untimed ones: other programs only add time. */
+/** Returns the fastest of a few timed calls in milliseconds, after two untimed ones: other programs only add time. */
 export function timeSteps(step: () => void, count = 5): number {
   const times = Array.from({ length: count + 2 }, () => {
     const start = performance.now();

@@ -1,14 +1,14 @@
-/** Whether pictures fit a first stage, which both stages of training put them through. */
+/** Checks that images fit a first stage, for both stages of training. */
 import type { Backbone } from '../../models/autoencoder/blocks.js';
 import type { FirstStage } from '../../models/autoencoder/vqgan.js';
 import type { RunConfig } from '../../runs/config.js';
 import { pixelsPerCode } from '../../runs/open.js';
 
 /**
- * Checks that the pictures of a run have a size and channels that a first stage takes.
+ * Checks that a first stage supports the size and the channels of a run's images.
  *
- * @param section where the first stage is described, such as `model`
- * @throws TypeError naming the setting, and what would fit
+ * @param section section that describes the first stage, such as `model`
+ * @throws TypeError with the setting, and values that would fit
  */
 export function checkFirstStage(model: FirstStage, { data }: RunConfig, section: string): void {
   const { ddconfig } = model.config;
@@ -21,7 +21,7 @@ export function checkFirstStage(model: FirstStage, { data }: RunConfig, section:
 function checkSize(model: FirstStage, size: number): void {
   const block = pixelsPerCode(model);
   const { ch, chMult } = model.config.ddconfig;
-  // Group norms of 32 groups have one value to normalise where such a model has one position.
+  // With a single position, each group of a 32-group norm would have only one value to normalise.
   const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;
   if (size % block === 0 && size >= least) return;
   throw new TypeError(

@@ -1,4 +1,4 @@
-/** What a new run begins from: the checkpoint that `model.params.ckpt_path` names, as in the reference. */
+/** Initial weights of a new run, from the checkpoint that `model.params.ckpt_path` names, as in the reference. */
 import { existsSync, statSync } from 'node:fs';
 import { ignoreKeysOf, loadFrom } from '../../models/weights/initial.js';
 import type { LoadReport } from '../../models/weights/load.js';
@@ -8,24 +8,24 @@ import type { RunConfig } from '../../runs/config.js';
 import { RunError } from '../../runs/error.js';
 import type { Run } from '../../runs/run.js';
 
-/** LPIPS has a file of its own, so that every run has the same. */
+/** LPIPS weights come from their own file, so that every run uses the same ones. */
 const LPIPS = 'loss.perceptual_loss.';
 
-/** An open checkpoint that a model begins from. */
+/** An open checkpoint to initialise a model from. */
 export interface InitialWeights {
   /**
-   * Fills a model, without the keys of `ignore_keys`; what the file lacks stays as it is.
+   * Loads the weights into a model, except the keys in `ignore_keys`; keys that the file lacks are left unchanged.
    *
-   * @throws RunError where shapes differ, or nothing fits
+   * @throws RunError if shapes differ, or if no key matches
    */
   fill(model: Module): LoadReport;
   close(): void;
 }
 
 /**
- * Uses the checkpoint of `model.params.ckpt_path`, or null where none is named.
+ * Calls the function with the checkpoint of `model.params.ckpt_path`, or with null if none is named.
  *
- * @throws RunError where there is no such file
+ * @throws RunError if there is no such file
  */
 export async function withInitialWeights<T>(
   config: RunConfig,
@@ -61,7 +61,7 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
   };
 }
 
-/** @throws RunError where there is no file of this name; `at` is the setting that names it */
+/** @throws RunError if there is no such file; `at` is the setting that names it */
 export function checkFile(path: string, at: string): void {
   if (!existsSync(path)) {
     throw new RunError(`${at}: there is no file ${path}; name the checkpoint, or take the setting out`);
@@ -71,7 +71,7 @@ export function checkFile(path: string, at: string): void {
   }
 }
 
-/** Fills a new run's model from its checkpoint, if it has one, and notes what was loaded. */
+/** Loads the initial weights into a new run's model, if it has any, and notes what was loaded. */
 export function noteStart(
   run: Run,
   config: RunConfig,
@@ -84,7 +84,7 @@ export function noteStart(
   return report;
 }
 
-/** A note on what a run began from. */
+/** Returns a note about the initial weights of a run. */
 function describeStart(path: string, report: LoadReport): string {
   const { prefix, loaded, missing, unexpected } = report;
   const shown = (what: string, keys: readonly string[]): string[] =>

@@ -1,4 +1,4 @@
-/** What `tessera-torch sample` does. Loads libtorch. */
+/** Implementation of `tessera-torch sample`. Loads libtorch. */
 import { join } from 'node:path';
 import { nearest } from '../../../config/nearest.js';
 import { Labelator } from '../../../models/conditions/class.js';
@@ -60,7 +60,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
           process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, index: first + i })}\n`);
       }
     }
-    // Lets Ctrl-C be heard.
+    // Sampling is synchronous: a signal such as Ctrl-C needs a turn of the event loop.
     await new Promise(setImmediate);
   }
   if (flags.grid) {
@@ -85,14 +85,14 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   );
 }
 
-/** The grid of codes of a picture as large as in training. */
+/** Returns the size of the code grid of an image with the training size. */
 function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
   const first = model.firstStageModel;
   const side = Math.round(size / (first instanceof FirstStage ? pixelsPerCode(first) : 16));
   return [side, side];
 }
 
-/** Condition tokens [B, N]. */
+/** Returns the condition tokens [B, N]. */
 function conditionOf(model: Net2NetTransformer, count: number, label: number, device: torch.Device): Tensor {
   const given = model.condStageModel instanceof Labelator;
   const shape = given ? [count] : [count, 1];
@@ -122,7 +122,7 @@ function classOf(
   throw new UsageError(`--class ${wanted}: there is no such class; ${hint}`);
 }
 
-/** Redraws a line on a terminal; quiet elsewhere. */
+/** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */
 function progressOf(flags: SampleFlags, n: number, codes: number) {
   const { stderr } = process;
   if (flags.quiet || flags.json || !isInteractive(stderr)) return () => {};

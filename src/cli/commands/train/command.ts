@@ -19,7 +19,7 @@ interface TrainFlags {
   quiet?: boolean;
 }
 
-/** `tessera-torch train vqgan` and `tessera-torch train transformer`. */
+/** Defines `tessera-torch train vqgan` and `tessera-torch train transformer`. */
 export function trainCommand(command: Command): Command {
   return command
     .addHelpText(
@@ -86,7 +86,7 @@ function stageCommand(stage: Stage): Command {
 export type { TrainFlags };
 
 function inputOf(stage: Stage, settings: string[], flags: TrainFlags): TrainInput {
-  // Files named after the first one of -c arrive among the settings.
+  // Files after the first one of -c are parsed as settings.
   const isFile = (text: string) => !text.includes('=') && (/\.(ya?ml|json)$/.test(text) || existsSync(text));
   return {
     files: [...(flags.config ?? []), ...settings.filter(isFile)],
@@ -100,7 +100,7 @@ function inputOf(stage: Stage, settings: string[], flags: TrainFlags): TrainInpu
   };
 }
 
-/** The flags that set a setting, as its schema has them. */
+/** Returns the flags that correspond to settings, from the stage's schema. */
 function settingFlags(stage: Stage): { option: Option; path: string }[] {
   return Object.entries(sectionsOf(stage)).flatMap(([section, schema]) =>
     Object.entries<Field>(schema).flatMap(([key, field]) => {

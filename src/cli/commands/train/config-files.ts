@@ -1,4 +1,4 @@
-/** YAML configuration files, merged left to right, with `key.sub=value` overrides, and where each value came from. */
+/** YAML configuration files, merged left to right, with `key.sub=value` overrides, and the origin of each value. */
 import { isMap, isScalar, parse, type Document, type LineCounter, type ParsedNode } from 'yaml';
 import { InterpolationError, resolveInterpolations, valueAt } from '../../../config/interpolation.js';
 import { isInterpolation } from '../../../config/interpolation-syntax.js';
@@ -11,19 +11,19 @@ import { UsageError } from '../../usage-error.js';
 export type ConfigTree = { [key: string]: unknown };
 
 export class ConfigSource {
-  /** What all files and overrides come to. */
+  /** Result of merging all files and overrides. */
   readonly tree: ConfigTree = {};
   readonly #places = new Map<string, string>();
-  /** Names at the top that are there for others to refer to. */
+  /** Top-level keys that exist only to be referred to. */
   readonly #helpers = new Set<string>();
 
-  /** Reads a file on top of what there is: maps are merged, everything else is replaced. */
+  /** Merges a file into the current tree: maps are merged, everything else is replaced. */
   async readFile(path: string): Promise<void> {
     const text = await readConfigText(path).catch(asUsage);
     this.readText(text, path);
   }
 
-  /** The same from text; `name` is what messages call it. */
+  /** Merges YAML text; `name` identifies it in messages. */
   readText(text: string, name: string): void {
     const yaml = asUsageError(() => parseYamlText(text, name));
     const { content, document, lines } = yaml;
@@ -34,12 +34,12 @@ export class ConfigSource {
       );
     }
     this.#notePlaces(document, lines, name);
-    // Also where what refers to them is overridden later.
+    // Includes keys whose references are overridden later.
     for (const key of [...anchoredNames(yaml), ...referredNames(content)]) this.#helpers.add(key);
     this.#merge(content);
   }
 
-  /** Puts plain data on top; `name` is what messages call it. */
+  /** Merges plain data; `name` identifies it in messages. */
   put(values: ConfigTree, name: string): void {
     const note = (tree: ConfigTree, path: readonly string[]) => {
       for (const [key, value] of Object.entries(tree)) {
@@ -52,14 +52,14 @@ export class ConfigSource {
     this.#merge(values);
   }
 
-  /** Puts another source on top. */
+  /** Merges another source. */
   merge(other: ConfigSource): void {
     for (const [path, place] of other.#places) this.#places.set(path, place);
     for (const key of other.#helpers) this.#helpers.add(key);
     this.#merge(other.tree);
   }
 
-  /** Applies `key.sub=value`; the value is read as YAML reads it (`1e-3`, `true`, `[1, 2]`, `text`). */
+  /** Applies `key.sub=value`; the value is parsed as YAML (`1e-3`, `true`, `[1, 2]`, `text`). */
   override(assignment: string): void {
     const at = assignment.indexOf('=');
     const path = assignment.slice(0, at).split('.');
@@ -88,8 +88,8 @@ export class ConfigSource {
   }
 
   /**
-   * Replaces references such as `${data.size}` by what they name, in all that was read so far. What stands at the top
-   * beside `sections` only to be referred to is taken out.
+   * Replaces references such as `${data.size}` by their values in everything read so far. Removes top-level keys
+   * outside `sections` that exist only to be referred to.
    */
   resolve(sections: readonly string[]): void {
     const resolved = this.#explained(() => resolveInterpolations(this.tree));
@@ -100,7 +100,7 @@ export class ConfigSource {
     }
   }
 
-  /** File and line of a key (or the override that set it); of the nearest key above it where it has none. */
+  /** Returns file and line of a key, or the override that set it; those of its nearest parent if it has none. */
   where(path: string): string | null {
     for (let at = path; at !== ''; at = at.includes('.') ? at.slice(0, at.lastIndexOf('.')) : '') {
       const place = this.#places.get(at);
@@ -109,7 +109,7 @@ export class ConfigSource {
     return null;
   }
 
-  /** Maps are merged, everything else is replaced. */
+  /** Merges maps; replaces everything else. */
   #merge(from: ConfigTree, into: ConfigTree = this.tree, above: readonly string[] = []): void {
     for (const [key, value] of Object.entries(from)) {
       const here = [...above, key];
@@ -121,14 +121,14 @@ export class ConfigSource {
     }
   }
 
-  /** What stands at a path; in place of a reference to a map a copy of that, to be changed. */
+  /** Returns the value at a path; if it is a reference to a map, a copy of that map, which may be changed. */
   #mapAt(path: readonly string[], found: unknown, beside: ConfigTree = {}): unknown {
     if (!isInterpolation(found)) return found;
     const value = this.#explained(() => valueAt({ ...beside, ...this.tree }, path));
     return isTree(value) ? structuredClone(value) : found;
   }
 
-  /** Follows references; an error names the place. */
+  /** Follows references; an error names file and line. */
   #explained<T>(follow: () => T): T {
     try {
       return follow();
@@ -168,7 +168,7 @@ function asUsage(error: unknown): never {
   throw error;
 }
 
-/** The names at the top that texts refer to, at any depth. */
+/** Returns the top-level keys that texts refer to, at any depth. */
 function referredNames(value: unknown): string[] {
   if (typeof value === 'string')
     return [...value.matchAll(/\$\{\s*([A-Za-z_][\w-]*)/g)].map(([, name]) => name!);

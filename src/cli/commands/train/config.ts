@@ -1,4 +1,4 @@
-/** The configuration of a training run out of presets, files, flags and overrides. */
+/** Builds the configuration of a training run from presets, files, flags and overrides. */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { nearest } from '../../../config/nearest.js';
@@ -11,29 +11,29 @@ import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
 import { takeReferenceSections } from './reference-sections.js';
 import { UsageError } from '../../usage-error.js';
 
-/** The preset of both stages that trains on a processor. */
+/** The preset of both stages that trains on a CPU. */
 const BASE = 'small';
 
 export interface TrainInput {
   /** Files or names of presets, merged left to right. */
   files: readonly string[];
-  /** What flags say, with the flag that said it. */
+  /** Settings from flags, each with its flag. */
   flags: readonly (readonly [flag: string, path: string, value: unknown])[];
   /** `key.sub=value` */
   overrides: readonly string[];
 }
 
-/** What a printed configuration names where the command line names nothing: to be replaced by the reader. */
+/** Placeholders in a printed configuration for paths that the command line leaves out. */
 export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan' } as const;
 
-/** Reads everything of `input` without a base under it, as it is written. */
+/** Reads everything in `input` without a base configuration or resolving references. */
 export async function readGiven(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = new ConfigSource();
   for (const file of input.files) {
     await source.readFile(resolveConfigFile(stage, file));
     takeStage(source, stage);
   }
-  // Flags and overrides would lie on top of a value and hide the mistake.
+  // Checked before flags and overrides are merged, which would hide the mistake.
   for (const name of ['model', 'data', 'training']) checkSection(source, name);
   if (asksForLength(input)) dropLength(source.tree);
   for (const [flag, path, value] of input.flags) source.put(nested(path, value), flag);
@@ -41,7 +41,7 @@ export async function readGiven(stage: Stage, input: TrainInput): Promise<Config
   return source;
 }
 
-/** Takes out the stage that a run's own config.yaml names, which must be the command's. */
+/** Removes the key `stage` of a run's own config.yaml, which must match the command. */
 function takeStage(source: ConfigSource, stage: Stage): void {
   const found = source.tree['stage'];
   if (found !== 'vqgan' && found !== 'transformer') return;
@@ -56,14 +56,14 @@ function takeStage(source: ConfigSource, stage: Stage): void {
   delete source.tree['stage'];
 }
 
-/** Throws a UsageError where a section is a value; what refers to another one is looked at when that is followed. */
+/** Throws a UsageError if a section is a plain value; references are checked when they are resolved. */
 function checkSection(source: ConfigSource, name: string): void {
   const section = source.tree[name];
   if (section === undefined || section === null || isTree(section) || isInterpolation(section)) return;
   throw placed(source, name, `"${name}" is a section with keys below it, not a value`);
 }
 
-/** The same with references followed, checked for unknown keys: the changes of a resumed run. */
+/** Reads the changes of a resumed run: resolves references and checks for unknown keys. */
 export async function readChanges(stage: Stage, input: TrainInput): Promise<ConfigSource> {
   const source = await readGiven(stage, input);
   settle(source);
@@ -74,21 +74,22 @@ export async function readChanges(stage: Stage, input: TrainInput): Promise<Conf
   return source;
 }
 
-/** Follows references, and takes over what the reference's own sections say. Returns notes. */
+/** Resolves references, and applies the reference's own sections. Returns notes. */
 function settle(source: ConfigSource): string[] {
   source.resolve(['model', 'data', 'training', 'lightning']);
   return takeReferenceSections(source.tree);
 }
 
-/** Checks the model section, of which `partial` says that the rest comes from elsewhere. */
+/** Checks the model section; `partial` if the rest of it comes from elsewhere. */
 function checkModel({ tree }: ConfigSource, partial: boolean): void {
   if (tree['model'] !== undefined && tree['model'] !== null)
     checkModelConfig(tree['model'], 'model', partial);
 }
 
 /**
- * The whole configuration. The preset `small` lies under files that describe no model, and `inherit` says what stage 2
- * takes from the first stage's run, which lies under everything. An `example` need not name pictures.
+ * Reads the complete configuration. The preset `small` is the base of files that describe no model; `inherit` returns
+ * the settings that stage 2 takes from the run of the first stage, which everything else overrides. An `example` may
+ * leave out the images.
  */
 export async function readTrainConfig(
   stage: Stage,
@@ -111,14 +112,14 @@ export async function readTrainConfig(
   source.merge(given);
   const notes = settle(source);
   const config = explained(source, () => {
-    // The sizes of a second stage follow from the first.
+    // The sizes of a second stage are derived from the first.
     checkModel(source, stage === 'transformer');
     return resolveConfig(stage, source.tree);
   });
   return { source, config, notes };
 }
 
-/** Runs a check of what was read; an error begins with the file and line of the key. */
+/** Runs a check of the configuration; an error starts with file and line of the key. */
 function explained<T>(source: ConfigSource, check: () => T): T {
   try {
     return check();
@@ -139,7 +140,7 @@ function placed(source: ConfigSource, path: string, message: string, cause?: Err
   return new UsageError(place === null ? message : `${place}: ${message}`, { cause });
 }
 
-/** Whether the command line itself says when the run ends. */
+/** True if the command line sets the length of the run. */
 function asksForLength({ flags, overrides }: TrainInput): boolean {
   const paths = [
     ...flags.map(([, path]) => path),
@@ -148,14 +149,16 @@ function asksForLength({ flags, overrides }: TrainInput): boolean {
   return paths.some((path) => path === 'training.steps' || path === 'training.minutes');
 }
 
-/** A run ends at whichever end comes first: a file's must not cut short the one that was asked for. */
+/**
+ * Removes the length in a file. A run ends at its first limit, so that of a file could end it before a requested one.
+ */
 function dropLength({ training }: ConfigTree): void {
   if (!isTree(training)) return;
   delete training['steps'];
   delete training['minutes'];
 }
 
-/** Names of the presets that come with the package. */
+/** Returns the names of the presets in the package. */
 export function presetNames(stage: Stage): string[] {
   return readdirSync(presetFolder())
     .filter((file) => file.startsWith(`${stage}-`) && file.endsWith('.yaml'))
@@ -166,7 +169,7 @@ const presetFolder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
 
 const presetFile = (stage: Stage, name: string): string => join(presetFolder(), `${stage}-${name}.yaml`);
 
-/** A file of this name, else the preset: a folder may well be called as one, such as `faces`. */
+/** Returns the file of this name, or else the preset: a folder may have the name of a preset, such as `faces`. */
 function resolveConfigFile(stage: Stage, name: string): string {
   const found = statSync(name, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) return name;
@@ -185,7 +188,7 @@ function resolveConfigFile(stage: Stage, name: string): string {
   );
 }
 
-/** `a.b` and a value as `{ a: { b: value } }`. */
+/** Converts `a.b` and a value to `{ a: { b: value } }`. */
 function nested(path: string, value: unknown): ConfigTree {
   return path.split('.').reduceRight<unknown>((inner, key) => ({ [key]: inner }), value) as ConfigTree;
 }

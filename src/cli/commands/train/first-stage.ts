@@ -1,14 +1,14 @@
-/** What a second stage takes over from the run of its first. */
+/** Configuration that a second stage takes from the run of its first stage. */
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { readConfig } from '../../../runs/folder.js';
 import { RunError } from '../../../runs/error.js';
 import type { ConfigTree } from './config-files.js';
 
 /**
- * Pictures as the first stage saw them, and a transformer laid out for its codes: as many words as the codebook has
- * codes, a block as long as a picture's.
+ * Returns the image settings of the first stage, and the sizes of a transformer for its codes: a vocabulary as large as
+ * the codebook, and a block as long as the codes of one image.
  *
- * @throws RunError if `run` is no run of a VQGAN
+ * @throws RunError if `run` is not a run of a VQGAN
  */
 export async function inheritedConfig(run: string): Promise<ConfigTree> {
   const { stage, model, data } = await readConfig(run);

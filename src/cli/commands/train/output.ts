@@ -1,4 +1,4 @@
-/** What a training run shows while it runs. */
+/** Output of a training run. */
 import { metricNamed } from '../../../metrics/definitions.js';
 import { formatMetric } from '../../../metrics/metric.js';
 import type { LogEvent, StartEvent, TrainingEvent } from '../../../runs/events.js';
@@ -7,21 +7,21 @@ import { isInteractive, paint } from '../../terminal.js';
 
 export interface TrainOutput {
   event(event: TrainingEvent): void;
-  /** The user has asked to stop. */
+  /** Reports that the user has asked to stop. */
   stopping(): void;
   end(): void;
 }
 
 export interface OutputOptions {
   stage: string;
-  /** Steps of the run, where it has a number of them. */
+  /** Number of steps of the run, if limited by steps. */
   steps?: number | undefined;
   json?: boolean | undefined;
   quiet?: boolean | undefined;
   stream?: NodeJS.WriteStream;
 }
 
-/** JSON lines, silence, a line that redraws itself on a terminal, or plain lines elsewhere. */
+/** Returns JSON lines, no output, a line that redraws itself on a terminal, or plain lines elsewhere. */
 export function trainOutput(options: OutputOptions): TrainOutput {
   const { json, quiet, stream = process.stdout } = options;
   if (quiet) return { event() {}, stopping() {}, end() {} };
@@ -46,7 +46,7 @@ function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream)
   let drawn = false;
   let lastDraw = 0;
   let last: LogEvent | null = null;
-  // Held-out figures are measured less often than losses; the newest stay in view.
+  // Held-out metrics are measured less often than losses; the latest remain visible.
   let metrics: Record<string, number> = {};
   const clear = () => {
     if (drawn) stream.write('\r\x1b[K');
@@ -93,7 +93,7 @@ function startLines(stage: string, event: StartEvent): string[] {
   ];
 }
 
-/** `vqgan  1,240/20,000  6%  5.1 it/s  40.8 img/s  eta 1h01  rec 0.142 …  held-out 23.1 dB  codes 212/256`. */
+/** Formats `vqgan  1,240/20,000  6%  5.1 it/s  40.8 img/s  eta 1h01  rec 0.142 …  held-out 23.1 dB  codes 212/256`. */
 function progressLine(
   stage: string,
   step: number,
@@ -112,7 +112,7 @@ function progressLine(
       parts.push(`${figure(log.stepsPerSecond)} it/s`, `${figure(log.imagesPerSecond)} img/s`);
     }
     if (Number.isFinite(log.eta)) parts.push(`eta ${duration(log.eta)}`);
-    // A term that is off (no LPIPS weights) would only take up room.
+    // Leaves out a term that is off (no LPIPS weights).
     const losses = Object.entries(log.losses).filter(([name, value]) => name !== 'perceptual' || value !== 0);
     parts.push(losses.map(([name, value]) => `${name} ${figure(value)}`).join(' '));
     if (log.dataWait >= 0.1) parts.push(`data wait ${Math.round(log.dataWait * 100)}%`);

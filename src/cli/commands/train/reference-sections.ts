@@ -1,21 +1,21 @@
-/** What the reference's own files say in `data` and `lightning`: what means something here is taken, the rest named. */
+/** Sections `data` and `lightning` of the reference's own files: converts known settings and reports the others. */
 import { existsSync } from 'node:fs';
 import type { ConfigTree } from './config-files.js';
 import { isTree } from './config-files.js';
 
-/** A value of the reference's sections, by its path, and the setting here that means the same. */
+/** A setting in the reference's sections, by its path, and the equivalent setting here. */
 interface Meaning {
   readonly to: readonly [section: 'data' | 'training', key: string];
-  /** The first that is given. */
+  /** Paths in the reference; the first with an accepted value is used. */
   readonly from: readonly string[];
   accepts(value: unknown): boolean;
-  /** Setting that stands in its way, beside the same one. */
+  /** Other settings that, like the setting itself, take precedence if set. */
   readonly unless?: readonly string[];
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
 const isFile = (value: unknown): boolean => typeof value === 'string' && existsSync(value);
-/** The same name in a data set's parameters, which some data sets have in a section of their own. */
+/** Returns paths of a dataset's parameters, which some datasets have in a section `config`. */
 const inSet = (set: string, ...names: string[]): string[] =>
   names.flatMap((name) => [`data.params.${set}.params.${name}`, `data.params.${set}.params.config.${name}`]);
 
@@ -32,7 +32,7 @@ const meanings: readonly Meaning[] = [
   },
 ];
 
-/** What was taken and what was not, in lines for the user; `tree` is changed in place. */
+/** Converts the sections, changing `tree` in place, and returns lines that report what was used and what was not. */
 export function takeReferenceSections(tree: ConfigTree): string[] {
   const { lightning, data } = tree;
   const foreign = isTree(data) && typeof data['target'] === 'string';
@@ -56,7 +56,7 @@ export function takeReferenceSections(tree: ConfigTree): string[] {
   ];
 }
 
-/** Every value of a section by its path; lists count as values. */
+/** Collects every value of a section by its path; lists count as values. */
 function collect(value: unknown, path: string, into: Map<string, unknown>): void {
   if (!isTree(value)) {
     if (value !== undefined && value !== null) into.set(path, value);
@@ -78,7 +78,7 @@ function take(
   const value = given.get(path);
   const settled = [key, ...unless].some((name) => target[name] !== undefined && target[name] !== null);
   if (settled) {
-    // A difference is worth a note.
+    // If the values differ, the path stays in `given` and is reported.
     if (target[key] === value) given.delete(path);
     return [];
   }

@@ -1,4 +1,4 @@
-/** What `tessera-torch train` does, once its command line is read. Loads libtorch. */
+/** Implementation of `tessera-torch train`, after the command line is parsed. Loads libtorch. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
@@ -25,7 +25,7 @@ import { UsageError } from '../../usage-error.js';
 
 type AnyTrainer = VqganTrainer | TransformerTrainer;
 
-/** Only the one that is needed is loaded. */
+/** Only the requested trainer is loaded. */
 const trainers = {
   vqgan: async () => (await import('../../../training/vqgan-trainer.js')).VqganTrainer,
   transformer: async () => (await import('../../../training/transformer-trainer.js')).TransformerTrainer,
@@ -78,7 +78,7 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   if (end?.interrupted) process.exitCode = 130;
 }
 
-/** A trainer, or its failure to begin: mistakes in the settings are the user's to mend, and nothing is left behind. */
+/** Awaits a trainer. If it fails to start, calls `cleanUp` and converts errors in settings to usage errors. */
 async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> {
   try {
     return await trainer;
@@ -89,7 +89,7 @@ async function opened<T>(trainer: Promise<T>, cleanUp?: () => void): Promise<T> 
   }
 }
 
-/** The configuration of a new run; as an `example`, to be read, it need not name pictures or a first stage. */
+/** Returns the configuration of a new run; an `example`, for printing, may leave out images and first stage. */
 async function newConfig(
   stage: Stage,
   input: TrainInput,
@@ -99,7 +99,7 @@ async function newConfig(
   return readTrainConfig(stage, input, { example, ...(stage === 'transformer' && { inherit }) });
 }
 
-/** What a second stage takes over from its first, which the flag, an override or a file may name. */
+/** Returns the settings taken from the first stage, which the flag, an override or a file may name. */
 async function firstStageOf(given: ConfigTree, example: boolean): Promise<ConfigTree> {
   const named = valueAt(given, ['training', 'vqgan']);
   if (named === undefined && namesFirstStage(given)) return {};
@@ -113,14 +113,14 @@ async function firstStageOf(given: ConfigTree, example: boolean): Promise<Config
   return { ...inherited, training: { vqgan } };
 }
 
-/** Whether the model section says where trained weights of its first stage are, as the reference's files do. */
+/** True if the model section names trained weights of its first stage, as the reference's files do. */
 function namesFirstStage({ model }: ConfigTree): boolean {
   const params = (model as Partial<ModelConfig> | undefined)?.params;
   const first = params?.['first_stage_config'] as Partial<ModelConfig> | undefined;
   return [params, first?.params].some((given) => typeof given?.['ckpt_path'] === 'string');
 }
 
-/** The folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that is free. */
+/** Returns the folder of a new run: `--name`, or the first of `vqgan`, `vqgan-2`, … that does not exist. */
 function runFolder(stage: Stage, { out, name }: TrainFlags): string {
   if (name !== undefined) return join(out, name);
   for (let n = 1; ; n++) {
@@ -129,7 +129,7 @@ function runFolder(stage: Stage, { out, name }: TrainFlags): string {
   }
 }
 
-/** The run to go on with: the one named, or the newest of this stage in `--out`. */
+/** Returns the run to resume: the named one, or the newest of this stage in `--out`. */
 function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
   if (name !== undefined)
     throw new UsageError('--name is for new runs; --resume names the run to go on with');
@@ -142,7 +142,7 @@ function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
   return runs[0];
 }
 
-/** The stage of the run in a folder; undefined where there is none. */
+/** Returns the stage of the run in a folder; undefined if there is none. */
 function stageOf(folder: string): unknown {
   const path = join(folder, 'config.yaml');
   return existsSync(path)
@@ -154,7 +154,7 @@ function lastChange(folder: string): number {
   return statSync(join(folder, 'metrics.jsonl'), { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
 
-/** Says what a run would do, and does none of it. */
+/** Prints a description of a run without starting it. */
 function describe(
   stage: Stage,
   { config, images, parameters, notes, device }: RunPlan,

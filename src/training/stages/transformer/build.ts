@@ -1,4 +1,4 @@
-/** The second stage's model, optimizer and step, as a configuration describes them. */
+/** Builds the second stage's model, optimizer and step from a configuration. */
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
@@ -15,13 +15,13 @@ export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
   optimizer: optim.AdamW;
-  /** One update on codes in reading order [B, L] after their condition [B, N]. */
+  /** Takes one step on codes in reading order [B, L] after their condition [B, N]. */
   step(tokens: Tokens): Tensor;
 }
 
 /**
- * Model and optimizer of a configuration. `init: false` leaves the weights for a checkpoint to fill; `begin` gets the
- * model before anything is made of its weights.
+ * Builds the model and the optimizer of a configuration. `init: false` leaves the weights uninitialised, to be loaded
+ * from a checkpoint; `begin` is called with the model before its weights are used.
  */
 export function buildTransformer(
   config: RunConfig,
@@ -49,7 +49,7 @@ export function buildTransformer(
   };
 }
 
-/** Milliseconds of a step, on a model of its own. */
+/** Returns the time of a step in milliseconds, measured on a separate model. */
 export function timeTransformerStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);

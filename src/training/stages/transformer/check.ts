@@ -1,4 +1,4 @@
-/** Mistakes in a second stage's configuration, found before anything is opened or written. */
+/** Validates a second stage's configuration before anything is opened or written. */
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
@@ -12,9 +12,9 @@ import { sizes } from './first-stage.js';
 
 type Params = Record<string, unknown>;
 
-/** Finds mistakes in the model section, and in what it begins from, before anything is written. */
+/** Validates the model section and the initial weights before anything is written. */
 export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): void {
-  // How many classes there are is not known before the pictures are opened.
+  // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
   const { blockSize, vocabSize } = net.transformer;
@@ -34,7 +34,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
     }
     const first = net.firstStageModel;
     if (first instanceof FirstStage) checkFirstStage(first, config, 'model.params.first_stage_config');
-    // With the number of classes open, so are the sizes.
+    // As long as the number of classes is unknown, so are the sizes.
     if (initial !== null && model === config.model) initial.fill(net);
     checkOrder(net, needed.block_size);
   } finally {
@@ -53,7 +53,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
 }
 
-/** Throws for a reading order of another grid of codes than the pictures have. */
+/** Throws if the reading order is for a code grid of a different size than that of the images. */
 function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
   try {
     torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));

@@ -1,4 +1,4 @@
-/** A second stage that is told classes: how many there are is known from the pictures. */
+/** Class-conditional transformers: the number of classes comes from the dataset. */
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -8,24 +8,26 @@ import type { Images } from '../../images.js';
 const LABELATOR = 'taming.modules.util.Labelator';
 type Params = Record<string, unknown>;
 
-/** The condition on class labels, where there is one. */
+/** Returns the class label condition, or null if there is none. */
 function labelCondition({ model }: RunConfig): ModelConfig | null {
   const condition = model.params?.['cond_stage_config'] as ModelConfig | string | undefined;
   return typeof condition === 'object' && condition.target === LABELATOR ? condition : null;
 }
 
-/** The classes that labels [N] name, in order. */
+/** Returns the distinct classes among labels [N], sorted. */
 export function classesAmong(labels: Tensor): number[] {
   const numbers = new Set(labels.toTypedArray() as BigInt64Array);
   return [...numbers].map(Number).sort((a, b) => a - b);
 }
 
-/** `count` of the given classes for a grid to look at: each as often as the others, or where they are more, some of all. */
+/**
+ * Returns `count` of the classes for a preview grid: all equally often, or an even selection if there are more classes.
+ */
 export function spreadOver(classes: readonly number[], count: number): number[] {
   return Array.from({ length: count }, (_, i) => classes[Math.floor((i * classes.length) / count)] ?? 0);
 }
 
-/** The number of classes filled in, where the condition leaves it out, and a vocabulary that holds as many. */
+/** Fills in the number of classes if the condition leaves it out, and enlarges the vocabulary to hold them. */
 export function withClasses(config: RunConfig, count: number): RunConfig {
   const condition = labelCondition(config);
   if (!condition || condition.params?.['n_classes'] !== undefined) return config;
@@ -40,9 +42,9 @@ export function withClasses(config: RunConfig, count: number): RunConfig {
 }
 
 /**
- * Settles how many classes a condition on class labels tells apart: as many as the pictures have.
+ * Sets the number of classes of a class label condition from the dataset, if it is left out.
  *
- * @throws RunError if the pictures have none, or more than the configuration says
+ * @throws RunError if the images have no classes, or more than the configuration says
  */
 export function countClasses(config: RunConfig, { train: { classes } }: Images): RunConfig {
   const settled = withClasses(config, classes.length);

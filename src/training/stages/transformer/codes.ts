@@ -1,4 +1,4 @@
-/** Pictures as rows of codes, for the second stage. */
+/** Encodes images to rows of codes, for the second stage. */
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { EpochOrder } from '../../../data/epoch-order.js';
@@ -11,10 +11,10 @@ import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
 
 export interface Codes {
-  /** int64 [N, h·w] in rows of the grid; each picture's views follow each other. */
+  /** int64 [N, h·w], each row a flattened grid; the views of an image are consecutive. */
   train: Tensor;
   heldOut: Tensor; // [M, h·w]
-  /** Class of each row of `train`, int64 [N]; zeros where there are none. */
+  /** Class of each row of `train`, int64 [N]; zeros if there are no classes. */
   labels: Tensor;
   heldOutLabels: Tensor; // [M]
 }
@@ -25,20 +25,20 @@ export interface CodesRequest {
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
   device: torch.Device;
-  /** Crops of each training picture; 1 takes the centre, more are taken at random places. */
+  /** Crops of each training image: 1 takes the central one, more are taken at random positions. */
   views: number;
-  /** Encode each crop's mirror image too. */
+  /** Also encode the mirror image of each crop. */
   flip: boolean;
   seed: number;
   signal?: AbortSignal | undefined;
 }
 
-/** Where a run keeps them. */
+/** File name of the codes in a run folder. */
 export const codesFile = 'codes.safetensors';
 
 const BATCH = 16;
 
-/** Encodes all pictures, or reads what was encoded before from `file`. Null if the signal aborted. */
+/** Encodes all images, or reads previously encoded codes from `file`. Returns null if the signal aborted. */
 export async function codesOf(file: string, request: CodesRequest): Promise<Codes | null> {
   if (existsSync(file)) return readCodes(file, request.device);
   const { train, heldOut, views, flip, seed } = request;
@@ -48,7 +48,7 @@ export async function codesOf(file: string, request: CodesRequest): Promise<Code
   const labels = labelsOf(train, views * (flip ? 2 : 1));
   const heldOutLabels = labelsOf(heldOut, 1);
   const codes = { train: encoded, heldOut: held, labels, heldOutLabels };
-  // Half the size; a codebook has far fewer codes than 2³¹.
+  // Half the size: a codebook has far fewer than 2³¹ codes.
   const small = torch.scope(() =>
     Object.fromEntries(Object.entries(codes).map(([k, t]) => [k, t.to('int32')])),
   );
@@ -126,7 +126,7 @@ function labelsOf(source: ImageSource, times: number): Tensor {
   );
 }
 
-/** Endless batches of rows: every row once an epoch, in an order that follows from the seed and the epoch. */
+/** Endless batches of rows: every row once per epoch, in an order that depends only on the seed and the epoch. */
 export class RowOrder {
   readonly #count: number;
   readonly #order: EpochOrder;
@@ -138,7 +138,7 @@ export class RowOrder {
     this.#position = position;
   }
 
-  /** Rows given so far. */
+  /** Number of rows returned so far. */
   get position(): number {
     return this.#position;
   }

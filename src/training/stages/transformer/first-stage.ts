@@ -1,4 +1,4 @@
-/** What a second stage takes over from its trained first stage: the model section, sizes, and weights. */
+/** Model section, sizes and weights that a second stage takes from its trained first stage. */
 import { existsSync, statSync } from 'node:fs';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
@@ -15,7 +15,7 @@ import { checkFile } from '../initial-weights.js';
 type Params = Record<string, unknown>;
 const dummyLoss: ModelConfig = { target: 'taming.modules.losses.DummyLoss' };
 
-/** Completes the model section by the first stage, and by the sizes that follow from it. */
+/** Fills in the first stage in the model section, and the sizes that depend on it. */
 export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
   const { model, data, training } = config;
   const params: Params = { ...model.params };
@@ -59,7 +59,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
   return { ...config, data: { ...data, channels: channelsOf(first) }, model: { ...model, params } };
 }
 
-/** What a transformer over these codes needs at least. */
+/** Returns the minimum sizes of a transformer over the codes of a first stage. */
 export function sizes(
   first: Params,
   params: Params,
@@ -72,7 +72,7 @@ export function sizes(
   return { vocab_size: Math.max(nCodes, classes, start + 1), block_size: codesPerSide(size) ** 2 };
 }
 
-/** A file that is named for the first stage must be there before anything is written. */
+/** Checks that the file named for the first stage exists, before anything is written. */
 function checkFirstStageFile(vqgan: string | undefined, first: ModelConfig | undefined): void {
   if (vqgan !== undefined) {
     if (existsSync(vqgan)) return;
@@ -86,7 +86,7 @@ function checkFirstStageFile(vqgan: string | undefined, first: ModelConfig | und
 
 const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
-/** Puts the trained weights into the model's first stage; says where they were found, unless they stood alone. */
+/** Loads the trained weights into the model's first stage; returns a note if the file has them under a key prefix. */
 export async function loadFirstStage(first: nn.Module, config: RunConfig): Promise<string | null> {
   const params = config.model.params?.['first_stage_config'] as { params: Params };
   const path = config.training.vqgan ?? (params.params['ckpt_path'] as string | undefined);
@@ -104,7 +104,7 @@ export async function loadFirstStage(first: nn.Module, config: RunConfig): Promi
   const checkpoint = await loadCheckpoint(path);
   try {
     const ignore = ['loss.', ...(config.training.vqgan === undefined ? ignoreKeysOf(params.params) : [])];
-    // Which codes are used, the configuration says where weights from before a remap do not.
+    // Weights saved before a remap do not say which codes are used: the configuration does.
     const keys = [...checkpoint.tensors.keys()];
     if (!keys.some((key) => key.endsWith('quantize.used'))) ignore.push('quantize.used');
     const { prefix } = loadFrom(first, checkpoint.tensors, { ignore });

@@ -1,4 +1,4 @@
-/** What a second stage makes of codes it was not trained on, and what it is compared with. */
+/** Held-out metrics of a second stage, and their baselines. */
 import { metricsOf } from '../../../metrics/definitions.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
@@ -8,7 +8,7 @@ import type { Codes } from './codes.js';
 import type { Figures as Metrics } from '../../stage.js';
 import { transformerLoss } from './step.js';
 
-/** Rows measured at a time. */
+/** Number of rows measured at a time. */
 const BATCH = 16;
 
 /** Codes in reading order [B, L] after their condition [B, N]. */
@@ -17,14 +17,14 @@ export interface Tokens {
   c: Tensor;
 }
 
-/** The given rows of codes [N, L], permuted as the transformer reads them, with their labels [N] as conditions. */
+/** Selects rows of codes [N, L], permuted to the transformer's reading order, with their labels [N] as conditions. */
 export function tokensOf(net: Net2NetTransformer, codes: Tensor, labels: Tensor, rows: number[]): Tokens {
   const index = torch.tensor(BigInt64Array.from(rows, BigInt), { device: codes.device });
   const z = net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
   return { z, c: net.encodeToC(labels.indexSelect(0, index)).indices }; // c: [B, 1]
 }
 
-/** Cross-entropy in nats a code on the first `rows` held-out rows; empty where none are held out. */
+/** Returns the cross-entropy in nats per code on the first `rows` held-out rows; empty if none are held out. */
 export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infinity): Metrics {
   const { heldOut, heldOutLabels } = codes;
   const count = Math.min(rows, heldOut.shape[0]!);
@@ -42,7 +42,7 @@ export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infini
   return { heldOutLoss: sum / count };
 }
 
-/** The same on all held-out rows, and the metrics that need all codes. */
+/** Measures the loss on all held-out rows, and the metrics that need all codes. */
 export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
   if (codes.heldOut.shape[0] === 0) return {};
   const grids = {

@@ -2,10 +2,10 @@ import { imageGrid, savePixels, type ImageGridOptions } from '../../../data/imag
 import type { Tensor } from '../../../torch/index.js';
 import { canDraw, strokeText, textWidth } from '../../../reports/stroke-text.js';
 
-/** Pixels below an image for its caption, and how tall its capitals are. */
+/** Height in pixels of the caption area below an image, and of its capitals. */
 const caption = { margin: 18, height: 8 };
 
-/** A picture and what it shows. */
+/** An image's class. */
 export interface Labelled {
   /** Number of the class. */
   class: number;
@@ -13,8 +13,8 @@ export interface Labelled {
 }
 
 /**
- * Writes images [N, C, H, W] as one PNG, each with the name of its class below it, or where letters lack for that, with
- * the class's number. The EXIF field ImageDescription holds all names in order, as JSON.
+ * Writes images [N, C, H, W] as one PNG, with the class name below each, or the class number if the name has characters
+ * without a glyph. The EXIF field ImageDescription holds all names in order, as JSON.
  */
 export async function saveLabelledGrid(
   path: string,
@@ -36,7 +36,7 @@ export async function saveLabelledGrid(
   await savePixels(path, pixels, { svg, description: inAscii(names) });
 }
 
-/** The name as it is drawn, cut to a width. */
+/** Returns the drawn name, truncated to a width. */
 function fitted(label: Labelled, width: number): string {
   const name = label.name.replaceAll('_', ' ').toLowerCase();
   const text = name.trim() !== '' && canDraw(name) ? name : `class ${label.class}`;
@@ -46,7 +46,7 @@ function fitted(label: Labelled, width: number): string {
   return `${kept}..`;
 }
 
-/** JSON with every other sign as its escape. */
+/** Escapes all non-ASCII characters of a JSON text. */
 function inAscii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -1,4 +1,4 @@
-/** The second stage in training: a transformer over the codes of the first, which is frozen. */
+/** Training of the second stage: a transformer over the codes of the frozen first stage. */
 import { join } from 'node:path';
 import { saveImageGrid } from '../../../data/image-grid.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
@@ -21,10 +21,10 @@ import { adoptFirstStage, loadFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
 import { saveLabelledGrid } from './labelled-grid.js';
 
-/** Held-out rows measured all through the run; at its end, all are. */
+/** Number of held-out rows measured during the run; all of them are measured at its end. */
 const MEASURED = 32;
 
-/** How a transformer is prepared for its training. */
+/** Prepares a transformer for training. */
 export const transformer: StageKind<TransformerStage> = {
   name: 'transformer',
   settle: countClasses,
@@ -37,7 +37,7 @@ export const transformer: StageKind<TransformerStage> = {
   },
   async build(session: Session) {
     const { run, config } = session;
-    // A checkpoint holds the first stage too: the run needs nothing outside its folder.
+    // A checkpoint includes the first stage, so a resumed run needs nothing outside its folder.
     if (run.checkpoint) return new TransformerStage(session, null);
     return withInitialWeights(config, async (initial) => {
       const stage = new TransformerStage(session, initial);
@@ -56,7 +56,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   readonly #parts: TransformerParts;
   #codes: Codes | null = null;
   #order: RowOrder | null = null;
-  /** What the checkpoint that a new run begins from held. */
+  /** Report on the initial weights of a new run; null if it has none. */
   #start: LoadReport | null = null;
 
   constructor(session: Session, initial: InitialWeights | null) {
@@ -70,13 +70,13 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.net = this.#parts.net;
   }
 
-  /** True if the run began from a whole model, first stage included: its own comes last, as in the reference. */
+  /** True if the initial weights include the first stage, which then takes precedence, as in the reference. */
   get beganWithFirstStage(): boolean {
     const key = 'first_stage_model.';
     return this.#start !== null && !this.#start.missing.some((lacking) => lacking.startsWith(key));
   }
 
-  /** Encodes every picture once: the first stage is frozen. */
+  /** Encodes every image once: the first stage is frozen. */
   async prepare(signal?: AbortSignal): Promise<void> {
     this.#parts.masters.sync();
     const { run, train, heldOut, device, config } = this.#session;
@@ -94,7 +94,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   async next(): Promise<{ batch: Tokens; waited: number }> {
-    await new Promise(setImmediate); // Steps are synchronous: lets Ctrl-C be heard between them.
+    await new Promise(setImmediate); // Steps are synchronous: a signal such as Ctrl-C needs a turn of the event loop.
     const { train, labels } = this.#codes!;
     const rows = this.#order!.next(this.#session.config.training.batchSize);
     return { batch: torch.scope(() => tokensOf(this.net, train, labels, rows)), waited: 0 };
@@ -134,13 +134,13 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return path;
   }
 
-  /** An image of each class: [N, C, H, W]. */
+  /** Samples an image of each class: [N, C, H, W]. */
   #sample(classes: readonly number[]): Tensor {
     const { run, device, config } = this.#session;
     const { topK, seed } = config.training;
     try {
       return keepingGenerators(device, () => {
-        torch.manualSeed(seed); // The same draws each time: what changes is the model.
+        torch.manualSeed(seed); // The same random numbers each time, so that only the model changes.
         const labels = torch.tensor(BigInt64Array.from(classes, BigInt), { device }); // [N]
         const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
         return sampleImages(this.net, this.net.encodeToC(labels).indices, {

@@ -16,8 +16,8 @@ export interface DecayGroups {
 }
 
 /**
- * Which parameters weight decay pulls on. Sorted by name, as the reference does, so that the optimizer state of a
- * reference checkpoint lines up by index.
+ * Selects the parameters that weight decay applies to. Sorted by name, as in the reference, so that the optimizer state
+ * of a reference checkpoint matches by index.
  */
 export function decayGroups(gpt: GPT): DecayGroups {
   const decaying = new Set<nn.Parameter>();
@@ -39,7 +39,7 @@ export interface TransformerOptimizerOptions {
   weightDecay?: number;
 }
 
-/** AdamW over the transformer's parameters in the two groups of `decayGroups`. */
+/** Returns AdamW over the transformer's parameters, in the two groups of `decayGroups`. */
 export function transformerOptimizer(
   gpt: GPT,
   { lr, betas = [0.9, 0.95], weightDecay = 0.01 }: TransformerOptimizerOptions,
@@ -57,16 +57,16 @@ export function transformerOptimizer(
 export interface TransformerBatch {
   /** Images `[B, C, H, W]`. */
   x: Tensor;
-  /** What the condition stage encodes (labels, coordinates, images); ignored when unconditional: pass x. */
+  /** Input of the condition stage (labels, coordinates, images); ignored if unconditional: pass x. */
   c: Tensor;
 }
 
-/** Tokens encoded ahead of time: `z` in reading order `[B, L]`, `c` `[B, N]`, both int64. */
+/** Tokens encoded in advance: `z` in reading order `[B, L]`, `c` `[B, N]`, both int64. */
 export interface TokenBatch {
   tokens: { z: Tensor; c: Tensor };
 }
 
-/** Mean cross-entropy of the image codes in nats, a scalar. */
+/** Returns the mean cross-entropy of the image codes in nats, a scalar. */
 export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch | TokenBatch): Tensor {
   return torch.scope(() => {
     const { logits, targets } =
@@ -78,8 +78,8 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
 }
 
 /**
- * One training step: loss, gradients, update. Returns the detached loss, still on its device; reading it with
- * `item()` waits for the device, so do that at log steps only.
+ * Takes one training step: loss, gradients, update. Returns the detached loss, still on its device. Reading it with
+ * `item()` waits for the device, so read it at log steps only.
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** The first stage's model, optimizers and step, as a configuration describes them. */
+/** Builds the first stage's model, optimizers and step from a configuration. */
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as optim from '../../../torch/optim/index.js';
@@ -19,13 +19,13 @@ export interface VqganParts {
   generator: optim.Adam;
   discriminator: optim.Adam;
   step(batch: Tensor, globalStep: number): VqganLog;
-  /** What replays the steps, where that is wanted. */
+  /** Replays steps as a CUDA graph, if requested. */
   graphed: GraphedStep | null;
 }
 
 /**
- * Model and optimizers of a configuration. `init: false` leaves the weights for a checkpoint to fill; `begin` gets the
- * model before anything is made of its weights.
+ * Builds the model and the optimizers of a configuration. `init: false` leaves the weights uninitialised, to be loaded
+ * from a checkpoint; `begin` is called with the model before its weights are used.
  */
 export function buildVqgan(
   config: RunConfig,
@@ -66,16 +66,16 @@ export function buildVqgan(
   };
 }
 
-/** Milliseconds of a step, on a model of its own. */
+/** Returns the time of a step in milliseconds, measured on a separate model. */
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
   const { size, channels } = config.data;
-  // Three steps of a graph are not replayed, and one is recorded.
+  // With a graph, the first three steps are not replayed, and one is recorded.
   const eager = { ...config, training: { ...config.training, graph: false } };
   const parts = buildVqgan(eager, precision, device, true);
   const loss = lossOf(parts.model);
-  // Its own random weights take as long as the real ones.
+  // Random LPIPS weights take as long as the trained ones.
   if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
   if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss.net);
   const batch = torch.rand([batchSize, channels, size, size], { device });

@@ -1,4 +1,4 @@
-/** Mistakes in a first stage's configuration, found before anything is opened or written. */
+/** Validates a first stage's configuration before anything is opened or written. */
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
@@ -12,7 +12,7 @@ import { temperatureSetter } from '../../gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { lossOf } from './loss.js';
 
-/** Where a discriminator is not told how many channels images have, it has those of the model's. */
+/** Sets the discriminator's input channels to the model's if the configuration leaves them out. */
 export function withDiscriminatorChannels(config: RunConfig): RunConfig {
   const { params } = config.model;
   const loss = params?.['lossconfig'] as ModelConfig | undefined;
@@ -24,11 +24,11 @@ export function withDiscriminatorChannels(config: RunConfig): RunConfig {
 }
 
 /**
- * Builds the model once, and checks that its parts and the pictures fit each other.
+ * Builds the model once, and checks that its parts and the images fit each other.
  *
- * @param notes gets what is odd, but runs
- * @param initial what the model begins from, which has to fit, too
- * @throws TypeError naming the setting, and what would fit
+ * @param notes receives warnings about settings that are unusual but work
+ * @param initial initial weights, which must fit too
+ * @throws TypeError with the setting, and values that would fit
  */
 export function checkVqgan(config: RunConfig, notes: string[], initial: InitialWeights | null = null): void {
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
@@ -82,7 +82,7 @@ function checkPerceptual({ model, data, training }: RunConfig): void {
   );
 }
 
-/** Attention is placed by the nominal side of a level: a number that no level has does nothing. */
+/** Returns warnings for attention resolutions that match no nominal side of a level, and so have no effect. */
 function unusedAttention({ attnResolutions, resolution, chMult }: Backbone): string[] {
   const sides = chMult.map((_, level) => Math.floor(resolution / 2 ** level));
   const unused = attnResolutions.filter((side) => !sides.includes(side));

@@ -9,10 +9,10 @@ import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js'
 type Setting = Record<string, unknown>;
 
 /**
- * A VQGAN training step as a CUDA graph: recorded after three steps that run as they are, and anew where a number in it
- * changes: when the discriminator starts, and with each temperature. Learning rates may change at every step where the
- * optimizers are `capturable`; elsewhere each one is recorded anew. The log's tensors are overwritten by the next step.
- * Where nothing can be recorded it is the step itself, and `eagerReason` says why.
+ * Runs a VQGAN training step as a CUDA graph. It is recorded after three eager steps, and recorded again whenever a
+ * number in it changes: when the discriminator starts, and with each temperature. Learning rates may change at every
+ * step if the optimizers are `capturable`; otherwise each change records the step again. The log's tensors are
+ * overwritten by the next step. If recording is not possible, steps run eagerly, and `eagerReason` says why.
  *
  * @example
  * ```ts
@@ -41,12 +41,12 @@ export class GraphedStep extends torch.InThread {
     this.#step = step;
   }
 
-  /** Why steps run as they are; null where they are, or will be, replayed. */
+  /** Reason why steps run eagerly; null if they are, or will be, replayed. */
   get eagerReason(): string | null {
     return this.#graph ? this.#graph.eagerReason : torch.cuda.whyNoGraphs();
   }
 
-  /** Trains on one batch [B, C, H, W], as the step does. */
+  /** Trains on one batch [B, C, H, W], like the eager step. */
   run(batch: Tensor, state: VqganState): VqganLog {
     const numbers = this.#numbersOf(state);
     if (numbers !== this.#numbers) this.dispose();
@@ -67,7 +67,7 @@ export class GraphedStep extends torch.InThread {
     return [this.#optimizers.generator, this.#optimizers.discriminator];
   }
 
-  /** Everything in a step that is no tensor, and would stay what it was when the step was recorded. */
+  /** Returns the non-tensor values that are baked into a recording. */
   #numbersOf({ globalStep }: VqganState): string {
     const settings = this.#stepped.map(({ paramGroups = [] }) =>
       (paramGroups as Setting[]).map(({ params: _, ...group }) =>
@@ -78,7 +78,7 @@ export class GraphedStep extends torch.InThread {
     return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, settings]);
   }
 
-  /** Gives the memory of the recording back. */
+  /** Releases the memory of the recording. */
   dispose(): void {
     this.#graph?.dispose();
     this.#graph = null;

@@ -1,4 +1,4 @@
-/** What a first stage makes of images that it was not trained on: metrics, and a grid to look at. */
+/** Held-out evaluation of a first stage: metrics, and a grid of reconstructions. */
 import { saveImageGrid } from '../../../data/image-grid.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { inOrder } from '../../../data/loader.js';
@@ -12,11 +12,13 @@ import type { Tensor } from '../../../torch/index.js';
 import { pixelsPerCode } from '../../../runs/open.js';
 import type { Figures as Metrics } from '../../stage.js';
 
-/** Pictures measured at a time, and those measured all through a run. */
+/** Number of images measured at a time, and number measured during a run. */
 const SHOWN = 32;
 const COLUMNS = 8;
 
-/** The same pictures all through a run, spread over the held-out set: [N, 3, H, W], or null where none are held out. */
+/**
+ * Returns the fixed validation images of a run, spread over the held-out set: [N, 3, H, W]; null if none are held out.
+ */
 export async function validationPictures(heldOut: ImageSource, device: torch.Device): Promise<Tensor | null> {
   const count = Math.min(SHOWN, heldOut.length);
   if (count === 0) return null;
@@ -24,7 +26,7 @@ export async function validationPictures(heldOut: ImageSource, device: torch.Dev
   return torch.keep(await heldOut.read(spread, { device }));
 }
 
-/** Measures a batch of images by the metrics that are cheap enough for a run that goes on. */
+/** Measures a batch of images by the metrics that are cheap enough to compute during a run. */
 export function measureImages(model: FirstStage, images: Tensor): Metrics {
   const { reconstruction, indices } = reconstruct(model, images);
   const batch = { images, reconstruction, stride: pixelsPerCode(model) };
@@ -32,7 +34,7 @@ export function measureImages(model: FirstStage, images: Tensor): Metrics {
   return measured(counts, (metric) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item()));
 }
 
-/** Measures all images of a source by every metric; returns none where it is empty. */
+/** Measures all images of a source by every metric; empty if the source is. */
 export async function measureSource(
   model: FirstStage,
   source: ImageSource,
@@ -58,7 +60,7 @@ export async function measureSource(
 type OfImages = Extract<Metric, { ofImages: unknown }>;
 const isOfImages = (metric: Metric): metric is OfImages => 'ofImages' in metric;
 
-/** Values of the first stage's metrics by name, in their order; those without a value are left out. */
+/** Returns the values of the first stage's metrics by name, in their order; metrics without a value are left out. */
 function measured(counts: Float64Array, ofImages: (metric: OfImages) => number | undefined): Metrics {
   const values: Metrics = {};
   for (const metric of metricsOf.vqgan) {
@@ -72,7 +74,7 @@ function measured(counts: Float64Array, ofImages: (metric: OfImages) => number |
   return values;
 }
 
-/** Writes rows of inputs, reconstructions and errors; small pictures are enlarged. */
+/** Writes rows of inputs, reconstructions and errors; small images are enlarged. */
 export async function saveReconstructions(model: FirstStage, pictures: Tensor, path: string): Promise<void> {
   const grid = torch.scope(() => {
     const images = pictures.narrow(0, 0, Math.min(COLUMNS, pictures.shape[0]!));
@@ -92,7 +94,10 @@ function numbers(indices: Tensor): BigInt64Array {
   return indices.flatten().to('cpu').toTypedArray() as BigInt64Array;
 }
 
-/** Where two batches [B, C, H, W] differ, as grey pictures [B, C, H, W]: black is equal, white a half of the range. */
+/**
+ * Returns grey error maps [B, C, H, W] of two batches [B, C, H, W]: black is no difference, white is half of the range
+ * or more.
+ */
 function errorMaps(images: Tensor, reconstructions: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {

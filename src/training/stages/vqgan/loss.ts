@@ -1,9 +1,9 @@
-/** What both of VQGAN's training steps need. */
+/** Functions that both VQGAN training steps use. */
 import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Tensor } from '../../../torch/index.js';
 
-/** The model's loss; a TypeError if it has none that a step can use. */
+/** Returns the model's loss. @throws TypeError if the steps do not support it */
 export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   if (model.loss instanceof VQLPIPSWithDiscriminator) return model.loss;
   throw new TypeError(
@@ -11,7 +11,7 @@ export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   );
 }
 
-/** Mean logits, detached. */
+/** Returns the mean logits, detached. */
 export function meanLogits(
   logitsReal: Tensor,
   logitsFake: Tensor,

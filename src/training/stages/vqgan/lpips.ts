@@ -1,4 +1,4 @@
-/** Weights of the perceptual term: from a file, from where `tessera-torch setup` put them, or none. */
+/** Weights of the perceptual term: from a file, from the location where `tessera-torch setup` stores them, or none. */
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
@@ -9,7 +9,7 @@ import { loadCheckpoint } from '../../../torch/io/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 
-/** Writes down which weights are used. Without any the term's weight is 0, in the recorded configuration too. */
+/** Records which weights are used. Without weights the term's weight is 0, in the recorded configuration too. */
 export async function settleLpips(config: RunConfig, notes: string[]): Promise<RunConfig> {
   const params = config.model.params as { lossconfig?: ModelConfig } | null | undefined;
   const loss = params?.lossconfig;
@@ -37,7 +37,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
   };
 }
 
-/** @throws RunError for a file that is not there or holds other weights */
+/** @throws RunError if the file does not exist or holds other weights */
 export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | undefined): Promise<void> {
   if (file === undefined || file === 'off') return;
   if (!existsSync(file)) throw missing(file);

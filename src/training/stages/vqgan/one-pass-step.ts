@@ -1,14 +1,14 @@
 /**
  * The default training step of VQGAN: one generator forward for both updates.
  *
- * The adaptive weight compares the gradients of two losses at the decoder's last layer. The reference walks
- * back through the perceptual network and the discriminator once for that and once more for the update. Here
- * both losses are walked back to the reconstruction only, once each; the last convolution's weight gradient
- * turns those into the two gradients to compare, and their weighted sum goes through the generator once.
- * The generator's gradients are the reference's.
+ * The adaptive weight compares the gradients of two losses at the decoder's last layer. For this, the reference
+ * backpropagates through the perceptual network and the discriminator once, and once more for the update. Here, each
+ * loss is backpropagated once, to the reconstruction only; the weight gradient of the last convolution turns the
+ * results into the two gradients to compare, and their weighted sum is backpropagated through the generator once. The
+ * generator's gradients equal the reference's.
  *
- * What differs from `referenceStep`: the discriminator learns from the reconstruction made before the
- * generator's update, and sees it once, so that its batch statistics move twice a step instead of three times.
+ * Unlike in `referenceStep`, the discriminator learns from the reconstruction made before the generator's update, and
+ * sees it once, so that its batch statistics are updated twice per step instead of three times.
  */
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -19,14 +19,14 @@ import { lossOf, meanLogits } from './loss.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
-/** A loss and its gradient at the reconstruction. */
+/** A loss and its gradient with respect to the reconstruction. */
 interface AtReconstruction {
   value: Tensor;
   gradient: Tensor; // [B, C, H, W]
 }
 
 /**
- * Trains on one batch [B, C, H, W] in [−1, 1]; arguments and result as for `referenceStep`.
+ * Trains on one batch [B, C, H, W] in [−1, 1]; arguments and result are those of `referenceStep`.
  *
  * @throws TypeError if the model has no VQLPIPSWithDiscriminator
  *
@@ -50,11 +50,11 @@ export function onePassStep(
   return torch.scope(() => {
     const loss = lossOf(model);
     const discFactor = loss.discFactorAt(state.globalStep);
-    // First of all: the last step's gradients would take up memory throughout the forward.
+    // Done first: the last step's gradients would otherwise take up memory throughout the forward.
     optimizers.generator.zeroGrad();
     const { reconstruction, loss: quantLoss } = model.forward(batch);
 
-    // Separate scopes: each network's intermediates are gone before the next one runs.
+    // Separate scopes free each network's intermediates before the next one runs.
     const { pLoss, ...nll } = torch.scope(() => backThroughPerceptual(loss, batch, reconstruction));
     const { generator: g, ...discriminator } = torch.scope(() =>
       updateDiscriminator(loss, optimizers.discriminator, batch, reconstruction, state),
@@ -69,7 +69,7 @@ export function onePassStep(
     const toGenerator =
       discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));
     const weightedQuantLoss = quantLoss.mul(loss.codebookWeight);
-    // A scalar whose gradient at the reconstruction is `toGenerator`.
+    // The gradient of this scalar with respect to the reconstruction is `toGenerator`.
     reconstruction.mul(toGenerator).sum().add(weightedQuantLoss).backward();
     optimizers.generator.step();
 
@@ -98,7 +98,9 @@ function backThroughPerceptual(
   return { value: nll.detach(), gradient: gradient!, pLoss: perceptual };
 }
 
-/** The generator's loss with its gradient, and the discriminator's update, from one pass over the reconstruction. */
+/**
+ * Computes the generator's loss with its gradient, and updates the discriminator, in one pass over the reconstruction.
+ */
 function updateDiscriminator(
   loss: VQLPIPSWithDiscriminator,
   optimizer: StepOptimizer,

@@ -1,6 +1,6 @@
 /**
- * One training step of VQGAN, exactly as the reference takes it: a generator update, then a second full
- * forward for the discriminator's update. `one-pass-step.ts` holds the faster default.
+ * One training step of VQGAN, exactly as in the reference: a generator update, then a second full forward for the
+ * discriminator's update. `one-pass-step.ts` has the faster default.
  */
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -9,30 +9,30 @@ import { withFrozen, zeroGradients } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { lossOf, meanLogits } from './loss.js';
 
-/** The reference trains both with Adam, betas (0.5, 0.9), eps 1e-8, at one learning rate. */
+/** Optimizers of a VQGAN. The reference uses Adam for both, betas (0.5, 0.9), eps 1e-8, with one learning rate. */
 export interface VqganOptimizers {
-  /** Over `model.generatorParameters()`. */
+  /** Updates `model.generatorParameters()`. */
   generator: StepOptimizer;
-  /** Over the parameters of the loss's discriminator. */
+  /** Updates the parameters of the loss's discriminator. */
   discriminator: StepOptimizer;
 }
 
 export interface VqganState {
-  /** Batches seen so far; the first step is 0. */
+  /** Number of batches seen so far; 0 at the first step. */
   globalStep: number;
-  /** The condition shown to a conditional discriminator, [B, C, H, W]. */
+  /** Condition for a conditional discriminator, [B, C, H, W]. */
   cond?: Tensor;
 }
 
-/** Scalars of a step, still on the device, detached: reading one waits for the step, so read at log steps only. */
+/** Scalars of a step, detached and still on the device: reading one waits for the step, so read at log steps only. */
 export interface VqganLog {
-  /** What the generator's gradients are of. */
+  /** Loss that the generator's gradients are computed from. */
   totalLoss: Tensor;
   /** Codebook loss, unweighted. */
   quantLoss: Tensor;
   /** Pixel and perceptual loss, weighted. The reference logs it again as rec_loss. */
   nllLoss: Tensor;
-  /** LPIPS, unweighted; 0 where the term is off. */
+  /** LPIPS, unweighted; 0 if the term is off. */
   pLoss: Tensor;
   /** Adaptive weight times discWeight, without the discriminator's factor. */
   dWeight: Tensor;
@@ -44,7 +44,7 @@ export interface VqganLog {
   discLoss: Tensor;
   /** Mean logit of the images. */
   logitsReal: Tensor;
-  /** Mean logit of the reconstructions, at the discriminator's update. */
+  /** Mean logit of the reconstructions at the discriminator's update. */
   logitsFake: Tensor;
 }
 
@@ -52,9 +52,9 @@ type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 
 /**
- * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode for the discriminator's
- * batch statistics to move: three times a step, as the fake batch is seen in the first pass, then the real
- * and the fake one in the second.
+ * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode to update the discriminator's batch
+ * statistics: three times per step, on the reconstructions in the first pass, then on the images and the
+ * reconstructions in the second.
  *
  * @throws TypeError if the model has no VQLPIPSWithDiscriminator
  */
@@ -81,7 +81,7 @@ function updateGenerator(
 ): GeneratorLog {
   const loss = lossOf(model);
   const discFactor = loss.discFactorAt(state.globalStep);
-  // First of all: the last step's gradients would take up memory throughout the forward.
+  // Done first: the last step's gradients would otherwise take up memory throughout the forward.
   optimizer.zeroGrad();
   return withFrozen(loss.discriminator.parameters(), () => {
     const { reconstruction, loss: quantLoss } = model.forward(batch);
@@ -94,7 +94,7 @@ function updateGenerator(
     const dWeight = loss.adaptiveWeight(nllGradient!, gGradient!);
 
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
-    // A term times zero adds nothing to value or gradient, but its backward would run all the same.
+    // A term times zero changes neither value nor gradient, but its backward would still run.
     const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
     totalLoss.backward();
     optimizer.step();
@@ -124,7 +124,7 @@ function updateDiscriminator(
 
   optimizer.zeroGrad();
   if (discFactor === 0) {
-    // Not yet at discStart: the logits are logged and the statistics move, but nothing is learnt.
+    // Before discStart the logits are logged and the statistics updated, but nothing is learnt.
     const log = torch.noGrad(() => meanLogits(logits(batch), logits(reconstruction)));
     zeroGradients(parameters);
     optimizer.step();

@@ -1,4 +1,4 @@
-/** The first stage in training: pictures through encoder, codebook, decoder and discriminator. */
+/** Training of the first stage: encoder, codebook, decoder and discriminator. */
 import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -16,10 +16,10 @@ import { measureImages, measureSource, saveReconstructions, validationPictures }
 import { lossOf } from './loss.js';
 import { loadLpips, settleLpips } from './lpips.js';
 
-/** Every so many steps unused codes are moved, over so much of the run, onto latents of so many pictures. */
+/** Every `every` steps, up to the share `until` of the run, unused codes move to latents of `pictures` images. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };
 
-/** How a VQGAN is prepared for its training. */
+/** Prepares a VQGAN for training. */
 export const vqgan: StageKind<VqganStage> = {
   name: 'vqgan',
   measure: timeVqganStep,
@@ -96,7 +96,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   step(batch: Tensor): Record<string, Tensor | number> {
     const { step, progress } = this.#session.run;
     this.#setTemperature(step);
-    // Before every start: neither acts nor learns.
+    // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
     const log = this.#parts.step(batch, globalStep);
     return {
@@ -134,7 +134,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   state(): TrainedState {
     const { masters, generator, discriminator } = this.#parts;
     const state = [...masters.stateDict(this.model.stateDict())];
-    // Never trained, and the same in every run: read from its file again.
+    // LPIPS is never trained and the same in every run, so it is read from its own file instead.
     const model = new Map(state.filter(([key]) => !key.startsWith('loss.perceptual_loss.')));
     return { model, optimizers: { generator, discriminator }, data: this.#loader.state() };
   }
