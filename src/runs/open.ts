@@ -107,8 +107,3 @@ function withoutLoss(config: ModelConfig): ModelConfig {
   }
   return { ...config, params };
 }
-
-/** Returns the side in pixels of the square that one code stands for. */
-export function pixelsPerCode(model: FirstStage): number {
-  return model.stride;
-}

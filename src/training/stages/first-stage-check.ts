@@ -2,7 +2,6 @@
 import type { Backbone } from '../../models/autoencoder/blocks.js';
 import type { FirstStage } from '../../models/autoencoder/vqgan.js';
 import type { RunConfig } from '../../runs/config.js';
-import { pixelsPerCode } from '../../runs/open.js';
 
 /**
  * Checks that a first stage supports the size and the channels of a run's images.
@@ -19,7 +18,7 @@ export function checkFirstStage(model: FirstStage, { data }: RunConfig, section:
 }
 
 function checkSize(model: FirstStage, size: number): void {
-  const block = pixelsPerCode(model);
+  const block = model.stride;
   const { ch, chMult } = model.config.ddconfig;
   // With a single position, each group of a 32-group norm would have only one value to normalise.
   const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;

@@ -16,7 +16,7 @@ import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { savePicture, saveRecipe } from '../../pictures.js';
 import type { ReconstructFlags } from './command.js';
-import { openRun, pixelsPerCode } from '../../../runs/open.js';
+import { openRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
 
 /** Maximum number of images in a grid; more would be too large to view. */
@@ -34,7 +34,7 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
   const files = await filesOf(pictures, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
-  const unit = pixelsPerCode(model);
+  const unit = model.stride;
   const size = flags.size ?? config.data.size;
   if (size < unit)
     throw new UsageError(

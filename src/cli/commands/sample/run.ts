@@ -1,7 +1,5 @@
 /** Implementation of `tessera-torch sample`. Loads libtorch. */
 import { join } from 'node:path';
-import { nearest } from '../../../config/nearest.js';
-import { Labelator } from '../../../models/conditions/class.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { ImageSampler } from '../../../sampling/images.js';
@@ -11,7 +9,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { duration } from '../../figures.js';
 import { interruptSignal } from '../../interrupt.js';
 import { savePicture, saveRecipe } from '../../pictures.js';
-import { openRun, pixelsPerCode } from '../../../runs/open.js';
+import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { isInteractive } from '../../terminal.js';
 import { UsageError } from '../../usage-error.js';
@@ -21,6 +19,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const { model, config, step, device, classes } = await openRun(run, 'transformer', flags.device);
   const grid = codeGrid(model, config.data.size);
   const label = classOf(model, flags.class, classes, run);
+  const nothing = torch.zeros([1, 1], { dtype: 'int64' });
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });
@@ -46,7 +45,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
     const images = torch.scope(() => {
-      const condition = conditionOf(model, count, label?.number ?? 0, device);
+      const condition = conditionOf(model, count, label?.row ?? nothing);
       const onToken = (token: number) => draw(first, count, token);
       return sampler.sample(condition, { grid, onToken }).to('cpu');
     });
@@ -88,38 +87,44 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
 /** Returns the size of the code grid of an image with the training size. */
 function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
   const first = model.firstStageModel;
-  const side = Math.round(size / (first instanceof FirstStage ? pixelsPerCode(first) : 16));
+  const side = Math.round(size / (first instanceof FirstStage ? first.stride : 16));
   return [side, side];
 }
 
+/** The class to sample. */
+interface ChosenClass {
+  name: string;
+  number: number;
+  /** What the condition encodes, of one row. */
+  row: Tensor;
+}
+
 /** Returns the condition tokens [B, N]. */
-function conditionOf(model: Net2NetTransformer, count: number, label: number, device: torch.Device): Tensor {
-  const given = model.condStageModel instanceof Labelator;
-  const shape = given ? [count] : [count, 1];
-  return model.encodeToC(torch.full(shape, label, { dtype: 'int64', device })).indices;
+function conditionOf(model: Net2NetTransformer, count: number, row: Tensor): Tensor {
+  const rows = row.repeat([count, ...row.shape.slice(1).map(() => 1)]);
+  return model.encodeToC(rows.to(model.transformer.posEmb.device)).indices;
 }
 
 function classOf(
-  model: Net2NetTransformer,
+  { condition }: Net2NetTransformer,
   wanted: string | undefined,
   names: readonly string[],
   run: string,
-): { name: string; number: number } | null {
-  const stage = model.condStageModel;
-  if (!(stage instanceof Labelator)) {
+): ChosenClass | null {
+  if (condition.field !== 'label') {
     if (wanted === undefined) return null;
     throw new UsageError(`--class ${wanted}: ${run} was trained without classes`);
   }
   if (wanted === undefined) {
-    const some = names.length > 0 ? ` (${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''})` : '';
-    throw new UsageError(`${run} was trained on ${stage.nClasses} classes${some}: name one with --class`);
+    throw new UsageError(`${run} was trained on ${condition.choices(names)}: name one with --class`);
   }
-  const byName = names.indexOf(wanted);
-  const number = byName >= 0 ? byName : /^\d+$/.test(wanted) ? Number(wanted) : -1;
-  if (number >= 0 && number < stage.nClasses) return { name: names[number] ?? wanted, number };
-  const hint =
-    names.length > 0 ? `the nearest is "${nearest(wanted, names)}"` : `they are 0 to ${stage.nClasses - 1}`;
-  throw new UsageError(`--class ${wanted}: there is no such class; ${hint}`);
+  try {
+    const row = condition.parse(wanted, names);
+    const number = row.item();
+    return { name: names[number] ?? wanted, number, row };
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--class ${wanted}: ${error.message}`) : error;
+  }
 }
 
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */

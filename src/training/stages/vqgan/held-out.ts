@@ -9,7 +9,6 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { pixelsPerCode } from '../../../runs/open.js';
 import type { Figures as Metrics } from '../../stage.js';
 
 /** Number of images measured at a time, and number measured during a run. */
@@ -29,7 +28,7 @@ export async function validationPictures(heldOut: ImageSource, device: torch.Dev
 /** Measures a batch of images by the metrics that are cheap enough to compute during a run. */
 export function measureImages(model: FirstStage, images: Tensor): Metrics {
   const { reconstruction, indices } = reconstruct(model, images);
-  const batch = { images, reconstruction, stride: pixelsPerCode(model) };
+  const batch = { images, reconstruction, stride: model.stride };
   const counts = countCodesOf(numbers(indices), model.config.nEmbed);
   return measured(counts, (metric) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item()));
 }
@@ -46,7 +45,7 @@ export async function measureSource(
   for await (const { images } of inOrder(source, SHOWN, { device })) {
     torch.scope(() => {
       const { reconstruction, indices } = reconstruct(model, images);
-      const batch = { images, reconstruction, stride: pixelsPerCode(model) };
+      const batch = { images, reconstruction, stride: model.stride };
       for (const metric of metricsOf.vqgan.filter(isOfImages)) {
         sums.set(metric, (sums.get(metric) ?? 0) + metric.ofImages(batch).sum().item());
       }
