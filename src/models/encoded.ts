@@ -1,14 +1,14 @@
 import type { Tensor } from '../torch/index.js';
 
-/** What quantizers, first stages and conditions make of their input. */
+/** Output of quantizers, first stages and conditions. */
 export interface Encoded<Loss extends Tensor | null = Tensor | null> {
-  /** The chosen codes, [B, embedDim, h, w] of a quantizer; gradients pass through to the input. */
+  /** The chosen codes, [B, embedDim, h, w] for a quantizer; gradients pass straight through to the input. */
   quantized: Tensor;
-  /** Codebook loss, a scalar, unweighted; null of conditions, which have none. */
+  /** Unweighted codebook loss, a scalar; null for conditions, which do not have one. */
   loss: Loss;
-  /** int64, a row of tokens for each image: [B, …]. */
+  /** Indices, int64 [B, …], one row of tokens per image. */
   indices: Tensor;
 }
 
-/** What a quantizer makes of latents, or a first stage of images. */
+/** Output of a quantizer for latents, or of a first stage for images. */
 export type Quantized = Encoded<Tensor>;

@@ -1,4 +1,4 @@
-/** The second stage: a transformer over the first stage's codes, after a condition (paper, section 3.2–3.3). */
+/** The second stage: a transformer over a condition and the first stage's codes (paper, sections 3.2–3.3). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
@@ -14,9 +14,9 @@ import type { Encoded } from './encoded.js';
 import { IdentityPermuter, Permuter } from './orders/permuter.js';
 import { GPT } from './priors/gpt.js';
 
-/** A first stage as a second one uses it: it also turns grids of codes back into images. */
+/** A first stage as used by a second stage: it also decodes grids of codes into images. */
 export interface ImageStage extends Stage {
-  /** Number of indices that `decodeIndices` knows, from 0 on; left out: as many as the transformer has tokens. */
+  /** Number of indices that `decodeIndices` accepts, from 0 on; if undefined, the transformer's vocabulary size. */
   readonly nCodes?: number;
   decodeIndices(indices: Tensor): Tensor;
 }
@@ -24,15 +24,15 @@ export interface ImageStage extends Stage {
 const has = (value: unknown, ...methods: string[]): boolean =>
   value instanceof nn.Module && methods.every((name) => name in value);
 
-// In the order in which the reference makes the parts, so that a seed gives the same weights.
+// Listed in the order in which the reference builds the parts, so that a seed gives the same weights.
 const schema = {
-  /** Trained VQGAN whose codes are modelled. It is frozen: evaluation mode for good, no gradients. */
+  /** Trained VQGAN whose codes are modelled. It is frozen: always in evaluation mode, without gradients. */
   firstStageConfig: model<ImageStage>('a first stage, such as taming.models.vqgan.VQModel', (value) =>
     has(value, 'encode', 'decodeIndices'),
   ),
   /**
-   * Encodes the condition, frozen likewise. `'__is_first_stage__'` shares the first stage,
-   * `'__is_unconditional__'` (the default when `unconditional`) is a start token alone.
+   * Model that encodes the condition, also frozen. `'__is_first_stage__'` shares the first stage;
+   * `'__is_unconditional__'` (the default if `unconditional`) uses only a start token.
    */
   condStageConfig: optional(
     model<Stage | '__is_first_stage__' | '__is_unconditional__'>(
@@ -40,7 +40,7 @@ const schema = {
       (value) => value === '__is_first_stage__' || value === '__is_unconditional__' || has(value, 'encode'),
     ),
   ),
-  /** Reading order of the codes, default row by row. */
+  /** Reading order of the codes. Default: row by row. */
   permuterConfig: optional(
     model<Permuter>(
       'a permuter, such as taming.modules.transformer.permuter.Identity',
@@ -48,25 +48,25 @@ const schema = {
     ),
   ),
   transformerConfig: model<GPT>('a GPT', (value) => value instanceof GPT),
-  /** Batch entry with the images, default `image`. */
+  /** Batch entry with the images. Default `image`. */
   firstStageKey: text('image'),
-  /** Batch entry with the condition, default `depth`; the first stage's key when unconditional. */
+  /** Batch entry with the condition. Default `depth`, or the first stage's key if unconditional. */
   condStageKey: text('depth'),
-  /** Resize the condition to this many pixels each side (nearest) before encoding; −1, the default, leaves it. */
+  /** Side in pixels to which the condition is resized (nearest) before encoding. Default −1: it is not resized. */
   downsampleCondSize: integer(-1),
-  /** In training, each image token is kept with this probability, else replaced by a random one; default 1. */
+  /** Probability of keeping each image token in training; others are replaced by random tokens. Default 1. */
   pkeep: kind<number>('a number, at most 1', (value) => typeof value === 'number' && value <= 1, 'number')(1),
-  /** Start token of unconditional sequences, default 0. */
+  /** Start token of unconditional sequences. Default 0. */
   sosToken: integer(0),
-  /** Default false. */
+  /** If true, the model is unconditional. Default false. */
   unconditional: flag(false),
   ...checkpointSchema,
 };
 
-/** By the reference's names, camelCased, with models in place of configurations. */
+/** Settings under the reference's names in camelCase, with models instead of configurations. */
 export type Net2NetParts = Given<typeof schema>;
 
-/** Our names of the parts, and the reference's, which its configuration files have. */
+/** Names of the parts in this package, mapped to the reference's names used in its configuration files. */
 const referenceNames = {
   firstStage: 'firstStageConfig',
   condition: 'condStageConfig',
@@ -75,8 +75,8 @@ const referenceNames = {
 } as const;
 
 /**
- * The models that it is made of, as `prior`, `firstStage`, `condition` and `order` or by the reference's names, and the
- * reference's other parameters, camelCased.
+ * The models it consists of, given as `prior`, `firstStage`, `condition` and `order` or under the reference's names, plus
+ * the reference's other parameters in camelCase.
  */
 export type Net2NetTransformerConfig = Omit<Net2NetParts, 'firstStageConfig' | 'transformerConfig'> & {
   condition?: Net2NetParts['condStageConfig'];
@@ -84,7 +84,7 @@ export type Net2NetTransformerConfig = Omit<Net2NetParts, 'firstStageConfig' | '
 } & (Pick<Net2NetParts, 'firstStageConfig'> | { firstStage: ImageStage }) &
   (Pick<Net2NetParts, 'transformerConfig'> | { prior: GPT });
 
-/** Reads a configuration, whichever names its parts are given under. */
+/** Reads a configuration that uses either set of names for its parts. */
 function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
   const owner = 'Net2NetTransformer';
   const given: Record<string, unknown> = { ...config };
@@ -99,10 +99,10 @@ function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
   return readConfig(schema, given as Net2NetParts, owner);
 }
 
-/** What a stage makes of a batch: quantized `[B, C, h, w]` (stages differ) and tokens `[B, L]` int64. */
+/** Output of a stage for a batch: quantized `[B, C, h, w]` (the shape depends on the stage) and tokens `[B, L]` int64. */
 export type EncodedTokens = Pick<Encoded, 'quantized' | 'indices'>;
 
-/** Puts a stage in evaluation mode for good, so that `train()` of the whole never wakes its dropout or statistics. */
+/** Freezes a stage in evaluation mode, so that `train()` on the outer model does not enable its dropout or statistics. */
 function freeze<T extends nn.Module>(stage: T): T {
   stage.eval();
   stage.requiresGrad_(false);
@@ -111,7 +111,7 @@ function freeze<T extends nn.Module>(stage: T): T {
 }
 
 /**
- * Stage 2: a first stage that turns pictures into codes, a stage that turns their condition into codes, and a
+ * The second stage: a first stage that encodes images, a condition stage that encodes their conditions, and a
  * transformer over both (arXiv 2012.09841, section 3.2). Only the transformer is trained.
  *
  * @example
@@ -132,20 +132,20 @@ export class Net2NetTransformer extends nn.Module {
     'encodeToC',
     'decodeToImg',
   ];
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** Pictures to codes and back; frozen. */
+  /** Encodes images into codes and decodes them; frozen. */
   readonly firstStageModel: ImageStage;
-  /** Conditions to codes; frozen. */
+  /** Encodes conditions into codes; frozen. */
   readonly condStageModel: Stage;
-  /** The order in which the codes are read. */
+  /** Reading order of the codes. */
   readonly permuter: Permuter;
-  /** The model of the sequence of condition and codes. */
+  /** Autoregressive model of the sequence of condition tokens and image codes. */
   readonly transformer: GPT;
   readonly condStageKey: string;
   readonly pkeep: number;
   readonly unconditional: boolean;
-  /** What it was made from. */
+  /** Configuration this was built from. */
   readonly config: Readonly<Settings<typeof schema>>;
 
   constructor(config: Net2NetTransformerConfig) {
@@ -173,13 +173,13 @@ export class Net2NetTransformer extends nn.Module {
     this.unconditional = unconditional;
   }
 
-  /** What the transformer is conditioned on: the condition stage, or the images that it encodes. */
+  /** The condition of the transformer: the condition stage, or the images that it encodes. */
   get condition(): Condition {
     const stage = this.condStageModel;
     return 'parse' in stage ? (stage as Stage & Condition) : encodedImage(stage, this.condStageKey);
   }
 
-  /** Training mode reaches the transformer; the frozen stages stay in evaluation mode. */
+  /** Sets the mode of the transformer; the frozen stages stay in evaluation mode. */
   override train(mode = true): this {
     super.train(mode);
     for (const stage of [this.firstStageModel, this.condStageModel]) {
@@ -189,9 +189,9 @@ export class Net2NetTransformer extends nn.Module {
   }
 
   /**
-   * Images x `[B, C, H, W]` and their conditions → the transformer's `logits` `[B, L, V]` for the `targets`
-   * `[B, L]`, the image's own codes in reading order. In training mode with `pkeep` < 1 the tokens the
-   * transformer sees are partly replaced by uniformly random ones; the targets never are.
+   * Returns the transformer's `logits` `[B, L, V]` and the `targets` `[B, L]` for images x `[B, C, H, W]` and their
+   * conditions. The targets are the image codes in reading order. In training mode with `pkeep` < 1, some input
+   * tokens are replaced by uniformly random ones; the targets never are.
    */
   override forward(x: Tensor, c: Tensor): { logits: Tensor; targets: Tensor } {
     const targets = this.encodeToZ(x).indices; // [B, L]
@@ -199,7 +199,7 @@ export class Net2NetTransformer extends nn.Module {
     return { logits: this.predict(targets, condition), targets };
   }
 
-  /** As `forward`, from tokens: image codes in reading order `[B, L]` and condition `[B, N]` → `[B, L, V]`. */
+  /** Computes the logits `[B, L, V]` from image codes in reading order `[B, L]` and condition tokens `[B, N]`. */
   predict(targets: Tensor, condition: Tensor): Tensor {
     const seen = this.training && this.pkeep < 1 ? this.#replaceSome(targets) : targets;
     const tokens = torch.cat([condition, seen], 1); // [B, N + L]
@@ -215,7 +215,7 @@ export class Net2NetTransformer extends nn.Module {
     return torch.where(keep.bool(), tokens, random);
   }
 
-  /** Images `[B, C, H, W]` → codes in reading order `[B, h·w]`. */
+  /** Encodes images `[B, C, H, W]` into codes in reading order `[B, h·w]`. */
   encodeToZ(x: Tensor): EncodedTokens {
     return torch.noGrad(() => {
       const { quantized, indices } = this.firstStageModel.encode(x);
@@ -223,7 +223,7 @@ export class Net2NetTransformer extends nn.Module {
     });
   }
 
-  /** Conditions, whatever the condition stage takes → tokens `[B, N]`. Condition tokens keep their order. */
+  /** Encodes inputs of the condition stage into tokens `[B, N]`. Condition tokens are not reordered. */
   encodeToC(c: Tensor): EncodedTokens {
     return torch.noGrad(() => {
       const size = this.config.downsampleCondSize;
@@ -234,8 +234,8 @@ export class Net2NetTransformer extends nn.Module {
   }
 
   /**
-   * Codes in reading order `[B, h·w]` → images `[B, C, H, W]`. `grid` is the code grid `[h, w]`; without it the
-   * grid is square.
+   * Decodes codes in reading order `[B, h·w]` into images `[B, C, H, W]`. `grid` is the code grid `[h, w]`; by default
+   * it is square.
    */
   decodeToImg(indices: Tensor, grid?: readonly [number, number]): Tensor {
     const [batch, count] = indices.shape as [number, number];
@@ -253,7 +253,7 @@ export class Net2NetTransformer extends nn.Module {
     });
   }
 
-  /** Picks images and conditions out of a batch by the model's keys. */
+  /** Returns the images and conditions of a batch, selected by the model's keys. */
   inputs(batch: Record<string, Tensor>): { x: Tensor; c: Tensor } {
     const pick = (key: string): Tensor => {
       const value = batch[key];

@@ -1,4 +1,4 @@
-/** From conditions to images: a second stage draws the codes, its first stage decodes them. */
+/** Sampling of images from conditions: the second stage draws the codes and its first stage decodes them. */
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -9,22 +9,23 @@ import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
-  /** Image tokens already given, in reading order: `[B, L]`. Default none. */
+  /** Given image tokens in reading order: `[B, L]`. Default: none. */
   prefix?: Tensor | null;
   /**
-   * Draws instead of `generate`, and says alone how tokens are picked: made for `net.transformer` and so many rows. Worth
-   * it where the same weights sample more than once, and on CUDA always; {@link ImageSampler} keeps one by itself.
+   * Sampler to use instead of `generate`; only its own options apply. It must be created for `net.transformer` with the
+   * same batch size. Use it to sample repeatedly from the same weights, and always on CUDA; {@link ImageSampler} creates
+   * one automatically.
    */
   sampler?: TokenSampler | null;
 }
 
 /**
- * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`): the image tokens
- * `[B, L + steps]` in reading order, conditions stripped. A model with `pkeep` ≤ 0 has only ever seen random
- * image tokens, so it answers in one parallel pass over such tokens.
+ * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`) and returns the image tokens
+ * `[B, L + steps]` in reading order, without the condition. A model with `pkeep` ≤ 0 was trained only on random
+ * image tokens, so it draws all tokens in one parallel pass over random input.
  *
- * Only ids that are codes of the first stage are drawn, also where the vocabulary holds more.
- * @throws RangeError for a condition that is no class of the model's, or what does not fit its block
+ * Only ids that are codes of the first stage are drawn, even if the vocabulary is larger.
+ * @throws RangeError for a condition that is not a class of the model, or if the sequence exceeds its block
  */
 export function sampleTokens(
   net: Net2NetTransformer,
@@ -51,12 +52,12 @@ export function sampleTokens(
 }
 
 export interface SampleImagesOptions extends SampleTokensOptions {
-  /** Code grid `[h, w]`; default: 16 × 16 (256 px for an f16 model). */
+  /** Code grid `[h, w]`. Default: 16 × 16 (256 px for an f16 model). */
   grid?: readonly [number, number];
 }
 
 /**
- * Images `[B, C, H, W]` for condition tokens `[B, N]`: samples the rest of the code grid and decodes it.
+ * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it.
  *
  * @example
  * ```ts
@@ -85,7 +86,7 @@ export function sampleImages(
 }
 
 /**
- * Samples images again and again from one model: as `sampleImages`, by a {@link TokenSampler} for each number of rows, kept
+ * Samples images repeatedly from one model. Works like `sampleImages`, but keeps one {@link TokenSampler} per batch size
  * between calls. Call `dispose()` when done (or declare it with `using`).
  *
  * @example
@@ -108,12 +109,12 @@ export class ImageSampler extends torch.InThread {
     this.#pick = pick;
   }
 
-  /** Images `[B, C, H, W]` for condition tokens `[B, N]`. */
+  /** Samples images `[B, C, H, W]` for condition tokens `[B, N]`. */
   sample(condition: Tensor, options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'onToken'> = {}): Tensor {
     const [batch, conditions] = condition.shape as [number, number];
     const { pkeep, transformer } = this.#net;
     const given = conditions + (options.prefix?.shape[1] ?? 0);
-    // Not for a model that draws all codes at once, or some that see each other.
+    // Not used for models that draw all codes at once, or that draw codes within the unmasked prefix.
     const alone = pkeep <= 0 || transformer.nUnmasked > given;
     const how = alone ? this.#pick : { sampler: this.#samplerOf(batch) };
     return sampleImages(this.#net, condition, { ...options, ...how });
@@ -127,13 +128,13 @@ export class ImageSampler extends torch.InThread {
     return made;
   }
 
-  /** Frees the memory; the next call takes it again. */
+  /** Frees the memory; the next call allocates it again. */
   dispose(): void {
     for (const sampler of this.#samplers.values()) sampler.dispose();
     this.#samplers.clear();
   }
 
-  /** For `using`: frees the memory. */
+  /** Frees the memory; called by `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -142,17 +143,17 @@ export class ImageSampler extends torch.InThread {
 export interface ImageLog {
   inputs: Tensor;
   reconstructions: Tensor;
-  /** First half of the codes given, the rest drawn. */
+  /** Images with the first half of the codes given and the rest drawn. */
   samplesHalf: Tensor;
-  /** All codes drawn. */
+  /** Images with all codes drawn. */
   samplesNopix: Tensor;
-  /** All codes by arg-max. */
+  /** Images with all codes chosen by argmax. */
   samplesDet: Tensor;
 }
 
 /**
- * The picture grid of a training run: at most `count` (4) images of a batch beside what the model makes of them,
- * all `[B, C, H, W]`. Draws with temperature 1 and top-k 100 unless told otherwise.
+ * Returns the images of a training run's image grid: at most `count` (4) images of a batch and the model's samples for
+ * them, all `[B, C, H, W]`. Draws with temperature 1 and top-k 100 by default.
  */
 export function logImages(
   net: Net2NetTransformer,

@@ -1,9 +1,9 @@
-/** Logits that nothing can be drawn from: noticed without waiting for a GPU at every token. */
+/** Detection of NaN or infinite logits without a GPU synchronization at every token. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
 /**
- * Logits were NaN or infinite, so that any token would do as well as another.
+ * Thrown if logits are NaN or infinite, so that no token can be drawn.
  *
  * @example
  * ```ts
@@ -28,14 +28,14 @@ export class LogitsError extends torch.TorchError {
   }
 }
 
-/** One number of the device. Waits for it: everything launched before has to be done. */
+/** Reads one number from the device. Synchronizes: waits for all previously launched work. */
 const read = (value: Tensor): number => Number(torch.callOperator('aten::item', '', [value]));
 
 /**
- * Throws where the largest logit was not finite at some step. Waits for the device once.
+ * Throws if the largest logit was not finite at any step. Synchronizes with the device once.
  *
  * @param peaks largest logit of each row at each step: `[B, steps]`
- * @param first number of the first of these steps
+ * @param first number of the first step in `peaks`
  * @throws LogitsError naming the earliest step and its first row
  */
 export function checkPeaks(peaks: Tensor, caller: string, first = 0): void {
@@ -45,7 +45,7 @@ export function checkPeaks(peaks: Tensor, caller: string, first = 0): void {
       const broken = peaks.isfinite().logicalNot(); // [B, steps]
       if (!read(broken.any())) return;
       const [batch] = peaks.shape as [number, number];
-      const at = read(broken.t().flatten().to('uint8').argmax()); // the earliest step first
+      const at = read(broken.t().flatten().to('uint8').argmax()); // earliest step first
       const [step, row] = [first + Math.floor(at / batch), at % batch];
       const value = read(peaks.select(1, step - first).select(0, row));
       const what = Number.isNaN(value) ? 'NaN' : value > 0 ? 'infinite' : 'all −∞';

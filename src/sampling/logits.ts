@@ -1,11 +1,11 @@
-/** From logits to the next token. Nothing here reads a value back from a GPU. */
+/** Filters logits and draws the next token. No function here reads values back from a GPU. */
 import * as torch from '../torch/index.js';
 import type { Generator, Tensor } from '../torch/index.js';
 import { checkPeaks } from './logits-error.js';
 
 interface Filter {
   fits(value: number): boolean;
-  /** What a value must be, and what to do instead where it is not. */
+  /** Error text: the valid values, and what to do instead. */
   must: string;
   instead?: string;
   apply(logits: Tensor, value: number): Tensor;
@@ -13,44 +13,44 @@ interface Filter {
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value > 0;
 
-/** In the order in which they act. A new one is a function and an entry here; every way of sampling takes it. */
+/** Filters in the order of application. To add one, add a function and an entry here; all samplers accept it. */
 const filters = {
   /**
-   * Keep the ids below it only: the codes of a first stage, where a vocabulary holds more, such as classes. Default: all;
-   * `generate` and `TokenSampler` take the model's `nCodes`. Applied first.
+   * Keep only ids below this number: the codes of a first stage, if the vocabulary also holds others, such as classes.
+   * Default: all; `generate` and `TokenSampler` use the model's `nCodes`. Applied first.
    */
   nCodes: { fits: isCount, must: 'be a positive integer, or null for all ids', apply: codeLogits },
-  /** Logits are divided by it first; default 1. */
+  /** Divide the logits by this value before `topK` and `topP`. Default 1. */
   temperature: {
     fits: (value) => value > 0 && Number.isFinite(value),
     must: 'be positive',
     instead: '; for arg-max tokens pass greedy: true.',
     apply: (logits, value) => (value === 1 ? logits : logits.div(value)),
   },
-  /** Keep the k most likely tokens; ties with the k-th stay. Default: all. */
+  /** Keep the k most likely tokens, including ties with the k-th. Default: all. */
   topK: { fits: isCount, must: 'be a positive integer, or null for no limit', apply: topKLogits },
-  /** Keep the most likely tokens until their probabilities pass p; default 1 (all). Applied after `topK`. */
+  /** Keep the most likely tokens until their total probability exceeds p. Default 1 (all). Applied after `topK`. */
   topP: { fits: (value) => value > 0 && value <= 1, must: 'lie in (0, 1]', apply: topPLogits },
 } satisfies Record<string, Filter>;
 
-/** Which tokens may be drawn, and how likely; null or left out: as without. */
+/** Options that restrict the tokens and change their probabilities; null or undefined disables a filter. */
 export type FilterOptions = { [Name in keyof typeof filters]?: number | null };
 
 const entries = Object.entries(filters) as [keyof FilterOptions, Filter][];
 
 export interface PickOptions extends FilterOptions {
-  /** Take the most likely token instead of drawing one; default false. */
+  /** Take the most likely token instead of drawing one. Default false. */
   greedy?: boolean;
-  /** Source of the draws; default: the device's own generator. */
+  /** Random number generator. Default: the device's generator. */
   generator?: Generator | null;
 }
 
-/** The filters among some settings, in the order in which they act. */
+/** Returns the filter options among the settings, in the order of application. */
 export function filtersAmong(settings: FilterOptions): FilterOptions {
   return Object.fromEntries(entries.flatMap(([name]) => (name in settings ? [[name, settings[name]]] : [])));
 }
 
-/** Throws a `RangeError` naming the first option that makes no sense. */
+/** Throws a `RangeError` naming the first invalid option. */
 export function checkFilterOptions(options: FilterOptions): void {
   for (const [name, { fits, must, instead = '.' }] of entries) {
     const value = options[name] ?? null;
@@ -58,7 +58,7 @@ export function checkFilterOptions(options: FilterOptions): void {
   }
 }
 
-/** Sets the logits of ids from `count` on to −∞: what is not a code is never drawn. `[…, V]` → `[…, V]` */
+/** Sets the logits of ids from `count` on to −∞, so that only codes are drawn. `[…, V]` → `[…, V]` */
 export function codeLogits(logits: Tensor, count: number): Tensor {
   const others = logits.shape.at(-1)! - count;
   if (others <= 0) return logits;
@@ -67,7 +67,7 @@ export function codeLogits(logits: Tensor, count: number): Tensor {
   );
 }
 
-/** Sets everything below the k-th largest logit to −∞, so ties with the k-th survive. `[…, V]` → `[…, V]` */
+/** Sets all logits below the k-th largest to −∞; ties with the k-th are kept. `[…, V]` → `[…, V]` */
 export function topKLogits(logits: Tensor, k: number): Tensor {
   const vocabulary = logits.shape.at(-1)!;
   if (k >= vocabulary) return logits;
@@ -78,22 +78,22 @@ export function topKLogits(logits: Tensor, k: number): Tensor {
 }
 
 /**
- * Keeps the smallest set of most likely tokens whose probabilities sum to more than p, the token that passes p
- * included; the rest becomes −∞ (nucleus sampling, arXiv 1904.09751). `[…, V]` → `[…, V]`
+ * Keeps the smallest set of most likely tokens whose probabilities sum to more than p, including the token that
+ * crosses p, and sets the rest to −∞ (nucleus sampling, arXiv 1904.09751). `[…, V]` → `[…, V]`
  */
 export function topPLogits(logits: Tensor, p: number): Tensor {
   if (p >= 1) return logits;
   return torch.scope(() => {
     const [sorted, order] = logits.sort({ stable: true, dim: -1, descending: true });
     const reached = sorted.softmax(-1).cumsum(-1).gt(p);
-    // A token goes when the tokens before it already pass p; the first one always stays.
+    // A token is removed if the tokens before it already exceed p; the first one is always kept.
     const before = reached.narrow(-1, 0, logits.shape.at(-1)! - 1);
     const drop = torch.cat([reached.narrow(-1, 0, 1).zerosLike(), before], -1);
     return logits.maskedFill(drop.zerosLike().scatter(-1, order, drop), -Infinity);
   });
 }
 
-/** Codes alone, then temperature, top-k and top-p. `[…, V]` → `[…, V]`; never below float32. */
+/** Applies `nCodes`, temperature, top-k and top-p, in this order. `[…, V]` → `[…, V]`, in at least float32. */
 export function filterLogits(logits: Tensor, options: FilterOptions = {}): Tensor {
   return torch.scope(() => {
     const whole = logits.dtype === 'float64' ? logits : logits.float();
@@ -101,14 +101,14 @@ export function filterLogits(logits: Tensor, options: FilterOptions = {}): Tenso
   });
 }
 
-/** How to pick from a model's logits: unless told otherwise, ids that are codes. */
+/** Returns the pick options with `nCodes` defaulting to the model's, so that only codes are drawn. */
 export function codesOnly<P extends PickOptions>({ nCodes }: { nCodes: number }, pick: P): P {
   return { ...pick, nCodes: pick.nCodes === undefined ? nCodes : pick.nCodes };
 }
 
 /**
- * The probabilities sampling draws from. `[…, V]` → `[…, V]`
- * @throws RangeError naming an option that makes no sense
+ * Returns the probabilities used for sampling. `[…, V]` → `[…, V]`
+ * @throws RangeError naming an invalid option
  */
 export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}): Tensor {
   checkFilterOptions(options);
@@ -116,9 +116,9 @@ export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}):
 }
 
 /**
- * One token per row of logits: `[…, V]` → `[…, 1]` int64.
- * @throws RangeError naming an option that makes no sense
- * @throws LogitsError on the CPU, where a row is NaN or infinite; on a GPU that would mean waiting for it
+ * Picks one token per row of logits: `[…, V]` → `[…, 1]` int64.
+ * @throws RangeError naming an invalid option
+ * @throws LogitsError on the CPU if a row is NaN or infinite; GPUs are not checked, to avoid a synchronization
  */
 export function pickToken(logits: Tensor, options: PickOptions = {}): Tensor {
   checkFilterOptions(options);
@@ -129,15 +129,15 @@ export function pickToken(logits: Tensor, options: PickOptions = {}): Tensor {
   });
 }
 
-/** The token, and the largest of the logits it was drawn from, which is not finite where nothing can be drawn. */
+/** A token and the largest of the logits it was drawn from; this peak is not finite if the logits are invalid. */
 export interface Drawn {
-  /** `[…, 1]` int64. */
+  /** Drawn token, `[…, 1]` int64. */
   token: Tensor;
-  /** `[…, 1]`, float32 or float64. */
+  /** Largest logit, `[…, 1]`, float32 or float64. */
   peak: Tensor;
 }
 
-/** As `pickToken`, with what `checkPeaks` looks at later. */
+/** Draws like `pickToken`, and also returns the peak for a later `checkPeaks`. */
 export function drawToken(
   logits: Tensor,
   { greedy = false, generator, ...filters }: PickOptions = {},
@@ -147,7 +147,7 @@ export function drawToken(
     const peak = kept.amax([-1], true);
     if (greedy) return { token: kept.argmax(-1, true), peak };
     const probabilities = kept.softmax(-1);
-    // One draw without the value check of torch.multinomial, which waits for the device; the same draws otherwise.
+    // Gives the same draws as torch.multinomial, but without its value check, which synchronizes with the device.
     const noise = probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
     return { token: probabilities.div(noise).argmax(-1, true), peak };
   });

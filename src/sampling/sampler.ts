@@ -1,4 +1,4 @@
-/** Draws tokens one after another from a prior: once by `generate`, again and again by a `TokenSampler`. */
+/** Draws tokens one after another from a prior: once with `generate`, repeatedly with a `TokenSampler`. */
 import type { Prior } from '../models/priors/prior.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -9,22 +9,23 @@ import type { PickOptions } from './logits.js';
 import { drawInOrder } from './orders/raster.js';
 
 export interface GenerateOptions extends PickOptions {
-  /** Continuous vectors put before the tokens: `[B, N, nEmbd]`. */
+  /** Continuous vectors prepended to the tokens: `[B, N, nEmbd]`. */
   embeddings?: Tensor | null;
-  /** Keep keys and values of earlier positions instead of computing them again; default true. */
+  /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
-  /** Called after every token with its number from 0 and the new tokens `[B, 1]`, valid during the call. */
+  /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: (step: number, tokens: Tensor) => void;
 }
 
 /**
- * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64. Runs in evaluation mode without
- * gradients. Waits for a GPU once, at the end, to see that all logits were numbers, unless `onToken` reads the tokens.
+ * Continues token rows `[B, L]` by `steps` tokens and returns `[B, L + steps]` int64. Runs in evaluation mode without
+ * gradients. Synchronizes with a GPU once, at the end, to check that all logits were finite, unless `onToken` reads the
+ * tokens.
  *
- * Embeddings, prefix and all but the last new token must fit the block: positions are absolute, so a window that
- * slides would show the model another sequence.
+ * Embeddings, prefix and all but the last new token must fit the block: positions are absolute, so a sliding window
+ * would be a different sequence to the model.
  *
- * @throws RangeError where they do not fit; LogitsError naming the step at which logits were NaN or infinite
+ * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
  *
  * @example
  * ```ts
@@ -44,7 +45,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     );
   }
   const [batch, start] = prefix.shape as [number, number];
-  const before = start + (embeddings?.shape[1] ?? 0); // positions ahead of the first drawn token
+  const before = start + (embeddings?.shape[1] ?? 0); // positions before the first drawn token
   if (before === 0) {
     throw new torch.ShapeError('generate: nothing to continue; give at least one token or embedding.');
   }
@@ -60,11 +61,11 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
 }
 
 /**
- * Samples again and again from one GPT, with the memory, the fused weights and the recordings of steps kept between calls.
- * Every call draws by the weights that the model has then: it may be trained, loaded into or moved in between. Call
- * `dispose()` when done (or declare the sampler with `using`).
+ * Samples repeatedly from one GPT and keeps the memory, the fused weights and the recorded steps between calls. Every
+ * call uses the model's current weights: the model may be trained, loaded or moved between calls. Call `dispose()` when
+ * done (or declare the sampler with `using`).
  *
- * A model with an unmasked prefix needs its whole prefix given: tokens drawn within it would change what came before.
+ * For a model with an unmasked prefix, the whole prefix must be given: tokens drawn within it would change earlier ones.
  *
  * @example
  * ```ts
@@ -99,26 +100,26 @@ export class TokenSampler extends torch.InThread {
     this.#engine = recordedEngine(prior, options);
   }
 
-  /** How tokens are picked. */
+  /** Options for picking tokens. */
   get pick(): PickOptions {
     return this.#options;
   }
 
-  /** Why steps are run by operators though kernels were asked for; else null. */
+  /** Reason steps run with operators although kernels were requested; otherwise null. */
   get kernelFailure(): string | null {
     return this.#engine?.kernelFailure ?? null;
   }
 
-  /** Why steps are run as they are though they were to be recorded; null where they are repeated, or not yet recorded. */
+  /** Reason steps run eagerly although they should be recorded; null if they are replayed or not recorded yet. */
   get eagerReason(): string | null {
     return this.#engine?.eagerReason ?? null;
   }
 
   /**
-   * Continues token rows `[B, L]` by `steps` tokens: `[B, L + steps]` int64, as `generate` does. Waits for a GPU once, at
-   * the end, to see that all logits were numbers, unless `onToken` reads the tokens.
+   * Continues token rows `[B, L]` by `steps` tokens and returns `[B, L + steps]` int64, as `generate` does. Synchronizes
+   * with a GPU once, at the end, to check that all logits were finite, unless `onToken` reads the tokens.
    *
-   * @throws RangeError where they do not fit; LogitsError naming the step at which logits were NaN or infinite
+   * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
    */
   sample(
     prefix: Tensor,
@@ -135,11 +136,11 @@ export class TokenSampler extends torch.InThread {
     }
   }
 
-  /** An engine that computes with the model's present weights. */
+  /** Returns an engine that uses the model's current weights. */
   #presentEngine(): RecordedEngine {
     if (this.#disposed) throw new torch.DisposedError('TokenSampler: it was disposed; make a new one.');
     if (!this.#engine?.fits) {
-      // What was recorded reads where the weights lay.
+      // The recordings read from the weights' old addresses.
       this.#engine?.dispose();
       this.#engine = null;
       this.#engine = recordedEngine(this.#prior, this.#options);
@@ -165,20 +166,20 @@ export class TokenSampler extends torch.InThread {
     }
   }
 
-  /** Frees the memory and forgets the recordings; sampling is an error afterwards. */
+  /** Frees the memory and the recordings. Sampling afterwards throws. */
   dispose(): void {
     this.#disposed = true;
     this.#engine?.dispose();
     this.#engine = null;
   }
 
-  /** For `using`: frees the memory. */
+  /** Frees the memory; called by `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }
 }
 
-/** Throws where `steps` is not a number of tokens. */
+/** Throws if `steps` is not a valid number of tokens. */
 export function checkSteps(caller: string, steps: number): void {
   if (!Number.isSafeInteger(steps) || steps < 0) {
     throw new RangeError(`${caller}: steps must be an integer from 0, got ${steps}.`);
@@ -186,8 +187,8 @@ export function checkSteps(caller: string, steps: number): void {
 }
 
 /**
- * Throws where `steps` tokens after `before` positions do not fit into `room`, of which the last token needs none.
- * @throws RangeError saying whether it is what is given that is too long, or how many tokens there is room for
+ * Checks that `steps` tokens after `before` positions fit into `room`. The last token does not need a position.
+ * @throws RangeError saying that the given sequence is too long, or how many tokens there is room for
  */
 export function checkRoom(caller: string, before: number, steps: number, room: number): void {
   if (before > room) {

@@ -1,8 +1,8 @@
 /**
- * The convolutional blocks that encoder and decoder are built from (arXiv 2012.09841, appendix A):
+ * Convolutional blocks of the encoder and decoder (arXiv 2012.09841, appendix A):
  * group-normalised residual blocks, single-head attention over positions, and resampling by two.
  *
- * Shapes in this folder: B images, C channels, an image of H × W pixels, a latent of h × w positions, f = H / h pixels a
+ * Shapes in this folder: B images, C channels, images of H × W pixels, latents of h × w positions, f = H / h pixels per
  * position.
  */
 import * as torch from '../../torch/index.js';
@@ -33,19 +33,19 @@ export const backboneSchema = {
   attnResolutions: counts(),
   /** Dropout inside the residual blocks. Default 0. */
   dropout: number(0),
-  /** Resample with a convolution (default), or by average pooling and plain repetition. */
+  /** If true (default), resample with a convolution; otherwise by average pooling and nearest-neighbour repetition. */
   resampWithConv: flag(true),
   /** Channels of the encoder's input. */
   inChannels: count(),
-  /** Nominal side of the images. It places attention and nothing else: any multiple of the downsampling factor runs. */
+  /** Nominal image side. It only determines where attention is placed; any multiple of the downsampling factor works. */
   resolution: count(),
   /** Channels of the latent. */
   zChannels: count(),
-  /** Let the encoder give 2 · zChannels (mean and variance). Default true, as in the reference; VQGANs set false. */
+  /** If true, the encoder outputs 2 · zChannels (mean and variance). Default true as in the reference; VQGANs use false. */
   doubleZ: flag(true),
-  /** Let the decoder stop before its last norm and convolution. Default false. */
+  /** If true, the decoder stops before its last norm and convolution. Default false. */
   givePreEnd: flag(false),
-  /** Latent diffusion's name for the attention here. */
+  /** Latent diffusion's name for the attention used here. */
   attnType: alone('vanilla', 'the attention of one head over all positions is the only one here'),
   /** Latent diffusion: a tanh at the end of the decoder. */
   tanhOut: alone(false, 'the output is unbounded here'),
@@ -53,15 +53,15 @@ export const backboneSchema = {
   useLinearAttn: alone(false, 'attention is over all positions here'),
 };
 
-/** Shape of encoder and decoder: the reference's `ddconfig`, camelCased. */
+/** Configuration of the encoder and decoder: the reference's `ddconfig` in camelCase. */
 export type BackboneConfig = Given<typeof backboneSchema>;
 
-/** The same with its defaults. */
+/** A `BackboneConfig` with its defaults filled in. */
 export type Backbone = Settings<typeof backboneSchema>;
 
 const groups = 32;
 
-/** Group normalisation as everywhere in the backbone: 32 groups, eps 1e-6. */
+/** Returns the group normalisation used throughout the backbone: 32 groups, eps 1e-6. */
 export function normalize(channels: number): nn.GroupNorm {
   if (channels % groups !== 0) {
     throw new RangeError(
@@ -72,14 +72,14 @@ export function normalize(channels: number): nn.GroupNorm {
 }
 
 /**
- * x · sigmoid(x). Without autograd it overwrites `x`, so pass only a tensor nobody else reads:
- * at 512×512 each activation of the f16 decoder is 134 MB.
+ * Returns x · sigmoid(x). Without autograd it overwrites `x`, because each activation of the f16 decoder
+ * takes 134 MB at 512×512. Pass only tensors that are not read afterwards.
  */
 export function swish(x: Tensor): Tensor {
   return torch.isGradEnabled() ? F.silu(x) : x.silu_();
 }
 
-/** `norm`, then `swish`: one kernel where there is one for them, which on the CPU is never. */
+/** Returns `norm` followed by `swish`, fused into one kernel where available. The CPU has no fused kernel. */
 export function normSwish(norm: nn.GroupNorm): (x: Tensor) => Tensor {
   return (x) => {
     const { numGroups, weight, bias, eps } = norm;
@@ -89,7 +89,7 @@ export function normSwish(norm: nn.GroupNorm): (x: Tensor) => Tensor {
   };
 }
 
-/** norm → swish → 3×3 convolution, twice, plus the input (through a 1×1 convolution where the width changes). */
+/** Residual block: norm → swish → 3×3 convolution, twice, plus the input (via a 1×1 convolution if the width changes). */
 export class ResnetBlock extends nn.Module {
   readonly norm1: nn.GroupNorm;
   readonly conv1: nn.Conv2d;
@@ -111,12 +111,12 @@ export class ResnetBlock extends nn.Module {
   override forward(x: Tensor): Tensor {
     const [first, second] = [normSwish(this.norm1), normSwish(this.norm2)];
     const h = nn.chain(x, first, this.conv1, second, this.dropout, this.conv2); // [B, Cout, H, W]
-    // In place: no backward formula reads the output of a convolution.
+    // Safe in place: the backward of a convolution does not read its output.
     return h.add_(this.ninShortcut ? this.ninShortcut.forward(x) : x); // [B, Cout, H, W]
   }
 }
 
-/** Self-attention with one head over all positions; queries, keys and values are 1×1 convolutions. */
+/** Single-head self-attention over all positions; queries, keys and values are 1×1 convolutions. */
 export class AttnBlock extends nn.Module {
   readonly norm: nn.GroupNorm;
   readonly q: nn.Conv2d;
@@ -154,7 +154,7 @@ export class AttnBlock extends nn.Module {
   }
 }
 
-/** Halves height and width. The convolution pads one row and column at the bottom and right only. */
+/** Halves height and width. The convolution pads one row at the bottom and one column at the right only. */
 export class Downsample extends nn.Module {
   readonly conv: nn.Conv2d | null;
 
@@ -169,7 +169,7 @@ export class Downsample extends nn.Module {
   }
 }
 
-/** Doubles height and width by repetition, then smooths with a 3×3 convolution. */
+/** Doubles height and width by nearest-neighbour repetition, then applies a 3×3 convolution. */
 export class Upsample extends nn.Module {
   readonly conv: nn.Conv2d | null;
 
@@ -184,7 +184,7 @@ export class Upsample extends nn.Module {
   }
 }
 
-/** The coarsest level of encoder and decoder: block, attention, block. */
+/** The coarsest level of the encoder and decoder: block, attention, block. */
 export class Middle extends nn.Module {
   static readonly keys = { block1: 'block_1', attn1: 'attn_1', block2: 'block_2' };
   readonly block1: ResnetBlock;
@@ -203,7 +203,7 @@ export class Middle extends nn.Module {
   }
 }
 
-/** Width of each level, finest first, and whether it has attention. */
+/** Returns the width of each level, finest first, and whether it has attention. */
 export function levelsOf({ ch, chMult, attnResolutions, resolution }: Backbone) {
   if (chMult.length === 0)
     throw new RangeError('chMult is empty: give one multiple of ch per level, finest first');
@@ -214,19 +214,19 @@ export function levelsOf({ ch, chMult, attnResolutions, resolution }: Backbone) 
 }
 
 export interface LevelOptions {
-  /** Residual blocks. */
+  /** Number of residual blocks. */
   depth: number;
-  /** Attention after each block. */
+  /** If true, each block is followed by attention. */
   attention: boolean;
-  /** Dropout of the blocks. */
+  /** Dropout inside the blocks. */
   dropout: number;
-  /** Halves the image at the end. */
+  /** Makes the layer that halves the image at the end. */
   downsample?: (() => Downsample) | null;
-  /** Doubles the image at the end. */
+  /** Makes the layer that doubles the image at the end. */
   upsample?: (() => Upsample) | null;
 }
 
-/** One resolution: residual blocks, each followed by attention where the level has it, then a resampling. */
+/** One resolution level: residual blocks, each optionally followed by attention, then an optional resampling. */
 export class Level extends nn.Module {
   readonly block: nn.ModuleList<ResnetBlock>;
   readonly attn: nn.ModuleList<AttnBlock>;
@@ -238,7 +238,7 @@ export class Level extends nn.Module {
     const { depth, attention, dropout, downsample, upsample } = options;
     this.block = new nn.ModuleList();
     this.attn = new nn.ModuleList();
-    // Block and attention by turns: the order in which initial weights are drawn.
+    // Blocks and attention alternate, because this is the order in which initial weights are drawn.
     for (let i = 0; i < depth; i++) {
       this.block.push(new ResnetBlock(i === 0 ? inChannels : outChannels, outChannels, dropout));
       if (attention) this.attn.push(new AttnBlock(outChannels));
@@ -255,9 +255,9 @@ export class Level extends nn.Module {
   }
 }
 
-/** Backbones of published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
+/** Backbones of the published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
 export const backbones = {
-  /** 16×16 pixels a code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
+  /** 16×16 pixels per code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
   f16: {
     doubleZ: false,
     zChannels: 256,
@@ -270,7 +270,7 @@ export const backbones = {
     attnResolutions: [16],
     dropout: 0,
   },
-  /** 8×8 pixels a code, for GumbelVQ (nEmbed 8192, embedDim 256). */
+  /** 8×8 pixels per code: GumbelVQ (nEmbed 8192, embedDim 256). */
   f8: {
     doubleZ: false,
     zChannels: 256,

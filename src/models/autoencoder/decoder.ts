@@ -1,4 +1,4 @@
-/** The decoder: a grid of latent vectors back to an image (arXiv 2012.09841, appendix A, table 7). */
+/** The decoder, which maps a grid of latent vectors to an image (arXiv 2012.09841, appendix A, table 7). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -7,8 +7,8 @@ import { backboneSchema, Level, levelsOf, Middle, normalize, normSwish, Upsample
 import type { BackboneConfig } from './blocks.js';
 
 /**
- * [B, zChannels, h, w] → [B, outCh, h · f, w · f] with f = 2^(levels − 1). The output is unbounded;
- * images live in [−1, 1] and are clamped only where they are saved.
+ * Maps [B, zChannels, h, w] to [B, outCh, h · f, w · f] with f = 2^(levels − 1). Images are in [−1, 1], but the
+ * output is not bounded; it is clamped only when images are saved.
  *
  * @example
  * ```ts
@@ -17,14 +17,14 @@ import type { BackboneConfig } from './blocks.js';
  * ```
  */
 export class Decoder extends nn.Module {
-  /** From the latent to the widest level. */
+  /** Convolution from the latent to the widest level. */
   readonly convIn: nn.Conv2d;
   /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
-  /** Finest level first, as in the checkpoints; run from the last to the first. */
+  /** Levels, finest first as in the checkpoints; they run from last to first. */
   readonly up: nn.ModuleList<Level>;
   readonly normOut: nn.GroupNorm;
-  /** To the picture, [B, outCh, H, W]. */
+  /** Convolution to the image, [B, outCh, H, W]. */
   readonly convOut: nn.Conv2d;
   readonly givePreEnd: boolean;
   readonly zChannels: number;
@@ -41,7 +41,7 @@ export class Decoder extends nn.Module {
 
     this.convIn = new nn.Conv2d(zChannels, widest, 3, { padding: 1 });
     this.mid = new Middle(widest, dropout);
-    // Made from coarse to fine, the order in which initial weights are drawn.
+    // Built from coarse to fine, because this is the order in which initial weights are drawn.
     const coarseFirst = [...levels.entries()].reverse().map(([level, { width, attention }]) => {
       const upsample = level === 0 ? null : () => new Upsample(width, resampWithConv);
       const inWidth = levels[level + 1]?.width ?? widest;

@@ -1,4 +1,4 @@
-/** The encoder: an image to a grid of latent vectors (arXiv 2012.09841, appendix A, table 7). */
+/** The encoder, which maps an image to a grid of latent vectors (arXiv 2012.09841, appendix A, table 7). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -8,8 +8,8 @@ import type { BackboneConfig } from './blocks.js';
 import { strideOf } from './stride.js';
 
 /**
- * [B, inChannels, H, W] → [B, zChannels (twice that with doubleZ), H / f, W / f] with f = 2^(levels − 1).
- * H and W must be multiples of f; anything else is a `ShapeError`.
+ * Maps [B, inChannels, H, W] to [B, zChannels (twice that with doubleZ), H / f, W / f] with f = 2^(levels − 1).
+ * H and W must be multiples of f; otherwise `forward` throws a `ShapeError`.
  *
  * @example
  * ```ts
@@ -18,16 +18,16 @@ import { strideOf } from './stride.js';
  * ```
  */
 export class Encoder extends nn.Module {
-  /** From the picture to the finest level. */
+  /** Convolution from the image to the finest level. */
   readonly convIn: nn.Conv2d;
-  /** Finest level first. */
+  /** Levels, finest first. */
   readonly down: nn.ModuleList<Level>;
   /** Residual blocks and attention at the coarsest level. */
   readonly mid: Middle;
   readonly normOut: nn.GroupNorm;
-  /** To the latent, [B, zChannels (twice with doubleZ), h, w]. */
+  /** Convolution to the latent, [B, zChannels (twice with doubleZ), h, w]. */
   readonly convOut: nn.Conv2d;
-  /** Pixels per latent position and axis. */
+  /** Pixels per latent position along each axis. */
   readonly downsamplingFactor: number;
   readonly inChannels: number;
 

@@ -1,22 +1,22 @@
-/** How many pixels a code stands for, and what follows from it: the only place that knows. */
+/** The number of pixels per code and everything derived from it; no other file computes it. */
 import { backboneSchema } from './blocks.js';
 
-/** Pixels a side of one position of the latent, from the number of levels: each after the first halves the image. */
+/** Returns the pixels per side of one latent position. Each level after the first halves the image. */
 export function strideOf(levels: number): number {
   return 2 ** Math.max(0, levels - 1);
 }
 
-/** What the `params` of a first stage, as a configuration file has them, say of its codes. */
+/** Properties of the codes of a first stage, derived from its `params` in a configuration file. */
 export interface CodesOfConfig {
-  /** Codes of the codebook. */
+  /** Number of codes in the codebook. */
   readonly nEmbed: number;
-  /** Distinct indices: the codes in use. */
+  /** Number of distinct indices, that is, of codes in use. */
   readonly nCodes: number;
-  /** Positions a side of images of a size. */
+  /** Returns the number of latent positions per side for images of the given size. */
   codesPerSide(size: number): number;
 }
 
-/** Reads of a first stage's `params` what its codes are, without building it. */
+/** Derives the properties of the codes from a first stage's `params`, without building the model. */
 export function codesOfConfig(params: Readonly<Record<string, unknown>>): CodesOfConfig {
   const { ch_mult: chMult } = params['ddconfig'] as { ch_mult?: readonly number[] };
   const { quantizer = { params } } = params as { quantizer?: { params?: object } };

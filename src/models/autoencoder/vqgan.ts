@@ -1,4 +1,4 @@
-/** VQGAN's first stage: encoder, quantizer and decoder around a grid of codes (arXiv 2012.09841, section 3.1). */
+/** VQGAN's first stage: an encoder, a quantizer and a decoder (arXiv 2012.09841, section 3.1). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -16,13 +16,13 @@ import { backboneSchema } from './blocks.js';
 import { Decoder } from './decoder.js';
 import { Encoder } from './encoder.js';
 
-/** The settings of every first stage. */
+/** Settings common to all first stages. */
 export const firstStageSchema = {
-  /** Encoder and decoder. */
+  /** Configuration of the encoder and decoder. */
   ddconfig: object(backboneSchema),
   /**
-   * The loss, kept under `loss` so that its weights are in the state dict. Given as a function, it is built
-   * between decoder and quantizer, where the reference draws its initial weights. Default: none.
+   * Loss module, stored as `loss` so that its weights are in the state dict. A function is called between building
+   * the decoder and the quantizer, which is when the reference draws the loss's initial weights. Default: none.
    */
   lossconfig: optional(
     model<nn.Module | (() => nn.Module)>(
@@ -31,9 +31,9 @@ export const firstStageSchema = {
       'later',
     ),
   ),
-  /** Labels of a segmentation map that `toRgb` paints in random colours; adds the buffer `colorize`. */
+  /** Number of segmentation labels that `toRgb` paints in random colours; adds the buffer `colorize`. */
   colorizeNlabels: optional(count()),
-  /** Kept in `config`, never acted on. */
+  /** Stored in `config`, but has no effect. */
   imageKey: kept<string>(),
   ...checkpointSchema,
 };
@@ -42,7 +42,7 @@ export type FirstStageConfig = Given<typeof firstStageSchema>;
 
 const { ddconfig, lossconfig, ...rest } = firstStageSchema;
 
-/** The reference's first stages have the settings of their quantizer among their own. */
+/** In the reference, first stages take their quantizer's settings as their own. */
 const schema = {
   ddconfig,
   lossconfig,
@@ -57,7 +57,7 @@ const schema = {
 const vqSchema = {
   ...schema,
   ...VectorQuantizer.schema,
-  /** See VectorQuantizer. Default true: the reference trained every published model so. */
+  /** See VectorQuantizer. Default true, because all published models of the reference were trained this way. */
   legacy: flag(true),
 };
 
@@ -67,7 +67,7 @@ const { numHiddens: _, ...gumbel } = GumbelQuantizer.schema;
 const gumbelSchema = {
   ...schema,
   ...gumbel,
-  /** Weight of the divergence from uniform code use. Default 1e-8. */
+  /** Weight of the divergence from uniform code usage. Default 1e-8. */
   klWeight: number(1e-8),
 };
 
@@ -76,7 +76,7 @@ export type GumbelVQConfig = Given<typeof gumbelSchema>;
 const emaSchema = {
   ...schema,
   ...EMAVectorQuantizer.schema,
-  /** Of no effect: its quantizer gives rows of indices. */
+  /** Has no effect: the quantizer always returns flat indices. */
   saneIndexShape: flag(false),
 };
 
@@ -93,8 +93,9 @@ export interface Reconstruction {
 }
 
 /**
- * Encoder → 1×1 convolution → quantizer → 1×1 convolution → decoder, with any quantizer. One that is given as a function
- * is made between loss and convolutions, where the reference draws its initial weights.
+ * First stage with any quantizer: encoder → 1×1 convolution → quantizer → 1×1 convolution → decoder. If the quantizer
+ * is passed as a function, it is built between the loss and the convolutions, which is when the reference draws its
+ * initial weights.
  *
  * @example
  * ```ts
@@ -111,16 +112,16 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     'decodeIndices',
     'toRgb',
   ];
-  /** Images to latents. */
+  /** Maps images to latents. */
   readonly encoder: Encoder;
-  /** Latents to images. */
+  /** Maps latents to images. */
   readonly decoder: Decoder;
   readonly loss: nn.Module | null;
-  /** Latents to codes. */
+  /** Maps latents to codes. */
   readonly quantize: Q;
   readonly quantConv: nn.Conv2d;
   readonly postQuantConv: nn.Conv2d;
-  /** What it was made from, defaults filled in. */
+  /** Configuration, with defaults filled in. */
   readonly config: Readonly<Settings<typeof firstStageSchema> & { nEmbed: number; embedDim: number }>;
   /** Colours of the labels of a segmentation map, [3, colorizeNlabels, 1, 1]. */
   declare colorize: Tensor | null;
@@ -143,22 +144,22 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     if (colorizeNlabels) this.registerBuffer('colorize', torch.randn([3, colorizeNlabels, 1, 1]));
   }
 
-  /** Number of distinct indices: codes, or where they are remapped the used ones, and one more for the unknown. */
+  /** Number of distinct indices: all codes or, with `remap`, the used ones plus the extra token, if any. */
   get nCodes(): number {
     return this.quantize.reEmbed;
   }
 
-  /** Pixels a side that one code stands for. */
+  /** Pixels per side covered by one code. */
   get stride(): number {
     return this.encoder.downsamplingFactor;
   }
 
-  /** Images [B, inChannels, H, W] → latents before quantization, [B, embedDim, h, w]. */
+  /** Encodes images [B, inChannels, H, W] into latents before quantization, [B, embedDim, h, w]. */
   encodeToPrequant(x: Tensor): Tensor {
     return nn.chain(x, this.encoder, this.quantConv);
   }
 
-  /** Images → codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
+  /** Encodes images into codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
   encode(x: Tensor): Quantized {
     const z = this.encodeToPrequant(x);
     const { quantized, loss, indices } = this.quantize.forward(z);
@@ -166,12 +167,12 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     return { quantized, loss, indices: indices.reshape([b, h, w]) };
   }
 
-  /** Codes [B, embedDim, h, w] → images [B, outCh, H, W]. */
+  /** Decodes codes [B, embedDim, h, w] into images [B, outCh, H, W]. */
   decode(quantized: Tensor): Tensor {
     return nn.chain(quantized, this.postQuantConv, this.decoder);
   }
 
-  /** Indices, int64 [B, h, w], → images [B, outCh, H, W]. */
+  /** Decodes indices, int64 [B, h, w], into images [B, outCh, H, W]. */
   decodeIndices(indices: Tensor): Tensor {
     if (indices.ndim !== 3) {
       throw new torch.ShapeError(
@@ -186,19 +187,19 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     return { reconstruction: this.decode(quantized), loss, indices };
   }
 
-  /** What the generator's optimizer trains: all but the loss. */
+  /** Returns the parameters trained by the generator's optimizer: all except those of the loss. */
   generatorParameters(): nn.Parameter[] {
     const { encoder, decoder, quantize, quantConv, postQuantConv } = this;
     const after = [quantConv, postQuantConv].flatMap((part) => part.parameters());
     return [...encoder.parameters(), ...decoder.parameters(), ...quantize.trained(), ...after];
   }
 
-  /** The decoder's last weight, where the adaptive weight compares gradients. */
+  /** The decoder's last weight, at which the adaptive weight compares gradients. */
   get lastLayer(): nn.Parameter {
     return this.decoder.convOut.weight;
   }
 
-  /** A one-hot map [B, colorizeNlabels, H, W] → an image in [−1, 1], [B, 3, H, W], of one random colour a label. */
+  /** Paints a one-hot map [B, colorizeNlabels, H, W] with random label colours: an image [B, 3, H, W] in [−1, 1]. */
   toRgb(segmentation: Tensor): Tensor {
     const { colorize } = this;
     if (!colorize) throw new TypeError('toRgb needs a model made with colorizeNlabels');
@@ -211,7 +212,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
 }
 
 /**
- * VQGAN with a codebook trained by gradients.
+ * VQGAN with a codebook trained by gradient descent.
  *
  * @example
  * ```ts
@@ -222,7 +223,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
  * ```
  */
 export class VQModel extends FirstStage<VectorQuantizer> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof vqSchema = vqSchema;
 
   constructor(config: VQModelConfig) {
@@ -232,7 +233,8 @@ export class VQModel extends FirstStage<VectorQuantizer> {
 }
 
 /**
- * VQGAN with Gumbel-softmax codes. `embedDim` must equal `zChannels`: the quantizer's projection takes the latter.
+ * VQGAN with Gumbel-softmax codes. `embedDim` must equal `zChannels`, which is the input width of the quantizer's
+ * projection.
  *
  * @example
  * ```ts
@@ -241,7 +243,7 @@ export class VQModel extends FirstStage<VectorQuantizer> {
  * ```
  */
 export class GumbelVQ extends FirstStage<GumbelQuantizer> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof gumbelSchema = gumbelSchema;
 
   constructor(config: GumbelVQConfig) {
@@ -257,7 +259,7 @@ export class GumbelVQ extends FirstStage<GumbelQuantizer> {
 }
 
 /**
- * VQGAN with a codebook that follows moving averages; its codes are no parameters of the optimizer.
+ * VQGAN with a codebook updated by moving averages; its codes are not trained by the optimizer.
  *
  * @example
  * ```ts
@@ -266,7 +268,7 @@ export class GumbelVQ extends FirstStage<GumbelQuantizer> {
  * ```
  */
 export class EMAVQ extends FirstStage<EMAVectorQuantizer> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof emaSchema = emaSchema;
 
   constructor(config: EMAVQConfig) {

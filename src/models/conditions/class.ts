@@ -8,7 +8,7 @@ import type { Encoded } from '../encoded.js';
 import type { Condition } from './condition.js';
 
 /**
- * Class labels: the class id is the one conditioning token.
+ * Conditions on class labels: the class id is the only conditioning token.
  *
  * @example
  * ```ts
@@ -17,16 +17,16 @@ import type { Condition } from './condition.js';
  * ```
  */
 export class Labelator extends nn.Module implements Condition {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema = {
     /** Number of classes. */
     nClasses: count(),
-    /** Kept; what encodes here always has the quantizer's interface. */
+    /** Stored, but has no effect: `encode` always has the quantizer's interface. */
     quantizeInterface: optional(flag()),
   };
   /** Number of classes. */
   readonly nClasses: number;
-  /** The field of an example that holds its class. */
+  /** Field of an example that holds its class. */
   readonly field = 'label';
 
   constructor(config: Given<typeof Labelator.schema>) {
@@ -35,8 +35,8 @@ export class Labelator extends nn.Module implements Condition {
   }
 
   /**
-   * Labels `[B]` → indices `[B, 1]` int64.
-   * @throws RangeError for a label that is no class; labels on a GPU are not looked at here, which would wait for it
+   * Encodes labels `[B]` as indices `[B, 1]` int64.
+   * @throws RangeError for a label that is not a class; labels on a GPU are not checked, to avoid a synchronization
    */
   encode(labels: Tensor): Encoded {
     if (labels.ndim !== 1) {
@@ -48,8 +48,8 @@ export class Labelator extends nn.Module implements Condition {
   }
 
   /**
-   * Waits for the device and throws unless every label is the number of a class.
-   * @throws RangeError naming the first that is not
+   * Checks that every label is a valid class id. Synchronizes with the device.
+   * @throws RangeError naming the first invalid label
    */
   check(labels: Tensor): void {
     const wrong = torch.scope(() => {
@@ -64,15 +64,15 @@ export class Labelator extends nn.Module implements Condition {
     );
   }
 
-  /** The number of classes, and some of their names. */
+  /** Returns a description with the number of classes and some of their names. */
   choices(names: readonly string[]): string {
     const some = names.length > 0 ? ` (${names.slice(0, 8).join(', ')}${names.length > 8 ? ', …' : ''})` : '';
     return `${this.nClasses} classes${some}`;
   }
 
   /**
-   * The name of a class, or its number → a label, `[1]` int64.
-   * @throws RangeError with the nearest name if there is no such class
+   * Parses the name or number of a class into a label, `[1]` int64.
+   * @throws RangeError with the closest name if there is no such class
    */
   parse(text: string, names: readonly string[]): Tensor {
     const byName = names.indexOf(text);

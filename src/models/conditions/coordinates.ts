@@ -8,8 +8,8 @@ import type { Encoded } from '../encoded.js';
 import type { Condition } from './condition.js';
 
 /**
- * Image coordinates: a map of pixel positions in [0, 1], averaged over blocks of `downFactor` pixels and rounded
- * to whole token ids. A block of value 1 gives the id `nEmbed`, which the transformer's vocabulary must then hold.
+ * Conditions on image coordinates: a map of pixel positions in [0, 1] is averaged over blocks of `downFactor` pixels
+ * and rounded to token ids. A block of value 1 gives the id `nEmbed`, so the transformer's vocabulary must include it.
  *
  * @example
  * ```ts
@@ -19,18 +19,18 @@ import type { Condition } from './condition.js';
  */
 export class CoordStage extends nn.Module implements Condition {
   protected static override readonly scoped: readonly string[] = ['encode', 'decode'];
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema = {
-    /** Number of ids, less one: positions become 0 to nEmbed. */
+    /** Largest id: positions are mapped to 0 to nEmbed, so there are nEmbed + 1 ids. */
     nEmbed: count(),
-    /** Pixels of a block, along each side. */
+    /** Pixels per side of a block. */
     downFactor: count(),
   };
-  /** Number of ids, less one: positions become 0 to nEmbed. */
+  /** Largest id: positions are mapped to 0 to nEmbed, so there are nEmbed + 1 ids. */
   readonly nEmbed: number;
-  /** Pixels of a block, along each side. */
+  /** Pixels per side of a block. */
   readonly downFactor: number;
-  /** The field of an example that holds the map of positions. */
+  /** Field of an example that holds the position map. */
   readonly field = 'coord';
 
   constructor(config: Given<typeof CoordStage.schema>) {
@@ -40,7 +40,7 @@ export class CoordStage extends nn.Module implements Condition {
     this.downFactor = downFactor;
   }
 
-  /** Coordinates `[B, 1, H, W]` → indices `[B, 1, H/f, W/f]` int64; `quantized` is the same as floats. */
+  /** Encodes coordinates `[B, 1, H, W]` as indices `[B, 1, H/f, W/f]` int64; `quantized` holds them as floats. */
   encode(coordinates: Tensor): Encoded {
     if (coordinates.ndim !== 4 || coordinates.shape[1] !== 1) {
       throw new torch.ShapeError(
@@ -54,17 +54,17 @@ export class CoordStage extends nn.Module implements Condition {
     return { quantized, loss: null, indices: quantized.long() };
   }
 
-  /** Quantized coordinates `[B, 1, h, w]` → a map `[B, 1, h·f, w·f]` in [0, 1]. */
+  /** Decodes quantized coordinates `[B, 1, h, w]` into a map `[B, 1, h·f, w·f]` in [0, 1]. */
   decode(quantized: Tensor): Tensor {
     return F.interpolate(quantized.div(this.nEmbed), { scaleFactor: this.downFactor, mode: 'nearest' });
   }
 
-  /** What a map of positions is. */
+  /** Returns a description of the position map. */
   choices(): string {
     return 'maps of coordinates';
   }
 
-  /** @throws RangeError always: a map is not written as text */
+  /** @throws RangeError always, because a map cannot be given as text */
   parse(): never {
     throw new RangeError('a map of coordinates is not written as text; give its tensor to sampleImages');
   }

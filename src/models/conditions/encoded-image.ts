@@ -1,9 +1,9 @@
 import type { Condition, Stage } from './condition.js';
 
 /**
- * Conditions on the codes of an image, such as a segmentation or a depth map, by a frozen first stage.
+ * Returns a condition on the codes of an image, such as a segmentation or depth map, encoded by a frozen first stage.
  *
- * @param field of an example that holds the image
+ * @param field field of an example that holds the image
  */
 export function encodedImage(stage: Stage, field: string): Condition {
   return {

@@ -7,7 +7,7 @@ import type { Encoded } from '../encoded.js';
 import type { Condition } from './condition.js';
 
 /**
- * No condition: every sequence starts with the same token.
+ * Unconditional: every sequence starts with the same token.
  *
  * @example
  * ```ts
@@ -16,16 +16,16 @@ import type { Condition } from './condition.js';
  * ```
  */
 export class SOSProvider extends nn.Module implements Condition {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema = {
-    /** The token that every sequence starts with. */
+    /** Start token of every sequence. */
     sosToken: natural(),
-    /** Kept; what encodes here always has the quantizer's interface. */
+    /** Stored, but has no effect: `encode` always has the quantizer's interface. */
     quantizeInterface: optional(flag()),
   };
-  /** The token that every sequence starts with. */
+  /** Start token of every sequence. */
   readonly sosToken: number;
-  /** It reads no field of an example. */
+  /** Always null: no field of an example is read. */
   readonly field = null;
 
   constructor(config: Given<typeof SOSProvider.schema>) {
@@ -33,18 +33,18 @@ export class SOSProvider extends nn.Module implements Condition {
     this.sosToken = readConfig(SOSProvider.schema, config, 'SOSProvider').sosToken;
   }
 
-  /** Anything with B rows → indices `[B, 1]` int64, all `sosToken`. */
+  /** Returns indices `[B, 1]` int64, all `sosToken`, for any input with B rows. */
   encode(x: Tensor): Encoded {
     const indices = torch.full([x.shape[0]!, 1], this.sosToken, { dtype: 'int64', device: x.device });
     return { quantized: indices, loss: null, indices };
   }
 
-  /** That there is nothing to choose. */
+  /** Returns a note that there is nothing to choose. */
   choices(): string {
     return 'no condition';
   }
 
-  /** Any text → one row, `[1, 1]` int64: what it holds has no effect. */
+  /** Returns one row, `[1, 1]` int64, for any text; its value has no effect. */
   parse(): Tensor {
     return torch.zeros([1, 1], { dtype: 'int64' });
   }

@@ -7,7 +7,7 @@ import type { Encoded } from '../encoded.js';
 import type { Condition } from './condition.js';
 
 /**
- * The condition already is a row of tokens (scene layouts).
+ * Passes through conditions that already are rows of tokens (scene layouts).
  *
  * @example
  * ```ts
@@ -16,12 +16,12 @@ import type { Condition } from './condition.js';
  * ```
  */
 export class DummyCondStage extends nn.Module implements Condition {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema = {
-    /** Name of the batch entry that holds the tokens. */
+    /** Key of the batch entry that holds the tokens. */
     conditionalKey: text(),
   };
-  /** Name of the batch entry that holds the tokens. */
+  /** Key of the batch entry that holds the tokens. */
   readonly conditionalKey: string;
 
   constructor(config: Given<typeof DummyCondStage.schema>) {
@@ -29,24 +29,24 @@ export class DummyCondStage extends nn.Module implements Condition {
     this.conditionalKey = readConfig(DummyCondStage.schema, config, 'DummyCondStage').conditionalKey;
   }
 
-  /** The field of an example that holds the tokens. */
+  /** Field of an example that holds the tokens. */
   get field(): string {
     return this.conditionalKey;
   }
 
-  /** Tokens `[B, N]` → the same. */
+  /** Returns the tokens `[B, N]` unchanged. */
   encode(tokens: Tensor): Encoded {
     return { quantized: tokens, loss: null, indices: tokens };
   }
 
-  /** How a row of tokens is written. */
+  /** Returns a description of how to write a row of tokens. */
   choices(): string {
     return 'rows of tokens (such as 5,17,3)';
   }
 
   /**
-   * Tokens with commas between them → `[1, N]` int64.
-   * @throws RangeError for what is not a token
+   * Parses comma-separated tokens into `[1, N]` int64.
+   * @throws RangeError if an entry is not a token
    */
   parse(row: string): Tensor {
     const tokens = row.split(',').map((token) => token.trim());

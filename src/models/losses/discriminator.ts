@@ -1,4 +1,4 @@
-/** The patch discriminator of pix2pix (arXiv 1611.07004) that VQGAN is trained against. */
+/** The patch discriminator of pix2pix (arXiv 1611.07004), used in VQGAN's adversarial training. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -6,20 +6,21 @@ import { readConfig } from '../../config/read.js';
 import { count, flag, type Given } from '../../config/schema.js';
 
 const schema = {
-  /** Channels of the image, plus those of the condition if there is one. Default 3. */
+  /** Channels of the image, plus those of the condition, if any. Default 3. */
   inChannels: count(3),
   /** Width of the first layer. Default 64. */
   ndf: count(64),
-  /** Strided layers; 3 see patches of 70×70 pixels. Default 3. */
+  /** Number of strided layers; 3 give a receptive field of 70×70 pixels. Default 3. */
   nLayers: count(3),
-  /** Normalise by ActNorm instead of batch statistics. Default false. */
+  /** If true, normalise by ActNorm instead of batch norm. Default false. */
   useActnorm: flag(false),
 };
 
 export type NLayerDiscriminatorConfig = Given<typeof schema>;
 
 /**
- * One scale and one shift per channel, set from the first training batch to give mean 0, deviation 1 (arXiv 1807.03039).
+ * Per-channel scale and shift, initialised from the first training batch so that its output has mean 0 and standard
+ * deviation 1 (arXiv 1807.03039).
  *
  * @example
  * ```ts
@@ -29,13 +30,13 @@ export type NLayerDiscriminatorConfig = Given<typeof schema>;
  */
 export class ActNorm extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['reverse'];
-  /** Shift of each channel, added first: [1, C, 1, 1]. */
+  /** Per-channel shift, added before scaling: [1, C, 1, 1]. */
   readonly loc: nn.Parameter; // [1, C, 1, 1]
-  /** Factor of each channel: [1, C, 1, 1]. */
+  /** Per-channel scale: [1, C, 1, 1]. */
   readonly scale: nn.Parameter; // [1, C, 1, 1]
-  /** uint8 scalar: 1 once the first batch has been seen. */
+  /** uint8 scalar: 1 after the first training batch, 0 before. */
   declare initialized: Tensor;
-  /** The version of `initialized` last read as 1: reading it at each step would wait for the device. */
+  /** Version of `initialized` when it was last read as 1; reading it at every step would synchronize with the device. */
   #readAt: { buffer: Tensor; version: number } | null = null;
 
   constructor(channels: number) {
@@ -54,7 +55,7 @@ export class ActNorm extends nn.Module {
     return x.add(this.loc).mul(this.scale); // [B, C, H, W]
   }
 
-  /** x from its normalised form: x / scale − loc. An error before initialization, which would give x back unchanged. */
+  /** Inverts the normalisation: x / scale − loc. Throws before initialization, when it would return x unchanged. */
   reverse(x: Tensor): Tensor {
     if (this.training && !this.#isInitialized()) {
       throw new torch.TorchError(
@@ -91,7 +92,7 @@ export class ActNorm extends nn.Module {
 }
 
 /**
- * [B, inChannels, H, W] → one logit per patch, [B, 1, H′, W′]; high means real.
+ * Maps [B, inChannels, H, W] to one logit per patch, [B, 1, H′, W′]; high values mean real.
  *
  * @example
  * ```ts
@@ -100,18 +101,18 @@ export class ActNorm extends nn.Module {
  * ```
  */
 export class NLayerDiscriminator extends nn.Module {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** Convolutions, norms and activations in turn. */
+  /** Sequence of convolutions, norms and activations. */
   readonly main: nn.Sequential;
-  /** Channels of its images. */
+  /** Channels of the input images. */
   readonly inChannels: number;
-  /** Strided layers. */
+  /** Number of strided layers. */
   readonly nLayers: number;
 
-  /** Returns the most strided layers with which images of this side leave a logit; 0 where none do. */
+  /** Returns the largest number of strided layers that leaves at least one logit for this image side, or 0 if none. */
   static mostLayers(side: number): number {
-    // Each halves the side; the two convolutions after them, of four pixels and a margin of one, take one each.
+    // Each layer halves the side; the two 4×4 convolutions with padding 1 after them reduce it by one each.
     return side < 6 ? 0 : Math.floor(Math.log2(side / 3));
   }
 
@@ -122,7 +123,7 @@ export class NLayerDiscriminator extends nn.Module {
     this.nLayers = nLayers;
     const width = (level: number) => ndf * Math.min(2 ** level, 8);
     const norm = (channels: number) => (useActnorm ? new ActNorm(channels) : new nn.BatchNorm2d(channels));
-    // Batch normalisation has a shift of its own; ActNorm's is set once, so there the convolution keeps its bias.
+    // Batch norm has its own shift, so the bias is redundant. ActNorm's shift is set once, so the bias is kept.
     const bias = useActnorm;
 
     const layers: nn.Module[] = [
@@ -147,7 +148,7 @@ export class NLayerDiscriminator extends nn.Module {
   }
 }
 
-/** Weights N(0, 0.02), batch-norm scales N(1, 0.02); the biases of convolutions keep PyTorch's default. */
+/** Initialises weights with N(0, 0.02) and batch-norm scales with N(1, 0.02); conv biases keep PyTorch's default. */
 function initialize(layer: nn.Module): void {
   if (layer instanceof nn.Conv2d) {
     nn.init.normal_(layer.weight, 0, 0.02);

@@ -8,15 +8,15 @@ import { atLeastFloat32 } from '../quantizers/latents.js';
 
 const schema = {
   /**
-   * Let dropout in front of each level's weighting act while training, as it did, by accident, in the
-   * reference's training. Default false: the distance is deterministic in either mode.
+   * If true, applies dropout before each level's weighting in training mode, as the reference's training did by
+   * accident. Default false: the distance is deterministic in both modes.
    */
   useDropout: flag(false),
 };
 
 export type LPIPSConfig = Given<typeof schema>;
 
-/** VGG16's five levels: the index of the first convolution in torchvision's `features`, and the widths it passes through. */
+/** VGG16's five levels: the index of each level's first convolution in torchvision's `features`, and its widths. */
 const vggLevels: readonly (readonly [first: number, ...widths: number[]])[] = [
   [0, 3, 64, 64],
   [5, 64, 128, 128],
@@ -25,10 +25,10 @@ const vggLevels: readonly (readonly [first: number, ...widths: number[]])[] = [
   [24, 512, 512, 512, 512],
 ];
 
-/** The widths of the five feature maps. */
+/** Widths of the five feature maps. */
 const featureWidths = [64, 128, 256, 512, 512] as const;
 
-/** Images in [−1, 1] to the statistics VGG was trained with. */
+/** Rescales images in [−1, 1] to the statistics VGG was trained with. */
 class ScalingLayer extends nn.Module {
   declare shift: Tensor; // [1, 3, 1, 1]
   declare scale: Tensor; // [1, 3, 1, 1]
@@ -40,11 +40,11 @@ class ScalingLayer extends nn.Module {
   }
 
   override forward(x: Tensor): Tensor {
-    return x.sub(this.shift).div(this.scale); // [B, 3, H, W], of grey images too: they are broadcast
+    return x.sub(this.shift).div(this.scale); // [B, 3, H, W]; grey images are broadcast
   }
 }
 
-/** Convolutions of one level, each followed by a rectifier; keys are torchvision's indices. */
+/** Convolutions of one level, each followed by a ReLU; keys are torchvision's indices. */
 class VggLevel extends nn.ModuleDict<nn.Conv2d> {
   constructor([first, ...widths]: readonly [number, ...number[]]) {
     const convolution = (outWidth: number, i: number) =>
@@ -53,12 +53,12 @@ class VggLevel extends nn.ModuleDict<nn.Conv2d> {
   }
 
   override forward(x: Tensor): Tensor {
-    // The rectifier may overwrite: a convolution's backward does not read its output.
+    // The ReLU can work in place: a convolution's backward does not read its output.
     return nn.chain(x, ...[...this].flatMap(([, convolution]) => [convolution, (h: Tensor) => h.relu_()]));
   }
 }
 
-/** The convolutional part of VGG16, cut after the last rectifier of each level. */
+/** Convolutional part of VGG16, split after the last ReLU of each level. */
 class Vgg16Features extends nn.Module {
   readonly slice1: VggLevel;
   readonly slice2: VggLevel;
@@ -87,7 +87,7 @@ class Vgg16Features extends nn.Module {
   }
 }
 
-/** Weighs the channels of one level's squared differences. */
+/** Weights the channels of one level's squared differences. */
 class NetLinLayer extends nn.Module {
   readonly model: nn.Sequential;
 
@@ -102,10 +102,10 @@ class NetLinLayer extends nn.Module {
 }
 
 /**
- * The distance between two batches of images in [−1, 1]: 0 for equal ones. Parameters are frozen.
+ * Perceptual distance between two batches of images in [−1, 1]; 0 for equal images. Its parameters are frozen.
  *
- * The weights are not ours to ship. Until a state dict that covers all of them has been loaded, here or
- * through an outer module, `loaded` is false and VQGAN's loss leaves the term out.
+ * The weights cannot be distributed with this package. Until a complete state dict has been loaded, directly or
+ * through an outer module, `loaded` is false and VQGAN's loss omits this term.
  *
  * @example
  * ```ts
@@ -115,23 +115,23 @@ class NetLinLayer extends nn.Module {
  * ```
  */
 export class LPIPS extends nn.Module {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** Images have at least so many pixels a side: four halvings leave one. */
+  /** Minimum image side in pixels: four halvings leave one. */
   static readonly leastSide = 16;
-  /** From [-1, 1] to what VGG was trained on. */
+  /** Rescales from [-1, 1] to VGG's input statistics. */
   readonly scalingLayer: ScalingLayer;
-  /** VGG16, up to its fifth block. */
+  /** VGG16 up to its fifth block. */
   readonly net: Vgg16Features;
-  /** Weights of the first block's channels. */
+  /** Channel weights of the first block. */
   readonly lin0: NetLinLayer;
-  /** Weights of the second block's channels. */
+  /** Channel weights of the second block. */
   readonly lin1: NetLinLayer;
-  /** Weights of the third block's channels. */
+  /** Channel weights of the third block. */
   readonly lin2: NetLinLayer;
-  /** Weights of the fourth block's channels. */
+  /** Channel weights of the fourth block. */
   readonly lin3: NetLinLayer;
-  /** Weights of the fifth block's channels. */
+  /** Channel weights of the fifth block. */
   readonly lin4: NetLinLayer;
   #loaded = false;
 
@@ -149,7 +149,7 @@ export class LPIPS extends nn.Module {
     this.requiresGrad_(false);
   }
 
-  /** Whether weights have been loaded. */
+  /** True if the weights have been loaded. */
   get loaded(): boolean {
     return this.#loaded;
   }
@@ -159,8 +159,8 @@ export class LPIPS extends nn.Module {
   }
 
   /**
-   * Two batches [B, 3, H, W], or grey ones [B, 1, H, W] that are taken as RGB, sides of at least 16, → distances
-   * [B, 1, 1, 1].
+   * Returns the distances [B, 1, 1, 1] between two batches [B, 3, H, W] with sides of at least 16. Grey images
+   * [B, 1, H, W] are treated as RGB.
    */
   override forward(a: Tensor, b: Tensor): Tensor {
     checkImages(a, b);
@@ -182,8 +182,8 @@ export class LPIPS extends nn.Module {
 }
 
 /**
- * Each position's feature vector over its length (plus 1e-10). The norm operator's gradient at a vector of
- * zeros is zero; the root of a sum of squares, which the reference takes, has none and trains to NaN.
+ * Divides each position's feature vector by its length (plus 1e-10). The norm operator's gradient at a zero vector
+ * is zero; the square root of a sum of squares, used by the reference, is not differentiable there and yields NaN.
  */
 function unitLength(features: Tensor): Tensor {
   const x = atLeastFloat32(features);

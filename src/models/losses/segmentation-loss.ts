@@ -1,4 +1,4 @@
-/** Losses of first stages that are trained without a discriminator, or not at all. */
+/** Losses of first stages that are trained without a discriminator or not trained. */
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
@@ -6,7 +6,7 @@ import { readConfig } from '../../config/read.js';
 import { number, type Given } from '../../config/schema.js';
 
 /**
- * Binary cross-entropy of logits against one-hot label maps, mean over all elements.
+ * Binary cross-entropy between logits and one-hot label maps, averaged over all elements.
  *
  * @example
  * ```ts
@@ -15,14 +15,14 @@ import { number, type Given } from '../../config/schema.js';
  * ```
  */
 export class BCELoss extends nn.Module {
-  /** Logits and targets `[B, labels, H, W]` → a scalar. */
+  /** Returns the scalar loss of logits and targets `[B, labels, H, W]`. */
   override forward(prediction: Tensor, target: Tensor): Tensor {
     return F.binaryCrossEntropyWithLogits(prediction, target);
   }
 }
 
 /**
- * The same plus the weighted codebook loss; what segmentation VQGANs are trained with.
+ * Binary cross-entropy plus the weighted codebook loss; used to train segmentation VQGANs.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ export class BCELoss extends nn.Module {
  * ```
  */
 export class BCELossWithQuant extends nn.Module {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema = {
     /** Weight of the quantizer's loss. Default 1. */
     codebookWeight: number(1),
@@ -45,14 +45,14 @@ export class BCELossWithQuant extends nn.Module {
     this.codebookWeight = readConfig(BCELossWithQuant.schema, config, 'BCELossWithQuant').codebookWeight;
   }
 
-  /** Codebook loss (scalar), logits and targets `[B, labels, H, W]` → a scalar. */
+  /** Returns the scalar loss of the codebook loss (a scalar), logits and targets `[B, labels, H, W]`. */
   override forward(codebookLoss: Tensor, prediction: Tensor, target: Tensor): Tensor {
     return F.binaryCrossEntropyWithLogits(prediction, target).add(codebookLoss.mul(this.codebookWeight));
   }
 }
 
 /**
- * No loss: for first stages that are only run.
+ * Placeholder without a loss, for first stages used only for inference.
  *
  * @example
  * ```ts

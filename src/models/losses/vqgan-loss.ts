@@ -10,48 +10,48 @@ import { atLeastFloat32 } from '../quantizers/latents.js';
 import { LPIPS } from './lpips.js';
 
 const schema = {
-  /** First step (counted in batches) at which the discriminator acts and learns. */
+  /** First step (in batches) at which the discriminator is used and trained. */
   discStart: number(),
   /** Weight of the codebook loss. Default 1. */
   codebookWeight: number(1),
-  /** Weight of the absolute pixel difference. Default 1; the reference has the option and ignores it. */
+  /** Weight of the absolute pixel difference. Default 1; the reference has this option but ignores it. */
   pixellossWeight: number(1),
-  /** Strided layers of the discriminator. Default 3. */
+  /** Number of strided layers of the discriminator. Default 3. */
   discNumLayers: count(3),
-  /** Channels the discriminator sees: the image's, plus the condition's if `discConditional`. Default 3. */
+  /** Input channels of the discriminator: the image's, plus the condition's if `discConditional`. Default 3. */
   discInChannels: count(3),
-  /** Factor on both adversarial losses from `discStart` on. Default 1. */
+  /** Factor applied to both adversarial losses from `discStart` on. Default 1. */
   discFactor: number(1),
-  /** Factor on the adaptive weight. Default 1. */
+  /** Factor applied to the adaptive weight. Default 1. */
   discWeight: number(1),
-  /** Weight of LPIPS. Default 1; 0 leaves it out. */
+  /** Weight of LPIPS. Default 1; 0 disables it. */
   perceptualWeight: number(1),
-  /** Normalise the discriminator by ActNorm instead of batch norm. Default false. */
+  /** If true, the discriminator uses ActNorm instead of batch norm. Default false. */
   useActnorm: flag(false),
-  /** Show the discriminator the condition beside the image. Default false. */
+  /** If true, the discriminator receives the condition as well as the image. Default false. */
   discConditional: flag(false),
   /** Width of the discriminator. Default 64. */
   discNdf: count(64),
-  /** Default 'hinge'. */
+  /** Type of discriminator loss. Default 'hinge'. */
   discLoss: oneOf('hinge', 'vanilla')('hinge'),
-  /** Dropout inside LPIPS while training (see LPIPS). Default false. */
+  /** If true, LPIPS applies dropout in training mode (see LPIPS). Default false. */
   lpipsDropout: flag(false),
 };
 
 export type VQLPIPSWithDiscriminatorConfig = Given<typeof schema>;
 
-/** Reconstruction against original. Both are scalars. */
+/** Loss between reconstruction and original. Both fields are scalars. */
 export interface ReconstructionLoss {
-  /** Pixel and perceptual part, weighted, averaged over all elements. */
+  /** Weighted sum of the pixel and perceptual terms, averaged over all elements. */
   nll: Tensor;
-  /** LPIPS alone, averaged and unweighted; 0 where the term is off. */
+  /** LPIPS alone, averaged and unweighted; 0 if the term is disabled. */
   perceptual: Tensor;
 }
 
 const adaptiveDelta = 1e-4;
 const adaptiveMaximum = 1e4;
 
-/** ½ (mean relu(1 − real) + mean relu(1 + fake)) */
+/** Returns ½ (mean relu(1 − real) + mean relu(1 + fake)). */
 export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
   return F.relu(real.neg().add(1))
     .mean()
@@ -59,14 +59,14 @@ export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
     .mul(0.5);
 }
 
-/** ½ (mean softplus(−real) + mean softplus(fake)) */
+/** Returns ½ (mean softplus(−real) + mean softplus(fake)). */
 export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
   return F.softplus(real.neg()).mean().add(F.softplus(fake).mean()).mul(0.5);
 }
 
 /**
- * Pixel, perceptual, codebook and adversarial losses, with the discriminator and LPIPS they need. The
- * training steps put its parts together; it has no `forward`.
+ * Pixel, perceptual, codebook and adversarial losses, with the discriminator and LPIPS they need. It does not have
+ * a `forward`; the training steps combine its terms.
  *
  * @example
  * ```ts
@@ -87,13 +87,13 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     'discriminatorLoss',
     'adaptiveWeight',
   ];
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** Distance in the features of VGG. */
+  /** Perceptual distance on VGG features. */
   readonly perceptualLoss: LPIPS;
-  /** Tells pictures from reconstructions. */
+  /** Distinguishes images from reconstructions. */
   readonly discriminator: NLayerDiscriminator;
-  /** What it was made from, defaults filled in. */
+  /** Configuration, with defaults filled in. */
   readonly config: Readonly<Settings<typeof schema>>;
   readonly discStart: number;
   readonly codebookWeight: number;
@@ -116,17 +116,17 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     });
   }
 
-  /** Whether the perceptual term acts: it has a weight, and LPIPS its weights. */
+  /** True if the perceptual term is used: its weight is not 0 and the weights of LPIPS are loaded. */
   get perceptualActive(): boolean {
     return this.config.perceptualWeight > 0 && this.perceptualLoss.loaded;
   }
 
-  /** 0 before `discStart`, then `discFactor`. `globalStep` counts batches from 0. */
+  /** Returns 0 before `discStart`, then `discFactor`. `globalStep` counts batches from 0. */
   discFactorAt(globalStep: number): number {
     return globalStep < this.config.discStart ? 0 : this.config.discFactor;
   }
 
-  /** pixellossWeight · |x − x̂| + perceptualWeight · LPIPS(x, x̂), both [B, C, H, W], averaged. */
+  /** Computes the mean of pixellossWeight · |x − x̂| + perceptualWeight · LPIPS(x, x̂), for x and x̂ [B, C, H, W]. */
   reconstructionLoss(inputs: Tensor, reconstructions: Tensor): ReconstructionLoss {
     this.#sayIfAbsent();
     const x = atLeastFloat32(inputs);
@@ -138,7 +138,7 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     return { nll: weighted.add(perceptual.mul(perceptualWeight)), perceptual: perceptual.detach() };
   }
 
-  /** Logits of images, beside their condition if the discriminator is conditional. */
+  /** Returns the discriminator's logits for images, which are concatenated with `cond` if it is conditional. */
   logits(images: Tensor, cond?: Tensor | null): Tensor {
     if (this.discConditional !== Boolean(cond)) {
       throw new TypeError(
@@ -150,20 +150,20 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     return atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images));
   }
 
-  /** −mean of the logits of reconstructions: what the generator lowers. */
+  /** Returns the adversarial loss of the generator: minus the mean of the logits of reconstructions. */
   generatorLoss(logitsFake: Tensor): Tensor {
     return logitsFake.mean().neg();
   }
 
-  /** Hinge or vanilla loss of the discriminator, without its factor. */
+  /** Returns the hinge or vanilla loss of the discriminator, not multiplied by its factor. */
   discriminatorLoss(logitsReal: Tensor, logitsFake: Tensor): Tensor {
     const loss = this.config.discLoss === 'hinge' ? hingeDiscriminatorLoss : vanillaDiscriminatorLoss;
     return loss(logitsReal, logitsFake);
   }
 
   /**
-   * λ = ‖∂nll/∂L‖ / (‖∂g/∂L‖ + δ), clamped to [0, 1e4], times `discWeight`: balances the two losses at the
-   * decoder's last layer L. Equation 7, with δ = 1e-4 as in the reference's code (the paper says 1e-6).
+   * Returns λ = ‖∂nll/∂L‖ / (‖∂g/∂L‖ + δ), clamped to [0, 1e4], times `discWeight`. It balances the two losses at
+   * the decoder's last layer L (equation 7). δ is 1e-4 as in the reference's code (the paper says 1e-6).
    */
   adaptiveWeight(nllGradient: Tensor, generatorGradient: Tensor): Tensor {
     const norm = (gradient: Tensor) => torch.linalgVectorNorm(atLeastFloat32(gradient));

@@ -2,8 +2,8 @@ const N = 624;
 const M = 397;
 
 /**
- * MT19937 (Matsumoto and Nishimura, 1998) with the integer seeding and the bounded draw that numpy's legacy
- * `RandomState` uses, so that its permutations come out the same.
+ * MT19937 (Matsumoto and Nishimura, 1998) with the integer seeding and bounded draws of numpy's legacy
+ * `RandomState`, so that permutations are identical.
  */
 export class MersenneTwister {
   #state = new Uint32Array(N);
@@ -17,7 +17,7 @@ export class MersenneTwister {
     }
   }
 
-  /** A uniform integer in [0, 2³²). */
+  /** Returns a uniform integer in [0, 2³²). */
   uint32(): number {
     if (this.#next === N) this.#twist();
     let y = this.#state[this.#next++]!;
@@ -27,7 +27,7 @@ export class MersenneTwister {
     return (y ^ (y >>> 18)) >>> 0;
   }
 
-  /** A uniform integer in [0, max]: draws under the smallest covering bit mask until one fits. */
+  /** Returns a uniform integer in [0, max]; draws under the smallest covering bit mask until a value fits. */
   upTo(max: number): number {
     if (max === 0) return 0;
     const mask = 2 ** (32 - Math.clz32(max)) - 1;
@@ -37,7 +37,7 @@ export class MersenneTwister {
     }
   }
 
-  /** A permutation of 0 … size − 1, equal to `numpy.random.RandomState(seed).permutation(size)`. */
+  /** Returns a permutation of 0 … size − 1, equal to `numpy.random.RandomState(seed).permutation(size)`. */
   permutation(size: number): number[] {
     const items = Array.from({ length: size }, (_, i) => i);
     for (let i = size - 1; i > 0; i--) {

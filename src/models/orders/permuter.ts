@@ -1,4 +1,4 @@
-/** Orders in which the transformer reads the grid of codes (paper, section 4.4 "ablations on the ordering"). */
+/** Orders in which the transformer reads the code grid (paper, section 4.4 "ablations on the ordering"). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -32,7 +32,7 @@ export abstract class Permuter extends nn.Module {
 }
 
 /**
- * Row by row, as the grid comes. Holds no buffers.
+ * Keeps the row-major order of the grid. Has no buffers.
  *
  * @example
  * ```ts
@@ -48,7 +48,7 @@ export class IdentityPermuter extends Permuter {
 
 /** A permuter with a fixed table: position k of the sequence holds grid cell `order[k]`. */
 abstract class TablePermuter extends Permuter {
-  /** What its configuration may hold: the grid. */
+  /** Schema of the accepted configuration: the grid size. */
   static readonly schema: typeof schema = schema;
   /** Grid cell read at each position. [H·W] int64 */
   declare readonly forwardShuffleIdx: Tensor;
@@ -77,7 +77,7 @@ abstract class TablePermuter extends Permuter {
 
 const cells = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** Recursive 2×2 polyphase: all cells with even row and column first, then the same within each part. */
+/** Returns the recursive 2×2 polyphase order: cells of even row and column first, then recursively within each part. */
 function subsampleOrder(grid: GridSize): number[] {
   const { H, W } = readConfig(schema, grid, 'SubsamplePermuter');
   if (H !== W || (H & (H - 1)) !== 0) {
@@ -87,7 +87,7 @@ function subsampleOrder(grid: GridSize): number[] {
   }
   const bits = Math.log2(H);
   return cells(H * W).map((position) => {
-    // The position's highest bit pair says which phase of the full grid, the next pair which phase of that part, …
+    // The highest bit pair of the position selects the phase of the full grid, the next pair the phase of that part, …
     let row = 0;
     let column = 0;
     for (let level = 0; level < bits; level++) {
@@ -100,8 +100,8 @@ function subsampleOrder(grid: GridSize): number[] {
 }
 
 /**
- * Recursive subsampling: cells of even row and column first, then the other three parts, each in that order
- * again.
+ * Recursive subsampling: cells of even row and column first, then the other three parts, each recursively in the
+ * same order.
  *
  * @example
  * ```ts
@@ -117,7 +117,7 @@ export class SubsamplePermuter extends TablePermuter {
   }
 }
 
-/** Morton code with the row in the odd bits. */
+/** Returns the Morton code with the row in the odd bits. */
 function mortonCode(row: number, column: number): number {
   let code = 0;
   for (let bit = 0; bit < 16; bit++) {
@@ -133,7 +133,7 @@ function zCurveOrder(grid: GridSize): number[] {
 }
 
 /**
- * Along a Z-shaped (Morton) curve.
+ * Follows a Z-shaped (Morton) curve.
  *
  * @example
  * ```ts
@@ -149,7 +149,7 @@ export class ZCurvePermuter extends TablePermuter {
   }
 }
 
-/** From the cell left below the centre outwards: up, right, down, left in runs of 1, 1, 2, 2, 3, 3, … */
+/** Returns a spiral from the cell below and left of the centre: up, right, down, left in runs of 1, 1, 2, 2, 3, 3, … */
 function spiralOrder(name: string, grid: GridSize): number[] {
   const { H, W } = readConfig(schema, grid, name);
   if (H !== W || H % 2 !== 0) {
@@ -167,7 +167,7 @@ function spiralOrder(name: string, grid: GridSize): number[] {
   for (let leg = 0; order.length < H * W; leg++) {
     const [down, right] = headings[leg % 4]!;
     const run = Math.floor(leg / 2) + 1;
-    // The last leg ends where the grid does.
+    // The last run is cut off at the edge of the grid.
     for (let step = 0; step < run && order.length < H * W; step++) {
       row += down;
       column += right;
@@ -178,7 +178,7 @@ function spiralOrder(name: string, grid: GridSize): number[] {
 }
 
 /**
- * From the centre outwards in a spiral.
+ * Spirals from the centre outwards.
  *
  * @example
  * ```ts
@@ -195,7 +195,7 @@ export class SpiralOutPermuter extends TablePermuter {
 }
 
 /**
- * From the border inwards in a spiral: `SpiralOutPermuter` backwards.
+ * Spirals from the border inwards: the reverse of `SpiralOutPermuter`.
  *
  * @example
  * ```ts
@@ -212,7 +212,7 @@ export class SpiralInPermuter extends TablePermuter {
 }
 
 /**
- * One fixed random order, the same for everybody: numpy's `RandomState(1).permutation(H·W)`.
+ * Fixed random order, the same in every process: numpy's `RandomState(1).permutation(H·W)`.
  *
  * @example
  * ```ts
@@ -230,7 +230,7 @@ export class RandomPermuter extends TablePermuter {
 }
 
 /**
- * Boustrophedon: even rows left to right, odd rows right to left.
+ * Boustrophedon order: even rows from left to right, odd rows from right to left.
  *
  * @example
  * ```ts

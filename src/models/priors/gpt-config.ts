@@ -1,25 +1,25 @@
 import { readConfig } from '../../config/read.js';
 import { count, natural, probability, type Given, type Settings } from '../../config/schema.js';
 
-/** What a GPT's configuration may hold. */
+/** Schema of a GPT's configuration. */
 export const gptSchema = {
-  /** Number of token ids, conditioning tokens included. */
+  /** Number of token ids, including conditioning tokens. */
   vocabSize: count(),
-  /** Longest sequence, conditioning and prepended embeddings included. */
+  /** Maximum sequence length, including conditioning and prepended embeddings. */
   blockSize: count(),
-  /** Default 12. */
+  /** Number of layers. Default 12. */
   nLayer: count(12),
-  /** Default 8. Must divide `nEmbd`. */
+  /** Number of attention heads. Default 8. Must divide `nEmbd`. */
   nHead: count(8),
-  /** Width of the model, default 256. */
+  /** Width of the model. Default 256. */
   nEmbd: count(256),
-  /** Dropout after the embeddings, default 0. */
+  /** Dropout after the embeddings. Default 0. */
   embdPdrop: probability(0),
-  /** Dropout at the end of each residual branch, default 0. */
+  /** Dropout at the end of each residual branch. Default 0. */
   residPdrop: probability(0),
-  /** Dropout of the attention weights, default 0. */
+  /** Dropout of the attention weights. Default 0. */
   attnPdrop: probability(0),
-  /** The first `nUnmasked` positions see each other in both directions (a prefix language model); default 0. */
+  /** The first `nUnmasked` positions attend to each other in both directions (a prefix language model). Default 0. */
   nUnmasked: natural(0),
 };
 

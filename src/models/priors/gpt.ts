@@ -1,6 +1,6 @@
 /**
- * The autoregressive prior: a decoder-only transformer over codebook indices, numerically minGPT as the
- * VQGAN paper's reference uses it (arXiv 2012.09841, section 3.2; key names included).
+ * The autoregressive prior: a decoder-only transformer over codebook indices. Results and key names match minGPT as
+ * used by the VQGAN paper's reference (arXiv 2012.09841, section 3.2).
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -11,7 +11,7 @@ import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache, type CacheAt } from './key-value-cache.js';
 import type { Affine, DecodeModel, Prior, PriorForwardOptions } from './prior.js';
 
-/** Ones where row i may look at column j: j ≤ i, or both inside the unmasked prefix. [1, 1, T, T] */
+/** Returns a mask with ones where row i may attend to column j: j ≤ i, or both in the unmasked prefix. [1, 1, T, T] */
 function attentionMask(blockSize: number, nUnmasked: number): Tensor {
   return torch.scope(() => {
     const mask = torch.ones([blockSize, blockSize]).tril();
@@ -21,7 +21,7 @@ function attentionMask(blockSize: number, nUnmasked: number): Tensor {
 }
 
 /**
- * Multi-head self-attention over the past, with biases on all four projections and scale 1/√D.
+ * Causal multi-head self-attention with biases on all four projections and scale 1/√D.
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export class CausalSelfAttention extends nn.Module {
   readonly config: Readonly<ResolvedConfig>;
   /** See `GPT.fuseQkv`. */
   fusedQkv = false;
-  /** Float, as checkpoints hold it. [1, 1, blockSize, blockSize] */
+  /** Attention mask, a float tensor as in checkpoints. [1, 1, blockSize, blockSize] */
   declare readonly mask: Tensor;
 
   constructor(config: ResolvedConfig) {
@@ -55,23 +55,23 @@ export class CausalSelfAttention extends nn.Module {
     this.registerBuffer('mask', attentionMask(blockSize, nUnmasked));
   }
 
-  /** x `[B, T, E]` → `[B, T, E]`. With a cache, x continues the positions the cache holds. */
+  /** Applies attention: x `[B, T, E]` → `[B, T, E]`. With a cache, x continues the cached positions. */
   override forward(x: Tensor, cache?: KeyValueCache | CacheAt, layer = 0): Tensor {
     const dropoutP = this.training ? this.config.attnPdrop : 0;
     const visible = this.#visible(x.shape[1]!, cache);
     const [query, key, value] = this.#project(x, cache, layer); // [B, H, T, D], [B, H, past + T, D]
     const y = F.scaledDotProductAttention(query, key, value, { dropoutP, ...visible }); // [B, H, T, D]
-    // Of one position there is nothing to transpose, and outside training nothing to drop: steps of sampling are small.
+    // One position needs no transpose, and inference needs no dropout: skipping both keeps sampling steps short.
     const joined = x.shape[1] === 1 ? y.reshape(x.shape) : y.transpose(1, 2).reshape(x.shape); // [B, T, E]
     const projected = this.proj.forward(joined);
     return this.training ? this.residDrop.forward(projected) : projected;
   }
 
-  /** What each of `count` new positions may look at. */
+  /** Returns the mask options for `count` new positions. */
   #visible(count: number, cache?: KeyValueCache | CacheAt): { isCausal?: true; attnMask?: Tensor } {
     if (cache && 'position' in cache) return { attnMask: cache.mask };
     const past = cache?.length ?? 0;
-    // One new position sees all that came before it: nothing to mask.
+    // A single new position attends to all earlier ones, so no mask is needed.
     if (past > 0 && count === 1) return {};
     // The kernel's own causal mask skips the upper triangle instead of computing and discarding it.
     if (past === 0 && this.config.nUnmasked === 0) return { isCausal: true };
@@ -79,7 +79,7 @@ export class CausalSelfAttention extends nn.Module {
     return { attnMask: rows.narrow(3, 0, past + count).ne(0) }; // [1, 1, T, past + T]
   }
 
-  /** Query of the new positions, key and value of all that may be seen, each `[B, H, positions, D]`. */
+  /** Returns the query of the new positions, and the key and value of all visible ones, each `[B, H, positions, D]`. */
   #project(x: Tensor, cache: KeyValueCache | CacheAt | undefined, layer: number): [Tensor, Tensor, Tensor] {
     const [batch, count, width] = x.shape as [number, number, number];
     const { nHead } = this.config;
@@ -95,14 +95,14 @@ export class CausalSelfAttention extends nn.Module {
     return [query, ...(cache?.write(layer, key, value) ?? ([key, value] as const))];
   }
 
-  /** Query, key and value, each `[B, T, E]`. */
+  /** Returns query, key and value, each `[B, T, E]`. */
   #projections(x: Tensor): Tensor[] {
     if (!this.fusedQkv) return [this.query.forward(x), this.key.forward(x), this.value.forward(x)];
     const { weight, bias } = this.qkv();
     return F.linear(x, weight, bias).chunk(3, -1);
   }
 
-  /** The three projections side by side, in the order query, key, value: `[3E, E]` and `[3E]`, new tensors. */
+  /** Returns the query, key and value projections concatenated in this order: `[3E, E]` and `[3E]`, new tensors. */
   qkv(): { weight: Tensor; bias: Tensor } {
     const layers = [this.query, this.key, this.value];
     return {
@@ -125,7 +125,7 @@ export class CausalSelfAttention extends nn.Module {
 export class Block extends nn.Module {
   readonly ln1: nn.LayerNorm;
   readonly ln2: nn.LayerNorm;
-  /** Attention of the sequence to itself. */
+  /** Self-attention over the sequence. */
   readonly attn: CausalSelfAttention;
   readonly mlp: nn.Sequential;
 
@@ -149,7 +149,7 @@ export class Block extends nn.Module {
   }
 }
 
-/** Linear and Embedding weights N(0, 0.02), biases 0, LayerNorm 1 and 0, as minGPT. */
+/** Initialises weights as minGPT does: Linear and Embedding weights N(0, 0.02), biases 0, LayerNorm 1 and 0. */
 function initWeights(module: nn.Module): void {
   if (module instanceof nn.Linear || module instanceof nn.Embedding) {
     nn.init.normal_(module.weight, 0, 0.02);
@@ -163,8 +163,8 @@ function initWeights(module: nn.Module): void {
 export type GPTForwardOptions = PriorForwardOptions;
 
 /**
- * minGPT: learned absolute positions (zero at first), pre-norm blocks with exact GELU, a head without bias and
- * not tied to the token embedding.
+ * minGPT: learned absolute positions (initialised to zero), pre-norm blocks with exact GELU, and a head that does not
+ * have a bias and is not tied to the token embedding.
  *
  * @example
  * ```ts
@@ -175,26 +175,26 @@ export type GPTForwardOptions = PriorForwardOptions;
  * ```
  */
 export class GPT extends nn.Module implements Prior {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof gptSchema = gptSchema;
-  /** A vector for each token id: [vocabSize, nEmbd]. */
+  /** Token embeddings: [vocabSize, nEmbd]. */
   readonly tokEmb: nn.Embedding;
-  /** A vector for each position: [1, blockSize, nEmbd]. */
+  /** Position embeddings: [1, blockSize, nEmbd]. */
   readonly posEmb: nn.Parameter;
   readonly drop: nn.Dropout;
   readonly blocks: nn.ModuleList<Block>;
   readonly lnF: nn.LayerNorm;
-  /** To a logit for each token id, without bias. */
+  /** Projection to one logit per token id, without bias. */
   readonly head: nn.Linear;
   readonly vocabSize: number;
   readonly blockSize: number;
   readonly nUnmasked: number;
   /**
-   * Sampling draws ids below it: all of the vocabulary, until a `Net2NetTransformer` sets it to the number of its first
-   * stage's codes. Ids from there on, such as classes, are only ever given.
+   * Sampling only draws ids below this number. It equals `vocabSize` until a `Net2NetTransformer` sets it to the number
+   * of codes of its first stage. Larger ids, such as classes, are only used as input.
    */
   nCodes: number;
-  /** What it was made from, defaults filled in. */
+  /** Configuration, with defaults filled in. */
   readonly config: Readonly<ResolvedConfig>;
 
   constructor(config: GPTConfig) {
@@ -212,13 +212,13 @@ export class GPT extends nn.Module implements Prior {
     this.blocks = new nn.ModuleList(Array.from({ length: nLayer }, () => new Block(resolved)));
     this.lnF = new nn.LayerNorm(nEmbd);
     this.head = new nn.Linear(nEmbd, vocabSize, { bias: false });
-    // Layers draw their default weights first and are overwritten here, so that a seed gives PyTorch's weights.
+    // Layers draw their default weights first and are overwritten here, so that a seed gives the same weights as PyTorch.
     this.apply(initWeights);
   }
 
   /**
-   * Token ids `[B, T]` int64 → logits `[B, N + T, V]` (N prepended embeddings; `[B, 1, V]` with `lastOnly`).
-   * Throws a `ShapeError` when the sequence does not fit the block.
+   * Maps token ids `[B, T]` int64 to logits `[B, N + T, V]` (N prepended embeddings), or `[B, 1, V]` with `lastOnly`.
+   * Throws a `ShapeError` if the sequence is longer than the block.
    */
   override forward(idx: Tensor, { embeddings, cache, lastOnly = false }: GPTForwardOptions = {}): Tensor {
     if (idx.ndim !== 2) {
@@ -260,27 +260,27 @@ export class GPT extends nn.Module implements Prior {
   }
 
   /**
-   * Computes query, key and value of each layer by one matrix product instead of three, from weights put side by side
-   * in each forward. Keys, shapes and, but for rounding, results stay the same. Off at first.
+   * Computes query, key and value of each layer with one matrix product instead of three, using weights concatenated in
+   * each forward. Keys and shapes do not change, and results change only by rounding. Off by default.
    */
   fuseQkv(on = true): this {
     for (const block of this.blocks) block.attn.fusedQkv = on;
     return this;
   }
 
-  /** An empty key/value cache for this model, on its device and in its dtype; `capacity` defaults to the block. */
+  /** Creates an empty key/value cache with the model's device and dtype; `capacity` defaults to `blockSize`. */
   createCache(batch: number, capacity: number = this.blockSize): KeyValueCache {
     const { nLayer, nHead, nEmbd } = this.config;
     const { dtype, device } = this.posEmb;
     return new KeyValueCache({ nLayer, nHead, headSize: nEmbd / nHead, batch, capacity, dtype, device });
   }
 
-  /** Query, key and value weights of each layer side by side, new tensors. */
+  /** Returns the concatenated query, key and value weights of each layer, as new tensors. */
   qkv(): Affine[] {
     return [...this.blocks].map(({ attn }) => attn.qkv());
   }
 
-  /** Its weights as the fused decode kernels take them. */
+  /** Returns the weights in the form the fused decode kernels take. */
   decodeModel(): DecodeModel {
     const blocks = [...this.blocks].map((block, layer) => ({
       ln1: block.ln1,

@@ -8,30 +8,30 @@ export interface KeyValueCacheShape {
   /** Width of one head, `nEmbd / nHead`. */
   headSize: number;
   batch: number;
-  /** Positions the cache can hold, conditioning and embeddings included. */
+  /** Number of positions the cache can hold, including conditioning and embeddings. */
   capacity: number;
   dtype: torch.DType;
   device: torch.Device;
 }
 
-/** A {@link KeyValueCache} at a position that a tensor holds: see `KeyValueCache.at`. Nothing in it is read by the host. */
+/** A {@link KeyValueCache} at a position stored in a tensor; see `KeyValueCache.at`. The host does not read any of it. */
 export interface CacheAt {
-  /** int64 `[1]`. */
+  /** Position to write to, int64 `[1]`. */
   readonly position: Tensor;
-  /** Added to the scores: −∞ behind the position, else 0. [1, 1, 1, window] */
+  /** Mask added to the scores: −∞ after the position, otherwise 0. [1, 1, 1, window] */
   readonly mask: Tensor;
-  /** Query, key and value weights of each layer side by side. */
+  /** Concatenated query, key and value weights of each layer. */
   readonly qkv: readonly Affine[];
-  /** Writes one layer's key and value `[2, B, H, 1, D]`, and returns all keys and values in the window: `[B, H, window, D]`. */
+  /** Writes one layer's key and value `[2, B, H, 1, D]` and returns all those in the window, `[B, H, window, D]`. */
   write(layer: number, keyAndValue: Tensor): [Tensor, Tensor];
 }
 
 /**
- * Keys and values of every layer for the positions a GPT has already seen, allocated once.
+ * Keys and values of every layer for the positions a GPT has already processed, allocated once.
  *
- * Each layer holds one `[2, B, H, capacity, D]` tensor; new positions are written in place, so a token costs no
- * reallocation and no copy of what came before. The tensors belong to the cache, not to the scope it is made
- * in: call `dispose()` when done (or declare it with `using`).
+ * Each layer holds one `[2, B, H, capacity, D]` tensor. New positions are written in place, so earlier ones are not
+ * reallocated or copied. The tensors belong to the cache, not to the scope it is created in: call `dispose()` when done
+ * (or declare it with `using`).
  *
  * @example
  * ```ts
@@ -44,10 +44,10 @@ export interface CacheAt {
  * ```
  */
 export class KeyValueCache extends torch.InThread {
-  /** Sequences it was made for. */
+  /** Number of sequences. */
   readonly batch: number;
   readonly capacity: number;
-  /** Positions written so far, the same for all layers. */
+  /** Number of positions written so far, the same for all layers. */
   length = 0;
   readonly #positions: Tensor; // [capacity], 0, 1, 2, …
   #layers: Tensor[];
@@ -58,7 +58,7 @@ export class KeyValueCache extends torch.InThread {
     super('a cache', 'make one in each thread');
     this.batch = batch;
     this.capacity = capacity;
-    // Zeros, as what a mask hides must still be a number.
+    // Filled with zeros, because masked positions must not be NaN.
     this.#layers = Array.from({ length: nLayer }, () =>
       torch.keep(torch.zeros([2, batch, nHead, capacity, headSize], { dtype, device })),
     );
@@ -67,7 +67,7 @@ export class KeyValueCache extends torch.InThread {
     this.#values = this.#layers.map((layer) => torch.keep(layer.select(0, 1)));
   }
 
-  /** Returns one layer's memory, keys before values: `[2, B, H, capacity, D]`. */
+  /** Returns one layer's memory, keys first, then values: `[2, B, H, capacity, D]`. */
   layer(index: number): Tensor {
     return this.#of(this.#layers, index);
   }
@@ -81,10 +81,10 @@ export class KeyValueCache extends torch.InThread {
   }
 
   /**
-   * Returns the cache at a position that a tensor `[1]` holds, for a forward of one token that is recorded and replayed
-   * while the position moves on. Attention looks at the first `window` positions, of which the later are hidden.
+   * Returns the cache at a position stored in a tensor `[1]`, for a one-token forward that is recorded and replayed
+   * while the position advances. Attention covers the first `window` positions; those after the current one are masked.
    *
-   * @param qkv query, key and value weights of each layer side by side, which the forward reads instead of the model's own
+   * @param qkv concatenated query, key and value weights of each layer, used instead of the model's own
    */
   at(position: Tensor, window: number, qkv: readonly Affine[]): CacheAt {
     const hidden = this.#positions.narrow(0, 0, window).gt(position);
@@ -102,9 +102,8 @@ export class KeyValueCache extends torch.InThread {
   }
 
   /**
-   * Writes one layer's keys and values `[B, H, T, D]` behind the positions already there and returns all of
-   * the layer's keys and values so far, `[B, H, length + T, D]`, as views. `advance(T)` follows once every
-   * layer has written.
+   * Appends one layer's keys and values `[B, H, T, D]` and returns views of all keys and values of that layer so
+   * far, `[B, H, length + T, D]`. Call `advance(T)` after every layer has been written.
    */
   write(layer: number, key: Tensor, value: Tensor): [Tensor, Tensor] {
     const [keys, values] = [this.#of(this.#keys, layer), this.#of(this.#values, layer)];
@@ -124,17 +123,17 @@ export class KeyValueCache extends torch.InThread {
     return [keys.narrow(2, 0, this.length + count), values.narrow(2, 0, this.length + count)];
   }
 
-  /** Counts `count` positions as written, once every layer has. */
+  /** Advances `length` by `count`. Call it after every layer has been written. */
   advance(count: number): void {
     this.length += count;
   }
 
-  /** Forgets every position; the memory stays. */
+  /** Resets the length to 0 and keeps the memory. */
   reset(): void {
     this.length = 0;
   }
 
-  /** The same, and what was written: NaN would show through a mask, which adds to what it hides. */
+  /** Resets the length and zeroes the memory. NaN would pass through the mask, because masking adds to the scores. */
   clear(): void {
     this.reset();
     torch.noGrad(() => {
@@ -142,7 +141,7 @@ export class KeyValueCache extends torch.InThread {
     });
   }
 
-  /** Frees the memory at once; writing is an error afterwards. */
+  /** Frees the memory immediately. Writing afterwards throws. */
   dispose(): void {
     torch.dispose([this.#keys, this.#values, this.#layers, this.#positions]);
     this.#layers = [];
@@ -151,7 +150,7 @@ export class KeyValueCache extends torch.InThread {
     this.length = 0;
   }
 
-  /** For `using`: frees the memory. */
+  /** Frees the memory; called by `using`. */
   [Symbol.dispose](): void {
     this.dispose();
   }

@@ -1,15 +1,15 @@
-/** What a sampler asks of a model of token sequences. Shapes: B rows, T tokens, E width, V ids, H heads, D width of a head. */
+/** Interface between samplers and token models. Shapes: B rows, T tokens, E width, V ids, H heads, D width of a head. */
 import type { Tensor } from '../../torch/index.js';
 import type * as nn from '../../torch/nn/index.js';
 import type { CacheAt, KeyValueCache } from './key-value-cache.js';
 
-/** Weights of a product; those of a row lie next to each other. */
+/** Weights of a linear layer, stored row by row. */
 export interface Affine {
   weight: Tensor; // [outputs, inputs]
   bias: Tensor | null; // [outputs]
 }
 
-/** Weights of a layer norm. */
+/** Parameters of a layer norm. */
 export interface Norm {
   weight: Tensor | null;
   bias: Tensor | null;
@@ -17,22 +17,22 @@ export interface Norm {
 }
 
 export interface PriorForwardOptions {
-  /** Continuous vectors put before the tokens: `[B, N, E]`. */
+  /** Continuous vectors prepended to the tokens: `[B, N, E]`. */
   embeddings?: Tensor | null;
-  /** Positions seen earlier; the new ones are added to it. Inference only. */
+  /** Cache of earlier positions, to which the new ones are added. Inference only. */
   cache?: KeyValueCache | CacheAt | null;
-  /** Compute logits for the last position only: `[B, 1, V]`. */
+  /** If true, compute logits for the last position only: `[B, 1, V]`. */
   lastOnly?: boolean;
 }
 
-/** A pre-norm block with GELU between two linear layers, as the fused decode kernels take it. */
+/** A pre-norm block with GELU between two linear layers, in the form the fused decode kernels take. */
 export interface DecodeBlock {
   ln1: Norm;
   proj: Affine;
   ln2: Norm;
   widen: Affine;
   narrow: Affine;
-  /** Runs the block by operators: x `[B, 1, E]` → `[B, 1, E]`. */
+  /** Runs the block with regular operators: x `[B, 1, E]` → `[B, 1, E]`. */
   forward(x: Tensor, cache: CacheAt): Tensor;
 }
 
@@ -46,22 +46,22 @@ export interface DecodeModel {
   head: Affine;
 }
 
-/** A model of sequences of token ids, each drawn after those before it. */
+/** An autoregressive model of token sequences. */
 export interface Prior extends nn.Module {
   /** Number of token ids. */
   readonly vocabSize: number;
-  /** Longest sequence. */
+  /** Maximum sequence length. */
   readonly blockSize: number;
-  /** The first so many positions see each other in both directions; a cache cannot grow inside them. */
+  /** Number of leading positions that attend to each other in both directions; a cache cannot grow within them. */
   readonly nUnmasked: number;
-  /** Only ids below it are drawn. */
+  /** Only ids below this number are drawn. */
   readonly nCodes: number;
-  /** Token ids `[B, T]` int64 → logits `[B, N + T, V]`, of N embeddings put before. */
+  /** Maps token ids `[B, T]` int64 to logits `[B, N + T, V]`, with N prepended embeddings. */
   forward(tokens: Tensor, options?: PriorForwardOptions): Tensor;
-  /** Makes an empty cache; `capacity` defaults to `blockSize`. */
+  /** Creates an empty cache; `capacity` defaults to `blockSize`. */
   createCache(batch: number, capacity?: number): KeyValueCache;
-  /** Query, key and value weights of each layer side by side, new tensors: what `KeyValueCache.at` takes copies of. */
+  /** Returns the concatenated query, key and value weights of each layer as new tensors, for `KeyValueCache.at`. */
   qkv(): Affine[];
-  /** Its weights for the fused decode kernels; left out by a model of another form. */
+  /** Returns the weights for the fused decode kernels. Undefined for models the kernels do not support. */
   decodeModel?(): DecodeModel;
 }

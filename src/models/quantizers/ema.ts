@@ -1,4 +1,4 @@
-/** A codebook that follows its inputs by exponential moving averages instead of gradients (arXiv 1711.00937, appendix A.1). */
+/** A codebook updated by exponential moving averages instead of gradients (arXiv 1711.00937, appendix A.1). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
@@ -16,7 +16,7 @@ const schema = {
   embedDim: count(),
   /** Weight of the commitment loss. Default 0.25. */
   beta: number(0.25),
-  /** Share of the old average kept at each update. Default 0.99. */
+  /** Fraction of the old average kept at each update. Default 0.99. */
   decay: share(0.99),
   /** Laplace smoothing of the code counts. Default 1e-5. */
   eps: number(1e-5),
@@ -25,7 +25,7 @@ const schema = {
 
 export type EMAVectorQuantizerConfig = Given<typeof schema>;
 
-/** Codes with the averages they are made from. None of the three is trained by gradients. */
+/** Codes and the averages they are computed from. None of the three is trained by gradients. */
 class EmbeddingEMA extends nn.Module {
   readonly weight: nn.Parameter; // [K, D]
   readonly clusterSize: nn.Parameter; // [K]
@@ -41,7 +41,7 @@ class EmbeddingEMA extends nn.Module {
 }
 
 /**
- * The nearest code; in training every forward moves the codes towards the latents that chose them.
+ * Nearest-code quantizer; in training mode every forward moves the codes towards the latents assigned to them.
  *
  * @example
  * ```ts
@@ -50,7 +50,7 @@ class EmbeddingEMA extends nn.Module {
  * ```
  */
 export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
@@ -60,11 +60,11 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
     this.embedding = new EmbeddingEMA(this.nEmbed, this.embedDim);
   }
 
-  /** z [B, D, h, w]; indices are [B·h·w]. All three results come from the codes before the update. */
+  /** Quantizes z [B, D, h, w]; indices are [B·h·w]. All three results are computed from the codes before the update. */
   override forward(z: Tensor): Quantized {
     const { points, chosen, codes } = this.nearest(z); // [B, h, w, D], [B, h, w, D], [N]
     if (this.training) torch.noGrad(() => this.#update(points.detach(), codes));
-    // Before the codes: autograd adds up the latents' gradients in the order of these lines, to the last bit.
+    // Must precede the codes: autograd sums the latents' gradients in this order, which affects the last bit.
     const loss = F.mseLoss(chosen.detach(), points).mul(this.config.beta);
     return {
       quantized: straightThrough(points, chosen, z.dtype), // [B, D, h, w]
@@ -73,12 +73,12 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
     };
   }
 
-  /** None: the codes follow their averages. */
+  /** Returns an empty list, because the codes follow their averages. */
   override trained(): nn.Parameter[] {
     return [];
   }
 
-  /** As if just one latent had chosen each code: else the next update would bring it back to where it was. */
+  /** Moves codes and sets their averages as if one latent had chosen each; otherwise the next update would undo it. */
   override revive(at: Tensor, points: Tensor): void {
     super.revive(at, points);
     const { clusterSize, embedAvg } = this.embedding;

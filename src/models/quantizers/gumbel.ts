@@ -1,4 +1,4 @@
-/** Quantization by the Gumbel-softmax relaxation (arXiv 1611.01144), as in the f8 models. */
+/** Quantization by the Gumbel-softmax relaxation (arXiv 1611.01144), as used by the f8 models. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
@@ -10,19 +10,19 @@ import { Quantizer } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
 const schema = {
-  /** Width of the latents that come in. */
+  /** Width of the input latents. */
   numHiddens: count(),
   /** Width of a code. */
   embedDim: count(),
   /** Number of codes. */
   nEmbed: count(),
-  /** Hard samples in training too, with the soft sample's gradient. Default true. */
+  /** If true, training also uses hard samples, with the gradient of the soft sample. Default true. */
   straightThrough: flag(true),
   /** Weight of the divergence from the uniform distribution. Default 5e-4. */
   klWeight: number(5e-4),
-  /** Temperature to start from; a trainer lowers `quantizer.temperature`. Default 1. */
+  /** Initial temperature; a trainer lowers `quantizer.temperature`. Default 1. */
   tempInit: number(1),
-  /** Kept in `config`: a trainer sets `temperature` by it. */
+  /** Stored in `config`; a trainer sets `temperature` according to it. */
   temperatureSchedulerConfig: kept(),
   ...remapSchema,
 };
@@ -30,8 +30,8 @@ const schema = {
 export type GumbelQuantizerConfig = Given<typeof schema>;
 
 /**
- * Samples a code for each position from logits plus Gumbel noise: softly in training without
- * `straightThrough`, one-hot otherwise. Noise is drawn in evaluation too, so codes vary from call to call.
+ * Samples a code for each position from logits plus Gumbel noise: soft samples in training without
+ * `straightThrough`, one-hot samples otherwise. Noise is also drawn in evaluation, so codes vary between calls.
  *
  * @example
  * ```ts
@@ -40,12 +40,12 @@ export type GumbelQuantizerConfig = Given<typeof schema>;
  * ```
  */
 export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** From the latent to a logit for each code. */
+  /** Projection from the latent to one logit per code. */
   readonly proj: nn.Conv2d;
   readonly embed: nn.Embedding;
-  /** Of the Gumbel softmax in training; a trainer lowers it. */
+  /** Temperature of the Gumbel softmax in training; a trainer lowers it. */
   override temperature: number;
 
   constructor(config: GumbelQuantizerConfig) {
@@ -64,7 +64,7 @@ export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
     return this.config.numHiddens;
   }
 
-  /** z [B, numHiddens, h, w]; indices are [B, h, w]. */
+  /** Quantizes z [B, numHiddens, h, w]; indices are [B, h, w]. */
   override forward(z: Tensor, { temperature = this.temperature }: { temperature?: number } = {}): Quantized {
     this.checkLatent(z);
     const { used } = this;
@@ -87,13 +87,13 @@ export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
     };
   }
 
-  /** What is added to the logits: −log E, E being exponentially distributed. Override to draw from elsewhere. */
+  /** Returns the noise added to the logits: −log E with E exponentially distributed. Override to use other noise. */
   protected gumbelNoise(logits: Tensor): Tensor {
     return torch.noGrad(() => torch.emptyLike(logits).exponential_().log_().neg_());
   }
 }
 
-/** softmax((logits + noise) / temperature) over dimension 1; one-hot if `hard`. */
+/** Returns softmax((logits + noise) / temperature) over dimension 1; one-hot if `hard`. */
 function gumbelSoftmax(logits: Tensor, noise: Tensor, temperature: number, hard: boolean): Tensor {
   const soft = logits.add(noise).div(torch.floatScalar(temperature)).softmax(1);
   if (!hard) return soft;

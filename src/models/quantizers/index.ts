@@ -1,22 +1,22 @@
-/** Every quantizer. A new one is its file and a line here. */
+/** Registry of all quantizers. To add one, add its file and an entry here. */
 import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { GumbelQuantizer } from './gumbel.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
-/** A quantizer's class, and how its weights are recognised. */
+/** A quantizer's class and the keys by which its weights are recognised. */
 export interface QuantizerEntry {
   readonly Class: (new (config: never) => Quantizer) & { readonly schema: Schema };
-  /** The reference's first stage that has it. */
+  /** Name of the reference's first stage that uses it. */
   readonly stage: string;
-  /** Key of its codes [K, D] in its state dict. */
+  /** Key of the codes [K, D] in its state dict. */
   readonly codes: string;
-  /** A key that no other has, nor any of those after it; any of these. */
+  /** Keys that identify it; any one suffices. Later entries do not have these keys. */
   readonly marks: readonly string[];
 }
 
-/** By the names that configurations give them below `tessera.quantizers`. */
+/** Quantizers by their name under `tessera.quantizers` in configurations. */
 export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
   Gumbel: { Class: GumbelQuantizer, stage: 'GumbelVQ', codes: 'embed.weight', marks: ['embed.weight'] },
   EMA: {

@@ -1,23 +1,23 @@
-/** What the quantizers share: layouts of latent grids, precision, and the search for the nearest code. */
+/** Functions shared by the quantizers: layout and precision conversions, and the nearest-code search. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 
-/** The tensor in float32 at least: distances, losses and softmax are never computed in half precision. */
+/** Returns the tensor in at least float32: distances, losses and softmax are never computed in half precision. */
 export function atLeastFloat32(x: Tensor): Tensor {
   return x.dtype === 'bfloat16' || x.dtype === 'float16' ? x.float() : x;
 }
 
-/** [B, C, h, w] → contiguous [B, h, w, C]. */
+/** Permutes [B, C, h, w] to contiguous [B, h, w, C]. */
 export function channelsToEnd(z: Tensor): Tensor {
   return z.permute([0, 2, 3, 1]).contiguous();
 }
 
-/** [B, h, w, C] → contiguous [B, C, h, w]. */
+/** Permutes [B, h, w, C] to contiguous [B, C, h, w]. */
 export function channelsToFront(z: Tensor): Tensor {
   return z.permute([0, 3, 1, 2]).contiguous();
 }
 
-/** Index of the nearest row of `codebook` [K, D] to each row of `z` [N, D]: int64 [N], the first of equals. */
+/** Returns the index of the row of `codebook` [K, D] nearest to each row of `z` [N, D]: int64 [N], first one on ties. */
 export function nearestCodes(z: Tensor, codebook: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {

@@ -1,6 +1,6 @@
 /**
- * What every quantizer is: latents to codes, and indices back to codes. Shapes: B images, D = embedDim, a grid of h × w
- * positions, N = B·h·w of them, K = nEmbed codes.
+ * Base class of all quantizers, which map latents to codes and indices back to codes. Shapes: B images, D = embedDim,
+ * a grid of h × w positions, N = B·h·w positions in total, K = nEmbed codes.
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -10,19 +10,19 @@ import type { Quantized } from '../encoded.js';
 import { atLeastFloat32, channelsToEnd, channelsToFront, nearestCodes } from './latents.js';
 import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
 
-/** The settings that a quantizer has at least. */
+/** Settings common to all quantizers. */
 export interface QuantizerConfig {
   nEmbed: number;
   embedDim: number;
   remap?: readonly number[] | Tensor;
   unknownIndex: UnknownIndex;
-  /** How a trainer lowers the temperature. */
+  /** Schedule by which a trainer lowers the temperature. */
   temperatureSchedulerConfig?: unknown;
 }
 
 /**
- * A quantizer: what first stages and trainers know of it. Its indices may be remapped to codes in use: the state dict
- * then holds these under `used`; without `remap` it has no such key and both maps return their input.
+ * Base class of quantizers, as used by first stages and trainers. With `remap`, indices count among the codes in use,
+ * which the state dict holds under `used`. Without it, this key is absent and both maps return their input.
  *
  * @example
  * ```ts
@@ -33,15 +33,15 @@ export interface QuantizerConfig {
  */
 export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['codes'];
-  /** What it was made from, defaults filled in. */
+  /** Configuration, with defaults filled in. */
   readonly config: Readonly<C>;
-  /** The codes in use, where `remap` narrows them: [used], int64. */
+  /** Indices of the codes in use, int64 [used]; only set with `remap`. */
   declare readonly used: Tensor | null;
-  /** Number of distinct indices that come out: all codes, the used ones, or one more. */
+  /** Number of distinct output indices: all codes, the used codes, or the used codes plus one. */
   readonly reEmbed: number;
-  /** Token of codes outside the used ones, or 'random'. */
+  /** Token that replaces unused codes, or 'random'. */
   readonly unknownToken: 'random' | number;
-  /** Where codes are chosen by a temperature: the present one, which a trainer lowers. */
+  /** Current sampling temperature, which a trainer lowers; undefined if the quantizer does not use one. */
   declare temperature?: number;
 
   constructor(config: C) {
@@ -54,13 +54,13 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     this.unknownToken = tokens.unknown;
   }
 
-  /** z [B, latentDim, h, w] → codes [B, D, h, w], their loss, and indices [B·h·w] or [B, h, w]. */
+  /** Quantizes z [B, latentDim, h, w] into codes [B, D, h, w], their loss, and indices [B·h·w] or [B, h, w]. */
   abstract override forward(z: Tensor): Quantized;
 
   /** The codes: [K, D]. */
   abstract get codebook(): Tensor;
 
-  /** Moves the codes `at` [M] onto the latents `points` [M, D]; absent if codes are not points among the latents. */
+  /** Moves the codes `at` [M] to the latents `points` [M, D]; undefined if codes and latents do not share a space. */
   revive?(at: Tensor, points: Tensor): void;
 
   /** Number of codes. */
@@ -73,17 +73,17 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     return this.config.embedDim;
   }
 
-  /** Width of the latents that come in. */
+  /** Width of the input latents. */
   get latentDim(): number {
     return this.embedDim;
   }
 
-  /** The parameters that the generator's optimizer trains. */
+  /** Returns the parameters trained by the generator's optimizer. */
   trained(): nn.Parameter[] {
     return this.parameters();
   }
 
-  /** The codes of `indices` (int64 [B, h, w]) as [B, D, h, w]. */
+  /** Returns the codes of `indices` (int64 [B, h, w]) as [B, D, h, w]. */
   codes(indices: Tensor): Tensor {
     if (indices.dtype !== 'int64') {
       throw new torch.DTypeError(`indices must be int64, not ${indices.dtype}: convert them with .long()`);
@@ -91,14 +91,14 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     return channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook));
   }
 
-  /** Codes of the whole codebook → positions among the used ones; same shape, at least one dimension. */
+  /** Maps indices into the full codebook to positions among the used codes; same shape, at least one dimension. */
   remapToUsed(indices: Tensor): Tensor {
     const { used, unknownToken } = this;
     if (!used) return indices;
     return torch.scope(() => {
       const match = indices.unsqueeze(-1).eq(used); // [..., used]
       const position = match.to('int64').argmax(-1);
-      // Drawn for every position, known or not: counting the unknown ones would wait for the device.
+      // Drawn for every position, known or not: counting the unknown ones would synchronize with the device.
       const unknown =
         unknownToken === 'random'
           ? torch.randint(0, this.reEmbed, position.shape, { dtype: 'int64', device: indices.device })
@@ -107,7 +107,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     });
   }
 
-  /** Positions among the used codes → codes of the whole codebook; the extra token becomes the first used code. */
+  /** Maps positions among the used codes to full-codebook indices; the extra token maps to the first used code. */
   unmapToAll(indices: Tensor): Tensor {
     const { used } = this;
     if (!used) return indices;
@@ -118,7 +118,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     });
   }
 
-  /** Rejects latents of another shape than `forward` takes. */
+  /** Throws if the shape of the latents is not one `forward` accepts. */
   protected checkLatent(z: Tensor): void {
     if (z.ndim !== 4 || z.shape[1] !== this.latentDim) {
       throw new torch.ShapeError(
@@ -129,7 +129,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
 }
 
 /**
- * A quantizer that takes the nearest code to each latent.
+ * A quantizer that assigns each latent its nearest code.
  *
  * @example
  * ```ts
@@ -138,7 +138,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
  * ```
  */
 export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
-  /** Holds the codes. */
+  /** Module that holds the codes. */
   abstract readonly embedding: { readonly weight: nn.Parameter };
 
   override get codebook(): nn.Parameter {
@@ -149,7 +149,7 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
     this.codebook.indexCopy_(0, at, points.to(this.codebook.dtype));
   }
 
-  /** z [B, D, h, w] → its latents and the codes nearest to them, both [B, h, w, D], and their indices [N]. */
+  /** Returns the latents of z [B, D, h, w] and their nearest codes, both [B, h, w, D], and the code indices [N]. */
   protected nearest(z: Tensor): { points: Tensor; chosen: Tensor; codes: Tensor } {
     this.checkLatent(z);
     const points = atLeastFloat32(channelsToEnd(z));
@@ -159,7 +159,7 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
   }
 }
 
-/** The chosen codes as [B, D, h, w], with the gradient going straight through to the latents (both [B, h, w, D]). */
+/** Returns the chosen codes as [B, D, h, w], with a straight-through gradient to the latents (both [B, h, w, D]). */
 export function straightThrough(points: Tensor, chosen: Tensor, dtype: torch.DType): Tensor {
   return channelsToFront(points.add(chosen.sub(points).detach())).to(dtype);
 }

@@ -1,24 +1,24 @@
 /**
- * Narrowing a codebook to the codes that are in use: a transformer then predicts among `used.length`
- * (or one more) tokens instead of all codes.
+ * Restricts a codebook to the codes in use, so that a transformer predicts among `used.length` tokens (or one
+ * more) instead of all codes.
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { kind, optional } from '../../config/schema.js';
 
-/** What an index outside the used ones becomes: any used one at random, a token of its own, or a given token. */
+/** Replacement for unused indices: a random used index, an extra token, or a fixed token. */
 export type UnknownIndex = 'random' | 'extra' | number;
 
-/** The settings of quantizers about it. */
+/** Quantizer settings for remapping. */
 export const remapSchema = {
-  /** Codes in use; indices then count among these. */
+  /** Codes in use; if given, indices count among these. */
   remap: optional(
     kind<readonly number[] | Tensor>(
       'a list of code indices, integers (read the .npy file the reference names here and pass its numbers)',
       (value) => value instanceof torch.Tensor || (Array.isArray(value) && value.every(Number.isSafeInteger)),
     )(),
   ),
-  /** What codes outside `remap` become. Default 'random'. */
+  /** Replacement for codes outside `remap`. Default 'random'. */
   unknownIndex: kind<UnknownIndex>(
     '"random", "extra" or a token',
     (value) => value === 'random' || value === 'extra' || typeof value === 'number',
@@ -26,7 +26,7 @@ export const remapSchema = {
   )('random'),
 };
 
-/** Checks `remap` and makes it an int64 vector. */
+/** Validates `remap` and converts it to an int64 vector. */
 export function usedIndices(remap: readonly number[] | Tensor, nEmbed: number): Tensor {
   const used =
     remap instanceof torch.Tensor
@@ -44,7 +44,7 @@ export function usedIndices(remap: readonly number[] | Tensor, nEmbed: number): 
   return used;
 }
 
-/** The number of tokens when `used` codes are in use, and the token that other codes become. */
+/** Returns the number of tokens for `used` codes in use, and the token that replaces other codes. */
 export function tokensOf(
   used: number,
   unknownIndex: UnknownIndex,

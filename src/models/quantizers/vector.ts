@@ -1,4 +1,4 @@
-/** The codebook of VQGAN: nearest-neighbour quantization trained by gradients (arXiv 2012.09841, equations 2 to 4). */
+/** The codebook of VQGAN: nearest-code quantization trained by gradient descent (arXiv 2012.09841, equations 2 to 4). */
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
@@ -12,25 +12,25 @@ const schema = {
   nEmbed: count(),
   /** Width of a code. */
   embedDim: count(),
-  /** Weight of one of the two loss terms; `legacy` says of which. Default 0.25. */
+  /** Weight of one of the two loss terms; `legacy` selects which. Default 0.25. */
   beta: number(0.25),
   /**
-   * true: beta weighs the codebook's term, as in every published VQGAN, whose code has the two terms
-   * swapped. false: beta weighs the commitment, as in the paper.
+   * If true, beta weights the codebook term, as in all published VQGANs, whose code has the two terms swapped. If
+   * false, beta weights the commitment term, as in the paper.
    */
   legacy: kind<boolean>(
     'true (beta weighs the codebook term, as published models were trained) or false (it weighs the commitment, as in the paper)',
     (value) => typeof value === 'boolean',
   )(),
   ...remapSchema,
-  /** Indices as [B, h, w] instead of [B·h·w]. Default false. */
+  /** If true, indices are [B, h, w] instead of [B·h·w]. Default false. */
   saneIndexShape: flag(false),
 };
 
 export type VectorQuantizerConfig = Given<typeof schema>;
 
 /**
- * The nearest code, with a straight-through gradient to the encoder (the reference's VectorQuantizer2).
+ * Nearest-code quantizer with a straight-through gradient to the encoder (the reference's VectorQuantizer2).
  *
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export type VectorQuantizerConfig = Given<typeof schema>;
  * ```
  */
 export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
-  /** What its configuration may hold. */
+  /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   readonly embedding: nn.Embedding;
 
@@ -51,7 +51,7 @@ export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
     nn.init.uniform_(this.embedding.weight, -1 / nEmbed, 1 / nEmbed);
   }
 
-  /** z [B, D, h, w]; indices are [B·h·w], or [B, h, w] with `saneIndexShape`. */
+  /** Quantizes z [B, D, h, w]; indices are [B·h·w], or [B, h, w] with `saneIndexShape`. */
   override forward(z: Tensor): Quantized {
     const { beta, legacy, saneIndexShape } = this.config;
     const { points, chosen, codes } = this.nearest(z); // [B, h, w, D], [B, h, w, D], [N]

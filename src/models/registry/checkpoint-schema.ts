@@ -1,11 +1,11 @@
 import { kept } from '../../config/schema.js';
 
-/** Settings of the reference's models about their checkpoints: kept in `config`, never acted on. */
+/** Checkpoint settings of the reference's models: stored in `config`, but without effect. */
 export const checkpointSchema = {
-  /** File with weights to begin from. */
+  /** File with initial weights. */
   ckptPath: kept<string>(),
-  /** Beginnings of keys that are left out of it. */
+  /** Prefixes of keys to skip in that file. */
   ignoreKeys: kept<readonly string[]>(),
-  /** The metric by which checkpoints were kept. */
+  /** Metric by which checkpoints were selected. */
   monitor: kept<string>(),
 };

@@ -1,4 +1,4 @@
-/** Models from the reference's own configuration files, through a table of known targets. */
+/** Builds models from the reference's configuration files, using a table of known targets. */
 import * as nn from '../../torch/nn/index.js';
 import { nearest } from '../../config/nearest.js';
 import { ConfigError, readTree, show } from '../../config/read.js';
@@ -6,31 +6,32 @@ import { isTree, kept, kind } from '../../config/schema.js';
 import { absentTargets, targets } from './targets.js';
 import { noteCheckpoint } from '../weights/initial.js';
 
-/** The reference's structure, as its YAML files hold it under `model`. */
+/** Model configuration of the reference: the `model` entry of its YAML files. */
 export interface ModelConfig {
-  /** Dotted name of a class of the reference, such as `taming.models.vqgan.VQModel`. */
+  /** Dotted name of a class in the reference, such as `taming.models.vqgan.VQModel`. */
   target: string;
-  /** Its arguments, snake_case. */
+  /** Arguments of the class, in snake_case. */
   params?: Record<string, unknown> | null;
-  /** Kept, not acted on: it belongs to training. */
+  /** Stored, but has no effect here: it is a training setting. */
   base_learning_rate?: number;
 }
 
 export interface ModelFromConfigOptions {
   /**
-   * false leaves parameters uninitialised, for models whose weights are loaded next; buffers (masks, permuters,
-   * statistics) are set either way. Default true.
+   * If false, parameters stay uninitialised, for models whose weights are loaded afterwards. Buffers (masks, permuters,
+   * statistics) are always set. Default true.
    */
   init?: boolean;
 }
 
 /**
- * Builds a model from a configuration of the reference. Nothing is imported by name and no file is read:
+ * Builds a model from a configuration of the reference. It does not import modules by name or read files:
  * `ckpt_path`, `ignore_keys`, `monitor`, `image_key` and schedulers stay in `model.config.params` without effect
- * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them);
- * `model.config` holds a copy of `config` beside the model's own options. `VQModel` gets `legacy: true`, as every published model.
+ * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them).
+ * `model.config` holds a copy of `config` and the model's own options. `VQModel` gets `legacy: true`, as all published
+ * models do.
  *
- * Throws a TypeError naming the path of what is unknown, missing or of the wrong kind.
+ * Throws a TypeError naming the path of an entry that is unknown, missing or of the wrong type.
  *
  * @example
  * ```ts
@@ -60,11 +61,11 @@ function build(config: unknown, path: string): nn.Module {
 }
 
 /**
- * Checks a configuration as `modelFromConfig` will read it, and builds nothing.
+ * Validates a configuration for `modelFromConfig` without building the model.
  *
- * @param path where it stands; what paths in errors begin with
- * @param partial true where what is missing comes from elsewhere, a target that stands in another file among it
- * @throws ConfigError for the first key that is unknown, missing or of the wrong kind
+ * @param path path of the configuration, used as the prefix of paths in errors
+ * @param partial true if missing entries, including targets, may be supplied from another file
+ * @throws ConfigError for the first key that is unknown, missing or of the wrong type
  */
 export function checkModelConfig(config: unknown, path: string, partial: boolean): void {
   if (partial && isTree(config) && config['target'] === undefined)
@@ -78,7 +79,7 @@ const below = (path: string, name: string): string => (path === '' ? name : `${p
 
 const named = new WeakSet<object>();
 
-/** Says once, by the innermost target, which model a message is about. */
+/** Prefixes an error message with the target of the innermost model, once. */
 function withTarget(error: unknown, target: string): unknown {
   if (error instanceof Error && !named.has(error)) {
     error.message = `${target}: ${error.message}`;

@@ -1,22 +1,22 @@
-/** Configuration files in YAML or JSON, as the reference reads its own: with merge keys and references. */
+/** Reads configuration files in YAML or JSON as the reference does, with merge keys and references. */
 import type { ModelConfig } from './from-config.js';
 import { InterpolationError, resolveInterpolations } from '../../config/interpolation.js';
 import { ConfigFileError } from '../../config/file-error.js';
 import { readConfigText } from '../../config/text.js';
 import { parseYamlText } from '../../config/yaml-text.js';
 
-/** A file of the reference: `model` is what `modelFromConfig` takes; whatever else stands in it comes as it is. */
+/** Contents of a configuration file: `model` is the input of `modelFromConfig`; other entries are passed through. */
 export interface ConfigFile {
   model: ModelConfig;
   [section: string]: unknown;
 }
 
 /**
- * Reads a configuration file of the reference, in YAML or JSON: merge keys (`<<: *a`) are merged, and references
- * (`${model.params.n_embed}`, `${..ch}`, `${oc.env:HOME}`) replaced by what they name, as OmegaConf does.
+ * Reads a configuration file of the reference, in YAML or JSON. Merge keys (`<<: *a`) are merged, and references
+ * (`${model.params.n_embed}`, `${..ch}`, `${oc.env:HOME}`) are resolved, as in OmegaConf.
  *
- * @param path of the file; `model` of the result is what `modelFromConfig` takes
- * @throws ConfigFileError where there is no such file, it is not YAML, or a reference names nothing or itself
+ * @param path path of the file; `model` of the result is the input of `modelFromConfig`
+ * @throws ConfigFileError if the file does not exist or is not YAML, or a reference is undefined or circular
  *
  * @example
  * ```ts

@@ -1,4 +1,4 @@
-/** Which classes of the reference a configuration may name. */
+/** The classes of the reference that a configuration may name. */
 import { count, model, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
 import { Labelator } from '../conditions/class.js';
@@ -27,16 +27,16 @@ import { VQLPIPSWithDiscriminator } from '../losses/vqgan-loss.js';
 /** A class that a configuration may name. */
 export interface Target {
   readonly schema: Schema;
-  /** Gets the settings that were read by the schema, nested models built. */
+  /** Builds the module from settings read by the schema, in which nested models are already built. */
   make(settings: Record<string, unknown>): nn.Module;
 }
 
-/** A target whose class takes what its schema says. */
+/** Returns a target for a class whose constructor takes the settings of its schema. */
 function of<S extends Schema>(Class: (new (config: Given<S>) => nn.Module) & { readonly schema: S }): Target {
   return as(Class.schema, (settings) => new Class(settings));
 }
 
-/** A target by a schema and what makes a model of its settings. */
+/** Returns a target from a schema and a function that builds a model from its settings. */
 function as<S extends Schema>(schema: S, make: (settings: Given<S>) => nn.Module): Target {
   return { schema, make: (settings) => make(settings as Given<S>) };
 }
@@ -47,7 +47,7 @@ const permuters = 'taming.modules.transformer.permuter';
 const vqgan = 'taming.models.vqgan';
 const losses = 'taming.modules.losses';
 
-/** A first stage of any quantizer, which the reference has no name for. */
+/** First stage with any quantizer. The reference does not have such a class. */
 const anyFirstStage = {
   ...firstStageSchema,
   quantizer: model<() => Quantizer>(
@@ -57,7 +57,7 @@ const anyFirstStage = {
   ),
 };
 
-/** Every known target by its dotted name: in the reference, or here where the reference lacks it. */
+/** All known targets by dotted name: the reference's name, or this package's if the reference does not have the class. */
 export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${vqgan}.VQModel`, of(VQModel)],
   [
@@ -74,7 +74,7 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${losses}.vqperceptual.DummyLoss`, dummyLoss],
   [`${losses}.segmentation.BCELoss`, as({}, () => new BCELoss())],
   [`${losses}.segmentation.BCELossWithQuant`, of(BCELossWithQuant)],
-  // The reference's default lets dropout act; here it must be asked for.
+  // The reference enables dropout by default; this package requires it to be set explicitly.
   [`${losses}.lpips.LPIPS`, of(LPIPS)],
   [
     'taming.modules.discriminator.model.NLayerDiscriminator',
@@ -107,7 +107,7 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   ),
 ]);
 
-/** Classes of the reference that configurations name but that are no models here, with the reason. */
+/** Classes of the reference that configurations name but that are not models here, with the reason. */
 export const absentTargets: ReadonlyMap<string, string> = new Map([
   [
     `${vqgan}.VQNoDiscModel`,

@@ -1,12 +1,12 @@
-/** What model a list of keys and shapes belongs to, told in a line. */
+/** One-line summary of the model a state dict belongs to. */
 import { strideOf } from '../autoencoder/stride.js';
 import { quantizers } from '../quantizers/index.js';
 import { recogniseKeys } from './key-maps/index.js';
 
-/** Shapes by key. */
+/** Tensor shapes by key. */
 export type Shapes = ReadonlyMap<string, readonly number[]>;
 
-/** One line a model found; none where nothing is recognised. */
+/** Returns one line per recognised model, or an empty list if none is recognised. */
 export function describeWeights(shapes: Shapes): string[] {
   const foreign = recogniseKeys(shapes.keys());
   if (foreign !== undefined) {

@@ -1,4 +1,4 @@
-/** Weights out of a file, whatever wraps them there, and those that a configuration names under `ckpt_path`. */
+/** Loads weights from a file, removing wrapper prefixes, and from the `ckpt_path` entries of a configuration. */
 import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import { StateDictError } from '../../torch/nn/state-dict.js';
@@ -7,25 +7,25 @@ import { loadWeights, planOf } from './load.js';
 import type { LoadReport } from './load.js';
 import { findPlaces } from './wrapped.js';
 
-/** A checkpoint that a configuration names and that was not loaded. */
+/** A checkpoint named by a configuration that has not been loaded. */
 export interface UnloadedCheckpoint {
   /** Name of the module inside the model, such as `first_stage_model`; '' for the model itself. */
   readonly module: string;
-  /** As `ckpt_path` has it. */
+  /** Value of `ckpt_path`. */
   readonly path: string;
-  /** Beginnings of keys that the reference leaves out of it. */
+  /** Prefixes of keys that the reference skips in it. */
   readonly ignoreKeys: readonly string[];
 }
 
 const named = new WeakMap<Module, Omit<UnloadedCheckpoint, 'module'>>();
 
-/** Notes the `ckpt_path` of the parameters a model was built from. */
+/** Records the `ckpt_path` of the parameters a model was built from. */
 export function noteCheckpoint(model: Module, params: Readonly<Record<string, unknown>>): void {
   const path = params['ckpt_path'];
   if (typeof path === 'string') named.set(model, { path, ignoreKeys: ignoreKeysOf(params) });
 }
 
-/** The beginnings of keys that `ignore_keys` lists; one text counts as a list of one. */
+/** Returns the key prefixes listed in `ignore_keys`; a single string counts as a list of one. */
 export function ignoreKeysOf(params: Readonly<Record<string, unknown>>): string[] {
   const given = params['ignore_keys'] ?? [];
   const keys = typeof given === 'string' ? [given] : given;
@@ -36,8 +36,8 @@ export function ignoreKeysOf(params: Readonly<Record<string, unknown>>): string[
 }
 
 /**
- * The checkpoints that the configuration of a model names under `ckpt_path` and that are not loaded: `modelFromConfig`
- * reads no files. Empty once {@link initFromCkpt} has loaded them.
+ * Returns the checkpoints that a model's configuration names under `ckpt_path` and that have not been loaded, since
+ * `modelFromConfig` does not read files. Empty after {@link initFromCkpt} has loaded them.
  */
 export function unloadedCheckpoints(model: Module): UnloadedCheckpoint[] {
   return [...model.namedModules()].flatMap(([module, inner]) => {
@@ -47,10 +47,10 @@ export function unloadedCheckpoints(model: Module): UnloadedCheckpoint[] {
 }
 
 /**
- * Loads the checkpoints that the configuration of a model names, as the reference does at construction: inner models
- * first, without the keys of `ignore_keys`; keys that are missing or unknown are told by the reports and are no error.
+ * Loads the checkpoints that a model's configuration names, as the reference does at construction: inner models first,
+ * skipping the keys in `ignore_keys`. Missing or unexpected keys are listed in the reports and do not throw.
  *
- * @throws CheckpointError where a file cannot be read; StateDictError where shapes differ or no key fits
+ * @throws CheckpointError if a file cannot be read; StateDictError if shapes differ or none of the keys match
  *
  * @example
  * ```ts
@@ -76,10 +76,10 @@ export async function initFromCkpt(model: Module): Promise<LoadReport[]> {
 }
 
 /**
- * Loads weights that may lie below a wrapper's prefix, or be of another project's layout: where and of which is found
- * by the keys. Of several places the one with most of the model's keys is taken, then the outermost.
+ * Loads weights that may have a wrapper's prefix or another project's layout; both are detected from the keys. If several
+ * places match, the one with the most keys of the model is used, then the outermost.
  *
- * @throws StateDictError where shapes differ, no key fits, or with `strict` keys are missing or unknown
+ * @throws StateDictError if shapes differ, none of the keys match, or, with `strict`, keys are missing or unexpected
  */
 export function loadFrom(
   model: Module,

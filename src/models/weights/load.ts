@@ -1,4 +1,4 @@
-/** Loading weights into models that differ from them: other prefixes, other layouts, larger vocabularies. */
+/** Loads weights into models that differ from them: other prefixes, other layouts, larger vocabularies. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Module } from '../../torch/nn/index.js';
@@ -11,26 +11,25 @@ import type { WeightsPlace } from './wrapped.js';
 
 export interface LoadWeightsOptions {
   /**
-   * Takes only what lies below it, such as `first_stage_model.`, and removes it, before anything else is done. Left
-   * out, a wrapper's prefix (`module.`, `_orig_mod.`, `model.`) is found and removed where the keys need one, and the
-   * report names it.
+   * Prefix, such as `first_stage_model.`, of the keys to load. It is removed before all other processing. If omitted, a
+   * wrapper's prefix (`module.`, `_orig_mod.`, `model.`) is detected and removed if necessary, and the report names it.
    */
   prefix?: string;
-  /** Leaves out keys that start with one of these, as the reference's `ignore_keys` do; the model keeps its own. */
+  /** Skips keys that start with any of these, like the reference's `ignore_keys`; the model keeps its values. */
   ignore?: readonly string[];
-  /** The layout of the weights, where it is not the reference's. */
+  /** Layout of the weights, if it is not the reference's. */
   keyMap?: KeyMap;
   /**
-   * Keys (or patterns) whose tensors may differ in size from the model's, such as `/tok_emb|head|pos_emb|mask/` for
-   * another vocabulary or sequence length: the part that both have is taken over, the rest of the model's tensor stays
-   * as it was initialised. Build the model with `init: true` then.
+   * Keys (or a pattern) whose tensors may differ in size from the model's, such as `/tok_emb|head|pos_emb|mask/` for
+   * another vocabulary or sequence length. The overlapping part is loaded; the rest of the model's tensor keeps its
+   * initial values, so build the model with `init: true`.
    */
   resize?: RegExp | readonly string[];
-  /** Whether missing, unexpected and misshapen keys are an error; loading nothing always is. Default true. */
+  /** If true, missing, unexpected and misshapen keys throw. Loading nothing always throws. Default true. */
   strict?: boolean;
 }
 
-/** A tensor whose shape in the file is not the model's. */
+/** A tensor whose shape in the file differs from the model's. */
 export interface Difference {
   readonly key: string;
   readonly found: readonly number[];
@@ -41,7 +40,7 @@ const shapes = ({ key, found, expected }: Difference): string =>
   `${key}: [${found.join(', ')}] into [${expected.join(', ')}]`;
 
 /**
- * What was loaded and what was not; `toString` tells it in lines.
+ * Report of the keys that were loaded and those that were not; `toString` formats it as lines.
  *
  * @example
  * ```ts
@@ -52,17 +51,17 @@ const shapes = ({ key, found, expected }: Difference): string =>
  * ```
  */
 export class LoadReport {
-  /** What stood before the keys in the file, such as `module.`; '' where nothing did. */
+  /** Prefix of the keys in the file, such as `module.`; '' if there was none. */
   readonly prefix: string;
-  /** Keys that were taken over. */
+  /** Keys that were loaded. */
   readonly loaded: readonly string[];
-  /** Keys of the model that the file lacks. */
+  /** Keys of the model that are missing in the file. */
   readonly missing: readonly string[];
-  /** Keys of the file that the model lacks. */
+  /** Keys of the file that the model does not have. */
   readonly unexpected: readonly string[];
-  /** Left as they were because their shapes differ. */
+  /** Tensors that were not loaded because their shapes differ. */
   readonly misshapen: readonly Difference[];
-  /** Taken over in the part that both have. */
+  /** Tensors of which only the overlapping part was loaded. */
   readonly resized: readonly Difference[];
 
   constructor(parts: Omit<LoadReport, 'toString'>) {
@@ -74,7 +73,7 @@ export class LoadReport {
     this.resized = parts.resized;
   }
 
-  /** The report as text: counts, and the keys that were not taken over. */
+  /** Returns the report as text: counts and the keys that were not loaded. */
   toString(): string {
     return [
       `${this.loaded.length} tensors loaded${this.prefix === '' ? '' : `, from below "${this.prefix}"`}`,
@@ -88,7 +87,7 @@ export class LoadReport {
 
 const LISTED = 20;
 
-/** A line with the number and the keys, those that differ only in a number told together. */
+/** Returns a line with the count and the keys; keys that differ only in a number are grouped. */
 function listed(what: string, keys: readonly string[]): string[] {
   if (keys.length === 0) return [];
   const groups = new Map<string, string[]>();
@@ -106,12 +105,12 @@ function listed(what: string, keys: readonly string[]): string[] {
 }
 
 /**
- * Loads weights into a model, with more freedom than `loadStateDict`: below a prefix, leaving keys out, from another
- * project's layout, into a larger or smaller vocabulary or number of positions. Nothing changes if it throws.
+ * Loads weights into a model with more options than `loadStateDict`: from under a prefix, skipping keys, from another
+ * project's layout, or into a different vocabulary size or number of positions. If it throws, the model is unchanged.
  *
  * @param source a Map, or `(await loadCheckpoint(path)).tensors`
- * @throws StateDictError with `strict`, naming the keys and shapes that do not fit; without, where nothing is loaded
- * @throws ArgumentError where the weights lie below several prefixes, and none is given
+ * @throws StateDictError with `strict`, naming mismatched keys and shapes; without it, if nothing can be loaded
+ * @throws ArgumentError if the weights are found under several prefixes and `prefix` is not given
  *
  * @example
  * ```ts
@@ -138,18 +137,18 @@ export function loadWeights(
   return new LoadReport({ prefix, loaded: kept, missing, unexpected, misshapen, resized });
 }
 
-/** What would be loaded from where. */
+/** Plan of the tensors to load and their sources. */
 interface Plan {
   prefix: string;
-  /** The file's tensors under the model's names. */
+  /** Tensors of the file under the model's names. */
   given: StateSource;
-  /** Keys whose values do not come from the file as they are. */
+  /** Keys whose values are not taken unchanged from the file. */
   origins: Map<string, () => Tensor>;
   resized: Difference[];
   misshapen: Difference[];
 }
 
-/** Looks what fits, and reads nothing. */
+/** Matches keys and shapes without reading tensors. */
 export function planOf(
   own: ReadonlyMap<string, Tensor>,
   source: StateSource,
@@ -169,7 +168,7 @@ export function planOf(
   for (const [key, target] of own) {
     const info = infoOf(given, key);
     if (info === undefined) {
-      // What is left out on purpose counts as present.
+      // Keys skipped on purpose do not count as missing.
       if (ignored(`${prefix}${key}`) || ignored(key)) origins.set(key, () => target);
       continue;
     }
@@ -186,7 +185,7 @@ export function planOf(
   return { prefix, given, origins, resized, misshapen };
 }
 
-/** The wrapper's prefix below which a model's keys lie; '' where they need none, or are not there. */
+/** Returns the wrapper's prefix of the model's keys; '' if they do not have one or are not found. */
 function prefixOf(own: readonly string[], source: StateSource, keyMap: KeyMap | undefined): string {
   const [best, ...others] = findPlaces(own, [...source.keys()], keyMap);
   if (best === undefined || best.prefix === '') return '';
@@ -224,7 +223,7 @@ function nothingLoaded(
   return new StateDictError(model.constructor.name, { missing, unexpected, mismatched: [] }, way);
 }
 
-/** What the file has at a place, without what is left out: by its key in the file, or any of its names since. */
+/** Returns the file's tensors at a place, except those ignored by their key in the file or a later name. */
 function weightsOf(
   source: StateSource,
   own: Iterable<string>,
@@ -241,7 +240,7 @@ function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
 }
 
-/** The model's tensor with the part that the given one covers written over. */
+/** Returns a copy of the model's tensor with the overlapping part overwritten by the given one. */
 function patched(target: Tensor, given: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {

@@ -1,4 +1,4 @@
-/** LPIPS put together from what its publishers, or others' checkpoints, hold. */
+/** Assembles LPIPS from its published files or from other checkpoints. */
 import { join } from 'node:path';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -9,12 +9,12 @@ import { cacheRoot } from '../../setup/platform.js';
 import { isFile } from '../../files/look.js';
 import { LPIPS } from '../losses/lpips.js';
 
-/** Where `tessera-torch setup --weights lpips` puts them. */
+/** Returns the path to which `tessera-torch setup --weights lpips` writes the weights. */
 export function lpipsPath(): string {
   return join(cacheRoot(), 'weights', 'lpips.safetensors');
 }
 
-/** The same where the file is there; null where it is not, or where there is no place for it. */
+/** Returns `lpipsPath()` if the file exists; null if it does not, or if there is no directory for it. */
 export function storedLpips(): string | null {
   try {
     const path = lpipsPath();
@@ -24,7 +24,7 @@ export function storedLpips(): string | null {
   }
 }
 
-/** The weights that `tessera-torch setup --weights lpips` put in place, in a new LPIPS; an error says how to get them. */
+/** Returns a new LPIPS with the weights from `tessera-torch setup --weights lpips`; errors say how to get them. */
 export async function publishedLpips(): Promise<LPIPS> {
   const path = lpipsPath();
   const checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
@@ -44,17 +44,17 @@ export async function publishedLpips(): Promise<LPIPS> {
   }
 }
 
-/** Our key → the key in torchvision's VGG16. */
+/** Returns the key in torchvision's VGG16 for a key of `LPIPS`, or null if there is none. */
 function vggKey(key: string): string | null {
   const match = /^net\.slice\d\.(\d+)\.(weight|bias)$/.exec(key);
   return match ? `features.${match[1]}.${match[2]}` : null;
 }
 
 /**
- * The tensors of LPIPS that the sources hold together: whole ones (a VQGAN's training checkpoint has all of them),
- * torchvision's VGG16, the published weightings. What the network's scaling needs is known without a file.
+ * Collects the tensors of LPIPS from several sources: complete ones (such as a VQGAN's training checkpoint),
+ * torchvision's VGG16 and the published weightings. The constants of the scaling layer do not need a file.
  *
- * @returns null for the tensors where some are missing, and the names of what is
+ * @returns the tensors, or null if some are missing, and the names of the missing ones
  */
 export function collectLpips(sources: readonly LazyTensorMap[]): {
   tensors: Map<string, Tensor> | null;
@@ -79,13 +79,13 @@ export function collectLpips(sources: readonly LazyTensorMap[]): {
 
 interface Wrapped {
   source: LazyTensorMap;
-  /** Key of LPIPS → key in the source. */
+  /** Map from keys of LPIPS to keys in the source. */
   names: Map<string, string>;
 }
 
 /**
- * Where LPIPS and torchvision's VGG16 lie in a source: by themselves, in a VQGAN as `loss.perceptual_loss.`, below
- * the names of wrappers.
+ * Finds LPIPS and torchvision's VGG16 in a source: at the top level, under `loss.perceptual_loss.` in a VQGAN, or
+ * under wrapper prefixes.
  */
 function wrappedKeys(own: readonly string[], source: LazyTensorMap): Wrapped {
   const vgg = own.flatMap((key) => vggKey(key) ?? []);

@@ -1,9 +1,9 @@
-/** Where published weights come from, and how a file is known to be the one meant. */
+/** Sources of published weights, and how their files are verified. */
 
 export interface PublishedFile {
-  /** Name for messages and for the file in a folder. */
+  /** File name, also used in messages. */
   readonly file: string;
-  /** Direct address; null where only a page leads to it. */
+  /** Direct download URL; null if the file can only be reached through a web page. */
   readonly url: string | null;
   readonly page?: string;
   readonly sha256?: string;
@@ -14,7 +14,7 @@ export interface PublishedFile {
 
 const heibox = 'https://heibox.uni-heidelberg.de';
 
-/** What LPIPS is put together from. */
+/** Files from which LPIPS is assembled. */
 export const lpipsFiles: { readonly weightings: PublishedFile; readonly vgg: PublishedFile } = {
   weightings: {
     file: 'vgg.pth',
@@ -33,7 +33,7 @@ export const lpipsFiles: { readonly weightings: PublishedFile; readonly vgg: Pub
   },
 };
 
-/** The models of the reference and of latent diffusion. Their publishers give no checksums. */
+/** Models of the reference and of latent diffusion. Their publishers do not provide checksums. */
 export const publishedModels: readonly PublishedFile[] = [
   ['vqgan_imagenet_f16_1024', `${heibox}/d/8088892a516d4e3baf92/`, 'VQModel f16, 1,024 codes, ImageNet'],
   ['vqgan_imagenet_f16_16384', `${heibox}/d/a7530b09fed84f80a887/`, 'VQModel f16, 16,384 codes, ImageNet'],
@@ -64,7 +64,7 @@ export const publishedModels: readonly PublishedFile[] = [
 }));
 
 /**
- * VQ models that latent diffusion published: where they are and what they hold. Nothing here downloads them.
+ * VQ models published by latent diffusion, with their URLs and contents. This package does not download them.
  */
 export const latentDiffusionFiles: readonly PublishedFile[] = [
   ['vq-f8-n256.zip', 'VQModel f8, 256 codes'],

@@ -1,9 +1,9 @@
-/** State dicts made of others: some of the keys, under other names, or with some of the tensors exchanged. */
+/** State dicts derived from others by selecting or renaming keys or by replacing tensors. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { StateSource, TensorInfo } from '../../torch/nn/state-dict.js';
 
-/** What a source says of a tensor, which is read where it says nothing. */
+/** Returns the metadata of a tensor; reads the tensor if the source does not provide metadata. */
 export function infoOf(source: StateSource, key: string): TensorInfo | undefined {
   if (!source.has(key)) return undefined;
   return (
@@ -15,7 +15,7 @@ export function infoOf(source: StateSource, key: string): TensorInfo | undefined
   );
 }
 
-/** The tensors of a source under the names of `keys`: name → key in the source. */
+/** Returns a view of a source under the names of `keys`, which maps names to keys in the source. */
 export function chosen(source: StateSource, keys: ReadonlyMap<string, string>): StateSource {
   const inner = (key: string): string => keys.get(key) ?? key;
   return {
@@ -29,7 +29,7 @@ export function chosen(source: StateSource, keys: ReadonlyMap<string, string>): 
   };
 }
 
-/** A source with some tensors in place of its own. */
+/** A source with some of its tensors replaced. */
 export class Patched implements StateSource {
   readonly #source: StateSource;
   readonly #origins: ReadonlyMap<string, () => Tensor>;

@@ -1,4 +1,4 @@
-/** Where in a file a model's weights lie: below which wrapper's prefix, and in whose layout. */
+/** Locates a model's weights in a file: the wrapper's prefix and the layout. */
 import type { StateSource } from '../../torch/nn/state-dict.js';
 import { placesOf, unwrapping } from '../../torch/nn/wrapped-keys.js';
 import type { Place } from '../../torch/nn/wrapped-keys.js';
@@ -6,7 +6,7 @@ import { recogniseKeys, withKeys } from './key-maps/index.js';
 import type { KeyMap } from './key-maps/index.js';
 import { chosen } from './sources.js';
 
-/** Names that trainers give to the model they hold, in the order of preference where a file holds several. */
+/** Names that trainers give to the wrapped model, in order of preference if a file has several. */
 const wrappers = [
   'module',
   '_orig_mod',
@@ -32,18 +32,18 @@ const wrappers = [
   'online_model',
 ];
 
-/** A place in a file where weights of a model were found. */
+/** A place in a file that holds weights of a model. */
 export interface WeightsPlace {
-  /** What stands before the keys, `''` where nothing does. */
+  /** Prefix of the keys; `''` if there is none. */
   readonly prefix: string;
   readonly keyMap: KeyMap | undefined;
-  /** How many of the model's keys are there. */
+  /** Number of the model's keys found there. */
   readonly found: number;
 }
 
 /**
- * The prefixes that wrappers give, such as `module.model.`, that keys begin with, `''` first: where a model may lie
- * that is known by its keys alone.
+ * Returns the wrapper prefixes of the keys, such as `module.model.`, with `''` first. These are the candidate places
+ * of a model that is recognised by its keys only.
  */
 function wrapperPrefixes(keys: Iterable<string>): string[] {
   const found = new Set(['']);
@@ -56,15 +56,15 @@ function wrapperPrefixes(keys: Iterable<string>): string[] {
   return [...found].sort((a, b) => rank(a) - rank(b));
 }
 
-/** A place where a model may lie, and how keys are named there. */
+/** A candidate prefix and the renaming of the keys under it. */
 export interface WayOfReading {
   prefix: string;
   rename: (key: string) => string;
 }
 
 /**
- * The ways in which {@link wrapperPrefixes} and the keys inside are tried: as they stand, then without wrappers; as they
- * stand in spite of the names of wrappers among them, last.
+ * Returns the readings to try, in order: prefixes under which keys are free of wrapper names, with keys unchanged; all
+ * prefixes, with wrapper names removed from the keys; the remaining prefixes, with keys unchanged.
  */
 export function waysOfReading(keys: readonly string[]): WayOfReading[] {
   const unwrap = unwrapping([]);
@@ -88,7 +88,7 @@ function rank(prefix: string): number {
 }
 
 /**
- * The tensors below a prefix, without it and without the names of wrappers inside the keys, in the reference's layout.
+ * Returns the tensors under a prefix in the reference's layout. The prefix and wrapper names inside the keys are removed.
  *
  * @param own the model's keys
  */
@@ -102,7 +102,7 @@ export function weightsBelow(
   return keyMap ? withKeys(inner, keyMap.toReference([...names.keys()])) : inner;
 }
 
-/** Name without prefix and wrappers → key. */
+/** Returns a map from names without prefix and wrappers to keys. */
 function namesBelow(keys: readonly string[], own: Iterable<string>, prefix: string): Map<string, string> {
   const unwrap = unwrapping(own);
   const names = new Map<string, string>();
@@ -110,17 +110,17 @@ function namesBelow(keys: readonly string[], own: Iterable<string>, prefix: stri
     if (!key.startsWith(prefix) || key === prefix) continue;
     const raw = key.slice(prefix.length);
     const name = unwrap(raw);
-    // Two keys that differ by a wrapper only stay two.
+    // Two keys that differ only by a wrapper stay separate.
     names.set(names.has(name) ? raw : name, key);
   }
   return names;
 }
 
 /**
- * The places where a model's keys are found, the one with most first; of equals the one without a prefix, then by the
- * order of the wrappers.
+ * Returns the places that hold keys of a model, the one with the most keys first. On ties, the place without a prefix
+ * comes first, then the order of the wrappers decides.
  *
- * @param keyMap the layout, where it is known; `'any'` tries all
+ * @param keyMap the layout, if known; `'any'` tries all
  */
 export function findPlaces(
   own: readonly string[],
@@ -144,14 +144,14 @@ export function findPlaces(
   }
   const order = ({ prefix, keyMap: map, found }: WeightsPlace) => [
     -found,
-    map === undefined ? 1 : 0, // A layout knows what to leave out.
+    map === undefined ? 1 : 0, // Prefer a key map, because it knows which keys to skip.
     rank(prefix),
     prefix.length,
   ];
   return places.sort((a, b) => compare(order(a), order(b)));
 }
 
-/** In the reference's layout; with wrappers inside the keys left out where more keys are found so. */
+/** Returns places in the reference's layout, with wrappers inside keys removed if this matches more keys. */
 function plainPlaces(own: ReadonlySet<string>, keys: readonly string[]): Place[] {
   const unwrap = unwrapping(own);
   const raw = placesOf(own, keys);
@@ -166,7 +166,7 @@ function plainPlaces(own: ReadonlySet<string>, keys: readonly string[]): Place[]
   });
 }
 
-/** The longest beginning of all of the keys, wrappers included, that comes to the prefix without them. */
+/** Returns the longest common prefix of the keys, including wrappers, that equals `prefix` once they are removed. */
 function rawPrefix(keys: readonly string[], prefix: string, unwrap: (key: string) => string): string {
   const [first = ''] = keys;
   let longest = prefix;
@@ -177,7 +177,7 @@ function rawPrefix(keys: readonly string[], prefix: string, unwrap: (key: string
   return longest;
 }
 
-/** What a few of the keys' parts make, `''` among them: wrappers are few and outermost. */
+/** Returns the prefixes formed by up to four leading parts of the keys, and `''`: wrappers are few and outermost. */
 function prefixesIn(keys: readonly string[]): string[] {
   const found = new Set(['']);
   for (const key of keys) {

@@ -1,11 +1,11 @@
-/** The kernels of native/kernels/decode.cu: what they can run, and how each is launched. */
+/** Bindings of the kernels in native/kernels/decode.cu: the models they support and how each kernel is launched. */
 import type { Affine, Norm, Prior } from '../../models/priors/prior.js';
 import { isContiguous } from '../../torch/core/layout.js';
 import { kernelElements, packagedKernels } from '../../torch/cuda/kernel.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 
-// Of native/kernels/decode.cu.
+// Must match native/kernels/decode.cu.
 const WARPS = 8;
 const THREADS = 32 * WARPS;
 const MOST_NORMED = 8192;
@@ -13,10 +13,10 @@ const AHEAD = 6;
 
 const byDtype = new Map<torch.DType, DecodeKernels>();
 
-/** Elements that a thread reads at once. */
+/** Returns the number of elements a thread reads at once. */
 const perRead = (dtype: torch.DType) => 16 / torch.itemSize[dtype];
 
-/** Why {@link DecodeKernels} cannot run a model's steps; null where they can. */
+/** Returns the reason {@link DecodeKernels} cannot run a model's steps, or null if they can. */
 export function whyNoDecodeKernels(prior: Prior, batch: number): string | null {
   const { dtype, device } = prior.parameters()[0]!;
   if (batch !== 1) return `they are for a batch of one, not of ${batch}`;
@@ -25,13 +25,13 @@ export function whyNoDecodeKernels(prior: Prior, batch: number): string | null {
   return misfit(prior);
 }
 
-/** What of a model the kernels cannot take. */
+/** Returns the property of a model that the kernels do not support, or null if they support it. */
 export function misfit(prior: Prior): string | null {
   const model = prior.decodeModel?.();
   if (!model) return 'the model is not made of the blocks that they run';
   const { dtype, shape } = model.positions;
   const width = shape[2]!;
-  const lanes = width / model.nHead / perRead(dtype); // threads that share a key
+  const lanes = width / model.nHead / perRead(dtype); // threads per key
   if (width > MOST_NORMED) return `the model is ${width} wide, more than ${MOST_NORMED}`;
   if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${width / model.nHead} wide`;
   const fits = (weight: Tensor) =>
@@ -43,8 +43,8 @@ export function misfit(prior: Prior): string | null {
 }
 
 /**
- * The parts of a transformer's step for a batch of one, as kernels of our own that read each weight once: five for a block
- * in place of some fourteen operators. Rows are `[1, width]`.
+ * Fused CUDA kernels for a transformer step with batch size one. Each weight is read once, and a block takes five
+ * kernels instead of about fourteen operators. Rows are `[1, width]`.
  */
 export class DecodeKernels {
   readonly #launch: torch.cuda.Launch;
@@ -53,7 +53,7 @@ export class DecodeKernels {
     this.#launch = launch;
   }
 
-  /** Compiled when they are first used, and kept. */
+  /** Returns the kernels for a dtype. They are compiled on first use and cached. */
   static for(dtype: torch.DType): DecodeKernels {
     const known = byDtype.get(dtype);
     if (known) return known;
@@ -63,7 +63,7 @@ export class DecodeKernels {
     return made;
   }
 
-  /** W · LayerNorm(x) + b */
+  /** Returns W · LayerNorm(x) + b. */
   normedProduct(x: Tensor, norm: Norm, { weight, bias }: Affine): Tensor {
     const y = rowFor(x, weight);
     const args = [...normArguments(x, norm), weight, bias ?? weight, y, ...sizeOf(weight), bias ? 1 : 0];
@@ -71,7 +71,7 @@ export class DecodeKernels {
     return y;
   }
 
-  /** GELU(W · LayerNorm(x) + b) */
+  /** Returns GELU(W · LayerNorm(x) + b). */
   normedProductGelu(x: Tensor, norm: Norm, { weight, bias }: Affine): Tensor {
     const y = rowFor(x, weight);
     const args = [...normArguments(x, norm), weight, bias!, y, ...sizeOf(weight)];
@@ -79,10 +79,10 @@ export class DecodeKernels {
     return y;
   }
 
-  /** W · x + b + before */
+  /** Returns W · x + b + before. */
   productAndSum(x: Tensor, { weight, bias }: Affine, before: Tensor): Tensor {
     const y = rowFor(x, weight);
-    // A long row is divided, so that no warp has to wait for weights twice.
+    // Long rows are split, so that no warp has to wait for weights twice.
     const parts = weight.shape[1]! > 32 * AHEAD * perRead(x.dtype) ? 4 : 1;
     const args = [x, weight, bias!, before, y, ...sizeOf(weight), parts];
     this.#launch('productAndSum', rowsOf(weight, parts), 'tttttiii', args);
@@ -90,8 +90,8 @@ export class DecodeKernels {
   }
 
   /**
-   * Takes query, key and value `[1, 3E]` of the token at `position`, writes key and value into the layer's memory
-   * `[2, 1, H, capacity, D]`, and attends to all up to itself: `[1, E]`.
+   * Takes query, key and value `[1, 3E]` of the token at `position`, writes key and value to the layer's memory
+   * `[2, 1, H, capacity, D]`, and returns the attention over all positions up to and including this one: `[1, E]`.
    */
   attend(projected: Tensor, memory: Tensor, position: Tensor): Tensor {
     const [, , heads, capacity, size] = memory.shape as [number, number, number, number, number];
@@ -107,12 +107,12 @@ function rowFor(x: Tensor, weight: Tensor): Tensor {
   return torch.empty([1, weight.shape[0]!], { dtype: x.dtype, device: x.device });
 }
 
-/** A warp for each row of weights, or for each of its parts. */
+/** Returns a launch size with one warp per row of weights, or per part of a row. */
 function rowsOf(weight: Tensor, parts = 1): torch.cuda.LaunchSize {
   return { grid: [Math.ceil((weight.shape[0]! * parts) / WARPS)], block: [THREADS] };
 }
 
-/** inputs, outputs */
+/** Returns the number of inputs and outputs. */
 function sizeOf({ shape }: Tensor): [number, number] {
   return [shape[1]!, shape[0]!];
 }

@@ -1,4 +1,4 @@
-/** The engine that calls the prior's forward for each token. */
+/** Engine that calls the prior's forward for each token. */
 import type { KeyValueCache } from '../../models/priors/key-value-cache.js';
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
@@ -6,27 +6,27 @@ import type { Tensor } from '../../torch/index.js';
 import { drawToken } from '../logits.js';
 import type { PickOptions } from '../logits.js';
 
-/** Draws tokens into memory of its own; an order says which comes next. */
+/** Draws tokens into its own memory, in the order set by its caller. */
 export interface Engine {
-  /** Given and drawn tokens, `[B, room]` int64. */
+  /** Prefix and drawn tokens, `[B, room]` int64. */
   readonly tokens: Tensor;
-  /** Largest logit that each drawn token was drawn from, at that token's place: `[B, room]` float64. */
+  /** Largest of the logits each token was drawn from, at that token's index: `[B, room]` float64. */
   readonly peaks: Tensor;
-  /** Takes the first tokens `[B, L]`, and the embeddings before them. */
+  /** Starts a sequence with the first tokens `[B, L]` and the embeddings before them. */
   begin(prefix: Tensor, embeddings: Tensor | null): void;
-  /** Draws the token numbered `at`, one for each row, from all tokens before it. */
+  /** Draws token number `at` of each row, given all tokens before it. */
   draw(at: number): void;
-  /** Frees the memory at once. */
+  /** Frees the memory immediately. */
   dispose(): void;
 }
 
 export interface EagerEngineOptions extends PickOptions {
   batch: number;
-  /** Tokens there is memory for, given ones included. */
+  /** Number of tokens to allocate memory for, including the prefix. */
   room: number;
-  /** Where the tokens are. */
+  /** Device of the tokens. */
   device: torch.Device;
-  /** Keeps keys and values of earlier positions; without one they are computed again. The engine disposes of it. */
+  /** Cache of earlier keys and values, disposed of by the engine; if null, they are recomputed for each token. */
   cache: KeyValueCache | null;
 }
 
@@ -38,12 +38,12 @@ export function eagerEngine(
   const peaks = torch.keep(torch.zeros([batch, room], { dtype: 'float64', device }));
   let before: Tensor | null = null;
 
-  /** Logits of the token after the first `end`. [B, V] */
+  /** Returns the logits of the token after the first `end` tokens. [B, V] */
   const logitsAfter = (end: number): Tensor => {
     if (cache && cache.length > 0 && cache.length >= prior.nUnmasked) {
       return prior.forward(tokens.narrow(1, end - 1, 1), { cache, lastOnly: true }).squeeze(1);
     }
-    // While the sequence still grows inside the unmasked prefix, each new token changes what earlier ones see.
+    // While the sequence grows within the unmasked prefix, each new token changes the attention of earlier ones.
     cache?.reset();
     const options = { embeddings: before, cache, lastOnly: true };
     return prior.forward(tokens.narrow(1, 0, end), options).squeeze(1);

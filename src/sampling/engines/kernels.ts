@@ -1,4 +1,4 @@
-/** A forward of one token by the fused CUDA kernels: the only arithmetic of a model outside the model itself. */
+/** One-token forward with the fused CUDA kernels. No other code implements a model's arithmetic outside the model. */
 import type { KeyValueCache } from '../../models/priors/key-value-cache.js';
 import type { Affine, DecodeBlock, DecodeModel, Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
@@ -6,7 +6,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import { DecodeKernels, whyNoDecodeKernels } from './decode-kernels.js';
 
-/** A model's forward of a token by kernels, for a batch of one. They look at all positions up to the token's. */
+/** One-token forward with fused kernels, for batch size one. Attention covers all positions up to the token's. */
 export class KernelForward {
   readonly #model: DecodeModel;
   readonly #cache: KeyValueCache;
@@ -20,7 +20,7 @@ export class KernelForward {
     this.#kernels = kernels;
   }
 
-  /** Token `[1, 1]` at a position `[1]` → logits `[1, V]`. */
+  /** Returns the logits `[1, V]` of a token `[1, 1]` at a position `[1]`. */
   run(token: Tensor, position: Tensor): Tensor {
     const { tokens, positions, blocks, norm, head } = this.#model;
     let x = F.embedding(token.squeeze(1), tokens).add(positions.squeeze(0).indexSelect(0, position)); // [1, E]
@@ -39,8 +39,8 @@ export class KernelForward {
   }
 
   /**
-   * How far the first block by kernels is from the model's own forward of it, as a share of the largest value. Empties
-   * that layer's part of the cache.
+   * Returns the largest difference between the kernels' first block and the model's own forward of it, relative to the
+   * largest value. Clears that layer's part of the cache.
    */
   differenceFromForward(): number {
     const { blocks, positions } = this.#model;
@@ -61,11 +61,11 @@ export class KernelForward {
       });
     const { matmul } = torch.backends.cuda;
     const { allowTf32 } = matmul;
-    matmul.allowTf32 = false; // which would be the operators' error
+    matmul.allowTf32 = false; // TF32 would add error on the operators' side
     try {
-      // The last but one has keys for more than one round of the kernel's.
+      // The last but one position has more keys than one round of the kernel handles.
       const shares = torch.noGrad(() => [0, 1, Math.max(0, capacity - 2)].map(shareAt));
-      // Math.max would do, but for what is not a number.
+      // Not Math.max, because NaN must be handled explicitly.
       return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
     } finally {
       matmul.allowTf32 = allowTf32;
@@ -74,10 +74,10 @@ export class KernelForward {
   }
 }
 
-// As shares of the largest value: what rounding in other places may change.
+// Tolerances relative to the largest value, to allow for different rounding.
 const tolerated: Partial<Record<torch.DType, number>> = { float32: 1e-4, bfloat16: 3e-2, float16: 4e-3 };
 
-/** The forward by kernels, if they can run it and agree with the model's own; else why not. */
+/** Returns the fused forward if the kernels support the model and agree with its own forward; otherwise the reason. */
 export function kernelForward(
   prior: Prior,
   cache: KeyValueCache,

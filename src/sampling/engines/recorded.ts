@@ -1,4 +1,4 @@
-/** The engine that runs a step once for each window, records it, and replays it from then on. */
+/** Engine that runs a step once per window, records it and replays it afterwards. */
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
@@ -8,52 +8,52 @@ import { whyNoDecodeKernels } from './decode-kernels.js';
 import { eagerEngine, type Engine } from './eager.js';
 import { kernelForward } from './kernels.js';
 
-/** Work that has been recorded: `run` repeats it. */
+/** Recorded work, which `run` replays. */
 export interface RecordedStep {
   run(): void;
   dispose(): void;
-  /** Why it runs as it is after all; null or absent where it is repeated. */
+  /** Reason the work is run eagerly instead of replayed; null or undefined if it is replayed. */
   readonly eagerReason?: string | null;
 }
 
-/** Records work, at once or at its first run, and without its effects. */
+/** Records work, immediately or at its first run, without its side effects. */
 export type StepRecorder = (work: () => void) => RecordedStep;
 
 export interface TokenSamplerOptions extends PickOptions {
-  /** Rows sampled at once. */
+  /** Number of rows sampled at once. */
   batch: number;
-  /** Positions there is room for, embeddings and prefix included; default: the model's block. */
+  /** Maximum number of positions, including embeddings and prefix. Default: the model's `blockSize`. */
   capacity?: number;
-  /** Attention looks at the next multiple of so many positions; there is one recording for each. Default 32. */
+  /** Attention windows are multiples of this many positions, with one recording per window. Default 32. */
   bucket?: number;
-  /** How to record a step; default: as a CUDA graph on CUDA, elsewhere and with null steps are run as they are. */
+  /** Recorder of steps. Default: CUDA graphs on CUDA. On other devices, or if null, steps run eagerly. */
   record?: StepRecorder | null;
   /**
-   * Run steps by kernels of our own instead of operators: for a batch of one, on CUDA. Their results are rounded alike, but
-   * sums are taken in another order; they are compared with the operators' before the first step. Default: wherever they
-   * can run. With `true`, `kernelFailure` says what keeps them from it.
+   * Use the fused CUDA kernels instead of operators (batch size one, on CUDA). They round results in the same way but sum
+   * in a different order; they are checked against the operators before the first step. Default: use them if available.
+   * With `true`, `kernelFailure` holds the reason if they cannot be used.
    */
   kernels?: boolean;
 }
 
 export interface RecordedEngine extends Engine {
-  /** Why steps are run by operators though kernels were asked for; else null. */
+  /** Reason steps run with operators although kernels were requested; otherwise null. */
   readonly kernelFailure: string | null;
-  /** Why steps are run as they are though they were to be recorded; null where they are repeated, or not yet recorded. */
+  /** Reason steps run eagerly although they should be recorded; null if they are replayed or not recorded yet. */
   readonly eagerReason: string | null;
-  /** Whether weights lie where they did, and as many ids are codes: if not, another engine has to be made. */
+  /** True if weight addresses and `nCodes` have not changed; otherwise a new engine is needed. */
   readonly fits: boolean;
-  /** Forgets what a failed step wrote: NaN would show through a mask. */
+  /** Clears the values written by a failed step, because NaN would pass through the mask. */
   clear(): void;
 }
 
 /**
- * Draws the first token by the prior's forward, and the others with every tensor at a fixed place and of a fixed shape, and
- * the position itself on the device: the host only launches work, so that it can be recorded and replayed as a CUDA graph.
- * Query, key and value weights are copies, taken at each `begin`; all others are the model's own, where they lay when the
- * engine was made.
+ * Creates an engine that draws the first token with the prior's forward. Later steps use tensors of fixed address and
+ * shape and keep the position on the device, so the host only launches work that can be recorded and replayed as a CUDA
+ * graph. Query, key and value weights are copied at each `begin`; all others are the model's own, at the addresses they
+ * had when the engine was created.
  *
- * @param kernelsOf what makes the forward by kernels
+ * @param kernelsOf function that creates the fused forward
  */
 export function recordedEngine(
   prior: Prior,
@@ -66,7 +66,7 @@ export function recordedEngine(
   const { device } = cache.layer(0);
   const eager = eagerEngine(prior, { ...pick, batch, room: capacity + 1, device, cache });
   const { tokens, peaks } = eager;
-  // Index of the token fed next, and its position in the sequence, which embeddings may precede.
+  // Index of the next input token, and its position in the sequence, which also counts prepended embeddings.
   const [at, position] = torch.keep([0, 0].map(() => torch.zeros([1], { dtype: 'int64', device }))) as [
     Tensor,
     Tensor,
@@ -81,22 +81,22 @@ export function recordedEngine(
   let start = 0;
   let before = 0;
 
-  /** Takes the model's present query, key and value weights, to where the recorded work reads them. */
+  /** Copies the model's current query, key and value weights to the memory the recorded work reads. */
   const refresh = () =>
     torch.scope(() => {
-      // Always: weights that a graph, or other handles on the same memory, write to keep their version.
+      // Copy unconditionally: writes by a graph or through other handles to the same memory do not change the version.
       for (const [layer, { weight, bias }] of prior.qkv().entries()) {
         qkv[layer]!.weight.copy_(weight);
         if (bias) qkv[layer]!.bias!.copy_(bias);
       }
     });
 
-  /** Token `[B, 1]` → logits of the next `[B, V]`. */
+  /** Returns the logits `[B, V]` of the token after `token` `[B, 1]`. */
   const logitsAfter = (token: Tensor, window: number): Tensor =>
     kernels?.run(token, position) ??
     prior.forward(token, { cache: cache.at(position, window, qkv) }).squeeze(1);
 
-  /** One token for each row. Attention looks at the first `window` positions of the cache, of which the later are hidden. */
+  /** Draws one token per row. Attention covers the first `window` positions of the cache; later ones are masked. */
   const step = (window: number): void =>
     torch.noGrad(() =>
       torch.scope(() => {
@@ -108,7 +108,7 @@ export function recordedEngine(
       }),
     );
 
-  /** Feeds the token at a place: by running the step the first time in a window, from its recording afterwards. */
+  /** Feeds the token at `place`: runs the step the first time a window is used, and replays its recording afterwards. */
   const next = (place: number): void => {
     const every = kernels ? capacity : bucket;
     const window = Math.min(capacity, (Math.floor(place / every) + 1) * every);
@@ -157,7 +157,7 @@ function recorderFor(device: torch.Device, { generator }: PickOptions): StepReco
   return torch.cuda.graphRecorder({ device, ...(generator && { generators: [generator] }) });
 }
 
-/** Where a model's weights lie, as what, and what is drawn: the same as long as nothing but values changes. */
+/** Returns a key of the weights' addresses and types and of `nCodes`; it does not change if only values change. */
 function placesOf(prior: Prior): string {
   const place = ({ storage, dtype, device, shape, strides }: Tensor) =>
     [storage.address, storage.offset, dtype, device, ...shape, ...strides].join(' ');

@@ -1,4 +1,4 @@
-/** All tokens at once, for a model that has only ever seen random tokens before the one it is asked for. */
+/** Draws all tokens at once, for models trained only on random tokens before the predicted one. */
 import type { Prior } from '../../models/priors/prior.js';
 import { inEvaluation } from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
@@ -9,8 +9,8 @@ import type { PickOptions } from '../logits.js';
 import { checkRoom } from '../sampler.js';
 
 /**
- * Draws `count` tokens after those of `given` `[B, N]`, in one forward over random tokens: `[B, count]`.
- * @throws RangeError where they do not fit; LogitsError naming the token whose logits were NaN or infinite
+ * Draws `count` tokens after `given` `[B, N]` in one forward over random tokens: `[B, count]`.
+ * @throws RangeError if they do not fit the block; LogitsError naming the token whose logits were NaN or infinite
  */
 export function drawInOnePass(prior: Prior, given: Tensor, count: number, options: PickOptions): Tensor {
   const pick = codesOnly(prior, options);

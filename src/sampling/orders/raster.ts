@@ -1,4 +1,4 @@
-/** One token after another, in reading order. */
+/** Draws one token after another, in reading order. */
 import type { Prior } from '../../models/priors/prior.js';
 import { inEvaluation } from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
@@ -9,16 +9,17 @@ import { checkPeaks } from '../logits-error.js';
 export interface RasterRequest {
   /** Token rows to continue, `[B, L]`. */
   prefix: Tensor;
-  /** Tokens to draw. */
+  /** Number of tokens to draw. */
   steps: number;
-  /** Continuous vectors put before the tokens: `[B, N, E]`. */
+  /** Continuous vectors prepended to the tokens: `[B, N, E]`. */
   embeddings?: Tensor | null;
-  /** Called after every token with its number from 0 and the new tokens `[B, 1]`, valid during the call. */
+  /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: ((step: number, tokens: Tensor) => void) | undefined;
 }
 
 /**
- * Continues token rows: `[B, L + steps]` int64, in evaluation mode without gradients. Waits for a GPU once, at the end.
+ * Continues token rows and returns `[B, L + steps]` int64. Runs in evaluation mode without gradients. Synchronizes with a
+ * GPU once, at the end.
  * @throws LogitsError naming the caller and the step at which logits were NaN or infinite
  */
 export function drawInOrder(
@@ -38,7 +39,7 @@ export function drawInOrder(
           torch.scope(() => {
             const at = start + step;
             engine.draw(at);
-            // Reading costs nothing where nothing has to be waited for.
+            // Reading a value is free on devices that do not need a synchronization.
             if (onCpu) checkPeaks(peaks.narrow(1, at, 1), caller, step);
             onToken?.(step, tokens.narrow(1, at, 1));
           });

@@ -1,12 +1,12 @@
 /**
- * The `VQModel` of Hugging Face's diffusers: the same network with the decoder's levels counted from the coarsest and
- * attention as linear layers. Both namings of the attention are read (`query` before 0.17, `to_q` since); the newer
- * one is written.
+ * The `VQModel` of Hugging Face's diffusers: the same network, with the decoder's levels counted from the coarsest and
+ * attention as linear layers. Reading supports both naming schemes of the attention (`query` before 0.17, `to_q` since);
+ * writing uses the newer one.
  */
 import { levelsBehind, tableOf } from './key-map.js';
 import type { KeyMap } from './key-map.js';
 
-/** diffusers' name → the reference's, inside an attention block. */
+/** Names inside an attention block: diffusers' → the reference's. */
 const attention: readonly (readonly [string, string])[] = [
   ['group_norm', 'norm'],
   ['to_q', 'q'],
@@ -32,7 +32,7 @@ const parts: readonly (readonly [string, string])[] = [
   ['upsamplers.0', 'upsample'],
 ];
 
-/** Replaces the first column's names at the start of `text` by the second's; the other way round with `back`. */
+/** Replaces a name from the first column at the start of `text` by the second's, or the reverse with `back`. */
 function rename(text: string, names: readonly (readonly [string, string])[], back = false): string {
   for (const [theirs, ours] of names) {
     const [from, to] = back ? [ours, theirs] : [theirs, ours];
@@ -41,7 +41,7 @@ function rename(text: string, names: readonly (readonly [string, string])[], bac
   return text;
 }
 
-/** Attention weights but for the norm's are matrices there and kernels here. */
+/** True for attention weights, except the norm's: they are matrices in diffusers and convolution kernels here. */
 const isProjection = (key: string): boolean => /\.attn(_1|\.\d+)\.(q|k|v|proj_out)\.weight$/.test(key);
 
 function toOurs(key: string, levels: number): string {
@@ -57,7 +57,7 @@ function toOurs(key: string, levels: number): string {
   return `${coder}.${place}.${inside(rename(part, parts))}`;
 }
 
-/** The names inside a block: `block.0.conv_shortcut.weight` → `block.0.nin_shortcut.weight`. */
+/** Converts a name inside a block: `block.0.conv_shortcut.weight` → `block.0.nin_shortcut.weight`. */
 function inside(text: string): string {
   const [, block, name] = /^((?:block|attn)(?:_\d|\.\d+))\.(.*)$/.exec(text) ?? [];
   if (block === undefined || name === undefined) return text;
@@ -82,7 +82,7 @@ function toTheirs(key: string, levels: number): string {
   return `${coder}.${place}.${rename(outside(part), parts, true)}`;
 }
 
-/** Keys of `VQModel` of the library diffusers. */
+/** Key map of diffusers' `VQModel`. */
 export const diffusers: KeyMap = {
   name: 'diffusers',
 

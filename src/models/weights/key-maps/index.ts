@@ -7,10 +7,10 @@ export { withKeys } from './key-map.js';
 export type { KeyMap, KeyTable } from './key-map.js';
 export { diffusers, latentDiffusion, latentDiffusionAverage, llamaGen };
 
-/** Every layout of weights that can be read and written beside the reference's own. */
+/** All weight layouts that can be read and written in addition to the reference's. */
 export const keyMaps: readonly KeyMap[] = [llamaGen, diffusers, latentDiffusion, latentDiffusionAverage];
 
-/** The layout that keys are of; undefined for the reference's own, and for unknown ones. */
+/** Returns the layout of the keys; undefined for the reference's layout and for unknown ones. */
 export function recogniseKeys(keys: Iterable<string>): KeyMap | undefined {
   const known = new Set(keys);
   return keyMaps.find((map) => map.recognises(known));

@@ -1,30 +1,30 @@
-/** How weights of another project's layout become the reference's, and back. */
+/** Conversion of weights between another project's layout and the reference's. */
 import * as torch from '../../../torch/index.js';
 import type { DType, Tensor } from '../../../torch/index.js';
 import type { CheckpointTensorInfo, LazyTensorMap } from '../../../torch/io/index.js';
 import type { StateSource } from '../../../torch/nn/state-dict.js';
 
-/** What a value goes through on its way: a linear layer's matrix is a 1×1 convolution's kernel with two more axes. */
+/** Conversion applied to a value. A 1×1 convolution's kernel is a linear layer's matrix with two more axes. */
 export type Change = 'to-convolution' | 'to-linear' | 'unit-rows';
 
-/** Where a tensor of the new layout comes from. */
+/** Source of a tensor in the new layout. */
 export type Origin =
   { readonly key: string; readonly change?: Change } | { readonly zeros: readonly number[] };
 
-/** New key → where its tensor comes from. */
+/** Map from new keys to the sources of their tensors. */
 export type KeyTable = ReadonlyMap<string, Origin>;
 
 export interface KeyMap {
   readonly name: string;
-  /** Whether keys are of this layout. */
+  /** True if the keys have this layout. */
   recognises(keys: ReadonlySet<string>): boolean;
-  /** Keys of this layout → the reference's. Keys it does not know go through as they are. */
+  /** Maps keys of this layout to the reference's. Unknown keys are passed through unchanged. */
   toReference(keys: readonly string[]): KeyTable;
-  /** The reference's keys → this layout's. */
+  /** Maps the reference's keys to this layout's. */
   fromReference(keys: readonly string[]): KeyTable;
 }
 
-/** A state dict under other keys. Tensors are read and changed when asked for. */
+/** Returns a view of a state dict under other keys. Tensors are read and converted on access. */
 export function withKeys(source: StateSource, table: KeyTable): StateSource & LazyTensorMap {
   return new Renamed(source, table);
 }
@@ -105,7 +105,7 @@ function changed(value: Tensor, change: Change): Tensor {
   );
 }
 
-/** Number of levels: one more than the largest number behind `prefix`. */
+/** Returns the number of levels: one more than the largest number after `prefix`. */
 export function levelsBehind(keys: readonly string[], prefix: string): number {
   let levels = 0;
   for (const key of keys) {
@@ -116,7 +116,7 @@ export function levelsBehind(keys: readonly string[], prefix: string): number {
   return levels;
 }
 
-/** A table from a function on keys; null leaves a key out. */
+/** Builds a table from a function on keys; null omits a key. */
 export function tableOf(
   keys: readonly string[],
   rename: (key: string) => string | { name: string; change?: Change } | null,

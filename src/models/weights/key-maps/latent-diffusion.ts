@@ -1,7 +1,7 @@
 /**
- * First stages of latent diffusion (github.com/CompVis/latent-diffusion, `vq-f4` to `vq-f16`): the reference's own
- * names, beside the loss and, where a moving average was kept, `model_ema.*` with the dots left out of the names. In
- * the checkpoints of whole diffusion models they lie below `first_stage_model.`.
+ * First stages of latent diffusion (github.com/CompVis/latent-diffusion, `vq-f4` to `vq-f16`). They use the reference's
+ * names, and also hold the loss and, if a moving average was kept, `model_ema.*`, whose names omit the dots. In
+ * checkpoints of whole diffusion models they are under `first_stage_model.`.
  */
 import { tableOf } from './key-map.js';
 import type { KeyMap, Origin } from './key-map.js';
@@ -9,13 +9,13 @@ import type { KeyMap, Origin } from './key-map.js';
 const AVERAGE = 'model_ema.';
 const INNER = 'first_stage_model.';
 
-/** A whole diffusion model; without one, what lies below `first_stage_model.` is of a second stage of the reference's. */
+/** True for a whole diffusion model; otherwise `first_stage_model.` belongs to a second stage of the reference. */
 const isWhole = (keys: Iterable<string>): boolean =>
   [...keys].some((key) => key.startsWith('model.diffusion_model.'));
 
 const isAside = (key: string): boolean => key.startsWith('loss.') || key.startsWith(AVERAGE);
 
-/** Reference key → key in the file. */
+/** Returns a map from the reference's keys to keys in the file. */
 function weights(keys: readonly string[]): Map<string, string> {
   const prefix = isWhole(keys) ? INNER : '';
   return new Map(
@@ -25,7 +25,7 @@ function weights(keys: readonly string[]): Map<string, string> {
   );
 }
 
-/** The weights as trained. */
+/** Key map of the trained weights. */
 export const latentDiffusion: KeyMap = {
   name: 'latent-diffusion',
   recognises: (keys) =>
@@ -35,7 +35,7 @@ export const latentDiffusion: KeyMap = {
   fromReference: (keys) => tableOf(keys, (key) => key),
 };
 
-/** Their moving average where there is one, for the parameters it covers. */
+/** Key map of the moving average, if there is one, for the parameters it covers. */
 export const latentDiffusionAverage: KeyMap = {
   name: 'latent-diffusion-ema',
   recognises: () => false,

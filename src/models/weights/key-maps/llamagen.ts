@@ -1,8 +1,8 @@
 /**
  * LlamaGen's tokenizers (github.com/FoundationVision/LlamaGen, tokenizer_image/vq_model.py; weights under `model` or
  * `ema`): the same backbone with the decoder's levels counted from the coarsest, attention at the coarsest level, and a
- * codebook whose rows and queries are scaled to unit length. Among rows of unit length the nearest one does not depend
- * on the query's length, so with its rows scaled once the codebook works in the reference's quantizer as it is.
+ * codebook whose rows and queries are normalised to unit length. Among unit-length rows the nearest one does not depend
+ * on the query's length, so after normalising its rows once the codebook works unchanged in the reference's quantizer.
  */
 import { levelsBehind, tableOf } from './key-map.js';
 import type { KeyMap } from './key-map.js';
@@ -10,10 +10,10 @@ import type { KeyMap } from './key-map.js';
 const middle = ['block_1', 'attn_1', 'block_2'];
 const CODEBOOK = 'quantize.embedding.weight';
 const USED = 'quantize.codebook_used';
-/** Length of the queue of used codes that LlamaGen keeps in its state. */
+/** Length of the queue of used codes in LlamaGen's state dict. */
 const QUEUE = 65_536;
 
-/** Keys of LlamaGen's VQ models. */
+/** Key map of LlamaGen's VQ models. */
 export const llamaGen: KeyMap = {
   name: 'llamagen',
 
