@@ -93,7 +93,7 @@ export type { RunOptimizer, TrainedState } from './runs/state.js';
 export { train } from './training/train.js';
 export type { Figures, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
-export * from './training/code-restarts.js';
+export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';

@@ -8,7 +8,7 @@ import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss
 import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { checkFirstStage } from '../first-stage-check.js';
-import { temperatureSetter } from '../../gumbel-temperature.js';
+import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { lossOf } from './loss.js';
 

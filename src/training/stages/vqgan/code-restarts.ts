@@ -1,8 +1,8 @@
-import * as torch from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { atLeastFloat32, nearestCodes } from '../models/quantizers/latents.js';
-import type { NearestQuantizer } from '../models/quantizers/quantizer.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { atLeastFloat32, nearestCodes } from '../../../models/quantizers/latents.js';
+import type { NearestQuantizer } from '../../../models/quantizers/quantizer.js';
 
 /** First stages whose codes are points in the latent space and stop being used if no latent is near. */
 export type RestartableModel = FirstStage<NearestQuantizer>;

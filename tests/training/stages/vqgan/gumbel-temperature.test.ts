@@ -1,8 +1,8 @@
 import test from 'ava';
-import { modelFromConfig } from '../../src/models/registry/from-config.js';
-import type { GumbelVQ } from '../../src/models/autoencoder/vqgan.js';
-import { temperatureSetter, warmUpCosine } from '../../src/training/gumbel-temperature.js';
-import { SIZE } from './tiny.js';
+import { modelFromConfig } from '../../../../src/models/registry/from-config.js';
+import type { GumbelVQ } from '../../../../src/models/autoencoder/vqgan.js';
+import { temperatureSetter } from '../../../../src/training/stages/vqgan/gumbel-temperature.js';
+import { SIZE } from '../../tiny.js';
 
 const params = { warm_up_steps: 4, lr_start: 0.5, lr_max: 1, lr_min: 0.1, max_decay_steps: 14 };
 const target = 'taming.lr_scheduler.LambdaWarmUpCosineScheduler';
@@ -31,8 +31,9 @@ for (const [step, expected] of [
   [1000, 0.1],
 ] as const) {
   test(`linear warm-up, then half a cosine: step ${step}`, (t) => {
-    const schedule = { warmUpSteps: 4, lrStart: 0.5, lrMax: 1, lrMin: 0.1, maxDecaySteps: 14 };
-    t.true(Math.abs(warmUpCosine(step, schedule) - expected) < 1e-15);
+    const model = gumbel({ target, params });
+    temperatureSetter(model)(step);
+    t.true(Math.abs(model.quantize.temperature - expected) < 1e-15);
   });
 }
 

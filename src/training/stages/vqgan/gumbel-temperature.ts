@@ -1,7 +1,8 @@
 /** Temperature schedule of a Gumbel quantizer, as the reference's configurations describe it. */
-import { readTree } from '../config/read.js';
-import { natural, number, object, oneOf, optional, type Settings } from '../config/schema.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import { readTree } from '../../../config/read.js';
+import { natural, number, object, oneOf, optional } from '../../../config/schema.js';
+import { warmUpCosine } from '../../../torch/optim/index.js';
+import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 
 const schedule = {
   warmUpSteps: natural(),
@@ -16,18 +17,6 @@ const scheduler = {
   target: oneOf('taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'LambdaWarmUpCosineScheduler')(),
   params: object(schedule),
 };
-
-type WarmUpCosine = Settings<typeof schedule>;
-
-/**
- * Linear from `lrStart` to `lrMax`, then half a cosine down to `lrMin` at `maxDecaySteps`, then constant at `lrMin`.
- */
-export function warmUpCosine(step: number, schedule: WarmUpCosine): number {
-  const { warmUpSteps, lrMin, lrMax, lrStart, maxDecaySteps } = schedule;
-  if (step < warmUpSteps) return lrStart + ((lrMax - lrStart) / warmUpSteps) * step;
-  const t = Math.min(1, (step - warmUpSteps) / (maxDecaySteps - warmUpSteps));
-  return lrMin + 0.5 * (lrMax - lrMin) * (1 + Math.cos(t * Math.PI));
-}
 
 /**
  * Returns a function that sets the temperature before each step, from the model's `temperature_scheduler_config`. It
@@ -44,7 +33,9 @@ export function temperatureSetter({ quantize }: FirstStage): (step: number) => v
   if (params.maxDecaySteps <= params.warmUpSteps) {
     throw new TypeError(`${path}.params.max_decay_steps must be greater than warm_up_steps`);
   }
+  const { lrStart: start, lrMax: max, lrMin: min, warmUpSteps, maxDecaySteps } = params;
+  const temperatureAt = warmUpCosine({ start, max, min, warmUpSteps, maxDecaySteps });
   return (step) => {
-    quantize.temperature = warmUpCosine(step, params);
+    quantize.temperature = temperatureAt(step);
   };
 }

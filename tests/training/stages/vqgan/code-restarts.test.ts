@@ -1,7 +1,7 @@
 import test from 'ava';
-import { EMAVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';
-import * as torch from '../../src/torch/index.js';
-import { countCodes, restartUnusedCodes } from '../../src/training/code-restarts.js';
+import { EMAVQ, VQModel } from '../../../../src/models/autoencoder/vqgan.js';
+import * as torch from '../../../../src/torch/index.js';
+import { countCodes, restartUnusedCodes } from '../../../../src/training/stages/vqgan/code-restarts.js';
 
 const ddconfig = {
   ch: 32,
