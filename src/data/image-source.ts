@@ -141,8 +141,11 @@ export class ImageSource {
         const view = views?.[i] ?? centreView;
         copySquare(picture, size, view, image, i * size * size * 3);
         for (const [name, squares] of maps) {
-          const map = { ...picture, pixels: picture.maps?.[name] ?? new Uint8Array(0) };
-          copySquare(map, size, view, squares, i * size * size, 1);
+          const pixels = picture.maps?.[name];
+          if (pixels?.length !== picture.width * picture.height) {
+            throw new ImageDataError(this.name(index), `has no map "${name}" of its own size`);
+          }
+          copySquare({ ...picture, pixels }, size, view, squares, i * size * size, 1);
         }
       }),
     );

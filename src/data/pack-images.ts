@@ -69,6 +69,10 @@ export async function packImages(
       ...(signal && { signal }),
     });
     try {
+      if (maps && Object.keys(part.store.maps ?? {}).length === 0) {
+        const reason = 'these images have no maps to pack; the built-in scenes have segmentation and depth';
+        throw new ImageDataError(config.path, reason);
+      }
       const index = await writeShards(partial, config, part, options);
       await writeIndex(partial, index);
       const bytes = index.shards.reduce((sum, shard) => sum + shard.bytes, 0);

@@ -192,6 +192,7 @@ function whatIsWrong(index: PackIndex): string | null {
   if (!Array.isArray(index.images) || !Array.isArray(index.shards) || !Array.isArray(index.classes)) {
     return 'it has no lists of images, shards and classes';
   }
+  if (!areMaps(index.maps)) return 'its maps are not { field: { labels } }';
   if (index.images.length === 0) return 'it lists no images';
   for (const [i, image] of index.images.entries()) {
     const { shard, offset, width, height, label } = image;
@@ -204,4 +205,16 @@ function whatIsWrong(index: PackIndex): string | null {
       return `image ${i} has an unknown class: ${label}`;
   }
   return null;
+}
+
+/** True if a value describes maps by field, or is absent. */
+function areMaps(maps: unknown): boolean {
+  if (maps === undefined) return true;
+  const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const areLabels = (labels: unknown) =>
+    labels === undefined || (Array.isArray(labels) && labels.every((label) => typeof label === 'string'));
+  return (
+    isRecord(maps) &&
+    Object.values(maps as MapKinds).every((kind) => isRecord(kind) && areLabels(kind.labels))
+  );
 }

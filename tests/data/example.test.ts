@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fc, testProp } from '@fast-check/ava';
 import test, { type ExecutionContext } from 'ava';
 import { mapToTensor } from '../../src/data/example.js';
+import { ImageDataError } from '../../src/data/image-error.js';
 import { ImageSource } from '../../src/data/image-source.js';
 import { inOrder, Loader } from '../../src/data/loader.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
@@ -77,6 +78,23 @@ test('a field that the images lack is refused with those they have', async (t) =
   };
   t.throws(() => new Loader(source, { batchSize: 1, fields: ['depth'] }), expected);
   await t.throwsAsync(source.readExamples([0], ['depth']), expected);
+});
+
+test('a picture without the map that its store promises is an error', async (t) => {
+  const item = { name: 'bare', hash: '0', width: size, height: size, pixels: gradient(size, size, 0) };
+  const source = new ImageSource(new MemoryStore([item], [], { depth: {} }), size);
+  await t.throwsAsync(source.readExamples([0], ['depth']), {
+    instanceOf: ImageDataError,
+    message: /bare.*has no map "depth" of its own size/,
+  });
+});
+
+test('asking for the maps of images that have none is an error', async (t) => {
+  const request = { path: 'emoji', size: 16, count: 4, heldOut: 1 };
+  await t.throwsAsync(packImages(request, await packedFolder(t), { maps: true }), {
+    instanceOf: ImageDataError,
+    message: /no maps to pack/,
+  });
 });
 
 test('scenes have segmentation and depth, live and packed', async (t) => {

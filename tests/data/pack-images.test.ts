@@ -144,6 +144,10 @@ const damages: [string, Spoil, RegExp][] = [
   ['a picture too small', rewrite((index) => (index.images[2]!.width = 2)), /image 2 is outside/],
   ['an unknown class', rewrite((index) => (index.images[1]!.label = 7)), /image 1 has an unknown class: 7/],
   ['no pictures', rewrite((index) => (index.images = [])), /lists no images/],
+  ['maps that are a list', rewrite((index) => (index.maps = ['depth'] as never)), /its maps are not/],
+  ['a map without a kind', rewrite((index) => (index.maps = { depth: null! })), /its maps are not/],
+  ['labels that are numbers', rewrite((index) => (index.maps = { a: { labels: [1 as never] } })), /its maps/],
+  ['a map that its shard lacks', rewrite((index) => (index.maps = { depth: {} })), /is outside its shard/],
   ['no lists', rewrite((index) => (index.shards = null as never)), /no lists of images/],
 ];
 for (const [what, spoil, message] of damages) {
