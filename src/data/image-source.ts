@@ -80,6 +80,11 @@ export class ImageSource {
     return [...(this.classes.length > 0 ? [LABEL] : []), ...Object.keys(this.#store.maps ?? {})];
   }
 
+  /** Returns the channels of a map as `readExamples` gives it: one per label, or 1. */
+  channelsOfMap(field: string): number {
+    return this.#store.maps?.[field]?.labels?.length ?? 1;
+  }
+
   /** Returns the path of an image, or another name. */
   name(index: number): string {
     return this.#store.name(this.#item(index));

@@ -32,6 +32,13 @@ export const dataSchema = {
   size: optional(count()),
   /** Channels of the images: 3 (red, green and blue; default), or 1 to convert all to grey. */
   channels: optional(channels()),
+  /** Maps to read with each image, such as `segmentation`; a stage whose model takes one fills it in. */
+  maps: optional(
+    kind<readonly string[]>(
+      'a list of names',
+      (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
+    )(),
+  ),
   /** Folder, list or packed folder of held-out images, instead of a share of `path`. */
   heldOutPath: changeable(optional(text())),
   /** Built-in images: total number, default 4096. */

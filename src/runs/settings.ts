@@ -134,6 +134,13 @@ const transformer = {
   ...end,
   /** Stage 2: run folder of the trained first stage, or a checkpoint file of the model in first_stage_config. */
   vqgan: optional(flagged('--vqgan <run>', 'run folder of the trained first stage', text())),
+  /**
+   * Stage 2: run folder of the VQGAN trained on the maps that are the condition, or a checkpoint file of the model in
+   * cond_stage_config.
+   */
+  condition: optional(
+    flagged('--condition <run>', "run folder of the VQGAN of the condition's maps", text()),
+  ),
 };
 
 const dataSchemas = {

@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
+import { checkFields } from '../data/example.js';
 import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
 import { openImages, type DataReport } from '../data/open-images.js';
@@ -35,11 +36,14 @@ export async function openRunImages(
   { images, onProgress, signal }: TrainerOptions,
   notes: string[],
 ): Promise<Opened> {
-  if (images) return givenImages(config, images);
+  const maps = config.data.maps ?? [];
+  if (images) return withMaps(givenImages(config, images), maps, config);
   const opened = await openImages(config.data, {
+    maps: maps.length > 0,
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });
+  await withMaps(opened, maps, config);
   const { skipped, enlarged, ignoredKinds } = opened.report;
   for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);
   if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
@@ -48,6 +52,17 @@ export async function openRunImages(
     notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
   if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
   return opened;
+}
+
+/** Returns images that have the maps. Closes them if one is missing, and throws a RunError that names it. */
+async function withMaps(opened: Opened, maps: readonly string[], { data }: RunConfig): Promise<Opened> {
+  try {
+    for (const { fields } of [opened.train, opened.heldOut]) checkFields(maps, fields);
+    return opened;
+  } catch (cause) {
+    await opened.close();
+    throw new RunError(`${data.path}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {

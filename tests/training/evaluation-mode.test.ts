@@ -41,7 +41,8 @@ function broken<M extends nn.Module>(module: M, method: keyof M & string): M {
 const codes = () => {
   const rows = torch.zeros([2, 15], { dtype: 'int64' });
   const labels = torch.zeros([2], { dtype: 'int64' });
-  return { train: rows, labels, heldOut: rows, heldOutLabels: labels };
+  const part = { codes: rows, labels, condition: null };
+  return { train: part, heldOut: part };
 };
 
 type Net = ReturnType<typeof training>;

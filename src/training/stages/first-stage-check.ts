@@ -17,7 +17,8 @@ export function checkFirstStage(model: FirstStage, { data }: RunConfig, section:
   checkBackbone(ddconfig, where);
 }
 
-function checkSize(model: FirstStage, size: number): void {
+/** @throws TypeError if a first stage does not divide images of this size into whole codes */
+export function checkSize(model: FirstStage, size: number): void {
   const block = model.stride;
   const { ch, chMult } = model.config.ddconfig;
   // With a single position, each group of a 32-group norm would have only one value to normalise.

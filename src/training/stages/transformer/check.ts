@@ -1,29 +1,37 @@
 /** Validates a second stage's configuration before anything is opened or written. */
+import { LABEL } from '../../../data/example.js';
+import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
-import { checkFirstStage } from '../first-stage-check.js';
+import { checkFirstStage, checkSize } from '../first-stage-check.js';
+import type { Images } from '../../images.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { withClasses } from './classes.js';
 import { sizes } from './first-stage.js';
 
 type Params = Record<string, unknown>;
 
-/** Validates the model section and the initial weights before anything is written. */
-export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): void {
+/**
+ * Validates the model section and the initial weights before anything is written. Returns the field of an image that
+ * the condition encodes; null without a condition.
+ */
+export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): string | null {
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
-  const { blockSize, vocabSize } = net.transformer;
   const params = config.model.params as Params;
-  const needed = sizes((params['first_stage_config'] as { params: Params }).params, params, config.data.size);
+  const first = (params['first_stage_config'] as { params: Params }).params;
+  const needed = sizes(first, params, config.data.size);
+  const { codesPerSide } = codesOfConfig(first);
   try {
-    if (!net.unconditional && net.condition.field !== 'label') {
+    const { field } = net.condition;
+    if (field !== null && field !== LABEL && !(net.condStageModel instanceof FirstStage)) {
       throw new RunError(
-        'this trainer feeds no condition, or class labels (taming.modules.util.Labelator); ' +
+        'this trainer takes no condition, class labels (taming.modules.util.Labelator) or a map that a VQGAN encodes; ' +
           'for others write a loop of your own on transformerStep',
       );
     }
@@ -32,21 +40,49 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
         `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
       );
     }
-    const first = net.firstStageModel;
-    if (first instanceof FirstStage) checkFirstStage(first, config, 'model.params.first_stage_config');
+    const { firstStageModel, condStageModel } = net;
+    if (firstStageModel instanceof FirstStage)
+      checkFirstStage(firstStageModel, config, 'model.params.first_stage_config');
+    if (condStageModel instanceof FirstStage) checkSize(condStageModel, config.data.size);
     // As long as the number of classes is unknown, so are the sizes.
     if (initial !== null && model === config.model) initial.fill(net);
-    checkOrder(net, needed.block_size);
+    checkOrder(net, codesPerSide(config.data.size) ** 2);
+    checkRoom(net, needed, config);
+    return field;
   } finally {
     torch.dispose([...net.parameters(), ...net.buffers()]);
   }
+}
+
+/** @throws RunError if the maps of the images have other channels than the VQGAN of the condition takes */
+export function checkMaps({ model, data }: RunConfig, { train }: Images): void {
+  const params = model.params as Params;
+  const [field] = data.maps ?? [];
+  if (field === undefined) return;
+  const shared = params['cond_stage_config'] === '__is_first_stage__';
+  const key = shared ? 'first_stage_config' : 'cond_stage_config';
+  const { ddconfig } = (params[key] as { params: { ddconfig: { in_channels: number } } }).params;
+  const channels = train.channelsOfMap(field);
+  if (ddconfig.in_channels === channels) return;
+  throw new RunError(
+    `the map "${field}" of the images in ${data.path} has ${channels} channel${channels === 1 ? '' : 's'}, but the condition's VQGAN takes ` +
+      `${ddconfig.in_channels} (model.params.${key}.params.ddconfig.in_channels): name one trained on such maps`,
+  );
+}
+
+/** Throws if the transformer's vocabulary or block is too small. */
+function checkRoom(
+  { transformer }: Net2NetTransformer,
+  needed: ReturnType<typeof sizes>,
+  { data }: RunConfig,
+) {
   for (const [name, value] of [
-    ['vocab_size', vocabSize],
-    ['block_size', blockSize],
+    ['vocab_size', transformer.vocabSize],
+    ['block_size', transformer.blockSize],
   ] as const) {
     if (value < needed[name]) {
       throw new TypeError(
-        `model.params.transformer_config.params.${name} is ${value}; pictures of ${config.data.size} pixels in the codes ` +
+        `model.params.transformer_config.params.${name} is ${value}; pictures of ${data.size} pixels in the codes ` +
           `of this VQGAN need ${needed[name]}. Left out, it is filled in`,
       );
     }

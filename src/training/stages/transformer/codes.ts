@@ -10,13 +10,19 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
 
-export interface Codes {
+/** Codes of N crops of images. */
+export interface CodeRows {
   /** int64 [N, h·w], each row a flattened grid; the views of an image are consecutive. */
-  train: Tensor;
-  heldOut: Tensor; // [M, h·w]
-  /** Class of each row of `train`, int64 [N]; zeros if there are no classes. */
+  codes: Tensor;
+  /** Class of each row, int64 [N]; zeros if there are no classes. */
   labels: Tensor;
-  heldOutLabels: Tensor; // [M]
+  /** Tokens of each row's condition, int64 [N, C], if the condition is a map; otherwise null. */
+  condition: Tensor | null;
+}
+
+export interface Codes {
+  train: CodeRows;
+  heldOut: CodeRows;
 }
 
 export interface CodesRequest {
@@ -24,6 +30,8 @@ export interface CodesRequest {
   heldOut: ImageSource;
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
+  /** Map that is the condition, and its encoder: [B, C, H, W] → tokens, int64 [B, N]. Null without such a condition. */
+  condition: { field: string; encode: (maps: Tensor) => Tensor } | null;
   device: torch.Device;
   /** Crops of each training image: 1 takes the central one, more are taken at random positions. */
   views: number;
@@ -38,36 +46,49 @@ export const codesFile = 'codes.safetensors';
 
 const BATCH = 16;
 
+/** Tensors of the file, by name. `labels` and the tokens of conditions go with the codes of the same rows. */
+const names = {
+  train: { codes: 'train', labels: 'labels', condition: 'conditions' },
+  heldOut: { codes: 'heldOut', labels: 'heldOutLabels', condition: 'heldOutConditions' },
+} as const;
+
 /** Encodes all images, or reads previously encoded codes from `file`. Returns null if the signal aborted. */
 export async function codesOf(file: string, request: CodesRequest): Promise<Codes | null> {
   if (existsSync(file)) return readCodes(file, request.device);
-  const { train, heldOut, views, flip, seed } = request;
-  const encoded = await encodeAll(train, request, (index) => viewsOf(index, views, flip, seed));
-  const held = encoded && (await encodeAll(heldOut, request, () => [centre]));
-  if (!held) return null;
-  const labels = labelsOf(train, views * (flip ? 2 : 1));
-  const heldOutLabels = labelsOf(heldOut, 1);
-  const codes = { train: encoded, heldOut: held, labels, heldOutLabels };
+  const { views, flip, seed } = request;
+  const train = await encodeAll(request.train, request, (index) => viewsOf(index, views, flip, seed));
+  const heldOut = train && (await encodeAll(request.heldOut, request, () => [centre]));
+  if (!heldOut) return null;
+  const codes = { train, heldOut };
   // Half the size: a codebook has far fewer than 2³¹ codes.
   const small = torch.scope(() =>
-    Object.fromEntries(Object.entries(codes).map(([k, t]) => [k, t.to('int32')])),
+    Object.fromEntries(namedTensors(codes).map(([name, tensor]) => [name, tensor.to('int32')])),
   );
   await saveSafetensors(file, small);
   torch.dispose([small, codes]);
   return readCodes(file, request.device);
 }
 
+function namedTensors(codes: Codes): [name: string, tensor: Tensor][] {
+  return (['train', 'heldOut'] as const).flatMap((part) =>
+    (['codes', 'labels', 'condition'] as const).flatMap((kind) => {
+      const tensor = codes[part][kind];
+      return tensor ? [[names[part][kind], tensor] as [string, Tensor]] : [];
+    }),
+  );
+}
+
 async function readCodes(file: string, device: torch.Device): Promise<Codes> {
   const checkpoint = await loadCheckpoint(file);
   try {
     return torch.scope(() => {
-      const read = (key: string) => checkpoint.tensors.get(key)!.to('int64').to(device);
-      return torch.keep({
-        train: read('train'),
-        heldOut: read('heldOut'),
-        labels: read('labels'),
-        heldOutLabels: read('heldOutLabels'),
+      const read = (key: string) => checkpoint.tensors.get(key)?.to('int64').to(device);
+      const rows = ({ codes, labels, condition }: (typeof names)['train' | 'heldOut']): CodeRows => ({
+        codes: read(codes)!,
+        labels: read(labels)!,
+        condition: read(condition) ?? null,
       });
+      return torch.keep({ train: rows(names.train), heldOut: rows(names.heldOut) });
     });
   } finally {
     checkpoint.close();
@@ -86,44 +107,53 @@ function viewsOf(index: number, count: number, flip: boolean, seed: number): Vie
 
 async function encodeAll(
   source: ImageSource,
-  { encode, device, signal }: CodesRequest,
-  viewsOfPicture: (index: number) => View[],
-): Promise<Tensor | null> {
+  { encode, condition, device, signal }: CodesRequest,
+  viewsOfImage: (index: number) => View[],
+): Promise<CodeRows | null> {
   const wanted = Array.from({ length: source.length }, (_, index) =>
-    viewsOfPicture(index).map((view) => ({ index, view })),
+    viewsOfImage(index).map((view) => ({ index, view })),
   ).flat();
   const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, i) =>
     wanted.slice(i * BATCH, (i + 1) * BATCH),
   );
+  const fields = condition ? [condition.field] : [];
   const ahead = new ReadAhead(batches, (some) =>
     source.readSquares(
       some.map(({ index }) => index),
-      [],
+      fields,
       some.map(({ view }) => view),
     ),
   );
   const rows: Tensor[] = [];
+  const conditions: Tensor[] = [];
   for (let next = ahead.next(); next; next = ahead.next()) {
-    const { image } = source.toExample(await next.result, device);
-    rows.push(torch.noGrad(() => torch.scope(() => encode(image).flatten(1)))); // [B, h·w]
-    image.dispose();
+    const example = source.toExample(await next.result, device);
+    rows.push(torch.noGrad(() => torch.scope(() => encode(example.image).flatten(1)))); // [B, h·w]
+    if (condition) {
+      const map = example.fields[condition.field]!;
+      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(map)))); // [B, N]
+    }
+    torch.dispose(example);
     await setImmediate();
     if (signal?.aborted) {
-      torch.dispose(rows);
+      torch.dispose([rows, conditions]);
       return null;
     }
   }
+  const labels = wanted.map(({ index }) => BigInt(source.label(index) ?? 0));
+  return {
+    codes: joined(rows),
+    labels: torch.tensor(BigInt64Array.from(labels)),
+    condition: condition && joined(conditions),
+  };
+}
+
+/** Concatenates rows and disposes of the parts. */
+function joined(rows: Tensor[]): Tensor {
   if (rows.length === 0) return torch.zeros([0, 0], { dtype: 'int64' });
   const all = torch.cat(rows);
   torch.dispose(rows);
   return all;
-}
-
-function labelsOf(source: ImageSource, times: number): Tensor {
-  const labels = Array.from({ length: source.length }, (_, i) => source.label(i) ?? 0);
-  return torch.tensor(
-    BigInt64Array.from(labels.flatMap((label) => Array<bigint>(times).fill(BigInt(label)))),
-  );
 }
 
 /** Endless batches of rows: every row once per epoch, in an order that depends only on the seed and the epoch. */

@@ -4,7 +4,7 @@ import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import type { Codes } from './codes.js';
+import type { CodeRows, Codes } from './codes.js';
 import type { Figures as Metrics } from '../../stage.js';
 import { transformerLoss } from './step.js';
 
@@ -17,24 +17,31 @@ export interface Tokens {
   c: Tensor;
 }
 
-/** Selects rows of codes [N, L], permuted to the transformer's reading order, with their labels [N] as conditions. */
-export function tokensOf(net: Net2NetTransformer, codes: Tensor, labels: Tensor, rows: number[]): Tokens {
+/** Selects rows of codes, permuted to the transformer's reading order, with their condition: its tokens, or the class. */
+export function tokensOf(
+  net: Net2NetTransformer,
+  { codes, labels, condition }: CodeRows,
+  rows: number[],
+): Tokens {
   const index = torch.tensor(BigInt64Array.from(rows, BigInt), { device: codes.device });
   const z = net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
-  return { z, c: net.encodeToC(labels.indexSelect(0, index)).indices }; // c: [B, 1]
+  const c = condition
+    ? condition.indexSelect(0, index) // [B, N]
+    : net.encodeToC(labels.indexSelect(0, index)).indices; // [B, 1]
+  return { z, c };
 }
 
 /** Returns the cross-entropy in nats per code on the first `rows` held-out rows; empty if none are held out. */
 export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infinity): Metrics {
-  const { heldOut, heldOutLabels } = codes;
-  const count = Math.min(rows, heldOut.shape[0]!);
+  const { heldOut } = codes;
+  const count = Math.min(rows, heldOut.codes.shape[0]!);
   if (count === 0) return {};
   let sum = 0;
   nn.inEvaluation(net, () => {
     for (let from = 0; from < count; from += BATCH) {
       const some = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => from + i);
       torch.scope(() => {
-        const tokens = tokensOf(net, heldOut, heldOutLabels, some);
+        const tokens = tokensOf(net, heldOut, some);
         sum += torch.noGrad(() => transformerLoss(net, { tokens })).item() * some.length;
       });
     }
@@ -44,12 +51,13 @@ export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infini
 
 /** Measures the loss on all held-out rows, and the metrics that need all codes. */
 export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
-  if (codes.heldOut.shape[0] === 0) return {};
+  const heldOut = codes.heldOut.codes;
+  if (heldOut.shape[0] === 0) return {};
   const grids = {
-    train: rowsOf(codes.train),
-    heldOut: rowsOf(codes.heldOut),
+    train: rowsOf(codes.train.codes),
+    heldOut: rowsOf(heldOut),
     size: net.transformer.vocabSize,
-    width: Math.round(Math.sqrt(codes.heldOut.shape[1]!)),
+    width: Math.round(Math.sqrt(heldOut.shape[1]!)),
   };
   const values = heldOutLoss(net, codes);
   for (const metric of metricsOf.transformer) {

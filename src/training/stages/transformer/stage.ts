@@ -1,25 +1,27 @@
 /** Training of the second stage: a transformer over the codes of the frozen first stage. */
 import { join } from 'node:path';
-import { saveImageGrid } from '../../../data/image-grid.js';
+import { LABEL } from '../../../data/example.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
 import type { TrainedState } from '../../../runs/state.js';
 import { LogitsError } from '../../../sampling/logits-error.js';
-import { sampleImages } from '../../../sampling/images.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
+import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
-import { checkTransformer } from './check.js';
-import { classesAmong, countClasses, spreadOver } from './classes.js';
-import { codesFile, codesOf, RowOrder, type Codes } from './codes.js';
-import { adoptFirstStage, loadFirstStage } from './first-stage.js';
+import { checkMaps, checkTransformer } from './check.js';
+import { countClasses } from './classes.js';
+import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
+import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
-import { saveLabelledGrid } from './labelled-grid.js';
+import { saveSamples } from './preview.js';
+import { conditionPart, firstStagePart, loadPart } from './trained-part.js';
 
 /** Number of held-out rows measured during the run; all of them are measured at its end. */
 const MEASURED = 32;
@@ -27,13 +29,17 @@ const MEASURED = 32;
 /** Prepares a transformer for training. */
 export const transformer: StageKind<TransformerStage> = {
   name: 'transformer',
-  settle: countClasses,
+  settle(config: RunConfig, images: Images) {
+    checkMaps(config, images);
+    return countClasses(config, images);
+  },
   measure: timeTransformerStep,
   async adapt(config: RunConfig, notes: string[]) {
     const adapted = await adoptFirstStage(config);
-    await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
+    const field = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
     notes.push(describeCodes(adapted));
-    return adapted;
+    if (field === null || field === LABEL) return adapted;
+    return { ...adapted, data: { ...adapted.data, maps: [field] } };
   },
   async build(session: Session) {
     const { run, config } = session;
@@ -41,9 +47,17 @@ export const transformer: StageKind<TransformerStage> = {
     if (run.checkpoint) return new TransformerStage(session, null);
     return withInitialWeights(config, async (initial) => {
       const stage = new TransformerStage(session, initial);
-      if (stage.beganWithFirstStage) return stage;
-      const note = await loadFirstStage(stage.net.firstStageModel, config);
-      if (note !== null) run.notes.push(note);
+      const { firstStageModel, condStageModel } = stage.net;
+      const parts = [
+        [firstStagePart, 'first_stage_model', firstStageModel],
+        [conditionPart, 'cond_stage_model', condStageModel],
+      ] as const;
+      for (const [part, key, model] of parts) {
+        const shared = part === conditionPart && condStageModel === firstStageModel;
+        if (!(model instanceof FirstStage) || shared || stage.beganWith(key)) continue;
+        const note = await loadPart(part, model, config);
+        if (note !== null) run.notes.push(note);
+      }
       return stage;
     });
   },
@@ -70,10 +84,9 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.net = this.#parts.net;
   }
 
-  /** True if the initial weights include the first stage, which then takes precedence, as in the reference. */
-  get beganWithFirstStage(): boolean {
-    const key = 'first_stage_model.';
-    return this.#start !== null && !this.#start.missing.some((lacking) => lacking.startsWith(key));
+  /** True if the initial weights include a part of the model, which then takes precedence, as in the reference. */
+  beganWith(part: string): boolean {
+    return this.#start !== null && !this.#start.missing.some((lacking) => lacking.startsWith(`${part}.`));
   }
 
   /** Encodes every image once: the first stage is frozen. */
@@ -81,12 +94,23 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#parts.masters.sync();
     const { run, train, heldOut, device, config } = this.#session;
     const { views, seed } = config.training;
+    const { firstStageModel, condition } = this.net;
     const encode = (images: Tensor) =>
-      keepingGenerators(device, () => this.net.firstStageModel.encode(images).indices);
-    const request = { train, heldOut, encode, device, views, flip: config.data.flip, seed, signal };
+      keepingGenerators(device, () => firstStageModel.encode(images).indices);
+    const map = this.#mapField;
+    const request: CodesRequest = {
+      ...{ train, heldOut, encode, device, views, flip: config.data.flip, seed, signal },
+      condition: map === null ? null : { field: map, encode: (maps) => this.net.encodeToC(maps).indices },
+    };
     this.#codes = await codesOf(join(run.folder, codesFile), request);
     if (!this.#codes) return;
-    this.#order = new RowOrder(this.#codes.train.shape[0]!, seed, this.#begunAt);
+    this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
+  }
+
+  /** Field of the map that is the condition; null if the condition is none or a class. */
+  get #mapField(): string | null {
+    const { field } = this.net.condition;
+    return field === LABEL ? null : field;
   }
 
   get #begunAt(): number {
@@ -95,9 +119,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   async next(): Promise<{ batch: Tokens; waited: number }> {
     await new Promise(setImmediate); // Steps are synchronous: a signal such as Ctrl-C needs a turn of the event loop.
-    const { train, labels } = this.#codes!;
     const rows = this.#order!.next(this.#session.config.training.batchSize);
-    return { batch: torch.scope(() => tokensOf(this.net, train, labels, rows)), waited: 0 };
+    return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 
   step(tokens: Tokens): Record<string, Tensor> {
@@ -113,44 +136,16 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   async draw(): Promise<string> {
-    const { run, config, train } = this.#session;
+    const { run, config, train, device } = this.#session;
+    const { samples, topK, seed } = config.training;
     const path = run.imagePath('samples');
-    const conditional = this.net.condition.field === 'label';
-    const shown = spreadOver(conditional ? classesAmong(this.#codes!.labels) : [0], config.training.samples);
-    const images = this.#sample(shown);
+    const how = { samples, topK, seed, device, size: config.data.size, classes: train.classes };
     try {
-      const scale = Math.max(1, Math.floor(128 / config.data.size));
-      if (!conditional) await saveImageGrid(path, images, { scale });
-      else {
-        const labels = shown.map((number) => ({
-          class: number,
-          name: train.classes[number] ?? `class ${number}`,
-        }));
-        await saveLabelledGrid(path, images, labels, { scale });
-      }
-    } finally {
-      images.dispose();
-    }
-    return path;
-  }
-
-  /** Samples an image of each class: [N, C, H, W]. */
-  #sample(classes: readonly number[]): Tensor {
-    const { run, device, config } = this.#session;
-    const { topK, seed } = config.training;
-    try {
-      return keepingGenerators(device, () => {
-        torch.manualSeed(seed); // The same random numbers each time, so that only the model changes.
-        const labels = torch.tensor(BigInt64Array.from(classes, BigInt), { device }); // [N]
-        const side = Math.round(Math.sqrt(this.#codes!.train.shape[1]!));
-        return sampleImages(this.net, this.net.encodeToC(labels).indices, {
-          grid: [side, side],
-          topK: Math.min(topK, this.net.transformer.vocabSize),
-        });
-      });
+      await saveSamples(path, this.net, this.#codes!, how);
     } catch (error) {
       throw error instanceof LogitsError ? run.nonFinite(`no picture can be drawn: ${error.message}`) : error;
     }
+    return path;
   }
 
   state(): TrainedState {

@@ -1,0 +1,97 @@
+/** Draws the image grid of a second stage in training: samples of its classes, or for held-out conditions. */
+import { LABEL } from '../../../data/example.js';
+import { saveImageGrid } from '../../../data/image-grid.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import { sampleImages } from '../../../sampling/images.js';
+import * as F from '../../../torch/nn/functional.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { keepingGenerators } from '../../engine/generators.js';
+import { classesAmong, spreadOver } from './classes.js';
+import type { Codes } from './codes.js';
+import { saveLabelledGrid } from './labelled-grid.js';
+
+export interface PreviewOptions {
+  /** Number of samples. */
+  samples: number;
+  topK: number;
+  seed: number;
+  device: torch.Device;
+  /** Side of an image in pixels. */
+  size: number;
+  /** Names of the classes. */
+  classes: readonly string[];
+}
+
+/**
+ * Writes samples as one PNG: each class equally often, with its name, if the condition is a class; each beside its
+ * condition if that is a map.
+ *
+ * @throws LogitsError if the model's logits are not finite
+ */
+export async function saveSamples(
+  path: string,
+  net: Net2NetTransformer,
+  codes: Codes,
+  options: PreviewOptions,
+): Promise<void> {
+  const scale = Math.max(1, Math.floor(128 / options.size));
+  const classes = net.condition.field === LABEL ? classesAmong(codes.train.labels) : [0];
+  const shown = spreadOver(classes, options.samples);
+  const given = conditionsOf(codes, options.samples);
+  const images = torch.scope(() => {
+    const condition = given ?? net.encodeToC(labelsOf(shown, options.device)).indices; // [N, C]
+    const samples = sample(net, codes, condition, options); // [N, 3, H, W]
+    return given ? beside(net, given, samples) : samples;
+  });
+  try {
+    if (net.condition.field === LABEL) {
+      const names = shown.map((n) => ({ class: n, name: options.classes[n] ?? `class ${n}` }));
+      await saveLabelledGrid(path, images, names, { scale });
+    } else {
+      const columns = given ? { columns: 2 * Math.ceil(Math.sqrt(given.shape[0]!)) } : {};
+      await saveImageGrid(path, images, { scale, ...columns });
+    }
+  } finally {
+    torch.dispose([images, given]);
+  }
+}
+
+const labelsOf = (classes: readonly number[], device: torch.Device): Tensor =>
+  torch.tensor(BigInt64Array.from(classes, BigInt), { device }); // [N]
+
+/** Returns the condition tokens of the first held-out images, or of the first training images if none are held out. */
+function conditionsOf({ heldOut, train }: Codes, count: number): Tensor | null {
+  const rows = heldOut.codes.shape[0]! > 0 ? heldOut.condition : train.condition;
+  return rows && rows.narrow(0, 0, Math.min(count, rows.shape[0]!));
+}
+
+function sample(
+  net: Net2NetTransformer,
+  codes: Codes,
+  condition: Tensor,
+  { device, seed, topK }: PreviewOptions,
+): Tensor {
+  return keepingGenerators(device, () => {
+    torch.manualSeed(seed); // The same random numbers each time, so that only the model changes.
+    const side = Math.round(Math.sqrt(codes.train.codes.shape[1]!));
+    const k = Math.min(topK, net.transformer.vocabSize);
+    return sampleImages(net, condition, { grid: [side, side], topK: k });
+  });
+}
+
+/** Puts the image of each condition [N, C] before its sample [N, 3, H, W], where the condition decodes to an image. */
+function beside(net: Net2NetTransformer, condition: Tensor, samples: Tensor): Tensor {
+  const stage = net.condStageModel;
+  if (!(stage instanceof FirstStage)) return samples;
+  const side = Math.round(Math.sqrt(condition.shape[1]!));
+  const decoded = stage.decodeIndices(condition.reshape([-1, side, side])); // [N, K, h, w]
+  const [count, channels] = decoded.shape as [number, number];
+  const colours = stage.colorize
+    ? stage.toRgb(torch.oneHot(decoded.argmax(1), channels).permute([0, 3, 1, 2]).to('float32'))
+    : decoded;
+  const shown = colours.expand([count, 3, ...colours.shape.slice(2)]);
+  const sized = F.interpolate(shown, { size: samples.shape.slice(2), mode: 'nearest' });
+  return torch.stack([sized, samples], 1).flatten(0, 1); // [2N, 3, H, W]
+}

@@ -1,0 +1,134 @@
+/** A second stage conditioned on a map of its images, which a VQGAN of its own encodes. */
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import * as torch from '../../src/torch/index.js';
+import { loadCheckpoint, saveSafetensors } from '../../src/torch/io/index.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import type { VQModel } from '../../src/models/autoencoder/vqgan.js';
+import { newestCheckpoint } from '../../src/runs/checkpoint.js';
+import { openRun } from '../../src/runs/open.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { eventsOf, images, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+
+const root = mkdtempSync(join(tmpdir(), 'tessera-map-condition-'));
+const vqgan = join(root, 'vqgan');
+const weights = join(root, 'segmentation.safetensors');
+const data = { path: 'scenes', size: 16, count: 24, seed: 7, heldOut: 0.25 };
+
+const { ddconfig } = vqganConfig().model.params;
+
+/** The segmentation model of the reference, for the 9 labels of the scenes. */
+const segmentation = (channels = 9) => ({
+  target: 'taming.models.vqgan.VQSegmentationModel',
+  params: {
+    n_embed: 12,
+    embed_dim: 8,
+    n_labels: channels,
+    image_key: 'segmentation',
+    ddconfig: { ...ddconfig, in_channels: channels, out_ch: channels, ch_mult: [1, 1, 1] },
+  },
+});
+
+/** A run's configuration; sizes that are left out are filled in. */
+function conditional(condition: unknown, params: Record<string, unknown> = {}) {
+  const config = transformerConfig(vqgan, { steps: 4 });
+  const { unconditional: _, transformer_config: gpt, ...rest } = config.model.params;
+  const { vocab_size: __, block_size: ___, ...own } = gpt.params;
+  const transformer_config = { ...gpt, params: own };
+  const model = {
+    ...config.model,
+    params: { ...rest, transformer_config, cond_stage_config: condition, ...params },
+  };
+  return { ...config, model, data };
+}
+
+const trained = { ...segmentation(), params: { ...segmentation().params, ckpt_path: weights } };
+
+test.before(async () => {
+  const config = vqganConfig({ steps: 1 });
+  await eventsOf(await VqganTrainer.create(config, { run: vqgan, images: images() }));
+  torch.manualSeed(5);
+  const model = modelFromConfig<VQModel>(segmentation());
+  await saveSafetensors(weights, Object.fromEntries(model.stateDict()));
+});
+test.after.always(() => rmSync(root, { recursive: true, force: true }));
+
+test.serial('a run encodes the map of each image, learns from it, and resumes bit for bit', async (t) => {
+  const folder = temporaryFolder(t);
+  const create = (name: string) =>
+    TransformerTrainer.create(conditional(trained), { run: join(folder, name) });
+  const whole = await eventsOf(await create('whole'));
+  t.like(whole.at(-1), { type: 'end', step: 4, interrupted: false });
+
+  const codes = await loadCheckpoint(join(folder, 'whole', 'codes.safetensors'));
+  t.deepEqual(codes.tensors.get('conditions')?.shape, [36, 16]); // stride 4, and mirrored
+  t.deepEqual(codes.tensors.get('heldOutConditions')?.shape, [6, 16]);
+  const rows = new Set((codes.tensors.get('conditions')!.tolist() as number[][]).map(String));
+  t.true(rows.size > 9, 'the tokens are those of each image');
+  codes.close();
+
+  const { model, config } = await openRun(join(folder, 'whole'), 'transformer', 'cpu');
+  t.deepEqual(config.data.maps, ['segmentation']);
+  t.is(model.condition.field, 'segmentation');
+  t.is(model.transformer.blockSize, 64 + 16 - 1);
+  t.is(model.transformer.vocabSize, 16);
+  const drawn = readdirSync(join(folder, 'whole', 'images')).filter((name) => name.startsWith('samples'));
+  const { width, height } = await sharp(join(folder, 'whole', 'images', drawn[0]!)).metadata();
+  t.deepEqual([width, height], [4 * 130 - 2, 128], 'two samples, each after its condition');
+
+  const first = await eventsOf(await create('parts'), 2);
+  const second = await eventsOf(await TransformerTrainer.resume(join(folder, 'parts')));
+  t.deepEqual(new Map([...lossesOf(first), ...lossesOf(second)]), lossesOf(whole));
+  const files = async (name: string) => (await newestCheckpoint(join(folder, name))).state['files'];
+  t.deepEqual(await files('parts'), await files('whole'));
+});
+
+test.serial('the condition may be an image that the first stage itself encodes', async (t) => {
+  const config = conditional('__is_first_stage__', { cond_stage_key: 'depth' });
+  await t.throwsAsync(TransformerTrainer.create(config, { run: join(temporaryFolder(t), 'run') }), {
+    message: /the map "depth" of the images in scenes has 1 channel, but the condition's VQGAN takes 3/,
+  });
+});
+
+const refusals: [string, () => unknown, RegExp][] = [
+  [
+    'images without such a map',
+    () => conditional(trained, { cond_stage_key: 'normals' }),
+    /no field "normals"/,
+  ],
+  [
+    'a map of other channels',
+    () => conditional({ ...segmentation(4), params: { ...segmentation(4).params, ckpt_path: weights } }),
+    /has 9 channels, but the condition's VQGAN takes 4/,
+  ],
+  ['no weights', () => conditional(segmentation()), /no trained VQGAN of the condition at \(nothing named\)/],
+  [
+    'a file that does not exist',
+    () => ({
+      ...conditional(segmentation()),
+      training: { ...conditional(null).training, condition: 'nowhere' },
+    }),
+    /training\.condition: there is no trained VQGAN of the condition at nowhere/,
+  ],
+  [
+    'a size that the stride does not divide',
+    () =>
+      conditional({
+        ...trained,
+        params: { ...trained.params, ddconfig: { ...trained.params.ddconfig, ch_mult: [1, 1, 1, 1, 1, 1] } },
+      }),
+    /data\.size must be a multiple of 32/,
+  ],
+];
+
+for (const [what, config, message] of refusals) {
+  test.serial(`refused before anything is written: ${what}`, async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    await t.throwsAsync(TransformerTrainer.create(config(), { run }), { message });
+    t.false(existsSync(join(run, 'checkpoints')));
+  });
+}
