@@ -46,7 +46,7 @@ async function adoptCondition(config: RunConfig, params: Params): Promise<void> 
   if (params['unconditional'] === true || (given !== undefined && !isModel(given))) {
     throw new RunError(
       'training.condition names the VQGAN of a condition, but the model is described as ' +
-        `${params['unconditional'] === true ? 'unconditional' : String(given)}: leave out the one or the other`,
+        `${isModel(given) ? 'unconditional' : (given ?? 'unconditional')}: leave out the one or the other`,
     );
   }
   const condition = await configOfPart(conditionPart, config);

@@ -94,12 +94,19 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#parts.masters.sync();
     const { run, train, heldOut, device, config } = this.#session;
     const { views, seed } = config.training;
-    const { firstStageModel, condition } = this.net;
+    const { firstStageModel } = this.net;
     const encode = (images: Tensor) =>
       keepingGenerators(device, () => firstStageModel.encode(images).indices);
     const map = this.#mapField;
     const request: CodesRequest = {
-      ...{ train, heldOut, encode, device, views, flip: config.data.flip, seed, signal },
+      train,
+      heldOut,
+      encode,
+      device,
+      views,
+      flip: config.data.flip,
+      seed,
+      signal,
       condition: map === null ? null : { field: map, encode: (maps) => this.net.encodeToC(maps).indices },
     };
     this.#codes = await codesOf(join(run.folder, codesFile), request);

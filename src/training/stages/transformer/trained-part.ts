@@ -61,7 +61,7 @@ export async function configOfPart(
   checkPath(setting, what, path);
   const own = section?.params?.['ckpt_path'];
   if (path === undefined && typeof own === 'string') checkFile(own, `model.params.${key}.params.ckpt_path`);
-  return section && { ...section, params: { ...section.params, lossconfig: dummyLoss } as Params };
+  return section && { ...section, params: { ...section.params, lossconfig: dummyLoss } };
 }
 
 /** Checks that the named run or file exists, before anything is written. */
@@ -80,7 +80,7 @@ export async function loadPart(
   model: nn.Module,
   config: RunConfig,
 ): Promise<string | null> {
-  const { params } = config.model.params?.[key] as { params: Params };
+  const { params } = config.model.params![key] as { params: Params };
   const path = config.training[setting] ?? (params['ckpt_path'] as string | undefined);
   if (path === undefined || !existsSync(path)) {
     throw new RunError(
