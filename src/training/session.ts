@@ -1,5 +1,6 @@
 /** Common start of both stages: a checked configuration, images, a device, threads and a precision. */
 import { availableParallelism } from 'node:os';
+import { withUsedCodes } from '../models/quantizers/remap.js';
 import type { RunOpening } from '../runs/opening.js';
 import { Run } from '../runs/run.js';
 import type { RunConfig } from '../runs/config.js';
@@ -33,7 +34,7 @@ export async function openSession(
   const { notes, checkpoint } = run;
   let close = async () => {};
   try {
-    const given = checkpoint ? run.config : await kind.adapt(run.config, notes);
+    const given = checkpoint ? run.config : await kind.adapt(selfContained(run.config), notes);
     const device = chooseDevice(given.training.device);
     const threads = await threadsOf(run, given, device);
     setUpComputing(device, threads, given.training);
@@ -59,6 +60,9 @@ export async function openSession(
     throw error;
   }
 }
+
+/** Returns a configuration that reads no file of used codes: the run folder has them. */
+const selfContained = (config: RunConfig): RunConfig => ({ ...config, model: withUsedCodes(config.model) });
 
 /** Returns the number of threads, by default the same as before in a resumed run, and notes what has changed. */
 async function threadsOf(

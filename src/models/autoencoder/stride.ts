@@ -1,4 +1,5 @@
 /** The number of pixels per code and everything derived from it; no other file computes it. */
+import { readUsedCodes, tokensOf, type UnknownIndex } from '../quantizers/remap.js';
 import { backboneSchema } from './blocks.js';
 
 /** Returns the pixels per side of one latent position. Each level after the first halves the image. */
@@ -20,10 +21,14 @@ export interface CodesOfConfig {
 export function codesOfConfig(params: Readonly<Record<string, unknown>>): CodesOfConfig {
   const { ch_mult: chMult } = params['ddconfig'] as { ch_mult?: readonly number[] };
   const { quantizer = { params } } = params as { quantizer?: { params?: object } };
-  const { n_embed: nEmbed, remap } = quantizer.params as {
+  const own = quantizer.params as {
     n_embed: number;
-    remap?: readonly number[] | null;
+    remap?: readonly number[] | string | null;
+    unknown_index?: UnknownIndex;
   };
+  const nEmbed = own.n_embed;
+  const used = typeof own.remap === 'string' ? readUsedCodes(own.remap) : own.remap;
+  const nCodes = used ? tokensOf(used.length, own.unknown_index ?? 'random').count : nEmbed;
   const stride = strideOf((chMult ?? backboneSchema.chMult.fallback!).length);
-  return { nEmbed, nCodes: remap?.length ?? nEmbed, codesPerSide: (size) => Math.floor(size / stride) };
+  return { nEmbed, nCodes, codesPerSide: (size) => Math.floor(size / stride) };
 }

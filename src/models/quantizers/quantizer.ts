@@ -14,7 +14,7 @@ import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
 export interface QuantizerConfig {
   nEmbed: number;
   embedDim: number;
-  remap?: readonly number[] | Tensor;
+  remap?: readonly number[] | Tensor | string;
   unknownIndex: UnknownIndex;
   /** Schedule by which a trainer lowers the temperature. */
   temperatureSchedulerConfig?: unknown;

@@ -2,20 +2,25 @@
  * Restricts a codebook to the codes in use, so that a transformer predicts among `used.length` tokens (or one
  * more) instead of all codes.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import { kind, optional } from '../../config/schema.js';
+import { isTree, kind, optional } from '../../config/schema.js';
+import { parseNpy } from '../../torch/io/npy.js';
 
 /** Replacement for unused indices: a random used index, an extra token, or a fixed token. */
 export type UnknownIndex = 'random' | 'extra' | number;
 
 /** Quantizer settings for remapping. */
 export const remapSchema = {
-  /** Codes in use; if given, indices count among these. */
+  /** Codes in use; if given, indices count among these. A list, a tensor, or the name of a `.npy` file of them. */
   remap: optional(
-    kind<readonly number[] | Tensor>(
-      'a list of code indices, integers (read the .npy file the reference names here and pass its numbers)',
-      (value) => value instanceof torch.Tensor || (Array.isArray(value) && value.every(Number.isSafeInteger)),
+    kind<readonly number[] | Tensor | string>(
+      'a list of code indices, integers, or the name of a .npy file of them',
+      (value) =>
+        value instanceof torch.Tensor ||
+        (typeof value === 'string' && value.endsWith('.npy')) ||
+        (Array.isArray(value) && value.every(Number.isSafeInteger)),
     )(),
   ),
   /** Replacement for codes outside `remap`. Default 'random'. */
@@ -26,12 +31,37 @@ export const remapSchema = {
   )('random'),
 };
 
+/** Returns a copy of a configuration in which every `remap` that names a file is the list in it. */
+export function withUsedCodes<T>(config: T): T {
+  if (!isTree(config)) return config;
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [
+      key,
+      key === 'remap' && typeof value === 'string' ? readUsedCodes(value) : withUsedCodes(value),
+    ]),
+  ) as T;
+}
+
+/** Reads the `.npy` file that a configuration names for the codes in use. */
+export function readUsedCodes(path: string): number[] {
+  if (!existsSync(path))
+    throw new TypeError(`remap: there is no file ${path}; name a .npy file of used codes`);
+  return torch.scope(() => {
+    const used = parseNpy(readFileSync(path), path);
+    if (used.dtype.startsWith('int') || used.dtype.startsWith('uint')) {
+      return [used.to('int64').flatten().tolist() as number | number[]].flat();
+    }
+    throw new TypeError(`remap: ${path} holds ${used.dtype}, not the integers of codes`);
+  });
+}
+
 /** Validates `remap` and converts it to an int64 vector. */
-export function usedIndices(remap: readonly number[] | Tensor, nEmbed: number): Tensor {
+export function usedIndices(remap: readonly number[] | Tensor | string, nEmbed: number): Tensor {
+  const codes = typeof remap === 'string' ? readUsedCodes(remap) : remap;
   const used =
-    remap instanceof torch.Tensor
-      ? remap.detach().to('int64').clone()
-      : torch.tensor(remap.map(BigInt), { dtype: 'int64' });
+    codes instanceof torch.Tensor
+      ? codes.detach().to('int64').clone()
+      : torch.tensor(codes.map(BigInt), { dtype: 'int64' });
   if (used.ndim !== 1 || used.numel() === 0) {
     throw new torch.ShapeError(
       `remap must list at least one used code, in one dimension; got [${used.shape.join(', ')}]`,

@@ -11,6 +11,7 @@ export type {
 export { loadCheckpoint } from './load-checkpoint.js';
 export type { CheckpointFormat } from './file-format.js';
 export type { Checkpoint } from './load-checkpoint.js';
+export { loadNpy, saveNpy } from './npy.js';
 export { saveSafetensors } from './save-safetensors.js';
 export type { SaveOptions } from './save-safetensors.js';
 export { savePytorch } from './save-pytorch.js';
