@@ -2,20 +2,20 @@
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
 import { countModel } from './count-model.js';
 import { heldOutLossMetric } from './held-out-loss.js';
+import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
 import type { Metric } from './metric.js';
 import { psnrMetric } from './psnr.js';
 
 /** Metrics by stage. */
 export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric[]>> = {
-  vqgan: [psnrMetric, meanColourPsnr, codesInUse, perplexity],
+  vqgan: [psnrMetric, meanColourPsnr, pixelAccuracyMetric, meanIouMetric, codesInUse, perplexity],
   transformer: [heldOutLossMetric, histogramMetric, countModel],
 };
 
-/** Returns the metric that selects the best checkpoint of a stage. */
-export function bestBy(stage: keyof typeof metricsOf): { name: string; better: 'higher' | 'lower' } {
-  for (const { name, better } of metricsOf[stage]) if (better) return { name, better };
-  throw new Error(`no metric of ${stage} defines which of two values is better`);
+/** Returns the metrics that select the best checkpoint of a stage: the first of them that was measured decides. */
+export function bestBy(stage: keyof typeof metricsOf): { name: string; better: 'higher' | 'lower' }[] {
+  return metricsOf[stage].flatMap(({ name, better }) => (better ? [{ name, better }] : []));
 }
 
 /** Returns the definition of a metric, or undefined for a name from an older version. */

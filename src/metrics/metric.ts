@@ -27,6 +27,10 @@ type Measurement =
       ) => Tensor;
     }
   | { /** Computes the metric from the counts of the codes. */ ofCounts: (counts: Float64Array) => number }
+  | {
+      /** Computes the metric from counts [K, K] of label and predicted label; only of label maps. */
+      ofConfusion: (counts: Float64Array) => number;
+    }
   | { ofGrids: (grids: CodeGrids) => number }
   | { ofLoss: true };
 

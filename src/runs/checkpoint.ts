@@ -87,8 +87,22 @@ export interface Measure {
   better: 'higher' | 'lower';
 }
 
-/** Returns the checkpoint with the best value of the metric; undefined if none has one. */
-export function bestCheckpoint(run: string, { name, better }: Measure): RunCheckpoint | undefined {
+/**
+ * Returns the checkpoint with the best value of the metric, or of the first of several metrics that a checkpoint has;
+ * undefined if none has one.
+ */
+export function bestCheckpoint(
+  run: string,
+  measure: Measure | readonly Measure[],
+): RunCheckpoint | undefined {
+  for (const each of [measure].flat()) {
+    const best = bestOf(run, each);
+    if (best) return best;
+  }
+  return undefined;
+}
+
+function bestOf(run: string, { name, better }: Measure): RunCheckpoint | undefined {
   let best: { checkpoint: RunCheckpoint; value: number } | undefined;
   for (const checkpoint of listCheckpoints(run)) {
     const value = readState(checkpoint.path)?.metrics?.[name];
@@ -104,7 +118,7 @@ export async function pruneCheckpoints(
   run: string,
   step: number,
   keep: number,
-  measure: Measure,
+  measure: Measure | readonly Measure[],
 ): Promise<void> {
   const all = listCheckpoints(run).filter((checkpoint) => checkpoint.step <= step);
   const best = bestCheckpoint(run, measure);

@@ -19,8 +19,11 @@ test('a metric is drawn as a curve during a run, or as a level into the chart of
 });
 
 test('the best checkpoint of a stage is chosen by its first metric that says what is better', (t) => {
-  t.deepEqual(bestBy('vqgan'), { name: 'psnr', better: 'higher' });
-  t.deepEqual(bestBy('transformer'), { name: 'heldOutLoss', better: 'lower' });
+  t.deepEqual(bestBy('vqgan'), [
+    { name: 'psnr', better: 'higher' },
+    { name: 'pixelAccuracy', better: 'higher' },
+  ]);
+  t.deepEqual(bestBy('transformer'), [{ name: 'heldOutLoss', better: 'lower' }]);
 });
 
 test('a value is shown with its digits and unit', (t) => {

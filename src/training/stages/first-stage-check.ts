@@ -7,13 +7,19 @@ import type { RunConfig } from '../../runs/config.js';
  * Checks that a first stage supports the size and the channels of a run's images.
  *
  * @param section section that describes the first stage, such as `model`
+ * @param ofMaps true if it encodes maps of the images, whose channels are known only later
  * @throws TypeError with the setting, and values that would fit
  */
-export function checkFirstStage(model: FirstStage, { data }: RunConfig, section: string): void {
+export function checkFirstStage(
+  model: FirstStage,
+  { data }: RunConfig,
+  section: string,
+  ofMaps = false,
+): void {
   const { ddconfig } = model.config;
   const where = `${section}.params.ddconfig`;
   checkSize(model, data.size);
-  checkChannels(ddconfig, data.channels, where);
+  checkChannels(ddconfig, ofMaps ? null : data.channels, where);
   checkBackbone(ddconfig, where);
 }
 
@@ -30,8 +36,12 @@ export function checkSize(model: FirstStage, size: number): void {
   );
 }
 
-function checkChannels({ inChannels, outCh }: Backbone, channels: number, where: string): void {
+function checkChannels({ inChannels, outCh }: Backbone, channels: number | null, where: string): void {
   const given = `${where} has in_channels ${inChannels}, out_ch ${outCh}`;
+  if (channels === null) {
+    if (inChannels === outCh) return;
+    throw new TypeError(`${given}: a map is decoded to as many channels as it has; set them to the same`);
+  }
   if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
     throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
   }

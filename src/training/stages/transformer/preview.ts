@@ -7,6 +7,7 @@ import { sampleImages } from '../../../sampling/images.js';
 import * as F from '../../../torch/nn/functional.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { shownImages } from '../shown-images.js';
 import { keepingGenerators } from '../../engine/generators.js';
 import { classesAmong, spreadOver } from './classes.js';
 import type { Codes } from './codes.js';
@@ -87,11 +88,7 @@ function beside(net: Net2NetTransformer, condition: Tensor, samples: Tensor): Te
   if (!(stage instanceof FirstStage)) return samples;
   const side = Math.round(Math.sqrt(condition.shape[1]!));
   const decoded = stage.decodeIndices(condition.reshape([-1, side, side])); // [N, K, h, w]
-  const [count, channels] = decoded.shape as [number, number];
-  const colours = stage.colorize
-    ? stage.toRgb(torch.oneHot(decoded.argmax(1), channels).permute([0, 3, 1, 2]).to('float32'))
-    : decoded;
-  const shown = colours.expand([count, 3, ...colours.shape.slice(2)]);
-  const sized = F.interpolate(shown, { size: samples.shape.slice(2), mode: 'nearest' });
+  const images = shownImages(stage, decoded); // [N, 3, h, w]
+  const sized = F.interpolate(images, { size: samples.shape.slice(2), mode: 'nearest' });
   return torch.stack([sized, samples], 1).flatten(0, 1); // [2N, 3, H, W]
 }

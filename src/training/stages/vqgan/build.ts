@@ -12,13 +12,18 @@ import type { Precision } from '../../../runs/setup.js';
 import { onePassStep } from './one-pass-step.js';
 import { lossOf } from './loss.js';
 import { referenceStep, type VqganLog, type VqganOptimizers } from './reference-step.js';
+import { readsLabels, segmentationStep } from './segmentation-step.js';
+
+/** Losses of a step by their names in metrics.jsonl; tensors stay on the device. */
+export type StepLosses = Record<string, Tensor | number>;
 
 export interface VqganParts {
   model: FirstStage;
   masters: MasterWeights;
-  generator: optim.Adam;
-  discriminator: optim.Adam;
-  step(batch: Tensor, globalStep: number): VqganLog;
+  /** By the names under which checkpoints hold them: `generator`, and `discriminator` if there is one. */
+  optimizers: Record<string, optim.Adam>;
+  /** Takes a step on a batch [B, C, H, W]; `totalLoss` is the one that the generator's gradients come from. */
+  step(batch: Tensor, globalStep: number): { totalLoss: Tensor; losses: StepLosses };
   /** Replays steps as a CUDA graph, if requested. */
   graphed: GraphedStep | null;
 }
@@ -34,35 +39,76 @@ export function buildVqgan(
   init: boolean,
   begin: (model: FirstStage) => void = () => {},
 ): VqganParts {
-  const { learningRate: lr, betas, step, graph, channelsLast } = config.training;
-  const settings = { lr, betas, capturable: graph };
+  const { channelsLast } = config.training;
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });
-  const loss = lossOf(model);
-  const low = precision === 'bfloat16' ? [model.encoder, model.decoder, loss.discriminator] : [];
-  const masters = new MasterWeights(low);
-  const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), loss.discriminator.parameters()];
+  const parts = readsLabels(model)
+    ? labelParts(model, config, precision)
+    : adversarialParts(model, config, precision);
+  model.train();
+  return {
+    ...parts,
+    model,
+    step: (batch, globalStep) => parts.step(batch.contiguous({ memoryFormat }), globalStep),
+  };
+}
+
+type Parts = Omit<VqganParts, 'model'>;
+
+/** Trains autoencoder and discriminator against each other. */
+function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
+  const { learningRate: lr, betas, step, graph } = training;
+  const settings = { lr, betas, capturable: graph };
+  const { discriminator: network } = lossOf(model);
+  const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
+  const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), network.parameters()];
   const generator = new optim.Adam(masters.of(ofGenerator), settings);
   const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
-  const optimizers: VqganOptimizers = {
+  const steppers: VqganOptimizers = {
     generator: masters.around(ofGenerator, generator),
     discriminator: masters.around(ofDiscriminator, discriminator),
   };
   const take = step === 'reference' ? referenceStep : onePassStep;
-  const graphed = graph ? new GraphedStep(model, optimizers, take) : null;
-  model.train();
+  const graphed = graph ? new GraphedStep(model, steppers, take) : null;
   return {
-    model,
     masters,
-    generator,
-    discriminator,
-    step: (batch, globalStep) => {
-      const images = batch.contiguous({ memoryFormat });
-      return graphed ? graphed.run(images, { globalStep }) : take(model, optimizers, images, { globalStep });
-    },
+    optimizers: { generator, discriminator },
     graphed,
+    step: (images, globalStep) => {
+      const log = graphed
+        ? graphed.run(images, { globalStep })
+        : take(model, steppers, images, { globalStep });
+      return { totalLoss: log.totalLoss, losses: lossesOf(log) };
+    },
+  };
+}
+
+const lossesOf = (log: VqganLog): StepLosses => ({
+  rec: log.nllLoss,
+  perceptual: log.pLoss,
+  vq: log.quantLoss,
+  gan: log.gLoss,
+  disc: log.discLoss,
+  weight: log.dWeight.mul(log.discFactor),
+});
+
+/** Trains an autoencoder of label maps, by one optimizer. */
+function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
+  const { learningRate: lr, betas } = training;
+  const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
+  const trained = model.generatorParameters();
+  const generator = new optim.Adam(masters.of(trained), { lr, betas });
+  const stepper = masters.around(trained, generator);
+  return {
+    masters,
+    optimizers: { generator },
+    graphed: null,
+    step: (labels) => {
+      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels);
+      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss } };
+    },
   };
 }
 
@@ -70,17 +116,20 @@ export function buildVqgan(
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  const { size, channels } = config.data;
   // With a graph, the first three steps are not replayed, and one is recorded.
   const eager = { ...config, training: { ...config.training, graph: false } };
-  const parts = buildVqgan(eager, precision, device, true);
-  const loss = lossOf(parts.model);
-  // Random LPIPS weights take as long as the trained ones.
-  if (config.training.lpips !== 'off') loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
-  if (precision === 'bfloat16') parts.masters.lower(loss.perceptualLoss.net);
-  const batch = torch.rand([batchSize, channels, size, size], { device });
-  const time = timeSteps(() => torch.scope(() => parts.step(batch, loss.discStart).totalLoss.item()));
-  for (const optimizer of [parts.generator, parts.discriminator]) optimizer.dispose();
-  torch.dispose([batch, parts.masters.all(parts.model)]);
+  const { model, masters, optimizers, step } = buildVqgan(eager, precision, device, true);
+  if (!readsLabels(model)) {
+    const { perceptualLoss } = lossOf(model);
+    // Random LPIPS weights take as long as the trained ones.
+    if (config.training.lpips !== 'off') perceptualLoss.loadStateDict(perceptualLoss.stateDict());
+    if (precision === 'bfloat16') masters.lower(perceptualLoss.net);
+  }
+  const { size } = config.data;
+  const batch = torch.rand([batchSize, model.config.ddconfig.inChannels, size, size], { device });
+  // At infinity the discriminator acts, wherever it starts.
+  const time = timeSteps(() => torch.scope(() => step(batch, Infinity).totalLoss.item()));
+  for (const optimizer of Object.values(optimizers)) optimizer.dispose();
+  torch.dispose([batch, masters.all(model)]);
   return time;
 }

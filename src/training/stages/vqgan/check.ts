@@ -7,10 +7,13 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
+import { RunError } from '../../../runs/error.js';
+import type { Images } from '../../images.js';
 import { checkFirstStage } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { lossOf } from './loss.js';
+import { readsLabels } from './segmentation-step.js';
 
 /** Sets the discriminator's input channels to the model's if the configuration leaves them out. */
 export function withDiscriminatorChannels(config: RunConfig): RunConfig {
@@ -33,15 +36,57 @@ export function withDiscriminatorChannels(config: RunConfig): RunConfig {
 export function checkVqgan(config: RunConfig, notes: string[], initial: InitialWeights | null = null): void {
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
   try {
-    const loss = lossOf(model);
     temperatureSetter(model);
-    checkFirstStage(model, config, 'model');
-    checkDiscriminator(loss, model.config.ddconfig.outCh, config.data.size);
-    checkPerceptual(config);
+    const labels = readsLabels(model);
+    if (labels) checkLabels(model, config);
+    checkFirstStage(model, config, 'model', fieldOf(config) !== null);
+    if (!labels) {
+      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, config.data.size);
+      checkPerceptual(config);
+    }
     notes.push(...unusedAttention(model.config.ddconfig));
     initial?.fill(model);
   } finally {
     torch.dispose([...model.parameters(), ...model.buffers()]);
+  }
+}
+
+/** Returns the map that the model is trained on instead of the images, its `image_key`; null for the images. */
+export function fieldOf({ model }: RunConfig): string | null {
+  const key = model.params?.['image_key'];
+  return typeof key === 'string' && key !== IMAGE ? key : null;
+}
+
+const IMAGE = 'image';
+
+/** @throws RunError if the map that the model is trained on has other channels than its encoder takes */
+export function checkMap({ model, data }: RunConfig, { train }: Images): void {
+  const [field] = data.maps ?? [];
+  if (field === undefined) return;
+  const { in_channels: taken } = model.params!['ddconfig'] as { in_channels: number };
+  const channels = train.channelsOfMap(field);
+  if (taken === channels) return;
+  throw new RunError(
+    `model.params.ddconfig.in_channels is ${taken}, but the map "${field}" (model.params.image_key) of the images in ` +
+      `${data.path} has ${channels}: set in_channels and out_ch to ${channels}`,
+  );
+}
+
+function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, config: RunConfig): void {
+  const { ddconfig } = config.model.params as { ddconfig: { out_ch: number } };
+  if (fieldOf(config) === null) {
+    throw new TypeError(
+      `model.params.lossconfig is ${loss!.constructor.name}, for label maps: name their field in model.params.image_key, ` +
+        'such as segmentation',
+    );
+  }
+  if (labels && labels !== ddconfig.out_ch) {
+    throw new TypeError(
+      `model.params.n_labels is ${labels}, but ddconfig.out_ch is ${ddconfig.out_ch}: set them to the same`,
+    );
+  }
+  if (config.training.graph) {
+    throw new TypeError('training.graph records the steps of a VQGAN with a discriminator: leave it out');
   }
 }
 

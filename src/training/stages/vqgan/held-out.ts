@@ -1,8 +1,9 @@
 /** Held-out evaluation of a first stage: metrics, and a grid of reconstructions. */
 import { saveImageGrid } from '../../../data/image-grid.js';
 import type { ImageSource } from '../../../data/image-source.js';
-import { inOrder } from '../../../data/loader.js';
+import { inOrder, type Batch } from '../../../data/loader.js';
 import { countCodesOf } from '../../../metrics/codebook-use.js';
+import { confusionOf } from '../../../metrics/label-maps.js';
 import { metricsOf } from '../../../metrics/definitions.js';
 import type { Metric } from '../../../metrics/metric.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -10,27 +11,49 @@ import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { Figures as Metrics } from '../../stage.js';
+import { shownImages } from '../shown-images.js';
+import { readsLabels } from './segmentation-step.js';
 
 /** Number of images measured at a time, and number measured during a run. */
 const SHOWN = 32;
 const COLUMNS = 8;
 
 /**
- * Returns the fixed validation images of a run, spread over the held-out set: [N, 3, H, W]; null if none are held out.
+ * Returns what a model is trained on of a batch, the images or their map `field`, and disposes of the rest.
  */
-export async function validationPictures(heldOut: ImageSource, device: torch.Device): Promise<Tensor | null> {
+export function inputOf(batch: Pick<Batch, 'images' | 'fields'>, field: string | null): Tensor {
+  const { images, fields } = batch;
+  if (field === null) return images;
+  images.dispose();
+  return fields[field]!;
+}
+
+/**
+ * Returns the fixed validation images of a run, or their map `field`, spread over the held-out set: [N, C, H, W]; null
+ * if none are held out.
+ */
+export async function validationImages(
+  heldOut: ImageSource,
+  device: torch.Device,
+  field: string | null = null,
+): Promise<Tensor | null> {
   const count = Math.min(SHOWN, heldOut.length);
   if (count === 0) return null;
   const spread = Array.from({ length: count }, (_, i) => Math.floor((i * heldOut.length) / count));
-  return torch.keep(await heldOut.read(spread, { device }));
+  const { image: images, fields } = await heldOut.readExamples(spread, namesOf(field), { device });
+  return torch.keep(inputOf({ images, fields }, field));
 }
+
+const namesOf = (field: string | null): string[] => (field === null ? [] : [field]);
 
 /** Measures a batch of images by the metrics that are cheap enough to compute during a run. */
 export function measureImages(model: FirstStage, images: Tensor): Metrics {
   const { reconstruction, indices } = reconstruct(model, images);
   const batch = { images, reconstruction, stride: model.stride };
   const counts = countCodesOf(numbers(indices), model.config.nEmbed);
-  return measured(counts, (metric) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item()));
+  const confusion = readsLabels(model) ? confusionIn(images, reconstruction) : null;
+  const ofImages = (metric: OfImages) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item());
+  return measured(counts, confusion ?? ofImages);
 }
 
 /** Measures all images of a source by every metric; empty if the source is. */
@@ -38,39 +61,57 @@ export async function measureSource(
   model: FirstStage,
   source: ImageSource,
   device: torch.Device,
+  field: string | null = null,
 ): Promise<Metrics> {
   if (source.length === 0) return {};
+  const labels = readsLabels(model);
+  let confusion: Float64Array | null = null;
   const sums = new Map<Metric, number>();
   const counts = new Float64Array(model.config.nEmbed);
-  for await (const { images } of inOrder(source, SHOWN, { device })) {
+  for await (const given of inOrder(source, SHOWN, { device, fields: namesOf(field) })) {
+    const images = inputOf(given, field);
     torch.scope(() => {
       const { reconstruction, indices } = reconstruct(model, images);
       const batch = { images, reconstruction, stride: model.stride };
-      for (const metric of metricsOf.vqgan.filter(isOfImages)) {
+      if (labels) confusion = summed(confusion, confusionIn(images, reconstruction));
+      for (const metric of labels ? [] : metricsOf.vqgan.filter(isOfImages)) {
         sums.set(metric, (sums.get(metric) ?? 0) + metric.ofImages(batch).sum().item());
       }
       countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
     });
     images.dispose();
   }
-  return measured(counts, (metric) => sums.get(metric)! / source.length);
+  return measured(counts, confusion ?? ((metric) => sums.get(metric)! / source.length));
 }
+
+/** Counts labels [B, C, H, W], one-hot, against the most likely ones of logits [B, C, H, W]: [C, C]. */
+function confusionIn(labels: Tensor, logits: Tensor): Float64Array {
+  return confusionOf(labels.argmax(1), logits.argmax(1), labels.shape[1]!);
+}
+
+const summed = (a: Float64Array | null, b: Float64Array): Float64Array =>
+  a ? a.map((count, i) => count + b[i]!) : b;
 
 type OfImages = Extract<Metric, { ofImages: unknown }>;
 const isOfImages = (metric: Metric): metric is OfImages => 'ofImages' in metric;
 
-/** Returns the values of the first stage's metrics by name, in their order; metrics without a value are left out. */
-function measured(counts: Float64Array, ofImages: (metric: OfImages) => number | undefined): Metrics {
-  const values: Metrics = {};
-  for (const metric of metricsOf.vqgan) {
-    const value = isOfImages(metric)
-      ? ofImages(metric)
-      : 'ofCounts' in metric
-        ? metric.ofCounts(counts)
-        : undefined;
-    if (value !== undefined) values[metric.name] = value;
-  }
-  return values;
+/**
+ * Returns the values of the first stage's metrics by name, in their order; metrics without a value are left out.
+ *
+ * @param counts counts of the codes
+ * @param of values of the metrics of images or, for label maps, the counts of labels and predictions
+ */
+function measured(
+  counts: Float64Array,
+  of: Float64Array | ((metric: OfImages) => number | undefined),
+): Metrics {
+  const valueOf = (metric: Metric): number | undefined => {
+    if ('ofCounts' in metric) return metric.ofCounts(counts);
+    if (of instanceof Float64Array) return 'ofConfusion' in metric ? metric.ofConfusion(of) : undefined;
+    return isOfImages(metric) ? of(metric) : undefined;
+  };
+  const values = metricsOf.vqgan.map((metric) => [metric.name, valueOf(metric)] as const);
+  return Object.fromEntries(values.filter((pair): pair is [string, number] => pair[1] !== undefined));
 }
 
 /** Writes rows of inputs, reconstructions and errors; small images are enlarged. */
@@ -78,7 +119,8 @@ export async function saveReconstructions(model: FirstStage, pictures: Tensor, p
   const grid = torch.scope(() => {
     const images = pictures.narrow(0, 0, Math.min(COLUMNS, pictures.shape[0]!));
     const { reconstruction } = reconstruct(model, images);
-    return torch.cat([images, reconstruction, errorMaps(images, reconstruction)]);
+    const shown = [images, reconstruction].map((values) => shownImages(model, values)) as [Tensor, Tensor];
+    return torch.cat([...shown, errorMaps(...shown)]);
   });
   const [count = 0, , , width = 0] = grid.shape;
   await saveImageGrid(path, grid, { columns: count / 3, scale: Math.max(1, Math.floor(128 / width)) });

@@ -7,14 +7,16 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './build.js';
-import { checkVqgan, withDiscriminatorChannels } from './check.js';
-import { measureImages, measureSource, saveReconstructions, validationPictures } from './held-out.js';
+import { checkMap, checkVqgan, fieldOf, withDiscriminatorChannels } from './check.js';
+import { inputOf, measureImages, measureSource, saveReconstructions, validationImages } from './held-out.js';
 import { lossOf } from './loss.js';
 import { loadLpips, settleLpips } from './lpips.js';
+import { readsLabels } from './segmentation-step.js';
 
 /** Every `every` steps, up to the share `until` of the run, unused codes move to latents of `pictures` images. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };
@@ -26,12 +28,18 @@ export const vqgan: StageKind<VqganStage> = {
   async adapt(config: RunConfig, notes: string[]) {
     const settled = await settleLpips(withDiscriminatorChannels(config), notes);
     await withInitialWeights(settled, (initial) => checkVqgan(settled, notes, initial));
-    return settled;
+    const field = fieldOf(settled);
+    return field === null ? settled : { ...settled, data: { ...settled.data, maps: [field] } };
+  },
+  settle(config: RunConfig, images: Images) {
+    checkMap(config, images);
+    return config;
   },
   async build(session: Session) {
     const { run, config, precision } = session;
     const build = (initial: InitialWeights | null) => new VqganStage(session, initial);
     const stage = run.checkpoint ? build(null) : await withInitialWeights(config, build);
+    if (readsLabels(stage.model)) return stage;
     const loss = lossOf(stage.model);
     await loadLpips(loss, config.training.lpips);
     if (precision === 'bfloat16') stage.masters.lower(loss.perceptualLoss.net);
@@ -61,7 +69,13 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature = temperatureSetter(this.model);
     if (restartCodes && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
-    this.#loader = new Loader(train, { batchSize, seed, crop, flip, device, ...(position && { position }) });
+    const how = { batchSize, seed, crop, flip, device, fields: config.data.maps ?? [] };
+    this.#loader = new Loader(train, { ...how, ...(position && { position }) });
+  }
+
+  /** Map that the model is trained on instead of the images; null for the images. */
+  get #field(): string | null {
+    return this.#session.config.data.maps?.[0] ?? null;
   }
 
   get masters() {
@@ -70,7 +84,8 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async prepare(): Promise<void> {
     this.masters.sync();
-    this.#validation = await validationPictures(this.#session.heldOut, this.#session.device);
+    const { heldOut, device } = this.#session;
+    this.#validation = await validationImages(heldOut, device, this.#field);
   }
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
@@ -80,7 +95,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     const next = async () => {
       const given = await this.#loader.next();
       waited += given.waited;
-      return given.images;
+      return inputOf(given, this.#field);
     };
     const { model } = this;
     const restart = restartCodes && canRestartCodes(model);
@@ -98,15 +113,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
-    const log = this.#parts.step(batch, globalStep);
-    return {
-      rec: log.nllLoss,
-      perceptual: log.pLoss,
-      vq: log.quantLoss,
-      gan: log.gLoss,
-      disc: log.discLoss,
-      weight: log.dWeight.mul(log.discFactor),
-    };
+    return this.#parts.step(batch, globalStep).losses;
   }
 
   remark(): string | null {
@@ -121,7 +128,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   evaluateAll(): Promise<Figures> {
-    return measureSource(this.model, this.#session.heldOut, this.#session.device);
+    return measureSource(this.model, this.#session.heldOut, this.#session.device, this.#field);
   }
 
   async draw(): Promise<string | null> {
@@ -132,11 +139,11 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   state(): TrainedState {
-    const { masters, generator, discriminator } = this.#parts;
+    const { masters, optimizers } = this.#parts;
     const state = [...masters.stateDict(this.model.stateDict())];
     // LPIPS is never trained and the same in every run, so it is read from its own file instead.
     const model = new Map(state.filter(([key]) => !key.startsWith('loss.perceptual_loss.')));
-    return { model, optimizers: { generator, discriminator }, data: this.#loader.state() };
+    return { model, optimizers, data: this.#loader.state() };
   }
 
   close(): Promise<void> {
