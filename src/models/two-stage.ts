@@ -55,7 +55,11 @@ const schema = {
   /** Side in pixels to which the condition is resized (nearest) before encoding. Default −1: it is not resized. */
   downsampleCondSize: integer(-1),
   /** Probability of keeping each image token in training; others are replaced by random tokens. Default 1. */
-  pkeep: kind<number>('a number, at most 1', (value) => typeof value === 'number' && value <= 1, 'number')(1),
+  pkeep: kind<number>(
+    'a number of at most 1',
+    (value) => typeof value === 'number' && value <= 1,
+    'number',
+  )(1),
   /** Start token of unconditional sequences. Default 0. */
   sosToken: integer(0),
   /** If true, the model is unconditional. Default false. */
@@ -92,7 +96,7 @@ function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
     const part = given[own] ?? null;
     if (part === null) continue;
     if ((given[reference] ?? null) !== null) {
-      throw new TypeError(`${owner}: ${own} and ${reference} name the same part; give one of them`);
+      throw new TypeError(`${owner}: ${own} and ${reference} name the same part; pass only one of them`);
     }
     given[reference] = part;
   }

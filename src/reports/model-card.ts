@@ -25,34 +25,34 @@ export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts
     const metric = metricNamed(name);
     return `| ${metric?.label ?? name} | ${metric ? formatMetric(metric, value) : value} |`;
   });
-  const mirrored = data.flip ? 'half of them mirrored' : 'never mirrored';
+  const mirrored = data.flip ? 'mirrored half of the time' : 'never mirrored';
   const longer =
     training.minutes === undefined ? `training.steps=${step * 2}` : `--minutes ${training.minutes * 2}`;
   return `# ${basename(folder)}
 
 ${what}
 
-Trained for ${step.toLocaleString('en')} steps of ${training.batchSize} pictures (${Math.round(seconds)} seconds of training) with
+Trained for ${step.toLocaleString('en')} steps with a batch size of ${training.batchSize} (${Math.round(seconds)} seconds of training) with
 Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? '' : 's'}` : device}, ${precision}. ${remark(config)}
 
 ## Data
 
-${counts.train} pictures of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${counts.heldOut} more were held
-out by their contents and never trained on. ${data.crop === 'random' ? 'Longer pictures were cut at random places.' : 'Pictures were cut in the middle.'}
+${counts.train} images of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${counts.heldOut} more were held
+out by their contents and never trained on. ${data.crop === 'random' ? 'Images that are not square were cropped at random positions.' : 'Images that are not square were cropped to their centre.'}
 
-## Figures
+## Metrics
 
-| on held-out pictures | |
+| on held-out images | |
 | --- | --- |
-${rows.length > 0 ? rows.join('\n') : '| nothing was held out | |'}
-${image ? `\n![the last pictures](${relative(folder, image)})\n` : ''}
+${rows.length > 0 ? rows.join('\n') : '| no images were held out | |'}
+${image ? `\n![the last images](${relative(folder, image)})\n` : ''}
 ## Use
 
 \`\`\`
 ${uses(folder).join('\n')}
 \`\`\`
 
-The weights of the last step are in \`checkpoints/\`; the best on held-out pictures are those of step ${best}. Going on with the run:
+The weights of the last step are in \`checkpoints/\`; the best on held-out images are those of step ${best}. To continue the run:
 \`npx tessera-torch train ${stage} --resume ${folder} ${longer}\`.
 
 ## Model

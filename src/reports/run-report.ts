@@ -39,16 +39,16 @@ export async function writeReport(run: string): Promise<string> {
     title: `${title} run ${run}`,
     lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
     sections: [
-      ...(pictures.length > 0 ? [{ title: 'Pictures', blocks: pictures }] : []),
+      ...(pictures.length > 0 ? [{ title: 'Images', blocks: pictures }] : []),
       {
-        title: 'Figures on held-out pictures',
+        title: 'Metrics on held-out images',
         blocks: [{ kind: 'figures', figures: [...figures].map(([key, value]) => shown(key, value)) }],
       },
       ...(charts.length > 0
         ? [{ title: 'Curves', blocks: [{ kind: 'charts' as const, svgs: charts.map((c) => chartSvg(c)) }] }]
         : []),
       {
-        title: 'How to go on',
+        title: 'Next steps',
         blocks: [
           {
             kind: 'commands',

@@ -30,7 +30,7 @@ const sampleGrid = (run: string) => `npx tessera-torch sample ${run} --grid`;
 
 const vqgan: StageTexts = {
   title: 'VQGAN',
-  what: 'A VQGAN: it writes a picture as a grid of codes and makes a picture of such a grid.',
+  what: 'A VQGAN: it encodes an image as a grid of codes and decodes such a grid to an image.',
   remark: ({ training: { lpips } }) =>
     lpips === 'off'
       ? 'The perceptual term was off (no LPIPS weights): fine texture is blurrier than in the paper’s models.'
@@ -46,7 +46,7 @@ const vqgan: StageTexts = {
       fromZero: true,
     },
     {
-      title: 'against the discriminator',
+      title: 'adversarial losses',
       lines: [
         ['gan', 'generator'],
         ['disc', 'discriminator'],
@@ -55,18 +55,18 @@ const vqgan: StageTexts = {
     },
   ],
   next: transformerOn,
-  uses: (run) => [`npx tessera-torch reconstruct ${run} pictures/`, transformerOn(run)],
+  uses: (run) => [`npx tessera-torch reconstruct ${run} IMAGES`, transformerOn(run)],
   suggestions: (run) => [
     transformerOn(run),
-    `npx tessera-torch reconstruct ${run} PICTURES --out reconstructions`,
+    `npx tessera-torch reconstruct ${run} IMAGES --out reconstructions`,
   ],
 };
 
 const transformer: StageTexts = {
   title: 'Transformer',
-  what: 'A transformer over the codes of a VQGAN: it invents grids of codes, hence pictures.',
+  what: 'A transformer over the codes of a VQGAN: it generates grids of codes, which the VQGAN decodes to new images.',
   remark: () => '',
-  panels: [{ title: 'cross-entropy, nats a code', lines: [['loss', 'training']] }],
+  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
   next: sampleGrid,
   uses: (run) => [sampleGrid(run)],
   suggestions: (run) => [`npx tessera-torch sample ${run} --n 16 --grid`],

@@ -68,8 +68,10 @@ export async function writeCheckpoint(
   } catch (error) {
     await rm(partial, { recursive: true, force: true }).catch(() => {});
     const last = listCheckpoints(run).at(-1);
-    const kept = last ? `The checkpoint of step ${last.step} is intact: make room and resume the run.` : '';
-    throw writeError(path, error, kept || 'A run needs a folder it can write to.');
+    const kept = last
+      ? `The checkpoint of step ${last.step} is intact: resume the run once this is fixed.`
+      : '';
+    throw writeError(path, error, kept || 'Name a folder that can be written to.');
   }
   return { step: state.step, path };
 }
@@ -164,8 +166,8 @@ export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { s
   }
   throw new RunError(
     problems.length === 0
-      ? `${run} has no complete checkpoint: it was stopped before its first one. Start it anew.`
-      : `${run} has no checkpoint that can be used (${problems.join('; ')}). Restore the files from a copy, or start anew.`,
+      ? `${run} has no complete checkpoint: it was stopped before its first one. Start a new run.`
+      : `${run} has no usable checkpoint (${problems.join('; ')}). Restore the files from a copy, or start a new run.`,
   );
 }
 

@@ -25,8 +25,8 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
   const refused = [...Object.keys(rest), ...refusedIn('training', training), ...refusedIn('data', data)];
   if (refused.length > 0) {
     throw new TypeError(
-      `a resumed run keeps its ${refused.join(', ')}; what may change is data.path (pictures that were moved), data.changed=accept (pictures that are others now) and ` +
-        `training.${allowed.join(', training.')}. Start a new run for the rest`,
+      `a resumed run cannot change ${refused.join(', ')}, only data.path (if the images were moved), data.changed=accept ` +
+        `(if the images were changed) and training.${allowed.join(', training.')}. Start a new run to change the rest`,
     );
   }
   return resolveConfig(stage, {

@@ -1,6 +1,6 @@
 /** Run configuration: the contents of config.yaml, `model` as in the reference, `data` and `training`. */
 import { nearest } from '../config/nearest.js';
-import { ConfigError, readTree } from '../config/read.js';
+import { ConfigError, readTree, show } from '../config/read.js';
 import { isTree, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
@@ -21,7 +21,8 @@ export interface RunConfig {
  * anything.
  */
 export function chosenDevice({ training: { device } }: RunConfig): Device {
-  if (device === 'auto') throw new TypeError('training.device is still auto: choose a device first');
+  if (device === 'auto')
+    throw new TypeError('training.device is auto: set it to a device, such as cpu or cuda:0, first');
   return device;
 }
 
@@ -36,7 +37,7 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   if (model === undefined || model === null) {
     throw new ConfigError(
       'model',
-      'the configuration has no model section: { target, params } as in the reference',
+      'the configuration has no model section: add one, { target, params } as in the reference',
     );
   }
   const { data, training } = readSections(stage, given, false);
@@ -69,7 +70,10 @@ const hasOwn = (section: unknown, key: string): boolean =>
 
 function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
   if (!isTree(input)) {
-    throw new ConfigError('', 'a configuration is an object with the sections model, data and training');
+    throw new ConfigError(
+      '',
+      `a configuration must be an object with the sections model, data and training, got ${show(input)}`,
+    );
   }
   const sections = sectionsOf(stage);
   const known = ['model', ...Object.keys(sections)];

@@ -38,7 +38,7 @@ const unsupported = ['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL'] as co
 
 function unable(error: unknown, code: string): string {
   const call = (error as NodeJS.ErrnoException | null)?.syscall ?? 'that';
-  return `its file system cannot do this (${call}: ${code}); take a folder on another one`;
+  return `its file system does not support this operation (${call}: ${code}); use a folder on another file system`;
 }
 
 /** Explains a system error on writing into a run; returns other errors unchanged. */
@@ -48,12 +48,12 @@ export function writeError(path: string, error: unknown, wayOut: string): unknow
     ENOSPC: 'no space is left on the disk',
     EDQUOT: 'the disk quota is used up',
     EROFS: 'the file system is read-only',
-    EACCES: 'writing there is not permitted',
-    EPERM: 'writing there is not permitted',
+    EACCES: 'permission denied',
+    EPERM: 'permission denied',
     EIO: 'the disk reports an error',
     ENOTDIR: 'part of the path is a file, not a folder',
     ENAMETOOLONG: 'the name is too long',
-    ELOOP: 'its links lead in a circle',
+    ELOOP: 'the symbolic links form a cycle',
     ...Object.fromEntries(unsupported.map((name) => [name, unable(error, name)])),
   }[code];
   return reason === undefined ? error : new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error });

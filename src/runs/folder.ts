@@ -26,7 +26,7 @@ export const progressJournal = (run: string) => join(run, 'progress.f64');
 /** @throws RunError if the folder already contains a run */
 export function checkRunIsNew(run: string): void {
   if (existsSync(join(run, 'config.yaml')) || existsSync(join(run, 'checkpoints'))) {
-    throw new RunError(`${run} holds a run already. Resume that one, or give the new one another name.`);
+    throw new RunError(`${run} already contains a run. Resume it, or give the new run another name.`);
   }
 }
 
@@ -38,7 +38,7 @@ export function checkWritable(run: string): void {
     if (!statSync(place).isDirectory()) throw Object.assign(new Error('ENOTDIR'), { code: 'ENOTDIR' });
     accessSync(place, constants.W_OK | constants.X_OK);
   } catch (error) {
-    throw writeError(run, error, 'A run needs a folder it can write to.');
+    throw writeError(run, error, 'Name a folder that can be written to.');
   }
 }
 
@@ -47,7 +47,7 @@ export async function makeRunFolder(run: string): Promise<void> {
   try {
     await mkdir(join(run, 'images'), { recursive: true });
   } catch (error) {
-    throw writeError(run, error, 'A run needs a folder it can write to.');
+    throw writeError(run, error, 'Name a folder that can be written to.');
   }
 }
 
@@ -66,7 +66,7 @@ function checkFormat(run: string): void {
   const other = formatsOf(run).find((format) => format !== FORMAT);
   if (other === undefined) return;
   throw new RunError(
-    `${run} was written by a newer tessera-torch (format ${JSON.stringify(other)}); this one reads format ${FORMAT}: update it`,
+    `${run} was written by a newer tessera-torch (format ${JSON.stringify(other)}); this version reads format ${FORMAT}: update tessera-torch`,
   );
 }
 
@@ -86,7 +86,7 @@ export async function readConfig(run: string): Promise<StoredConfig> {
   if (!existsSync(path)) {
     throw new RunError(
       existsSync(run)
-        ? `${run} is not the folder of a run: it has no config.yaml`
+        ? `${run} is not a run: it has no config.yaml; name the folder that training wrote`
         : `there is no run at ${run}; name the folder that training wrote`,
     );
   }
@@ -94,7 +94,10 @@ export async function readConfig(run: string): Promise<StoredConfig> {
   try {
     return parse(await readFile(path, 'utf8')) as StoredConfig;
   } catch (cause) {
-    throw new RunError(`${path} cannot be read: ${(cause as Error).message.split('\n')[0]}`, { cause });
+    throw new RunError(
+      `${path} cannot be read; correct it, or restore it from a copy: ${(cause as Error).message.split('\n')[0]}`,
+      { cause },
+    );
   }
 }
 
@@ -130,7 +133,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   try {
     await writeAtomically(path, text);
   } catch (error) {
-    throw writeError(path, error, 'Nothing was changed.');
+    throw writeError(path, error, 'Nothing was changed: resume the run once this is fixed.');
   }
 }
 
@@ -144,7 +147,7 @@ export function appendMetrics(run: string, record: MetricsRecord): void {
     const start = record.resumed && !endsWithNewline(path) ? '\n' : '';
     appendFileSync(path, `${start}${JSON.stringify(record)}\n`);
   } catch (error) {
-    throw writeError(path, error, 'The checkpoints are intact: make room and resume the run.');
+    throw writeError(path, error, 'The checkpoints are intact: resume the run once this is fixed.');
   }
 }
 

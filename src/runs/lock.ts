@@ -18,9 +18,12 @@ export function lockRun(folder: string): () => void {
   try {
     taken = tryLock(path);
   } catch (error) {
-    throw writeError(path, error, 'A run needs a folder it can write to: name another one.');
+    throw writeError(path, error, 'Name a folder that can be written to.');
   }
-  if (taken === null) throw new RunError(`${folder}: another process took this run just now`);
+  if (taken === null)
+    throw new RunError(
+      `${folder}: another process has just opened this run. Wait for it to end, or give this run another name.`,
+    );
   if (typeof taken === 'function') return taken;
   throw beingTrained(folder, taken);
 }

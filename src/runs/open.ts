@@ -59,7 +59,7 @@ export async function openRun<S extends Stage>(
     });
   } catch (error) {
     throw new RunError(
-      `${file} does not fit ${join(run, 'config.yaml')} (${reasonOf(error)}): restore the one or the other`,
+      `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
       { cause: error },
     );
   } finally {
@@ -84,7 +84,7 @@ const ofOtherStage: Record<Stage, (run: string, config: RunConfig) => string> = 
     `${run} is the run of a transformer; name the run of a VQGAN` +
     (vqgan === undefined ? '' : `, such as ${vqgan}`),
   transformer: (run) =>
-    `${run} is the run of a VQGAN, which makes codes of pictures but invents none; train a transformer on it: ` +
+    `${run} is the run of a VQGAN, which encodes images but cannot generate new ones; train a transformer on it: ` +
     `npx tessera-torch train transformer --vqgan ${run}`,
 };
 

@@ -37,7 +37,10 @@ export async function openFolder(run: string, stage: Stage, opening: RunOpening)
 
 async function resume(run: string, stage: Stage, changes: unknown): Promise<Opened> {
   const { stage: found, ...stored } = await readConfig(run);
-  if (found !== stage) throw new RunError(`${run} is the run of a ${found}, not of a ${stage}`);
+  if (found !== stage)
+    throw new RunError(
+      `${run} is the run of a ${found}, not of a ${stage}; resume it with: npx tessera-torch train ${found} --resume ${run}`,
+    );
   const config = withChanges(stage, stored, changes);
   const release = lockRun(run);
   try {

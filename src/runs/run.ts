@@ -88,7 +88,7 @@ export class Run extends torch.InThread {
 
   /** Device, threads, precision and images of the run. @throws Error before `settle` or `start` */
   get setup(): RunSetup {
-    if (!this.#setup) throw new Error('a run computes with nothing yet: call settle or start first');
+    if (!this.#setup) throw new Error('the run has no setup yet: call settle or start first');
     return this.#setup;
   }
 
@@ -241,7 +241,7 @@ export class Run extends torch.InThread {
     measure: () => Record<string, number> = () => ({}),
   ): Promise<CheckpointEvent> {
     const bad = firstNonFinite(model);
-    if (bad !== null) throw this.nonFinite(`the tensor ${bad} holds NaN or infinity`);
+    if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
     const metrics = measure();
     const { device, threads, precision, images } = this.setup;
     const { tensors, groups } = optimizerState(optimizers, device);
@@ -272,10 +272,11 @@ export class Run extends torch.InThread {
   /** Returns the error for NaN or infinity in training, with what to do. */
   nonFinite(what: string): NonFiniteError {
     const last = listCheckpoints(this.folder).at(-1);
-    return new NonFiniteError(
-      `step ${this.step}: ${what}. The last good checkpoint is ${last?.path ?? 'none'}: go on from there with a lower ` +
-        `learning rate, resuming the run with training.learningRate=${this.config.training.learningRate / 2}`,
-    );
+    const rate = `training.learningRate=${this.config.training.learningRate / 2}`;
+    const way = last
+      ? `The last good checkpoint is ${last.path}: resume the run from there with a lower learning rate, such as ${rate}`
+      : 'There is no checkpoint yet: check the weights that the run starts with';
+    return new NonFiniteError(`step ${this.step}: ${what}. ${way}`);
   }
 
   /** True after `close`. */

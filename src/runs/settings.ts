@@ -39,7 +39,7 @@ const threads = kind<number | 'auto'>(
   (value) => value === 'auto' || isCount(value),
 );
 const betas = kind<[number, number]>(
-  'two numbers from 0 to below 1',
+  'a list of two numbers in [0, 1)',
   (value) =>
     Array.isArray(value) &&
     value.length === 2 &&
@@ -82,9 +82,9 @@ const shared = {
 
 const end = {
   /** Length of the run in steps. It ends at `steps` or `minutes`, whichever comes first; at least one is required. */
-  steps: changeable(optional(flagged('--steps <n>', 'end after so many steps', count()))),
+  steps: changeable(optional(flagged('--steps <n>', 'end after this many steps', count()))),
   /** Length of the run in minutes; see `steps`. */
-  minutes: changeable(optional(flagged('--minutes <m>', 'end after so many minutes', positive()))),
+  minutes: changeable(optional(flagged('--minutes <m>', 'end after this many minutes', positive()))),
 };
 
 const vqgan = {
@@ -147,7 +147,7 @@ const dataSchemas = {
   vqgan: dataSchema,
   transformer: {
     ...dataSchema,
-    path: flagged('--data <folder>', "pictures; default: the VQGAN's", dataSchema.path),
+    path: flagged('--data <folder>', "images to train on; default: the VQGAN's", dataSchema.path),
   },
 } satisfies Record<Stage, Schema>;
 

@@ -77,7 +77,7 @@ export function sampleImages(
       const rest = grid[0] * grid[1] - given;
       if (rest < 0) {
         throw new RangeError(
-          `sampleImages: the prefix of ${given} tokens is too long: a grid of ${grid[0]}×${grid[1]} codes holds ${rest + given}.`,
+          `sampleImages: the prefix of ${given} tokens is too long for a grid of ${grid[0]}×${grid[1]} codes: pass at most ${rest + given} tokens, or a larger grid.`,
         );
       }
       return net.decodeToImg(sampleTokens(net, condition, rest, options), grid);

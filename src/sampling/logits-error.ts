@@ -51,7 +51,7 @@ export function checkPeaks(peaks: Tensor, caller: string, first = 0): void {
       const what = Number.isNaN(value) ? 'NaN' : value > 0 ? 'infinite' : 'all −∞';
       throw new LogitsError(
         `${caller}: at step ${step} the logits of row ${row} are ${what}, so no token can be drawn from them; ` +
-          "look for NaN or infinity in the model's weights and in what it was given, or take another dtype.",
+          "check the model's weights and inputs for NaN and infinity, or use another dtype.",
         row,
         step,
       );

@@ -23,14 +23,14 @@ const filters = {
   /** Divide the logits by this value before `topK` and `topP`. Default 1. */
   temperature: {
     fits: (value) => value > 0 && Number.isFinite(value),
-    must: 'be positive',
-    instead: '; for arg-max tokens pass greedy: true.',
+    must: 'be a positive number',
+    instead: '; to take the most likely tokens, pass greedy: true.',
     apply: (logits, value) => (value === 1 ? logits : logits.div(value)),
   },
   /** Keep the k most likely tokens, including ties with the k-th. Default: all. */
   topK: { fits: isCount, must: 'be a positive integer, or null for no limit', apply: topKLogits },
   /** Keep the most likely tokens until their total probability exceeds p. Default 1 (all). Applied after `topK`. */
-  topP: { fits: (value) => value > 0 && value <= 1, must: 'lie in (0, 1]', apply: topPLogits },
+  topP: { fits: (value) => value > 0 && value <= 1, must: 'be a number in (0, 1]', apply: topPLogits },
 } satisfies Record<string, Filter>;
 
 /** Options that restrict the tokens and change their probabilities; null or undefined disables a filter. */

@@ -47,7 +47,9 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
   const [batch, start] = prefix.shape as [number, number];
   const before = start + (embeddings?.shape[1] ?? 0); // positions before the first drawn token
   if (before === 0) {
-    throw new torch.ShapeError('generate: nothing to continue; give at least one token or embedding.');
+    throw new torch.ShapeError(
+      'generate: there is nothing to continue; pass at least one token or embedding.',
+    );
   }
   checkRoom('generate', before, steps, prior.blockSize);
   const cache = useCache && steps > 1 ? prior.createCache(batch, before + steps - 1) : null;
@@ -88,7 +90,7 @@ export class TokenSampler extends torch.InThread {
     checkFilterOptions(options);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > prior.blockSize) {
       throw new RangeError(
-        `TokenSampler: capacity must be an integer from 1 to the model's block of ${prior.blockSize}, got ${capacity}.`,
+        `TokenSampler: capacity must be an integer from 1 to the model's blockSize (${prior.blockSize}), got ${capacity}.`,
       );
     }
     if (!Number.isSafeInteger(bucket) || bucket < 1) {
@@ -138,7 +140,7 @@ export class TokenSampler extends torch.InThread {
 
   /** Returns an engine that uses the model's current weights. */
   #presentEngine(): RecordedEngine {
-    if (this.#disposed) throw new torch.DisposedError('TokenSampler: it was disposed; make a new one.');
+    if (this.#disposed) throw new torch.DisposedError('TokenSampler: it was disposed; create a new one.');
     if (!this.#engine?.fits) {
       // The recordings read from the weights' old addresses.
       this.#engine?.dispose();
@@ -153,7 +155,7 @@ export class TokenSampler extends torch.InThread {
     checkSteps('TokenSampler', steps);
     if (prefix.ndim !== 2 || prefix.shape[0] !== batch || before === 0) {
       throw new torch.ShapeError(
-        `TokenSampler: made for a prefix [${batch}, length] of at least one token or embedding, got [${prefix.shape.join(', ')}].`,
+        `TokenSampler: the prefix must be [${batch}, length] with at least one token or embedding, got [${prefix.shape.join(', ')}].`,
       );
     }
     checkRoom('TokenSampler', before, steps, this.#capacity);
@@ -161,7 +163,7 @@ export class TokenSampler extends torch.InThread {
     if (before < nUnmasked && steps > 1) {
       throw new RangeError(
         `TokenSampler: the model's unmasked prefix has ${nUnmasked} positions, of which ${before} are given; ` +
-          'give them all, or use generate().',
+          'pass all of them, or use generate().',
       );
     }
   }
@@ -182,7 +184,7 @@ export class TokenSampler extends torch.InThread {
 /** Throws if `steps` is not a valid number of tokens. */
 export function checkSteps(caller: string, steps: number): void {
   if (!Number.isSafeInteger(steps) || steps < 0) {
-    throw new RangeError(`${caller}: steps must be an integer from 0, got ${steps}.`);
+    throw new RangeError(`${caller}: steps must be a non-negative integer, got ${steps}.`);
   }
 }
 
@@ -193,14 +195,14 @@ export function checkSteps(caller: string, steps: number): void {
 export function checkRoom(caller: string, before: number, steps: number, room: number): void {
   if (before > room) {
     throw new RangeError(
-      `${caller}: the prefix, with embeddings and conditions, takes ${before} positions and is too long by ` +
-        `${before - room}: there is room for ${room}. Shorten it, or build the model with a larger blockSize.`,
+      `${caller}: the prefix, with embeddings and conditions, takes ${before} positions, but there is room for ${room}: ` +
+        `shorten it by ${before - room}, or build the model with a larger blockSize.`,
     );
   }
   const positions = before + Math.max(steps - 1, 0);
   if (positions > room) {
     throw new RangeError(
-      `${caller}: ${steps} tokens after ${before} positions need room for ${positions}, but there is room for ${room}; ` +
+      `${caller}: ${steps} tokens after ${before} positions need ${positions} positions, but there is room for ${room}; ` +
         `ask for at most ${room - before + 1} tokens.`,
     );
   }

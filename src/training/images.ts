@@ -49,8 +49,8 @@ export async function openRunImages(
   if (skipped.length > 5) notes.push(`and ${skipped.length - 5} more files were left out`);
   notes.push(...passedOver(ignoredKinds));
   if (enlarged > 0)
-    notes.push(`${enlarged} pictures are smaller than ${config.data.size} pixels and were enlarged`);
-  if (opened.heldOut.length === 0) notes.push('no pictures are held out, so nothing but losses is measured');
+    notes.push(`${enlarged} images are smaller than ${config.data.size} pixels and were enlarged`);
+  if (opened.heldOut.length === 0) notes.push('no images are held out, so only training losses are measured');
   return opened;
 }
 
@@ -69,7 +69,7 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
   for (const { size } of [train, heldOut]) {
     if (size === data.size) continue;
     throw new RunError(
-      `the images given have ${size} pixels a side, and data.size is ${data.size}: set them to the same`,
+      `the images passed are ${size} × ${size} pixels, but data.size is ${data.size}: set data.size=${size}, or resize the images`,
     );
   }
   const { channels } = data;
@@ -109,12 +109,12 @@ export async function sameImages(
   const known = classes === null || opened.train.classes.length === classes;
   if (changed !== 'accept' || !known) {
     throw new RunError(
-      `${difference}. Restore the pictures, ` +
-        (known ? 'go on with these from here (data.changed=accept), ' : '') +
+      `${difference}. Restore the original images, ` +
+        (known ? 'continue with the new ones (data.changed=accept), ' : '') +
         'or start a new run.',
     );
   }
-  notes.push(`${difference}. The run goes on with these`);
+  notes.push(`${difference}. The run continues with the new images`);
   // A transformer's codes were computed from the previous images.
   await rm(join(run, codesFile), { force: true });
   restartPass(state, opened.train.length);
@@ -123,7 +123,8 @@ export async function sameImages(
 
 function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<ImagesState>): string | null {
   const { images, classes = now.classes, fingerprint = now.fingerprint } = before;
-  const count = (of: ImagesState['images']) => `${of.train} pictures to train on and ${of.heldOut} held out`;
+  const count = (of: ImagesState['images']) =>
+    `${of.train} training images and ${of.heldOut} held-out images`;
   if (images && count(images) !== count(now.images)) {
     return (
       `${data.path} now has ${count(now.images)}; the run was started with ` +
@@ -136,8 +137,8 @@ function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<Ima
   }
   if (fingerprint === now.fingerprint) return null;
   return (
-    `${data.path} has as many pictures as the run was started with, but they are not the same: some have other contents, ` +
-    'another class or another place in the order'
+    `${data.path} has as many images as when the run was started, but they are not the same: the contents, the class or ` +
+    'the order of some have changed'
   );
 }
 

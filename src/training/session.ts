@@ -76,12 +76,13 @@ async function threadsOf(
   for (const [name, now] of Object.entries({ device, threads })) {
     if (now === state[name]) continue;
     notes.push(
-      `${name} ${String(now)} in place of ${String(state[name])}: losses differ in their last digits`,
+      `training.${name} is now ${String(now)} instead of ${String(state[name])}: losses will differ in their last digits`,
     );
   }
   if (threads > availableParallelism()) {
     notes.push(
-      `this run computes with ${threads} threads, and there are ${availableParallelism()} processors`,
+      `training.threads is ${threads}, but only ${availableParallelism()} processors are available: threads will wait for ` +
+        `each other; set training.threads=${availableParallelism()}`,
     );
   }
   return threads;

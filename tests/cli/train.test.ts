@@ -174,7 +174,7 @@ test('both stages, reconstructions and samples', async (t) => {
   const config = join(run, 'config.yaml');
   writeFileSync(config, readFileSync(config, 'utf8').replace('n_embed: 16', 'n_embed: 17'));
   const shape = await tessera(['reconstruct', run, photos, '--out', at('shape')]);
-  refused(t, shape, 1, /does not fit .*config\.yaml .*quantize\.embedding\.weight/, at('shape'));
+  refused(t, shape, 1, /does not match .*config\.yaml .*quantize\.embedding\.weight/, at('shape'));
 });
 
 test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes on', async (t) => {
@@ -194,7 +194,7 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
     tessera(vqgan(out, '--name', 'a')),
     tessera(['train', 'vqgan', '--resume', run, 'training.seed=4']),
   ]);
-  refused(t, again, 1, /holds a run already/);
+  refused(t, again, 1, /already contains a run/);
   refused(t, change, 2, /training\.seed/);
   const resumed = await tessera(['train', 'vqgan', '--resume', 'latest', '--out', out, steps, '--json']);
   t.is(resumed.code, 0, resumed.stderr);
@@ -222,7 +222,7 @@ test('two runs in one folder at a time are refused; a second Ctrl-C ends at once
     },
   );
   refused(t, others[0]!, 1, /is being trained by process \d+/);
-  refused(t, others[1]!, 1, /holds a run already/);
+  refused(t, others[1]!, 1, /already contains a run/);
   t.is(impatient.code, 130, impatient.stderr);
   t.notRegex(impatient.stdout, /stopped after/);
   const { step } = await newestCheckpoint(run);
@@ -297,7 +297,7 @@ test('a folder that may not be written to', async (t) => {
   // Root writes wherever it likes, unless that privilege is taken from it.
   const through = process.getuid?.() === 0 ? ['setpriv', '--bounding-set', '-dac_override'] : [];
   const outcome = await tessera(vqgan(join(folder, 'runs')), { through });
-  refused(t, outcome, 1, /locked.*writing there is not permitted/);
+  refused(t, outcome, 1, /locked.*permission denied/);
   t.deepEqual(readdirSync(folder), []);
 });
 

@@ -53,7 +53,7 @@ test.serial(
     const home = folder(t);
     const path = join(home, 'run.lock');
     writeFileSync(path, '');
-    t.throws(() => lockRun(home), { message: /another process took this run just now/ });
+    t.throws(() => lockRun(home), { message: /another process has just opened this run/ });
     const old = new Date(Date.now() - 60_000);
     utimesSync(path, old, old);
     lockRun(home)();

@@ -199,6 +199,6 @@ test('parts go by the reference’s names or by our own, not by both', (t) => {
   t.is(net.config.firstStageConfig, parts.firstStage);
   t.throws(() => new Net2NetTransformer({ ...parts, condition, condStageConfig: condition }), {
     instanceOf: TypeError,
-    message: 'Net2NetTransformer: condition and condStageConfig name the same part; give one of them',
+    message: 'Net2NetTransformer: condition and condStageConfig name the same part; pass only one of them',
   });
 });

@@ -24,7 +24,7 @@ test('the newest checkpoint that verifies is used', async (t) => {
   const run = temporaryFolder(t);
   await t.throwsAsync(newestCheckpoint(run), {
     instanceOf: RunError,
-    message: /before its first one. Start it anew/,
+    message: /before its first one. Start a new run/,
   });
   for (const step of [0, 5, 10, 15, 20]) await save(run, step, step);
   const at = (step: number, file: string) => join(listCheckpoints(run)[step / 5]!.path, file);
@@ -94,7 +94,7 @@ test('metrics of a resumed run replace those done before', (t) => {
 
 test('a folder that is no run is told from one that is not there', async (t) => {
   const run = temporaryFolder(t);
-  await t.throwsAsync(readConfig(run), { message: /is not the folder of a run/ });
+  await t.throwsAsync(readConfig(run), { message: /is not a run: it has no config\.yaml/ });
   await t.throwsAsync(readConfig(join(run, 'none')), { message: /there is no run at/ });
 });
 
@@ -127,6 +127,7 @@ for (const code of ['EXDEV', 'ENOSYS', 'EPERM']) {
 test.serial('a file system that renames no files is named, with the way out', async (t) => {
   failing(t, 'rename', 'ENOSYS');
   await t.throwsAsync(save(temporaryFolder(t), 5, 20), {
-    message: /its file system cannot do this \(rename: ENOSYS\); take a folder on another one/,
+    message:
+      /its file system does not support this operation \(rename: ENOSYS\); use a folder on another file system/,
   });
 });

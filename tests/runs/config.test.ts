@@ -28,7 +28,7 @@ test('mistakes are named with their place and the nearest key', (t) => {
     [{ batchsize: 1 }, /unknown key "training\.batchsize".*"training\.batchSize"/],
     [{ warmup: 2 }, /training\.warmup must be a number from 0 to 1/],
     [{ logEvery: '10 seconds' }, /training\.logEvery must be a number of steps, or a time such as 30s/],
-    [{ betas: [0.5] }, /training\.betas must be two numbers/],
+    [{ betas: [0.5] }, /training\.betas must be a list of two numbers/],
     [{ device: 'gpu' }, /training\.device must be auto, cpu/],
     [{ views: 2 }, /unknown key "training\.views"/],
     [{ steps: null }, /a run needs an end/],
@@ -59,6 +59,6 @@ test('a resumed run keeps what its losses depend on', (t) => {
     'a new end replaces the old one',
   );
   t.throws(() => withChanges('vqgan', config, { training: { seed: 2 }, model: {} }), {
-    message: /keeps its model, training\.seed/,
+    message: /cannot change model, training\.seed/,
   });
 });

@@ -22,7 +22,7 @@ test('a run of a newer format is refused by name, whatever it is opened for', as
   const run = runWith(folder, '[{ "time": "then" }, { "format": 2 }]');
   const refused = {
     instanceOf: RunError,
-    message: `${run} was written by a newer tessera-torch (format 2); this one reads format 1: update it`,
+    message: `${run} was written by a newer tessera-torch (format 2); this version reads format 1: update tessera-torch`,
   };
   await t.throwsAsync(openRun(run, 'vqgan'), refused);
   await t.throwsAsync(Run.open(run, 'vqgan', { resume: undefined }), refused);

@@ -128,11 +128,11 @@ test.serial('steps by kernels draw the tokens of generate', (t) => {
 test('what the kernels cannot take is named, and operators run it', (t) => {
   const gpt = makeGpt('float32');
   t.is(whyNoDecodeKernels(gpt, 1), 'the model is on cpu');
-  t.is(whyNoDecodeKernels(gpt, 3), 'they are for a batch of one, not of 3');
-  t.is(misfit(makeGpt('float32', { ...config, nEmbd: 24 })), 'its heads are 12 wide');
+  t.is(whyNoDecodeKernels(gpt, 3), 'they support a batch size of 1, not 3');
+  t.is(misfit(makeGpt('float32', { ...config, nEmbd: 24 })), 'they do not support heads of width 12');
   const mixed = makeGpt('float32');
   mixed.head.double();
-  t.is(misfit(mixed), 'not all its weights are of one dtype, contiguous and aligned');
+  t.is(misfit(mixed), 'some weights have another dtype, or are not contiguous or not aligned');
   using sampler = new TokenSampler(gpt, { batch: 1, greedy: true, kernels: true });
   t.is(sampler.kernelFailure, 'the model is on cpu');
   const prefix = torch.tensor([[3n, 1n]]);

@@ -4,13 +4,16 @@ import type { FilterOptions } from '../../src/sampling/logits.js';
 import * as torch from '../../src/torch/index.js';
 
 const wrong: [FilterOptions, RegExp][] = [
-  [{ temperature: 0 }, /temperature must be positive, got 0; for arg-max tokens pass greedy/],
-  [{ temperature: -1 }, /temperature must be positive, got -1/],
-  [{ temperature: NaN }, /temperature must be positive, got NaN/],
+  [
+    { temperature: 0 },
+    /temperature must be a positive number, got 0; to take the most likely tokens, pass greedy/,
+  ],
+  [{ temperature: -1 }, /temperature must be a positive number, got -1/],
+  [{ temperature: NaN }, /temperature must be a positive number, got NaN/],
   [{ topK: 0 }, /topK must be a positive integer/],
   [{ topK: 1.5 }, /topK must be a positive integer/],
-  [{ topP: 0 }, /topP must lie in/],
-  [{ topP: 2 }, /topP must lie in/],
+  [{ topP: 0 }, /topP must be a number in/],
+  [{ topP: 2 }, /topP must be a number in/],
   [{ nCodes: -3 }, /nCodes must be a positive integer/],
 ];
 

@@ -17,20 +17,23 @@ const sampled = (length: number, steps: number, capacity = 8) => {
 };
 
 const attempts: Record<string, [() => unknown, RegExp]> = {
-  generate: [() => generate(gpt, tokens(12), 3), /takes 12 positions and is too long by 4: .* room for 8/],
-  'generate, one token more than fits': [() => generate(gpt, tokens(9), 1), /too long by 1/],
-  'generate without steps': [() => generate(gpt, tokens(9), 0), /too long by 1/],
+  generate: [
+    () => generate(gpt, tokens(12), 3),
+    /takes 12 positions, but there is room for 8: shorten it by 4/,
+  ],
+  'generate, one token more than fits': [() => generate(gpt, tokens(9), 1), /shorten it by 1/],
+  'generate without steps': [() => generate(gpt, tokens(9), 0), /shorten it by 1/],
   'generate after embeddings': [
     () => generate(gpt, tokens(3), 2, { embeddings: vectors(6) }),
-    /takes 9 positions and is too long by 1/,
+    /takes 9 positions, .* shorten it by 1/,
   ],
-  TokenSampler: [() => sampled(12, 3), /too long by 4/],
-  'TokenSampler of less room': [() => sampled(6, 3, 5), /too long by 1: there is room for 5/],
-  sampleTokens: [() => sampleTokens(net, tokens(1), 3, { prefix: tokens(20) }), /too long by 5/],
-  'sampleTokens at once': [() => sampleTokens(atOnce, tokens(20), 3), /too long by 4/],
+  TokenSampler: [() => sampled(12, 3), /shorten it by 4/],
+  'TokenSampler of less room': [() => sampled(6, 3, 5), /there is room for 5: shorten it by 1/],
+  sampleTokens: [() => sampleTokens(net, tokens(1), 3, { prefix: tokens(20) }), /shorten it by 5/],
+  'sampleTokens at once': [() => sampleTokens(atOnce, tokens(20), 3), /shorten it by 4/],
   'sampleImages, more than the grid': [
     () => sampleImages(net, tokens(1), { grid: [2, 2], prefix: tokens(7) }),
-    /the prefix of 7 tokens is too long: a grid of 2×2 codes holds 4/,
+    /the prefix of 7 tokens is too long for a grid of 2×2 codes: pass at most 4/,
   ],
   'sampleImages at once, more than the grid': [
     () => sampleImages(atOnce, tokens(1), { grid: [2, 2], prefix: tokens(7) }),

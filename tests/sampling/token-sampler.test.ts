@@ -112,7 +112,7 @@ test('sampling leaves no tensors behind, and training mode as it was', (t) => {
 test('what does not fit is named', (t) => {
   const gpt = makeGpt();
   t.throws(() => new TokenSampler(gpt, { batch: 2, capacity: 41 }), {
-    message: /from 1 to the model's block of 40/,
+    message: /from 1 to the model's blockSize \(40\)/,
   });
   t.throws(() => new TokenSampler(gpt, { batch: 2, bucket: 0 }), { message: /bucket/ });
   t.throws(() => new TokenSampler(gpt, { batch: 2, temperature: 0 }), { message: /temperature/ });

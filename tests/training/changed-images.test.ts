@@ -49,19 +49,19 @@ const changes: [string, 'folder' | 'list' | 'packed', (place: Place) => unknown,
     'one picture for another',
     'folder',
     ({ photos }) => picture(join(photos, 'cats', '1.png'), 255),
-    /as many pictures .* not the same/,
+    /as many images .* not the same/,
   ],
   [
     'a picture more',
     'folder',
     ({ photos }) => picture(join(photos, 'cats', '9.png'), 255),
-    /now has 7 pictures to train on/,
+    /now has 7 training images/,
   ],
   [
     'a picture less',
     'folder',
     ({ photos }) => rmSync(join(photos, 'cats', '1.png')),
-    /pictures to train on and .* held out/,
+    /training images and .* held-out images/,
   ],
   [
     'a picture in another class',
@@ -94,7 +94,7 @@ const changes: [string, 'folder' | 'list' | 'packed', (place: Place) => unknown,
       await picture(join(photos, 'cats', '1.png'), 255);
       await packImages({ path: photos, size: 16 }, packed, { overwrite: true });
     },
-    /as many pictures .* not the same/,
+    /as many images .* not the same/,
   ],
 ];
 
@@ -113,12 +113,12 @@ for (const [what, form, change, message] of changes) {
     const error = await t.throwsAsync(VqganTrainer.resume(run), { instanceOf: RunError, message });
     t.regex(
       error.message,
-      /Restore the pictures, go on with these from here \(data\.changed=accept\), or start a new run/,
+      /Restore the original images, continue with the new ones \(data\.changed=accept\), or start a new run/,
     );
     if (!taken.has(what)) return;
     const accepted = await VqganTrainer.resume(run, { changes: { data: { changed: 'accept' } } });
     const [start, ...events] = await eventsOf(accepted, 2);
-    t.regex(JSON.stringify(start), /The run goes on with these/);
+    t.regex(JSON.stringify(start), /The run continues with the new images/);
     t.like(events.at(-1), { type: 'end', step: 2 });
     // What was accepted are the run's pictures now; the next change is another.
     await (await VqganTrainer.resume(run)).close();

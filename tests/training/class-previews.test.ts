@@ -76,7 +76,7 @@ test('a preview of a model that has become NaN names the last good checkpoint', 
     async () => {
       for await (const _ of events);
     },
-    { instanceOf: NonFiniteError, message: /no picture can be drawn.*NaN.*last good checkpoint/s },
+    { instanceOf: NonFiniteError, message: /no image can be sampled.*NaN.*last good checkpoint/s },
   );
 });
 

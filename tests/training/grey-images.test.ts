@@ -39,7 +39,7 @@ test('LPIPS takes grey images as RGB images of three equal channels', (t) => {
   });
   for (const channels of [2, 4]) {
     const x = torch.zeros([1, channels, 16, 16]);
-    t.throws(() => lpips.forward(x, x), { message: /\[B, 3, H, W\] \(or grey, \[B, 1, H, W\]\)/ });
+    t.throws(() => lpips.forward(x, x), { message: /\[B, 3, H, W\] or \[B, 1, H, W\] \(grey\)/ });
   }
 });
 

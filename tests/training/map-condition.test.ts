@@ -105,7 +105,7 @@ const refusals: [string, () => unknown, RegExp][] = [
     () => conditional({ ...segmentation(4), params: { ...segmentation(4).params, ckpt_path: weights } }),
     /has 9 channels, but the condition's VQGAN takes 4/,
   ],
-  ['no weights', () => conditional(segmentation()), /no trained VQGAN of the condition at \(nothing named\)/],
+  ['no weights', () => conditional(segmentation()), /no trained VQGAN of the condition was named/],
   [
     'a file that does not exist',
     () => ({

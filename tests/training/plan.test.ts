@@ -23,12 +23,12 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
   [
     'two channels',
     (c) => Object.assign(c.model.params.ddconfig, { in_channels: 2 }),
-    /pictures have 3 channels/,
+    /both must be 3 \(RGB\), or both 1 \(grey\)/,
   ],
   [
     'a size with one code',
     (c) => Object.assign(c.data, { size: 2 }),
-    /data\.size must be a multiple of 2, .*, from 4; got 2/,
+    /data\.size must be a multiple of 2, .*, and at least 4; got 2/,
   ],
   ['a missing LPIPS file', (c, folder) => lpips(c, join(folder, 'gone.pth')), /there is no file .*gone\.pth/],
   [
@@ -37,7 +37,7 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
       await saveSafetensors(join(folder, 'other.safetensors'), { a: torch.zeros([1]) });
       lpips(c, join(folder, 'other.safetensors'));
     },
-    /does not hold the reference's LPIPS weights/,
+    /does not contain the reference's LPIPS weights/,
   ],
   [
     'a discriminator too deep',
@@ -53,7 +53,7 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
   [
     'a run of that name',
     (_, folder) => writeFileSync(join(made(folder), 'config.yaml'), ''),
-    /holds a run already/,
+    /already contains a run/,
   ],
   [
     'a run that is being started',
@@ -170,15 +170,21 @@ test.serial('a plan of a second stage is refused as the run is', async (t) => {
     [gpt({ block_size: 9 }), /block_size is 9/],
     [gpt({ n_head: 3 }), /nHead/],
     [{ ...good(), data: { path: 'stripes', size: 8 } }, /set data\.size=16/],
-    [spiral, /permuter_config: .*The pictures have 8 × 8 codes: set its H and W to 8/],
-    [second({ pkeep: -1 }), /pkeep is the share of tokens .* from 0 to 1; got -1/],
-    [second({ sos_token: 16 }), /vocab_size is 16; .* need 17/],
+    [spiral, /permuter_config: .*Images have 8 × 8 codes: set its H and W to 8/],
+    [second({ pkeep: -1 }), /pkeep must be a number from 0 to 1, the share of tokens .*; got -1/],
+    [second({ sos_token: 16 }), /vocab_size is 16, .* need at least 17/],
     [classes, /have no classes to learn from/],
-    [structuredClone(transformerConfig(other, { steps: 1 })), /other is not the folder of a run/],
-    [file, /does not fit first_stage_config/],
+    [structuredClone(transformerConfig(other, { steps: 1 })), /other is not a run/],
+    [file, /does not match model\.params\.first_stage_config/],
     [described(17), /data\.size must be a multiple of 2, .* got 17\./],
-    [described(1), /data\.size must be a multiple of 2, .*, from 4; got 1\. The nearest is 4/],
-    [described(2), /data\.size must be a multiple of 2, .*, from 4; got 2\. The nearest is 4/],
+    [
+      described(1),
+      /data\.size must be a multiple of 2, .*, and at least 4; got 1\. The nearest valid size is 4/,
+    ],
+    [
+      described(2),
+      /data\.size must be a multiple of 2, .*, and at least 4; got 2\. The nearest valid size is 4/,
+    ],
     [described(16, { in_channels: 2 }), /first_stage_config\.params\.ddconfig has in_channels 2/],
     [described(16, { double_z: true }), /first_stage_config\.params\.ddconfig\.double_z is true/],
   ] as const) {

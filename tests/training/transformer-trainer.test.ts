@@ -79,7 +79,7 @@ test.serial('classes condition the transformer; sizes are filled in', async (t) 
   const run = join(temporaryFolder(t), 'run');
   await t.throwsAsync(TransformerTrainer.create(labelled, { run, images: images() }), {
     instanceOf: RunError,
-    message: /no classes.*sub-folder a class/,
+    message: /no classes.*sub-folder per class/,
   });
   const trainer = await TransformerTrainer.create(labelled, { run, images: images(classes) });
   t.like(trainer.config.model.params, { cond_stage_config: { params: { n_classes: 2 } } });
@@ -100,5 +100,5 @@ test.serial('mistakes say what to do', async (t) => {
   await t.throwsAsync(attempt(size), { message: /set data\.size=16/ });
   const small = transformerConfig(vqgan);
   small.model.params.transformer_config.params.block_size = 60;
-  await t.throwsAsync(attempt(small), { message: /block_size is 60.*need 64/ });
+  await t.throwsAsync(attempt(small), { message: /block_size is 60.*need at least 64/ });
 });

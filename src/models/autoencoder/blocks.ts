@@ -46,11 +46,11 @@ export const backboneSchema = {
   /** If true, the decoder stops before its last norm and convolution. Default false. */
   givePreEnd: flag(false),
   /** Latent diffusion's name for the attention used here. */
-  attnType: alone('vanilla', 'the attention of one head over all positions is the only one here'),
+  attnType: alone('vanilla', 'only attention with one head over all positions is supported'),
   /** Latent diffusion: a tanh at the end of the decoder. */
-  tanhOut: alone(false, 'the output is unbounded here'),
+  tanhOut: alone(false, 'a tanh at the end of the decoder is not supported'),
   /** Latent diffusion: linear attention. */
-  useLinearAttn: alone(false, 'attention is over all positions here'),
+  useLinearAttn: alone(false, 'linear attention is not supported'),
 };
 
 /** Configuration of the encoder and decoder: the reference's `ddconfig` in camelCase. */
@@ -65,7 +65,7 @@ const groups = 32;
 export function normalize(channels: number): nn.GroupNorm {
   if (channels % groups !== 0) {
     throw new RangeError(
-      `a level ${channels} channels wide cannot be normalised in ${groups} groups: choose ch and chMult so that every width is a multiple of ${groups}`,
+      `a level of ${channels} channels cannot be normalised in ${groups} groups: choose ch and chMult so that every width is a multiple of ${groups}`,
     );
   }
   return new nn.GroupNorm(groups, channels, { eps: 1e-6 });

@@ -55,7 +55,7 @@ export class Decoder extends nn.Module {
   override forward(z: Tensor): Tensor {
     if (z.ndim !== 4 || z.shape[1] !== this.zChannels) {
       throw new torch.ShapeError(
-        `the decoder takes latents [B, ${this.zChannels}, h, w], not [${z.shape.join(', ')}]`,
+        `the decoder expects latents [B, ${this.zChannels}, h, w], got [${z.shape.join(', ')}]`,
       );
     }
     return nn.chain(

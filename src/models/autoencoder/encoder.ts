@@ -71,7 +71,7 @@ export class Encoder extends nn.Module {
     const [, channels, height = 0, width = 0] = x.shape;
     if (x.ndim !== 4 || channels !== this.inChannels) {
       throw new torch.ShapeError(
-        `the encoder takes images [B, ${this.inChannels}, H, W], not [${x.shape.join(', ')}]`,
+        `the encoder expects images [B, ${this.inChannels}, H, W], got [${x.shape.join(', ')}]`,
       );
     }
     if (height === 0 || width === 0 || height % f !== 0 || width % f !== 0) {

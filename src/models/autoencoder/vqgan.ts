@@ -176,7 +176,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   decodeIndices(indices: Tensor): Tensor {
     if (indices.ndim !== 3) {
       throw new torch.ShapeError(
-        `decodeIndices takes indices [B, h, w], not [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
+        `decodeIndices expects indices [B, h, w], got [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
       );
     }
     return this.decode(this.quantize.codes(indices));
@@ -202,7 +202,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   /** Paints a one-hot map [B, colorizeNlabels, H, W] with random label colours: an image [B, 3, H, W] in [−1, 1]. */
   toRgb(segmentation: Tensor): Tensor {
     const { colorize } = this;
-    if (!colorize) throw new TypeError('toRgb needs a model made with colorizeNlabels');
+    if (!colorize) throw new TypeError('toRgb needs a model that was created with colorizeNlabels');
     return torch.noGrad(() => {
       const painted = torch.conv2d(segmentation, colorize); // [B, 3, H, W]
       const low = painted.min();

@@ -79,7 +79,9 @@ export class Labelator extends nn.Module implements Condition {
     const label = byName >= 0 ? byName : /^\d+$/.test(text) ? Number(text) : -1;
     if (label >= 0 && label < this.nClasses) return torch.tensor([label], { dtype: 'int64' });
     const hint =
-      names.length > 0 ? `the nearest is "${nearest(text, names)}"` : `they are 0 to ${this.nClasses - 1}`;
+      names.length > 0
+        ? `the nearest is "${nearest(text, names)}"`
+        : `the classes are 0 to ${this.nClasses - 1}`;
     throw new RangeError(`there is no such class; ${hint}`);
   }
 }

@@ -61,11 +61,11 @@ export class CoordStage extends nn.Module implements Condition {
 
   /** Returns a description of the position map. */
   choices(): string {
-    return 'maps of coordinates';
+    return 'coordinate maps';
   }
 
   /** @throws RangeError always, because a map cannot be given as text */
   parse(): never {
-    throw new RangeError('a map of coordinates is not written as text; give its tensor to sampleImages');
+    throw new RangeError('a coordinate map cannot be given as text; pass its tensor to sampleImages');
   }
 }

@@ -12,7 +12,7 @@ export function encodedImage(stage: Stage, field: string): Condition {
     choices: () => `images of the field "${field}"`,
     parse: () => {
       throw new RangeError(
-        `the "${field}" of an image is not written as text; give its tensor to sampleImages`,
+        `the condition "${field}" is an image, which cannot be given as text; pass its tensor to sampleImages`,
       );
     },
   };

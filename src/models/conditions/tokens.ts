@@ -52,6 +52,8 @@ export class DummyCondStage extends nn.Module implements Condition {
     const tokens = row.split(',').map((token) => token.trim());
     const wrong = tokens.find((token) => !/^\d+$/.test(token));
     if (wrong === undefined) return torch.tensor([tokens.map(BigInt)], { dtype: 'int64' });
-    throw new RangeError(`${JSON.stringify(wrong)} is not a token; write them as 5,17,3`);
+    throw new RangeError(
+      `${JSON.stringify(wrong)} is not a token; write tokens as integers separated by commas, such as 5,17,3`,
+    );
   }
 }

@@ -59,7 +59,7 @@ export class ActNorm extends nn.Module {
   reverse(x: Tensor): Tensor {
     if (this.training && !this.#isInitialized()) {
       throw new torch.TorchError(
-        'ActNorm.reverse before the first forward in training: its scale and shift are not set yet',
+        'ActNorm: reverse needs the scale and shift that the first forward in training sets; call forward first',
       );
     }
     return x.div(this.scale).sub(this.loc);
@@ -77,8 +77,8 @@ export class ActNorm extends nn.Module {
   #initialize(x: Tensor): void {
     if (x.numel() <= (x.shape[1] ?? 1)) {
       throw new torch.ShapeError(
-        `ActNorm: more than one value a channel is needed to set its scale, which [${x.shape.join(', ')}] does not have: ` +
-          'begin with a larger batch or larger images',
+        `ActNorm: the first batch needs more than one value per channel to set the scale, got [${x.shape.join(', ')}]: ` +
+          'use a larger batch or larger images',
       );
     }
     torch.noGrad(() => {

@@ -196,7 +196,7 @@ function checkImages(a: Tensor, b: Tensor): void {
     a.ndim === 4 && (a.shape[1] === 3 || a.shape[1] === 1) && a.shape.every((size, i) => size === b.shape[i]);
   if (fits && b.ndim === 4 && a.shape[2]! >= leastSide && a.shape[3]! >= leastSide) return;
   throw new torch.ShapeError(
-    `LPIPS compares two batches [B, 3, H, W] (or grey, [B, 1, H, W]) of one shape, H and W at least ${leastSide}; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
+    `LPIPS expects two batches of the same shape, [B, 3, H, W] or [B, 1, H, W] (grey), with H and W at least ${leastSide}; got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
   );
 }
 

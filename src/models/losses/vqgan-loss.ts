@@ -143,8 +143,8 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     if (this.discConditional !== Boolean(cond)) {
       throw new TypeError(
         this.discConditional
-          ? 'this loss has discConditional: give the condition [B, C, H, W] with the images'
-          : 'a condition was given, but this loss was made without discConditional',
+          ? 'this loss was created with discConditional: pass the condition [B, C, H, W] with the images'
+          : 'a condition was passed, but this loss was created without discConditional: leave the condition out',
       );
     }
     return atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images));
@@ -179,8 +179,8 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     if (this.#saidAbsent || this.config.perceptualWeight <= 0 || this.perceptualLoss.loaded) return;
     this.#saidAbsent = true;
     process.emitWarning(
-      'LPIPS has no weights, so training runs without the perceptual term. VQLPIPSWithDiscriminator takes them through ' +
-        'loadStateDict (keys perceptual_loss.*, as in any VQGAN training checkpoint); perceptualWeight: 0 silences this.',
+      'LPIPS has no weights, so training runs without the perceptual term. VQLPIPSWithDiscriminator loads them with ' +
+        'loadStateDict (keys perceptual_loss.*, as in any VQGAN training checkpoint); perceptualWeight: 0 silences this warning.',
       'TesseraWarning',
     );
   }

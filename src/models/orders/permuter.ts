@@ -67,7 +67,7 @@ abstract class TablePermuter extends Permuter {
     const table = reverse ? this.backwardShuffleIdx : this.forwardShuffleIdx;
     if (x.ndim < 2 || x.shape[1] !== table.shape[0]) {
       throw new torch.ShapeError(
-        `${this.constructor.name} was made for ${table.shape[0]} codes, [batch, ${table.shape[0]}], ` +
+        `${this.constructor.name} orders ${table.shape[0]} codes, [batch, ${table.shape[0]}], ` +
           `but got shape [${x.shape.join(', ')}].`,
       );
     }

@@ -76,7 +76,9 @@ export class KeyValueCache extends torch.InThread {
     const found = tensors[layer];
     if (found) return found;
     throw new RangeError(
-      `The cache has ${this.#layers.length} layers and was disposed or has no layer ${layer}.`,
+      this.#layers.length === 0
+        ? 'The cache was disposed; create a new one.'
+        : `The cache has no layer ${layer}; its layers are 0 to ${this.#layers.length - 1}.`,
     );
   }
 
@@ -110,12 +112,12 @@ export class KeyValueCache extends torch.InThread {
     const [batch, , count] = key.shape as [number, number, number, number];
     if (batch !== this.batch) {
       throw new torch.ShapeError(
-        `The cache was made for a batch of ${this.batch}, but this one has ${batch} rows.`,
+        `The cache was created for a batch size of ${this.batch}, but got ${batch} rows; create one for this batch size.`,
       );
     }
     if (this.length + count > this.capacity) {
       throw new RangeError(
-        `The cache holds ${this.capacity} positions; ${this.length} are taken and ${count} more do not fit.`,
+        `The cache has a capacity of ${this.capacity} positions, of which ${this.length} are used: ${count} more do not fit; create a larger one.`,
       );
     }
     keys.narrow(2, this.length, count).copy_(key);

@@ -122,7 +122,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   protected checkLatent(z: Tensor): void {
     if (z.ndim !== 4 || z.shape[1] !== this.latentDim) {
       throw new torch.ShapeError(
-        `the quantizer takes latents [B, ${this.latentDim}, h, w], not [${z.shape.join(', ')}]`,
+        `the quantizer expects latents [B, ${this.latentDim}, h, w], got [${z.shape.join(', ')}]`,
       );
     }
   }

@@ -11,12 +11,12 @@ import { parseNpy } from '../../torch/io/npy.js';
 /** Replacement for unused indices: a random used index, an extra token, or a fixed token. */
 export type UnknownIndex = 'random' | 'extra' | number;
 
-/** Quantizer settings for remapping. */
+/** Settings that restrict a quantizer to the used codes of its codebook. */
 export const remapSchema = {
   /** Codes in use; if given, indices count among these. A list, a tensor, or the name of a `.npy` file of them. */
   remap: optional(
     kind<readonly number[] | Tensor | string>(
-      'a list of code indices, integers, or the name of a .npy file of them',
+      'a list of integer code indices, or the name of a .npy file of them',
       (value) =>
         value instanceof torch.Tensor ||
         (typeof value === 'string' && value.endsWith('.npy')) ||
@@ -64,7 +64,7 @@ export function usedIndices(remap: readonly number[] | Tensor | string, nEmbed: 
       : torch.tensor(codes.map(BigInt), { dtype: 'int64' });
   if (used.ndim !== 1 || used.numel() === 0) {
     throw new torch.ShapeError(
-      `remap must list at least one used code, in one dimension; got [${used.shape.join(', ')}]`,
+      `remap must be one-dimensional and list at least one code; got shape [${used.shape.join(', ')}]`,
     );
   }
   const outside = (used.tolist() as number[]).find((code) => code < 0 || code >= nEmbed);

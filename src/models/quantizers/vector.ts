@@ -19,7 +19,7 @@ const schema = {
    * false, beta weights the commitment term, as in the paper.
    */
   legacy: kind<boolean>(
-    'true (beta weighs the codebook term, as published models were trained) or false (it weighs the commitment, as in the paper)',
+    'true (beta weights the codebook term, as in published models) or false (beta weights the commitment term, as in the paper)',
     (value) => typeof value === 'boolean',
   )(),
   ...remapSchema,

@@ -100,7 +100,7 @@ function readEntries(config: unknown, path: string, partial = false) {
     throw new ConfigError(path, `${where} must be an object { target, params }, got ${show(config)}`);
   }
   if ('model' in config && !('target' in config)) {
-    throw new ConfigError(path, `${where} has no target, but a "model" entry: pass that`);
+    throw new ConfigError(path, `${where} has no target, but a "model" entry: pass that entry`);
   }
   const note = " (a model's arguments belong under params)";
   return readTree(modelSchema, config, { path, snake: true, partial, note });

@@ -111,9 +111,9 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
 export const absentTargets: ReadonlyMap<string, string> = new Map([
   [
     `${vqgan}.VQNoDiscModel`,
-    'it no longer ran in the reference either; use a VQModel and leave its discriminator off',
+    'it does not run in the reference either; use a VQModel without its discriminator',
   ],
   ['taming.modules.transformer.mingpt.CodeGPT', 'its forward pass fails in the reference; use a GPT'],
   ['taming.modules.transformer.mingpt.DummyGPT', 'it is a stand-in without weights; use a GPT'],
-  ['taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'a scheduler is no model; it belongs to training'],
+  ['taming.lr_scheduler.LambdaWarmUpCosineScheduler', 'a scheduler is not a model; it belongs to training'],
 ]);

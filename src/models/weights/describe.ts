@@ -44,7 +44,7 @@ function describeReference(shapes: Shapes): string[] {
   const first = describeFirstStage(shapes);
   if (first !== null) return [first];
   if (shapes.has('net.slice1.0.weight')) return ['LPIPS with its VGG16'];
-  if (shapes.has('lin0.model.1.weight')) return ['LPIPS weightings, without the VGG16 they weigh'];
+  if (shapes.has('lin0.model.1.weight')) return ['linear layers of LPIPS, without its VGG16'];
   if (shapes.has('features.0.weight') && shapes.has('classifier.6.weight')) return ['VGG16 of torchvision'];
   return [];
 }

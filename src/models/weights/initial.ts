@@ -30,9 +30,7 @@ export function ignoreKeysOf(params: Readonly<Record<string, unknown>>): string[
   const given = params['ignore_keys'] ?? [];
   const keys = typeof given === 'string' ? [given] : given;
   if (Array.isArray(keys) && keys.every((key) => typeof key === 'string')) return keys;
-  throw new TypeError(
-    `params.ignore_keys must be a list of beginnings of keys, got ${JSON.stringify(given)}.`,
-  );
+  throw new TypeError(`params.ignore_keys must be a list of key prefixes, got ${JSON.stringify(given)}.`);
 }
 
 /**

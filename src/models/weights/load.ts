@@ -76,11 +76,11 @@ export class LoadReport {
   /** Returns the report as text: counts and the keys that were not loaded. */
   toString(): string {
     return [
-      `${this.loaded.length} tensors loaded${this.prefix === '' ? '' : `, from below "${this.prefix}"`}`,
-      ...listed('resized, the rest as initialised', this.resized.map(shapes)),
-      ...listed('left as they were, of another shape', this.misshapen.map(shapes)),
-      ...listed('left as they were, missing in the weights', this.missing),
-      ...listed('not used, unknown to the model', this.unexpected),
+      `${this.loaded.length} tensors loaded${this.prefix === '' ? '' : `, from under "${this.prefix}"`}`,
+      ...listed('resized, the rest left as initialised', this.resized.map(shapes)),
+      ...listed('not loaded, different shape', this.misshapen.map(shapes)),
+      ...listed('not loaded, missing in the weights', this.missing),
+      ...listed('unused, not in the model', this.unexpected),
     ].join('\n');
   }
 }
@@ -193,7 +193,7 @@ function prefixOf(own: readonly string[], source: StateSource, keyMap: KeyMap | 
   if (equal.length > 0) {
     const shown = [best, ...equal].slice(0, 6).map(({ prefix }) => JSON.stringify(prefix));
     throw new torch.ArgumentError(
-      `the weights lie in several places, below ${shown.join(' and ')}: say which with { prefix: ${shown[0]} }`,
+      `the weights were found under several prefixes, ${shown.join(' and ')}: choose one, such as { prefix: ${shown[0]} }`,
     );
   }
   return best.prefix;
@@ -209,7 +209,7 @@ function nothingLoaded(
     return new StateDictError(
       model.constructor.name,
       { missing: [], unexpected: [], mismatched: misshapen.map(shapes) },
-      'every tensor has another shape; build the model with the configuration of the weights',
+      'every tensor has a different shape; build the model with the configuration of the weights',
     );
   }
   const [missing, unexpected] = [[...model.stateDict().keys()], [...source.keys()]];
@@ -217,9 +217,9 @@ function nothingLoaded(
   const layout = place?.keyMap === undefined ? '' : ` and the keyMap of ${place.keyMap.name}`;
   const way =
     place === undefined
-      ? `no key of the weights${prefix ? ` below ${JSON.stringify(prefix)}` : ''} is one of the model's: are these ` +
-        'weights of this model?'
-      : `${place.found} of its keys are found with { prefix: ${JSON.stringify(place.prefix)} }${layout}`;
+      ? `no key of the weights${prefix ? ` under ${JSON.stringify(prefix)}` : ''} is a key of the model; ` +
+        'check that these are weights of this model'
+      : `${place.found} of the model's keys are found with { prefix: ${JSON.stringify(place.prefix)} }${layout}`;
   return new StateDictError(model.constructor.name, { missing, unexpected, mismatched: [] }, way);
 }
 

@@ -29,7 +29,7 @@ export async function publishedLpips(): Promise<LPIPS> {
   const path = lpipsPath();
   const checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
     throw new torch.TorchError(
-      `LPIPS has no weights at ${path}; run: npx tessera-torch setup --weights lpips`,
+      `there are no LPIPS weights at ${path}; to install them, run: npx tessera-torch setup --weights lpips`,
       {
         cause,
       },
@@ -105,7 +105,7 @@ function lookUp(key: string, shape: readonly number[], sources: readonly Wrapped
     if (info !== undefined) {
       if (info.shape.join() !== shape.join()) {
         throw new torch.ShapeError(
-          `${name} has shape [${info.shape.join(', ')}], LPIPS needs [${shape.join(', ')}]`,
+          `${name} has shape [${info.shape.join(', ')}], but LPIPS needs [${shape.join(', ')}]`,
         );
       }
       return source.get(name)!.float();

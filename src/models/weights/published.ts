@@ -22,7 +22,7 @@ export const lpipsFiles: { readonly weightings: PublishedFile; readonly vgg: Pub
     sha256: 'a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868',
     md5: 'd507d7349b931f0638a25a48a722f98a',
     bytes: 7289,
-    holds: 'the weightings of LPIPS version 0.1 on VGG16',
+    holds: 'the linear layers of LPIPS version 0.1 for VGG16',
   },
   vgg: {
     file: 'vgg16-397923af.pth',

@@ -19,7 +19,7 @@ const perRead = (dtype: torch.DType) => 16 / torch.itemSize[dtype];
 /** Returns the reason {@link DecodeKernels} cannot run a model's steps, or null if they can. */
 export function whyNoDecodeKernels(prior: Prior, batch: number): string | null {
   const { dtype, device } = prior.parameters()[0]!;
-  if (batch !== 1) return `they are for a batch of one, not of ${batch}`;
+  if (batch !== 1) return `they support a batch size of 1, not ${batch}`;
   if (!device.startsWith('cuda')) return `the model is on ${device}`;
   if (kernelElements[dtype] === undefined) return `the model is in ${dtype}`;
   return misfit(prior);
@@ -28,17 +28,19 @@ export function whyNoDecodeKernels(prior: Prior, batch: number): string | null {
 /** Returns the property of a model that the kernels do not support, or null if they support it. */
 export function misfit(prior: Prior): string | null {
   const model = prior.decodeModel?.();
-  if (!model) return 'the model is not made of the blocks that they run';
+  if (!model) return 'the model does not consist of the blocks that they support';
   const { dtype, shape } = model.positions;
   const width = shape[2]!;
   const lanes = width / model.nHead / perRead(dtype); // threads per key
   if (width > MOST_NORMED) return `the model is ${width} wide, more than ${MOST_NORMED}`;
-  if (![1, 2, 4, 8, 16, 32].includes(lanes)) return `its heads are ${width / model.nHead} wide`;
+  if (![1, 2, 4, 8, 16, 32].includes(lanes))
+    return `they do not support heads of width ${width / model.nHead}`;
   const fits = (weight: Tensor) =>
     weight.dtype === dtype &&
     isContiguous(weight) &&
     (weight.storage.offset * torch.itemSize[dtype]) % 16 === 0;
-  if (!prior.parameters().every(fits)) return 'not all its weights are of one dtype, contiguous and aligned';
+  if (!prior.parameters().every(fits))
+    return 'some weights have another dtype, or are not contiguous or not aligned';
   return null;
 }
 

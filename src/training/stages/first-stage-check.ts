@@ -31,8 +31,8 @@ export function checkSize(model: FirstStage, size: number): void {
   const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;
   if (size % block === 0 && size >= least) return;
   throw new TypeError(
-    `data.size must be a multiple of ${block}, the pixels that one code stands for${least > block ? `, from ${least}` : ''}; ` +
-      `got ${size}. The nearest is ${Math.max(least, Math.round(size / block) * block)}`,
+    `data.size must be a multiple of ${block}, the model's downsampling factor${least > block ? `, and at least ${least}` : ''}; ` +
+      `got ${size}. The nearest valid size is ${Math.max(least, Math.round(size / block) * block)}`,
   );
 }
 
@@ -43,11 +43,11 @@ function checkChannels({ inChannels, outCh }: Backbone, channels: number | null,
     throw new TypeError(`${given}: a map is decoded to as many channels as it has; set them to the same`);
   }
   if (inChannels !== outCh || (inChannels !== 1 && inChannels !== 3)) {
-    throw new TypeError(`pictures have 3 channels, or 1 where they are grey; ${given}`);
+    throw new TypeError(`${given}: both must be 3 (RGB), or both 1 (grey)`);
   }
   if (channels !== inChannels) {
     throw new TypeError(
-      `data.channels is ${channels}, but ${given}: set them to the same, or leave data.channels out`,
+      `data.channels is ${channels}, but ${where} has in_channels ${inChannels}: set data.channels=${inChannels}, or leave it out`,
     );
   }
 }
@@ -56,12 +56,12 @@ function checkBackbone(ddconfig: Backbone, where: string): void {
   const { doubleZ, givePreEnd } = ddconfig;
   if (doubleZ) {
     throw new TypeError(
-      `${where}.double_z is true (its default), and a codebook takes z_channels, not twice as many: set it to false`,
+      `${where}.double_z is true (its default), so the encoder has 2 × z_channels outputs; a codebook needs z_channels: set it to false`,
     );
   }
   if (givePreEnd) {
     throw new TypeError(
-      `${where}.give_pre_end is true: its decoder ends before it gives pictures; leave it out`,
+      `${where}.give_pre_end is true, so the decoder stops before it outputs images; leave it out`,
     );
   }
 }

@@ -45,7 +45,7 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
   if (path === undefined || path === null) return null;
   const at = 'model.params.ckpt_path';
   if (typeof path !== 'string')
-    throw new TypeError(`${at} must be a file's name, got ${JSON.stringify(path)}`);
+    throw new TypeError(`${at} must be the path of a checkpoint file, got ${JSON.stringify(path)}`);
   checkFile(path, at);
   const ignore = [...ignoreKeysOf(params), LPIPS];
   const checkpoint = await loadCheckpoint(path);
@@ -54,7 +54,7 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
       try {
         return loadFrom(net, checkpoint.tensors, { ignore, strict: false });
       } catch (cause) {
-        throw new RunError(`${at}: ${path} does not fit the model: ${(cause as Error).message}`, { cause });
+        throw new RunError(`${at}: ${path} does not match the model: ${(cause as Error).message}`, { cause });
       }
     },
     close: () => checkpoint.close(),
@@ -64,10 +64,10 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
 /** @throws RunError if there is no such file; `at` is the setting that names it */
 export function checkFile(path: string, at: string): void {
   if (!existsSync(path)) {
-    throw new RunError(`${at}: there is no file ${path}; name the checkpoint, or take the setting out`);
+    throw new RunError(`${at}: there is no file ${path}; name a checkpoint, or remove the setting`);
   }
   if (statSync(path).isDirectory()) {
-    throw new RunError(`${at}: ${path} is a folder; name the checkpoint file itself`);
+    throw new RunError(`${at}: ${path} is a folder; name a checkpoint file in it`);
   }
 }
 
@@ -92,9 +92,9 @@ function describeStart(path: string, report: LoadReport): string {
       ? []
       : [`${what} ${keys.length} (${keys.slice(0, 3).join(', ')}${keys.length > 3 ? ', …' : ''})`];
   const parts = [
-    `${loaded.length} tensors${prefix === '' ? '' : ` below "${prefix}"`} loaded from ${path}`,
+    `${loaded.length} tensors${prefix === '' ? '' : ` under "${prefix}"`} loaded from ${path}`,
     ...shown(
-      'missing in it and left as initialised:',
+      'missing from it and left as initialised:',
       missing.filter((key) => !key.startsWith(LPIPS)),
     ),
     ...shown('not used:', unexpected),

@@ -59,8 +59,8 @@ test('a class is written by its name or its number', (t) => {
   const unknown = (text: string, given: readonly string[], message: string) =>
     t.throws(() => stage.parse(text, given), { instanceOf: RangeError, message });
   unknown('esh', names, 'there is no such class; the nearest is "ash"');
-  unknown('3', [], 'there is no such class; they are 0 to 2');
-  unknown('-1', [], 'there is no such class; they are 0 to 2');
+  unknown('3', [], 'there is no such class; the classes are 0 to 2');
+  unknown('-1', [], 'there is no such class; the classes are 0 to 2');
   t.is(stage.choices(names), '3 classes (ash, elm, 0)');
   t.is(stage.choices([]), '3 classes');
 });

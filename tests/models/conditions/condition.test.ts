@@ -14,7 +14,7 @@ test('a row of tokens is written with commas', (t) => {
   t.deepEqual(stage.parse('5, 17,3').tolist(), [[5, 17, 3]]);
   t.throws(() => stage.parse('5,x'), {
     instanceOf: RangeError,
-    message: '"x" is not a token; write them as 5,17,3',
+    message: '"x" is not a token; write tokens as integers separated by commas, such as 5,17,3',
   });
 });
 
@@ -27,9 +27,12 @@ test('without a condition there is one row, whatever is written', (t) => {
 test('maps are not written as text', (t) => {
   const coordinates = new CoordStage({ nEmbed: 8, downFactor: 2 });
   t.is(coordinates.field, 'coord');
-  t.throws(() => coordinates.parse(), { instanceOf: RangeError, message: /give its tensor to sampleImages/ });
+  t.throws(() => coordinates.parse(), { instanceOf: RangeError, message: /pass its tensor to sampleImages/ });
   const depth = encodedImage(firstStages.VQModel.make(), 'depth');
-  t.throws(() => depth.parse('near', []), { instanceOf: RangeError, message: /the "depth" of an image/ });
+  t.throws(() => depth.parse('near', []), {
+    instanceOf: RangeError,
+    message: /the condition "depth" is an image/,
+  });
 });
 
 test('a model says which field its condition is', (t) => {

@@ -67,7 +67,7 @@ test.serial('without LPIPS weights the term is off, and that is said once', asyn
   await new Promise((resolve) => setImmediate(resolve));
   process.off('warning', listen);
   t.is(warnings.filter(({ name }) => name === 'TesseraWarning').length, 1);
-  t.regex(warnings[0]!.message, /VQLPIPSWithDiscriminator takes them through loadStateDict/);
+  t.regex(warnings[0]!.message, /VQLPIPSWithDiscriminator loads them with loadStateDict/);
   loss.perceptualLoss.loadStateDict(loss.perceptualLoss.stateDict());
   t.not(loss.reconstructionLoss(x, y).perceptual.item(), 0);
 });
@@ -77,7 +77,7 @@ test('a conditional discriminator sees image and condition; a plain one refuses 
   const cond = torch.zeros([1, 2, 16, 16]);
   t.deepEqual(make({ discConditional: true, discInChannels: 5 }).logits(x, cond).ndim, 4);
   t.throws(() => make({ discConditional: true, discInChannels: 5 }).logits(x), {
-    message: /give the condition/,
+    message: /pass the condition/,
   });
   t.throws(() => make().logits(x, cond), { message: /without discConditional/ });
 });

@@ -138,8 +138,10 @@ test('what does not fit is named', (t) => {
   t.throws(() => new GPT({ ...tiny, nUnmasked: 10 }), { message: /nUnmasked/ });
   using cache = gpt.createCache(2, 4);
   t.throws(() => gpt.forward(ids(2, 1), { cache }), { message: /inside torch\.noGrad/ });
-  t.throws(() => torch.noGrad(() => gpt.forward(ids(2, 5), { cache })), { message: /holds 4 positions/ });
-  t.throws(() => torch.noGrad(() => gpt.forward(ids(3, 2), { cache })), { message: /batch of 2/ });
+  t.throws(() => torch.noGrad(() => gpt.forward(ids(2, 5), { cache })), {
+    message: /capacity of 4 positions/,
+  });
+  t.throws(() => torch.noGrad(() => gpt.forward(ids(3, 2), { cache })), { message: /batch size of 2/ });
 });
 
 test('query, key and value in one product: the same keys, logits and gradients', (t) => {

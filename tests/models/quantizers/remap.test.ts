@@ -57,7 +57,7 @@ test('a file that cannot be the codes in use is refused by name', async (t) => {
   const wrong: [string, RegExp][] = [
     [join(folder, 'none.npy'), /VQModel: remap: there is no file .*none\.npy/],
     [floats, /floats\.npy holds float32, not the integers of codes/],
-    ['used.txt', /params\.remap must be a list of code indices, integers, or the name of a \.npy file/],
+    ['used.txt', /params\.remap must be a list of integer code indices, or the name of a \.npy file/],
   ];
   for (const [remap, message] of wrong) t.throws(() => modelFromConfig(configWith({ remap })), { message });
 });

@@ -86,7 +86,7 @@ test('used codes are in the state dict under used', (t) => {
 test('what remap cannot be is an error', (t) => {
   const make = (more: object) => () => new VectorQuantizer({ ...base, ...more });
   t.throws(make({ remap: [7] }), { instanceOf: RangeError, message: /codes 0 to 6/ });
-  t.throws(make({ remap: [0.5] }), { instanceOf: TypeError, message: /integers/ });
+  t.throws(make({ remap: [0.5] }), { instanceOf: TypeError, message: /integer code indices/ });
   t.throws(make({ remap: [] }), { instanceOf: torch.ShapeError, message: /at least one/ });
   t.throws(make({ remap: [1], unknownIndex: 1 }), { instanceOf: RangeError, message: /'random', 'extra'/ });
 });

@@ -176,7 +176,7 @@ const mistakes: [config: unknown, message: RegExp][] = [
   ],
   [vq({ n_embed: undefined }), /params\.n_embed is missing; it must be a positive integer/],
   [vq({ n_embed: '24' }), /params\.n_embed must be a positive integer, got "24"/],
-  [vq({ remap: 'used.txt' }), /params\.remap must be a list of code indices/],
+  [vq({ remap: 'used.txt' }), /params\.remap must be a list of integer code indices/],
   [
     net2net({ transformer_config: gpt({ block: 3 }) }),
     /"params\.transformer_config\.params\.block".*\.block_size"/,

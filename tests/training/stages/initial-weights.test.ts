@@ -82,10 +82,13 @@ test.serial('what cannot be loaded ends before a folder is made', async (t) => {
   const cases: [Params, RegExp][] = [
     [{ ckpt_path: 'no/such.ckpt' }, /model\.params\.ckpt_path: there is no file no\/such\.ckpt/],
     [{ ckpt_path: root }, /is a folder/],
-    [{ ckpt_path: empty }, /unrelated\.safetensors does not fit.*are these weights of this model/s],
+    [
+      { ckpt_path: empty },
+      /unrelated\.safetensors does not match.*check that these are weights of this model/s,
+    ],
     [{ ckpt_path, n_embed: 17 }, /quantize\.embedding\.weight: shape \[16, 8\], expected \[17, 8\]/],
     [{ ckpt_path, ignore_keys: 3 }, /ignore_keys must be a list/],
-    [{ ckpt_path: 3 }, /ckpt_path must be a file's name/],
+    [{ ckpt_path: 3 }, /ckpt_path must be the path of a checkpoint file/],
   ];
   for (const [more, message] of cases) {
     await t.throwsAsync(VqganTrainer.create(vqgan(more), { run, images: images() }), { message });

@@ -31,13 +31,13 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
     const { field } = net.condition;
     if (field !== null && field !== LABEL && !(net.condStageModel instanceof FirstStage)) {
       throw new RunError(
-        'this trainer takes no condition, class labels (taming.modules.util.Labelator) or a map that a VQGAN encodes; ' +
-          'for others write a loop of your own on transformerStep',
+        'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), a map that a VQGAN ' +
+          'encodes, or no condition; for others, write your own loop with transformerStep',
       );
     }
     if (net.pkeep < 0) {
       throw new TypeError(
-        `model.params.pkeep is the share of tokens that a step keeps, from 0 to 1; got ${net.pkeep}`,
+        `model.params.pkeep must be a number from 0 to 1, the share of tokens that a step keeps; got ${net.pkeep}`,
       );
     }
     const { firstStageModel, condStageModel } = net;
@@ -82,8 +82,8 @@ function checkRoom(
   ] as const) {
     if (value < needed[name]) {
       throw new TypeError(
-        `model.params.transformer_config.params.${name} is ${value}; pictures of ${data.size} pixels in the codes ` +
-          `of this VQGAN need ${needed[name]}. Left out, it is filled in`,
+        `model.params.transformer_config.params.${name} is ${value}, but this VQGAN and images of ` +
+          `${data.size} pixels need at least ${needed[name]}: leave it out, or set it to ${needed[name]}`,
       );
     }
   }
@@ -96,7 +96,7 @@ function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
   } catch (cause) {
     const side = Math.sqrt(codes);
     throw new TypeError(
-      `model.params.permuter_config: ${(cause as Error).message} The pictures have ${side} × ${side} codes: set its H and W to ${side}`,
+      `model.params.permuter_config: ${(cause as Error).message} Images have ${side} × ${side} codes: set its H and W to ${side}`,
       { cause },
     );
   }

@@ -52,15 +52,15 @@ export function countClasses(config: RunConfig, { train: { classes } }: Images):
   if (!condition) return settled;
   if (classes.length === 0) {
     throw new RunError(
-      `the pictures in ${config.data.path} have no classes to learn from: put them in one sub-folder a class, ` +
+      `the images in ${config.data.path} have no classes to learn from: put them in one sub-folder per class, ` +
         'or train without -c classes',
     );
   }
   const known = condition.params?.['n_classes'] as number;
   if (known < classes.length) {
     throw new RunError(
-      `model.params.cond_stage_config.params.n_classes is ${known}, and the pictures have ${classes.length} classes. ` +
-        'Left out, it is filled in',
+      `model.params.cond_stage_config.params.n_classes is ${known}, but the images have ${classes.length} classes: ` +
+        `leave it out, or set it to ${classes.length}`,
     );
   }
   return settled;

@@ -15,12 +15,12 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
   if (!first) {
     if (training.vqgan !== undefined) {
       throw new RunError(
-        `training.vqgan: ${training.vqgan} is a checkpoint file, which does not say what model it is of; describe it in ` +
+        `training.vqgan: ${training.vqgan} is a checkpoint file, which does not describe its model; describe it in ` +
           'model.params.first_stage_config, as the reference does',
       );
     }
     throw new RunError(
-      'a transformer is trained on the codes of a VQGAN: name its run in training.vqgan (--vqgan RUN)',
+      'a transformer is trained on the codes of a VQGAN: name the run of one in training.vqgan (--vqgan RUN)',
     );
   }
   params['first_stage_config'] = first;
@@ -52,7 +52,7 @@ async function adoptCondition(config: RunConfig, params: Params): Promise<void> 
   const condition = await configOfPart(conditionPart, config);
   if (!condition) {
     throw new RunError(
-      `training.condition: ${config.training.condition} is a checkpoint file, which does not say what model it is of; ` +
+      `training.condition: ${config.training.condition} is a checkpoint file, which does not describe its model; ` +
         'describe it in model.params.cond_stage_config, as the reference does',
     );
   }

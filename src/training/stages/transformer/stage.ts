@@ -150,7 +150,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
     try {
       await saveSamples(path, this.net, this.#codes!, how);
     } catch (error) {
-      throw error instanceof LogitsError ? run.nonFinite(`no picture can be drawn: ${error.message}`) : error;
+      throw error instanceof LogitsError ? run.nonFinite(`no image can be sampled: ${error.message}`) : error;
     }
     return path;
   }
@@ -172,6 +172,6 @@ export class TransformerStage implements TrainableStage<Tokens> {
 }
 
 function describeCodes({ data, training }: RunConfig): string {
-  const crops = training.views === 1 ? 'its centre' : `${training.views} random crops`;
-  return `codes are extracted once, of each picture ${crops}${data.flip ? ', and mirrored' : ''}`;
+  const crops = training.views === 1 ? 'its central crop' : `${training.views} random crops`;
+  return `each image is encoded once: ${crops}${data.flip ? ', also mirrored' : ''}`;
 }

@@ -49,11 +49,11 @@ export async function configOfPart(
   if (path !== undefined && isRun(path)) {
     const stored = await readConfig(path);
     if (stored.stage !== 'vqgan') {
-      throw new RunError(`training.${setting}: ${path} is the run of a ${stored.stage}, not of a VQGAN`);
+      throw new RunError(`training.${setting}: ${path} is the run of a ${stored.stage}; name the run of a VQGAN`);
     }
     if (stored.data.size !== data.size) {
       throw new RunError(
-        `data.size is ${data.size}, but the ${what} in ${path} was trained on ${stored.data.size} pixels: set data.size=${stored.data.size}`,
+        `data.size is ${data.size}, but the ${what} in ${path} was trained on images of ${stored.data.size} pixels: set data.size=${stored.data.size}`,
       );
     }
     section = stored.model;
@@ -68,7 +68,7 @@ export async function configOfPart(
 function checkPath(setting: string, what: string, path: string | undefined): void {
   if (path === undefined || existsSync(path)) return;
   throw new RunError(
-    `training.${setting}: there is no trained ${what} at ${path}; name its run (--${setting} RUN), or a file of its weights`,
+    `training.${setting}: there is no trained ${what} at ${path}; name its run (--${setting} RUN), or a file with its weights`,
   );
 }
 
@@ -84,7 +84,7 @@ export async function loadPart(
   const path = config.training[setting] ?? (params['ckpt_path'] as string | undefined);
   if (path === undefined || !existsSync(path)) {
     throw new RunError(
-      `there is no trained ${what} at ${path ?? '(nothing named)'}; name its run in training.${setting} (--${setting} RUN)`,
+      `${path === undefined ? `no trained ${what} was named` : `there is no trained ${what} at ${path}`}; name its run in training.${setting} (--${setting} RUN)`,
     );
   }
   const file = isRun(path) ? join((await newestCheckpoint(path)).path, 'model.safetensors') : path;
@@ -95,9 +95,9 @@ export async function loadPart(
     const keys = [...checkpoint.tensors.keys()];
     if (!keys.some((name) => name.endsWith('quantize.used'))) ignore.push('quantize.used');
     const { prefix } = loadFrom(model, checkpoint.tensors, { ignore });
-    return prefix === '' ? null : `the weights of the ${what} lie below "${prefix}" in ${file}`;
+    return prefix === '' ? null : `the weights of the ${what} were found under "${prefix}" in ${file}`;
   } catch (cause) {
-    throw new RunError(`${file} does not fit ${key}: ${(cause as Error).message}`, { cause });
+    throw new RunError(`${file} does not match model.params.${key}: ${(cause as Error).message}`, { cause });
   } finally {
     checkpoint.close();
   }

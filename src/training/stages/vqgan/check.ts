@@ -98,22 +98,22 @@ function checkDiscriminator(
   const section = 'model.params.lossconfig.params';
   if (discConditional) {
     throw new TypeError(
-      `${section}.disc_conditional is true, but this trainer has no condition to show: leave it out, or write a loop of ` +
-        'your own on onePassStep',
+      `${section}.disc_conditional is true, but this trainer has no condition to pass: leave it out, or write your own ` +
+        'loop with onePassStep',
     );
   }
   if (discriminator.inChannels !== channels) {
     throw new TypeError(
-      `${section}.disc_in_channels is ${discriminator.inChannels}, but the pictures it sees have ${channels}: leave it out, or set it to ${channels}`,
+      `${section}.disc_in_channels is ${discriminator.inChannels}, but the model's images have ${channels} channels: leave it out, or set it to ${channels}`,
     );
   }
   const most = NLayerDiscriminator.mostLayers(size);
   if (discriminator.nLayers <= most) return;
   const least = 3 * 2 ** discriminator.nLayers;
   throw new TypeError(
-    `${section}.disc_num_layers is ${discriminator.nLayers}, which pictures of ${size} pixels (data.size) are too small for: ` +
-      (most > 0 ? `at most ${most} fit, or ` : '') +
-      `data.size must be at least ${least}`,
+    `${section}.disc_num_layers is ${discriminator.nLayers}, too many for images of ${size} pixels (data.size): set ` +
+      (most > 0 ? `it to at most ${most}, or ` : '') +
+      `data.size to at least ${least}`,
   );
 }
 
@@ -122,8 +122,8 @@ function checkPerceptual({ model, data, training }: RunConfig): void {
   const acts = training.lpips !== 'off' && loss.params?.['perceptual_weight'] !== 0;
   if (!acts || data.size >= LPIPS.leastSide) return;
   throw new TypeError(
-    `the perceptual loss compares pictures of at least ${LPIPS.leastSide} pixels, and data.size is ${data.size}: ` +
-      'set training.lpips=off',
+    `the perceptual loss needs images of at least ${LPIPS.leastSide} pixels, but data.size is ${data.size}: ` +
+      'increase it, or set training.lpips=off',
   );
 }
 
@@ -133,7 +133,7 @@ function unusedAttention({ attnResolutions, resolution, chMult }: Backbone): str
   const unused = attnResolutions.filter((side) => !sides.includes(side));
   if (unused.length === 0) return [];
   return [
-    `model.params.ddconfig.attn_resolutions names ${unused.join(', ')}, which no level has: they are ` +
-      `${sides.join(', ')} for resolution ${resolution}, so no attention is added there`,
+    `model.params.ddconfig.attn_resolutions lists ${unused.join(', ')}, but the levels have the sizes ` +
+      `${sides.join(', ')} for resolution ${resolution}: no attention is added for ${unused.join(', ')}`,
   ];
 }

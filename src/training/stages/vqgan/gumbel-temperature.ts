@@ -31,7 +31,9 @@ export function temperatureSetter({ quantize }: FirstStage): (step: number) => v
   const path = 'model.params.temperature_scheduler_config';
   const { params } = readTree(scheduler, given, { path, snake: true });
   if (params.maxDecaySteps <= params.warmUpSteps) {
-    throw new TypeError(`${path}.params.max_decay_steps must be greater than warm_up_steps`);
+    throw new TypeError(
+      `${path}.params.max_decay_steps must be greater than warm_up_steps (${params.warmUpSteps}), got ${params.maxDecaySteps}`,
+    );
   }
   const { lrStart: start, lrMax: max, lrMin: min, warmUpSteps, maxDecaySteps } = params;
   const temperatureAt = warmUpCosine({ start, max, min, warmUpSteps, maxDecaySteps });

@@ -7,7 +7,7 @@ import type { Tensor } from '../../../torch/index.js';
 export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   if (model.loss instanceof VQLPIPSWithDiscriminator) return model.loss;
   throw new TypeError(
-    'a training step needs a model with a loss: give VQModel lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
+    'a training step needs a model with a loss: create it with lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
   );
 }
 

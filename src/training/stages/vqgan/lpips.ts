@@ -26,7 +26,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
       'the perceptual term is off' +
         (given === 'off'
           ? ''
-          : ': there are no LPIPS weights ("npx tessera-torch setup --weights lpips --from FILE" stores them)'),
+          : ': no LPIPS weights are installed (to install them: npx tessera-torch setup --weights lpips --from FILE)'),
     );
   }
   const silent = { ...loss, params: { ...loss.params, perceptual_weight: 0 } };
@@ -46,7 +46,8 @@ export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | u
     loadFrom(loss.perceptualLoss, checkpoint.tensors);
   } catch (cause) {
     throw new RunError(
-      `${file} does not hold the reference's LPIPS weights: ${(cause as Error).message.split('\n')[0]}`,
+      `training.lpips: ${file} does not contain the reference's LPIPS weights; name another file, or set it to off ` +
+        `(${(cause as Error).message.split(/:?\n/)[0]})`,
       { cause },
     );
   } finally {

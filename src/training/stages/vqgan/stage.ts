@@ -120,7 +120,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     const reason = this.#parts.graphed?.eagerReason;
     if (!reason || this.#eagerReason !== null) return null;
     this.#eagerReason = reason;
-    return `training.graph: steps are not replayed as a CUDA graph: ${reason}`;
+    return `training.graph: steps run eagerly, not as a CUDA graph: ${reason}`;
   }
 
   evaluate(): Figures {
@@ -156,7 +156,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
 function noRestarts(model: FirstStage): string {
   return (
-    `training.restartCodes does nothing here: the codes of ${model.constructor.name} are chosen by a projection, and ` +
-    'cannot be moved to where pictures are. Its klWeight keeps them in use; training.restartCodes=false leaves out this note'
+    `training.restartCodes has no effect: ${model.constructor.name} chooses codes by a projection, so unused codes cannot ` +
+    'be moved onto latents. Its klWeight keeps codes in use; set training.restartCodes=false to leave out this note'
   );
 }

@@ -38,12 +38,12 @@ const wrong: [string, Changes, RegExp][] = [
   [
     'a discriminator deeper than the pictures',
     { loss: { disc_num_layers: 3 } },
-    /disc_num_layers is 3, which pictures of 16 pixels \(data\.size\) are too small for: at most 2 fit, or data\.size must be at least 24/,
+    /disc_num_layers is 3, too many for images of 16 pixels \(data\.size\): set it to at most 2, or data\.size to at least 24/,
   ],
   [
     'pictures too small for any discriminator',
     { data: { size: 4 } },
-    /disc_num_layers is 1.*data\.size must be at least 6/,
+    /disc_num_layers is 1.*set data\.size to at least 6/,
   ],
   [
     'more halvings than the pictures bear',
@@ -53,7 +53,7 @@ const wrong: [string, Changes, RegExp][] = [
   [
     'two channels',
     { dd: { in_channels: 2, out_ch: 2 } },
-    /pictures have 3 channels, or 1 where they are grey; .*in_channels 2, out_ch 2/,
+    /in_channels 2, out_ch 2: both must be 3 \(RGB\), or both 1 \(grey\)/,
   ],
   ['four channels', { dd: { in_channels: 4, out_ch: 4 } }, /in_channels 4, out_ch 4/],
   ['one channel in and three out', { dd: { in_channels: 1 } }, /in_channels 1, out_ch 3/],
@@ -65,7 +65,7 @@ const wrong: [string, Changes, RegExp][] = [
   [
     'a discriminator of other channels',
     { loss: { disc_in_channels: 1 } },
-    /disc_in_channels is 1, but the pictures it sees have 3/,
+    /disc_in_channels is 1, but the model's images have 3 channels/,
   ],
   [
     'a discriminator with a condition',
@@ -114,7 +114,7 @@ test.serial('attention at a side that no level has is noted', async (t) => {
   const [start] = await eventsOf(trainer);
   t.regex(
     JSON.stringify(start),
-    /attn_resolutions names 5, which no level has: they are 16, 8 for resolution 16/,
+    /attn_resolutions lists 5, but the levels have the sizes 16, 8 for resolution 16/,
   );
 });
 
@@ -126,7 +126,7 @@ test.serial('pictures too small for the perceptual loss are refused, where it ac
   const config = (training: Record<string, unknown>) =>
     changed({ data: { size: 8 }, loss: { perceptual_weight: 1 }, training });
   await t.throwsAsync(VqganTrainer.create(config({ lpips }), { run: join(folder, 'on'), images: small }), {
-    message: /pictures of at least 16 pixels, and data\.size is 8: set training\.lpips=off/,
+    message: /images of at least 16 pixels, but data\.size is 8: increase it, or set training\.lpips=off/,
   });
   const off = await VqganTrainer.create(config({ lpips: 'off' }), {
     run: join(folder, 'off'),
@@ -140,7 +140,7 @@ test.serial('images of another size than the configuration says are refused', as
   await t.throwsAsync(
     VqganTrainer.create(vqganConfig(), { run: join(temporaryFolder(t), 'run'), images: other }),
     {
-      message: /have 8 pixels a side, and data\.size is 16/,
+      message: /passed are 8 × 8 pixels, but data\.size is 16: set data\.size=8/,
     },
   );
 });
