@@ -67,7 +67,7 @@ export async function writeReport(run: string): Promise<string> {
   return page;
 }
 
-/** Returns the newest held-out metrics. */
+/** Returns the last logged value of each held-out metric. */
 function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
   const newest = new Map<string, number>();
   for (const { metrics } of records) {

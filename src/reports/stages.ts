@@ -1,7 +1,7 @@
 /** Texts about the two stages in reports and messages: names, charts and suggested commands. */
 import type { RunConfig, Stage } from '../runs/config.js';
 
-/** A chart of a run. */
+/** A chart that shows losses over the steps of a run. */
 export interface Panel {
   title: string;
   /** Keys in metrics.jsonl, and their names in the legend. */

@@ -105,7 +105,7 @@ export class RunClock {
     }
   }
 
-  /** Closes the journal. */
+  /** Closes the journal's file; the progress in it is kept. */
   close(): void {
     if (this.#journal !== null) closeSync(this.#journal);
   }

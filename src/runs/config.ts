@@ -84,7 +84,7 @@ function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
   throw new ConfigError(unknown, `unknown key "${unknown}"; did you mean "${meant}"?`);
 }
 
-/** Returns the resolution of the model. */
+/** Returns the model's nominal resolution, the default of `data.size`; 64 if there is none. */
 function resolutionOf(model: ModelConfig): number {
   const side = backboneOf(model)?.['resolution'];
   return typeof side === 'number' ? side : 64;

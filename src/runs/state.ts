@@ -11,17 +11,17 @@ import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
 export interface RunOptimizer {
   /** Groups of parameters and their settings. */
   readonly paramGroups: readonly { params: Tensor[]; lr: number }[];
-  /** Returns the state to save. */
+  /** Returns the state of each parameter and the settings of each group, as PyTorch's optimizers do. */
   stateDict(): OptimizerState;
-  /** Loads a saved state. */
+  /** Restores a state from `stateDict`. */
   loadStateDict(saved: OptimizerState): void;
 }
 
-/** Training state in a checkpoint. */
+/** State of a training that a checkpoint stores: weights, optimizers, position in the data. */
 export interface TrainedState {
   /** Weights by key: float32 masters if the network itself is bfloat16. */
   model: ReadonlyMap<string, Tensor>;
-  /** Optimizers by name. */
+  /** Optimizers by name, under which the checkpoint stores their state. */
   optimizers: Readonly<Record<string, RunOptimizer>>;
   /** Position in the data: plain values, available as `checkpoint.state.data` in a resumed run. */
   data?: unknown;

@@ -46,9 +46,9 @@ const { ddconfig, lossconfig, ...rest } = firstStageSchema;
 const schema = {
   ddconfig,
   lossconfig,
-  /** Number of codes. */
+  /** Number of codes in the codebook. */
   nEmbed: count(),
-  /** Width of a code. */
+  /** Width of a code, D. */
   embedDim: count(),
   ...remapSchema,
   ...rest,
@@ -82,13 +82,13 @@ const emaSchema = {
 
 export type EMAVQConfig = Given<typeof emaSchema>;
 
-/** Result of `forward`. */
+/** Reconstruction of a batch of images, with its codes and codebook loss. */
 export interface Reconstruction {
   /** [B, outCh, H, W], unbounded. */
   reconstruction: Tensor;
   /** Codebook loss, a scalar, unweighted. */
   loss: Tensor;
-  /** int64 [B, h, w]. */
+  /** Codes of the images, int64 [B, h, w]. */
   indices: Tensor;
 }
 

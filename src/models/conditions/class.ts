@@ -19,12 +19,12 @@ import type { Condition } from './condition.js';
 export class Labelator extends nn.Module implements Condition {
   /** Schema of the accepted configuration. */
   static readonly schema = {
-    /** Number of classes. */
+    /** Number of classes; labels are 0 to nClasses − 1. */
     nClasses: count(),
     /** Stored, but has no effect: `encode` always has the quantizer's interface. */
     quantizeInterface: optional(flag()),
   };
-  /** Number of classes. */
+  /** Number of classes; labels are 0 to nClasses − 1. */
   readonly nClasses: number;
   /** Field of an example that holds its class. */
   readonly field = 'label';

@@ -23,12 +23,12 @@ export class CoordStage extends nn.Module implements Condition {
   static readonly schema = {
     /** Largest id: positions are mapped to 0 to nEmbed, so there are nEmbed + 1 ids. */
     nEmbed: count(),
-    /** Pixels per side of a block. */
+    /** Side of the square blocks in pixels; each block becomes one token. */
     downFactor: count(),
   };
   /** Largest id: positions are mapped to 0 to nEmbed, so there are nEmbed + 1 ids. */
   readonly nEmbed: number;
-  /** Pixels per side of a block. */
+  /** Side of the square blocks in pixels; each block becomes one token. */
   readonly downFactor: number;
   /** Field of an example that holds the position map. */
   readonly field = 'coord';

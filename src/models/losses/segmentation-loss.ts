@@ -37,7 +37,7 @@ export class BCELossWithQuant extends nn.Module {
     /** Weight of the quantizer's loss. Default 1. */
     codebookWeight: number(1),
   };
-  /** Weight of the quantizer's loss. */
+  /** Weight of the codebook loss in the sum. */
   readonly codebookWeight: number;
 
   constructor(config: Given<typeof BCELossWithQuant.schema> = {}) {

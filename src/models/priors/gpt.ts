@@ -36,7 +36,7 @@ export class CausalSelfAttention extends nn.Module {
   readonly value: nn.Linear;
   readonly residDrop: nn.Dropout;
   readonly proj: nn.Linear;
-  /** Sizes and dropout. */
+  /** Sizes and dropout of the GPT that the block belongs to. */
   readonly config: Readonly<ResolvedConfig>;
   /** See `GPT.fuseQkv`. */
   fusedQkv = false;
@@ -125,7 +125,7 @@ export class CausalSelfAttention extends nn.Module {
 export class Block extends nn.Module {
   readonly ln1: nn.LayerNorm;
   readonly ln2: nn.LayerNorm;
-  /** Self-attention over the sequence. */
+  /** Causal self-attention; with `nUnmasked`, the first positions see each other. */
   readonly attn: CausalSelfAttention;
   readonly mlp: nn.Sequential;
 

@@ -44,7 +44,7 @@ export interface CacheAt {
  * ```
  */
 export class KeyValueCache extends torch.InThread {
-  /** Number of sequences. */
+  /** Number of sequences, B: the rows of every `write`. */
   readonly batch: number;
   readonly capacity: number;
   /** Number of positions written so far, the same for all layers. */

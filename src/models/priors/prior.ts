@@ -9,7 +9,7 @@ export interface Affine {
   bias: Tensor | null; // [outputs]
 }
 
-/** Parameters of a layer norm. */
+/** Weight, bias and epsilon of a layer norm; null weight or bias if it has none. */
 export interface Norm {
   weight: Tensor | null;
   bias: Tensor | null;
@@ -48,9 +48,9 @@ export interface DecodeModel {
 
 /** An autoregressive model of token sequences. */
 export interface Prior extends nn.Module {
-  /** Number of token ids. */
+  /** Number of token ids V: logits are `[…, V]`. */
   readonly vocabSize: number;
-  /** Maximum sequence length. */
+  /** Maximum number of positions: embeddings, conditions and tokens. */
   readonly blockSize: number;
   /** Number of leading positions that attend to each other in both directions; a cache cannot grow within them. */
   readonly nUnmasked: number;

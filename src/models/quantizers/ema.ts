@@ -10,9 +10,9 @@ import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
 const schema = {
-  /** Number of codes. */
+  /** Number of codes in the codebook. */
   nEmbed: count(),
-  /** Width of a code. */
+  /** Width of a code, D. */
   embedDim: count(),
   /** Weight of the commitment loss. Default 0.25. */
   beta: number(0.25),

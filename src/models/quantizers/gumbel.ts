@@ -12,9 +12,9 @@ import { remapSchema } from './remap.js';
 const schema = {
   /** Width of the input latents. */
   numHiddens: count(),
-  /** Width of a code. */
+  /** Width of a code, D. */
   embedDim: count(),
-  /** Number of codes. */
+  /** Number of codes in the codebook. */
   nEmbed: count(),
   /** If true, training also uses hard samples, with the gradient of the soft sample. Default true. */
   straightThrough: flag(true),

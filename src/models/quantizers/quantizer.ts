@@ -63,12 +63,12 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   /** Moves the codes `at` [M] to the latents `points` [M, D]; undefined if codes and latents do not share a space. */
   revive?(at: Tensor, points: Tensor): void;
 
-  /** Number of codes. */
+  /** Number of codes in the codebook. */
   get nEmbed(): number {
     return this.config.nEmbed;
   }
 
-  /** Width of a code. */
+  /** Width of a code, D. */
   get embedDim(): number {
     return this.config.embedDim;
   }

@@ -8,9 +8,9 @@ import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
 const schema = {
-  /** Number of codes. */
+  /** Number of codes in the codebook. */
   nEmbed: count(),
-  /** Width of a code. */
+  /** Width of a code, D. */
   embedDim: count(),
   /** Weight of one of the two loss terms; `legacy` selects which. Default 0.25. */
   beta: number(0.25),
