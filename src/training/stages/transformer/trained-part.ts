@@ -49,7 +49,9 @@ export async function configOfPart(
   if (path !== undefined && isRun(path)) {
     const stored = await readConfig(path);
     if (stored.stage !== 'vqgan') {
-      throw new RunError(`training.${setting}: ${path} is the run of a ${stored.stage}; name the run of a VQGAN`);
+      throw new RunError(
+        `training.${setting}: ${path} is the run of a ${stored.stage}; name the run of a VQGAN`,
+      );
     }
     if (stored.data.size !== data.size) {
       throw new RunError(

@@ -65,32 +65,35 @@ test.serial('a first stage learns labels: cross-entropy falls, in bfloat16 too',
   }
 });
 
-test.serial('a transformer names the runs of both stages, and takes the field from the condition’s', async (t) => {
-  const folder = temporaryFolder(t);
-  const [images, maps, run] = ['images', 'depth', 'transformer'].map((name) => join(folder, name)) as [
-    string,
-    string,
-    string,
-  ];
-  await eventsOf(
-    await VqganTrainer.create({ ...vqganConfig({ steps: 1, lpips: 'off' }), data }, { run: images }),
-  );
-  const end = (await eventsOf(await VqganTrainer.create(depth(), { run: maps }))).at(-1);
-  if (end?.type !== 'end') return t.fail();
-  t.true(Object.hasOwn(end.metrics!, 'psnr'));
+test.serial(
+  'a transformer names the runs of both stages, and takes the field from the condition’s',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const [images, maps, run] = ['images', 'depth', 'transformer'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await eventsOf(
+      await VqganTrainer.create({ ...vqganConfig({ steps: 1, lpips: 'off' }), data }, { run: images }),
+    );
+    const end = (await eventsOf(await VqganTrainer.create(depth(), { run: maps }))).at(-1);
+    if (end?.type !== 'end') return t.fail();
+    t.true(Object.hasOwn(end.metrics!, 'psnr'));
 
-  const { unconditional: _, transformer_config: gpt, ...rest } = transformerConfig(images).model.params;
-  const { vocab_size: __, block_size: ___, ...own } = gpt.params;
-  const model = {
-    ...transformerConfig(images).model,
-    params: { ...rest, transformer_config: { ...gpt, params: own } },
-  };
-  const training = { ...transformerConfig(images, { steps: 2 }).training, condition: maps };
-  await eventsOf(await TransformerTrainer.create({ model, data, training }, { run }));
-  const opened = await openRun(run, 'transformer', 'cpu');
-  t.is(opened.model.condition.field, 'depth');
-  t.is(opened.model.transformer.blockSize, 127);
-});
+    const { unconditional: _, transformer_config: gpt, ...rest } = transformerConfig(images).model.params;
+    const { vocab_size: __, block_size: ___, ...own } = gpt.params;
+    const model = {
+      ...transformerConfig(images).model,
+      params: { ...rest, transformer_config: { ...gpt, params: own } },
+    };
+    const training = { ...transformerConfig(images, { steps: 2 }).training, condition: maps };
+    await eventsOf(await TransformerTrainer.create({ model, data, training }, { run }));
+    const opened = await openRun(run, 'transformer', 'cpu');
+    t.is(opened.model.condition.field, 'depth');
+    t.is(opened.model.transformer.blockSize, 127);
+  },
+);
 
 const refusals: [string, () => unknown, RegExp][] = [
   [
