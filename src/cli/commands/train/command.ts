@@ -34,6 +34,12 @@ The first stage learns to write a picture as a grid of codes, the second learns 
     .addCommand(stageCommand('transformer'));
 }
 
+/** Names of the files in `src/cli/presets`. */
+export const presets: Record<Stage, readonly string[]> = {
+  vqgan: ['small', 'segmentation', 'depth', 'imagenet', 'faces'],
+  transformer: ['small', 'classes', 'maps', 'imagenet', 'faces'],
+};
+
 const descriptions: Record<Stage, string> = {
   vqgan: 'first stage: encoder, codebook, decoder and discriminator, on a folder of pictures',
   transformer: "second stage: a transformer over a trained VQGAN's codes, which then invents pictures",
@@ -45,6 +51,7 @@ Examples:
   $ npx tessera-torch train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
   $ npx tessera-torch train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
   $ npx tessera-torch train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
+  $ npx tessera-torch train vqgan -c depth --data scenes              the maps of pictures, for a transformer's --condition
   $ npx tessera-torch train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
   $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
   $ npx tessera-torch train vqgan --print-config                      every setting, with its default`,
@@ -53,6 +60,7 @@ Examples:
   $ npx tessera-torch train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
   $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
   $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --condition runs/depth -c maps   draws what fits a map
   $ npx tessera-torch train transformer --resume latest
   $ npx tessera-torch train transformer --print-config`,
 };
@@ -63,7 +71,7 @@ function stageCommand(stage: Stage): Command {
     .argument('[settings...]', 'settings as key.sub=value, on top of all files: training.learningRate=1e-3')
     .option(
       '-c, --config <file>',
-      'YAML file, or preset (small, imagenet, faces); may be repeated',
+      `YAML file, or preset (${presets[stage].join(', ')}); may be repeated`,
       collect,
       [],
     );
