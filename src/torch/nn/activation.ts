@@ -2,40 +2,24 @@ import * as torch from '../index.js';
 import { ShapeError } from '../index.js';
 import type { Tensor } from '../index.js';
 import { Module } from './module.js';
-
-export interface InplaceOptions {
-  /** Overwrite the input instead of making a new tensor. Default false. */
-  inplace?: boolean;
-}
+import { Overwriting } from './overwriting.js';
+import type { InplaceOptions } from './overwriting.js';
 
 /** The positive part: max(x, 0) of every element; any shape. */
-export class ReLU extends Module {
-  readonly inplace: boolean;
-
-  constructor({ inplace = false }: InplaceOptions = {}) {
-    super();
-    this.inplace = inplace;
-  }
-
+export class ReLU extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.relu_() : input.relu();
-  }
-
-  protected override extraRepr(): string {
-    return this.inplace ? 'inplace=True' : '';
   }
 }
 
 /** x if positive, otherwise slope · x. */
-export class LeakyReLU extends Module {
+export class LeakyReLU extends Overwriting {
   /** Factor of negative elements. */
   readonly negativeSlope: number;
-  readonly inplace: boolean;
 
-  constructor(negativeSlope = 0.01, { inplace = false }: InplaceOptions = {}) {
-    super();
+  constructor(negativeSlope = 0.01, options: InplaceOptions = {}) {
+    super(options);
     this.negativeSlope = negativeSlope;
-    this.inplace = inplace;
   }
 
   override forward(input: Tensor): Tensor {
@@ -43,25 +27,14 @@ export class LeakyReLU extends Module {
   }
 
   protected override extraRepr(): string {
-    return `negative_slope=${this.negativeSlope}${this.inplace ? ', inplace=True' : ''}`;
+    return this.withInplace(`negative_slope=${this.negativeSlope}`);
   }
 }
 
 /** x · sigmoid(x), also called swish. */
-export class SiLU extends Module {
-  readonly inplace: boolean;
-
-  constructor({ inplace = false }: InplaceOptions = {}) {
-    super();
-    this.inplace = inplace;
-  }
-
+export class SiLU extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.silu_() : input.silu();
-  }
-
-  protected override extraRepr(): string {
-    return this.inplace ? 'inplace=True' : '';
   }
 }
 
@@ -98,8 +71,8 @@ export class Tanh extends Module {
   }
 }
 
-/** eˣ divided by its sum along a dimension: positive, with sum 1. Any shape. */
-export class Softmax extends Module {
+/** Base class of activations along a dimension, whose elements then sum to 1. */
+abstract class AlongDimension extends Module {
   /** The dimension whose elements sum to 1. */
   readonly dim: number;
 
@@ -108,50 +81,29 @@ export class Softmax extends Module {
     this.dim = dim;
   }
 
-  override forward(input: Tensor): Tensor {
-    return input.softmax(this.dim);
-  }
-
   protected override extraRepr(): string {
     return `dim=${this.dim}`;
+  }
+}
+
+/** eˣ divided by its sum along a dimension: positive, with sum 1. Any shape. */
+export class Softmax extends AlongDimension {
+  override forward(input: Tensor): Tensor {
+    return input.softmax(this.dim);
   }
 }
 
 /** The logarithm of the softmax along a dimension, computed stably. Any shape. */
-export class LogSoftmax extends Module {
-  /** The dimension whose elements sum to 1. */
-  readonly dim: number;
-
-  constructor(dim: number) {
-    super();
-    this.dim = dim;
-  }
-
+export class LogSoftmax extends AlongDimension {
   override forward(input: Tensor): Tensor {
     return input.logSoftmax(this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
   }
 }
 
 /** The softmax of −x along a dimension: the smallest elements get the largest shares. Any shape. */
-export class Softmin extends Module {
-  /** The dimension whose elements sum to 1. */
-  readonly dim: number;
-
-  constructor(dim: number) {
-    super();
-    this.dim = dim;
-  }
-
+export class Softmin extends AlongDimension {
   override forward(input: Tensor): Tensor {
     return input.neg().softmax(this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
   }
 }
 
@@ -169,3 +121,5 @@ export class Softmax2d extends Module {
     throw new ShapeError(`Softmax2d expects [B, C, H, W] or [C, H, W], not [${input.shape.join(', ')}]`);
   }
 }
+
+export type { AlongDimension };

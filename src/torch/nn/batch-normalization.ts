@@ -25,7 +25,7 @@ export interface BatchNormOptions extends FactoryOptions {
 }
 
 /** Base class of batch and instance norms, with the parameters and running statistics of channels. */
-export abstract class ChannelNorm extends Module {
+abstract class ChannelNorm extends Module {
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number | null;
@@ -56,8 +56,12 @@ export abstract class ChannelNorm extends Module {
     this.registerBuffer('numBatchesTracked', track ? torch.zeros([], { ...place, dtype: 'int64' }) : null);
   }
 
+  /** The shapes of inputs. */
+  protected abstract readonly shapes: readonly string[];
+
   /** Throws unless the input has as many dimensions as one of the shapes. */
-  protected expect(input: Tensor, ...shapes: string[]): void {
+  protected expect(input: Tensor): void {
+    const { shapes } = this;
     if (shapes.some((shape) => shape.split(',').length === input.ndim)) return;
     const expected = shapes.map((shape) => `[${shape.replace('C', String(this.numFeatures))}]`);
     throw new torch.ShapeError(
@@ -74,18 +78,19 @@ export abstract class ChannelNorm extends Module {
   }
 }
 
-export abstract class BatchNorm extends ChannelNorm {
+abstract class BatchNorm extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, true);
   }
 
-  protected normalize(input: Tensor): Tensor {
+  override forward(input: Tensor): Tensor {
+    this.expect(input);
     const { weight, bias, runningMean, runningVar, eps } = this;
     const useBatch = this.training || runningMean === null;
     // Checked before the batch is counted: one value would permanently leave NaN in the running statistics.
     if (useBatch) expectSeveralValues(this.constructor.name, input.shape);
     const factor = this.training && this.trackRunningStats ? this.#countBatch() : (this.momentum ?? 0);
-    return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true);
+    return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true); // as the input
   }
 
   /** Counts the batch and returns its weight in the running statistics. */
@@ -97,64 +102,50 @@ export abstract class BatchNorm extends ChannelNorm {
 
 /** Normalises channels of [B, channels] or [B, channels, L] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
 export class BatchNorm1d extends BatchNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C', 'B, C, L');
-    return this.normalize(input); // as the input
-  }
+  protected override readonly shapes = ['B, C', 'B, C, L'];
 }
 
 /** Normalises channels of [B, channels, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
 export class BatchNorm2d extends BatchNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C, H, W');
-    return this.normalize(input); // [B, C, H, W]
-  }
+  protected override readonly shapes = ['B, C, H, W'];
 }
 
 /** Normalises channels of [B, channels, D, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
 export class BatchNorm3d extends BatchNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C, D, H, W');
-    return this.normalize(input); // [B, C, D, H, W]
-  }
+  protected override readonly shapes = ['B, C, D, H, W'];
 }
 
-export abstract class InstanceNorm extends ChannelNorm {
+abstract class InstanceNorm extends ChannelNorm {
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, false);
   }
 
-  protected normalize(input: Tensor, batched: boolean): Tensor {
+  override forward(input: Tensor): Tensor {
+    this.expect(input);
+    const batched = input.ndim === this.shapes[0]!.split(',').length;
     const { weight, bias, runningMean, runningVar, eps } = this;
     const own = this.training || !this.trackRunningStats;
     const x = batched ? input : input.unsqueeze(0);
     if (own) expectSeveralPositions(this.constructor.name, x.shape);
     const momentum = this.momentum ?? 0;
     const y = torch.instanceNorm(x, weight, bias, runningMean, runningVar, own, momentum, eps, true);
-    return batched ? y : y.squeeze(0);
+    return batched ? y : y.squeeze(0); // as the input
   }
 }
 
 /** Normalises channels of [B, channels, L] for each sample (Ulyanov et al., arXiv 1607.08022). */
 export class InstanceNorm1d extends InstanceNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C, L', 'C, L');
-    return this.normalize(input, input.ndim === 3); // as the input
-  }
+  protected override readonly shapes = ['B, C, L', 'C, L'];
 }
 
 /** Normalises channels of [B, channels, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
 export class InstanceNorm2d extends InstanceNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C, H, W', 'C, H, W');
-    return this.normalize(input, input.ndim === 4); // as the input
-  }
+  protected override readonly shapes = ['B, C, H, W', 'C, H, W'];
 }
 
 /** Normalises channels of [B, channels, D, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
 export class InstanceNorm3d extends InstanceNorm {
-  override forward(input: Tensor): Tensor {
-    this.expect(input, 'B, C, D, H, W', 'C, D, H, W');
-    return this.normalize(input, input.ndim === 5); // as the input
-  }
+  protected override readonly shapes = ['B, C, D, H, W', 'C, D, H, W'];
 }
+
+export type { BatchNorm, ChannelNorm, InstanceNorm };

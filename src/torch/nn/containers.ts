@@ -1,5 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import { memberAt, MemberDict, MemberList } from './collections.js';
 import { Module } from './module.js';
 
 /**
@@ -39,11 +40,7 @@ export class Sequential extends Module {
    * @throws RangeError if there is no such module
    */
   get(index: number): Module {
-    return pick(
-      this.#entries.map(([, module]) => module),
-      index,
-      'Sequential',
-    );
+    return memberAt([...this], index, 'Sequential', 'Module');
   }
 
   /** Number of modules. */
@@ -72,104 +69,36 @@ export class Sequential extends Module {
 }
 
 /** A list of modules, with keys `0`, `1`, …; it has no `forward`. */
-export class ModuleList<M extends Module = Module> extends Module {
-  #modules: M[];
-
+export class ModuleList<M extends Module = Module> extends MemberList<M> {
   constructor(modules: Iterable<M> = []) {
-    super();
-    this.#modules = [...modules];
+    super('Module', modules);
   }
 
   protected override submodules(): [string, Module][] {
-    return this.#modules.map((module, i) => [String(i), module]);
+    return [...this].map((module, i) => [String(i), module]);
   }
 
   // As in PyTorch, modules that print alike are printed once, with their number.
   protected override childLines(): string[] {
     const runs: { from: number; to: number; text: string }[] = [];
-    this.#modules.forEach((module, i) => {
-      const text = String(module);
+    for (const [i, text] of [...this].map(String).entries()) {
       const last = runs.at(-1);
       if (last?.text === text) last.to = i;
       else runs.push({ from: i, to: i, text });
-    });
+    }
     return runs.map(({ from, to, text }) =>
       from === to ? `(${from}): ${text}` : `(${from}-${to}): ${to - from + 1} x ${text}`,
     );
   }
-
-  /** Adds modules at the end; their keys are their positions. */
-  push(...modules: M[]): this {
-    this.#modules.push(...modules);
-    return this;
-  }
-
-  /** @param index from 0, or from the end if negative */
-  get(index: number): M {
-    return pick(this.#modules, index, 'ModuleList');
-  }
-
-  /** Number of modules. */
-  get length(): number {
-    return this.#modules.length;
-  }
-
-  /** Iterates over the modules in order. */
-  [Symbol.iterator](): Iterator<M> {
-    return this.#modules.values();
-  }
 }
 
 /** Modules by name; the names are used unchanged as keys. It has no `forward`. */
-export class ModuleDict<M extends Module = Module> extends Module {
-  #modules: Map<string, M>;
-
+export class ModuleDict<M extends Module = Module> extends MemberDict<M> {
   constructor(modules: ReadonlyMap<string, M> | Readonly<Record<string, M>> = {}) {
-    super();
-    this.#modules = new Map(modules instanceof Map ? modules : Object.entries(modules));
+    super('Module', modules);
   }
 
   protected override submodules(): [string, Module][] {
-    return [...this.#modules];
+    return [...this];
   }
-
-  /** Stores a module under a name, replacing an earlier one. */
-  set(name: string, module: M): this {
-    this.#modules.set(name, module);
-    return this;
-  }
-
-  /** True if there is a module of this name. */
-  has(name: string): boolean {
-    return this.#modules.has(name);
-  }
-
-  /** Returns the module of this name, or undefined. */
-  get(name: string): M {
-    const module = this.#modules.get(name);
-    if (module === undefined) {
-      throw new torch.ArgumentError(
-        `ModuleDict has no module ${JSON.stringify(name)}, only ${[...this.#modules.keys()].join(', ')}`,
-      );
-    }
-    return module;
-  }
-
-  /** Number of modules. */
-  get size(): number {
-    return this.#modules.size;
-  }
-
-  /** Iterates over names and modules in insertion order. */
-  [Symbol.iterator](): Iterator<[string, M]> {
-    return this.#modules.entries();
-  }
-}
-
-function pick<M>(modules: readonly M[], index: number, owner: string): M {
-  const module = modules.at(index);
-  if (module === undefined) {
-    throw new torch.ArgumentError(`${owner} of ${modules.length} modules has no module at index ${index}`);
-  }
-  return module;
 }

@@ -39,8 +39,16 @@ export abstract class Convolution<S extends Size> extends Module {
   readonly paddingMode: PaddingMode;
   weight: Parameter;
   bias: Parameter | null;
+  readonly #operator: typeof torch.conv2d;
 
-  constructor(dims: number, inChannels: number, outChannels: number, kernelSize: S, options: ConvOptions<S>) {
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: S,
+    options: ConvOptions<S>,
+    operator: typeof torch.conv2d,
+  ) {
     super();
     const { stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = 'zeros' } = options;
     const layer = this.constructor.name;
@@ -57,25 +65,22 @@ export abstract class Convolution<S extends Size> extends Module {
     this.padding = typeof padding === 'string' ? padding : spread(padding, dims, `${layer}: padding`);
     this.dilation = spread(dilation, dims, `${layer}: dilation`);
     this.groups = groups;
+    this.#operator = operator;
     this.paddingMode = paddingMode;
     this.weight = emptyParameter([outChannels, inChannels / groups, ...this.kernelSize], options);
     this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
     resetAffine(this.weight, this.bias);
   }
 
-  protected abstract convolve(input: Tensor, padding: number[]): Tensor;
-
   override forward(input: Tensor): Tensor {
-    const { padding } = this;
-    if (this.paddingMode === 'zeros' || typeof padding === 'string') {
-      return this.convolve(input, padding as number[]);
+    const { weight, bias, stride, padding, dilation, groups, paddingMode } = this;
+    if (paddingMode === 'zeros' || typeof padding === 'string') {
+      return this.#operator(input, weight, bias, stride, padding as number[], dilation, groups); // [B, out, ...]
     }
     const sides = padding.toReversed().flatMap((n) => [n, n]);
-    const padded = torch.pad(input, sides, this.paddingMode);
-    return this.convolve(
-      padded,
-      padding.map(() => 0),
-    );
+    const none = padding.map(() => 0);
+    const padded = torch.pad(input, sides, paddingMode);
+    return this.#operator(padded, weight, bias, stride, none, dilation, groups); // [B, out, ...]
   }
 
   protected override extraRepr(): string {
@@ -86,36 +91,21 @@ export abstract class Convolution<S extends Size> extends Module {
 /** 1-D convolution of [B, in, L] (or [in, L]); `weight` is [out, in / groups, kernel]. */
 export class Conv1d extends Convolution<Size1> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size1, options: Conv1dOptions = {}) {
-    super(1, inChannels, outChannels, kernelSize, options);
-  }
-
-  protected override convolve(input: Tensor, padding: number[]): Tensor {
-    const { weight, bias, stride, dilation, groups } = this;
-    return torch.conv1d(input, weight, bias, stride, padding, dilation, groups); // [B, out, L']
+    super(1, inChannels, outChannels, kernelSize, options, torch.conv1d);
   }
 }
 
 /** 2-D convolution of [B, in, H, W] (or [in, H, W]); `weight` is [out, in / groups, kernel height, kernel width]. */
 export class Conv2d extends Convolution<Size2> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size2, options: Conv2dOptions = {}) {
-    super(2, inChannels, outChannels, kernelSize, options);
-  }
-
-  protected override convolve(input: Tensor, padding: number[]): Tensor {
-    const { weight, bias, stride, dilation, groups } = this;
-    return torch.conv2d(input, weight, bias, stride, padding, dilation, groups); // [B, out, H', W']
+    super(2, inChannels, outChannels, kernelSize, options, torch.conv2d);
   }
 }
 
 /** 3-D convolution of [B, in, D, H, W] (or [in, D, H, W]); `weight` is [out, in / groups, ...kernel]. */
 export class Conv3d extends Convolution<Size3> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size3, options: Conv3dOptions = {}) {
-    super(3, inChannels, outChannels, kernelSize, options);
-  }
-
-  protected override convolve(input: Tensor, padding: number[]): Tensor {
-    const { weight, bias, stride, dilation, groups } = this;
-    return torch.conv3d(input, weight, bias, stride, padding, dilation, groups); // [B, out, D', H', W']
+    super(3, inChannels, outChannels, kernelSize, options, torch.conv3d);
   }
 }
 

@@ -28,11 +28,7 @@ export class Dropout extends Module {
 /** Zeroes whole channels of [B, C, L] (or [C, L]) as {@link Dropout} does elements. */
 export class Dropout1d extends Dropout {
   override forward(input: Tensor): Tensor {
-    if (input.ndim === 3) return torch.featureDropout(input, this.p, this.training);
-    if (input.ndim !== 2) {
-      throw new torch.ShapeError(`Dropout1d expects [B, C, L] or [C, L], not [${input.shape.join(', ')}]`);
-    }
-    return torch.featureDropout(input.unsqueeze(0), this.p, this.training).squeeze(0);
+    return dropChannels(this, input, 'Dropout1d', ['C', 'L']);
   }
 }
 
@@ -46,13 +42,7 @@ export class Dropout2d extends Dropout {
 /** Zeroes whole channels of [B, C, D, H, W] as {@link Dropout} does elements. */
 export class Dropout3d extends Dropout {
   override forward(input: Tensor): Tensor {
-    if (input.ndim === 5) return torch.featureDropout(input, this.p, this.training);
-    if (input.ndim !== 4) {
-      throw new torch.ShapeError(
-        `Dropout3d expects [B, C, D, H, W] or [C, D, H, W], not [${input.shape.join(', ')}]`,
-      );
-    }
-    return torch.featureDropout(input.unsqueeze(0), this.p, this.training).squeeze(0);
+    return dropChannels(this, input, 'Dropout3d', ['C', 'D', 'H', 'W']);
   }
 }
 
@@ -68,4 +58,12 @@ export class FeatureAlphaDropout extends Dropout {
   override forward(input: Tensor): Tensor {
     return torch.featureAlphaDropout(input, this.p, this.training);
   }
+}
+
+/** Drops channels of an input with or without a batch dimension, of the given dimensions after that. */
+function dropChannels({ p, training }: Dropout, input: Tensor, name: string, dims: string[]): Tensor {
+  if (input.ndim === dims.length + 1) return torch.featureDropout(input, p, training);
+  if (input.ndim === dims.length) return torch.featureDropout(input.unsqueeze(0), p, training).squeeze(0);
+  const shape = dims.join(', ');
+  throw new torch.ShapeError(`${name} expects [B, ${shape}] or [${shape}], not [${input.shape.join(', ')}]`);
 }

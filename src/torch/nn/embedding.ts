@@ -13,24 +13,8 @@ export interface EmbeddingOptions extends FactoryOptions {
   paddingIdx?: number | null;
 }
 
-function rowAt(layer: string, index: number | null | undefined, count: number): number | null {
-  if (index === null || index === undefined) return null;
-  if (!(Number.isInteger(index) && index >= -count && index < count)) {
-    throw new torch.ArgumentError(`${layer}: paddingIdx ${index} is out of range for ${count} vectors`);
-  }
-  return index < 0 ? count + index : index;
-}
-
-function initTable(weight: Parameter, paddingIdx: number | null): void {
-  init.normal_(weight);
-  if (paddingIdx === null) return;
-  torch.scope(() => {
-    init.zeros_(weight.detach().select(0, paddingIdx));
-  });
-}
-
-/** A table of vectors looked up by integers; `weight` is [number of vectors, dimensions]. */
-export class Embedding extends Module {
+/** Base class of `Embedding` and `EmbeddingBag`. */
+abstract class EmbeddingTable extends Module {
   /** Number of vectors. */
   readonly numEmbeddings: number;
   /** Elements of each vector. */
@@ -39,13 +23,36 @@ export class Embedding extends Module {
   /** The table: [numEmbeddings, embeddingDim]. */
   weight: Parameter;
 
-  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+  constructor(layer: string, numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions) {
     super();
     this.numEmbeddings = numEmbeddings;
     this.embeddingDim = embeddingDim;
-    this.paddingIdx = rowAt('Embedding', options.paddingIdx, numEmbeddings);
+    const padding = rowAt(layer, options.paddingIdx, numEmbeddings);
+    this.paddingIdx = padding;
     this.weight = emptyParameter([numEmbeddings, embeddingDim], options);
-    initTable(this.weight, this.paddingIdx);
+    init.normal_(this.weight);
+    if (padding !== null) torch.scope(() => init.zeros_(this.weight.detach().select(0, padding)));
+  }
+
+  /** Returns the sizes, the settings of the class and, if there is one, the padding. */
+  protected shown(settings: string): string {
+    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
+    return `${this.numEmbeddings}, ${this.embeddingDim}${settings}${padding}`;
+  }
+}
+
+function rowAt(layer: string, index: number | null | undefined, count: number): number | null {
+  if (index === null || index === undefined) return null;
+  if (!(Number.isInteger(index) && index >= -count && index < count)) {
+    throw new torch.ArgumentError(`${layer}: paddingIdx ${index} is out of range for ${count} vectors`);
+  }
+  return index < 0 ? count + index : index;
+}
+
+/** A table of vectors looked up by integers; `weight` is [number of vectors, dimensions]. */
+export class Embedding extends EmbeddingTable {
+  constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
+    super('Embedding', numEmbeddings, embeddingDim, options);
   }
 
   /** @param indices int64 of any shape, each at least 0 and below the number of vectors */
@@ -55,8 +62,7 @@ export class Embedding extends Module {
   }
 
   protected override extraRepr(): string {
-    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}${padding}`;
+    return this.shown('');
   }
 }
 
@@ -66,24 +72,12 @@ export interface EmbeddingBagOptions extends EmbeddingOptions {
 }
 
 /** Sums, means or maxima of embedding vectors, one for each bag of indices. */
-export class EmbeddingBag extends Module {
-  /** Number of vectors. */
-  readonly numEmbeddings: number;
-  /** Elements of each vector. */
-  readonly embeddingDim: number;
+export class EmbeddingBag extends EmbeddingTable {
   readonly mode: 'sum' | 'mean' | 'max';
-  readonly paddingIdx: number | null;
-  /** The table: [numEmbeddings, embeddingDim]. */
-  weight: Parameter;
 
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingBagOptions = {}) {
-    super();
-    this.numEmbeddings = numEmbeddings;
-    this.embeddingDim = embeddingDim;
+    super('EmbeddingBag', numEmbeddings, embeddingDim, options);
     this.mode = options.mode ?? 'mean';
-    this.paddingIdx = rowAt('EmbeddingBag', options.paddingIdx, numEmbeddings);
-    this.weight = emptyParameter([numEmbeddings, embeddingDim], options);
-    initTable(this.weight, this.paddingIdx);
   }
 
   /**
@@ -104,22 +98,14 @@ export class EmbeddingBag extends Module {
       offsets ?? torch.arange(0, bags * size, Math.max(size, 1), { dtype: 'int64', device: indices.device });
     const mode = { sum: 0, mean: 1, max: 2 }[this.mode];
     const factors = perSampleWeights?.flatten() ?? null;
-    const args = [
-      this.weight,
-      indices.flatten(),
-      starts,
-      false,
-      mode,
-      false,
-      factors,
-      false,
-      this.paddingIdx,
-    ];
+    const { weight, paddingIdx } = this;
+    const args = [weight, indices.flatten(), starts, false, mode, false, factors, false, paddingIdx];
     return (torch.callOperator('aten::embedding_bag', 'padding_idx', args) as Tensor[])[0] as Tensor; // [bags, dimensions]
   }
 
   protected override extraRepr(): string {
-    const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
-    return `${this.numEmbeddings}, ${this.embeddingDim}, mode='${this.mode}'${padding}`;
+    return this.shown(`, mode='${this.mode}'`);
   }
 }
+
+export type { EmbeddingTable };

@@ -7,7 +7,7 @@ import type {
   TripletDistanceOptions,
 } from './functional/margin-losses.js';
 import type { ReductionOptions } from './functional/losses.js';
-import { Loss, WeightedLoss } from './loss.js';
+import { Loss, WeightedLoss } from './loss-base.js';
 
 /** {@link poissonNllLoss} as a module. */
 export class PoissonNLLLoss extends Loss<PoissonNLLOptions> {

@@ -1,31 +1,13 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import type { InplaceOptions } from './activation.js';
 import * as init from './init.js';
 import { emptyParameter } from './linear.js';
 import type { FactoryOptions } from './linear.js';
 import { Module } from './module.js';
+import { Overwriting } from './overwriting.js';
+import type { InplaceOptions } from './overwriting.js';
 import type { Parameter } from './parameter.js';
 import { pythonFloat } from './sizes.js';
-
-/** Base class of activations that can overwrite their input. */
-abstract class Overwriting extends Module {
-  readonly inplace: boolean;
-
-  constructor({ inplace = false }: InplaceOptions = {}) {
-    super();
-    this.inplace = inplace;
-  }
-
-  protected override extraRepr(): string {
-    return this.inplace ? 'inplace=True' : '';
-  }
-
-  /** Returns the settings and, if set, `inplace`. */
-  protected withInplace(settings: string): string {
-    return this.inplace ? `${settings}, inplace=True` : settings;
-  }
-}
 
 /** SiLU with a piecewise linear sigmoid: x · min(max(x + 3, 0), 6) / 6 of every element; any shape. */
 export class Hardswish extends Overwriting {
@@ -70,18 +52,14 @@ export class SELU extends Overwriting {
   }
 }
 
-/** x if positive, otherwise alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
-export class ELU extends Overwriting {
+/** Base class of activations that approach −alpha for large negative elements. */
+abstract class Exponential extends Overwriting {
   /** The negated limit for large negative elements. */
   readonly alpha: number;
 
   constructor(alpha = 1, options: InplaceOptions = {}) {
     super(options);
     this.alpha = alpha;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return this.inplace ? input.elu_(this.alpha) : input.elu(this.alpha);
   }
 
   protected override extraRepr(): string {
@@ -89,22 +67,17 @@ export class ELU extends Overwriting {
   }
 }
 
-/** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
-export class CELU extends Overwriting {
-  /** The negated limit for large negative elements. */
-  readonly alpha: number;
-
-  constructor(alpha = 1, options: InplaceOptions = {}) {
-    super(options);
-    this.alpha = alpha;
+/** x if positive, otherwise alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
+export class ELU extends Exponential {
+  override forward(input: Tensor): Tensor {
+    return this.inplace ? input.elu_(this.alpha) : input.elu(this.alpha);
   }
+}
 
+/** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
+export class CELU extends Exponential {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.celu_(this.alpha) : input.celu(this.alpha);
-  }
-
-  protected override extraRepr(): string {
-    return this.withInplace(`alpha=${pythonFloat(this.alpha)}`);
   }
 }
 
@@ -189,8 +162,8 @@ export class Tanhshrink extends Module {
   }
 }
 
-/** Returns x, or 0 if x is in [−lambda, lambda]. */
-export class Hardshrink extends Module {
+/** Base class of activations that set small elements to 0. */
+abstract class Shrinking extends Module {
   /** Elements of at most this magnitude become 0. */
   readonly lambda: number;
 
@@ -199,31 +172,22 @@ export class Hardshrink extends Module {
     this.lambda = lambda;
   }
 
-  override forward(input: Tensor): Tensor {
-    return input.hardshrink(this.lambda);
-  }
-
   protected override extraRepr(): string {
     return String(this.lambda);
   }
 }
 
-/** Moves x towards 0 by lambda, at most to 0. */
-export class Softshrink extends Module {
-  /** Distance by which elements move towards 0. */
-  readonly lambda: number;
-
-  constructor(lambda = 0.5) {
-    super();
-    this.lambda = lambda;
+/** Returns x, or 0 if x is in [−lambda, lambda]. */
+export class Hardshrink extends Shrinking {
+  override forward(input: Tensor): Tensor {
+    return input.hardshrink(this.lambda);
   }
+}
 
+/** Moves x towards 0 by lambda, at most to 0. */
+export class Softshrink extends Shrinking {
   override forward(input: Tensor): Tensor {
     return input.softshrink(this.lambda);
-  }
-
-  protected override extraRepr(): string {
-    return String(this.lambda);
   }
 }
 
@@ -295,4 +259,4 @@ export class RReLU extends Overwriting {
   }
 }
 
-export type { Overwriting };
+export type { Exponential, Shrinking };

@@ -14,7 +14,7 @@ export interface PoolOptions<S extends Size = Size2> {
 }
 
 /** Base class of pooling over windows, for all dimensions. */
-export abstract class Pool<S extends Size> extends Module {
+abstract class Pool<S extends Size> extends Module {
   readonly kernelSize: number[];
   readonly stride: number[];
   readonly padding: number[];
@@ -38,15 +38,36 @@ export abstract class Pool<S extends Size> extends Module {
 
 export type MaxPoolOptions<S extends Size> = PoolOptions<S> & { dilation?: S };
 
-export abstract class MaxPool<S extends Size> extends Pool<S> {
+abstract class MaxPool<S extends Size> extends Pool<S> {
   readonly dilation: number[];
   readonly #shownDilation: string;
+  readonly #operator: typeof torch.maxPool2d;
+  readonly #withIndices: typeof torch.maxPool2dWithIndices;
 
-  constructor(dims: number, kernelSize: S, options: MaxPoolOptions<S>) {
+  constructor(
+    dims: number,
+    kernelSize: S,
+    options: MaxPoolOptions<S>,
+    operator: typeof torch.maxPool2d,
+    withIndices: typeof torch.maxPool2dWithIndices,
+  ) {
     super(dims, kernelSize, options);
     const { dilation = 1 } = options;
     this.dilation = spread(dilation, dims, 'dilation');
     this.#shownDilation = shownSize(dilation);
+    this.#operator = operator;
+    this.#withIndices = withIndices;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return this.#operator(input, kernelSize, stride, padding, dilation, ceilMode);
+  }
+
+  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool1d` to `MaxUnpool3d`. */
+  withIndices(input: Tensor): [Tensor, Tensor] {
+    const { kernelSize, stride, padding, dilation, ceilMode } = this;
+    return this.#withIndices(input, kernelSize, stride, padding, dilation, ceilMode);
   }
 
   protected override extraRepr(): string {
@@ -57,75 +78,47 @@ export abstract class MaxPool<S extends Size> extends Pool<S> {
 /** The largest value of each window of [B, C, L]. */
 export class MaxPool1d extends MaxPool<Size1> {
   constructor(kernelSize: Size1, options: MaxPoolOptions<Size1> = {}) {
-    super(1, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    return torch.maxPool1d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
-  }
-
-  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool1d`. */
-  withIndices(input: Tensor): [Tensor, Tensor] {
-    const { kernelSize, stride, padding, dilation, ceilMode } = this;
-    return torch.maxPool1dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
+    super(1, kernelSize, options, torch.maxPool1d, torch.maxPool1dWithIndices);
   }
 }
 
 /** Largest value of each window of [B, C, H, W]. */
 export class MaxPool2d extends MaxPool<Size2> {
   constructor(kernelSize: Size2, options: MaxPoolOptions<Size2> = {}) {
-    super(2, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    return torch.maxPool2d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
-  }
-
-  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool2d`. */
-  withIndices(input: Tensor): [Tensor, Tensor] {
-    const { kernelSize, stride, padding, dilation, ceilMode } = this;
-    return torch.maxPool2dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
+    super(2, kernelSize, options, torch.maxPool2d, torch.maxPool2dWithIndices);
   }
 }
 
 /** Largest value of each window of [B, C, D, H, W]. */
 export class MaxPool3d extends MaxPool<Size3> {
   constructor(kernelSize: Size3, options: MaxPoolOptions<Size3> = {}) {
-    super(3, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    return torch.maxPool3d(input, this.kernelSize, this.stride, this.padding, this.dilation, this.ceilMode);
-  }
-
-  /** Returns the largest values and their positions in the plane (int64), for `MaxUnpool3d`. */
-  withIndices(input: Tensor): [Tensor, Tensor] {
-    const { kernelSize, stride, padding, dilation, ceilMode } = this;
-    return torch.maxPool3dWithIndices(input, kernelSize, stride, padding, dilation, ceilMode);
+    super(3, kernelSize, options, torch.maxPool3d, torch.maxPool3dWithIndices);
   }
 }
 
 /** `countIncludePad`: true if padding counts as elements of the mean. Default true. */
 export type AvgPoolOptions<S extends Size> = PoolOptions<S> & { countIncludePad?: boolean };
 
-export abstract class AvgPool<S extends Size> extends Pool<S> {
+abstract class AvgPool<S extends Size> extends Pool<S> {
   readonly countIncludePad: boolean;
+  readonly #operator: typeof torch.avgPool2d;
 
-  constructor(dims: number, kernelSize: S, options: AvgPoolOptions<S>) {
+  constructor(dims: number, kernelSize: S, options: AvgPoolOptions<S>, operator: typeof torch.avgPool2d) {
     super(dims, kernelSize, options);
     this.countIncludePad = options.countIncludePad ?? true;
+    this.#operator = operator;
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
+    return this.#operator(input, kernelSize, stride, padding, ceilMode, countIncludePad);
   }
 }
 
 /** Mean of each window of [B, C, L]. */
 export class AvgPool1d extends AvgPool<Size1> {
   constructor(kernelSize: Size1, options: AvgPoolOptions<Size1> = {}) {
-    super(1, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
-    return torch.avgPool1d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
+    super(1, kernelSize, options, torch.avgPool1d);
   }
 
   protected override extraRepr(): string {
@@ -137,23 +130,15 @@ export class AvgPool1d extends AvgPool<Size1> {
 /** Mean of each window of [B, C, H, W]. */
 export class AvgPool2d extends AvgPool<Size2> {
   constructor(kernelSize: Size2, options: AvgPoolOptions<Size2> = {}) {
-    super(2, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
-    return torch.avgPool2d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
+    super(2, kernelSize, options, torch.avgPool2d);
   }
 }
 
 /** Mean of each window of [B, C, D, H, W]. */
 export class AvgPool3d extends AvgPool<Size3> {
   constructor(kernelSize: Size3, options: AvgPoolOptions<Size3> = {}) {
-    super(3, kernelSize, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { kernelSize, stride, padding, ceilMode, countIncludePad } = this;
-    return torch.avgPool3d(input, kernelSize, stride, padding, ceilMode, countIncludePad);
+    super(3, kernelSize, options, torch.avgPool3d);
   }
 }
+
+export type { AvgPool, MaxPool, Pool };

@@ -12,7 +12,7 @@ export interface RNNCellOptions extends LinearOptions {
 }
 
 /** Base class of `RNNCell`, `LSTMCell` and `GRUCell`. */
-export abstract class RecurrentCell extends Module {
+abstract class RecurrentCell extends Module {
   /** Size of the input's last dimension. */
   readonly inputSize: number;
   /** Width of the states. */
@@ -121,3 +121,5 @@ export class LSTMCell extends RecurrentCell {
     return this.call(input, hx, step, 2) as [Tensor, Tensor];
   }
 }
+
+export type { RecurrentCell };

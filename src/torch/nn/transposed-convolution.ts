@@ -27,7 +27,7 @@ export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
 export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
 
 /** Base class of transposed convolutions of all dimensions; `weight` is [in, out / groups, ...kernel]. */
-export abstract class TransposedConvolution<S extends Size> extends Module {
+abstract class TransposedConvolution<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: number[];
@@ -38,6 +38,7 @@ export abstract class TransposedConvolution<S extends Size> extends Module {
   readonly dilation: number[];
   weight: Parameter;
   bias: Parameter | null;
+  readonly #operator: typeof torch.convTranspose2d;
 
   constructor(
     dims: number,
@@ -45,6 +46,7 @@ export abstract class TransposedConvolution<S extends Size> extends Module {
     outChannels: number,
     kernelSize: S,
     options: ConvTransposeOptions<S>,
+    operator: typeof torch.convTranspose2d,
   ) {
     super();
     const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
@@ -57,10 +59,16 @@ export abstract class TransposedConvolution<S extends Size> extends Module {
     this.padding = spread(padding, dims, `${layer}: padding`);
     this.outputPadding = spread(outputPadding, dims, `${layer}: output padding`);
     this.groups = groups;
+    this.#operator = operator;
     this.dilation = spread(dilation, dims, `${layer}: dilation`);
     this.weight = emptyParameter([inChannels, outChannels / groups, ...this.kernelSize], options);
     this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
     resetAffine(this.weight, this.bias);
+  }
+
+  override forward(input: Tensor): Tensor {
+    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
+    return this.#operator(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, ...]
   }
 
   protected override extraRepr(): string {
@@ -71,35 +79,22 @@ export abstract class TransposedConvolution<S extends Size> extends Module {
 /** Transposed 1-D convolution of [B, in, L]; `weight` is [in, out / groups, kernel]. */
 export class ConvTranspose1d extends TransposedConvolution<Size1> {
   constructor(inChannels: number, outChannels: number, kernel: Size1, options: ConvTranspose1dOptions = {}) {
-    super(1, inChannels, outChannels, kernel, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
-    return torch.convTranspose1d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, L']
+    super(1, inChannels, outChannels, kernel, options, torch.convTranspose1d);
   }
 }
 
 /** Transposed 2-D convolution of [B, in, H, W]; `weight` is [in, out / groups, kernel height, kernel width]. */
 export class ConvTranspose2d extends TransposedConvolution<Size2> {
   constructor(inChannels: number, outChannels: number, kernel: Size2, options: ConvTranspose2dOptions = {}) {
-    super(2, inChannels, outChannels, kernel, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
-    return torch.convTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, H', W']
+    super(2, inChannels, outChannels, kernel, options, torch.convTranspose2d);
   }
 }
 
 /** Transposed 3-D convolution of [B, in, D, H, W]; `weight` is [in, out / groups, ...kernel]. */
 export class ConvTranspose3d extends TransposedConvolution<Size3> {
   constructor(inChannels: number, outChannels: number, kernel: Size3, options: ConvTranspose3dOptions = {}) {
-    super(3, inChannels, outChannels, kernel, options);
-  }
-
-  override forward(input: Tensor): Tensor {
-    const { weight, bias, stride, padding, outputPadding, groups, dilation } = this;
-    return torch.convTranspose3d(input, weight, bias, stride, padding, outputPadding, groups, dilation); // [B, out, D', H', W']
+    super(3, inChannels, outChannels, kernel, options, torch.convTranspose3d);
   }
 }
+
+export type { TransposedConvolution };

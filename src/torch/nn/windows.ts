@@ -1,6 +1,6 @@
 import type { Tensor } from '../index.js';
 import * as windows from './functional/windows.js';
-import type { PowerPoolOptions, UnpoolOptions, WindowOptions } from './functional/windows.js';
+import type { PowerPoolOptions, WindowOptions } from './functional/windows.js';
 import { Module } from './module.js';
 import { pythonBool, pythonFloat, shownSize, spread, tuple } from './sizes.js';
 import type { Size, Size1, Size2, Size3 } from './sizes.js';
@@ -64,20 +64,25 @@ abstract class MaxUnpool<S extends Size> extends Module {
   readonly stride: number[];
   /** The padding of the pooling. */
   readonly padding: number[];
+  readonly #operator: typeof windows.maxUnpool1d;
 
   constructor(
     dims: number,
     kernelSize: S,
     { stride = kernelSize, padding = 0 as S }: { stride?: S; padding?: S },
+    operator: typeof windows.maxUnpool1d,
   ) {
     super();
     this.kernelSize = spread(kernelSize, dims, 'kernel size');
     this.stride = spread(stride, dims, 'stride');
     this.padding = spread(padding, dims, 'padding');
+    this.#operator = operator;
   }
 
-  protected with(outputSize: readonly number[] | undefined): UnpoolOptions {
-    return { stride: this.stride, padding: this.padding, ...(outputSize && { outputSize }) };
+  /** @param indices from `withIndices` of the pooling, of the input's shape */
+  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
+    const { kernelSize, stride, padding } = this;
+    return this.#operator(input, indices, kernelSize, { stride, padding, ...(outputSize && { outputSize }) });
   }
 
   protected override extraRepr(): string {
@@ -89,36 +94,21 @@ abstract class MaxUnpool<S extends Size> extends Module {
 /** Undoes {@link MaxPool1d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool1d extends MaxUnpool<Size1> {
   constructor(kernelSize: Size1, options: { stride?: Size1; padding?: Size1 } = {}) {
-    super(1, kernelSize, options);
-  }
-
-  /** @param indices from `MaxPool1d.withIndices`, of the input's shape */
-  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
-    return windows.maxUnpool1d(input, indices, this.kernelSize, this.with(outputSize));
+    super(1, kernelSize, options, windows.maxUnpool1d);
   }
 }
 
 /** Undoes {@link MaxPool2d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool2d extends MaxUnpool<Size2> {
   constructor(kernelSize: Size2, options: { stride?: Size2; padding?: Size2 } = {}) {
-    super(2, kernelSize, options);
-  }
-
-  /** @param indices from `MaxPool2d.withIndices`, of the input's shape */
-  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
-    return windows.maxUnpool2d(input, indices, this.kernelSize, this.with(outputSize));
+    super(2, kernelSize, options, windows.maxUnpool2d);
   }
 }
 
 /** Undoes {@link MaxPool3d}: puts the maxima at their positions, zeros elsewhere. */
 export class MaxUnpool3d extends MaxUnpool<Size3> {
   constructor(kernelSize: Size3, options: { stride?: Size3; padding?: Size3 } = {}) {
-    super(3, kernelSize, options);
-  }
-
-  /** @param indices from `MaxPool3d.withIndices`, of the input's shape */
-  override forward(input: Tensor, indices: Tensor, outputSize?: readonly number[]): Tensor {
-    return windows.maxUnpool3d(input, indices, this.kernelSize, this.with(outputSize));
+    super(3, kernelSize, options, windows.maxUnpool3d);
   }
 }
 
