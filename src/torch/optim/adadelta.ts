@@ -1,9 +1,7 @@
-import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup } from './optimizer.js';
+import type { Optimized, ParameterGroup } from './optimizer.js';
 
 export interface AdadeltaSettings {
   /** Factor of every update. Default 1. */
@@ -22,11 +20,8 @@ const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0,
 
 /** Adadelta: scales updates by the size of previous ones (Zeiler, arXiv 1212.5701). */
 export class Adadelta extends ListOptimizer<AdadeltaSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<AdadeltaSettings>>,
-    options: Partial<AdadeltaSettings> = {},
-  ) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<AdadeltaSettings>, options: Partial<AdadeltaSettings> = {}) {
+    super(params, defaults, options);
   }
 
   protected override checkSettings(settings: AdadeltaSettings): void {
@@ -37,10 +32,6 @@ export class Adadelta extends ListOptimizer<AdadeltaSettings> {
     });
   }
 
-  protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return { foreach: null, capturable: false, differentiable: false };
-  }
-
   protected override stateNames(): readonly string[] {
     return ['square_avg', 'acc_delta'];
   }
@@ -48,8 +39,7 @@ export class Adadelta extends ListOptimizer<AdadeltaSettings> {
   protected override update(batch: Batch, group: ParameterGroup<AdadeltaSettings>): void {
     const { lr, rho, eps, weightDecay } = group;
     batch.countSteps();
-    let slopes = batch.gradients;
-    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const slopes = batch.decayed(weightDecay);
     const squares = batch.column('square_avg');
     const updates = batch.column('acc_delta');
     foreach.mulNumber_(squares, rho);

@@ -1,12 +1,10 @@
 import * as torch from '../index.js';
-import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { layoutOf } from './layout.js';
 import type { Layout } from './layout.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup } from './optimizer.js';
+import type { GroupOf, Optimized, ParameterGroup } from './optimizer.js';
 
 export interface AdagradSettings {
   /** Learning rate. Default 1e-2. */
@@ -37,11 +35,8 @@ const CPU = 0;
 
 /** Adagrad: gradient divided by the root of the sum of its squares (Duchi, Hazan and Singer, 2011). */
 export class Adagrad extends ListOptimizer<AdagradSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<AdagradSettings>>,
-    options: Partial<AdagradSettings> = {},
-  ) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<AdagradSettings>, options: Partial<AdagradSettings> = {}) {
+    super(params, defaults, options);
     // As in PyTorch, the state exists before the first step, and for parameters without a gradient too.
     torch.noGrad(() => {
       for (const group of this.paramGroups) this.#prepare(group);
@@ -103,8 +98,7 @@ export class Adagrad extends ListOptimizer<AdagradSettings> {
       return;
     }
     const rates = batch.countSteps().map((step) => -lr / (1 + (step - 1) * lrDecay));
-    let slopes = batch.gradients;
-    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const slopes = batch.decayed(weightDecay);
     foreach.addcmul_(sums, slopes, slopes, 1);
     const sizes = foreach.sqrt(sums);
     foreach.addNumber_(sizes, eps);

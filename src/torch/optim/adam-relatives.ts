@@ -2,8 +2,7 @@ import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup } from './optimizer.js';
+import type { Optimized, ParameterGroup } from './optimizer.js';
 
 export interface AdamaxSettings {
   /** Learning rate. Default 2e-3 (RAdam: 1e-3). */
@@ -30,13 +29,9 @@ export interface NAdamSettings extends RAdamSettings {
 
 const common = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, maximize: false };
 
-export abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
+abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
   protected override checkSettings(settings: Settings): void {
     refuseSettings(this, commonChecks(settings));
-  }
-
-  protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return { foreach: null, capturable: false, differentiable: false };
   }
 
   protected override stateNames(_settings: Settings): readonly string[] {
@@ -50,8 +45,7 @@ export abstract class AdamRelative<Settings extends AdamaxSettings> extends List
   /** Returns the gradients, with weight decay added unless it is decoupled. */
   protected decayed(batch: Batch, group: ParameterGroup<RAdamSettings>): Tensor[] {
     const { lr, weightDecay, decoupledWeightDecay } = group;
-    if (weightDecay === 0) return batch.gradients;
-    if (!decoupledWeightDecay) return foreach.add(batch.gradients, batch.parameters, weightDecay);
+    if (weightDecay === 0 || !decoupledWeightDecay) return batch.decayed(weightDecay);
     foreach.mulNumber_(batch.parameters, 1 - lr * weightDecay);
     return batch.gradients;
   }
@@ -74,17 +68,8 @@ export abstract class AdamRelative<Settings extends AdamaxSettings> extends List
 export class NAdam extends AdamRelative<NAdamSettings> {
   protected override readonly scalarStates = { step: 0, mu_product: 1 };
 
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<NAdamSettings>>,
-    options: Partial<NAdamSettings> = {},
-  ) {
-    super(params, {
-      lr: 2e-3,
-      ...common,
-      momentumDecay: 4e-3,
-      decoupledWeightDecay: false,
-      ...withoutUndefined(options),
-    });
+  constructor(params: Optimized<NAdamSettings>, options: Partial<NAdamSettings> = {}) {
+    super(params, { lr: 2e-3, ...common, momentumDecay: 4e-3, decoupledWeightDecay: false }, options);
   }
 
   protected override update(batch: Batch, group: ParameterGroup<NAdamSettings>): void {
@@ -118,11 +103,8 @@ export class NAdam extends AdamRelative<NAdamSettings> {
  * 1908.03265).
  */
 export class RAdam extends AdamRelative<RAdamSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<RAdamSettings>>,
-    options: Partial<RAdamSettings> = {},
-  ) {
-    super(params, { lr: 1e-3, ...common, decoupledWeightDecay: false, ...withoutUndefined(options) });
+  constructor(params: Optimized<RAdamSettings>, options: Partial<RAdamSettings> = {}) {
+    super(params, { lr: 1e-3, ...common, decoupledWeightDecay: false }, options);
   }
 
   protected override update(batch: Batch, group: ParameterGroup<RAdamSettings>): void {
@@ -156,11 +138,8 @@ export class RAdam extends AdamRelative<RAdamSettings> {
  * Adamax: Adam with the largest decayed gradient instead of the root mean square (Kingma and Ba, arXiv 1412.6980, 7.1).
  */
 export class Adamax extends AdamRelative<AdamaxSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<AdamaxSettings>>,
-    options: Partial<AdamaxSettings> = {},
-  ) {
-    super(params, { lr: 2e-3, ...common, ...withoutUndefined(options) });
+  constructor(params: Optimized<AdamaxSettings>, options: Partial<AdamaxSettings> = {}) {
+    super(params, { lr: 2e-3, ...common }, options);
   }
 
   protected override stateNames(): readonly string[] {
@@ -171,8 +150,7 @@ export class Adamax extends AdamRelative<AdamaxSettings> {
     const { lr, eps, weightDecay } = group;
     const [beta1, beta2] = group.betas;
     const rates = batch.countSteps().map((step) => -lr / (1 - beta1 ** step));
-    let slopes = batch.gradients;
-    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const slopes = batch.decayed(weightDecay);
     const means = batch.column('exp_avg');
     const largest = batch.column('exp_inf');
     foreach.lerp_(means, slopes, 1 - beta1);
@@ -183,3 +161,5 @@ export class Adamax extends AdamRelative<AdamaxSettings> {
     foreach.addcdiv_(batch.parameters, means, largest, rates);
   }
 }
+
+export type { AdamRelative };

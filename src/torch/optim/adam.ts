@@ -2,8 +2,9 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { alike, canFuse, describe, hasLayout, kindOf, layoutOf, scalarLayout } from './layout.js';
 import type { Layout } from './layout.js';
+import { checkStateOf, refuseSettings } from './list-optimizer.js';
 import { Optimizer, withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
 export interface AdamSettings {
   /** Learning rate. Default 1e-3. */
@@ -69,7 +70,7 @@ interface AdamState extends ParameterState {
 export class Adam extends Optimizer<AdamSettings> {
   readonly #rates: Rate[] = [];
 
-  constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
+  constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
     super(params, { ...defaults, ...withoutUndefined(options) });
   }
 
@@ -79,24 +80,17 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return {
-      foreach: null,
-      differentiable: false,
-      decoupled_weight_decay: this.decoupled,
-    };
+    return { foreach: null, differentiable: false, decoupled_weight_decay: this.decoupled };
   }
 
   protected override checkSettings({ lr, betas, eps, weightDecay }: AdamSettings): void {
-    const problems = [
-      ...(lr >= 0 ? [] : [`lr ${lr} (must be at least 0)`]),
-      ...(betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1)
-        ? []
-        : [`betas [${betas.join(', ')}] (two numbers, at least 0 and below 1)`]),
-      ...(eps >= 0 ? [] : [`eps ${eps} (must be at least 0)`]),
-      ...(weightDecay >= 0 ? [] : [`weightDecay ${weightDecay} (must be at least 0)`]),
-    ];
-    if (problems.length > 0)
-      throw new torch.ArgumentError(`${this.constructor.name}: bad ${problems.join(', ')}`);
+    refuseSettings(this, {
+      [`lr ${lr} (must be at least 0)`]: lr >= 0,
+      [`betas [${betas.join(', ')}] (two numbers, at least 0 and below 1)`]:
+        betas.length === 2 && betas.every((beta) => beta >= 0 && beta < 1),
+      [`eps ${eps} (must be at least 0)`]: eps >= 0,
+      [`weightDecay ${weightDecay} (must be at least 0)`]: weightDecay >= 0,
+    });
   }
 
   protected override stepGroup(group: ParameterGroup<AdamSettings>): void {
@@ -234,31 +228,14 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 
   protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
-    for (const key of ['step', 'exp_avg', 'exp_avg_sq']) {
-      if (state[key] === undefined)
-        throw new torch.ArgumentError(`${name} has no '${key}'; does it belong to a different optimizer?`);
-    }
-    for (const [key, tensor] of Object.entries(state)) {
-      // The fused kernels read past the end of tensors that do not match.
-      const expected = key === 'step' ? [] : parameter.shape;
-      if (tensor.shape.length === expected.length && tensor.shape.every((n, i) => n === expected[i]))
-        continue;
-      throw new torch.ShapeError(
-        `${name}: '${key}' has shape [${tensor.shape.join(', ')}], expected [${expected.join(', ')}]`,
-      );
-    }
+    checkStateOf(parameter, state, name, ['step', 'exp_avg', 'exp_avg_sq'], ['step']);
   }
 
   protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
+    const device = canFuse(layoutOf(parameter)) ? parameter.device : 'cpu';
     return Object.fromEntries(
       Object.entries(state).map(([key, tensor]) => {
-        const copy =
-          key === 'step'
-            ? torch.zeros([], {
-                dtype: 'float32',
-                device: canFuse(layoutOf(parameter)) ? parameter.device : 'cpu',
-              })
-            : parameter.zerosLike();
+        const copy = key === 'step' ? torch.zeros([], { dtype: 'float32', device }) : parameter.zerosLike();
         return [key, copy.copy_(tensor)];
       }),
     );
@@ -267,7 +244,7 @@ export class Adam extends Optimizer<AdamSettings> {
 
 /** Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101). */
 export class AdamW extends Adam {
-  constructor(params: Iterable<Tensor> | Iterable<GroupOf<AdamSettings>>, options: AdamOptions = {}) {
+  constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
     super(params, { weightDecay: 1e-2, ...withoutUndefined(options) });
   }
 

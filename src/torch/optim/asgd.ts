@@ -2,8 +2,7 @@ import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
 /** Settings of {@link ASGD}. */
 export interface ASGDSettings {
@@ -36,19 +35,12 @@ const defaults: ASGDSettings = {
 export class ASGD extends ListOptimizer<ASGDSettings> {
   protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
 
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<ASGDSettings>>,
-    options: Partial<ASGDSettings> = {},
-  ) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<ASGDSettings>, options: Partial<ASGDSettings> = {}) {
+    super(params, defaults, options);
   }
 
   protected override checkSettings(settings: ASGDSettings): void {
     refuseSettings(this, commonChecks({ lr: settings.lr, weightDecay: settings.weightDecay }));
-  }
-
-  protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return { foreach: null, capturable: false, differentiable: false };
   }
 
   protected override stateNames(): readonly string[] {

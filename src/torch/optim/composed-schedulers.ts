@@ -1,7 +1,7 @@
 import { InThread } from '../core/in-thread.js';
 import { ArgumentError } from '../core/errors.js';
 import { groupsOf, LRScheduler, loadFields, saveFields } from './scheduler.js';
-import type { Schedulable, Schedule, SchedulerState } from './scheduler.js';
+import type { SavedFields, Schedulable, Schedule, SchedulerState } from './scheduler.js';
 
 /** A schedule that can be part of another. */
 export type Part = LRScheduler | SequentialLR | ChainedScheduler;
@@ -17,32 +17,70 @@ function checkParts(owner: string, optimizer: Schedulable, parts: readonly Part[
   });
 }
 
-function saveParts(parts: readonly Part[]): SchedulerState[] {
-  return parts.map((part) => part.stateDict());
-}
-
-function loadParts(owner: string, parts: readonly Part[], state: SchedulerState): void {
-  const saved = state['_schedulers'];
-  if (!Array.isArray(saved) || saved.length !== parts.length) {
-    throw new ArgumentError(`${owner}: the saved state does not have ${parts.length} schedulers`);
-  }
-  parts.forEach((part, i) => {
-    part.loadStateDict(saved[i] as SchedulerState);
-  });
-}
-
-/** Runs one schedule after another, each starting at its milestone. */
-export class SequentialLR extends InThread implements Schedule {
+/** Base class of schedules that are made of others. */
+abstract class ComposedScheduler extends InThread implements Schedule {
   /** The optimizer whose learning rates are set. */
   readonly optimizer: Schedulable;
   /** The schedules, in order. */
   readonly schedulers: readonly Part[];
+  /** The groups' learning rates after the last step. */
+  lastLr: readonly number[];
+  readonly #name: string;
+  readonly #fields: SavedFields;
+
+  constructor(
+    name: string,
+    optimizer: Schedulable,
+    schedulers: readonly Part[],
+    fields: Readonly<Record<string, string>>,
+  ) {
+    super('a schedule', 'send or write its stateDict()');
+    checkParts(name, optimizer, schedulers);
+    this.optimizer = optimizer;
+    this.schedulers = schedulers;
+    this.lastLr = groupsOf(optimizer).map((group) => group.lr);
+    this.#name = name;
+    this.#fields = { ...fields, _last_lr: 'lastLr' };
+  }
+
+  /** Advances by one step; call it after the optimizer's step. */
+  abstract step(): void;
+
+  /** Sets the initial learning rates; called by the constructor, or by a schedule that contains this one. */
+  start(): void {
+    this.step();
+  }
+
+  /** Undoes the step taken by the constructor; called by a schedule that contains this one. */
+  undo(): void {
+    for (const scheduler of this.schedulers) scheduler.undo();
+  }
+
+  /** Returns the state in PyTorch's structure. */
+  stateDict(): SchedulerState {
+    return {
+      ...saveFields(this, this.#fields),
+      _schedulers: this.schedulers.map((part) => part.stateDict()),
+    };
+  }
+
+  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
+  loadStateDict(state: SchedulerState): void {
+    const saved = state['_schedulers'];
+    const { length } = this.schedulers;
+    if (!Array.isArray(saved) || saved.length !== length)
+      throw new ArgumentError(`${this.#name}: the saved state does not have ${length} schedulers`);
+    for (const [i, part] of this.schedulers.entries()) part.loadStateDict(saved[i] as SchedulerState);
+    loadFields(this, this.#fields, state);
+  }
+}
+
+/** Runs one schedule after another, each starting at its milestone. */
+export class SequentialLR extends ComposedScheduler {
   /** Steps at which the second, third, … schedule starts. */
   milestones: number[];
   /** Steps taken. */
   lastEpoch: number;
-  /** The groups' learning rates after the last step. */
-  lastLr: readonly number[];
 
   /** @param milestones steps at which the second, third, … scheduler starts */
   constructor(
@@ -51,15 +89,12 @@ export class SequentialLR extends InThread implements Schedule {
     milestones: readonly number[],
     { lastEpoch = -1 } = {},
   ) {
-    super('a schedule', 'send or write its stateDict()');
-    checkParts('SequentialLR', optimizer, schedulers);
+    super('SequentialLR', optimizer, schedulers, { _milestones: 'milestones', last_epoch: 'lastEpoch' });
     if (milestones.length !== schedulers.length - 1) {
       throw new ArgumentError(
         `SequentialLR: ${schedulers.length} schedulers need ${schedulers.length - 1} milestones, not ${milestones.length}`,
       );
     }
-    this.optimizer = optimizer;
-    this.schedulers = schedulers;
     this.milestones = [...milestones];
     this.lastEpoch = lastEpoch + 1;
     // Each scheduler set learning rates when it was created; only the first may.
@@ -75,12 +110,6 @@ export class SequentialLR extends InThread implements Schedule {
     return this.schedulers[index] as Part;
   }
 
-  /** Sets the initial learning rates; called by the constructor, or by a schedule that contains this one. */
-  start(): void {
-    this.step();
-  }
-
-  /** Advances by one step; call it after the optimizer's step. */
   step(): void {
     this.lastEpoch++;
     const scheduler = this.#at(this.lastEpoch);
@@ -96,50 +125,14 @@ export class SequentialLR extends InThread implements Schedule {
       'a SequentialLR cannot be a later part of another; list its schedulers and milestones there',
     );
   }
-
-  /** Undoes the step taken by the constructor; called by a schedule that contains this one. */
-  undo(): void {
-    for (const scheduler of this.schedulers) scheduler.undo();
-  }
-
-  /** Returns the state in PyTorch's structure. */
-  stateDict(): SchedulerState {
-    return { ...saveFields(this, sequentialFields), _schedulers: saveParts(this.schedulers) };
-  }
-
-  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
-  loadStateDict(state: SchedulerState): void {
-    loadParts('SequentialLR', this.schedulers, state);
-    loadFields(this, sequentialFields, state);
-  }
 }
 
-const sequentialFields = { _milestones: 'milestones', last_epoch: 'lastEpoch', _last_lr: 'lastLr' };
-
 /** Runs several schedules at once: their factors multiply. */
-export class ChainedScheduler extends InThread implements Schedule {
-  /** The optimizer whose learning rates are set. */
-  readonly optimizer: Schedulable;
-  /** The schedules; all of them step, one after another. */
-  readonly schedulers: readonly Part[];
-  /** The groups' learning rates after the last step. */
-  lastLr: readonly number[];
-
+export class ChainedScheduler extends ComposedScheduler {
   constructor(schedulers: readonly Part[]) {
-    super('a schedule', 'send or write its stateDict()');
-    const optimizer = schedulers[0]?.optimizer as Schedulable;
-    checkParts('ChainedScheduler', optimizer, schedulers);
-    this.optimizer = optimizer;
-    this.schedulers = schedulers;
-    this.lastLr = groupsOf(optimizer).map((group) => group.lr);
+    super('ChainedScheduler', schedulers[0]?.optimizer as Schedulable, schedulers, {});
   }
 
-  /** Sets the initial learning rates; called by the constructor, or by a schedule that contains this one. */
-  start(): void {
-    this.step();
-  }
-
-  /** Advances by one step; call it after the optimizer's step. */
   step(): void {
     for (const scheduler of this.schedulers) scheduler.step();
     this.lastLr = groupsOf(this.optimizer).map((group) => group.lr);
@@ -149,20 +142,6 @@ export class ChainedScheduler extends InThread implements Schedule {
   restart(): void {
     throw new ArgumentError('a ChainedScheduler cannot be a later part of a SequentialLR');
   }
-
-  /** Undoes the step taken by the constructor; called by a schedule that contains this one. */
-  undo(): void {
-    for (const scheduler of this.schedulers) scheduler.undo();
-  }
-
-  /** Returns the state in PyTorch's structure. */
-  stateDict(): SchedulerState {
-    return { ...saveFields(this, { _last_lr: 'lastLr' }), _schedulers: saveParts(this.schedulers) };
-  }
-
-  /** Loads a saved state. @throws ArgumentError if it belongs to a different schedule */
-  loadStateDict(state: SchedulerState): void {
-    loadParts('ChainedScheduler', this.schedulers, state);
-    loadFields(this, { _last_lr: 'lastLr' }, state);
-  }
 }
+
+export type { ComposedScheduler };

@@ -1,6 +1,7 @@
 import { ArgumentError } from '../core/errors.js';
+import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, LRScheduler } from './scheduler.js';
-import type { SavedFields, Schedulable, ScheduledGroup, SchedulerState } from './scheduler.js';
+import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
 /** Options of {@link CyclicLR}. */
 export interface CyclicOptions {
@@ -68,14 +69,14 @@ export class CyclicLR extends LRScheduler {
     if (!['triangular', 'triangular2', 'exp_range'].includes(mode))
       throw new ArgumentError(`CyclicLR: mode must be triangular, triangular2 or exp_range, not '${mode}'`);
     const groups = groupsOf(optimizer);
-    const lowest = perGroup(groups, baseLr, 'baseLr');
-    const highest = perGroup(groups, maxLr, 'maxLr');
+    const lowest = perGroup('CyclicLR', groups, baseLr, 'baseLr');
+    const highest = perGroup('CyclicLR', groups, maxLr, 'maxLr');
     const cycleMomentum = options.cycleMomentum ?? true;
-    const useBeta1 = groups.every((group) => group.betas !== undefined);
-    if (cycleMomentum && !useBeta1 && !groups.every((group) => group.momentum !== undefined))
-      throw new ArgumentError('CyclicLR: the optimizer has no momentum to cycle; pass cycleMomentum: false');
-    const base = cycleMomentum ? perGroup(groups, options.baseMomentum ?? 0.8, 'baseMomentum') : [];
-    const most = cycleMomentum ? perGroup(groups, options.maxMomentum ?? 0.9, 'maxMomentum') : [];
+    const useBeta1 = cyclesBeta1('CyclicLR', groups, cycleMomentum);
+    const base = cycleMomentum
+      ? perGroup('CyclicLR', groups, options.baseMomentum ?? 0.8, 'baseMomentum')
+      : [];
+    const most = cycleMomentum ? perGroup('CyclicLR', groups, options.maxMomentum ?? 0.9, 'maxMomentum') : [];
     if (lastEpoch === -1) {
       groups.forEach((group, i) => {
         group.lr = lowest[i]!;
@@ -144,17 +145,4 @@ export class CyclicLR extends LRScheduler {
     if (this.mode === 'triangular') return 1;
     return this.mode === 'triangular2' ? 1 / 2 ** (count - 1) : this.gamma ** count;
   }
-}
-
-function perGroup(groups: readonly unknown[], value: number | readonly number[], name: string): number[] {
-  if (typeof value === 'number') return groups.map(() => value);
-  if (value.length === groups.length) return [...value];
-  throw new ArgumentError(
-    `CyclicLR: ${value.length} values of ${name} for ${groups.length} parameter groups`,
-  );
-}
-
-function setMomentum(group: ScheduledGroup, momentum: number, useBeta1: boolean): void {
-  if (useBeta1) group.betas = [momentum, group.betas?.[1] as number];
-  else group.momentum = momentum;
 }

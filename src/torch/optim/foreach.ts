@@ -42,10 +42,6 @@ export function mulNumber_(a: List, b: number): void {
   call('mul_', 'Scalar', [a, b]);
 }
 
-export function mulNumbers_(a: List, b: readonly number[]): void {
-  call('mul_', 'ScalarList', [a, b]);
-}
-
 export function divNumbers(a: List, b: readonly number[]): Tensor[] {
   return call('div', 'ScalarList', [a, b]);
 }
@@ -69,9 +65,9 @@ export function addcmul(a: List, b: List, c: List, value: number): Tensor[] {
   return call('addcmul', 'Scalar', [a, b, c, value]);
 }
 
-/** a ← a + value · b / c, with a value for each tensor. */
-export function addcdiv_(a: List, b: List, c: List, values: readonly number[]): void {
-  call('addcdiv_', 'ScalarList', [a, b, c, values]);
+/** a ← a + value · b / c, with one value for all tensors, or one for each. */
+export function addcdiv_(a: List, b: List, c: List, values: number | readonly number[]): void {
+  call('addcdiv_', 'ScalarList', [a, b, c, typeof values === 'number' ? a.map(() => values) : values]);
 }
 
 export function sqrt(a: List): Tensor[] {

@@ -1,43 +1,30 @@
-export { Adadelta } from './adadelta.js';
-export type { AdadeltaSettings } from './adadelta.js';
-export { Adagrad } from './adagrad.js';
-export type { AdagradSettings } from './adagrad.js';
-export { Adam, AdamW } from './adam.js';
-export type { AdamOptions, AdamSettings } from './adam.js';
-export { Adamax, NAdam, RAdam } from './adam-relatives.js';
-export type { AdamaxSettings, NAdamSettings, RAdamSettings } from './adam-relatives.js';
-export { ASGD } from './asgd.js';
-export type { ASGDSettings } from './asgd.js';
-export { AveragedModel, ExponentialMovingAverage } from './averaged-model.js';
-export type { AveragedModelOptions } from './averaged-model.js';
-export { optimizerStateFrom, pytorchState } from './checkpoint-state.js';
-export { ChainedScheduler, SequentialLR } from './composed-schedulers.js';
-export { CyclicLR } from './cyclic.js';
-export type { CyclicOptions } from './cyclic.js';
-export { CosineAnnealingLR, CosineAnnealingWarmRestarts } from './cosine-schedulers.js';
-export { GradScaler } from './grad-scaler.js';
-export type { GradScalerOptions } from './grad-scaler.js';
-export { LambdaLR, MultiplicativeLR, warmUpCosine } from './lambda-schedulers.js';
-export type { Factor, WarmUpCosineOptions } from './lambda-schedulers.js';
-export { OneCycleLR } from './one-cycle.js';
-export type { OneCycleOptions } from './one-cycle.js';
+export * from './adadelta.js';
+export * from './adagrad.js';
+export * from './adam.js';
+export * from './adam-relatives.js';
+export * from './asgd.js';
+export * from './averaged-model.js';
+export * from './checkpoint-state.js';
+export * from './composed-schedulers.js';
+export * from './cosine-schedulers.js';
+export * from './cyclic.js';
+export * from './grad-scaler.js';
+export * from './lambda-schedulers.js';
+export type { ListOptimizer } from './list-optimizer.js';
+export * from './one-cycle.js';
 export { Optimizer } from './optimizer.js';
-export type { GroupOf, OptimizerState, ParameterGroup, ParameterState, SavedGroup } from './optimizer.js';
-export { ReduceLROnPlateau } from './plateau.js';
-export type { PlateauOptions } from './plateau.js';
-export { RMSprop } from './rmsprop.js';
-export type { RMSpropSettings } from './rmsprop.js';
-export { Rprop } from './rprop.js';
-export type { RpropSettings } from './rprop.js';
+export type {
+  GroupOf,
+  Optimized,
+  OptimizerState,
+  ParameterGroup,
+  ParameterState,
+  SavedGroup,
+} from './optimizer.js';
+export * from './plateau.js';
+export * from './rmsprop.js';
+export * from './rprop.js';
 export { LRScheduler } from './scheduler.js';
 export type { Schedulable, Schedule, ScheduledGroup, SchedulerState } from './scheduler.js';
-export { ConstantLR, ExponentialLR, LinearLR, MultiStepLR, PolynomialLR, StepLR } from './schedulers.js';
-export { SGD } from './sgd.js';
-export type { SGDSettings } from './sgd.js';
-export type { AdamRelative } from './adam-relatives.js';
-export type { Source } from './checkpoint-state.js';
-export type { Part } from './composed-schedulers.js';
-export type { GradScalerState, Scalable } from './grad-scaler.js';
-export type { FactorScheduler } from './lambda-schedulers.js';
-export type { ListOptimizer } from './list-optimizer.js';
-export type { Phase } from './one-cycle.js';
+export * from './schedulers.js';
+export * from './sgd.js';

@@ -14,12 +14,14 @@ function factorsFor(optimizer: Schedulable, factor: Factor | readonly Factor[]):
   );
 }
 
-export abstract class FactorScheduler extends LRScheduler {
+abstract class FactorScheduler extends LRScheduler {
   protected readonly factors: readonly Factor[];
 
-  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], lastEpoch: number) {
+  /** @param factor for all groups, or one for each */
+  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
     super(optimizer, lastEpoch);
     this.factors = factorsFor(optimizer, factor);
+    this.start();
   }
 
   protected override get fields(): SavedFields {
@@ -34,12 +36,6 @@ export abstract class FactorScheduler extends LRScheduler {
 
 /** The initial learning rate times a function of the step. */
 export class LambdaLR extends FactorScheduler {
-  /** @param factor for all groups, or one for each */
-  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
-    super(optimizer, factor, lastEpoch);
-    this.start();
-  }
-
   protected override rates(): number[] {
     return this.baseLrs.map((lr, i) => lr * (this.factors[i] as Factor)(this.lastEpoch));
   }
@@ -47,12 +43,6 @@ export class LambdaLR extends FactorScheduler {
 
 /** The previous learning rate times a function of the step. */
 export class MultiplicativeLR extends FactorScheduler {
-  /** @param factor for all groups, or one for each */
-  constructor(optimizer: Schedulable, factor: Factor | readonly Factor[], { lastEpoch = -1 } = {}) {
-    super(optimizer, factor, lastEpoch);
-    this.start();
-  }
-
   protected override rates(): number[] {
     if (this.initial) return this.currentRates;
     return this.currentRates.map((lr, i) => lr * (this.factors[i] as Factor)(this.lastEpoch));
@@ -90,3 +80,5 @@ export function warmUpCosine(options: WarmUpCosineOptions): Factor {
     return min + 0.5 * (max - min) * (1 + Math.cos(t * Math.PI));
   };
 }
+
+export type { FactorScheduler };

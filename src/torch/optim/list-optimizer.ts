@@ -1,9 +1,10 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
+import * as foreach from './foreach.js';
 import { alike, canFuse, checkShape, hasKindAndShape, hasLayout, kindOf, layoutOf } from './layout.js';
 import type { Layout } from './layout.js';
-import { Optimizer } from './optimizer.js';
-import type { ParameterGroup, ParameterState } from './optimizer.js';
+import { Optimizer, withoutUndefined } from './optimizer.js';
+import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
 /** Parameters of one dtype and device that are updated together, with gradients and states of their shapes. */
 export class Batch {
@@ -24,6 +25,11 @@ export class Batch {
     return this.states.map((state) => real(state[name] as Tensor));
   }
 
+  /** Returns the gradients with an L2 penalty's added. */
+  decayed(weightDecay: number): Tensor[] {
+    return weightDecay === 0 ? this.gradients : foreach.add(this.gradients, this.parameters, weightDecay);
+  }
+
   /** Counts a step for every parameter; returns the numbers of steps taken. */
   countSteps(): number[] {
     return this.states.map((state) => (state['step'] as Tensor).add_(1).item());
@@ -40,6 +46,11 @@ function real(tensor: Tensor): Tensor {
  * so shapes, dtypes and devices are checked here before every call.
  */
 export abstract class ListOptimizer<Options extends { maximize: boolean }> extends Optimizer<Options> {
+  /** @param options settings in place of the defaults; undefined ones are left out */
+  constructor(params: Optimized<Options>, defaults: Options, options: Partial<Options>) {
+    super(params, { ...defaults, ...withoutUndefined(options) });
+  }
+
   /** Returns the names of the state tensors of the parameter's shape that a group with these settings needs. */
   protected abstract stateNames(settings: Options): readonly string[];
 
@@ -52,6 +63,10 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
   /** Returns the initial value of a state tensor of the parameter's shape. */
   protected firstValue(_name: string, _settings: Options): number {
     return 0;
+  }
+
+  protected override get torchSettings(): Readonly<Record<string, unknown>> {
+    return { foreach: null, capturable: false, differentiable: false };
   }
 
   /** Updates the parameters of a batch; its gradients point downhill. */
@@ -122,18 +137,7 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
   }
 
   protected override checkState(parameter: Tensor, state: ParameterState, name: string): void {
-    for (const key of this.requiredState()) {
-      if (state[key] === undefined)
-        throw new torch.ArgumentError(`${name} has no '${key}'; does it belong to a different optimizer?`);
-    }
-    for (const [key, tensor] of Object.entries(state)) {
-      const expected = key in this.scalarStates ? [] : parameter.shape;
-      if (tensor.shape.length === expected.length && tensor.shape.every((n, i) => n === expected[i]))
-        continue;
-      throw new torch.ShapeError(
-        `${name}: '${key}' has shape [${tensor.shape.join(', ')}], expected [${expected.join(', ')}]`,
-      );
-    }
+    checkStateOf(parameter, state, name, this.requiredState(), Object.keys(this.scalarStates));
   }
 
   /** Returns the names of the state tensors that a saved state of this optimizer must have. */
@@ -148,6 +152,29 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
         const copy = scalar ? torch.zeros([], { dtype: 'float32' }) : parameter.zerosLike();
         return [key, copy.copy_(tensor)];
       }),
+    );
+  }
+}
+
+/**
+ * Throws unless a state has the required tensors, those named in `scalars` without dimensions and all others of the
+ * parameter's shape: the kernels read past the end of tensors that do not match.
+ */
+export function checkStateOf(
+  parameter: Tensor,
+  state: ParameterState,
+  name: string,
+  required: readonly string[],
+  scalars: readonly string[],
+): void {
+  const missing = required.find((key) => state[key] === undefined);
+  if (missing !== undefined)
+    throw new torch.ArgumentError(`${name} has no '${missing}'; does it belong to a different optimizer?`);
+  for (const [key, { shape }] of Object.entries(state)) {
+    const expected = scalars.includes(key) ? [] : parameter.shape;
+    if (shape.length === expected.length && shape.every((n, i) => n === expected[i])) continue;
+    throw new torch.ShapeError(
+      `${name}: '${key}' has shape [${shape.join(', ')}], expected [${expected.join(', ')}]`,
     );
   }
 }

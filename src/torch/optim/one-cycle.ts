@@ -1,4 +1,5 @@
 import { ArgumentError } from '../core/errors.js';
+import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, ScheduledGroup } from './scheduler.js';
 
@@ -55,17 +56,12 @@ export class OneCycleLR extends LRScheduler {
     if (!(pctStart >= 0 && pctStart <= 1))
       throw new ArgumentError(`OneCycleLR: pctStart must be in [0, 1], not ${pctStart}`);
     const groups = groupsOf(optimizer);
-    const peaks = perGroup(groups, maxLr, 'maxLr');
+    const peaks = perGroup('OneCycleLR', groups, maxLr, 'maxLr');
     const cycleMomentum = options.cycleMomentum ?? true;
-    const useBeta1 = groups.every((group) => group.betas !== undefined);
-    if (cycleMomentum && !useBeta1 && !groups.every((group) => group.momentum !== undefined)) {
-      throw new ArgumentError(
-        'OneCycleLR: the optimizer has no momentum to cycle; pass cycleMomentum: false',
-      );
-    }
+    const useBeta1 = cyclesBeta1('OneCycleLR', groups, cycleMomentum);
     if (lastEpoch === -1) {
-      const highest = perGroup(groups, options.maxMomentum ?? 0.95, 'maxMomentum');
-      const lowest = perGroup(groups, options.baseMomentum ?? 0.85, 'baseMomentum');
+      const highest = perGroup('OneCycleLR', groups, options.maxMomentum ?? 0.95, 'maxMomentum');
+      const lowest = perGroup('OneCycleLR', groups, options.baseMomentum ?? 0.85, 'baseMomentum');
       groups.forEach((group, i) => {
         group.maxLr = peaks[i] as number;
         group.initialLr = group.maxLr / divFactor;
@@ -127,19 +123,6 @@ function stepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number
   throw new ArgumentError('OneCycleLR needs totalSteps, or epochs and stepsPerEpoch, as positive integers');
 }
 
-function perGroup(groups: readonly unknown[], value: number | readonly number[], name: string): number[] {
-  if (typeof value === 'number') return groups.map(() => value);
-  if (value.length === groups.length) return [...value];
-  throw new ArgumentError(
-    `OneCycleLR: ${value.length} values of ${name} for ${groups.length} parameter groups`,
-  );
-}
-
-function setMomentum(group: ScheduledGroup, momentum: number, useBeta1: boolean): void {
-  if (useBeta1) group.betas = [momentum, group.betas?.[1] as number];
-  else group.momentum = momentum;
-}
-
 const settings: Readonly<Record<string, keyof ScheduledGroup>> = {
   initial_lr: 'initialLr',
   max_lr: 'maxLr',
@@ -152,42 +135,23 @@ function setting(group: ScheduledGroup, name: string): number {
   return group[settings[name] as 'lr'];
 }
 
-const rise = {
-  start_lr: 'initial_lr',
-  end_lr: 'max_lr',
-  start_momentum: 'max_momentum',
-  end_momentum: 'base_momentum',
-};
+function phase(end_step: number, lr: [string, string], momentum: [string, string]): Phase {
+  const [start_lr, end_lr] = lr;
+  const [start_momentum, end_momentum] = momentum;
+  return { end_step, start_lr, end_lr, start_momentum, end_momentum };
+}
 
 function twoPhases(steps: number, share: number): Phase[] {
   return [
-    { end_step: share * steps - 1, ...rise },
-    {
-      end_step: steps - 1,
-      start_lr: 'max_lr',
-      end_lr: 'min_lr',
-      start_momentum: 'base_momentum',
-      end_momentum: 'max_momentum',
-    },
+    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
+    phase(steps - 1, ['max_lr', 'min_lr'], ['base_momentum', 'max_momentum']),
   ];
 }
 
 function threePhases(steps: number, share: number): Phase[] {
   return [
-    { end_step: share * steps - 1, ...rise },
-    {
-      end_step: 2 * share * steps - 2,
-      start_lr: 'max_lr',
-      end_lr: 'initial_lr',
-      start_momentum: 'base_momentum',
-      end_momentum: 'max_momentum',
-    },
-    {
-      end_step: steps - 1,
-      start_lr: 'initial_lr',
-      end_lr: 'min_lr',
-      start_momentum: 'max_momentum',
-      end_momentum: 'max_momentum',
-    },
+    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
+    phase(2 * share * steps - 2, ['max_lr', 'initial_lr'], ['base_momentum', 'max_momentum']),
+    phase(steps - 1, ['initial_lr', 'min_lr'], ['max_momentum', 'max_momentum']),
   ];
 }

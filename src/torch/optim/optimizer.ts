@@ -16,6 +16,8 @@ export interface OptimizerState {
 }
 
 export type GroupOf<Options> = { params: Iterable<Tensor> } & Partial<Options>;
+/** The parameters to optimize: tensors, or groups of them with settings of their own. */
+export type Optimized<Options> = Iterable<Tensor> | Iterable<GroupOf<Options>>;
 export type ParameterGroup<Options> = { params: Tensor[] } & Options;
 
 /**
@@ -47,7 +49,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
    * @param params parameters, or groups `{ params, …settings }`
    * @param defaults settings that a group does not specify
    */
-  constructor(params: Iterable<Tensor> | Iterable<GroupOf<Options>>, defaults: Options) {
+  constructor(params: Optimized<Options>, defaults: Options) {
     super('an optimizer', 'save its stateDict() with savePytorch');
     this.#defaults = defaults;
     try {
@@ -57,7 +59,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
     }
   }
 
-  #addAll(params: Iterable<Tensor> | Iterable<GroupOf<Options>>): void {
+  #addAll(params: Optimized<Options>): void {
     const given = [...(params as Iterable<Tensor | GroupOf<Options>>)];
     if (given.length === 0)
       throw new torch.ArgumentError('an optimizer needs at least one parameter or group');

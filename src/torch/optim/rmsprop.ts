@@ -2,8 +2,7 @@ import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup } from './optimizer.js';
+import type { Optimized, ParameterGroup } from './optimizer.js';
 
 export interface RMSpropSettings {
   /** Learning rate. Default 1e-2. */
@@ -36,20 +35,13 @@ const defaults: RMSpropSettings = {
  * RMSprop: gradient divided by its running root mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850).
  */
 export class RMSprop extends ListOptimizer<RMSpropSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<RMSpropSettings>>,
-    options: Partial<RMSpropSettings> = {},
-  ) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<RMSpropSettings>, options: Partial<RMSpropSettings> = {}) {
+    super(params, defaults, options);
   }
 
   protected override checkSettings(settings: RMSpropSettings): void {
     const alpha = `alpha ${settings.alpha} (must be at least 0)`;
     refuseSettings(this, { ...commonChecks(settings), [alpha]: settings.alpha >= 0 });
-  }
-
-  protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return { foreach: null, capturable: false, differentiable: false };
   }
 
   protected override stateNames({ momentum, centered }: RMSpropSettings): readonly string[] {
@@ -59,8 +51,7 @@ export class RMSprop extends ListOptimizer<RMSpropSettings> {
   protected override update(batch: Batch, group: ParameterGroup<RMSpropSettings>): void {
     const { lr, momentum, alpha, eps, centered, weightDecay } = group;
     batch.countSteps();
-    let slopes = batch.gradients;
-    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    const slopes = batch.decayed(weightDecay);
     const squares = batch.column('square_avg');
     foreach.mulNumber_(squares, alpha);
     foreach.addcmul_(squares, slopes, slopes, 1 - alpha);
@@ -77,20 +68,10 @@ export class RMSprop extends ListOptimizer<RMSpropSettings> {
     if (momentum > 0) {
       const buffers = batch.column('momentum_buffer');
       foreach.mulNumber_(buffers, momentum);
-      foreach.addcdiv_(
-        buffers,
-        slopes,
-        sizes,
-        slopes.map(() => 1),
-      );
+      foreach.addcdiv_(buffers, slopes, sizes, 1);
       foreach.add_(batch.parameters, buffers, -lr);
     } else {
-      foreach.addcdiv_(
-        batch.parameters,
-        slopes,
-        sizes,
-        slopes.map(() => -lr),
-      );
+      foreach.addcdiv_(batch.parameters, slopes, sizes, -lr);
     }
   }
 }

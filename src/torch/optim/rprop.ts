@@ -3,8 +3,7 @@ import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup, ParameterState } from './optimizer.js';
+import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
 /** Settings of {@link Rprop}. */
 export interface RpropSettings {
@@ -25,11 +24,8 @@ const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 
  * and Braun, 1993). For whole batches: the noise of small ones changes signs.
  */
 export class Rprop extends ListOptimizer<RpropSettings> {
-  constructor(
-    params: Iterable<Tensor> | Iterable<GroupOf<RpropSettings>>,
-    options: Partial<RpropSettings> = {},
-  ) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<RpropSettings>, options: Partial<RpropSettings> = {}) {
+    super(params, defaults, options);
   }
 
   protected override checkSettings(settings: RpropSettings): void {
@@ -41,10 +37,6 @@ export class Rprop extends ListOptimizer<RpropSettings> {
       [`stepSizes [${stepSizes.join(', ')}] (from small to large)`]:
         stepSizes[0] >= 0 && stepSizes[0] <= stepSizes[1],
     });
-  }
-
-  protected override get torchSettings(): Readonly<Record<string, unknown>> {
-    return { foreach: null, capturable: false, differentiable: false };
   }
 
   protected override stateNames(): readonly string[] {

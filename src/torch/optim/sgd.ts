@@ -4,8 +4,7 @@ import * as foreach from './foreach.js';
 import type { Layout } from './layout.js';
 import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import { withoutUndefined } from './optimizer.js';
-import type { GroupOf, ParameterGroup } from './optimizer.js';
+import type { Optimized, ParameterGroup } from './optimizer.js';
 
 export interface SGDSettings {
   /** Learning rate. Default 1e-3. */
@@ -36,8 +35,8 @@ export class SGD extends ListOptimizer<SGDSettings> {
   // The momentum's first value is the first gradient, so no step count is needed.
   protected override readonly scalarStates = {};
 
-  constructor(params: Iterable<Tensor> | Iterable<GroupOf<SGDSettings>>, options: Partial<SGDSettings> = {}) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<SGDSettings>, options: Partial<SGDSettings> = {}) {
+    super(params, defaults, options);
   }
 
   protected override checkSettings(settings: SGDSettings): void {
@@ -85,8 +84,7 @@ export class SGD extends ListOptimizer<SGDSettings> {
       });
       return;
     }
-    let slopes = batch.gradients;
-    if (weightDecay !== 0) slopes = foreach.add(slopes, batch.parameters, weightDecay);
+    let slopes = batch.decayed(weightDecay);
     if (momentum !== 0) {
       foreach.mulNumber_(buffers, momentum);
       foreach.add_(buffers, slopes, first ? 1 : 1 - dampening);
