@@ -50,3 +50,8 @@ export class CheckpointError extends TorchError {
     this.problem = problem;
   }
 }
+
+/** Throws a {@link CheckpointError}. */
+export function fail(problem: CheckpointProblem, message: string, cause?: unknown): never {
+  throw new CheckpointError(problem, message, cause === undefined ? {} : { cause });
+}

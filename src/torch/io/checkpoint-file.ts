@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { writeBytes } from '../creation.js';
 import type { Tensor } from '../core/tensor.js';
-import { CheckpointError } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 import { folderAdvice } from './file-format.js';
 
 /** Bytes read at a time: large enough for full speed, small enough to be copied while in the processor's cache. */
@@ -37,14 +37,12 @@ export class CheckpointFile {
       this.#descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     } catch (cause) {
       const { message } = cause as Error;
-      throw new CheckpointError('not-found', `cannot open checkpoint ${path}: ${message}${lostBytes(path)}`, {
-        cause,
-      });
+      fail('not-found', `cannot open checkpoint ${path}: ${message}${lostBytes(path)}`, cause);
     }
     const stat = fstatSync(this.#descriptor);
     if (!stat.isFile()) {
       closeSync(this.#descriptor);
-      throw new CheckpointError('not-found', `${path} ${folderAdvice(path)}`);
+      fail('not-found', `${path} ${folderAdvice(path)}`);
     }
     this.size = stat.size;
     abandoned.register(this, this.#descriptor, this);
@@ -53,16 +51,13 @@ export class CheckpointFile {
   /** Fills `bytes` from a position in the file. */
   read(bytes: Uint8Array, position: number): void {
     if (this.#descriptor === null) {
-      throw new CheckpointError('closed', `${this.path} was closed; read tensors before calling close()`);
+      fail('closed', `${this.path} was closed; read tensors before calling close()`);
     }
     let done = 0;
     while (done < bytes.length) {
       const count = readSync(this.#descriptor, bytes, done, bytes.length - done, position + done);
       if (count === 0) {
-        throw new CheckpointError(
-          'truncated',
-          `${this.path} ends at byte ${position + done}; it was changed while open`,
-        );
+        fail('truncated', `${this.path} ends at byte ${position + done}; it was changed while open`);
       }
       done += count;
     }

@@ -6,6 +6,7 @@ import { numpyFromBuffer, numpyScalar, numpyType } from './pickle-numpy.js';
 import { subclassRebuilders } from './pickle-subclasses.js';
 import { rebuilders } from './pickle-tensors.js';
 import {
+  nameOf,
   NumpyArray,
   PickledComplex,
   PickledDict,
@@ -14,10 +15,7 @@ import {
   PickledSet,
   PickledTuple,
 } from './pickle-values.js';
-import type { Pickled } from './pickle-values.js';
-
-type Fail = (message: string) => never;
-type Constructor = (args: readonly Pickled[], fail: Fail) => Pickled;
+import type { Constructor, Fail, Pickled } from './pickle-values.js';
 
 /** Classes whose objects consist only of attributes, or are dictionaries that are read like attributes. */
 const attributeClasses = [
@@ -85,10 +83,6 @@ function both(name: string, constructor: Constructor): [string, Constructor][] {
     [`builtins.${name}`, constructor],
     [`__builtin__.${name}`, constructor],
   ];
-}
-
-function nameOf(value: Pickled | undefined): string {
-  return value instanceof PickledGlobal ? value.name : 'unknown';
 }
 
 function itemsOf(value: Pickled | undefined, fail: Fail): readonly Pickled[] {

@@ -1,9 +1,7 @@
 /** NumPy's values in pickles: element types, arrays and scalars. */
 import { halfArray, type TypedArray } from '../core/dtype.js';
 import { NumpyArray, NumpyType, PickledComplex, PickledGlobal, PickledTuple } from './pickle-values.js';
-import type { Pickled } from './pickle-values.js';
-
-type Fail = (message: string) => never;
+import type { Fail, Pickled } from './pickle-values.js';
 
 /** Reads one element. */
 type Get = (view: DataView, at: number, little: boolean) => number | bigint | boolean | PickledComplex;

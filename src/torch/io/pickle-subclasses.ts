@@ -1,17 +1,14 @@
 /** Parameters, tensors with attributes, and subclasses of Tensor, with their state. */
 import { rebuildTensor } from './pickle-tensors.js';
 import {
+  nameOf,
   PickledDict,
-  PickledGlobal,
   PickledObject,
   PickledTuple,
   StoredTensor,
   TensorShard,
 } from './pickle-values.js';
-import type { Pickled } from './pickle-values.js';
-
-type Fail = (message: string) => never;
-type Rebuild = (args: readonly Pickled[], fail: Fail) => Pickled;
+import type { Constructor, Fail, Pickled } from './pickle-values.js';
 
 const WRAPPER = 'torch._utils._rebuild_wrapper_subclass';
 /** Attributes that PyTorch itself sets on parameters and buffers. */
@@ -38,16 +35,12 @@ function parameter([data, , , state]: readonly Pickled[], fail: Fail): Pickled {
   return data instanceof PickledObject || data instanceof TensorShard ? data : fail('a part is not a tensor');
 }
 
-export const subclassRebuilders: readonly (readonly [string, Rebuild])[] = [
+export const subclassRebuilders: readonly (readonly [string, Constructor])[] = [
   ['torch._tensor._rebuild_from_type_v2', fromType],
   ['torch._tensor._rebuild_from_type', fromType],
   ['torch.tensor._rebuild_from_type', fromType],
-  ...parameters.map((name): [string, Rebuild] => [name, parameter]),
+  ...parameters.map((name): [string, Constructor] => [name, parameter]),
 ];
-
-function nameOf(value: Pickled | undefined): string {
-  return value instanceof PickledGlobal ? value.name : 'unknown';
-}
 
 function describe(global: string, args: readonly Pickled[], state: Pickled): PickledObject {
   const object = new PickledObject(global, args);

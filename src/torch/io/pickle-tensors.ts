@@ -1,10 +1,7 @@
 /** PyTorch's own reductions of tensors, validated: no tensor may reach outside its storage. */
 import { isDType, itemSize } from '../core/dtype.js';
 import { PickledDict, PickledGlobal, PickledTuple, StoredStorage, StoredTensor } from './pickle-values.js';
-import type { Pickled, Quantizer, SparseParts } from './pickle-values.js';
-
-type Fail = (message: string) => never;
-type Rebuild = (args: readonly Pickled[], fail: Fail) => Pickled;
+import type { Constructor, Fail, Pickled, Quantizer, SparseParts } from './pickle-values.js';
 
 /** More dimensions than libtorch itself creates. */
 const MAX_DIMENSIONS = 64;
@@ -29,6 +26,11 @@ const storageClasses: ReadonlyMap<string, string> = new Map([
   ['UntypedStorage', 'uint8'],
   ['_UntypedStorage', 'uint8'],
 ]);
+
+/** Returns the typed storage class of a dtype; null for those whose storages are untyped, as in PyTorch. */
+export function storageClassOf(dtype: string): string | null {
+  return [...storageClasses].find(([, held]) => held === dtype)?.[0] ?? null;
+}
 
 const otherNames: Readonly<Record<string, string>> = {
   float: 'float32',
@@ -184,7 +186,7 @@ function sparse([layout, data]: readonly Pickled[], fail: Fail): StoredTensor {
   });
 }
 
-const utils: Readonly<Record<string, Rebuild>> = {
+const utils: Readonly<Record<string, Constructor>> = {
   _rebuild_tensor: (args, fail) => strided(args, null, undefined, fail),
   _rebuild_tensor_v2: (args, fail) => strided(args, null, args[6], fail),
   _rebuild_tensor_v3: (args, fail) => strided(args, dtypeOf(args[6], fail), args[7], fail),
@@ -198,7 +200,7 @@ const utils: Readonly<Record<string, Rebuild>> = {
   },
 };
 
-export const rebuilders: readonly (readonly [string, Rebuild])[] = Object.entries(utils).map(
+export const rebuilders: readonly (readonly [string, Constructor])[] = Object.entries(utils).map(
   ([name, rebuild]) => [`torch._utils.${name}`, rebuild],
 );
 

@@ -20,6 +20,11 @@ export type Pickled =
   | StoredTensor
   | TensorShard;
 
+/** Throws an error about the pickle. */
+export type Fail = (message: string) => never;
+/** Builds a value from the arguments of a class or function. */
+export type Constructor = (args: readonly Pickled[], fail: Fail) => Pickled;
+
 export class PickledTuple {
   readonly items: readonly Pickled[];
 
@@ -73,6 +78,11 @@ export class PickledGlobal {
   constructor(name: string) {
     this.name = name;
   }
+}
+
+/** Returns the name of a class or function; `unknown` for any other value. */
+export function nameOf(value: Pickled | undefined): string {
+  return value instanceof PickledGlobal ? value.name : 'unknown';
 }
 
 /** A stand-in for the result of a class or function, which is never called. */

@@ -1,5 +1,5 @@
 import type { Tensor } from '../index.js';
-import { CheckpointError } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { PickleInput } from './pickle-input.js';
 import { storageOf } from './pickle-tensors.js';
@@ -32,14 +32,14 @@ export class PytorchLegacy implements StorageSource {
       persistent: (_id: Pickled, fail: (message: string) => never) => fail('a storage precedes the value'),
     };
     if (unpickle(input, plain) !== MAGIC) {
-      throw new CheckpointError(
+      fail(
         'unknown-format',
         'the file is a Python pickle, but not one written by torch.save; in Python, save its tensors with torch.save',
       );
     }
     const version = unpickle(input, plain);
     if (version !== PROTOCOL) {
-      throw new CheckpointError(
+      fail(
         'unsupported-format',
         `version ${JSON.stringify(version)} of the old PyTorch format is not supported`,
       );
@@ -116,6 +116,6 @@ export class PytorchLegacy implements StorageSource {
 function checkSystem(facts: Pickled): void {
   const entries = facts instanceof PickledDict ? facts.entries : null;
   if (entries?.get('little_endian') === false) {
-    throw new CheckpointError('unsupported-format', 'the file was written on a big-endian machine');
+    fail('unsupported-format', 'the file was written on a big-endian machine');
   }
 }

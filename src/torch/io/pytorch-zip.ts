@@ -1,6 +1,6 @@
 import { crc32, inflateRawSync } from 'node:zlib';
 import type { Tensor } from '../index.js';
-import { CheckpointError } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { otherZip } from './file-format.js';
 import { PickleInput } from './pickle-input.js';
@@ -54,7 +54,7 @@ export class PytorchZip implements StorageSource {
       const known = otherZip(names);
       const otherWay = known === null ? null : `; ${known}`;
       const way = inner === undefined ? '' : `; unzip it and load ${shown(inner)}`;
-      throw new CheckpointError(
+      fail(
         'unknown-format',
         pickles.length > 1
           ? `the zip file has more than one data.pkl: entries ${pickles.slice(0, 3).map(shown).join(', ')}`
@@ -66,7 +66,7 @@ export class PytorchZip implements StorageSource {
       this.#entries.has(`${prefix}constants.pkl`) ||
       names.some((other) => other.startsWith(`${prefix}code/`))
     ) {
-      throw new CheckpointError(
+      fail(
         'unsupported-format',
         `there is code next to entry ${shown(name)}: the file is a TorchScript program, not a checkpoint; in Python, ` +
           'save torch.jit.load(path).state_dict()',
@@ -80,10 +80,7 @@ export class PytorchZip implements StorageSource {
     if (entry === undefined) return;
     const order = Buffer.from(this.#readEntry(entry, MAX_SMALL)).toString('latin1');
     if (order !== 'little') {
-      throw new CheckpointError(
-        'unsupported-format',
-        `the byte order of the file is ${shown(order)}, not "little"`,
-      );
+      fail('unsupported-format', `the byte order of the file is ${shown(order)}, not "little"`);
     }
   }
 
@@ -114,10 +111,7 @@ export class PytorchZip implements StorageSource {
 
   #readEntry(entry: ZipEntry, limit: number): Uint8Array {
     if (entry.size > limit) {
-      throw new CheckpointError(
-        'limit',
-        `zip entry ${shown(entry.name)} has ${entry.size} bytes, more than allowed`,
-      );
+      fail('limit', `zip entry ${shown(entry.name)} has ${entry.size} bytes, more than allowed`);
     }
     const position = this.#position(entry);
     const packed = Buffer.allocUnsafe(entry.packedSize);
@@ -129,7 +123,7 @@ export class PytorchZip implements StorageSource {
 
   #checkSum(entry: ZipEntry, sum: number): void {
     if (!this.#checked || sum === entry.crc) return;
-    throw new CheckpointError(
+    fail(
       'checksum',
       `${this.#file.path}: zip entry ${shown(entry.name)} at byte ${entry.start} is damaged: its checksum is ${hex(sum)}, but ` +
         `${hex(entry.crc)} was recorded`,
@@ -140,7 +134,7 @@ export class PytorchZip implements StorageSource {
   fill(storage: StoredStorage, from: number, length: number, target: Tensor): void {
     const entry = this.#entries.get(this.#nameOf(storage.key)) as ZipEntry;
     if (entry.deflated) {
-      throw new CheckpointError(
+      fail(
         'unsupported-format',
         `${this.#file.path}: zip entry ${shown(entry.name)} is deflated; tensors are read from stored entries: zip the folder with -0`,
       );
@@ -167,26 +161,16 @@ export class PytorchZip implements StorageSource {
 function inflate(entry: ZipEntry, packed: Uint8Array): Uint8Array {
   const limit = MAX_INFLATED + 4 * packed.length;
   if (entry.size > limit) {
-    throw new CheckpointError(
-      'limit',
-      `zip entry ${shown(entry.name)} would unpack from ${packed.length} to ${entry.size} bytes`,
-    );
+    fail('limit', `zip entry ${shown(entry.name)} would unpack from ${packed.length} to ${entry.size} bytes`);
   }
   let bytes: Uint8Array;
   try {
     bytes = inflateRawSync(packed, { maxOutputLength: Math.max(1, entry.size) });
   } catch (cause) {
-    throw new CheckpointError(
-      'zip',
-      `zip entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`,
-      { cause },
-    );
+    fail('zip', `zip entry ${shown(entry.name)} cannot be unpacked: ${(cause as Error).message}`, cause);
   }
   if (bytes.length !== entry.size) {
-    throw new CheckpointError(
-      'zip',
-      `zip entry ${shown(entry.name)} unpacks to ${bytes.length} bytes, not ${entry.size}`,
-    );
+    fail('zip', `zip entry ${shown(entry.name)} unpacks to ${bytes.length} bytes, not ${entry.size}`);
   }
   return bytes;
 }

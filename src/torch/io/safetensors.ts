@@ -3,8 +3,7 @@
  * the header, JSON; the tensors' bytes, little-endian and row-major, one after another without gaps.
  */
 import type { DType } from '../core/dtype.js';
-import { CheckpointError } from './checkpoint-error.js';
-import type { CheckpointProblem } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 
 /** One tensor of a file. */
 export interface SafetensorsEntry {
@@ -247,7 +246,8 @@ function isSizes(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && (size as number) >= 0);
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
+/** True for an object of JSON. */
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -282,8 +282,4 @@ export function buildHeader(
 function show(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
   return text.length > 120 ? `${text.slice(0, 120)}…` : text;
-}
-
-function fail(problem: CheckpointProblem, message: string, cause?: unknown): never {
-  throw new CheckpointError(problem, message, cause === undefined ? {} : { cause });
 }

@@ -1,6 +1,7 @@
 import { basename, extname } from 'node:path';
 import { itemSize } from '../core/dtype.js';
 import type { DType } from '../core/dtype.js';
+import { groupBy } from '../core/group-by.js';
 import * as torch from '../index.js';
 import { Tensor } from '../index.js';
 import { writeAtomically } from '../../files/atomic-file.js';
@@ -9,24 +10,9 @@ import { isLazyMap } from './lazy-tensors.js';
 import type { LazyTensorMap } from './lazy-tensors.js';
 import { pickle } from './pickler.js';
 import type { PickledTensorRecord } from './pickler.js';
+import { storageClassOf } from './pickle-tensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 import { ZipWriter } from './zip-writer.js';
-
-/** Dtypes with a typed storage class; the others use untyped storages, as in PyTorch. */
-const storageClass: Partial<Record<DType, string>> = {
-  float32: 'FloatStorage',
-  float64: 'DoubleStorage',
-  float16: 'HalfStorage',
-  bfloat16: 'BFloat16Storage',
-  int64: 'LongStorage',
-  int32: 'IntStorage',
-  int16: 'ShortStorage',
-  int8: 'CharStorage',
-  uint8: 'ByteStorage',
-  bool: 'BoolStorage',
-  complex64: 'ComplexFloatStorage',
-  complex128: 'ComplexDoubleStorage',
-};
 
 /** One storage of the file, read when it is written. */
 interface Storage {
@@ -113,13 +99,8 @@ class Storages {
   readonly #lazy = new Map<string, PickledTensorRecord>();
 
   constructor(value: unknown) {
-    const byMemory = new Map<string, Tensor[]>();
-    for (const tensor of tensorsIn(value)) {
-      const users = byMemory.get(memoryOf(tensor));
-      if (users === undefined) byMemory.set(memoryOf(tensor), [tensor]);
-      else users.push(tensor);
-    }
-    for (const [memory, users] of byMemory) this.#addAll(users, memory.startsWith('shared'));
+    for (const [memory, users] of groupBy(tensorsIn(value), memoryOf))
+      this.#addAll(users, memory.startsWith('shared'));
   }
 
   recordOf(value: unknown): PickledTensorRecord | null {
@@ -164,7 +145,7 @@ class Storages {
     const elements = shape.reduce((product, size) => product * size, 1);
     const bytes = elements * itemSize[dtype];
     this.list.push({ key, bytes, values });
-    const ownClass = storageClass[dtype] ?? null;
+    const ownClass = storageClassOf(dtype);
     const count = ownClass === null ? bytes : elements;
     return { key, storageClass: ownClass, dtype, count, offset, shape, strides };
   }

@@ -3,7 +3,7 @@ import type { DType } from '../core/dtype.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
-import { CheckpointError } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 import { isLazyMap } from './lazy-tensors.js';
 import { buildHeader, formatOf } from './safetensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
@@ -86,10 +86,7 @@ function describe({
 }: Item): [string, { format: string; shape: readonly number[]; byteLength: number }] {
   const format = formatOf(dtype);
   if (format === undefined) {
-    throw new CheckpointError(
-      'dtype',
-      `tensor ${JSON.stringify(name)} is ${dtype}, which safetensors cannot hold; cast it first`,
-    );
+    fail('dtype', `tensor ${JSON.stringify(name)} is ${dtype}, which safetensors cannot hold; cast it first`);
   }
   const count = shape.reduce((product, size) => product * size, 1);
   return [name, { format, shape, byteLength: count * itemSize[dtype] }];
@@ -98,10 +95,7 @@ function describe({
 function checked(metadata: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   for (const [key, value] of Object.entries(metadata)) {
     if (typeof value !== 'string') {
-      throw new CheckpointError(
-        'metadata',
-        `metadata ${JSON.stringify(key)} is not a string; use JSON.stringify`,
-      );
+      fail('metadata', `metadata ${JSON.stringify(key)} is not a string; use JSON.stringify`);
     }
   }
   return metadata;

@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Tensor } from '../core/tensor.js';
-import { CheckpointError } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { quote, textIn } from './file-format.js';
 import type { CheckpointTensorInfo, LazyTensors, TensorReader } from './lazy-tensors.js';
+import { isObject } from './safetensors.js';
 
 /** Large enough for the keys of any model. */
 const MAX_INDEX = 256 * 2 ** 20;
@@ -23,7 +24,7 @@ export interface ShardIndex {
  */
 export function readIndex(file: CheckpointFile): ShardIndex {
   if (file.size > MAX_INDEX) {
-    throw new CheckpointError('limit', `${file.path} is a text of ${file.size} bytes, not a checkpoint`);
+    fail('limit', `${file.path} is a text of ${file.size} bytes, not a checkpoint`);
   }
   const bytes = new Uint8Array(file.size);
   file.read(bytes, 0);
@@ -32,28 +33,28 @@ export function readIndex(file: CheckpointFile): ShardIndex {
   try {
     content = JSON.parse(text);
   } catch {
-    throw new CheckpointError('unknown-format', `${file.path} is text (${quote(text)}), not a checkpoint`);
+    fail('unknown-format', `${file.path} is text (${quote(text)}), not a checkpoint`);
   }
-  const map = isRecord(content) ? content['weight_map'] : undefined;
-  if (!isRecord(content) || !isRecord(map)) {
-    throw new CheckpointError(
+  const map = isObject(content) ? content['weight_map'] : undefined;
+  if (!isObject(content) || !isObject(map)) {
+    fail(
       'unknown-format',
       `${file.path} is JSON (${quote(text)}), neither a checkpoint nor the index of one, which has a weight_map`,
     );
   }
   const files = new Map(Object.entries(map).map(([key, name]) => [key, checkedName(name, key, file.path)]));
-  if (files.size === 0) throw new CheckpointError('index', `${file.path} lists no tensors`);
+  if (files.size === 0) fail('index', `${file.path} lists no tensors`);
   const names = [...new Set(files.values())];
   const missing = names.filter((name) => !existsSync(join(dirname(file.path), name)));
   if (missing.length > 0) {
-    throw new CheckpointError(
+    fail(
       'not-found',
       `${file.path} lists ${names.length} files, of which ${missing.length} are missing next to it: ` +
         `${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}; download the rest to ${dirname(file.path)}`,
     );
   }
   const { metadata } = content;
-  return { files, metadata: isRecord(metadata) ? metadata : {} };
+  return { files, metadata: isObject(metadata) ? metadata : {} };
 }
 
 function checkedName(name: unknown, key: string, path: string): string {
@@ -61,15 +62,11 @@ function checkedName(name: unknown, key: string, path: string): string {
   const inside =
     parts.length > 0 && parts.every((part) => part !== '' && part !== '..' && !part.includes('\0'));
   if (inside && typeof name === 'string' && !/^[A-Za-z]:/.test(name)) return name;
-  throw new CheckpointError(
+  fail(
     'index',
     `${path} says that tensor ${JSON.stringify(key)} is in ${JSON.stringify(name)}; expected a file in the index's ` +
       'folder',
   );
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Reads each tensor from the file that contains it. */
@@ -87,7 +84,7 @@ export class ShardedReader implements TensorReader {
     for (const [key, name] of files) {
       const shard = shards.get(name)!;
       if (!shard.has(key)) {
-        throw new CheckpointError(
+        fail(
           'index',
           `${path} says that tensor ${JSON.stringify(key)} is in ${name}, which has no such tensor; are the files of ` +
             'one checkpoint?',

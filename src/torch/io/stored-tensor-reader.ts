@@ -120,11 +120,8 @@ export class StoredTensorReader implements TensorReader {
   #finish({ parts }: Strided, value: Tensor, key: string): Tensor {
     if (parts.quantizer?.kind === 'tensor') {
       const { scale, zeroPoint } = parts.quantizer;
-      return torch.callOperator('aten::_make_per_tensor_quantized_tensor', '', [
-        value,
-        scale,
-        zeroPoint,
-      ]) as Tensor;
+      const args = [value, scale, zeroPoint];
+      return torch.callOperator('aten::_make_per_tensor_quantized_tensor', '', args) as Tensor;
     }
     if (parts.quantizer?.kind === 'channel') {
       const { scales, zeroPoints, axis } = parts.quantizer;

@@ -2,8 +2,7 @@
  * The directory of a zip file, read by position (PKWARE's APPNOTE 6.3.10): no entry is read before it is requested.
  * Accepts only what PyTorch writes: one disk, no encryption, no two entries on the same bytes.
  */
-import { CheckpointError } from './checkpoint-error.js';
-import type { CheckpointProblem } from './checkpoint-error.js';
+import { fail } from './checkpoint-error.js';
 
 const END = 0x06054b50;
 const END_SIZE = 22;
@@ -34,10 +33,6 @@ export interface ZipEntry {
   /** Position of the local header, and the earliest position of whatever follows the entry. */
   readonly start: number;
   readonly limit: number;
-}
-
-function fail(problem: CheckpointProblem, message: string): never {
-  throw new CheckpointError(problem, message);
 }
 
 function severalParts(where: string): never {
