@@ -1,7 +1,8 @@
 import { dtypeOf, isDType, isMemoryOf, isTypedArray, type DType, type TypedArray } from './core/dtype.js';
 import { inMemory } from './elements.js';
 import type { Device } from './core/device.js';
-import { ArgumentError, named, ShapeError, translate } from './core/errors.js';
+import { ArgumentError, named, ShapeError } from './core/errors.js';
+import { translated } from './core/translated.js';
 import { native } from './native/load.js';
 import { bindOverload, type BoundOverload } from './core/dispatch.js';
 import type { Generator } from './core/random.js';
@@ -123,12 +124,9 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   checkOptions(options, creators.arange.operator);
   const numbers = given.filter((value) => typeof value === 'number');
   if (numbers.length !== given.length || numbers.length < 1 || numbers.length > 3) {
-    throw new ArgumentError(
-      `torch.arange takes one to three numbers, not (${given.map(describe).join(', ')})`,
-      {
-        operator: creators.arange.operator,
-      },
-    );
+    const { operator } = creators.arange;
+    const shown = given.map(describe).join(', ');
+    throw new ArgumentError(`torch.arange takes one to three numbers, not (${shown})`, { operator });
   }
   const [start, end, step] =
     numbers.length === 1 ? [0, numbers[0]!, 1] : [numbers[0]!, numbers[1]!, numbers[2] ?? 1];
@@ -208,18 +206,10 @@ function place(bytes: Uint8Array, dtype: DType, shape: readonly number[], option
  */
 export function writeBytes(target: Tensor, byteOffset: number, bytes: Uint8Array): void {
   if (inMemory(target) !== target) throw new ArgumentError('the tensor has no memory: clone it first');
-  try {
-    native.copyBytes(target.handle, byteOffset, bytes, true);
-  } catch (error) {
-    throw translate(error, 'torch.writeBytes');
-  }
+  translated(() => native.copyBytes(target.handle, byteOffset, bytes, true), 'torch.writeBytes');
 }
 
 /** Copies a contiguous CPU tensor's memory, starting at `byteOffset`, into `bytes`. */
 export function readBytes(source: Tensor, byteOffset: number, bytes: Uint8Array): void {
-  try {
-    native.copyBytes(inMemory(source).handle, byteOffset, bytes, false);
-  } catch (error) {
-    throw translate(error, 'torch.readBytes');
-  }
+  translated(() => native.copyBytes(inMemory(source).handle, byteOffset, bytes, false), 'torch.readBytes');
 }

@@ -1,6 +1,7 @@
 import { isGradEnabled, noGrad } from './core/autograd.js';
 import { zeros } from './creation.js';
-import { ArgumentError, translate } from './core/errors.js';
+import { ArgumentError } from './core/errors.js';
+import { translated } from './core/translated.js';
 import { onTheWire } from './hooks.js';
 import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
@@ -104,11 +105,7 @@ function setHistory<Args extends unknown[], Result extends Tensor | Tensor[]>(
   let end = putHandles(handlesOf(inputs), 0);
   end = putHandles(handlesOf(outputs), end);
   putHandles(handlesOf(saved), end);
-  try {
-    native.setHistory(callback, name);
-  } catch (error) {
-    throw translate(error, name);
-  }
+  translated(() => native.setHistory(callback, name), name);
 }
 
 function handlesOf(tensors: readonly Tensor[]): number[] {

@@ -1,5 +1,6 @@
 import { arrayClass, itemSize, type TypedArray } from './core/dtype.js';
-import { ArgumentError, translate } from './core/errors.js';
+import { ArgumentError } from './core/errors.js';
+import { translated } from './core/translated.js';
 import { native } from './native/load.js';
 import { ComplexScalar } from './core/scalar.js';
 import { scope } from './core/scope.js';
@@ -16,11 +17,8 @@ export function toTypedArray(tensor: Tensor): TypedArray {
   return scope(() => {
     const dense = inMemory(tensor.detach().cpu()).resolveConj().resolveNeg().contiguous();
     const buffer = new ArrayBuffer(dense.numel() * itemSize[dense.dtype]);
-    try {
-      native.copyBytes(dense.handle, 0, new Uint8Array(buffer), false);
-    } catch (error) {
-      throw translate(error, 'Tensor.toTypedArray');
-    }
+    const bytes = new Uint8Array(buffer);
+    translated(() => native.copyBytes(dense.handle, 0, bytes, false), 'Tensor.toTypedArray');
     return new arrayClass[dense.dtype](buffer);
   });
 }

@@ -41,14 +41,8 @@ export function gradcheck(
     for (const [i, input] of checked.entries()) {
       const finite = differences(fn, inputs, input, eps);
       for (const [o, rows] of analytic.entries()) {
-        if (rows)
-          compare(
-            rows[i]!,
-            finite.map((column) => column[o]!),
-            [o, i],
-            atol,
-            rtol,
-          );
+        const columns = finite.map((column) => column[o]!);
+        if (rows) compare(rows[i]!, columns, [o, i], atol, rtol);
       }
     }
     return true;
@@ -89,12 +83,8 @@ function differences(
   eps: number,
 ): Float64Array[][] {
   const values = input.detach().view([-1]);
-  const evaluate = () =>
-    scope(() =>
-      noGrad(() =>
-        flatOutputs(fn(...inputs)).map((output) => output.double().toTypedArray() as Float64Array),
-      ),
-    );
+  const numbers = (output: Tensor) => output.double().toTypedArray() as Float64Array;
+  const evaluate = () => scope(() => noGrad(() => flatOutputs(fn(...inputs)).map(numbers)));
   const columns: Float64Array[][] = [];
   for (let j = 0; j < values.numel(); j++) {
     const place = values.select(0, j);

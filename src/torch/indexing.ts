@@ -77,13 +77,8 @@ function selection(tensor: Tensor, indices: readonly Index[]): Selection {
       if (!Number.isInteger(index)) throw new IndexError(`an index must be an integer, not ${index}`);
       view = callOperator('aten::select', 'int', [view, dim, index]) as Tensor;
     } else if (index instanceof Slice) {
-      view = callOperator('aten::slice', 'Tensor', [
-        view,
-        dim++,
-        index.start,
-        index.end,
-        index.step,
-      ]) as Tensor;
+      const { start, end, step } = index;
+      view = callOperator('aten::slice', 'Tensor', [view, dim++, start, end, step]) as Tensor;
       tensors.push(null);
     } else if (index instanceof Tensor) {
       // A mask covers several dimensions with one entry.

@@ -7,6 +7,7 @@ import { describe } from './core/describe.js';
 import type { Device } from './core/device.js';
 import { isDType, type DType, type TypedArray } from './core/dtype.js';
 import { translate } from './core/errors.js';
+import { translated } from './core/translated.js';
 import { callOperator } from './core/dispatch.js';
 import { scope } from './core/scope.js';
 import { born, Tensor } from './core/tensor.js';
@@ -111,11 +112,7 @@ declare module './core/tensor.js' {
 }
 
 function guarded<T>(call: () => T, operator: string, args: unknown[]): T {
-  try {
-    return call();
-  } catch (error) {
-    throw translate(error, operator, () => args.map(describe).join(', '));
-  }
+  return translated(call, operator, () => args.map(describe).join(', '));
 }
 
 const methods: Partial<Tensor> & ThisType<Tensor> = {
@@ -143,11 +140,7 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
 
   set data(value) {
     const handle = handleOf(value, 'Tensor.data');
-    try {
-      native.setData(this.handle, handle);
-    } catch (error) {
-      throw translate(error, 'Tensor.data', () => [this, value].map(describe).join(', '));
-    }
+    guarded(() => native.setData(this.handle, handle), 'Tensor.data', [this, value]);
   },
 
   requiresGrad_(flag = true) {

@@ -17,13 +17,7 @@ export function promoteTypes(a: DType, b: DType): DType {
  * @throws ArgumentError for other values
  */
 export function resultType(a: Tensor | Scalar, b: Tensor | Scalar): DType {
-  const overload =
-    a instanceof Tensor
-      ? b instanceof Tensor
-        ? 'Tensor'
-        : 'Scalar'
-      : b instanceof Tensor
-        ? 'Scalar_Tensor'
-        : 'Scalar_Scalar';
+  const [first, second] = [a, b].map((value) => (value instanceof Tensor ? 'Tensor' : 'Scalar'));
+  const overload = first === 'Scalar' ? `Scalar_${second}` : second;
   return dtypeName(callOperator('aten::result_type', overload, [a, b]) as number);
 }

@@ -3,6 +3,7 @@
  * them.
  */
 import { checkOverloads, type Rule } from '../core/checks.js';
+import { sameShape } from '../core/layout.js';
 import type { Tensor } from '../core/tensor.js';
 
 /** Number of weight rows per row of the hidden state. */
@@ -10,11 +11,6 @@ const GATES: Readonly<Record<string, number>> = { lstm: 4, gru: 3, rnn_tanh: 1, 
 
 function shapeText(shape: readonly number[]): string {
   return `[${shape.join(', ')}]`;
-}
-
-function hasShape(tensor: Tensor, shape: readonly number[]): boolean {
-  const own = tensor.shape;
-  return own.length === shape.length && own.every((size, i) => size === shape[i]);
 }
 
 /** The kernels take rows of packed sequences by these numbers without checking them. */
@@ -77,7 +73,7 @@ const recurrent =
     const [output, hidden] = [states[0]!.shape.at(-1) ?? 0, states.at(-1)!.shape.at(-1) ?? 0];
     for (const [i, width] of kind === 'lstm' ? [output, hidden].entries() : [output].entries()) {
       const expected = [layers * directions, batch, width];
-      if (!hasShape(states[i]!, expected))
+      if (!sameShape(states[i]!.shape, expected))
         return `a state must have shape ${shapeText(expected)}, not ${shapeText(states[i]!.shape)}`;
     }
     const parameters = given('params') as readonly Tensor[];
@@ -93,7 +89,7 @@ const recurrent =
     });
     if (parameters.length !== shapes.length)
       return `'params' must have ${shapes.length} tensors for these layers, not ${parameters.length}`;
-    const wrong = shapes.findIndex((shape, i) => !hasShape(parameters[i]!, shape));
+    const wrong = shapes.findIndex((shape, i) => !sameShape(parameters[i]!.shape, shape));
     if (wrong >= 0)
       return `'params'[${wrong}] must have shape ${shapeText(shapes[wrong]!)}, not ${shapeText(parameters[wrong]!.shape)}`;
     const other = [...states, ...parameters].find(

@@ -1,4 +1,4 @@
-import { translate } from './errors.js';
+import { translated } from './translated.js';
 import { guard, within, type Enter } from './mode.js';
 import { native } from '../native/load.js';
 import { putHandles, wire } from '../native/wire.js';
@@ -40,11 +40,8 @@ export function grad(
   const gradients = handlesOf(gradOutputs, operator, true);
   const wanted = handlesOf(inputs, operator);
   putHandles(gradients, putHandles(wanted, putHandles(handlesOf(outputs, operator), 0)));
-  try {
-    native.grad(retainGraph, createGraph, allowUnused);
-  } catch (error) {
-    throw translate(error, operator, () => outputs.map(describe).join(', '));
-  }
+  const shown = () => outputs.map(describe).join(', ');
+  translated(() => native.grad(retainGraph, createGraph, allowUnused), operator, shown);
   const handles = Array.from(wire.subarray(0, inputs.length));
   return handles.map((handle) => (handle === 0 ? null : born(handle)));
 }

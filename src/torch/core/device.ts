@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads';
 import { deviceName as nameOf } from './device-numbers.js';
-import { DeviceError, throwFatal, translate } from './errors.js';
+import { DeviceError, throwFatal } from './errors.js';
+import { translated } from './translated.js';
 import { shared } from '../native/copies.js';
 import { addonMismatch, cudaLoadError, libtorch, native } from '../native/load.js';
 
@@ -39,11 +40,7 @@ export function requireCuda(): void {
   if (!cudaIsAvailable()) {
     throw new DeviceError(`CUDA is not available: ${whyNoCuda()}; see: npx tessera-torch doctor`);
   }
-  try {
-    native.cuda.initialize();
-  } catch (error) {
-    throw translate(error);
-  }
+  translated(() => native.cuda.initialize());
   initialized = true;
 }
 
@@ -56,11 +53,7 @@ export function whyNoCuda(): string {
 
 /** Returns the number of threads that operators run on in this process. */
 export function setNumThreads(count: number): void {
-  try {
-    native.setNumThreads(count);
-  } catch (error) {
-    throw translate(error);
-  }
+  translated(() => native.setNumThreads(count));
 }
 
 /** Sets how many threads an operator on the CPU may use. */
@@ -109,10 +102,6 @@ export function memoryBudget(): number {
  * system would grant more than there is and kill the process once the memory is touched.
  */
 export function setMemoryBudget(bytes: number): void {
-  try {
-    native.setMemoryBudget(bytes);
-  } catch (error) {
-    throw translate(error);
-  }
+  translated(() => native.setMemoryBudget(bytes));
   shared.memoryBudget = bytes;
 }

@@ -24,64 +24,71 @@ export type DType =
   | 'quint8'
   | 'qint32';
 
-/** libtorch's numbers for the element types, in its own order (c10/core/ScalarType.h). */
-const byNumber: readonly (DType | null)[] = [
-  'uint8',
-  'int8',
-  'int16',
-  'int32',
-  'int64',
-  'float16',
-  'float32',
-  'float64',
-  'complex32',
-  'complex64',
-  'complex128',
-  'bool',
-  'qint8',
-  'quint8',
-  'qint32',
-  'bfloat16',
-  null,
-  null,
-  null,
-  null,
-  null,
-  null,
-  null,
-  'float8_e5m2',
-  'float8_e4m3fn',
-  null,
-  null,
-  'uint16',
-  'uint32',
-  'uint64',
-];
+/** Typed arrays that every engine has. */
+export type PlainArrays =
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Int16Array
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Uint16Array
+  | Uint32Array;
+
+/**
+ * Typed arrays that hold elements on the way to and from JavaScript. Includes Float16Array if the compiler knows it
+ * (`lib` of `esnext`) and the engine has it (Node 24).
+ */
+export type TypedArray = typeof globalThis extends { Float16Array: { prototype: infer Half } }
+  ? PlainArrays | Half
+  : PlainArrays;
+
+type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
+
+/** Holds float16: as numbers if the engine has Float16Array, otherwise as their bits. */
+export const halfArray: TypedArrayClass =
+  (globalThis as { Float16Array?: TypedArrayClass }).Float16Array ?? Uint16Array;
+
+/** libtorch's number of each element type (c10/core/ScalarType.h), its bytes, and the array class that holds it. */
+const table: Readonly<Record<DType, readonly [number: number, bytes: number, array: TypedArrayClass]>> = {
+  float32: [6, 4, Float32Array],
+  float64: [7, 8, Float64Array],
+  float16: [5, 2, halfArray],
+  bfloat16: [15, 2, Uint16Array],
+  int64: [4, 8, BigInt64Array],
+  int32: [3, 4, Int32Array],
+  int16: [2, 2, Int16Array],
+  int8: [1, 1, Int8Array],
+  uint8: [0, 1, Uint8Array],
+  bool: [11, 1, Uint8Array],
+  complex32: [8, 4, halfArray],
+  complex64: [9, 8, Float32Array],
+  complex128: [10, 16, Float64Array],
+  uint16: [27, 2, Uint16Array],
+  uint32: [28, 4, Uint32Array],
+  uint64: [29, 8, BigUint64Array],
+  float8_e4m3fn: [24, 1, Uint8Array],
+  float8_e5m2: [23, 1, Uint8Array],
+  qint8: [12, 1, Int8Array],
+  quint8: [13, 1, Uint8Array],
+  qint32: [14, 4, Int32Array],
+};
+
+const names = Object.keys(table) as DType[];
+const column = <K extends 0 | 1 | 2>(k: K) =>
+  Object.fromEntries(names.map((name) => [name, table[name][k]])) as Record<DType, (typeof table)[DType][K]>;
 
 /** Bytes per element. */
-export const itemSize: Readonly<Record<DType, number>> = {
-  float32: 4,
-  float64: 8,
-  float16: 2,
-  bfloat16: 2,
-  int64: 8,
-  int32: 4,
-  int16: 2,
-  int8: 1,
-  uint8: 1,
-  bool: 1,
-  complex32: 4,
-  complex64: 8,
-  complex128: 16,
-  uint16: 2,
-  uint32: 4,
-  uint64: 8,
-  float8_e4m3fn: 1,
-  float8_e5m2: 1,
-  qint8: 1,
-  quint8: 1,
-  qint32: 4,
-};
+export const itemSize: Readonly<Record<DType, number>> = column(1);
+
+/** The array class that holds a dtype's elements; bfloat16 as its bits, complex numbers interleaved. */
+export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = column(2);
+
+/** The element types by libtorch's numbers. */
+const byNumber = Array.from({ length: 30 }, (_, n) => names.find((name) => table[name][0] === n) ?? null);
 
 /** Returns the name of an element type from libtorch's number; `unknown(n)` for numbers without a name here. */
 export function dtypeName(number: number): DType {
@@ -113,59 +120,6 @@ function nameIn(of: unknown, operator: string): string {
   if (typeof name === 'string') return name;
   throw new ArgumentError(`${operator} takes a dtype or a tensor`, { operator });
 }
-
-/** Typed arrays that every engine has. */
-export type PlainArrays =
-  | Float32Array
-  | Float64Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int32Array
-  | Int16Array
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Uint16Array
-  | Uint32Array;
-
-/**
- * Typed arrays that hold elements on the way to and from JavaScript. Includes Float16Array if the compiler knows it
- * (`lib` of `esnext`) and the engine has it (Node 24).
- */
-export type TypedArray = typeof globalThis extends { Float16Array: { prototype: infer Half } }
-  ? PlainArrays | Half
-  : PlainArrays;
-
-type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
-
-/** Holds float16: as numbers if the engine has Float16Array, otherwise as their bits. */
-export const halfArray: TypedArrayClass =
-  (globalThis as { Float16Array?: TypedArrayClass }).Float16Array ?? Uint16Array;
-
-/** The array class that holds a dtype's elements; bfloat16 as its bits, complex numbers interleaved. */
-export const arrayClass: Readonly<Record<DType, TypedArrayClass>> = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: halfArray,
-  bfloat16: Uint16Array,
-  int64: BigInt64Array,
-  int32: Int32Array,
-  int16: Int16Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  bool: Uint8Array,
-  complex32: halfArray,
-  complex64: Float32Array,
-  complex128: Float64Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  float8_e4m3fn: Uint8Array,
-  float8_e5m2: Uint8Array,
-  qint8: Int8Array,
-  quint8: Uint8Array,
-  qint32: Int32Array,
-};
 
 const byClass: Readonly<Record<string, DType>> = {
   Float16Array: 'float16',

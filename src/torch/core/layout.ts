@@ -48,6 +48,11 @@ interface Strided {
   readonly strides: readonly number[];
 }
 
+/** True if two shapes are equal. */
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
 /** True if the elements are contiguous in the order of the dimensions, the last one fastest. */
 export function isContiguous({ shape, strides }: Strided): boolean {
   return followEachOther(shape, strides, shape.map((_, dim) => dim).reverse());

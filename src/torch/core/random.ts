@@ -1,7 +1,7 @@
 import { InThread } from './in-thread.js';
 import { acrossCopies } from './across-copies.js';
 import { requireCuda } from './device.js';
-import { translate } from './errors.js';
+import { translated } from './translated.js';
 import { native } from '../native/load.js';
 import { born, type Tensor } from './tensor.js';
 
@@ -10,14 +10,6 @@ function seedBits(seed: number | bigint): bigint {
     throw new RangeError(`a seed is an integer up to 2^53, or a bigint; got ${seed}`);
   }
   return BigInt.asUintN(64, BigInt(seed));
-}
-
-function guarded<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw translate(error);
-  }
 }
 
 /** A stream of random numbers, passed to an operator as `{ generator }`. */
@@ -31,28 +23,28 @@ export class Generator extends InThread {
     super('a generator', 'send the bytes of its getState()');
     if (device.startsWith('cuda')) requireCuda();
     this.device = device;
-    this.index = index ?? guarded(() => native.newGenerator(device));
+    this.index = index ?? translated(() => native.newGenerator(device));
   }
 
   /** Restarts the stream; the same seed gives the same numbers. */
   manualSeed(seed: number | bigint): this {
-    guarded(() => native.seedGenerator(this.index, seedBits(seed)));
+    translated(() => native.seedGenerator(this.index, seedBits(seed)));
     return this;
   }
 
   /** Returns the seed that the stream was started with. */
   initialSeed(): bigint {
-    return guarded(() => native.generatorSeed(this.index));
+    return translated(() => native.generatorSeed(this.index));
   }
 
   /** Returns the whole state as bytes: a uint8 tensor. */
   getState(): Tensor {
-    return born(guarded(() => native.generatorState(this.index)));
+    return born(translated(() => native.generatorState(this.index)));
   }
 
   /** Continues from the point at which `state` was taken from a generator. */
   setState(state: Tensor): this {
-    guarded(() => native.setGeneratorState(this.index, state.handle));
+    translated(() => native.setGeneratorState(this.index, state.handle));
     return this;
   }
 }
@@ -68,7 +60,7 @@ export function defaultGenerator(device = 'cpu'): Generator {
   if (!generator) {
     generator = new Generator(
       device,
-      guarded(() => native.defaultGenerator(device)),
+      translated(() => native.defaultGenerator(device)),
     );
     defaults.set(device, generator);
   }
@@ -77,6 +69,6 @@ export function defaultGenerator(device = 'cpu'): Generator {
 
 /** Seeds the default generators of all devices and returns the CPU's. */
 export function manualSeed(seed: number | bigint): Generator {
-  guarded(() => native.manualSeed(seedBits(seed)));
+  translated(() => native.manualSeed(seedBits(seed)));
   return defaultGenerator();
 }

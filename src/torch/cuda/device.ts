@@ -1,5 +1,6 @@
 import { cudaDeviceCount, requireCuda, type Device } from '../core/device.js';
-import { ArgumentError, DeviceError, translate } from '../core/errors.js';
+import { ArgumentError, DeviceError } from '../core/errors.js';
+import { translated } from '../core/translated.js';
 import type { CudaBinding } from '../native/cuda-binding.js';
 import { native } from '../native/load.js';
 
@@ -9,20 +10,12 @@ export type CudaDevice = number | Device;
 /** Calls the addon if CUDA can be used. @throws DeviceError if it cannot, TorchError if the call fails */
 export function onCuda<T>(call: (cuda: CudaBinding) => T): T {
   requireCuda();
-  try {
-    return call(native.cuda);
-  } catch (error) {
-    throw translate(error);
-  }
+  return translated(() => call(native.cuda));
 }
 
 /** The same for calls that undo something, which must also work after a fatal error. */
 export function undoOnCuda(call: (cuda: CudaBinding) => void): void {
-  try {
-    call(native.cuda);
-  } catch (error) {
-    throw translate(error);
-  }
+  translated(() => call(native.cuda));
 }
 
 /** Returns the index of a device, by default the current one. @throws DeviceError if there is no such device */

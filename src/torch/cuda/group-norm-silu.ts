@@ -111,11 +111,8 @@ export function differenceFromPlain(
 
       const wide = [x, weight, bias].map((input) => input.float().contiguous()) as [Tensor, Tensor, Tensor];
       const sizes = [images, channels, height * width, groups] as const;
-      const [z, mean, rstd] = callOperator('aten::native_group_norm', '', [
-        ...wide,
-        ...sizes,
-        eps,
-      ]) as Tensor[];
+      const args = [...wide, ...sizes, eps];
+      const [z, mean, rstd] = callOperator('aten::native_group_norm', '', args) as Tensor[];
       const slope = callOperator('aten::silu_backward', '', [gradient.float().contiguous(), z]) as Tensor;
       const backward = [slope, wide[0], mean, rstd, wide[1], ...sizes, [true, true, true]];
       const plain = callOperator('aten::native_group_norm_backward', '', backward) as Tensor[];

@@ -2,7 +2,8 @@ import { InThread } from '../core/in-thread.js';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { DType } from '../core/dtype.js';
-import { NotImplementedError, translate } from '../core/errors.js';
+import { NotImplementedError } from '../core/errors.js';
+import { translated } from '../core/translated.js';
 import type { NativeKernel } from '../native/cuda-binding.js';
 import { packageRoot } from '../../files/package.js';
 import { namesIn } from '../../files/look.js';
@@ -50,7 +51,7 @@ export class Kernels extends InThread {
     if (!image) {
       openNvrtc();
       const options = [`--gpu-architecture=${architecture}`, '--std=c++17', ...this.#defines];
-      image = guarded(() => native.cuda.compileKernels(this.#source, this.#name, options));
+      image = translated(() => native.cuda.compileKernels(this.#source, this.#name, options));
       this.#images.set(architecture, image);
     }
     return image;
@@ -116,21 +117,8 @@ function openNvrtc(): void {
   try {
     native.cuda.openNvrtc([...compilers, 'libnvrtc.so.13', 'libnvrtc.so.12', 'libnvrtc.so']);
   } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new NotImplementedError(
-      `NVRTC, CUDA's compiler, was not found (${reason}); set TESSERA_NVRTC to its folder`,
-      {
-        cause,
-      },
-    );
+    const text = `NVRTC, CUDA's compiler, was not found (${(cause as Error).message}); set TESSERA_NVRTC to its folder`;
+    throw new NotImplementedError(text, { cause });
   }
   opened = true;
-}
-
-function guarded<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw translate(error);
-  }
 }

@@ -1,17 +1,11 @@
+import { groupBy } from '../core/group-by.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
 function gradientsOf(parameters: Iterable<Tensor> | Tensor): Map<string, Tensor[]> {
-  const byKind = new Map<string, Tensor[]>();
-  for (const parameter of parameters instanceof torch.Tensor ? [parameters] : parameters) {
-    const gradient = parameter.grad;
-    if (gradient === null) continue;
-    const kind = `${gradient.device} ${gradient.dtype}`;
-    const list = byKind.get(kind);
-    if (list === undefined) byKind.set(kind, [gradient]);
-    else list.push(gradient);
-  }
-  return byKind;
+  const all = parameters instanceof torch.Tensor ? [parameters] : [...parameters];
+  const gradients = all.map(({ grad }) => grad).filter((gradient) => gradient !== null);
+  return groupBy(gradients, ({ device, dtype }) => `${device} ${dtype}`);
 }
 
 /**

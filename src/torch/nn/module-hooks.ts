@@ -64,34 +64,27 @@ export class ModuleHooks {
     let gradOutput: Gradients = [];
     const inputs = args.filter((arg): arg is Tensor => arg instanceof torch.Tensor);
     const learns = inputs.map((input) => input.requiresGrad);
-    const watchInputs = torch.customFunction({
-      name: `${module.constructor.name} backward hook`,
-      forward: (_, ...tensors: Tensor[]) => tensors.map((tensor) => tensor.clone()),
-      backward: (_, ...gradients: Tensor[]) => {
-        const seen = gradients.map((gradient, i) => (learns[i] === true ? gradient : null));
-        const gradInput = this.#finish(module, seen, gradOutput);
-        torch.dispose(gradOutput.filter((gradient) => !gradInput.includes(gradient)));
-        return gradInput;
-      },
+    const watching = (backward: (gradients: Tensor[]) => Gradients) =>
+      torch.customFunction({
+        name: `${module.constructor.name} backward hook`,
+        forward: (_, ...tensors: Tensor[]) => tensors.map((tensor) => tensor.clone()),
+        backward: (_, ...gradients: Tensor[]) => backward(gradients),
+      });
+    const watchInputs = watching((gradients) => {
+      const seen = gradients.map((gradient, i) => (learns[i] === true ? gradient : null));
+      const gradInput = this.#finish(module, seen, gradOutput);
+      torch.dispose(gradOutput.filter((gradient) => !gradInput.includes(gradient)));
+      return gradInput;
     });
-    const watchOutputs = torch.customFunction({
-      name: `${module.constructor.name} backward hook`,
-      forward: (_, ...tensors: Tensor[]) => tensors.map((tensor) => tensor.clone()),
-      backward: (_, ...gradients: Tensor[]) => {
-        gradOutput = gradients;
-        for (const hook of this.sets.backwardBefore)
-          gradOutput = checked(hook(module, gradOutput), gradOutput);
-        // If no input needs a gradient, the inner backward does not run: the hooks after it are called here.
-        if (!learns.includes(true))
-          this.#finish(
-            module,
-            inputs.map(() => null),
-            gradOutput,
-          );
-        // They are needed again after the scope of this call.
-        else torch.keep(gradOutput);
-        return gradOutput;
-      },
+    const watchOutputs = watching((gradients) => {
+      gradOutput = gradients;
+      for (const hook of this.sets.backwardBefore) gradOutput = checked(hook(module, gradOutput), gradOutput);
+      const none = inputs.map(() => null);
+      // If no input needs a gradient, the inner backward does not run: the hooks after it are called here.
+      if (!learns.includes(true)) this.#finish(module, none, gradOutput);
+      // They are needed again after the scope of this call.
+      else torch.keep(gradOutput);
+      return gradOutput;
     });
     const copies = learns.includes(true) ? watchInputs(...inputs).values() : null;
     const given =

@@ -1,3 +1,4 @@
+import { sameShape } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { ModuleDict } from './containers.js';
@@ -28,7 +29,7 @@ export class ParametrizationList extends Module {
     // As in PyTorch, where spectral norm takes a step of its iteration here.
     const shape = torch.noGrad(() => torch.scope(() => this.forward().shape));
     const wanted = original.shape;
-    if (shape.length !== wanted.length || shape.some((size, i) => size !== wanted[i])) {
+    if (!sameShape(shape, wanted)) {
       throw new torch.ShapeError(
         `${parametrization.constructor.name} makes a tensor of shape [${shape.join(', ')}] of a parameter of [${wanted.join(', ')}]`,
       );

@@ -1,6 +1,6 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { isContiguous } from '../core/layout.js';
+import { isContiguous, sameShape } from '../core/layout.js';
 import { whereKeysLie } from './wrapped-keys.js';
 
 /** A state dict's information about a tensor, available without reading it. */
@@ -104,8 +104,8 @@ function mismatch(key: string, target: Tensor, info: TensorInfo | undefined): st
   if (info.dtype.startsWith('complex') && !target.dtype.startsWith('complex')) {
     return [`${key}: ${info.dtype} cannot be cast to ${target.dtype}`];
   }
-  const fits = info.shape.length === target.shape.length && info.shape.every((n, i) => n === target.shape[i]);
-  return fits ? [] : [`${key}: shape [${info.shape.join(', ')}], expected [${target.shape.join(', ')}]`];
+  if (sameShape(info.shape, target.shape)) return [];
+  return [`${key}: shape [${info.shape.join(', ')}], expected [${target.shape.join(', ')}]`];
 }
 
 function copyInto(source: StateSource, key: string, target: Tensor): void {

@@ -1,4 +1,5 @@
 import { InThread } from '../core/in-thread.js';
+import { sameShape } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import type { Module } from '../nn/module.js';
@@ -81,7 +82,7 @@ export class AveragedModel extends InThread {
   /** Moves an average to where the model's tensor is now; the kernels for lists do not check shapes. */
   #follow(average: Tensor, current: Tensor): void {
     const shape = current.shape;
-    if (average.ndim !== shape.length || average.shape.some((size, i) => size !== shape[i])) {
+    if (!sameShape(average.shape, shape)) {
       throw new torch.ShapeError(
         `an average has shape [${average.shape.join(', ')}], but the tensor has shape [${shape.join(', ')}]`,
       );

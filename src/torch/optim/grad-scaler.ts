@@ -1,3 +1,4 @@
+import { groupBy } from '../core/group-by.js';
 import { InThread } from '../core/in-thread.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
@@ -90,19 +91,13 @@ export class GradScaler extends InThread {
       torch.scope(() => {
         const inverse = scale.double().reciprocal().float();
         const found = new Map<torch.Device, Tensor>();
-        const batches = new Map<string, Tensor[]>();
-        for (const parameter of optimizer.paramGroups.flatMap((group) => group.params)) {
-          const gradient = parameter.grad;
-          if (gradient === null) continue;
-          if (gradient.dtype === 'float16')
-            throw new torch.ArgumentError(
-              'a float16 parameter has a float16 gradient: keep parameters in float32 and compute in float16',
-            );
-          const kind = `${gradient.device} ${gradient.dtype}`;
-          const batch = batches.get(kind);
-          if (batch === undefined) batches.set(kind, [gradient]);
-          else batch.push(gradient);
-        }
+        const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
+        const gradients = parameters.map(({ grad }) => grad).filter((gradient) => gradient !== null);
+        if (gradients.some(({ dtype }) => dtype === 'float16'))
+          throw new torch.ArgumentError(
+            'a float16 parameter has a float16 gradient: keep parameters in float32 and compute in float16',
+          );
+        const batches = groupBy(gradients, ({ device, dtype }) => `${device} ${dtype}`);
         for (const [kind, batch] of batches) {
           const device = kind.split(' ')[0] as torch.Device;
           if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));

@@ -1,4 +1,5 @@
 import { ShapeError } from '../core/errors.js';
+import { sameShape } from '../core/layout.js';
 import { DEVICE_INDEX, DEVICE_TYPE, DIMENSIONS, DTYPE, look, SIZES, stridesAt } from '../core/metadata.js';
 import { wire } from '../native/wire.js';
 import type { Tensor } from '../core/tensor.js';
@@ -118,7 +119,7 @@ export function alike(gradient: Tensor, parameter: Tensor, layout: Layout): Tens
 
 /** Throws unless the gradient has the parameter's shape: kernels for lists of tensors do not check it. */
 export function checkShape(gradient: Tensor, parameter: Tensor): void {
-  if (sameShape(gradient, parameter)) return;
+  if (sameShape(gradient.shape, parameter.shape)) return;
   throw new ShapeError(
     `gradient has shape [${gradient.shape.join(', ')}], but belongs to ${describe(parameter)}`,
   );
@@ -135,10 +136,4 @@ export function hasKindAndShape(tensor: Tensor, layout: Layout): boolean {
   const count = layout[RANK] as number;
   for (let i = 0; i < count; i++) if (wire[SIZES + i] !== layout[HEAD + i]) return false;
   return true;
-}
-
-function sameShape(tensor: Tensor, like: Tensor): boolean {
-  const shape = tensor.shape;
-  const expected = like.shape;
-  return shape.length === expected.length && shape.every((size, i) => size === expected[i]);
 }

@@ -1,3 +1,4 @@
+import { sameShape } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
@@ -172,7 +173,7 @@ export function checkStateOf(
     throw new torch.ArgumentError(`${name} has no '${missing}'; does it belong to a different optimizer?`);
   for (const [key, { shape }] of Object.entries(state)) {
     const expected = scalars.includes(key) ? [] : parameter.shape;
-    if (shape.length === expected.length && shape.every((n, i) => n === expected[i])) continue;
+    if (sameShape(shape, expected)) continue;
     throw new torch.ShapeError(
       `${name}: '${key}' has shape [${shape.join(', ')}], expected [${expected.join(', ')}]`,
     );

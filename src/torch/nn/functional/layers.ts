@@ -93,6 +93,14 @@ export function dropout(input: Tensor, p = 0.5, training = true): Tensor {
   return torch.dropout(input, p, training);
 }
 
+/** The scale, the shift and the number added to the variance of a normalisation. */
+export interface NormFunctionOptions {
+  weight?: Tensor | null;
+  bias?: Tensor | null;
+  /** Default 1e-5. */
+  eps?: number;
+}
+
 /**
  * Normalises over the last dimensions, of sizes `normalizedShape`, to mean 0 and variance 1 (`eps` added to
  * the variance, default 1e-5), then scales and shifts by `weight` and `bias` of that shape.
@@ -100,11 +108,7 @@ export function dropout(input: Tensor, p = 0.5, training = true): Tensor {
 export function layerNorm(
   input: Tensor,
   normalizedShape: readonly number[],
-  {
-    weight = null,
-    bias = null,
-    eps = 1e-5,
-  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+  { weight = null, bias = null, eps = 1e-5 }: NormFunctionOptions = {},
 ): Tensor {
   return torch.layerNorm(input, [...normalizedShape], weight, bias, eps);
 }
@@ -117,25 +121,17 @@ export function layerNorm(
 export function groupNorm(
   input: Tensor,
   numGroups: number,
-  {
-    weight = null,
-    bias = null,
-    eps = 1e-5,
-  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+  { weight = null, bias = null, eps = 1e-5 }: NormFunctionOptions = {},
 ): Tensor {
   expectSeveralInGroups('groupNorm', input.shape, numGroups);
   return torch.groupNorm(input, numGroups, weight, bias, eps);
 }
 
-export interface BatchNormFunctionOptions {
-  weight?: Tensor | null;
-  bias?: Tensor | null;
+export interface BatchNormFunctionOptions extends NormFunctionOptions {
   /** Use the batch's statistics and update the running ones in place. Default false. */
   training?: boolean;
   /** Default 0.1. */
   momentum?: number;
-  /** Default 1e-5. */
-  eps?: number;
 }
 
 /**
@@ -160,11 +156,7 @@ export function batchNorm(
  */
 export function instanceNorm(
   input: Tensor,
-  {
-    weight = null,
-    bias = null,
-    eps = 1e-5,
-  }: { weight?: Tensor | null; bias?: Tensor | null; eps?: number } = {},
+  { weight = null, bias = null, eps = 1e-5 }: NormFunctionOptions = {},
 ): Tensor {
   expectSeveralPositions('instanceNorm', input.shape);
   return torch.instanceNorm(input, weight, bias, null, null, true, 0, eps, true);

@@ -27,14 +27,8 @@ export interface CrossEntropyOptions extends ReductionOptions {
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, reduction = 'mean', ignoreIndex = -100, labelSmoothing = 0 } = options;
-  return torch.crossEntropyLoss(
-    logits,
-    target,
-    weight,
-    reductionCode(reduction),
-    ignoreIndex,
-    labelSmoothing,
-  );
+  const code = reductionCode(reduction);
+  return torch.crossEntropyLoss(logits, target, weight, code, ignoreIndex, labelSmoothing);
 }
 
 /** Returns the mean, sum or tensor of (a − b)². */
@@ -211,14 +205,7 @@ export function ctcLoss(
   targetLengths: readonly number[],
   { blank = 0, zeroInfinity = false, reduction = 'mean' }: CTCOptions = {},
 ): Tensor {
-  const args = [
-    logProbs,
-    targets,
-    inputLengths,
-    targetLengths,
-    blank,
-    reductionCode(reduction),
-    zeroInfinity,
-  ];
+  const code = reductionCode(reduction);
+  const args = [logProbs, targets, inputLengths, targetLengths, blank, code, zeroInfinity];
   return torch.callOperator('aten::ctc_loss', 'IntList', args) as Tensor;
 }

@@ -59,15 +59,12 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   if ((size === null) === (scales === null)) {
     throw new torch.ArgumentError('interpolate takes either size or scaleFactor, not both or neither');
   }
+  const plain = [input, size, scales];
   switch (mode) {
     case 'nearest':
-      return torch.callOperator(`aten::upsample_nearest${dims}d`, 'vec', [input, size, scales]) as Tensor;
+      return torch.callOperator(`aten::upsample_nearest${dims}d`, 'vec', plain) as Tensor;
     case 'nearest-exact':
-      return torch.callOperator(`aten::_upsample_nearest_exact${dims}d`, 'vec', [
-        input,
-        size,
-        scales,
-      ]) as Tensor;
+      return torch.callOperator(`aten::_upsample_nearest_exact${dims}d`, 'vec', plain) as Tensor;
     case 'linear':
     case 'bilinear':
     case 'bicubic':

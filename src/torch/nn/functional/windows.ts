@@ -115,8 +115,7 @@ export function lpPool1d(
   kernelSize: Size,
   options: PowerPoolOptions = {},
 ): Tensor {
-  const [kernel, stride, ceil] = windowOf(1, kernelSize, options);
-  return powerMean(torch.avgPool1d(input.pow(norm), kernel, stride, [0], ceil), norm, kernel);
+  return lpPool(1, torch.avgPool1d, input, norm, kernelSize, options);
 }
 
 /** Returns the p-norm of each window of [B, C, H, W]: (Σ xᵖ)^(1/p). */
@@ -126,8 +125,7 @@ export function lpPool2d(
   kernelSize: Size,
   options: PowerPoolOptions = {},
 ): Tensor {
-  const [kernel, stride, ceil] = windowOf(2, kernelSize, options);
-  return powerMean(torch.avgPool2d(input.pow(norm), kernel, stride, [0, 0], ceil), norm, kernel);
+  return lpPool(2, torch.avgPool2d, input, norm, kernelSize, options);
 }
 
 /** Returns the p-norm of each window of [B, C, D, H, W]: (Σ xᵖ)^(1/p). */
@@ -137,20 +135,24 @@ export function lpPool3d(
   kernelSize: Size,
   options: PowerPoolOptions = {},
 ): Tensor {
-  const [kernel, stride, ceil] = windowOf(3, kernelSize, options);
-  return powerMean(torch.avgPool3d(input.pow(norm), kernel, stride, [0, 0, 0], ceil), norm, kernel);
-}
-
-function windowOf(dims: number, kernelSize: Size, options: PowerPoolOptions): [number[], number[], boolean] {
-  const kernel = spread(kernelSize, dims, 'kernel size');
-  return [kernel, spread(options.stride ?? kernelSize, dims, 'stride'), options.ceilMode ?? false];
+  return lpPool(3, torch.avgPool3d, input, norm, kernelSize, options);
 }
 
 /**
  * Computes the norm from the mean of powers; the root of a negative sum, possible for odd powers, is NaN as in PyTorch.
  */
-function powerMean(means: Tensor, norm: number, kernel: readonly number[]): Tensor {
+function lpPool(
+  dims: number,
+  avgPool: typeof torch.avgPool2d,
+  input: Tensor,
+  norm: number,
+  kernelSize: Size,
+  options: PowerPoolOptions,
+): Tensor {
+  const kernel = spread(kernelSize, dims, 'kernel size');
+  const stride = spread(options.stride ?? kernelSize, dims, 'stride');
   const area = kernel.reduce((product, size) => product * size, 1);
+  const means = avgPool(input.pow(norm), kernel, stride, spread(0, dims), options.ceilMode ?? false);
   return means
     .sign()
     .mul(means.abs().relu())
