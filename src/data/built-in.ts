@@ -47,7 +47,7 @@ const sceneMaps: MapKinds = { segmentation: { labels: sceneLabels }, depth: {} }
 
 /** Draws landscapes: training images from the series `seed`, held-out images from a series of their own. */
 export async function makeScenes(options: BuiltInOptions): Promise<MadeImages> {
-  const { size, count, seed, maps = false, onProgress, signal } = options;
+  const { size, count, seed, maps = false } = options;
   if (seed === sceneSplits.validation || seed === sceneSplits.test) {
     throw new RangeError(
       `seed ${seed} of the scenes is reserved for held-out images; choose another data.seed`,
@@ -72,10 +72,7 @@ export async function makeScenes(options: BuiltInOptions): Promise<MadeImages> {
       ...(maps && { maps: { segmentation: scene.segmentation, depth: bytesOf(scene.inverseDepth) } }),
     };
   };
-  const items = await inParallel(count, draw, {
-    signal,
-    onProgress: (done) => onProgress?.('drawing scenes', done, count),
-  });
+  const items = await inParallel(count, draw, 'drawing scenes', options);
   const classes = seasons.flatMap((season) => timesOfDay.map((time) => `${season} ${time}`));
   return { store: new MemoryStore(items, classes, maps ? sceneMaps : {}), ...firstAndRest(count, held) };
 }

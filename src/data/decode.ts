@@ -15,24 +15,9 @@ export const maxPixels = 2 ** 26;
 const maxAspect = 4;
 
 /** Extensions by which images are found; the format is detected from the first bytes. */
-export const pictureExtensions: ReadonlySet<string> = new Set([
-  '.jpg',
-  '.jpeg',
-  '.jpe',
-  '.jfif',
-  '.jif',
-  '.jfi',
-  '.pjpeg',
-  '.pjp',
-  '.png',
-  '.apng',
-  '.webp',
-  '.avif',
-  '.avifs',
-  '.gif',
-  '.tif',
-  '.tiff',
-]);
+export const pictureExtensions: ReadonlySet<string> = new Set(
+  '.jpg .jpeg .jpe .jfif .jif .jfi .pjpeg .pjp .png .apng .webp .avif .avifs .gif .tif .tiff'.split(' '),
+);
 
 export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'avif' | 'gif' | 'tiff';
 

@@ -42,7 +42,7 @@ interface Icon {
  * @throws if the package `@iconify-json/noto` is not installed
  */
 export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
-  const { size, count, seed, onProgress, signal } = options;
+  const { size, count, seed } = options;
   const held = heldOutCount(count, options.heldOut);
   const icons = await openIcons();
   const hashes = icons.map(({ concept }) => contentHash(concept));
@@ -52,19 +52,10 @@ export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
     const icon = icons[chosen[i] as number] as Icon;
     const pixels = await drawEmoji(icon, size, new SeededRandom(seed, i + 1));
     const name = `emoji ${i}, ${icon.name}`;
-    return {
-      name,
-      hash: contentHash(`${seed} ${name}`),
-      width: size,
-      height: size,
-      pixels,
-      label: icon.label,
-    };
+    const hash = contentHash(`${seed} ${name}`);
+    return { name, hash, width: size, height: size, pixels, label: icon.label };
   };
-  const items = await inParallel(count, draw, {
-    signal,
-    onProgress: (done) => onProgress?.('drawing emoji', done, count),
-  });
+  const items = await inParallel(count, draw, 'drawing emoji', options);
   return { store: new MemoryStore(items, emojiClasses), ...firstAndRest(count, held) };
 }
 
@@ -88,13 +79,14 @@ export async function writeEmoji(folder: string, options: EmojiFolderOptions): P
   await writeFolder(folder, keep, async (partial) => {
     const { store } = await makeEmoji({ ...options, heldOut: 0 });
     for (const name of emojiClasses) await mkdir(join(partial, name));
-    await inParallel(store.length, async (i) => {
+    const write = async (i: number) => {
       const { pixels, width, height, name, label = 0 } = store.load(i);
       const file = `${String(i).padStart(5, '0')}-${name.split(' ').at(-1)}.png`;
       await sharp(pixels, { raw: { width, height, channels: 3 } })
         .png()
         .toFile(join(partial, emojiClasses[label] as string, file));
-    });
+    };
+    await inParallel(store.length, write, 'writing emoji');
   });
 }
 

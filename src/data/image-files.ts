@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { itemAt } from './checks.js';
 import type { PictureHeader } from './decode.js';
 import { decodePicture, readHeader, scaledSize } from './decode.js';
 import type { FoundImages } from './find-images.js';
@@ -68,12 +69,9 @@ export class ImageFiles implements PictureStore {
    */
   static async open(path: string, found: FoundImages, options: ImageFilesOptions): Promise<ImageFiles> {
     const store = new ImageFiles(found.classes, options);
-    const { signal, onProgress } = options;
     const total = found.files.length;
-    const looked = await inParallel(total, (i) => store.#look(found.files[i] as string, found.labels[i]), {
-      signal,
-      onProgress: (done) => onProgress?.('checking images', done, total),
-    });
+    const look = (i: number) => store.#look(found.files[i] as string, found.labels[i]);
+    const looked = await inParallel(total, look, 'checking images', options);
     store.#files = looked.filter((file) => file !== null);
     const pixels = store.#files.reduce((sum, { width, height }) => sum + width * height, 0);
     if (options.decodeAll ?? (options.onError === 'stop' || pixels <= decodeAtOnce)) {
@@ -146,12 +144,10 @@ export class ImageFiles implements PictureStore {
     }
   }
 
-  async #decodeAll({ signal, onProgress }: ImageFilesOptions): Promise<void> {
+  async #decodeAll(options: ImageFilesOptions): Promise<void> {
     const files = this.#files;
-    const readable = await inParallel(files.length, async (i) => (await this.load(i)) !== null, {
-      signal,
-      onProgress: (done) => onProgress?.('decoding images', done, files.length),
-    });
+    const isReadable = async (i: number) => (await this.load(i)) !== null;
+    const readable = await inParallel(files.length, isReadable, 'decoding images', options);
     this.#files = files.filter((_, i) => readable[i]);
     this.decoded = true;
   }
@@ -171,9 +167,6 @@ export class ImageFiles implements PictureStore {
   }
 
   #file(index: number): ImageFile {
-    const file = this.#files[index];
-    if (file === undefined)
-      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
-    return file;
+    return itemAt(this.#files, index);
   }
 }

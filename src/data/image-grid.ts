@@ -1,6 +1,7 @@
 import { ShapeError } from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { writeAtomically } from '../files/atomic-file.js';
+import { checkIntegers } from './checks.js';
 import { loadSharp } from './sharp.js';
 
 export interface ImageGridOptions {
@@ -36,16 +37,12 @@ export function imageGrid(
     );
   }
   const across = columns ?? Math.ceil(Math.sqrt(count));
-  for (const [name, value, least] of [
-    ['columns', across, 1],
-    ['gap', gap, 0],
-    ['scale', scale, 1],
-    ['margin', margin, 0],
-  ] as const) {
-    if (!Number.isSafeInteger(value) || value < least) {
-      throw new RangeError(`grid option ${name} must be an integer of at least ${least}, got ${value}`);
-    }
-  }
+  checkIntegers('grid option', {
+    columns: [across, 1],
+    gap: [gap, 0],
+    scale: [scale, 1],
+    margin: [margin, 0],
+  });
   const values = images.detach().to('cpu').to('float32').contiguous().toTypedArray() as Float32Array;
   const down = Math.ceil(count / across);
   const width = across * (cols * scale + gap) - gap;

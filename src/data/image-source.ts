@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Device, Tensor } from '../torch/index.js';
+import { itemAt } from './checks.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
 import { ImageDataError } from './image-error.js';
 import { bytesToImages } from './image-tensor.js';
@@ -198,10 +199,7 @@ export class ImageSource {
   }
 
   #item(index: number): number {
-    const item = this.#items[index];
-    if (item === undefined)
-      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
-    return item;
+    return itemAt(this.#items, index);
   }
 }
 

@@ -1,14 +1,19 @@
 import { availableParallelism } from 'node:os';
 
+/** Receives the progress of a piece of work: its name, and how much of it is done. */
+type Progress = (label: string, done: number, total: number) => void;
+
 /**
  * Runs `work` for 0 … count-1, a few at a time: enough to keep the decoder's threads busy, few enough to stop early on
  * an error. Returns the results in order.
+ * @param label name of the work, for `onProgress`
  * @throws the first error, or the signal's reason, once all started work is done
  */
 export async function inParallel<T>(
   count: number,
   work: (index: number) => Promise<T>,
-  options: { signal?: AbortSignal | undefined; onProgress?: ((done: number) => void) | undefined } = {},
+  label: string,
+  options: { signal?: AbortSignal | undefined; onProgress?: Progress | undefined } = {},
 ): Promise<T[]> {
   const results = Array.from<T>({ length: count });
   let next = 0;
@@ -20,7 +25,7 @@ export async function inParallel<T>(
       try {
         options.signal?.throwIfAborted();
         results[index] = await work(index);
-        options.onProgress?.(++done);
+        options.onProgress?.(label, ++done, count);
       } catch (error) {
         failed = true;
         throw error;

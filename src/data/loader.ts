@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
+import { checkIntegers } from './checks.js';
 import { checkFields } from './example.js';
 import type { ImageSource, Squares } from './image-source.js';
 import type { View } from './picture.js';
@@ -74,26 +75,15 @@ export class Loader {
   #given: LoaderPosition;
 
   constructor(source: ImageSource, options: LoaderOptions) {
-    const {
-      batchSize,
-      seed = 0,
-      crop = 'random',
-      flip = true,
-      prefetch = 4,
-      fields = [],
-      device = 'cpu',
-    } = options;
+    const { batchSize, seed = 0, crop = 'random', flip = true, prefetch = 4 } = options;
+    const { fields = [], device = 'cpu' } = options;
     const { epoch, position } = options.position ?? { epoch: 0, position: 0 };
-    for (const [name, value, least] of [
-      ['batchSize', batchSize, 1],
-      ['prefetch', prefetch, 0],
-      ['position.epoch', epoch, 0],
-      ['position.position', position, 0],
-    ] as const) {
-      if (!Number.isSafeInteger(value) || value < least) {
-        throw new RangeError(`loader option ${name} must be an integer of at least ${least}, got ${value}`);
-      }
-    }
+    checkIntegers('loader option', {
+      batchSize: [batchSize, 1],
+      prefetch: [prefetch, 0],
+      'position.epoch': [epoch, 0],
+      'position.position': [position, 0],
+    });
     if (position >= source.length) {
       throw new RangeError(
         `cannot continue at image ${position} of ${source.length}: the position is from other data`,
@@ -188,14 +178,8 @@ export async function* inOrder(
     const from = batch * batchSize;
     return Array.from({ length: Math.min(batchSize, source.length - from) }, (__, i) => from + i);
   });
-  const view = { ...centreView, flip };
-  const ahead = new ReadAhead(batches, (indices) =>
-    source.readSquares(
-      indices,
-      fields,
-      indices.map(() => view),
-    ),
-  );
+  const views = Array.from({ length: batchSize }, () => ({ ...centreView, flip }));
+  const ahead = new ReadAhead(batches, (indices) => source.readSquares(indices, fields, views));
   for (let next = ahead.next(); next; next = ahead.next()) {
     await setImmediate();
     const { image: images, fields: read } = source.toExample(await next.result, device);

@@ -1,3 +1,4 @@
+import { itemAt } from './checks.js';
 import type { MapKinds } from './example.js';
 import type { PictureStore } from './image-source.js';
 import type { Picture } from './picture.js';
@@ -37,10 +38,7 @@ export class MemoryStore implements PictureStore {
   }
 
   load(index: number): MemoryItem {
-    const item = this.#items[index];
-    if (item === undefined)
-      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
-    return item;
+    return itemAt(this.#items, index);
   }
 
   async close(): Promise<void> {

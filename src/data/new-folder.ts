@@ -36,19 +36,9 @@ export async function writeFolder<T>(
 }
 
 /** Error codes caused by the location, not by the images. */
-const placeErrors: ReadonlySet<string> = new Set([
-  'ENOSPC',
-  'EDQUOT',
-  'EROFS',
-  'EACCES',
-  'EPERM',
-  'EIO',
-  'EFBIG',
-  'ENOSYS',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'EXDEV',
-]);
+const placeErrors: ReadonlySet<string> = new Set(
+  'ENOSPC EDQUOT EROFS EACCES EPERM EIO EFBIG ENOSYS ENOTSUP EOPNOTSUPP EXDEV'.split(' '),
+);
 
 /** Creates a folder. A recursive `mkdir` never ends in an existing folder that rejects new ones, such as `/proc`. */
 async function makeFolder(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoverPath, systemPath } from '../files/file-names.js';
+import { itemAt } from './checks.js';
 import { ImageDataError } from './image-error.js';
 import type { MapKinds } from './example.js';
 import type { PictureStore } from './image-source.js';
@@ -159,10 +160,7 @@ export class PackedImages implements PictureStore {
   }
 
   #entry(index: number): PackedEntry {
-    const entry = this.index.images[index];
-    if (entry === undefined)
-      throw new RangeError(`image index ${index} is out of range for ${this.length} images`);
-    return entry;
+    return itemAt(this.index.images, index);
   }
 }
 

@@ -76,12 +76,7 @@ export const lands: Readonly<Record<Season, Land>> = {
     groundFar: [156, 212, 96],
     groundNear: [96, 172, 62],
   },
-  summer: {
-    far: [84, 140, 112],
-    near: [72, 142, 66],
-    groundFar: [112, 174, 66],
-    groundNear: [58, 124, 44],
-  },
+  summer: { far: [84, 140, 112], near: [72, 142, 66], groundFar: [112, 174, 66], groundNear: [58, 124, 44] },
   autumn: {
     far: [164, 128, 104],
     near: [196, 132, 62],

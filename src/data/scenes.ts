@@ -59,7 +59,7 @@ export interface SceneFolderOptions {
  * @throws ImageDataError for a folder with other content
  */
 export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
-  const { seed, count, width, height = width, onProgress, signal } = options;
+  const { seed, count, width, height = width } = options;
   const sprites = await openSpriteSheet();
   const sharp = await loadSharp();
   const mayReplace = async () => existsSync(join(folder, 'scenes.json'));
@@ -72,10 +72,7 @@ export async function writeScenes(folder: string, options: SceneFolderOptions): 
         .toFile(join(partial, file));
       return { file, classIndex: scene.classIndex, className: scene.className };
     };
-    const labels = await inParallel(count, write, {
-      signal,
-      onProgress: (done) => onProgress?.('drawing scenes', done, count),
-    });
+    const labels = await inParallel(count, write, 'drawing scenes', options);
     await writeFile(join(partial, 'scenes.json'), `${JSON.stringify({ seed, width, height, labels })}\n`);
   });
 }
