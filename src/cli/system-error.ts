@@ -22,18 +22,7 @@ const reasons: Readonly<Record<string, string>> = {
 };
 
 /** System calls that write; the others read. */
-const writing = new Set([
-  'mkdir',
-  'mkdtemp',
-  'rename',
-  'link',
-  'symlink',
-  'unlink',
-  'rmdir',
-  'rm',
-  'write',
-  'ftruncate',
-]);
+const writing = new Set('mkdir mkdtemp rename link symlink unlink rmdir rm write ftruncate'.split(' '));
 const refusals = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT']);
 
 /** Returns an error's message for the terminal: one line for a system error, the error's own text for any other. */

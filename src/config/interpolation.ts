@@ -66,16 +66,17 @@ class Resolver {
   /** Returns the node at a path, resolved recursively. */
   value(node: unknown, at: Path): unknown {
     if (isInterpolation(node)) {
-      return this.#inside(at, this.#active, () => {
-        const outcome = this.#outcome(node, at);
-        return 'value' in outcome ? outcome.value : this.value(outcome.node, outcome.at);
-      });
+      return this.#inside(at, this.#active, () => this.#valueOf(this.#outcome(node, at)));
     }
     if (Array.isArray(node)) return node.map((item, i) => this.value(item, [...at, String(i)]));
     if (!isTree(node)) return node;
     return Object.fromEntries(
       Object.entries(node).map(([key, item]) => [key, this.value(item, [...at, key])]),
     );
+  }
+
+  #valueOf(outcome: Outcome): unknown {
+    return 'value' in outcome ? outcome.value : this.value(outcome.node, outcome.at);
   }
 
   #inside<T>(at: Path, active: string[], follow: () => T): T {
@@ -103,13 +104,9 @@ class Resolver {
   }
 
   #text(template: Template, at: Path): string {
-    return template
-      .map((part) => {
-        if (typeof part === 'string') return part;
-        const outcome = this.#follow(part.reference, at);
-        return asText('value' in outcome ? outcome.value : this.value(outcome.node, outcome.at), at);
-      })
-      .join('');
+    const textOf = (part: Template[number]): string =>
+      typeof part === 'string' ? part : asText(this.#valueOf(this.#follow(part.reference, at)), at);
+    return template.map(textOf).join('');
   }
 
   #follow(reference: Template, at: Path): Outcome {
@@ -228,10 +225,8 @@ class Resolver {
   #argument(template: Template, at: Path): unknown {
     const parts = template.filter((part) => typeof part === 'object' || part.trim() !== '');
     const [only] = parts;
-    if (parts.length === 1 && typeof only === 'object') {
-      const outcome = this.#follow(only.reference, at);
-      return 'value' in outcome ? outcome.value : this.value(outcome.node, outcome.at);
-    }
+    if (parts.length === 1 && typeof only === 'object')
+      return this.#valueOf(this.#follow(only.reference, at));
     const text = this.#text(template, at).trim();
     return text === '' ? '' : parseYaml(text);
   }

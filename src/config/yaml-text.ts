@@ -40,19 +40,9 @@ export function parseYamlText(text: string, name: string): YamlText {
 const STANDARD = 'tag:yaml.org,2002:';
 /** Tags that the parser resolves, or that do not change the value. */
 const KNOWN_TAGS = new Set(
-  [
-    'map',
-    'seq',
-    'str',
-    'int',
-    'float',
-    'bool',
-    'null',
-    'python/tuple',
-    'python/list',
-    'python/dict',
-    'python/str',
-  ].map((tag) => STANDARD + tag),
+  'map seq str int float bool null python/tuple python/list python/dict python/str'
+    .split(' ')
+    .map((tag) => STANDARD + tag),
 );
 
 /**

@@ -79,26 +79,12 @@ export function chartBody(options: ChartOptions): string {
   for (const tick of niceTicks(bottom, top)) {
     const y = py(tick).toFixed(1);
     parts.push(line(plot.left, y, plot.right, y, inkFaint));
-    parts.push(
-      strokeText(tickLabel(tick), {
-        x: plot.left - 7,
-        y: py(tick) + 4,
-        height: 8,
-        anchor: 'end',
-        color: ink,
-      }),
-    );
+    const place = { x: plot.left - 7, y: py(tick) + 4, anchor: 'end' } as const;
+    parts.push(strokeText(tickLabel(tick), { ...place, height: 8, color: ink }));
   }
   for (const tick of niceTicks(xs.low, xs.high, 6)) {
-    parts.push(
-      strokeText(tickLabel(tick), {
-        x: px(tick),
-        y: plot.bottom + 15,
-        height: 8,
-        anchor: 'middle',
-        color: ink,
-      }),
-    );
+    const place = { x: px(tick), y: plot.bottom + 15, anchor: 'middle' } as const;
+    parts.push(strokeText(tickLabel(tick), { ...place, height: 8, color: ink }));
   }
   parts.push(line(plot.left, plot.bottom, plot.right, plot.bottom, '#b9b9b4'));
   parts.push(strokeText(xName, { x: plot.right, y: plot.bottom + 28, height: 8, anchor: 'end', color: ink }));

@@ -28,13 +28,11 @@ export async function writeReport(run: string): Promise<string> {
   const charts = runCharts(run, stage, levelsOf(stage, figures));
   await saveCurves(join(run, 'curves.png'), charts);
 
-  const pictures: PageBlock[] = newestPictures(run).map(({ path, name }) => ({
-    kind: 'picture',
-    path,
-    caption: name,
-  }));
-  const page = join(run, 'report.html');
+  const pictures = newestPictures(run);
   const { title, suggestions } = stageTexts[stage];
+  const lines = [...suggestions(run), `npx tessera-torch train ${stage} --resume ${run}`];
+  const settings = await readFile(join(run, 'config.yaml'), 'utf8');
+  const page = join(run, 'report.html');
   await writePage(page, {
     title: `${title} run ${run}`,
     lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
@@ -47,21 +45,8 @@ export async function writeReport(run: string): Promise<string> {
       ...(charts.length > 0
         ? [{ title: 'Curves', blocks: [{ kind: 'charts' as const, svgs: charts.map((c) => chartSvg(c)) }] }]
         : []),
-      {
-        title: 'Next steps',
-        blocks: [
-          {
-            kind: 'commands',
-            lines: [...suggestions(run), `npx tessera-torch train ${stage} --resume ${run}`],
-          },
-        ],
-      },
-      {
-        title: 'Settings',
-        blocks: [
-          { kind: 'details', title: 'config.yaml', text: await readFile(join(run, 'config.yaml'), 'utf8') },
-        ],
-      },
+      { title: 'Next steps', blocks: [{ kind: 'commands', lines }] },
+      { title: 'Settings', blocks: [{ kind: 'details', title: 'config.yaml', text: settings }] },
     ],
   });
   return page;
@@ -95,12 +80,12 @@ function levelsOf(stage: Stage, values: ReadonlyMap<string, number>): CurveLevel
 }
 
 /** Returns the newest image of each kind in `images/`; a name consists of kind and step (`samples-0001200.png`). */
-function newestPictures(run: string): { path: string; name: string }[] {
+function newestPictures(run: string): PageBlock[] {
   const folder = join(run, 'images');
   if (!existsSync(folder)) return [];
   const newest = new Map<string, string>();
   for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort()) {
     if (file.endsWith('.png')) newest.set(file.replace(/[-_]?\d+(?=\.png$)/, ''), file);
   }
-  return [...newest.values()].map((file) => ({ path: join(folder, file), name: file }));
+  return [...newest.values()].map((file) => ({ kind: 'picture', path: join(folder, file), caption: file }));
 }

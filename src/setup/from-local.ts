@@ -48,11 +48,8 @@ async function fetchFile(
   await mkdir(tree);
   await checkSpace(tree, known?.unpackedBytes ?? size * GROWTH);
   if (known) return unpackArchive(known, path, tree, progress, signal);
-  return adopt(
-    await unpackArchive({ flavor, version: '', sha256 }, path, tree, progress, signal),
-    path,
-    tree,
-  );
+  const staged = await unpackArchive({ flavor, version: '', sha256 }, path, tree, progress, signal);
+  return adopt(staged, path, tree);
 }
 
 function unknownFile(path: string, sha256: string, archives: Archive[]): string {

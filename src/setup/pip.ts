@@ -1,7 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { text } from 'node:stream/consumers';
 import * as yauzl from 'yauzl';
 import type { Archive } from './manifest.js';
 import { commandVersion, run } from './run.js';
@@ -56,18 +55,8 @@ async function pipDownload(
   const patience = ['--retries', '1', '--timeout', '10'];
   const quiet = ['--no-input', '--disable-pip-version-check', '--progress-bar', 'off'];
   const wheels = ['--only-binary=:all:', '--python-version', python, '--extra-index-url', index];
-  const args = [
-    '-m',
-    'pip',
-    'download',
-    ...extra,
-    ...wheels,
-    ...patience,
-    ...quiet,
-    '--dest',
-    folder,
-    ...requirements,
-  ];
+  const options = [...extra, ...wheels, ...patience, ...quiet, '--dest', folder];
+  const args = ['-m', 'pip', 'download', ...options, ...requirements];
   const result = await run('python3', args, { ...(signal && { signal }) });
   if (result.code !== 0) throw new Error(pipReason(result.stderr) ?? `pip ended with code ${result.code}`);
 }
@@ -89,15 +78,7 @@ async function wheelMetadata(wheel: string): Promise<string> {
   try {
     for await (const entry of zip.eachEntry()) {
       if (!/^[^/]+\.dist-info\/METADATA$/.test(entry.fileName)) continue;
-      const chunks: Buffer[] = [];
-      const sink = new Writable({
-        write(chunk: Buffer, _encoding, next) {
-          chunks.push(chunk);
-          next();
-        },
-      });
-      await pipeline(await zip.openReadStreamPromise(entry), sink);
-      return Buffer.concat(chunks).toString('utf8');
+      return await text(await zip.openReadStreamPromise(entry));
     }
   } finally {
     zip.close();

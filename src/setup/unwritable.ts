@@ -1,15 +1,5 @@
 /** Error codes of a location that cannot be written to, whatever the content. */
-const PLACE = new Set([
-  'EACCES',
-  'EPERM',
-  'EROFS',
-  'ENOTDIR',
-  'EEXIST',
-  'ENOENT',
-  'EISDIR',
-  'ENOSPC',
-  'EDQUOT',
-]);
+const PLACE = new Set('EACCES EPERM EROFS ENOTDIR EEXIST ENOENT EISDIR ENOSPC EDQUOT'.split(' '));
 const DENIED = 'ERR_ACCESS_DENIED';
 
 /**

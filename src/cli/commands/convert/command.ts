@@ -12,7 +12,8 @@ export interface ConvertFlags {
 
 /** Defines `tessera-torch convert`, which writes a checkpoint in another format, layout or precision. */
 export function convertCommand(command: Command): Command {
-  const layouts = ['llamagen', 'diffusers', 'latent-diffusion', 'latent-diffusion-ema'];
+  const layouts = ['reference', 'llamagen', 'diffusers', 'latent-diffusion', 'latent-diffusion-ema'];
+  const dtypes = ['float32', 'float64', 'float16', 'bfloat16'];
   return command
     .argument('<from>', 'a safetensors file, or one that PyTorch wrote (.ckpt, .pth, .pt, .bin)')
     .argument(
@@ -23,25 +24,12 @@ export function convertCommand(command: Command): Command {
     .option('--prefix <prefix>', 'convert only keys that start with this, such as "model.", and remove it')
     .option('--ignore <prefix...>', 'leave out keys that start with this, such as "loss."')
     .addOption(
-      new Option('--layout <name>', 'naming of the keys to write (default: unchanged)').choices([
-        'reference',
-        ...layouts,
-      ]),
+      new Option('--layout <name>', 'naming of the keys to write (default: unchanged)').choices(layouts),
     )
     .addOption(
-      new Option('--from-layout <name>', 'naming of the present keys (default: detected)').choices([
-        'reference',
-        ...layouts,
-      ]),
+      new Option('--from-layout <name>', 'naming of the present keys (default: detected)').choices(layouts),
     )
-    .addOption(
-      new Option('--dtype <dtype>', 'cast floating-point tensors').choices([
-        'float32',
-        'float64',
-        'float16',
-        'bfloat16',
-      ]),
-    )
+    .addOption(new Option('--dtype <dtype>', 'cast floating-point tensors').choices(dtypes))
     .option('--force', 'replace <to> if it exists')
     .addHelpText(
       'after',

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
+import { numeric } from '../../arguments.js';
 
 const sources = 'a folder of images, a .txt list of them, a packed folder, or: scenes, emoji';
 
@@ -108,24 +109,13 @@ function emojiCommand(): Command {
     });
 }
 
-function integer(least = Number.MIN_SAFE_INTEGER): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least) {
-      throw new InvalidArgumentError(
-        least === Number.MIN_SAFE_INTEGER
-          ? 'It must be an integer.'
-          : `It must be an integer of at least ${least}.`,
-      );
-    }
-    return value;
-  };
-}
+const integer = (least = Number.MIN_SAFE_INTEGER) =>
+  numeric(
+    (n) => Number.isSafeInteger(n) && n >= least,
+    least === Number.MIN_SAFE_INTEGER ? 'an integer' : `an integer of at least ${least}`,
+  );
 
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0) || (value >= 1 && !Number.isSafeInteger(value))) {
-    throw new InvalidArgumentError('It must be a share below 1, or a whole number of images.');
-  }
-  return value;
-}
+const share = numeric(
+  (n) => n >= 0 && (n < 1 || Number.isSafeInteger(n)),
+  'a share below 1, or a whole number of images',
+);

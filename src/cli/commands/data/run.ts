@@ -66,14 +66,8 @@ export async function drawEmoji(folder: string, { count, size, seed }: FolderFla
 async function configOf(path: string, flags: SourceFlags): Promise<DataConfig> {
   const size = flags.size ?? (await packedSize(path)) ?? 64;
   const { heldOut, onError, count, seed } = flags;
-  return {
-    path,
-    size,
-    heldOut,
-    onError,
-    ...(count !== undefined && { count }),
-    ...(seed !== undefined && { seed }),
-  };
+  const series = { ...(count !== undefined && { count }), ...(seed !== undefined && { seed }) };
+  return { path, size, heldOut, onError, ...series };
 }
 
 interface Watch {

@@ -44,12 +44,14 @@ function platformCheck(): Check {
 function nodeCheck(): Check {
   const api = process.versions['napi'] ?? '?';
   const fits = Number(api) >= 9;
-  const check: Check = {
+  const text = `${process.version}, Node-API ${api}`;
+  if (fits) return { name: 'node', state: 'ok', text };
+  return {
     name: 'node',
-    state: fits ? 'ok' : 'missing',
-    text: `${process.version}, Node-API ${api}`,
+    state: 'missing',
+    text,
+    mend: 'install Node 20.19 or newer from https://nodejs.org',
   };
-  return fits ? check : { ...check, mend: 'install Node 20.19 or newer from https://nodejs.org' };
 }
 
 function glibcCheck(): Check | null {
@@ -88,12 +90,8 @@ function addonCheck(): Check {
   try {
     return { name: 'addon', state: 'ok', text: locateAddon() };
   } catch (error) {
-    return {
-      name: 'addon',
-      state: 'missing',
-      text: messageOf(error),
-      mend: 'npx tessera-torch setup --build',
-    };
+    const mend = 'npx tessera-torch setup --build';
+    return { name: 'addon', state: 'missing', text: messageOf(error), mend };
   }
 }
 
@@ -124,12 +122,8 @@ async function probeChecks(): Promise<Check[]> {
   }
   if (report.mismatch !== null) {
     const [text = '', mend = ''] = report.mismatch.split('; run: ');
-    checks.push({
-      name: 'versions',
-      state: 'note',
-      text: `${text}: CUDA is not available, and calls may fail`,
-      mend,
-    });
+    const what = `${text}: CUDA is not available, and calls may fail`;
+    checks.push({ name: 'versions', state: 'note', text: what, mend });
   }
   checks.push(...cudaChecks(report.cuda));
   return checks;

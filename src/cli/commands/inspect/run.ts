@@ -81,13 +81,22 @@ function modelIn({ tensors }: Checkpoint): string[] {
   return [];
 }
 
-function counts(rows: readonly Row[]): string[] {
-  const byDtype = new Map<string, { count: number; bytes: number }>();
-  for (const { dtype, bytes } of rows) {
-    const sum = byDtype.get(dtype) ?? { count: 0, bytes: 0 };
-    byDtype.set(dtype, { count: sum.count + 1, bytes: sum.bytes + bytes });
+function sumsBy(
+  rows: readonly Row[],
+  groupOf: (row: Row) => string,
+): Map<string, { count: number; bytes: number }> {
+  const sums = new Map<string, { count: number; bytes: number }>();
+  for (const row of rows) {
+    const { count, bytes } = sums.get(groupOf(row)) ?? { count: 0, bytes: 0 };
+    sums.set(groupOf(row), { count: count + 1, bytes: bytes + row.bytes });
   }
-  const parts = [...byDtype].map(([dtype, { count, bytes }]) => `${count} ${dtype} (${formatBytes(bytes)})`);
+  return sums;
+}
+
+function counts(rows: readonly Row[]): string[] {
+  const parts = [...sumsBy(rows, ({ dtype }) => dtype)].map(
+    ([dtype, { count, bytes }]) => `${count} ${dtype} (${formatBytes(bytes)})`,
+  );
   return [`tensors   ${rows.length === 0 ? 'none' : parts.join(', ')}`];
 }
 
@@ -113,14 +122,11 @@ function table(rows: readonly Row[], keys: string | true | undefined): string[] 
 
 /** Returns lines with sums by the first parts of the keys. */
 function groups(rows: readonly Row[]): string[] {
-  const sums = new Map<string, { count: number; bytes: number }>();
-  for (const { key, bytes } of rows) {
+  const sums = sumsBy(rows, ({ key }) => {
     const parts = key.split('.');
     const deep = parts[0] === 'state_dict' || parts[0] === 'optimizer_states' ? 3 : 2;
-    const group = parts.slice(0, Math.min(deep, parts.length - 1)).join('.') || key;
-    const sum = sums.get(group) ?? { count: 0, bytes: 0 };
-    sums.set(group, { count: sum.count + 1, bytes: sum.bytes + bytes });
-  }
+    return parts.slice(0, Math.min(deep, parts.length - 1)).join('.') || key;
+  });
   const width = Math.min(60, Math.max(...[...sums.keys()].map((name) => name.length)));
   const lines = [...sums].map(
     ([name, { count, bytes }]) =>

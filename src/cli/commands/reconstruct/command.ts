@@ -1,5 +1,6 @@
 import type { Device } from '../../../torch/index.js';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { positiveInteger } from '../../arguments.js';
 
 export interface ReconstructFlags {
   out: string;
@@ -16,7 +17,7 @@ export function reconstructCommand(command: Command): Command {
     .argument('<run>', 'run folder of a VQGAN')
     .argument('<images...>', 'image files, or folders of them')
     .option('--out <folder>', 'folder for the PNG files', 'reconstructions')
-    .option('--size <pixels>', 'shorter side of the images; default: as in training', pixels)
+    .option('--size <pixels>', 'shorter side of the images; default: as in training', positiveInteger)
     .option('--grid', 'one image, grid.png: square originals above their reconstructions')
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
     .option('--json', 'print one JSON object per image instead of text')
@@ -35,11 +36,4 @@ Examples:
       const { reconstruct } = await import('./run.js');
       await reconstruct(run, pictures, flags);
     });
-}
-
-function pixels(text: string): number {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1)
-    throw new InvalidArgumentError('It must be a positive integer.');
-  return value;
 }

@@ -1,6 +1,7 @@
 import type { FilterOptions } from '../../../sampling/logits.js';
 import type { Device } from '../../../torch/index.js';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { numeric, positiveInteger } from '../../arguments.js';
 
 export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature'> {
   n: number;
@@ -19,8 +20,8 @@ export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature
 export function sampleCommand(command: Command): Command {
   return command
     .argument('<run>', 'run folder of a transformer')
-    .option('--n <count>', 'number of images', integer, 16)
-    .option('--top-k <k>', 'sample only from the k most likely codes; default 100', integer)
+    .option('--n <count>', 'number of images', positiveInteger, 16)
+    .option('--top-k <k>', 'sample only from the k most likely codes; default 100', positiveInteger)
     .option(
       '--top-p <p>',
       'sample only from the most likely codes with this total probability; default 1: all',
@@ -36,7 +37,7 @@ export function sampleCommand(command: Command): Command {
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder')
     .option('--grid', 'write one image, grid.png, instead of one file each')
-    .option('--batch <count>', 'number of images drawn at a time', integer, 16)
+    .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16)
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
     .option('--json', 'print one JSON object per image instead of text')
     .option('--quiet', 'print errors only')
@@ -56,14 +57,6 @@ Examples:
     });
 }
 
-function number(text: string, fits: (value: number) => boolean, wanted: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!fits(value)) throw new InvalidArgumentError(`It must be ${wanted}.`);
-  return value;
-}
-
-const integer = (text: string) => number(text, (v) => Number.isSafeInteger(v) && v > 0, 'a positive integer');
-const natural = (text: string) =>
-  number(text, (v) => Number.isSafeInteger(v) && v >= 0, 'a non-negative integer');
-const notNegative = (text: string) => number(text, (v) => v >= 0 && v < Infinity, 'a non-negative number');
-const share = (text: string) => number(text, (v) => v > 0 && v <= 1, 'a number above 0 and at most 1');
+const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');
+const notNegative = numeric((n) => n >= 0 && n < Infinity, 'a non-negative number');
+const share = numeric((n) => n > 0 && n <= 1, 'a number above 0 and at most 1');

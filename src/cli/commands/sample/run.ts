@@ -65,12 +65,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   if (flags.grid) {
     const path = join(out, 'grid.png');
     const columns = Math.min(8, Math.ceil(Math.sqrt(n)));
-    await savePicture(
-      path,
-      torch.cat(drawn),
-      { ...recipe, n },
-      { columns, scale: config.data.size < 100 ? 2 : 1 },
-    );
+    const scale = config.data.size < 100 ? 2 : 1;
+    await savePicture(path, torch.cat(drawn), { ...recipe, n }, { columns, scale });
     files.push(path);
     if (flags.json) process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, n })}\n`);
   }

@@ -22,13 +22,8 @@ export interface WeightsOptions {
 const endings = ['.pth', '.pt', '.ckpt', '.bin', '.safetensors'];
 
 /** Installs LPIPS with its VGG16 into the cache, from a given file, the network, or both. Returns the file's path. */
-export async function setupLpips({
-  from,
-  force,
-  allowUnverified,
-  progress,
-  signal,
-}: WeightsOptions): Promise<string> {
+export async function setupLpips(options: WeightsOptions): Promise<string> {
+  const { from, force, allowUnverified, progress, signal } = options;
   const target = lpipsPath();
   if (existsSync(target) && !force && from === undefined) {
     progress.line(`the LPIPS weights are in ${target}`);
@@ -105,21 +100,15 @@ async function fetched(
       { cause: error },
     );
   }
-  try {
-    await verifyFile(path, sha256!, signal);
-  } catch (error) {
+  await verifyFile(path, sha256!, signal).catch((error: unknown) => {
     rmSync(path, { force: true });
     throw error;
-  }
+  });
   return path;
 }
 
 async function namesOf(paths: readonly string[]): Promise<string> {
   const sums = await Promise.all(paths.map(async (path) => `${basename(path)} ${await sha256File(path)}`));
-  return (
-    sums.join(', ') ||
-    Object.values(lpipsFiles)
-      .map(({ file, sha256 }) => `${file} ${sha256}`)
-      .join(', ')
-  );
+  const published = Object.values(lpipsFiles).map(({ file, sha256 }) => `${file} ${sha256}`);
+  return (sums.length > 0 ? sums : published).join(', ');
 }

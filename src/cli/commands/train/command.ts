@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import type { Field } from '../../../config/schema.js';
 import { sectionsOf, type Stage } from '../../../runs/settings.js';
+import { numeric } from '../../arguments.js';
 import type { TrainInput } from './config.js';
 
 interface TrainFlags {
@@ -122,8 +123,4 @@ function settingFlags(stage: Stage): { option: Option; path: string }[] {
 
 const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
 
-function positive(text: string): number {
-  const value = Number(text);
-  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('It must be a number above 0.');
-  return value;
-}
+const positive = numeric((n) => n > 0 && n < Infinity, 'a number above 0');

@@ -24,12 +24,7 @@ const meanings: readonly Meaning[] = [
   { to: ['data', 'size'], from: inSet('train', 'crop_size', 'size'), accepts: isCount },
   { to: ['data', 'path'], from: inSet('train', 'training_images_list_file'), accepts: isFile },
   { to: ['data', 'heldOutPath'], from: inSet('validation', 'test_images_list_file'), accepts: isFile },
-  {
-    to: ['training', 'steps'],
-    from: ['lightning.trainer.max_steps'],
-    accepts: isCount,
-    unless: ['minutes'],
-  },
+  { to: ['training', 'steps'], from: ['lightning.trainer.max_steps'], accepts: isCount, unless: ['minutes'] },
 ];
 
 /** Converts the sections, changing `tree` in place, and returns lines that report what was used and what was not. */

@@ -145,9 +145,8 @@ function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
 /** Returns the stage of the run in a folder; undefined if there is none. */
 function stageOf(folder: string): unknown {
   const path = join(folder, 'config.yaml');
-  return existsSync(path)
-    ? (parse(readFileSync(path, 'utf8')) as { stage?: unknown } | null)?.stage
-    : undefined;
+  if (!existsSync(path)) return undefined;
+  return (parse(readFileSync(path, 'utf8')) as { stage?: unknown } | null)?.stage;
 }
 
 function lastChange(folder: string): number {
@@ -189,10 +188,8 @@ function tellEnd(
   }
   if (end.step === before) {
     const { steps: limit, minutes } = config.training;
-    const reached =
-      minutes === undefined || (limit !== undefined && end.step >= limit)
-        ? `${limit} steps`
-        : `${minutes} minutes`;
+    const bySteps = minutes === undefined || (limit !== undefined && end.step >= limit);
+    const reached = bySteps ? `${limit} steps` : `${minutes} minutes`;
     say(
       `nothing to do: the run had reached its end, ${reached}; to go on, name a later one: --minutes M or training.steps=N`,
     );
