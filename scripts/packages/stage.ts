@@ -34,7 +34,7 @@ const OPTIONAL_PARTS = ['tessera_openmp.node', 'tessera_graph.so'];
  * Fields that serve the checkout only. Without scripts, nothing runs where the package is installed or packed;
  * `private` keeps the checkout itself, whose manifest does not name the addon, from being published.
  */
-const CHECKOUT_ONLY = ['private', 'scripts', 'devDependencies', 'ava', 'allowScripts'];
+const CHECKOUT_ONLY = ['private', 'scripts', 'devDependencies', 'allowScripts'];
 
 /** Compiles afresh, so that no file of an earlier build slips in, and without maps to sources that are not shipped. */
 export async function compile(into: string): Promise<void> {

@@ -24,7 +24,7 @@ async function ended(command: string, args: string[], environment: NodeJS.Proces
 
 /** Runs gpu-check without its build, which has been done by whoever runs this. */
 const check = (...args: string[]) =>
-  ended(process.execPath, ['--import=tsx', 'scripts/gpu/main.ts', ...args], {});
+  ended(process.execPath, ['build/tested/scripts/gpu/main.js', ...args], {});
 
 for (const part of ['all', ...parts]) {
   const run = torch.cudaIsAvailable() ? test.skip : test.serial;
@@ -69,7 +69,7 @@ test.serial('the table merges the parts that were measured, without libtorch', a
   const results: Results = { host: entry('host', host), sample: entry('sample', sampling) };
   writeFileSync(join(folder, 'gpu-results.json'), JSON.stringify(results));
   const nowhere = { OUT: folder, LIBTORCH: '', TESSERA_ADDON: '', HOME: folder, XDG_CACHE_HOME: folder };
-  const { code, output } = await ended(process.execPath, ['--import=tsx', 'scripts/gpu/table.ts'], nowhere);
+  const { code, output } = await ended(process.execPath, ['build/tested/scripts/gpu/table.js'], nowhere);
   t.is(code, 0);
   t.regex(output, /^sample +ms a token +1\.25 ms +aim 1\.5 +reached$/m);
   t.regex(output, /^host +empty +440 ns +Python 550 +0\.80×/m);
