@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../src/files/package.js';
 
-const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
 /** Runs a command whose reader is gone before it prints; gives the exit code and what came on the other stream. */
 function withoutReader(closed: 'stdout' | 'stderr', args: readonly string[]) {
-  const child = spawn(process.execPath, ['--import=tsx', main, ...args], { cwd: packageRoot() });
+  const child = spawn(process.execPath, [main, ...args], { cwd: packageRoot() });
   const other = closed === 'stdout' ? child.stderr : child.stdout;
   child[closed].destroy();
   let text = '';

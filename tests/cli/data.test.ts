@@ -6,13 +6,13 @@ import sharp from 'sharp';
 import { packageRoot } from '../../src/files/package.js';
 import { folderFor, writePictures } from '../data/pictures.js';
 
-const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
 /** Runs the command line as a user would. */
 function tessera(...args: string[]) {
   const options = { cwd: packageRoot(), env: { ...process.env, NO_COLOR: '1' } };
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, ['--import=tsx', main, 'data', ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [main, 'data', ...args], options, (error, stdout, stderr) => {
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
   });

@@ -37,12 +37,9 @@ function tessera(
   args: string[],
   { at: moment, meanwhile, signals = ['SIGINT'], through = [] }: Watch = {},
 ): Promise<Outcome> {
-  const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+  const main = join(packageRoot(), 'dist', 'cli', 'main.js');
   const env = { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1' };
-  const [command, ...rest] = [...through, process.execPath, '--import=tsx', main, ...args] as [
-    string,
-    ...string[],
-  ];
+  const [command, ...rest] = [...through, process.execPath, main, ...args] as [string, ...string[]];
   const child = spawn(command, rest, { cwd: packageRoot(), env });
   const result: Outcome = { code: null, stdout: '', stderr: '' };
   let reached = false;

@@ -14,7 +14,7 @@ import test from 'ava';
 import { packageRoot } from '../../src/files/package.js';
 import { folder, writeLibtorch } from '../setup/fake-libtorch.js';
 
-const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
 /** Runs the command line with a cache of its own that is empty. */
 function tessera(args: string[], env: NodeJS.ProcessEnv = {}) {
@@ -22,7 +22,7 @@ function tessera(args: string[], env: NodeJS.ProcessEnv = {}) {
   const { LIBTORCH: _libtorch, LIBTORCH_USE_PYTORCH: _python, ...outer } = process.env;
   const options = { cwd: packageRoot(), env: { ...outer, TESSERA_CACHE: cache, NO_COLOR: '1', ...env } };
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, ['--import=tsx', main, ...args], options, (error, stdout, stderr) => {
+    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
       rmSync(cache, { recursive: true, force: true });
       resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
     });
@@ -105,7 +105,7 @@ test('a build without cmake, or with an old one, or without a compiler, names wh
 test('Ctrl-C ends a set-up with code 130 and leaves nothing', async (t) => {
   const cache = folder(t);
   const env = { ...process.env, TESSERA_CACHE: cache, LIBTORCH: '' };
-  const args = ['--import=tsx', main, 'setup', '--device', 'cpu', '--no-build'];
+  const args = [main, 'setup', '--device', 'cpu', '--no-build'];
   const child = spawn(process.execPath, args, {
     env,
     cwd: packageRoot(),
