@@ -30,6 +30,7 @@ const PYTHON = 'Python with PyTorch (TESSERA_PYTHON, else python3)';
 
 /** The quickest first. */
 export const longTests: readonly LongTest[] = [
+  { name: 'trajectory', what: 'twelve training steps of the reference in float64', minutes: 1, quick: [] },
   { name: 'golden', what: 'each weight of every model matters to a recorded value', minutes: 2, quick: [] },
   { name: 'lifetimes', what: 'tensors used after their end, threads and processes ended', minutes: 3 },
   {
