@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, cp, mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ImageDataError } from '../../src/data/image-error.js';
@@ -13,7 +13,7 @@ import { folderFor, gradientImage, writePictures } from './pictures.js';
 const all = (source: ImageSource) => Array.from({ length: source.length }, (_, i) => i);
 
 /** Two classes of pictures, some of them long ones. */
-async function photos(t: ExecutionContext): Promise<string> {
+async function photos(t: Pick<ExecutionContext, 'teardown'>): Promise<string> {
   const folder = await folderFor(t);
   for (const name of ['cats', 'dogs']) {
     await mkdir(join(folder, name));
@@ -150,10 +150,20 @@ const damages: [string, Spoil, RegExp][] = [
   ['a map that its shard lacks', rewrite((index) => (index.maps = { depth: {} })), /is outside its shard/],
   ['no lists', rewrite((index) => (index.shards = null as never)), /no lists of images/],
 ];
+
+let whole: string;
+const afterAll: (() => unknown)[] = [];
+test.before(async () => {
+  const teardown = (fn: () => unknown) => void afterAll.push(fn);
+  whole = join(await folderFor({ teardown }), 'packed');
+  await packImages({ path: await photos({ teardown }), size: 8 }, whole);
+});
+test.after.always(() => Promise.all(afterAll.map((fn) => fn())));
+
 for (const [what, spoil, message] of damages) {
   test(`a packed folder with ${what} is refused, with the way out`, async (t) => {
     const packed = join(await folderFor(t), 'packed');
-    await packImages({ path: await photos(t), size: 8 }, packed);
+    await cp(whole, packed, { recursive: true });
     await spoil(packed, JSON.parse(await readFile(join(packed, 'index.json'), 'utf8')) as PackIndex);
     const error = await t.throwsAsync(openImages({ path: packed, size: 8 }), {
       instanceOf: ImageDataError,

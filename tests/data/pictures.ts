@@ -5,7 +5,7 @@ import type { ExecutionContext } from 'ava';
 import sharp, { type Color, type Sharp } from 'sharp';
 
 /** A folder that is gone after the test. */
-export async function folderFor(t: ExecutionContext): Promise<string> {
+export async function folderFor(t: Pick<ExecutionContext, 'teardown'>): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tessera-data-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   return folder;

@@ -9,6 +9,9 @@ import { openSpriteSheet, spriteModels } from '../../src/data/scene-sprites.js';
 import { makeScene, sceneClassCount, sceneSplits, writeScenes } from '../../src/data/scenes.js';
 import { readNoto } from '../../src/data/noto-icons.js';
 
+/** Opened once, as reading the icons takes longer than a scene. */
+const sheet = openSpriteSheet();
+
 const label = (name: (typeof sceneLabels)[number]) => sceneLabels.indexOf(name);
 
 test('a layout follows from seed, index and size alone', (t) => {
@@ -47,7 +50,7 @@ test('splits have seeds of their own, and held-out sprites never stand in traini
 });
 
 test('all seasons and times of day come up, and every kind of thing', async (t) => {
-  const sprites = await openSpriteSheet();
+  const sprites = await sheet;
   const classes = new Set<number>();
   const labels = new Set<number>();
   for (let index = 0; index < 120; index++) {
@@ -67,7 +70,7 @@ testProp(
   'picture, segmentation and depth agree at every size',
   [fc.integer({ min: 16, max: 96 }), fc.integer({ min: 16, max: 200 }), fc.nat({ max: 1000 })],
   async (t, height, width, index) => {
-    const sprites = await openSpriteSheet();
+    const sprites = await sheet;
     const scene = await makeScene({ seed: 3, index, width, height }, sprites);
     t.is(scene.image.length, width * height * 3);
     t.is(scene.segmentation.length, width * height);
@@ -93,7 +96,7 @@ testProp(
 );
 
 test('a nearer thing hides what is behind it', async (t) => {
-  const scene = await makeScene({ seed: 1, index: 4, width: 128, height: 128 });
+  const scene = await makeScene({ seed: 1, index: 4, width: 128, height: 128 }, await sheet);
   const { objects } = scene.layout;
   t.deepEqual(
     objects.map((o) => o.y),

@@ -3,18 +3,21 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { transformSync } from 'esbuild';
 import sharp from 'sharp';
 import { openRun } from '../../src/runs/open.js';
 import { packageRoot } from '../../src/files/package.js';
 
-/** Runs a script of a user's in a folder of its own. Scripts import the package, which is what was built last. */
-function script(
-  path: string,
-  args: string[] = [],
-): Promise<{ code: number | null; stdout: string; stderr: string }> {
+interface Outcome {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program in a folder of its own. Programs import the package, which is what was built last. */
+function run(path: string, args: string[]): Promise<Outcome> {
   const env = { ...process.env, OMP_NUM_THREADS: '1' };
-  const loader = join(packageRoot(), 'node_modules', 'tsx', 'dist', 'loader.mjs');
-  const child = spawn(process.execPath, [`--import=${loader}`, path, ...args], { cwd: root, env });
+  const child = spawn(process.execPath, [path, ...args], { cwd: root, env });
   const result = { code: null as number | null, stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (result.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (result.stderr += chunk.toString()));
@@ -24,7 +27,30 @@ function script(
   });
 }
 
-const inScripts = (name: string) => join(packageRoot(), 'scripts', name);
+let programs = 0;
+
+/** Runs a user's program, given as TypeScript. */
+async function program(text: string, args: string[] = []): Promise<Outcome> {
+  // Inside the package, so that it finds it by name.
+  const path = join(packageRoot(), 'build', `program-${process.pid}-${programs++}.mjs`);
+  writeFileSync(path, transformSync(text, { loader: 'ts' }).code);
+  try {
+    return await run(path, args);
+  } finally {
+    rmSync(path);
+  }
+}
+
+const textOf = (name: string): string => readFileSync(join(packageRoot(), 'scripts', name), 'utf8');
+
+/** A training script with images of a quarter of the size, and half the channels. */
+const smaller = (name: string): string =>
+  textOf(name)
+    .replace(/\b(size|resolution): 64\b/g, '$1: 16')
+    .replace(/\b(ch|z_channels|embed_dim): 64\b/g, '$1: 32');
+
+const demo = (...args: string[]) => run(join(packageRoot(), 'build', 'tested', 'scripts', 'demo.js'), args);
+
 let root: string;
 
 test.before(async () => {
@@ -45,10 +71,10 @@ test.before(async () => {
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
 test.serial('the training scripts train both stages', async (t) => {
-  const first = await script(inScripts('train-vqgan.ts'), ['photos', 'runs/vqgan', '0.005']);
+  const first = await program(smaller('train-vqgan.ts'), ['photos', 'runs/vqgan', '0.005']);
   t.is(first.code, 0, first.stderr);
   t.regex(first.stdout, /curves and figures: .*report\.html/);
-  const second = await script(inScripts('train-transformer.ts'), [
+  const second = await program(smaller('train-transformer.ts'), [
     'runs/vqgan',
     'photos',
     'runs/gpt',
@@ -59,10 +85,10 @@ test.serial('the training scripts train both stages', async (t) => {
 });
 
 test.serial('a loop of a user’s own trains in a run folder and goes on where it stopped', async (t) => {
-  const begun = await script(inScripts('train-own-loop.ts'), ['photos', 'runs/own', '2']);
+  const begun = await program(textOf('train-own-loop.ts'), ['photos', 'runs/own', '2']);
   t.is(begun.code, 0, begun.stderr);
   t.regex(begun.stdout, /^1 .*rec:[^]*^2 .*rec:[^]*curves and figures: .*report\.html/m);
-  const again = await script(inScripts('train-own-loop.ts'), ['photos', 'runs/own', '2']);
+  const again = await program(textOf('train-own-loop.ts'), ['photos', 'runs/own', '2']);
   t.is(again.code, 0, again.stderr);
   t.notRegex(again.stdout, /rec:/, 'the run had reached its end');
   const { model } = await openRun(join(root, 'runs', 'own'), 'vqgan', 'cpu');
@@ -73,23 +99,16 @@ test.serial("the README's example runs as it stands", async (t) => {
   const readme = readFileSync(join(packageRoot(), 'README.md'), 'utf8');
   const example = /```ts\n([^]*?)```/.exec(readme)![1]!;
   t.true(example.split('\n').length <= 32);
-  // Inside the package, so that it finds it by name.
-  const path = join(packageRoot(), 'build', `readme-example-${process.pid}.ts`);
-  writeFileSync(path, example.replace('steps: 2000', 'steps: 2'));
-  try {
-    const { code, stderr } = await script(path);
-    t.is(code, 0, stderr);
-  } finally {
-    rmSync(path);
-  }
+  const { code, stderr } = await program(example.replace('steps: 2000', 'steps: 2'));
+  t.is(code, 0, stderr);
   t.true(existsSync(join(root, 'photos-and-reconstructions.png')));
 });
 
 test('the demo names mistakes', async (t) => {
-  const wrong = await script(inScripts('demo.ts'), ['--minuts', '3']);
+  const wrong = await demo('--minuts', '3');
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /--minuts[^]*usage: npm run demo/);
-  const other = await script(inScripts('demo.ts'), ['--out', 'photos']);
+  const other = await demo('--out', 'photos');
   t.is(other.code, 1);
   t.regex(other.stderr, /^error: photos exists and holds no demo/);
 });

@@ -1,5 +1,6 @@
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -17,34 +18,57 @@ import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { plain } from '../data/pictures.js';
 import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 
+type Form = 'folder' | 'list' | 'packed';
+
+const placesOf = (folder: string) => ({
+  folder,
+  photos: join(folder, 'photos'),
+  list: join(folder, 'list.txt'),
+  packed: join(folder, 'packed'),
+  run: join(folder, 'run'),
+});
+
 /** A run that was stopped after a step, and its pictures: two classes, or a list, or packed. */
-async function stopped(t: ExecutionContext, form: 'folder' | 'list' | 'packed' = 'folder') {
-  const folder = temporaryFolder(t);
-  const photos = join(folder, 'photos');
+async function makeStopped(form: Form): Promise<string> {
+  const folder = temporaryFolder({ teardown: (fn) => void afterAll.push(fn) });
+  const { photos, list, packed, run } = placesOf(folder);
   for (const name of ['cats', 'dogs']) {
     mkdirSync(join(photos, name), { recursive: true });
     for (let i = 0; i < 4; i++)
       await picture(join(photos, name, `${i}.png`), 20 * i + (name === 'cats' ? 0 : 9));
   }
-  const list = join(folder, 'list.txt');
   writeFileSync(
     list,
     ['cats/0', 'cats/1', 'dogs/0', 'dogs/1', 'dogs/2'].map((name) => `photos/${name}.png\n`).join(''),
   );
-  const packed = join(folder, 'packed');
   const path = { folder: photos, list, packed }[form];
   if (form === 'packed') await packImages({ path: photos, size: 16 }, packed);
-  const run = join(folder, 'run');
   const config = { ...vqganConfig({ steps: 3 }), data: { path, size: 16, heldOut: 2 } };
   await eventsOf(await VqganTrainer.create(config, { run }), 1);
-  return { folder, photos, list, packed, run };
+  return folder;
+}
+
+const afterAll: (() => unknown)[] = [];
+test.after.always(() => afterAll.forEach((fn) => fn()));
+
+const made = new Map<Form, Promise<string>>();
+
+/** A copy of such a run, which is trained once. */
+async function stopped(t: ExecutionContext, form: Form = 'folder') {
+  if (!made.has(form)) made.set(form, makeStopped(form));
+  const original = await made.get(form)!;
+  const place = placesOf(temporaryFolder(t));
+  cpSync(original, place.folder, { recursive: true });
+  const config = join(place.run, 'config.yaml');
+  writeFileSync(config, readFileSync(config, 'utf8').replaceAll(original, place.folder));
+  return place;
 }
 
 const picture = async (path: string, green: number) =>
   writeFileSync(path, await plain(16, 16, { r: 200, g: green, b: 40 }).png().toBuffer());
 
 type Place = Awaited<ReturnType<typeof stopped>>;
-const changes: [string, 'folder' | 'list' | 'packed', (place: Place) => unknown, RegExp][] = [
+const changes: [string, Form, (place: Place) => unknown, RegExp][] = [
   [
     'one picture for another',
     'folder',
