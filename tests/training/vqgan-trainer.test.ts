@@ -267,7 +267,7 @@ test.serial('LPIPS weights from a file act, are recorded, and are not copied int
 test.serial('unused codes are restarted in a codebook that follows moving averages', async (t) => {
   const folder = temporaryFolder(t);
   const used = async (restartCodes: boolean) => {
-    const config = vqganConfig({ steps: 20, restartCodes, logEvery: 100 });
+    const config = vqganConfig({ steps: 10, restartCodes, logEvery: 100 });
     const model = { ...config.model, target: 'taming.models.vqgan.EMAVQ' };
     const run = join(folder, String(restartCodes));
     const trainer = await VqganTrainer.create({ ...config, model }, { run, images: images() });

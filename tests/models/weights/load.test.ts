@@ -23,6 +23,7 @@ import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import { loadCheckpoint, savePytorch, saveSafetensors } from '../../../src/torch/io/index.js';
+import * as nn from '../../../src/torch/nn/index.js';
 import { StateDictError } from '../../../src/torch/nn/state-dict.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tessera-weights-'));
@@ -58,6 +59,8 @@ const backbone = {
   attnResolutions: [8],
 };
 const first = () => new VQModel({ ddconfig: backbone, nEmbed: 16, embedDim: 8 });
+/** One whose weights are about to be loaded, or refused. */
+const empty = () => nn.skipInit(first);
 
 test('official checkpoints load with their own configuration', async (t) => {
   for (const name of ['vqgan_gumbel_f8', 'unconditional_zcurve_small']) {
@@ -189,7 +192,7 @@ test('weights of other projects, both ways', (t) => {
     const foreign = withKeys(own, keyMap.fromReference([...own.keys()]));
     for (const [key, shape] of Object.entries(shapes)) t.deepEqual(foreign.info(key)?.shape, shape, key);
     if (keyMap === llamaGen || keyMap === diffusers) t.is(recogniseKeys(foreign.keys()), keyMap);
-    const into = first();
+    const into = empty();
     const report = loadWeights(into, new Map(foreign), { keyMap });
     t.deepEqual([report.missing, report.unexpected], [[], []], keyMap.name);
     for (const [key, tensor] of into.stateDict()) {
@@ -208,7 +211,7 @@ test('weights of other projects, both ways', (t) => {
       old.delete(key);
     }
   }
-  t.deepEqual(loadWeights(first(), old, { keyMap: diffusers }).missing, [], 'names before 0.17');
+  t.deepEqual(loadWeights(empty(), old, { keyMap: diffusers }).missing, [], 'names before 0.17');
 });
 
 test('a prefix is taken off before the layout is looked at, for every layout', (t) => {
@@ -218,9 +221,9 @@ test('a prefix is taken off before the layout is looked at, for every layout', (
     for (const prefix of ['model.', 'module.model.', 'first_stage_model.']) {
       const wrapped = new Map([...foreign].map(([key, tensor]) => [`${prefix}${key}`, tensor]));
       wrapped.set('step', torch.ones([1]));
-      const report = loadWeights(first(), wrapped, { prefix, keyMap });
+      const report = loadWeights(empty(), wrapped, { prefix, keyMap });
       t.deepEqual([report.missing, report.unexpected], [[], []], `${keyMap.name} below ${prefix}`);
-      t.is(loadWeights(first(), wrapped, { keyMap }).prefix, prefix, `${keyMap.name}, ${prefix} not given`);
+      t.is(loadWeights(empty(), wrapped, { keyMap }).prefix, prefix, `${keyMap.name}, ${prefix} not given`);
     }
   }
 });
@@ -249,14 +252,14 @@ test('what wrappers put before and into keys is taken off, and the report says s
     const source = new Map([...from.stateDict()].map(([key, tensor]) => [wrap(key), tensor]));
     if (prefix !== '') source.set('n_averaged', torch.ones([1]));
     for (const strict of [true, false]) {
-      const into = first();
+      const into = empty();
       const report = loadWeights(into, source, { strict });
       t.deepEqual([report.missing, report.unexpected, report.prefix], [[], [], prefix], name);
       t.true(into.encoder.convIn.weight.equal(from.encoder.convIn.weight), name);
       if (prefix !== '') t.true(String(report).includes(`from under "${prefix}"`), name);
     }
     // loadStateDict names the way, strict or not.
-    const own = first();
+    const own = empty();
     for (const strict of prefix === '' ? [true] : [true, false]) {
       const error = t.throws(() => own.loadStateDict(source, { strict }), { instanceOf: StateDictError });
       t.false(error.message.includes('strict: false'), name);
@@ -273,22 +276,22 @@ test('loading nothing is an error, and so is a choice between two places', (t) =
   const own = first().stateDict();
   const below = (...prefixes: string[]) =>
     new Map(prefixes.flatMap((prefix) => [...own].map(([key, tensor]) => [`${prefix}${key}`, tensor])));
-  t.throws(() => loadWeights(first(), below('model.', 'ema.')), {
+  t.throws(() => loadWeights(empty(), below('model.', 'ema.')), {
     message: /several prefixes, "model\." and "ema\."/,
   });
-  t.is(loadWeights(first(), below('model.', 'ema.'), { prefix: 'ema.' }).missing.length, 0);
+  t.is(loadWeights(empty(), below('model.', 'ema.'), { prefix: 'ema.' }).missing.length, 0);
   for (const strict of [true, false]) {
-    t.throws(() => loadWeights(first(), below('model.'), { prefix: 'ema.', strict }), {
+    t.throws(() => loadWeights(empty(), below('model.'), { prefix: 'ema.', strict }), {
       instanceOf: StateDictError,
       message: /found with \{ prefix: "model\." \}/,
     });
     const unrelated = new Map([['fc.weight', torch.ones([2, 2])]]);
-    t.throws(() => loadWeights(first(), unrelated, { strict }), {
+    t.throws(() => loadWeights(empty(), unrelated, { strict }), {
       message: /check that these are weights of this model/,
     });
-    t.throws(() => first().loadStateDict(unrelated, { strict }), { instanceOf: StateDictError });
+    t.throws(() => empty().loadStateDict(unrelated, { strict }), { instanceOf: StateDictError });
     const ofOthers = new Map([...own].map(([key]) => [key, torch.ones([7, 7])]));
-    t.throws(() => loadWeights(first(), ofOthers, { strict }), {
+    t.throws(() => loadWeights(empty(), ofOthers, { strict }), {
       instanceOf: StateDictError,
       message: /shape/,
     });
