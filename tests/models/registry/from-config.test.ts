@@ -164,7 +164,9 @@ test('settings of the wider family are taken where they change nothing, and refu
   const keys = (params: object) => [...modelFromConfig(vq(params), { init: false }).stateDict().keys()];
   t.deepEqual(keys({ ddconfig: { ...ddconfig, ...family } }), keys({}));
   for (const other of [{ attn_type: 'linear' }, { tanh_out: true }, { use_linear_attn: true }]) {
-    t.throws(() => keys({ ddconfig: { ...ddconfig, ...other } }), { message: /or left out: .* supported, got / });
+    t.throws(() => keys({ ddconfig: { ...ddconfig, ...other } }), {
+      message: /or left out: .* supported, got /,
+    });
   }
 });
 
