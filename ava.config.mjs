@@ -3,12 +3,15 @@ import { buildTests } from './scripts/build-tests.mjs';
 
 await buildTests();
 
+// Errors then name the lines of sources; whoever runs single files reads them, and all files would take longer.
+const named = process.argv.some((argument) => argument.endsWith('.test.ts'));
+
 // oxlint-disable-next-line import/no-default-export -- where AVA looks
 export default {
   files: ['tests/**/*.test.ts', '!tests/cuda/**'],
   // Loaded through `require`, that is by built-test.cjs.
   extensions: { ts: 'commonjs' },
-  nodeArguments: ['--require=./scripts/built-test.cjs'],
+  nodeArguments: [...(named ? ['--enable-source-maps'] : []), '--require=./scripts/built-test.cjs'],
   workerThreads: false,
   concurrency: 2,
   timeout: '4m',

@@ -37,6 +37,8 @@ export async function buildTests() {
     chunkNames: 'chunks/[name]-[hash]',
     plugins: [addressesOfSources],
     bundle: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
     splitting: true,
     // Messages and printed models contain the names of classes, which a bundler may change.
     keepNames: true,
@@ -55,6 +57,6 @@ export async function buildTests() {
   }
   for (const name of readdirSync(into, { recursive: true, encoding: 'utf8' })) {
     const path = join(into, name);
-    if (name.endsWith('.js') && !written.has(path)) rmSync(path);
+    if (/\.js(\.map)?$/.test(name) && !written.has(path)) rmSync(path);
   }
 }

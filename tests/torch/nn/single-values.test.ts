@@ -6,7 +6,7 @@ import * as F from '../../../src/torch/nn/functional.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import { MasterWeights } from '../../../src/training/engine/precision.js';
 
-const perChannel = /more than one value (a|per) channel is needed/;
+const perChannel = /more than one value per channel/;
 const spatial = /more than one spatial element is needed/;
 const perGroup = /more than one value per group is needed/;
 
