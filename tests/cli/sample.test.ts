@@ -86,3 +86,56 @@ for (const wrong of ['-1', 'Infinity', 'warm', '']) {
     });
   });
 }
+
+test.serial('a map in a file is what is drawn for, and must be one of the model', async (t) => {
+  const { ddconfig, ...params } = vqganConfig().model.params;
+  const data = { path: 'scenes', size: 16, count: 24, seed: 7, heldOut: 0.25 };
+  const maps = join(root, 'maps');
+  const segmentation = {
+    ...vqganConfig({ steps: 1 }),
+    model: {
+      target: 'taming.models.vqgan.VQSegmentationModel',
+      params: {
+        ...params,
+        n_labels: 9,
+        image_key: 'segmentation',
+        ddconfig: { ...ddconfig, in_channels: 9, out_ch: 9 },
+        lossconfig: { target: 'taming.modules.losses.segmentation.BCELossWithQuant' },
+      },
+    },
+    data,
+  };
+  await eventsOf(await VqganTrainer.create(segmentation, { run: maps }));
+  const config = transformerConfig(vqgan, { steps: 1, samples: 1, condition: maps });
+  const { unconditional: _, transformer_config: gpt, ...rest } = config.model.params;
+  const { vocab_size: __, block_size: ___, ...sizes } = gpt.params;
+  const model = { ...config.model, params: { ...rest, transformer_config: { ...gpt, params: sizes } } };
+  const run = join(root, 'conditional');
+  await eventsOf(await TransformerTrainer.create({ ...config, model, data }, { run }));
+
+  const file = async (label: number) => {
+    const path = join(root, `label-${label}.png`);
+    const create = {
+      width: 16,
+      height: 16,
+      channels: 3,
+      background: { r: label, g: label, b: label },
+    } as const;
+    await sharp({ create }).toColourspace('b-w').png().toFile(path);
+    return path;
+  };
+  const flags = ['--n', '4', '--seed', '3', '--condition'];
+  const sky = await sampled('sky', run, ...flags, await file(0));
+  const other = await sampled('other', run, ...flags, await file(5));
+  t.is(sky.recipe['condition'], await file(0));
+  t.notDeepEqual(sky.pixels, other.pixels);
+  t.deepEqual((await sampled('sky again', run, ...flags, await file(0))).pixels, sky.pixels);
+  for (const [given, message] of [
+    [[], /was trained on maps of the field "segmentation": give one with --condition FILE/],
+    [['--condition', await file(9)], /label-9\.png: it has the label 9, but .* labels 0 to 8/],
+    [['--class', '3'], /--class 3: .* was trained without classes/],
+  ] as const) {
+    await t.throwsAsync(sampled('refused', run, ...given), { message });
+  }
+  await t.throwsAsync(sampled('refused', plain, '--condition', await file(0)), { message: /without maps/ });
+});

@@ -8,6 +8,7 @@ export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature
   temperature: number;
   seed: number;
   class?: string;
+  condition?: string;
   out?: string;
   grid?: boolean;
   batch: number;
@@ -35,6 +36,7 @@ export function sampleCommand(command: Command): Command {
     )
     .option('--seed <seed>', 'the same seed gives the same images', natural, 1)
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
+    .option('--condition <file>', 'grey image of the map to draw for, for a model trained on maps')
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder')
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16)
@@ -49,7 +51,8 @@ Every PNG contains its recipe (EXIF ImageDescription), and so does samples.json 
 Examples:
   $ npx tessera-torch sample runs/transformer --grid
   $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
-  $ npx tessera-torch sample runs/birds --class robin --seed 7`,
+  $ npx tessera-torch sample runs/birds --class robin --seed 7
+  $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4`,
     )
     .action(async (run: string, flags: SampleFlags) => {
       const { sample } = await import('./run.js');

@@ -11,15 +11,15 @@ import { interruptSignal } from '../../interrupt.js';
 import { savePicture, saveRecipe } from '../../pictures.js';
 import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
+import { chooseCondition } from './condition.js';
 import { isInteractive } from '../../terminal.js';
-import { UsageError } from '../../usage-error.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const signal = interruptSignal();
   const { model, config, step, device, classes } = await openRun(run, 'transformer', flags.device);
   const grid = codeGrid(model, config.data.size);
-  const label = classOf(model, flags.class, classes, run);
-  const nothing = torch.zeros([1, 1], { dtype: 'int64' });
+  const { size } = config.data;
+  const chosen = await chooseCondition(model, flags, { size, names: classes, run });
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });
@@ -30,7 +30,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     ...filters,
     seed,
     batch: flags.batch,
-    ...(label !== null && { class: label.name, classNumber: label.number }),
+    ...chosen.recipe,
   };
   const out = flags.out ?? join(run, 'samples');
   const draw = progressOf(flags, n, grid[0] * grid[1]);
@@ -45,7 +45,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
     const images = torch.scope(() => {
-      const condition = conditionOf(model, count, label?.row ?? nothing);
+      const condition = conditionOf(model, count, chosen.row);
       const onToken = (token: number) => draw(first, count, token);
       return sampler.sample(condition, { grid, onToken }).to('cpu');
     });
@@ -73,9 +73,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   await saveRecipe(join(out, 'samples.json'), { ...recipe, n, pictures: files });
   if (flags.json || flags.quiet) return;
   const seconds = duration((performance.now() - started) / 1000);
-  const named = label === null ? '' : ` of class ${label.name}`;
   process.stdout.write(
-    `${n} pictures${named} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
+    `${n} pictures${chosen.described} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
       `${flags.grid ? files[0] : out}\n`,
   );
 }
@@ -87,40 +86,10 @@ function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
   return [side, side];
 }
 
-/** The class to sample. */
-interface ChosenClass {
-  name: string;
-  number: number;
-  /** What the condition encodes, of one row. */
-  row: Tensor;
-}
-
 /** Returns the condition tokens [B, N]. */
 function conditionOf(model: Net2NetTransformer, count: number, row: Tensor): Tensor {
   const rows = row.repeat([count, ...row.shape.slice(1).map(() => 1)]);
   return model.encodeToC(rows.to(model.transformer.posEmb.device)).indices;
-}
-
-function classOf(
-  { condition }: Net2NetTransformer,
-  wanted: string | undefined,
-  names: readonly string[],
-  run: string,
-): ChosenClass | null {
-  if (condition.field !== 'label') {
-    if (wanted === undefined) return null;
-    throw new UsageError(`--class ${wanted}: ${run} was trained without classes`);
-  }
-  if (wanted === undefined) {
-    throw new UsageError(`${run} was trained on ${condition.choices(names)}: name one with --class`);
-  }
-  try {
-    const row = condition.parse(wanted, names);
-    const number = row.item();
-    return { name: names[number] ?? wanted, number, row };
-  } catch (error) {
-    throw error instanceof RangeError ? new UsageError(`--class ${wanted}: ${error.message}`) : error;
-  }
 }
 
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */

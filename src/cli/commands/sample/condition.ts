@@ -1,0 +1,98 @@
+/** What an image is sampled for: the class of --class, or the map in the file of --condition. */
+import { bytesToImages } from '../../../data/image-tensor.js';
+import { LABEL, mapToTensor } from '../../../data/example.js';
+import { decodePicture, readHeader } from '../../../data/decode.js';
+import { readMapFile } from '../../../data/map-file.js';
+import { readWhole } from '../../../data/read-whole.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import { UsageError } from '../../usage-error.js';
+
+/** The chosen condition. */
+export interface ChosenCondition {
+  /** One row of what the condition encodes. */
+  row: Tensor;
+  /** Entries of the recipe that name it. */
+  recipe: Record<string, string | number>;
+  /** Ending of "16 images …" in the last line. */
+  described: string;
+}
+
+interface ConditionFlags {
+  class?: string;
+  condition?: string;
+}
+
+/**
+ * Reads the condition that the flags name.
+ *
+ * @param size side of the training images in pixels
+ * @param names names of the classes
+ * @throws UsageError if the model's condition is another one, or none is named
+ */
+export async function chooseCondition(
+  model: Net2NetTransformer,
+  flags: ConditionFlags,
+  { size, names, run }: { size: number; names: readonly string[]; run: string },
+): Promise<ChosenCondition> {
+  const { field } = model.condition;
+  if (flags.class !== undefined && field !== LABEL) {
+    throw new UsageError(`--class ${flags.class}: ${run} was trained without classes`);
+  }
+  if (flags.condition !== undefined && (field === null || field === LABEL)) {
+    throw new UsageError(
+      `--condition ${flags.condition}: ${run} was trained without maps` + (field ? '; use --class' : ''),
+    );
+  }
+  if (field === null) return { row: torch.zeros([1, 1], { dtype: 'int64' }), recipe: {}, described: '' };
+  if (field === LABEL) return classOf(model, flags.class, names, run);
+  if (flags.condition === undefined) {
+    throw new UsageError(
+      `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
+    );
+  }
+  const row = await mapOf(model, flags.condition, size);
+  return { row, recipe: { condition: flags.condition }, described: ` for ${flags.condition}` };
+}
+
+function classOf(
+  { condition }: Net2NetTransformer,
+  wanted: string | undefined,
+  names: readonly string[],
+  run: string,
+): ChosenCondition {
+  if (wanted === undefined) {
+    throw new UsageError(`${run} was trained on ${condition.choices(names)}: name one with --class`);
+  }
+  try {
+    const row = condition.parse(wanted, names);
+    const number = row.item();
+    const name = names[number] ?? wanted;
+    return { row, recipe: { class: name, classNumber: number }, described: ` of class ${name}` };
+  } catch (error) {
+    throw error instanceof RangeError ? new UsageError(`--class ${wanted}: ${error.message}`) : error;
+  }
+}
+
+/** Reads the input of the condition's encoder from a file: [1, C, size, size]. */
+async function mapOf(model: Net2NetTransformer, file: string, size: number): Promise<Tensor> {
+  const stage = model.condStageModel;
+  const channels = stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+  if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {
+    const bytes = await readWhole(file);
+    await readHeader(file, bytes);
+    const { pixels } = await decodePicture(file, size, size, bytes);
+    return bytesToImages(pixels, [size, size], 3);
+  }
+  const map = await readMapFile(file, size);
+  if (channels === 1) return mapToTensor(map, size, {}, 'cpu');
+  const outside = map.find((label) => label >= channels);
+  if (outside !== undefined) {
+    throw new UsageError(
+      `--condition ${file}: it has the label ${outside}, but the model was trained on labels 0 to ${channels - 1}`,
+    );
+  }
+  return mapToTensor(map, size, { labels: Array.from({ length: channels }, String) }, 'cpu');
+}
