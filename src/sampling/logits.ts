@@ -137,10 +137,15 @@ export interface Drawn {
   peak: Tensor;
 }
 
-/** Draws like `pickToken`, and also returns the peak for a later `checkPeaks`. */
+/**
+ * Draws like `pickToken`, and also returns the peak for a later `checkPeaks`.
+ *
+ * @param given exponential noise to draw with instead of the generator's, in the shape of the logits
+ */
 export function drawToken(
   logits: Tensor,
   { greedy = false, generator, ...filters }: PickOptions = {},
+  given: Tensor | null = null,
 ): Drawn {
   return torch.scope(() => {
     const kept = filterLogits(logits, greedy ? { nCodes: filters.nCodes ?? null } : filters);
@@ -148,7 +153,9 @@ export function drawToken(
     if (greedy) return { token: kept.argmax(-1, true), peak };
     const probabilities = kept.softmax(-1);
     // Gives the same draws as torch.multinomial, but without its value check, which synchronizes with the device.
-    const noise = probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
+    const noise =
+      given?.to(probabilities.dtype) ??
+      probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
     return { token: probabilities.div(noise).argmax(-1, true), peak };
   });
 }

@@ -217,10 +217,10 @@ export class GPT extends nn.Module implements Prior {
   }
 
   /**
-   * Maps token ids `[B, T]` int64 to logits `[B, N + T, V]` (N prepended embeddings), or `[B, 1, V]` with `lastOnly`.
-   * Throws a `ShapeError` if the sequence is longer than the block.
+   * Maps token ids `[B, T]` int64 to logits `[B, N + T, V]` (N prepended embeddings), or `[B, 1, V]` with `lastOnly` or
+   * `at`. Throws a `ShapeError` if the sequence is longer than the block.
    */
-  override forward(idx: Tensor, { embeddings, cache, lastOnly = false }: GPTForwardOptions = {}): Tensor {
+  override forward(idx: Tensor, { embeddings, cache, lastOnly = false, at }: GPTForwardOptions = {}): Tensor {
     if (idx.ndim !== 2) {
       throw new torch.ShapeError(
         `GPT expects token ids [batch, length], got shape [${idx.shape.join(', ')}].`,
@@ -256,6 +256,7 @@ export class GPT extends nn.Module implements Prior {
     x = nn.chain(x, ...blocks); // [B, N + T, E]
     if (cache instanceof KeyValueCache) cache.advance(count);
     if (lastOnly) x = x.narrow(1, count - 1, 1); // [B, 1, E]
+    if (at) x = x.takeAlongDim(at.view([-1, 1, 1]), 1); // [B, 1, E]
     return this.head.forward(this.lnF.forward(x)); // [B, N + T, V]
   }
 

@@ -23,6 +23,8 @@ export interface PriorForwardOptions {
   cache?: KeyValueCache | CacheAt | null;
   /** If true, compute logits for the last position only: `[B, 1, V]`. */
   lastOnly?: boolean;
+  /** Compute logits for one position of each row only, counted with the embeddings: int64 `[B]` → logits `[B, 1, V]`. */
+  at?: Tensor | null;
 }
 
 /** A pre-norm block with GELU between two linear layers, in the form the fused decode kernels take. */

@@ -99,6 +99,17 @@ test('a cache filled in uneven pieces gives the logits of one pass', (t) => {
   });
 });
 
+test('logits of one place of each row are those of the whole row', (t) => {
+  const gpt = makeGpt(weights);
+  const at = torch.tensor([3n, 7n]);
+  torch.noGrad(() => {
+    const logits = gpt.forward(io.get('idx')!.narrow(1, 0, 9), { at });
+    t.deepEqual(logits.shape, [2, 1, 48]);
+    const expected = [3, 7].map((place, row) => io.get('logits')!.narrow(0, row, 1).narrow(1, place, 1));
+    t.true(relativeError(values(logits), values(torch.cat(expected))) < 1e-10);
+  });
+});
+
 test('a forward pass leaves nothing but its result behind', (t) => {
   const gpt = new GPT(tiny).eval();
   const idx = torch.randint(0, 11, [2, 5], { dtype: 'int64' });
