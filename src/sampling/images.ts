@@ -7,6 +7,7 @@ import type { PickOptions } from './logits.js';
 import { drawInOnePass } from './orders/one-pass.js';
 import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
+import { sampleWindows } from './windows.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
@@ -54,10 +55,18 @@ export function sampleTokens(
 export interface SampleImagesOptions extends SampleTokensOptions {
   /** Code grid `[h, w]`. Default: 16 × 16 (256 px for an f16 model). */
   grid?: readonly [number, number];
+  /**
+   * Draw each code from a window of this side around it; see {@link sampleWindows}. Default: only if the condition is a
+   * grid and both do not fit the model's block, with the largest window that fits. With `onToken`, codes are then drawn
+   * one after another, which takes several times as many steps.
+   */
+  window?: number;
 }
 
 /**
- * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it.
+ * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it. If there
+ * is a condition token for each code, the grid can be larger than the one the model was trained on: codes are then drawn
+ * by {@link sampleWindows}.
  *
  * @example
  * ```ts
@@ -69,7 +78,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 export function sampleImages(
   net: Net2NetTransformer,
   condition: Tensor,
-  { grid = [16, 16], ...options }: SampleImagesOptions = {},
+  { grid = [16, 16], window, ...options }: SampleImagesOptions = {},
 ): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {
@@ -79,6 +88,21 @@ export function sampleImages(
         throw new RangeError(
           `sampleImages: the prefix of ${given} tokens is too long for a grid of ${grid[0]}×${grid[1]} codes: pass at most ${rest + given} tokens, or a larger grid.`,
         );
+      }
+      const area = grid[0] * grid[1];
+      const spatial = condition.shape[1] === area;
+      const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
+      if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
+        const { prefix, onToken, sampler } = options;
+        const pick = sampler?.pick ?? options;
+        const codes = sampleWindows(net, spatial ? condition.view([-1, ...grid]) : condition, {
+          ...pick,
+          grid,
+          ...(window !== undefined && { window }),
+          ...(prefix && { prefix }),
+          ...(onToken && { wavefront: false, onStep: ({ step, tokens }) => onToken(step, tokens) }),
+        });
+        return net.decodeToImg(codes.flatten(1), grid);
       }
       return net.decodeToImg(sampleTokens(net, condition, rest, options), grid);
     }),
@@ -110,7 +134,10 @@ export class ImageSampler extends torch.InThread {
   }
 
   /** Samples images `[B, C, H, W]` for condition tokens `[B, N]`. */
-  sample(condition: Tensor, options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'onToken'> = {}): Tensor {
+  sample(
+    condition: Tensor,
+    options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'onToken' | 'window'> = {},
+  ): Tensor {
     const [batch, conditions] = condition.shape as [number, number];
     const { pkeep, transformer } = this.#net;
     const given = conditions + (options.prefix?.shape[1] ?? 0);

@@ -1,0 +1,173 @@
+/**
+ * Draws each cell of a code grid from a window of the trained size around it, so that the grid can have any size (paper,
+ * section 3.2 "sliding attention window").
+ */
+import type { Prior } from '../../models/priors/prior.js';
+import { inEvaluation } from '../../torch/nn/index.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import { cellNoise } from '../cell-noise.js';
+import { checkPeaks } from '../logits-error.js';
+import { drawToken } from '../logits.js';
+import type { PickOptions } from '../logits.js';
+
+/** A cell of the code grid, and the first row and column of the window that it is drawn from. */
+export interface WindowCell {
+  row: number;
+  column: number;
+  top: number;
+  left: number;
+}
+
+/** A step of `sampleWindows`. Its tensors are valid during the call. */
+export interface WindowStep {
+  /** Number of the step, from 0. */
+  step: number;
+  /** Number of steps. */
+  steps: number;
+  /** The K cells drawn together, in reading order. */
+  cells: readonly WindowCell[];
+  /** Tokens fed to the transformer, an image's K windows after the other: `[B·K, L]`. */
+  fed: Tensor;
+  /** Logits of the cells before temperature and filters: `[B·K, V]`. */
+  logits: Tensor;
+  /** Tokens of the cells: `[B, K]`. */
+  tokens: Tensor;
+}
+
+/** Returns the first row of the window of a row: centred, as far as the grid reaches. The same for columns. */
+function startOf(at: number, size: number, window: number): number {
+  return Math.min(Math.max(at - Math.floor(window / 2), 0), size - window);
+}
+
+export interface WindowPlan {
+  grid: readonly [number, number];
+  window: number;
+  /** True if the cell with this number in reading order is not drawn. */
+  given: (cell: number) => boolean;
+  /** If true, cells are drawn together as early as the cells that their windows feed are known. */
+  wavefront: boolean;
+  /** Largest number of cells in a step. */
+  most: number;
+}
+
+/**
+ * Plans the steps of a grid. In a wavefront a cell comes right after the last of the cells that it is drawn from: the
+ * rows above in its window, over the whole width of the window, and its own row to its left. Cells after it in the window
+ * do not count, because attention is causal.
+ */
+export function planWindows({ grid, window, given, wavefront, most }: WindowPlan): WindowCell[][] {
+  const [height, width] = grid;
+  const steps: WindowCell[][] = [];
+  const known = new Int32Array(height * width); // number of steps after which each cell is known
+  for (let row = 0; row < height; row++) {
+    const top = startOf(row, height, window);
+    for (let column = 0; column < width; column++) {
+      const cell = row * width + column;
+      if (given(cell)) continue;
+      const left = startOf(column, width, window);
+      let step = steps.length;
+      if (wavefront) {
+        step = 0;
+        for (let above = top; above <= row; above++) {
+          const end = above < row ? left + window : column;
+          for (let i = left; i < end; i++) step = Math.max(step, known[above * width + i]!);
+        }
+      }
+      (steps[step] ??= []).push({ row, column, top, left });
+      known[cell] = step + 1;
+    }
+  }
+  return steps.flatMap((cells) =>
+    Array.from({ length: Math.ceil(cells.length / most) }, (_, i) => cells.slice(i * most, (i + 1) * most)),
+  );
+}
+
+export interface WindowRequest {
+  /** Condition grid `[B, H, W]`, of which each window takes its part, or tokens `[B, N]` put before each window. */
+  condition: Tensor;
+  /** Tokens to start with, `[B, H, W]`: those of cells that are not drawn are kept. */
+  start: Tensor;
+  /** Cells that are not drawn although the plan contains them, bool `[B, H·W]`; null: none. */
+  kept: Tensor | null;
+  plan: readonly (readonly WindowCell[])[];
+  window: number;
+  /** If true, feed the whole window as the reference does, instead of the part before the cell. */
+  wholeWindow: boolean;
+  seed: number;
+  onStep?: ((step: WindowStep) => void) | undefined;
+}
+
+/**
+ * Draws the planned cells and returns the grid `[B, H, W]` int64. Runs in evaluation mode without gradients.
+ * Synchronizes with a GPU once, at the end.
+ * @throws LogitsError naming the caller and the number of the token whose logits were NaN or infinite
+ */
+export function drawInWindows(
+  caller: string,
+  prior: Prior,
+  { condition, start, kept, plan, window, wholeWindow, seed, onStep }: WindowRequest,
+  pick: PickOptions,
+): Tensor {
+  const [batch, , width] = start.shape as [number, number, number];
+  const { device } = start;
+  const onCpu = device === 'cpu';
+  const area = window * window;
+  const before = condition.ndim === 3 ? area : condition.shape[1]!; // tokens before the image's
+  const placeOf = ({ row, column, top, left }: WindowCell) => (row - top) * window + column - left;
+  return inEvaluation(prior, () =>
+    torch.noGrad(() =>
+      torch.scope(() => {
+        const tokens = start.flatten(1).clone(); // [B, H·W]
+        const conditions = condition.flatten(1); // [B, H·W] or [B, N]
+        const cells = plan.flat();
+        const each = (value: (cell: WindowCell) => number) =>
+          torch.tensor(
+            BigInt64Array.from(cells, (cell) => BigInt(value(cell))),
+            { device },
+          );
+        const at = each(({ row, column }) => row * width + column);
+        const corners = each(({ top, left }) => top * width + left).unsqueeze(1); // [cells, 1]
+        const places = each((cell) => before - 1 + placeOf(cell)); // positions whose logits are the cells'
+        const side = torch.arange(window, { dtype: 'int64', device });
+        const offsets = side.mul(width).unsqueeze(1).add(side).flatten(); // [window²]
+        const noise = pick.greedy ? null : cellNoise(seed, { batch, vocabulary: prior.vocabSize, device });
+        const peaks = torch.zeros([batch, cells.length], { dtype: 'float64', device });
+        let first = 0;
+        for (const [step, together] of plan.entries()) {
+          const count = together.length; // K
+          torch.scope(() => {
+            const now = at.narrow(0, first, count); // [K]
+            const windows = corners.narrow(0, first, count).add(offsets); // [K, window²]
+            /** Reads the first cells of each window. [B, H·W] → [B·K, length] */
+            const read = (grid: Tensor, length: number) =>
+              grid.indexSelect(1, windows.narrow(1, 0, length).flatten()).view([batch * count, length]);
+            // Where lengths differ, what follows a shorter one's place is not attended to.
+            const length = wholeWindow ? area - 1 : Math.max(...together.map(placeOf));
+            const leading =
+              condition.ndim === 3
+                ? read(conditions, area)
+                : conditions
+                    .unsqueeze(1)
+                    .expand([batch, count, before])
+                    .reshape([batch * count, before]);
+            const fed = torch.cat([leading, read(tokens, length)], 1); // [B·K, L]
+            const positions = places.narrow(0, first, count).repeat([batch]); // [B·K]
+            const logits = prior.forward(fed, { at: positions }).squeeze(1); // [B·K, V]
+            const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null); // [B·K, 1]
+            let token = drawn.token.view([batch, count]);
+            if (kept) token = torch.where(kept.indexSelect(1, now), tokens.indexSelect(1, now), token);
+            tokens.indexCopy_(1, now, token);
+            const peak = peaks.narrow(1, first, count).copy_(drawn.peak.view([batch, count]));
+            // Reading a value is free on devices that do not need a synchronization.
+            if (onCpu) checkPeaks(peak, caller, first);
+            onStep?.({ step, steps: plan.length, cells: together, fed, logits, tokens: token });
+          });
+          first += count;
+        }
+        if (!onCpu) checkPeaks(peaks, caller);
+        return tokens.view(start.shape);
+      }),
+    ),
+  );
+}
