@@ -14,6 +14,7 @@ const benchmarks = {
   'one-pass': "the one-pass training step against the reference's two passes",
   memory: 'memory of training and decoding, beside PyTorch in Python',
   decode: 'what decoding images costs a training step',
+  window: 'sampling through a sliding window, beside the loop of the reference over whole windows',
 };
 
 const [name = '--list', ...more] = process.argv.slice(2);
