@@ -2,24 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { exists } from '../files/look.js';
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file or folder',
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EROFS: 'the file system is read-only',
-  ENOSPC: 'no space is left on the disk',
-  EDQUOT: 'the disk quota is used up',
-  ENOTDIR: 'part of the path is a file, not a folder',
-  EISDIR: 'this is a folder, not a file',
-  EEXIST: 'it already exists',
-  ENAMETOOLONG: 'the name is too long',
-  ELOOP: 'the symbolic links form a cycle',
-  EMFILE: 'too many files are open; raise the limit with: ulimit -n 4096',
-  ENFILE: 'the system has too many files open',
-  EIO: 'the disk reports an error',
-  EBUSY: 'it is in use',
-};
+import { systemReasons } from '../files/system-reasons.js';
 
 /** System calls that write; the others read. */
 const writing = new Set('mkdir mkdtemp rename link symlink unlink rmdir rm write ftruncate'.split(' '));
@@ -48,7 +31,7 @@ function systemMessage(error: NodeJS.ErrnoException & Denied): string | null {
   const code = syscall === 'mkdir' && error.code === 'ENOENT' ? parentFault(place) : error.code;
   if (code === 'ERR_ACCESS_DENIED') return denied(error);
   if (syscall === 'uv_cwd') return 'the current folder no longer exists; change to an existing one';
-  const reason = code === undefined ? undefined : reasons[code];
+  const reason = code === undefined ? undefined : systemReasons[code];
   // Error classes of this package already have their own message.
   if (reason === undefined || syscall === undefined || error.constructor !== Error) return null;
   const start = place === null ? '' : `${place}: `;

@@ -1,3 +1,5 @@
+import { systemReasons } from '../files/system-reasons.js';
+
 /**
  * Thrown if a run cannot start or continue; the message says why and what to do.
  *
@@ -34,27 +36,16 @@ export class NonFiniteError extends RunError {
 }
 
 /** Error codes of file systems for operations that they do not support at all. */
-const unsupported = ['ENOSYS', 'ENOTSUP', 'EOPNOTSUPP', 'EXDEV', 'EINVAL'] as const;
+const unsupported = new Set('ENOSYS ENOTSUP EOPNOTSUPP EXDEV EINVAL'.split(' '));
 
-function unable(error: unknown, code: string): string {
-  const call = (error as NodeJS.ErrnoException | null)?.syscall ?? 'that';
-  return `its file system does not support this operation (${call}: ${code}); use a folder on another file system`;
-}
+/** Error codes that a run's place causes; ENOENT is not one, as a recursive mkdir reports it whatever the reason. */
+const placeErrors = new Set('ENOSPC EDQUOT EROFS EACCES EPERM EIO ENOTDIR ENAMETOOLONG ELOOP'.split(' '));
 
 /** Explains a system error on writing into a run; returns other errors unchanged. */
 export function writeError(path: string, error: unknown, wayOut: string): unknown {
-  const code = (error as NodeJS.ErrnoException | null)?.code ?? '';
-  const reason = {
-    ENOSPC: 'no space is left on the disk',
-    EDQUOT: 'the disk quota is used up',
-    EROFS: 'the file system is read-only',
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EIO: 'the disk reports an error',
-    ENOTDIR: 'part of the path is a file, not a folder',
-    ENAMETOOLONG: 'the name is too long',
-    ELOOP: 'the symbolic links form a cycle',
-    ...Object.fromEntries(unsupported.map((name) => [name, unable(error, name)])),
-  }[code];
-  return reason === undefined ? error : new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error });
+  const { code = '', syscall = 'that' } = (error ?? {}) as NodeJS.ErrnoException;
+  const reason = unsupported.has(code)
+    ? `its file system does not support this operation (${syscall}: ${code}); use a folder on another file system`
+    : placeErrors.has(code) && systemReasons[code];
+  return reason ? new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error }) : error;
 }
