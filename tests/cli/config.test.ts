@@ -173,7 +173,7 @@ lightning:
   t.is(config.training.learningRate, 4.5e-6 * 5);
   t.deepEqual(notes, [
     "taken from the reference's sections: training.batchSize=5 (data.params.batch_size)",
-    'of no effect here: lightning.trainer.benchmark',
+    'ignored: lightning.trainer.benchmark',
   ]);
   // What is set here comes before what is meant there.
   t.is((await read(['training.batchSize=3'])).config.training.batchSize, 3);
@@ -191,7 +191,7 @@ lightning: { trainer: { max_steps: 700, precision: 16 } }
   const all = await readTrainConfig('vqgan', input({ files: [file], flags: [] }));
   t.like(all.config.training, { batchSize: 12, steps: 700, learningRate: 4.5e-6 * 12 });
   t.like(all.config.data, { size: 48, path: list, heldOutPath: list });
-  t.regex(all.notes[1]!, /of no effect here: data\.params\.num_workers, .*lightning\.trainer\.precision$/);
+  t.regex(all.notes[1]!, /ignored: data\.params\.num_workers, .*lightning\.trainer\.precision$/);
 });
 
 test('merge keys and references are read as OmegaConf reads them, over all files together', async (t) => {

@@ -23,7 +23,7 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   const files = join(root, 'photos');
   await mkdir(files);
   await writePictures(files, 20, 70);
-  await writeFile(join(files, 'bad.jpg'), 'no picture');
+  await writeFile(join(files, 'bad.jpg'), 'not an image');
 
   const found = await tessera('inspect', files, '--size', '32');
   t.is(found.code, 0, found.stderr);
@@ -48,7 +48,7 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   t.like(await sharp(png).metadata(), { width: 3 * 64 + 2 * 2, height: 3 * 64 + 2 * 2 });
 });
 
-test('built-in pictures are written as files', async (t) => {
+test('built-in images are written as files', async (t) => {
   const root = await folderFor(t);
   const scenes = await tessera('scenes', join(root, 'scenes'), '--count', '2', '--size', '16');
   t.is(scenes.code, 0, scenes.stderr);

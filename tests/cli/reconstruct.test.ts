@@ -18,7 +18,7 @@ test.before(async (t) => {
 const teardown: (() => unknown)[] = [];
 test.after.always(() => teardown.forEach((fn) => fn()));
 
-/** Two good pictures, and others that are broken in different ways. */
+/** Two good images, and others that are broken in different ways. */
 async function mixed(t: ExecutionContext): Promise<string> {
   const folder = join(temporaryFolder(t), 'photos');
   mkdirSync(folder);
@@ -39,12 +39,12 @@ async function mixed(t: ExecutionContext): Promise<string> {
 }
 
 /** Runs it quietly, and gives its exit code, with what it wrote to stderr. */
-async function outcome(pictures: string[], flags: Partial<ReconstructFlags> & { out: string }) {
+async function outcome(images: string[], flags: Partial<ReconstructFlags> & { out: string }) {
   const { write } = process.stderr;
   let stderr = '';
   process.stderr.write = (text: string | Uint8Array) => ((stderr += String(text)), true);
   try {
-    await reconstruct(run, pictures, { device: 'cpu', quiet: true, ...flags });
+    await reconstruct(run, images, { device: 'cpu', quiet: true, ...flags });
     return { code: process.exitCode ?? 0, stderr };
   } finally {
     process.stderr.write = write;
@@ -54,7 +54,7 @@ async function outcome(pictures: string[], flags: Partial<ReconstructFlags> & { 
 
 for (const grid of [false, true]) {
   test.serial(
-    `broken pictures are named and left out, the others are done${grid ? ', in a grid' : ''}`,
+    `broken images are named and left out, the others are done${grid ? ', in a grid' : ''}`,
     async (t) => {
       const folder = await mixed(t);
       const out = join(temporaryFolder(t), 'out');
@@ -84,7 +84,7 @@ for (const grid of [false, true]) {
   );
 }
 
-test.serial('where all pictures are good the exit code is 0, and nothing is said of others', async (t) => {
+test.serial('where all images are good the exit code is 0, and nothing is said of others', async (t) => {
   const folder = await mixed(t);
   const out = join(temporaryFolder(t), 'out');
   t.deepEqual(await outcome([join(folder, 'a.png')], { out }), { code: 0, stderr: '' });

@@ -31,7 +31,7 @@ test.before(async () => {
 });
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
-/** Runs `tessera sample` in this process: the pixels of each picture, and what samples.json says. */
+/** Runs `tessera sample` in this process: the pixels of each image, and what samples.json says. */
 async function sampled(name: string, run: string, ...flags: string[]) {
   const out = join(root, name);
   const command = sampleCommand(new Command('sample')).exitOverride();
@@ -56,14 +56,14 @@ test.serial(
     ] as const) {
       const flags = ['--n', '3', '--temperature', temperature, '--seed', seed];
       const drawn = await sampled(`greedy ${temperature}`, plain, ...flags);
-      for (const picture of drawn.pixels) pixels.add(picture);
+      for (const image of drawn.pixels) pixels.add(image);
       t.like(drawn.recipe, { temperature: 0, n: 3 });
     }
     t.is(pixels.size, 1);
   },
 );
 
-test.serial('at any other temperature pictures differ', async (t) => {
+test.serial('at any other temperature images differ', async (t) => {
   t.is(new Set((await sampled('drawn', plain, '--n', '3')).pixels).size, 3);
 });
 

@@ -124,10 +124,7 @@ test('both stages, reconstructions and samples', async (t) => {
   const out = at('runs');
   const first = await tessera(vqgan(out));
   t.is(first.code, 0, first.stderr);
-  t.regex(
-    first.stdout,
-    /vqgan: \d+ pictures to train on, \d+ held out; .* parameters; cpu, 1 thread, float32/,
-  );
+  t.regex(first.stdout, /vqgan: \d+ images to train on, \d+ held out; .* parameters; cpu, 1 thread, float32/);
   t.regex(first.stdout, /vqgan {2}2\/2 {2}100% .*rec .*vq .*held-out .* dB {2}codes/);
   t.regex(first.stdout, /next: npx tessera-torch train transformer --vqgan .*vqgan/);
   const run = join(out, 'vqgan');
@@ -151,7 +148,7 @@ test('both stages, reconstructions and samples', async (t) => {
     .split('\n')
     .map((line) => JSON.parse(line) as { picture: string; codes: number[] });
   t.is(records.length, 12);
-  t.deepEqual(records[0]!.codes, [8, 10], 'a picture keeps its shape');
+  t.deepEqual(records[0]!.codes, [8, 10], 'an image keeps its aspect ratio');
   t.true(existsSync(records[11]!.picture));
 
   const sampled = at('samples');
@@ -181,7 +178,7 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
     { at: /vqgan {2}2\// },
   );
   t.is(stopped.code, 130, stopped.stderr);
-  t.regex(stopped.stdout, /go on with: npx tessera-torch train vqgan --resume .*a/);
+  t.regex(stopped.stdout, /resume it with: npx tessera-torch train vqgan --resume .*a/);
   const run = join(out, 'a');
   const checkpoints = readdirSync(join(run, 'checkpoints'));
   t.true(checkpoints.every((name) => /^step-\d{7}$/.test(name)));
@@ -228,7 +225,7 @@ test('two runs in one folder at a time are refused; a second Ctrl-C ends at once
   t.is((await tessera(['train', 'vqgan', '--resume', run, steps])).code, 0);
 });
 
-test('pictures that cannot be used', async (t) => {
+test('images that cannot be used', async (t) => {
   mkdirSync(at('empty'));
   mkdirSync(at('spoilt'));
   for (let i = 0; i < 6; i++) writeFileSync(at('spoilt', `${i}.png`), readFileSync(join(photos, `${i}.png`)));
@@ -271,7 +268,7 @@ test('settings and places that cannot be used', async (t) => {
   t.notRegex(preset.stdout, /steps:/);
 });
 
-test('every setting can be printed before there are pictures', async (t) => {
+test('every setting can be printed before there are images', async (t) => {
   const named = at('named.yaml');
   writeFileSync(named, 'model: { params: { first_stage_config: { params: { ckpt_path: first.ckpt } } } }\n');
   const [first, second, third] = await Promise.all([
@@ -280,7 +277,7 @@ test('every setting can be printed before there are pictures', async (t) => {
     tessera(['train', 'transformer', '--data', 'photos', '-c', named, '--print-config']),
   ]);
   t.is(first.code, 0, first.stderr);
-  t.like(parse(first.stdout), { data: { path: 'path/to/pictures', size: 64 }, training: { seed: 5 } });
+  t.like(parse(first.stdout), { data: { path: 'path/to/images', size: 64 }, training: { seed: 5 } });
   t.is(second.code, 0, second.stderr);
   t.like(parse(second.stdout), { training: { vqgan: 'runs/vqgan', views: 1 } });
   // A first stage in a file, as the reference names it, needs no run.

@@ -32,8 +32,8 @@ Examples:
   $ npx tessera-torch reconstruct runs/vqgan photos --grid --out before-and-after
   $ npx tessera-torch reconstruct runs/vqgan panorama.jpg --size 256`,
     )
-    .action(async (run: string, pictures: string[], flags: ReconstructFlags) => {
+    .action(async (run: string, images: string[], flags: ReconstructFlags) => {
       const { reconstruct } = await import('./run.js');
-      await reconstruct(run, pictures, flags);
+      await reconstruct(run, images, flags);
     });
 }

@@ -1,4 +1,4 @@
-/** Implements `tessera-torch reconstruct`. Loads libtorch. */
+/** Implementation of `tessera-torch reconstruct`, after the command line is parsed. Loads libtorch. */
 import { stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
@@ -14,7 +14,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
-import { savePicture, saveRecipe } from '../../pictures.js';
+import { saveImage, saveRecipe } from '../../images.js';
 import type { ReconstructFlags } from './command.js';
 import { openRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
@@ -28,10 +28,10 @@ interface Result {
   psnr: number;
 }
 
-export async function reconstruct(run: string, pictures: string[], flags: ReconstructFlags): Promise<void> {
+export async function reconstruct(run: string, images: string[], flags: ReconstructFlags): Promise<void> {
   const signal = interruptSignal();
   const leftOut = new LeftOut(flags.json ?? false);
-  const files = await filesOf(pictures, leftOut);
+  const files = await filesOf(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
   const unit = model.stride;
@@ -54,23 +54,23 @@ export async function reconstruct(run: string, pictures: string[], flags: Recons
     signal.throwIfAborted();
     if (flags.grid && results.length === gridLimit) break;
     looked++;
-    const picture = await leftOut.unless(file, () => readPicture(file, size, unit, flags.grid ?? false));
-    if (picture === null) continue;
-    const original = toTensor(picture, model.config.ddconfig.inChannels).to(device); // [1, C, H, W]
+    const image = await leftOut.unless(file, () => readImage(file, size, unit, flags.grid ?? false));
+    if (image === null) continue;
+    const original = toTensor(image, model.config.ddconfig.inChannels).to(device); // [1, C, H, W]
     const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
     const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
     if (flags.grid) rows.push(original, result.image);
     else {
-      await savePicture(path, result.image, { ...recipe, file });
+      await saveImage(path, result.image, { ...recipe, file });
       original.dispose();
       result.image.dispose();
     }
     results.push({ file, picture: path, psnr: result.psnr });
-    const codes = `${picture.height / unit} × ${picture.width / unit} codes`;
+    const codes = `${image.height / unit} × ${image.width / unit} codes`;
     const place = flags.grid ? '' : ` → ${shownPath(path)}`;
     say(`${shownPath(file)}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${place}`, {
       ...results.at(-1),
-      codes: [picture.height / unit, picture.width / unit],
+      codes: [image.height / unit, image.width / unit],
       used: result.used,
     });
   }
@@ -107,7 +107,7 @@ async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object):
     }
   }
   const side = pairs[0]!.shape.at(-1)!;
-  await savePicture(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
+  await saveImage(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
 }
 
 /** Returns the named image files, and the images in the named folders. */
@@ -141,7 +141,7 @@ function outputNames(files: readonly string[]): string[] {
 }
 
 /** Reads an image with its shorter side near `size` and both sides multiples of `unit`. */
-async function readPicture(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
+async function readImage(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
   const bytes = await readWhole(file);
   const header = await readHeader(file, bytes);
   const [width, height] = square ? [size, size] : scaledSize(header, size);

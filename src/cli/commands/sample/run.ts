@@ -1,4 +1,4 @@
-/** Implementation of `tessera-torch sample`. Loads libtorch. */
+/** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -6,9 +6,9 @@ import { ImageSampler } from '../../../sampling/images.js';
 import { filtersAmong } from '../../../sampling/logits.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { duration } from '../../figures.js';
+import { duration } from '../../numbers.js';
 import { interruptSignal } from '../../interrupt.js';
-import { savePicture, saveRecipe } from '../../pictures.js';
+import { saveImage, saveRecipe } from '../../images.js';
 import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { chooseCondition } from './condition.js';
@@ -53,7 +53,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     else {
       for (let i = 0; i < count; i++) {
         const path = join(out, `${String(first + i).padStart(4, '0')}.png`);
-        await savePicture(path, images.narrow(0, i, 1), { ...recipe, picture: first + i });
+        await saveImage(path, images.narrow(0, i, 1), { ...recipe, picture: first + i });
         files.push(path);
         if (flags.json)
           process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, index: first + i })}\n`);
@@ -66,7 +66,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     const path = join(out, 'grid.png');
     const columns = Math.min(8, Math.ceil(Math.sqrt(n)));
     const scale = config.data.size < 100 ? 2 : 1;
-    await savePicture(path, torch.cat(drawn), { ...recipe, n }, { columns, scale });
+    await saveImage(path, torch.cat(drawn), { ...recipe, n }, { columns, scale });
     files.push(path);
     if (flags.json) process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, n })}\n`);
   }
@@ -74,7 +74,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   if (flags.json || flags.quiet) return;
   const seconds = duration((performance.now() - started) / 1000);
   process.stdout.write(
-    `${n} pictures${chosen.described} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
+    `${n} ${n === 1 ? 'image' : 'images'}${chosen.described} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
       `${flags.grid ? files[0] : out}\n`,
   );
 }

@@ -27,9 +27,10 @@ export function setupCommand(command: Command): Command {
         .default('auto'),
     )
     .addOption(
-      new Option('--weights <what>', 'get weights that training uses; needs an installed libtorch').choices([
-        'lpips',
-      ]),
+      new Option(
+        '--weights <what>',
+        'install weights that training uses; needs an installed libtorch',
+      ).choices(['lpips']),
     )
     .option(
       '--from <path>',

@@ -26,7 +26,7 @@ export function trainCommand(command: Command): Command {
     .addHelpText(
       'after',
       `
-The first stage learns to write a picture as a grid of codes, the second learns which codes go together:
+The first stage learns to encode an image as a grid of codes, the second learns which codes go together:
   $ npx tessera-torch train vqgan --data photos --minutes 60
   $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 60
   $ npx tessera-torch sample runs/transformer --grid`,
@@ -42,8 +42,8 @@ export const presets: Record<Stage, readonly string[]> = {
 };
 
 const descriptions: Record<Stage, string> = {
-  vqgan: 'first stage: encoder, codebook, decoder and discriminator, on a folder of pictures',
-  transformer: "second stage: a transformer over a trained VQGAN's codes, which then invents pictures",
+  vqgan: 'first stage: encoder, codebook, decoder and discriminator, on a folder of images',
+  transformer: "second stage: a transformer over a trained VQGAN's codes, which generates new images",
 };
 
 const examples: Record<Stage, string> = {
@@ -51,17 +51,17 @@ const examples: Record<Stage, string> = {
 Examples:
   $ npx tessera-torch train vqgan --data photos                       64 × 64 pixels, half an hour, into runs/vqgan
   $ npx tessera-torch train vqgan --data photos --minutes 120 training.batchSize=8 data.flip=false
-  $ npx tessera-torch train vqgan --data scenes --steps 500           without pictures of your own: drawn landscapes
-  $ npx tessera-torch train vqgan -c depth --data scenes              the maps of pictures, for a transformer's --condition
+  $ npx tessera-torch train vqgan --data scenes --steps 500           without images of your own: drawn landscapes
+  $ npx tessera-torch train vqgan -c depth --data scenes              depth maps, for a transformer's --condition
   $ npx tessera-torch train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
-  $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   goes on where it stopped
+  $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   resumes the run, to 180 minutes in all
   $ npx tessera-torch train vqgan --print-config                      every setting, with its default`,
   transformer: `
 Examples:
-  $ npx tessera-torch train transformer --vqgan runs/vqgan            the same pictures, half an hour, into runs/transformer
+  $ npx tessera-torch train transformer --vqgan runs/vqgan            the same images, half an hour, into runs/transformer
   $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
-  $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   draws what class it is asked for
-  $ npx tessera-torch train transformer --vqgan runs/vqgan --condition runs/depth -c maps   draws what fits a map
+  $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   class-conditional: sample with --class
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --condition runs/depth -c maps   conditioned on depth maps
   $ npx tessera-torch train transformer --resume latest
   $ npx tessera-torch train transformer --print-config`,
 };
@@ -78,12 +78,15 @@ function stageCommand(stage: Stage): Command {
     );
   for (const { option } of settingFlags(stage)) command.addOption(option);
   command
-    .option('--out <folder>', 'where run folders are made', 'runs')
+    .option('--out <folder>', 'folder for run folders', 'runs')
     .option('--name <name>', `name of the run folder; default ${stage}, ${stage}-2, …`)
-    .option('--resume <run>', 'go on with this run; latest: the newest one in --out')
-    .option('--print-config', 'print the settings that would be used, and end')
-    .option('--dry-run', 'check all that a run would, write nothing, say what would be done, and end')
-    .addOption(new Option('--json', 'one JSON object a line instead of text').conflicts('quiet'))
+    .option('--resume <run>', 'resume this run; latest: the newest one in --out')
+    .option('--print-config', 'print the settings that the run would use, and exit')
+    .option(
+      '--dry-run',
+      'do everything up to the first step, write nothing, report what would be done, and exit',
+    )
+    .addOption(new Option('--json', 'print one JSON object per line instead of text').conflicts('quiet'))
     .option('--quiet', 'print errors only')
     .addHelpText('after', examples[stage]);
   return command.action(async (settings: string[], flags: TrainFlags) => {

@@ -24,7 +24,7 @@ export interface TrainInput {
 }
 
 /** Placeholders in a printed configuration for paths that the command line leaves out. */
-export const examplePlaces = { pictures: 'path/to/pictures', vqgan: 'runs/vqgan' } as const;
+export const examplePlaces = { images: 'path/to/images', vqgan: 'runs/vqgan' } as const;
 
 /** Reads everything in `input` without a base configuration or resolving references. */
 export async function readGiven(stage: Stage, input: TrainInput): Promise<ConfigSource> {
@@ -101,7 +101,7 @@ export async function readTrainConfig(
 ): Promise<{ source: ConfigSource; config: RunConfig; notes: string[] }> {
   const given = await readGiven(stage, input);
   const source = new ConfigSource();
-  if (example) source.put({ data: { path: examplePlaces.pictures } }, 'the example');
+  if (example) source.put({ data: { path: examplePlaces.images } }, 'the example');
   if (inherit) source.put(await inherit(given.tree), 'the first stage');
   const { model } = given.tree;
   if (!isTree(model) || model['target'] === undefined) {
@@ -128,7 +128,7 @@ function explained<T>(source: ConfigSource, check: () => T): T {
     const { data } = source.tree as { data?: ConfigTree };
     if (error.path === 'data.path' && (data?.['path'] ?? null) === null) {
       throw new UsageError(
-        'no pictures to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
+        'no images to train on: name their folder with --data DIR (--data scenes draws small landscapes instead)',
       );
     }
     throw placed(source, error.path, error.message, error);

@@ -2,7 +2,7 @@
 import { metricNamed } from '../../../metrics/definitions.js';
 import { formatMetric } from '../../../metrics/metric.js';
 import type { LogEvent, StartEvent, TrainingEvent } from '../../../runs/events.js';
-import { amount, duration, figure } from '../../figures.js';
+import { amount, duration, shortNumber } from '../../numbers.js';
 import { isInteractive, paint } from '../../terminal.js';
 
 export interface TrainOutput {
@@ -76,7 +76,7 @@ function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream)
         draw(event.step, event.progress);
       }
     },
-    stopping: () => line('stopping after this step; the run is saved. Ctrl-C again quits at once'),
+    stopping: () => line('stopping after this step, then saving; press Ctrl-C again to quit at once'),
     end: clear,
   };
 }
@@ -84,9 +84,9 @@ function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream)
 function startLines(stage: string, event: StartEvent): string[] {
   const { images, parameters, device, threads, precision } = event;
   const where = device === 'cpu' ? `cpu, ${threads} thread${threads === 1 ? '' : 's'}` : device;
-  const from = event.step > 0 ? `, going on from step ${event.step.toLocaleString('en')}` : '';
+  const from = event.step > 0 ? `, resumed at step ${event.step.toLocaleString('en')}` : '';
   return [
-    `${stage}: ${images.train.toLocaleString('en')} pictures to train on, ${images.heldOut.toLocaleString('en')} held out; ` +
+    `${stage}: ${images.train.toLocaleString('en')} images to train on, ${images.heldOut.toLocaleString('en')} held out; ` +
       `${amount(parameters)} parameters; ${where}, ${precision}${from}`,
     ...event.notes.map((note) => `note: ${note}`),
     `run folder: ${event.folder} (Ctrl-C saves and stops)`,
@@ -109,12 +109,12 @@ function progressLine(
   if (log) {
     // Unknown in the first steps.
     if (log.stepsPerSecond > 0) {
-      parts.push(`${figure(log.stepsPerSecond)} it/s`, `${figure(log.imagesPerSecond)} img/s`);
+      parts.push(`${shortNumber(log.stepsPerSecond)} it/s`, `${shortNumber(log.imagesPerSecond)} img/s`);
     }
     if (Number.isFinite(log.eta)) parts.push(`eta ${duration(log.eta)}`);
     // Leaves out a term that is off (no LPIPS weights).
     const losses = Object.entries(log.losses).filter(([name, value]) => name !== 'perceptual' || value !== 0);
-    parts.push(losses.map(([name, value]) => `${name} ${figure(value)}`).join(' '));
+    parts.push(losses.map(([name, value]) => `${name} ${shortNumber(value)}`).join(' '));
     if (log.dataWait >= 0.1) parts.push(`data wait ${Math.round(log.dataWait * 100)}%`);
   }
   parts.push(...Object.entries(metrics).map(([name, value]) => metricText(name, value)));
@@ -123,7 +123,7 @@ function progressLine(
 
 function metricText(name: string, value: number): string {
   const metric = metricNamed(name);
-  return metric ? `${metric.short} ${formatMetric(metric, value)}` : `${name} ${figure(value)}`;
+  return metric ? `${metric.short} ${formatMetric(metric, value)}` : `${name} ${shortNumber(value)}`;
 }
 
 function barOf(progress: number): string {

@@ -46,7 +46,7 @@ export function takeReferenceSections(tree: ConfigTree): string[] {
   return [
     ...(taken.length > 0 ? [`taken from the reference's sections: ${taken.join(', ')}`] : []),
     ...(rest.length > 0
-      ? [`of no effect here: ${shown}${rest.length > 6 ? `, and ${rest.length - 6} more` : ''}`]
+      ? [`ignored: ${shown}${rest.length > 6 ? `, and ${rest.length - 6} more` : ''}`]
       : []),
   ];
 }

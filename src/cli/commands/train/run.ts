@@ -13,7 +13,7 @@ import { RunError } from '../../../runs/error.js';
 import type { RunPlan } from '../../../training/trainer.js';
 import type { TransformerTrainer } from '../../../training/transformer-trainer.js';
 import type { VqganTrainer } from '../../../training/vqgan-trainer.js';
-import { amount, duration } from '../../figures.js';
+import { amount, duration } from '../../numbers.js';
 import type { ConfigTree } from './config-files.js';
 import { inheritedConfig } from './first-stage.js';
 import { interruptSignal } from '../../interrupt.js';
@@ -131,8 +131,7 @@ function runFolder(stage: Stage, { out, name }: TrainFlags): string {
 
 /** Returns the run to resume: the named one, or the newest of this stage in `--out`. */
 function findRun(stage: Stage, { resume, out, name }: TrainFlags): string {
-  if (name !== undefined)
-    throw new UsageError('--name is for new runs; --resume names the run to go on with');
+  if (name !== undefined) throw new UsageError('--name is for new runs; --resume already names the run');
   if (resume !== 'latest') return resume!;
   const runs = (existsSync(out) ? readdirSync(out) : [])
     .map((entry) => join(out, entry))
@@ -165,7 +164,7 @@ function describe(
     Boolean,
   );
   process.stdout.write(
-    `${stage}: ${images.train.toLocaleString('en')} pictures to train on, ${images.heldOut.toLocaleString('en')} held out, ` +
+    `${stage}: ${images.train.toLocaleString('en')} images to train on, ${images.heldOut.toLocaleString('en')} held out, ` +
       `${config.data.size} × ${config.data.size} pixels${config.data.channels === 1 ? ', grey' : ''}\n` +
       `model: ${amount(parameters)} parameters, ${config.model.target}\n` +
       `run: ${length.join(' or ')}, batches of ${batchSize}, on ${device}, into ${folder}\n` +
@@ -183,7 +182,7 @@ function tellEnd(
   const steps = `${end.step.toLocaleString('en')} steps in ${duration(end.seconds)}`;
   if (end.interrupted) {
     say(`stopped after ${steps}; saved in ${end.checkpoint}`);
-    say(`go on with: npx tessera-torch train ${stage} --resume ${folder}`);
+    say(`resume it with: npx tessera-torch train ${stage} --resume ${folder}`);
     return;
   }
   if (end.step === before) {
@@ -191,9 +190,9 @@ function tellEnd(
     const bySteps = minutes === undefined || (limit !== undefined && end.step >= limit);
     const reached = bySteps ? `${limit} steps` : `${minutes} minutes`;
     say(
-      `nothing to do: the run had reached its end, ${reached}; to go on, name a later one: --minutes M or training.steps=N`,
+      `nothing to do: the run had already reached its end, ${reached}; to continue it, give a longer one: --minutes M or training.steps=N`,
     );
   }
-  say(`done: ${steps}; pictures, curves and figures: ${report}`);
+  say(`done: ${steps}; images, curves and metrics: ${report}`);
   say(`next: ${stageTexts[stage].next(folder)}`);
 }

@@ -16,7 +16,7 @@ export type Recipe = Readonly<Record<string, unknown>>;
  * Writes images [N, C, H, W] in [−1, 1] as one PNG with its recipe, as JSON, in the EXIF field ImageDescription. The
  * file appears under its name only when complete.
  */
-export async function savePicture(
+export async function saveImage(
   path: string,
   images: Tensor,
   recipe: Recipe,

@@ -1,7 +1,7 @@
 /** Formats numbers for lines of text. */
 
 /** Formats a number with about three significant digits: 0.142, 5.10, 1,240. */
-export function figure(value: number): string {
+export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size >= 1000) return Math.round(value).toLocaleString('en');
