@@ -5,7 +5,7 @@ import * as tessera from 'tessera-torch';
 import { torch, type Figure, type Tensor } from 'tessera-torch';
 
 /** Returns the metrics of both stages on held-out landscapes, and whether each reaches its target. */
-export function figuresOf(metrics: Record<string, number>): Figure[] {
+export function metricRows(metrics: Record<string, number>): Figure[] {
   const value = (name: string) => metrics[name] ?? Number.NaN;
   const gain = value('psnr') - value('meanColourPsnr');
   const below = 1 - value('heldOutLoss') / value('histogramEntropy');
@@ -86,7 +86,7 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
   const total = seconds();
   const time = `${Math.floor(total / 60)} minutes ${Math.round(total % 60)} seconds`;
   const page = join(out, 'report.html');
-  const figures = figuresOf(metrics);
+  const figures = metricRows(metrics);
   await tessera.writePage(page, {
     title: 'Landscapes, learnt in minutes',
     lead:
@@ -99,7 +99,7 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
           {
             kind: 'picture',
             path: invented,
-            caption: 'Drawn code by code by the transformer, decoded by the VQGAN.',
+            caption: 'Generated code by code by the transformer, decoded by the VQGAN.',
           },
         ],
       },
@@ -110,17 +110,17 @@ export async function writeDemoPage(out: string, facts: DemoFacts): Promise<stri
             kind: 'picture',
             path: pairs,
             caption:
-              'Rows 1 and 3: held-out landscapes, never trained on. Rows 2 and 4: the same after being written as ' +
-              '16 × 16 codes out of 256 (256 bytes instead of 12,288) and drawn again.',
+              'Rows 1 and 3: held-out landscapes, never trained on. Rows 2 and 4: the same, encoded as ' +
+              '16 × 16 codes out of 256 (256 bytes instead of 12,288) and decoded again.',
           },
         ],
       },
-      { title: 'Figures on held-out landscapes', blocks: [{ kind: 'figures', figures }] },
+      { title: 'Metrics on held-out landscapes', blocks: [{ kind: 'figures', figures }] },
       { title: 'Curves', blocks: [{ kind: 'charts', svgs: charts.map((chart) => tessera.chartSvg(chart)) }] },
       {
-        title: 'Now with your own pictures',
+        title: 'Now with your own images',
         blocks: [
-          { kind: 'text', text: 'A folder of a few hundred pictures or more, and three commands:' },
+          { kind: 'text', text: 'A folder of a few hundred images or more, and three commands:' },
           {
             kind: 'commands',
             lines: [

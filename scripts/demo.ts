@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 import * as tessera from 'tessera-torch';
 import type { EndEvent, TrainingEvent } from 'tessera-torch';
 import { parse } from 'yaml';
-import { figuresOf, writeDemoPage } from './demo-page.js';
+import { metricRows, writeDemoPage } from './demo-page.js';
 
 const usage = `usage: npm run demo [-- --minutes M] [--out FOLDER] [--count N]
   --minutes  time for training both stages, default 8; the rest takes less than two minutes
@@ -26,7 +26,7 @@ say(`drawing ${count} landscapes; ${scenes.heldOut} of them are held out`);
 const landscapes = join(out, 'landscapes');
 await tessera.packImages({ ...scenes, count }, landscapes, { signal });
 
-say('first stage: learns to write a landscape as 16 × 16 codes out of 256');
+say('first stage: learns to encode a landscape as 16 × 16 codes out of 256');
 const first = join(out, 'vqgan');
 const vqgan = await follow(
   await tessera.VqganTrainer.create(preset('vqgan-small', { minutes: firstShare * minutes }), { run: first }),
@@ -43,16 +43,16 @@ if (!vqgan.interrupted) {
 }
 release();
 if (signal.aborted) {
-  console.log(`stopped; what there is lies in ${out}`);
+  console.log(`stopped; everything so far is in ${out}`);
   process.exitCode = 130;
 }
 
 async function finish(firstRun: string, secondRun: string, metrics: Record<string, number>): Promise<void> {
-  say('drawing pictures for the page');
+  say('drawing images for the page');
   const seconds = () => (performance.now() - started) / 1000;
   const page = await writeDemoPage(out, { firstRun, secondRun, metrics, seconds });
   console.log();
-  for (const { name, value, note = '', reached } of figuresOf(metrics)) {
+  for (const { name, value, note = '', reached } of metricRows(metrics)) {
     const mark = reached === undefined ? ' ' : reached ? '✓' : '✗';
     console.log(`${mark} ${name.padEnd(46)} ${value.padStart(10)}  ${note}`);
   }
@@ -74,15 +74,15 @@ async function follow(trainer: {
   for await (const event of trainer.run({ signal })) {
     if (event.type === 'start') for (const note of event.notes) console.log(`  ${note}`);
     if (event.type === 'log') {
-      const figures = Object.entries({ ...event.losses, ...event.metrics })
+      const values = Object.entries({ ...event.losses, ...event.metrics })
         .filter(([name]) => name !== 'perceptual')
         .map(([name, value]) => `${name} ${value.toPrecision(3)}`);
       const left = `${Math.round(event.eta)} s left`;
-      console.log(`  ${String(event.step).padStart(5)} steps, ${left.padStart(10)}: ${figures.join('  ')}`);
+      console.log(`  ${String(event.step).padStart(5)} steps, ${left.padStart(10)}: ${values.join('  ')}`);
     }
     if (event.type === 'end') return event;
   }
-  throw new Error('the training ended without saying so');
+  throw new Error('the training ended without an end event');
 }
 
 function say(text: string): void {
@@ -108,13 +108,17 @@ function readArguments(): { out: string; minutes: number; count: number } {
     minutes: Number(values.minutes ?? 8),
     count: Number(values.count ?? 3328),
   };
-  if (!(given.minutes > 0)) return fail(2, `--minutes takes a number above 0\n\n${usage}`);
+  if (!(given.minutes > 0))
+    return fail(2, `--minutes must be a number above 0, not ${values.minutes}\n\n${usage}`);
   if (!Number.isSafeInteger(given.count) || given.count < 2 * scenes.heldOut) {
-    return fail(2, `--count takes a whole number from ${2 * scenes.heldOut}\n\n${usage}`);
+    return fail(
+      2,
+      `--count must be an integer of at least ${2 * scenes.heldOut}, not ${values.count}\n\n${usage}`,
+    );
   }
   // Replaces an earlier demo, but no other folder.
   if (existsSync(given.out) && !existsSync(join(given.out, 'landscapes'))) {
-    return fail(1, `error: ${given.out} exists and holds no demo: name another folder with --out`);
+    return fail(1, `error: ${given.out} exists and does not contain a demo; name another folder with --out`);
   }
   rmSync(given.out, { recursive: true, force: true });
   mkdirSync(given.out, { recursive: true });

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import * as tessera from 'tessera-torch';
 
 const { modelFromConfig, onePassStep, openImages, optim, Run, torch } = tessera;
-const [pictures = 'photos', folder = 'runs/own-loop', steps = '2000'] = process.argv.slice(2);
+const [path = 'photos', folder = 'runs/own-loop', steps = '2000'] = process.argv.slice(2);
 
 const levels = { ch: 32, ch_mult: [1, 1, 1], num_res_blocks: 0, attn_resolutions: [], resolution: 32 };
 const ddconfig = { ...levels, in_channels: 3, out_ch: 3, z_channels: 32, double_z: false };
@@ -18,7 +18,7 @@ const config = {
     target: 'taming.models.vqgan.VQModel',
     params: { n_embed: 128, embed_dim: 32, ddconfig, lossconfig },
   },
-  data: { path: pictures, size: 32 },
+  data: { path, size: 32 },
   training: { steps: Number(steps), batchSize: 8, saveEvery: '1m' },
 };
 const run = await Run.open(folder, 'vqgan', existsSync(folder) ? { resume: {} } : { new: config });
@@ -54,4 +54,4 @@ while (!run.done) {
 run.close();
 loader.close();
 await images.close();
-console.log(`curves and figures: ${await tessera.writeReport(folder)}`);
+console.log(`curves and metrics: ${await tessera.writeReport(folder)}`);

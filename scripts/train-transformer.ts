@@ -3,7 +3,7 @@
 //   npx tsx scripts/train-transformer.ts runs/my-vqgan photos runs/my-transformer
 import { interruptible, TransformerTrainer, writeReport } from 'tessera-torch';
 
-const [vqgan = 'runs/my-vqgan', pictures = 'photos', run = 'runs/my-transformer', minutes = '30'] =
+const [vqgan = 'runs/my-vqgan', images = 'photos', run = 'runs/my-transformer', minutes = '30'] =
   process.argv.slice(2);
 
 const trainer = await TransformerTrainer.create(
@@ -20,7 +20,7 @@ const trainer = await TransformerTrainer.create(
         },
       },
     },
-    data: { path: pictures, size: 64, heldOut: 0.05 },
+    data: { path: images, size: 64, heldOut: 0.05 },
     training: { vqgan, minutes: Number(minutes), batchSize: 4, learningRate: 2e-3, precision: 'auto' },
   },
   { run },
@@ -36,4 +36,4 @@ for await (const event of trainer.run({ signal })) {
   if (event.type === 'images') console.log(`samples: ${event.path}`);
 }
 release();
-console.log(`curves and figures: ${await writeReport(run)}`);
+console.log(`curves and metrics: ${await writeReport(run)}`);

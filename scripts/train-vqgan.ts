@@ -2,7 +2,7 @@
 //   npx tsx scripts/train-vqgan.ts photos runs/my-vqgan
 import { interruptible, VqganTrainer, writeReport } from 'tessera-torch';
 
-const [pictures = 'photos', run = 'runs/my-vqgan', minutes = '30'] = process.argv.slice(2);
+const [images = 'photos', run = 'runs/my-vqgan', minutes = '30'] = process.argv.slice(2);
 
 const trainer = await VqganTrainer.create(
   {
@@ -29,7 +29,7 @@ const trainer = await VqganTrainer.create(
         },
       },
     },
-    data: { path: pictures, size: 64, heldOut: 0.05 },
+    data: { path: images, size: 64, heldOut: 0.05 },
     training: {
       minutes: Number(minutes),
       batchSize: 4,
@@ -48,7 +48,7 @@ for await (const event of trainer.run({ signal })) {
     const { step, progress, losses, metrics } = event;
     console.log(step, `${Math.round(100 * progress)}%`, losses, metrics ?? '');
   }
-  if (event.type === 'images') console.log(`held-out pictures and reconstructions: ${event.path}`);
+  if (event.type === 'images') console.log(`held-out images and reconstructions: ${event.path}`);
 }
 release();
-console.log(`curves and figures: ${await writeReport(run)}`);
+console.log(`curves and metrics: ${await writeReport(run)}`);

@@ -1,4 +1,4 @@
-/** The reader's own files that the README's commands and programs name, small: pictures, checkpoints, configurations. */
+/** Small versions of the reader's own files that the README names: images, checkpoints, configurations. */
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -58,7 +58,7 @@ export function lay(materials: string, project: string): void {
   cpSync(materials, project, { recursive: true });
 }
 
-/** Sixty pictures in two sub-folders, so that they have classes. */
+/** Writes sixty images into two sub-folders, which are their classes. */
 async function makePhotos(folder: string): Promise<void> {
   for (const [label, red] of [
     ['robin', 200],
@@ -67,8 +67,8 @@ async function makePhotos(folder: string): Promise<void> {
     mkdirSync(join(folder, label), { recursive: true });
     for (let i = 0; i < 30; i++) {
       const background = { r: red, g: 8 * i, b: 200 - 6 * i };
-      const picture = sharp({ create: { width: 70 + i, height: 64, channels: 3, background } });
-      await picture.png().toFile(join(folder, label, `${i}.png`));
+      const image = sharp({ create: { width: 70 + i, height: 64, channels: 3, background } });
+      await image.png().toFile(join(folder, label, `${i}.png`));
     }
   }
 }

@@ -1,38 +1,38 @@
 import type { Entry, Member, Reference } from './collect.js';
 
-/** A page of the reference: its file's name, title, and what it is about in a sentence. */
+/** A page of the reference: its file name, title, and a sentence about its content. */
 interface Page {
   file: string;
   title: string;
   about: string;
-  /** What stands before a name where it is used: `nn.` for `nn.Linear`. */
+  /** Prefix of the names: `nn.` for `nn.Linear`. */
   prefix: string;
   entries: Entry[];
 }
 
 const NAMESPACES: Record<string, string> = {
-  torch: 'Tensors: how they are made, kept, differentiated and freed. The operators have pages of their own.',
-  'torch.cuda': 'GPUs: streams, events, memory, recorded graphs.',
-  nn: 'Layers, containers and what belongs to modules.',
-  'nn.init': 'Initial values of parameters.',
-  F: 'Functions of layers that keep no state.',
-  optim: 'Optimizers, schedules of learning rates, averages of weights.',
+  torch: 'Tensors: creation, memory, gradients. The operators have separate pages.',
+  'torch.cuda': 'GPUs: streams, events, memory statistics, graphs.',
+  nn: 'Layers, containers and the module system.',
+  'nn.init': 'Initialisation of parameters.',
+  F: 'Layers as stateless functions.',
+  optim: 'Optimizers, learning-rate schedules, weight averaging.',
 };
 
 const FOLDERS: Record<string, string> = {
   torch: 'Checkpoint files: safetensors and PyTorch.',
-  config: 'How settings are described.',
-  models: 'The models of the paper, and what loads their weights.',
+  config: 'Schemas of settings.',
+  models: 'The models of the paper, and loading of their weights.',
   training: 'Training steps and trainers.',
-  reports: 'Pages and charts of runs.',
+  reports: 'Report pages and charts of runs.',
   runs: 'Run folders: configuration, checkpoints, events.',
-  sampling: 'Drawing new pictures.',
-  data: 'Pictures for training.',
-  metrics: 'Figures about pictures and codes.',
-  files: 'Work with files, and Ctrl-C.',
+  sampling: 'Sampling of tokens and images.',
+  data: 'Images for training.',
+  metrics: 'Metrics of images and codes.',
+  files: 'Files, and Ctrl-C.',
 };
 
-/** The whole reference as Markdown files, by name; `README.md` leads to the others. */
+/** Returns the whole reference as Markdown files, by name; `README.md` links to the others. */
 export function renderReference(reference: Reference, version: string): Map<string, string> {
   const pages: Page[] = [];
   for (const [namespace, entries] of reference) {
@@ -54,7 +54,7 @@ export function renderReference(reference: Reference, version: string): Map<stri
   return new Map([['README.md', renderIndex(pages, version)], ...files]);
 }
 
-/** Whether a symbol was written by the generator of operators. */
+/** True if a symbol was written by the generator of operators. */
 export function isGenerated({ file }: Entry): boolean {
   return file.includes('.generated.');
 }
@@ -80,7 +80,7 @@ function operatorPages(entries: Entry[]): Page[] {
     .map(([family, own]) => ({
       file: `operators-${family}.md`,
       title: `Operators: ${family}`,
-      about: 'Functions of `torch`; those whose first argument is `self` are methods of tensors as well.',
+      about: 'Functions of `torch`; those whose first argument is `self` are also methods of tensors.',
       prefix: 'torch.',
       entries: own.filter(({ kind }) => kind === 'constant'),
     }));
@@ -90,7 +90,7 @@ function renderIndex(pages: Page[], version: string): string {
   const lines = [
     '# API reference',
     '',
-    `Version ${version}, made from the docstrings by \`npm run docs\`.`,
+    `Version ${version}, generated from the docstrings by \`npm run docs\`.`,
     '',
     ...pages.map(
       ({ file, title, about, entries }) => `- [${title}](${file}): ${about} ${entries.length} symbols.`,
@@ -126,7 +126,7 @@ function renderMember({ name, documentation, signatures }: Member): string[] {
   return [`- **${name}**${text ? `: ${text}` : ''}`, '', '  ```ts', ...code, '  ```', ''];
 }
 
-/** Docstrings are nearly Markdown: links and tags are made so. */
+/** Converts the links and tags of a docstring to Markdown. */
 function prose(documentation: string): string {
   return documentation
     .replaceAll(/\{@link ([\w.]+)\}/g, '`$1`')

@@ -73,7 +73,7 @@ test.after.always(() => rmSync(root, { recursive: true, force: true }));
 test.serial('the training scripts train both stages', async (t) => {
   const first = await program(smaller('train-vqgan.ts'), ['photos', 'runs/vqgan', '0.005']);
   t.is(first.code, 0, first.stderr);
-  t.regex(first.stdout, /curves and figures: .*report\.html/);
+  t.regex(first.stdout, /curves and metrics: .*report\.html/);
   const second = await program(smaller('train-transformer.ts'), [
     'runs/vqgan',
     'photos',
@@ -87,7 +87,7 @@ test.serial('the training scripts train both stages', async (t) => {
 test.serial('a loop of a user’s own trains in a run folder and goes on where it stopped', async (t) => {
   const begun = await program(textOf('train-own-loop.ts'), ['photos', 'runs/own', '2']);
   t.is(begun.code, 0, begun.stderr);
-  t.regex(begun.stdout, /^1 .*rec:[^]*^2 .*rec:[^]*curves and figures: .*report\.html/m);
+  t.regex(begun.stdout, /^1 .*rec:[^]*^2 .*rec:[^]*curves and metrics: .*report\.html/m);
   const again = await program(textOf('train-own-loop.ts'), ['photos', 'runs/own', '2']);
   t.is(again.code, 0, again.stderr);
   t.notRegex(again.stdout, /rec:/, 'the run had reached its end');
@@ -110,5 +110,5 @@ test('the demo names mistakes', async (t) => {
   t.regex(wrong.stderr, /--minuts[^]*usage: npm run demo/);
   const other = await demo('--out', 'photos');
   t.is(other.code, 1);
-  t.regex(other.stderr, /^error: photos exists and holds no demo/);
+  t.regex(other.stderr, /^error: photos exists and does not contain a demo/);
 });
