@@ -1,10 +1,10 @@
 /**
  * `npm run same-as -- OTHER`: checks that this checkout behaves like another one, for refactorings.
  *
- *     npm run same-as -- ../other              everything: both are built; about three minutes on two cores
+ *     npm run same-as -- ../other              every section; both must be built; about three minutes on two cores
  *     npm run same-as -- ../other --only runs  one section, or more (--only may be repeated)
- *     npm run same-as -- --list                what there is
- *     npm run same-as -- --freeze              writes the messages of this checkout into tests/fixtures/mistakes.json
+ *     npm run same-as -- --list                list the sections
+ *     npm run same-as -- --freeze              write the messages of this checkout into tests/fixtures/mistakes.json
  *
  * Exit codes: 0 all equal, 1 something is not, 2 usage.
  */
@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   }
   const unknown = values.only.filter((name) => !sections.some((section) => section.name === name));
   if (unknown.length > 0 || positionals.length !== (values.freeze ? 0 : 1)) {
-    for (const name of unknown) console.error(`there is no section ${name}; --list prints those there are`);
+    for (const name of unknown) console.error(`there is no section ${name}; --list prints all sections`);
     console.error(USAGE);
     return 2;
   }

@@ -1,6 +1,6 @@
 /**
- * `scripts/gpu-check all`: every part in a process of its own and in a time box of its own, within so many seconds in
- * all. A part that fails, crashes or hangs takes nothing from the others; time it leaves goes to those that follow.
+ * `scripts/gpu-check all`: runs every part in a separate process with its share of the time. A part that fails, crashes
+ * or hangs does not affect the others; time that it does not use goes to those that follow.
  */
 import { spawn } from 'node:child_process';
 import { Findings, parts, printTable, readResults, writeResults } from './results.js';
@@ -9,13 +9,13 @@ import { ask, pythonArm, say, within } from './rounds.js';
 import type { Settings } from './rounds.js';
 import { COMPILED } from './vqgan.js';
 
-/** How time is shared out: seconds of a part where there are 420 for all. */
+/** Seconds of each part if there are 420 in all; other totals are divided in proportion. */
 const SHARES: Record<Part, number> = { smoke: 35, tests: 40, sample: 110, vqgan: 150, gpt: 60, host: 45 };
 
-/** What a part may take beyond its box before it is ended, to write its last lines. */
+/** Seconds beyond its share that a part has to write its last lines before it is killed. */
 const GRACE = 5;
 
-/** Runs the parts. True if none failed and no test did. */
+/** Runs the parts. Returns true if no part and no test failed. */
 export async function runAll(settings: Settings, resume?: string): Promise<boolean> {
   const { tiny, device } = settings;
   // The script that starts this has built the addon meanwhile.
@@ -42,7 +42,7 @@ export async function runAll(settings: Settings, resume?: string): Promise<boole
     const code = await runPart(part, box, settings);
     if (code !== 0) allWell = false;
     if (code === null) close(part, `ended after ${box + GRACE} s, in the middle or hanging`, tiny);
-    // Where the first operators fail, nothing else says anything.
+    // If the first operators fail, no other result means anything.
     if (part === 'smoke' && readResults(tiny).smoke?.rows[0]?.reached === false) {
       say('the device computes nothing: no part is tried');
       break;
@@ -53,13 +53,13 @@ export async function runAll(settings: Settings, resume?: string): Promise<boole
   return allWell;
 }
 
-/** Runs a part; its exit code, or null where it had to be ended. */
+/** Runs a part and returns its exit code; null if it had to be killed. */
 async function runPart(part: Part, box: number, { device, tiny }: Settings): Promise<number | null> {
   say(`${part}, ${box} s`);
   const args = ['--import=tsx', 'scripts/gpu/main.ts', part, '--seconds', `${box}`, '--device', device];
   const child = spawn(process.execPath, tiny ? [...args, '--tiny'] : args, {
     stdio: ['ignore', 'inherit', 'inherit'],
-    // A group of its own, which is ended with the arms in it.
+    // In a separate process group, to be killed together with its arms.
     detached: true,
     env: { ...process.env, TESSERA_GPU_CHECK_ALL: '1' },
   });
@@ -67,7 +67,7 @@ async function runPart(part: Part, box: number, { device, tiny }: Settings): Pro
     try {
       process.kill(-child.pid!, 'SIGKILL');
     } catch {
-      // It ended in this moment.
+      // It has just ended.
     }
   };
   const overdue = setTimeout(end, 1000 * (box + GRACE));
@@ -78,14 +78,14 @@ async function runPart(part: Part, box: number, { device, tiny }: Settings): Pro
   return code;
 }
 
-/** Says of a part that was not run why. */
+/** Records why a part was not run. */
 function skip(part: Part, reason: string, tiny: boolean): void {
   const findings = new Findings(part, 'scripts/gpu-check all', tiny);
   findings.note(reason);
   findings.end('failed');
 }
 
-/** Marks a part that was ended; what it had found stays. */
+/** Marks a part as killed; its results so far are kept. */
 function close(part: Part, reason: string, tiny: boolean): void {
   const results = readResults(tiny);
   const result = results[part];
@@ -96,8 +96,8 @@ function close(part: Part, reason: string, tiny: boolean): void {
 }
 
 /**
- * Lets torch.compile fill its cache on disk while parts run that time nothing: compiling the networks takes minutes, and
- * finding them compiled takes seconds.
+ * Lets torch.compile fill its cache on disk while parts run that measure no times: compiling the networks takes
+ * minutes, reading them from the cache takes seconds.
  */
 function warmCompiler(settings: Settings): { until: (seconds: number) => Promise<void>; stop: () => void } {
   const arm = pythonArm('vqgan_arm.py', settings, '--schedule', 'one-pass', '--compile');
@@ -107,7 +107,7 @@ function warmCompiler(settings: Settings): { until: (seconds: number) => Promise
   return {
     async until(seconds) {
       say(`waiting for torch.compile, ${seconds.toFixed(0)} s at most`);
-      await within(seconds, compiled).catch(() => say('torch.compile is still at it, and is ended'));
+      await within(seconds, compiled).catch(() => say('torch.compile is not done yet, and is killed'));
       arm.kill();
     },
     stop: () => arm.kill(),

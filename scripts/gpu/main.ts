@@ -1,8 +1,8 @@
 /**
- * The parts of `scripts/gpu-check`, which builds what this needs and starts it. Each part runs the arms that are compared
- * in processes of their own and by turns, and keeps every figure as it comes; `all` runs the parts one after the other.
+ * Runs the parts of `scripts/gpu-check`, which builds everything needed and starts this. Each part runs the compared
+ * arms alternately, in separate processes, and saves each measurement at once; `all` runs the parts in order.
  *
- * Exit codes: 0 measured, whatever the figures; 1 failed, or tests failed; 2 usage; 3 no device to measure on.
+ * Exit codes: 0 measured, whatever the results; 1 failed, or tests failed; 2 usage; 3 no device to measure on.
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -30,7 +30,7 @@ const run: Record<Part, (settings: Settings, findings: Findings) => Promise<void
 
 const NO_DEVICE = 3;
 
-/** What keeps CUDA from being used; null where nothing does. */
+/** Returns the reason why CUDA cannot be used; null if it can. */
 function whyNoCuda(): string | null {
   try {
     torch.requireCuda();
@@ -40,13 +40,13 @@ function whyNoCuda(): string | null {
   }
 }
 
-/** A pack's dist/ is of no use with other sources than it was made from. */
+/** Throws if the dist/ of a pack was built from other sources than those here. */
 function checkPack(): void {
   const manifest = process.env['TESSERA_GPU_PACK'];
   if (!manifest) return;
   const { sources } = JSON.parse(readFileSync(manifest, 'utf8')) as { sources: string };
   if (sources === hashOfSources()) return;
-  throw new Error('gpu-check: src/ has changed since .gpu-pack was made: run npm run gpu-pack again');
+  throw new Error('gpu-check: src/ has changed since .gpu-pack was made; run npm run gpu-pack again');
 }
 
 const { values, positionals } = parseArgs({
@@ -55,7 +55,7 @@ const { values, positionals } = parseArgs({
     device: { type: 'string', default: 'cuda:0' },
     tiny: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '420' },
-    /** Results of an earlier run: what it left goes first, what it finished is kept. */
+    /** Results of an earlier run: its finished parts are kept, unfinished ones run first. */
     resume: { type: 'string' },
   },
 });

@@ -1,32 +1,32 @@
 /**
- * What gpu-check writes and prints: one JSON file with an entry for each part, brought up to date with every line that
- * is measured, and one table of all that it holds.
+ * Results of gpu-check: a JSON file with an entry for each part, rewritten after every measurement, and a table of its
+ * content.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** In order of value: what a run that is cut short has is what stands first. */
+/** The parts by importance, as a run that is cut short has only the first ones. */
 export const parts = ['smoke', 'tests', 'sample', 'vqgan', 'gpt', 'host'] as const;
 export type Part = (typeof parts)[number];
 
-/** One line of the table. */
+/** A line of the table. */
 export interface Row {
   what: string;
   /** Median of the rounds. */
   value: number;
   unit: string;
-  /** What it is compared with, and the median, lowest and highest of the rounds' own ratios. */
+  /** The other side, and the median, lowest and highest of the rounds' own ratios. */
   against?: string;
   theirs?: number;
   ratio?: number;
   lowest?: number;
   highest?: number;
-  /** What is promised ("at least", "at most") or aimed at, and whether it was reached. */
+  /** Bound that is guaranteed ("at least", "at most") or aimed at, and whether it was reached. */
   bound?: string;
   reached?: boolean;
 }
 
-/** How a part ended: `running` is what one has that was cut in the middle, `partial` what had to leave something out. */
+/** End of a part: `running` if it was cut off in the middle, `partial` if it left something out. */
 export type Status = 'running' | 'complete' | 'partial' | 'failed';
 
 export interface PartResult {
@@ -35,32 +35,32 @@ export interface PartResult {
   date: string;
   command: string;
   seconds: number;
-  /** Machine, versions, flags: what the figures hold for. */
+  /** Machine, versions and flags of the measurements. */
   conditions: Record<string, unknown>;
   rows: Row[];
-  /** Said below the table: why graphs were not used, what was left out for lack of time. */
+  /** Lines below the table: why graphs were not used, measurements left out for lack of time. */
   notes: string[];
-  /** Everything measured, round by round. */
+  /** All measurements, by round. */
   raw: Record<string, unknown>;
 }
 
 export type Results = Partial<Record<Part, PartResult>>;
 
-/** Folders that hold results: $OUT, which some machines carry home, and bench-results. */
+/** Folders of results: $OUT, which some machines copy back, and bench-results. */
 const folders = [process.env['OUT'], 'bench-results'].filter(
   (folder): folder is string => folder !== undefined && folder !== '',
 );
 
-// A toy's figures must never pass for real ones.
+// Results of tiny models must not be mistaken for real ones.
 const fileName = (tiny: boolean) => `gpu-${tiny ? 'toy-' : ''}results.json`;
 
-/** Reads results: those of a file, else of the first folder that has some. */
+/** Reads the results of a file, by default of the first folder that has some. */
 export function readResults(tiny: boolean, file?: string): Results {
   const path = file ?? folders.map((folder) => join(folder, fileName(tiny))).find((one) => existsSync(one));
   return path === undefined ? {} : (JSON.parse(readFileSync(path, 'utf8')) as Results);
 }
 
-/** Writes results to every folder, whole or not at all: a part may be ended at any moment. */
+/** Writes results to every folder, atomically: a part may be killed at any moment. */
 export function writeResults(results: Results, tiny: boolean): void {
   for (const folder of folders) {
     mkdirSync(folder, { recursive: true });
@@ -70,7 +70,7 @@ export function writeResults(results: Results, tiny: boolean): void {
   }
 }
 
-/** What a part finds out. Every addition is written at once: a part that is cut short leaves what it had. */
+/** Results of a part. Every addition is written at once, so that a part that is cut short keeps them. */
 export class Findings {
   readonly #result: PartResult;
   readonly #tiny: boolean;
@@ -105,19 +105,19 @@ export class Findings {
     this.#save();
   }
 
-  /** Says what there was no time for. */
+  /** Notes measurements that were left out for lack of time. */
   leaveOut(...what: string[]): void {
     this.#whole &&= what.length === 0;
     this.note(...what.map((one) => `${one} was left out for lack of time`));
   }
 
-  /** Keeps something measured, as it is. */
+  /** Saves a raw measurement. */
   keep(name: string, raw: unknown): void {
     this.#result.raw[name] = raw;
     this.#save();
   }
 
-  /** What ran through is complete if nothing was left out, and no check failed. */
+  /** Sets the status: a part is complete if nothing was left out and no check failed. */
   end(how: 'ran' | 'failed'): void {
     const { part, rows } = this.#result;
     const wrong = (part === 'smoke' || part === 'tests') && rows.some(({ reached }) => reached === false);
@@ -125,7 +125,7 @@ export class Findings {
     this.#save();
   }
 
-  /** What is promised is not promised of toys, except that tests pass. */
+  /** Removes the bounds of tiny models, for which only tests have to pass. */
   #honest(row: Row): Row {
     if (!this.#tiny || this.#result.part === 'tests' || this.#result.part === 'smoke') return row;
     const { bound: _bound, reached: _reached, ...rest } = row;
@@ -138,7 +138,7 @@ export class Findings {
   }
 }
 
-/** Prints the table of all parts that were measured; of toys, where those were run. */
+/** Prints the table of all measured parts, or of those with tiny models. */
 export function printTable(tiny: boolean): void {
   const found = readResults(tiny);
   const results = parts.flatMap((part) => found[part] ?? []);
@@ -167,7 +167,7 @@ export function printTable(tiny: boolean): void {
   }
 }
 
-const figure = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+const shortNumber = (value: number) => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
 
 function cellsOf(part: Part, row: Row): string[] {
   const { what, value, unit, against = '', theirs, ratio, lowest, highest, bound = '', reached } = row;
@@ -175,8 +175,8 @@ function cellsOf(part: Part, row: Row): string[] {
   return [
     part,
     what,
-    `${figure(value)} ${unit}`,
-    theirs === undefined ? against : `${against} ${figure(theirs)}`,
+    `${shortNumber(value)} ${unit}`,
+    theirs === undefined ? against : `${against} ${shortNumber(theirs)}`,
     ratio === undefined ? '' : `${ratio.toFixed(2)}×${spread}`,
     bound,
     reached === undefined ? '' : reached ? 'reached' : 'MISSED',

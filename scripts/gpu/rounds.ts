@@ -1,4 +1,4 @@
-/** Arms that take turns, within a time that must not be passed. */
+/** Measures arms alternately, within a time limit. */
 import { join } from 'node:path';
 import { median, python, startArm } from '../bench/arms.js';
 import type { Arm } from '../bench/arms.js';
@@ -7,9 +7,9 @@ import type { Row } from './results.js';
 
 export interface Settings {
   device: string;
-  /** Sizes of toys: everything runs, no figure means anything. */
+  /** Use tiny models: everything runs, but the measurements mean nothing. */
   tiny: boolean;
-  /** Seconds this part may take in all. */
+  /** Time limit of this part, in seconds. */
   seconds: number;
 }
 
@@ -19,12 +19,12 @@ function flags({ device, tiny }: Settings): string[] {
   return ['--device', device, ...(tiny ? ['--tiny'] : [])];
 }
 
-/** Starts one of our arms in a process of its own. */
+/** Starts an arm of this package in a separate process. */
 export function ourArm(script: string, settings: Settings): Arm {
   return startArm(process.execPath, ['--import=tsx', join(folder, script), ...flags(settings)]);
 }
 
-/** Starts one of Python's. */
+/** Starts an arm in Python. */
 export function pythonArm(script: string, settings: Settings, ...more: string[]): Arm {
   return startArm(python, [join(folder, script), ...flags(settings), ...more], {
     PYTHONUNBUFFERED: '1',
@@ -32,14 +32,14 @@ export function pythonArm(script: string, settings: Settings, ...more: string[])
   });
 }
 
-/** An arm's answer. @throws Error where it could not do what it was asked */
+/** Returns the answer of an arm. @throws Error if the request failed */
 export async function ask<T>(arm: Arm, request: Record<string, unknown>): Promise<T> {
   const answer = (await arm.ask(JSON.stringify(request))) as T & { error?: string };
   if (typeof answer?.error === 'string') throw new Error(answer.error);
   return answer;
 }
 
-/** What is promised, unless it takes longer than so many seconds. @throws Error then */
+/** Awaits a promise. @throws Error if it takes longer than `seconds` */
 export async function within<T>(seconds: number, promised: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
@@ -54,12 +54,12 @@ export async function within<T>(seconds: number, promised: Promise<T>): Promise<
 
 const began = performance.now();
 
-/** Seconds since the part began. */
+/** Returns the seconds since the part began. */
 export function elapsed(): number {
   return (performance.now() - began) / 1000;
 }
 
-/** A step of the part, with the time it began at. */
+/** Prints a step of the part, with the time since its start. */
 export function say(text: string): void {
   console.log(`[${elapsed().toFixed(0).padStart(4)} s] ${text}`);
 }
@@ -72,8 +72,8 @@ export interface Case {
 export type Measured = Timing & { peak?: number; fallbacks?: string[] };
 
 /**
- * Measures the cases by turns, each round beginning with another one, for as many rounds as there is time for until
- * `until` seconds after the start: at least one.
+ * Measures the cases alternately, each round starting with another one, until `until` seconds after the start; at least
+ * one round.
  */
 export async function alternate<Name extends string>(
   cases: Record<Name, Case>,
@@ -97,12 +97,12 @@ export async function alternate<Name extends string>(
   return results;
 }
 
-/** Median seconds of one case. */
+/** Returns the median of the seconds of a case. */
 export function middle<Name extends string>(rounds: readonly Record<Name, Measured>[], name: Name): number {
   return median(rounds.map((round) => round[name].seconds));
 }
 
-/** How many times as fast `ours` is as `theirs`: median, lowest and highest of the rounds' own ratios. */
+/** Returns how many times as fast `ours` is as `theirs`: median, lowest and highest ratio of the rounds. */
 export function speedup<Name extends string>(
   rounds: readonly Record<Name, Measured>[],
   ours: Name,
@@ -112,10 +112,10 @@ export function speedup<Name extends string>(
   return { ratio: median(ratios), lowest: Math.min(...ratios), highest: Math.max(...ratios) };
 }
 
-/** What a step consists of, how often, and its share of the whole: the most first. */
+/** Parts of a step with their count and share of the time, the largest first. */
 export type Profile = [what: string, count: number, share: number][];
 
-/** The first lines of a profile, as a note. */
+/** Returns the first lines of a profile, as a note. */
 export function told(title: string, profile: Profile): string {
   const shares = profile
     .slice(0, 8)
@@ -123,7 +123,7 @@ export function told(title: string, profile: Profile): string {
   return `where ${title} goes: ${shares.join('; ')}`;
 }
 
-/** A line of the table: how far two lists of numbers are apart at most, and whether that is within a relative error. */
+/** Returns a line of the table: the largest difference of two lists, and whether it is within a relative tolerance. */
 export function agreement(what: string, a: readonly number[], b: readonly number[], tolerance: number): Row {
   const errors = a.map((x, i) => Math.abs(x - b[i]!) / Math.max(Math.abs(b[i]!), 1e-3));
   const worst = Math.max(...errors, a.length === b.length ? 0 : Infinity);

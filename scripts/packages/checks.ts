@@ -1,6 +1,6 @@
-/** Runs checks one after the other, times them, and tells the end of each in a table. */
+/** Runs checks one after the other, times them, and reports them in a table. */
 
-/** One line of the table. */
+/** A line of the table. */
 export interface Check<T> {
   name: string;
   run(workshop: T): void | Promise<void>;
@@ -9,12 +9,12 @@ export interface Check<T> {
 export interface Outcome {
   name: string;
   seconds: number;
-  /** Why it failed; null where it did not. */
+  /** The reason of a failure; null if it passed. */
   fault: string | null;
 }
 
 export interface RunOptions {
-  /** Stop at the first fault. */
+  /** Stop at the first failure. */
   strict?: boolean;
   /** Run only checks whose name begins with this. */
   only?: string;
@@ -22,8 +22,8 @@ export interface RunOptions {
 }
 
 /**
- * Runs the checks in order and returns how each ended.
- * @throws Error that lists the names when `only` fits none.
+ * Runs the checks in order and returns their outcomes.
+ * @throws Error that lists the names if `only` matches none
  */
 export async function runChecks<T>(
   checks: readonly Check<T>[],
@@ -51,7 +51,7 @@ export async function runChecks<T>(
   return outcomes;
 }
 
-/** The outcomes as a table: name, seconds, and ok or the first line of the fault. */
+/** Returns a table of outcomes: name, seconds, and ok or the first line of the failure. */
 export function table(outcomes: readonly Outcome[]): string {
   const width = Math.max(...outcomes.map(({ name }) => name.length));
   const lines = outcomes.map(({ name, seconds, fault }) => {

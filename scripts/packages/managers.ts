@@ -1,19 +1,19 @@
-/** The package managers: how each installs the tarballs as if they came from a registry, and runs commands. */
+/** Package managers: how each installs the tarballs as if from a registry, and runs commands. */
 import { join } from 'node:path';
 import { npmInstall, Project, type Workshop } from './project.js';
 import { platformPackage } from '../../src/setup/addon-path.js';
 import { manifest } from './stage.js';
 
-/** A package manager as the checks use it. */
+/** A package manager. */
 export interface Manager {
   name: string;
-  /** A new project with both packages and more in it. */
+  /** Creates a project with both packages, and more. */
   project(workshop: Workshop, name: string, more?: readonly string[]): Project;
-  /** A command of the README's in the words of this manager. */
+  /** Converts a command of the README to this manager. */
   words(command: string): string;
 }
 
-/** `npx` as the README writes it; it must find the command in the project, and fetches nothing. */
+/** `npx` as in the README; it must find the command in the project, without fetching anything. */
 const asWritten = (command: string): string => command;
 
 const npm: Manager = {
@@ -26,13 +26,13 @@ const npm: Manager = {
   words: asWritten,
 };
 
-/** The package needs its addon's, which no registry has yet: both names lead to the tarballs. */
+/** Both names resolve to the tarballs, as no registry has the addon's package yet. */
 function both({ tarballs }: Workshop): Record<string, string> {
   const [main = '', addon = ''] = tarballs;
   return { [manifest.name]: `file:${main}`, [platformPackage()]: `file:${addon}` };
 }
 
-/** Versions of what the README's programs import besides. */
+/** Versions of the other packages that the README's programs import. */
 function dependencies(workshop: Workshop, more: readonly string[]): Record<string, string> {
   const names = more.map((name) => {
     const at = name.lastIndexOf('@');
@@ -44,7 +44,7 @@ function dependencies(workshop: Workshop, more: readonly string[]): Record<strin
   >;
 }
 
-/** Installs a tool into a folder of its own, and gives the path of its program. */
+/** Installs a tool into a separate folder and returns the path of its program. */
 function tool(workshop: Workshop, name: string, bin: string): string {
   const project = new Project(workshop, join('tools', bin));
   npmInstall(project, [name]);
@@ -89,7 +89,7 @@ function yarn(linker: 'node-modules' | 'pnp'): Manager {
     },
     words(command) {
       const own = command.replace(/^npm install /, '$TOOLS/yarn/node_modules/.bin/yarn add ');
-      // Without node_modules there is nothing that npx, or Node by itself, would find.
+      // Without node_modules neither npx nor Node alone would find anything.
       return linker === 'pnp'
         ? own.replace(/^(npx (--no-install )?|(?=node ))/, '$TOOLS/yarn/node_modules/.bin/yarn ')
         : own;
@@ -97,5 +97,5 @@ function yarn(linker: 'node-modules' | 'pnp'): Manager {
   };
 }
 
-/** All of them, npm first. */
+/** All package managers, npm first. */
 export const managers: readonly Manager[] = [npm, pnpm, yarn('node-modules'), yarn('pnp')];

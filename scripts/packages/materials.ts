@@ -45,7 +45,7 @@ const transformer = {
   },
 };
 
-/** Writes all of them into a folder, which {@link lay} copies into a project. */
+/** Writes all of these files into a folder, which {@link lay} copies into a project. */
 export async function makeMaterials(folder: string): Promise<void> {
   await makePhotos(join(folder, 'photos'));
   await makeCheckpoints(folder);
@@ -53,7 +53,7 @@ export async function makeMaterials(folder: string): Promise<void> {
   copyFileSync(join(root, 'tests/fixtures/checkpoints/lightning.ckpt'), join(folder, 'last.ckpt'));
 }
 
-/** Puts the reader's files into a project's folder. */
+/** Copies the reader's files into a project's folder. */
 export function lay(materials: string, project: string): void {
   cpSync(materials, project, { recursive: true });
 }

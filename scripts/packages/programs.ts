@@ -1,6 +1,6 @@
-/** Small programs of users that the runtimes, test runners and bundlers run. */
+/** Small programs that the runtimes, test runners and bundlers run. */
 
-/** Trains a small network; prints `trained` where its loss has fallen. */
+/** Trains a small network; prints `trained` if its loss has fallen. */
 export const TRAIN = `
 export function train({ torch, nn, optim }) {
   torch.manualSeed(0);
@@ -28,7 +28,7 @@ export const ESM = `import { nn, optim, torch } from 'tessera-torch';\n${TRAIN}\
 /** A CommonJS module that trains. */
 export const COMMONJS = `const { nn, optim, torch } = require('tessera-torch');\n${TRAIN.replace('export ', '')}\nconsole.log(train({ torch, nn, optim }));\n`;
 
-/** Makes far more tensors than memory should hold at once, outside scopes; prints `held` and the most, in megabytes. */
+/** Creates far more tensors than fit in memory, outside scopes; prints `held` and the peak in megabytes. */
 export const GARBAGE = `
 import { torch } from 'tessera-torch';
 let most = 0;
@@ -40,7 +40,7 @@ if (most > 4e9) throw new Error('up to ' + most / 1e6 + ' MB of 8000 were held a
 console.log('held', Math.round(most / 1e6));
 `;
 
-/** Prints `stacked` where an error's stack begins with its message, and goes on with the line of the program that caused it. */
+/** Prints `stacked` if the stack of an error begins with its message, then the line of the program that caused it. */
 export const STACK = `
 import { nn, torch } from 'tessera-torch';
 function mine() {

@@ -1,27 +1,27 @@
-/** Projects of users, in temporary folders, and what is done in them. */
+/** Temporary projects, and commands in them. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What a failed command shows of its output. */
+/** Lines shown of the output of a failed command. */
 const TAIL = 25;
 const LIMIT = 15 * 60_000;
 
-/** What every check is given. */
+/** Input of every check. */
 export interface Workshop {
-  /** Temporary folder that all projects lie in. */
+  /** Temporary folder of all projects. */
   home: string;
-  /** Of `npm run pack`: the package itself, then the one with its addon. */
+  /** Tarballs of `npm run pack`: the package, then its addon. */
   tarballs: readonly string[];
-  /** Folder of the reader's own files that the README names. */
+  /** Folder with the reader's own files that the README names. */
   materials: string;
   env: NodeJS.ProcessEnv;
 }
 
-/** Parts of package.json that a check sets. */
+/** Fields of package.json that a check sets. */
 export type ProjectManifest = Record<string, unknown>;
 
-/** A folder with a package.json of its own. */
+/** A folder with a package.json. */
 export class Project {
   readonly folder: string;
   readonly #env: NodeJS.ProcessEnv;
@@ -41,8 +41,8 @@ export class Project {
   }
 
   /**
-   * Runs a command line in the project and returns all that it printed.
-   * @throws Error with the end of the output when the exit code is not the one expected.
+   * Runs a command line in the project and returns its output.
+   * @throws Error with the end of the output if the exit code is not the expected one
    */
   run(command: string, { env = {}, code = 0 }: { env?: NodeJS.ProcessEnv; code?: number } = {}): string {
     const result = spawnSync('bash', ['-c', `set -o pipefail; ${command}`], {
@@ -58,7 +58,7 @@ export class Project {
     throw new Error(`${command}\n${end}:\n${output.trim().split('\n').slice(-TAIL).join('\n')}`);
   }
 
-  /** The same for a command that has to print what `expected` says. */
+  /** Runs a command line whose output must match `expected`. */
   prints(
     expected: string | RegExp,
     command: string,
@@ -72,12 +72,12 @@ export class Project {
 
 const QUIET = '--ignore-scripts --no-audit --no-fund --loglevel error';
 
-/** Installs packages by npm, without running their scripts. */
+/** Installs packages with npm, without running their scripts. */
 export function npmInstall(project: Project, packages: readonly string[]): void {
   project.run(`npm install ${QUIET} ${packages.map((name) => `'${name}'`).join(' ')}`);
 }
 
-/** A project into which npm has installed both tarballs and more. */
+/** Creates a project with both tarballs, and more, installed by npm. */
 export function installed(
   workshop: Workshop,
   name: string,

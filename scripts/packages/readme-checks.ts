@@ -1,4 +1,4 @@
-/** Does what the README says: its commands, then its programs, in a project of each package manager. */
+/** Runs the commands and programs of the README in a project of each package manager. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Check } from './checks.js';
@@ -13,7 +13,7 @@ const readme = readFileSync(join(root, 'README.md'), 'utf8');
 /** What runs the README's programs as they stand; what they import comes with the package, or the README says so. */
 const MORE = ['tsx@4'];
 
-/** Commands that the README's prose names in parts: presets, classes, landscapes. */
+/** Commands that the README's prose mentions in part: presets, classes, landscapes. */
 const BESIDES = [
   'npx tessera-torch train vqgan -c imagenet --print-config',
   'npx tessera-torch train transformer -c faces --print-config',
@@ -25,7 +25,7 @@ const BESIDES = [
   'npx --no-install tessera --version',
 ];
 
-/** The README's commands for one stage, as they are run, in its order. */
+/** Returns the commands of the README for one stage, in order. */
 function lines(stage: Stage): string[] {
   return commands(readme).flatMap((command) => {
     const rule = ruleFor(command);
@@ -34,7 +34,7 @@ function lines(stage: Stage): string[] {
   });
 }
 
-/** A program of the README's, shortened: it trains for 2,000 steps otherwise. */
+/** Shortens a program of the README, which trains for 2,000 steps. */
 const programs = (): string[] =>
   blocks(readme)
     .filter(({ language }) => language === 'ts')
@@ -60,7 +60,7 @@ function readmeCheck(manager: Manager): Check<Workshop> {
   };
 }
 
-/** The addon built from the package's sources: minutes of compiling. */
+/** Builds the addon from the package's sources, which takes minutes. */
 const buildCheck: Check<Workshop> = {
   name: 'README, building the addon',
   run(workshop) {

@@ -1,4 +1,4 @@
-/** What the README tells its reader to type: commands and programs, taken from its text. */
+/** Commands and programs of the README, taken from its text. */
 
 /** A block of code. */
 export interface Block {
@@ -6,7 +6,7 @@ export interface Block {
   text: string;
 }
 
-/** The README's blocks of code, in order; listings without a language are none. */
+/** Returns the code blocks of the README in order, without listings that have no language. */
 export function blocks(markdown: string): Block[] {
   return [...markdown.matchAll(/^```(\w+)\n([^]*?)^```/gm)].map(([, language = '', text = '']) => ({
     language,
@@ -14,7 +14,7 @@ export function blocks(markdown: string): Block[] {
   }));
 }
 
-/** Command lines of the shell blocks, and those that the prose gives in code marks, each once. */
+/** Returns the command lines of shell blocks and of code in the prose, each once. */
 export function commands(markdown: string): string[] {
   const fromBlocks = blocks(markdown)
     .filter(({ language }) => language === 'sh')
@@ -30,7 +30,7 @@ function withoutComment(line: string): string {
   return line.replace(/(^|\s)#.*$/, '');
 }
 
-/** What becomes of a command: it is run, perhaps in other words, or left out for a reason. */
+/** Treatment of a command: it is run, possibly changed, or left out for a reason. */
 export type Rule =
   { like: RegExp; skip: string } | { like: RegExp; as?: (command: string) => string; stage: Stage };
 
@@ -40,7 +40,7 @@ export type Stage = 'use' | 'build';
 const short = (steps: number) => (command: string) =>
   `${command.replace(/--minutes \d+/, '')} --steps ${steps}`;
 
-/** Looked up from above; the first that fits counts. A command that none fits is a fault of this list. */
+/** Rules in order; the first match is used. Every command must match one. */
 export const rules: readonly Rule[] = [
   { like: /^npm ci|^npm (run|test)\b|npm run test:cuda/, skip: 'in a checkout' },
   { like: /^npm (ls|dedupe)\b/, skip: 'for a project with two versions' },
@@ -62,13 +62,13 @@ export const rules: readonly Rule[] = [
   { like: /^npx tessera-torch /, stage: 'use' },
 ];
 
-/** A path of the README's that stands for the reader's own, and cmake's folder, as they are in a project of npm's. */
+/** Replaces placeholders of the README, such as paths and cmake's folder, by those of a project. */
 function inPackage(command: string): string {
   const cmake = command.replace('/path/to/libtorch', '$LIBTORCH_FOLDER').replaceAll('/path/to/', '$PWD/../');
   return `cd node_modules/tessera-torch && ${cmake}`;
 }
 
-/** The rule for a command. @throws Error where none fits, so that no command of the README is forgotten. */
+/** Returns the rule for a command. @throws Error if none matches, so that no command of the README is missed */
 export function ruleFor(command: string): Rule {
   const rule = rules.find(({ like }) => like.test(command));
   if (rule === undefined)

@@ -1,4 +1,4 @@
-/** The folders that `npm run pack` makes packages of. What they hold is said once, by `files` in package.json. */
+/** Folders that `npm run pack` packs. Their content is defined by `files` in package.json. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
@@ -14,7 +14,7 @@ export type Manifest = Record<string, unknown> & {
   dependencies: Record<string, string>;
 };
 
-/** What npm says of a package that it has made, or would make. */
+/** Output of npm about a package that it has packed, or would pack. */
 export interface Packed {
   filename: string;
   size: number;
@@ -24,19 +24,19 @@ export interface Packed {
 export const root = packageRoot();
 export const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest;
 
-/** The folder of compiled files, which staging makes itself. */
+/** The folder of compiled files, which staging creates. */
 const COMPILED = 'dist';
 
-/** Parts of the addon that are there only where their headers were. */
+/** Parts of the addon that are built only if their headers are found. */
 const OPTIONAL_PARTS = ['tessera_openmp.node', 'tessera_graph.so'];
 
 /**
- * Fields that serve the checkout only. Without scripts, nothing runs where the package is installed or packed;
+ * Fields only for the checkout. Without scripts, nothing is run when the package is installed or packed;
  * `private` keeps the checkout itself, whose manifest does not name the addon, from being published.
  */
 const CHECKOUT_ONLY = ['private', 'scripts', 'devDependencies', 'allowScripts'];
 
-/** Compiles afresh, so that no file of an earlier build slips in, and without maps to sources that are not shipped. */
+/** Compiles from scratch, without files of an earlier build or maps to sources that are not in the package. */
 export async function compile(into: string): Promise<void> {
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   const flags = ['--incremental', 'false', '--declarationMap', 'false'];
@@ -48,7 +48,7 @@ export async function compile(into: string): Promise<void> {
   await bundle(into);
 }
 
-/** Copies what was compiled earlier: quicker, for a try that looks at the other files. */
+/** Copies an earlier build, which is faster, for tests of the other files. */
 export async function copyCompiled(into: string): Promise<void> {
   await cp(join(root, COMPILED), into, { recursive: true });
 }
@@ -66,7 +66,7 @@ export async function stageMain(
   writeManifest(folder, { ...kept, optionalDependencies: { [platformPackage()]: manifest.version } });
 }
 
-/** Fills `folder` with the package of this platform: the addon, stripped, and what was built beside it. */
+/** Fills `folder` with the package of this platform: the stripped addon, and the libraries built with it. */
 export function stagePlatform(folder: string, addon: string): void {
   const parts = OPTIONAL_PARTS.filter((name) => existsSync(join(dirname(addon), name)));
   const files = ['tessera.node', ...parts];
@@ -93,14 +93,14 @@ export function stagePlatform(folder: string, addon: string): void {
   });
 }
 
-/** Makes a package of a staged folder, or with `--dry-run` only lists what it would hold. */
+/** Packs a staged folder, or with `--dry-run` only lists its content. */
 export function npmPack(folder: string, ...flags: string[]): Packed {
   const out = execFileSync('npm', ['pack', '--json', '--ignore-scripts', ...flags, folder], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const [packed] = JSON.parse(out) as Packed[];
-  if (packed === undefined) throw new Error(`npm packed nothing of ${folder}`);
+  if (packed === undefined) throw new Error(`npm pack ${folder} returned no package`);
   return packed;
 }
 

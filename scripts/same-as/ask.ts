@@ -1,4 +1,4 @@
-/** Run by `Checkout.ask`: ask.ts CHECKOUT SUBJECT ANSWER INPUT imports the checkout's public entry, and writes the answer. */
+/** Started by `Checkout.ask` as ask.ts CHECKOUT SUBJECT ANSWER INPUT; writes the answer of the public entry. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

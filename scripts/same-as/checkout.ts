@@ -1,14 +1,14 @@
-/** A built checkout, and what is asked of it: by its command line, or by its public entry in a process of its own. */
+/** A built checkout, which answers through its command line, or through its public entry in a separate process. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type * as entry from '../../src/index.js';
 
-/** What the package exports. Only its types are taken from here: an asker imports the checkout that is asked. */
+/** The exports of the package. Only the types come from here: `ask.ts` imports the checkout in question. */
 export type Api = typeof entry;
 
-/** What a checkout answered, by the name of the question. */
+/** Answers of a checkout, by the name of the question. */
 export type Rows = Record<string, string>;
 
 export interface Outcome {
@@ -18,11 +18,11 @@ export interface Outcome {
 }
 
 const ASKER = fileURLToPath(new URL('ask.ts', import.meta.url));
-/** Milliseconds after which a process is ended: none takes a tenth of it. */
+/** Milliseconds after which a process is killed; none takes a tenth of it. */
 const LIMIT = 240_000;
 const LOADER = import.meta.resolve('tsx');
 
-/** Runs a program to its end; `env` comes on top of this process's. */
+/** Runs a program to its end; `env` is added to the environment of this process. */
 function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   const child = spawn(process.execPath, args, {
     cwd,
@@ -41,15 +41,15 @@ function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}):
 
 /** One of the checkouts that are compared. */
 export class Checkout {
-  /** What its rows are headed by. */
+  /** Name in the output. */
   readonly name: string;
-  /** Where it lies. */
+  /** Its folder. */
   readonly root: string;
   /** Its own working folder; the images for both lie in `../images` as seen from there. */
   readonly folder: string;
   #asked = 0;
 
-  /** @throws Error where it is not built */
+  /** @throws Error if it is not built */
   constructor(name: string, root: string, folder: string) {
     this.name = name;
     this.root = root;
@@ -61,14 +61,14 @@ export class Checkout {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Runs its command line, by default in its own folder. */
+  /** Runs its command line, by default in its working folder. */
   tessera(args: readonly string[], folder: string = this.folder): Promise<Outcome> {
     return run([join(this.root, 'dist', 'cli', 'main.js'), ...args], folder);
   }
 
   /**
-   * Asks a subject of `ask.ts`, in a process that imports this checkout's public entry.
-   * @throws Error with what the process wrote where it failed
+   * Runs a subject of `ask.ts` in a process that imports the public entry of this checkout, and returns the answer.
+   * @throws Error with the output of the process if it failed
    */
   async ask(subject: string, input: unknown = null): Promise<Rows> {
     const answer = join(this.folder, `.answer-${this.#asked++}.json`);
@@ -80,7 +80,7 @@ export class Checkout {
     return rows;
   }
 
-  /** `text` with placeholders for what differs between two checkouts or two calls. */
+  /** Returns the text with placeholders for parts that differ between checkouts or calls, such as paths. */
   masked(text: string): string {
     return text
       .replaceAll(this.folder, '<folder>')

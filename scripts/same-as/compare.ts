@@ -1,16 +1,16 @@
-/** Two checkouts' rows against each other, and how differences are shown. */
+/** Compares the rows of two checkouts, and formats the differences. */
 import type { Rows } from './checkout.js';
 
 export interface Difference {
   row: string;
-  /** Lines that only one of them has, marked − (other) and + (this). */
+  /** Lines of only one checkout, marked − (other) and + (this). */
   lines: readonly string[];
 }
 
 const LINES = 30;
 const WIDTH = 400;
 
-/** Lines between the common beginning and the common end: those of `other` marked −, those of `own` marked +. */
+/** Returns the lines between the common beginning and end: those of `other` marked −, those of `own` marked +. */
 function changedLines(other: string, own: string): string[] {
   const [a, b] = [other.split('\n'), own.split('\n')];
   let start = 0;
@@ -30,7 +30,7 @@ function changedLines(other: string, own: string): string[] {
   return [...shown(a, '−'), ...shown(b, '+')];
 }
 
-/** Every row that is not equal, in the order of `own`; rows that only one of them has are differences too. */
+/** Returns the rows that differ, in the order of `own`, including rows that only one checkout has. */
 export function differences(other: Rows, own: Rows): Difference[] {
   const names = [...new Set([...Object.keys(own), ...Object.keys(other)])];
   return names.flatMap((row) => {

@@ -1,4 +1,4 @@
-/** What `--print-config` prints: every preset in both stages, and files of the reference's kind. */
+/** Output of `--print-config` for every preset of both stages, and for files in the reference's structure. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,17 +8,17 @@ import { runCases } from './run-cases.js';
 
 const stages = ['vqgan', 'transformer'] as const;
 
-/** Settings that this checkout may print and the other does not know, as `section.key`: a list to be added to by hand. */
+/** Settings, as `section.key`, that this checkout may print and the other does not know; maintained by hand. */
 const ADDED = fileURLToPath(new URL('added-settings.json', import.meta.url));
 
-/** Names of presets: files `STAGE-NAME.yaml` in folders called presets, wherever those lie below src. */
+/** Returns the names of presets: files `STAGE-NAME.yaml` in any folder named presets below src. */
 export function presetNames(root: string): string[] {
   const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' });
   const names = files.flatMap((file) => /(?:^|[\\/])presets[\\/]\w+-(\w+)\.yaml$/.exec(file)?.[1] ?? []);
   return [...new Set(names)].sort();
 }
 
-/** Overrides whose effect on everything else is printed with them. */
+/** Overrides, by name. */
 const overrides: Record<string, readonly string[]> = {
   'a batch size': ['training.batchSize=8'],
   'steps, no minutes': ['training.steps=100'],
@@ -26,7 +26,7 @@ const overrides: Record<string, readonly string[]> = {
   'a rate from the model': ['model.base_learning_rate=1e-6'],
 };
 
-/** A file as the reference's own: its data and Lightning sections. */
+/** A file with the data and Lightning sections of the reference. */
 const project = {
   model: {
     base_learning_rate: 4.5e-6,
@@ -57,7 +57,7 @@ const project = {
   lightning: { trainer: { benchmark: true, max_steps: 700 } },
 };
 
-/** The command lines whose configuration is printed, by name. */
+/** Returns the command lines whose configuration is printed, by name. */
 function commandLines(names: readonly string[]): Record<string, string[]> {
   const lines: Record<string, string[]> = {};
   for (const stage of stages) {
@@ -84,7 +84,7 @@ function commandLines(names: readonly string[]): Record<string, string[]> {
   return lines;
 }
 
-/** One row a command line. */
+/** Returns one row per command line. */
 export async function askConfigs(checkout: Checkout, names: readonly string[]): Promise<Rows> {
   writeFileSync(join(checkout.folder, 'project.yaml'), JSON.stringify(project));
   for (const { name, config } of runCases)
@@ -99,7 +99,7 @@ export async function askConfigs(checkout: Checkout, names: readonly string[]): 
 
 const addedSettings = (): string[] => JSON.parse(readFileSync(ADDED, 'utf8')) as string[];
 
-/** The other's and this checkout's rows without the settings that may have been added here. */
+/** Returns the rows of both checkouts without settings that may have been added here. */
 export function withoutAdded(
   other: Rows,
   own: Rows,
@@ -115,7 +115,7 @@ export function withoutAdded(
       .filter((path) => document.hasIn(path) && !known.hasIn(path));
     if (more.length === 0) continue;
     for (const path of more) document.deleteIn(path);
-    // Both are printed again without them: the order of the other keys still counts.
+    // Both are printed again without them, as the order of the other keys still counts.
     now[name] = document.toString();
     before[name] = known.toString();
   }

@@ -1,4 +1,4 @@
-/** Messages of mistakes as they stand frozen in tests/fixtures/mistakes.json. */
+/** Frozen messages of mistakes, tests/fixtures/mistakes.json. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Checkout, Rows } from './checkout.js';
@@ -7,7 +7,7 @@ import { askCommandMistakes } from './mistakes-commands.js';
 
 const FILE = fileURLToPath(new URL('../../tests/fixtures/mistakes.json', import.meta.url));
 
-/** Messages by the name of the mistake: in calls of the public entry, and on the command line. */
+/** Messages by the name of the mistake, in calls of the public entry and on the command line. */
 export interface FrozenMistakes {
   calls: Rows;
   commands: Rows;
@@ -17,15 +17,14 @@ export function frozenMistakes(): FrozenMistakes {
   return JSON.parse(readFileSync(FILE, 'utf8')) as FrozenMistakes;
 }
 
-/** Rows that are not as they stand frozen, a line each and what differs below it. */
+/** Returns the rows that differ from the frozen ones, each with the differing lines below it. */
 export function unlikeFrozen(kind: keyof FrozenMistakes, rows: Rows): string[] {
   return differences(frozenMistakes()[kind], rows).map(
-    ({ row, lines }) =>
-      `${row} is not as it stands in tests/fixtures/mistakes.json:\n      ${lines.join('\n      ')}`,
+    ({ row, lines }) => `${row} differs from tests/fixtures/mistakes.json:\n      ${lines.join('\n      ')}`,
   );
 }
 
-/** Rewrites the frozen messages from a checkout; the images must be there already. */
+/** Rewrites the frozen messages from a checkout; the images must exist. */
 export async function freezeMistakes(checkout: Checkout): Promise<string> {
   const frozen = { calls: await checkout.ask('mistakes'), commands: await askCommandMistakes(checkout) };
   writeFileSync(FILE, `${JSON.stringify(frozen, null, 1)}\n`);

@@ -1,10 +1,10 @@
-/** The images that both checkouts are given: made on the spot, always the same. */
+/** Creates the images for both checkouts, always the same ones. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
 import type { Checkout } from './checkout.js';
 
-/** Stripes of changing width and colour, `width` × 16 pixels. */
+/** Returns stripes of changing width and colour, `width` × 16 pixels. */
 function stripes(number: number, width: number): Buffer {
   const pixels = Buffer.alloc(width * 16 * 3);
   for (let i = 0; i < pixels.length; i++) pixels[i] = (i * (number + 3) + 40 * number + 17 * (i % 3)) % 256;
@@ -22,7 +22,7 @@ async function draw(folder: string, count: number, first: number): Promise<void>
   }
 }
 
-/** Makes `photos`, `classes` (two folders), `packed` and `lpips.safetensors` in a folder; the last two by `checkout`. */
+/** Creates `photos`, `classes` (two folders), `packed` and `lpips.safetensors`; the last two by `checkout`. */
 export async function makeImages(folder: string, checkout: Checkout): Promise<void> {
   await draw(join(folder, 'photos'), 14, 0);
   await draw(join(folder, 'classes', 'round'), 7, 20);

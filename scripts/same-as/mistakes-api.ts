@@ -1,4 +1,4 @@
-/** Mistakes in calls of the public entry, with what they are answered. */
+/** Mistakes in calls of the public entry, with the resulting errors. */
 import type { Api, Rows } from './checkout.js';
 import { callMistakes } from './mistakes-calls.js';
 import { configMistakes } from './mistakes-configs.js';
@@ -6,7 +6,7 @@ import { constructorMistakes, type Mistake } from './mistakes-constructors.js';
 
 export const apiMistakes: readonly Mistake[] = [...constructorMistakes, ...configMistakes, ...callMistakes];
 
-/** Returns the error's class and message, or says that there was no error. */
+/** Returns the class and message of the error, or a note that there was none. */
 async function answerTo({ make }: Mistake, api: Api): Promise<string> {
   try {
     await make(api);

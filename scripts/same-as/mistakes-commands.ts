@@ -1,4 +1,4 @@
-/** Mistakes on the command line, and in the files it is given. The run folders are those of old-runs.ts. */
+/** Mistakes on the command line and in its files. The run folders are those of old-runs.ts. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Checkout, Rows } from './checkout.js';
@@ -37,7 +37,7 @@ const vqgan = ['train', 'vqgan', '--data', '../data/photos', '--out', 'wrong', '
 const tiny = [...vqgan, '-c', 'float32.yaml'];
 const transformer = ['train', 'transformer', '--vqgan', 'vqgan', '--out', 'wrong', '--steps', '1'];
 
-/** Command lines by name; each is run in the checkout's folder. */
+/** Command lines by name; each is run in the working folder of the checkout. */
 const commands: Record<string, readonly string[]> = {
   'no such command': ['trian'],
   'no such stage': ['train', 'vqgna'],
@@ -112,14 +112,14 @@ const commands: Record<string, readonly string[]> = {
   'images to look at that are not there': ['data', 'inspect', 'no/such'],
 };
 
-/** How far something is, is said at moments that depend on the machine. */
+/** Removes lines of progress, which depend on the speed of the machine. */
 const withoutProgress = (text: string): string =>
   text
     .split('\n')
     .filter((line) => !/: \d+%$/.test(line))
     .join('\n');
 
-/** One row a mistake: the exit code and what was written to standard error. */
+/** Returns one row per mistake: the exit code and standard error. */
 export async function askCommandMistakes(checkout: Checkout): Promise<Rows> {
   restoreOldRuns(checkout.folder);
   mkdirSync(join(checkout.folder, 'empty'), { recursive: true });

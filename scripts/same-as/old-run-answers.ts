@@ -1,9 +1,9 @@
-/** Numbers that a version makes of the old runs: recorded when the runs were made, and compared by a test since. */
+/** Numbers computed from the old runs: recorded when the runs were written, and compared by a test. */
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Api, Rows } from './checkout.js';
 
-/** Numbers by what they are of. */
+/** Numbers by name. */
 export type Answers = Record<string, readonly number[]>;
 
 type Tensor = InstanceType<Api['torch']['Tensor']>;
@@ -16,10 +16,10 @@ const STEPS = 4;
 const numbers = (tensor: Tensor): number[] =>
   (tensor.reshape([-1]).tolist() as (number | bigint)[]).map((value) => Number(value));
 
-/** A few numbers from all over a tensor. */
+/** Returns a few numbers from all over a tensor. */
 const some = (tensor: Tensor): number[] => numbers(tensor).filter((_, i) => i % 23 === 0);
 
-/** Images of stripes, [2, 3, 8, 8]. */
+/** Returns images of stripes, [2, 3, 8, 8]. */
 const stripes = ({ torch }: Api): Tensor =>
   torch
     .linspace(0, 40, 2 * 3 * 8 * 8)
@@ -27,8 +27,8 @@ const stripes = ({ torch }: Api): Tensor =>
     .reshape([2, 3, 8, 8]);
 
 /**
- * Sums and norms of a model's tensors in their order. A frozen first stage's are left to its own run, and so are biases of
- * keys, which attention does not depend on: they follow the rounding alone.
+ * Returns sums and norms of a model's tensors in their order. Leaves out a frozen first stage, which has its own run,
+ * and biases of keys: attention does not depend on them, so they follow only rounding errors.
  */
 function summary({ torch }: Api, tensors: Iterable<[string, Tensor]>): Answers {
   const trained = [...tensors].filter(([key]) => !/^first_stage_model\.|\.key\.bias$/.test(key));
@@ -53,7 +53,7 @@ async function sampled(api: Api, run: string): Promise<Answers> {
   return { step: [step], tokens: numbers(tokens), images: some(net.decodeToImg(tokens, GRID)) };
 }
 
-/** Resumes a copy of a run for two steps: its losses, and its weights in short. */
+/** Resumes a copy of a run for two steps; returns its losses, and sums and norms of its weights. */
 async function resumed(api: Api, run: string, stage: 'vqgan' | 'transformer'): Promise<Answers> {
   const copy = `resumed-${run}`;
   cpSync(run, copy, { recursive: true });
@@ -73,7 +73,7 @@ async function resumed(api: Api, run: string, stage: 'vqgan' | 'transformer'): P
   return { step: [step], ...answers, ...weights };
 }
 
-/** All answers about the runs in this process's working folder; they are left as they are. */
+/** Returns all numbers of the runs in the working folder, which are not changed. */
 export async function answersOf(api: Api): Promise<Record<string, Answers>> {
   return {
     reconstructed: await reconstructed(api),
@@ -85,7 +85,7 @@ export async function answersOf(api: Api): Promise<Record<string, Answers>> {
   };
 }
 
-/** The same to the last bit, for two checkouts on one machine; `folder` holds the runs. */
+/** Returns them to the last bit, for two checkouts on one machine; `folder` contains the runs. */
 export async function askOldRunAnswers(api: Api, folder: string): Promise<Rows> {
   process.chdir(folder);
   const answers = Object.entries(await answersOf(api));
@@ -99,7 +99,7 @@ export async function askOldRunAnswers(api: Api, folder: string): Promise<Rows> 
   );
 }
 
-/** The same as a fixture holds it, to seven digits. */
+/** Returns them rounded to seven digits, as in the fixture. */
 export async function recordedAnswers(api: Api): Promise<Rows> {
   const round = (_key: string, value: unknown) =>
     typeof value === 'number' ? Number(value.toPrecision(7)) : value;

@@ -1,4 +1,4 @@
-/** The run folders of an older version that are kept with the tests. */
+/** Run folders of an older version, from the fixtures of the tests. */
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,13 +6,13 @@ import { brotliDecompressSync } from 'node:zlib';
 import type { Checkout, Rows } from './checkout.js';
 import { filesBelow, imagesOf, runRows } from './run-rows.js';
 
-/** Made by tests/fixtures/make/old-runs.ts. */
+/** Written by tests/fixtures/make/old-runs.ts. */
 export const OLD_RUNS = fileURLToPath(new URL('../../tests/fixtures/runs-of-0.1', import.meta.url));
 
-/** The runs, and to which step each is resumed. */
+/** The runs, and the step to which each is resumed. */
 const stages = { vqgan: 'vqgan', transformer: 'transformer', 'transformer-classes': 'transformer' } as const;
 
-/** Copies `packed` and the run folders into a folder, where training names them by relative paths. */
+/** Copies `packed` and the run folders into a folder; the runs name them by relative paths. */
 export function restoreOldRuns(folder: string): void {
   if (existsSync(join(folder, 'packed'))) return;
   cpSync(OLD_RUNS, folder, { recursive: true });
@@ -24,7 +24,7 @@ export function restoreOldRuns(folder: string): void {
   for (const run of Object.keys(stages)) mkdirSync(join(folder, run, 'images'), { recursive: true });
 }
 
-/** What a checkout makes of the old runs, to the bit: by its command line, and by its public entry. */
+/** Returns the results of a checkout on the old runs, to the bit, through its command line and its public entry. */
 export async function askOldRuns(checkout: Checkout): Promise<Rows> {
   const old = join(checkout.folder, 'old');
   restoreOldRuns(old);

@@ -1,9 +1,9 @@
-/** The tiny runs of both stages. Paths are as seen from a checkout's working folder. */
+/** Tiny runs of both stages. Paths are relative to the working folder of a checkout. */
 
 export interface RunCase {
   name: string;
   stage: 'vqgan' | 'transformer';
-  /** Written as the file that -c names. */
+  /** Content of the file for -c. */
   config: object;
 }
 
@@ -94,7 +94,7 @@ const classes = {
   cond_stage_config: { target: 'taming.modules.util.Labelator', params: { n_classes: 2 } },
 };
 
-/** In this order: second stages come after the first stages that they name. */
+/** The runs in order: second stages after the first stages that they name. */
 export const runCases: readonly RunCase[] = [
   vqgan('float32', { training: { discriminatorFrom: 0.5 }, backbone: { dropout: 0.1 } }),
   vqgan('bfloat16', { training: { precision: 'bfloat16' } }),

@@ -1,4 +1,4 @@
-/** What a run's folder holds, without what tells of the time it took. */
+/** Content of a run folder, without times and rates. */
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -6,7 +6,7 @@ import sharp from 'sharp';
 import type { Rows } from './checkout.js';
 import { STEPS } from './run-cases.js';
 
-/** Fields of metrics, states and events that tell of times and rates. */
+/** Fields of metrics, states and events with times and rates. */
 const OF_TIME = new Set([
   'seconds',
   'stepsPerSecond',
@@ -19,15 +19,15 @@ const OF_TIME = new Set([
 
 export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
-/** JSON without the fields of times and rates, at any depth; a line each value with an `indent`. */
+/** Returns JSON without the fields of times and rates, at any depth; with an `indent`, one line per value. */
 export function timeless(json: string, indent = 0): string {
   const parsed: unknown = JSON.parse(json, (key, value: unknown) => (OF_TIME.has(key) ? undefined : value));
   return JSON.stringify(parsed, null, indent);
 }
 
 /**
- * The lines of a file of JSON lines, each without times and rates. Held-out figures are left to the first and the last
- * step: at steps between them a run measures only where that costs little of its time.
+ * Returns the lines of a file of JSON lines without times and rates. Metrics on held-out images are kept only at the
+ * first and the last step: at others a run computes them only if that takes little of its time.
  */
 export function timelessLines(text: string): string[] {
   return text
@@ -40,7 +40,7 @@ export function timelessLines(text: string): string[] {
     });
 }
 
-/** All files below a folder, sorted. */
+/** Returns all files below a folder, sorted. */
 export function filesBelow(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -49,20 +49,20 @@ export function filesBelow(folder: string): string[] {
     .sort();
 }
 
-/** The hash of an image's pixels: not of its file, which holds how it was made. */
+/** Returns a hash of the pixels of an image, as its file also contains how it was made. */
 export async function pixelsOf(file: string): Promise<string> {
   const { data, info } = await sharp(file).raw().toBuffer({ resolveWithObject: true });
   return `${info.width}×${info.height}×${info.channels} ${sha256(data)}`;
 }
 
-/** Pixels of every PNG below a folder, a line each. */
+/** Returns a line with the hash of the pixels for every PNG below a folder. */
 export async function imagesOf(folder: string): Promise<string> {
   const names = filesBelow(folder).filter((name) => name.endsWith('.png'));
   const lines = await Promise.all(names.map(async (name) => `${name} ${await pixelsOf(join(folder, name))}`));
   return lines.join('\n');
 }
 
-/** Hashes of a checkpoint's files, and its state. */
+/** Returns the hashes of the files of a checkpoint, and its state. */
 function checkpointRows(path: string): Rows {
   const rows: Rows = {};
   for (const name of filesBelow(path)) {
@@ -72,7 +72,7 @@ function checkpointRows(path: string): Rows {
   return rows;
 }
 
-/** A run's checkpoints, metrics, images, configuration and files. */
+/** Returns the checkpoints, metrics, images, configuration and files of a run. */
 export async function runRows(run: string): Promise<Rows> {
   const rows: Rows = {};
   for (const step of existsSync(join(run, 'checkpoints'))

@@ -1,4 +1,4 @@
-/** Tiny runs of both stages by the command line; each is also stopped half-way, and resumed. */
+/** Tiny runs of both stages through the command line; each is also stopped half-way and resumed. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -7,7 +7,7 @@ import { differences } from './compare.js';
 import { runCases, STOP } from './run-cases.js';
 import { imagesOf, runRows, timelessLines } from './run-rows.js';
 
-/** How a command ended, and what it said where that was not well. */
+/** Returns the exit code of a command, and its output if it failed. */
 function ending(checkout: Checkout, { code, stdout, stderr }: Outcome): string {
   return code === 0 ? 'exit code 0' : checkout.masked(`exit code ${code}\n${stderr}${stdout}`);
 }
@@ -16,7 +16,7 @@ function prefixed(prefix: string, rows: Rows): Rows {
   return Object.fromEntries(Object.entries(rows).map(([name, value]) => [`${prefix}: ${name}`, value]));
 }
 
-/** A run's rows as a resumed run must have them too: its metrics say that it was resumed, its settings are in another order. */
+/** Returns the rows that a resumed run must equal: without the mark of resuming and the order of settings. */
 function comparable({
   files: _files,
   'README.md': _card,
@@ -36,12 +36,12 @@ function comparable({
   return { ...rows, metrics: lines.join('\n'), config: JSON.stringify(sorted(parse(config))) };
 }
 
-/** Names of rows in which a resumed run differs from the whole one. */
+/** Returns the names of rows in which a resumed run differs from the whole one. */
 function unlike(whole: Rows, resumed: Rows): string[] {
   return differences(comparable(whole), comparable(resumed)).map(({ row }) => row);
 }
 
-/** All runs from their beginning to their end; the rows of each by its name. */
+/** Runs everything from start to end; returns the rows of each run by its name. */
 async function wholeRuns(checkout: Checkout): Promise<Map<string, Rows>> {
   const done = new Map<string, Rows>();
   for (const { name, stage, config } of runCases) {
@@ -91,7 +91,7 @@ async function resumedRuns(checkout: Checkout, whole: Map<string, Rows>): Promis
   return rows;
 }
 
-/** Images by the commands that make them from runs. */
+/** Returns the images that commands generate from the runs. */
 async function made(checkout: Checkout): Promise<Rows> {
   const commands: Record<string, string[]> = {
     'sample, a grid': ['sample', 'runs/prior', '--n', '4', '--grid', '--seed', '5'],
@@ -140,7 +140,7 @@ export async function askRuns(checkout: Checkout): Promise<Rows> {
   return { ...rows, ...(await resumedRuns(checkout, whole)), ...(await made(checkout)) };
 }
 
-/** Rows that say of themselves that something is wrong, whatever the other checkout answers. */
+/** Returns rows that are wrong by themselves, whatever the other checkout answers. */
 export function failing(rows: Rows): string[] {
   return Object.entries(rows)
     .filter(([name, value]) => name.startsWith('resumed: ') && value.includes('NOT as the whole run'))

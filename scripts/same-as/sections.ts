@@ -1,4 +1,4 @@
-/** What is compared, the quickest first. */
+/** The sections of the comparison, the fastest first. */
 import type { Checkout, Rows } from './checkout.js';
 import { askConfigs, presetNames, withoutAdded } from './configs.js';
 import { unlikeFrozen } from './frozen-mistakes.js';
@@ -10,9 +10,9 @@ export interface Section {
   name: string;
   what: string;
   ask(checkout: Checkout): Promise<Rows>;
-  /** Makes the rows of both comparable. */
+  /** Makes the rows of both checkouts comparable. */
   prepare?(other: Rows, own: Rows): [other: Rows, own: Rows];
-  /** What is wrong with this checkout's rows by themselves. */
+  /** Returns what is wrong with the rows of this checkout by themselves. */
   check?(own: Rows): string[];
 }
 
@@ -52,7 +52,7 @@ export const sections: readonly Section[] = [
   },
   {
     name: 'old-runs',
-    what: 'what is made of runs of version 0.1: images, samples, resumed for two steps',
+    what: 'results of runs of version 0.1: images, samples, resumed for two steps',
     ask: askOldRuns,
   },
   {

@@ -22,7 +22,7 @@ export const tinyBackbone = {
   doubleZ: false,
 } as const;
 
-/** Every exported class of modules that stands by itself, by its public constructor. */
+/** Creates every exported module class that needs no other, through its public constructor. */
 function madeByConstructor(api: Api): Record<string, () => Module> {
   const ddconfig = { ...tinyBackbone, chMult: [1, 1], attnResolutions: [8] };
   const codes = { nEmbed: 12, embedDim: 8 };
@@ -120,7 +120,7 @@ const first = { ddconfig, n_embed: 12, embed_dim: 8, lossconfig };
 const vqModel = { target: 'taming.models.vqgan.VQModel', params: first };
 const permuters = 'taming.modules.transformer.permuter';
 
-/** Configurations of the reference's structure. */
+/** Configurations in the reference's structure. */
 const configs: Record<string, { target: string; params?: Record<string, unknown> }> = {
   VQModel: vqModel,
   'VQModel, remapped': { ...vqModel, params: { ...first, remap: [4, 2], sane_index_shape: true } },
@@ -162,7 +162,7 @@ async function described(api: Api, model: Module): Promise<string> {
   return [...lines, `${trained.length} trained`].join('\n');
 }
 
-/** One row a model: its state dict's keys in order with dtypes and shapes, and a hash of the weights that a seed gives. */
+/** Returns one row per model: keys of its state dict in order, dtypes, shapes, and a hash of the weights of a seed. */
 export async function askStates(api: Api): Promise<Rows> {
   const rows: Rows = {};
   const made = {
@@ -185,7 +185,7 @@ export async function askStates(api: Api): Promise<Rows> {
   return rows;
 }
 
-/** Names that the public entry exports at run time, and those of its namespaces. */
+/** Returns the names that the public entry and its namespaces export at run time. */
 export function exportedNames(api: Api): Rows {
   const rows: Rows = { 'the package': Object.keys(api).sort().join('\n') };
   for (const space of ['torch', 'nn', 'F', 'optim'] as const)

@@ -1,14 +1,14 @@
-/** Runs stopped at a step, which the command line cannot: a trainer with the configuration of a run that was not. */
+/** Stops runs at a given step, which the command line cannot do, through trainers with the settings of a whole run. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Api, Rows } from './checkout.js';
 
-/** A run to do again up to a step; folders as the process sees them. */
+/** A run to repeat up to a step; folders are relative to the process. */
 export interface StoppedRun {
   name: string;
   stage: 'vqgan' | 'transformer';
-  /** The undisturbed run, whose stored configuration is taken. */
+  /** The whole run, whose stored configuration is used. */
   whole: string;
   run: string;
   step: number;
@@ -31,7 +31,7 @@ async function stop(api: Api, { stage, whole, run, step }: StoppedRun): Promise<
   return last;
 }
 
-/** Stops each run, and tells where it ended. */
+/** Stops each run and returns where it ended. */
 export async function stopRuns(api: Api, runs: readonly StoppedRun[]): Promise<Rows> {
   const rows: Rows = {};
   for (const run of runs) {

@@ -8,7 +8,7 @@ const SEED = 20261128;
 
 type Gpt = InstanceType<Api['GPT']>;
 
-/** A transformer whose logits differ enough for the filters to act. */
+/** Creates a transformer whose logits differ enough for the filters to have an effect. */
 function livelyGpt({ GPT, torch }: Api, more: { nUnmasked?: number } = {}): Gpt {
   torch.manualSeed(SEED);
   const gpt = new GPT({
