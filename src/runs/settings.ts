@@ -106,8 +106,8 @@ const vqgan = {
    */
   discriminatorFrom: share(0),
   /**
-   * Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Not supported for a Gumbel
-   * codebook, which the run reports. Default true.
+   * Stage 1: move unused codes onto latents every 50 steps in the first 60% of the run. Without effect if
+   * the quantizer's codes cannot be moved, which the run reports. Default true.
    */
   restartCodes: flag(true),
   ...end,

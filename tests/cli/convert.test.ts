@@ -8,7 +8,7 @@ import { LPIPS } from '../../src/models/losses/lpips.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../src/torch/index.js';
 import { loadCheckpoint, savePytorch, saveSafetensors } from '../../src/torch/io/index.js';
-import { checkpoint, tessera } from './checkpoints.js';
+import { checkpoint, tessera } from './tessera.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tessera-convert-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));

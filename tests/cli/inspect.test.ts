@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkpoint, tessera } from './checkpoints.js';
+import { checkpoint, tessera } from './tessera.js';
 
 test('inspect tells model, step, values and tensors', async (t) => {
   const { code, stdout } = await tessera(['inspect', checkpoint('lightning.ckpt')]);

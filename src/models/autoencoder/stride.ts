@@ -1,4 +1,5 @@
 /** The number of pixels per code and everything derived from it; no other file computes it. */
+import { quantizers } from '../quantizers/index.js';
 import { readUsedCodes, tokensOf, type UnknownIndex } from '../quantizers/remap.js';
 import { backboneSchema } from './blocks.js';
 
@@ -20,13 +21,16 @@ export interface CodesOfConfig {
 /** Derives the properties of the codes from a first stage's `params`, without building the model. */
 export function codesOfConfig(params: Readonly<Record<string, unknown>>): CodesOfConfig {
   const { ch_mult: chMult } = params['ddconfig'] as { ch_mult?: readonly number[] };
-  const { quantizer = { params } } = params as { quantizer?: { params?: object } };
+  const { quantizer = { target: '', params } } = params as {
+    quantizer?: { target?: string; params?: Readonly<Record<string, unknown>> };
+  };
   const own = quantizer.params as {
     n_embed: number;
     remap?: readonly number[] | string | null;
     unknown_index?: UnknownIndex;
   };
-  const nEmbed = own.n_embed;
+  const known = quantizers[quantizer.target?.split('.').at(-1) ?? ''];
+  const nEmbed = known?.codesIn?.(quantizer.params ?? {}) ?? own.n_embed;
   const used = typeof own.remap === 'string' ? readUsedCodes(own.remap) : own.remap;
   const nCodes = used ? tokensOf(used.length, own.unknown_index ?? 'random').count : nEmbed;
   const stride = strideOf((chMult ?? backboneSchema.chMult.fallback!).length);

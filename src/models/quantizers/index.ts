@@ -5,15 +5,17 @@ import { GumbelQuantizer } from './gumbel.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
-/** A quantizer's class and the keys by which its weights are recognised. */
+/** A quantizer's class, and how it is recognised in configurations and weights. */
 export interface QuantizerEntry {
   readonly Class: (new (config: never) => Quantizer) & { readonly schema: Schema };
-  /** Name of the reference's first stage that uses it. */
+  /** Name that `inspect` prints for a first stage with it: the reference's, or else the class's. */
   readonly stage: string;
-  /** Key of the codes [K, D] in its state dict. */
-  readonly codes: string;
-  /** Keys that identify it; any one suffices. Later entries do not have these keys. */
-  readonly marks: readonly string[];
+  /** Key of the codes [K, D] in its state dict; left out if the codes are not stored. */
+  readonly codes?: string;
+  /** Keys that identify it; any one suffices. Later entries do not have these keys. Left out if it has no keys. */
+  readonly marks?: readonly string[];
+  /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
+  readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;
 }
 
 /** Quantizers by their name under `tessera.quantizers` in configurations. */

@@ -47,6 +47,11 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   constructor(config: C) {
     super();
     this.config = config;
+    if (!(config.nEmbed > 0 && config.nEmbed < 2 ** 31)) {
+      throw new RangeError(
+        `${this.constructor.name}: a codebook has 1 to 2^31 − 1 codes, but these settings give ${config.nEmbed}`,
+      );
+    }
     const used = config.remap ? usedIndices(config.remap, config.nEmbed) : null;
     const tokens = tokensOf(used?.numel() ?? config.nEmbed, used ? config.unknownIndex : 'random');
     if (used) this.registerBuffer('used', used);
@@ -54,13 +59,17 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
     this.unknownToken = tokens.unknown;
   }
 
-  /** Quantizes z [B, latentDim, h, w] into codes [B, D, h, w], their loss, and indices [B·h·w] or [B, h, w]. */
+  /**
+   * Quantizes z [B, latentDim, h, w] into codes [B, D, h, w] in the dtype of z, their loss, and indices [B·h·w] or
+   * [B, h, w]. Computes in at least float32 (`atLeastFloat32`); gradients pass to z (`straightThrough`), indices through
+   * `remapToUsed`; the loss of a quantizer without one is a zero scalar.
+   */
   abstract override forward(z: Tensor): Quantized;
 
   /** The codes: [K, D]. */
   abstract get codebook(): Tensor;
 
-  /** Moves the codes `at` [M] to the latents `points` [M, D]; undefined if codes and latents do not share a space. */
+  /** Moves the codes `at` [M] to the latents `points` [M, D]; undefined if codes cannot be moved. */
   revive?(at: Tensor, points: Tensor): void;
 
   /** Number of codes in the codebook. */

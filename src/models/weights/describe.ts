@@ -65,11 +65,13 @@ function describeTransformer(shapes: Shapes): string | null {
 
 function describeFirstStage(shapes: Shapes): string | null {
   if (!shapes.has('quant_conv.weight') || !shapes.has('encoder.conv_in.weight')) return null;
-  const levels = countOf(shapes, /^encoder\.down\.(\d+)\./);
+  // Without residual blocks the last level has no keys; without convolutions to halve the side, no level has those.
+  const halvings = countOf(shapes, /^encoder\.down\.(\d+)\.downsample\./);
+  const levels = Math.max(halvings + 1, countOf(shapes, /^encoder\.down\.(\d+)\./));
   const known = Object.values(quantizers).find(({ marks }) =>
-    marks.some((key) => shapes.has(`quantize.${key}`)),
+    marks?.some((key) => shapes.has(`quantize.${key}`)),
   );
-  const codebook = shapes.get(`quantize.${known?.codes}`);
+  const codebook = known?.codes && shapes.get(`quantize.${known.codes}`);
   const loss = [
     ...(shapes.has('loss.discriminator.main.0.weight') ? ['its discriminator'] : []),
     ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),

@@ -156,7 +156,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
 function noRestarts(model: FirstStage): string {
   return (
-    `training.restartCodes has no effect: ${model.constructor.name} chooses codes by a projection, so unused codes cannot ` +
-    'be moved onto latents. Its klWeight keeps codes in use; set training.restartCodes=false to leave out this note'
+    `training.restartCodes has no effect: the codes of ${model.quantize.constructor.name} cannot be moved onto latents; ` +
+    'set training.restartCodes=false to leave out this note'
   );
 }
