@@ -106,6 +106,18 @@ export { MasterWeights } from './training/engine/precision.js';
 export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
 export { openRun, type OpenedRun } from './runs/open.js';
+export {
+  ImageTokenizer,
+  type DecodeOptions,
+  type EncodeOptions,
+  type ImageInput,
+  type ImageTokenizerOptions,
+  type ImageTokens,
+  type TokenizerPrecision,
+} from './tokenizer/image-tokenizer.js';
+export { DecodedImages } from './tokenizer/decoded-images.js';
+export type { CheckpointAndConfig } from './tokenizer/first-stage.js';
+export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';
 export * from './reports/index.js';
 export {
   checkFilterOptions,

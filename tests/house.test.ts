@@ -10,7 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const LAYERS = [
   ['cli', 'studio'],
   ['training'],
-  ['reports'],
+  ['reports', 'tokenizer'],
   ['runs'],
   ['sampling'],
   ['models', 'data', 'metrics'],

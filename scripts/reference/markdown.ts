@@ -25,6 +25,7 @@ const FOLDERS: Record<string, string> = {
   models: 'The models of the paper, and loading of their weights.',
   training: 'Training steps and trainers.',
   reports: 'Report pages and charts of runs.',
+  tokenizer: 'Images to tokens and back.',
   runs: 'Run folders: configuration, checkpoints, events.',
   sampling: 'Sampling of tokens and images.',
   data: 'Images for training.',

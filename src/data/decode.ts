@@ -41,6 +41,9 @@ export type Samples =
   | 'spare band'
   | FloatSamples;
 
+/** How an image is scaled to other proportions: cropped at its centre, or each side on its own. */
+export type Scaling = 'cover' | 'fill';
+
 export interface PictureHeader {
   format: PictureFormat;
   /** Pixels after rotation by the EXIF orientation. */
@@ -111,6 +114,7 @@ export function scaledSize(header: { width: number; height: number }, size: numb
  *
  * @param input path of the file, or its bytes; default `path`
  * @param samples from the header; if missing, the header is read first
+ * @param scaling `fill` scales each side on its own instead of cropping; default `cover`
  * @throws ImageDataError with the path and the decoder's reason
  */
 export async function decodePicture(
@@ -119,13 +123,15 @@ export async function decodePicture(
   height: number,
   input: string | Uint8Array = path,
   samples?: Samples,
+  scaling: Scaling = 'cover',
 ): Promise<Picture> {
   const sharp = await loadSharp();
   const known = samples ?? (await lookAt(path, input));
   try {
     const image = sharp(readable(input), { failOn: 'error', limitInputPixels: maxPixels });
-    if (typeof known === 'object') return await decodeFloats(image, width, height, known);
-    return await decodeWith(known === 'spare band' ? await withoutSpare(image) : image, width, height);
+    if (typeof known === 'object') return await decodeFloats(image, width, height, known, scaling);
+    const colours = known === 'spare band' ? await withoutSpare(image) : image;
+    return await decodeWith(colours, width, height, scaling);
   } catch (cause) {
     throw new ImageDataError(path, `cannot be decoded (${firstLine(cause)})`, { cause });
   }
@@ -154,12 +160,12 @@ async function withoutSpare(image: Sharp): Promise<Sharp> {
   return (await loadSharp())(data, { raw: { width, height, channels } });
 }
 
-async function decodeWith(image: Sharp, width: number, height: number): Promise<Picture> {
+async function decodeWith(image: Sharp, width: number, height: number, fit: Scaling): Promise<Picture> {
   const { data, info } = await image
     .autoOrient()
     .toColourspace('srgb')
     .flatten({ background: '#ffffff' })
-    .resize(width, height, { fit: 'cover', position: 'centre' })
+    .resize(width, height, { fit, position: 'centre' })
     .raw({ depth: 'uchar' })
     .toBuffer({ resolveWithObject: true });
   if (info.channels === 3) return { width, height, pixels: data };

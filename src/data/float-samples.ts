@@ -58,8 +58,9 @@ export async function decodeFloats(
   width: number,
   height: number,
   { white, inverted, colour }: FloatSamples,
+  fit: 'cover' | 'fill' = 'cover',
 ): Promise<Picture> {
-  const scaled = image.autoOrient().resize(width, height, { fit: 'cover', position: 'centre' });
+  const scaled = image.autoOrient().resize(width, height, { fit, position: 'centre' });
   const { samples, channels } = await rawFloats(scaled, colour);
   const bytes = Uint8ClampedArray.from(samples, (value) => {
     const share = value / white;

@@ -50,21 +50,7 @@ export async function openRun<S extends Stage>(
   }
   const { step, path, state } = await newestCheckpoint(run);
   const model = modelFromConfig(withoutLoss(config.model), { init: false }) as nn.Module as ModelOf[S];
-  const file = join(path, 'model.safetensors');
-  const checkpoint = await loadCheckpoint(file);
-  try {
-    const weights = [...checkpoint.tensors.keys()].filter((key) => !isLoss(key));
-    torch.scope(() => {
-      model.loadStateDict(new Map(weights.map((key) => [key, checkpoint.tensors.get(key)!])));
-    });
-  } catch (error) {
-    throw new RunError(
-      `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
-      { cause: error },
-    );
-  } finally {
-    checkpoint.close();
-  }
+  await loadModelOfRun(model, run, path);
   const chosen = device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : device;
   model.to(chosen);
   model.eval();
@@ -76,6 +62,37 @@ export async function openRun<S extends Stage>(
     checkpoint: path,
     classes: (state['classes'] as string[] | undefined) ?? [],
   };
+}
+
+/**
+ * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out.
+ *
+ * @param path of the checkpoint's folder
+ * @throws RunError if they do not match
+ */
+export async function loadModelOfRun(
+  model: nn.Module,
+  run: string,
+  path: string,
+  prefix = '',
+): Promise<void> {
+  const file = join(path, 'model.safetensors');
+  const checkpoint = await loadCheckpoint(file);
+  try {
+    const weights = [...checkpoint.tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
+    torch.scope(() => {
+      model.loadStateDict(
+        new Map(weights.map((key) => [key.slice(prefix.length), checkpoint.tensors.get(key)!])),
+      );
+    });
+  } catch (error) {
+    throw new RunError(
+      `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
+      { cause: error },
+    );
+  } finally {
+    checkpoint.close();
+  }
 }
 
 /** Messages for a run of the other stage, by the requested stage. */
@@ -98,7 +115,8 @@ function reasonOf(error: unknown): string {
 /** True for keys of the discriminator and the perceptual network, which only training uses. */
 const isLoss = (key: string): boolean => /^(first_stage_model\.|cond_stage_model\.)?loss\./.test(key);
 
-function withoutLoss(config: ModelConfig): ModelConfig {
+/** Returns a model's configuration without the training loss, whose weights are then not needed. */
+export function withoutLoss(config: ModelConfig): ModelConfig {
   const params = { ...config.params };
   if ('lossconfig' in params) params['lossconfig'] = { target: 'taming.modules.losses.DummyLoss' };
   for (const key of ['first_stage_config', 'cond_stage_config']) {

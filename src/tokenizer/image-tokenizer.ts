@@ -1,0 +1,299 @@
+/** Images to tokens and back, with a trained first stage. */
+import { createHash } from 'node:crypto';
+import { show } from '../config/read.js';
+import { shownPath } from '../files/file-names.js';
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import * as torch from '../torch/index.js';
+import type { Tensor } from '../torch/index.js';
+import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
+import { DecodedImages } from './decoded-images.js';
+import { checkTakesFiles, encodePictures } from './encode-pictures.js';
+import { openFirstStage, type CheckpointAndConfig, type OpenedFirstStage } from './first-stage.js';
+import { checkFit, fitTensor, oneOf, readFitted, type FitOptions, type FittedPicture } from './fit.js';
+import { inBatches } from './in-batches.js';
+import { indicesOf } from './indices.js';
+
+/** An image: the path of a file, or the bytes of one. */
+export type ImageInput = string | Uint8Array;
+
+/** dtype of the encoder and the decoder; distances to the codebook are always computed in float32. */
+export type TokenizerPrecision = 'float32' | 'bfloat16' | 'float16';
+
+export interface ImageTokenizerOptions {
+  /** Default `auto`: CUDA if it is available. */
+  device?: 'auto' | torch.Device;
+  /**
+   * Default float32. In half precision ids may differ from those of float32, and between batches of other sizes, where
+   * two codes are almost equally near.
+   */
+  precision?: TokenizerPrecision;
+}
+
+export interface EncodeOptions extends FitOptions {
+  /** Number of files of equal size that run together. Default 16. A tensor runs as it is. */
+  batch?: number;
+}
+
+/** Ids of images with equal grids. */
+export interface ImageTokens {
+  /** int64 [B, h, w] on the CPU. */
+  ids: Tensor;
+  /** Rows and columns of ids, [h, w]. */
+  grid: [number, number];
+  /** Height and width of the images in pixels without padding; `decode` crops to it. */
+  size: [number, number];
+}
+
+export interface DecodeOptions {
+  /** Height and width in pixels to crop to, as padding is at the right and the bottom. Default: of the tokens. */
+  size?: readonly [number, number];
+}
+
+const precisions: readonly TokenizerPrecision[] = ['float32', 'bfloat16', 'float16'];
+
+/**
+ * Encodes images into ids of a VQGAN's codebook and decodes ids into images. Nothing is drawn at random: where the
+ * model would sample codes, the most likely one is taken. Call `dispose()` to free the weights, or declare it with
+ * `using`.
+ *
+ * @example
+ * ```ts
+ * using tokenizer = await ImageTokenizer.open('runs/vqgan', { precision: 'bfloat16' });
+ * const { ids, grid } = await tokenizer.encode(['cat.jpg', 'dog.jpg'], { size: 256, square: true });
+ * console.log(ids.shape, grid); // [2, 16, 16] and [16, 16] with a stride of 16
+ * const decoded = tokenizer.decode(ids);
+ * await decoded.save('cat-decoded.png');
+ * ```
+ */
+export class ImageTokenizer extends torch.InThread {
+  /** The model, in evaluation mode on `device`. */
+  readonly model: FirstStage;
+  /** Where it computes. */
+  readonly device: torch.Device;
+  /** dtype of the encoder and the decoder. */
+  readonly precision: TokenizerPrecision;
+  /** Pixels of the shorter side that the model was trained with, to which files are scaled by default. */
+  readonly size: number;
+  #disposed = false;
+
+  private constructor(
+    { model, size }: OpenedFirstStage,
+    device: torch.Device,
+    precision: TokenizerPrecision,
+  ) {
+    super('a tokenizer', 'open one in each thread');
+    this.model = model;
+    this.size = size;
+    this.device = device;
+    this.precision = precision;
+  }
+
+  /**
+   * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file.
+   *
+   * @param source run folder, or `{ checkpoint, config }`
+   * @throws RunError if there is no such run, it has no checkpoint, or its model has no codes; ConfigFileError,
+   *   CheckpointError or StateDictError if a file cannot be read, or the checkpoint is not of the configuration
+   *
+   * @example
+   * ```ts
+   * const tokenizer = await ImageTokenizer.open({ checkpoint: 'last.ckpt', config: 'imagenet' });
+   * console.log(tokenizer.nCodes, tokenizer.stride); // 1024, 16
+   * ```
+   */
+  static async open(
+    source: string | CheckpointAndConfig,
+    { device = 'auto', precision = 'float32' }: ImageTokenizerOptions = {},
+  ): Promise<ImageTokenizer> {
+    oneOf('precision', precision, precisions);
+    const opened = await openFirstStage(source);
+    const chosen = device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : device;
+    const { model } = opened;
+    model.to(chosen).eval().requiresGrad_(false);
+    for (const part of [model.encoder, model.quantConv, model.postQuantConv, model.decoder])
+      part.to(precision);
+    return new ImageTokenizer(opened, chosen, precision);
+  }
+
+  /** Number of ids, which are 0 to `nCodes` - 1. */
+  get nCodes(): number {
+    return this.model.nCodes;
+  }
+
+  /** Pixels per side covered by one id. */
+  get stride(): number {
+    return this.model.stride;
+  }
+
+  /** Channels of the images. */
+  get channels(): number {
+    return this.model.encoder.inChannels;
+  }
+
+  /**
+   * Encodes a file, the bytes of one, a list of these, or a tensor [B, C, H, W] in [-1, 1]. Files are rotated by their
+   * EXIF orientation, put on white if transparent, and scaled to `size`.
+   *
+   * @throws ImageDataError for a file that cannot be read; ShapeError for images of different sizes (use `encodeAll`, or
+   *   `square`), or a tensor of another shape; RangeError or TypeError for wrong options
+   */
+  async encode(
+    source: ImageInput | readonly ImageInput[] | Tensor,
+    options: EncodeOptions = {},
+  ): Promise<ImageTokens> {
+    this.#check(options);
+    if (source instanceof torch.Tensor) return this.#encodeTensor(source, options);
+    const inputs = typeof source === 'string' || source instanceof Uint8Array ? [source] : source;
+    const all = await this.encodeAll(inputs, options);
+    const [first] = all;
+    if (!first) throw new torch.ShapeError('encode needs at least one image, got an empty list');
+    const other = all.findIndex(({ size }) => size[0] !== first.size[0] || size[1] !== first.size[1]);
+    if (other > 0) {
+      const [a, b] = [first, all[other]!].map(({ size: [height, width] }) => `${height} × ${width}`);
+      throw new torch.ShapeError(
+        `${nameOf(inputs[0]!, 0)} is ${a} pixels, but ${nameOf(inputs[other]!, other)} is ${b} (height × width): ` +
+          'encode them with encodeAll, or with square: true',
+      );
+    }
+    const ids = torch.noGrad(() => torch.scope(() => torch.cat(all.map((tokens) => tokens.ids))));
+    torch.dispose(all.map((tokens) => tokens.ids));
+    return { ...first, ids };
+  }
+
+  /**
+   * Encodes files, or bytes of files, of any sizes; those of equal size run together.
+   *
+   * @returns the tokens of each image, ids [1, h, w], in the order of the list
+   * @throws ImageDataError for the first file that cannot be read
+   *
+   * @example
+   * ```ts
+   * using tokenizer = await ImageTokenizer.open('runs/vqgan');
+   * for (const { ids, grid } of await tokenizer.encodeAll(['wide.jpg', 'tall.jpg'], { fit: 'pad' })) {
+   *   console.log(grid, ids.flatten().tolist());
+   * }
+   * ```
+   */
+  async encodeAll(inputs: readonly ImageInput[], options: EncodeOptions = {}): Promise<ImageTokens[]> {
+    this.#check(options);
+    checkTakesFiles(this);
+    const result = Array.from<ImageTokens>({ length: inputs.length });
+    const read = (index: number) => this.#read(inputs[index]!, index, options);
+    for await (const { indices, pictures, error } of inBatches(inputs.length, read, options.batch ?? 16)) {
+      if (error) throw error;
+      for (const [i, ids] of (await encodePictures(this, pictures)).entries()) {
+        const { size } = pictures[i]!;
+        result[indices[i]!] = { ids, grid: ids.shape.slice(1) as [number, number], size };
+      }
+    }
+    return result;
+  }
+
+  /**
+   * Decodes ids into images.
+   *
+   * @param tokens what `encode` returned, or ids: integers [B, h, w]
+   * @throws RangeError for ids outside of the codebook or a size beyond the images; ShapeError or DTypeError for others
+   */
+  decode(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): DecodedImages {
+    this.#checkOpen();
+    const ids = tokens instanceof torch.Tensor ? tokens : tokens?.ids;
+    checkIds(ids, this.nCodes);
+    const [height, width] = [ids.shape[1]! * this.stride, ids.shape[2]! * this.stride];
+    const size = options.size ?? (tokens instanceof torch.Tensor ? [height, width] : tokens.size);
+    checkSize(size, height, width);
+    const images = torch.noGrad(() =>
+      torch.scope(() => {
+        const codes = this.model.quantize.codes(ids.to(this.device).to('int64')); // [B, D, h, w]
+        const decoded = this.model.decode(codes.to(this.precision)).float().to('cpu');
+        return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).contiguous();
+      }),
+    );
+    return new DecodedImages(images);
+  }
+
+  /** Returns the SHA-256 of the weights as they compute, in hexadecimal: it changes with any of them. */
+  fingerprint(): string {
+    this.#checkOpen();
+    const hash = createHash('sha256');
+    torch.noGrad(() => {
+      for (const [key, tensor] of [...this.model.stateDict()].sort(([a], [b]) => (a < b ? -1 : 1))) {
+        if (key.startsWith('loss.')) continue;
+        hash.update(`${key} ${tensor.dtype} [${tensor.shape.join(', ')}]\n`);
+        torch.scope(() => eachChunk(rowMajor(tensor), (bytes) => hash.update(bytes)));
+      }
+    });
+    return hash.digest('hex');
+  }
+
+  /** Frees the weights; the tokenizer cannot be used afterwards. */
+  dispose(): void {
+    if (!this.#disposed) torch.dispose([...this.model.parameters(), ...this.model.buffers()]);
+    this.#disposed = true;
+  }
+
+  /** Frees the weights; called by `using`. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #check(options: EncodeOptions): void {
+    this.#checkOpen();
+    checkFit(options, this);
+    const { batch = 1 } = options;
+    if (!Number.isSafeInteger(batch) || batch < 1) {
+      throw new RangeError(`batch must be a positive integer, got ${show(batch)}`);
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#disposed) throw new TypeError('this tokenizer has been disposed of; open another one');
+  }
+
+  async #read(input: ImageInput, index: number, options: FitOptions): Promise<FittedPicture> {
+    if (typeof input === 'string' || input instanceof Uint8Array) {
+      return readFitted(nameOf(input, index), input, this, options);
+    }
+    throw new TypeError(`image ${index} must be a path or the bytes of an image file, got ${show(input)}`);
+  }
+
+  #encodeTensor(images: Tensor, options: FitOptions): ImageTokens {
+    return torch.noGrad(() =>
+      torch.scope(() => {
+        const fitted = fitTensor(images.to(this.device), this, options);
+        const ids = indicesOf(this.model, fitted.images, this.precision).to('cpu').contiguous();
+        return { ids, grid: ids.shape.slice(1) as [number, number], size: fitted.size };
+      }),
+    );
+  }
+}
+
+const nameOf = (input: ImageInput, index: number): string =>
+  typeof input === 'string' ? shownPath(input) : `image ${index}`;
+
+function checkIds(ids: unknown, nCodes: number): asserts ids is Tensor {
+  if (!(ids instanceof torch.Tensor)) throw new TypeError(`decode expects ids [B, h, w], got ${show(ids)}`);
+  if (ids.ndim !== 3 || ids.numel() === 0) {
+    const hint = ids.ndim === 2 ? ': add the batch with .unsqueeze(0)' : '';
+    throw new torch.ShapeError(`decode expects ids [B, h, w], got [${ids.shape.join(', ')}]${hint}`);
+  }
+  if (!/^u?int/.test(ids.dtype)) {
+    throw new torch.DTypeError(`decode expects integer ids, got ${ids.dtype}: convert them with .long()`);
+  }
+  torch.scope(() => {
+    const numbers = ids.to('int64');
+    for (const id of [numbers.min().item(), numbers.max().item()].map(Number)) {
+      if (id >= 0 && id < nCodes) continue;
+      throw new RangeError(
+        `id ${id} is not in the codebook, whose ids are 0 to ${nCodes - 1}; subtract an offset, and remove markers`,
+      );
+    }
+  });
+}
+
+function checkSize(size: readonly number[], height: number, width: number): void {
+  const within = (value: number | undefined, most: number) =>
+    Number.isSafeInteger(value) && value! >= 1 && value! <= most;
+  if (size.length === 2 && within(size[0], height) && within(size[1], width)) return;
+  throw new RangeError(`size must be [height, width] of at most [${height}, ${width}], got ${show(size)}`);
+}

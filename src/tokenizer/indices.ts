@@ -1,0 +1,34 @@
+/** Indices of the codes of images, without random numbers. */
+import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import { GumbelQuantizer } from '../models/quantizers/gumbel.js';
+import { atLeastFloat32, channelsToEnd, nearestCodes } from '../models/quantizers/latents.js';
+import { NearestQuantizer } from '../models/quantizers/quantizer.js';
+import type { Tensor } from '../torch/index.js';
+
+/**
+ * Returns the indices of images [B, C, H, W] as int64 [B, h, w]. They are those of `model.encode`, except where that
+ * draws random numbers: Gumbel quantizers choose the most likely code instead of a sample, and quantizers that replace
+ * codes out of use by random ones choose the nearest code in use. In the current scope.
+ *
+ * @param dtype the dtype of the encoder's weights
+ */
+export function indicesOf(
+  model: FirstStage,
+  images: Tensor,
+  dtype: 'float32' | 'bfloat16' | 'float16',
+): Tensor {
+  const quantizer = model.quantize;
+  const z = model.encodeToPrequant(images.to(dtype)).float(); // [B, D, h, w]
+  const [batch, , height, width] = z.shape as [number, number, number, number];
+  const shape = [batch, height, width];
+  const { used, unknownToken } = quantizer;
+  if (quantizer instanceof GumbelQuantizer) {
+    const logits = atLeastFloat32(quantizer.proj.forward(z)); // [B, K, h, w]
+    return (used ? logits.indexSelect(1, used) : logits).argmax(1);
+  }
+  if (used && unknownToken === 'random' && quantizer instanceof NearestQuantizer) {
+    const points = channelsToEnd(z).reshape([-1, quantizer.embedDim]); // [B·h·w, D]
+    return nearestCodes(points, quantizer.codebook.indexSelect(0, used)).reshape(shape);
+  }
+  return quantizer.forward(z).indices.reshape(shape);
+}

@@ -1,0 +1,341 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import { ImageDataError } from '../../src/data/image-error.js';
+import { RunError } from '../../src/runs/error.js';
+import { newestCheckpoint } from '../../src/runs/checkpoint.js';
+import { openRun } from '../../src/runs/open.js';
+import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
+import { loadCheckpoint, savePytorch } from '../../src/torch/io/index.js';
+import * as torch from '../../src/torch/index.js';
+import type { Tensor } from '../../src/torch/index.js';
+import { temporaryFolder, vqganConfig } from '../training/tiny.js';
+import { png, runs } from './tokenizers.js';
+
+let made: Awaited<ReturnType<typeof runs>>;
+let tokenizer: ImageTokenizer;
+test.before(async () => {
+  made = await runs();
+  tokenizer = await ImageTokenizer.open(made.vqgan, { device: 'cpu' });
+});
+test.after.always(() => made.remove());
+
+const list = (ids: Tensor) => ids.tolist() as number[][][];
+
+function noise(shape: number[], seed = 1): Tensor {
+  const generator = new torch.Generator();
+  generator.manualSeed(seed);
+  return torch.rand(shape, { generator }).mul(2).sub(1);
+}
+
+test('a tokenizer knows its codebook, stride, channels and size', (t) => {
+  t.like(tokenizer, { nCodes: 16, stride: 2, channels: 3, size: 16, device: 'cpu', precision: 'float32' });
+});
+
+test('the ids of a tensor are those of the model, and ids decode to its images', async (t) => {
+  const { model } = await openRun(made.vqgan, 'vqgan', 'cpu');
+  const images = noise([2, 3, 16, 12]);
+  const { indices, reconstruction } = torch.noGrad(() => model.forward(images));
+  const tokens = await tokenizer.encode(images);
+  t.deepEqual([tokens.ids.dtype, tokens.ids.shape, tokens.grid], ['int64', [2, 8, 6], [8, 6]]);
+  t.deepEqual(list(tokens.ids), list(indices));
+  t.true(new Set(list(tokens.ids).flat(2)).size > 1);
+  const decoded = tokenizer.decode(tokens);
+  t.deepEqual(decoded.images.shape, [2, 3, 16, 12]);
+  t.true(torch.allclose(decoded.images, reconstruction, { atol: 1e-5 }));
+  t.true(torch.equal(tokenizer.decode(tokens.ids).images, decoded.images));
+});
+
+test('paths, bytes and lists of both give the same ids', async (t) => {
+  const file = join(temporaryFolder(t), 'a.png');
+  const bytes = await png(20, 16);
+  writeFileSync(file, bytes);
+  const { ids, grid, size } = await tokenizer.encode(file);
+  t.deepEqual(
+    [ids.shape, grid, size],
+    [
+      [1, 8, 10],
+      [8, 10],
+      [16, 20],
+    ],
+  );
+  t.deepEqual(list((await tokenizer.encode(bytes)).ids), list(ids));
+  const both = await tokenizer.encode([file, bytes], { batch: 1 });
+  t.deepEqual(list(both.ids), [...list(ids), ...list(ids)]);
+  const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+  const pixels = torch.tensor(new Uint8Array(data)).view([1, 16, 20, 3]).permute([0, 3, 1, 2]);
+  t.deepEqual(list((await tokenizer.encode(pixels.float().div(127.5).sub(1))).ids), list(ids));
+});
+
+test('an image has the same ids alone and in any batch, in the order of the list', async (t) => {
+  const inputs = await Promise.all([1, 2, 3, 4, 5].map((seed) => png(seed % 2 ? 16 : 24, 16, seed)));
+  const alone = await Promise.all(inputs.map(async (bytes) => list((await tokenizer.encode(bytes)).ids)));
+  for (const batch of [1, 2, 16]) {
+    const all = await tokenizer.encodeAll(inputs, { batch });
+    t.deepEqual(
+      all.map(({ ids }) => list(ids)),
+      alone,
+    );
+  }
+  t.is(new Set(alone.map((ids) => JSON.stringify(ids))).size, 5);
+});
+
+test('size scales the shorter side, and square crops to it', async (t) => {
+  const bytes = await png(40, 30);
+  const grids = async (options: object) => (await tokenizer.encode(bytes, options)).grid;
+  t.deepEqual(await grids({}), [8, 10]); // 16 × 21 pixels
+  t.deepEqual(await grids({ size: 30 }), [15, 20]);
+  t.deepEqual(await grids({ size: 8, square: true }), [4, 4]);
+  const tensor = noise([1, 3, 30, 40]);
+  t.deepEqual((await tokenizer.encode(tensor)).grid, [15, 20]);
+  t.deepEqual((await tokenizer.encode(tensor, { size: 16 })).grid, [8, 10]);
+  t.deepEqual((await tokenizer.encode(tensor, { square: true })).grid, [15, 15]);
+});
+
+test('images longer than four to one are cropped to their middle', async (t) => {
+  const bytes = await png(100, 16);
+  for (const fit of ['crop', 'pad', 'resize'] as const) {
+    const tokens = await tokenizer.encode(bytes, { fit });
+    t.deepEqual(
+      [tokens.grid, tokens.size],
+      [
+        [8, 32],
+        [16, 64],
+      ],
+    );
+    const middle = await sharp(bytes).extract({ left: 18, top: 0, width: 64, height: 16 }).png().toBuffer();
+    t.deepEqual(list(tokens.ids), list((await tokenizer.encode(middle, { fit })).ids));
+    const images = noise([1, 3, 16, 100]);
+    const { ids } = await tokenizer.encode(images, { fit, size: 16 });
+    t.deepEqual(list(ids), list((await tokenizer.encode(images.narrow(3, 18, 64), { fit })).ids));
+  }
+});
+
+test('fit makes both sides multiples of the stride in the way it says', async (t) => {
+  const images = noise([1, 3, 15, 13]);
+  const cropped = await tokenizer.encode(images, { fit: 'crop' });
+  t.deepEqual(
+    [cropped.grid, cropped.size],
+    [
+      [7, 6],
+      [14, 12],
+    ],
+  );
+  const centre = images.narrow(2, 0, 14).narrow(3, 0, 12);
+  t.deepEqual(list(cropped.ids), list((await tokenizer.encode(centre)).ids));
+
+  const padded = await tokenizer.encode(images, { fit: 'pad' });
+  t.deepEqual(
+    [padded.grid, padded.size],
+    [
+      [8, 7],
+      [15, 13],
+    ],
+  );
+  const mirrored = torch.cat([images, images.narrow(2, 13, 1)], 2);
+  const whole = torch.cat([mirrored, mirrored.narrow(3, 11, 1)], 3);
+  t.deepEqual(list(padded.ids), list((await tokenizer.encode(whole)).ids));
+
+  const replicated = await tokenizer.encode(images, { fit: 'pad', padding: 'replicate' });
+  const repeated = torch.cat([images, images.narrow(2, 14, 1)], 2);
+  const edged = torch.cat([repeated, repeated.narrow(3, 12, 1)], 3);
+  t.deepEqual(list(replicated.ids), list((await tokenizer.encode(edged)).ids));
+
+  const resized = await tokenizer.encode(images, { fit: 'resize' });
+  t.deepEqual(
+    [resized.grid, resized.size],
+    [
+      [8, 7],
+      [16, 14],
+    ],
+  );
+});
+
+test('files are padded as tensors are, and decoded images are cropped to their size', async (t) => {
+  const bytes = await png(19, 15);
+  const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+  const pixels = torch.tensor(new Uint8Array(data)).view([1, 15, 19, 3]).permute([0, 3, 1, 2]);
+  const images = pixels.float().div(127.5).sub(1);
+  for (const padding of ['reflect', 'replicate'] as const) {
+    const options = { fit: 'pad', padding, size: 15 } as const;
+    const tokens = await tokenizer.encode(bytes, options);
+    t.deepEqual(
+      [tokens.grid, tokens.size],
+      [
+        [8, 10],
+        [15, 19],
+      ],
+    );
+    t.deepEqual(list(tokens.ids), list((await tokenizer.encode(images, options)).ids));
+    const whole = tokenizer.decode(tokens.ids).images;
+    t.deepEqual(whole.shape, [1, 3, 16, 20]);
+    const cropped = tokenizer.decode(tokens).images;
+    t.true(torch.equal(cropped, whole.narrow(2, 0, 15).narrow(3, 0, 19)));
+    t.true(torch.equal(cropped, tokenizer.decode(tokens.ids, { size: [15, 19] }).images));
+  }
+});
+
+test('an image smaller than its padding is mirrored repeatedly', async (t) => {
+  const one = noise([1, 3, 1, 3]);
+  const { ids } = await tokenizer.encode(one, { fit: 'pad' });
+  const mirrored = torch.cat([one, one.narrow(3, 1, 1)], 3).expand([1, 3, 2, 4]);
+  t.deepEqual(list(ids), list((await tokenizer.encode(mirrored)).ids));
+});
+
+test('decoded images become PNG bytes and files', async (t) => {
+  const ids = torch.randint(0, 16, [2, 3, 4], { dtype: 'int32' });
+  const decoded = tokenizer.decode(ids);
+  t.is(decoded.length, 2);
+  const bytes = await decoded.png(1);
+  const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+  t.like(info, { width: 8, height: 6, channels: 3 });
+  const expected = decoded.images.select(0, 1).permute([1, 2, 0]).clamp(-1, 1).mul(127.5).add(127.5).round();
+  t.deepEqual([...data], (expected.flatten().tolist() as number[]).map(Number));
+  const path = join(temporaryFolder(t), 'one.png');
+  await decoded.save(path, 1);
+  t.deepEqual(readFileSync(path), Buffer.from(bytes));
+  await t.throwsAsync(decoded.png(2), {
+    instanceOf: RangeError,
+    message: /no image 2; the images are 0 to 1/,
+  });
+});
+
+for (const precision of ['bfloat16', 'float16'] as const) {
+  test(`${precision} is near float32`, async (t) => {
+    using half = await ImageTokenizer.open(made.vqgan, { device: 'cpu', precision });
+    const images = noise([2, 3, 16, 16]);
+    const [exact, rounded] = [await tokenizer.encode(images), await half.encode(images)];
+    const same = exact.ids.eq(rounded.ids).float().mean().item();
+    t.true(same > 0.9, `${same} of the ids are equal`);
+    const { images: decoded } = half.decode(exact.ids);
+    t.is(decoded.dtype, 'float32');
+    const reference = tokenizer.decode(exact.ids).images;
+    t.true(decoded.sub(reference).abs().max().item() < 0.05 * reference.abs().max().item());
+    t.false(torch.equal(decoded, reference));
+    t.is(half.model.quantize.codebook.dtype, 'float32');
+    t.not(half.fingerprint(), tokenizer.fingerprint());
+  });
+}
+
+test('a transformer’s first stage, and a checkpoint with its configuration, give the same ids', async (t) => {
+  const images = noise([1, 3, 16, 16]);
+  const expected = list((await tokenizer.encode(images)).ids);
+  using inside = await ImageTokenizer.open(made.transformer, { device: 'cpu' });
+  t.deepEqual(list((await inside.encode(images)).ids), expected);
+  t.is(inside.fingerprint(), tokenizer.fingerprint());
+
+  const folder = temporaryFolder(t);
+  const config = join(folder, 'model.yaml');
+  writeFileSync(config, JSON.stringify({ model: vqganConfig().model }));
+  for (const run of [made.vqgan, made.transformer]) {
+    const checkpoint = join((await newestCheckpoint(run)).path, 'model.safetensors');
+    using opened = await ImageTokenizer.open({ checkpoint, config }, { device: 'cpu' });
+    t.is(opened.fingerprint(), tokenizer.fingerprint());
+  }
+  const { tensors } = await loadCheckpoint(
+    join((await newestCheckpoint(made.vqgan)).path, 'model.safetensors'),
+  );
+  const checkpoint = join(folder, 'last.ckpt');
+  await savePytorch(checkpoint, { state_dict: Object.fromEntries(tensors) });
+  using given = await ImageTokenizer.open({ checkpoint, config: vqganConfig().model }, { device: 'cpu' });
+  t.deepEqual([given.fingerprint(), given.size], [tokenizer.fingerprint(), 16]);
+  await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'small' }), { message: /shape|missing/ });
+  await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'smal' }), {
+    message: /no configuration smal: .*faces, imagenet, small/,
+  });
+});
+
+test('codes that a model draws at random are the most likely ones', async (t) => {
+  const { model } = vqganConfig();
+  const folder = temporaryFolder(t);
+  const gumbel = { target: 'taming.models.vqgan.GumbelVQ', params: { ...model.params, embed_dim: 32 } };
+  const remapped = { ...model, params: { ...model.params, remap: [1, 5, 7] } };
+  const { modelFromConfig } = await import('../../src/models/registry/from-config.js');
+  for (const config of [gumbel, remapped]) {
+    const checkpoint = join(folder, 'weights.pt');
+    await savePytorch(checkpoint, Object.fromEntries(modelFromConfig(config as never).stateDict()));
+    using opened = await ImageTokenizer.open({ checkpoint, config: config as never }, { device: 'cpu' });
+    const images = noise([1, 3, 16, 16]);
+    const [first, second] = [await opened.encode(images), await opened.encode(images)];
+    t.deepEqual(list(first.ids), list(second.ids));
+    t.true(Math.max(...list(first.ids).flat(2)) < opened.nCodes);
+    t.deepEqual(opened.decode(first).images.shape, [1, 3, 16, 16]);
+  }
+});
+
+test('what cannot be opened is refused with the reason', async (t) => {
+  const folder = temporaryFolder(t);
+  const empty = join(folder, 'empty');
+  mkdirSync(empty);
+  const stopped = join(folder, 'stopped');
+  mkdirSync(stopped);
+  writeFileSync(join(stopped, 'config.yaml'), readFileSync(join(made.vqgan, 'config.yaml')));
+  const file = join(folder, 'weights.ckpt');
+  writeFileSync(file, 'nothing');
+  const gpt = { target: 'taming.modules.transformer.mingpt.GPT', params: { vocab_size: 16, block_size: 4 } };
+  const params = { ...gpt.params, n_layer: 1, n_head: 1, n_embd: 8 };
+  for (const [source, message] of [
+    [join(folder, 'gone'), /there is no run at/],
+    [empty, /is not a run: it has no config\.yaml/],
+    [stopped, /has no complete checkpoint/],
+    [file, /is a file, not the folder of a run; .*--config/],
+    [{ checkpoint: file, config: { ...gpt, params } }, /describes a GPT, which does not encode images/],
+  ] as const) {
+    await t.throwsAsync(ImageTokenizer.open(source), { instanceOf: RunError, message });
+  }
+  await t.throwsAsync(ImageTokenizer.open({} as never), { instanceOf: TypeError, message: /run folder/ });
+  await t.throwsAsync(ImageTokenizer.open(made.vqgan, { precision: 'half' as never }), {
+    instanceOf: TypeError,
+    message: /precision must be 'float32' or 'bfloat16' or 'float16'; got "half"/,
+  });
+});
+
+test('what cannot be encoded is refused with the reason', async (t) => {
+  const small = await png(16, 16);
+  const wide = await png(24, 16);
+  const image = noise([1, 3, 16, 16]);
+  const { ShapeError, DTypeError } = torch;
+  for (const [source, options, instanceOf, message] of [
+    [image.squeeze(0), {}, ShapeError, /\[B, 3, H, W\].*unsqueeze/],
+    [noise([1, 1, 16, 16]), {}, ShapeError, /\[B, 3, H, W\]/],
+    [image.to('uint8'), {}, DTypeError, /floating point/],
+    [noise([1, 3, 1, 16]), {}, ShapeError, /smaller than one code.*'pad'/],
+    [[small, wide], {}, ShapeError, /image 0 is 16 × 16 .*image 1 is 16 × 24.*encodeAll/],
+    [[], {}, ShapeError, /at least one image/],
+    [[3], {}, TypeError, /image 0 must be a path/],
+    [Buffer.from('text'), {}, ImageDataError, /image 0: this is not a JPEG/],
+    ['gone.png', {}, ImageDataError, /gone\.png: there is no such file/],
+    [small, { size: 1 }, RangeError, /smaller than one code/],
+    [small, { size: 1.5 }, RangeError, /positive integer/],
+    [small, { fit: 'cover' }, TypeError, /'crop' or 'pad' or 'resize'; got "cover"/],
+    [small, { padding: 'zero' }, TypeError, /'reflect' or 'replicate'/],
+    [small, { batch: 0 }, RangeError, /batch must be a positive integer/],
+  ] as const) {
+    await t.throwsAsync(tokenizer.encode(source as never, options as never), { instanceOf, message });
+  }
+});
+
+test('what cannot be decoded is refused with the reason', (t) => {
+  const ids = (value: number) => torch.full([1, 2, 2], value, { dtype: 'int64' });
+  const { ShapeError, DTypeError } = torch;
+  for (const [source, options, instanceOf, message] of [
+    [ids(16), {}, RangeError, /id 16 is not in the codebook, whose ids are 0 to 15; subtract an offset/],
+    [ids(-1), {}, RangeError, /id -1 is not in the codebook/],
+    [ids(1).squeeze(0), {}, ShapeError, /\[B, h, w\], got \[2, 2\].*unsqueeze/],
+    [ids(1).float(), {}, DTypeError, /integer ids/],
+    [[[1]], {}, TypeError, /ids \[B, h, w\]/],
+    [ids(1), { size: [5, 4] }, RangeError, /at most \[4, 4\], got/],
+  ] as const) {
+    t.throws(() => tokenizer.decode(source as never, options), { instanceOf, message });
+  }
+});
+
+test('a disposed tokenizer says so', async (t) => {
+  const opened = await ImageTokenizer.open(made.vqgan, { device: 'cpu' });
+  opened.dispose();
+  opened[Symbol.dispose]();
+  await t.throwsAsync(opened.encode(noise([1, 3, 16, 16])), { message: /has been disposed of/ });
+  t.throws(() => opened.decode(torch.zeros([1, 1, 1], { dtype: 'int64' })), { message: /disposed/ });
+  t.throws(() => structuredClone(opened), { any: true, message: /a tokenizer belongs to its thread/ });
+});
