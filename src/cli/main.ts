@@ -54,6 +54,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
   },
   {
+    name: 'encode',
+    description: 'write the tokens of images, for language models and other programs',
+    load: async () => (await import('./commands/encode/command.js')).encodeCommand,
+  },
+  {
     name: 'sample',
     description: 'generate new images with a trained transformer',
     load: async () => (await import('./commands/sample/command.js')).sampleCommand,

@@ -32,11 +32,16 @@ export async function findImages(given: string): Promise<FoundImages> {
     throw new ImageDataError(path, reason, { cause });
   });
   if (found.isDirectory()) return findInFolder(path);
-  if (['.txt', '.lst', '.list'].includes(extname(path).toLowerCase())) return readList(path);
+  if (isImageList(path)) return readList(path);
   throw new ImageDataError(
     path,
     'this is not a folder; name a folder of images, or a .txt file with one path per line',
   );
+}
+
+/** True if a file is a list of images by its extension. */
+export function isImageList(path: string): boolean {
+  return ['.txt', '.lst', '.list'].includes(extname(path).toLowerCase());
 }
 
 async function findInFolder(path: string): Promise<FoundImages> {

@@ -7,6 +7,7 @@ import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
+import { systemPath } from '../files/file-names.js';
 import { moveAside, replaceFolder } from '../files/folder.js';
 import { saveSafetensors } from '../torch/io/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -179,8 +180,10 @@ function readState(path: string): CheckpointState | null {
   }
 }
 
-async function describeFile(path: string): Promise<FileEntry> {
+/** Reads a file's size and hash. @throws the system's error */
+export async function describeFile(path: string): Promise<FileEntry> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 2 ** 20 })) hash.update(chunk as Buffer);
-  return { bytes: (await stat(path)).size, sha256: hash.digest('hex') };
+  for await (const chunk of createReadStream(systemPath(path), { highWaterMark: 2 ** 20 }))
+    hash.update(chunk as Buffer);
+  return { bytes: (await stat(systemPath(path))).size, sha256: hash.digest('hex') };
 }

@@ -1,17 +1,15 @@
 /** Implementation of `tessera-torch reconstruct`, after the command line is parsed. Loads libtorch. */
-import { stat } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { join } from 'node:path';
 import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
-import { recoverPath, shownPath, systemPath } from '../../../files/file-names.js';
+import { shownPath } from '../../../files/file-names.js';
 import { bytesToImages } from '../../../data/image-tensor.js';
-import { findImages } from '../../../data/find-images.js';
-import { ImageDataError } from '../../../data/image-error.js';
 import { rgbToGrey, type Picture } from '../../../data/picture.js';
 import { readWhole } from '../../../data/read-whole.js';
 import { psnr } from '../../../metrics/psnr.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
@@ -31,7 +29,7 @@ interface Result {
 export async function reconstruct(run: string, images: string[], flags: ReconstructFlags): Promise<void> {
   const signal = interruptSignal();
   const leftOut = new LeftOut(flags.json ?? false);
-  const files = await filesOf(images, leftOut);
+  const files = await imagePaths(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
   const unit = model.stride;
@@ -48,7 +46,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
 
   const rows: Tensor[] = [];
   const results: Result[] = [];
-  const names = outputNames(files);
+  const unique = new UniqueNames('.png');
+  const names = files.map((file) => unique.of(file));
   let looked = 0;
   for (const [i, file] of files.entries()) {
     signal.throwIfAborted();
@@ -108,36 +107,6 @@ async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object):
   }
   const side = pairs[0]!.shape.at(-1)!;
   await saveImage(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
-}
-
-/** Returns the named image files, and the images in the named folders. */
-async function filesOf(paths: readonly string[], leftOut: LeftOut): Promise<string[]> {
-  const files: string[] = [];
-  for (const given of paths) {
-    const path = await recoverPath(given);
-    const found = await leftOut.unless(path, async () => {
-      const stats = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
-        const gone = 'there is no such image or folder';
-        const reason = cause.code === 'ENOENT' ? gone : `cannot be read (${cause.message})`;
-        throw new ImageDataError(path, reason, { cause });
-      });
-      return stats.isDirectory() ? (await findImages(path)).files : [path];
-    });
-    files.push(...(found ?? []));
-  }
-  return files;
-}
-
-/** Returns unique names of PNG files: `cat.png` for `photos/cat.jpg`, or `cat-2.png` if that is taken. */
-function outputNames(files: readonly string[]): string[] {
-  const taken = new Set<string>();
-  return files.map((file) => {
-    const stem = basename(file, extname(file));
-    let name = stem;
-    for (let n = 2; taken.has(name); n++) name = `${stem}-${n}`;
-    taken.add(name);
-    return `${name}.png`;
-  });
 }
 
 /** Reads an image with its shorter side near `size` and both sides multiples of `unit`. */

@@ -1,0 +1,66 @@
+import { type Command, Option } from 'commander';
+import type { Fit, Padding } from '../../../tokenizer/fit.js';
+import { positive, withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
+
+/** Formats of token files. */
+export type TokenFormat = 'jsonl' | 'npy' | 'safetensors';
+
+export interface EncodeFlags extends TokenFlags {
+  to: TokenFormat;
+  shard?: number;
+  size?: number;
+  square?: boolean;
+  fit: Fit;
+  padding: Padding;
+}
+
+/** Defines `tessera-torch encode`, which writes the tokens of images. */
+export function encodeCommand(command: Command): Command {
+  command
+    .argument('<run>', 'run folder of a VQGAN, or of a transformer, whose first stage is used')
+    .argument('<paths...>', 'image files, folders of them, or lists (.txt, one path per line)')
+    .option('--out <folder>', 'folder for the token files', 'tokens')
+    .addOption(
+      new Option('--to <format>', 'format of the token files')
+        .choices(['jsonl', 'npy', 'safetensors'])
+        .default('jsonl'),
+    )
+    .option(
+      '--shard <count>',
+      'images per token file; default 1000, but without it --to npy writes one file per image',
+      positive,
+    )
+    .option('--size <pixels>', 'shorter side of the images; default: as in training', positive)
+    .option('--square', 'crop the centre square, so that all images have the same grid')
+    .addOption(
+      new Option('--fit <how>', 'make both sides multiples of the pixels per code')
+        .choices(['crop', 'pad', 'resize'])
+        .default('crop'),
+    )
+    .addOption(
+      new Option('--padding <content>', 'what --fit pad adds at the right and the bottom')
+        .choices(['reflect', 'replicate'])
+        .default('reflect'),
+    );
+  return withOutputFlags(withTokenFlags(command, 'added to'), 'token file')
+    .addHelpText(
+      'after',
+      `
+jsonl: a line {"file", "grid": [h, w], "ids": [...]} per image, row by row.
+npy: int32 [h, w] per image; with --shard [N, h, w] per file, and the file names in a .json beside it.
+safetensors: "ids", int32 [N, h, w], with the file names in the metadata.
+With --markers the ids of an image are one sequence: begin, (ids, row) for each row, end.
+Images of a shard whose grids differ are in one array for each grid, such as "ids.16x24".
+
+A killed run continues where it stopped if it is repeated with the same settings.
+
+Examples:
+  $ npx tessera-torch encode runs/vqgan photos --square
+  $ npx tessera-torch encode runs/vqgan photos --to safetensors --square --shard 5000 --precision bfloat16
+  $ npx tessera-torch encode last.ckpt list.txt --config imagenet --offset 32000 --markers 33024,33025,33026`,
+    )
+    .action(async (run: string, paths: string[], flags: EncodeFlags) => {
+      const { encode } = await import('./run.js');
+      await encode(run, paths, flags);
+    });
+}

@@ -1,0 +1,194 @@
+/** Implements `tessera-torch encode`. Loads libtorch. */
+import { join } from 'node:path';
+import { ImageDataError } from '../../../data/image-error.js';
+import { shownPath } from '../../../files/file-names.js';
+import { withLock } from '../../../files/lock.js';
+import { checkTakesFiles, encodePictures } from '../../../tokenizer/encode-pictures.js';
+import { checkFit, readFitted, type FitOptions } from '../../../tokenizer/fit.js';
+import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
+import { inBatches } from '../../../tokenizer/in-batches.js';
+import { checkSequence } from '../../../tokenizer/sequence.js';
+import { imagePaths, UniqueNames } from '../../image-paths.js';
+import { interruptSignal } from '../../interrupt.js';
+import { LeftOut } from '../../left-out.js';
+import { sourceOf } from '../../token-flags.js';
+import { UsageError } from '../../usage-error.js';
+import type { EncodeFlags } from './command.js';
+import { digestOf, makeFolder, Manifest, type ShardEntry } from './manifest.js';
+import { Progress } from './progress.js';
+import { writeOne, writeShard, type EncodedFile } from './shards.js';
+
+/** Images per shard if --shard is not given; of single arrays, per entry of the manifest. */
+const SHARD = 1000;
+
+export async function encode(run: string, paths: string[], flags: EncodeFlags): Promise<void> {
+  const leftOut = new LeftOut(flags.json ?? false);
+  if (flags.to === 'safetensors' && flags.markers) {
+    throw new UsageError(
+      '--markers make flat sequences, for --to jsonl or npy; --to safetensors writes grids of ids',
+    );
+  }
+  const files = await imagePaths(paths, leftOut, { lists: true });
+  if (files.length === 0) throw leftOut.nothingElse();
+  const { device, precision, out } = flags;
+  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, precision });
+  const fit = checkFlags(flags, tokenizer);
+  await makeFolder(out);
+  const work = async () => {
+    const manifest = await Manifest.open(out, {
+      settings: settingsOf(flags, tokenizer),
+      model: tokenizer.fingerprint(),
+      images: await digestOf(files),
+    });
+    await new Encoding(flags, tokenizer, fit, leftOut, files).run(manifest);
+  };
+  const onWait = (holder: string) => {
+    process.stderr.write(`waiting for ${holder}, which is writing to ${shownPath(out)}\n`);
+  };
+  await withLock(join(out, '.lock'), work, { signal: interruptSignal(), onWait });
+  leftOut.tell();
+}
+
+/** Images of a shard: those that were encoded, by position in the shard, and the others. */
+interface EncodedShard {
+  images: Map<number, EncodedFile>;
+  leftOut: NonNullable<ShardEntry['leftOut']>;
+}
+
+/** Encodes a list of images, shard by shard. */
+class Encoding {
+  readonly #flags: EncodeFlags;
+  readonly #tokenizer: ImageTokenizer;
+  readonly #fit: FitOptions;
+  readonly #leftOut: LeftOut;
+  readonly #files: readonly string[];
+  readonly #progress: Progress;
+  /** Names of the arrays of single images, which depend only on the list. */
+  readonly #names: readonly string[];
+  readonly #signal = interruptSignal();
+
+  constructor(
+    flags: EncodeFlags,
+    tokenizer: ImageTokenizer,
+    fit: FitOptions,
+    leftOut: LeftOut,
+    files: readonly string[],
+  ) {
+    this.#flags = flags;
+    this.#tokenizer = tokenizer;
+    this.#fit = fit;
+    this.#leftOut = leftOut;
+    this.#files = files;
+    const unique = new UniqueNames('.npy');
+    this.#names = flags.to === 'npy' ? files.map((file) => unique.of(file)) : [];
+    this.#progress = new Progress(flags, files.length);
+  }
+
+  /** Encodes the shards that are not whole. @throws Error if no image can be used */
+  async run(manifest: Manifest): Promise<void> {
+    const { shard: size = SHARD, out } = this.#flags;
+    const progress = this.#progress;
+    for (let first = 0; first < this.#files.length; first += size) {
+      const shard = first / size;
+      const kept = await manifest.whole(shard);
+      if (kept) {
+        for (const { file, reason } of kept.leftOut ?? []) await this.#leaveOut(file, reason);
+        progress.finish(Math.min(size, this.#files.length - first), kept, true);
+        continue;
+      }
+      const files = this.#files.slice(first, first + size);
+      const { images, leftOut } = await this.#encode(files);
+      const written = await this.#write(shard, first, images);
+      const entry = { images: images.size, files: written, ...(leftOut.length > 0 && { leftOut }) };
+      progress.finish(files.length, await manifest.add(shard, entry), false);
+    }
+    if (progress.images === 0) throw this.#leftOut.nothingElse();
+    progress.end(out);
+  }
+
+  async #encode(files: readonly string[]): Promise<EncodedShard> {
+    const tokenizer = this.#tokenizer;
+    const images = new Map<number, EncodedFile>();
+    const leftOut: EncodedShard['leftOut'] = [];
+    const read = (i: number) => readFitted(files[i]!, files[i]!, tokenizer, this.#fit);
+    for await (const { indices, pictures, error } of inBatches(files.length, read, this.#flags.batch)) {
+      this.#signal.throwIfAborted();
+      if (error) {
+        const file = files[indices[0]!]!;
+        leftOut.push({ file, reason: error.reason });
+        await this.#leaveOut(file, error.reason);
+      } else {
+        for (const [i, ids] of (await encodePictures(tokenizer, pictures)).entries()) {
+          const [at, { size }] = [indices[i]!, pictures[i]!];
+          const values = Int32Array.from(ids.toTypedArray() as BigInt64Array, Number);
+          images.set(at, {
+            file: files[at]!,
+            grid: ids.shape.slice(1) as [number, number],
+            size,
+            ids: values,
+          });
+          ids.dispose();
+        }
+      }
+      this.#progress.advance(indices.length);
+      // Encoding is synchronous: a signal such as Ctrl-C needs a turn of the event loop.
+      await new Promise(setImmediate);
+    }
+    this.#signal.throwIfAborted();
+    return { images: new Map([...images].sort(([a], [b]) => a - b)), leftOut };
+  }
+
+  /** Writes a shard, or one array per image, and returns the names of the files. */
+  async #write(shard: number, first: number, images: ReadonlyMap<number, EncodedFile>): Promise<string[]> {
+    const { out, to } = this.#flags;
+    const options = { ...this.#flags, stride: this.#tokenizer.stride };
+    if (to !== 'npy' || this.#flags.shard !== undefined) {
+      return writeShard(out, `tokens-${String(shard).padStart(5, '0')}`, [...images.values()], options);
+    }
+    const names: string[] = [];
+    for (const [i, image] of images) {
+      this.#signal.throwIfAborted();
+      const name = this.#names[first + i]!;
+      await writeOne(join(out, name), image, options);
+      names.push(name);
+    }
+    return names;
+  }
+
+  async #leaveOut(file: string, reason: string): Promise<void> {
+    this.#progress.clear();
+    await this.#leftOut.unless(file, () => Promise.reject(new ImageDataError(file, reason)));
+  }
+}
+
+/** Returns how images are fitted. @throws UsageError for flags that the model cannot take */
+function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
+  const { size, square = false, fit, padding } = flags;
+  const options = { ...(size !== undefined && { size }), square, fit, padding };
+  try {
+    checkTakesFiles(tokenizer);
+    checkFit(options, tokenizer);
+    checkSequence(flags, tokenizer.nCodes);
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  return options;
+}
+
+/** Returns the flags on which the content of the token files depends. */
+function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Record<string, unknown> {
+  const { to, shard, square = false, fit, padding, offset, markers, batch, precision } = flags;
+  return {
+    '--to': to,
+    '--shard': shard ?? null,
+    '--size': flags.size ?? size,
+    '--square': square,
+    '--fit': fit,
+    '--padding': padding,
+    '--offset': offset,
+    '--markers': markers ? [markers.begin, markers.row, markers.end] : null,
+    '--batch': batch,
+    '--precision': precision,
+    '--device': device.replace(/:\d+$/, ''),
+  };
+}

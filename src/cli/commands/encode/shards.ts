@@ -1,0 +1,125 @@
+/** Files with the tokens of images, in each format. */
+import { join } from 'node:path';
+import { writeAtomically } from '../../../files/atomic-file.js';
+import type { Markers } from '../../../tokenizer/sequence.js';
+import { toSequence } from '../../../tokenizer/sequence.js';
+import { saveNpy, saveSafetensors } from '../../../torch/io/index.js';
+import * as torch from '../../../torch/index.js';
+import type { TokenFormat } from './command.js';
+
+/** An image and its ids. */
+export interface EncodedFile {
+  file: string;
+  grid: [number, number];
+  /** Height and width in pixels; smaller than the grid's if the image was padded. */
+  size: [number, number];
+  /** [h·w], without offset and markers. */
+  ids: Int32Array;
+}
+
+/** Content of the file beside an array of several images. */
+export interface ShardList {
+  grid: [number, number];
+  files: string[];
+  /** Heights and widths in pixels, if any image was padded. */
+  sizes?: [number, number][];
+}
+
+export interface ShardOptions {
+  to: TokenFormat;
+  offset: number;
+  markers?: Markers;
+  /** Pixels per id. */
+  stride: number;
+}
+
+/** Writes a shard of the given name, without extension; returns the names of its files. None has none. */
+export async function writeShard(
+  folder: string,
+  name: string,
+  images: readonly EncodedFile[],
+  options: ShardOptions,
+): Promise<string[]> {
+  if (images.length === 0) return [];
+  if (options.to === 'jsonl') {
+    const lines = images.map((image) =>
+      JSON.stringify({ ...describe(image, options), ids: [...flat(image, options)] }),
+    );
+    await writeAtomically(join(folder, `${name}.jsonl`), `${lines.join('\n')}\n`);
+    return [`${name}.jsonl`];
+  }
+  const groups = byGrid(images);
+  const suffix = (grid: string) => (groups.size > 1 ? `.${grid}` : '');
+  if (options.to === 'safetensors') {
+    const tensors = new Map<string, torch.Tensor>();
+    const metadata: Record<string, string> = {};
+    for (const [grid, group] of groups) {
+      const { files, sizes } = listOf(group, options);
+      tensors.set(`ids${suffix(grid)}`, stack(group, options));
+      metadata[`files${suffix(grid)}`] = JSON.stringify(files);
+      if (sizes) metadata[`sizes${suffix(grid)}`] = JSON.stringify(sizes);
+    }
+    await saveSafetensors(join(folder, `${name}.safetensors`), tensors, { metadata });
+    torch.dispose(tensors);
+    return [`${name}.safetensors`];
+  }
+  const files: string[] = [];
+  for (const [grid, group] of groups) {
+    const stem = `${name}${suffix(grid)}`;
+    // The list first: an array without it would lack its file names.
+    await writeAtomically(join(folder, `${stem}.json`), `${JSON.stringify(listOf(group, options))}\n`);
+    const tensor = stack(group, options);
+    await saveNpy(join(folder, `${stem}.npy`), tensor);
+    tensor.dispose();
+    files.push(`${stem}.json`, `${stem}.npy`);
+  }
+  return files;
+}
+
+/** Writes the array of one image, [h, w], or [L] with markers. */
+export async function writeOne(path: string, image: EncodedFile, options: ShardOptions): Promise<void> {
+  const tensor = stack([image], options);
+  const one = tensor.squeeze(0);
+  await saveNpy(path, one);
+  torch.dispose([one, tensor]);
+}
+
+/** Groups images by grid, such as `16x24`, in the order of the first of each. */
+function byGrid(images: readonly EncodedFile[]): Map<string, EncodedFile[]> {
+  const groups = new Map<string, EncodedFile[]>();
+  for (const image of images) {
+    const grid = image.grid.join('x');
+    const group = groups.get(grid);
+    if (group) group.push(image);
+    else groups.set(grid, [image]);
+  }
+  return groups;
+}
+
+const flat = ({ ids, grid }: EncodedFile, options: ShardOptions) => toSequence(ids, grid, options);
+
+/** Returns int32 [N, h, w], or [N, L] with markers. */
+function stack(images: readonly EncodedFile[], options: ShardOptions): torch.Tensor {
+  const sequences = images.map((image) => flat(image, options));
+  const shape = options.markers ? [sequences[0]!.length] : images[0]!.grid;
+  const all = new Int32Array(sequences.length * sequences[0]!.length);
+  for (const [i, sequence] of sequences.entries()) all.set(sequence, i * sequence.length);
+  return torch.fromTypedArray(all, [images.length, ...shape], { dtype: 'int32' });
+}
+
+/** Returns the name and the grid of an image, and its size if it was padded. */
+function describe({ file, grid, size }: EncodedFile, { stride }: ShardOptions) {
+  const padded = size[0] !== grid[0] * stride || size[1] !== grid[1] * stride;
+  return { file, grid, ...(padded && { size }) };
+}
+
+/** Returns what the array of a group does not hold: its grid, and the file names in its order. */
+function listOf(images: readonly EncodedFile[], options: ShardOptions): ShardList {
+  const described = images.map((image) => describe(image, options));
+  const padded = described.some(({ size }) => size !== undefined);
+  return {
+    grid: images[0]!.grid,
+    files: images.map(({ file }) => file),
+    ...(padded && { sizes: images.map(({ size }) => size) }),
+  };
+}

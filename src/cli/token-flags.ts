@@ -1,0 +1,64 @@
+/** Flags that `encode` and `decode` share. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Device } from '../torch/index.js';
+import type { TokenizerPrecision } from '../tokenizer/image-tokenizer.js';
+import type { Markers } from '../tokenizer/sequence.js';
+
+export interface TokenFlags {
+  config?: string;
+  out: string;
+  batch: number;
+  offset: number;
+  markers?: Markers;
+  device: 'auto' | Device;
+  precision: TokenizerPrecision;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** Adds the shared flags. */
+export function withTokenFlags(command: Command, how: string): Command {
+  return command
+    .option('--offset <number>', `${how} every id, where the ids of images begin in a vocabulary`, natural, 0)
+    .option(
+      '--markers <begin,row,end>',
+      'three numbers: a token before the image, one after each row, one after the image',
+      markers,
+    )
+    .option('--batch <count>', 'images of equal size that run together', positive, 16)
+    .option('--config <file>', 'YAML file or preset of the model, if <run> is a checkpoint file')
+    .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
+    .addOption(
+      new Option('--precision <dtype>', 'dtype of the encoder and the decoder')
+        .choices(['float32', 'bfloat16', 'float16'])
+        .default('float32'),
+    );
+}
+
+/** Adds the flags of the output, which come last. */
+export function withOutputFlags(command: Command, per: string): Command {
+  return command
+    .option('--json', `print one JSON object per ${per} instead of text`)
+    .option('--quiet', 'print errors only');
+}
+
+/** Returns what a tokenizer is opened from. */
+export function sourceOf(run: string, { config }: TokenFlags) {
+  return config === undefined ? run : { checkpoint: run, config };
+}
+
+function integer(text: string, least: number, wanted: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`It must be ${wanted}.`);
+  return value;
+}
+
+export const positive = (text: string): number => integer(text, 1, 'a positive integer');
+export const natural = (text: string): number => integer(text, 0, 'a non-negative integer');
+
+function markers(text: string): Markers {
+  const wanted = 'three non-negative integers, begin,row,end, such as 8197,8198,8199';
+  const [begin, row, end, ...more] = text.split(',').map((part) => integer(part, 0, wanted));
+  if (end === undefined || more.length > 0) throw new InvalidArgumentError(`It must be ${wanted}.`);
+  return { begin: begin!, row: row!, end };
+}
