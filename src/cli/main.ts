@@ -59,6 +59,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/encode/command.js')).encodeCommand,
   },
   {
+    name: 'decode',
+    description: 'turn token files back into images',
+    load: async () => (await import('./commands/decode/command.js')).decodeCommand,
+  },
+  {
     name: 'sample',
     description: 'generate new images with a trained transformer',
     load: async () => (await import('./commands/sample/command.js')).sampleCommand,

@@ -22,7 +22,7 @@ import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import { temporaryFolder, vqganConfig } from '../training/tiny.js';
 import { png, runs } from '../tokenizer/tokenizers.js';
-import { tessera } from './checkpoints.js';
+import { tessera } from './tessera.js';
 
 let made: Awaited<ReturnType<typeof runs>>;
 let tokenizer: ImageTokenizer;

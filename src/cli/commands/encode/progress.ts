@@ -1,5 +1,5 @@
 /** Progress of `encode`: images, rate and time left. */
-import { duration, figure } from '../../figures.js';
+import { duration, figure } from '../../numbers.js';
 import { isInteractive } from '../../terminal.js';
 import type { ShardEntry } from './manifest.js';
 
