@@ -1,5 +1,5 @@
 /** Progress of `encode`: images, rate and time left. */
-import { duration, figure } from '../../numbers.js';
+import { duration, shortNumber } from '../../numbers.js';
 import { isInteractive } from '../../terminal.js';
 import type { ShardEntry } from './manifest.js';
 
@@ -72,6 +72,6 @@ export class Progress {
   #pace(): string {
     const rate = this.#rate();
     const left = this.#total - this.#kept - this.#encoded;
-    return `, ${figure(rate)} images/s${left > 0 ? `, ${duration(left / rate)} left` : ''}`;
+    return `, ${shortNumber(rate)} images/s${left > 0 ? `, ${duration(left / rate)} left` : ''}`;
   }
 }
