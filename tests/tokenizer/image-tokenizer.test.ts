@@ -242,7 +242,7 @@ test('a transformer’s first stage, and a checkpoint with its configuration, gi
   t.deepEqual([given.fingerprint(), given.size], [tokenizer.fingerprint(), 16]);
   await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'small' }), { message: /shape|missing/ });
   await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'smal' }), {
-    message: /no configuration smal: .*faces, imagenet, small/,
+    message: /no configuration smal: .*depth, faces, imagenet, segmentation, small/,
   });
 });
 
