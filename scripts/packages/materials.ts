@@ -49,6 +49,7 @@ const transformer = {
 export async function makeMaterials(folder: string): Promise<void> {
   await makePhotos(join(folder, 'photos'));
   await makeCheckpoints(folder);
+  await makeLabels(join(folder, 'labels.png'));
   writeFileSync(join(folder, '2021-04-03T19-39-50_cin_transformer.yaml'), stringify({ model: transformer }));
   copyFileSync(join(root, 'tests/fixtures/checkpoints/lightning.ckpt'), join(folder, 'last.ckpt'));
 }
@@ -71,6 +72,15 @@ async function makePhotos(folder: string): Promise<void> {
       await image.png().toFile(join(folder, label, `${i}.png`));
     }
   }
+}
+
+/** Writes a label map: the sky of the built-in scenes above their ground. */
+async function makeLabels(path: string): Promise<void> {
+  const side = 64;
+  const labels = Uint8Array.from({ length: side * side }, (_, i) => (i < (side * side) / 2 ? 0 : 3));
+  await sharp(labels, { raw: { width: side, height: side, channels: 1 } })
+    .png()
+    .toFile(path);
 }
 
 async function makeCheckpoints(folder: string): Promise<void> {

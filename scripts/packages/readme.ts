@@ -40,6 +40,8 @@ export type Stage = 'use' | 'build';
 const short = (steps: number) => (command: string) =>
   `${command.replace(/--minutes \d+/, '')} --steps ${steps}`;
 
+const onFewScenes = (command: string) => `${command} --steps 2 data.count=40`;
+
 /** Rules in order; the first match is used. Every command must match one. */
 export const rules: readonly Rule[] = [
   { like: /^npm ci|^npm (run|test)\b|npm run test:cuda/, skip: 'in a checkout' },
@@ -55,6 +57,7 @@ export const rules: readonly Rule[] = [
   { like: /setup --weights lpips$/, skip: '550 MB from the network' },
   { like: /train vqgan --data photos --minutes/, stage: 'use', as: short(3) },
   { like: /train transformer --vqgan runs\/vqgan --minutes/, stage: 'use', as: short(3) },
+  { like: /--name images$|-c segmentation|-c maps/, stage: 'use', as: onFewScenes },
   { like: /train vqgan -c mine\.yaml/, stage: 'use', as: short(2) },
   { like: /train vqgan --resume runs\/vqgan --minutes/, stage: 'use', as: short(6) },
   { like: /train vqgan --resume runs\/vqgan$/, stage: 'use', as: short(5) },
