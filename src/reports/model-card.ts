@@ -49,7 +49,7 @@ ${image ? `\n![the last images](${relative(folder, image)})\n` : ''}
 ## Use
 
 \`\`\`
-${uses(folder).join('\n')}
+${uses(folder, config).join('\n')}
 \`\`\`
 
 The weights of the last step are in \`checkpoints/\`; the best on held-out images are those of step ${best}. To continue the run:

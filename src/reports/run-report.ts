@@ -21,7 +21,7 @@ import { writePage, type PageBlock, type Figure } from './page.js';
  * ```
  */
 export async function writeReport(run: string): Promise<string> {
-  const { stage } = await readConfig(run);
+  const { stage, ...config } = await readConfig(run);
   const records = readMetrics(run);
   const last = records.at(-1);
   const figures = figuresOf(records);
@@ -30,7 +30,7 @@ export async function writeReport(run: string): Promise<string> {
 
   const pictures = newestPictures(run);
   const { title, suggestions } = stageTexts[stage];
-  const lines = [...suggestions(run), `npx tessera-torch train ${stage} --resume ${run}`];
+  const lines = [...suggestions(run, config), `npx tessera-torch train ${stage} --resume ${run}`];
   const settings = await readFile(join(run, 'config.yaml'), 'utf8');
   const page = join(run, 'report.html');
   await writePage(page, {

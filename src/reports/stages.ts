@@ -18,15 +18,22 @@ export interface StageTexts {
   /** Charts of losses on training images. */
   panels: readonly Panel[];
   /** Returns the command that comes next. */
-  next(run: string): string;
+  next(run: string, config: RunConfig): string;
   /** Returns the commands that use a trained model. */
-  uses(run: string): readonly string[];
+  uses(run: string, config: RunConfig): readonly string[];
   /** Returns the commands that the run's report suggests. */
-  suggestions(run: string): readonly string[];
+  suggestions(run: string, config: RunConfig): readonly string[];
 }
 
-const transformerOn = (run: string) => `npx tessera-torch train transformer --vqgan ${run}`;
-const sampleGrid = (run: string) => `npx tessera-torch sample ${run} --grid`;
+/** Maps that a run reads with its images: a first stage is then one of maps, a transformer draws for them. */
+const hasMaps = ({ data }: RunConfig): boolean => (data.maps ?? []).length > 0;
+
+const transformerOn = (run: string, config: RunConfig) =>
+  `npx tessera-torch train transformer --vqgan ${hasMaps(config) ? `RUN --condition ${run} -c maps` : run}`;
+const reconstructBy = (run: string, config: RunConfig) =>
+  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
+const sampleGrid = (run: string, config: RunConfig, count = '') =>
+  `npx tessera-torch sample ${run}${hasMaps(config) ? ' --condition FILE' : ''}${count} --grid`;
 
 const vqgan: StageTexts = {
   title: 'VQGAN',
@@ -55,10 +62,10 @@ const vqgan: StageTexts = {
     },
   ],
   next: transformerOn,
-  uses: (run) => [`npx tessera-torch reconstruct ${run} IMAGES`, transformerOn(run)],
-  suggestions: (run) => [
-    transformerOn(run),
-    `npx tessera-torch reconstruct ${run} IMAGES --out reconstructions`,
+  uses: (run, config) => [...reconstructBy(run, config), transformerOn(run, config)],
+  suggestions: (run, config) => [
+    transformerOn(run, config),
+    ...reconstructBy(run, config).map((command) => `${command} --out reconstructions`),
   ],
 };
 
@@ -68,8 +75,8 @@ const transformer: StageTexts = {
   remark: () => '',
   panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
   next: sampleGrid,
-  uses: (run) => [sampleGrid(run)],
-  suggestions: (run) => [`npx tessera-torch sample ${run} --n 16 --grid`],
+  uses: (run, config) => [sampleGrid(run, config)],
+  suggestions: (run, config) => [sampleGrid(run, config, ' --n 16')],
 };
 
 export const stageTexts: Readonly<Record<Stage, StageTexts>> = { vqgan, transformer };

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Command } from 'commander';
 import sharp from 'sharp';
+import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { sampleCommand } from '../../src/cli/commands/sample/command.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -138,4 +139,10 @@ test.serial('a map in a file is what is drawn for, and must be one of the model'
     await t.throwsAsync(sampled('refused', run, ...given), { message });
   }
   await t.throwsAsync(sampled('refused', plain, '--condition', await file(0)), { message: /without maps/ });
+  const how = { out: root, device: 'cpu', quiet: true } as const;
+  await t.throwsAsync(reconstruct(maps, [await file(0)], how), {
+    message: /trained on maps with 9 channels \(segmentation\), not on images/,
+  });
+  t.true(readFileSync(join(maps, 'README.md'), 'utf8').includes(`--vqgan RUN --condition ${maps} -c maps`));
+  t.true(readFileSync(join(run, 'README.md'), 'utf8').includes(`sample ${run} --condition FILE --grid`));
 });

@@ -32,6 +32,13 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const files = await imagePaths(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
+  const { inChannels } = model.config.ddconfig;
+  if (inChannels !== 1 && inChannels !== 3) {
+    throw new UsageError(
+      `${run} was trained on maps with ${inChannels} channels (${config.data.maps?.join(', ') ?? 'labels'}), not on images: ` +
+        'name the run of a VQGAN of images',
+    );
+  }
   const unit = model.stride;
   const size = flags.size ?? config.data.size;
   if (size < unit)

@@ -194,5 +194,5 @@ function tellEnd(
     );
   }
   say(`done: ${steps}; images, curves and metrics: ${report}`);
-  say(`next: ${stageTexts[stage].next(folder)}`);
+  say(`next: ${stageTexts[stage].next(folder, config)}`);
 }
