@@ -1,5 +1,6 @@
 /** Flags that `encode` and `decode` share. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { numeric, positiveInteger } from './arguments.js';
 import type { Device } from '../torch/index.js';
 import type { TokenizerPrecision } from '../tokenizer/image-tokenizer.js';
 import type { Markers } from '../tokenizer/sequence.js';
@@ -19,13 +20,18 @@ export interface TokenFlags {
 /** Adds the shared flags. */
 export function withTokenFlags(command: Command, how: string): Command {
   return command
-    .option('--offset <number>', `${how} every id, where the ids of images begin in a vocabulary`, natural, 0)
+    .option(
+      '--offset <number>',
+      `${how} every id, where the ids of images begin in a vocabulary`,
+      numeric(isNatural, 'a non-negative integer'),
+      0,
+    )
     .option(
       '--markers <begin,row,end>',
       'three numbers: a token before the image, one after each row, one after the image',
       markers,
     )
-    .option('--batch <count>', 'images of equal size that run together', positive, 16)
+    .option('--batch <count>', 'images of equal size that run together', positiveInteger, 16)
     .option('--config <file>', 'YAML file or preset of the model, if <run> is a checkpoint file')
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
     .addOption(
@@ -42,23 +48,16 @@ export function withOutputFlags(command: Command, per: string): Command {
     .option('--quiet', 'print errors only');
 }
 
+const isNatural = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
+
 /** Returns what a tokenizer is opened from. */
 export function sourceOf(run: string, { config }: TokenFlags) {
   return config === undefined ? run : { checkpoint: run, config };
 }
 
-function integer(text: string, least: number, wanted: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (!Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`It must be ${wanted}.`);
-  return value;
-}
-
-export const positive = (text: string): number => integer(text, 1, 'a positive integer');
-export const natural = (text: string): number => integer(text, 0, 'a non-negative integer');
-
 function markers(text: string): Markers {
   const wanted = 'three non-negative integers, begin,row,end, such as 8197,8198,8199';
-  const [begin, row, end, ...more] = text.split(',').map((part) => integer(part, 0, wanted));
+  const [begin, row, end, ...more] = text.split(',').map(numeric(isNatural, wanted));
   if (end === undefined || more.length > 0) throw new InvalidArgumentError(`It must be ${wanted}.`);
   return { begin: begin!, row: row!, end };
 }

@@ -51,7 +51,7 @@ export async function openRun<S extends Stage>(
   const { step, path, state } = await newestCheckpoint(run);
   const model = modelFromConfig(withoutLoss(config.model), { init: false }) as nn.Module as ModelOf[S];
   await loadModelOfRun(model, run, path);
-  const chosen = device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : device;
+  const chosen = deviceFor(device);
   model.to(chosen);
   model.eval();
   return {
@@ -62,6 +62,12 @@ export async function openRun<S extends Stage>(
     checkpoint: path,
     classes: (state['classes'] as string[] | undefined) ?? [],
   };
+}
+
+/** Returns the device to run a trained model on: for `auto` the first GPU, or the CPU if there is none. */
+export function deviceFor(wanted: 'auto' | torch.Device): torch.Device {
+  if (wanted !== 'auto') return wanted;
+  return torch.cudaIsAvailable() ? 'cuda:0' : 'cpu';
 }
 
 /**

@@ -275,7 +275,7 @@ export class Run extends torch.InThread {
     const rate = `training.learningRate=${this.config.training.learningRate / 2}`;
     const way = last
       ? `The last good checkpoint is ${last.path}: resume the run from there with a lower learning rate, such as ${rate}`
-      : 'There is no checkpoint yet: check the weights that the run starts with';
+      : 'No checkpoint has been written yet: check the weights that the run starts with';
     return new NonFiniteError(`step ${this.step}: ${what}. ${way}`);
   }
 

@@ -30,7 +30,7 @@ export class DecodedImages {
    * Returns an image as the bytes of a PNG, its values limited to [-1, 1].
    *
    * @param index of the image; default 0
-   * @throws RangeError if there is no such image; ShapeError if the images are neither RGB nor grey
+   * @throws RangeError for an index without an image; ShapeError if the images are neither RGB nor grey
    */
   async png(index = 0): Promise<Uint8Array> {
     const { width, height, pixels } = this.#pixels(index);

@@ -1,9 +1,8 @@
 /** Opens the first stage of a run, or of a checkpoint file with its configuration. */
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { presetFile, presetNames } from '../config/presets.js';
 import { show } from '../config/read.js';
 import { isFile } from '../files/look.js';
-import { packageRoot } from '../files/package.js';
 import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
 import { readConfig } from '../models/registry/read-config.js';
@@ -20,7 +19,7 @@ export interface CheckpointAndConfig {
   /** File that `loadCheckpoint` reads. */
   checkpoint: string;
   /**
-   * YAML file of the model, or the name of a preset (`small`, `faces`, `imagenet`), or its `model` entry. The model is a
+   * YAML file of the model, or the name of a preset such as `imagenet`, or its `model` entry. The model is a
    * first stage, or a transformer, whose first stage is then used.
    */
   config: string | ModelConfig;
@@ -74,15 +73,13 @@ async function openCheckpoint({ checkpoint: file, config }: CheckpointAndConfig)
 
 /** Returns the `model` entry of a YAML file or a preset, and the name of the file. */
 async function readModel(config: string): Promise<[ModelConfig, string]> {
-  const presets = join(packageRoot(), 'src', 'cli', 'presets');
-  const preset = join(presets, `vqgan-${config}.yaml`);
-  if (!/[./\\]/.test(config) && !isFile(config) && !isFile(preset)) {
-    const names = readdirSync(presets).flatMap((file) => /^vqgan-(.*)\.yaml$/.exec(file)?.[1] ?? []);
+  const preset = isFile(config) ? null : presetFile('vqgan', config);
+  if (preset === null && !isFile(config) && !/[./\\]/.test(config)) {
     throw new RunError(
-      `there is no configuration ${config}: name a YAML file, or a preset (${names.join(', ')})`,
+      `there is no configuration ${config}: name a YAML file, or a preset (${presetNames('vqgan').join(', ')})`,
     );
   }
-  const path = isFile(config) || !isFile(preset) ? config : preset;
+  const path = preset ?? config;
   const { model } = await readConfig(path);
   if (model === undefined) throw new RunError(`${path} has no model entry; name the YAML file of the model`);
   return [model, path];

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { show } from '../config/read.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import { deviceFor } from '../runs/open.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
@@ -92,7 +93,7 @@ export class ImageTokenizer extends torch.InThread {
    * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file.
    *
    * @param source run folder, or `{ checkpoint, config }`
-   * @throws RunError if there is no such run, it has no checkpoint, or its model has no codes; ConfigFileError,
+   * @throws RunError if the run does not exist or has no checkpoint, or its model has no codes; ConfigFileError,
    *   CheckpointError or StateDictError if a file cannot be read, or the checkpoint is not of the configuration
    *
    * @example
@@ -107,7 +108,7 @@ export class ImageTokenizer extends torch.InThread {
   ): Promise<ImageTokenizer> {
     oneOf('precision', precision, precisions);
     const opened = await openFirstStage(source);
-    const chosen = device === 'auto' ? (torch.cudaIsAvailable() ? 'cuda:0' : 'cpu') : device;
+    const chosen = deviceFor(device);
     const { model } = opened;
     model.to(chosen).eval().requiresGrad_(false);
     for (const part of [model.encoder, model.quantConv, model.postQuantConv, model.decoder])

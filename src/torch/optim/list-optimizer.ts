@@ -47,7 +47,7 @@ function real(tensor: Tensor): Tensor {
  * so shapes, dtypes and devices are checked here before every call.
  */
 export abstract class ListOptimizer<Options extends { maximize: boolean }> extends Optimizer<Options> {
-  /** @param options settings in place of the defaults; undefined ones are left out */
+  /** @param options settings that replace the defaults; undefined ones are ignored */
   constructor(params: Optimized<Options>, defaults: Options, options: Partial<Options>) {
     super(params, { ...defaults, ...withoutUndefined(options) });
   }

@@ -2,6 +2,7 @@ import test from 'ava';
 import { backbones } from '../../../src/models/autoencoder/blocks.js';
 import { codesOfConfig, strideOf } from '../../../src/models/autoencoder/stride.js';
 import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
+import { quantizers, type QuantizerEntry } from '../../../src/models/quantizers/index.js';
 import { describeWeights } from '../../../src/models/weights/describe.js';
 
 test('each level after the first doubles the stride', (t) => {
@@ -25,4 +26,17 @@ test('weights say the stride of a model without residual blocks', (t) => {
   const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
   t.is(model.stride, 4);
   t.regex(describeWeights(shapes)[0]!, /^VQModel f4, 16 codes of width 4/);
+});
+
+test('a quantizer whose settings do not name the number of codes computes it', (t) => {
+  const entry = {
+    ...quantizers['Vector']!,
+    codesIn: ({ levels }: { levels?: unknown }) => Number(levels) ** 3,
+  };
+  const table = quantizers as Record<string, QuantizerEntry>;
+  t.teardown(() => delete table['Levels']);
+  table['Levels'] = entry;
+  const quantizer = { target: 'tessera.quantizers.Levels', params: { levels: 5 } };
+  const { nEmbed, nCodes } = codesOfConfig({ ddconfig: { ch_mult: [1, 1] }, quantizer });
+  t.deepEqual([nEmbed, nCodes], [125, 125]);
 });

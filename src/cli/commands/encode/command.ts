@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
-import { positive, withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
+import { positiveInteger } from '../../arguments.js';
+import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
 
 /** Formats of token files. */
 export type TokenFormat = 'jsonl' | 'npy' | 'safetensors';
@@ -28,9 +29,9 @@ export function encodeCommand(command: Command): Command {
     .option(
       '--shard <count>',
       'images per token file; default 1000, but without it --to npy writes one file per image',
-      positive,
+      positiveInteger,
     )
-    .option('--size <pixels>', 'shorter side of the images; default: as in training', positive)
+    .option('--size <pixels>', 'shorter side of the images; default: as in training', positiveInteger)
     .option('--square', 'crop the centre square, so that all images have the same grid')
     .addOption(
       new Option('--fit <how>', 'make both sides multiples of the pixels per code')

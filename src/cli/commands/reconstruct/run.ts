@@ -1,10 +1,8 @@
 /** Implementation of `tessera-torch reconstruct`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
-import { decodePicture, readHeader, scaledSize } from '../../../data/decode.js';
 import { shownPath } from '../../../files/file-names.js';
 import { bytesToImages } from '../../../data/image-tensor.js';
-import { rgbToGrey, type Picture } from '../../../data/picture.js';
-import { readWhole } from '../../../data/read-whole.js';
+import { readFitted } from '../../../tokenizer/fit.js';
 import { psnr } from '../../../metrics/psnr.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
@@ -55,14 +53,17 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const results: Result[] = [];
   const unique = new UniqueNames('.png');
   const names = files.map((file) => unique.of(file));
+  const target = { stride: unit, channels: inChannels, size };
+  const square = flags.grid ?? false;
   let looked = 0;
   for (const [i, file] of files.entries()) {
     signal.throwIfAborted();
     if (flags.grid && results.length === gridLimit) break;
     looked++;
-    const image = await leftOut.unless(file, () => readImage(file, size, unit, flags.grid ?? false));
+    const image = await leftOut.unless(file, () => readFitted(file, file, target, { square }));
     if (image === null) continue;
-    const original = toTensor(image, model.config.ddconfig.inChannels).to(device); // [1, C, H, W]
+    const { height, width } = image;
+    const original = bytesToImages(image.pixels, [height, width], inChannels, device); // [1, C, H, W]
     const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
     const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
     if (flags.grid) rows.push(original, result.image);
@@ -72,11 +73,11 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
       result.image.dispose();
     }
     results.push({ file, picture: path, psnr: result.psnr });
-    const codes = `${image.height / unit} × ${image.width / unit} codes`;
+    const codes = `${height / unit} × ${width / unit} codes`;
     const place = flags.grid ? '' : ` → ${shownPath(path)}`;
     say(`${shownPath(file)}: ${result.psnr.toFixed(2)} dB, ${codes}, ${result.used} different${place}`, {
       ...results.at(-1),
-      codes: [image.height / unit, image.width / unit],
+      codes: [height / unit, width / unit],
       used: result.used,
     });
   }
@@ -114,17 +115,4 @@ async function saveGrid(path: string, pairs: readonly Tensor[], recipe: object):
   }
   const side = pairs[0]!.shape.at(-1)!;
   await saveImage(path, torch.cat(cells), { ...recipe }, { columns, scale: side < 100 ? 2 : 1 });
-}
-
-/** Reads an image with its shorter side near `size` and both sides multiples of `unit`. */
-async function readImage(file: string, size: number, unit: number, square: boolean): Promise<Picture> {
-  const bytes = await readWhole(file);
-  const header = await readHeader(file, bytes);
-  const [width, height] = square ? [size, size] : scaledSize(header, size);
-  const whole = (side: number) => Math.max(unit, Math.floor(side / unit) * unit);
-  return decodePicture(file, whole(width), whole(height), bytes, header.samples ?? 'usual');
-}
-
-function toTensor({ width, height, pixels }: Picture, channels: number): Tensor {
-  return bytesToImages(channels === 1 ? rgbToGrey(pixels) : pixels, [height, width], channels);
 }

@@ -1,13 +1,12 @@
 /** What an image is sampled for: the class of --class, or the map in the file of --condition. */
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
-import { decodePicture, readHeader } from '../../../data/decode.js';
 import { readMapFile } from '../../../data/map-file.js';
-import { readWhole } from '../../../data/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { readFitted } from '../../../tokenizer/fit.js';
 import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
@@ -81,10 +80,8 @@ async function mapOf(model: Net2NetTransformer, file: string, size: number): Pro
   const stage = model.condStageModel;
   const channels = stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
   if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {
-    const bytes = await readWhole(file);
-    await readHeader(file, bytes);
-    const { pixels } = await decodePicture(file, size, size, bytes);
-    return bytesToImages(pixels, [size, size], 3);
+    const { pixels } = await readFitted(file, file, { stride: 1, channels, size }, { square: true });
+    return bytesToImages(pixels, [size, size], channels);
   }
   const map = await readMapFile(file, size);
   if (channels === 1) return mapToTensor(map, size, {}, 'cpu');

@@ -1,12 +1,12 @@
 /** Builds the configuration of a training run from presets, files, flags and overrides. */
-import { existsSync, readdirSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { nearest } from '../../../config/nearest.js';
+import { presetFile, presetNames } from '../../../config/presets.js';
 import { ConfigError } from '../../../config/read.js';
 import { isInterpolation } from '../../../config/interpolation-syntax.js';
 import { checkModelConfig } from '../../../models/registry/from-config.js';
 import { checkChanges, resolveConfig, type RunConfig, type Stage } from '../../../runs/config.js';
-import { packageRoot } from '../../../files/package.js';
 import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
 import { takeReferenceSections } from './reference-sections.js';
 import { UsageError } from '../../usage-error.js';
@@ -105,7 +105,7 @@ export async function readTrainConfig(
   if (inherit) source.put(await inherit(given.tree), 'the first stage');
   const { model } = given.tree;
   if (!isTree(model) || model['target'] === undefined) {
-    await source.readFile(presetFile(stage, BASE));
+    await source.readFile(presetFile(stage, BASE)!);
     const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
     if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
   }
@@ -158,23 +158,12 @@ function dropLength({ training }: ConfigTree): void {
   delete training['minutes'];
 }
 
-/** Returns the names of the presets in the package. */
-export function presetNames(stage: Stage): string[] {
-  return readdirSync(presetFolder())
-    .filter((file) => file.startsWith(`${stage}-`) && file.endsWith('.yaml'))
-    .map((file) => basename(file, '.yaml').slice(stage.length + 1));
-}
-
-const presetFolder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
-
-const presetFile = (stage: Stage, name: string): string => join(presetFolder(), `${stage}-${name}.yaml`);
-
 /** Returns the file of this name, or else the preset: a folder may have the name of a preset, such as `faces`. */
 function resolveConfigFile(stage: Stage, name: string): string {
   const found = statSync(name, { throwIfNoEntry: false });
   if (found && !found.isDirectory()) return name;
   const preset = presetFile(stage, name);
-  if (existsSync(preset)) return preset;
+  if (preset !== null) return preset;
   if (found) {
     const inside = join(name, 'config.yaml');
     throw new UsageError(

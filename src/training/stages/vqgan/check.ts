@@ -59,10 +59,17 @@ export function fieldOf({ model }: RunConfig): string | null {
 
 const IMAGE = 'image';
 
+/** Returns the map that a run trains on; null for the images, also in runs from before maps were read. */
+export function mapOf(config: RunConfig): string | null {
+  const field = fieldOf(config);
+  return field !== null && config.data.maps?.includes(field) ? field : null;
+}
+
 /** @throws RunError if the map that the model is trained on has other channels than its encoder takes */
-export function checkMap({ model, data }: RunConfig, { train }: Images): void {
-  const [field] = data.maps ?? [];
-  if (field === undefined) return;
+export function checkMap(config: RunConfig, { train }: Images): void {
+  const { model, data } = config;
+  const field = mapOf(config);
+  if (field === null) return;
   const { in_channels: taken } = model.params!['ddconfig'] as { in_channels: number };
   const channels = train.channelsOfMap(field);
   if (taken === channels) return;

@@ -44,7 +44,8 @@ export async function validationImages(
   return torch.keep(inputOf({ images, fields }, field));
 }
 
-const namesOf = (field: string | null): string[] => (field === null ? [] : [field]);
+/** Returns the fields to read of each image. */
+export const namesOf = (field: string | null): string[] => (field === null ? [] : [field]);
 
 /** Measures a batch of images by the metrics that are cheap enough to compute during a run. */
 export function measureImages(model: FirstStage, images: Tensor): Metrics {

@@ -12,8 +12,15 @@ import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './build.js';
-import { checkMap, checkVqgan, fieldOf, withDiscriminatorChannels } from './check.js';
-import { inputOf, measureImages, measureSource, saveReconstructions, validationImages } from './held-out.js';
+import { checkMap, checkVqgan, fieldOf, mapOf, withDiscriminatorChannels } from './check.js';
+import {
+  inputOf,
+  measureImages,
+  namesOf,
+  measureSource,
+  saveReconstructions,
+  validationImages,
+} from './held-out.js';
 import { lossOf } from './loss.js';
 import { loadLpips, settleLpips } from './lpips.js';
 import { readsLabels } from './segmentation-step.js';
@@ -69,13 +76,13 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature = temperatureSetter(this.model);
     if (restartCodes && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
-    const how = { batchSize, seed, crop, flip, device, fields: config.data.maps ?? [] };
+    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
   /** Map that the model is trained on instead of the images; null for the images. */
   get #field(): string | null {
-    return this.#session.config.data.maps?.[0] ?? null;
+    return mapOf(this.#session.config);
   }
 
   get masters() {

@@ -95,6 +95,15 @@ test.serial(
   },
 );
 
+test.serial('maps that are only listed do not change what a first stage of images learns', async (t) => {
+  const folder = temporaryFolder(t);
+  const losses = async (name: string, more: object) => {
+    const config = { ...vqganConfig({ steps: 2, lpips: 'off' }), data: { ...data, ...more } };
+    return lossesOf(await eventsOf(await VqganTrainer.create(config, { run: join(folder, name) })));
+  };
+  t.deepEqual(await losses('listed', { maps: ['depth'] }), await losses('plain', {}));
+});
+
 const refusals: [string, () => unknown, RegExp][] = [
   [
     'label maps without their field',
