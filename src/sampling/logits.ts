@@ -96,7 +96,7 @@ export function topPLogits(logits: Tensor, p: number): Tensor {
 /** Applies `nCodes`, temperature, top-k and top-p, in this order. `[…, V]` → `[…, V]`, in at least float32. */
 export function filterLogits(logits: Tensor, options: FilterOptions = {}): Tensor {
   return torch.scope(() => {
-    const whole = logits.dtype === 'float64' ? logits : logits.float();
+    const whole = ['float64', 'float32'].includes(logits.dtype) ? logits : logits.float();
     return entries.reduce((x, [name, { apply }]) => (options[name] ? apply(x, options[name]) : x), whole);
   });
 }

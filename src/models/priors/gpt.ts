@@ -85,10 +85,12 @@ export class CausalSelfAttention extends nn.Module {
     const { nHead } = this.config;
     if (cache && 'position' in cache) {
       const { weight, bias } = cache.qkv[layer]!;
-      const projected = F.linear(x, weight, bias)
-        .view([batch, 3, nHead, 1, width / nHead])
-        .transpose(0, 1); // [3, B, H, 1, D]
-      return [projected.select(0, 0), ...cache.write(layer, projected.narrow(0, 1, 2))];
+      const projected = F.linear(x, weight, bias); // [B, 1, 3E]
+      const size = width / nHead;
+      const query = projected.asStrided([batch, nHead, 1, size], [3 * width, size, size, 1]); // [B, H, 1, D]
+      // One view instead of three: an operator on the host takes as long as a small matrix product.
+      const strides = [width, 3 * width, size, size, 1];
+      return [query, ...cache.write(layer, projected.asStrided([2, batch, nHead, 1, size], strides, width))];
     }
     const split = (t: Tensor) => t.view([batch, count, nHead, width / nHead]).transpose(1, 2);
     const [query, key, value] = this.#projections(x).map(split) as [Tensor, Tensor, Tensor];

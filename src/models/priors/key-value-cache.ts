@@ -26,6 +26,14 @@ export interface CacheAt {
   write(layer: number, keyAndValue: Tensor): [Tensor, Tensor];
 }
 
+/** Views of a cache's first positions. */
+interface Window {
+  readonly positions: Tensor; // [1, 1, 1, window], 0, 1, 2, …
+  readonly zeros: Tensor; // [1, 1, 1, window]
+  readonly keys: readonly Tensor[]; // [B, H, window, D]
+  readonly values: readonly Tensor[];
+}
+
 /**
  * Keys and values of every layer for the positions a GPT has already processed, allocated once.
  *
@@ -53,6 +61,7 @@ export class KeyValueCache extends torch.InThread {
   #layers: Tensor[];
   #keys: Tensor[];
   #values: Tensor[];
+  readonly #windows = new Map<number, Window>();
 
   constructor({ nLayer, nHead, headSize, batch, capacity, dtype, device }: KeyValueCacheShape) {
     super('a cache', 'make one in each thread');
@@ -89,18 +98,33 @@ export class KeyValueCache extends torch.InThread {
    * @param qkv concatenated query, key and value weights of each layer, used instead of the model's own
    */
   at(position: Tensor, window: number, qkv: readonly Affine[]): CacheAt {
-    const hidden = this.#positions.narrow(0, 0, window).gt(position);
-    const { dtype, device } = this.layer(0);
-    const mask = torch.zeros([window], { dtype, device }).maskedFill(hidden, -Infinity);
+    const { positions, zeros, keys, values } = this.#window(window);
     return {
       position,
-      mask: mask.view([1, 1, 1, window]),
+      mask: zeros.maskedFill(positions.gt(position), -Infinity),
       qkv,
       write: (layer, keyAndValue) => {
         this.layer(layer).indexCopy_(3, position, keyAndValue);
-        return [this.#keys[layer]!.narrow(2, 0, window), this.#values[layer]!.narrow(2, 0, window)];
+        return [keys[layer]!, values[layer]!];
       },
     };
+  }
+
+  /** Returns the views of the first `size` positions, which are the same at each step: making them would cost time. */
+  #window(size: number): Window {
+    const known = this.#windows.get(size);
+    if (known) return known;
+    const { dtype, device } = this.layer(0);
+    const made = torch.scope(() =>
+      torch.keep({
+        positions: this.#positions.narrow(0, 0, size).view([1, 1, 1, size]),
+        zeros: torch.zeros([1, 1, 1, size], { dtype, device }),
+        keys: this.#keys.map((keys) => keys.narrow(2, 0, size)),
+        values: this.#values.map((values) => values.narrow(2, 0, size)),
+      }),
+    );
+    this.#windows.set(size, made);
+    return made;
   }
 
   /**
@@ -145,7 +169,8 @@ export class KeyValueCache extends torch.InThread {
 
   /** Frees the memory immediately. Writing afterwards throws. */
   dispose(): void {
-    torch.dispose([this.#keys, this.#values, this.#layers, this.#positions]);
+    torch.dispose([this.#windows, this.#keys, this.#values, this.#layers, this.#positions]);
+    this.#windows.clear();
     this.#layers = [];
     this.#keys = [];
     this.#values = [];
