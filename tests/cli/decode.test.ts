@@ -34,8 +34,15 @@ async function photos(t: ExecutionContext): Promise<string> {
 
 const pixelsOf = async (file: string | Uint8Array) => {
   const { data, info } = await sharp(file).raw().toBuffer({ resolveWithObject: true });
-  return { width: info.width, height: info.height, pixels: data.toString('hex') };
+  return { width: info.width, height: info.height, pixels: data };
 };
+
+/** The largest difference of two images of one size, in levels of 0 to 255. */
+async function levelsApart(t: ExecutionContext, file: string, right: Uint8Array): Promise<number> {
+  const [found, expected] = [await pixelsOf(file), await pixelsOf(right)];
+  t.deepEqual([found.width, found.height], [expected.width, expected.height]);
+  return Math.max(...found.pixels.map((level, i) => Math.abs(level - expected.pixels[i]!)));
+}
 
 const markers = { begin: 1, row: 2, end: 3 };
 const settings: [string, Partial<EncodeFlags>][] = [
@@ -67,7 +74,8 @@ for (const [name, flags] of settings) {
       // An array of a single image does not name its size.
       const single = flags.to === 'npy' && flags.shard === undefined;
       const decoded = tokenizer.decode(single ? encoded.ids : encoded);
-      t.deepEqual(await pixelsOf(join(out, file)), await pixelsOf(await decoded.png()));
+      // In a batch of two, which on some processors rounds otherwise than an image alone: a level at .5 differs.
+      t.true((await levelsApart(t, join(out, file), await decoded.png())) <= 1, file);
     }
     const exif = (await sharp(join(out, '0.png')).metadata()).exif!.toString('latin1');
     t.regex(exif, /"command":"decode"/);
