@@ -8,7 +8,7 @@ import { LPIPS } from '../../src/models/losses/lpips.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../src/torch/index.js';
 import { loadCheckpoint, savePytorch, saveSafetensors } from '../../src/torch/io/index.js';
-import { checkpoint, tessera } from './tessera.js';
+import { checkpoint, tessera, tesseraHere } from './tessera.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tessera-convert-'));
 test.after.always(() => rmSync(folder, { recursive: true, force: true }));
@@ -17,7 +17,7 @@ test('convert writes safetensors and PyTorch files with equal values', async (t)
   const from = await loadCheckpoint(checkpoint('lightning.ckpt'));
   for (const name of ['weights.safetensors', 'weights.pt', 'weights.ckpt']) {
     const path = join(folder, name);
-    const { code, stderr } = await tessera(['convert', checkpoint('lightning.ckpt'), path]);
+    const { code, stderr } = await tesseraHere(['convert', checkpoint('lightning.ckpt'), path]);
     t.is(code, 0, stderr);
     const { tensors, metadata, close } = await loadCheckpoint(path);
     t.is(tensors.size, 56);
@@ -37,9 +37,9 @@ test('convert chooses, casts and refuses', async (t) => {
   t.deepEqual([...tensors.keys()].sort(), ['ln_f.bias', 'ln_f.weight', 'pos_emb', 'tok_emb.weight']);
   t.is(tensors.info('pos_emb')?.dtype, 'bfloat16');
   close();
-  const again = await tessera([...args, ...options]);
+  const again = await tesseraHere([...args, ...options]);
   t.deepEqual([again.code, /exists; --force replaces it/.test(again.stderr)], [2, true]);
-  t.is((await tessera(['convert', checkpoint('views.pt'), join(folder, 'x.onnx')])).code, 2);
+  t.is((await tesseraHere(['convert', checkpoint('views.pt'), join(folder, 'x.onnx')])).code, 2);
 });
 
 test('convert brings weights into another layout and back', async (t) => {
@@ -58,11 +58,11 @@ test('convert brings weights into another layout and back', async (t) => {
     join(folder, name),
   );
   await saveSafetensors(own!, model.stateDict());
-  t.is((await tessera(['convert', own!, theirs!, '--layout', 'diffusers'])).code, 0);
+  t.is((await tesseraHere(['convert', own!, theirs!, '--layout', 'diffusers'])).code, 0);
   const foreign = await loadCheckpoint(theirs!);
   t.deepEqual(foreign.tensors.info('encoder.mid_block.attentions.0.to_q.weight')?.shape, [64, 64]);
   foreign.close();
-  t.is((await tessera(['convert', theirs!, back!, '--layout', 'reference'])).code, 0);
+  t.is((await tesseraHere(['convert', theirs!, back!, '--layout', 'reference'])).code, 0);
   const { tensors, close } = await loadCheckpoint(back!);
   for (const [key, tensor] of model.stateDict()) t.true(tensors.get(key)!.equal(tensor), key);
   close();
@@ -160,13 +160,13 @@ test('setup lifts LPIPS out of a checkpoint, and says what to do where it cannot
     ? {}
     : { LIBTORCH: (await import('../../src/setup/locate.js')).locateLibtorch().root };
   const env = { TESSERA_CACHE: join(folder, 'cache'), ...libtorch };
-  const { code, stderr } = await tessera(['setup', '--weights', 'lpips', '--from', path], env);
+  const { code, stderr } = await tesseraHere(['setup', '--weights', 'lpips', '--from', path], env);
   t.is(code, 0, stderr);
   const stored = await loadCheckpoint(join(folder, 'cache', 'weights', 'lpips.safetensors'));
   t.deepEqual([...stored.all.keys()].sort(), [...lpips.stateDict().keys()].sort());
   stored.close();
   const closed = { ...env, TESSERA_CACHE: join(folder, 'other'), HTTPS_PROXY: 'http://127.0.0.1:9' };
-  const refused = await tessera(['setup', '--weights', 'lpips'], closed);
+  const refused = await tesseraHere(['setup', '--weights', 'lpips'], closed);
   t.is(refused.code, 1);
   t.regex(refused.stderr, /cannot be fetched.*--weights lpips --from/s);
 });

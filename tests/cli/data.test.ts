@@ -1,22 +1,11 @@
-import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { packageRoot } from '../../src/files/package.js';
 import { folderFor, writePictures } from '../data/pictures.js';
+import { tessera, tesseraHere } from './tessera.js';
 
-const main = join(packageRoot(), 'dist', 'cli', 'main.js');
-
-/** Runs the command line as a user would. */
-function tessera(...args: string[]) {
-  const options = { cwd: packageRoot(), env: { ...process.env, NO_COLOR: '1' } };
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, [main, 'data', ...args], options, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
-}
+const data = (...args: string[]) => tesseraHere(['data', ...args]);
 
 test('a folder is inspected, packed, inspected again and previewed', async (t) => {
   const root = await folderFor(t);
@@ -25,13 +14,13 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   await writePictures(files, 20, 70);
   await writeFile(join(files, 'bad.jpg'), 'not an image');
 
-  const found = await tessera('inspect', files, '--size', '32');
+  const found = await tessera(['data', 'inspect', files, '--size', '32']);
   t.is(found.code, 0, found.stderr);
   t.regex(found.stdout, /photos \(folder\): 20 images at 32 × 32: \d+ to train on, \d+ held out/);
   t.regex(found.stdout, /left out because they cannot be used: 1\n {2}.*bad\.jpg: this is not a JPEG/);
 
   const packed = join(root, 'packed');
-  const packing = await tessera('pack', files, packed, '--size', '32');
+  const packing = await data('pack', files, packed, '--size', '32');
   t.is(packing.code, 0, packing.stderr);
   t.regex(packing.stderr, /left out .*bad\.jpg/);
   t.regex(
@@ -39,21 +28,21 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
     /^20 images packed into .*packed \(62 kB\); train on them with: npx tessera-torch train vqgan --data /,
   );
 
-  const json = await tessera('inspect', packed, '--json', '--held-out', '5');
+  const json = await data('inspect', packed, '--json', '--held-out', '5');
   t.like(JSON.parse(json.stdout), { kind: 'packed', size: 32, train: 15, heldOut: 5 });
 
   const png = join(root, 'grid.png');
-  const preview = await tessera('preview', packed, png, '--pictures', '9', '--scale', '2');
+  const preview = await data('preview', packed, png, '--pictures', '9', '--scale', '2');
   t.is(preview.code, 0, preview.stderr);
   t.like(await sharp(png).metadata(), { width: 3 * 64 + 2 * 2, height: 3 * 64 + 2 * 2 });
 });
 
 test('built-in images are written as files', async (t) => {
   const root = await folderFor(t);
-  const scenes = await tessera('scenes', join(root, 'scenes'), '--count', '2', '--size', '16');
+  const scenes = await data('scenes', join(root, 'scenes'), '--count', '2', '--size', '16');
   t.is(scenes.code, 0, scenes.stderr);
   t.deepEqual(await readdir(join(root, 'scenes')), ['00000.png', '00001.png', 'scenes.json']);
-  const emoji = await tessera('emoji', join(root, 'emoji'), '--count', '3', '--size', '16');
+  const emoji = await data('emoji', join(root, 'emoji'), '--count', '3', '--size', '16');
   t.is(emoji.code, 0, emoji.stderr);
   const files = await readdir(join(root, 'emoji'), { recursive: true });
   t.is(files.filter((name) => name.endsWith('.png')).length, 3);
@@ -80,7 +69,7 @@ test('bad input is one line with the way out, and nothing is left half-written',
     [['inspekt', broken], 2, /unknown command 'inspekt'[^]*inspect/],
   ];
   for (const [args, code, message] of cases) {
-    const result = await tessera(...args);
+    const result = await data(...args);
     t.is(result.code, code, `${args.join(' ')}: ${result.stderr}`);
     t.regex(result.stderr, message);
     if (code === 1) t.is(result.stderr.split('\n').filter((line) => line.startsWith('error:')).length, 1);

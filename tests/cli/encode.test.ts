@@ -22,7 +22,7 @@ import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import { temporaryFolder, vqganConfig } from '../training/tiny.js';
 import { png, runs } from '../tokenizer/tokenizers.js';
-import { tessera } from './tessera.js';
+import { tessera, tesseraHere } from './tessera.js';
 
 let made: Awaited<ReturnType<typeof runs>>;
 let tokenizer: ImageTokenizer;
@@ -393,11 +393,11 @@ async function many(t: ExecutionContext): Promise<string> {
   return folder;
 }
 
-const main = join(packageRoot(), 'src', 'cli', 'main.ts');
+const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
 /** Runs the command line and sends a signal once the second shard is there. */
 async function stopped(args: string[], out: string, signal: NodeJS.Signals): Promise<number | null> {
-  const child = spawn(process.execPath, ['--import=tsx', main, ...args], {
+  const child = spawn(process.execPath, [main, ...args], {
     cwd: packageRoot(),
     stdio: ['ignore', 'pipe', 'ignore'],
   });
@@ -452,7 +452,7 @@ test.serial(
     t.regex(stdout, /^tokens-00000\.jsonl: 2 images \(2 of 3\), \S+ images\/s, \S+ left$/m);
     t.regex(stdout, /^tokens-00001\.jsonl: 1 images \(3 of 3\), \S+ images\/s$/m);
     t.regex(stdout, /^3 images in \S+: /m);
-    const wrong = await tessera([...args, '--markers', '20,21']);
+    const wrong = await tesseraHere([...args, '--markers', '20,21']);
     t.is(wrong.code, 2);
     t.regex(wrong.stderr, /three non-negative integers, begin,row,end/);
   },

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { checkpoint, tessera } from './tessera.js';
+import { checkpoint, tessera, tesseraHere } from './tessera.js';
 
 test('inspect tells model, step, values and tensors', async (t) => {
   const { code, stdout } = await tessera(['inspect', checkpoint('lightning.ckpt')]);
@@ -11,20 +11,20 @@ test('inspect tells model, step, values and tensors', async (t) => {
   t.regex(stdout, /global_step 1234/);
   t.regex(stdout, /ModelCheckpoint': \{ best_model_path: 'logs\/best\.ckpt'/);
   t.regex(stdout, /state_dict\.transformer\.blocks +51 tensors/);
-  const some = await tessera(['inspect', checkpoint('lightning.ckpt'), '--keys', 'ln_f']);
+  const some = await tesseraHere(['inspect', checkpoint('lightning.ckpt'), '--keys', 'ln_f']);
   t.regex(some.stdout, /state_dict\.transformer\.ln_f\.weight +float32 +\[64\] +1 kB/);
   t.notRegex(some.stdout, /tok_emb/);
 });
 
 test('inspect gives JSON, and a plain error', async (t) => {
-  const { stdout } = await tessera(['inspect', checkpoint('plain-zip.pt'), '--json']);
+  const { stdout } = await tesseraHere(['inspect', checkpoint('plain-zip.pt'), '--json']);
   const report = JSON.parse(stdout) as { metadata: Record<string, unknown>; tensors: { key: string }[] };
   t.deepEqual(
     report.tensors.map(({ key }) => key),
     ['nested.a.b.0.c', 'ordered.a', 'object.scale'],
   );
   t.deepEqual((report.metadata['floats'] as unknown[]).slice(5), ['Infinity', '-Infinity', 'NaN']);
-  const missing = await tessera(['inspect', 'nowhere.ckpt']);
+  const missing = await tesseraHere(['inspect', 'nowhere.ckpt']);
   t.is(missing.code, 1);
   t.regex(missing.stderr, /^error: cannot open checkpoint nowhere\.ckpt/);
 });

@@ -15,12 +15,7 @@ import sharp from 'sharp';
 import { parse } from 'yaml';
 import { packageRoot } from '../../src/files/package.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
-
-interface Outcome {
-  code: number | null;
-  stdout: string;
-  stderr: string;
-}
+import { tesseraHere, type Outcome } from './tessera.js';
 
 interface Watch {
   /** Once stdout matches, … */
@@ -137,8 +132,8 @@ test('both stages, reconstructions and samples', async (t) => {
   );
   const stage2 = ['train', 'transformer', '--vqgan', run, '--out', out, '--steps', '2', 'training.threads=1'];
   const [second, before] = await Promise.all([
-    tessera([...stage2, ...small]),
-    tessera(['reconstruct', run, photos, '--out', at('before'), '--json']),
+    tesseraHere([...stage2, ...small]),
+    tesseraHere(['reconstruct', run, photos, '--out', at('before'), '--json']),
   ]);
   t.is(second.code, 0, second.stderr);
   t.regex(second.stdout, /transformer {2}2\/2 {2}100% .*loss .*held-out/);
@@ -153,9 +148,9 @@ test('both stages, reconstructions and samples', async (t) => {
 
   const sampled = at('samples');
   const [grid, wrong, classes] = await Promise.all([
-    tessera(['sample', join(out, 'transformer'), '--n', '3', '--grid', '--seed', '5', '--out', sampled]),
-    tessera(['sample', run]),
-    tessera(['sample', join(out, 'transformer'), '--class', 'cat']),
+    tesseraHere(['sample', join(out, 'transformer'), '--n', '3', '--grid', '--seed', '5', '--out', sampled]),
+    tesseraHere(['sample', run]),
+    tesseraHere(['sample', join(out, 'transformer'), '--class', 'cat']),
   ]);
   t.is(grid.code, 0, grid.stderr);
   const { exif } = await sharp(join(sampled, 'grid.png')).metadata();
@@ -167,7 +162,7 @@ test('both stages, reconstructions and samples', async (t) => {
   // Weights of another shape: the configuration was changed by hand.
   const config = join(run, 'config.yaml');
   writeFileSync(config, readFileSync(config, 'utf8').replace('n_embed: 16', 'n_embed: 17'));
-  const shape = await tessera(['reconstruct', run, photos, '--out', at('shape')]);
+  const shape = await tesseraHere(['reconstruct', run, photos, '--out', at('shape')]);
   refused(t, shape, 1, /does not match .*config\.yaml .*quantize\.embedding\.weight/, at('shape'));
 });
 
@@ -185,12 +180,12 @@ test('a run in a folder that has one is refused; Ctrl-C saves, and the run goes 
   const last = Number(checkpoints.sort().at(-1)!.slice(5));
   const steps = `training.steps=${last + 1}`;
   const [again, change] = await Promise.all([
-    tessera(vqgan(out, '--name', 'a')),
-    tessera(['train', 'vqgan', '--resume', run, 'training.seed=4']),
+    tesseraHere(vqgan(out, '--name', 'a')),
+    tesseraHere(['train', 'vqgan', '--resume', run, 'training.seed=4']),
   ]);
   refused(t, again, 1, /already contains a run/);
   refused(t, change, 2, /training\.seed/);
-  const resumed = await tessera(['train', 'vqgan', '--resume', 'latest', '--out', out, steps, '--json']);
+  const resumed = await tesseraHere(['train', 'vqgan', '--resume', 'latest', '--out', out, steps, '--json']);
   t.is(resumed.code, 0, resumed.stderr);
   const events = resumed.stdout
     .trim()
@@ -207,10 +202,11 @@ test('two runs in one folder at a time are refused; a second Ctrl-C ends at once
   const impatient = await tessera(
     [...vqgan(out, '--name', 'a'), 'training.steps=100000', 'training.logEvery=2', 'training.saveEvery=2'],
     {
-      at: /vqgan {2}2\//,
+      // Step 2 has been saved.
+      at: /vqgan {2}4\//,
       meanwhile: async () => {
         const resume = ['train', 'vqgan', '--resume', run];
-        others = await Promise.all([tessera(resume), tessera(vqgan(out, '--name', 'a'))]);
+        others = await Promise.all([tesseraHere(resume), tesseraHere(vqgan(out, '--name', 'a'))]);
       },
       signals: ['SIGINT', 'SIGTERM'],
     },
@@ -222,7 +218,7 @@ test('two runs in one folder at a time are refused; a second Ctrl-C ends at once
   const { step } = await newestCheckpoint(run);
   t.true(step >= 2 && step % 2 === 0);
   const steps = `training.steps=${step + 1}`;
-  t.is((await tessera(['train', 'vqgan', '--resume', run, steps])).code, 0);
+  t.is((await tesseraHere(['train', 'vqgan', '--resume', run, steps])).code, 0);
 });
 
 test('images that cannot be used', async (t) => {
@@ -232,12 +228,12 @@ test('images that cannot be used', async (t) => {
   writeFileSync(at('spoilt', 'bad.jpg'), 'not a jpeg');
   const out = at('none');
   const train = (data: string, ...more: string[]) =>
-    tessera(['train', 'vqgan', '-c', settings, '--data', data, '--out', out, ...more]);
+    tesseraHere(['train', 'vqgan', '-c', settings, '--data', data, '--out', out, ...more]);
   const [empty, missing, stop, skip] = await Promise.all([
     train(at('empty')),
     train(at('nowhere')),
     train(at('spoilt'), 'data.onError=stop'),
-    tessera(['train', 'vqgan', '-c', settings, '--data', at('spoilt'), '--dry-run']),
+    tesseraHere(['train', 'vqgan', '-c', settings, '--data', at('spoilt'), '--dry-run']),
   ]);
   refused(t, empty, 1, /empty: there are no images here/, out);
   refused(t, missing, 1, /nowhere: there is no such folder/, out);
@@ -250,12 +246,12 @@ test('settings and places that cannot be used', async (t) => {
   const out = at('wrong');
   writeFileSync(at('file'), '');
   const [typo, size, nothing, place, dry, preset] = await Promise.all([
-    tessera([...vqgan(out), 'training.stpes=3']),
-    tessera([...vqgan(out), 'data.size=15']),
-    tessera(['train', 'transformer', '--data', photos, '--out', out]),
-    tessera(vqgan(at('file'))),
-    tessera([...vqgan(out), '--dry-run']),
-    tessera(['train', 'vqgan', '--data', photos, '--print-config', '--minutes', '7']),
+    tesseraHere([...vqgan(out), 'training.stpes=3']),
+    tesseraHere([...vqgan(out), 'data.size=15']),
+    tesseraHere(['train', 'transformer', '--data', photos, '--out', out]),
+    tesseraHere(vqgan(at('file'))),
+    tesseraHere([...vqgan(out), '--dry-run']),
+    tesseraHere(['train', 'vqgan', '--data', photos, '--print-config', '--minutes', '7']),
   ]);
   refused(t, typo, 2, /unknown key "training\.stpes"; did you mean "training\.steps"\?/, out);
   refused(t, size, 2, /data\.size must be a multiple of 2.*15/, out);
@@ -272,9 +268,9 @@ test('every setting can be printed before there are images', async (t) => {
   const named = at('named.yaml');
   writeFileSync(named, 'model: { params: { first_stage_config: { params: { ckpt_path: first.ckpt } } } }\n');
   const [first, second, third] = await Promise.all([
-    tessera(['train', 'vqgan', '--print-config', 'training.seed=5']),
-    tessera(['train', 'transformer', '--print-config']),
-    tessera(['train', 'transformer', '--data', 'photos', '-c', named, '--print-config']),
+    tesseraHere(['train', 'vqgan', '--print-config', 'training.seed=5']),
+    tesseraHere(['train', 'transformer', '--print-config']),
+    tesseraHere(['train', 'transformer', '--data', 'photos', '-c', named, '--print-config']),
   ]);
   t.is(first.code, 0, first.stderr);
   t.like(parse(first.stdout), { data: { path: 'path/to/images', size: 64 }, training: { seed: 5 } });
@@ -305,7 +301,7 @@ test('a full disk: one line, and what was there before is intact', async (t) => 
     return;
   }
   try {
-    refused(t, await tessera(vqgan(join(disk, 'runs'))), 1, /no space is left on the disk/);
+    refused(t, await tesseraHere(vqgan(join(disk, 'runs'))), 1, /no space is left on the disk/);
     t.deepEqual(existsSync(join(disk, 'runs')) ? readdirSync(join(disk, 'runs')) : [], []);
   } finally {
     execFileSync('umount', [disk]);

@@ -13,27 +13,30 @@ import { join } from 'node:path';
 import test from 'ava';
 import { packageRoot } from '../../src/files/package.js';
 import { folder, writeLibtorch } from '../setup/fake-libtorch.js';
+import { tessera, tesseraHere } from './tessera.js';
 
 const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
 /** Runs the command line with a cache of its own that is empty. */
-function tessera(args: string[], env: NodeJS.ProcessEnv = {}) {
+async function withoutCache(
+  run: typeof tessera | typeof tesseraHere,
+  args: string[],
+  env: NodeJS.ProcessEnv = {},
+) {
   const cache = mkdtempSync(join(tmpdir(), 'tessera-test-'));
-  const { LIBTORCH: _libtorch, LIBTORCH_USE_PYTORCH: _python, ...outer } = process.env;
-  const options = { cwd: packageRoot(), env: { ...outer, TESSERA_CACHE: cache, NO_COLOR: '1', ...env } };
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    execFile(process.execPath, [main, ...args], options, (error, stdout, stderr) => {
-      rmSync(cache, { recursive: true, force: true });
-      resolve({ code: error ? Number(error.code) : 0, stdout, stderr });
-    });
-  });
+  const none = { LIBTORCH: undefined, LIBTORCH_USE_PYTORCH: undefined, TESSERA_CACHE: cache };
+  const outcome = await run(args, { ...none, ...env });
+  rmSync(cache, { recursive: true, force: true });
+  return outcome;
 }
+const here = (args: string[], env?: NodeJS.ProcessEnv) => withoutCache(tesseraHere, args, env);
+const apart = (args: string[], env?: NodeJS.ProcessEnv) => withoutCache(tessera, args, env);
 
 test('help and version are answers, not errors', async (t) => {
-  const help = await tessera(['--help']);
+  const help = await apart(['--help']);
   t.is(help.code, 0);
   t.regex(help.stdout, /setup.*\n.*doctor/s);
-  const version = await tessera(['--version']);
+  const version = await here(['--version']);
   const manifest = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8')) as {
     version: string;
   };
@@ -51,32 +54,32 @@ test('wrong usage ends with code 2 and a suggestion', async (t) => {
     [[], /Usage: npx tessera-torch \[options\]/],
   ];
   for (const [args, expected] of cases) {
-    const { code, stderr } = await tessera(args);
+    const { code, stderr } = await (args.length > 0 ? here : apart)(args);
     t.is(code, 2, args.join(' '));
     t.regex(stderr, expected);
   }
 });
 
 test('a failure ends with code 1 and one message', async (t) => {
-  const { code, stderr } = await tessera(['setup', '--no-build', '--from', '/nowhere.zip']);
+  const { code, stderr } = await apart(['setup', '--no-build', '--from', '/nowhere.zip']);
   t.is(code, 1);
   t.is(stderr.trim(), 'error: --from /nowhere.zip: there is no such file or folder');
-  const given = await tessera(['setup', '--no-build'], { LIBTORCH: '/nowhere' });
+  const given = await here(['setup', '--no-build'], { LIBTORCH: '/nowhere' });
   t.is(given.code, 1);
   t.regex(given.stderr, /^error: LIBTORCH is \/nowhere/);
 });
 
 test('a cache that cannot be written is named, with the way out', async (t) => {
-  const { code, stderr } = await tessera(['setup', '--no-build'], { TESSERA_CACHE: '/dev/null/cache' });
+  const { code, stderr } = await here(['setup', '--no-build'], { TESSERA_CACHE: '/dev/null/cache' });
   t.is(code, 1);
   t.regex(stderr, /\/dev\/null\/cache.*TESSERA_CACHE/);
 });
 
 test('doctor without libtorch says what is missing and what mends it', async (t) => {
-  const text = await tessera(['doctor']);
+  const text = await here(['doctor']);
   t.is(text.code, 1);
   t.regex(text.stdout, /missing\s+libtorch[^]*→ npx tessera-torch setup/);
-  const json = await tessera(['doctor', '--json']);
+  const json = await here(['doctor', '--json']);
   t.is(json.code, 1);
   const report = JSON.parse(json.stdout) as { ok: boolean; checks: { name: string; state: string }[] };
   t.false(report.ok);
@@ -87,7 +90,7 @@ test('a build without cmake, or with an old one, or without a compiler, names wh
   const bin = folder(t);
   const LIBTORCH = writeLibtorch(folder(t));
   const build = async (expected: RegExp) => {
-    const { code, stderr } = await tessera(['setup', '--build'], { LIBTORCH, PATH: bin, CXX: undefined });
+    const { code, stderr } = await here(['setup', '--build'], { LIBTORCH, PATH: bin, CXX: undefined });
     t.is(code, 1);
     t.regex(stderr, expected);
   };
@@ -124,7 +127,7 @@ test('Ctrl-C ends a set-up with code 130 and leaves nothing', async (t) => {
 test('doctor on a whole set-up computes on the CPU', async (t) => {
   // The libtorch that the other tests run on, wherever it comes from.
   const { TESSERA_CACHE, LIBTORCH, LIBTORCH_USE_PYTORCH } = process.env;
-  const { code, stdout } = await tessera(['doctor', '--json'], {
+  const { code, stdout } = await apart(['doctor', '--json'], {
     TESSERA_CACHE,
     LIBTORCH,
     LIBTORCH_USE_PYTORCH,
@@ -139,7 +142,7 @@ test('doctor on a whole set-up computes on the CPU', async (t) => {
 
 test('doctor outlives libraries that do not load', async (t) => {
   const LIBTORCH = writeLibtorch(folder(t));
-  const { code, stdout } = await tessera(['doctor'], { LIBTORCH, TESSERA_ADDON: main });
+  const { code, stdout } = await here(['doctor'], { LIBTORCH, TESSERA_ADDON: main });
   t.is(code, 1);
   t.regex(stdout, /missing\s+loading\s.*libc10[^]*→ npx tessera-torch setup --force/);
 });
