@@ -2,10 +2,10 @@
  * References inside a configuration, as OmegaConf reads them: absolute `${a.b}`, relative `${.c}` and `${..c}`,
  * `${list[0]}`, references inside references and inside strings, and `\${` for the characters themselves.
  */
-import { parse as parseYaml } from 'yaml';
 import { nearest } from './nearest.js';
 import { argumentsOf, isInterpolation, parseTemplate } from './interpolation-syntax.js';
 import type { Template } from './interpolation-syntax.js';
+import { yaml } from './yaml.js';
 
 /** Thrown if a reference cannot be resolved. */
 export class InterpolationError extends TypeError {
@@ -196,7 +196,7 @@ class Resolver {
     if (name === 'oc.env' || name === 'env') {
       const variable = this.#text(first, at).trim();
       const set = process.env[variable];
-      if (set !== undefined) return { value: name === 'env' ? parseYaml(set) : set };
+      if (set !== undefined) return { value: name === 'env' ? yaml().parse(set) : set };
       if (second === undefined) {
         throw new InterpolationError(
           at,
@@ -212,7 +212,7 @@ class Resolver {
     }
     if (name === 'oc.decode') {
       const text = value(first);
-      return { value: typeof text === 'string' ? parseYaml(text) : text };
+      return { value: typeof text === 'string' ? yaml().parse(text) : text };
     }
     throw new InterpolationError(
       at,
@@ -228,7 +228,7 @@ class Resolver {
     if (parts.length === 1 && typeof only === 'object')
       return this.#valueOf(this.#follow(only.reference, at));
     const text = this.#text(template, at).trim();
-    return text === '' ? '' : parseYaml(text);
+    return text === '' ? '' : yaml().parse(text);
   }
 }
 

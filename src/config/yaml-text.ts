@@ -1,7 +1,7 @@
 /** Parses the YAML of configuration files, with merge keys and anchors, and reports its mistakes. */
-import { isScalar, LineCounter, parseDocument, visit } from 'yaml';
-import type { Document, ParsedNode } from 'yaml';
+import type { Document, LineCounter, ParsedNode } from 'yaml';
 import { ConfigFileError } from './file-error.js';
+import { yaml } from './yaml.js';
 
 /** Parsed YAML. */
 export interface YamlText {
@@ -17,8 +17,8 @@ export interface YamlText {
  * @throws ConfigFileError with the line of the mistake
  */
 export function parseYamlText(text: string, name: string): YamlText {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, merge: true });
+  const lines = new (yaml().LineCounter)();
+  const document = yaml().parseDocument(text, { lineCounter: lines, merge: true });
   const [fault] = document.errors;
   if (fault) {
     const { line } = lines.linePos(fault.pos[0]);
@@ -50,7 +50,7 @@ const KNOWN_TAGS = new Set(
  * @throws ConfigFileError for an unknown tag, whose meaning would be lost
  */
 function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
-  visit(document, {
+  yaml().visit(document, {
     Node: (_, node) => {
       const { tag, range } = node as { tag?: string; range?: readonly number[] | null };
       if (tag === undefined || tag === '!') return;
@@ -60,7 +60,8 @@ function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, 
       };
       const shown = tag.replace(STANDARD, '!!');
       if (!KNOWN_TAGS.has(tag)) fail(`unknown tag ${shown}; write the value without it`);
-      if (!isScalar(node) || typeof node.value !== 'string' || !/:(int|float|bool|null)$/.test(tag)) return;
+      if (!yaml().isScalar(node) || typeof node.value !== 'string' || !/:(int|float|bool|null)$/.test(tag))
+        return;
       const number = Number(node.value);
       if (tag.endsWith('float') && node.value.trim() !== '' && !Number.isNaN(number)) node.value = number;
       else fail(`${JSON.stringify(node.value)} is not a valid ${shown}`);
@@ -74,7 +75,7 @@ function resolveTags(document: Document.Parsed<ParsedNode>, lines: LineCounter, 
  */
 function checkAliases(document: Document.Parsed<ParsedNode>, lines: LineCounter, name: string): void {
   const anchors = new Map<string, unknown>();
-  visit(document, {
+  yaml().visit(document, {
     Node: (_, node) => {
       const { anchor } = node as { anchor?: string };
       if (anchor !== undefined) anchors.set(anchor, node);
@@ -94,9 +95,9 @@ function checkAliases(document: Document.Parsed<ParsedNode>, lines: LineCounter,
 /** Returns the top-level names of a document below which there is an anchor that an alias refers to. */
 export function anchoredNames({ document }: YamlText): string[] {
   const wanted = new Set<string>();
-  visit(document, { Alias: (_, { source }) => void wanted.add(source) });
+  yaml().visit(document, { Alias: (_, { source }) => void wanted.add(source) });
   const names = new Set<string>();
-  visit(document, {
+  yaml().visit(document, {
     Node: (_, node, path) => {
       const anchor = (node as { anchor?: string }).anchor;
       const top = path.find((parent) => 'key' in parent) as { key?: { value?: unknown } } | undefined;

@@ -1,5 +1,5 @@
 import { basename, relative } from 'node:path';
-import { stringify } from 'yaml';
+import { yaml } from '../config/yaml.js';
 import { metricNamed } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
 import type { Run } from '../runs/run.js';
@@ -58,7 +58,7 @@ The weights of the last step are in \`checkpoints/\`; the best on held-out image
 ## Model
 
 \`\`\`yaml
-${stringify(model).trim()}
+${yaml().stringify(model).trim()}
 \`\`\`
 `;
 }

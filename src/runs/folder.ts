@@ -13,7 +13,7 @@ import {
 import { mkdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { parse, stringify } from 'yaml';
+import { yaml } from '../config/yaml.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import * as torch from '../torch/index.js';
 import { packageVersion } from '../files/package.js';
@@ -55,7 +55,7 @@ export async function makeRunFolder(run: string): Promise<void> {
 export type StoredConfig = RunConfig & { stage: Stage };
 
 export async function writeConfig(run: string, stage: Stage, config: RunConfig): Promise<void> {
-  await replaceFile(join(run, 'config.yaml'), stringify({ stage, ...config }, { lineWidth: 110 }));
+  await replaceFile(join(run, 'config.yaml'), yaml().stringify({ stage, ...config }, { lineWidth: 110 }));
 }
 
 /** Format version of run folders, raised when older versions could not read them. Folders without a number have 1. */
@@ -92,7 +92,7 @@ export async function readConfig(run: string): Promise<StoredConfig> {
   }
   checkFormat(run);
   try {
-    return parse(await readFile(path, 'utf8')) as StoredConfig;
+    return yaml().parse(await readFile(path, 'utf8')) as StoredConfig;
   } catch (cause) {
     throw new RunError(
       `${path} cannot be read; correct it, or restore it from a copy: ${(cause as Error).message.split('\n')[0]}`,
