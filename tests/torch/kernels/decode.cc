@@ -4,8 +4,8 @@
 #include "../../../native/kernels/decode.cu"
 
 int main(int, char** argv) {
-  return emulate(argv[1], {{"normedProduct", kernel(normedProduct)},
-                           {"normedProductGelu", kernel(normedProductGelu)},
-                           {"productAndSum", kernel(productAndSum)},
-                           {"attend", kernel(attend)}});
+  return emulate(argv[1], {kernel<normedProduct>("normedProduct"),
+                           kernel<normedProductGelu>("normedProductGelu"),
+                           kernel<productAndSum>("productAndSum"),
+                           kernel<attend>("attend")});
 }

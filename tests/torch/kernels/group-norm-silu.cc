@@ -4,9 +4,9 @@
 #include "../../../native/kernels/group-norm-silu.cu"
 
 int main(int, char** argv) {
-  return emulate(argv[1], {{"partialMoments", kernel(partialMoments)},
-                           {"moments", kernel(moments)},
-                           {"forward", kernel(forward)},
-                           {"partialGradients", kernel(partialGradients)},
-                           {"backward", kernel(backward)}});
+  return emulate(argv[1], {kernel<partialMoments>("partialMoments"),
+                           kernel<moments>("moments"),
+                           kernel<forward>("forward"),
+                           kernel<partialGradients>("partialGradients"),
+                           kernel<backward>("backward")});
 }
