@@ -8,7 +8,7 @@ const named = process.argv.some((argument) => argument.endsWith('.test.ts'));
 
 // oxlint-disable-next-line import/no-default-export -- where AVA looks
 export default {
-  files: ['tests/**/*.test.ts', '!tests/cuda/**'],
+  files: ['tests/**/*.test.ts', '!tests/cuda/**', '!tests/long/**'],
   // Loaded through `require`, that is by built-test.cjs.
   extensions: { ts: 'commonjs' },
   nodeArguments: [...(named ? ['--enable-source-maps'] : []), '--require=./scripts/built-test.cjs'],

@@ -31,6 +31,13 @@ const PYTHON = 'Python with PyTorch (TESSERA_PYTHON, else python3)';
 /** The quickest first. */
 export const longTests: readonly LongTest[] = [
   { name: 'trajectory', what: 'twelve training steps of the reference in float64', minutes: 1, quick: [] },
+  {
+    name: 'suite',
+    what: 'tests like those of npm test that take too long for it',
+    minutes: 1,
+    quick: [],
+    command: ['node_modules/.bin/ava', '--config', 'tests/long/ava.config.mjs'],
+  },
   { name: 'golden', what: 'each weight of every model matters to a recorded value', minutes: 2, quick: [] },
   { name: 'lifetimes', what: 'tensors used after their end, threads and processes ended', minutes: 3 },
   {

@@ -1,6 +1,5 @@
 /**
  * All twelve steps of the reference's training in float64: every logged number, and the weights after the last step.
- * `npm test` checks the first half.
  *
  *     npm run test:long -- trajectory
  */

@@ -1,9 +1,6 @@
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
-import { ImageSource } from '../../src/data/image-source.js';
-import { MemoryStore } from '../../src/data/memory-store.js';
 import type { GumbelVQ } from '../../src/models/autoencoder/vqgan.js';
 import { LPIPS } from '../../src/models/losses/lpips.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
@@ -14,7 +11,7 @@ import { RunError } from '../../src/runs/error.js';
 import { readMetrics } from '../../src/runs/folder.js';
 import { NonFiniteError } from '../../src/runs/error.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { eventsOf, images, lossesOf, stripes, temporaryFolder, vqganConfig } from './tiny.js';
+import { eventsOf, images, lossesOf, temporaryFolder, vqganConfig } from './tiny.js';
 
 const create = (run: string, training: Record<string, unknown> = {}) =>
   VqganTrainer.create(vqganConfig(training), { run, images: images() });
@@ -193,18 +190,6 @@ test.serial(
   },
 );
 
-test.serial('auto times both precisions and leaves no trace', async (t) => {
-  const folder = temporaryFolder(t);
-  const auto = await create(join(folder, 'auto'), { precision: 'auto', steps: 2 });
-  const { precision } = auto.config.training;
-  const events = await eventsOf(auto);
-  t.true(
-    events[0]?.type === 'start' && events[0].notes.some((note) => /a step takes .* ms in float32/.test(note)),
-  );
-  const plain = await eventsOf(await create(join(folder, 'plain'), { precision, steps: 2 }));
-  t.deepEqual(lossesOf(events), lossesOf(plain));
-});
-
 test.serial('mistakes end before a folder is made', async (t) => {
   const run = join(temporaryFolder(t), 'run');
   await t.throwsAsync(create(run, { batchsize: 3 }), {
@@ -222,31 +207,6 @@ test.serial('mistakes end before a folder is made', async (t) => {
     message: /there is no file/,
   });
   t.false(existsSync(run));
-});
-
-/** Decodes one picture after another, each slower than a step. */
-class SlowStore extends MemoryStore {
-  #last: Promise<unknown> = Promise.resolve();
-
-  override load(index: number): ReturnType<MemoryStore['load']> {
-    const picture = super.load(index);
-    const done = this.#last.then(() => setTimeout(150));
-    this.#last = done;
-    return done.then(() => picture) as unknown as typeof picture;
-  }
-}
-
-test.serial('where pictures take long the pack command is named, once', async (t) => {
-  const run = join(temporaryFolder(t), 'run');
-  const plain = stripes(6);
-  const slow = new SlowStore(Array.from({ length: 6 }, (_, i) => plain.load(i)));
-  const config = vqganConfig({ steps: 24, restartCodes: false, batchSize: 1 });
-  const source = { train: new ImageSource(slow, 16), heldOut: new ImageSource(plain, 16, [0]) };
-  const events = await eventsOf(await VqganTrainer.create(config, { run, images: source }));
-  const notes = events.flatMap((event) => (event.type === 'note' ? [event.message] : []));
-  t.is(notes.length, 1);
-  t.regex(notes[0]!, /^\d+% of the time .*: npx tessera-torch data pack stripes --size 16$/);
-  t.true(events.some((event) => event.type === 'log' && event.dataWait > 0.1));
 });
 
 test.serial('LPIPS weights from a file act, are recorded, and are not copied into checkpoints', async (t) => {

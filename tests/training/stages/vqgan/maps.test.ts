@@ -6,24 +6,10 @@ import { newestCheckpoint } from '../../../../src/runs/checkpoint.js';
 import { openRun } from '../../../../src/runs/open.js';
 import { TransformerTrainer } from '../../../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../../../src/training/vqgan-trainer.js';
+import { data, segmentation } from '../../map-configs.js';
 import { eventsOf, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from '../../tiny.js';
 
-const data = { path: 'scenes', size: 16, count: 24, seed: 7, heldOut: 0.25 };
-const bce = { target: 'taming.modules.losses.segmentation.BCELossWithQuant' };
-const { ddconfig, ...params } = vqganConfig().model.params;
-
-function segmentation(training: Record<string, unknown> = {}, more: Record<string, unknown> = {}) {
-  const channels = { in_channels: 9, out_ch: 9 };
-  const own = { n_labels: 9, image_key: 'segmentation', lossconfig: bce, ...more };
-  return {
-    model: {
-      target: 'taming.models.vqgan.VQSegmentationModel',
-      params: { ...params, ddconfig: { ...ddconfig, ...channels }, ...own },
-    },
-    data,
-    training: { ...vqganConfig().training, ...training },
-  };
-}
+const { ddconfig } = vqganConfig().model.params;
 
 function depth() {
   const config = vqganConfig();
@@ -56,15 +42,6 @@ test.serial('a first stage of segmentations is measured by its labels and resume
   t.deepEqual(await files('parts'), await files('whole'));
 });
 
-test.serial('a first stage learns labels: cross-entropy falls, in bfloat16 too', async (t) => {
-  for (const precision of ['float32', 'bfloat16']) {
-    const config = segmentation({ steps: 16, learningRate: 4e-3, precision });
-    const run = join(temporaryFolder(t), 'run');
-    const losses = [...lossesOf(await eventsOf(await VqganTrainer.create(config, { run }))).values()];
-    t.true(losses.at(-1)!['rec']! < 0.7 * losses[0]!['rec']!, precision);
-  }
-});
-
 test.serial(
   'a transformer names the runs of both stages, and takes the field from the condition’s',
   async (t) => {
@@ -94,15 +71,6 @@ test.serial(
     t.is(opened.model.transformer.blockSize, 127);
   },
 );
-
-test.serial('maps that are only listed do not change what a first stage of images learns', async (t) => {
-  const folder = temporaryFolder(t);
-  const losses = async (name: string, more: object) => {
-    const config = { ...vqganConfig({ steps: 2, lpips: 'off' }), data: { ...data, ...more } };
-    return lossesOf(await eventsOf(await VqganTrainer.create(config, { run: join(folder, name) })));
-  };
-  t.deepEqual(await losses('listed', { maps: ['depth'] }), await losses('plain', {}));
-});
 
 const refusals: [string, () => unknown, RegExp][] = [
   [
