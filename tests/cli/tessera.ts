@@ -51,7 +51,8 @@ async function evaluated(args: readonly string[], env: NodeJS.ProcessEnv): Promi
         true
       );
     }
-    await import(`${pathToFileURL(main).href}?${evaluations++}`);
+    evaluations += 1; // Each address is evaluated once.
+    await import(`${pathToFileURL(main).href}?${evaluations}`);
     result.code = Number(process.exitCode);
   } finally {
     for (const [name, write] of writes) process[name].write = write;
