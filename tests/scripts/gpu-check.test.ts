@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import test from 'ava';
 import { startArm } from '../../scripts/bench/arms.js';
 import { agreement, speedup, within } from '../../scripts/gpu/rounds.js';
-import { parts } from '../../scripts/gpu/results.js';
 import type { Part, PartResult, Results, Row } from '../../scripts/gpu/results.js';
 import * as torch from '../../src/torch/index.js';
 
@@ -26,17 +25,13 @@ async function ended(command: string, args: string[], environment: NodeJS.Proces
 const check = (...args: string[]) =>
   ended(process.execPath, ['build/tested/scripts/gpu/main.js', ...args], {});
 
-for (const part of ['all', ...parts]) {
-  const run = torch.cudaIsAvailable() ? test.skip : test.serial;
-  run(`${part}: without a GPU it says that it is ready and needs one`, async (t) => {
-    const { code, output } = await check(part);
-    t.is(code, 3);
-    t.regex(
-      output,
-      new RegExp(`^gpu-check ${part}: all is built and ready; a GPU is needed .* CUDA is not available`, 'm'),
-    );
-  });
-}
+const run = torch.cudaIsAvailable() ? test.skip : test.serial;
+// Each of its parts: npm run test:long -- suite
+run('all: without a GPU it says that it is ready and needs one', async (t) => {
+  const { code, output } = await check('all');
+  t.is(code, 3);
+  t.regex(output, /^gpu-check all: all is built and ready; a GPU is needed .* CUDA is not available/m);
+});
 
 for (const args of [['everything'], [], ['--device', 'cpu']]) {
   test.serial(`without a part, ${JSON.stringify(args)}, it builds nothing and names the parts`, async (t) => {
