@@ -19,6 +19,7 @@ export * from './models/autoencoder/decoder.js';
 export { NearestQuantizer, Quantizer, type QuantizerConfig } from './models/quantizers/quantizer.js';
 export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
 export * from './models/quantizers/vector.js';
+export type { Lookup } from './models/quantizers/latents.js';
 export * from './models/quantizers/ema.js';
 export * from './models/quantizers/gumbel.js';
 export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';

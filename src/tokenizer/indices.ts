@@ -1,14 +1,14 @@
 /** Indices of the codes of images, without random numbers. */
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { GumbelQuantizer } from '../models/quantizers/gumbel.js';
-import { atLeastFloat32, channelsToEnd, nearestCodes } from '../models/quantizers/latents.js';
+import { atLeastFloat32, channelsToEnd } from '../models/quantizers/latents.js';
 import { NearestQuantizer } from '../models/quantizers/quantizer.js';
 import type { Tensor } from '../torch/index.js';
 
 /**
  * Returns the indices of images [B, C, H, W] as int64 [B, h, w]. They are those of `model.encode`, except where that
  * draws random numbers: Gumbel quantizers choose the most likely code instead of a sample, and quantizers that replace
- * codes out of use by random ones choose the nearest code in use. In the current scope.
+ * codes out of use by random ones choose among the codes in use. In the current scope.
  *
  * @param dtype the dtype of the encoder's weights
  */
@@ -28,7 +28,7 @@ export function indicesOf(
   }
   if (used && unknownToken === 'random' && quantizer instanceof NearestQuantizer) {
     const points = channelsToEnd(z).reshape([-1, quantizer.embedDim]); // [B·h·w, D]
-    return nearestCodes(points, quantizer.codebook.indexSelect(0, used)).reshape(shape);
+    return quantizer.choose(points, quantizer.codebook.indexSelect(0, used)).reshape(shape);
   }
   return quantizer.forward(z).indices.reshape(shape);
 }

@@ -1,6 +1,16 @@
-/** Functions shared by the quantizers: layout and precision conversions, and the nearest-code search. */
+/** Functions shared by the quantizers: layout and precision conversions, and the search for codes. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
+
+/**
+ * How a code is chosen for a latent z: the nearest one (argmin |z − e|, VQGAN), or the one with the largest dot product
+ * (argmax z·e, IBQ and Emu3.5) or cosine (argmax of the dot product of both at length 1, ViT-VQGAN and LlamaGen).
+ */
+export type Lookup = 'nearest' | 'dot' | 'cosine';
+
+/** All lookup rules. */
+export const lookups = ['nearest', 'dot', 'cosine'] as const satisfies readonly Lookup[];
 
 /** Returns the tensor in at least float32: distances, losses and softmax are never computed in half precision. */
 export function atLeastFloat32(x: Tensor): Tensor {
@@ -29,6 +39,18 @@ export function nearestCodes(z: Tensor, codebook: Tensor): Tensor {
         .sum([1], true)
         .add(codes.square().sum([1])); // [N, K]
       return squares.addmm_(points, codes.t(), { alpha: -2 }).argmin(1);
+    }),
+  );
+}
+
+/** Returns the index of the row of `codebook` [K, D] that a rule chooses for each row of `z` [N, D]: int64 [N]. */
+export function chosenCodes(z: Tensor, codebook: Tensor, lookup: Lookup): Tensor {
+  if (lookup === 'nearest') return nearestCodes(z, codebook);
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const [points, codes] = [z, codebook].map(atLeastFloat32) as [Tensor, Tensor];
+      const scaled = (x: Tensor): Tensor => (lookup === 'cosine' ? F.normalize(x) : x);
+      return scaled(points).matmul(scaled(codes).t()).argmax(1); // of [N, K]
     }),
   );
 }

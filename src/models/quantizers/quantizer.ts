@@ -7,7 +7,8 @@ import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Quantized } from '../encoded.js';
-import { atLeastFloat32, channelsToEnd, channelsToFront, nearestCodes } from './latents.js';
+import { atLeastFloat32, channelsToEnd, channelsToFront, chosenCodes } from './latents.js';
+import type { Lookup } from './latents.js';
 import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
 
 /** Settings common to all quantizers. */
@@ -16,6 +17,8 @@ export interface QuantizerConfig {
   embedDim: number;
   remap?: readonly number[] | Tensor | string;
   unknownIndex: UnknownIndex;
+  /** Rule by which a `NearestQuantizer` chooses codes. Default nearest. */
+  lookup?: Lookup;
   /** Schedule by which a trainer lowers the temperature. */
   temperatureSchedulerConfig?: unknown;
 }
@@ -138,7 +141,9 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
 }
 
 /**
- * A quantizer that assigns each latent its nearest code.
+ * A quantizer that assigns each latent its nearest code, or another one by its lookup rule. With `lookup: 'cosine'`
+ * latents are scaled to length 1, and the codes that it returns have length 1, as in ViT-VQGAN (arXiv 2110.04627,
+ * section 3.2) and LlamaGen; the stored codebook stays as it is.
  *
  * @example
  * ```ts
@@ -158,13 +163,30 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
     this.codebook.indexCopy_(0, at, points.to(this.codebook.dtype));
   }
 
-  /** Returns the latents of z [B, D, h, w] and their nearest codes, both [B, h, w, D], and the code indices [N]. */
+  override codes(indices: Tensor): Tensor {
+    return this.#scaled(super.codes(indices), 1);
+  }
+
+  /**
+   * Returns the indices of the codes that the lookup rule chooses for latents [N, D]: int64 [N], the first one on ties.
+   *
+   * @param codebook codes to choose among, [K, D]; default: all
+   */
+  choose(latents: Tensor, codebook: Tensor = this.codebook): Tensor {
+    return chosenCodes(latents, codebook, this.config.lookup ?? 'nearest');
+  }
+
+  /** Returns the latents of z [B, D, h, w] and their chosen codes, both [B, h, w, D], and the code indices [N]. */
   protected nearest(z: Tensor): { points: Tensor; chosen: Tensor; codes: Tensor } {
     this.checkLatent(z);
-    const points = atLeastFloat32(channelsToEnd(z));
-    const codes = nearestCodes(points.reshape([-1, this.embedDim]), this.codebook);
-    const chosen = atLeastFloat32(F.embedding(codes, this.codebook)).reshape(points.shape);
-    return { points, chosen, codes };
+    const latents = atLeastFloat32(channelsToEnd(z));
+    const codes = this.choose(latents.reshape([-1, this.embedDim]));
+    const chosen = atLeastFloat32(F.embedding(codes, this.codebook)).reshape(latents.shape);
+    return { points: this.#scaled(latents, -1), chosen: this.#scaled(chosen, -1), codes };
+  }
+
+  #scaled(vectors: Tensor, dim: number): Tensor {
+    return this.config.lookup === 'cosine' ? F.normalize(vectors, { dim }) : vectors;
   }
 }
 

@@ -1,9 +1,10 @@
-/** The codebook of VQGAN: nearest-code quantization trained by gradient descent (arXiv 2012.09841, equations 2 to 4). */
+/** The codebook of VQGAN: one code per latent, by default the nearest, trained by gradient descent (arXiv 2012.09841, equations 2 to 4). */
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import { count, flag, kind, number, type Given, type Settings } from '../../config/schema.js';
+import { count, flag, kind, number, oneOf, type Given, type Settings } from '../../config/schema.js';
 import type { Quantized } from '../encoded.js';
+import { lookups } from './latents.js';
 import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 
@@ -22,6 +23,11 @@ const schema = {
     'true (beta weights the codebook term, as in published models) or false (beta weights the commitment term, as in the paper)',
     (value) => typeof value === 'boolean',
   )(),
+  /**
+   * How codes are chosen: `nearest` (default), or by the largest `dot` product or `cosine`, as other projects' models
+   * with the same keys do. With `cosine`, latents and codes are scaled to length 1.
+   */
+  lookup: oneOf(...lookups)('nearest'),
   ...remapSchema,
   /** If true, indices are [B, h, w] instead of [B·h·w]. Default false. */
   saneIndexShape: flag(false),

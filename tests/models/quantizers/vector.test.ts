@@ -27,6 +27,43 @@ test('each position gets its nearest code, by plain arithmetic', (t) => {
   t.true(quantized.allclose(quantizer.codes(indices.reshape([2, 4, 5])), 1e-5, 1e-6));
 });
 
+// The latent (0.4, 1): the first code is nearest to it, the second has the largest dot product, the third its direction.
+const three = [0.3, 0.5, 5, 3, 0.04, 0.1];
+const length = Math.sqrt(1.16);
+const unit = [0.4 / length, 1 / length] as const;
+for (const { lookup, index, code, point, gradient } of [
+  { lookup: 'nearest', index: 0, code: [0.3, 0.5], point: [0.4, 1], gradient: [1, 0] },
+  { lookup: 'dot', index: 1, code: [5, 3], point: [0.4, 1], gradient: [1, 0] },
+  {
+    lookup: 'cosine',
+    index: 2,
+    code: unit, // (0.04, 0.1) at length 1
+    point: unit,
+    gradient: [(1 - 0.16 / 1.16) / length, -(0.4 / 1.16) / length], // (1 − u uᵀ) / |z| times (1, 0)
+  },
+] as const) {
+  test(`lookup ${lookup}: code, loss and gradient by hand`, (t) => {
+    const quantizer = new VectorQuantizer({ nEmbed: 3, embedDim: 2, legacy: false, lookup });
+    torch.noGrad(() => quantizer.embedding.weight.copy_(torch.tensor(three).view([3, 2])));
+    const latent = torch.tensor([0.4, 1]).view([1, 2, 1, 1]).requiresGrad_();
+    const { quantized, loss, indices } = quantizer.forward(latent);
+    const near = (found: Tensor, expected: readonly number[]) =>
+      t.true(found.flatten().allclose(torch.tensor([...expected]), 1e-5, 1e-6), String(found.tolist()));
+    t.deepEqual(indices.tolist(), [index]);
+    near(quantized, code);
+    near(quantizer.codes(indices.view([1, 1, 1])), code);
+    near(loss, [1.25 * (((code[0] - point[0]) ** 2 + (code[1] - point[1]) ** 2) / 2)]);
+    quantized.narrow(1, 0, 1).sum().backward();
+    near(latent.grad!, gradient);
+  });
+}
+
+test('a lookup that does not exist is refused with those that do', (t) => {
+  t.throws(() => new VectorQuantizer({ ...base, lookup: 'dots' as never }), {
+    message: /lookup must be one of "nearest", "dot", "cosine", got "dots"/,
+  });
+});
+
 test('indices are flat, or a grid with saneIndexShape', (t) => {
   t.deepEqual(new VectorQuantizer(base).forward(z).indices.shape, [40]);
   const sane = new VectorQuantizer({ ...base, saneIndexShape: true }).forward(z).indices;

@@ -1,7 +1,7 @@
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import { atLeastFloat32, nearestCodes } from '../../../models/quantizers/latents.js';
+import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import type { NearestQuantizer } from '../../../models/quantizers/quantizer.js';
 
 /** First stages whose codes are points in the latent space and stop being used if no latent is near. */
@@ -26,9 +26,9 @@ export function canRestartCodes(model: FirstStage): model is RestartableModel {
 export function restartUnusedCodes(model: RestartableModel, images: Tensor): number {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const { codebook, nEmbed, used } = model.quantize;
+      const { nEmbed, used } = model.quantize;
       const latents = latentsOf(model, images); // [N, D]
-      const counts = nearestCodes(latents, codebook).bincount(null, nEmbed); // [K]
+      const counts = model.quantize.choose(latents).bincount(null, nEmbed); // [K]
       const wanted = used ? torch.zerosLike(counts).indexFill(0, used, 1) : torch.onesLike(counts);
       const unused = counts.logicalNot().logicalAnd(wanted).nonzero().flatten(); // [U]
       const moved = Math.min(unused.numel(), latents.shape[0]!);
@@ -51,8 +51,8 @@ function latentsOf(model: RestartableModel, images: Tensor): Tensor {
 export function countCodes(model: RestartableModel, images: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const { codebook, nEmbed } = model.quantize;
-      return nearestCodes(latentsOf(model, images), codebook).bincount(null, nEmbed);
+      const { quantize } = model;
+      return quantize.choose(latentsOf(model, images)).bincount(null, quantize.nEmbed);
     }),
   );
 }
