@@ -19,7 +19,7 @@ export * from './models/autoencoder/decoder.js';
 export { NearestQuantizer, Quantizer, type QuantizerConfig } from './models/quantizers/quantizer.js';
 export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
 export * from './models/quantizers/vector.js';
-export type { Lookup } from './models/quantizers/latents.js';
+export type { Lookup } from './models/quantizers/lookups.js';
 export * from './models/quantizers/ema.js';
 export * from './models/quantizers/gumbel.js';
 export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';
@@ -114,10 +114,10 @@ export {
   type ImageInput,
   type ImageTokenizerOptions,
   type ImageTokens,
-  type TokenizerPrecision,
 } from './tokenizer/image-tokenizer.js';
 export { DecodedImages } from './tokenizer/decoded-images.js';
-export type { CheckpointAndConfig } from './tokenizer/first-stage.js';
+export type { TokenizerPrecision } from './tokenizer/precision.js';
+export type { CheckpointAndConfig } from './runs/checkpoint-file.js';
 export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';
 export * from './reports/index.js';
 export {

@@ -97,7 +97,6 @@ const commands: Record<string, readonly string[]> = {
   'top-k of 0': ['sample', 'transformer', '--top-k', '0'],
   'top-p above 1': ['sample', 'transformer', '--top-p', '2'],
   'a device by another name': ['sample', 'transformer', '--device', 'gpu'],
-  'reconstructions by a transformer': ['reconstruct', 'transformer', '../data/photos'],
   'reconstructions of nothing': ['reconstruct', 'vqgan'],
   'reconstructions of images that are not there': ['reconstruct', 'vqgan', 'no/such.png'],
   'reconstructions too small': ['reconstruct', 'vqgan', '../data/photos', '--size', '0'],

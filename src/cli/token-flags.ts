@@ -1,17 +1,15 @@
 /** Flags that `encode` and `decode` share. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { numeric, positiveInteger } from './arguments.js';
-import type { Device } from '../torch/index.js';
-import type { TokenizerPrecision } from '../tokenizer/image-tokenizer.js';
+import type { TokenizerPrecision } from '../tokenizer/precision.js';
 import type { Markers } from '../tokenizer/sequence.js';
+import { withModelFlags, type ModelFlags } from './model-flags.js';
 
-export interface TokenFlags {
-  config?: string;
+export interface TokenFlags extends ModelFlags {
   out: string;
   batch: number;
   offset: number;
   markers?: Markers;
-  device: 'auto' | Device;
   precision: TokenizerPrecision;
   json?: boolean;
   quiet?: boolean;
@@ -19,7 +17,7 @@ export interface TokenFlags {
 
 /** Adds the shared flags. */
 export function withTokenFlags(command: Command, how: string): Command {
-  return command
+  command
     .option(
       '--offset <number>',
       `${how} every id, where the ids of images begin in a vocabulary`,
@@ -31,14 +29,8 @@ export function withTokenFlags(command: Command, how: string): Command {
       'three numbers: a token before the image, one after each row, one after the image',
       markers,
     )
-    .option('--batch <count>', 'images of equal size that run together', positiveInteger, 16)
-    .option('--config <file>', 'YAML file or preset of the model, if <run> is a checkpoint file')
-    .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
-    .addOption(
-      new Option('--precision <dtype>', 'dtype of the encoder and the decoder')
-        .choices(['float32', 'bfloat16', 'float16'])
-        .default('float32'),
-    );
+    .option('--batch <count>', 'images of equal size that run together', positiveInteger, 16);
+  return withModelFlags(command, 'the encoder and the decoder');
 }
 
 /** Adds the flags of the output, which come last. */
@@ -49,11 +41,6 @@ export function withOutputFlags(command: Command, per: string): Command {
 }
 
 const isNatural = (value: number): boolean => Number.isSafeInteger(value) && value >= 0;
-
-/** Returns what a tokenizer is opened from. */
-export function sourceOf(run: string, { config }: TokenFlags) {
-  return config === undefined ? run : { checkpoint: run, config };
-}
 
 function markers(text: string): Markers {
   const wanted = 'three non-negative integers, begin,row,end, such as 8197,8198,8199';

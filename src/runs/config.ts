@@ -84,6 +84,24 @@ function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
   throw new ConfigError(unknown, `unknown key "${unknown}"; did you mean "${meant}"?`);
 }
 
+/**
+ * Returns the configuration of a model that was trained elsewhere. It has no images, so `data.path` is missing, and
+ * nothing about training.
+ *
+ * @param map field that it is trained on or conditioned on, instead of images
+ */
+export function foreignConfig(model: ModelConfig, size: number | undefined, map: string | null): RunConfig {
+  const data = {
+    size: size ?? resolutionOf(model),
+    channels: channelsOf(model),
+    ...(map !== null && { maps: [map] }),
+  };
+  return { model, data, training: {} } as unknown as RunConfig;
+}
+
+/** True for the configuration of a model that was trained elsewhere. */
+export const isForeign = ({ data }: RunConfig): boolean => (data.path as string | undefined) === undefined;
+
 /** Returns the model's nominal resolution, the default of `data.size`; 64 if there is none. */
 function resolutionOf(model: ModelConfig): number {
   const side = backboneOf(model)?.['resolution'];

@@ -1,23 +1,30 @@
-/** Opens a trained model from a run folder, ready to use. */
+/** Opens a trained model from a run folder or a checkpoint file, ready to use. */
 import { join } from 'node:path';
-import { modelFromConfig, type ModelConfig } from '../models/registry/from-config.js';
+import { show } from '../config/read.js';
+import { isFile } from '../files/look.js';
+import { FirstStage } from '../models/autoencoder/vqgan.js';
+import { modelFromConfig } from '../models/registry/from-config.js';
+import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
 import { newestCheckpoint } from './checkpoint.js';
+import { withCheckpointFile, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
+import { firstStageOf, INNER } from './first-stage.js';
 import { readConfig } from './folder.js';
 
 export interface OpenedRun<M extends nn.Module> {
+  /** Of a model that was trained elsewhere, without `data.path`, and with an empty `training`. */
   config: RunConfig;
   /** In evaluation mode, on `device`, without its training loss. */
   model: M;
   device: torch.Device;
-  /** Step of the checkpoint. */
+  /** Step of the checkpoint; 0 if it was trained elsewhere. */
   step: number;
+  /** Folder of the checkpoint, or its file. */
   checkpoint: string;
   /** Names of the classes it was trained on; empty if there were none. */
   classes: readonly string[];
@@ -28,10 +35,14 @@ export interface ModelOf {
   transformer: Net2NetTransformer;
 }
 
+type Opened<S extends Stage> = Omit<OpenedRun<ModelOf[S]>, 'device'>;
+
 /**
- * Opens the newest complete checkpoint of a run of the given stage.
+ * Opens the newest complete checkpoint of a run, or a checkpoint file, for the given stage. Of a transformer, the stage
+ * `vqgan` is the first stage inside it.
  *
- * @throws RunError if there is none, it is of the other stage, or its weights do not match its configuration
+ * @param source run folder, or `{ checkpoint, config }`
+ * @throws RunError if there is none, it has no such stage, or its weights do not match its configuration
  *
  * @example
  * ```ts
@@ -40,24 +51,55 @@ export interface ModelOf {
  * ```
  */
 export async function openRun<S extends Stage>(
-  run: string,
+  source: string | CheckpointAndConfig,
   stage: S,
   device: 'auto' | torch.Device = 'auto',
 ): Promise<OpenedRun<ModelOf[S]>> {
+  const opened = await openOnCpu(source, stage);
+  const chosen = deviceFor(device);
+  opened.model.to(chosen);
+  opened.model.eval();
+  return { ...opened, device: chosen };
+}
+
+function openOnCpu<S extends Stage>(source: string | CheckpointAndConfig, stage: S): Promise<Opened<S>> {
+  if (typeof source === 'string') return openFolder(source, stage);
+  if (typeof source?.checkpoint === 'string' && source.config) {
+    return withCheckpointFile(source, stage, ({ model, config }) => {
+      return { model: model as ModelOf[S], config, step: 0, checkpoint: source.checkpoint, classes: [] };
+    });
+  }
+  throw new TypeError(
+    `a model is opened from a run folder, or from { checkpoint, config }; got ${show(source)}`,
+  );
+}
+
+async function openFolder<S extends Stage>(run: string, stage: S): Promise<Opened<S>> {
+  if (isFile(run)) {
+    throw new RunError(
+      `${run} is a file, not the folder of a run; a checkpoint needs the configuration of its model: ` +
+        `{ checkpoint: ${JSON.stringify(run)}, config }, or --config on the command line`,
+    );
+  }
   const { stage: found, ...config } = await readConfig(run);
-  if (found !== stage) {
-    throw new RunError(ofOtherStage[stage](run, config));
+  if (stage === 'transformer' && found !== stage) {
+    throw new RunError(
+      `${run} is the run of a VQGAN, which encodes images but cannot generate new ones; train a transformer on it: ` +
+        `npx tessera-torch train transformer --vqgan ${run}`,
+    );
   }
   const { step, path, state } = await newestCheckpoint(run);
-  const model = modelFromConfig(withoutLoss(config.model), { init: false }) as nn.Module as ModelOf[S];
-  await loadModelOfRun(model, run, path);
-  const chosen = deviceFor(device);
-  model.to(chosen);
-  model.eval();
+  const section = stage === 'vqgan' ? firstStageOf(config.model) : config.model;
+  const model: nn.Module = modelFromConfig(withoutLoss(section), { init: false });
+  if (stage === 'vqgan' && !(model instanceof FirstStage)) {
+    throw new RunError(
+      `${join(run, 'config.yaml')} describes a ${model.constructor.name}, which does not encode images into codes; name one of a VQGAN`,
+    );
+  }
+  await loadModelOfRun(model, run, path, stage === found ? '' : INNER);
   return {
     config,
-    model,
-    device: chosen,
+    model: model as ModelOf[S],
     step,
     checkpoint: path,
     classes: (state['classes'] as string[] | undefined) ?? [],
@@ -101,33 +143,9 @@ export async function loadModelOfRun(
   }
 }
 
-/** Messages for a run of the other stage, by the requested stage. */
-const ofOtherStage: Record<Stage, (run: string, config: RunConfig) => string> = {
-  vqgan: (run, { training: { vqgan } }) =>
-    `${run} is the run of a transformer; name the run of a VQGAN` +
-    (vqgan === undefined ? '' : `, such as ${vqgan}`),
-  transformer: (run) =>
-    `${run} is the run of a VQGAN, which encodes images but cannot generate new ones; train a transformer on it: ` +
-    `npx tessera-torch train transformer --vqgan ${run}`,
-};
-
 /** Returns the reason for a mismatch, which a state dict's error has in the lines after its first. */
 function reasonOf(error: unknown): string {
   const [first = '', ...rest] = (error as Error).message.split('\n').map((line) => line.trim());
   // A heading and the first key below it.
   return rest.length > 0 ? rest.slice(0, 2).join(' ') : first;
-}
-
-/** True for keys of the discriminator and the perceptual network, which only training uses. */
-const isLoss = (key: string): boolean => /^(first_stage_model\.|cond_stage_model\.)?loss\./.test(key);
-
-/** Returns a model's configuration without the training loss, whose weights are then not needed. */
-export function withoutLoss(config: ModelConfig): ModelConfig {
-  const params = { ...config.params };
-  if ('lossconfig' in params) params['lossconfig'] = { target: 'taming.modules.losses.DummyLoss' };
-  for (const key of ['first_stage_config', 'cond_stage_config']) {
-    const inner = params[key];
-    if (typeof inner === 'object' && inner !== null) params[key] = withoutLoss(inner as ModelConfig);
-  }
-  return { ...config, params };
 }

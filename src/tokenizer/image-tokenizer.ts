@@ -3,22 +3,20 @@ import { createHash } from 'node:crypto';
 import { show } from '../config/read.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { deviceFor } from '../runs/open.js';
+import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
+import { openRun, type OpenedRun } from '../runs/open.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
 import { DecodedImages } from './decoded-images.js';
 import { checkTakesFiles, encodePictures } from './encode-pictures.js';
-import { openFirstStage, type CheckpointAndConfig, type OpenedFirstStage } from './first-stage.js';
 import { checkFit, fitTensor, oneOf, readFitted, type FitOptions, type FittedPicture } from './fit.js';
 import { inBatches } from './in-batches.js';
-import { indicesOf } from './indices.js';
+import { precisions, setPrecision, type TokenizerPrecision } from './precision.js';
+import { imagesOf, indicesOf } from './indices.js';
 
 /** An image: the path of a file, or the bytes of one. */
 export type ImageInput = string | Uint8Array;
-
-/** dtype of the encoder and the decoder; distances to the codebook are always computed in float32. */
-export type TokenizerPrecision = 'float32' | 'bfloat16' | 'float16';
 
 export interface ImageTokenizerOptions {
   /** Default `auto`: CUDA if it is available. */
@@ -50,8 +48,6 @@ export interface DecodeOptions {
   size?: readonly [number, number];
 }
 
-const precisions: readonly TokenizerPrecision[] = ['float32', 'bfloat16', 'float16'];
-
 /**
  * Encodes images into ids of a VQGAN's codebook and decodes ids into images. Nothing is drawn at random: where the
  * model would sample codes, the most likely one is taken. Call `dispose()` to free the weights, or declare it with
@@ -77,14 +73,10 @@ export class ImageTokenizer extends torch.InThread {
   readonly size: number;
   #disposed = false;
 
-  private constructor(
-    { model, size }: OpenedFirstStage,
-    device: torch.Device,
-    precision: TokenizerPrecision,
-  ) {
+  private constructor({ model, config, device }: OpenedRun<FirstStage>, precision: TokenizerPrecision) {
     super('a tokenizer', 'open one in each thread');
     this.model = model;
-    this.size = size;
+    this.size = config.data.size;
     this.device = device;
     this.precision = precision;
   }
@@ -93,8 +85,8 @@ export class ImageTokenizer extends torch.InThread {
    * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file.
    *
    * @param source run folder, or `{ checkpoint, config }`
-   * @throws RunError if the run does not exist or has no checkpoint, or its model has no codes; ConfigFileError,
-   *   CheckpointError or StateDictError if a file cannot be read, or the checkpoint is not of the configuration
+   * @throws RunError if the run does not exist or has no checkpoint, its model has no codes, or the checkpoint is not of
+   *   the configuration; ConfigFileError or CheckpointError if a file cannot be read
    *
    * @example
    * ```ts
@@ -107,13 +99,9 @@ export class ImageTokenizer extends torch.InThread {
     { device = 'auto', precision = 'float32' }: ImageTokenizerOptions = {},
   ): Promise<ImageTokenizer> {
     oneOf('precision', precision, precisions);
-    const opened = await openFirstStage(source);
-    const chosen = deviceFor(device);
-    const { model } = opened;
-    model.to(chosen).eval().requiresGrad_(false);
-    for (const part of [model.encoder, model.quantConv, model.postQuantConv, model.decoder])
-      part.to(precision);
-    return new ImageTokenizer(opened, chosen, precision);
+    const opened = await openRun(source, 'vqgan', device);
+    setPrecision(opened.model.requiresGrad_(false), precision);
+    return new ImageTokenizer(opened, precision);
   }
 
   /** Number of ids, which are 0 to `nCodes` - 1. */
@@ -205,8 +193,7 @@ export class ImageTokenizer extends torch.InThread {
     checkSize(size, height, width);
     const images = torch.noGrad(() =>
       torch.scope(() => {
-        const codes = this.model.quantize.codes(ids.to(this.device).to('int64')); // [B, D, h, w]
-        const decoded = this.model.decode(codes.to(this.precision)).float().to('cpu');
+        const decoded = imagesOf(this.model, ids.to(this.device).to('int64'), this.precision).to('cpu');
         return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).contiguous();
       }),
     );

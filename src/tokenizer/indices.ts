@@ -1,9 +1,10 @@
-/** Indices of the codes of images, without random numbers. */
+/** Indices of the codes of images, without random numbers, and images of indices. */
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { GumbelQuantizer } from '../models/quantizers/gumbel.js';
 import { atLeastFloat32, channelsToEnd } from '../models/quantizers/latents.js';
 import { NearestQuantizer } from '../models/quantizers/quantizer.js';
 import type { Tensor } from '../torch/index.js';
+import type { TokenizerPrecision } from './precision.js';
 
 /**
  * Returns the indices of images [B, C, H, W] as int64 [B, h, w]. They are those of `model.encode`, except where that
@@ -12,11 +13,7 @@ import type { Tensor } from '../torch/index.js';
  *
  * @param dtype the dtype of the encoder's weights
  */
-export function indicesOf(
-  model: FirstStage,
-  images: Tensor,
-  dtype: 'float32' | 'bfloat16' | 'float16',
-): Tensor {
+export function indicesOf(model: FirstStage, images: Tensor, dtype: TokenizerPrecision): Tensor {
   const quantizer = model.quantize;
   const z = model.encodeToPrequant(images.to(dtype)).float(); // [B, D, h, w]
   const [batch, , height, width] = z.shape as [number, number, number, number];
@@ -31,4 +28,9 @@ export function indicesOf(
     return quantizer.choose(points, quantizer.codebook.indexSelect(0, used)).reshape(shape);
   }
   return quantizer.forward(z).indices.reshape(shape);
+}
+
+/** Decodes indices, int64 [B, h, w], into float32 images [B, C, H, W]; `dtype` is that of the decoder's weights. */
+export function imagesOf(model: FirstStage, indices: Tensor, dtype: TokenizerPrecision): Tensor {
+  return model.decode(model.quantize.codes(indices).to(dtype)).float();
 }

@@ -2,15 +2,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
-
-/**
- * How a code is chosen for a latent z: the nearest one (argmin |z − e|, VQGAN), or the one with the largest dot product
- * (argmax z·e, IBQ and Emu3.5) or cosine (argmax of the dot product of both at length 1, ViT-VQGAN and LlamaGen).
- */
-export type Lookup = 'nearest' | 'dot' | 'cosine';
-
-/** All lookup rules. */
-export const lookups = ['nearest', 'dot', 'cosine'] as const satisfies readonly Lookup[];
+import type { Lookup } from './lookups.js';
 
 /** Returns the tensor in at least float32: distances, losses and softmax are never computed in half precision. */
 export function atLeastFloat32(x: Tensor): Tensor {

@@ -8,7 +8,7 @@ import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Quantized } from '../encoded.js';
 import { atLeastFloat32, channelsToEnd, channelsToFront, chosenCodes } from './latents.js';
-import type { Lookup } from './latents.js';
+import type { Lookup } from './lookups.js';
 import { tokensOf, usedIndices, type UnknownIndex } from './remap.js';
 
 /** Settings common to all quantizers. */

@@ -4,7 +4,7 @@ import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, kind, number, oneOf, type Given, type Settings } from '../../config/schema.js';
 import type { Quantized } from '../encoded.js';
-import { lookups } from './latents.js';
+import { lookups } from './lookups.js';
 import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 

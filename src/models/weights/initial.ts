@@ -5,7 +5,9 @@ import { StateDictError } from '../../torch/nn/state-dict.js';
 import type { StateSource } from '../../torch/nn/state-dict.js';
 import { loadWeights, planOf } from './load.js';
 import type { LoadReport } from './load.js';
+import { latentDiffusion, latentDiffusionAverage } from './key-maps/index.js';
 import { findPlaces } from './wrapped.js';
+import type { WeightsPlace } from './wrapped.js';
 
 /** A checkpoint named by a configuration that has not been loaded. */
 export interface UnloadedCheckpoint {
@@ -73,26 +75,72 @@ export async function initFromCkpt(model: Module): Promise<LoadReport[]> {
   return reports;
 }
 
+/** How {@link loadFrom} loads. */
+export interface LoadFromOptions {
+  /** Prefixes of keys to leave out. */
+  ignore?: readonly string[];
+  /** Missing and unexpected keys throw. Default true. */
+  strict?: boolean;
+  /** Place of the weights, as `findWeights` returns it. Default: the one with the most keys of the model. */
+  place?: WeightsPlace | undefined;
+  /** Keys whose tensors may differ in size; see `loadWeights`. Others of another shape are then left out, too. */
+  resize?: RegExp;
+}
+
+/** Places of a model's weights in a file: the trained ones, and their moving average if the file has one. */
+export interface FoundWeights {
+  trained: WeightsPlace | undefined;
+  average: WeightsPlace | undefined;
+}
+
+/** Finds the weights of a model: in a wrapper, or in another project's layout, and their moving average. */
+export function findWeights(
+  model: Module,
+  source: StateSource,
+  ignore: readonly string[] = [],
+): FoundWeights {
+  const own = [...model.stateDict().keys()].filter((key) => !ignore.some((start) => key.startsWith(start)));
+  const keys = [...source.keys()];
+  const places = findPlaces(own, keys, 'any');
+  const [trained] = places;
+  if (trained === undefined) return { trained, average: undefined };
+  const { prefix, keyMap } = trained;
+  if (keyMap === latentDiffusion) {
+    const below = keys.filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+    const origins = [...latentDiffusionAverage.toReference(below).values()];
+    const averaged = origins.some((origin) => 'key' in origin && origin.key.startsWith('model_ema.'));
+    return { trained, average: averaged ? { ...trained, keyMap: latentDiffusionAverage } : undefined };
+  }
+  const ofAverage = (place: WeightsPlace) => /(^|\.)(ema|ema_model|model_ema)\.$/.test(place.prefix);
+  return { trained, average: places.find((place) => ofAverage(place) && place.found === trained.found) };
+}
+
 /**
  * Loads weights that may have a wrapper's prefix or another project's layout; both are detected from the keys. If several
  * places match, the one with the most keys of the model is used, then the outermost.
  *
- * @throws StateDictError if shapes differ, none of the keys match, or, with `strict`, keys are missing or unexpected
+ * @throws StateDictError if none of the keys match; if shapes differ, unless `resize` is given; or, with `strict`, if
+ *   keys are missing or unexpected
  */
 export function loadFrom(
   model: Module,
   source: StateSource,
-  { ignore = [], strict = true }: { ignore?: readonly string[]; strict?: boolean } = {},
+  {
+    ignore = [],
+    strict = true,
+    resize,
+    place = findWeights(model, source, ignore).trained,
+  }: LoadFromOptions = {},
 ): LoadReport {
   const own = model.stateDict();
-  const kept = [...own.keys()].filter((key) => !ignore.some((start) => key.startsWith(start)));
-  const [place] = findPlaces(kept, [...source.keys()], 'any');
   const options = {
     ignore,
     strict,
     prefix: place?.prefix ?? '',
     ...(place?.keyMap && { keyMap: place.keyMap }),
+    ...(resize && { resize }),
   };
+  if (resize) return loadWeights(model, source, options);
   const { misshapen } = planOf(own, source, options);
   if (misshapen.length > 0) {
     const mismatched = misshapen.map(

@@ -7,7 +7,8 @@ import * as torch from '../../../torch/index.js';
 import { UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { saveImage } from '../../images.js';
-import { sourceOf, type TokenFlags } from '../../token-flags.js';
+import { sourceOf } from '../../model-flags.js';
+import type { TokenFlags } from '../../token-flags.js';
 import { UsageError } from '../../usage-error.js';
 import { readTokens, tokenFiles, type TokenImage } from './read-tokens.js';
 

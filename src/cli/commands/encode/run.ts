@@ -11,7 +11,7 @@ import { checkSequence } from '../../../tokenizer/sequence.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
-import { sourceOf } from '../../token-flags.js';
+import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EncodeFlags } from './command.js';
 import { digestOf, makeFolder, Manifest, type ShardEntry } from './manifest.js';

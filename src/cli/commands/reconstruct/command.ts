@@ -1,25 +1,24 @@
-import type { Device } from '../../../torch/index.js';
 import type { Command } from 'commander';
 import { positiveInteger } from '../../arguments.js';
+import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 
-export interface ReconstructFlags {
+export interface ReconstructFlags extends ModelFlags {
   out: string;
   size?: number;
   grid?: boolean;
-  device: 'auto' | Device;
   json?: boolean;
   quiet?: boolean;
 }
 
 /** Defines `tessera-torch reconstruct`, which encodes images with a VQGAN and decodes them again. */
 export function reconstructCommand(command: Command): Command {
-  return command
-    .argument('<run>', 'run folder of a VQGAN')
+  command
+    .argument('<run>', 'run folder of a VQGAN, or of a transformer, whose first stage is used')
     .argument('<images...>', 'image files, or folders of them')
     .option('--out <folder>', 'folder for the PNG files', 'reconstructions')
     .option('--size <pixels>', 'shorter side of the images; default: as in training', positiveInteger)
-    .option('--grid', 'one image, grid.png: square originals above their reconstructions')
-    .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
+    .option('--grid', 'one image, grid.png: square originals above their reconstructions');
+  return withModelFlags(command, 'the encoder and the decoder')
     .option('--json', 'print one JSON object per image instead of text')
     .option('--quiet', 'print errors only')
     .addHelpText(

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import { shownPath } from '../../../files/file-names.js';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { readFitted } from '../../../tokenizer/fit.js';
+import { imagesOf, indicesOf } from '../../../tokenizer/indices.js';
+import { setPrecision, type TokenizerPrecision } from '../../../tokenizer/precision.js';
 import { psnr } from '../../../metrics/psnr.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
@@ -11,6 +13,7 @@ import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
+import { sourceOf } from '../../model-flags.js';
 import type { ReconstructFlags } from './command.js';
 import { openRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
@@ -29,7 +32,9 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const leftOut = new LeftOut(flags.json ?? false);
   const files = await imagePaths(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
-  const { model, config, step, device } = await openRun(run, 'vqgan', flags.device);
+  const { model, config, step, device } = await openRun(sourceOf(run, flags), 'vqgan', flags.device);
+  const { precision = 'float32' } = flags;
+  setPrecision(model, precision);
   const { inChannels } = model.config.ddconfig;
   if (inChannels !== 1 && inChannels !== 3) {
     throw new UsageError(
@@ -43,7 +48,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     throw new UsageError(
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
-  const recipe = { command: 'reconstruct', run, step, size };
+  const recipe = { command: 'reconstruct', run, step, size, precision };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
     else if (!flags.quiet) process.stdout.write(`${text}\n`);
@@ -64,7 +69,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     if (image === null) continue;
     const { height, width } = image;
     const original = bytesToImages(image.pixels, [height, width], inChannels, device); // [1, C, H, W]
-    const result = torch.noGrad(() => torch.scope(() => pass(model, original)));
+    const result = torch.noGrad(() => torch.scope(() => pass(model, original, precision)));
     const path = join(flags.out, flags.grid ? 'grid.png' : names[i]!);
     if (flags.grid) rows.push(original, result.image);
     else {
@@ -96,8 +101,9 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   leftOut.tell();
 }
 
-function pass(model: FirstStage, original: Tensor): { image: Tensor; psnr: number; used: number } {
-  const { reconstruction, indices } = model.forward(original);
+function pass(model: FirstStage, original: Tensor, precision: TokenizerPrecision) {
+  const indices = indicesOf(model, original, precision);
+  const reconstruction = imagesOf(model, indices, precision);
   const used = new Set(indices.flatten().toTypedArray() as BigInt64Array).size;
   return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original).item(), used };
 }

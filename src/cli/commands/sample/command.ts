@@ -1,9 +1,9 @@
 import type { FilterOptions } from '../../../sampling/logits.js';
-import type { Device } from '../../../torch/index.js';
 import type { Command } from 'commander';
 import { numeric, positiveInteger } from '../../arguments.js';
+import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 
-export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature'> {
+export interface SampleFlags extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'> {
   n: number;
   temperature: number;
   seed: number;
@@ -12,14 +12,13 @@ export interface SampleFlags extends Omit<FilterOptions, 'nCodes' | 'temperature
   out?: string;
   grid?: boolean;
   batch: number;
-  device: 'auto' | Device;
   json?: boolean;
   quiet?: boolean;
 }
 
 /** Defines `tessera-torch sample`, which generates images with a trained transformer. */
 export function sampleCommand(command: Command): Command {
-  return command
+  command
     .argument('<run>', 'run folder of a transformer')
     .option('--n <count>', 'number of images', positiveInteger, 16)
     .option('--top-k <k>', 'sample only from the k most likely codes; default 100', positiveInteger)
@@ -37,10 +36,10 @@ export function sampleCommand(command: Command): Command {
     .option('--seed <seed>', 'the same seed gives the same images', natural, 1)
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
     .option('--condition <file>', 'grey image of the map to draw for, for a model trained on maps')
-    .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder')
+    .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
-    .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16)
-    .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
+    .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);
+  return withModelFlags(command, 'the transformer')
     .option('--json', 'print one JSON object per image instead of text')
     .option('--quiet', 'print errors only')
     .addHelpText(
@@ -52,7 +51,8 @@ Examples:
   $ npx tessera-torch sample runs/transformer --grid
   $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
   $ npx tessera-torch sample runs/birds --class robin --seed 7
-  $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4`,
+  $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4
+  $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
     .action(async (run: string, flags: SampleFlags) => {
       const { sample } = await import('./run.js');

@@ -1,5 +1,6 @@
 /** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
+import { isFile } from '../../../files/look.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { ImageSampler } from '../../../sampling/images.js';
@@ -9,6 +10,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { duration } from '../../numbers.js';
 import { interruptSignal } from '../../interrupt.js';
 import { saveImage, saveRecipe } from '../../images.js';
+import { sourceOf } from '../../model-flags.js';
 import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { chooseCondition } from './condition.js';
@@ -16,7 +18,13 @@ import { isInteractive } from '../../terminal.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const signal = interruptSignal();
-  const { model, config, step, device, classes } = await openRun(run, 'transformer', flags.device);
+  const { model, config, step, device, classes } = await openRun(
+    sourceOf(run, flags),
+    'transformer',
+    flags.device,
+  );
+  const { precision = 'float32' } = flags;
+  model.transformer.to(precision);
   const grid = codeGrid(model, config.data.size);
   const { size } = config.data;
   const chosen = await chooseCondition(model, flags, { size, names: classes, run });
@@ -30,9 +38,10 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     ...filters,
     seed,
     batch: flags.batch,
+    precision,
     ...chosen.recipe,
   };
-  const out = flags.out ?? join(run, 'samples');
+  const out = flags.out ?? (isFile(run) ? 'samples' : join(run, 'samples'));
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);

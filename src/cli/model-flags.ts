@@ -1,0 +1,51 @@
+/** Flags of commands that use a trained model: a run, or a checkpoint file with its configuration. */
+import { type Command, Option } from 'commander';
+import { lookups, type Lookup } from '../models/quantizers/lookups.js';
+import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
+import type { Device } from '../torch/index.js';
+import type { TokenizerPrecision } from '../tokenizer/precision.js';
+import { UsageError } from './usage-error.js';
+
+/** What a checkpoint file needs to be opened. */
+export interface FileFlags {
+  config?: string;
+  lookup?: Lookup;
+  ema?: boolean;
+}
+
+export interface ModelFlags extends FileFlags {
+  device: 'auto' | Device;
+  precision?: TokenizerPrecision;
+}
+
+/** Adds the flags of a checkpoint file. */
+export function withFileFlags(command: Command, config: string): Command {
+  return command
+    .option('--config <file>', config)
+    .addOption(
+      new Option(
+        '--lookup <rule>',
+        'how the model chooses codes, if its configuration does not say it',
+      ).choices(lookups),
+    )
+    .option('--ema', 'take the moving average of the weights in the checkpoint file');
+}
+
+/** Adds the flags of a model, which may be in a checkpoint file. */
+export function withModelFlags(command: Command, what: string): Command {
+  return withFileFlags(command, 'YAML file or preset of the model, if <run> is a checkpoint file')
+    .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
+    .addOption(
+      new Option('--precision <dtype>', `dtype of ${what}`)
+        .choices(['float32', 'bfloat16', 'float16'])
+        .default('float32'),
+    );
+}
+
+/** Returns what a model is opened from. @throws UsageError for flags of a file without `--config` */
+export function sourceOf(run: string, { config, lookup, ema }: FileFlags): string | CheckpointAndConfig {
+  if (config !== undefined) return { checkpoint: run, config, lookup, ema };
+  const stray = lookup !== undefined ? '--lookup' : ema ? '--ema' : null;
+  if (stray === null) return run;
+  throw new UsageError(`${stray} is for checkpoint files: name the YAML file of the model with --config`);
+}
