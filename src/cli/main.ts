@@ -44,6 +44,11 @@ const entries: readonly Entry[] = [
     load: async () => (await import('./commands/convert/command.js')).convertCommand,
   },
   {
+    name: 'import',
+    description: 'make a run of a checkpoint that was trained elsewhere',
+    load: async () => (await import('./commands/import/command.js')).importCommand,
+  },
+  {
     name: 'train',
     description: 'train a model on your images: train vqgan, then train transformer',
     load: async () => (await import('./commands/train/command.js')).trainCommand,

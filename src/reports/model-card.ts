@@ -2,6 +2,7 @@ import { basename, relative } from 'node:path';
 import { yaml } from '../config/yaml.js';
 import { metricNamed } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
+import type { RunConfig, Stage } from '../runs/config.js';
 import type { Run } from '../runs/run.js';
 import { stageTexts } from './stages.js';
 
@@ -59,6 +60,41 @@ The weights of the last step are in \`checkpoints/\`; the best on held-out image
 
 \`\`\`yaml
 ${yaml().stringify(model).trim()}
+\`\`\`
+`;
+}
+
+/** Facts about a model that was trained elsewhere. */
+export interface ImportFacts {
+  stage: Stage;
+  config: RunConfig;
+  /** Checkpoint file. */
+  file: string;
+  /** The model in a line. */
+  what: string;
+  notes: readonly string[];
+}
+
+/** Returns the README.md of an imported run: the model, where it is from, and how to use it. */
+export function importedCard(folder: string, { stage, config, file, what, notes }: ImportFacts): string {
+  return `# ${basename(folder)}
+
+${stageTexts[stage].what} ${what}, for images of ${config.data.size} × ${config.data.size} pixels.
+
+It was trained elsewhere and imported from \`${basename(file)}\`: ${notes.join('; ')}.
+
+## Use
+
+\`\`\`
+${stageTexts[stage].uses(folder, config).join('\n')}
+\`\`\`
+
+To begin a run with its weights: \`npx tessera-torch train ${stage} --from ${folder} --data IMAGES\`.
+
+## Model
+
+\`\`\`yaml
+${stringify(config.model).trim()}
 \`\`\`
 `;
 }

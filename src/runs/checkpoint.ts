@@ -37,6 +37,9 @@ type Tensors = ReadonlyMap<string, Tensor>;
 const nameOf = (step: number): string => `step-${String(step).padStart(7, '0')}`;
 const root = (run: string): string => join(run, 'checkpoints');
 
+/** Returns the file with the weights of a checkpoint. */
+export const weightsOf = ({ path }: RunCheckpoint): string => join(path, 'model.safetensors');
+
 /** Returns the complete checkpoints of a run, oldest first. */
 export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];

@@ -2,7 +2,7 @@
 import { newestCheckpoint, removePartialCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
 import { withChanges } from './config-changes.js';
-import { resolveConfig, type RunConfig, type Stage } from './config.js';
+import { isForeign, resolveConfig, type RunConfig, type Stage } from './config.js';
 import { RunError } from './error.js';
 import { checkRunIsNew, checkWritable, readConfig } from './folder.js';
 import { checkUnlocked, lockRun } from './lock.js';
@@ -41,6 +41,12 @@ async function resume(run: string, stage: Stage, changes: unknown): Promise<Open
     throw new RunError(
       `${run} is the run of a ${found}, not of a ${stage}; resume it with: npx tessera-torch train ${found} --resume ${run}`,
     );
+  if (isForeign(stored)) {
+    throw new RunError(
+      `${run} was imported, not trained here, so there is nothing to resume; begin a new run with its weights: ` +
+        `npx tessera-torch train ${stage} --from ${run}`,
+    );
+  }
   const config = withChanges(stage, stored, changes);
   const release = lockRun(run);
   try {

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { describeWeights } from '../../../models/weights/describe.js';
 import { waysOfReading } from '../../../models/weights/wrapped.js';
@@ -6,6 +7,8 @@ import type { DType } from '../../../torch/index.js';
 import { loadCheckpoint } from '../../../torch/io/index.js';
 import type { Checkpoint, LazyTensors } from '../../../torch/io/index.js';
 import { formatBytes } from '../../../setup/progress.js';
+import { exists } from '../../../files/look.js';
+import { newestCheckpoint, weightsOf } from '../../../runs/checkpoint.js';
 
 interface Row {
   key: string;
@@ -24,11 +27,12 @@ const formats = {
   'pytorch-legacy': 'PyTorch (before 1.6)',
 };
 
-/** Returns the content of a file as text or JSON. */
+/** Returns the content of a file, or of the weights of a run, as text or JSON. */
 export async function inspectFile(
-  path: string,
+  given: string,
   { keys, json = false }: { keys?: string | true; json?: boolean },
 ): Promise<string> {
+  const path = exists(join(given, 'config.yaml')) ? weightsOf(await newestCheckpoint(given)) : given;
   const checkpoint = await loadCheckpoint(path);
   try {
     const rows = rowsOf(checkpoint.all);

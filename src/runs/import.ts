@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { replaceFolder } from '../files/folder.js';
+import type { Tensor } from '../torch/index.js';
+import { describeFile, writeCheckpoint } from './checkpoint.js';
+import type { OpenedFile } from './checkpoint-file.js';
+import { RunError, writeError } from './error.js';
+import { checkRunIsNew, checkWritable, writeConfig, writeEnvironment } from './folder.js';
+
+/** LPIPS weights are not kept in runs: they come from their own file. */
+const LPIPS = 'loss.perceptual_loss.';
+
+/**
+ * Makes a run folder, with one checkpoint at step 0, of a model that was trained elsewhere. A transformer's holds its
+ * first stage, as that of every run of one does. The folder gets its name only when it is complete.
+ *
+ * @param file checkpoint file, recorded with its hash
+ * @param card text of README.md
+ * @throws RunError if the folder is not new or not writable; the signal's reason if it aborts
+ */
+export async function writeImportedRun(
+  run: string,
+  { stage, config, model, tensors, prefix }: OpenedFile,
+  { file, card, signal }: { file: string; card: string; signal?: AbortSignal },
+): Promise<void> {
+  checkRunIsNew(run);
+  if (existsSync(run) && readdirSync(run).length > 0) {
+    throw new RunError(`${run} is a folder with other files; give the run another name`);
+  }
+  checkWritable(run);
+  const target = resolve(run);
+  const partial = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
+  try {
+    await mkdir(partial, { recursive: true });
+    await writeConfig(partial, stage, config);
+    const imported = { file: resolve(file), ...(await describeFile(file)) };
+    await writeEnvironment(partial, { imported });
+    signal?.throwIfAborted();
+    const weights = new Map([...model.stateDict(), ...discriminator(tensors, prefix)]);
+    const state = { step: 0, metrics: {}, stage, imported, optimizers: {} };
+    await writeCheckpoint(partial, state, { model: weights, optimizer: new Map() });
+    await writeFile(join(partial, 'README.md'), card);
+    signal?.throwIfAborted();
+    await replaceFolder(partial, target, 'config.yaml');
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true }).catch(() => {});
+    throw writeError(run, error, 'Name a folder that can be written to.');
+  }
+}
+
+/** Returns the tensors of the training loss, with which a run that begins from this one goes on. */
+function discriminator(tensors: OpenedFile['tensors'], prefix: string): [string, Tensor][] {
+  return [...tensors.keys()].flatMap((key) => {
+    const name = key.startsWith(prefix) ? key.slice(prefix.length) : '';
+    return name.startsWith('loss.') && !name.startsWith(LPIPS) ? [[name, tensors.get(key)!] as const] : [];
+  }) as [string, Tensor][];
+}

@@ -1,0 +1,292 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import sharp from 'sharp';
+import type { ImportFlags } from '../../src/cli/commands/import/command.js';
+import { importFile } from '../../src/cli/commands/import/run.js';
+import { inspectFile } from '../../src/cli/commands/inspect/run.js';
+import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
+import { sample } from '../../src/cli/commands/sample/run.js';
+import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
+import { withCheckpointFile } from '../../src/runs/checkpoint-file.js';
+import { RunError } from '../../src/runs/error.js';
+import { writeImportedRun } from '../../src/runs/import.js';
+import { openRun } from '../../src/runs/open.js';
+import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
+import type { Tensor } from '../../src/torch/index.js';
+import { loadCheckpoint, savePytorch } from '../../src/torch/io/index.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { png, runs } from '../tokenizer/tokenizers.js';
+import { images, transformerConfig, vqganConfig } from '../training/tiny.js';
+
+const root = mkdtempSync(join(tmpdir(), 'tessera-import-'));
+const out = join(root, 'runs');
+const photo = join(root, 'photo.png');
+let made: Awaited<ReturnType<typeof runs>>;
+/** Weights by key of the runs of both stages. */
+let first: Map<string, Tensor>;
+let second: Map<string, Tensor>;
+
+const tensorsOf = async (run: string) =>
+  new Map([...(await loadCheckpoint(weightsOf(await newestCheckpoint(run)))).tensors]);
+
+const models = {
+  first: vqganConfig().model,
+  second: {
+    ...transformerConfig('').model,
+    params: {
+      ...transformerConfig('').model.params,
+      first_stage_config: {
+        ...vqganConfig().model,
+        params: { ...vqganConfig().model.params, ckpt_path: 'gone.ckpt' },
+      },
+      cond_stage_config: '__is_unconditional__',
+    },
+  },
+  /** The same first stage as `first`, by a target that does not say how codes are chosen. */
+  vectors: (more: object = {}) => {
+    const { n_embed, embed_dim, ...params } = vqganConfig().model.params;
+    const quantizer = {
+      target: 'tessera.quantizers.Vector',
+      params: { n_embed, embed_dim, legacy: true, ...more },
+    };
+    return { target: 'tessera.autoencoder.FirstStage', params: { ...params, quantizer } };
+  },
+};
+
+test.before(async () => {
+  made = await runs();
+  [first, second] = [await tensorsOf(made.vqgan), await tensorsOf(made.transformer)];
+  writeFileSync(photo, await png(16, 16));
+});
+test.after.always(() => {
+  made.remove();
+  rmSync(root, { recursive: true, force: true });
+});
+
+let count = 0;
+/** Writes a checkpoint as Lightning does, and the YAML of a model. */
+async function published(weights: Iterable<[string, Tensor]>, model: object, data?: object) {
+  const name = join(root, `published-${count++}`);
+  await savePytorch(`${name}.ckpt`, { state_dict: Object.fromEntries(weights), global_step: 9 });
+  writeFileSync(`${name}.yaml`, JSON.stringify({ model, ...(data && { data }) }));
+  return { file: `${name}.ckpt`, config: `${name}.yaml` };
+}
+
+async function imported(
+  from: { file: string; config: string },
+  name: string,
+  flags: Partial<ImportFlags> = {},
+) {
+  await importFile(from.file, { config: from.config, name, out, quiet: true, ...flags });
+  return join(out, name);
+}
+
+const pixels = async (file: string) => (await sharp(file).raw().toBuffer()).toString('hex');
+const how = { device: 'cpu', quiet: true } as const;
+const drawing = { ...how, n: 2, temperature: 1, seed: 3, batch: 2 };
+
+test.serial('a first stage becomes a run that every command takes', async (t) => {
+  const run = await imported(await published(first, models.first), 'first');
+  t.deepEqual(readdirSync(run).sort(), ['README.md', 'checkpoints', 'config.yaml', 'environment.json']);
+  t.deepEqual(readdirSync(out), ['first']);
+  using own = await ImageTokenizer.open(made.vqgan, { device: 'cpu' });
+  using foreign = await ImageTokenizer.open(run, { device: 'cpu' });
+  t.deepEqual([foreign.fingerprint(), foreign.size], [own.fingerprint(), 16]);
+  for (const each of [made.vqgan, run])
+    await reconstruct(each, [photo], { ...how, out: join(root, 'pixels', each) });
+  const shown = [made.vqgan, run].map((each) => pixels(join(root, 'pixels', each, 'photo.png')));
+  t.is(await shown[0], await shown[1]);
+  t.regex(await inspectFile(run, {}), /model +VQModel f2, 16 codes of width 8/);
+  t.regex(readFileSync(join(run, 'README.md'), 'utf8'), /imported from `published-\d+\.ckpt`: .*loss\.\*/);
+  const trainer = await TransformerTrainer.create(transformerConfig(run), {
+    run: join(root, 'on-first'),
+    images: images(),
+  });
+  t.is(trainer.config.training.vqgan, run);
+  await trainer.close();
+});
+
+test.serial('the discriminator is kept for training', async (t) => {
+  const kept = await tensorsOf(join(out, 'first'));
+  t.deepEqual([...kept.keys()].sort(), [...first.keys()].sort());
+  t.true([...kept.keys()].some((key) => key.startsWith('loss.discriminator.')));
+});
+
+test.serial('an imported run has nothing to resume', async (t) => {
+  await t.throwsAsync(VqganTrainer.resume(join(out, 'first')), {
+    instanceOf: RunError,
+    message: /--from .*first/,
+  });
+});
+
+test.serial(
+  'a transformer is one run with its first stage, and may also be used from its file',
+  async (t) => {
+    const from = await published(second, models.second);
+    const run = await imported(from, 'second');
+    t.notRegex(readFileSync(join(run, 'config.yaml'), 'utf8'), /gone\.ckpt/);
+    const drawn = async (source: string, config?: string) => {
+      const folder = join(root, `drawn-${count++}`);
+      await sample(source, { ...drawing, out: folder, ...(config !== undefined && { config }) });
+      return Promise.all(['0000.png', '0001.png'].map((file) => pixels(join(folder, file))));
+    };
+    const expected = await drawn(made.transformer);
+    t.deepEqual(await drawn(run), expected);
+    t.deepEqual(await drawn(from.file, from.config), expected);
+    const rebuilt = async (source: string, flags: object) => {
+      const folder = join(root, `rebuilt-${count++}`);
+      await reconstruct(source, [photo], { ...how, out: folder, ...flags });
+      return pixels(join(folder, 'photo.png'));
+    };
+    const original = await rebuilt(made.vqgan, {});
+    t.is(await rebuilt(run, {}), original);
+    t.is(await rebuilt(from.file, { config: from.config }), original);
+    t.not(await rebuilt(run, { precision: 'bfloat16' }), original);
+  },
+);
+
+test.serial('sampling in half precision computes with it', async (t) => {
+  const { model } = await openRun(join(out, 'second'), 'transformer', 'cpu');
+  t.is(model.transformer.posEmb.dtype, 'float32');
+  const folder = join(root, 'half');
+  await sample(join(out, 'second'), { ...drawing, precision: 'bfloat16', out: folder });
+  t.like(JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')), { precision: 'bfloat16', n: 2 });
+});
+
+test.serial('the first stage of a transformer can be imported alone, by its own configuration', async (t) => {
+  const run = await imported(await published(second, models.first), 'inner');
+  using tokenizer = await ImageTokenizer.open(run, { device: 'cpu' });
+  using own = await ImageTokenizer.open(made.vqgan, { device: 'cpu' });
+  t.is(tokenizer.fingerprint(), own.fingerprint());
+});
+
+test.serial('the size of the images is that of the flag, the configuration, or the model', async (t) => {
+  const from = await published(first, models.first, { size: 24 });
+  const sizeOf = async (run: string) => (await openRun(run, 'vqgan', 'cpu')).config.data.size;
+  t.is(await sizeOf(await imported(from, 'sized')), 24);
+  t.is(await sizeOf(await imported(from, 'resized', { size: 32 })), 32);
+});
+
+test.serial('the moving average is taken if it is asked for', async (t) => {
+  const average = [...first].flatMap(([key, tensor]): [string, Tensor][] => {
+    const name = `model_ema.${key.replaceAll('.', '')}`;
+    return key.startsWith('loss.')
+      ? []
+      : [
+          [key, tensor],
+          [name, tensor.mul(2)],
+        ];
+  });
+  average.push(['model_ema.decay', first.get('encoder.conv_in.bias')!.narrow(0, 0, 1).clone()]);
+  const from = await published(average, models.first);
+  const bias = async (run: string) => (await tensorsOf(run)).get('encoder.conv_in.bias')!;
+  const trained = first.get('encoder.conv_in.bias')!;
+  t.true((await bias(await imported(from, 'trained'))).equal(trained));
+  t.true((await bias(await imported(from, 'average', { ema: true }))).equal(trained.mul(2)));
+  t.regex(readFileSync(join(out, 'trained', 'README.md'), 'utf8'), /also has a moving average .*--ema/);
+});
+
+test.serial('a lookup that the target leaves open must be given', async (t) => {
+  const file = await published(first, models.vectors());
+  await t.throwsAsync(imported(file, 'open'), {
+    instanceOf: RunError,
+    message: /--lookup nearest, dot or cosine/,
+  });
+  const lookupOf = async (run: string) => {
+    const { model } = await openRun(run, 'vqgan', 'cpu');
+    return (model.quantize.config as { lookup?: string }).lookup;
+  };
+  t.is(await lookupOf(await imported(file, 'dot', { lookup: 'dot' })), 'dot');
+  t.is(
+    await lookupOf(await imported(await published(first, models.vectors({ lookup: 'cosine' })), 'cosine')),
+    'cosine',
+  );
+  t.is(await lookupOf(await imported(await published(first, models.first), 'taming')), 'nearest');
+  const inner = await published(second, models.second);
+  t.is(await lookupOf(await imported(inner, 'dots', { lookup: 'dot' })), 'dot');
+});
+
+const without = (weights: Map<string, Tensor>, start: string) =>
+  [...weights].filter(([key]) => !key.startsWith(start));
+
+test.serial('what does not fit is refused before anything is written', async (t) => {
+  mkdirSync(join(out, 'occupied'), { recursive: true });
+  writeFileSync(join(out, 'occupied', 'notes.txt'), 'mine');
+  const before = readdirSync(out).sort();
+  const good = await published(first, models.first);
+  const gumbel = {
+    target: 'taming.models.vqgan.GumbelVQ',
+    params: { ...models.first.params, embed_dim: 32 },
+  };
+  const cases: [{ file: string; config: string }, string, Partial<ImportFlags>, RegExp][] = [
+    [
+      await published(without(first, 'encoder.conv_in'), models.first),
+      'a',
+      {},
+      /\.ckpt does not match .*\.yaml: .*missing.*encoder\.conv_in\.weight/s,
+    ],
+    [
+      await published([...first, ['extra.weight', first.get('encoder.conv_in.bias')!]], models.first),
+      'b',
+      {},
+      /does not match .*unexpected.*extra\.weight/s,
+    ],
+    [
+      await published(without(second, 'first_stage_model.'), models.second),
+      'c',
+      {},
+      /but not of its first stage/,
+    ],
+    [await published([], models.first), 'd', {}, /does not match/],
+    [good, 'e', { ema: true }, /has no moving average/],
+    [
+      await published(first, gumbel),
+      'f',
+      { lookup: 'dot' },
+      /--lookup dot: the codes of a taming\.models\.vqgan\.GumbelVQ/,
+    ],
+    [good, 'first', {}, /already contains a run/],
+    [good, 'occupied', {}, /is a folder with other files/],
+    [{ ...good, config: 'smal' }, 'g', {}, /there is no configuration smal/],
+  ];
+  for (const [from, name, flags, message] of cases) {
+    await t.throwsAsync(imported(from, name, flags), { instanceOf: RunError, message }, name);
+    t.deepEqual(readdirSync(out).sort(), before, name);
+  }
+  await t.throwsAsync(sample(good.file, { ...drawing, config: good.config }), {
+    message: /describes a VQModel, which does not generate images/,
+  });
+  await t.throwsAsync(sample(good.file, drawing), {
+    message: /is a file, not the folder of a run; .*--config/,
+  });
+  await t.throwsAsync(sample(made.transformer, { ...drawing, lookup: 'dot' }), {
+    message: /--lookup is for checkpoint files/,
+  });
+});
+
+test.serial('an import that is stopped leaves no folder', async (t) => {
+  const { file, config } = await published(first, models.first);
+  const folder = join(root, 'stopped');
+  await t.throwsAsync(
+    withCheckpointFile({ checkpoint: file, config }, undefined, (opened) =>
+      writeImportedRun(join(folder, 'run'), opened, {
+        file,
+        card: '',
+        signal: AbortSignal.abort(new Error('stopped')),
+      }),
+    ),
+    { message: 'stopped' },
+  );
+  t.deepEqual(existsSync(folder) ? readdirSync(folder) : [], []);
+});
