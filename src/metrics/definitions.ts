@@ -1,4 +1,5 @@
 /** Metrics of each stage, in the order in which they are reported. A new metric needs one line here. */
+import { changedCodesMetric } from './changed-codes.js';
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
 import { countModel } from './count-model.js';
 import { heldOutLossMetric } from './held-out-loss.js';
@@ -9,7 +10,15 @@ import { psnrMetric } from './psnr.js';
 
 /** Metrics by stage. */
 export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric[]>> = {
-  vqgan: [psnrMetric, meanColourPsnr, pixelAccuracyMetric, meanIouMetric, codesInUse, perplexity],
+  vqgan: [
+    psnrMetric,
+    meanColourPsnr,
+    pixelAccuracyMetric,
+    meanIouMetric,
+    codesInUse,
+    perplexity,
+    changedCodesMetric,
+  ],
   transformer: [heldOutLossMetric, histogramMetric, countModel],
 };
 

@@ -32,7 +32,8 @@ type Measurement =
       ofConfusion: (counts: Float64Array) => number;
     }
   | { ofGrids: (grids: CodeGrids) => number }
-  | { ofLoss: true };
+  | { ofLoss: true }
+  | { ofStage: true };
 
 /** A metric on held-out data. Everything that prints metrics uses their definitions. */
 export type Metric = Measurement & {

@@ -38,6 +38,21 @@ const threads = kind<number | 'auto'>(
   'a positive integer or auto',
   (value) => value === 'auto' || isCount(value),
 );
+/** Parts of a first stage that a run may keep as they are. */
+export type FrozenPart = 'encoder' | 'quantizer';
+const frozenPartNames: readonly string[] = ['encoder', 'quantizer'] satisfies FrozenPart[];
+/** Returns the names in a list, or in a text that separates them by commas. */
+const namesOf = (value: unknown): unknown[] =>
+  typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [value];
+const parts = kind<string | readonly FrozenPart[]>(
+  `the parts to freeze, ${frozenPartNames.join(' or ')}, or both, separated by a comma`,
+  (value) => namesOf(value).every((name) => frozenPartNames.includes(name as string)),
+);
+
+/** Returns the parts that a run keeps as they are. */
+export const frozenPartsOf = ({ freeze = [] }: { freeze?: string | readonly FrozenPart[] }) =>
+  [...new Set(namesOf(freeze))] as FrozenPart[];
+
 const betas = kind<[number, number]>(
   'a list of two numbers in [0, 1)',
   (value) =>
@@ -85,6 +100,10 @@ const end = {
   steps: changeable(optional(flagged('--steps <n>', 'end after this many steps', count()))),
   /** Length of the run in minutes; see `steps`. */
   minutes: changeable(optional(flagged('--minutes <m>', 'end after this many minutes', positive()))),
+  /** Weights to begin with: a checkpoint file of the model, or the folder of a run. See `LoadWeightsOptions.resize`. */
+  from: optional(
+    flagged('--from <weights>', 'begin with the weights of a checkpoint file, or of a run', text()),
+  ),
 };
 
 const vqgan = {
@@ -111,6 +130,8 @@ const vqgan = {
    */
   restartCodes: flag(true),
   ...end,
+  /** Stage 1: parts that keep their weights, without gradients and optimizer state: `encoder`, `quantizer`, or both. */
+  freeze: optional(flagged('--freeze <parts>', 'keep these parts as they are: encoder, quantizer', parts())),
   /**
    * Stage 1: safetensors file with the reference's LPIPS weights, or `off`. Default: the file from `tessera-torch
    * setup`.

@@ -1,10 +1,15 @@
-/** Initial weights of a new run, from the checkpoint that `model.params.ckpt_path` names, as in the reference. */
+/**
+ * Initial weights of a new run, from the checkpoint or the run that `training.from` names, or else from
+ * `model.params.ckpt_path`, as in the reference.
+ */
 import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { ignoreKeysOf, loadFrom } from '../../models/weights/initial.js';
 import type { LoadReport } from '../../models/weights/load.js';
 import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import type { RunConfig } from '../../runs/config.js';
+import { newestCheckpoint, weightsOf } from '../../runs/checkpoint.js';
 import { RunError } from '../../runs/error.js';
 import type { Run } from '../../runs/run.js';
 
@@ -13,6 +18,8 @@ const LPIPS = 'loss.perceptual_loss.';
 
 /** An open checkpoint to initialise a model from. */
 export interface InitialWeights {
+  /** What they are from, for messages. */
+  readonly path: string;
   /**
    * Loads the weights into a model, except the keys in `ignore_keys`; keys that the file lacks are left unchanged.
    *
@@ -39,7 +46,16 @@ export async function withInitialWeights<T>(
   }
 }
 
-async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights | null> {
+/**
+ * Keys whose tensors grow or shrink with the number of codes, tokens or positions. The parts of a transformer that are
+ * not trained are not among them.
+ */
+const RESIZED =
+  /^(transformer\.)?(tok_emb\.weight|head\.weight|pos_emb|blocks\.\d+\.attn\.mask)$|^quantize\.(embed(ding)?|proj)\./;
+
+async function openInitialWeights(config: RunConfig): Promise<InitialWeights | null> {
+  const { model, training } = config;
+  if (training.from !== undefined) return openFrom(training.from, config);
   const params = model.params ?? {};
   const path = params['ckpt_path'];
   if (path === undefined || path === null) return null;
@@ -50,6 +66,7 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
   const ignore = [...ignoreKeysOf(params), LPIPS];
   const checkpoint = await loadCheckpoint(path);
   return {
+    path,
     fill(net) {
       try {
         return loadFrom(net, checkpoint.tensors, { ignore, strict: false });
@@ -60,6 +77,35 @@ async function openInitialWeights({ model }: RunConfig): Promise<InitialWeights 
     close: () => checkpoint.close(),
   };
 }
+
+/** Opens the weights that `training.from` names. Parts that have runs of their own are left to those. */
+async function openFrom(from: string, { training }: RunConfig): Promise<InitialWeights> {
+  const file = isRun(from) ? weightsOf(await newestCheckpoint(from)) : from;
+  checkFile(file, 'training.from');
+  const ignore = [
+    LPIPS,
+    'first_stage_model.loss.',
+    'cond_stage_model.loss.',
+    ...(training.vqgan === undefined ? [] : ['first_stage_model.']),
+    ...(training.condition === undefined ? [] : ['cond_stage_model.']),
+  ];
+  const checkpoint = await loadCheckpoint(file);
+  return {
+    path: from,
+    fill(net) {
+      try {
+        return loadFrom(net, checkpoint.tensors, { ignore, strict: false, resize: RESIZED });
+      } catch (cause) {
+        throw new RunError(`training.from: ${from} does not match the model: ${(cause as Error).message}`, {
+          cause,
+        });
+      }
+    },
+    close: () => checkpoint.close(),
+  };
+}
+
+const isRun = (path: string): boolean => existsSync(join(path, 'config.yaml'));
 
 /** @throws RunError if there is no such file; `at` is the setting that names it */
 export function checkFile(path: string, at: string): void {
@@ -72,21 +118,16 @@ export function checkFile(path: string, at: string): void {
 }
 
 /** Loads the initial weights into a new run's model, if it has any, and notes what was loaded. */
-export function noteStart(
-  run: Run,
-  config: RunConfig,
-  model: Module,
-  initial: InitialWeights | null,
-): LoadReport | null {
+export function noteStart(run: Run, model: Module, initial: InitialWeights | null): LoadReport | null {
   if (initial === null) return null;
   const report = initial.fill(model);
-  run.notes.push(describeStart(config.model.params!['ckpt_path'] as string, report));
+  run.notes.push(describeStart(initial.path, report));
   return report;
 }
 
 /** Returns a note about the initial weights of a run. */
 function describeStart(path: string, report: LoadReport): string {
-  const { prefix, loaded, missing, unexpected } = report;
+  const { prefix, loaded, missing, unexpected, resized, misshapen } = report;
   const shown = (what: string, keys: readonly string[]): string[] =>
     keys.length === 0
       ? []
@@ -96,6 +137,14 @@ function describeStart(path: string, report: LoadReport): string {
     ...shown(
       'missing from it and left as initialised:',
       missing.filter((key) => !key.startsWith(LPIPS)),
+    ),
+    ...shown(
+      'of another size, the rest left as initialised:',
+      resized.map(({ key }) => key),
+    ),
+    ...shown(
+      'of another shape and left as initialised:',
+      misshapen.map(({ key }) => key),
     ),
     ...shown('not used:', unexpected),
   ];

@@ -54,6 +54,7 @@ Examples:
   $ npx tessera-torch train vqgan --data scenes --steps 500           without images of your own: drawn landscapes
   $ npx tessera-torch train vqgan -c depth --data scenes              depth maps, for a transformer's --condition
   $ npx tessera-torch train vqgan -c imagenet --data imagenet/train   the paper's model, for a GPU
+  $ npx tessera-torch train vqgan --from runs/imagenet --data photos --minutes 60   begins with its model and weights
   $ npx tessera-torch train vqgan --resume runs/vqgan --minutes 180   resumes the run, to 180 minutes in all
   $ npx tessera-torch train vqgan --print-config                      every setting, with its default`,
   transformer: `

@@ -88,7 +88,7 @@ function checkModel({ tree }: ConfigSource, partial: boolean): void {
 
 /**
  * Reads the complete configuration. The preset `small` is the base of files that describe no model; `inherit` returns
- * the settings that stage 2 takes from the run of the first stage, which everything else overrides. An `example` may
+ * the settings taken from the runs that it begins from, which everything else overrides. An `example` may
  * leave out the images.
  */
 export async function readTrainConfig(
@@ -102,9 +102,9 @@ export async function readTrainConfig(
   const given = await readGiven(stage, input);
   const source = new ConfigSource();
   if (example) source.put({ data: { path: examplePlaces.images } }, 'the example');
-  if (inherit) source.put(await inherit(given.tree), 'the first stage');
-  const { model } = given.tree;
-  if (!isTree(model) || model['target'] === undefined) {
+  const inherited = inherit ? await inherit(given.tree) : {};
+  source.put(inherited, 'the run that it begins from');
+  if (![given.tree, inherited].some(hasModel)) {
     await source.readFile(presetFile(stage, BASE)!);
     const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
     if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
@@ -118,6 +118,9 @@ export async function readTrainConfig(
   });
   return { source, config, notes };
 }
+
+/** True if a configuration says which model it is of. */
+export const hasModel = ({ model }: ConfigTree): boolean => isTree(model) && model['target'] !== undefined;
 
 /** Runs a check of the configuration; an error starts with file and line of the key. */
 function explained<T>(source: ConfigSource, check: () => T): T {

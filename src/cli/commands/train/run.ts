@@ -15,7 +15,7 @@ import type { TransformerTrainer } from '../../../training/transformer-trainer.j
 import type { VqganTrainer } from '../../../training/vqgan-trainer.js';
 import { amount, duration } from '../../numbers.js';
 import type { ConfigTree } from './config-files.js';
-import { inheritedConfig } from './first-stage.js';
+import { configOfStart, inheritedConfig } from './first-stage.js';
 import { interruptSignal } from '../../interrupt.js';
 import { terminalProgress } from '../../terminal.js';
 import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './config.js';
@@ -95,14 +95,18 @@ async function newConfig(
   input: TrainInput,
   example = false,
 ): Promise<{ config: RunConfig; notes: string[] }> {
-  const inherit = (given: ConfigTree) => firstStageOf(given, example);
-  return readTrainConfig(stage, input, { example, ...(stage === 'transformer' && { inherit }) });
+  const inherit = async (given: ConfigTree): Promise<ConfigTree> => ({
+    ...(await configOfStart(stage, given)),
+    ...(stage === 'transformer' && (await firstStageOf(given, example))),
+  });
+  return readTrainConfig(stage, input, { example, inherit });
 }
 
 /** Returns the settings taken from the first stage, which the flag, an override or a file may name. */
 async function firstStageOf(given: ConfigTree, example: boolean): Promise<ConfigTree> {
   const named = valueAt(given, ['training', 'vqgan']);
-  if (named === undefined && namesFirstStage(given)) return {};
+  const begins = valueAt(given, ['training', 'from']) !== undefined;
+  if (named === undefined && (begins || namesFirstStage(given))) return {};
   const vqgan = named ?? (example ? examplePlaces.vqgan : undefined);
   if (typeof vqgan !== 'string') {
     throw new UsageError(

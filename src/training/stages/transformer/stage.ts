@@ -77,7 +77,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const { run, config, device, precision, draws } = session;
     torch.manualSeed(config.training.seed);
     const begin = (net: Net2NetTransformer) => {
-      this.#start = noteStart(run, config, net, initial);
+      this.#start = noteStart(run, net, initial);
     };
     this.#session = session;
     this.#parts = buildTransformer(config, precision, device, draws, begin);
@@ -86,7 +86,10 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   /** True if the initial weights include a part of the model, which then takes precedence, as in the reference. */
   beganWith(part: string): boolean {
-    return this.#start !== null && !this.#start.missing.some((lacking) => lacking.startsWith(`${part}.`));
+    if (this.#start === null) return false;
+    const { loaded, missing, misshapen } = this.#start;
+    const below = (keys: readonly string[]) => keys.some((key) => key.startsWith(`${part}.`));
+    return below(loaded) && !below(missing) && !below(misshapen.map(({ key }) => key));
   }
 
   /** Encodes every image once: the first stage is frozen. */

@@ -5,6 +5,8 @@ import * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
+import { frozenPartsOf } from '../../../runs/settings.js';
+import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -44,10 +46,13 @@ export function buildVqgan(
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });
+  const frozen = frozenModules(model, frozenPartsOf(config.training));
+  freeze(frozen);
   const parts = readsLabels(model)
     ? labelParts(model, config, precision)
     : adversarialParts(model, config, precision);
   model.train();
+  freeze(frozen);
   return {
     ...parts,
     model,
@@ -57,13 +62,17 @@ export function buildVqgan(
 
 type Parts = Omit<VqganParts, 'model'>;
 
+/** Returns the parameters that the generator's optimizer trains: all of them, but those of frozen parts. */
+const trainedBy = (model: FirstStage) =>
+  model.generatorParameters().filter((parameter) => parameter.requiresGrad);
+
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { learningRate: lr, betas, step, graph } = training;
   const settings = { lr, betas, capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
-  const [ofGenerator, ofDiscriminator] = [model.generatorParameters(), network.parameters()];
+  const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
   const generator = new optim.Adam(masters.of(ofGenerator), settings);
   const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
   const steppers: VqganOptimizers = {
@@ -98,7 +107,7 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { learningRate: lr, betas } = training;
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
-  const trained = model.generatorParameters();
+  const trained = trainedBy(model);
   const generator = new optim.Adam(masters.of(trained), { lr, betas });
   const stepper = masters.around(trained, generator);
   return {

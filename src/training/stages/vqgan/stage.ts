@@ -2,10 +2,12 @@
 import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { RunConfig } from '../../../runs/config.js';
+import { frozenPartsOf } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
+import { StartCodes } from './changed-codes.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
@@ -62,6 +64,9 @@ export class VqganStage implements TrainableStage<Tensor> {
   readonly #loader: Loader;
   readonly #setTemperature: (step: number) => void;
   #validation: Tensor | null = null;
+  readonly #restarts: boolean;
+  /** Codes under the initial weights; null if there are none to compare. */
+  #start: StartCodes | null = null;
   #eagerReason: string | null = null;
 
   constructor(session: Session, initial: InitialWeights | null) {
@@ -69,12 +74,13 @@ export class VqganStage implements TrainableStage<Tensor> {
     const { batchSize, seed, restartCodes } = config.training;
     const { crop, flip } = config.data;
     torch.manualSeed(seed);
-    const begin = (model: FirstStage) => noteStart(run, config, model, initial);
+    const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
     this.#parts = buildVqgan(config, precision, device, draws, begin);
     this.model = this.#parts.model;
     this.#setTemperature = temperatureSetter(this.model);
-    if (restartCodes && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
+    this.#restarts = restartCodes && !frozenPartsOf(config.training).includes('quantizer');
+    if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
@@ -93,11 +99,12 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.masters.sync();
     const { heldOut, device } = this.#session;
     this.#validation = await validationImages(heldOut, device, this.#field);
+    if (this.#validation) this.#start = await StartCodes.of(this.#session.run, this.model, this.#validation);
   }
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { restartCodes, batchSize } = this.#session.config.training;
+    const { batchSize } = this.#session.config.training;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -105,7 +112,7 @@ export class VqganStage implements TrainableStage<Tensor> {
       return inputOf(given, this.#field);
     };
     const { model } = this;
-    const restart = restartCodes && canRestartCodes(model);
+    const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
       while (recent.length * batchSize < restarts.pictures) recent.push(await next());
@@ -124,6 +131,10 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   remark(): string | null {
+    return this.#eagerRemark() ?? (this.#session.run.done ? (this.#start?.report() ?? null) : null);
+  }
+
+  #eagerRemark(): string | null {
     const reason = this.#parts.graphed?.eagerReason;
     if (!reason || this.#eagerReason !== null) return null;
     this.#eagerReason = reason;
@@ -131,11 +142,13 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   evaluate(): Figures {
-    return this.#validation ? measureImages(this.model, this.#validation) : {};
+    if (!this.#validation) return {};
+    return { ...measureImages(this.model, this.#validation), ...this.#start?.changed() };
   }
 
-  evaluateAll(): Promise<Figures> {
-    return measureSource(this.model, this.#session.heldOut, this.#session.device, this.#field);
+  async evaluateAll(): Promise<Figures> {
+    const { heldOut, device } = this.#session;
+    return { ...(await measureSource(this.model, heldOut, device, this.#field)), ...this.#start?.changed() };
   }
 
   async draw(): Promise<string | null> {
@@ -157,6 +170,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
     torch.dispose(this.#validation);
+    this.#start?.dispose();
     return this.#session.close();
   }
 }
