@@ -33,15 +33,27 @@ const firstStage = {
     lossconfig: { target: 'taming.modules.losses.DummyLoss' },
   },
 };
+/** The first stage with a loss, so that it can be trained further. */
+const trainable = {
+  ...firstStage,
+  params: {
+    ...firstStage.params,
+    lossconfig: {
+      target: 'taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator',
+      params: { disc_start: 0, disc_num_layers: 1, disc_ndf: 8, perceptual_weight: 0 },
+    },
+  },
+};
 const transformer = {
   target: 'taming.models.cond_transformer.Net2NetTransformer',
   params: {
     transformer_config: {
       target: 'taming.modules.transformer.mingpt.GPT',
-      params: { vocab_size: 24, block_size: 32, n_layer: 1, n_head: 2, n_embd: 16 },
+      params: { vocab_size: 1000, block_size: 256, n_layer: 1, n_head: 2, n_embd: 16 },
     },
     first_stage_config: firstStage,
-    cond_stage_config: '__is_unconditional__',
+    cond_stage_config: { target: 'taming.modules.util.Labelator', params: { n_classes: 1000 } },
+    cond_stage_key: 'class_label',
   },
 };
 
@@ -50,7 +62,10 @@ export async function makeMaterials(folder: string): Promise<void> {
   await makePhotos(join(folder, 'photos'));
   await makeCheckpoints(folder);
   await makeLabels(join(folder, 'labels.png'));
-  writeFileSync(join(folder, '2021-04-03T19-39-50_cin_transformer.yaml'), stringify({ model: transformer }));
+  for (const name of ['2021-04-03T19-39-50_cin_transformer', 'cin_transformer']) {
+    writeFileSync(join(folder, `${name}.yaml`), stringify({ model: transformer }));
+  }
+  writeFileSync(join(folder, 'vqgan_imagenet_f16.yaml'), stringify({ model: trainable }));
   copyFileSync(join(root, 'tests/fixtures/checkpoints/lightning.ckpt'), join(folder, 'last.ckpt'));
 }
 
@@ -86,6 +101,7 @@ async function makeLabels(path: string): Promise<void> {
 async function makeCheckpoints(folder: string): Promise<void> {
   const state = (config: object) => modelFromConfig(config as typeof firstStage).stateDict();
   await savePytorch(join(folder, 'cin_transformer.ckpt'), { global_step: 7, state_dict: state(transformer) });
+  await savePytorch(join(folder, 'vqgan_imagenet_f16.ckpt'), { state_dict: state(trainable) });
   const own = state(firstStage);
   const foreign = withKeys(own, llamaGen.fromReference([...own.keys()]));
   await savePytorch(join(folder, 'vq_ds16_c2i.pt'), { model: new Map(foreign) });

@@ -7,5 +7,6 @@ export const changedCodesMetric: Metric = {
   short: 'changed',
   unit: '%',
   digits: 1,
+  curve: { chart: 'held-out codes changed since the start, %', name: 'held-out', fromZero: true },
   ofStage: true,
 };

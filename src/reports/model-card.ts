@@ -75,6 +75,12 @@ export interface ImportFacts {
   notes: readonly string[];
 }
 
+/** Returns the commands that use an imported model, which has no images of its own. */
+export const usesOfImport = (folder: string, stage: Stage, config: RunConfig): string[] =>
+  stageTexts[stage]
+    .uses(folder, config)
+    .map((command) => (command.includes(' train ') ? `${command} --data IMAGES` : command));
+
 /** Returns the README.md of an imported run: the model, where it is from, and how to use it. */
 export function importedCard(folder: string, { stage, config, file, what, notes }: ImportFacts): string {
   return `# ${basename(folder)}
@@ -86,7 +92,7 @@ It was trained elsewhere and imported from \`${basename(file)}\`: ${notes.join('
 ## Use
 
 \`\`\`
-${stageTexts[stage].uses(folder, config).join('\n')}
+${usesOfImport(folder, stage, config).join('\n')}
 \`\`\`
 
 To begin a run with its weights: \`npx tessera-torch train ${stage} --from ${folder} --data IMAGES\`.

@@ -52,8 +52,8 @@ export async function writeImportedRun(
 
 /** Returns the tensors of the training loss, with which a run that begins from this one goes on. */
 function discriminator(tensors: OpenedFile['tensors'], prefix: string): [string, Tensor][] {
-  return [...tensors.keys()].flatMap((key) => {
+  return [...tensors.keys()].flatMap<[string, Tensor]>((key) => {
     const name = key.startsWith(prefix) ? key.slice(prefix.length) : '';
-    return name.startsWith('loss.') && !name.startsWith(LPIPS) ? [[name, tensors.get(key)!] as const] : [];
-  }) as [string, Tensor][];
+    return name.startsWith('loss.') && !name.startsWith(LPIPS) ? [[name, tensors.get(key)!]] : [];
+  });
 }

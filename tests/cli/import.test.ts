@@ -16,6 +16,7 @@ import { importFile } from '../../src/cli/commands/import/run.js';
 import { inspectFile } from '../../src/cli/commands/inspect/run.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { sample } from '../../src/cli/commands/sample/run.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
 import { withCheckpointFile } from '../../src/runs/checkpoint-file.js';
 import { RunError } from '../../src/runs/error.js';
@@ -38,7 +39,7 @@ let first: Map<string, Tensor>;
 let second: Map<string, Tensor>;
 
 const tensorsOf = async (run: string) =>
-  new Map([...(await loadCheckpoint(weightsOf(await newestCheckpoint(run)))).tensors]);
+  new Map((await loadCheckpoint(weightsOf(await newestCheckpoint(run)))).tensors);
 
 const models = {
   first: vqganConfig().model,
@@ -73,6 +74,9 @@ test.after.always(() => {
   made.remove();
   rmSync(root, { recursive: true, force: true });
 });
+
+const without = (weights: ReadonlyMap<string, Tensor>, start: string) =>
+  [...weights].filter(([key]) => !key.startsWith(start));
 
 let count = 0;
 /** Writes a checkpoint as Lightning does, and the YAML of a model. */
@@ -164,6 +168,47 @@ test.serial('sampling in half precision computes with it', async (t) => {
   t.like(JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')), { precision: 'bfloat16', n: 2 });
 });
 
+test.serial('a transformer that draws for maps comes with the stage of its condition', async (t) => {
+  const { unconditional: _, transformer_config, ...params } = models.second.params;
+  const { ddconfig, ...rest } = models.first.params;
+  const labels = {
+    ...rest,
+    ddconfig: { ...ddconfig, in_channels: 9, out_ch: 9 },
+    lossconfig: { target: 'taming.modules.losses.DummyLoss' },
+  };
+  const model = {
+    ...models.second,
+    params: {
+      ...params,
+      cond_stage_config: { ...models.first, params: labels },
+      cond_stage_key: 'segmentation',
+      transformer_config: {
+        ...transformer_config,
+        params: { ...transformer_config.params, block_size: 127 },
+      },
+    },
+  };
+  const bare = {
+    ...model.params.first_stage_config,
+    params: { ...rest, ddconfig, lossconfig: labels.lossconfig },
+  };
+  const built = modelFromConfig({ ...model, params: { ...model.params, first_stage_config: bare } });
+  const run = await imported(await published(built.stateDict(), model), 'maps');
+  const map = join(root, 'sky.png');
+  const create = { width: 16, height: 16, channels: 3, background: '#000000' } as const;
+  await sharp({ create }).toColourspace('b-w').png().toFile(map);
+  const folder = join(root, 'for-sky');
+  await sample(run, { ...drawing, condition: map, out: folder });
+  t.deepEqual(readdirSync(folder).sort(), ['0000.png', '0001.png', 'samples.json']);
+  t.regex(readFileSync(join(run, 'README.md'), 'utf8'), /sample .*maps --condition FILE --grid/);
+  await t.throwsAsync(
+    imported(await published(without(built.stateDict(), 'cond_stage_model.'), model), 'mapless'),
+    {
+      message: /does not match .*missing.*cond_stage_model\./s,
+    },
+  );
+});
+
 test.serial('the first stage of a transformer can be imported alone, by its own configuration', async (t) => {
   const run = await imported(await published(second, models.first), 'inner');
   using tokenizer = await ImageTokenizer.open(run, { device: 'cpu' });
@@ -194,6 +239,14 @@ test.serial('the moving average is taken if it is asked for', async (t) => {
   const trained = first.get('encoder.conv_in.bias')!;
   t.true((await bias(await imported(from, 'trained'))).equal(trained));
   t.true((await bias(await imported(from, 'average', { ema: true }))).equal(trained.mul(2)));
+  const pair = {
+    model: Object.fromEntries(first),
+    ema: Object.fromEntries([...first].map(([k, v]) => [k, v.mul(3)])),
+  };
+  await savePytorch(join(root, 'pair.pt'), pair);
+  const other = { ...from, file: join(root, 'pair.pt') };
+  t.true((await bias(await imported(other, 'of-model'))).equal(trained));
+  t.true((await bias(await imported(other, 'of-ema', { ema: true }))).equal(trained.mul(3)));
   t.regex(readFileSync(join(out, 'trained', 'README.md'), 'utf8'), /also has a moving average .*--ema/);
 });
 
@@ -216,9 +269,6 @@ test.serial('a lookup that the target leaves open must be given', async (t) => {
   const inner = await published(second, models.second);
   t.is(await lookupOf(await imported(inner, 'dots', { lookup: 'dot' })), 'dot');
 });
-
-const without = (weights: Map<string, Tensor>, start: string) =>
-  [...weights].filter(([key]) => !key.startsWith(start));
 
 test.serial('what does not fit is refused before anything is written', async (t) => {
   mkdirSync(join(out, 'occupied'), { recursive: true });

@@ -48,7 +48,10 @@ for (const { lookup, index, code, point, gradient } of [
     const latent = torch.tensor([0.4, 1]).view([1, 2, 1, 1]).requiresGrad_();
     const { quantized, loss, indices } = quantizer.forward(latent);
     const near = (found: Tensor, expected: readonly number[]) =>
-      t.true(found.flatten().allclose(torch.tensor([...expected]), 1e-5, 1e-6), String(found.tolist()));
+      t.true(
+        found.flatten().allclose(torch.tensor([...expected]), 1e-5, 1e-6),
+        JSON.stringify(found.tolist()),
+      );
     t.deepEqual(indices.tolist(), [index]);
     near(quantized, code);
     near(quantizer.codes(indices.view([1, 1, 1])), code);

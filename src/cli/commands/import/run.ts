@@ -1,8 +1,7 @@
 /** Implementation of `tessera-torch import`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
 import { describeWeights } from '../../../models/weights/describe.js';
-import { importedCard } from '../../../reports/model-card.js';
-import { stageTexts } from '../../../reports/stages.js';
+import { importedCard, usesOfImport } from '../../../reports/model-card.js';
 import { withCheckpointFile } from '../../../runs/checkpoint-file.js';
 import { checkRunIsNew } from '../../../runs/folder.js';
 import { writeImportedRun } from '../../../runs/import.js';
@@ -31,7 +30,7 @@ export async function importFile(file: string, flags: ImportFlags): Promise<void
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ run, stage, model: what, size: data.size, notes })}\n`);
     if (flags.json || flags.quiet) return;
-    const next = stageTexts[stage].uses(run, opened.config).map((command) => `next: ${command}\n`);
+    const next = usesOfImport(run, stage, opened.config).map((command) => `next: ${command}\n`);
     process.stdout.write(
       `${what}, ${data.size} × ${data.size} pixels\n${notes.join('\n')}\nimported into ${run}\n${next.join('')}`,
     );

@@ -56,7 +56,8 @@ export class StartCodes {
   report(): string {
     const [share = 0] = Object.values(this.changed());
     const text = formatMetric(changedCodesMetric, share).replace(' ', '');
-    return `${text} of the codes of ${this.#codes.shape[0]} held-out images have changed since the run began`;
+    const count = this.#codes.shape[0]!;
+    return `${text} of the codes of ${count} held-out image${count === 1 ? '' : 's'} have changed since the run began`;
   }
 
   dispose(): void {

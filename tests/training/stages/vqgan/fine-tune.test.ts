@@ -1,7 +1,6 @@
 /** Runs that begin with given weights, of which they may keep parts. */
 import { join } from 'node:path';
 import test from 'ava';
-import type { ModelConfig } from '../../../../src/models/registry/from-config.js';
 import type { TrainingEvent } from '../../../../src/runs/events.js';
 import { newestCheckpoint, weightsOf } from '../../../../src/runs/checkpoint.js';
 import { RunError } from '../../../../src/runs/error.js';
@@ -86,9 +85,11 @@ test('a run without initial weights reports nothing', async (t) => {
   t.is(reportIn(events), undefined);
 });
 
-test('a codebook of moving averages can be frozen, too', async (t) => {
-  const { model, ...rest } = vqganConfig({ ...inTraining, freeze: ['quantizer'] });
-  const config = { ...rest, model: { ...model, target: 'taming.models.vqgan.EMAVQ' } };
+test('a frozen codebook of moving averages neither follows them nor restarts its codes', async (t) => {
+  const { model, ...rest } = vqganConfig({ ...inTraining, freeze: ['quantizer'], restartCodes: true });
+  // More codes than can all be in use: unused ones would be moved.
+  const params = { ...model.params, n_embed: 1024 };
+  const config = { ...rest, model: { target: 'taming.models.vqgan.EMAVQ', params } };
   const trainer = await VqganTrainer.create(config, {
     run: join(temporaryFolder(t), 'run'),
     images: images(),
@@ -120,7 +121,7 @@ test('a transformer begins with a whole one, or with the first stage that is nam
   await (await VqganTrainer.create(vqganConfig({ seed: 5 }), { run: own, images: images() })).close();
   const { config } = await openRun(made.transformer, 'transformer', 'cpu');
   const { vqgan: _, ...training } = transformerConfig('').training;
-  const whole = { ...transformerConfig(''), model: config.model as ModelConfig };
+  const whole = { ...transformerConfig(''), model: config.model };
   for (const vqgan of [undefined, own]) {
     const given = {
       ...whole,
