@@ -69,7 +69,7 @@ export async function withCheckpointFile<T>(
     lookup,
     name,
   );
-  const model = modelFromConfig<FirstStage | Net2NetTransformer>(withoutLoss(section), { init: false });
+  const model = build(section, name);
   const stage = stageOf(model, wanted, name);
   const checkpoint = await loadCheckpoint(file);
   try {
@@ -86,6 +86,15 @@ export async function withCheckpointFile<T>(
     return await use({ stage, model, config, tensors, prefix, notes });
   } finally {
     checkpoint.close();
+  }
+}
+
+/** Builds the model without its loss. @throws RunError naming the configuration that has a mistake */
+function build(section: ModelConfig, name: string): FirstStage | Net2NetTransformer {
+  try {
+    return modelFromConfig<FirstStage | Net2NetTransformer>(withoutLoss(section), { init: false });
+  } catch (cause) {
+    throw new RunError(`${name}: ${(cause as Error).message}`, { cause });
   }
 }
 

@@ -299,6 +299,12 @@ test.serial('what does not fit is refused before anything is written', async (t)
       /but not of its first stage/,
     ],
     [await published([], models.first), 'd', {}, /does not match/],
+    [
+      await published(first, { ...models.first, target: 'src.IBQ.models.ibqgan.IBQ' }),
+      'h',
+      {},
+      /\.yaml: target: "src\.IBQ\.models\.ibqgan\.IBQ" is not known; the nearest is/,
+    ],
     [good, 'e', { ema: true }, /has no moving average/],
     [
       await published(first, gumbel),
