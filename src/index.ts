@@ -115,10 +115,10 @@ export {
   type ImageTokenizerOptions,
   type ImageTokens,
 } from './tokenizer/image-tokenizer.js';
-export { DecodedImages } from './tokenizer/decoded-images.js';
-export type { TokenizerPrecision } from './tokenizer/precision.js';
+export type { TokenizerDType } from './tokenizer/dtype.js';
 export type { CheckpointAndConfig } from './runs/checkpoint-file.js';
 export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';
+export type { TileOptions } from './tokenizer/tiles.js';
 export * from './reports/index.js';
 export {
   checkFilterOptions,

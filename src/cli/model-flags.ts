@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { lookups, type Lookup } from '../models/quantizers/lookups.js';
 import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
 import type { Device } from '../torch/index.js';
-import type { TokenizerPrecision } from '../tokenizer/precision.js';
+import type { TokenizerDType } from '../tokenizer/dtype.js';
 import { UsageError } from './usage-error.js';
 
 /** What a checkpoint file needs to be opened. */
@@ -15,7 +15,7 @@ export interface FileFlags {
 
 export interface ModelFlags extends FileFlags {
   device: 'auto' | Device;
-  precision?: TokenizerPrecision;
+  precision?: TokenizerDType;
 }
 
 /** Adds the flags of a checkpoint file. */

@@ -1,16 +1,18 @@
 /** Flags that `encode` and `decode` share. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { numeric, positiveInteger } from './arguments.js';
-import type { TokenizerPrecision } from '../tokenizer/precision.js';
+import type { TokenizerDType } from '../tokenizer/dtype.js';
 import type { Markers } from '../tokenizer/sequence.js';
 import { withModelFlags, type ModelFlags } from './model-flags.js';
 
 export interface TokenFlags extends ModelFlags {
   out: string;
   batch: number;
+  tile?: number;
+  overlap?: number;
   offset: number;
   markers?: Markers;
-  precision: TokenizerPrecision;
+  precision: TokenizerDType;
   json?: boolean;
   quiet?: boolean;
 }
@@ -29,7 +31,17 @@ export function withTokenFlags(command: Command, how: string): Command {
       'three numbers: a token before the image, one after each row, one after the image',
       markers,
     )
-    .option('--batch <count>', 'images of equal size that run together', positiveInteger, 16);
+    .option('--batch <count>', 'images of equal size that run together', positiveInteger, 16)
+    .option(
+      '--tile <pixels>',
+      'side of overlapping tiles, for images too large for the memory',
+      positiveInteger,
+    )
+    .option(
+      '--overlap <pixels>',
+      'what neighbouring tiles share; default a quarter of --tile',
+      positiveInteger,
+    );
   return withModelFlags(command, 'the encoder and the decoder');
 }
 

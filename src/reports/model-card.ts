@@ -100,7 +100,7 @@ To begin a run with its weights: \`npx tessera-torch train ${stage} --from ${fol
 ## Model
 
 \`\`\`yaml
-${stringify(config.model).trim()}
+${yaml().stringify(config.model).trim()}
 \`\`\`
 `;
 }

@@ -1,34 +1,43 @@
 /** Images to tokens and back, with a trained first stage. */
 import { createHash } from 'node:crypto';
 import { show } from '../config/read.js';
+import { imageGrid, type PackedImage } from '../data/image-grid.js';
+import { loadSharp } from '../data/sharp.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
+import type { ModelConfig } from '../models/registry/from-config.js';
 import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
 import { openRun, type OpenedRun } from '../runs/open.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
-import { DecodedImages } from './decoded-images.js';
+import { setDType, tokenizerDTypes, type TokenizerDType } from './dtype.js';
 import { checkTakesFiles, encodePictures } from './encode-pictures.js';
 import { checkFit, fitTensor, oneOf, readFitted, type FitOptions, type FittedPicture } from './fit.js';
+import { checkIds, checkSize } from './ids.js';
 import { inBatches } from './in-batches.js';
-import { precisions, setPrecision, type TokenizerPrecision } from './precision.js';
 import { imagesOf, indicesOf } from './indices.js';
+import { tilingOf, type TileOptions, type Tiling } from './tiles.js';
 
 /** An image: the path of a file, or the bytes of one. */
 export type ImageInput = string | Uint8Array;
 
 export interface ImageTokenizerOptions {
+  /**
+   * Model of a checkpoint file: a YAML file, the name of a preset such as `imagenet`, or the `model` entry of one. It is
+   * a first stage, or a transformer, whose first stage is used. Not for a run, which has its own.
+   */
+  config?: string | ModelConfig;
   /** Default `auto`: CUDA if it is available. */
   device?: 'auto' | torch.Device;
   /**
    * Default float32. In half precision ids may differ from those of float32, and between batches of other sizes, where
    * two codes are almost equally near.
    */
-  precision?: TokenizerPrecision;
+  dtype?: TokenizerDType;
 }
 
-export interface EncodeOptions extends FitOptions {
+export interface EncodeOptions extends FitOptions, TileOptions {
   /** Number of files of equal size that run together. Default 16. A tensor runs as it is. */
   batch?: number;
 }
@@ -43,7 +52,7 @@ export interface ImageTokens {
   size: [number, number];
 }
 
-export interface DecodeOptions {
+export interface DecodeOptions extends TileOptions {
   /** Height and width in pixels to crop to, as padding is at the right and the bottom. Default: of the tokens. */
   size?: readonly [number, number];
 }
@@ -55,11 +64,11 @@ export interface DecodeOptions {
  *
  * @example
  * ```ts
- * using tokenizer = await ImageTokenizer.open('runs/vqgan', { precision: 'bfloat16' });
- * const { ids, grid } = await tokenizer.encode(['cat.jpg', 'dog.jpg'], { size: 256, square: true });
- * console.log(ids.shape, grid); // [2, 16, 16] and [16, 16] with a stride of 16
- * const decoded = tokenizer.decode(ids);
- * await decoded.save('cat-decoded.png');
+ * using tokenizer = await ImageTokenizer.open('runs/vqgan', { dtype: 'bfloat16' });
+ * const { ids, grid } = await tokenizer.encode('cat.jpg', { size: 256, square: true });
+ * console.log(ids.shape, grid); // [1, 16, 16] and [16, 16] with a stride of 16
+ * const images = await tokenizer.decode(ids); // [1, 3, 256, 256]
+ * const [png] = await tokenizer.decodePng(ids);
  * ```
  */
 export class ImageTokenizer extends torch.InThread {
@@ -68,40 +77,42 @@ export class ImageTokenizer extends torch.InThread {
   /** Where it computes. */
   readonly device: torch.Device;
   /** dtype of the encoder and the decoder. */
-  readonly precision: TokenizerPrecision;
+  readonly dtype: TokenizerDType;
   /** Pixels of the shorter side that the model was trained with, to which files are scaled by default. */
   readonly size: number;
   #disposed = false;
 
-  private constructor({ model, config, device }: OpenedRun<FirstStage>, precision: TokenizerPrecision) {
+  private constructor({ model, config, device }: OpenedRun<FirstStage>, dtype: TokenizerDType) {
     super('a tokenizer', 'open one in each thread');
     this.model = model;
     this.size = config.data.size;
     this.device = device;
-    this.precision = precision;
+    this.dtype = dtype;
   }
 
   /**
-   * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file.
+   * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file that
+   * `loadCheckpoint` reads, with the configuration of its model.
    *
-   * @param source run folder, or `{ checkpoint, config }`
+   * @param source folder of a run, or a checkpoint file
    * @throws RunError if the run does not exist or has no checkpoint, its model has no codes, or the checkpoint is not of
    *   the configuration; ConfigFileError or CheckpointError if a file cannot be read
    *
    * @example
    * ```ts
-   * const tokenizer = await ImageTokenizer.open({ checkpoint: 'last.ckpt', config: 'imagenet' });
+   * const tokenizer = await ImageTokenizer.open('last.ckpt', { config: 'imagenet' });
    * console.log(tokenizer.nCodes, tokenizer.stride); // 1024, 16
    * ```
    */
   static async open(
     source: string | CheckpointAndConfig,
-    { device = 'auto', precision = 'float32' }: ImageTokenizerOptions = {},
+    { config, device = 'auto', dtype = 'float32' }: ImageTokenizerOptions = {},
   ): Promise<ImageTokenizer> {
-    oneOf('precision', precision, precisions);
-    const opened = await openRun(source, 'vqgan', device);
-    setPrecision(opened.model.requiresGrad_(false), precision);
-    return new ImageTokenizer(opened, precision);
+    oneOf('dtype', dtype, tokenizerDTypes);
+    const from = typeof source === 'string' && config !== undefined ? { checkpoint: source, config } : source;
+    const opened = await openRun(from, 'vqgan', device);
+    setDType(opened.model.requiresGrad_(false), dtype);
+    return new ImageTokenizer(opened, dtype);
   }
 
   /** Number of ids, which are 0 to `nCodes` - 1. */
@@ -123,29 +134,29 @@ export class ImageTokenizer extends torch.InThread {
    * Encodes a file, the bytes of one, a list of these, or a tensor [B, C, H, W] in [-1, 1]. Files are rotated by their
    * EXIF orientation, put on white if transparent, and scaled to `size`.
    *
-   * @throws ImageDataError for a file that cannot be read; ShapeError for images of different sizes (use `encodeAll`, or
-   *   `square`), or a tensor of another shape; RangeError or TypeError for wrong options
+   * @returns the tokens; of a list of images of different sizes, those of each image (as `encodeAll`)
+   * @throws ImageDataError for a file that cannot be read; ShapeError for an empty list, or a tensor of another shape;
+   *   RangeError or TypeError for wrong options
    */
+  encode(source: ImageInput | Tensor, options?: EncodeOptions): Promise<ImageTokens>;
+  encode(
+    source: ImageInput | readonly ImageInput[] | Tensor,
+    options?: EncodeOptions,
+  ): Promise<ImageTokens | ImageTokens[]>;
   async encode(
     source: ImageInput | readonly ImageInput[] | Tensor,
     options: EncodeOptions = {},
-  ): Promise<ImageTokens> {
-    this.#check(options);
-    if (source instanceof torch.Tensor) return this.#encodeTensor(source, options);
+  ): Promise<ImageTokens | ImageTokens[]> {
+    const tiling = this.#check(options);
+    if (source instanceof torch.Tensor) return this.#encodeTensor(source, options, tiling);
     const inputs = typeof source === 'string' || source instanceof Uint8Array ? [source] : source;
     const all = await this.encodeAll(inputs, options);
     const [first] = all;
     if (!first) throw new torch.ShapeError('encode needs at least one image, got an empty list');
-    const other = all.findIndex(({ size }) => size[0] !== first.size[0] || size[1] !== first.size[1]);
-    if (other > 0) {
-      const [a, b] = [first, all[other]!].map(({ size: [height, width] }) => `${height} × ${width}`);
-      throw new torch.ShapeError(
-        `${nameOf(inputs[0]!, 0)} is ${a} pixels, but ${nameOf(inputs[other]!, other)} is ${b} (height × width): ` +
-          'encode them with encodeAll, or with square: true',
-      );
-    }
-    const ids = torch.noGrad(() => torch.scope(() => torch.cat(all.map((tokens) => tokens.ids))));
-    torch.dispose(all.map((tokens) => tokens.ids));
+    if (all.some(({ size }) => size[0] !== first.size[0] || size[1] !== first.size[1])) return all;
+    const each = all.map((tokens) => tokens.ids);
+    const ids = torch.noGrad(() => torch.scope(() => torch.cat(each)));
+    torch.dispose(each);
     return { ...first, ids };
   }
 
@@ -170,7 +181,7 @@ export class ImageTokenizer extends torch.InThread {
     const read = (index: number) => this.#read(inputs[index]!, index, options);
     for await (const { indices, pictures, error } of inBatches(inputs.length, read, options.batch ?? 16)) {
       if (error) throw error;
-      for (const [i, ids] of (await encodePictures(this, pictures)).entries()) {
+      for (const [i, ids] of (await encodePictures(this, pictures, options)).entries()) {
         const { size } = pictures[i]!;
         result[indices[i]!] = { ids, grid: ids.shape.slice(1) as [number, number], size };
       }
@@ -179,25 +190,40 @@ export class ImageTokenizer extends torch.InThread {
   }
 
   /**
-   * Decodes ids into images.
+   * Decodes ids into images, float32 [B, C, H, W] on the CPU, limited to [-1, 1].
    *
    * @param tokens what `encode` returned, or ids: integers [B, h, w]
    * @throws RangeError for ids outside of the codebook or a size beyond the images; ShapeError or DTypeError for others
    */
-  decode(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): DecodedImages {
+  async decode(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): Promise<Tensor> {
     this.#checkOpen();
+    const tiling = tilingOf(options, this.stride);
     const ids = tokens instanceof torch.Tensor ? tokens : tokens?.ids;
     checkIds(ids, this.nCodes);
     const [height, width] = [ids.shape[1]! * this.stride, ids.shape[2]! * this.stride];
     const size = options.size ?? (tokens instanceof torch.Tensor ? [height, width] : tokens.size);
     checkSize(size, height, width);
-    const images = torch.noGrad(() =>
+    return torch.noGrad(() =>
       torch.scope(() => {
-        const decoded = imagesOf(this.model, ids.to(this.device).to('int64'), this.precision).to('cpu');
-        return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).contiguous();
+        const decoded = imagesOf(this.model, ids.to(this.device).to('int64'), this.dtype, tiling);
+        return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).clamp(-1, 1).to('cpu').contiguous();
       }),
     );
-    return new DecodedImages(images);
+  }
+
+  /**
+   * Decodes ids like `decode`, and returns each image as the bytes of a PNG.
+   *
+   * @throws ShapeError if the images are neither RGB nor grey, and what `decode` throws
+   */
+  async decodePng(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): Promise<Buffer[]> {
+    const images = await this.decode(tokens, options);
+    const sharp = await loadSharp();
+    const pictures = torch.scope(() => images.split(1).map((image) => imageGrid(image)));
+    images.dispose();
+    const png = ({ pixels, width, height }: PackedImage) =>
+      sharp(pixels, { raw: { width, height, channels: 3 } }).png();
+    return Promise.all(pictures.map((picture) => png(picture).toBuffer()));
   }
 
   /** Returns the SHA-256 of the weights as they compute, in hexadecimal: it changes with any of them. */
@@ -225,13 +251,14 @@ export class ImageTokenizer extends torch.InThread {
     this.dispose();
   }
 
-  #check(options: EncodeOptions): void {
+  #check(options: EncodeOptions): Tiling | null {
     this.#checkOpen();
     checkFit(options, this);
     const { batch = 1 } = options;
     if (!Number.isSafeInteger(batch) || batch < 1) {
       throw new RangeError(`batch must be a positive integer, got ${show(batch)}`);
     }
+    return tilingOf(options, this.stride);
   }
 
   #checkOpen(): void {
@@ -245,11 +272,11 @@ export class ImageTokenizer extends torch.InThread {
     throw new TypeError(`image ${index} must be a path or the bytes of an image file, got ${show(input)}`);
   }
 
-  #encodeTensor(images: Tensor, options: FitOptions): ImageTokens {
+  #encodeTensor(images: Tensor, options: FitOptions, tiling: Tiling | null): ImageTokens {
     return torch.noGrad(() =>
       torch.scope(() => {
         const fitted = fitTensor(images.to(this.device), this, options);
-        const ids = indicesOf(this.model, fitted.images, this.precision).to('cpu').contiguous();
+        const ids = indicesOf(this.model, fitted.images, this.dtype, tiling).to('cpu').contiguous();
         return { ids, grid: ids.shape.slice(1) as [number, number], size: fitted.size };
       }),
     );
@@ -258,30 +285,3 @@ export class ImageTokenizer extends torch.InThread {
 
 const nameOf = (input: ImageInput, index: number): string =>
   typeof input === 'string' ? shownPath(input) : `image ${index}`;
-
-function checkIds(ids: unknown, nCodes: number): asserts ids is Tensor {
-  if (!(ids instanceof torch.Tensor)) throw new TypeError(`decode expects ids [B, h, w], got ${show(ids)}`);
-  if (ids.ndim !== 3 || ids.numel() === 0) {
-    const hint = ids.ndim === 2 ? ': add the batch with .unsqueeze(0)' : '';
-    throw new torch.ShapeError(`decode expects ids [B, h, w], got [${ids.shape.join(', ')}]${hint}`);
-  }
-  if (!/^u?int/.test(ids.dtype)) {
-    throw new torch.DTypeError(`decode expects integer ids, got ${ids.dtype}: convert them with .long()`);
-  }
-  torch.scope(() => {
-    const numbers = ids.to('int64');
-    for (const id of [numbers.min().item(), numbers.max().item()].map(Number)) {
-      if (id >= 0 && id < nCodes) continue;
-      throw new RangeError(
-        `id ${id} is not in the codebook, whose ids are 0 to ${nCodes - 1}; subtract an offset, and remove markers`,
-      );
-    }
-  });
-}
-
-function checkSize(size: readonly number[], height: number, width: number): void {
-  const within = (value: number | undefined, most: number) =>
-    Number.isSafeInteger(value) && value! >= 1 && value! <= most;
-  if (size.length === 2 && within(size[0], height) && within(size[1], width)) return;
-  throw new RangeError(`size must be [height, width] of at most [${height}, ${width}], got ${show(size)}`);
-}

@@ -4,18 +4,26 @@ import { GumbelQuantizer } from '../models/quantizers/gumbel.js';
 import { atLeastFloat32, channelsToEnd } from '../models/quantizers/latents.js';
 import { NearestQuantizer } from '../models/quantizers/quantizer.js';
 import type { Tensor } from '../torch/index.js';
-import type { TokenizerPrecision } from './precision.js';
+import type { TokenizerDType } from './dtype.js';
+import { inTiles, type Tiling } from './tiles.js';
 
 /**
  * Returns the indices of images [B, C, H, W] as int64 [B, h, w]. They are those of `model.encode`, except where that
  * draws random numbers: Gumbel quantizers choose the most likely code instead of a sample, and quantizers that replace
  * codes out of use by random ones choose among the codes in use. In the current scope.
  *
- * @param dtype the dtype of the encoder's weights
+ * @param dtype dtype of the encoder's weights
+ * @param tiling tiles in which the encoder computes; null for whole images
  */
-export function indicesOf(model: FirstStage, images: Tensor, dtype: TokenizerPrecision): Tensor {
+export function indicesOf(
+  model: FirstStage,
+  images: Tensor,
+  dtype: TokenizerDType,
+  tiling: Tiling | null = null,
+): Tensor {
   const quantizer = model.quantize;
-  const z = model.encodeToPrequant(images.to(dtype)).float(); // [B, D, h, w]
+  const encoded = (x: Tensor) => model.encodeToPrequant(x.to(dtype)).float();
+  const z = tiling ? inTiles(images, tiling, { from: model.stride, to: 1 }, encoded) : encoded(images); // [B, D, h, w]
   const [batch, , height, width] = z.shape as [number, number, number, number];
   const shape = [batch, height, width];
   const { used, unknownToken } = quantizer;
@@ -30,7 +38,19 @@ export function indicesOf(model: FirstStage, images: Tensor, dtype: TokenizerPre
   return quantizer.forward(z).indices.reshape(shape);
 }
 
-/** Decodes indices, int64 [B, h, w], into float32 images [B, C, H, W]; `dtype` is that of the decoder's weights. */
-export function imagesOf(model: FirstStage, indices: Tensor, dtype: TokenizerPrecision): Tensor {
-  return model.decode(model.quantize.codes(indices).to(dtype)).float();
+/**
+ * Decodes indices, int64 [B, h, w], into float32 images [B, C, H, W].
+ *
+ * @param dtype dtype of the decoder's weights
+ * @param tiling tiles in which the decoder computes; null for whole images
+ */
+export function imagesOf(
+  model: FirstStage,
+  indices: Tensor,
+  dtype: TokenizerDType,
+  tiling: Tiling | null = null,
+): Tensor {
+  const codes = model.quantize.codes(indices); // [B, D, h, w]
+  const decoded = (x: Tensor) => model.decode(x.to(dtype)).float();
+  return tiling ? inTiles(codes, tiling, { from: 1, to: model.stride }, decoded) : decoded(codes);
 }

@@ -6,7 +6,7 @@ import { ImageDataError } from '../../src/data/image-error.js';
 import { RunError } from '../../src/runs/error.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { openRun } from '../../src/runs/open.js';
-import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
+import { ImageTokenizer, type ImageTokens } from '../../src/tokenizer/image-tokenizer.js';
 import { loadCheckpoint, savePytorch } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
@@ -30,7 +30,7 @@ function noise(shape: number[], seed = 1): Tensor {
 }
 
 test('a tokenizer knows its codebook, stride, channels and size', (t) => {
-  t.like(tokenizer, { nCodes: 16, stride: 2, channels: 3, size: 16, device: 'cpu', precision: 'float32' });
+  t.like(tokenizer, { nCodes: 16, stride: 2, channels: 3, size: 16, device: 'cpu', dtype: 'float32' });
 });
 
 test('the ids of a tensor are those of the model, and ids decode to its images', async (t) => {
@@ -41,10 +41,10 @@ test('the ids of a tensor are those of the model, and ids decode to its images',
   t.deepEqual([tokens.ids.dtype, tokens.ids.shape, tokens.grid], ['int64', [2, 8, 6], [8, 6]]);
   t.deepEqual(list(tokens.ids), list(indices));
   t.true(new Set(list(tokens.ids).flat(2)).size > 1);
-  const decoded = tokenizer.decode(tokens);
-  t.deepEqual(decoded.images.shape, [2, 3, 16, 12]);
-  t.true(torch.allclose(decoded.images, reconstruction, { atol: 1e-5 }));
-  t.true(torch.equal(tokenizer.decode(tokens.ids).images, decoded.images));
+  const decoded = await tokenizer.decode(tokens);
+  t.deepEqual(decoded.shape, [2, 3, 16, 12]);
+  t.true(torch.allclose(decoded, reconstruction.clamp(-1, 1), { atol: 1e-5 }));
+  t.true(torch.equal(await tokenizer.decode(tokens.ids), decoded));
 });
 
 test('paths, bytes and lists of both give the same ids', async (t) => {
@@ -62,7 +62,15 @@ test('paths, bytes and lists of both give the same ids', async (t) => {
   );
   t.deepEqual(list((await tokenizer.encode(bytes)).ids), list(ids));
   const both = await tokenizer.encode([file, bytes], { batch: 1 });
-  t.deepEqual(list(both.ids), [...list(ids), ...list(ids)]);
+  t.deepEqual(list((both as ImageTokens).ids), [...list(ids), ...list(ids)]);
+  const unlike = await tokenizer.encode([await png(16, 16), bytes]);
+  t.deepEqual(
+    (unlike as ImageTokens[]).map((one) => one.grid),
+    [
+      [8, 8],
+      [8, 10],
+    ],
+  );
   const { data } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
   const pixels = torch.tensor(new Uint8Array(data)).view([1, 16, 20, 3]).permute([0, 3, 1, 2]);
   t.deepEqual(list((await tokenizer.encode(pixels.float().div(127.5).sub(1))).ids), list(ids));
@@ -168,11 +176,11 @@ test('files are padded as tensors are, and decoded images are cropped to their s
       ],
     );
     t.deepEqual(list(tokens.ids), list((await tokenizer.encode(images, options)).ids));
-    const whole = tokenizer.decode(tokens.ids).images;
+    const whole = await tokenizer.decode(tokens.ids);
     t.deepEqual(whole.shape, [1, 3, 16, 20]);
-    const cropped = tokenizer.decode(tokens).images;
+    const cropped = await tokenizer.decode(tokens);
     t.true(torch.equal(cropped, whole.narrow(2, 0, 15).narrow(3, 0, 19)));
-    t.true(torch.equal(cropped, tokenizer.decode(tokens.ids, { size: [15, 19] }).images));
+    t.true(torch.equal(cropped, await tokenizer.decode(tokens.ids, { size: [15, 19] })));
   }
 });
 
@@ -183,34 +191,53 @@ test('an image smaller than its padding is mirrored repeatedly', async (t) => {
   t.deepEqual(list(ids), list((await tokenizer.encode(mirrored)).ids));
 });
 
-test('decoded images become PNG bytes and files', async (t) => {
+test('each decoded image becomes the bytes of a PNG', async (t) => {
   const ids = torch.randint(0, 16, [2, 3, 4], { dtype: 'int32' });
-  const decoded = tokenizer.decode(ids);
-  t.is(decoded.length, 2);
-  const bytes = await decoded.png(1);
-  const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
-  t.like(info, { width: 8, height: 6, channels: 3 });
-  const expected = decoded.images.select(0, 1).permute([1, 2, 0]).clamp(-1, 1).mul(127.5).add(127.5).round();
-  t.deepEqual([...data], (expected.flatten().tolist() as number[]).map(Number));
-  const path = join(temporaryFolder(t), 'one.png');
-  await decoded.save(path, 1);
-  t.deepEqual(readFileSync(path), Buffer.from(bytes));
-  await t.throwsAsync(decoded.png(2), {
-    instanceOf: RangeError,
-    message: /no image 2; the images are 0 to 1/,
-  });
+  const images = await tokenizer.decode(ids);
+  const pngs = await tokenizer.decodePng(ids);
+  t.is(pngs.length, 2);
+  for (const [i, bytes] of pngs.entries()) {
+    const { data, info } = await sharp(bytes).raw().toBuffer({ resolveWithObject: true });
+    t.like(info, { width: 8, height: 6, channels: 3 });
+    const expected = images.select(0, i).permute([1, 2, 0]).mul(127.5).add(127.5).round();
+    t.deepEqual([...data], (expected.flatten().tolist() as number[]).map(Number));
+  }
 });
 
-for (const precision of ['bfloat16', 'float16'] as const) {
-  test(`${precision} is near float32`, async (t) => {
-    using half = await ImageTokenizer.open(made.vqgan, { device: 'cpu', precision });
+test('images beyond the tile are computed in tiles, near those of the whole; smaller ones are exact', async (t) => {
+  const images = noise([1, 3, 64, 80]);
+  const whole = await tokenizer.encode(images);
+  const exact = await tokenizer.encode(images, { tile: 80 });
+  t.deepEqual(list(exact.ids), list(whole.ids));
+  const tokens = await tokenizer.encode(images, { tile: 48, overlap: 24 });
+  t.deepEqual([tokens.grid, tokens.size], [whole.grid, whole.size]);
+  const same = tokens.ids.eq(whole.ids).float().mean().item();
+  t.true(same > 0.5 && same < 1, `${same} of the ids are equal`);
+  const [decoded, tiled] = [
+    await tokenizer.decode(whole),
+    await tokenizer.decode(whole, { tile: 48, overlap: 24 }),
+  ];
+  t.deepEqual(tiled.shape, [1, 3, 64, 80]);
+  const difference = tiled.sub(decoded).abs().mean().div(decoded.sub(decoded.mean()).abs().mean()).item();
+  t.true(difference < 0.3, `${difference}`);
+  t.false(torch.equal(tiled, decoded));
+  const file = await png(40, 24);
+  const [one] = await tokenizer.encodeAll([file], { size: 24, tile: 16, overlap: 8 });
+  const pixels = torch.tensor(new Uint8Array(await sharp(file).raw().toBuffer())).view([1, 24, 40, 3]);
+  const tensor = pixels.permute([0, 3, 1, 2]).float().div(127.5).sub(1);
+  t.deepEqual(list(one!.ids), list((await tokenizer.encode(tensor, { tile: 16, overlap: 8 })).ids));
+});
+
+for (const dtype of ['bfloat16', 'float16'] as const) {
+  test(`${dtype} is near float32`, async (t) => {
+    using half = await ImageTokenizer.open(made.vqgan, { device: 'cpu', dtype });
     const images = noise([2, 3, 16, 16]);
     const [exact, rounded] = [await tokenizer.encode(images), await half.encode(images)];
     const same = exact.ids.eq(rounded.ids).float().mean().item();
     t.true(same > 0.9, `${same} of the ids are equal`);
-    const { images: decoded } = half.decode(exact.ids);
+    const decoded = await half.decode(exact.ids);
     t.is(decoded.dtype, 'float32');
-    const reference = tokenizer.decode(exact.ids).images;
+    const reference = await tokenizer.decode(exact.ids);
     t.true(decoded.sub(reference).abs().max().item() < 0.05 * reference.abs().max().item());
     t.false(torch.equal(decoded, reference));
     t.is(half.model.quantize.codebook.dtype, 'float32');
@@ -230,7 +257,7 @@ test('a transformer’s first stage, and a checkpoint with its configuration, gi
   writeFileSync(config, JSON.stringify({ model: vqganConfig().model }));
   for (const run of [made.vqgan, made.transformer]) {
     const checkpoint = join((await newestCheckpoint(run)).path, 'model.safetensors');
-    using opened = await ImageTokenizer.open({ checkpoint, config }, { device: 'cpu' });
+    using opened = await ImageTokenizer.open(checkpoint, { config, device: 'cpu' });
     t.is(opened.fingerprint(), tokenizer.fingerprint());
   }
   const { tensors } = await loadCheckpoint(
@@ -238,10 +265,10 @@ test('a transformer’s first stage, and a checkpoint with its configuration, gi
   );
   const checkpoint = join(folder, 'last.ckpt');
   await savePytorch(checkpoint, { state_dict: Object.fromEntries(tensors) });
-  using given = await ImageTokenizer.open({ checkpoint, config: vqganConfig().model }, { device: 'cpu' });
+  using given = await ImageTokenizer.open(checkpoint, { config: vqganConfig().model, device: 'cpu' });
   t.deepEqual([given.fingerprint(), given.size], [tokenizer.fingerprint(), 16]);
-  await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'small' }), { message: /shape|missing/ });
-  await t.throwsAsync(ImageTokenizer.open({ checkpoint, config: 'smal' }), {
+  await t.throwsAsync(ImageTokenizer.open(checkpoint, { config: 'small' }), { message: /shape|missing/ });
+  await t.throwsAsync(ImageTokenizer.open(checkpoint, { config: 'smal' }), {
     message: /no configuration smal: .*depth, faces, imagenet, segmentation, small/,
   });
 });
@@ -255,12 +282,12 @@ test('codes that a model draws at random are the most likely ones', async (t) =>
   for (const config of [gumbel, remapped]) {
     const checkpoint = join(folder, 'weights.pt');
     await savePytorch(checkpoint, Object.fromEntries(modelFromConfig(config as never).stateDict()));
-    using opened = await ImageTokenizer.open({ checkpoint, config: config as never }, { device: 'cpu' });
+    using opened = await ImageTokenizer.open(checkpoint, { config: config as never, device: 'cpu' });
     const images = noise([1, 3, 16, 16]);
     const [first, second] = [await opened.encode(images), await opened.encode(images)];
     t.deepEqual(list(first.ids), list(second.ids));
     t.true(Math.max(...list(first.ids).flat(2)) < opened.nCodes);
-    t.deepEqual(opened.decode(first).images.shape, [1, 3, 16, 16]);
+    t.deepEqual((await opened.decode(first)).shape, [1, 3, 16, 16]);
   }
 });
 
@@ -275,19 +302,20 @@ test('what cannot be opened is refused with the reason', async (t) => {
   writeFileSync(file, 'nothing');
   const gpt = { target: 'taming.modules.transformer.mingpt.GPT', params: { vocab_size: 16, block_size: 4 } };
   const params = { ...gpt.params, n_layer: 1, n_head: 1, n_embd: 8 };
-  for (const [source, message] of [
+  const model = { ...gpt, params };
+  for (const [source, message, config] of [
     [join(folder, 'gone'), /there is no run at/],
     [empty, /is not a run: it has no config\.yaml/],
     [stopped, /has no complete checkpoint/],
     [file, /is a file, not the folder of a run; .*--config/],
-    [{ checkpoint: file, config: { ...gpt, params } }, /describes a GPT, which does not encode images/],
+    [file, /describes a GPT, which does not encode images/, model],
   ] as const) {
-    await t.throwsAsync(ImageTokenizer.open(source), { instanceOf: RunError, message });
+    await t.throwsAsync(ImageTokenizer.open(source, config && { config }), { instanceOf: RunError, message });
   }
   await t.throwsAsync(ImageTokenizer.open({} as never), { instanceOf: TypeError, message: /run folder/ });
-  await t.throwsAsync(ImageTokenizer.open(made.vqgan, { precision: 'half' as never }), {
+  await t.throwsAsync(ImageTokenizer.open(made.vqgan, { dtype: 'half' as never }), {
     instanceOf: TypeError,
-    message: /precision must be 'float32' or 'bfloat16' or 'float16'; got "half"/,
+    message: /dtype must be 'float32' or 'bfloat16' or 'float16'; got "half"/,
   });
 });
 
@@ -301,7 +329,6 @@ test('what cannot be encoded is refused with the reason', async (t) => {
     [noise([1, 1, 16, 16]), {}, ShapeError, /\[B, 3, H, W\]/],
     [image.to('uint8'), {}, DTypeError, /floating point/],
     [noise([1, 3, 1, 16]), {}, ShapeError, /smaller than one code.*'pad'/],
-    [[small, wide], {}, ShapeError, /image 0 is 16 × 16 .*image 1 is 16 × 24.*encodeAll/],
     [[], {}, ShapeError, /at least one image/],
     [[3], {}, TypeError, /image 0 must be a path/],
     [Buffer.from('text'), {}, ImageDataError, /image 0: this is not a JPEG/],
@@ -311,12 +338,15 @@ test('what cannot be encoded is refused with the reason', async (t) => {
     [small, { fit: 'cover' }, TypeError, /'crop' or 'pad' or 'resize'; got "cover"/],
     [small, { padding: 'zero' }, TypeError, /'reflect' or 'replicate'/],
     [small, { batch: 0 }, RangeError, /batch must be a positive integer/],
+    [small, { tile: 3 }, RangeError, /tile must be an integer of at least two codes, 4 pixels, got 3/],
+    [small, { tile: 8, overlap: 5 }, RangeError, /overlap must be a number from 0 to half a tile, 4, got 5/],
+    [small, { overlap: 2 }, RangeError, /give tile as well/],
   ] as const) {
     await t.throwsAsync(tokenizer.encode(source as never, options as never), { instanceOf, message });
   }
 });
 
-test('what cannot be decoded is refused with the reason', (t) => {
+test('what cannot be decoded is refused with the reason', async (t) => {
   const ids = (value: number) => torch.full([1, 2, 2], value, { dtype: 'int64' });
   const { ShapeError, DTypeError } = torch;
   for (const [source, options, instanceOf, message] of [
@@ -327,7 +357,7 @@ test('what cannot be decoded is refused with the reason', (t) => {
     [[[1]], {}, TypeError, /ids \[B, h, w\]/],
     [ids(1), { size: [5, 4] }, RangeError, /at most \[4, 4\], got/],
   ] as const) {
-    t.throws(() => tokenizer.decode(source as never, options), { instanceOf, message });
+    await t.throwsAsync(tokenizer.decode(source as never, options), { instanceOf, message });
   }
 });
 
@@ -336,6 +366,6 @@ test('a disposed tokenizer says so', async (t) => {
   opened.dispose();
   opened[Symbol.dispose]();
   await t.throwsAsync(opened.encode(noise([1, 3, 16, 16])), { message: /has been disposed of/ });
-  t.throws(() => opened.decode(torch.zeros([1, 1, 1], { dtype: 'int64' })), { message: /disposed/ });
+  await t.throwsAsync(opened.decode(torch.zeros([1, 1, 1], { dtype: 'int64' })), { message: /disposed/ });
   t.throws(() => structuredClone(opened), { any: true, message: /a tokenizer belongs to its thread/ });
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { shownPath } from '../../../files/file-names.js';
 import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
+import { tileOptions, tilingOf, type TileOptions } from '../../../tokenizer/tiles.js';
 import * as torch from '../../../torch/index.js';
 import { UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
@@ -15,11 +16,13 @@ import { readTokens, tokenFiles, type TokenImage } from './read-tokens.js';
 export async function decode(run: string, paths: string[], flags: TokenFlags): Promise<void> {
   const signal = interruptSignal();
   const files = tokenFiles(paths);
-  const { device, precision, out, offset, markers } = flags;
-  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, precision });
-  const { nCodes } = tokenizer;
+  const { device, precision: dtype, out, offset, markers } = flags;
+  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, dtype });
+  const { nCodes, stride } = tokenizer;
+  const tiles = tileOptions(flags);
   try {
     checkSequence(flags, nCodes);
+    tilingOf(tiles, stride);
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
@@ -29,7 +32,7 @@ export async function decode(run: string, paths: string[], flags: TokenFlags): P
     const images = readTokens(tokens, { offset, ...(markers && { markers }), nCodes });
     for await (const batch of batchesOf(images, flags.batch)) {
       signal.throwIfAborted();
-      const decoded = decodeBatch(tokenizer, batch);
+      const decoded = await decodeBatch(tokenizer, batch, tiles);
       for (const [i, { file, grid }] of batch.entries()) {
         const picture = join(out, names.of(file));
         await saveImage(picture, decoded[i]!, { command: 'decode', run, tokens, file });
@@ -62,19 +65,24 @@ async function* batchesOf(
 }
 
 /** Returns the images of a batch, each cropped to its size: [1, C, H, W]. */
-function decodeBatch(tokenizer: ImageTokenizer, batch: readonly TokenImage[]): torch.Tensor[] {
-  return torch.scope(() => {
-    const [height, width] = batch[0]!.grid;
-    const all = new Int32Array(batch.length * height * width);
-    for (const [i, { ids }] of batch.entries()) all.set(ids, i * ids.length);
-    const { images } = tokenizer.decode(
-      torch.fromTypedArray(all, [batch.length, height, width], { dtype: 'int32' }),
-    );
-    return batch.map(({ size }, i) => {
+async function decodeBatch(
+  tokenizer: ImageTokenizer,
+  batch: readonly TokenImage[],
+  tiles: TileOptions,
+): Promise<torch.Tensor[]> {
+  const [height, width] = batch[0]!.grid;
+  const all = new Int32Array(batch.length * height * width);
+  for (const [i, { ids }] of batch.entries()) all.set(ids, i * ids.length);
+  const ids = torch.fromTypedArray(all, [batch.length, height, width], { dtype: 'int32' });
+  const images = await tokenizer.decode(ids, tiles);
+  const each = torch.scope(() =>
+    batch.map(({ size }, i) => {
       const image = images.narrow(0, i, 1);
       const [, , h, w] = image.shape as [number, number, number, number];
       const [toHeight, toWidth] = size ?? [h, w];
-      return image.narrow(2, 0, Math.min(h, toHeight)).narrow(3, 0, Math.min(w, toWidth)).contiguous();
-    });
-  });
+      return image.narrow(2, 0, Math.min(h, toHeight)).narrow(3, 0, Math.min(w, toWidth)).clone();
+    }),
+  );
+  torch.dispose([ids, images]);
+  return each;
 }

@@ -8,6 +8,7 @@ import { checkFit, readFitted, type FitOptions } from '../../../tokenizer/fit.js
 import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import { inBatches } from '../../../tokenizer/in-batches.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
+import { tileOptions, tilingOf, type TileOptions } from '../../../tokenizer/tiles.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
@@ -30,8 +31,8 @@ export async function encode(run: string, paths: string[], flags: EncodeFlags): 
   }
   const files = await imagePaths(paths, leftOut, { lists: true });
   if (files.length === 0) throw leftOut.nothingElse();
-  const { device, precision, out } = flags;
-  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, precision });
+  const { device, precision: dtype, out } = flags;
+  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, dtype });
   const fit = checkFlags(flags, tokenizer);
   await makeFolder(out);
   const work = async () => {
@@ -60,6 +61,7 @@ class Encoding {
   readonly #flags: EncodeFlags;
   readonly #tokenizer: ImageTokenizer;
   readonly #fit: FitOptions;
+  readonly #tiles: TileOptions;
   readonly #leftOut: LeftOut;
   readonly #files: readonly string[];
   readonly #progress: Progress;
@@ -77,6 +79,7 @@ class Encoding {
     this.#flags = flags;
     this.#tokenizer = tokenizer;
     this.#fit = fit;
+    this.#tiles = tileOptions(flags);
     this.#leftOut = leftOut;
     this.#files = files;
     const unique = new UniqueNames('.npy');
@@ -118,7 +121,7 @@ class Encoding {
         leftOut.push({ file, reason: error.reason });
         await this.#leaveOut(file, error.reason);
       } else {
-        for (const [i, ids] of (await encodePictures(tokenizer, pictures)).entries()) {
+        for (const [i, ids] of (await encodePictures(tokenizer, pictures, this.#tiles)).entries()) {
           const [at, { size }] = [indices[i]!, pictures[i]!];
           const values = Int32Array.from(ids.toTypedArray() as BigInt64Array, Number);
           images.set(at, {
@@ -169,6 +172,7 @@ function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
     checkTakesFiles(tokenizer);
     checkFit(options, tokenizer);
     checkSequence(flags, tokenizer.nCodes);
+    tilingOf(tileOptions(flags), tokenizer.stride);
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
@@ -177,7 +181,7 @@ function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
 
 /** Returns the flags on which the content of the token files depends. */
 function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Record<string, unknown> {
-  const { to, shard, square = false, fit, padding, offset, markers, batch, precision } = flags;
+  const { to, shard, square = false, fit, padding, offset, markers, batch, precision, tile, overlap } = flags;
   return {
     '--to': to,
     '--shard': shard ?? null,
@@ -188,6 +192,7 @@ function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Recor
     '--offset': offset,
     '--markers': markers ? [markers.begin, markers.row, markers.end] : null,
     '--batch': batch,
+    ...(tile !== undefined && { '--tile': tile, '--overlap': overlap ?? null }),
     '--precision': precision,
     '--device': device.replace(/:\d+$/, ''),
   };

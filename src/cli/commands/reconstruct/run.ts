@@ -4,7 +4,7 @@ import { shownPath } from '../../../files/file-names.js';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { readFitted } from '../../../tokenizer/fit.js';
 import { imagesOf, indicesOf } from '../../../tokenizer/indices.js';
-import { setPrecision, type TokenizerPrecision } from '../../../tokenizer/precision.js';
+import { setDType, type TokenizerDType } from '../../../tokenizer/dtype.js';
 import { psnr } from '../../../metrics/psnr.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
@@ -34,7 +34,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   if (files.length === 0) throw leftOut.nothingElse();
   const { model, config, step, device } = await openRun(sourceOf(run, flags), 'vqgan', flags.device);
   const { precision = 'float32' } = flags;
-  setPrecision(model, precision);
+  setDType(model, precision);
   const { inChannels } = model.config.ddconfig;
   if (inChannels !== 1 && inChannels !== 3) {
     throw new UsageError(
@@ -101,7 +101,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   leftOut.tell();
 }
 
-function pass(model: FirstStage, original: Tensor, precision: TokenizerPrecision) {
+function pass(model: FirstStage, original: Tensor, precision: TokenizerDType) {
   const indices = indicesOf(model, original, precision);
   const reconstruction = imagesOf(model, indices, precision);
   const used = new Set(indices.flatten().toTypedArray() as BigInt64Array).size;
