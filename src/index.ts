@@ -137,7 +137,7 @@ export { LogitsError } from './sampling/logits-error.js';
 export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';
-export { sampleWindows, type Completion, type SampleWindowsOptions } from './sampling/windows.js';
+export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
 export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';

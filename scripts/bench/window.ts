@@ -10,7 +10,7 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { GPT, Net2NetTransformer, sampleWindows, torch, VQModel } from 'tessera-torch';
+import { GPT, Net2NetTransformer, sampleWindowed, torch, VQModel } from 'tessera-torch';
 import { median } from './arms.js';
 
 const [height = 20, width = 32, rounds = 3, batch = 1] = process.argv.slice(2).map(Number);
@@ -18,10 +18,10 @@ const window = 16;
 const sizes = { vocabSize: 256, blockSize: 2 * window ** 2, nLayer: 2, nHead: 2, nEmbd: 64 };
 
 const ways = {
-  'whole windows': { wholeWindow: true, wavefront: false },
-  'prefixes only': { wavefront: false },
+  'whole windows': { wholeWindow: true, order: 'sequential' },
+  'prefixes only': { order: 'sequential' },
   wavefront: {},
-};
+} as const;
 type Way = keyof typeof ways;
 const names = Object.keys(ways) as Way[];
 
@@ -42,7 +42,7 @@ function measure(way: Way) {
   const before = process.cpuUsage();
   const codes = torch.scope(() => {
     const onStep = (step: { steps: number }) => (steps = step.steps);
-    return sampleWindows(net, condition, { ...ways[way], seed: 1, onStep })
+    return sampleWindowed(net, condition, { ...ways[way], seed: 1, onStep })
       .flatten()
       .tolist() as number[];
   });

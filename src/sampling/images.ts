@@ -2,12 +2,13 @@
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import * as F from '../torch/nn/functional.js';
 import { checkFilterOptions } from './logits.js';
 import type { PickOptions } from './logits.js';
 import { drawInOnePass } from './orders/one-pass.js';
 import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
-import { sampleWindows } from './windows.js';
+import { sampleWindowed } from './windows.js';
 
 export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
@@ -56,7 +57,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
   /** Code grid `[h, w]`. Default: 16 × 16 (256 px for an f16 model). */
   grid?: readonly [number, number];
   /**
-   * Draw each code from a window of this side around it; see {@link sampleWindows}. Default: only if the condition is a
+   * Draw each code from a window of this side around it; see {@link sampleWindowed}. Default: only if the condition is a
    * grid and both do not fit the model's block, with the largest window that fits. With `onToken`, codes are then drawn
    * one after another, which takes several times as many steps.
    */
@@ -66,7 +67,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 /**
  * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it. If there
  * is a condition token for each code, the grid can be larger than the one the model was trained on: codes are then drawn
- * by {@link sampleWindows}.
+ * by {@link sampleWindowed}.
  *
  * @example
  * ```ts
@@ -95,18 +96,24 @@ export function sampleImages(
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler } = options;
         const pick = sampler?.pick ?? options;
-        const codes = sampleWindows(net, spatial ? condition.view([-1, ...grid]) : condition, {
+        const codes = sampleWindowed(net, spatial ? condition.view([-1, ...grid]) : condition, {
           ...pick,
           grid,
           ...(window !== undefined && { window }),
-          ...(prefix && { prefix }),
-          ...(onToken && { wavefront: false, onStep: ({ step, tokens }) => onToken(step, tokens) }),
+          ...(prefix && { completion: filled(prefix, grid), start: given }),
+          ...(onToken && { order: 'sequential', onStep: ({ step, tokens }) => onToken(step, tokens) }),
         });
         return net.decodeToImg(codes.flatten(1), grid);
       }
       return net.decodeToImg(sampleTokens(net, condition, rest, options), grid);
     }),
   );
+}
+
+/** Returns the grid `[B, h, w]` that begins with the prefix `[B, L]`, followed by zeros. */
+function filled(prefix: Tensor, [height, width]: readonly [number, number]): Tensor {
+  const rest = height * width - prefix.shape[1]!;
+  return F.pad(prefix, [0, rest]).view([-1, height, width]);
 }
 
 /**

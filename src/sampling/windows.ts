@@ -8,15 +8,7 @@ import type { PickOptions } from './logits.js';
 import { drawInWindows, planWindows } from './orders/window.js';
 import type { WindowStep } from './orders/window.js';
 
-/** Tokens given at any cells of a grid. */
-export interface Completion {
-  /** Code grid `[B, h, w]` int64; only cells of the mask matter. */
-  tokens: Tensor;
-  /** True where the token is given and kept: `[h, w]` for all images, or `[B, h, w]`. */
-  mask: Tensor;
-}
-
-export interface SampleWindowsOptions extends PickOptions {
+export interface SampleWindowedOptions extends PickOptions {
   /** Code grid `[h, w]`, at least one window in both directions. Default: that of the condition or the completion. */
   grid?: readonly [number, number];
   /**
@@ -24,13 +16,15 @@ export interface SampleWindowsOptions extends PickOptions {
    * holds exactly one image with its condition.
    */
   window?: number;
-  /** Given image tokens in reading order: `[B, L]`. Default: none. */
-  prefix?: Tensor | null;
-  /** Given image tokens at any cells, instead of a prefix. Default: none. */
-  completion?: Completion | null;
+  /** Given image tokens: `[B, h, w]`, of which the first `start` are kept, or those of the mask. Default: none. */
+  completion?: Tensor | null;
+  /** Number of cells of the completion that are kept, in reading order. Default: half of them, rounded down. */
+  start?: number;
+  /** True where the completion is kept, instead of `start`: `[h, w]` for all images, or `[B, h, w]`. */
+  mask?: Tensor | null;
   /**
-   * If true, leave cells undrawn (0) as the reference does after a prefix of L tokens that ends within a row: those left
-   * of column L mod w in all rows below. Default false.
+   * If true, leave cells undrawn (0) as the reference does after a completion that is kept up to within a row: those left
+   * of column `start` mod w in all rows below. Default false.
    */
   referenceStart?: boolean;
   /**
@@ -38,8 +32,11 @@ export interface SampleWindowsOptions extends PickOptions {
    * Default: drawn from `generator`.
    */
   seed?: number;
-  /** If true, draw cells together whose windows do not need each other, which gives the same tokens. Default true. */
-  wavefront?: boolean;
+  /**
+   * `'sequential'` draws cells one after another; `'wavefront'` (the default) draws cells together whose windows do not
+   * need each other, which gives the same tokens.
+   */
+  order?: 'sequential' | 'wavefront';
   /** If true, feed whole windows as the reference does, instead of their part before the cell. Default false. */
   wholeWindow?: boolean;
   /** Largest number of windows in a forward, unless the batch is larger. Default 64. */
@@ -69,23 +66,24 @@ export interface SampleWindowsOptions extends PickOptions {
  * const { model: net } = await openRun('runs/transformer', 'transformer');
  * const map = torch.zeros([1, 3, 1024, 512]); // what the model's condition stage encodes
  * const condition = net.condition.encode(map).indices.view([1, 64, 32]);
- * const codes = sampleWindows(net, condition, { topK: 100, seed: 1 }); // [1, 64, 32]
+ * const codes = sampleWindowed(net, condition, { topK: 100, seed: 1 }); // [1, 64, 32]
  * const images = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)); // [1, 3, 1024, 512]
  * ```
  */
-export function sampleWindows(
+export function sampleWindowed(
   net: Net2NetTransformer,
   condition: Tensor,
-  options: SampleWindowsOptions = {},
+  options: SampleWindowedOptions = {},
 ): Tensor {
   const {
     grid: asked,
     window: side,
-    prefix,
-    completion,
+    completion = null,
+    start: kept,
+    mask = null,
     referenceStart = false,
     seed,
-    wavefront = true,
+    order = 'wavefront',
     wholeWindow = false,
     maxBatch = 64,
     onStep,
@@ -96,25 +94,32 @@ export function sampleWindows(
   checkFilterOptions(pick);
   checkModel(net);
   checkCount('maxBatch', maxBatch);
+  if (order !== 'wavefront' && order !== 'sequential') {
+    throw new RangeError(
+      `sampleWindowed: order must be 'wavefront' or 'sequential', got ${JSON.stringify(order)}.`,
+    );
+  }
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new RangeError(`sampleWindows: seed must be an integer from 0 to 2^53 − 1, got ${seed}.`);
+    throw new RangeError(`sampleWindowed: seed must be an integer from 0 to 2^53 − 1, got ${seed}.`);
   }
   const batch = checkCondition(condition);
   const grid = gridOf(condition, asked, completion);
   const window = windowOf(prior, condition, grid, side);
-  checkGiven(batch, grid, prefix, completion, referenceStart);
+  const start = kept ?? Math.floor((grid[0] * grid[1]) / 2);
+  checkGiven(batch, grid, completion, { start: kept, mask, referenceStart });
   return torch.noGrad(() =>
     torch.scope(() => {
       if (condition.ndim === 2) net.condition.check?.(condition);
-      const known = prefix ? prefixed(prefix, grid, referenceStart) : completed(completion, grid);
+      const known =
+        completion && (mask ? masked(completion, mask) : completed(completion, start, referenceStart));
       const { device } = condition;
-      const start = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
+      const tokens = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
       const most = Math.max(1, Math.floor(maxBatch / batch));
       const isGiven = known?.given ?? (() => false);
-      const plan = planWindows({ grid, window, given: isGiven, wavefront, most });
+      const plan = planWindows({ grid, window, given: isGiven, wavefront: order === 'wavefront', most });
       const request = {
         condition,
-        start: start.to(device).long(),
+        start: tokens.to(device).long(),
         kept: known?.kept?.to(device) ?? null,
         plan,
         window,
@@ -122,7 +127,7 @@ export function sampleWindows(
         seed: pick.greedy ? 0 : (seed ?? drawSeed(device, pick)),
         onStep,
       };
-      return drawInWindows('sampleWindows', prior, request, pick);
+      return drawInWindows('sampleWindowed', prior, request, pick);
     }),
   );
 }
@@ -139,26 +144,21 @@ interface Known {
   kept?: Tensor | null; // [B, h·w]
 }
 
-function prefixed(prefix: Tensor, [height, width]: readonly [number, number], reference: boolean): Known {
-  const [batch, length] = prefix.shape as [number, number];
-  const rest = torch.zeros([batch, height * width - length], { dtype: 'int64', device: prefix.device });
-  const tokens = torch.cat([prefix.long(), rest], 1).view([batch, height, width]);
-  const [top, left] = [Math.floor(length / width), length % width];
+/** Keeps the first `start` cells in reading order; the others start as 0. */
+function completed(completion: Tensor, start: number, reference: boolean): Known {
+  const [, height, width] = completion.shape as [number, number, number];
+  const [top, left] = [Math.floor(start / width), start % width];
   const given = reference
     ? (cell: number) => cell < top * width || cell % width < left
-    : (cell: number) => cell < length;
-  return { tokens, given };
+    : (cell: number) => cell < start;
+  const cells = torch.arange(height * width, { device: completion.device }).view([height, width]);
+  return { tokens: completion.mul(cells.lt(start)), given };
 }
 
-function completed(completion: Completion | null | undefined, grid: readonly number[]): Known | null {
-  if (!completion) return null;
-  const { tokens, mask } = completion;
-  const kept = mask
-    .bool()
-    .expand(tokens.shape)
-    .reshape([tokens.shape[0]!, grid[0]! * grid[1]!]);
+function masked(completion: Tensor, mask: Tensor): Known {
+  const kept = mask.bool().expand(completion.shape).flatten(1);
   const all = kept.all(0).tolist() as boolean[];
-  return { tokens, given: (cell) => all[cell]!, kept: mask.ndim === 3 ? kept : null };
+  return { tokens: completion, given: (cell) => all[cell]!, kept: mask.ndim === 3 ? kept : null };
 }
 
 const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
@@ -166,19 +166,19 @@ const by = ([height, width]: readonly [number, number]) => `${height}×${width}`
 
 function checkCount(name: string, value: number): void {
   if (Number.isSafeInteger(value) && value > 0) return;
-  throw new RangeError(`sampleWindows: ${name} must be a positive integer, got ${value}.`);
+  throw new RangeError(`sampleWindowed: ${name} must be a positive integer, got ${value}.`);
 }
 
 function checkModel({ pkeep, permuter }: Net2NetTransformer): void {
   if (!(permuter instanceof IdentityPermuter)) {
     throw new RangeError(
-      `sampleWindows: the model reads the grid in the order of ${permuter.constructor.name}, but windows need a model that ` +
+      `sampleWindowed: the model reads the grid in the order of ${permuter.constructor.name}, but windows need a model that ` +
         'reads it row by row; sample its own grid with sampleImages.',
     );
   }
   if (pkeep <= 0) {
     throw new RangeError(
-      `sampleWindows: the model has pkeep ${pkeep}, so it draws all tokens at once and does not use those before; ` +
+      `sampleWindowed: the model has pkeep ${pkeep}, so it draws all tokens at once and does not use those before; ` +
         'sample its own grid with sampleImages.',
     );
   }
@@ -189,27 +189,27 @@ function checkCondition(condition: Tensor): number {
   const { ndim, shape } = condition;
   if ((ndim === 2 || ndim === 3) && condition.numel() > 0) return shape[0]!;
   throw new torch.ShapeError(
-    `sampleWindows: the condition must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${text(shape)}.`,
+    `sampleWindowed: the condition must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${text(shape)}.`,
   );
 }
 
 function gridOf(
   condition: Tensor,
   asked: readonly [number, number] | undefined,
-  completion: Completion | null | undefined,
+  completion: Tensor | null,
 ): readonly [number, number] {
   const last = (of: Tensor) => of.shape.slice(-2) as [number, number];
   const own = condition.ndim === 3 ? last(condition) : null;
-  const grid = asked ?? own ?? (completion ? last(completion.tokens) : null);
+  const grid = asked ?? own ?? (completion ? last(completion) : null);
   if (!grid) {
     throw new RangeError(
-      'sampleWindows: the condition is not a grid, so pass the code grid to sample: grid: [height, width].',
+      'sampleWindowed: the condition is not a grid, so pass the code grid to sample: grid: [height, width].',
     );
   }
   for (const side of grid) checkCount('each side of the grid', side);
   if (own && (own[0] !== grid[0] || own[1] !== grid[1])) {
     throw new torch.ShapeError(
-      `sampleWindows: the condition is a grid of ${by(own)} tokens, but the code grid is ${by(grid)}; pass a condition of the ` +
+      `sampleWindowed: the condition is a grid of ${by(own)} tokens, but the code grid is ${by(grid)}; pass a condition of the ` +
         'code grid’s size, or leave grid out.',
     );
   }
@@ -230,7 +230,7 @@ function windowOf(
   if (window > largest || largest === 0) {
     const what = spatial ? 'their condition' : `${count} condition ${count === 1 ? 'token' : 'tokens'}`;
     throw new RangeError(
-      `sampleWindows: windows of ${window}×${window} codes with ${what} do not fit the model's block of ${blockSize} positions: ` +
+      `sampleWindowed: windows of ${window}×${window} codes with ${what} do not fit the model's block of ${blockSize} positions: ` +
         (largest > 0 ? `pass a window of at most ${largest}.` : 'build the model with a larger blockSize.'),
     );
   }
@@ -238,14 +238,14 @@ function windowOf(
   const least = Math.min(...grid);
   if (least < window) {
     throw new RangeError(
-      `sampleWindows: a grid of ${by(grid)} codes is smaller than the window of ${window}×${window}; pass a larger grid, or ` +
+      `sampleWindowed: a grid of ${by(grid)} codes is smaller than the window of ${window}×${window}; pass a larger grid, or ` +
         `window: ${least}.`,
     );
   }
   const before = spatial ? window * window : count;
   if (nUnmasked > before) {
     throw new RangeError(
-      `sampleWindows: the model's unmasked prefix has ${nUnmasked} positions, of which the condition fills ${before}; windows ` +
+      `sampleWindowed: the model's unmasked prefix has ${nUnmasked} positions, of which the condition fills ${before}; windows ` +
         'need causal attention between image tokens.',
     );
   }
@@ -255,32 +255,39 @@ function windowOf(
 function checkGiven(
   batch: number,
   grid: readonly [number, number],
-  prefix: Tensor | null | undefined,
-  completion: Completion | null | undefined,
-  referenceStart: boolean,
+  completion: Tensor | null,
+  {
+    start,
+    mask,
+    referenceStart,
+  }: { start: number | undefined; mask: Tensor | null; referenceStart: boolean },
 ): void {
-  const area = grid[0] * grid[1];
-  if (completion && (prefix || referenceStart)) {
+  const first = start !== undefined ? 'start' : referenceStart ? 'referenceStart' : null;
+  if (!completion) {
+    const what = first ?? (mask && 'a mask');
+    if (!what) return;
     throw new TypeError(
-      `sampleWindows: a completion was given together with ${prefix ? 'a prefix' : 'referenceStart'}; pass only one of them.`,
+      `sampleWindowed: ${what} was given without a completion; pass the tokens to keep as completion: [${batch}, ${grid.join(', ')}].`,
     );
   }
-  if (prefix && (prefix.ndim !== 2 || prefix.shape[0] !== batch || prefix.shape[1]! > area)) {
-    throw new torch.ShapeError(
-      `sampleWindows: the prefix must be [${batch}, length] with at most ${area} tokens, the grid's, got ${text(prefix.shape)}.`,
+  if (mask && first) {
+    throw new TypeError(`sampleWindowed: a mask was given together with ${first}; pass only one of them.`);
+  }
+  const area = grid[0] * grid[1];
+  if (start !== undefined && !(Number.isSafeInteger(start) && start >= 0 && start <= area)) {
+    throw new RangeError(
+      `sampleWindowed: start must be an integer from 0 to ${area}, the cells of the grid, got ${start}.`,
     );
   }
-  if (!completion) return;
   const whole = [batch, ...grid];
-  const { tokens, mask } = completion;
-  if (text(tokens.shape) !== text(whole)) {
+  if (text(completion.shape) !== text(whole)) {
     throw new torch.ShapeError(
-      `sampleWindows: the completion's tokens must be ${text(whole)}, a token for each cell of the grid, got ${text(tokens.shape)}.`,
+      `sampleWindowed: the completion must be ${text(whole)}, a token for each cell of the grid, got ${text(completion.shape)}.`,
     );
   }
-  if (text(mask.shape) !== text(whole) && text(mask.shape) !== text(grid)) {
+  if (mask && text(mask.shape) !== text(whole) && text(mask.shape) !== text(grid)) {
     throw new torch.ShapeError(
-      `sampleWindows: the completion's mask must be ${text(grid)} or ${text(whole)}, the size of the grid, got ${text(mask.shape)}.`,
+      `sampleWindowed: the mask must be ${text(grid)} or ${text(whole)}, the size of the grid, got ${text(mask.shape)}.`,
     );
   }
 }

@@ -1,7 +1,7 @@
 /** What a kept sampler does when its model changes, or breaks, between replays. */
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleImages } from '../../src/sampling/images.js';
-import { sampleWindows } from '../../src/sampling/windows.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import { classNet } from '../sampling/first-stages.js';
 import { livelyGpt } from '../sampling/lively-gpt.js';
@@ -65,10 +65,10 @@ onDevice('classes beyond the codes are never drawn, and what is no class is refu
 onDevice('windows draw on the device what they draw on the CPU, and find NaN at the end', (t) => {
   const net = classNet('VQModel').to('float64');
   const draw = (place: torch.Device) =>
-    sampleWindows(net, torch.tensor([[11n], [3n]]).to(place), { grid: [5, 7], topK: 5, seed: 4 }).tolist();
+    sampleWindowed(net, torch.tensor([[11n], [3n]]).to(place), { grid: [5, 7], topK: 5, seed: 4 }).tolist();
   const expected = draw('cpu');
   net.to(device);
   t.deepEqual(draw(device), expected);
   torch.noGrad(() => void net.transformer.posEmb.narrow(1, 3, 1).fill_(NaN));
-  t.throws(() => draw(device), { message: /^sampleWindows: at step \d+ the logits of row 0 are NaN/ });
+  t.throws(() => draw(device), { message: /^sampleWindowed: at step \d+ the logits of row 0 are NaN/ });
 });

@@ -14,8 +14,8 @@ import { GPT } from '../../src/models/priors/gpt.js';
 import { Net2NetTransformer, type ImageStage } from '../../src/models/two-stage.js';
 import { planWindows } from '../../src/sampling/orders/window.js';
 import type { WindowStep } from '../../src/sampling/orders/window.js';
-import { sampleWindows } from '../../src/sampling/windows.js';
-import type { SampleWindowsOptions } from '../../src/sampling/windows.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
+import type { SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
@@ -125,24 +125,23 @@ const cases: Case[] = [
 ];
 
 /** The options that start as the reference does: a copy of the condition's codes if they have the shape of the image's. */
-function startOf({ name, grid }: Case): SampleWindowsOptions {
+function startOf({ name, grid }: Case): SampleWindowedOptions {
   if (name.endsWith('.half')) {
-    const length = Math.floor((grid[0] * grid[1]) / 2);
-    return { prefix: recorded(`${name}.z`).narrow(1, 0, length), referenceStart: true };
+    return { completion: recorded(`${name}.z`).view([1, ...grid]), referenceStart: true };
   }
   if (name.startsWith('coord')) return {};
   const tokens = recorded(`${name}.cond`).view([1, ...grid]);
-  return { completion: { tokens, mask: torch.zeros(grid) } };
+  return { completion: tokens, mask: torch.zeros(grid) };
 }
 
 /** Samples as recorded: the model's logits are watched, and the recorded tokens are drawn whatever they are. */
-function repeated(net: Net2NetTransformer, { name, grid }: Case, options: SampleWindowsOptions) {
+function repeated(net: Net2NetTransformer, { name, grid }: Case, options: SampleWindowedOptions) {
   const [tokens] = recorded(`${name}.grid`).tolist() as number[][][];
   const drawn = new Set(
     (recorded(`${name}.steps`).tolist() as number[][]).map(([row, column]) => `${row}, ${column}`),
   );
   const given = (cell: number) => !drawn.has(`${Math.floor(cell / grid[1])}, ${cell % grid[1]}`);
-  const { wavefront = true } = options;
+  const wavefront = options.order !== 'sequential';
   const order = planWindows({ grid, window: 4, given, wavefront, most: 64 }).flat();
   const real: number[][] = [];
   const { transformer } = net;
@@ -158,7 +157,7 @@ function repeated(net: Net2NetTransformer, { name, grid }: Case, options: Sample
     return torch.oneHot(forced, CODES).to(logits.dtype).unsqueeze(1);
   };
   const condition = recorded(`${name}.cond`).view([1, ...grid]);
-  const result = watched(4, (onStep) => sampleWindows(net, condition, { ...options, greedy: true, onStep }));
+  const result = watched(4, (onStep) => sampleWindowed(net, condition, { ...options, greedy: true, onStep }));
   const logitsOf = new Map(order.map(({ row, column }, i) => [`${row}, ${column}`, real[i]!]));
   for (const cell of result.cells) cell.logits = logitsOf.get(cell.step.slice(0, 2).join(', '))!;
   return result;
@@ -169,9 +168,9 @@ const integers = (name: string): unknown => recorded(name).tolist();
 
 for (const one of cases) {
   const { name, waves } = one;
-  for (const [how, options] of Object.entries({
-    'whole windows': { wholeWindow: true, wavefront: false },
-    'prefixes only': { wavefront: false },
+  for (const [how, options] of Object.entries<SampleWindowedOptions>({
+    'whole windows': { wholeWindow: true, order: 'sequential' },
+    'prefixes only': { order: 'sequential' },
     'a wavefront': {},
   })) {
     test(`steps, sequences, logits and grid are the reference’s: ${name}, ${how}`, (t) => {
@@ -219,7 +218,7 @@ test('windows of 16 × 16 give the reference’s steps and tokens', (t) => {
   const net = netOf('w16', new GPT(w16Sizes));
   const condition = recorded('w16.cond').view([1, 18, 20]);
   const { grid, cells, steps } = watched(16, (onStep) =>
-    sampleWindows(net, condition, { greedy: true, onStep }),
+    sampleWindowed(net, condition, { greedy: true, onStep }),
   );
   t.is(steps, 292);
   t.deepEqual(
@@ -235,14 +234,15 @@ test('windows of 16 × 16 give the reference’s steps and tokens', (t) => {
 
 test('without referenceStart, the cells that the reference leaves out are drawn', (t) => {
   const name = 'seg.9x6.half';
-  const prefix = recorded(`${name}.z`).narrow(1, 0, 27);
+  const completion = recorded(`${name}.z`).view([1, 9, 6]);
   const condition = recorded(`${name}.cond`).view([1, 9, 6]);
   const drawn = (referenceStart: boolean) => {
     let count = 0;
     const onStep = ({ cells }: WindowStep) => (count += cells.length);
-    const options = { prefix, referenceStart, greedy: true, onStep };
-    const grid = sampleWindows(segNet(), condition, options);
-    t.deepEqual(grid.flatten(1).narrow(1, 0, 27).tolist(), prefix.tolist());
+    const options = { completion, referenceStart, topK: 1, onStep };
+    const grid = sampleWindowed(segNet(), condition, options);
+    const kept = [grid, completion].map((of) => of.flatten(1).narrow(1, 0, 27).tolist());
+    t.deepEqual(kept[0], kept[1]);
     return count;
   };
   t.is(drawn(true), 15);

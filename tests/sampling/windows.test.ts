@@ -9,8 +9,8 @@ import { ImageSampler, sampleImages, sampleTokens } from '../../src/sampling/ima
 import { LogitsError } from '../../src/sampling/logits-error.js';
 import { planWindows } from '../../src/sampling/orders/window.js';
 import type { WindowCell, WindowStep } from '../../src/sampling/orders/window.js';
-import { sampleWindows } from '../../src/sampling/windows.js';
-import type { SampleWindowsOptions } from '../../src/sampling/windows.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
+import type { SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { GridStage } from '../golden/net2net.js';
@@ -87,7 +87,7 @@ test('each cell comes once, after all that its window feeds, and as early as tha
   }
 });
 
-const picks: SampleWindowsOptions[] = [
+const picks: SampleWindowedOptions[] = [
   {},
   { temperature: 0.7, topK: 4 },
   { topP: 0.8 },
@@ -105,21 +105,25 @@ test('one after another, together, and with whole windows: the same tokens in fl
     const spatial = draw.chance(0.6) && window < 5;
     const condition = spatial ? random([batch, ...grid]) : random([batch, 1], 3);
     const mask = torch.rand(grid, { generator: new torch.Generator().manualSeed(round) }).lt(0.3);
-    const completion = draw.chance(0.5) ? { tokens: random([batch, ...grid]), mask } : null;
-    const options = { ...picks[round % picks.length], grid, window, completion, seed: round };
+    const completion = draw.chance(0.5) ? random([batch, ...grid]) : null;
+    const given = completion ? { completion, mask } : {};
+    const options = { ...picks[round % picks.length], grid, window, ...given, seed: round };
     const net = spatial ? nets.maps : nets.classes;
-    const [sequential, ...others] = [
-      { wavefront: false },
+    const ways: SampleWindowedOptions[] = [
+      { order: 'sequential' },
       {},
       { maxBatch: 1 },
       { maxBatch: 5 },
-      { wavefront: false, wholeWindow: true },
+      { order: 'sequential', wholeWindow: true },
       { wholeWindow: true },
-    ].map((how) => sampleWindows(net, condition, { ...options, ...how }).tolist());
+    ];
+    const [sequential, ...others] = ways.map((how) =>
+      sampleWindowed(net, condition, { ...options, ...how }).tolist(),
+    );
     for (const other of others)
       t.deepEqual(other, sequential, `round ${round}: ${grid.join('×')}, ${window}`);
     if (!completion) continue;
-    const kept = completion.tokens.maskedSelect(mask).tolist();
+    const kept = completion.maskedSelect(mask).tolist();
     t.deepEqual(
       torch
         .tensor(sequential as number[][][])
@@ -133,7 +137,7 @@ test('one after another, together, and with whole windows: the same tokens in fl
 test('in float32 they are the same up to the first near tie', (t) => {
   const net = netOf().to('float32');
   const condition = random([1, 9, 13]);
-  const watch = (wavefront: boolean) => {
+  const watch = (order: 'sequential' | 'wavefront') => {
     const found = new Map<number, { logits: Tensor; token: number }>();
     const onStep = ({ cells, logits, tokens }: WindowStep) => {
       for (const [i, { row, column }] of cells.entries()) {
@@ -141,10 +145,10 @@ test('in float32 they are the same up to the first near tie', (t) => {
         found.set(row * 13 + column, drawn);
       }
     };
-    sampleWindows(net, condition, { seed: 3, wavefront, onStep });
+    sampleWindowed(net, condition, { seed: 3, order, onStep });
     return found;
   };
-  const [one, other] = [watch(false), watch(true)];
+  const [one, other] = [watch('sequential'), watch('wavefront')];
   const noise = cellNoise(3, { batch: 1, vocabulary: CODES, device: 'cpu' });
   for (let cell = 0; cell < 9 * 13; cell++) {
     const [a, b] = [one.get(cell)!, other.get(cell)!];
@@ -165,8 +169,8 @@ test('a draw depends on the seed, the row and the cell alone', (t) => {
   const net = netOf();
   const condition = random([1, 6, 7]);
   const both = torch.cat([condition, condition]);
-  const draw = (given: Tensor, options: SampleWindowsOptions) =>
-    sampleWindows(net, given, { ...options }).tolist() as number[][][];
+  const draw = (given: Tensor, options: SampleWindowedOptions) =>
+    sampleWindowed(net, given, { ...options }).tolist() as number[][][];
   const [first, second] = draw(both, { seed: 7 });
   t.deepEqual(draw(condition, { seed: 7 }), [first]);
   t.notDeepEqual(second, first);
@@ -206,28 +210,40 @@ test('given cells are kept, in each image its own', (t) => {
   const condition = random([2, 6, 9]);
   const tokens = random([2, 6, 9]);
   const mask = torch.rand([2, 6, 9], { generator: new torch.Generator().manualSeed(1) }).lt(0.5);
-  const drawn = sampleWindows(net, condition, { completion: { tokens, mask }, seed: 2 });
+  const drawn = sampleWindowed(net, condition, { completion: tokens, mask, seed: 2 });
   t.deepEqual(drawn.maskedSelect(mask).tolist(), tokens.maskedSelect(mask).tolist());
   t.notDeepEqual(drawn.tolist(), tokens.tolist());
-  const alone = sampleWindows(net, condition.narrow(0, 0, 1), {
-    completion: { tokens: tokens.narrow(0, 0, 1), mask: mask.select(0, 0) },
+  const alone = sampleWindowed(net, condition.narrow(0, 0, 1), {
+    completion: tokens.narrow(0, 0, 1),
+    mask: mask.select(0, 0),
     seed: 2,
   });
   t.deepEqual(alone.tolist(), drawn.narrow(0, 0, 1).tolist());
   const all = torch.ones([6, 9], { dtype: 'bool' });
-  t.deepEqual(sampleWindows(net, condition, { completion: { tokens, mask: all } }).tolist(), tokens.tolist());
+  t.deepEqual(sampleWindowed(net, condition, { completion: tokens, mask: all }).tolist(), tokens.tolist());
 });
 
-test('a prefix is a completion of the first cells', (t) => {
+test('the first cells of a completion are kept: half of them, or as many as start says', (t) => {
   const net = netOf();
   const condition = random([1, 5, 7]);
-  const tokens = random([1, 5, 7]);
-  const mask = torch.arange(35).lt(17).view([5, 7]);
-  const prefix = tokens.flatten(1).narrow(1, 0, 17);
-  t.deepEqual(
-    sampleWindows(net, condition, { prefix, seed: 1 }).tolist(),
-    sampleWindows(net, condition, { completion: { tokens, mask }, seed: 1 }).tolist(),
-  );
+  const completion = random([1, 5, 7]);
+  const drawn = (options: SampleWindowedOptions) =>
+    sampleWindowed(net, condition, { completion, seed: 1, ...options }).tolist();
+  const first = (count: number) => torch.arange(35).lt(count).view([5, 7]);
+  t.deepEqual(drawn({}), drawn({ mask: first(17) }));
+  t.deepEqual(drawn({ start: 5 }), drawn({ mask: first(5) }));
+  t.deepEqual(drawn({ start: 35 }), completion.tolist());
+  t.deepEqual(drawn({ start: 0 }), sampleWindowed(net, condition, { seed: 1 }).tolist());
+  t.notDeepEqual(drawn({ start: 0 }), drawn({}));
+  const later: unknown[] = [];
+  drawn({ wholeWindow: true, onStep: ({ step, fed }) => void (step === 0 && later.push(fed.tolist())) });
+  const zeroed = completion.mul(first(17));
+  drawn({
+    completion: zeroed,
+    wholeWindow: true,
+    onStep: ({ step, fed }) => void (step === 0 && later.push(fed.tolist())),
+  });
+  t.deepEqual(later[0], later[1]);
 });
 
 test('a grid of one window is the model’s own sequence', (t) => {
@@ -237,7 +253,7 @@ test('a grid of one window is the model’s own sequence', (t) => {
     [netOf({ classes: true, block: 16, nUnmasked: 1 }), torch.tensor([[1n], [2n]])],
   ] as const) {
     const expected = sampleTokens(net, condition.flatten(1), 16, { greedy: true });
-    const drawn = sampleWindows(net, condition, { grid: [4, 4], greedy: true });
+    const drawn = sampleWindowed(net, condition, { grid: [4, 4], greedy: true });
     t.deepEqual(drawn.flatten(1).tolist(), expected.tolist());
   }
 });
@@ -245,7 +261,7 @@ test('a grid of one window is the model’s own sequence', (t) => {
 test('sampleImages draws from windows where the condition is a grid that does not fit', (t) => {
   const net = netOf();
   const condition = random([2, 6, 5]);
-  const expected = sampleWindows(net, condition, { greedy: true }).unsqueeze(1).double();
+  const expected = sampleWindowed(net, condition, { greedy: true }).unsqueeze(1).double();
   const options = { grid: [6, 5], greedy: true } as const;
   t.deepEqual(sampleImages(net, condition.flatten(1), options).tolist(), expected.tolist());
   const tokens: unknown[] = [];
@@ -257,7 +273,7 @@ test('sampleImages draws from windows where the condition is a grid that does no
   t.deepEqual(tokens, expected.select(0, 0).flatten().tolist());
   using sampler = new ImageSampler(net, { greedy: true });
   t.deepEqual(sampler.sample(condition.flatten(1), { grid: [6, 5] }).tolist(), expected.tolist());
-  const narrow = sampleWindows(net, condition, { greedy: true, window: 3 }).unsqueeze(1).double();
+  const narrow = sampleWindowed(net, condition, { greedy: true, window: 3 }).unsqueeze(1).double();
   t.deepEqual(sampleImages(net, condition.flatten(1), { ...options, window: 3 }).tolist(), narrow.tolist());
 });
 
@@ -268,7 +284,7 @@ test('sampleImages draws after a class from windows only if it is asked to', (t)
   const images = sampleImages(net, label, { grid: [6, 5], window: 4, greedy: true });
   t.deepEqual(
     images.tolist(),
-    sampleWindows(net, label, { grid: [6, 5], greedy: true })
+    sampleWindowed(net, label, { grid: [6, 5], greedy: true })
       .unsqueeze(1)
       .double()
       .tolist(),
@@ -278,10 +294,11 @@ test('sampleImages draws after a class from windows only if it is asked to', (t)
 const map = zeros([1, 6, 8]);
 const label = zeros([1, 1]);
 const completion = (tokens: readonly number[], mask: readonly number[]) => ({
-  completion: { tokens: zeros(tokens), mask: zeros(mask) },
+  completion: zeros(tokens),
+  mask: zeros(mask),
 });
 
-const refused: Record<string, [Tensor, SampleWindowsOptions, RegExp, NetOptions?]> = {
+const refused: Record<string, [Tensor, SampleWindowedOptions, RegExp, NetOptions?]> = {
   'a window larger than the block allows': [
     map,
     { window: 5 },
@@ -321,15 +338,25 @@ const refused: Record<string, [Tensor, SampleWindowsOptions, RegExp, NetOptions?
   'tokens of another size': [
     map,
     completion([1, 8, 6], [6, 8]),
-    /tokens must be \[1, 6, 8\].*got \[1, 8, 6\]/,
+    /completion must be \[1, 6, 8\].*got \[1, 8, 6\]/,
   ],
-  'tokens of another batch': [map, completion([2, 6, 8], [6, 8]), /tokens must be \[1, 6, 8\]/],
-  'a prefix longer than the grid': [map, { prefix: zeros([1, 49]) }, /with at most 48 tokens.*got \[1, 49\]/],
-  'a prefix of another batch': [map, { prefix: zeros([2, 3]) }, /prefix must be \[1, length\]/],
-  'two ways of giving tokens': [
+  'tokens of another batch': [map, completion([2, 6, 8], [6, 8]), /completion must be \[1, 6, 8\]/],
+  'a start beyond the grid': [
     map,
-    { prefix: zeros([1, 3]), ...completion([1, 6, 8], [6, 8]) },
-    /completion was given together with a prefix/,
+    { completion: zeros([1, 6, 8]), start: 49 },
+    /start must be an integer from 0 to 48, the cells of the grid, got 49/,
+  ],
+  'a start without tokens': [map, { start: 3 }, /start was given without a completion.*\[1, 6, 8\]/],
+  'a mask without tokens': [map, { mask: zeros([6, 8]) }, /a mask was given without a completion/],
+  'two ways of saying what is kept': [
+    map,
+    { start: 3, ...completion([1, 6, 8], [6, 8]) },
+    /mask was given together with start/,
+  ],
+  'an order that is not one': [
+    map,
+    { order: 'diagonal' as 'sequential' },
+    /order must be 'wavefront' or 'sequential', got "diagonal"/,
   ],
   'a class that is not one': [torch.tensor([[3n]]), { grid: [6, 8] }, /no class 3/, { classes: true }],
   'a seed that is not one': [map, { seed: -1 }, /seed must be an integer from 0/],
@@ -354,7 +381,7 @@ for (const [what, [condition, options, message, net = {}]] of Object.entries(ref
   test(`refused before any work: ${what}`, (t) => {
     const made = netOf(net);
     made.transformer.forward = () => t.fail();
-    t.throws(() => sampleWindows(made, condition, options), {
+    t.throws(() => sampleWindowed(made, condition, options), {
       message: new RegExp(`^[^]*${message.source}`),
     });
   });
@@ -362,15 +389,15 @@ for (const [what, [condition, options, message, net = {}]] of Object.entries(ref
 
 test('NaN ends sampling at its token; modes and memory are as before', (t) => {
   const net = netOf();
-  const run = (options: SampleWindowsOptions = {}) =>
-    torch.scope(() => sampleWindows(net, map, { greedy: true, ...options }).tolist());
+  const run = (options: SampleWindowedOptions = {}) =>
+    torch.scope(() => sampleWindowed(net, map, { greedy: true, ...options }).tolist());
   net.transformer.train();
   const { tensors } = torch.memory();
   run();
   t.is(torch.memory().tensors, tensors);
   t.true(net.transformer.training);
   torch.noGrad(() => torch.scope(() => void net.transformer.posEmb.narrow(1, 20, 1).fill_(NaN)));
-  const failure = t.throws(() => run({ wavefront: false }), { instanceOf: LogitsError });
-  t.regex(failure.message, /^sampleWindows: at step 9 the logits of row 0 are NaN/); // cell (1, 1) is the first to feed place 4
+  const failure = t.throws(() => run({ order: 'sequential' }), { instanceOf: LogitsError });
+  t.regex(failure.message, /^sampleWindowed: at step 9 the logits of row 0 are NaN/); // cell (1, 1) is the first to feed place 4
   t.is(torch.memory().tensors, tensors);
 });

@@ -19,7 +19,7 @@ export interface WindowCell {
   left: number;
 }
 
-/** A step of `sampleWindows`. Its tensors are valid during the call. */
+/** A step of `sampleWindowed`. Its tensors are valid during the call. */
 export interface WindowStep {
   /** Number of the step, from 0. */
   step: number;
