@@ -56,6 +56,20 @@ export { Labelator } from './models/conditions/class.js';
 export { CoordStage } from './models/conditions/coordinates.js';
 export { SOSProvider } from './models/conditions/none.js';
 export { DummyCondStage } from './models/conditions/tokens.js';
+export {
+  additionalParametersString,
+  type ObjectAnnotation,
+  type ObjectFlags,
+} from './models/conditions/layout/annotation.js';
+export * from './models/conditions/layout/boxes.js';
+export {
+  ObjectsBoundingBoxConditionalBuilder,
+  ObjectsCenterPointsConditionalBuilder,
+  type CenterPoint,
+  type LayoutConfig,
+  type ObjectsConditionalBuilder,
+} from './models/conditions/layout/builder.js';
+export * from './models/conditions/layout/coco.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
 export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';
@@ -137,7 +151,9 @@ export { LogitsError } from './sampling/logits-error.js';
 export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';
+export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';
 export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
+export type { WindowOptions } from './sampling/window-options.js';
 export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';

@@ -1,21 +1,15 @@
 /** Sampling of code grids larger than the trained one, through a window that slides over the grid. */
-import { IdentityPermuter } from '../models/orders/permuter.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { checkFilterOptions, codesOnly } from './logits.js';
-import type { PickOptions } from './logits.js';
 import { drawInWindows, planWindows } from './orders/window.js';
-import type { WindowStep } from './orders/window.js';
+import type { WindowCondition } from './orders/window.js';
+import { by, readDraws, windowSide } from './window-options.js';
+import type { WindowOptions } from './window-options.js';
 
-export interface SampleWindowedOptions extends PickOptions {
+export interface SampleWindowedOptions extends WindowOptions {
   /** Code grid `[h, w]`, at least one window in both directions. Default: that of the condition or the completion. */
   grid?: readonly [number, number];
-  /**
-   * Side of the window in codes. Default: the largest that fits the block, which is the trained grid's if the block
-   * holds exactly one image with its condition.
-   */
-  window?: number;
   /** Given image tokens: `[B, h, w]`, of which the first `start` are kept, or those of the mask. Default: none. */
   completion?: Tensor | null;
   /** Number of cells of the completion that are kept, in reading order. Default: half of them, rounded down. */
@@ -27,22 +21,8 @@ export interface SampleWindowedOptions extends PickOptions {
    * of column `start` mod w in all rows below. Default false.
    */
   referenceStart?: boolean;
-  /**
-   * Seed, an integer from 0 to 2^53 − 1. The draw of a token depends on the seed, the row of the batch and the cell alone.
-   * Default: drawn from `generator`.
-   */
-  seed?: number;
-  /**
-   * `'sequential'` draws cells one after another; `'wavefront'` (the default) draws cells together whose windows do not
-   * need each other, which gives the same tokens.
-   */
-  order?: 'sequential' | 'wavefront';
   /** If true, feed whole windows as the reference does, instead of their part before the cell. Default false. */
   wholeWindow?: boolean;
-  /** Largest number of windows in a forward, unless the batch is larger. Default 64. */
-  maxBatch?: number;
-  /** Called after every step with its cells, inputs, logits and tokens, which are valid during the call. */
-  onStep?: (step: WindowStep) => void;
 }
 
 /**
@@ -82,29 +62,16 @@ export function sampleWindowed(
     start: kept,
     mask = null,
     referenceStart = false,
-    seed,
-    order = 'wavefront',
     wholeWindow = false,
-    maxBatch = 64,
     onStep,
     ...given
   } = options;
   const { transformer: prior } = net;
-  const pick = codesOnly(prior, given);
-  checkFilterOptions(pick);
-  checkModel(net);
-  checkCount('maxBatch', maxBatch);
-  if (order !== 'wavefront' && order !== 'sequential') {
-    throw new RangeError(
-      `sampleWindowed: order must be 'wavefront' or 'sequential', got ${JSON.stringify(order)}.`,
-    );
-  }
-  if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
-    throw new RangeError(`sampleWindowed: seed must be an integer from 0 to 2^53 − 1, got ${seed}.`);
-  }
   const batch = checkCondition(condition);
+  const draws = readDraws('sampleWindowed', net, batch, given);
   const grid = gridOf(condition, asked, completion);
-  const window = windowOf(prior, condition, grid, side);
+  const before = condition.ndim === 3 ? 'grid' : condition.shape[1]!;
+  const window = windowSide('sampleWindowed', prior, before, grid, side);
   const start = kept ?? Math.floor((grid[0] * grid[1]) / 2);
   checkGiven(batch, grid, completion, { start: kept, mask, referenceStart });
   return torch.noGrad(() =>
@@ -114,17 +81,16 @@ export function sampleWindowed(
         completion && (mask ? masked(completion, mask) : completed(completion, start, referenceStart));
       const { device } = condition;
       const tokens = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
-      const most = Math.max(1, Math.floor(maxBatch / batch));
       const isGiven = known?.given ?? (() => false);
-      const plan = planWindows({ grid, window, given: isGiven, wavefront: order === 'wavefront', most });
+      const { wavefront, most, pick, seedOn } = draws;
       const request = {
-        condition,
+        condition: conditionOf(condition, window),
         start: tokens.to(device).long(),
         kept: known?.kept?.to(device) ?? null,
-        plan,
+        plan: planWindows({ grid, window, given: isGiven, wavefront, most }),
         window,
         wholeWindow,
-        seed: pick.greedy ? 0 : (seed ?? drawSeed(device, pick)),
+        seed: seedOn(device),
         onStep,
       };
       return drawInWindows('sampleWindowed', prior, request, pick);
@@ -132,9 +98,17 @@ export function sampleWindowed(
   );
 }
 
-function drawSeed(device: torch.Device, { generator }: PickOptions): number {
-  const how = generator ? { generator, device: generator.device as torch.Device } : { device };
-  return Number(torch.randint(0, Number.MAX_SAFE_INTEGER, [1], { dtype: 'int64', ...how }).item());
+/** Returns a window's part of a grid of tokens `[B, h, w]`, or the tokens `[B, N]` for all windows. */
+function conditionOf(condition: Tensor, window: number): WindowCondition {
+  if (condition.ndim === 2) {
+    return {
+      length: condition.shape[1]!,
+      of: (cells) => condition.repeatInterleave(cells.length, 0),
+    };
+  }
+  const flat = condition.flatten(1); // [B, h·w]
+  const length = window * window;
+  return { length, of: (_, places) => flat.indexSelect(1, places.flatten()).view([-1, length]) };
 }
 
 /** What is known before sampling: start tokens `[B, h, w]`, cells not drawn for any image, and for some images only. */
@@ -162,27 +136,6 @@ function masked(completion: Tensor, mask: Tensor): Known {
 }
 
 const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
-const by = ([height, width]: readonly [number, number]) => `${height}×${width}`;
-
-function checkCount(name: string, value: number): void {
-  if (Number.isSafeInteger(value) && value > 0) return;
-  throw new RangeError(`sampleWindowed: ${name} must be a positive integer, got ${value}.`);
-}
-
-function checkModel({ pkeep, permuter }: Net2NetTransformer): void {
-  if (!(permuter instanceof IdentityPermuter)) {
-    throw new RangeError(
-      `sampleWindowed: the model reads the grid in the order of ${permuter.constructor.name}, but windows need a model that ` +
-        'reads it row by row; sample its own grid with sampleImages.',
-    );
-  }
-  if (pkeep <= 0) {
-    throw new RangeError(
-      `sampleWindowed: the model has pkeep ${pkeep}, so it draws all tokens at once and does not use those before; ` +
-        'sample its own grid with sampleImages.',
-    );
-  }
-}
 
 /** Returns the number of rows. */
 function checkCondition(condition: Tensor): number {
@@ -206,7 +159,6 @@ function gridOf(
       'sampleWindowed: the condition is not a grid, so pass the code grid to sample: grid: [height, width].',
     );
   }
-  for (const side of grid) checkCount('each side of the grid', side);
   if (own && (own[0] !== grid[0] || own[1] !== grid[1])) {
     throw new torch.ShapeError(
       `sampleWindowed: the condition is a grid of ${by(own)} tokens, but the code grid is ${by(grid)}; pass a condition of the ` +
@@ -214,42 +166,6 @@ function gridOf(
     );
   }
   return grid;
-}
-
-function windowOf(
-  { blockSize, nUnmasked }: { blockSize: number; nUnmasked: number },
-  condition: Tensor,
-  grid: readonly [number, number],
-  asked?: number,
-): number {
-  const spatial = condition.ndim === 3;
-  const count = spatial ? 0 : condition.shape[1]!;
-  // The last token of a window is not fed.
-  const largest = Math.floor(Math.sqrt(spatial ? (blockSize + 1) / 2 : Math.max(0, blockSize + 1 - count)));
-  const window = asked ?? largest;
-  if (window > largest || largest === 0) {
-    const what = spatial ? 'their condition' : `${count} condition ${count === 1 ? 'token' : 'tokens'}`;
-    throw new RangeError(
-      `sampleWindowed: windows of ${window}×${window} codes with ${what} do not fit the model's block of ${blockSize} positions: ` +
-        (largest > 0 ? `pass a window of at most ${largest}.` : 'build the model with a larger blockSize.'),
-    );
-  }
-  checkCount('window', window);
-  const least = Math.min(...grid);
-  if (least < window) {
-    throw new RangeError(
-      `sampleWindowed: a grid of ${by(grid)} codes is smaller than the window of ${window}×${window}; pass a larger grid, or ` +
-        `window: ${least}.`,
-    );
-  }
-  const before = spatial ? window * window : count;
-  if (nUnmasked > before) {
-    throw new RangeError(
-      `sampleWindowed: the model's unmasked prefix has ${nUnmasked} positions, of which the condition fills ${before}; windows ` +
-        'need causal attention between image tokens.',
-    );
-  }
-  return window;
 }
 
 function checkGiven(

@@ -35,14 +35,11 @@ export interface WindowStep {
   tokens: Tensor;
 }
 
-/** Returns the first row of the window of a row: centred, as far as the grid reaches. The same for columns. */
-function startOf(at: number, size: number, window: number): number {
-  return Math.min(Math.max(at - Math.floor(window / 2), 0), size - window);
-}
-
 export interface WindowPlan {
   grid: readonly [number, number];
   window: number;
+  /** Rows above and columns left of a cell in its window, as far as the grid reaches. Default: half of the window. */
+  before?: number;
   /** True if the cell with this number in reading order is not drawn. */
   given: (cell: number) => boolean;
   /** If true, cells are drawn together as early as the cells that their windows feed are known. */
@@ -56,16 +53,25 @@ export interface WindowPlan {
  * rows above in its window, over the whole width of the window, and its own row to its left. Cells after it in the window
  * do not count, because attention is causal.
  */
-export function planWindows({ grid, window, given, wavefront, most }: WindowPlan): WindowCell[][] {
+export function planWindows({
+  grid,
+  window,
+  before = Math.floor(window / 2),
+  given,
+  wavefront,
+  most,
+}: WindowPlan): WindowCell[][] {
   const [height, width] = grid;
+  /** Returns the first row of the window of a row. The same for columns. */
+  const startOf = (at: number, size: number) => Math.min(Math.max(at - before, 0), size - window);
   const steps: WindowCell[][] = [];
   const known = new Int32Array(height * width); // number of steps after which each cell is known
   for (let row = 0; row < height; row++) {
-    const top = startOf(row, height, window);
+    const top = startOf(row, height);
     for (let column = 0; column < width; column++) {
       const cell = row * width + column;
       if (given(cell)) continue;
-      const left = startOf(column, width, window);
+      const left = startOf(column, width);
       let step = steps.length;
       if (wavefront) {
         step = 0;
@@ -83,9 +89,20 @@ export function planWindows({ grid, window, given, wavefront, most }: WindowPlan
   );
 }
 
+/** What is fed before the codes of a window. */
+export interface WindowCondition {
+  /** Number of tokens. */
+  length: number;
+  /**
+   * Returns the tokens before the windows of K cells, an image's after the other: `[B·K, length]`.
+   *
+   * @param places places in the grid of the windows' codes, `[K, window²]`
+   */
+  of(cells: readonly WindowCell[], places: Tensor): Tensor;
+}
+
 export interface WindowRequest {
-  /** Condition grid `[B, H, W]`, of which each window takes its part, or tokens `[B, N]` put before each window. */
-  condition: Tensor;
+  condition: WindowCondition;
   /** Tokens to start with, `[B, H, W]`: those of cells that are not drawn are kept. */
   start: Tensor;
   /** Cells that are not drawn although the plan contains them, bool `[B, H·W]`; null: none. */
@@ -113,13 +130,11 @@ export function drawInWindows(
   const { device } = start;
   const onCpu = device === 'cpu';
   const area = window * window;
-  const before = condition.ndim === 3 ? area : condition.shape[1]!; // tokens before the image's
   const placeOf = ({ row, column, top, left }: WindowCell) => (row - top) * window + column - left;
   return inEvaluation(prior, () =>
     torch.noGrad(() =>
       torch.scope(() => {
         const tokens = start.flatten(1).clone(); // [B, H·W]
-        const conditions = condition.flatten(1); // [B, H·W] or [B, N]
         const cells = plan.flat();
         const each = (value: (cell: WindowCell) => number) =>
           torch.tensor(
@@ -128,7 +143,7 @@ export function drawInWindows(
           );
         const at = each(({ row, column }) => row * width + column);
         const corners = each(({ top, left }) => top * width + left).unsqueeze(1); // [cells, 1]
-        const places = each((cell) => before - 1 + placeOf(cell)); // positions whose logits are the cells'
+        const places = each((cell) => condition.length - 1 + placeOf(cell)); // positions whose logits are the cells'
         const side = torch.arange(window, { dtype: 'int64', device });
         const offsets = side.mul(width).unsqueeze(1).add(side).flatten(); // [window²]
         const noise = pick.greedy ? null : cellNoise(seed, { batch, vocabulary: prior.vocabSize, device });
@@ -139,19 +154,12 @@ export function drawInWindows(
           torch.scope(() => {
             const now = at.narrow(0, first, count); // [K]
             const windows = corners.narrow(0, first, count).add(offsets); // [K, window²]
-            /** Reads the first cells of each window. [B, H·W] → [B·K, length] */
-            const read = (grid: Tensor, length: number) =>
-              grid.indexSelect(1, windows.narrow(1, 0, length).flatten()).view([batch * count, length]);
+            /** Reads the first codes of each window: [B·K, length]. */
+            const read = (length: number) =>
+              tokens.indexSelect(1, windows.narrow(1, 0, length).flatten()).view([batch * count, length]);
             // Where lengths differ, what follows a shorter one's place is not attended to.
             const length = wholeWindow ? area - 1 : Math.max(...together.map(placeOf));
-            const leading =
-              condition.ndim === 3
-                ? read(conditions, area)
-                : conditions
-                    .unsqueeze(1)
-                    .expand([batch, count, before])
-                    .reshape([batch * count, before]);
-            const fed = torch.cat([leading, read(tokens, length)], 1); // [B·K, L]
+            const fed = torch.cat([condition.of(together, windows), read(length)], 1); // [B·K, L]
             const positions = places.narrow(0, first, count).repeat([batch]); // [B·K]
             const logits = prior.forward(fed, { at: positions }).squeeze(1); // [B·K, V]
             const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null); // [B·K, 1]
