@@ -1,6 +1,7 @@
 /** Fields of an example besides its image and class: maps with one byte per pixel of the image. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { COORDINATES } from './coordinates.js';
 import { bytesToImages } from './image-tensor.js';
 
 /** Meaning of the bytes of a map. */
@@ -29,11 +30,11 @@ export function mapToTensor(bytes: Uint8Array, size: number, kind: MapKind, devi
 }
 
 /**
- * Checks that a source has the requested fields.
+ * Checks that a source has the requested fields; any has the positions of pixels.
  * @throws RangeError with the first missing field and the available ones
  */
 export function checkFields(wanted: readonly string[], known: readonly string[]): void {
-  const missing = wanted.find((name) => !known.includes(name));
+  const missing = wanted.find((name) => name !== COORDINATES && !known.includes(name));
   if (missing === undefined) return;
   const has = known.length > 0 ? `they have: ${known.join(', ')}` : 'they have none';
   throw new RangeError(`these images have no field "${missing}"; ${has}`);

@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Device, Tensor } from '../torch/index.js';
+import { COORDINATES, copyCoordinates } from './coordinates.js';
 import { itemAt } from './checks.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
 import { ImageDataError } from './image-error.js';
@@ -112,7 +113,8 @@ export class ImageSource {
 
   /**
    * Reads examples by index: the image as in `read`, and the named fields, cropped by the same views. `label` is int64
-   * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1].
+   * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1]; `coord`, which
+   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1).
    * @throws RangeError for a field that the source does not have
    *
    * @example
@@ -138,32 +140,39 @@ export class ImageSource {
   ): Promise<Squares> {
     checkFields(fields, this.fields);
     const { size } = this;
-    const names = fields.filter((name) => name !== LABEL);
+    const names = fields.filter((name) => name !== LABEL && name !== COORDINATES);
+    const area = size * size;
+    const positions = fields.includes(COORDINATES) ? new Float32Array(indices.length * area) : null;
     const image = new Uint8Array(indices.length * size * size * 3);
     const maps = names.map((name) => [name, new Uint8Array(indices.length * size * size)] as const);
     await Promise.all(
       indices.map(async (index, i) => {
         const picture = await this.#load(index);
         const view = views?.[i] ?? centreView;
-        copySquare(picture, size, view, image, i * size * size * 3);
+        copySquare(picture, size, view, image, i * area * 3);
+        if (positions) copyCoordinates(picture, size, view, positions, i * area);
         for (const [name, squares] of maps) {
           const pixels = picture.maps?.[name];
           if (pixels?.length !== picture.width * picture.height) {
             throw new ImageDataError(this.name(index), `has no map "${name}" of its own size`);
           }
-          copySquare({ ...picture, pixels }, size, view, squares, i * size * size, 1);
+          copySquare({ ...picture, pixels }, size, view, squares, i * area, 1);
         }
       }),
     );
     const label = fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null;
-    return { image: this.channels === 1 ? rgbToGrey(image) : image, maps: Object.fromEntries(maps), label };
+    const own = this.channels === 1 ? rgbToGrey(image) : image;
+    return { image: own, maps: Object.fromEntries(maps), label, positions };
   }
 
   /** Converts the bytes of `readSquares` to tensors, which the caller owns. */
-  toExample({ image, maps, label }: Squares, device: Device = 'cpu'): Example {
+  toExample({ image, maps, label, positions }: Squares, device: Device = 'cpu'): Example {
     const fields: Record<string, Tensor> = {};
     for (const [name, bytes] of Object.entries(maps)) {
       fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
+    }
+    if (positions) {
+      fields[COORDINATES] = torch.tensor(positions, { device }).view([-1, 1, this.size, this.size]);
     }
     if (label) fields[LABEL] = torch.tensor(BigInt64Array.from(label, BigInt), { device });
     return { image: bytesToImages(image, [this.size, this.size], this.channels, device), fields };
@@ -217,6 +226,8 @@ export interface Squares {
   maps: Record<string, Uint8Array>; // [B, size, size] each
   /** Class of each image, if requested. */
   label: number[] | null;
+  /** Where the pixels are in their whole image, if requested. */
+  positions: Float32Array | null; // [B, size, size]
 }
 
 export interface ReadOptions {

@@ -1,4 +1,5 @@
 export { emojiClasses, writeEmoji, type EmojiFolderOptions } from './emoji.js';
+export { coordinateMap } from './coordinates.js';
 export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
 export {

@@ -20,6 +20,24 @@ export interface View {
 
 export const centreView: Readonly<View> = { x: 0.5, y: 0.5, flip: false };
 
+/** Returns the left and upper edge of a crop in pixels. */
+export function cornerOf(
+  { width, height }: Pick<Picture, 'width' | 'height'>,
+  size: number,
+  view: View,
+): { left: number; top: number } {
+  if (width < size || height < size) {
+    throw new RangeError(
+      `an image of ${width} × ${height} pixels is too small for a crop of ${size} × ${size}`,
+    );
+  }
+  // Uniform over all crop positions, for a uniform x in [0, 1).
+  return {
+    left: Math.min(width - size, Math.floor(view.x * (width - size + 1))),
+    top: Math.min(height - size, Math.floor(view.y * (height - size + 1))),
+  };
+}
+
 /** Copies the square crop of `view`, [size, size, channels], into `target` at `offset`. */
 export function copySquare(
   picture: Picture,
@@ -29,15 +47,8 @@ export function copySquare(
   offset: number,
   channels: 1 | 3 = 3,
 ): void {
-  const { width, height, pixels } = picture;
-  if (width < size || height < size) {
-    throw new RangeError(
-      `an image of ${width} × ${height} pixels is too small for a crop of ${size} × ${size}`,
-    );
-  }
-  // Uniform over all crop positions, for a uniform x in [0, 1).
-  const left = Math.min(width - size, Math.floor(view.x * (width - size + 1)));
-  const top = Math.min(height - size, Math.floor(view.y * (height - size + 1)));
+  const { width, pixels } = picture;
+  const { left, top } = cornerOf(picture, size, view);
   for (let row = 0; row < size; row++) {
     const from = ((top + row) * width + left) * channels;
     const to = offset + row * size * channels;

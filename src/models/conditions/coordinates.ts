@@ -30,7 +30,7 @@ export class CoordStage extends nn.Module implements Condition {
   readonly nEmbed: number;
   /** Side of the square blocks in pixels; each block becomes one token. */
   readonly downFactor: number;
-  /** Field of an example that holds the position map. */
+  /** Field of an example that holds the position map, under the reference's name. */
   readonly field = 'coord';
 
   constructor(config: Given<typeof CoordStage.schema>) {

@@ -1,5 +1,6 @@
 /** What an image is sampled for: the class of --class, or the map in the file of --condition. */
 import { bytesToImages } from '../../../data/image-tensor.js';
+import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
 import { readMapFile } from '../../../data/map-file.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -40,12 +41,14 @@ export async function chooseCondition(
   if (flags.class !== undefined && field !== LABEL) {
     throw new UsageError(`--class ${flags.class}: ${run} was trained without classes`);
   }
-  if (flags.condition !== undefined && (field === null || field === LABEL)) {
+  if (flags.condition !== undefined && (field === null || field === LABEL || field === COORDINATES)) {
     throw new UsageError(
-      `--condition ${flags.condition}: ${run} was trained without maps` + (field ? '; use --class' : ''),
+      `--condition ${flags.condition}: ${run} was trained without maps` +
+        (field === LABEL ? '; use --class' : ''),
     );
   }
   if (field === null) return { row: torch.zeros([1, 1], { dtype: 'int64' }), recipe: {}, described: '' };
+  if (field === COORDINATES) return { row: coordinateMap(size, size), recipe: {}, described: '' };
   if (field === LABEL) return classOf(model, flags.class, names, run);
   if (flags.condition === undefined) {
     throw new UsageError(

@@ -1,4 +1,5 @@
 /** Validates a second stage's configuration before anything is opened or written. */
+import { COORDINATES } from '../../../data/coordinates.js';
 import { LABEL } from '../../../data/example.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -29,10 +30,11 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const { codesPerSide } = codesOfConfig(first);
   try {
     const { field } = net.condition;
-    if (field !== null && field !== LABEL && !(net.condStageModel instanceof FirstStage)) {
+    const known = field === null || field === LABEL || field === COORDINATES;
+    if (!known && !(net.condStageModel instanceof FirstStage)) {
       throw new RunError(
-        'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), a map that a VQGAN ' +
-          'encodes, or no condition; for others, write your own loop with transformerStep',
+        'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), coordinates ' +
+          '(taming.modules.misc.coord.CoordStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
       );
     }
     if (net.pkeep < 0) {
@@ -58,7 +60,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
 export function checkMaps({ model, data }: RunConfig, { train }: Images): void {
   const params = model.params as Params;
   const [field] = data.maps ?? [];
-  if (field === undefined) return;
+  if (field === undefined || field === COORDINATES) return;
   const shared = params['cond_stage_config'] === '__is_first_stage__';
   const key = shared ? 'first_stage_config' : 'cond_stage_config';
   const { ddconfig } = (params[key] as { params: { ddconfig: { in_channels: number } } }).params;

@@ -87,5 +87,9 @@ function sizesOfCondition(first: Params, params: Params, size: number): { ids: n
     const { nCodes, codesPerSide } = codesOfConfig(encoder);
     return { ids: nCodes, tokens: codesPerSide(smaller > -1 ? smaller : size) ** 2 };
   }
+  if ('down_factor' in encoder) {
+    const { n_embed: largest, down_factor: factor } = encoder as Record<string, number>;
+    return { ids: largest! + 1, tokens: Math.floor(size / factor!) ** 2 };
+  }
   return { ids: (encoder['n_classes'] ?? 0) as number, tokens: 1 };
 }

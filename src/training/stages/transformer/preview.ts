@@ -51,7 +51,8 @@ export async function saveSamples(
       const names = shown.map((n) => ({ class: n, name: options.classes[n] ?? `class ${n}` }));
       await saveLabelledGrid(path, images, names, { scale });
     } else {
-      const columns = given ? { columns: 2 * Math.ceil(Math.sqrt(given.shape[0]!)) } : {};
+      const pairs = given && images.shape[0]! > given.shape[0]!;
+      const columns = pairs ? { columns: 2 * Math.ceil(Math.sqrt(given.shape[0]!)) } : {};
       await saveImageGrid(path, images, { scale, ...columns });
     }
   } finally {
