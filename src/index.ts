@@ -70,6 +70,7 @@ export {
   type ObjectsConditionalBuilder,
 } from './models/conditions/layout/builder.js';
 export * from './models/conditions/layout/coco.js';
+export { LayoutStage } from './models/conditions/layout/stage.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
 export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';

@@ -5,7 +5,7 @@ import { openSpriteSheet } from './scene-sprites.js';
 import { seasons, timesOfDay } from './scene-palette.js';
 import type { MapKinds } from './example.js';
 import { sceneLabels } from './scene-render.js';
-import { makeScene, sceneSplits } from './scenes.js';
+import { makeScene, sceneObjectClasses, sceneObjects, sceneSplits } from './scenes.js';
 import { contentHash } from './split.js';
 
 export const builtIns = ['scenes', 'emoji'] as const;
@@ -18,7 +18,7 @@ export interface BuiltInOptions {
   /** Share (below 1) or number of held-out images. */
   heldOut: number;
   seed: number;
-  /** Keep the maps of scenes: segmentation and depth. Default false: they need two thirds more memory. */
+  /** Keep the maps of scenes, segmentation and depth, and their layouts. Default false: they need two thirds more memory. */
   maps?: boolean | undefined;
   onProgress?: ((label: string, done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
@@ -69,12 +69,18 @@ export async function makeScenes(options: BuiltInOptions): Promise<MadeImages> {
       height: size,
       pixels: scene.image,
       label: scene.classIndex,
-      ...(maps && { maps: { segmentation: scene.segmentation, depth: bytesOf(scene.inverseDepth) } }),
+      ...(maps && {
+        maps: { segmentation: scene.segmentation, depth: bytesOf(scene.inverseDepth) },
+        objects: sceneObjects(scene),
+      }),
     };
   };
   const items = await inParallel(count, draw, 'drawing scenes', options);
   const classes = seasons.flatMap((season) => timesOfDay.map((time) => `${season} ${time}`));
-  return { store: new MemoryStore(items, classes, maps ? sceneMaps : {}), ...firstAndRest(count, held) };
+  const store = maps
+    ? new MemoryStore(items, classes, sceneMaps, sceneObjectClasses)
+    : new MemoryStore(items, classes);
+  return { store, ...firstAndRest(count, held) };
 }
 
 function bytesOf(shares: Float32Array): Uint8Array {

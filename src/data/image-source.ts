@@ -5,6 +5,7 @@ import { itemAt } from './checks.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
 import { ImageDataError } from './image-error.js';
 import { bytesToImages } from './image-tensor.js';
+import { LAYOUT, LAYOUT_WIDTH, layoutRows, type LayoutKind } from './layout.js';
 import type { Picture, View } from './picture.js';
 import { centreView, copySquare, rgbToGrey } from './picture.js';
 
@@ -15,6 +16,8 @@ export interface PictureStore {
   readonly classes: readonly string[];
   /** Maps of every image by field, such as `segmentation` and `depth`; none if left out. */
   readonly maps?: MapKinds;
+  /** What the layouts of the images have in common; null or left out: they have none. */
+  readonly layout?: LayoutKind | null;
   /** Returns the path or another name of an image. */
   name(index: number): string;
   /** Returns the class, if there are classes. */
@@ -79,12 +82,18 @@ export class ImageSource {
 
   /** Fields of each example besides its image: `label` if there are classes, and maps such as `segmentation`. */
   get fields(): readonly string[] {
-    return [...(this.classes.length > 0 ? [LABEL] : []), ...Object.keys(this.#store.maps ?? {})];
+    const { classes, maps = {}, layout } = this.#store;
+    return [...(classes.length > 0 ? [LABEL] : []), ...Object.keys(maps), ...(layout ? [LAYOUT] : [])];
   }
 
   /** Returns the channels of a map as `readExamples` gives it: one per label, or 1. */
   channelsOfMap(field: string): number {
     return this.#store.maps?.[field]?.labels?.length ?? 1;
+  }
+
+  /** Names of the classes of objects in layouts; empty if the images have no layouts. */
+  get objectClasses(): readonly string[] {
+    return this.#store.layout?.classes ?? [];
   }
 
   /** Returns the path of an image, or another name. */
@@ -114,7 +123,8 @@ export class ImageSource {
   /**
    * Reads examples by index: the image as in `read`, and the named fields, cropped by the same views. `label` is int64
    * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1]; `coord`, which
-   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1).
+   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1);
+   * `layout` is the crop and the objects of the image, [B, 1 + objects, 5] float64 (see `LayoutStage`).
    * @throws RangeError for a field that the source does not have
    *
    * @example
@@ -140,7 +150,9 @@ export class ImageSource {
   ): Promise<Squares> {
     checkFields(fields, this.fields);
     const { size } = this;
-    const names = fields.filter((name) => name !== LABEL && name !== COORDINATES);
+    const names = fields.filter((name) => ![LABEL, COORDINATES, LAYOUT].includes(name));
+    const layout = fields.includes(LAYOUT) ? this.#store.layout! : null;
+    const layouts: Float64Array[] = [];
     const area = size * size;
     const positions = fields.includes(COORDINATES) ? new Float32Array(indices.length * area) : null;
     const image = new Uint8Array(indices.length * size * size * 3);
@@ -151,6 +163,7 @@ export class ImageSource {
         const view = views?.[i] ?? centreView;
         copySquare(picture, size, view, image, i * area * 3);
         if (positions) copyCoordinates(picture, size, view, positions, i * area);
+        if (layout) layouts[i] = layoutRows(picture, size, view, layout);
         for (const [name, squares] of maps) {
           const pixels = picture.maps?.[name];
           if (pixels?.length !== picture.width * picture.height) {
@@ -162,17 +175,21 @@ export class ImageSource {
     );
     const label = fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null;
     const own = this.channels === 1 ? rgbToGrey(image) : image;
-    return { image: own, maps: Object.fromEntries(maps), label, positions };
+    return { image: own, maps: Object.fromEntries(maps), label, positions, layouts: layout && layouts };
   }
 
   /** Converts the bytes of `readSquares` to tensors, which the caller owns. */
-  toExample({ image, maps, label, positions }: Squares, device: Device = 'cpu'): Example {
+  toExample({ image, maps, label, positions, layouts }: Squares, device: Device = 'cpu'): Example {
     const fields: Record<string, Tensor> = {};
     for (const [name, bytes] of Object.entries(maps)) {
       fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
     }
     if (positions) {
       fields[COORDINATES] = torch.tensor(positions, { device }).view([-1, 1, this.size, this.size]);
+    }
+    if (layouts) {
+      const rows = torch.scope(() => torch.stack(layouts.map((values) => torch.tensor(values, { device }))));
+      fields[LAYOUT] = rows.view([layouts.length, -1, LAYOUT_WIDTH]);
     }
     if (label) fields[LABEL] = torch.tensor(BigInt64Array.from(label, BigInt), { device });
     return { image: bytesToImages(image, [this.size, this.size], this.channels, device), fields };
@@ -228,6 +245,8 @@ export interface Squares {
   label: number[] | null;
   /** Where the pixels are in their whole image, if requested. */
   positions: Float32Array | null; // [B, size, size]
+  /** Layout of each image, if requested. */
+  layouts: Float64Array[] | null; // B of [1 + objects, 5]
 }
 
 export interface ReadOptions {

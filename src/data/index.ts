@@ -10,6 +10,7 @@ export {
   type ReadOptions,
   type Squares,
 } from './image-source.js';
+export { type LayoutKind, type PlacedObject } from './layout.js';
 export { type MapKind, type MapKinds } from './example.js';
 export {
   inOrder,
@@ -29,6 +30,8 @@ export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } fro
 export {
   makeScene,
   sceneClassCount,
+  sceneObjectClasses,
+  sceneObjects,
   sceneSplits,
   writeScenes,
   type Scene,

@@ -1,6 +1,7 @@
 import { itemAt } from './checks.js';
 import type { MapKinds } from './example.js';
 import type { PictureStore } from './image-source.js';
+import type { LayoutKind } from './layout.js';
 import type { Picture } from './picture.js';
 
 export interface MemoryItem extends Picture {
@@ -13,12 +14,21 @@ export interface MemoryItem extends Picture {
 export class MemoryStore implements PictureStore {
   readonly classes: readonly string[];
   readonly maps: MapKinds;
+  readonly layout: LayoutKind | null;
   #items: readonly MemoryItem[];
 
-  constructor(items: readonly MemoryItem[], classes: readonly string[] = [], maps: MapKinds = {}) {
+  /** Images with the names of their classes, the kinds of their maps, and the names of their objects' classes. */
+  constructor(
+    items: readonly MemoryItem[],
+    classes: readonly string[] = [],
+    maps: MapKinds = {},
+    objectClasses: readonly string[] | null = null,
+  ) {
     this.#items = items;
     this.classes = classes;
     this.maps = maps;
+    const most = items.reduce((sum, { objects = [] }) => Math.max(sum, objects.length), 1);
+    this.layout = objectClasses && { classes: objectClasses, most };
   }
 
   get length(): number {

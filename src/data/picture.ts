@@ -1,3 +1,5 @@
+import type { PlacedObject } from './layout.js';
+
 /** A decoded image. */
 export interface Picture {
   width: number;
@@ -6,6 +8,8 @@ export interface Picture {
   pixels: Uint8Array;
   /** Maps of the image by field, one byte per pixel, [height, width]. */
   maps?: Readonly<Record<string, Uint8Array>>;
+  /** Its objects. */
+  objects?: readonly PlacedObject[];
 }
 
 /** Position of a square crop, and whether it is mirrored. */

@@ -106,6 +106,19 @@ export function layoutScene(request: SceneRequest): SceneLayout {
   return layout;
 }
 
+/** Returns the box in pixels that an object's sprite is painted into; it may extend beyond the image. */
+export function spriteBox(
+  object: SceneObject,
+  height: number,
+): { left: number; top: number; width: number; height: number } {
+  const size = {
+    width: Math.max(1, Math.round(object.width * height)),
+    height: Math.max(1, Math.round(object.height * height)),
+  };
+  const left = Math.round(object.x * height - size.width / 2);
+  return { left, top: Math.round(object.y * height) - size.height, ...size };
+}
+
 /** Returns the height of a ridge's upper edge at x. */
 export function ridgeHeight(band: Ridge, x: number): number {
   let y = band.base;

@@ -1,5 +1,5 @@
 import type { SceneLayout, SceneObject } from './scene-layout.js';
-import { ridgeHeight } from './scene-layout.js';
+import { ridgeHeight, spriteBox } from './scene-layout.js';
 import type { Rgb } from './scene-palette.js';
 import { blend, lands, lit, skies } from './scene-palette.js';
 import type { SpriteSheet } from './scene-sprites.js';
@@ -226,11 +226,8 @@ async function paintSprite(
   inverseDepth: number,
   sprites: SpriteSheet,
 ): Promise<void> {
-  const spriteWidth = Math.max(1, Math.round(object.width * canvas.height));
-  const spriteHeight = Math.max(1, Math.round(object.height * canvas.height));
+  const { left, top, width: spriteWidth, height: spriteHeight } = spriteBox(object, canvas.height);
   const raster = await sprites.raster(object.sprite, spriteWidth, spriteHeight, object.tint);
-  const left = Math.round(object.x * canvas.height - spriteWidth / 2);
-  const top = Math.round(object.y * canvas.height) - spriteHeight;
   for (let v = Math.max(0, -top); v < spriteHeight && top + v < canvas.height; v++) {
     for (let u = Math.max(0, -left); u < spriteWidth && left + u < canvas.width; u++) {
       const from = (v * spriteWidth + (object.flip ? spriteWidth - 1 - u : u)) * 4;

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { inParallel } from './in-parallel.js';
 import { writeFolder } from './new-folder.js';
 import type { SceneLayout, SceneRequest } from './scene-layout.js';
-import { layoutScene } from './scene-layout.js';
+import type { PlacedObject } from './layout.js';
+import { layoutScene, spriteBox } from './scene-layout.js';
 import { seasons, timesOfDay } from './scene-palette.js';
 import type { RenderedScene } from './scene-render.js';
 import { renderScene } from './scene-render.js';
@@ -14,6 +15,9 @@ import { loadSharp } from './sharp.js';
 
 /** Seeds of the splits, fixed so that no training run ever sees a held-out (validation or test) scene. */
 export const sceneSplits = { train: 1, validation: 2, test: 3 } as const;
+
+/** Classes of the objects in a scene's layout. */
+export const sceneObjectClasses = ['tree', 'building', 'vehicle', 'animal'] as const;
 
 /** Number of scene classes: a season and a time of day. */
 export const sceneClassCount = seasons.length * timesOfDay.length;
@@ -42,6 +46,25 @@ export async function makeScene(request: SceneRequest, sprites?: SpriteSheet): P
   const classIndex =
     seasons.indexOf(layout.season) * timesOfDay.length + timesOfDay.indexOf(layout.timeOfDay);
   return { ...rendered, layout, classIndex, className: `${layout.season} ${layout.timeOfDay}` };
+}
+
+/**
+ * Returns the objects of a scene from far to near, with the part of their box that is in the image, exact to the pixel.
+ * What is nearer may hide an object.
+ */
+export function sceneObjects({
+  layout,
+  width,
+  height,
+}: Pick<Scene, 'layout' | 'width' | 'height'>): PlacedObject[] {
+  return layout.objects.flatMap((object) => {
+    const box = spriteBox(object, height);
+    const [left, top] = [Math.max(0, box.left), Math.max(0, box.top)];
+    const [right, bottom] = [Math.min(width, box.left + box.width), Math.min(height, box.top + box.height)];
+    if (right <= left || bottom <= top) return [];
+    const category = sceneObjectClasses.indexOf(object.kind);
+    return [{ category, box: [left / width, top / height, (right - left) / width, (bottom - top) / height] }];
+  });
 }
 
 export interface SceneFolderOptions {

@@ -1,9 +1,12 @@
-/** A second stage conditioned on a map of its images, which a VQGAN of its own encodes. */
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+/** A second stage conditioned on a map of its images, which a VQGAN of its own encodes, or on their layouts. */
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
+import type { LayoutStage } from '../../src/models/conditions/layout/stage.js';
+import { sampleScene } from '../../src/sampling/scenes.js';
 import * as torch from '../../src/torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../src/torch/io/index.js';
 import { modelFromConfig } from '../../src/models/registry/from-config.js';
@@ -94,6 +97,46 @@ test.serial('the condition may be an image that the first stage itself encodes',
   });
 });
 
+const layout = (classes = 4) => ({
+  target: 'tessera.conditions.LayoutStage',
+  params: {
+    no_object_classes: classes,
+    no_max_objects: 3,
+    no_tokens: 64,
+    encode_crop: true,
+    use_group_parameter: false,
+  },
+});
+
+test.serial('a run learns layouts of the scenes, and draws the one of a file', async (t) => {
+  const folder = temporaryFolder(t);
+  const run = join(folder, 'run');
+  await eventsOf(await TransformerTrainer.create(conditional(layout()), { run }));
+  const codes = await loadCheckpoint(join(run, 'codes.safetensors'));
+  const rows = codes.tensors.get('conditions')!.tolist() as number[][];
+  codes.close();
+  t.deepEqual([rows.length, rows[0]!.length], [36, 3 * 3 + 2]);
+  t.true(new Set(rows.map(String)).size > 18, 'the tokens are those of each image, mirrored or not');
+
+  const { model } = await openRun(run, 'transformer', 'cpu');
+  t.is(model.condition.field, 'layout');
+  t.is(model.transformer.blockSize, 64 + 11 - 1);
+  t.is(model.transformer.vocabSize, 64);
+  const { builder } = model.condStageModel as LayoutStage;
+  const objects = [{ categoryNo: 0, bbox: [0.1, 0.2, 0.3, 0.7] as const }];
+  t.deepEqual(sampleScene(model, objects, builder, { grid: [8, 12], seed: 1 }).shape, [1, 8, 12]);
+
+  const choose = (condition?: string) =>
+    chooseCondition(model, condition === undefined ? {} : { condition }, { size: 16, names: [], run });
+  const file = join(folder, 'layout.json');
+  writeFileSync(file, '[[0, 0.1, 0.2, 0.3, 0.7]]');
+  const { indices } = model.encodeToC((await choose(file)).row);
+  t.deepEqual(indices.tolist(), [builder.build(objects).tolist()]);
+  await t.throwsAsync(choose(), { message: /was trained on layouts: give one with --condition FILE.json/ });
+  writeFileSync(file, '[[9, 0.1, 0.2, 0.3, 0.7]]');
+  await t.throwsAsync(choose(file), { message: /layout.json: .*there is no class 9/ });
+});
+
 const refusals: [string, () => unknown, RegExp][] = [
   [
     'images without such a map',
@@ -104,6 +147,11 @@ const refusals: [string, () => unknown, RegExp][] = [
     'a map of other channels',
     () => conditional({ ...segmentation(4), params: { ...segmentation(4).params, ckpt_path: weights } }),
     /has 9 channels, but the condition's VQGAN takes 4/,
+  ],
+  [
+    'fewer classes than the objects of the images have',
+    () => conditional(layout(3)),
+    /have 4 classes of objects \(tree, building, vehicle, animal\), but .*no_object_classes is 3: set it to 4/,
   ],
   ['no weights', () => conditional(segmentation()), /no trained VQGAN of the condition was named/],
   [

@@ -2,6 +2,7 @@
 import { count, model, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
 import { Labelator } from '../conditions/class.js';
+import { LayoutStage } from '../conditions/layout/stage.js';
 import { CoordStage } from '../conditions/coordinates.js';
 import { SOSProvider } from '../conditions/none.js';
 import { DummyCondStage } from '../conditions/tokens.js';
@@ -101,6 +102,7 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
     'tessera.autoencoder.FirstStage',
     as(anyFirstStage, ({ quantizer, ...config }) => new FirstStage(config, quantizer)),
   ],
+  ['tessera.conditions.LayoutStage', of(LayoutStage)],
   ...Object.entries(quantizers).map(
     ([name, { Class }]) =>
       [`tessera.quantizers.${name}`, as(Class.schema, (settings) => new Class(settings as never))] as const,

@@ -35,7 +35,10 @@ export function sampleCommand(command: Command): Command {
     )
     .option('--seed <seed>', 'the same seed gives the same images', natural, 1)
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
-    .option('--condition <file>', 'grey image of the map to draw for, for a model trained on maps')
+    .option(
+      '--condition <file>',
+      'grey image of the map to draw for, or JSON of the layout, for a model trained on these',
+    )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);

@@ -1,7 +1,9 @@
-/** What an image is sampled for: the class of --class, or the map in the file of --condition. */
+/** What an image is sampled for: the class of --class, or the map or layout in the file of --condition. */
+import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
+import { LAYOUT } from '../../../data/layout.js';
 import { readMapFile } from '../../../data/map-file.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
@@ -52,10 +54,12 @@ export async function chooseCondition(
   if (field === LABEL) return classOf(model, flags.class, names, run);
   if (flags.condition === undefined) {
     throw new UsageError(
-      `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
+      field === LAYOUT
+        ? `${run} was trained on layouts: give one with --condition FILE.json, a list of objects, each [class, left, upper edge, width, height]`
+        : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await mapOf(model, flags.condition, size);
+  const row = await (field === LAYOUT ? layoutOf : mapOf)(model, flags.condition, size);
   return { row, recipe: { condition: flags.condition }, described: ` for ${flags.condition}` };
 }
 
@@ -75,6 +79,15 @@ function classOf(
     return { row, recipe: { class: name, classNumber: number }, described: ` of class ${name}` };
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(`--class ${wanted}: ${error.message}`) : error;
+  }
+}
+
+/** Reads a layout from a JSON file. */
+async function layoutOf({ condition }: Net2NetTransformer, file: string): Promise<Tensor> {
+  try {
+    return condition.parse(await readFile(file, 'utf8'), []);
+  } catch (error) {
+    throw new UsageError(`--condition ${file}: ${(error as Error).message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 /** Validates a second stage's configuration before anything is opened or written. */
 import { COORDINATES } from '../../../data/coordinates.js';
 import { LABEL } from '../../../data/example.js';
+import { LAYOUT } from '../../../data/layout.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
@@ -30,11 +31,11 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const { codesPerSide } = codesOfConfig(first);
   try {
     const { field } = net.condition;
-    const known = field === null || field === LABEL || field === COORDINATES;
+    const known = field === null || [LABEL, COORDINATES, LAYOUT].includes(field);
     if (!known && !(net.condStageModel instanceof FirstStage)) {
       throw new RunError(
         'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), coordinates ' +
-          '(taming.modules.misc.coord.CoordStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
+          '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
       );
     }
     if (net.pkeep < 0) {
@@ -61,6 +62,7 @@ export function checkMaps({ model, data }: RunConfig, { train }: Images): void {
   const params = model.params as Params;
   const [field] = data.maps ?? [];
   if (field === undefined || field === COORDINATES) return;
+  if (field === LAYOUT) return checkObjects(params, data, train);
   const shared = params['cond_stage_config'] === '__is_first_stage__';
   const key = shared ? 'first_stage_config' : 'cond_stage_config';
   const { ddconfig } = (params[key] as { params: { ddconfig: { in_channels: number } } }).params;
@@ -69,6 +71,17 @@ export function checkMaps({ model, data }: RunConfig, { train }: Images): void {
   throw new RunError(
     `the map "${field}" of the images in ${data.path} has ${channels} channel${channels === 1 ? '' : 's'}, but the condition's VQGAN takes ` +
       `${ddconfig.in_channels} (model.params.${key}.params.ddconfig.in_channels): name one trained on such maps`,
+  );
+}
+
+/** Throws unless the condition has the classes of the images' objects. */
+function checkObjects(params: Params, { path }: RunConfig['data'], { objectClasses }: Images['train']): void {
+  const condition = params['cond_stage_config'] as { params: { no_object_classes: number } };
+  const given = condition.params.no_object_classes;
+  if (given >= objectClasses.length) return;
+  throw new RunError(
+    `the layouts of ${path} have ${objectClasses.length} classes of objects (${objectClasses.join(', ')}), but ` +
+      `model.params.cond_stage_config.params.no_object_classes is ${given}: set it to ${objectClasses.length}`,
   );
 }
 

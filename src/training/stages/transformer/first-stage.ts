@@ -1,6 +1,7 @@
 /** Model section and sizes that a second stage takes from its trained first stage and from its condition. */
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
-import type { ModelConfig } from '../../../models/registry/from-config.js';
+import type { LayoutStage } from '../../../models/conditions/layout/stage.js';
+import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { conditionPart, configOfPart, firstStagePart } from './trained-part.js';
@@ -90,6 +91,10 @@ function sizesOfCondition(first: Params, params: Params, size: number): { ids: n
   if ('down_factor' in encoder) {
     const { n_embed: largest, down_factor: factor } = encoder as Record<string, number>;
     return { ids: largest! + 1, tokens: Math.floor(size / factor!) ** 2 };
+  }
+  if ('no_object_classes' in encoder) {
+    const { builder } = modelFromConfig<LayoutStage>(condition as ModelConfig);
+    return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
   }
   return { ids: (encoder['n_classes'] ?? 0) as number, tokens: 1 };
 }

@@ -100,6 +100,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const { firstStageModel } = this.net;
     const encode = (images: Tensor) =>
       keepingGenerators(device, () => firstStageModel.encode(images).indices);
+    const ofMap = (maps: Tensor) => keepingGenerators(device, () => this.net.encodeToC(maps).indices);
     const map = this.#mapField;
     const request: CodesRequest = {
       train,
@@ -110,7 +111,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
       flip: config.data.flip,
       seed,
       signal,
-      condition: map === null ? null : { field: map, encode: (maps) => this.net.encodeToC(maps).indices },
+      condition: map === null ? null : { field: map, encode: ofMap },
     };
     this.#codes = await codesOf(join(run.folder, codesFile), request);
     if (!this.#codes) return;
