@@ -62,6 +62,7 @@ export async function makeMaterials(folder: string): Promise<void> {
   await makePhotos(join(folder, 'photos'));
   await makeCheckpoints(folder);
   await makeLabels(join(folder, 'labels.png'));
+  writeFileSync(join(folder, 'layout.json'), '[[0, 0.1, 0.2, 0.3, 0.7], [3, 0.5, 0.6, 0.3, 0.3]]');
   for (const name of ['2021-04-03T19-39-50_cin_transformer', 'cin_transformer']) {
     writeFileSync(join(folder, `${name}.yaml`), stringify({ model: transformer }));
   }
