@@ -140,6 +140,7 @@ export {
   codeLogits,
   drawToken,
   filterLogits,
+  minPLogits,
   pickToken,
   tokenProbabilities,
   topKLogits,
@@ -149,6 +150,7 @@ export {
   type PickOptions,
 } from './sampling/logits.js';
 export { LogitsError } from './sampling/logits-error.js';
+export { repetitionLogits } from './sampling/repetition.js';
 export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';

@@ -10,7 +10,7 @@ import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
 import { sampleWindowed } from './windows.js';
 
-export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings'> {
+export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings' | 'conditionLength'> {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
   prefix?: Tensor | null;
   /**
@@ -45,10 +45,11 @@ export function sampleTokens(
       }
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;
+      const conditionLength = condition.shape[1]!;
       const tokens = sampler
-        ? sampler.sample(start, steps, onToken && { onToken })
-        : generate(net.transformer, start, steps, options); // [B, N + L + steps]
-      return tokens.narrow(1, condition.shape[1]!, given + steps).contiguous();
+        ? sampler.sample(start, steps, { conditionLength, ...(onToken && { onToken }) })
+        : generate(net.transformer, start, steps, { ...options, conditionLength }); // [B, N + L + steps]
+      return tokens.narrow(1, conditionLength, given + steps).contiguous();
     }),
   );
 }

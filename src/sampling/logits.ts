@@ -2,13 +2,15 @@
 import * as torch from '../torch/index.js';
 import type { Generator, Tensor } from '../torch/index.js';
 import { checkPeaks } from './logits-error.js';
+import { repetitionLogits } from './repetition.js';
 
 interface Filter {
   fits(value: number): boolean;
   /** Error text: the valid values, and what to do instead. */
   must: string;
   instead?: string;
-  apply(logits: Tensor, value: number): Tensor;
+  /** @param seen ids drawn before, where the sampler keeps them: bool `[…, V]`. Absent for an option of another filter. */
+  apply?(logits: Tensor, value: number, seen: Tensor | null): Tensor;
 }
 
 const isCount = (value: number) => Number.isSafeInteger(value) && value > 0;
@@ -20,6 +22,18 @@ const filters = {
    * Default: all; `generate` and `TokenSampler` use the model's `nCodes`. Applied first.
    */
   nCodes: { fits: isCount, must: 'be a positive integer, or null for all ids', apply: codeLogits },
+  /**
+   * Make ids less likely that are among the image's tokens so far: divide their positive logits by this value and multiply
+   * negative ones (CTRL, arXiv 1909.05858, section 4.1). Default 1 (off); below 1, they become more likely. Applied before
+   * `temperature`, and also if `greedy`. Only where tokens are drawn one after another.
+   */
+  repetitionPenalty: {
+    fits: (value) => value > 0 && Number.isFinite(value),
+    must: 'be a positive number',
+    apply: (logits, value, seen) => (seen ? repetitionLogits(logits, seen, value) : logits),
+  },
+  /** Number of the image's last tokens that `repetitionPenalty` looks at. Default: all. */
+  repetitionWindow: { fits: isCount, must: 'be a positive integer, or null for all tokens' },
   /** Divide the logits by this value before `topK` and `topP`. Default 1. */
   temperature: {
     fits: (value) => value > 0 && Number.isFinite(value),
@@ -31,6 +45,11 @@ const filters = {
   topK: { fits: isCount, must: 'be a positive integer, or null for no limit', apply: topKLogits },
   /** Keep the most likely tokens until their total probability exceeds p. Default 1 (all). Applied after `topK`. */
   topP: { fits: (value) => value > 0 && value <= 1, must: 'be a number in (0, 1]', apply: topPLogits },
+  /**
+   * Keep the tokens whose probability is at least this share of the largest (arXiv 2407.01082). Default 0 (all). Applied
+   * after `topP`.
+   */
+  minP: { fits: (value) => value >= 0 && value <= 1, must: 'be a number in [0, 1]', apply: minPLogits },
 } satisfies Record<string, Filter>;
 
 /** Options that restrict the tokens and change their probabilities; null or undefined disables a filter. */
@@ -93,11 +112,31 @@ export function topPLogits(logits: Tensor, p: number): Tensor {
   });
 }
 
-/** Applies `nCodes`, temperature, top-k and top-p, in this order. `[…, V]` → `[…, V]`, in at least float32. */
-export function filterLogits(logits: Tensor, options: FilterOptions = {}): Tensor {
+/**
+ * Sets the logits of tokens with less than p times the largest probability to −∞ (arXiv 2407.01082, section 3). In
+ * logits: those less than the largest + ln p. `[…, V]` → `[…, V]`
+ */
+export function minPLogits(logits: Tensor, p: number): Tensor {
+  return torch.scope(() => logits.maskedFill(logits.lt(logits.amax([-1], true).add(Math.log(p))), -Infinity));
+}
+
+/**
+ * Applies the filters in the order of their table: `nCodes`, the repetition penalty, temperature, top-k, top-p and min-p.
+ * `[…, V]` → `[…, V]`, in at least float32.
+ *
+ * @param seen ids that `repetitionPenalty` acts on, bool `[…, V]`; null: it does nothing
+ */
+export function filterLogits(
+  logits: Tensor,
+  options: FilterOptions = {},
+  seen: Tensor | null = null,
+): Tensor {
   return torch.scope(() => {
     const whole = ['float64', 'float32'].includes(logits.dtype) ? logits : logits.float();
-    return entries.reduce((x, [name, { apply }]) => (options[name] ? apply(x, options[name]) : x), whole);
+    return entries.reduce(
+      (x, [name, { apply }]) => (options[name] && apply ? apply(x, options[name], seen) : x),
+      whole,
+    );
   });
 }
 
@@ -141,14 +180,16 @@ export interface Drawn {
  * Draws like `pickToken`, and also returns the peak for a later `checkPeaks`.
  *
  * @param given exponential noise to draw with instead of the generator's, in the shape of the logits
+ * @param seen ids that `repetitionPenalty` acts on, bool in the shape of the logits; null: none
  */
 export function drawToken(
   logits: Tensor,
   { greedy = false, generator, ...filters }: PickOptions = {},
   given: Tensor | null = null,
+  seen: Tensor | null = null,
 ): Drawn {
   return torch.scope(() => {
-    const kept = filterLogits(logits, greedy ? { nCodes: filters.nCodes ?? null } : filters);
+    const kept = filterLogits(logits, greedy ? greedily(filters) : filters, seen);
     const peak = kept.amax([-1], true);
     if (greedy) return { token: kept.argmax(-1, true), peak };
     const probabilities = kept.softmax(-1);
@@ -158,4 +199,9 @@ export function drawToken(
       probabilities.emptyLike().exponential_(1, { generator: generator ?? null });
     return { token: probabilities.div(noise).argmax(-1, true), peak };
   });
+}
+
+/** Returns the filters that change which token is the most likely one. */
+function greedily({ nCodes = null, repetitionPenalty = null }: FilterOptions): FilterOptions {
+  return { nCodes, repetitionPenalty };
 }

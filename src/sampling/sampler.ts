@@ -3,6 +3,7 @@ import type { Prior } from '../models/priors/prior.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eagerEngine } from './engines/eager.js';
+import { TokenMemory } from './engines/token-memory.js';
 import { recordedEngine, type RecordedEngine, type TokenSamplerOptions } from './engines/recorded.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
@@ -11,11 +12,19 @@ import { drawInOrder } from './orders/raster.js';
 export interface GenerateOptions extends PickOptions {
   /** Continuous vectors prepended to the tokens: `[B, N, nEmbd]`. */
   embeddings?: Tensor | null;
+  /**
+   * Number of the prefix's first tokens that are a condition; those after them are the image's, which
+   * `repetitionPenalty` looks at. Default: all of the prefix.
+   */
+  conditionLength?: number;
   /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: (step: number, tokens: Tensor) => void;
 }
+
+/** Options of one sequence. */
+export type SequenceOptions = Pick<GenerateOptions, 'embeddings' | 'conditionLength' | 'onToken'>;
 
 /**
  * Continues token rows `[B, L]` by `steps` tokens and returns `[B, L + steps]` int64. Runs in evaluation mode without
@@ -35,7 +44,7 @@ export interface GenerateOptions extends PickOptions {
  * ```
  */
 export function generate(prior: Prior, prefix: Tensor, steps: number, options: GenerateOptions = {}): Tensor {
-  const { embeddings = null, cache: useCache = true, onToken, ...given } = options;
+  const { embeddings = null, conditionLength, cache: useCache = true, onToken, ...given } = options;
   const pick = codesOnly(prior, given);
   checkFilterOptions(pick);
   checkSteps('generate', steps);
@@ -54,9 +63,13 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
   checkRoom('generate', before, steps, prior.blockSize);
   const cache = useCache && steps > 1 ? prior.createCache(batch, before + steps - 1) : null;
   const { device } = prefix;
-  const engine = eagerEngine(prior, { ...pick, batch, room: start + steps, device, cache });
+  const engine = eagerEngine(
+    prior,
+    new TokenMemory(prior, pick, { batch, room: start + steps, device }),
+    cache,
+  );
   try {
-    return drawInOrder('generate', prior, engine, { prefix, steps, embeddings, onToken });
+    return drawInOrder('generate', prior, engine, { prefix, steps, embeddings, conditionLength, onToken });
   } finally {
     engine.dispose();
   }
@@ -126,12 +139,18 @@ export class TokenSampler extends torch.InThread {
   sample(
     prefix: Tensor,
     steps: number,
-    { embeddings = null, onToken }: Pick<GenerateOptions, 'embeddings' | 'onToken'> = {},
+    { embeddings = null, conditionLength, onToken }: SequenceOptions = {},
   ): Tensor {
     this.#check(prefix, (prefix.shape[1] ?? 0) + (embeddings?.shape[1] ?? 0), steps);
     const engine = this.#presentEngine();
     try {
-      return drawInOrder('TokenSampler', this.#prior, engine, { prefix, steps, embeddings, onToken });
+      return drawInOrder('TokenSampler', this.#prior, engine, {
+        prefix,
+        steps,
+        embeddings,
+        conditionLength,
+        onToken,
+      });
     } catch (error) {
       engine.clear();
       throw error;

@@ -6,6 +6,7 @@ import * as torch from '../torch/index.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import type { WindowStep } from './orders/window.js';
+import { refuseLookingBack } from './repetition.js';
 
 export interface WindowOptions extends PickOptions {
   /** Code grid `[h, w]`, at least one window in both directions. */
@@ -53,6 +54,7 @@ export function readDraws(
 ): WindowDraws {
   const pick = codesOnly(net.transformer, given);
   checkFilterOptions(pick);
+  refuseLookingBack(caller, pick);
   checkModel(caller, net);
   checkCount(caller, 'maxBatch', maxBatch);
   if (order !== 'wavefront' && order !== 'sequential') {

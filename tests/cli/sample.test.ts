@@ -64,6 +64,22 @@ test.serial(
   },
 );
 
+test.serial('a min-p of 1 leaves the likeliest codes, and a repetition penalty changes them', async (t) => {
+  const draw = (name: string, ...flags: string[]) => sampled(name, plain, '--n', '2', ...flags);
+  const greedy = await draw('likeliest', '--temperature', '0');
+  const { pixels, recipe } = await draw('min-p', '--min-p', '1');
+  t.deepEqual(pixels, greedy.pixels);
+  t.like(recipe, { minP: 1 });
+  for (const flags of [
+    ['--temperature', '0'],
+    ['--min-p', '1'],
+  ]) {
+    const penalized = await draw(`penalty ${flags.join()}`, ...flags, '--repetition-penalty', '50');
+    t.like(penalized.recipe, { repetitionPenalty: 50 });
+    t.notDeepEqual(penalized.pixels, greedy.pixels);
+  }
+});
+
 test.serial('at any other temperature images differ', async (t) => {
   t.is(new Set((await sampled('drawn', plain, '--n', '3')).pixels).size, 3);
 });

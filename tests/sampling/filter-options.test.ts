@@ -14,6 +14,10 @@ const wrong: [FilterOptions, RegExp][] = [
   [{ topK: 1.5 }, /topK must be a positive integer/],
   [{ topP: 0 }, /topP must be a number in/],
   [{ topP: 2 }, /topP must be a number in/],
+  [{ minP: -0.1 }, /minP must be a number in \[0, 1\]/],
+  [{ minP: 1.1 }, /minP must be a number in \[0, 1\]/],
+  [{ repetitionPenalty: 0 }, /repetitionPenalty must be a positive number, got 0/],
+  [{ repetitionWindow: 1.5 }, /repetitionWindow must be a positive integer/],
   [{ nCodes: -3 }, /nCodes must be a positive integer/],
 ];
 

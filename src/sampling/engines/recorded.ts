@@ -2,11 +2,12 @@
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import { codesOnly, drawToken } from '../logits.js';
+import { codesOnly } from '../logits.js';
 import type { PickOptions } from '../logits.js';
 import { whyNoDecodeKernels } from './decode-kernels.js';
 import { eagerEngine, type Engine } from './eager.js';
 import { kernelForward } from './kernels.js';
+import { TokenMemory } from './token-memory.js';
 
 /** Recorded work, which `run` replays. */
 export interface RecordedStep {
@@ -64,8 +65,9 @@ export function recordedEngine(
   const pick = codesOnly(prior, options);
   const cache = prior.createCache(batch, capacity);
   const { device } = cache.layer(0);
-  const eager = eagerEngine(prior, { ...pick, batch, room: capacity + 1, device, cache });
-  const { tokens, peaks } = eager;
+  const memory = new TokenMemory(prior, pick, { batch, room: capacity + 1, device });
+  const eager = eagerEngine(prior, memory, cache);
+  const { tokens, peaks } = memory;
   // Index of the next input token, and its position in the sequence, which also counts prepended embeddings.
   const [at, position] = torch.keep([0, 0].map(() => torch.zeros([1], { dtype: 'int64', device }))) as [
     Tensor,
@@ -101,8 +103,9 @@ export function recordedEngine(
     torch.noGrad(() =>
       torch.scope(() => {
         const token = tokens.indexSelect(1, at); // [B, 1]
-        const { token: next, peak } = drawToken(logitsAfter(token, window), pick); // [B, 1]
-        tokens.indexCopy_(1, at.add_(1), next);
+        const logits = logitsAfter(token, window); // [B, V]
+        const { token: next, peak } = memory.draw(logits, at.add_(1)); // [B, 1]
+        tokens.indexCopy_(1, at, next);
         peaks.indexCopy_(1, at, peak.double());
         position.add_(1);
       }),
@@ -130,10 +133,10 @@ export function recordedEngine(
     get fits() {
       return placesOf(prior) === places;
     },
-    begin(prefix, embeddings) {
-      eager.begin(prefix, embeddings);
-      start = prefix.shape[1]!;
-      before = start + (embeddings?.shape[1] ?? 0);
+    begin(sequence) {
+      eager.begin(sequence);
+      start = sequence.prefix.shape[1]!;
+      before = start + (sequence.embeddings?.shape[1] ?? 0);
       refresh();
     },
     draw(number) {

@@ -6,6 +6,7 @@ import type { Tensor } from '../../torch/index.js';
 import { checkPeaks } from '../logits-error.js';
 import { checkFilterOptions, codesOnly, drawToken } from '../logits.js';
 import type { PickOptions } from '../logits.js';
+import { refuseLookingBack } from '../repetition.js';
 import { checkRoom } from '../sampler.js';
 
 /**
@@ -15,6 +16,7 @@ import { checkRoom } from '../sampler.js';
 export function drawInOnePass(prior: Prior, given: Tensor, count: number, options: PickOptions): Tensor {
   const pick = codesOnly(prior, options);
   checkFilterOptions(pick);
+  refuseLookingBack('sampleTokens', pick);
   const [batch, before] = given.shape as [number, number];
   const { device } = given;
   if (count === 0) return torch.empty([batch, 0], { dtype: 'int64', device });

@@ -4,15 +4,12 @@ import { inEvaluation } from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Engine } from '../engines/eager.js';
+import type { Start } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 
-export interface RasterRequest {
-  /** Token rows to continue, `[B, L]`. */
-  prefix: Tensor;
+export interface RasterRequest extends Start {
   /** Number of tokens to draw. */
   steps: number;
-  /** Continuous vectors prepended to the tokens: `[B, N, E]`. */
-  embeddings?: Tensor | null;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: ((step: number, tokens: Tensor) => void) | undefined;
 }
@@ -26,15 +23,16 @@ export function drawInOrder(
   caller: string,
   prior: Prior,
   engine: Engine,
-  { prefix, steps, embeddings = null, onToken }: RasterRequest,
+  { steps, onToken, ...sequence }: RasterRequest,
 ): Tensor {
+  const { prefix } = sequence;
   const start = prefix.shape[1]!;
   const { tokens, peaks } = engine;
   const onCpu = tokens.device === 'cpu';
   return inEvaluation(prior, () =>
     torch.noGrad(() =>
       torch.scope(() => {
-        engine.begin(prefix, embeddings);
+        engine.begin(sequence);
         for (let step = 0; step < steps; step++) {
           torch.scope(() => {
             const at = start + step;

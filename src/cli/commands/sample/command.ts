@@ -28,6 +28,16 @@ export function sampleCommand(command: Command): Command {
       share,
     )
     .option(
+      '--min-p <p>',
+      'sample only from codes at least this share as likely as the likeliest; default 0: all',
+      shareOrNone,
+    )
+    .option(
+      '--repetition-penalty <x>',
+      "above 1: the image's codes so far become less likely; default 1: off",
+      positiveNumber,
+    )
+    .option(
       '--temperature <t>',
       'below 1: less variety, above 1: more; 0 always takes the most likely code, so that all images are alike',
       notNegative,
@@ -65,4 +75,6 @@ Examples:
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');
 const notNegative = numeric((n) => n >= 0 && n < Infinity, 'a non-negative number');
+const positiveNumber = numeric((n) => n > 0 && n < Infinity, 'a number above 0');
+const shareOrNone = numeric((n) => n >= 0 && n <= 1, 'a number from 0 to 1');
 const share = numeric((n) => n > 0 && n <= 1, 'a number above 0 and at most 1');

@@ -45,7 +45,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
-  const pick = { ...(temperature === 0 ? { greedy: true } : filters), generator };
+  const pick = { ...filters, ...(temperature === 0 && { greedy: true, temperature: 1 }), generator };
   using sampler = new ImageSampler(model, pick);
   const started = performance.now();
   const drawn: Tensor[] = [];
