@@ -150,6 +150,12 @@ export {
   type PickOptions,
 } from './sampling/logits.js';
 export { LogitsError } from './sampling/logits-error.js';
+export {
+  guidanceScales,
+  guidedLogits,
+  type GuidanceOptions,
+  type GuidanceSchedule,
+} from './sampling/guidance.js';
 export { repetitionLogits } from './sampling/repetition.js';
 export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';

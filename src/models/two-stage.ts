@@ -4,7 +4,7 @@ import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
 import { readConfig } from '../config/read.js';
-import { flag, integer, kind, model, optional, text } from '../config/schema.js';
+import { flag, integer, kind, model, natural, optional, text } from '../config/schema.js';
 import type { Given, Settings } from '../config/schema.js';
 import { checkpointSchema } from './registry/checkpoint-schema.js';
 import type { Condition, Stage } from './conditions/condition.js';
@@ -62,6 +62,11 @@ const schema = {
   )(1),
   /** Start token of unconditional sequences. Default 0. */
   sosToken: integer(0),
+  /**
+   * Token id that stands for each token of a dropped condition, for classifier-free guidance. Not a setting of the
+   * reference; by default conditions are never dropped.
+   */
+  nullToken: optional(natural()),
   /** If true, the model is unconditional. Default false. */
   unconditional: flag(false),
   ...checkpointSchema,
@@ -171,6 +176,12 @@ export class Net2NetTransformer extends nn.Module {
     else this.condStageModel = freeze(condition);
     this.permuter = settings.permuterConfig ?? new IdentityPermuter();
     this.transformer = transformer;
+    const { nullToken } = settings;
+    if (nullToken !== undefined && nullToken >= transformer.vocabSize) {
+      throw new RangeError(
+        `Net2NetTransformer: nullToken ${nullToken} is not in the vocabulary of ${transformer.vocabSize} ids; enlarge vocabSize.`,
+      );
+    }
     transformer.nCodes = Math.min(transformer.vocabSize, firstStage.nCodes ?? transformer.vocabSize);
     this.condStageKey = unconditional ? settings.firstStageKey : settings.condStageKey;
     this.pkeep = settings.pkeep;
@@ -181,6 +192,15 @@ export class Net2NetTransformer extends nn.Module {
   get condition(): Condition {
     const stage = this.condStageModel;
     return 'parse' in stage ? (stage as Stage & Condition) : encodedImage(stage, this.condStageKey);
+  }
+
+  /**
+   * Returns the dropped condition in the shape of condition tokens `[B, N]`: all `nullToken`. Null if the model has none, so
+   * that it cannot be guided.
+   */
+  dropped(condition: Tensor): Tensor | null {
+    const { nullToken } = this.config;
+    return nullToken === undefined ? null : torch.fullLike(condition, nullToken);
   }
 
   /** Sets the mode of the transformer; the frozen stages stay in evaluation mode. */

@@ -10,6 +10,7 @@ import {
   oneOf,
   optional,
   positive,
+  probability,
   share,
   text,
   type Schema,
@@ -146,6 +147,15 @@ const transformer = {
   betas: betas([0.9, 0.95]),
   /** Stage 2: weight decay of the linear layers. Default 0.01. */
   weightDecay: number(0.01),
+  /**
+   * Stage 2: probability of training an image without its condition, which sampling with classifier-free guidance needs:
+   * 0.1 is usual. The model then has `null_token`, the id that stands for a dropped condition. Default 0.
+   */
+  conditionDropout: flagged(
+    '--condition-dropout <p>',
+    'probability of training without the condition, for guidance; default 0',
+    probability(0),
+  ),
   /** Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop. Default 1. */
   views: count(1),
   /** Stage 2: number of images in a grid of samples. Default 16. */

@@ -3,6 +3,7 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
+import { checkGuidance, isGuided, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions } from './logits.js';
 import type { PickOptions } from './logits.js';
 import { drawInOnePass } from './orders/one-pass.js';
@@ -10,7 +11,10 @@ import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
 import { sampleWindowed } from './windows.js';
 
-export interface SampleTokensOptions extends Omit<GenerateOptions, 'embeddings' | 'conditionLength'> {
+export interface SampleTokensOptions extends Omit<
+  GenerateOptions,
+  'embeddings' | 'conditionLength' | 'nullCondition'
+> {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
   prefix?: Tensor | null;
   /**
@@ -39,6 +43,7 @@ export function sampleTokens(
     torch.scope(() => {
       const given = prefix?.shape[1] ?? 0;
       checkSteps('sampleTokens', steps);
+      checkGuided(net, sampler?.pick ?? options);
       net.condition.check?.(condition);
       if (net.pkeep <= 0) {
         return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
@@ -46,11 +51,22 @@ export function sampleTokens(
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
       const { onToken } = options;
       const conditionLength = condition.shape[1]!;
+      const nullCondition = net.dropped(condition);
       const tokens = sampler
-        ? sampler.sample(start, steps, { conditionLength, ...(onToken && { onToken }) })
-        : generate(net.transformer, start, steps, { ...options, conditionLength }); // [B, N + L + steps]
+        ? sampler.sample(start, steps, { conditionLength, nullCondition, ...(onToken && { onToken }) })
+        : generate(net.transformer, start, steps, { ...options, conditionLength, nullCondition }); // [B, N + L + steps]
       return tokens.narrow(1, conditionLength, given + steps).contiguous();
     }),
+  );
+}
+
+/** @throws RangeError if guidance is asked for and the model does not know what a dropped condition is */
+function checkGuided(net: Net2NetTransformer, options: GuidanceOptions): void {
+  checkGuidance(options);
+  if (!isGuided(options) || net.config.nullToken !== undefined) return;
+  throw new RangeError(
+    `guidance is ${options.guidance}, but the model was trained without dropped conditions, which guidance needs: ` +
+      'train it with training.conditionDropout (--condition-dropout 0.1), or leave guidance out.',
   );
 }
 
@@ -131,12 +147,14 @@ function filled(prefix: Tensor, [height, width]: readonly [number, number]): Ten
  */
 export class ImageSampler extends torch.InThread {
   readonly #net: Net2NetTransformer;
-  readonly #pick: PickOptions;
+  readonly #pick: PickOptions & GuidanceOptions;
   readonly #samplers = new Map<number, TokenSampler>();
 
-  constructor(net: Net2NetTransformer, pick: PickOptions = {}) {
+  /** @throws RangeError naming an invalid option, or if guidance is asked for and the model cannot be guided */
+  constructor(net: Net2NetTransformer, pick: PickOptions & GuidanceOptions = {}) {
     super('a sampler', 'make one in each thread');
     checkFilterOptions(pick);
+    checkGuided(net, pick);
     this.#net = net;
     this.#pick = pick;
   }

@@ -3,20 +3,27 @@ import type { Prior } from '../models/priors/prior.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eagerEngine } from './engines/eager.js';
-import { TokenMemory } from './engines/token-memory.js';
 import { recordedEngine, type RecordedEngine, type TokenSamplerOptions } from './engines/recorded.js';
+import { rowsFor, TokenMemory } from './engines/token-memory.js';
+import { checkGuidance, checkNullCondition, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import { drawInOrder } from './orders/raster.js';
 
-export interface GenerateOptions extends PickOptions {
+export interface GenerateOptions extends PickOptions, GuidanceOptions {
   /** Continuous vectors prepended to the tokens: `[B, N, nEmbd]`. */
   embeddings?: Tensor | null;
   /**
    * Number of the prefix's first tokens that are a condition; those after them are the image's, which
-   * `repetitionPenalty` looks at. Default: all of the prefix.
+   * `repetitionPenalty` looks at and `guidanceInterval` counts. Default: the length of `nullCondition`, else all of the
+   * prefix.
    */
   conditionLength?: number;
+  /**
+   * Tokens of the dropped condition, `[B, N]` int64, which `guidance` needs: they replace the first N tokens of the prefix.
+   * `Net2NetTransformer.dropped` returns them.
+   */
+  nullCondition?: Tensor | null;
   /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
@@ -24,7 +31,10 @@ export interface GenerateOptions extends PickOptions {
 }
 
 /** Options of one sequence. */
-export type SequenceOptions = Pick<GenerateOptions, 'embeddings' | 'conditionLength' | 'onToken'>;
+export type SequenceOptions = Pick<
+  GenerateOptions,
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'onToken'
+>;
 
 /**
  * Continues token rows `[B, L]` by `steps` tokens and returns `[B, L + steps]` int64. Runs in evaluation mode without
@@ -44,9 +54,17 @@ export type SequenceOptions = Pick<GenerateOptions, 'embeddings' | 'conditionLen
  * ```
  */
 export function generate(prior: Prior, prefix: Tensor, steps: number, options: GenerateOptions = {}): Tensor {
-  const { embeddings = null, conditionLength, cache: useCache = true, onToken, ...given } = options;
+  const {
+    embeddings = null,
+    conditionLength,
+    nullCondition,
+    cache: useCache = true,
+    onToken,
+    ...given
+  } = options;
   const pick = codesOnly(prior, given);
   checkFilterOptions(pick);
+  checkGuidance(pick);
   checkSteps('generate', steps);
   if (prefix.ndim !== 2) {
     throw new torch.ShapeError(
@@ -61,7 +79,8 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     );
   }
   checkRoom('generate', before, steps, prior.blockSize);
-  const cache = useCache && steps > 1 ? prior.createCache(batch, before + steps - 1) : null;
+  checkNullCondition('generate', prefix, nullCondition, pick);
+  const cache = useCache && steps > 1 ? prior.createCache(rowsFor(batch, pick), before + steps - 1) : null;
   const { device } = prefix;
   const engine = eagerEngine(
     prior,
@@ -69,7 +88,8 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     cache,
   );
   try {
-    return drawInOrder('generate', prior, engine, { prefix, steps, embeddings, conditionLength, onToken });
+    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, onToken };
+    return drawInOrder('generate', prior, engine, sequence);
   } finally {
     engine.dispose();
   }
@@ -101,6 +121,7 @@ export class TokenSampler extends torch.InThread {
     super('a sampler', 'make one in each thread');
     const { capacity = prior.blockSize, bucket = 32 } = options;
     checkFilterOptions(options);
+    checkGuidance(options);
     if (!Number.isSafeInteger(capacity) || capacity < 1 || capacity > prior.blockSize) {
       throw new RangeError(
         `TokenSampler: capacity must be an integer from 1 to the model's blockSize (${prior.blockSize}), got ${capacity}.`,
@@ -116,7 +137,7 @@ export class TokenSampler extends torch.InThread {
   }
 
   /** Options for picking tokens. */
-  get pick(): PickOptions {
+  get pick(): PickOptions & GuidanceOptions {
     return this.#options;
   }
 
@@ -136,21 +157,13 @@ export class TokenSampler extends torch.InThread {
    *
    * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
    */
-  sample(
-    prefix: Tensor,
-    steps: number,
-    { embeddings = null, conditionLength, onToken }: SequenceOptions = {},
-  ): Tensor {
+  sample(prefix: Tensor, steps: number, options: SequenceOptions = {}): Tensor {
+    const { embeddings, nullCondition } = options;
     this.#check(prefix, (prefix.shape[1] ?? 0) + (embeddings?.shape[1] ?? 0), steps);
+    checkNullCondition('TokenSampler', prefix, nullCondition, this.#options);
     const engine = this.#presentEngine();
     try {
-      return drawInOrder('TokenSampler', this.#prior, engine, {
-        prefix,
-        steps,
-        embeddings,
-        conditionLength,
-        onToken,
-      });
+      return drawInOrder('TokenSampler', this.#prior, engine, { ...options, prefix, steps });
     } catch (error) {
       engine.clear();
       throw error;

@@ -6,6 +6,7 @@ import * as torch from '../torch/index.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import type { WindowStep } from './orders/window.js';
+import { refuseGuidance, type GuidanceOptions } from './guidance.js';
 import { refuseLookingBack } from './repetition.js';
 
 export interface WindowOptions extends PickOptions {
@@ -55,6 +56,7 @@ export function readDraws(
   const pick = codesOnly(net.transformer, given);
   checkFilterOptions(pick);
   refuseLookingBack(caller, pick);
+  refuseGuidance(caller, pick as GuidanceOptions);
   checkModel(caller, net);
   checkCount(caller, 'maxBatch', maxBatch);
   if (order !== 'wavefront' && order !== 'sequential') {

@@ -28,7 +28,8 @@ test.before(async () => {
   const transformer_config = { ...params.transformer_config, params: gpt };
   const labelled = { ...config.model, params: { ...params, cond_stage_config, transformer_config } };
   const trainer = { run: classes, images: images(names) };
-  await eventsOf(await TransformerTrainer.create({ ...config, model: labelled }, trainer));
+  const dropping = { ...config, model: labelled, training: { ...config.training, conditionDropout: 0.2 } };
+  await eventsOf(await TransformerTrainer.create(dropping, trainer));
 });
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
@@ -92,6 +93,39 @@ test.serial('classes beyond the number of codes are drawn, greedily too', async 
     t.like(recipe, { classNumber: 39 });
   }
 });
+
+test.serial('classes are guided by a model that was trained without them now and then', async (t) => {
+  const draw = (name: string, run: string, ...flags: string[]) =>
+    sampled(name, run, '--n', '2', '--class', '39', ...flags);
+  const plainly = await draw('unguided', classes);
+  t.deepEqual((await draw('guided by 1', classes, '--guidance', '1')).pixels, plainly.pixels);
+  const { pixels, recipe } = await draw('guided', classes, '--guidance', '30');
+  t.notDeepEqual(pixels, plainly.pixels);
+  t.like(recipe, { guidance: 30 });
+  const how = ['--guidance-schedule', 'cosine', '--guidance-power', '2', '--guidance-interval', '64,65'];
+  const outside = await draw('outside', classes, '--guidance', '30', ...how);
+  t.deepEqual(outside.pixels, plainly.pixels, 'no code is in the interval');
+  t.like(outside.recipe, { guidanceSchedule: 'cosine', guidancePower: 2, guidanceInterval: [64, 65] });
+  await t.throwsAsync(sampled('refused', plain, '--guidance', '2'), {
+    message:
+      /--guidance 2: .* was trained without dropped conditions; train it with --condition-dropout 0\.1/,
+  });
+});
+
+for (const [flag, value, message] of [
+  ['--guidance-interval', '5,3', /two integers A,B with 0 ≤ A < B/],
+  ['--guidance-interval', '5', /two integers A,B/],
+  ['--guidance-schedule', 'square', /constant, linear, cosine/],
+  ['--min-p', '2', /It must be a number from 0 to 1/],
+  ['--repetition-penalty', '0', /It must be a number above 0/],
+] as const) {
+  test.serial(`refused: ${flag} ${value}`, async (t) => {
+    const command = sampleCommand(new Command('sample'))
+      .exitOverride()
+      .configureOutput({ writeErr: () => {} });
+    await t.throwsAsync(command.parseAsync([plain, flag, value], { from: 'user' }), { message });
+  });
+}
 
 for (const wrong of ['-1', 'Infinity', 'warm', '']) {
   test.serial(`a temperature of "${wrong}" is refused`, async (t) => {

@@ -269,13 +269,13 @@ test('every setting can be printed before there are images', async (t) => {
   writeFileSync(named, 'model: { params: { first_stage_config: { params: { ckpt_path: first.ckpt } } } }\n');
   const [first, second, third] = await Promise.all([
     tesseraHere(['train', 'vqgan', '--print-config', 'training.seed=5']),
-    tesseraHere(['train', 'transformer', '--print-config']),
+    tesseraHere(['train', 'transformer', '--print-config', '--condition-dropout', '0.1']),
     tesseraHere(['train', 'transformer', '--data', 'photos', '-c', named, '--print-config']),
   ]);
   t.is(first.code, 0, first.stderr);
   t.like(parse(first.stdout), { data: { path: 'path/to/images', size: 64 }, training: { seed: 5 } });
   t.is(second.code, 0, second.stderr);
-  t.like(parse(second.stdout), { training: { vqgan: 'runs/vqgan', views: 1 } });
+  t.like(parse(second.stdout), { training: { vqgan: 'runs/vqgan', views: 1, conditionDropout: 0.1 } });
   // A first stage in a file, as the reference names it, needs no run.
   t.is(third.code, 0, third.stderr);
   t.false('vqgan' in (parse(third.stdout) as { training: object }).training);

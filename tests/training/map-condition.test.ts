@@ -37,8 +37,12 @@ const segmentation = (channels = 9) => ({
 });
 
 /** A run's configuration; sizes that are left out are filled in. */
-function conditional(condition: unknown, params: Record<string, unknown> = {}) {
-  const config = transformerConfig(vqgan, { steps: 4 });
+function conditional(
+  condition: unknown,
+  params: Record<string, unknown> = {},
+  training: Record<string, unknown> = {},
+) {
+  const config = transformerConfig(vqgan, { steps: 4, ...training });
   const { unconditional: _, transformer_config: gpt, ...rest } = config.model.params;
   const { vocab_size: __, block_size: ___, ...own } = gpt.params;
   const transformer_config = { ...gpt, params: own };
@@ -63,7 +67,9 @@ test.after.always(() => rmSync(root, { recursive: true, force: true }));
 test.serial('a run encodes the map of each image, learns from it, and resumes bit for bit', async (t) => {
   const folder = temporaryFolder(t);
   const create = (name: string) =>
-    TransformerTrainer.create(conditional(trained), { run: join(folder, name) });
+    TransformerTrainer.create(conditional(trained, {}, { conditionDropout: 0.3 }), {
+      run: join(folder, name),
+    });
   const whole = await eventsOf(await create('whole'));
   t.like(whole.at(-1), { type: 'end', step: 4, interrupted: false });
 
@@ -78,7 +84,8 @@ test.serial('a run encodes the map of each image, learns from it, and resumes bi
   t.deepEqual(config.data.maps, ['segmentation']);
   t.is(model.condition.field, 'segmentation');
   t.is(model.transformer.blockSize, 64 + 16 - 1);
-  t.is(model.transformer.vocabSize, 16);
+  t.is(model.config.nullToken, 16, 'after the 12 codes of maps and the 16 of images');
+  t.is(model.transformer.vocabSize, 17);
   const drawn = readdirSync(join(folder, 'whole', 'images')).filter((name) => name.startsWith('samples'));
   const { width, height } = await sharp(join(folder, 'whole', 'images', drawn[0]!)).metadata();
   t.deepEqual([width, height], [4 * 130 - 2, 128], 'two samples, each after its condition');

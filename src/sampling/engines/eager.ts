@@ -1,6 +1,7 @@
 /** Engine that calls the prior's forward for each token. */
 import type { KeyValueCache } from '../../models/priors/key-value-cache.js';
 import type { Prior } from '../../models/priors/prior.js';
+import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Start, TokenMemory } from './token-memory.js';
 
@@ -25,31 +26,32 @@ export interface Engine {
  * @param cache cache of earlier keys and values, disposed of by the engine; if null, they are recomputed for each token
  */
 export function eagerEngine(prior: Prior, memory: TokenMemory, cache: KeyValueCache | null): Engine {
-  const { tokens, peaks } = memory;
+  const { tokens, fed, peaks } = memory;
   let before: Tensor | null = null;
 
-  /** Returns the logits of the token after the first `end` tokens. [B, V] */
+  /** Returns the logits of the token after the first `end` tokens. [R, V] */
   const logitsAfter = (end: number): Tensor => {
     if (cache && cache.length > 0 && cache.length >= prior.nUnmasked) {
-      return prior.forward(tokens.narrow(1, end - 1, 1), { cache, lastOnly: true }).squeeze(1);
+      return prior.forward(fed.narrow(1, end - 1, 1), { cache, lastOnly: true }).squeeze(1);
     }
     // While the sequence grows within the unmasked prefix, each new token changes the attention of earlier ones.
     cache?.reset();
     const options = { embeddings: before, cache, lastOnly: true };
-    return prior.forward(tokens.narrow(1, 0, end), options).squeeze(1);
+    return prior.forward(fed.narrow(1, 0, end), options).squeeze(1);
   };
 
   return {
     tokens,
     peaks,
     begin(start) {
-      before = start.embeddings ?? null;
+      const { embeddings = null } = start;
+      before = embeddings && fed !== tokens ? torch.cat([embeddings, embeddings]) : embeddings;
       cache?.reset();
       memory.begin(start);
     },
     draw(at) {
-      const { token, peak } = memory.draw(logitsAfter(at), at); // [B, 1]
-      tokens.narrow(1, at, 1).copy_(token);
+      const { next, peak } = memory.draw(logitsAfter(at), at); // [R, 1], [B, 1]
+      fed.narrow(1, at, 1).copy_(next);
       peaks.narrow(1, at, 1).copy_(peak);
     },
     dispose() {

@@ -7,7 +7,7 @@ import type { PickOptions } from '../logits.js';
 import { whyNoDecodeKernels } from './decode-kernels.js';
 import { eagerEngine, type Engine } from './eager.js';
 import { kernelForward } from './kernels.js';
-import { TokenMemory } from './token-memory.js';
+import { rowsFor, TokenMemory, type DrawOptions } from './token-memory.js';
 
 /** Recorded work, which `run` replays. */
 export interface RecordedStep {
@@ -20,7 +20,7 @@ export interface RecordedStep {
 /** Records work, immediately or at its first run, without its side effects. */
 export type StepRecorder = (work: () => void) => RecordedStep;
 
-export interface TokenSamplerOptions extends PickOptions {
+export interface TokenSamplerOptions extends DrawOptions {
   /** Number of rows sampled at once. */
   batch: number;
   /** Maximum number of positions, including embeddings and prefix. Default: the model's `blockSize`. */
@@ -63,11 +63,12 @@ export function recordedEngine(
 ): RecordedEngine {
   const { batch, capacity = prior.blockSize, bucket = 32, kernels: wanted } = options;
   const pick = codesOnly(prior, options);
-  const cache = prior.createCache(batch, capacity);
+  const rows = rowsFor(batch, options);
+  const cache = prior.createCache(rows, capacity);
   const { device } = cache.layer(0);
   const memory = new TokenMemory(prior, pick, { batch, room: capacity + 1, device });
   const eager = eagerEngine(prior, memory, cache);
-  const { tokens, peaks } = memory;
+  const { tokens, fed, peaks } = memory;
   // Index of the next input token, and its position in the sequence, which also counts prepended embeddings.
   const [at, position] = torch.keep([0, 0].map(() => torch.zeros([1], { dtype: 'int64', device }))) as [
     Tensor,
@@ -75,7 +76,7 @@ export function recordedEngine(
   ];
   const qkv = torch.keep(torch.noGrad(() => torch.scope(() => prior.qkv())));
   const byKernels =
-    (wanted ?? whyNoDecodeKernels(prior, batch) === null) ? kernelsOf(prior, cache, qkv) : null;
+    (wanted ?? whyNoDecodeKernels(prior, rows) === null) ? kernelsOf(prior, cache, qkv) : null;
   const kernels = typeof byKernels === 'string' ? null : byKernels;
   const record = options.record === undefined ? recorderFor(device, options) : options.record;
   const recorded = new Map<number, RecordedStep>();
@@ -93,7 +94,7 @@ export function recordedEngine(
       }
     });
 
-  /** Returns the logits `[B, V]` of the token after `token` `[B, 1]`. */
+  /** Returns the logits `[R, V]` of the token after `token` `[R, 1]`. */
   const logitsAfter = (token: Tensor, window: number): Tensor =>
     kernels?.run(token, position) ??
     prior.forward(token, { cache: cache.at(position, window, qkv) }).squeeze(1);
@@ -102,10 +103,10 @@ export function recordedEngine(
   const step = (window: number): void =>
     torch.noGrad(() =>
       torch.scope(() => {
-        const token = tokens.indexSelect(1, at); // [B, 1]
-        const logits = logitsAfter(token, window); // [B, V]
-        const { token: next, peak } = memory.draw(logits, at.add_(1)); // [B, 1]
-        tokens.indexCopy_(1, at, next);
+        const token = fed.indexSelect(1, at); // [R, 1]
+        const logits = logitsAfter(token, window); // [R, V]
+        const { next, peak } = memory.draw(logits, at.add_(1)); // [R, 1], [B, 1]
+        fed.indexCopy_(1, at, next);
         peaks.indexCopy_(1, at, peak.double());
         position.add_(1);
       }),

@@ -2,6 +2,7 @@
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import { guidanceScales, guidedLogits, isGuided, type GuidanceOptions } from '../guidance.js';
 import { drawToken, type Drawn, type PickOptions } from '../logits.js';
 import { looksBack, seenIds } from '../repetition.js';
 
@@ -13,57 +14,93 @@ export interface Start {
   embeddings?: Tensor | null;
   /** Number of the first tokens that are the condition; those after them are the image's. Default: all of the prefix. */
   conditionLength?: number | undefined;
+  /** Tokens of the dropped condition, `[B, N]`, in place of the first N; required with guidance. */
+  nullCondition?: Tensor | null | undefined;
+  /** Number of tokens to draw. */
+  steps: number;
 }
+
+/** How tokens are drawn. */
+export interface DrawOptions extends PickOptions, GuidanceOptions {}
 
 /** Memory at fixed addresses for tokens and for what drawing needs of earlier ones, so that draws can be recorded. */
 export class TokenMemory {
   /** Prefix and drawn tokens, `[B, room]` int64. */
   readonly tokens: Tensor;
+  /** The tokens as the model is given them, `[R, room]`: with guidance again, after the dropped condition (R = 2B). */
+  readonly fed: Tensor;
   /** Largest of the logits each token was drawn from, at that token's index: `[B, room]` float64. */
   readonly peaks: Tensor;
   readonly #prior: Prior;
-  readonly #pick: PickOptions;
+  readonly #options: DrawOptions;
   /** Number of the image's first token, int64 `[1]`; null if no option looks at earlier tokens. */
   readonly #first: Tensor | null;
+  /** Scale of guidance at each token, `[room]` float64; null without guidance. */
+  readonly #scales: Tensor | null;
 
   constructor(
     prior: Prior,
-    pick: PickOptions,
+    options: DrawOptions,
     { batch, room, device }: { batch: number; room: number; device: torch.Device },
   ) {
+    const guided = isGuided(options);
     this.#prior = prior;
-    this.#pick = pick;
-    this.tokens = torch.keep(torch.zeros([batch, room], { dtype: 'int64', device }));
+    this.#options = options;
+    this.fed = torch.keep(torch.zeros([rowsFor(batch, options), room], { dtype: 'int64', device }));
+    this.tokens = guided ? torch.keep(this.fed.narrow(0, 0, batch)) : this.fed;
     this.peaks = torch.keep(torch.zeros([batch, room], { dtype: 'float64', device }));
-    this.#first = looksBack(pick) ? torch.keep(torch.zeros([1], { dtype: 'int64', device })) : null;
+    this.#first = looksBack(options) ? torch.keep(torch.zeros([1], { dtype: 'int64', device })) : null;
+    this.#scales = guided ? torch.keep(torch.ones([room], { dtype: 'float64', device })) : null;
   }
 
   /** Starts sequences. */
-  begin({ prefix, conditionLength = prefix.shape[1]! }: Start): void {
-    this.tokens.narrow(1, 0, prefix.shape[1]!).copy_(prefix);
-    this.#first?.fill_(conditionLength);
+  begin({ prefix, conditionLength, nullCondition, steps }: Start): void {
+    const [batch, length] = prefix.shape as [number, number];
+    const first = conditionLength ?? nullCondition?.shape[1] ?? length;
+    this.#first?.fill_(first);
+    this.tokens.narrow(1, 0, length).copy_(prefix);
+    if (!this.#scales) return;
+    const unconditional = this.fed.narrow(0, batch, batch);
+    unconditional.narrow(1, 0, length).copy_(prefix);
+    unconditional.narrow(1, 0, nullCondition!.shape[1]!).copy_(nullCondition!);
+    const count = length + steps - first;
+    if (count === 0) return;
+    const scales = guidanceScales(this.#options, count);
+    this.#scales.narrow(0, first, count).copy_(torch.tensor(Float64Array.from(scales)));
   }
 
   /**
-   * Draws token number `at` of each row from its logits `[B, V]`, without storing it.
+   * Draws token number `at` of each row from the logits of all rows `[R, V]`. Returns it without storing it, for the rows of
+   * `tokens` as `token` and for those of `fed` as `next`.
+   *
    * @param at a number, or int64 `[1]` if the work is recorded
    */
-  draw(logits: Tensor, at: number | Tensor): Drawn {
-    if (!this.#first) return drawToken(logits, this.#pick);
+  draw(logits: Tensor, at: number | Tensor): Drawn & { next: Tensor } {
+    const given = (this.#scales ?? this.#first) ? this.#given(logits, at) : { logits, seen: null };
+    const { token, peak } = drawToken(given.logits, this.#options, null, given.seen);
+    return { token, peak, next: this.#scales ? torch.cat([token, token]) : token };
+  }
+
+  /** Returns the guided logits `[B, V]` and the ids drawn before, `[B, V]`. */
+  #given(logits: Tensor, at: number | Tensor): { logits: Tensor; seen: Tensor | null } {
     const { tokens } = this;
     const number =
       typeof at === 'number' ? torch.full([1], at, { dtype: 'int64', device: tokens.device }) : at;
-    const seen = seenIds(tokens, {
-      first: this.#first,
-      at: number,
-      window: this.#pick.repetitionWindow ?? null,
-      vocabulary: this.#prior.vocabSize,
-    });
-    return drawToken(logits, this.#pick, null, seen);
+    const window = this.#options.repetitionWindow ?? null;
+    const vocabulary = this.#prior.vocabSize;
+    return {
+      logits: this.#scales ? guidedLogits(logits, this.#scales.indexSelect(0, number)) : logits,
+      seen: this.#first && seenIds(tokens, { first: this.#first, at: number, window, vocabulary }),
+    };
   }
 
   /** Frees the memory immediately. */
   dispose(): void {
-    torch.dispose([this.tokens, this.peaks, this.#first]);
+    torch.dispose([this.tokens, this.fed, this.peaks, this.#first, this.#scales]);
   }
+}
+
+/** Returns the number of rows R that the model is given for `batch` images. */
+export function rowsFor(batch: number, options: GuidanceOptions): number {
+  return isGuided(options) ? 2 * batch : batch;
 }

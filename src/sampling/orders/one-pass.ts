@@ -6,6 +6,7 @@ import type { Tensor } from '../../torch/index.js';
 import { checkPeaks } from '../logits-error.js';
 import { checkFilterOptions, codesOnly, drawToken } from '../logits.js';
 import type { PickOptions } from '../logits.js';
+import { refuseGuidance, type GuidanceOptions } from '../guidance.js';
 import { refuseLookingBack } from '../repetition.js';
 import { checkRoom } from '../sampler.js';
 
@@ -13,10 +14,16 @@ import { checkRoom } from '../sampler.js';
  * Draws `count` tokens after `given` `[B, N]` in one forward over random tokens: `[B, count]`.
  * @throws RangeError if they do not fit the block; LogitsError naming the token whose logits were NaN or infinite
  */
-export function drawInOnePass(prior: Prior, given: Tensor, count: number, options: PickOptions): Tensor {
+export function drawInOnePass(
+  prior: Prior,
+  given: Tensor,
+  count: number,
+  options: PickOptions & GuidanceOptions,
+): Tensor {
   const pick = codesOnly(prior, options);
   checkFilterOptions(pick);
   refuseLookingBack('sampleTokens', pick);
+  refuseGuidance('sampleTokens', pick);
   const [batch, before] = given.shape as [number, number];
   const { device } = given;
   if (count === 0) return torch.empty([batch, 0], { dtype: 'int64', device });

@@ -8,8 +8,6 @@ import type { Start } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 
 export interface RasterRequest extends Start {
-  /** Number of tokens to draw. */
-  steps: number;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: ((step: number, tokens: Tensor) => void) | undefined;
 }
@@ -23,9 +21,9 @@ export function drawInOrder(
   caller: string,
   prior: Prior,
   engine: Engine,
-  { steps, onToken, ...sequence }: RasterRequest,
+  { onToken, ...sequence }: RasterRequest,
 ): Tensor {
-  const { prefix } = sequence;
+  const { prefix, steps } = sequence;
   const start = prefix.shape[1]!;
   const { tokens, peaks } = engine;
   const onCpu = tokens.device === 'cpu';

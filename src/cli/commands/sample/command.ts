@@ -1,9 +1,11 @@
+import type { GuidanceOptions, GuidanceSchedule } from '../../../sampling/guidance.js';
 import type { FilterOptions } from '../../../sampling/logits.js';
-import type { Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { numeric, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 
-export interface SampleFlags extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'> {
+export interface SampleFlags
+  extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'>, GuidanceOptions {
   n: number;
   temperature: number;
   seed: number;
@@ -38,6 +40,18 @@ export function sampleCommand(command: Command): Command {
       positiveNumber,
     )
     .option(
+      '--guidance <s>',
+      'classifier-free guidance: above 1, images follow the class or map more closely; default 1: none',
+      notNegative,
+    )
+    .addOption(
+      new Option('--guidance-schedule <name>', 'how guidance grows over the codes; default constant').choices(
+        guidanceSchedules,
+      ),
+    )
+    .option('--guidance-power <p>', "power of the cosine schedule's place; default 1", notNegative)
+    .option('--guidance-interval <A,B>', 'guide the codes from A up to before B only; default: all', interval)
+    .option(
       '--temperature <t>',
       'below 1: less variety, above 1: more; 0 always takes the most likely code, so that all images are alike',
       notNegative,
@@ -71,6 +85,16 @@ Examples:
       const { sample } = await import('./run.js');
       await sample(run, flags);
     });
+}
+
+// Not imported from guidance.ts, which loads libtorch.
+const guidanceSchedules: readonly GuidanceSchedule[] = ['constant', 'linear', 'cosine'];
+
+function interval(text: string): [number, number] {
+  const [from, to, ...more] = text.split(',').map(Number);
+  if (from! >= 0 && to! > from! && more.length === 0 && [from, to].every(Number.isSafeInteger))
+    return [from!, to!];
+  throw new InvalidArgumentError('It must be two integers A,B with 0 ≤ A < B, such as 16,256.');
 }
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');

@@ -4,6 +4,7 @@ import { isFile } from '../../../files/look.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { ImageSampler } from '../../../sampling/images.js';
+import { guidanceAmong, isGuided } from '../../../sampling/guidance.js';
 import { filtersAmong } from '../../../sampling/logits.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -14,6 +15,7 @@ import { sourceOf } from '../../model-flags.js';
 import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { chooseCondition } from './condition.js';
+import { UsageError } from '../../usage-error.js';
 import { isInteractive } from '../../terminal.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
@@ -31,11 +33,18 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });
+  const guidance = guidanceAmong(flags);
+  if (isGuided(guidance) && model.config.nullToken === undefined) {
+    throw new UsageError(
+      `--guidance ${flags.guidance}: ${run} was trained without dropped conditions; train it with --condition-dropout 0.1`,
+    );
+  }
   const recipe = {
     command: 'sample',
     run,
     step,
     ...filters,
+    ...guidance,
     seed,
     batch: flags.batch,
     precision,
@@ -45,7 +54,12 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const draw = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
-  const pick = { ...filters, ...(temperature === 0 && { greedy: true, temperature: 1 }), generator };
+  const pick = {
+    ...filters,
+    ...guidance,
+    ...(temperature === 0 && { greedy: true, temperature: 1 }),
+    generator,
+  };
   using sampler = new ImageSampler(model, pick);
   const started = performance.now();
   const drawn: Tensor[] = [];

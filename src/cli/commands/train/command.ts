@@ -120,6 +120,7 @@ function settingFlags(stage: Stage): { option: Option; path: string }[] {
       if (!field.flag) return [];
       const option = new Option(...field.flag);
       if (field.accepts(1)) option.argParser(positive);
+      else if (field.accepts(0)) option.argParser(numeric((n) => field.accepts(n), field.expected));
       return [{ option, path: `${section}.${key}` }];
     }),
   );

@@ -9,7 +9,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Tokens } from './held-out.js';
-import { decayGroups, transformerOptimizer, transformerStep } from './step.js';
+import { decayGroups, dropConditions, transformerOptimizer, transformerStep } from './step.js';
 
 export interface TransformerParts {
   net: Net2NetTransformer;
@@ -30,7 +30,7 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { learningRate: lr, betas, weightDecay } = config.training;
+  const { learningRate: lr, betas, weightDecay, conditionDropout } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
@@ -45,7 +45,11 @@ export function buildTransformer(
     net,
     masters,
     optimizer,
-    step: (tokens) => transformerStep(net, stepper, { tokens }).loss,
+    step: ({ z, c }) =>
+      torch.scope(() => {
+        const tokens = { z, c: dropConditions(net, c, conditionDropout) };
+        return transformerStep(net, stepper, { tokens }).loss;
+      }),
   };
 }
 

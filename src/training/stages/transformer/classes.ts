@@ -27,16 +27,21 @@ export function spreadOver(classes: readonly number[], count: number): number[] 
   return Array.from({ length: count }, (_, i) => classes[Math.floor((i * classes.length) / count)] ?? 0);
 }
 
-/** Fills in the number of classes if the condition leaves it out, and enlarges the vocabulary to hold them. */
+/**
+ * Fills in the number of classes if the condition leaves it out, and the id of a dropped class after them if classes are to
+ * be dropped. Enlarges the vocabulary to hold them.
+ */
 export function withClasses(config: RunConfig, count: number): RunConfig {
   const condition = labelCondition(config);
   if (!condition || condition.params?.['n_classes'] !== undefined) return config;
   const params: Params = { ...config.model.params };
   params['cond_stage_config'] = { ...condition, params: { ...condition.params, n_classes: count } };
+  if (config.training.conditionDropout > 0) params['null_token'] ??= count;
+  const ids = Math.max(count, ((params['null_token'] ?? -1) as number) + 1);
   const gpt = params['transformer_config'] as ModelConfig | undefined;
   const vocabulary = gpt?.params?.['vocab_size'] as number | undefined;
-  if (gpt && vocabulary !== undefined && vocabulary < count) {
-    params['transformer_config'] = { ...gpt, params: { ...gpt.params, vocab_size: count } };
+  if (gpt && vocabulary !== undefined && vocabulary < ids) {
+    params['transformer_config'] = { ...gpt, params: { ...gpt.params, vocab_size: ids } };
   }
   return { ...config, model: { ...config.model, params } };
 }

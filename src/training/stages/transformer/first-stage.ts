@@ -30,6 +30,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
     params['unconditional'] = true;
   }
   if (params['unconditional'] === true) params['cond_stage_config'] ??= '__is_unconditional__';
+  adoptNullToken(config, first.params as Params, params);
   const gpt = params['transformer_config'] as ModelConfig | undefined;
   if (gpt)
     params['transformer_config'] = {
@@ -37,6 +38,22 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
       params: { ...sizes(first.params as Params, params, data.size), ...gpt.params },
     };
   return { ...config, data: { ...data, channels: channelsOf(first) }, model: { ...model, params } };
+}
+
+/**
+ * Fills in the id of a dropped condition, if conditions are to be dropped: the one after the classes, or after all codes if
+ * the condition is a map. Where the number of classes is not known yet, `withClasses` does.
+ */
+function adoptNullToken({ data, training }: RunConfig, first: Params, params: Params): void {
+  if (training.conditionDropout === 0) return;
+  const { ids, tokens } = sizesOfCondition(first, params, data.size);
+  if (params['cond_stage_config'] === '__is_unconditional__') {
+    throw new RunError(
+      `training.conditionDropout is ${training.conditionDropout}, but the model has no condition to drop: ` +
+        'leave it out, or train with a condition (-c classes, or --condition RUN -c maps)',
+    );
+  }
+  if (ids > 0) params['null_token'] ??= tokens === 1 ? ids : Math.max(codesOfConfig(first).nCodes, ids);
 }
 
 /** Fills in a condition that is a trained VQGAN of a map, and the field that it was trained on. */
@@ -71,7 +88,8 @@ export function sizes(
   size: number,
 ): { vocab_size: number; block_size: number } {
   const { nCodes, codesPerSide } = codesOfConfig(first);
-  const { ids, tokens } = sizesOfCondition(first, params, size);
+  const { ids: own, tokens } = sizesOfCondition(first, params, size);
+  const ids = Math.max(own, ((params['null_token'] ?? -1) as number) + 1);
   // The last code is predicted, but not read.
   return { vocab_size: Math.max(nCodes, ids), block_size: codesPerSide(size) ** 2 + tokens - 1 };
 }

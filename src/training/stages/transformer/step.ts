@@ -78,6 +78,26 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
 }
 
 /**
+ * Replaces each row of condition tokens `[B, N]` by the dropped condition with the given probability, drawn from the
+ * device's generator. Draws nothing at probability 0.
+ * @throws RangeError if the model has no dropped condition
+ */
+export function dropConditions(net: Net2NetTransformer, condition: Tensor, probability: number): Tensor {
+  if (!(probability > 0)) return condition;
+  return torch.scope(() => {
+    const dropped = net.dropped(condition);
+    if (!dropped) {
+      throw new RangeError(
+        'dropConditions: the model has no dropped condition: build it with nullToken, an id of its vocabulary.',
+      );
+    }
+    const shape = [condition.shape[0]!, 1];
+    const drop = torch.full(shape, probability, { dtype: 'float32', device: condition.device }).bernoulli();
+    return torch.where(drop.bool(), dropped, condition);
+  });
+}
+
+/**
  * Takes one training step: loss, gradients, update. Returns the detached loss, still on its device. Reading it with
  * `item()` waits for the device, so read it at log steps only.
  *
