@@ -3,6 +3,7 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
+import { refuseSeeds } from './cell-noise.js';
 import { checkGuidance, isGuided, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions } from './logits.js';
 import type { PickOptions } from './logits.js';
@@ -46,14 +47,20 @@ export function sampleTokens(
       checkGuided(net, sampler?.pick ?? options);
       net.condition.check?.(condition);
       if (net.pkeep <= 0) {
+        refuseSeeds('sampleTokens', options.seeds);
         return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
       }
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
-      const { onToken } = options;
+      const { onToken, seeds } = options;
       const conditionLength = condition.shape[1]!;
       const nullCondition = net.dropped(condition);
       const tokens = sampler
-        ? sampler.sample(start, steps, { conditionLength, nullCondition, ...(onToken && { onToken }) })
+        ? sampler.sample(start, steps, {
+            conditionLength,
+            nullCondition,
+            seeds: seeds ?? null,
+            ...(onToken && { onToken }),
+          })
         : generate(net.transformer, start, steps, { ...options, conditionLength, nullCondition }); // [B, N + L + steps]
       return tokens.narrow(1, conditionLength, given + steps).contiguous();
     }),
@@ -111,7 +118,8 @@ export function sampleImages(
       const spatial = condition.shape[1] === area;
       const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
-        const { prefix, onToken, sampler } = options;
+        const { prefix, onToken, sampler, seeds } = options;
+        refuseSeeds('sampleImages', seeds);
         const pick = sampler?.pick ?? options;
         const codes = sampleWindowed(net, spatial ? condition.view([-1, ...grid]) : condition, {
           ...pick,
@@ -162,7 +170,7 @@ export class ImageSampler extends torch.InThread {
   /** Samples images `[B, C, H, W]` for condition tokens `[B, N]`. */
   sample(
     condition: Tensor,
-    options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'onToken' | 'window'> = {},
+    options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'seeds' | 'onToken' | 'window'> = {},
   ): Tensor {
     const [batch, conditions] = condition.shape as [number, number];
     const { pkeep, transformer } = this.#net;

@@ -4,6 +4,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eagerEngine } from './engines/eager.js';
 import { recordedEngine, type RecordedEngine, type TokenSamplerOptions } from './engines/recorded.js';
+import { checkSeeds } from './cell-noise.js';
 import { rowsFor, TokenMemory } from './engines/token-memory.js';
 import { checkGuidance, checkNullCondition, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
@@ -24,6 +25,11 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
    * `Net2NetTransformer.dropped` returns them.
    */
   nullCondition?: Tensor | null;
+  /**
+   * Seed of each row, integers from 0 to 2^53 − 1, instead of the generator: a row's tokens then depend on its seed alone,
+   * not on the rows it is drawn with, except where two tokens are equally likely up to rounding. Default: none.
+   */
+  seeds?: readonly number[] | null;
   /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
@@ -33,7 +39,7 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
 /** Options of one sequence. */
 export type SequenceOptions = Pick<
   GenerateOptions,
-  'embeddings' | 'conditionLength' | 'nullCondition' | 'onToken'
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'seeds' | 'onToken'
 >;
 
 /**
@@ -58,6 +64,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     embeddings = null,
     conditionLength,
     nullCondition,
+    seeds,
     cache: useCache = true,
     onToken,
     ...given
@@ -80,6 +87,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
   }
   checkRoom('generate', before, steps, prior.blockSize);
   checkNullCondition('generate', prefix, nullCondition, pick);
+  checkSeeds('generate', seeds, batch);
   const cache = useCache && steps > 1 ? prior.createCache(rowsFor(batch, pick), before + steps - 1) : null;
   const { device } = prefix;
   const engine = eagerEngine(
@@ -88,7 +96,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     cache,
   );
   try {
-    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, onToken };
+    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, seeds, onToken };
     return drawInOrder('generate', prior, engine, sequence);
   } finally {
     engine.dispose();
@@ -158,9 +166,10 @@ export class TokenSampler extends torch.InThread {
    * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
    */
   sample(prefix: Tensor, steps: number, options: SequenceOptions = {}): Tensor {
-    const { embeddings, nullCondition } = options;
+    const { embeddings, nullCondition, seeds } = options;
     this.#check(prefix, (prefix.shape[1] ?? 0) + (embeddings?.shape[1] ?? 0), steps);
     checkNullCondition('TokenSampler', prefix, nullCondition, this.#options);
+    checkSeeds('TokenSampler', seeds, this.#options.batch);
     const engine = this.#presentEngine();
     try {
       return drawInOrder('TokenSampler', this.#prior, engine, { ...options, prefix, steps });

@@ -6,7 +6,7 @@ import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { guidanceScales, guidedLogits, type GuidanceOptions } from '../../src/sampling/guidance.js';
 import { ImageSampler, sampleImages, sampleTokens } from '../../src/sampling/images.js';
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
-import { sampleWindows } from '../../src/sampling/windows.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import { livelyGpt } from './lively-gpt.js';
 
@@ -193,8 +193,8 @@ const refusals: [string, () => unknown, RegExp][] = [
   ],
   [
     'windows',
-    () => sampleWindows(net, classes, { grid: [3, 3], window: 2, guidance: 2 } as object),
-    /sampleWindows: guidance is 2/,
+    () => sampleWindowed(net, classes, { grid: [3, 3], window: 2, guidance: 2 } as object),
+    /sampleWindowed: guidance is 2/,
   ],
   [
     'a dropped condition outside the vocabulary',

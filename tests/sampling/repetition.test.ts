@@ -4,7 +4,7 @@ import { minPLogits, tokenProbabilities, drawToken } from '../../src/sampling/lo
 import { repetitionLogits, seenIds } from '../../src/sampling/repetition.js';
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleTokens } from '../../src/sampling/images.js';
-import { sampleWindows } from '../../src/sampling/windows.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import { livelyGpt } from './lively-gpt.js';
 import { classNet } from './first-stages.js';
@@ -121,8 +121,8 @@ test('what does not draw one token after another refuses the penalty', (t) => {
     instanceOf: RangeError,
     message: /sampleTokens: repetitionPenalty is 2, but here tokens are not drawn one after another/,
   });
-  t.throws(() => sampleWindows(classNet('VQModel'), condition, { ...pick, grid: [3, 3], window: 2 }), {
+  t.throws(() => sampleWindowed(classNet('VQModel'), condition, { ...pick, grid: [3, 3], window: 2 }), {
     instanceOf: RangeError,
-    message: /sampleWindows: repetitionPenalty is 2/,
+    message: /sampleWindowed: repetitionPenalty is 2/,
   });
 });

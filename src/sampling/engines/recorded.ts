@@ -123,6 +123,11 @@ export function recordedEngine(
     if (record) recorded.set(window, record(work));
   };
 
+  const forget = () => {
+    for (const one of recorded.values()) one.dispose();
+    recorded.clear();
+  };
+
   return {
     tokens,
     peaks,
@@ -135,7 +140,9 @@ export function recordedEngine(
       return placesOf(prior) === places;
     },
     begin(sequence) {
+      const { seeded } = memory;
       eager.begin(sequence);
+      if (memory.seeded !== seeded) forget(); // Another way to draw was recorded.
       start = sequence.prefix.shape[1]!;
       before = start + (sequence.embeddings?.shape[1] ?? 0);
       refresh();
@@ -148,8 +155,7 @@ export function recordedEngine(
     },
     clear: () => cache.clear(),
     dispose() {
-      for (const one of recorded.values()) one.dispose();
-      recorded.clear();
+      forget();
       torch.dispose([at, position, qkv]);
       eager.dispose();
     },

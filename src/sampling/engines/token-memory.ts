@@ -2,6 +2,7 @@
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import { rowNoise, seedWords } from '../cell-noise.js';
 import { guidanceScales, guidedLogits, isGuided, type GuidanceOptions } from '../guidance.js';
 import { drawToken, type Drawn, type PickOptions } from '../logits.js';
 import { looksBack, seenIds } from '../repetition.js';
@@ -16,6 +17,8 @@ export interface Start {
   conditionLength?: number | undefined;
   /** Tokens of the dropped condition, `[B, N]`, in place of the first N; required with guidance. */
   nullCondition?: Tensor | null | undefined;
+  /** Seed of each row, instead of the generator. Default: none. */
+  seeds?: readonly number[] | null | undefined;
   /** Number of tokens to draw. */
   steps: number;
 }
@@ -33,8 +36,13 @@ export class TokenMemory {
   readonly peaks: Tensor;
   readonly #prior: Prior;
   readonly #options: DrawOptions;
-  /** Number of the image's first token, int64 `[1]`; null if no option looks at earlier tokens. */
-  readonly #first: Tensor | null;
+  /** Number of the image's first token, int64 `[1]`. */
+  readonly #first: Tensor;
+  readonly #looksBack: boolean;
+  /** Words of the rows' seeds, `[2, B, 1]` int64. */
+  readonly #seeds: Tensor;
+  /** True if the present sequences have a seed each. */
+  seeded = false;
   /** Scale of guidance at each token, `[room]` float64; null without guidance. */
   readonly #scales: Tensor | null;
 
@@ -49,15 +57,19 @@ export class TokenMemory {
     this.fed = torch.keep(torch.zeros([rowsFor(batch, options), room], { dtype: 'int64', device }));
     this.tokens = guided ? torch.keep(this.fed.narrow(0, 0, batch)) : this.fed;
     this.peaks = torch.keep(torch.zeros([batch, room], { dtype: 'float64', device }));
-    this.#first = looksBack(options) ? torch.keep(torch.zeros([1], { dtype: 'int64', device })) : null;
+    this.#first = torch.keep(torch.zeros([1], { dtype: 'int64', device }));
+    this.#looksBack = looksBack(options);
+    this.#seeds = torch.keep(torch.zeros([2, batch, 1], { dtype: 'int64', device }));
     this.#scales = guided ? torch.keep(torch.ones([room], { dtype: 'float64', device })) : null;
   }
 
   /** Starts sequences. */
-  begin({ prefix, conditionLength, nullCondition, steps }: Start): void {
+  begin({ prefix, conditionLength, nullCondition, seeds, steps }: Start): void {
     const [batch, length] = prefix.shape as [number, number];
     const first = conditionLength ?? nullCondition?.shape[1] ?? length;
-    this.#first?.fill_(first);
+    this.#first.fill_(first);
+    this.seeded = Boolean(seeds) && !this.#options.greedy;
+    if (seeds) this.#seeds.copy_(seedWords(seeds, 'cpu'));
     this.tokens.narrow(1, 0, length).copy_(prefix);
     if (!this.#scales) return;
     const unconditional = this.fed.narrow(0, batch, batch);
@@ -76,27 +88,30 @@ export class TokenMemory {
    * @param at a number, or int64 `[1]` if the work is recorded
    */
   draw(logits: Tensor, at: number | Tensor): Drawn & { next: Tensor } {
-    const given = (this.#scales ?? this.#first) ? this.#given(logits, at) : { logits, seen: null };
-    const { token, peak } = drawToken(given.logits, this.#options, null, given.seen);
+    const plain = !this.#scales && !this.#looksBack && !this.seeded;
+    const given = plain ? { logits, noise: null, seen: null } : this.#given(logits, at);
+    const { token, peak } = drawToken(given.logits, this.#options, given.noise, given.seen);
     return { token, peak, next: this.#scales ? torch.cat([token, token]) : token };
   }
 
-  /** Returns the guided logits `[B, V]` and the ids drawn before, `[B, V]`. */
-  #given(logits: Tensor, at: number | Tensor): { logits: Tensor; seen: Tensor | null } {
+  /** Returns the guided logits, the rows' own noise and the ids drawn before, each `[B, V]`; null where an option is off. */
+  #given(logits: Tensor, at: number | Tensor) {
     const { tokens } = this;
+    const first = this.#first;
     const number =
       typeof at === 'number' ? torch.full([1], at, { dtype: 'int64', device: tokens.device }) : at;
     const window = this.#options.repetitionWindow ?? null;
     const vocabulary = this.#prior.vocabSize;
     return {
       logits: this.#scales ? guidedLogits(logits, this.#scales.indexSelect(0, number)) : logits,
-      seen: this.#first && seenIds(tokens, { first: this.#first, at: number, window, vocabulary }),
+      noise: this.seeded ? rowNoise(this.#seeds, vocabulary)(number.sub(first)).squeeze(1) : null,
+      seen: this.#looksBack ? seenIds(tokens, { first, at: number, window, vocabulary }) : null,
     };
   }
 
   /** Frees the memory immediately. */
   dispose(): void {
-    torch.dispose([this.tokens, this.fed, this.peaks, this.#first, this.#scales]);
+    torch.dispose([this.tokens, this.fed, this.peaks, this.#first, this.#seeds, this.#scales]);
   }
 }
 
