@@ -18,10 +18,8 @@ export * from './models/autoencoder/encoder.js';
 export * from './models/autoencoder/decoder.js';
 export { NearestQuantizer, Quantizer, type QuantizerConfig } from './models/quantizers/quantizer.js';
 export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
-export * from './models/quantizers/vector.js';
+export * from './models/quantizers/index.js';
 export type { Lookup } from './models/quantizers/lookups.js';
-export * from './models/quantizers/ema.js';
-export * from './models/quantizers/gumbel.js';
 export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';
 export type { UnknownIndex } from './models/quantizers/remap.js';
 export {
@@ -157,7 +155,8 @@ export {
   type GuidanceSchedule,
 } from './sampling/guidance.js';
 export { repetitionLogits } from './sampling/repetition.js';
-export { generate, TokenSampler, type GenerateOptions } from './sampling/sampler.js';
+export { generate, TokenSampler, type GenerateOptions, type SequenceOptions } from './sampling/sampler.js';
+export type { DrawOptions } from './sampling/engines/token-memory.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';
 export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';

@@ -4,7 +4,11 @@ import type { FirstStage } from '../models/autoencoder/vqgan.js';
 export type TokenizerDType = 'float32' | 'bfloat16' | 'float16';
 
 /** All dtypes that encode and decode. */
-export const tokenizerDTypes = ['float32', 'bfloat16', 'float16'] as const satisfies readonly TokenizerDType[];
+export const tokenizerDTypes = [
+  'float32',
+  'bfloat16',
+  'float16',
+] as const satisfies readonly TokenizerDType[];
 
 /** Converts encoder, decoder and the convolutions between them and the quantizer to a dtype, in place. */
 export function setDType(model: FirstStage, dtype: TokenizerDType): void {

@@ -216,7 +216,7 @@ export class ImageTokenizer extends torch.InThread {
    *
    * @throws ShapeError if the images are neither RGB nor grey, and what `decode` throws
    */
-  async decodePng(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): Promise<Buffer[]> {
+  async decodePng(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): Promise<Uint8Array[]> {
     const images = await this.decode(tokens, options);
     const sharp = await loadSharp();
     const pictures = torch.scope(() => images.split(1).map((image) => imageGrid(image)));

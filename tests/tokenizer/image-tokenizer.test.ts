@@ -321,7 +321,6 @@ test('what cannot be opened is refused with the reason', async (t) => {
 
 test('what cannot be encoded is refused with the reason', async (t) => {
   const small = await png(16, 16);
-  const wide = await png(24, 16);
   const image = noise([1, 3, 16, 16]);
   const { ShapeError, DTypeError } = torch;
   for (const [source, options, instanceOf, message] of [

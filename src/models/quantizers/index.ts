@@ -1,9 +1,13 @@
-/** Registry of all quantizers. To add one, add its file and an entry here. */
+/** All quantizers, and their registry. To add one, add its file, and an export and an entry here. */
 import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { GumbelQuantizer } from './gumbel.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
+
+export * from './ema.js';
+export * from './gumbel.js';
+export * from './vector.js';
 
 /** A quantizer's class, and how it is recognised in configurations and weights. */
 export interface QuantizerEntry {
