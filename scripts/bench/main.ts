@@ -14,6 +14,7 @@ const benchmarks = {
   'one-pass': "the one-pass training step against the reference's two passes",
   memory: 'memory of training and decoding, beside PyTorch in Python',
   decode: 'what decoding images costs a training step',
+  sample: "drawing the tokens of an image, beside the reference's loops in Python",
   encode: 'images per second through a tokenizer, beside PyTorch in Python',
   tiles: 'memory and seams of decoding 2048 × 2048 pixels in tiles',
   window: 'sampling through a sliding window, beside the loop of the reference over whole windows',

@@ -131,6 +131,14 @@ class GPT(nn.Module):
         return drawn
 
     @torch.no_grad()
+    def sample_uncached(self, idx, steps, top_k):
+        """As the reference's `sample` goes about it: everything anew for each token."""
+        for _ in range(steps):
+            logits, _ = self.with_past(idx, None, 0)
+            idx = torch.cat((idx, draw(logits[:, -1, :], top_k)), 1)
+        return idx
+
+    @torch.no_grad()
     def sample_static(self, idx, steps, top_k):
         """As one would write it today: keys and values of all positions in memory taken once, fused attention to them,
         one product for query, key and value, nothing waited for."""
@@ -149,6 +157,12 @@ class GPT(nn.Module):
             token = torch.multinomial(F.softmax(logits, -1), 1)
             drawn.append(token)
         return torch.cat(drawn, 1)
+
+
+def draw(logits, top_k):
+    """Draws a token of each row among the `top_k` most likely."""
+    logits[logits < torch.topk(logits, top_k)[0][..., -1, None]] = -math.inf
+    return torch.multinomial(F.softmax(logits, -1), 1)
 
 
 def initialize(module):
