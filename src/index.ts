@@ -131,6 +131,7 @@ export {
 export type { TokenizerDType } from './tokenizer/dtype.js';
 export type { CheckpointAndConfig } from './runs/checkpoint-file.js';
 export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';
+export { tokenText, type TemplateName } from './tokenizer/templates.js';
 export type { TileOptions } from './tokenizer/tiles.js';
 export * from './reports/index.js';
 export {

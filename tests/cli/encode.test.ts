@@ -19,6 +19,7 @@ import { tryLock } from '../../src/files/lock.js';
 import { packageRoot } from '../../src/files/package.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
+import { tokenText } from '../../src/tokenizer/templates.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import { temporaryFolder, vqganConfig } from '../training/tiny.js';
 import { png, runs } from '../tokenizer/tokenizers.js';
@@ -131,6 +132,8 @@ test.serial('each flag changes the ids as its option of the tokenizer does', asy
     { size: 9, fit: 'pad' },
     { size: 9, fit: 'pad', padding: 'replicate' },
     { size: 9, fit: 'resize' },
+    { size: 24, tile: 12 },
+    { size: 24, tile: 12, overlap: 6 },
   ] as const) {
     const out = join(temporaryFolder(t), 'out');
     await outcome([file], { out, ...options });
@@ -141,7 +144,7 @@ test.serial('each flag changes the ids as its option of the tokenizer does', asy
     t.deepEqual(line!.size, 'fit' in options && options.fit === 'pad' ? expected.size : undefined);
     seen.add(JSON.stringify(line!.ids));
   }
-  t.is(seen.size, 6);
+  t.is(seen.size, 8);
 });
 
 test.serial('--offset and --markers make sequences', async (t) => {
@@ -163,6 +166,15 @@ test.serial('--offset and --markers make sequences', async (t) => {
   await outcome([file], { out: out('arrays'), offset: 50, markers, to: 'npy' });
   const array = await loadNpy(join(folder, 'arrays', '0.npy'));
   t.deepEqual([array.shape, array.dtype, array.tolist()], [[74], 'int32', flat]);
+});
+
+test.serial('--template adds the text that a model reads, of ids without the offset', async (t) => {
+  const folder = await photos(t, [16]);
+  const file = join(folder, '0.png');
+  const out = join(folder, 'text');
+  await outcome([file], { out, offset: 50, template: 'emu3' });
+  const [line] = linesOf(join(out, 'tokens-00000.jsonl')) as (Line & { text: string })[];
+  t.is(line!.text, tokenText(await idsOf(file), [8, 8], 'emu3'));
 });
 
 test.serial('npy: one array per image, or shards with their file names beside', async (t) => {
@@ -380,6 +392,8 @@ test.serial('flags that the model cannot take are wrong usage', async (t) => {
     [{ to: 'safetensors', markers }, /--markers make flat sequences/],
     [{ size: 1 }, /smaller than one code/],
     [{ offset: 2 ** 31 }, /fit into int32/],
+    [{ tile: 3 }, /tile must be an integer of at least two codes/],
+    [{ template: 'emu3', to: 'npy' }, /--template adds text/],
   ] as const) {
     await t.throwsAsync(outcome([folder], { out, ...flags }), { instanceOf: UsageError, message });
   }

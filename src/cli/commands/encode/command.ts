@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
+import { templateNames, type TemplateName } from '../../../tokenizer/templates.js';
 import { positiveInteger } from '../../arguments.js';
 import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
 
@@ -13,6 +14,7 @@ export interface EncodeFlags extends TokenFlags {
   square?: boolean;
   fit: Fit;
   padding: Padding;
+  template?: TemplateName;
 }
 
 /** Defines `tessera-torch encode`, which writes the tokens of images. */
@@ -42,12 +44,17 @@ export function encodeCommand(command: Command): Command {
       new Option('--padding <content>', 'what --fit pad adds at the right and the bottom')
         .choices(['reflect', 'replicate'])
         .default('reflect'),
+    )
+    .addOption(
+      new Option('--template <model>', 'add the text of each image as that language model writes it').choices(
+        templateNames,
+      ),
     );
   return withOutputFlags(withTokenFlags(command, 'added to'), 'token file')
     .addHelpText(
       'after',
       `
-jsonl: a line {"file", "grid": [h, w], "ids": [...]} per image, row by row.
+jsonl: a line {"file", "grid": [h, w], "ids": [...]} per image, row by row; with --template also "text".
 npy: int32 [h, w] per image; with --shard [N, h, w] per file, and the file names in a .json beside it.
 safetensors: "ids", int32 [N, h, w], with the file names in the metadata.
 With --markers the ids of an image are one sequence: begin, (ids, row) for each row, end.

@@ -29,6 +29,9 @@ export async function encode(run: string, paths: string[], flags: EncodeFlags): 
       '--markers make flat sequences, for --to jsonl or npy; --to safetensors writes grids of ids',
     );
   }
+  if (flags.template && flags.to !== 'jsonl') {
+    throw new UsageError('--template adds text, which only --to jsonl holds');
+  }
   const files = await imagePaths(paths, leftOut, { lists: true });
   if (files.length === 0) throw leftOut.nothingElse();
   const { device, precision: dtype, out } = flags;
@@ -181,7 +184,20 @@ function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
 
 /** Returns the flags on which the content of the token files depends. */
 function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Record<string, unknown> {
-  const { to, shard, square = false, fit, padding, offset, markers, batch, precision, tile, overlap } = flags;
+  const {
+    to,
+    shard,
+    square = false,
+    fit,
+    padding,
+    offset,
+    markers,
+    batch,
+    precision,
+    tile,
+    overlap,
+    template,
+  } = flags;
   return {
     '--to': to,
     '--shard': shard ?? null,
@@ -192,6 +208,7 @@ function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Recor
     '--offset': offset,
     '--markers': markers ? [markers.begin, markers.row, markers.end] : null,
     '--batch': batch,
+    ...(template && { '--template': template }),
     ...(tile !== undefined && { '--tile': tile, '--overlap': overlap ?? null }),
     '--precision': precision,
     '--device': device.replace(/:\d+$/, ''),

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import type { Markers } from '../../../tokenizer/sequence.js';
 import { toSequence } from '../../../tokenizer/sequence.js';
+import { tokenText, type TemplateName } from '../../../tokenizer/templates.js';
 import { saveNpy, saveSafetensors } from '../../../torch/io/index.js';
 import * as torch from '../../../torch/index.js';
 import type { TokenFormat } from './command.js';
@@ -29,6 +30,8 @@ export interface ShardOptions {
   to: TokenFormat;
   offset: number;
   markers?: Markers;
+  /** Model whose text is added to lines of JSON. */
+  template?: TemplateName;
   /** Pixels per id. */
   stride: number;
 }
@@ -42,8 +45,13 @@ export async function writeShard(
 ): Promise<string[]> {
   if (images.length === 0) return [];
   if (options.to === 'jsonl') {
+    const { template } = options;
     const lines = images.map((image) =>
-      JSON.stringify({ ...describe(image, options), ids: [...flat(image, options)] }),
+      JSON.stringify({
+        ...describe(image, options),
+        ids: [...flat(image, options)],
+        ...(template && { text: tokenText(image.ids, image.grid, template) }),
+      }),
     );
     await writeAtomically(join(folder, `${name}.jsonl`), `${lines.join('\n')}\n`);
     return [`${name}.jsonl`];
