@@ -160,6 +160,12 @@ export { generate, TokenSampler, type GenerateOptions, type SequenceOptions } fr
 export type { DrawOptions } from './sampling/engines/token-memory.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';
+export {
+  sampleAccepted,
+  type AcceptedImages,
+  type Classifier,
+  type RejectionOptions,
+} from './sampling/rejection.js';
 export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';
 export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
 export type { WindowOptions } from './sampling/window-options.js';
