@@ -17,14 +17,20 @@ export type MapKinds = Readonly<Record<string, MapKind>>;
 export const LABEL = 'label';
 
 /**
- * Converts squares [B, size, size] of a map to the tensor that a model takes: one-hot [B, labels, size, size] float32
- * for labels, else [B, 1, size, size] in [-1, 1].
+ * Converts squares [B, size, size] of a map, or rectangles [B, height, width], to the tensor that a model takes: one-hot [B, labels, height, width]
+ * float32 for labels, else [B, 1, height, width] in [-1, 1].
  */
-export function mapToTensor(bytes: Uint8Array, size: number, kind: MapKind, device: torch.Device): Tensor {
-  if (!kind.labels) return bytesToImages(bytes, [size, size], 1, device);
+export function mapToTensor(
+  bytes: Uint8Array,
+  size: number | readonly [height: number, width: number],
+  kind: MapKind,
+  device: torch.Device,
+): Tensor {
+  const [height, width] = typeof size === 'number' ? [size, size] : size;
+  if (!kind.labels) return bytesToImages(bytes, [height, width], 1, device);
   const count = kind.labels.length;
   return torch.scope(() => {
-    const numbers = torch.tensor(bytes).to(device).view([-1, size, size]).long(); // [B, H, W]
+    const numbers = torch.tensor(bytes).to(device).view([-1, height, width]).long(); // [B, H, W]
     return torch.oneHot(numbers, count).permute([0, 3, 1, 2]).to('float32').contiguous(); // [B, labels, H, W]
   });
 }

@@ -5,26 +5,30 @@ import { ImageDataError } from './image-error.js';
 import { loadSharp } from './sharp.js';
 
 /**
- * Reads the central square of a map as bytes [size, size], without mixing neighbouring pixels. The file is a grey
+ * Reads the middle of a map, scaled to a size (a number: the side of a square), as bytes [height, width], without mixing neighbouring pixels. The file is a grey
  * image; of an image with equal channels, one is taken.
  *
  * @throws ImageDataError for a file that cannot be read, or has colours
  */
-export async function readMapFile(path: string, size: number): Promise<Uint8Array> {
+export async function readMapFile(
+  path: string,
+  size: number | readonly [height: number, width: number],
+): Promise<Uint8Array> {
+  const [height, width] = typeof size === 'number' ? [size, size] : size;
   const sharp = await loadSharp();
   const file = await readFile(systemPath(path)).catch((cause: Error) => {
     throw new ImageDataError(path, `cannot be read (${cause.message})`, { cause });
   });
   const { data, info } = await sharp(file)
     .removeAlpha()
-    .resize({ width: size, height: size, fit: 'cover', kernel: 'nearest' })
+    .resize({ width, height, fit: 'cover', kernel: 'nearest' })
     .raw()
     .toBuffer({ resolveWithObject: true })
     .catch((cause: Error) => {
       throw new ImageDataError(path, `is not an image (${cause.message.split('\n')[0]})`, { cause });
     });
   const { channels } = info;
-  const bytes = Uint8Array.from({ length: size * size }, (_, i) => data[i * channels]!);
+  const bytes = Uint8Array.from({ length: height * width }, (_, i) => data[i * channels]!);
   const coloured = bytes.findIndex((value, i) =>
     Array.from({ length: channels }, (_, c) => data[i * channels + c]).some((other) => other !== value),
   );

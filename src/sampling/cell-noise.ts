@@ -60,8 +60,7 @@ export function checkSeeds(caller: string, seeds: readonly number[] | null | und
 export function refuseSeeds(caller: string, seeds: readonly number[] | null | undefined): void {
   if (!seeds) return;
   throw new RangeError(
-    `${caller}: seeds are for tokens that are drawn one after another; windows take a seed and the row instead (sampleWindowed), ` +
-      'and a model that draws all tokens at once takes a generator.',
+    `${caller}: seeds are for tokens that are drawn one after another; a model that draws all tokens at once takes a generator.`,
   );
 }
 

@@ -1,4 +1,5 @@
 /** Classifier-free guidance (arXiv 2207.12598): logits move away from those of a dropped condition. */
+import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
@@ -87,7 +88,7 @@ export function guidanceScales(
  * Returns u + s·(c − u), exactly c at s = 1 and u at s = 0, in at least float32.
  *
  * @param logits `[2B, V]`: c `[B, V]`, then u `[B, V]`
- * @param scale s, `[1]` float64
+ * @param scale s, `[1]` or one for each row, `[B, 1]`, float64
  */
 export function guidedLogits(logits: Tensor, scale: Tensor): Tensor {
   return torch.scope(() => {
@@ -95,6 +96,16 @@ export function guidedLogits(logits: Tensor, scale: Tensor): Tensor {
     const [conditional, unconditional] = whole.chunk(2) as [Tensor, Tensor];
     return unconditional.lerp(conditional, scale.to(whole.dtype));
   });
+}
+
+/** @throws RangeError for an invalid option, or if guidance is asked for and the model knows no dropped condition */
+export function checkGuidable(net: Pick<Net2NetTransformer, 'config'>, options: GuidanceOptions): void {
+  checkGuidance(options);
+  if (!isGuided(options) || net.config.nullToken !== undefined) return;
+  throw new RangeError(
+    `guidance is ${options.guidance}, but the model was trained without dropped conditions, which guidance needs: ` +
+      'train it with training.conditionDropout (--condition-dropout 0.1), or leave guidance out.',
+  );
 }
 
 /**

@@ -4,10 +4,11 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import { refuseSeeds } from './cell-noise.js';
-import { checkGuidance, isGuided, type GuidanceOptions } from './guidance.js';
+import { checkGuidable, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions } from './logits.js';
 import type { PickOptions } from './logits.js';
 import { drawInOnePass } from './orders/one-pass.js';
+import type { WindowStep } from './orders/window.js';
 import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
 import { sampleWindowed } from './windows.js';
@@ -44,7 +45,7 @@ export function sampleTokens(
     torch.scope(() => {
       const given = prefix?.shape[1] ?? 0;
       checkSteps('sampleTokens', steps);
-      checkGuided(net, sampler?.pick ?? options);
+      checkGuidable(net, sampler?.pick ?? options);
       net.condition.check?.(condition);
       if (net.pkeep <= 0) {
         refuseSeeds('sampleTokens', options.seeds);
@@ -67,25 +68,17 @@ export function sampleTokens(
   );
 }
 
-/** @throws RangeError if guidance is asked for and the model does not know what a dropped condition is */
-function checkGuided(net: Net2NetTransformer, options: GuidanceOptions): void {
-  checkGuidance(options);
-  if (!isGuided(options) || net.config.nullToken !== undefined) return;
-  throw new RangeError(
-    `guidance is ${options.guidance}, but the model was trained without dropped conditions, which guidance needs: ` +
-      'train it with training.conditionDropout (--condition-dropout 0.1), or leave guidance out.',
-  );
-}
-
 export interface SampleImagesOptions extends SampleTokensOptions {
   /** Code grid `[h, w]`. Default: 16 × 16 (256 px for an f16 model). */
   grid?: readonly [number, number];
   /**
    * Draw each code from a window of this side around it; see {@link sampleWindowed}. Default: only if the condition is a
    * grid and both do not fit the model's block, with the largest window that fits. With `onToken`, codes are then drawn
-   * one after another, which takes several times as many steps.
+   * one after another, which takes several times as many steps; `onStep` does not do that.
    */
   window?: number;
+  /** Called after every step where codes are drawn from windows, as by {@link sampleWindowed}. */
+  onStep?: (step: WindowStep) => void;
 }
 
 /**
@@ -103,7 +96,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 export function sampleImages(
   net: Net2NetTransformer,
   condition: Tensor,
-  { grid = [16, 16], window, ...options }: SampleImagesOptions = {},
+  { grid = [16, 16], window, onStep, ...options }: SampleImagesOptions = {},
 ): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {
@@ -119,13 +112,14 @@ export function sampleImages(
       const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler, seeds } = options;
-        refuseSeeds('sampleImages', seeds);
         const pick = sampler?.pick ?? options;
         const codes = sampleWindowed(net, spatial ? condition.view([-1, ...grid]) : condition, {
           ...pick,
           grid,
+          seeds: seeds ?? null,
           ...(window !== undefined && { window }),
           ...(prefix && { completion: filled(prefix, grid), start: given }),
+          ...(onStep && { onStep }),
           ...(onToken && { order: 'sequential', onStep: ({ step, tokens }) => onToken(step, tokens) }),
         });
         return net.decodeToImg(codes.flatten(1), grid);
@@ -162,7 +156,7 @@ export class ImageSampler extends torch.InThread {
   constructor(net: Net2NetTransformer, pick: PickOptions & GuidanceOptions = {}) {
     super('a sampler', 'make one in each thread');
     checkFilterOptions(pick);
-    checkGuided(net, pick);
+    checkGuidable(net, pick);
     this.#net = net;
     this.#pick = pick;
   }
@@ -170,7 +164,7 @@ export class ImageSampler extends torch.InThread {
   /** Samples images `[B, C, H, W]` for condition tokens `[B, N]`. */
   sample(
     condition: Tensor,
-    options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'seeds' | 'onToken' | 'window'> = {},
+    options: Pick<SampleImagesOptions, 'grid' | 'prefix' | 'seeds' | 'onToken' | 'window' | 'onStep'> = {},
   ): Tensor {
     const [batch, conditions] = condition.shape as [number, number];
     const { pkeep, transformer } = this.#net;

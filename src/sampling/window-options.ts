@@ -3,13 +3,15 @@ import { IdentityPermuter } from '../models/orders/permuter.js';
 import type { Prior } from '../models/priors/prior.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
+import { cellNoise, checkSeeds, rowNoise, seedWords, type CellNoise } from './cell-noise.js';
+import { rowsFor, type DrawOptions } from './engines/token-memory.js';
+import { checkGuidable } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import type { WindowStep } from './orders/window.js';
-import { refuseGuidance, type GuidanceOptions } from './guidance.js';
 import { refuseLookingBack } from './repetition.js';
 
-export interface WindowOptions extends PickOptions {
+export interface WindowOptions extends DrawOptions {
   /** Code grid `[h, w]`, at least one window in both directions. */
   grid?: readonly [number, number];
   /**
@@ -23,6 +25,11 @@ export interface WindowOptions extends PickOptions {
    */
   seed?: number;
   /**
+   * Seed of each row, instead of `seed`: a row's tokens then depend on its seed and the cell alone, not on the rows it is
+   * drawn with. Default: none.
+   */
+  seeds?: readonly number[] | null;
+  /**
    * `'sequential'` draws cells one after another; `'wavefront'` (the default) draws cells together whose windows do not
    * need each other, which gives the same tokens.
    */
@@ -35,12 +42,12 @@ export interface WindowOptions extends PickOptions {
 
 /** Options of how windows are drawn, with defaults. */
 export interface WindowDraws {
-  pick: PickOptions;
+  pick: DrawOptions;
   wavefront: boolean;
   /** Largest number of cells in a step. */
   most: number;
-  /** Returns the seed, drawn if it was not given. */
-  seedOn(device: torch.Device): number;
+  /** Returns the noise with which cells are drawn; a seed that was not given is drawn first. Null if greedy. */
+  noiseOn(device: torch.Device): CellNoise | null;
 }
 
 /**
@@ -51,12 +58,18 @@ export function readDraws(
   caller: string,
   net: Net2NetTransformer,
   batch: number,
-  { seed, order = 'wavefront', maxBatch = 64, ...given }: Omit<WindowOptions, 'grid' | 'window' | 'onStep'>,
+  {
+    seed,
+    seeds,
+    order = 'wavefront',
+    maxBatch = 64,
+    ...given
+  }: Omit<WindowOptions, 'grid' | 'window' | 'onStep'>,
 ): WindowDraws {
   const pick = codesOnly(net.transformer, given);
   checkFilterOptions(pick);
   refuseLookingBack(caller, pick);
-  refuseGuidance(caller, pick as GuidanceOptions);
+  checkGuidable(net, pick);
   checkModel(caller, net);
   checkCount(caller, 'maxBatch', maxBatch);
   if (order !== 'wavefront' && order !== 'sequential') {
@@ -67,11 +80,20 @@ export function readDraws(
   if (seed !== undefined && !(Number.isSafeInteger(seed) && seed >= 0)) {
     throw new RangeError(`${caller}: seed must be an integer from 0 to 2^53 − 1, got ${seed}.`);
   }
+  checkSeeds(caller, seeds, batch);
+  if (seeds && seed !== undefined) {
+    throw new TypeError(`${caller}: seed ${seed} was given together with seeds; pass only one of them.`);
+  }
+  const vocabulary = net.transformer.vocabSize;
   return {
     pick,
     wavefront: order === 'wavefront',
-    most: Math.max(1, Math.floor(maxBatch / batch)),
-    seedOn: (device) => (pick.greedy ? 0 : (seed ?? drawSeed(device, pick))),
+    most: Math.max(1, Math.floor(maxBatch / rowsFor(batch, pick))),
+    noiseOn: (device) => {
+      if (pick.greedy) return null;
+      if (seeds) return rowNoise(seedWords(seeds, device), vocabulary);
+      return cellNoise(seed ?? drawSeed(device, pick), { batch, vocabulary, device });
+    },
   };
 }
 

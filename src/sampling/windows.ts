@@ -34,6 +34,9 @@ export interface SampleWindowedOptions extends WindowOptions {
  * takes its part, or tokens `[B, N]` (a class, a start token), which are put before each window. A model without a grid as
  * condition does not know where in the image a window is.
  *
+ * With `guidance`, each window is also fed under the dropped condition, in the same forward; the k-th cell of the grid in
+ * reading order is its token k.
+ *
  * Needs a model that reads the grid row by row. Synchronizes with a GPU before sampling, and at its end to check that all
  * logits were finite, unless `onStep` reads tensors. In float32 a wavefront's tokens can differ from those drawn one after
  * another where two tokens are equally likely up to rounding; what is drawn after them then differs, too.
@@ -82,7 +85,7 @@ export function sampleWindowed(
       const { device } = condition;
       const tokens = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
       const isGiven = known?.given ?? (() => false);
-      const { wavefront, most, pick, seedOn } = draws;
+      const { wavefront, most, pick, noiseOn } = draws;
       const request = {
         condition: conditionOf(condition, window),
         start: tokens.to(device).long(),
@@ -90,7 +93,8 @@ export function sampleWindowed(
         plan: planWindows({ grid, window, given: isGiven, wavefront, most }),
         window,
         wholeWindow,
-        seed: seedOn(device),
+        noise: noiseOn(device),
+        dropped: (given: Tensor) => net.dropped(given),
         onStep,
       };
       return drawInWindows('sampleWindowed', prior, request, pick);

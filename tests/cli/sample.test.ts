@@ -2,12 +2,18 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { Command } from 'commander';
 import sharp from 'sharp';
+import { imageGrid } from '../../src/data/image-grid.js';
+import { openRun } from '../../src/runs/open.js';
+import { sampleWindowed } from '../../src/sampling/windows.js';
+import { mapToTensor } from '../../src/data/example.js';
+import { sampleImages } from '../../src/sampling/images.js';
+import * as torch from '../../src/torch/index.js';
+import type { Tensor } from '../../src/torch/index.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
-import { sampleCommand } from '../../src/cli/commands/sample/command.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { sampled as sampledInto } from './sampled.js';
 import { eventsOf, images, transformerConfig, vqganConfig } from '../training/tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-sample-'));
@@ -33,19 +39,8 @@ test.before(async () => {
 });
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
-/** Runs `tessera sample` in this process: the pixels of each image, and what samples.json says. */
-async function sampled(name: string, run: string, ...flags: string[]) {
-  const out = join(root, name);
-  const command = sampleCommand(new Command('sample')).exitOverride();
-  await command.parseAsync([run, '--quiet', '--device', 'cpu', '--out', out, ...flags], { from: 'user' });
-  const recipe = JSON.parse(readFileSync(join(out, 'samples.json'), 'utf8')) as Record<string, unknown>;
-  const pixels = await Promise.all(
-    (recipe['pictures'] as string[]).map(async (path) =>
-      (await sharp(path).raw().toBuffer()).toString('hex'),
-    ),
-  );
-  return { pixels, recipe };
-}
+const sampled = (name: string, ...args: [run: string, ...flags: string[]]) =>
+  sampledInto(join(root, name), ...args);
 
 test.serial(
   'at temperature 0 the likeliest codes are taken, whatever the seed and the spelling',
@@ -112,31 +107,56 @@ test.serial('classes are guided by a model that was trained without them now and
   });
 });
 
-for (const [flag, value, message] of [
-  ['--guidance-interval', '5,3', /two integers A,B with 0 ≤ A < B/],
-  ['--guidance-interval', '5', /two integers A,B/],
-  ['--guidance-schedule', 'square', /constant, linear, cosine/],
-  ['--min-p', '2', /It must be a number from 0 to 1/],
-  ['--repetition-penalty', '0', /It must be a number above 0/],
-] as const) {
-  test.serial(`refused: ${flag} ${value}`, async (t) => {
-    const command = sampleCommand(new Command('sample'))
-      .exitOverride()
-      .configureOutput({ writeErr: () => {} });
-    await t.throwsAsync(command.parseAsync([plain, flag, value], { from: 'user' }), { message });
+const refused: [flags: string, message: RegExp, run?: () => string][] = [
+  ['--guidance-interval 5,3', /two integers A,B with 0 ≤ A < B/],
+  ['--guidance-interval 5', /two integers A,B/],
+  ['--guidance-schedule square', /constant, linear, cosine/],
+  ['--min-p 2', /It must be a number from 0 to 1/],
+  ['--repetition-penalty 0', /It must be a number above 0/],
+  ...['-1', 'Infinity', 'warm', ''].map(
+    (wrong) => [`--temperature=${wrong}`, /It must be a non-negative number/] as [string, RegExp],
+  ),
+  ['--size 27x16', /--size 27x16: both sides must be multiples of 2, .* the nearest size is 28x16$/],
+  ['--size 24x8', /--size 24x8 is smaller than the 16 × 16 pixels .* the nearest size is 24x16$/],
+  ['--size wide', /It must be a width and a height in pixels, such as 1024x256/],
+  ['--size 0x16', /It must be a width and a height/],
+  ['--layout layout.json', /--layout layout\.json: .* was trained without layouts/],
+  ['--layout a.json --condition b.png', /cannot be used with option/],
+  ['--size 24x16 --repetition-penalty 2', /repetitionPenalty/],
+];
+for (const [flags, message, run = () => plain] of refused) {
+  test.serial(`refused: ${flags}`, async (t) => {
+    await t.throwsAsync(sampled('refused', run(), ...flags.split(' ')), { message });
   });
 }
 
-for (const wrong of ['-1', 'Infinity', 'warm', '']) {
-  test.serial(`a temperature of "${wrong}" is refused`, async (t) => {
-    const command = sampleCommand(new Command('sample'))
-      .exitOverride()
-      .configureOutput({ writeErr: () => {} });
-    await t.throwsAsync(command.parseAsync([plain, `--temperature=${wrong}`], { from: 'user' }), {
-      message: /It must be a non-negative number/,
-    });
-  });
-}
+test.serial('images larger than the trained ones are drawn through a window, guided too', async (t) => {
+  const wide = async (name: string, run: string, ...flags: string[]) => {
+    const drawn = await sampled(name, run, '--n', '2', '--size', '24x16', ...flags);
+    t.is(drawn.pixels[0]!.length, 2 * 3 * 24 * 16);
+    t.deepEqual(drawn.recipe['size'], [24, 16]);
+    return drawn.pixels;
+  };
+  const first = await wide('wide', plain, '--seed', '5');
+  t.is(new Set(first).size, 2);
+  t.deepEqual(await wide('wide again', plain, '--seed', '5'), first);
+  const { model: net } = await openRun(plain, 'transformer', 'cpu');
+  const generator = new torch.Generator().manualSeed(5);
+  const options = { grid: [8, 12], window: 8, topK: 16, generator } as const;
+  const direct = sampleImages(net, torch.zeros([2, 1], { dtype: 'int64' }), options);
+  t.deepEqual(
+    first,
+    direct.unbind(0).map((image) => hex(image.unsqueeze(0))),
+  );
+
+  const draw = (name: string, ...flags: string[]) => wide(name, classes, '--class', '39', ...flags);
+  const unguided = await draw('wide class');
+  t.deepEqual(await draw('wide guided by 1', '--guidance', '1'), unguided);
+  t.notDeepEqual(await draw('wide guided', '--guidance', '30'), unguided);
+});
+
+/** Returns the bytes of an image as `sampled` does. */
+const hex = (image: Tensor) => Buffer.from(imageGrid(image).pixels).toString('hex');
 
 test.serial('a map in a file is what is drawn for, and must be one of the model', async (t) => {
   const { ddconfig, ...params } = vqganConfig().model.params;
@@ -181,6 +201,21 @@ test.serial('a map in a file is what is drawn for, and must be one of the model'
   t.is(sky.recipe['condition'], await file(0));
   t.notDeepEqual(sky.pixels, other.pixels);
   t.deepEqual((await sampled('sky again', run, ...flags, await file(0))).pixels, sky.pixels);
+  const halves = join(root, 'halves.png');
+  const bytes = Uint8Array.from({ length: 24 * 16 }, (_, i) => (i % 24 < 12 ? 0 : 5));
+  await sharp(bytes, { raw: { width: 24, height: 16, channels: 1 } }).toFile(halves);
+  const wide = await sampled('wide map', run, '--size', '24x16', ...flags, halves);
+  t.is(wide.pixels[0]!.length, 2 * 3 * 24 * 16);
+  const { model: net } = await openRun(run, 'transformer', 'cpu');
+  const labels = mapToTensor(bytes, [16, 24], { labels: Array.from('123456789') }, 'cpu');
+  const condition = net.encodeToC(labels.repeat([4, 1, 1, 1])).indices.view([4, 8, 12]);
+  const generator = new torch.Generator().manualSeed(3);
+  const codes = sampleWindowed(net, condition, { window: 8, topK: 16, generator });
+  const direct = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)).unbind(0);
+  t.deepEqual(
+    wide.pixels,
+    direct.map((image) => hex(image.unsqueeze(0))),
+  );
   for (const [given, message] of [
     [[], /was trained on maps of the field "segmentation": give one with --condition FILE/],
     [['--condition', await file(9)], /label-9\.png: it has the label 9, but .* labels 0 to 8/],

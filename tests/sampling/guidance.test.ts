@@ -6,8 +6,10 @@ import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { guidanceScales, guidedLogits, type GuidanceOptions } from '../../src/sampling/guidance.js';
 import { ImageSampler, sampleImages, sampleTokens } from '../../src/sampling/images.js';
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
-import { sampleWindowed } from '../../src/sampling/windows.js';
+import { sampleWindowed, type SampleWindowedOptions } from '../../src/sampling/windows.js';
+import type { WindowStep } from '../../src/sampling/orders/window.js';
 import * as torch from '../../src/torch/index.js';
+import { GridStage } from '../golden/net2net.js';
 import { livelyGpt } from './lively-gpt.js';
 
 const ddconfig = {
@@ -153,6 +155,54 @@ test('images are guided, and nothing is left behind', (t) => {
   t.is(torch.memory().tensors, tensors);
 });
 
+/** A second stage over maps of ten codes, where 10 stands for a dropped one. */
+function mapNet() {
+  const prior = livelyGpt({ vocabSize: 11, blockSize: 17, nLayer: 2, nHead: 2, nEmbd: 8 });
+  const net = { prior, firstStage: new GridStage(), condition: '__is_first_stage__', nullToken: 10 } as const;
+  return new Net2NetTransformer(net).double().eval();
+}
+
+const map = torch.randint(0, 10, [2, 4, 5], { generator: new torch.Generator().manualSeed(1) });
+const conditions: [string, Net2NetTransformer, torch.Tensor][] = [
+  ['a class', net, classes],
+  ['a map', mapNet(), map],
+];
+for (const [what, of, condition] of conditions) {
+  test(`in windows after ${what}, tokens are drawn from the guided logits of both conditions`, (t) => {
+    const windows = { grid: [4, 5], window: 3, seed: 4 } as const;
+    const tokens = (options: SampleWindowedOptions, given = condition) =>
+      sampleWindowed(of, given, { ...windows, ...options }).tolist();
+    const plain = tokens({});
+    t.deepEqual(tokens({ guidance: 1 }), plain);
+    t.deepEqual(tokens({ guidance: 3, guidanceInterval: [20, 21] }), plain, 'no cell is in the interval');
+    if (condition.ndim === 3) t.deepEqual(tokens({ guidance: 0 }), tokens({}, of.dropped(condition)!));
+    const options = { guidance: 30, guidanceSchedule: 'linear' } as const;
+    const scales = guidanceScales(options, 20);
+    const onStep = ({ cells, fed, logits }: WindowStep) => {
+      const length = condition.ndim === 3 ? 9 : 1;
+      const codes = fed.narrow(1, length, fed.shape[1]! - length);
+      const without = torch.cat([of.dropped(fed.narrow(1, 0, length))!, codes], 1);
+      for (const [i, { row, column, top, left }] of [...cells, ...cells].entries()) {
+        const place = length - 1 + (row - top) * 3 + column - left;
+        const [c, u] = [fed, without].map((rows) =>
+          of.transformer.forward(rows.narrow(0, i, 1)).select(1, place),
+        );
+        const expected = u!.add(c!.sub(u!).mul(scales[row * 5 + column]!));
+        t.true(
+          expected
+            .sub(logits.narrow(0, i, 1))
+            .abs()
+            .max()
+            .item() < 1e-9,
+        );
+      }
+    };
+    const guided = tokens({ ...options, onStep });
+    t.notDeepEqual(guided, plain);
+    t.deepEqual(tokens({ ...options, order: 'sequential', maxBatch: 1 }), guided);
+  });
+}
+
 const refusals: [string, () => unknown, RegExp][] = [
   ['a negative scale', () => drawn({ guidance: -1 }), /guidance must be a non-negative number/],
   [
@@ -192,9 +242,9 @@ const refusals: [string, () => unknown, RegExp][] = [
     /not drawn one after another/,
   ],
   [
-    'windows',
-    () => sampleWindowed(net, classes, { grid: [3, 3], window: 2, guidance: 2 } as object),
-    /sampleWindowed: guidance is 2/,
+    'windows of a model without a dropped condition',
+    () => sampleWindowed(guidable({ nullToken: null }), classes, { grid: [3, 3], window: 2, guidance: 2 }),
+    /guidance is 2, but the model was trained without dropped conditions/,
   ],
   [
     'a dropped condition outside the vocabulary',

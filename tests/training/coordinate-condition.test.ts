@@ -6,11 +6,14 @@ import test from 'ava';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
 import { coordinateMap } from '../../src/data/coordinates.js';
 import { ImageSource } from '../../src/data/image-source.js';
+import { imageGrid } from '../../src/data/image-grid.js';
 import { openRun } from '../../src/runs/open.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
+import * as torch from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { sampled } from '../cli/sampled.js';
 import { eventsOf, SIZE, stripes, transformerConfig, vqganConfig } from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-coordinates-'));
@@ -55,9 +58,22 @@ test('a run learns from positions of its crops, and its model draws wide images'
   const condition = net.encodeToC(coordinateMap(SIZE, 40)).indices.view([1, 8, 20]);
   t.deepEqual(sampleWindowed(net, condition, { seed: 1 }).shape, [1, 8, 20]);
 
-  const { row, described } = await chooseCondition(net, {}, { size: SIZE, names: [], run });
+  const { row, described } = await chooseCondition(net, {}, { size: [SIZE, SIZE], names: [], run });
   t.deepEqual([row.tolist(), described], [coordinateMap(SIZE, SIZE).tolist(), '']);
-  await t.throwsAsync(chooseCondition(net, { condition: 'map.png' }, { size: SIZE, names: [], run }), {
-    message: /was trained without maps$/,
-  });
+  await t.throwsAsync(
+    chooseCondition(net, { condition: 'map.png' }, { size: [SIZE, SIZE], names: [], run }),
+    {
+      message: /was trained without maps$/,
+    },
+  );
+  const flags = ['--size', '40x16', '--n', '1', '--seed', '3'];
+  const { pixels } = await sampled(join(root, 'wide'), run, ...flags);
+  const generator = new torch.Generator().manualSeed(3);
+  const wide = sampleWindowed(net, condition, { window: 8, topK: ids + 1, generator });
+  const image = torch.noGrad(() => net.firstStageModel.decodeIndices(wide));
+  t.is(
+    pixels[0],
+    Buffer.from(imageGrid(image).pixels).toString('hex'),
+    'where a window lies in the image counts',
+  );
 });

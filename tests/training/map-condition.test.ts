@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
+import { imageGrid } from '../../src/data/image-grid.js';
+import { sampled } from '../cli/sampled.js';
 import type { LayoutStage } from '../../src/models/conditions/layout/stage.js';
 import { sampleScene } from '../../src/sampling/scenes.js';
 import * as torch from '../../src/torch/index.js';
@@ -134,12 +136,20 @@ test.serial('a run learns layouts of the scenes, and draws the one of a file', a
   t.deepEqual(sampleScene(model, objects, builder, { grid: [8, 12], seed: 1 }).shape, [1, 8, 12]);
 
   const choose = (condition?: string) =>
-    chooseCondition(model, condition === undefined ? {} : { condition }, { size: 16, names: [], run });
+    chooseCondition(model, condition === undefined ? {} : { condition }, { size: [16, 16], names: [], run });
   const file = join(folder, 'layout.json');
   writeFileSync(file, '[[0, 0.1, 0.2, 0.3, 0.7]]');
   const { indices } = model.encodeToC((await choose(file)).row);
   t.deepEqual(indices.tolist(), [builder.build(objects).tolist()]);
-  await t.throwsAsync(choose(), { message: /was trained on layouts: give one with --condition FILE.json/ });
+  await t.throwsAsync(choose(), { message: /was trained on layouts: give one with --layout FILE.json/ });
+  const wide = ['--size', '24x16', '--n', '1', '--seed', '3', '--layout', file];
+  const { pixels } = await sampled(join(folder, 'wide'), run, ...wide);
+  const generator = new torch.Generator().manualSeed(3);
+  const scene = sampleScene(model, objects, builder, { grid: [8, 12], window: 8, topK: 64, generator });
+  const image = torch.noGrad(() => model.firstStageModel.decodeIndices(scene));
+  t.is(pixels[0], Buffer.from(imageGrid(image).pixels).toString('hex'));
+  writeFileSync(file, '[]');
+  await t.throwsAsync(choose(file), { message: /--layout .*layout.json: it has no objects/ });
   writeFileSync(file, '[[9, 0.1, 0.2, 0.3, 0.7]]');
   await t.throwsAsync(choose(file), { message: /layout.json: .*there is no class 9/ });
 });

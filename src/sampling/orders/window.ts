@@ -6,10 +6,11 @@ import type { Prior } from '../../models/priors/prior.js';
 import { inEvaluation } from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import { cellNoise } from '../cell-noise.js';
+import type { CellNoise } from '../cell-noise.js';
+import { guidanceScales, guidedLogits, isGuided } from '../guidance.js';
+import type { DrawOptions } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 import { drawToken } from '../logits.js';
-import type { PickOptions } from '../logits.js';
 
 /** A cell of the code grid, and the first row and column of the window that it is drawn from. */
 export interface WindowCell {
@@ -27,9 +28,9 @@ export interface WindowStep {
   steps: number;
   /** The K cells drawn together, in reading order. */
   cells: readonly WindowCell[];
-  /** Tokens fed to the transformer, an image's K windows after the other: `[B·K, L]`. */
+  /** Tokens fed to the transformer under the condition, an image's K windows after the other: `[B·K, L]`. */
   fed: Tensor;
-  /** Logits of the cells before temperature and filters: `[B·K, V]`. */
+  /** Logits of the cells, guided if asked, before temperature and filters: `[B·K, V]`. */
   logits: Tensor;
   /** Tokens of the cells: `[B, K]`. */
   tokens: Tensor;
@@ -111,7 +112,10 @@ export interface WindowRequest {
   window: number;
   /** If true, feed the whole window as the reference does, instead of the part before the cell. */
   wholeWindow: boolean;
-  seed: number;
+  /** Noise with which cells are drawn; null if the most likely tokens are taken. */
+  noise: CellNoise | null;
+  /** Returns the tokens of a dropped condition for those of a condition; called only with guidance. */
+  dropped(condition: Tensor): Tensor | null;
   onStep?: ((step: WindowStep) => void) | undefined;
 }
 
@@ -123,10 +127,10 @@ export interface WindowRequest {
 export function drawInWindows(
   caller: string,
   prior: Prior,
-  { condition, start, kept, plan, window, wholeWindow, seed, onStep }: WindowRequest,
-  pick: PickOptions,
+  { condition, start, kept, plan, window, wholeWindow, noise, dropped, onStep }: WindowRequest,
+  pick: DrawOptions,
 ): Tensor {
-  const [batch, , width] = start.shape as [number, number, number];
+  const [batch, height, width] = start.shape as [number, number, number];
   const { device } = start;
   const onCpu = device === 'cpu';
   const area = window * window;
@@ -146,7 +150,8 @@ export function drawInWindows(
         const places = each((cell) => condition.length - 1 + placeOf(cell)); // positions whose logits are the cells'
         const side = torch.arange(window, { dtype: 'int64', device });
         const offsets = side.mul(width).unsqueeze(1).add(side).flatten(); // [window²]
-        const noise = pick.greedy ? null : cellNoise(seed, { batch, vocabulary: prior.vocabSize, device });
+        const guided = isGuided(pick) ? Float64Array.from(guidanceScales(pick, height * width)) : null;
+        const scales = guided && torch.tensor(guided).to(device); // [H·W]
         const peaks = torch.zeros([batch, cells.length], { dtype: 'float64', device });
         let first = 0;
         for (const [step, together] of plan.entries()) {
@@ -159,9 +164,15 @@ export function drawInWindows(
               tokens.indexSelect(1, windows.narrow(1, 0, length).flatten()).view([batch * count, length]);
             // Where lengths differ, what follows a shorter one's place is not attended to.
             const length = wholeWindow ? area - 1 : Math.max(...together.map(placeOf));
-            const fed = torch.cat([condition.of(together, windows), read(length)], 1); // [B·K, L]
+            const [given, codes] = [condition.of(together, windows), read(length)];
+            const fed = torch.cat([given, codes], 1); // [B·K, L]
             const positions = places.narrow(0, first, count).repeat([batch]); // [B·K]
-            const logits = prior.forward(fed, { at: positions }).squeeze(1); // [B·K, V]
+            const logits = cellLogits(prior, {
+              fed,
+              unguided: scales && torch.cat([dropped(given)!, codes], 1),
+              positions,
+              scale: scales && scales.indexSelect(0, now).repeat([batch]).unsqueeze(1), // [B·K, 1]
+            });
             const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null); // [B·K, 1]
             let token = drawn.token.view([batch, count]);
             if (kept) token = torch.where(kept.indexSelect(1, now), tokens.indexSelect(1, now), token);
@@ -178,4 +189,22 @@ export function drawInWindows(
       }),
     ),
   );
+}
+
+interface CellInputs {
+  /** Tokens under the condition, `[B·K, L]`. */
+  fed: Tensor;
+  /** The same under the dropped condition; null without guidance. */
+  unguided: Tensor | null;
+  /** Position of each row whose logits are wanted, `[B·K]`. */
+  positions: Tensor;
+  /** Scale of guidance of each row, `[B·K, 1]`; null without guidance. */
+  scale: Tensor | null;
+}
+
+/** Computes the logits of cells in one forward, guided if there is a scale. `[B·K, V]` */
+function cellLogits(prior: Prior, { fed, unguided, positions, scale }: CellInputs): Tensor {
+  if (!unguided || !scale) return prior.forward(fed, { at: positions }).squeeze(1);
+  const both = prior.forward(torch.cat([fed, unguided]), { at: positions.repeat([2]) }); // [2B·K, 1, V]
+  return guidedLogits(both.squeeze(1), scale);
 }

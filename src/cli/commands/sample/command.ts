@@ -3,6 +3,7 @@ import type { FilterOptions } from '../../../sampling/logits.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { numeric, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
+import type { PixelSize } from './size.js';
 
 export interface SampleFlags
   extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'>, GuidanceOptions {
@@ -11,6 +12,8 @@ export interface SampleFlags
   seed: number;
   class?: string;
   condition?: string;
+  layout?: string;
+  size?: PixelSize;
   out?: string;
   grid?: boolean;
   batch: number;
@@ -61,7 +64,17 @@ export function sampleCommand(command: Command): Command {
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
     .option(
       '--condition <file>',
-      'grey image of the map to draw for, or JSON of the layout, for a model trained on these',
+      'image of the map to draw for (grey: labels or values), or JSON of the layout, for a model trained on these',
+    )
+    .addOption(
+      new Option('--layout <file>', 'JSON of the layout to draw, for a model trained on layouts').conflicts(
+        'condition',
+      ),
+    )
+    .option(
+      '--size <WxH>',
+      'width and height in pixels, such as 1024x256, of images larger than the trained ones',
+      pixelSize,
     )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
@@ -79,6 +92,7 @@ Examples:
   $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
   $ npx tessera-torch sample runs/birds --class robin --seed 7
   $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4
+  $ npx tessera-torch sample runs/from-depth --condition wide.png --size 1024x256
   $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
     .action(async (run: string, flags: SampleFlags) => {
@@ -95,6 +109,12 @@ function interval(text: string): [number, number] {
   if (from! >= 0 && to! > from! && more.length === 0 && [from, to].every(Number.isSafeInteger))
     return [from!, to!];
   throw new InvalidArgumentError('It must be two integers A,B with 0 ≤ A < B, such as 16,256.');
+}
+
+function pixelSize(text: string): PixelSize {
+  const [, width, height = width] = /^(\d+)(?:[x×](\d+))?$/.exec(text) ?? [];
+  if (Number(width) > 0 && Number(height) > 0) return [Number(width), Number(height)];
+  throw new InvalidArgumentError('It must be a width and a height in pixels, such as 1024x256.');
 }
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');

@@ -1,15 +1,16 @@
-/** What an image is sampled for: the class of --class, or the map or layout in the file of --condition. */
+/** What an image is sampled for: the class of --class, or the map or layout in the file of --condition or --layout. */
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
+import { decodePicture, readHeader } from '../../../data/decode.js';
 import { LAYOUT } from '../../../data/layout.js';
 import { readMapFile } from '../../../data/map-file.js';
+import { readWhole } from '../../../data/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { readFitted } from '../../../tokenizer/fit.js';
 import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
@@ -25,42 +26,50 @@ export interface ChosenCondition {
 interface ConditionFlags {
   class?: string;
   condition?: string;
+  layout?: string;
 }
 
 /**
  * Reads the condition that the flags name.
  *
- * @param size side of the training images in pixels
+ * @param size height and width of the images in pixels
  * @param names names of the classes
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseCondition(
   model: Net2NetTransformer,
   flags: ConditionFlags,
-  { size, names, run }: { size: number; names: readonly string[]; run: string },
+  {
+    size,
+    names,
+    run,
+  }: { size: readonly [height: number, width: number]; names: readonly string[]; run: string },
 ): Promise<ChosenCondition> {
   const { field } = model.condition;
   if (flags.class !== undefined && field !== LABEL) {
     throw new UsageError(`--class ${flags.class}: ${run} was trained without classes`);
   }
-  if (flags.condition !== undefined && (field === null || field === LABEL || field === COORDINATES)) {
+  if (flags.layout !== undefined && field !== LAYOUT) {
+    throw new UsageError(`--layout ${flags.layout}: ${run} was trained without layouts`);
+  }
+  const file = flags.condition ?? flags.layout;
+  if (file !== undefined && (field === null || field === LABEL || field === COORDINATES)) {
     throw new UsageError(
-      `--condition ${flags.condition}: ${run} was trained without maps` +
-        (field === LABEL ? '; use --class' : ''),
+      `--condition ${file}: ${run} was trained without maps` + (field === LABEL ? '; use --class' : ''),
     );
   }
   if (field === null) return { row: torch.zeros([1, 1], { dtype: 'int64' }), recipe: {}, described: '' };
-  if (field === COORDINATES) return { row: coordinateMap(size, size), recipe: {}, described: '' };
+  if (field === COORDINATES) return { row: coordinateMap(...size), recipe: {}, described: '' };
   if (field === LABEL) return classOf(model, flags.class, names, run);
-  if (flags.condition === undefined) {
+  if (file === undefined) {
     throw new UsageError(
       field === LAYOUT
-        ? `${run} was trained on layouts: give one with --condition FILE.json, a list of objects, each [class, left, upper edge, width, height]`
+        ? `${run} was trained on layouts: give one with --layout FILE.json, a list of objects, each [class, left, upper edge, width, height]`
         : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await (field === LAYOUT ? layoutOf : mapOf)(model, flags.condition, size);
-  return { row, recipe: { condition: flags.condition }, described: ` for ${flags.condition}` };
+  const row = await (field === LAYOUT ? layoutOf : mapOf)(model, file, size);
+  return { row, recipe: { condition: file }, described: ` for ${file}` };
 }
 
 function classOf(
@@ -82,22 +91,34 @@ function classOf(
   }
 }
 
-/** Reads a layout from a JSON file. */
+/** Reads a layout from a JSON file: [1, 1 + objects, 5]. */
 async function layoutOf({ condition }: Net2NetTransformer, file: string): Promise<Tensor> {
+  let layout: Tensor;
   try {
-    return condition.parse(await readFile(file, 'utf8'), []);
+    layout = condition.parse(await readFile(file, 'utf8'), []);
   } catch (error) {
-    throw new UsageError(`--condition ${file}: ${(error as Error).message}`);
+    throw new UsageError(`--layout ${file}: ${(error as Error).message}`);
   }
+  if (layout.shape[1]! > 1) return layout;
+  throw new UsageError(
+    `--layout ${file}: it has no objects; list at least one, [class, left, upper edge, width, height]`,
+  );
 }
 
-/** Reads the input of the condition's encoder from a file: [1, C, size, size]. */
-async function mapOf(model: Net2NetTransformer, file: string, size: number): Promise<Tensor> {
+/** Reads the input of the condition's encoder from a file: [1, C, height, width]. */
+async function mapOf(
+  model: Net2NetTransformer,
+  file: string,
+  size: readonly [height: number, width: number],
+): Promise<Tensor> {
   const stage = model.condStageModel;
   const channels = stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
   if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {
-    const { pixels } = await readFitted(file, file, { stride: 1, channels, size }, { square: true });
-    return bytesToImages(pixels, [size, size], channels);
+    const bytes = await readWhole(file);
+    const { samples = 'usual' } = await readHeader(file, bytes);
+    const [height, width] = size;
+    const { pixels } = await decodePicture(file, width, height, bytes, samples);
+    return bytesToImages(pixels, size, channels);
   }
   const map = await readMapFile(file, size);
   if (channels === 1) return mapToTensor(map, size, {}, 'cpu');

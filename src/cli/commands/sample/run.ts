@@ -1,9 +1,6 @@
 /** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
 import { isFile } from '../../../files/look.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
-import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import { ImageSampler } from '../../../sampling/images.js';
 import { guidanceAmong, isGuided } from '../../../sampling/guidance.js';
 import { filtersAmong } from '../../../sampling/logits.js';
 import * as torch from '../../../torch/index.js';
@@ -15,6 +12,8 @@ import { sourceOf } from '../../model-flags.js';
 import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { chooseCondition } from './condition.js';
+import { drawer } from './draw.js';
+import { drawnSize } from './size.js';
 import { UsageError } from '../../usage-error.js';
 import { isInteractive } from '../../terminal.js';
 
@@ -27,8 +26,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   );
   const { precision = 'float32' } = flags;
   model.transformer.to(precision);
-  const grid = codeGrid(model, config.data.size);
-  const { size } = config.data;
+  const area = drawnSize(model, config.data.size, flags.size);
+  const { size, grid } = area;
   const chosen = await chooseCondition(model, flags, { size, names: classes, run });
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
@@ -48,10 +47,11 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     seed,
     batch: flags.batch,
     precision,
+    ...(flags.size && { size: [size[1], size[0]] }),
     ...chosen.recipe,
   };
   const out = flags.out ?? (isFile(run) ? 'samples' : join(run, 'samples'));
-  const draw = progressOf(flags, n, grid[0] * grid[1]);
+  const progress = progressOf(flags, n, grid[0] * grid[1]);
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
   const pick = {
@@ -60,7 +60,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     ...(temperature === 0 && { greedy: true, temperature: 1 }),
     generator,
   };
-  using sampler = new ImageSampler(model, pick);
+  using drawing = drawer(model, area, pick);
   const started = performance.now();
   const drawn: Tensor[] = [];
   const files: string[] = [];
@@ -68,9 +68,10 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
     const images = torch.scope(() => {
-      const condition = conditionOf(model, count, chosen.row);
-      const onToken = (token: number) => draw(first, count, token);
-      return sampler.sample(condition, { grid, onToken }).to('cpu');
+      const rows = chosen.row.repeat([count, ...chosen.row.shape.slice(1).map(() => 1)]);
+      let done = 0;
+      const onCells = (cells: readonly number[]) => progress(first, count, (done += cells.length));
+      return drawing.draw(rows, onCells).to('cpu');
     });
     if (flags.grid) drawn.push(images);
     else {
@@ -88,7 +89,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   if (flags.grid) {
     const path = join(out, 'grid.png');
     const columns = Math.min(8, Math.ceil(Math.sqrt(n)));
-    const scale = config.data.size < 100 ? 2 : 1;
+    const scale = Math.min(...size) < 100 ? 2 : 1;
     await saveImage(path, torch.cat(drawn), { ...recipe, n }, { columns, scale });
     files.push(path);
     if (flags.json) process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, n })}\n`);
@@ -102,30 +103,17 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   );
 }
 
-/** Returns the size of the code grid of an image with the training size. */
-function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
-  const first = model.firstStageModel;
-  const side = Math.round(size / (first instanceof FirstStage ? first.stride : 16));
-  return [side, side];
-}
-
-/** Returns the condition tokens [B, N]. */
-function conditionOf(model: Net2NetTransformer, count: number, row: Tensor): Tensor {
-  const rows = row.repeat([count, ...row.shape.slice(1).map(() => 1)]);
-  return model.encodeToC(rows.to(model.transformer.posEmb.device)).indices;
-}
-
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */
 function progressOf(flags: SampleFlags, n: number, codes: number) {
   const { stderr } = process;
   if (flags.quiet || flags.json || !isInteractive(stderr)) return () => {};
   let last = 0;
-  return (first: number, count: number, token: number) => {
+  return (first: number, count: number, drawn: number) => {
     const now = Date.now();
-    const done = first + count >= n && token === codes - 1;
+    const done = first + count >= n && drawn === codes;
     if (now - last < 100 && !done) return;
     last = now;
-    const share = (first + (count * (token + 1)) / codes) / n;
+    const share = (first + (count * drawn) / codes) / n;
     stderr.write(done ? '\r\x1b[K' : `\r\x1b[Kdrawing codes ${Math.floor(share * 100)}%`);
   };
 }
