@@ -158,6 +158,7 @@ export {
 export { repetitionLogits } from './sampling/repetition.js';
 export { generate, TokenSampler, type GenerateOptions, type SequenceOptions } from './sampling/sampler.js';
 export type { DrawOptions } from './sampling/engines/token-memory.js';
+export type { KnownTokens } from './sampling/orders/raster.js';
 export type { RecordedStep, StepRecorder, TokenSamplerOptions } from './sampling/engines/recorded.js';
 export * from './sampling/images.js';
 export {
@@ -166,6 +167,12 @@ export {
   type Classifier,
   type RejectionOptions,
 } from './sampling/rejection.js';
+export {
+  completeImages,
+  type Canvas,
+  type CompletedImages,
+  type CompleteImagesOptions,
+} from './sampling/completion.js';
 export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';
 export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
 export type { WindowOptions } from './sampling/window-options.js';

@@ -49,10 +49,15 @@ export function sampleTokens(
       net.condition.check?.(condition);
       if (net.pkeep <= 0) {
         refuseSeeds('sampleTokens', options.seeds);
+        if (options.known) {
+          throw new RangeError(
+            `sampleTokens: the model has pkeep ${net.pkeep}, so it draws all tokens at once and cannot draw some around known ones.`,
+          );
+        }
         return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
       }
       const start = prefix ? torch.cat([condition, prefix], 1) : condition;
-      const { onToken, seeds } = options;
+      const { onToken, seeds, known } = options;
       const conditionLength = condition.shape[1]!;
       const nullCondition = net.dropped(condition);
       const tokens = sampler
@@ -60,6 +65,7 @@ export function sampleTokens(
             conditionLength,
             nullCondition,
             seeds: seeds ?? null,
+            known: known ?? null,
             ...(onToken && { onToken }),
           })
         : generate(net.transformer, start, steps, { ...options, conditionLength, nullCondition }); // [B, N + L + steps]

@@ -9,7 +9,7 @@ import { rowsFor, TokenMemory } from './engines/token-memory.js';
 import { checkGuidance, checkNullCondition, type GuidanceOptions } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
-import { drawInOrder } from './orders/raster.js';
+import { drawInOrder, type KnownTokens } from './orders/raster.js';
 
 export interface GenerateOptions extends PickOptions, GuidanceOptions {
   /** Continuous vectors prepended to the tokens: `[B, N, nEmbd]`. */
@@ -30,6 +30,10 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
    * not on the rows it is drawn with, except where two tokens are equally likely up to rounding. Default: none.
    */
   seeds?: readonly number[] | null;
+  /**
+   * Tokens that are known among the new ones: they are fed as they are, instead of those drawn. Default: none.
+   */
+  known?: KnownTokens | null;
   /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
@@ -39,7 +43,7 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
 /** Options of one sequence. */
 export type SequenceOptions = Pick<
   GenerateOptions,
-  'embeddings' | 'conditionLength' | 'nullCondition' | 'seeds' | 'onToken'
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'seeds' | 'known' | 'onToken'
 >;
 
 /**
@@ -65,6 +69,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     conditionLength,
     nullCondition,
     seeds,
+    known,
     cache: useCache = true,
     onToken,
     ...given
@@ -88,6 +93,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
   checkRoom('generate', before, steps, prior.blockSize);
   checkNullCondition('generate', prefix, nullCondition, pick);
   checkSeeds('generate', seeds, batch);
+  checkKnown('generate', known, [batch, steps]);
   const cache = useCache && steps > 1 ? prior.createCache(rowsFor(batch, pick), before + steps - 1) : null;
   const { device } = prefix;
   const engine = eagerEngine(
@@ -96,7 +102,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     cache,
   );
   try {
-    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, seeds, onToken };
+    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, seeds, known, onToken };
     return drawInOrder('generate', prior, engine, sequence);
   } finally {
     engine.dispose();
@@ -166,10 +172,11 @@ export class TokenSampler extends torch.InThread {
    * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
    */
   sample(prefix: Tensor, steps: number, options: SequenceOptions = {}): Tensor {
-    const { embeddings, nullCondition, seeds } = options;
+    const { embeddings, nullCondition, seeds, known } = options;
     this.#check(prefix, (prefix.shape[1] ?? 0) + (embeddings?.shape[1] ?? 0), steps);
     checkNullCondition('TokenSampler', prefix, nullCondition, this.#options);
     checkSeeds('TokenSampler', seeds, this.#options.batch);
+    checkKnown('TokenSampler', known, [this.#options.batch, steps]);
     const engine = this.#presentEngine();
     try {
       return drawInOrder('TokenSampler', this.#prior, engine, { ...options, prefix, steps });
@@ -226,6 +233,20 @@ export class TokenSampler extends torch.InThread {
 export function checkSteps(caller: string, steps: number): void {
   if (!Number.isSafeInteger(steps) || steps < 0) {
     throw new RangeError(`${caller}: steps must be a non-negative integer, got ${steps}.`);
+  }
+}
+
+/** @throws ShapeError unless known tokens and their mask have a place for each new token */
+function checkKnown(
+  caller: string,
+  known: KnownTokens | null | undefined,
+  [batch, steps]: [number, number],
+): void {
+  for (const [name, { shape }] of Object.entries(known ?? {}) as [string, Tensor][]) {
+    if (shape.length === 2 && shape[0] === batch && shape[1] === steps) continue;
+    throw new torch.ShapeError(
+      `${caller}: known.${name} must be [${batch}, ${steps}], a place for each new token, got [${shape.join(', ')}].`,
+    );
   }
 }
 

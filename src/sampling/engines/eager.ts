@@ -9,6 +9,8 @@ import type { Start, TokenMemory } from './token-memory.js';
 export interface Engine {
   /** Prefix and drawn tokens, `[B, room]` int64. */
   readonly tokens: Tensor;
+  /** The tokens as the model is given them, `[R, room]`: with guidance again, after the dropped condition (R = 2B). */
+  readonly fed: Tensor;
   /** Largest of the logits each token was drawn from, at that token's index: `[B, room]` float64. */
   readonly peaks: Tensor;
   /** Starts sequences. */
@@ -42,6 +44,7 @@ export function eagerEngine(prior: Prior, memory: TokenMemory, cache: KeyValueCa
 
   return {
     tokens,
+    fed,
     peaks,
     begin(start) {
       const { embeddings = null } = start;

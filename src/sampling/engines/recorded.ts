@@ -130,6 +130,7 @@ export function recordedEngine(
 
   return {
     tokens,
+    fed,
     peaks,
     kernelFailure: typeof byKernels === 'string' ? byKernels : null,
     get eagerReason() {

@@ -7,7 +7,17 @@ import type { Engine } from '../engines/eager.js';
 import type { Start } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 
+/** Tokens that are known among those to draw, and are fed as they are. */
+export interface KnownTokens {
+  /** A token for each step, `[B, steps]` int64. */
+  tokens: Tensor;
+  /** True where the token is known, `[B, steps]` bool. */
+  mask: Tensor;
+}
+
 export interface RasterRequest extends Start {
+  /** Tokens that are not drawn. Default: none. */
+  known?: KnownTokens | null | undefined;
   /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
   onToken?: ((step: number, tokens: Tensor) => void) | undefined;
 }
@@ -21,7 +31,7 @@ export function drawInOrder(
   caller: string,
   prior: Prior,
   engine: Engine,
-  { onToken, ...sequence }: RasterRequest,
+  { onToken, known, ...sequence }: RasterRequest,
 ): Tensor {
   const { prefix, steps } = sequence;
   const start = prefix.shape[1]!;
@@ -35,6 +45,7 @@ export function drawInOrder(
           torch.scope(() => {
             const at = start + step;
             engine.draw(at);
+            if (known) engine.fed.narrow(1, at, 1).copy_(keptOr(known, step, engine.fed.narrow(1, at, 1)));
             // Reading a value is free on devices that do not need a synchronization.
             if (onCpu) checkPeaks(peaks.narrow(1, at, 1), caller, step);
             onToken?.(step, tokens.narrow(1, at, 1));
@@ -45,4 +56,10 @@ export function drawInOrder(
       }),
     ),
   );
+}
+
+/** Returns the tokens `[R, 1]` of a step, of which the known ones replace those drawn. */
+function keptOr({ tokens, mask }: KnownTokens, step: number, drawn: Tensor): Tensor {
+  const rows = (of: Tensor) => of.narrow(1, step, 1).repeat([drawn.shape[0]! / of.shape[0]!, 1]);
+  return torch.where(rows(mask), rows(tokens), drawn);
 }
