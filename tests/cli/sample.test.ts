@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -153,6 +153,103 @@ test.serial('images larger than the trained ones are drawn through a window, gui
   const unguided = await draw('wide class');
   t.deepEqual(await draw('wide guided by 1', '--guidance', '1'), unguided);
   t.notDeepEqual(await draw('wide guided', '--guidance', '30'), unguided);
+});
+
+/** Writes an image of noise, or of rectangles `[left, top, width, height]` in white on black, and returns its path. */
+async function imageFile(name: string, width: number, height: number, white?: number[][]) {
+  const pixels = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    if (!white) return (i * i * 7 + 31 * i) % 256;
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    return white.some(([l, u, w, h]) => x >= l! && x < l! + w! && y >= u! && y < u! + h!) ? 255 : 0;
+  });
+  const path = join(root, `${name}.png`);
+  await sharp(pixels, { raw: { width, height, channels: 3 } }).toFile(path);
+  return path;
+}
+
+/** Bytes of an image of `width` pixels that differ from another's, by their pixel: the drawn ones. */
+function differing(one: string, other: string, width: number): boolean[][] {
+  const [a, b] = [one, other].map((text) => Buffer.from(text, 'hex'));
+  const isDrawn = (at: number) => [0, 1, 2].some((c) => a![3 * at + c] !== b![3 * at + c]);
+  return Array.from({ length: a!.length / 3 / width }, (_, row) =>
+    Array.from({ length: width }, (__, column) => isDrawn(row * width + column)),
+  );
+}
+
+test.serial('an image is completed where the mask is white, or beside the half that is kept', async (t) => {
+  const photo = await imageFile('photo', 16, 16);
+  const given = (await sharp(photo).raw().toBuffer()).toString('hex');
+  const mask = await imageFile('mask', 16, 16, [[3, 4, 6, 5]]);
+  const drawnRows = (drawn: boolean[][]) => drawn.flatMap((row, y) => (row.some(Boolean) ? [y] : []));
+  const columns = (drawn: boolean[][]) => drawnRows(drawn[0]!.map((_, x) => drawn.map((row) => row[x]!)));
+  const upTo = (from: number, end: number) => Array.from({ length: end - from }, (_, i) => from + i);
+  for (const [name, flags, rows, across] of [
+    ['masked', ['--mask', mask, '--raw'], upTo(4, 9), upTo(3, 9)],
+    ['top', ['--keep', 'top'], upTo(8, 16), upTo(0, 16)],
+    ['left', ['--keep', 'left'], upTo(0, 16), upTo(8, 16)],
+    ['share', ['--keep', '0.75'], upTo(12, 16), upTo(0, 16)],
+  ] as const) {
+    const { pixels, recipe } = await sampled(name, plain, '--n', '2', '--image', photo, ...flags);
+    t.like(recipe, { image: photo });
+    t.not(pixels[0], pixels[1]);
+    for (const image of pixels) {
+      const drawn = differing(image, given, 16);
+      t.deepEqual([drawnRows(drawn), columns(drawn)], [rows, across], name);
+    }
+  }
+  const raw = (
+    await sharp(join(root, 'masked', '0000-raw.png'))
+      .raw()
+      .toBuffer()
+  ).toString('hex');
+  t.true(differing(raw, given, 16).flat().filter(Boolean).length > 128, 'decoded outside of the mask, too');
+  t.false(existsSync(join(root, 'top', '0000-raw.png')));
+  const small = await imageFile('small', 8, 16);
+  const inside = (await sharp(small).raw().toBuffer()).toString('hex');
+  for (const [at, left] of [
+    [[], 8],
+    [['--at', '2,0'], 2],
+  ] as const) {
+    const flags = ['--n', '1', '--image', small, '--size', '24x16', ...at];
+    const { pixels } = await sampled(`outside ${left}`, plain, ...flags);
+    const rows = pixels[0]!.match(/.{144}/g)!.map((row) => row.slice(6 * left, 6 * (left + 8)));
+    t.is(rows.join(''), inside);
+  }
+});
+
+test.serial('what cannot be completed is named before anything is drawn', async (t) => {
+  const [photo, odd] = [await imageFile('whole', 16, 16), await imageFile('odd', 15, 16)];
+  const [black, other] = [
+    await imageFile('black', 16, 16, []),
+    await imageFile('other', 8, 16, [[0, 0, 8, 8]]),
+  ];
+  for (const [flags, message] of [
+    [
+      ['--image', photo],
+      /name what is to be drawn of it with --mask or --keep, or a --size larger than its 16x16/,
+    ],
+    [['--mask', black], /--mask is for an image to complete: name one with --image/],
+    [['--image', photo, '--mask', black], /black.png has no white pixels/],
+    [['--image', photo, '--mask', other], /other.png has 8 × 16 pixels, but .*whole.png has 16 × 16/],
+    [['--image', photo, '--mask', other, '--keep', 'top'], /cannot be used with option/],
+    [['--image', photo, '--keep', 'right'], /It must be top, left, or a number/],
+    [
+      ['--image', odd, '--size', '24x16'],
+      /odd.png has 15 × 16 pixels, but codes have 2 × 2: crop it to 14 × 16/,
+    ],
+    [
+      ['--image', photo, '--size', '24x16', '--at', '3,0'],
+      /--at 3,0: .* multiples of 2, .* up to 8,0; the nearest place is 4,0/,
+    ],
+    [['--image', photo, '--size', '24x16', '--at', '10,0'], /the nearest place is 8,0/],
+    [
+      ['--image', photo, '--keep', 'top', '--at', '0,0'],
+      /--at 0,0: name the size of the whole image with --size/,
+    ],
+    [['--image', join(root, 'missing.png'), '--keep', 'top'], /missing.png/],
+  ] as const) {
+    await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+  }
 });
 
 /** Returns the bytes of an image as `sampled` does. */

@@ -3,17 +3,18 @@ import type { FilterOptions } from '../../../sampling/logits.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { numeric, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
+import type { Kept, PhotoFlags } from './photo.js';
 import type { PixelSize } from './size.js';
 
 export interface SampleFlags
-  extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'>, GuidanceOptions {
+  extends ModelFlags, Omit<FilterOptions, 'nCodes' | 'temperature'>, GuidanceOptions, PhotoFlags {
+  raw?: boolean;
   n: number;
   temperature: number;
   seed: number;
   class?: string;
   condition?: string;
   layout?: string;
-  size?: PixelSize;
   out?: string;
   grid?: boolean;
   batch: number;
@@ -76,6 +77,22 @@ export function sampleCommand(command: Command): Command {
       'width and height in pixels, such as 1024x256, of images larger than the trained ones',
       pixelSize,
     )
+    .option('--image <file>', 'image to complete: with --mask or --keep, or around it with --size')
+    .addOption(
+      new Option('--mask <file>', 'image of the same size: white is drawn, black is kept').conflicts('keep'),
+    )
+    .option(
+      '--keep <part>',
+      'top or left: keep that half; a number below 1: the share of its codes',
+      keptPart,
+    )
+    .option('--at <X,Y>', 'where the image lies in --size, in pixels; default: in the middle', place)
+    .addOption(
+      new Option(
+        '--raw',
+        'also write completed images as they are decoded, without the given pixels',
+      ).conflicts('grid'),
+    )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);
@@ -93,6 +110,8 @@ Examples:
   $ npx tessera-torch sample runs/birds --class robin --seed 7
   $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4
   $ npx tessera-torch sample runs/from-depth --condition wide.png --size 1024x256
+  $ npx tessera-torch sample runs/birds --class robin --image photo.png --mask hole.png
+  $ npx tessera-torch sample runs/transformer --image photo.png --size 1024x256 --at 0,0
   $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
     .action(async (run: string, flags: SampleFlags) => {
@@ -115,6 +134,20 @@ function pixelSize(text: string): PixelSize {
   const [, width, height = width] = /^(\d+)(?:[x×](\d+))?$/.exec(text) ?? [];
   if (Number(width) > 0 && Number(height) > 0) return [Number(width), Number(height)];
   throw new InvalidArgumentError('It must be a width and a height in pixels, such as 1024x256.');
+}
+
+function keptPart(text: string): Kept {
+  if (text === 'top' || text === 'left') return text;
+  if (text.trim() !== '' && Number(text) > 0 && Number(text) < 1) return Number(text);
+  throw new InvalidArgumentError('It must be top, left, or a number above 0 and below 1.');
+}
+
+function place(text: string): [x: number, y: number] {
+  const [x, y, ...more] = text.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+  if ([x, y].every((n) => Number.isSafeInteger(n) && n! >= 0) && more.length === 0) return [x!, y!];
+  throw new InvalidArgumentError(
+    'It must be two numbers of pixels from the left and upper edge, such as 256,0.',
+  );
 }
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');

@@ -3,19 +3,33 @@ import { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import type { ObjectAnnotation } from '../../../models/conditions/layout/annotation.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { DrawOptions } from '../../../sampling/engines/token-memory.js';
+import { completeImages } from '../../../sampling/completion.js';
 import { ImageSampler, sampleImages } from '../../../sampling/images.js';
 import type { WindowStep } from '../../../sampling/orders/window.js';
 import { sampleScene } from '../../../sampling/scenes.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
+import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
 
 /** Is told the cells (in rows of the grid) whose codes were drawn together, and their codes `[B, K]`. */
 export type OnCells = (cells: readonly number[], tokens: Tensor) => void;
 
-/** Draws a batch: images `[B, C, H, W]` for rows of what the condition encodes. */
-export type Draw = (rows: Tensor, onCells: OnCells) => Tensor;
+/** A batch to draw. */
+export interface Batch {
+  /** Rows of what the condition encodes. */
+  rows: Tensor;
+  onCells: OnCells;
+}
+
+/** Images `[B, C, H, W]`, and as they were decoded, where given pixels replace some of them. */
+export interface DrawnImages {
+  images: Tensor;
+  decoded?: Tensor;
+}
+
+export type Draw = (batch: Batch) => DrawnImages;
 
 /** Tells {@link OnCells} of a model that draws its own grid, in its reading order. */
 function tokensByCell({ permuter }: Net2NetTransformer, area: number, onCells: OnCells) {
@@ -36,31 +50,72 @@ const cellsOf =
       tokens,
     );
 
-/** Returns the function that draws batches of images, and keeps what is needed for them until it is disposed of. */
-export function drawer(model: Net2NetTransformer, { grid, window }: DrawnSize, pick: DrawOptions) {
+/**
+ * Returns the function that draws batches of images, and keeps what is needed for them until it is disposed of.
+ *
+ * @param photo image to complete; null: all of an image is drawn
+ */
+export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOptions, photo: Photo | null) {
   const sampler = new ImageSampler(model, pick);
-  const area = grid[0] * grid[1];
-  const own: Draw = (rows, onCells) =>
-    sampler.sample(conditionOf(model, rows), { grid, onToken: tokensByCell(model, area, onCells) });
-  const windowed: Draw = (rows, onCells) => {
-    const condition = conditionOf(model, rows);
-    const length = condition.shape[1]!;
-    if (window !== null && length !== area && rows.ndim === 4) {
-      throw new UsageError(
-        `the map has ${length} tokens for ${area} codes, but windows need one for each: leave --size out`,
-      );
-    }
-    return sampleImages(model, condition, { ...pick, grid, window: window!, onStep: cellsOf(grid, onCells) });
-  };
-  const scene: Draw = (rows, onCells) => {
-    const { builder } = model.condStageModel as LayoutStage;
-    const count = rows.shape[0]!;
-    const how = { ...pick, grid, window: window!, count, onStep: cellsOf(grid, onCells) };
-    return model.firstStageModel.decodeIndices(sampleScene(model, objectsOf(rows), builder, how));
-  };
-  const isScene = model.condStageModel instanceof LayoutStage;
-  const draw = window === null ? own : isScene ? scene : windowed;
+  const isScene = model.condStageModel instanceof LayoutStage && area.window !== null;
+  const way = photo ? completing(photo) : isScene ? scene : area.window === null ? own : windowed;
+  const draw: Draw = (batch) =>
+    torch.noGrad(() => torch.scope(() => way({ model, area, pick, sampler }, batch)));
   return { draw, [Symbol.dispose]: () => sampler.dispose() };
+}
+
+/** What draws. */
+interface Drawer {
+  model: Net2NetTransformer;
+  area: DrawnSize;
+  pick: DrawOptions;
+  sampler: ImageSampler;
+}
+
+type Way = (drawer: Drawer, batch: Batch) => DrawnImages;
+
+const own: Way = ({ model, area: { grid }, sampler }, { rows, onCells }) => {
+  const onToken = tokensByCell(model, grid[0] * grid[1], onCells);
+  return { images: sampler.sample(conditionOf(model, rows), { grid, onToken }) };
+};
+
+const windowed: Way = ({ model, area, pick }, { rows, onCells }) => {
+  const { grid } = area;
+  const how = { ...pick, grid, window: area.window!, onStep: cellsOf(grid, onCells) };
+  return { images: sampleImages(model, windowCondition(model, area, rows), how) };
+};
+
+const scene: Way = ({ model, area: { grid, window }, pick }, { rows, onCells }) => {
+  const { builder } = model.condStageModel as LayoutStage;
+  const count = rows.shape[0]!;
+  const how = { ...pick, grid, window: window!, count, onStep: cellsOf(grid, onCells) };
+  return { images: model.firstStageModel.decodeIndices(sampleScene(model, objectsOf(rows), builder, how)) };
+};
+
+const completing =
+  ({ image, mask, canvas }: Photo): Way =>
+  ({ model, area, pick }, { rows, onCells }) => {
+    const { grid, window } = area;
+    const { device } = model.transformer.posEmb;
+    const images = image.to(device).expand([rows.shape[0]!, ...image.shape.slice(1)]);
+    return completeImages(model, images, mask?.to(device) ?? null, {
+      ...pick,
+      condition: windowCondition(model, area, rows),
+      ...(canvas && { canvas }),
+      ...(window !== null && { window }),
+      onToken: tokensByCell(model, grid[0] * grid[1], onCells),
+      onStep: cellsOf(grid, onCells),
+    });
+  };
+
+/** Returns the condition tokens of rows. @throws UsageError if windows cannot take their part of a map */
+function windowCondition(model: Net2NetTransformer, { grid, window }: DrawnSize, rows: Tensor): Tensor {
+  const condition = conditionOf(model, rows);
+  const [length, area] = [condition.shape[1]!, grid[0] * grid[1]];
+  if (window === null || length === area || rows.ndim !== 4) return condition;
+  throw new UsageError(
+    `the map has ${length} tokens for ${area} codes, but windows need one for each: leave --size out`,
+  );
 }
 
 /** Returns the objects of the first of layouts `[B, 1 + n, 5]`. */

@@ -13,11 +13,13 @@ import { openRun } from '../../../runs/open.js';
 import type { SampleFlags } from './command.js';
 import { chooseCondition } from './condition.js';
 import { drawer } from './draw.js';
+import { choosePhoto } from './photo.js';
 import { drawnSize } from './size.js';
 import { UsageError } from '../../usage-error.js';
 import { isInteractive } from '../../terminal.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
+  checkTogether(flags);
   const signal = interruptSignal();
   const { model, config, step, device, classes } = await openRun(
     sourceOf(run, flags),
@@ -26,7 +28,10 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   );
   const { precision = 'float32' } = flags;
   model.transformer.to(precision);
-  const area = drawnSize(model, config.data.size, flags.size);
+  const { image } = flags;
+  const photo = image === undefined ? null : await choosePhoto(model, { ...flags, image }, config.data.size);
+  const fitted = photo && ([photo.image.shape[3]!, photo.image.shape[2]!] as const);
+  const area = drawnSize(model, config.data.size, flags.size ?? fitted ?? undefined);
   const { size, grid } = area;
   const chosen = await chooseCondition(model, flags, { size, names: classes, run });
   const { temperature, seed, n } = flags;
@@ -48,6 +53,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     batch: flags.batch,
     precision,
     ...(flags.size && { size: [size[1], size[0]] }),
+    ...photoRecipe(flags),
     ...chosen.recipe,
   };
   const out = flags.out ?? (isFile(run) ? 'samples' : join(run, 'samples'));
@@ -60,18 +66,19 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     ...(temperature === 0 && { greedy: true, temperature: 1 }),
     generator,
   };
-  using drawing = drawer(model, area, pick);
+  using drawing = drawer(model, area, pick, photo);
   const started = performance.now();
   const drawn: Tensor[] = [];
   const files: string[] = [];
   for (let first = 0; first < n; first += flags.batch) {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
-    const images = torch.scope(() => {
+    const { images, decoded } = torch.scope(() => {
       const rows = chosen.row.repeat([count, ...chosen.row.shape.slice(1).map(() => 1)]);
       let done = 0;
       const onCells = (cells: readonly number[]) => progress(first, count, (done += cells.length));
-      return drawing.draw(rows, onCells).to('cpu');
+      const { images, decoded } = drawing.draw({ rows, onCells });
+      return { images: images.to('cpu'), decoded: flags.raw ? decoded?.to('cpu') : undefined };
     });
     if (flags.grid) drawn.push(images);
     else {
@@ -79,6 +86,10 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
         const path = join(out, `${String(first + i).padStart(4, '0')}.png`);
         await saveImage(path, images.narrow(0, i, 1), { ...recipe, picture: first + i });
         files.push(path);
+        if (decoded) {
+          const raw = path.replace(/\.png$/, '-raw.png');
+          await saveImage(raw, decoded.narrow(0, i, 1), { ...recipe, picture: first + i, raw: true });
+        }
         if (flags.json)
           process.stdout.write(`${JSON.stringify({ picture: path, ...recipe, index: first + i })}\n`);
       }
@@ -101,6 +112,27 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     `${n} ${n === 1 ? 'image' : 'images'}${chosen.described} in ${seconds} (seed ${seed}, top-k ${topK}, temperature ${temperature}): ` +
       `${flags.grid ? files[0] : out}\n`,
   );
+}
+
+/** @throws UsageError for flags of `--image` without it */
+function checkTogether(flags: SampleFlags): void {
+  if (flags.at && !flags.size) {
+    throw new UsageError(`--at ${flags.at.join(',')}: name the size of the whole image with --size`);
+  }
+  if (flags.image !== undefined) return;
+  const stray = (['mask', 'keep', 'at', 'raw'] as const).find((name) => flags[name] !== undefined);
+  if (stray) throw new UsageError(`--${stray} is for an image to complete: name one with --image`);
+}
+
+/** Returns the entries of the recipe that name the image to complete. */
+function photoRecipe({ image, mask, keep, at }: SampleFlags): Record<string, unknown> {
+  if (image === undefined) return {};
+  return {
+    image,
+    ...(mask !== undefined && { mask }),
+    ...(keep !== undefined && { keep }),
+    ...(at && { at }),
+  };
 }
 
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */
