@@ -6,6 +6,7 @@ import { shownPath, systemPath } from '../files/file-names.js';
 import { imageGrid, type ImageGridOptions } from '../data/image-grid.js';
 import { loadSharp } from '../data/sharp.js';
 import { packageVersion } from '../files/package.js';
+import { labelledGrid, type Labelled } from '../reports/labelled-grid.js';
 import type { Tensor } from '../torch/index.js';
 import { writeError } from '../runs/error.js';
 
@@ -15,14 +16,19 @@ export type Recipe = Readonly<Record<string, unknown>>;
 /**
  * Writes images [N, C, H, W] in [−1, 1] as one PNG with its recipe, as JSON, in the EXIF field ImageDescription. The
  * file appears under its name only when complete.
+ *
+ * @param labels class of each image, which is written below it. Default: none
  */
 export async function saveImage(
   path: string,
   images: Tensor,
   recipe: Recipe,
-  grid: ImageGridOptions = {},
+  { labels, ...grid }: ImageGridOptions & { labels?: readonly Labelled[] } = {},
 ): Promise<void> {
-  const { width, height, pixels } = imageGrid(images, grid);
+  const { pixels: packed, svg } = labels
+    ? labelledGrid(images, labels, grid)
+    : { pixels: imageGrid(images, grid), svg: null };
+  const { width, height, pixels } = packed;
   const sharp = await loadSharp();
   // EXIF text is ASCII.
   const text = JSON.stringify(recipe).replace(
@@ -30,9 +36,9 @@ export async function saveImage(
     (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   await writing(path, async () => {
-    await mkdir(systemPath(dirname(path)), { recursive: true });
     // In memory first: libvips hardly explains why a file cannot be written.
-    const png = await sharp(pixels, { raw: { width, height, channels: 3 } })
+    const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
+    const png = await (svg ? plain.composite([{ input: Buffer.from(svg) }]).removeAlpha() : plain)
       .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${packageVersion()}` } })
       .png()
       .toBuffer();
@@ -45,8 +51,10 @@ export async function saveRecipe(path: string, recipe: Recipe): Promise<void> {
   await writing(path, () => writeAtomically(path, `${JSON.stringify(recipe, null, 2)}\n`));
 }
 
-async function writing(path: string, write: () => Promise<void>): Promise<void> {
+/** Makes the folder of a file and writes it. @throws RunError that says what to do if it cannot be written */
+export async function writing(path: string, write: () => Promise<void>): Promise<void> {
   try {
+    await mkdir(systemPath(dirname(path)), { recursive: true });
     await write();
   } catch (error) {
     throw writeError(shownPath(path), error, 'Name another place with --out.');

@@ -1,5 +1,12 @@
 export { chartSvg, type ChartOptions, type ChartLevel, type ChartSeries } from './chart.js';
 export { runCharts, saveCurves, saveRunCurves, type CurveLevels } from './curves.js';
 export { layoutSvg, saveLayout, type LayoutPicture } from './layout.js';
-export { writePage, type Figure, type Page, type PageBlock, type PageSection } from './page.js';
+export {
+  writePage,
+  type Figure,
+  type GalleryPicture,
+  type Page,
+  type PageBlock,
+  type PageSection,
+} from './page.js';
 export { writeReport } from './run-report.js';

@@ -11,9 +11,22 @@ export interface Figure {
   reached?: boolean;
 }
 
+/** A small picture among others. */
+export interface GalleryPicture {
+  /** PNG file's bytes. */
+  png: Uint8Array;
+  caption: string;
+  /** A second line. */
+  note?: string;
+  /** Address of the whole picture, relative to the page. */
+  link?: string;
+  pixelated?: boolean;
+}
+
 export type PageBlock =
   | { kind: 'text'; text: string }
   | { kind: 'picture'; path: string; caption: string; pixelated?: boolean }
+  | { kind: 'gallery'; pictures: readonly GalleryPicture[] }
   | { kind: 'charts'; svgs: readonly string[] }
   | { kind: 'figures'; figures: readonly Figure[] }
   | { kind: 'commands'; lines: readonly string[] }
@@ -43,6 +56,9 @@ const style = `
   figure img { max-width: 100%; display: block; border-radius: 3px; }
   figure img.pixelated { image-rendering: pixelated; }
   figcaption { color: var(--faint); font-size: 14px; margin-top: 6px; }
+  .gallery { display: grid; grid-template-columns: repeat(auto-fill, minmax(140px, 1fr)); gap: 16px; }
+  .gallery figure { margin: 0; }
+  .gallery img { width: 100%; }
   table { border-collapse: collapse; width: 100%; }
   td { border-top: 1px solid var(--line); padding: 8px 12px 8px 0; vertical-align: top; }
   td.value { font-variant-numeric: tabular-nums; white-space: nowrap; font-weight: 600; }
@@ -83,13 +99,11 @@ async function render(block: PageBlock): Promise<string> {
     case 'text':
       return `<p>${escape(block.text)}</p>`;
     case 'picture': {
-      const data = (await readFile(block.path)).toString('base64');
-      const look = block.pixelated ? ' class="pixelated"' : '';
-      return (
-        `<figure><img${look} alt="${escape(block.caption)}" src="data:image/png;base64,${data}">` +
-        `<figcaption>${escape(block.caption)}</figcaption></figure>`
-      );
+      const image = embedded(await readFile(block.path), block);
+      return `<figure>${image}<figcaption>${escape(block.caption)}</figcaption></figure>`;
     }
+    case 'gallery':
+      return `<div class="gallery">${block.pictures.map(thumbnail).join('\n')}</div>`;
     case 'charts':
       return `<div class="charts">${block.svgs.join('\n')}</div>`;
     case 'figures':
@@ -99,6 +113,18 @@ async function render(block: PageBlock): Promise<string> {
     case 'details':
       return `<details><summary>${escape(block.title)}</summary><pre>${escape(block.text)}</pre></details>`;
   }
+}
+
+function embedded(png: Uint8Array, { caption, pixelated }: { caption: string; pixelated?: boolean }): string {
+  const look = pixelated ? ' class="pixelated"' : '';
+  return `<img${look} alt="${escape(caption)}" src="data:image/png;base64,${Buffer.from(png).toString('base64')}">`;
+}
+
+function thumbnail(picture: GalleryPicture): string {
+  const { png, caption, note, link } = picture;
+  const image = embedded(png, picture);
+  const shown = link === undefined ? image : `<a href="${escape(encodeURI(link))}">${image}</a>`;
+  return `<figure>${shown}<figcaption>${escape(caption)}${note ? `<br>${escape(note)}` : ''}</figcaption></figure>`;
 }
 
 function row({ name, value, note = '', reached }: Figure): string {

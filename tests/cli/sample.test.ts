@@ -116,6 +116,16 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
   ...['-1', 'Infinity', 'warm', ''].map(
     (wrong) => [`--temperature=${wrong}`, /It must be a non-negative number/] as [string, RegExp],
   ),
+  ['--class kind', /was trained without classes/],
+  ['--class 3,kinder', /--class kinder: there is no such class; the nearest is "kind/, () => classes],
+  ['--class 3,', /--class : there is no such class/, () => classes],
+  ['--all-classes', /--all-classes: .* was trained without classes/],
+  ['--all-classes --class 3', /cannot be used with option/, () => classes],
+  ['--n 1', /was trained on 40 classes .*: name one with --class/, () => classes],
+  ['--class 3 --condition map.png', /without maps; use --class/, () => classes],
+  ['--seeds 3,x', /It must be non-negative integers with commas/],
+  ['--seeds 3 --seed 4', /cannot be used with option/],
+  ['--greedy --temperature 0.9', /cannot be used with option/],
   ['--size 27x16', /--size 27x16: both sides must be multiples of 2, .* the nearest size is 28x16$/],
   ['--size 24x8', /--size 24x8 is smaller than the 16 × 16 pixels .* the nearest size is 24x16$/],
   ['--size wide', /It must be a width and a height in pixels, such as 1024x256/],
@@ -153,6 +163,104 @@ test.serial('images larger than the trained ones are drawn through a window, gui
   const unguided = await draw('wide class');
   t.deepEqual(await draw('wide guided by 1', '--guidance', '1'), unguided);
   t.notDeepEqual(await draw('wide guided', '--guidance', '30'), unguided);
+});
+
+/** True if images are equal but for the rounding of another batch. */
+const alike = (one: string, other: string) =>
+  Buffer.from(one, 'hex').every(
+    (byte, i) => Math.abs(byte - parseInt(other.slice(2 * i, 2 * i + 2), 16)) <= 1,
+  );
+
+/** Returns the recipe in an image's EXIF. */
+async function recipeIn(path: string): Promise<Record<string, unknown>> {
+  const { exif } = await sharp(path).metadata();
+  return JSON.parse(/\{[ -~]*\}/.exec(exif!.toString('latin1'))![0]) as Record<string, unknown>;
+}
+
+test.serial('an image with a seed of its own is drawn again by that seed alone', async (t) => {
+  const draw = (name: string, ...flags: string[]) => sampled(name, classes, '--class', '5', ...flags);
+  const three = await draw('seeds', '--seeds', '7,3,4', '--batch', '2');
+  t.is(new Set(three.pixels).size, 3);
+  t.deepEqual(three.recipe['seeds'], [7, 3, 4]);
+  const own = await recipeIn((three.recipe['pictures'] as string[])[2]!);
+  t.like(own, { seed: 4, perImageSeeds: true, class: 'kind 5', picture: 2 });
+  const again = await draw('seed again', '--seed', '4', '--n', '1', '--per-image-seeds');
+  t.true(alike(again.pixels[0]!, three.pixels[2]!));
+  const from = await draw('seeds from', '--seed', '3', '--n', '2', '--per-image-seeds');
+  t.true(alike(from.pixels[0]!, three.pixels[1]!) && alike(from.pixels[1]!, three.pixels[2]!));
+  const wide = ['--size', '24x16', '--seeds'];
+  const [first, second] = (await draw('wide seeds', ...wide, '1,2')).pixels;
+  t.false(alike(first!, second!));
+  t.true(alike((await draw('wide seed', ...wide, '2')).pixels[0]!, second!));
+});
+
+test.serial('several classes are drawn in turn, each with its own images', async (t) => {
+  const draw = (name: string, ...flags: string[]) =>
+    sampled(name, classes, '--n', '2', '--per-image-seeds', '--batch', '3', ...flags);
+  const { pixels, recipe } = await draw('list', '--class', 'kind 3, kind 39');
+  t.deepEqual(recipe['classes'], [
+    { class: 'kind 3', classNumber: 3 },
+    { class: 'kind 39', classNumber: 39 },
+  ]);
+  const alone = await Promise.all(
+    [3, 39].map((number) => draw(`alone ${number}`, '--class', String(number))),
+  );
+  t.deepEqual(
+    alone.flatMap((one) => one.pixels).map((image, i) => alike(image, pixels[i]!)),
+    [true, true, true, true],
+  );
+  t.like(await recipeIn(join(root, 'list', '0002.png')), { class: 'kind 39', seed: 1, picture: 2 });
+  const all = await sampled('all', classes, '--all-classes', '--n', '1', '--greedy');
+  t.is(all.pixels.length, 40);
+  t.is((all.recipe['classes'] as unknown[]).length, 40);
+  const likeliest = await sampled('likeliest 3', classes, '--class', '3', '--n', '1', '--temperature', '0');
+  t.true(alike(all.pixels[3]!, likeliest.pixels[0]!));
+  t.is(all.recipe['temperature'], 0);
+});
+
+test.serial('a grid has a row for each class, with its name', async (t) => {
+  const flags = ['--n', '3', '--per-image-seeds', '--class', '3,39'];
+  const { recipe } = await sampled('rows', classes, ...flags, '--grid');
+  const [path] = recipe['pictures'] as string[];
+  const { data, info } = await sharp(path!).raw().toBuffer({ resolveWithObject: true });
+  t.deepEqual([info.width, info.height], [3 * 130 - 2, 2 * (128 + 18 + 2) - 2]);
+  const dark = (left: number, top: number, width: number, height: number) => {
+    let count = 0;
+    for (let y = top; y < top + height; y++)
+      for (let x = left; x < left + width; x++) count += data[3 * (y * info.width + x)]! < 128 ? 1 : 0;
+    return count;
+  };
+  for (const column of [0, 1, 2]) t.true(dark(130 * column, 130, 128, 16) > 20, 'a name');
+  t.is(dark(0, 130, 128, 16), dark(130, 130, 128, 16));
+  t.not(dark(0, 130, 128, 16), dark(0, 148 + 130, 128, 16));
+  const { pixels } = await sampled('rows alone', classes, ...flags);
+  const at = (x: number, y: number) => [
+    ...data.subarray(3 * (y * info.width + x), 3 * (y * info.width + x) + 3),
+  ];
+  const corner = [...Buffer.from(pixels[4]!.slice(0, 6), 'hex')];
+  t.true(
+    at(130, 148).every((value, i) => Math.abs(value - corner[i]!) <= 1),
+    'the second image of the second class',
+  );
+});
+
+test.serial('a gallery shows all images on one page, with their classes and seeds', async (t) => {
+  for (const [name, flags, links] of [
+    ['page', [], 4],
+    ['page of a grid', ['--grid'], 0],
+  ] as const) {
+    const list = ['--class', 'kind 3,kind 7', '--seeds', '11,12'];
+    await sampled(name, classes, ...list, '--gallery', ...flags);
+    const page = readFileSync(join(root, name, 'gallery.html'), 'utf8');
+    t.is(page.match(/<img[^>]*src="data:image\/png;base64,/g)?.length, 4);
+    t.is(page.match(/<a href="000\d\.png">/g)?.length ?? 0, links);
+    for (const text of ['<h2>kind 3</h2>', '<h2>kind 7</h2>', '2: kind 7<br>seed 11', '&quot;topK&quot;: ']) {
+      t.true(page.includes(text), text);
+    }
+    t.notRegex(page, /<(script|link)|https?:/);
+  }
+  await sampled('page of one', plain, '--n', '1', '--gallery');
+  t.regex(readFileSync(join(root, 'page of one', 'gallery.html'), 'utf8'), /<h2>Images<\/h2>/);
 });
 
 /** Writes an image of noise, or of rectangles `[left, top, width, height]` in white on black, and returns its path. */

@@ -5,7 +5,7 @@ import test from 'ava';
 import sharp from 'sharp';
 import * as torch from '../../src/torch/index.js';
 import { classesAmong, spreadOver } from '../../src/training/stages/transformer/classes.js';
-import { saveLabelledGrid } from '../../src/training/stages/transformer/labelled-grid.js';
+import { saveLabelledGrid } from '../../src/reports/labelled-grid.js';
 import { NonFiniteError } from '../../src/runs/error.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';

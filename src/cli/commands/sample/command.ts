@@ -15,6 +15,11 @@ export interface SampleFlags
   class?: string;
   condition?: string;
   layout?: string;
+  allClasses?: boolean;
+  greedy?: boolean;
+  seeds?: number[];
+  perImageSeeds?: boolean;
+  gallery?: boolean;
   out?: string;
   grid?: boolean;
   batch: number;
@@ -26,7 +31,7 @@ export interface SampleFlags
 export function sampleCommand(command: Command): Command {
   command
     .argument('<run>', 'run folder of a transformer')
-    .option('--n <count>', 'number of images', positiveInteger, 16)
+    .option('--n <count>', 'number of images, of each class if there are several', positiveInteger, 16)
     .option('--top-k <k>', 'sample only from the k most likely codes; default 100', positiveInteger)
     .option(
       '--top-p <p>',
@@ -61,8 +66,21 @@ export function sampleCommand(command: Command): Command {
       notNegative,
       1,
     )
+    .addOption(
+      new Option('--greedy', 'always take the most likely code, as --temperature 0').conflicts('temperature'),
+    )
     .option('--seed <seed>', 'the same seed gives the same images', natural, 1)
-    .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
+    .addOption(
+      new Option('--seeds <list>', 'draw an image for each seed, such as 3,4,5, which depends on it alone')
+        .argParser(seedList)
+        .conflicts(['seed', 'n', 'perImageSeeds']),
+    )
+    .option(
+      '--per-image-seeds',
+      'give each image a seed of its own, from --seed on, on which it depends alone',
+    )
+    .option('--class <classes>', 'names or numbers of the classes to draw, for a class-conditional model')
+    .addOption(new Option('--all-classes', 'draw --n images of each class').conflicts('class'))
     .option(
       '--condition <file>',
       'image of the map to draw for (grey: labels or values), or JSON of the layout, for a model trained on these',
@@ -95,6 +113,7 @@ export function sampleCommand(command: Command): Command {
     )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
+    .option('--gallery', 'also write gallery.html, one page with all images and their settings')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);
   return withModelFlags(command, 'the transformer')
     .option('--json', 'print one JSON object per image instead of text')
@@ -108,6 +127,7 @@ Examples:
   $ npx tessera-torch sample runs/transformer --grid
   $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
   $ npx tessera-torch sample runs/birds --class robin --seed 7
+  $ npx tessera-torch sample runs/birds --all-classes --n 4 --grid --gallery
   $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4
   $ npx tessera-torch sample runs/from-depth --condition wide.png --size 1024x256
   $ npx tessera-torch sample runs/birds --class robin --image photo.png --mask hole.png
@@ -148,6 +168,12 @@ function place(text: string): [x: number, y: number] {
   throw new InvalidArgumentError(
     'It must be two numbers of pixels from the left and upper edge, such as 256,0.',
   );
+}
+
+function seedList(text: string): number[] {
+  const seeds = text.split(',').map((seed) => (seed.trim() === '' ? NaN : Number(seed)));
+  if (seeds.every((seed) => Number.isSafeInteger(seed) && seed >= 0)) return seeds;
+  throw new InvalidArgumentError('It must be non-negative integers with commas between them, such as 3,4,5.');
 }
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');

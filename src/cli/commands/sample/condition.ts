@@ -7,7 +7,10 @@ import { decodePicture, readHeader } from '../../../data/decode.js';
 import { LAYOUT } from '../../../data/layout.js';
 import { readMapFile } from '../../../data/map-file.js';
 import { readWhole } from '../../../data/read-whole.js';
+import type { Condition } from '../../../models/conditions/condition.js';
+import { Labelator } from '../../../models/conditions/class.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Labelled } from '../../../reports/labelled-grid.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -21,19 +24,64 @@ export interface ChosenCondition {
   recipe: Record<string, string | number>;
   /** Ending of "16 images …" in the last line. */
   described: string;
+  /** Class to write below its images; absent if it is not a class. */
+  label?: Labelled;
 }
 
 interface ConditionFlags {
   class?: string;
+  allClasses?: boolean;
   condition?: string;
   layout?: string;
+}
+
+interface ConditionContext {
+  /** Height and width of the images in pixels. */
+  size: readonly [height: number, width: number];
+  /** Names of the classes. */
+  names: readonly string[];
+  run: string;
+}
+
+/**
+ * Reads the conditions that the flags name: several with a list of classes, or all of them.
+ *
+ * @throws UsageError if the model's condition is another one, or none is named
+ */
+export async function chooseConditions(
+  model: Net2NetTransformer,
+  flags: ConditionFlags,
+  context: ConditionContext,
+): Promise<ChosenCondition[]> {
+  const { condition } = model;
+  if (flags.allClasses && !(condition instanceof Labelator)) {
+    throw new UsageError(`--all-classes: ${context.run} was trained without classes`);
+  }
+  const chosen: ChosenCondition[] = [];
+  for (const name of classesAmong(flags, condition, context.names)) {
+    chosen.push(
+      await chooseCondition(model, { ...flags, ...(name !== undefined && { class: name }) }, context),
+    );
+  }
+  return chosen;
+}
+
+/** Returns the classes that the flags name; undefined stands for the one condition that is not a class. */
+function classesAmong(
+  { class: wanted, allClasses }: ConditionFlags,
+  condition: Condition,
+  names: readonly string[],
+): (string | undefined)[] {
+  if (allClasses && condition instanceof Labelator) {
+    return Array.from({ length: names.length || condition.nClasses }, (_, i) => names[i] ?? String(i));
+  }
+  if (wanted === undefined || names.includes(wanted)) return [wanted];
+  return [...new Set(wanted.split(',').map((name) => name.trim()))];
 }
 
 /**
  * Reads the condition that the flags name.
  *
- * @param size height and width of the images in pixels
- * @param names names of the classes
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseCondition(
@@ -85,7 +133,12 @@ function classOf(
     const row = condition.parse(wanted, names);
     const number = row.item();
     const name = names[number] ?? wanted;
-    return { row, recipe: { class: name, classNumber: number }, described: ` of class ${name}` };
+    return {
+      row,
+      recipe: { class: name, classNumber: number },
+      described: ` of class ${name}`,
+      label: { class: number, name },
+    };
   } catch (error) {
     throw error instanceof RangeError ? new UsageError(`--class ${wanted}: ${error.message}`) : error;
   }

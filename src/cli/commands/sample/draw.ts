@@ -20,6 +20,8 @@ export type OnCells = (cells: readonly number[], tokens: Tensor) => void;
 export interface Batch {
   /** Rows of what the condition encodes. */
   rows: Tensor;
+  /** Seed of each image; null: the generator's numbers are taken. */
+  seeds: readonly number[] | null;
   onCells: OnCells;
 }
 
@@ -74,32 +76,33 @@ interface Drawer {
 
 type Way = (drawer: Drawer, batch: Batch) => DrawnImages;
 
-const own: Way = ({ model, area: { grid }, sampler }, { rows, onCells }) => {
+const own: Way = ({ model, area: { grid }, sampler }, { rows, seeds, onCells }) => {
   const onToken = tokensByCell(model, grid[0] * grid[1], onCells);
-  return { images: sampler.sample(conditionOf(model, rows), { grid, onToken }) };
+  return { images: sampler.sample(conditionOf(model, rows), { grid, seeds, onToken }) };
 };
 
-const windowed: Way = ({ model, area, pick }, { rows, onCells }) => {
+const windowed: Way = ({ model, area, pick }, { rows, seeds, onCells }) => {
   const { grid } = area;
-  const how = { ...pick, grid, window: area.window!, onStep: cellsOf(grid, onCells) };
+  const how = { ...pick, seeds, grid, window: area.window!, onStep: cellsOf(grid, onCells) };
   return { images: sampleImages(model, windowCondition(model, area, rows), how) };
 };
 
-const scene: Way = ({ model, area: { grid, window }, pick }, { rows, onCells }) => {
+const scene: Way = ({ model, area: { grid, window }, pick }, { rows, seeds, onCells }) => {
   const { builder } = model.condStageModel as LayoutStage;
   const count = rows.shape[0]!;
-  const how = { ...pick, grid, window: window!, count, onStep: cellsOf(grid, onCells) };
+  const how = { ...pick, seeds, grid, window: window!, count, onStep: cellsOf(grid, onCells) };
   return { images: model.firstStageModel.decodeIndices(sampleScene(model, objectsOf(rows), builder, how)) };
 };
 
 const completing =
   ({ image, mask, canvas }: Photo): Way =>
-  ({ model, area, pick }, { rows, onCells }) => {
+  ({ model, area, pick }, { rows, seeds, onCells }) => {
     const { grid, window } = area;
     const { device } = model.transformer.posEmb;
     const images = image.to(device).expand([rows.shape[0]!, ...image.shape.slice(1)]);
     return completeImages(model, images, mask?.to(device) ?? null, {
       ...pick,
+      seeds,
       condition: windowCondition(model, area, rows),
       ...(canvas && { canvas }),
       ...(window !== null && { window }),

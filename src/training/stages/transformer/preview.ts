@@ -11,7 +11,7 @@ import { shownImages } from '../shown-images.js';
 import { keepingGenerators } from '../../engine/generators.js';
 import { classesAmong, spreadOver } from './classes.js';
 import type { Codes } from './codes.js';
-import { saveLabelledGrid } from './labelled-grid.js';
+import { saveLabelledGrid } from '../../../reports/labelled-grid.js';
 
 export interface PreviewOptions {
   /** Number of samples. */

@@ -1,6 +1,7 @@
-import { imageGrid, savePixels, type ImageGridOptions } from '../../../data/image-grid.js';
-import type { Tensor } from '../../../torch/index.js';
-import { canDraw, strokeText, textWidth } from '../../../reports/stroke-text.js';
+/** Images in a grid with the name of its class below each. */
+import { imageGrid, savePixels, type ImageGridOptions, type PackedImage } from '../data/image-grid.js';
+import type { Tensor } from '../torch/index.js';
+import { canDraw, strokeText, textWidth } from './stroke-text.js';
 
 /** Height in pixels of the caption area below an image, and of its capitals. */
 const caption = { margin: 18, height: 8 };
@@ -12,16 +13,21 @@ export interface Labelled {
   name: string;
 }
 
+/** A grid of images, and the names below them as a drawing of the same size. */
+export interface LabelledGrid {
+  pixels: PackedImage;
+  svg: string;
+}
+
 /**
- * Writes images [N, C, H, W] as one PNG, with the class name below each, or the class number if the name has characters
- * without a glyph. The EXIF field ImageDescription holds all names in order, as JSON.
+ * Arranges images [N, C, H, W], with the class name below each, or the class number if the name has characters without a
+ * glyph.
  */
-export async function saveLabelledGrid(
-  path: string,
+export function labelledGrid(
   images: Tensor,
   labels: readonly Labelled[],
   options: ImageGridOptions = {},
-): Promise<void> {
+): LabelledGrid {
   const { gap = 2, scale = 1, columns = Math.ceil(Math.sqrt(labels.length)) } = options;
   const pixels = imageGrid(images, { ...options, columns, margin: caption.margin });
   const [rows, cols] = images.shape.slice(-2) as [number, number];
@@ -32,6 +38,20 @@ export async function saveLabelledGrid(
   });
   const { width, height } = pixels;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}">${texts.join('')}</svg>`;
+  return { pixels, svg };
+}
+
+/**
+ * Writes images [N, C, H, W] as one PNG, arranged as by {@link labelledGrid}. The EXIF field ImageDescription holds all names
+ * in order, as JSON.
+ */
+export async function saveLabelledGrid(
+  path: string,
+  images: Tensor,
+  labels: readonly Labelled[],
+  options: ImageGridOptions = {},
+): Promise<void> {
+  const { pixels, svg } = labelledGrid(images, labels, options);
   const names = JSON.stringify({ classes: labels.map(({ name }) => name) });
   await savePixels(path, pixels, { svg, description: inAscii(names) });
 }
