@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, openSync, realpathSync, writeSync } from 'node:fs';
+import { closeSync, openSync, realpathSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { decodeName, systemPath } from './file-names.js';
@@ -18,10 +18,7 @@ export async function writeAtomically(
   content: string | Uint8Array | ((descriptor: number) => void),
 ): Promise<void> {
   const target = followed(path);
-  const temporary = join(
-    dirname(target),
-    `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`,
-  );
+  const temporary = temporaryOf(target);
   const descriptor = create(temporary, target);
   try {
     try {
@@ -40,6 +37,32 @@ export async function writeAtomically(
   }
   await syncFolder(dirname(target));
 }
+
+/**
+ * Replaces a file at once: readers see its old content or the new one. For pictures of work in progress: nothing is flushed to
+ * the disk.
+ *
+ * @throws Error that names the file, its folder and what to do
+ */
+export function replaceNow(path: string, content: Uint8Array): void {
+  const temporary = temporaryOf(path);
+  const descriptor = create(temporary, path);
+  try {
+    writeAll(descriptor, content);
+  } finally {
+    closeSync(descriptor);
+  }
+  try {
+    renameSync(systemPath(temporary), systemPath(path));
+  } catch (cause) {
+    unlinkSync(systemPath(temporary));
+    throw cannotWrite(path, cause);
+  }
+}
+
+/** Returns the name of a file in the same folder that is not in use. */
+const temporaryOf = (target: string) =>
+  join(dirname(target), `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
 
 function create(temporary: string, target: string): number {
   try {

@@ -62,20 +62,43 @@ export function completeImages(
   return torch.noGrad(() =>
     torch.scope(() => {
       const batch = images.shape[0]!;
-      const { indices, stride } = encoded(net, images);
-      const { whole, codes, drawn } = placed({ images, indices, mask, stride, canvas });
+      const { whole, codes, drawn, cells } = placeImages(net, images, mask, canvas);
       const grid = codes.shape.slice(1) as [number, number];
-      const cells = F.maxPool2d(drawn.float().unsqueeze(1), stride).gt(0).flatten(1); // [B, h·w]
       const start =
         condition ??
         net.encodeToC(torch.zeros([batch, 1], { dtype: 'int64', device: images.device })).indices;
       const read = (of: Tensor) => net.permuter.forward(of);
       const given = read(codes.flatten(1));
-      const tokens = redrawTokens(net, start, given, read(cells.long()).bool(), grid, options);
+      const tokens = redrawTokens(net, start, given, read(cells.flatten(1).long()).bool(), grid, options);
       const decoded = net.decodeToImg(tokens, grid);
       return { tokens, images: torch.where(drawn.unsqueeze(1), decoded, whole.to(decoded.dtype)), decoded };
     }),
   );
+}
+
+/** Images on their canvas. */
+export interface PlacedImages {
+  /** Pixels `[B, C, H, W]`, 0 beyond the images. */
+  whole: Tensor;
+  /** Codes `[B, h, w]`, 0 beyond the images. */
+  codes: Tensor;
+  /** True where pixels are drawn, `[B, H, W]`. */
+  drawn: Tensor;
+  /** True where codes are drawn, `[B, h, w]`. */
+  cells: Tensor;
+}
+
+/** Encodes images `[B, C, H, W]` and places them on their canvas, with what is to be drawn as {@link completeImages} says. */
+export function placeImages(
+  net: Net2NetTransformer,
+  images: Tensor,
+  mask: Tensor | null,
+  canvas?: Canvas,
+): PlacedImages {
+  const { indices, stride } = encoded(net, images);
+  const on = placed({ images, indices, mask, stride, canvas });
+  const cells = F.maxPool2d(on.drawn.float().unsqueeze(1), stride).gt(0).squeeze(1); // [B, h, w]
+  return { ...on, cells };
 }
 
 /** Encodes images as grids of codes `[B, h, w]`. */

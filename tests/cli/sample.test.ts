@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -10,6 +10,10 @@ import { mapToTensor } from '../../src/data/example.js';
 import { sampleImages } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
+import { SampleFiles } from '../../src/cli/commands/sample/files.js';
+import { planImages } from '../../src/cli/commands/sample/pictures.js';
+import { drawnSize } from '../../src/cli/commands/sample/size.js';
+import { Watcher } from '../../src/cli/commands/sample/watch.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -123,6 +127,8 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
   ['--all-classes --class 3', /cannot be used with option/, () => classes],
   ['--n 1', /was trained on 40 classes .*: name one with --class/, () => classes],
   ['--class 3 --condition map.png', /without maps; use --class/, () => classes],
+  ['--animate drawing.png', /It must be the name of a .webp or .gif file/],
+  ['--stream 0', /It must be a positive integer/],
   ['--seeds 3,x', /It must be non-negative integers with commas/],
   ['--seeds 3 --seed 4', /cannot be used with option/],
   ['--greedy --temperature 0.9', /cannot be used with option/],
@@ -261,6 +267,81 @@ test.serial('a gallery shows all images on one page, with their classes and seed
   }
   await sampled('page of one', plain, '--n', '1', '--gallery');
   t.regex(readFileSync(join(root, 'page of one', 'gallery.html'), 'utf8'), /<h2>Images<\/h2>/);
+});
+
+test.serial('files show the codes so far while they are drawn, and the images at the end', async (t) => {
+  const flags = ['--n', '2', '--seed', '4'];
+  const expected = await sampled('at once', plain, ...flags);
+  t.deepEqual((await sampled('streamed', plain, ...flags, '--stream', '3')).pixels, expected.pixels);
+  t.deepEqual(
+    (await sampled('streamed grid', plain, ...flags, '--stream', '--grid')).pixels,
+    (await sampled('grid', plain, ...flags, '--grid')).pixels,
+  );
+  t.deepEqual(readdirSync(join(root, 'streamed')).sort(), ['0000.png', '0001.png', 'samples.json']);
+
+  const { model } = await openRun(plain, 'transformer', 'cpu');
+  const area = drawnSize(model, 16, undefined);
+  const out = join(root, 'watched');
+  const files = new SampleFiles({}, { out, recipe: {}, each: 1, conditions: 1 });
+  const watcher = new Watcher({ stream: 10 }, { model, area, photo: null, files });
+  const tokens = torch.randint(0, 16, [1, 64], { generator: new torch.Generator().manualSeed(1) });
+  watcher.begin(planImages([{ row: tokens, recipe: {}, described: '' }], { n: 1, seed: 1 }));
+  const path = join(out, '0000.png');
+  for (const [from, count] of [
+    [0, 8],
+    [8, 4],
+  ] as const) {
+    t.false(existsSync(path), 'not before ten codes');
+    watcher.add(
+      Array.from({ length: count }, (_, i) => from + i),
+      tokens.narrow(1, from, count),
+    );
+  }
+  const codes = torch.cat([tokens.narrow(1, 0, 12), torch.zeros([1, 52], { dtype: 'int64' })], 1);
+  const decoded = torch.noGrad(() => model.firstStageModel.decodeIndices(codes.view([1, 8, 8])));
+  const known = torch.zeros([16, 16], { dtype: 'bool' });
+  torch.noGrad(
+    () => void [known.narrow(0, 0, 2), known.narrow(0, 2, 2).narrow(1, 0, 8)].map((part) => part.fill_(1)),
+  );
+  const shown = (await sharp(path).raw().toBuffer()).toString('hex');
+  t.is(shown, hex(torch.where(known, decoded, torch.zeros([1]))));
+  watcher.end(decoded);
+});
+
+test.serial('an animation ends with the images, and begins with few codes', async (t) => {
+  for (const [file, run, flags, frames] of [
+    ['drawing.webp', plain, [], 8],
+    ['drawing.GIF', plain, ['--size', '24x16'], undefined],
+    ['completed.webp', plain, ['--image', await imageFile('start', 16, 16), '--keep', 'top'], 4],
+  ] as const) {
+    const path = join(root, file);
+    const { pixels } = await sampled(
+      `for ${file}`,
+      run,
+      '--n',
+      '2',
+      '--batch',
+      '1',
+      '--animate',
+      path,
+      ...flags,
+    );
+    const { pages, delay, loop } = await sharp(path, { animated: true }).metadata();
+    if (frames === undefined) t.true(pages! > 4);
+    else t.is(pages, frames);
+    t.deepEqual([loop, delay!.at(-1)], [0, 2000]);
+    const page = async (number: number) =>
+      sharp(path, { page: number }).removeAlpha().resize({ width: 16, kernel: 'nearest' }).raw().toBuffer();
+    const last = await page(pages! - 1);
+    const final = Buffer.from(pixels[0]!, 'hex');
+    if (frames === undefined) continue;
+    const distance = (a: Buffer, from: number, end: number) =>
+      a.subarray(from, end).reduce((sum, value, i) => sum + Math.abs(value - final[from + i]!), 0) /
+      (end - from);
+    const first = await page(0);
+    const half = 16 * 16 * 1.5;
+    t.true(distance(first, half, 2 * half) > 2 * distance(last, half, 2 * half));
+  }
 });
 
 /** Writes an image of noise, or of rectangles `[left, top, width, height]` in white on black, and returns its path. */

@@ -20,6 +20,8 @@ export interface SampleFlags
   seeds?: number[];
   perImageSeeds?: boolean;
   gallery?: boolean;
+  stream?: number | true;
+  animate?: string;
   out?: string;
   grid?: boolean;
   batch: number;
@@ -113,6 +115,16 @@ export function sampleCommand(command: Command): Command {
     )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
+    .option(
+      '--stream [codes]',
+      'write pictures of the codes so far into the same files, after every so many codes; default: a row of codes',
+      positiveInteger,
+    )
+    .option(
+      '--animate <file>',
+      'WebP or GIF that shows how the codes of the first batch are drawn',
+      animation,
+    )
     .option('--gallery', 'also write gallery.html, one page with all images and their settings')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);
   return withModelFlags(command, 'the transformer')
@@ -128,6 +140,7 @@ Examples:
   $ npx tessera-torch sample runs/transformer --n 64 --top-k 50 --temperature 0.9 --out new
   $ npx tessera-torch sample runs/birds --class robin --seed 7
   $ npx tessera-torch sample runs/birds --all-classes --n 4 --grid --gallery
+  $ npx tessera-torch sample runs/transformer --n 1 --stream --animate drawing.webp
   $ npx tessera-torch sample runs/from-depth --condition depth.png --n 4
   $ npx tessera-torch sample runs/from-depth --condition wide.png --size 1024x256
   $ npx tessera-torch sample runs/birds --class robin --image photo.png --mask hole.png
@@ -174,6 +187,11 @@ function seedList(text: string): number[] {
   const seeds = text.split(',').map((seed) => (seed.trim() === '' ? NaN : Number(seed)));
   if (seeds.every((seed) => Number.isSafeInteger(seed) && seed >= 0)) return seeds;
   throw new InvalidArgumentError('It must be non-negative integers with commas between them, such as 3,4,5.');
+}
+
+function animation(file: string): string {
+  if (/\.(webp|gif)$/i.test(file)) return file;
+  throw new InvalidArgumentError('It must be the name of a .webp or .gif file.');
 }
 
 const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');

@@ -1,5 +1,6 @@
 /** Files that `sample` writes: an image each or one grid, the page, and the recipe. */
 import { join } from 'node:path';
+import { imageGrid, type PackedImage } from '../../../data/image-grid.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { saveImage, saveRecipe, type Recipe } from '../../images.js';
@@ -66,6 +67,17 @@ export class SampleFiles {
       pictures: this.paths,
     });
     await this.#gallery?.save(join(out, 'gallery.html'), { ...recipe, n: each });
+  }
+
+  /** Returns what is shown of images that are being drawn, by the paths of their files. */
+  partial(planned: readonly PlannedImage[], images: Tensor): [path: string, picture: PackedImage][] {
+    if (!this.flags.grid) {
+      return planned.map((one, i) => [this.pathOf(one), imageGrid(images.narrow(0, i, 1))]);
+    }
+    const all = torch.scope(() => torch.cat([...this.#drawn, images]));
+    const picture = imageGrid(all, this.gridOptions(images.shape.slice(2)));
+    all.dispose();
+    return [[this.#gridPath, picture]];
   }
 
   /** Images of a grid that are shown side by side, and its other options. */

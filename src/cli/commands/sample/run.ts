@@ -8,13 +8,14 @@ import { sourceOf } from '../../model-flags.js';
 import { duration } from '../../numbers.js';
 import type { SampleFlags } from './command.js';
 import { chooseConditions } from './condition.js';
-import { drawer } from './draw.js';
+import { drawer, type OnCells } from './draw.js';
 import { SampleFiles } from './files.js';
 import { choosePhoto } from './photo.js';
 import { batchOf, planImages } from './pictures.js';
 import { progressOf } from './progress.js';
 import { checkTogether, drawSettings, imageRecipe } from './settings.js';
 import { drawnSize } from './size.js';
+import { Watcher } from './watch.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   checkTogether(flags);
@@ -47,22 +48,29 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const generator = new torch.Generator(device);
   generator.manualSeed(seed);
   using drawing = drawer(model, area, { ...pick, generator }, photo);
+  const watcher = new Watcher(flags, { model, area, photo, files });
   const started = performance.now();
   for (let first = 0; first < planned.length; first += flags.batch) {
     signal.throwIfAborted();
     const together = planned.slice(first, first + flags.batch);
+    watcher.begin(together);
     const drawn = torch.scope(() => {
       let done = 0;
-      const onCells = (cells: readonly number[]) => progress(first, together.length, (done += cells.length));
+      const onCells: OnCells = (cells, tokens) => {
+        progress(first, together.length, (done += cells.length));
+        watcher.add(cells, tokens);
+      };
       const { images, decoded } = drawing.draw({ ...batchOf(together), onCells });
       return { images: images.to('cpu'), ...(flags.raw && decoded && { decoded: decoded.to('cpu') }) };
     });
     progress(first + together.length, 0, 0);
+    watcher.end(drawn.images);
     await files.add(together, drawn);
     // Sampling is synchronous: a signal such as Ctrl-C needs a turn of the event loop.
     await new Promise(setImmediate);
   }
   await files.finish();
+  await watcher.save();
   if (flags.json || flags.quiet) return;
   const seconds = duration((performance.now() - started) / 1000);
   const count = `${planned.length} ${planned.length === 1 ? 'image' : 'images'}`;

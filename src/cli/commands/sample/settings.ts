@@ -42,6 +42,12 @@ export function drawSettings(
       `${flags.seeds ? '--seeds' : '--per-image-seeds'}: ${run} draws all codes at once, so that images cannot have seeds of their own; use --seed`,
     );
   }
+  const watched = flags.stream !== undefined ? '--stream' : flags.animate !== undefined ? '--animate' : null;
+  if (model.pkeep <= 0 && watched) {
+    throw new UsageError(
+      `${watched}: ${run} draws all codes at once, so that there is nothing to show before`,
+    );
+  }
   const greedy = temperature === 0 && { greedy: true, temperature: 1 };
   return { pick: { ...filters, ...guidance, ...greedy }, filters, guidance };
 }
