@@ -173,6 +173,8 @@ export {
   type CompletedImages,
   type CompleteImagesOptions,
 } from './sampling/completion.js';
+export { tokenLogProbabilities, variations, type VariationsOptions } from './sampling/variations.js';
+export type { RedrawOptions } from './sampling/redraw.js';
 export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';
 export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
 export type { WindowOptions } from './sampling/window-options.js';

@@ -3,7 +3,7 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
-import { redrawTokens, type RedrawOptions } from './redraw.js';
+import { conditionFor, redrawTokens, type RedrawOptions } from './redraw.js';
 
 /** A larger image that the given ones are a part of. */
 export interface Canvas {
@@ -58,15 +58,13 @@ export function completeImages(
   mask: Tensor | null,
   { condition, canvas, ...options }: CompleteImagesOptions = {},
 ): CompletedImages {
-  checkRequest(net, images, mask, { condition, canvas });
+  checkRequest(images, mask, canvas);
   return torch.noGrad(() =>
     torch.scope(() => {
       const batch = images.shape[0]!;
+      const start = conditionFor('completeImages', net, condition, images);
       const { whole, codes, drawn, cells } = placeImages(net, images, mask, canvas);
       const grid = codes.shape.slice(1) as [number, number];
-      const start =
-        condition ??
-        net.encodeToC(torch.zeros([batch, 1], { dtype: 'int64', device: images.device })).indices;
       const read = (of: Tensor) => net.permuter.forward(of);
       const given = read(codes.flatten(1));
       const tokens = redrawTokens(net, start, given, read(cells.flatten(1).long()).bool(), grid, options);
@@ -171,12 +169,7 @@ function checkPlace(
   );
 }
 
-function checkRequest(
-  net: Net2NetTransformer,
-  images: Tensor,
-  mask: Tensor | null,
-  { condition, canvas }: { condition: Tensor | undefined; canvas: Canvas | undefined },
-): void {
+function checkRequest(images: Tensor, mask: Tensor | null, canvas: Canvas | undefined): void {
   if (images.ndim !== 4) {
     throw new torch.ShapeError(
       `completeImages: images must be [batch, channels, height, width], got [${images.shape.join(', ')}].`,
@@ -185,11 +178,6 @@ function checkRequest(
   if (!mask && !canvas) {
     throw new TypeError(
       'completeImages: nothing is to be drawn; pass a mask, or a canvas that is larger than the images.',
-    );
-  }
-  if (!condition && !net.unconditional) {
-    throw new TypeError(
-      `completeImages: the model draws for ${net.condition.choices([])}; pass the tokens of one as condition: net.encodeToC(…).indices.`,
     );
   }
   const [batch, , height, width] = images.shape as [number, number, number, number];

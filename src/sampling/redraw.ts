@@ -60,3 +60,21 @@ export function redrawTokens(
     }),
   );
 }
+
+/**
+ * Returns the condition tokens `[B, N]`: those given, or the start token of an unconditional model.
+ * @throws TypeError if none are given and the model needs them
+ */
+export function conditionFor(
+  caller: string,
+  net: Net2NetTransformer,
+  condition: Tensor | undefined,
+  { shape, device }: Tensor,
+): Tensor {
+  if (condition) return condition;
+  if (net.unconditional)
+    return net.encodeToC(torch.zeros([shape[0]!, 1], { dtype: 'int64', device })).indices;
+  throw new TypeError(
+    `${caller}: the model draws for ${net.condition.choices([])}; pass the tokens of one as condition: net.encodeToC(…).indices.`,
+  );
+}

@@ -3,6 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { bytesToImages } from '../../src/data/image-tensor.js';
+import { readFitted } from '../../src/tokenizer/fit.js';
+import { variations } from '../../src/sampling/variations.js';
 import { imageGrid } from '../../src/data/image-grid.js';
 import { openRun } from '../../src/runs/open.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
@@ -405,6 +408,48 @@ test.serial('an image is completed where the mask is white, or beside the half t
     t.is(rows.join(''), inside);
   }
 });
+
+test.serial(
+  'variations of an image differ from it in some codes, the more the larger the share',
+  async (t) => {
+    const photo = await imageFile('varied', 20, 16);
+    const vary = (name: string, share: string, ...flags: string[]) =>
+      sampled(name, classes, '--class', '5', '--n', '3', '--vary', photo, '--share', share, ...flags);
+    const { model: net } = await openRun(classes, 'transformer', 'cpu');
+    const { pixels } = await readFitted(photo, photo, { stride: 2, channels: 3, size: 16 }, { square: true });
+    const image = bytesToImages(pixels, [16, 16], 3);
+    const codes = net.encodeToZ(image).indices;
+    const own = hex(net.decodeToImg(codes, [8, 8]));
+    const some = await vary('some', '0.1', '--per-image-seeds', '--temperature', '3');
+    const most = await vary('most', '0.9', '--per-image-seeds', '--temperature', '3');
+    t.like(some.recipe, { vary: photo, share: 0.1 });
+    const bytes = (image: string) => [...Buffer.from(image, 'hex')];
+    const original = bytes(own);
+    const distance = (images: string[]) =>
+      images.flatMap(bytes).reduce((sum, byte, i) => sum + Math.abs(byte - original[i % 768]!), 0);
+    t.true(distance(some.pixels) > 0 && distance(some.pixels) < distance(most.pixels));
+    const condition = torch.tensor([[5n], [5n], [5n]]);
+    const options = { share: 0.1, condition, temperature: 3, topK: 100, seeds: [1, 2, 3] };
+    const direct = net.decodeToImg(variations(net, codes.repeat([3, 1]), options)).unbind(0);
+    t.deepEqual(
+      some.pixels,
+      direct.map((one) => hex(one.unsqueeze(0))),
+    );
+    const watched = ['--stream', '--animate', join(root, 'varied.webp')];
+    t.deepEqual(
+      (await vary('some watched', '0.1', '--per-image-seeds', '--temperature', '3', ...watched)).pixels,
+      some.pixels,
+    );
+    for (const [flags, message] of [
+      [['--share', '0.5'], /--share 0.5 is for an image to vary: name one with --vary/],
+      [['--vary', photo, '--image', photo], /cannot be used with option/],
+      [['--vary', photo, '--share', '0'], /It must be a number above 0/],
+      [['--vary', photo, '--keep', 'top'], /--keep is for an image to complete/],
+    ] as const) {
+      await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+    }
+  },
+);
 
 test.serial('what cannot be completed is named before anything is drawn', async (t) => {
   const [photo, odd] = [await imageFile('whole', 16, 16), await imageFile('odd', 15, 16)];

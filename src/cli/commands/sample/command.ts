@@ -113,6 +113,13 @@ export function sampleCommand(command: Command): Command {
         'also write completed images as they are decoded, without the given pixels',
       ).conflicts('grid'),
     )
+    .addOption(
+      new Option(
+        '--vary <file>',
+        'image of which variations are drawn: its least likely codes anew',
+      ).conflicts(['image', 'size']),
+    )
+    .option('--share <share>', 'share of the codes that --vary draws anew; default 0.3', share)
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option(
@@ -145,6 +152,7 @@ Examples:
   $ npx tessera-torch sample runs/from-depth --condition wide.png --size 1024x256
   $ npx tessera-torch sample runs/birds --class robin --image photo.png --mask hole.png
   $ npx tessera-torch sample runs/transformer --image photo.png --size 1024x256 --at 0,0
+  $ npx tessera-torch sample runs/transformer --vary photo.png --share 0.3 --n 8
   $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
     .action(async (run: string, flags: SampleFlags) => {

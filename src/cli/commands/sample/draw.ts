@@ -7,6 +7,7 @@ import { completeImages } from '../../../sampling/completion.js';
 import { ImageSampler, sampleImages } from '../../../sampling/images.js';
 import type { WindowStep } from '../../../sampling/orders/window.js';
 import { sampleScene } from '../../../sampling/scenes.js';
+import { variations } from '../../../sampling/variations.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
@@ -55,12 +56,20 @@ const cellsOf =
 /**
  * Returns the function that draws batches of images, and keeps what is needed for them until it is disposed of.
  *
- * @param photo image to complete; null: all of an image is drawn
+ * @param photo image to complete or to vary; null: all of an image is drawn
  */
 export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOptions, photo: Photo | null) {
   const sampler = new ImageSampler(model, pick);
   const isScene = model.condStageModel instanceof LayoutStage && area.window !== null;
-  const way = photo ? completing(photo) : isScene ? scene : area.window === null ? own : windowed;
+  const way = photo
+    ? photo.share === null
+      ? completing(photo)
+      : varying(photo.image, photo.share)
+    : isScene
+      ? scene
+      : area.window === null
+        ? own
+        : windowed;
   const draw: Draw = (batch) =>
     torch.noGrad(() => torch.scope(() => way({ model, area, pick, sampler }, batch)));
   return { draw, [Symbol.dispose]: () => sampler.dispose() };
@@ -109,6 +118,21 @@ const completing =
       onToken: tokensByCell(model, grid[0] * grid[1], onCells),
       onStep: cellsOf(grid, onCells),
     });
+  };
+
+const varying =
+  (image: Tensor, share: number): Way =>
+  ({ model, area: { grid }, pick }, { rows, seeds, onCells }) => {
+    const given = model.encodeToZ(image.to(model.transformer.posEmb.device)).indices;
+    const tokens = variations(model, given.repeat([rows.shape[0]!, 1]), {
+      ...pick,
+      seeds,
+      share,
+      grid,
+      condition: conditionOf(model, rows),
+      onToken: tokensByCell(model, grid[0] * grid[1], onCells),
+    });
+    return { images: model.decodeToImg(tokens, grid) };
   };
 
 /** Returns the condition tokens of rows. @throws UsageError if windows cannot take their part of a map */

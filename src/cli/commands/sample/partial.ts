@@ -28,7 +28,8 @@ export class PartialImages {
     this.#area = area;
     this.#start = torch.noGrad(() => torch.scope(() => startOf(model, area, photo, batch)));
     const known = this.#start.known.tolist() as boolean[];
-    this.#missing = new Set(known.flatMap((isKnown, cell) => (isKnown ? [] : [cell])));
+    const isGiven = photo?.share === null; // Codes of variations are all drawn, although they are known before.
+    this.#missing = new Set(known.flatMap((isKnown, cell) => (isKnown && isGiven ? [] : [cell])));
   }
 
   /** True if all codes are known. */
@@ -79,11 +80,22 @@ function startOf(model: Net2NetTransformer, { grid }: DrawnSize, photo: Photo | 
     };
   }
   const { image, mask, canvas } = photo;
+  if (photo.share !== null)
+    return { ...startOfVariations(model, photo.image.to(device), batch), given: null };
   const placed = placeImages(model, image.to(device), mask?.to(device) ?? null, canvas ?? undefined);
   return {
     codes: placed.codes.flatten(1).repeat([batch, 1]),
     known: placed.cells.logicalNot().flatten(),
     // Copies, because they are disposed of with the batch.
     given: { pixels: placed.whole.clone(), drawn: placed.drawn.unsqueeze(1).clone() },
+  };
+}
+
+/** Returns the codes of the image that is varied. */
+function startOfVariations(model: Net2NetTransformer, image: Tensor, batch: number): Omit<Start, 'given'> {
+  const codes = placeImages(model, image, null).codes.flatten(1);
+  return {
+    codes: codes.repeat([batch, 1]),
+    known: torch.ones([codes.shape[1]!], { dtype: 'bool', device: image.device }),
   };
 }

@@ -23,9 +23,11 @@ export interface PhotoFlags {
   keep?: Kept;
   size?: PixelSize;
   at?: readonly [x: number, y: number];
+  vary?: string;
+  share?: number;
 }
 
-/** An image to complete. */
+/** An image to complete or to vary. */
 export interface Photo {
   /** [1, C, H, W] in [-1, 1]. */
   image: Tensor;
@@ -33,6 +35,8 @@ export interface Photo {
   mask: Tensor | null;
   /** Where it lies in a larger image; null: it is the whole image. */
   canvas: Canvas | null;
+  /** Share of its codes that are drawn anew; null: it is completed. */
+  share: number | null;
 }
 
 /**
@@ -40,12 +44,18 @@ export interface Photo {
  * `unscaled`.
  *
  * @param flag names the file in errors
+ * @param square crop it to its middle
  * @throws UsageError if it is unscaled and not whole codes, or the model's images are maps
  */
 export async function readPhoto(
   model: Net2NetTransformer,
   file: string,
-  { trained, unscaled, flag }: { trained: number; unscaled: boolean; flag: string },
+  {
+    trained,
+    unscaled,
+    flag,
+    square = false,
+  }: { trained: number; unscaled: boolean; flag: string; square?: boolean },
 ): Promise<Tensor> {
   const stride = strideOf(model);
   const { firstStageModel: first } = model;
@@ -54,7 +64,12 @@ export async function readPhoto(
     throw new UsageError(`${flag} ${file}: the model draws maps with ${channels} channels, not images`);
   }
   if (!unscaled) {
-    const { pixels, height, width } = await readFitted(file, file, { stride, channels, size: trained }, {});
+    const { pixels, height, width } = await readFitted(
+      file,
+      file,
+      { stride, channels, size: trained },
+      { square },
+    );
     return bytesToImages(pixels, [height, width], channels);
   }
   const bytes = await readWhole(file);
@@ -69,20 +84,37 @@ export async function readPhoto(
   return bytesToImages(channels === 1 ? rgbToGrey(pixels) : pixels, [height, width], channels);
 }
 
+/** Reads the image of `--vary`, or that of `--image` and what is to be drawn of it; null without both. */
+export async function choosePhoto(
+  model: Net2NetTransformer,
+  flags: PhotoFlags,
+  trained: number,
+): Promise<Photo | null> {
+  const { image, vary, share = 0.3 } = flags;
+  const flag = vary === undefined ? '--image' : '--vary';
+  const file = vary ?? image;
+  if (file === undefined) return null;
+  if (model.pkeep <= 0) {
+    throw new UsageError(
+      `${flag} ${file}: the model draws all codes at once and cannot keep some of an image`,
+    );
+  }
+  if (vary === undefined) return toComplete(model, { ...flags, image: file }, trained);
+  const varied = await readPhoto(model, file, { trained, unscaled: false, flag, square: true });
+  return { image: varied, mask: null, canvas: null, share };
+}
+
 /**
  * Reads the image of `--image`, and what is to be drawn of it.
  *
  * @throws UsageError if the mask has another size or is black, or the image does not lie in the size
  */
-export async function choosePhoto(
+async function toComplete(
   model: Net2NetTransformer,
   flags: PhotoFlags & { image: string },
   trained: number,
 ): Promise<Photo> {
   const { image: file, size } = flags;
-  if (model.pkeep <= 0) {
-    throw new UsageError(`--image ${file}: the model draws all codes at once and cannot complete an image`);
-  }
   const unscaled = size !== undefined;
   const image = await readPhoto(model, file, { trained, unscaled, flag: '--image' });
   const [height, width] = image.shape.slice(2) as [number, number];
@@ -95,8 +127,8 @@ export async function choosePhoto(
       `--size: a model of layouts completes images of the trained size only; leave --size out`,
     );
   }
-  if (larger) return { image, mask, canvas: canvasOf(flags, [width, height], strideOf(model)) };
-  if (mask) return { image, mask, canvas: null };
+  if (larger) return { image, mask, canvas: canvasOf(flags, [width, height], strideOf(model)), share: null };
+  if (mask) return { image, mask, canvas: null, share: null };
   throw new UsageError(
     `--image ${file}: name what is to be drawn of it with --mask or --keep, or a --size larger than its ${width}x${height} pixels`,
   );

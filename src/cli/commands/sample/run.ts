@@ -22,9 +22,9 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const signal = interruptSignal();
   const opened = await openRun(sourceOf(run, flags), 'transformer', flags.device);
   const { model, config, step, device, classes } = opened;
-  const { precision = 'float32', image, seed } = flags;
+  const { precision = 'float32', seed } = flags;
   model.transformer.to(precision);
-  const photo = image === undefined ? null : await choosePhoto(model, { ...flags, image }, config.data.size);
+  const photo = await choosePhoto(model, flags, config.data.size);
   const fitted = photo && ([photo.image.shape[3]!, photo.image.shape[2]!] as const);
   const area = drawnSize(model, config.data.size, flags.size ?? fitted ?? undefined);
   const conditions = await chooseConditions(model, flags, { size: area.size, names: classes, run });

@@ -57,18 +57,30 @@ export function checkTogether(flags: SampleFlags): void {
   if (flags.at && !flags.size) {
     throw new UsageError(`--at ${flags.at.join(',')}: name the size of the whole image with --size`);
   }
+  if (flags.share !== undefined && flags.vary === undefined) {
+    throw new UsageError(`--share ${flags.share} is for an image to vary: name one with --vary`);
+  }
   if (flags.image !== undefined) return;
   const stray = (['mask', 'keep', 'at', 'raw'] as const).find((name) => flags[name] !== undefined);
   if (stray) throw new UsageError(`--${stray} is for an image to complete: name one with --image`);
 }
 
 /** Returns the entries of the recipe that name the image to complete, and the size. */
-export function imageRecipe({ image, mask, keep, at, size }: SampleFlags): Record<string, unknown> {
+export function imageRecipe({
+  image,
+  mask,
+  keep,
+  at,
+  size,
+  vary,
+  share = 0.3,
+}: SampleFlags): Record<string, unknown> {
   return {
     ...(size && { size }),
     ...(image !== undefined && { image }),
     ...(mask !== undefined && { mask }),
     ...(keep !== undefined && { keep }),
     ...(at && { at }),
+    ...(vary !== undefined && { vary, share }),
   };
 }
