@@ -61,7 +61,6 @@ export function completeImages(
   checkRequest(images, mask, canvas);
   return torch.noGrad(() =>
     torch.scope(() => {
-      const batch = images.shape[0]!;
       const start = conditionFor('completeImages', net, condition, images);
       const { whole, codes, drawn, cells } = placeImages(net, images, mask, canvas);
       const grid = codes.shape.slice(1) as [number, number];

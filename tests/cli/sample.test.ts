@@ -231,7 +231,7 @@ test.serial('a grid has a row for each class, with its name', async (t) => {
   const flags = ['--n', '3', '--per-image-seeds', '--class', '3,39'];
   const { recipe } = await sampled('rows', classes, ...flags, '--grid');
   const [path] = recipe['pictures'] as string[];
-  const { data, info } = await sharp(path!).raw().toBuffer({ resolveWithObject: true });
+  const { data, info } = await sharp(path).raw().toBuffer({ resolveWithObject: true });
   t.deepEqual([info.width, info.height], [3 * 130 - 2, 2 * (128 + 18 + 2) - 2]);
   const dark = (left: number, top: number, width: number, height: number) => {
     let count = 0;
