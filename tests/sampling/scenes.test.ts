@@ -21,7 +21,7 @@ import {
 const { tensors } = await loadCheckpoint(fixture('layout.safetensors'));
 const integers = (name: string) => tensors.get(name)!.tolist();
 
-function netOf(kind: Kind, options: { pkeep?: number } = {}): Net2NetTransformer {
+function netOf(kind: Kind, options: { pkeep?: number; nullToken?: number } = {}): Net2NetTransformer {
   const weights = [...tensors.keys()].filter((name) => name.startsWith(`weights.${kind}.`));
   const prior = new GPT({
     vocabSize: 100,
@@ -152,4 +152,20 @@ test('refused: a layout of a larger vocabulary', (t) => {
     message:
       /the layout has 101 tokens, but the model's vocabulary has 100; build the layout with the noTokens/,
   });
+});
+
+test('scenes are guided away from a dropped layout, the same in every batch', (t) => {
+  const [one] = recorded.windows;
+  const builder = builderOf(one!.kind, one!.builder);
+  const draw = (options: SampleSceneOptions) =>
+    sampleScene(netOf(one!.kind, { nullToken: 99 }), one!.annotations.map(annotationOf), builder, {
+      grid: one!.shape,
+      seeds: [5],
+      temperature: 2,
+      ...options,
+    }).tolist() as number[][][];
+  const plain = draw({});
+  t.deepEqual(draw({ guidance: 1 }), plain);
+  t.notDeepEqual(draw({ guidance: 4 }), plain);
+  t.deepEqual(draw({ guidance: 4, count: 2, seeds: [8, 5] })[1], draw({ guidance: 4 })[0]);
 });
