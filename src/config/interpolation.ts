@@ -3,8 +3,7 @@
  * `${list[0]}`, references inside references and inside strings, and `\${` for the characters themselves.
  */
 import { nearest } from './nearest.js';
-import { argumentsOf, isInterpolation, parseTemplate } from './interpolation-syntax.js';
-import type { Template } from './interpolation-syntax.js';
+import { argumentsOf, isInterpolation, parseTemplate, type Template } from './interpolation-syntax.js';
 import { yaml } from './yaml.js';
 
 /** Thrown if a reference cannot be resolved. */

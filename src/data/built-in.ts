@@ -1,5 +1,4 @@
-import type { MemoryItem } from './memory-store.js';
-import { MemoryStore } from './memory-store.js';
+import { MemoryStore, type MemoryItem } from './memory-store.js';
 import { inParallel } from './in-parallel.js';
 import { openSpriteSheet } from './scene-sprites.js';
 import { seasons, timesOfDay } from './scene-palette.js';

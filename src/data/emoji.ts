@@ -1,13 +1,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BuiltInOptions, MadeImages } from './built-in.js';
-import { firstAndRest, heldOutCount } from './built-in.js';
+import { firstAndRest, heldOutCount, type BuiltInOptions, type MadeImages } from './built-in.js';
 import { inParallel } from './in-parallel.js';
-import type { MemoryItem } from './memory-store.js';
-import { MemoryStore } from './memory-store.js';
+import { MemoryStore, type MemoryItem } from './memory-store.js';
 import { writeFolder } from './new-folder.js';
-import type { NotoIcons } from './noto-icons.js';
-import { readNoto } from './noto-icons.js';
+import { readNoto, type NotoIcons } from './noto-icons.js';
 import { SeededRandom } from './seeded-random.js';
 import { loadSharp } from './sharp.js';
 import { contentHash, splitByContent } from './split.js';

@@ -1,7 +1,6 @@
 import { totalmem } from 'node:os';
 import { itemAt } from './checks.js';
-import type { PictureHeader } from './decode.js';
-import { decodePicture, readHeader, scaledSize } from './decode.js';
+import { decodePicture, readHeader, scaledSize, type PictureHeader } from './decode.js';
 import type { FoundImages } from './find-images.js';
 import { shownPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';

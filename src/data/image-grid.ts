@@ -1,5 +1,4 @@
-import { ShapeError } from '../torch/index.js';
-import type { Tensor } from '../torch/index.js';
+import { ShapeError, type Tensor } from '../torch/index.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { checkIntegers } from './checks.js';
 import { loadSharp } from './sharp.js';

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { recoverPath, shownPath, systemPath } from '../files/file-names.js';
 import { hasOtherPictures, passedOver } from './find-images.js';
 import { ImageDataError } from './image-error.js';
-import type { DataReport, OpenImagesOptions } from './open-images.js';
+import { openImages, type DataReport, type OpenImagesOptions } from './open-images.js';
 import type { DataConfig } from './settings.js';
-import { openImages } from './open-images.js';
 import type { PackIndex } from './packed-images.js';
 
 export interface ImagesFound extends DataReport {

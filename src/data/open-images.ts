@@ -1,15 +1,11 @@
-import type { BuiltIn, MadeImages } from './built-in.js';
-import { builtIns, makeScenes } from './built-in.js';
+import { builtIns, makeScenes, type BuiltIn, type MadeImages } from './built-in.js';
 import { makeEmoji } from './emoji.js';
 import { countOf, findImages } from './find-images.js';
 import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
-import type { ImageFilesOptions, SkippedImage } from './image-files.js';
-import { ImageFiles } from './image-files.js';
-import type { PictureStore } from './image-source.js';
-import { ImageSource } from './image-source.js';
-import type { PackIndex } from './packed-images.js';
-import { isPacked, PackedImages } from './packed-images.js';
+import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './image-files.js';
+import { ImageSource, type PictureStore } from './image-source.js';
+import { isPacked, PackedImages, type PackIndex } from './packed-images.js';
 import type { DataConfig } from './settings.js';
 import { splitByContent } from './split.js';
 

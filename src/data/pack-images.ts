@@ -1,16 +1,13 @@
 import { createHash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { syncFile } from '../files/sync-file.js';
 import { recoverPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { SkippedImage } from './image-files.js';
 import { writeFolder } from './new-folder.js';
-import type { OpenedStore } from './open-images.js';
-import { isBuiltIn, openPart } from './open-images.js';
-import type { PackedEntry, PackIndex } from './packed-images.js';
-import { isPacked, packFormat, packVersion } from './packed-images.js';
+import { isBuiltIn, openPart, type OpenedStore } from './open-images.js';
+import { isPacked, packFormat, packVersion, type PackedEntry, type PackIndex } from './packed-images.js';
 import type { DataConfig } from './settings.js';
 
 /** Number of images decoded in parallel before they are written in order. */

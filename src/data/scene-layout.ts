@@ -1,8 +1,6 @@
 import { SeededRandom } from './seeded-random.js';
-import type { Season, TimeOfDay } from './scene-palette.js';
-import { seasons, timesOfDay } from './scene-palette.js';
-import type { SpriteKind, SpriteTint } from './scene-sprites.js';
-import { spriteModels } from './scene-sprites.js';
+import { seasons, timesOfDay, type Season, type TimeOfDay } from './scene-palette.js';
+import { spriteModels, type SpriteKind, type SpriteTint } from './scene-sprites.js';
 
 /**
  * Positions of everything in a scene. Lengths are in units of the image's height, y from the upper edge

@@ -1,7 +1,5 @@
-import type { SceneLayout, SceneObject } from './scene-layout.js';
-import { ridgeHeight, spriteBox } from './scene-layout.js';
-import type { Rgb } from './scene-palette.js';
-import { blend, lands, lit, skies } from './scene-palette.js';
+import { ridgeHeight, spriteBox, type SceneLayout, type SceneObject } from './scene-layout.js';
+import { blend, lands, lit, skies, type Rgb } from './scene-palette.js';
 import type { SpriteSheet } from './scene-sprites.js';
 
 /** Labels of a scene's segmentation, by index. */

@@ -1,7 +1,5 @@
-import type { NotoIcons } from './noto-icons.js';
-import { readNoto } from './noto-icons.js';
-import type { Rgb, Season } from './scene-palette.js';
-import { blend } from './scene-palette.js';
+import { readNoto, type NotoIcons } from './noto-icons.js';
+import { blend, type Rgb, type Season } from './scene-palette.js';
 import { loadSharp } from './sharp.js';
 
 export type SpriteKind = 'tree' | 'building' | 'vehicle' | 'animal';

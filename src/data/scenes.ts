@@ -3,14 +3,11 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inParallel } from './in-parallel.js';
 import { writeFolder } from './new-folder.js';
-import type { SceneLayout, SceneRequest } from './scene-layout.js';
+import { layoutScene, spriteBox, type SceneLayout, type SceneRequest } from './scene-layout.js';
 import type { PlacedObject } from './layout.js';
-import { layoutScene, spriteBox } from './scene-layout.js';
 import { seasons, timesOfDay } from './scene-palette.js';
-import type { RenderedScene } from './scene-render.js';
-import { renderScene } from './scene-render.js';
-import type { SpriteSheet } from './scene-sprites.js';
-import { openSpriteSheet } from './scene-sprites.js';
+import { renderScene, type RenderedScene } from './scene-render.js';
+import { openSpriteSheet, type SpriteSheet } from './scene-sprites.js';
 import { loadSharp } from './sharp.js';
 
 /** Seeds of the splits, fixed so that no training run ever sees a held-out (validation or test) scene. */

@@ -2,8 +2,7 @@
 import { loadSharp } from '../data/sharp.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { additionalParametersString } from '../models/conditions/layout/annotation.js';
-import { absoluteBbox } from '../models/conditions/layout/boxes.js';
-import type { BoundingBox } from '../models/conditions/layout/boxes.js';
+import { absoluteBbox, type BoundingBox } from '../models/conditions/layout/boxes.js';
 import type { CenterPoint, ObjectsConditionalBuilder } from '../models/conditions/layout/builder.js';
 import type { Tensor } from '../torch/index.js';
 import { strokeText } from './stroke-text.js';

@@ -2,13 +2,10 @@ import { existsSync, statSync } from 'node:fs';
 import { cp, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sha256File } from './checksum.js';
-import type { Flavor } from './locate.js';
-import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict } from './locate.js';
-import type { Archive } from './manifest.js';
-import { ARCHIVES } from './manifest.js';
+import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict, type Flavor } from './locate.js';
+import { ARCHIVES, type Archive } from './manifest.js';
 import { libraryFile, platformName } from './platform.js';
-import type { InstallOptions, Staged } from './stage.js';
-import { checkSpace, unpackArchive } from './stage.js';
+import { checkSpace, unpackArchive, type InstallOptions, type Staged } from './stage.js';
 import { selectLibtorch } from './unpack.js';
 
 /** Disk space to require for a file that is not in the manifest: a zip of libtorch grows about fourfold. */

@@ -7,13 +7,11 @@ import { withLock } from '../files/lock.js';
 import { replaceFolder } from '../files/folder.js';
 import type { Stamp } from './locate.js';
 import { LIBTORCH_VERSION, STAMP_FILE, cachedInstallations, installFolder, libtorchRoot } from './locate.js';
-import type { Archive } from './manifest.js';
-import { archivesFor } from './manifest.js';
+import { archivesFor, type Archive } from './manifest.js';
 import { downloadNvidiaWheels, downloadWheel } from './pip.js';
 import { cacheRoot, platformName } from './platform.js';
 import { formatBytes } from './progress.js';
-import type { InstallOptions, Staged } from './stage.js';
-import { checkSpace, unpackArchive } from './stage.js';
+import { checkSpace, unpackArchive, type InstallOptions, type Staged } from './stage.js';
 import { selectNvidia, unpack } from './unpack.js';
 import { unwritable } from './unwritable.js';
 

@@ -2,8 +2,7 @@ import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Flavor } from './locate.js';
 import type { Archive } from './manifest.js';
-import type { Progress } from './progress.js';
-import { formatBytes } from './progress.js';
+import { formatBytes, type Progress } from './progress.js';
 import { selectLibtorch, unpack } from './unpack.js';
 
 /** Options of `installLibtorch`. */

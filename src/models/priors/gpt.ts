@@ -6,8 +6,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
-import { gptSchema, readGpt } from './gpt-config.js';
-import type { GPTConfig, ResolvedConfig } from './gpt-config.js';
+import { gptSchema, readGpt, type GPTConfig, type ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache, type CacheAt } from './key-value-cache.js';
 import type { Affine, DecodeModel, Prior, PriorForwardOptions } from './prior.js';
 

@@ -1,13 +1,10 @@
 /** Loads weights from a file, removing wrapper prefixes, and from the `ckpt_path` entries of a configuration. */
 import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Module } from '../../torch/nn/index.js';
-import { StateDictError } from '../../torch/nn/state-dict.js';
-import type { StateSource } from '../../torch/nn/state-dict.js';
-import { loadWeights, planOf } from './load.js';
-import type { LoadReport } from './load.js';
+import { StateDictError, type StateSource } from '../../torch/nn/state-dict.js';
+import { loadWeights, planOf, type LoadReport } from './load.js';
 import { latentDiffusion, latentDiffusionAverage } from './key-maps/index.js';
-import { findPlaces } from './wrapped.js';
-import type { WeightsPlace } from './wrapped.js';
+import { findPlaces, type WeightsPlace } from './wrapped.js';
 
 /** A checkpoint named by a configuration that has not been loaded. */
 export interface UnloadedCheckpoint {

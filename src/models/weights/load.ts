@@ -2,12 +2,10 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Module } from '../../torch/nn/index.js';
-import { StateDictError } from '../../torch/nn/state-dict.js';
-import type { StateSource } from '../../torch/nn/state-dict.js';
+import { StateDictError, type StateSource } from '../../torch/nn/state-dict.js';
 import type { KeyMap } from './key-maps/index.js';
 import { chosen, infoOf, Patched } from './sources.js';
-import { findPlaces, weightsBelow } from './wrapped.js';
-import type { WeightsPlace } from './wrapped.js';
+import { findPlaces, weightsBelow, type WeightsPlace } from './wrapped.js';
 
 export interface LoadWeightsOptions {
   /**

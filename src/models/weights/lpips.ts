@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import { loadCheckpoint } from '../../torch/io/index.js';
-import type { LazyTensorMap } from '../../torch/io/index.js';
+import { loadCheckpoint, type LazyTensorMap } from '../../torch/io/index.js';
 import { placesOf } from '../../torch/nn/wrapped-keys.js';
 import { cacheRoot } from '../../setup/platform.js';
 import { isFile } from '../../files/look.js';

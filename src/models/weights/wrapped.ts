@@ -1,9 +1,7 @@
 /** Locates a model's weights in a file: the wrapper's prefix and the layout. */
 import type { StateSource } from '../../torch/nn/state-dict.js';
-import { placesOf, unwrapping } from '../../torch/nn/wrapped-keys.js';
-import type { Place } from '../../torch/nn/wrapped-keys.js';
-import { recogniseKeys, withKeys } from './key-maps/index.js';
-import type { KeyMap } from './key-maps/index.js';
+import { placesOf, unwrapping, type Place } from '../../torch/nn/wrapped-keys.js';
+import { recogniseKeys, withKeys, type KeyMap } from './key-maps/index.js';
 import { chosen } from './sources.js';
 
 /** Names that trainers give to the wrapped model, in order of preference if a file has several. */

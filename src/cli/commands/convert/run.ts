@@ -1,11 +1,9 @@
 import { existsSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
 import { keyMaps, recogniseKeys, withKeys } from '../../../models/weights/key-maps/index.js';
-import { waysOfReading } from '../../../models/weights/wrapped.js';
-import type { WayOfReading } from '../../../models/weights/wrapped.js';
-import { itemSize, isFloatingPoint } from '../../../torch/index.js';
+import { waysOfReading, type WayOfReading } from '../../../models/weights/wrapped.js';
+import { itemSize, isFloatingPoint, type DType, type Tensor } from '../../../torch/index.js';
 import * as torch from '../../../torch/index.js';
-import type { DType, Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, savePytorch, saveSafetensors } from '../../../torch/io/index.js';
 import type {
   Checkpoint,

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import type { Check } from './diagnosis.js';
-import { diagnose } from './diagnosis.js';
+import { diagnose, type Check } from './diagnosis.js';
 import { paint } from '../../terminal.js';
 
 /** Defines `tessera-torch doctor`, which reports what is installed, what is missing, and the command that fixes it. */

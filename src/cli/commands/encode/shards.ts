@@ -1,8 +1,7 @@
 /** Files with the tokens of images, in each format. */
 import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
-import type { Markers } from '../../../tokenizer/sequence.js';
-import { toSequence } from '../../../tokenizer/sequence.js';
+import { toSequence, type Markers } from '../../../tokenizer/sequence.js';
 import { tokenText, type TemplateName } from '../../../tokenizer/templates.js';
 import { saveNpy, saveSafetensors } from '../../../torch/io/index.js';
 import * as torch from '../../../torch/index.js';

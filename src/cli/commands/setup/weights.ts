@@ -1,10 +1,8 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
 import { collectLpips, lpipsPath } from '../../../models/weights/lpips.js';
-import { lpipsFiles } from '../../../models/weights/published.js';
-import type { PublishedFile } from '../../../models/weights/published.js';
-import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
-import type { Checkpoint } from '../../../torch/io/index.js';
+import { lpipsFiles, type PublishedFile } from '../../../models/weights/published.js';
+import { loadCheckpoint, saveSafetensors, type Checkpoint } from '../../../torch/io/index.js';
 import { sha256File, verifyFile } from '../../../setup/checksum.js';
 import { download } from '../../../setup/download.js';
 import { unwritable } from '../../../setup/unwritable.js';

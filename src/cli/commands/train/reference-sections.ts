@@ -1,7 +1,6 @@
 /** Sections `data` and `lightning` of the reference's own files: converts known settings and reports the others. */
 import { existsSync } from 'node:fs';
-import type { ConfigTree } from './config-files.js';
-import { isTree } from './config-files.js';
+import { isTree, type ConfigTree } from './config-files.js';
 
 /** A setting in the reference's sections, by its path, and the equivalent setting here. */
 interface Meaning {

@@ -3,8 +3,7 @@
  * attention as linear layers. Reading supports both naming schemes of the attention (`query` before 0.17, `to_q` since);
  * writing uses the newer one.
  */
-import { levelsBehind, tableOf } from './key-map.js';
-import type { KeyMap } from './key-map.js';
+import { levelsBehind, tableOf, type KeyMap } from './key-map.js';
 
 /** Names inside an attention block: diffusers' → the reference's. */
 const attention: readonly (readonly [string, string])[] = [

@@ -3,8 +3,7 @@
  * names, and also hold the loss and, if a moving average was kept, `model_ema.*`, whose names omit the dots. In
  * checkpoints of whole diffusion models they are under `first_stage_model.`.
  */
-import { tableOf } from './key-map.js';
-import type { KeyMap, Origin } from './key-map.js';
+import { tableOf, type KeyMap, type Origin } from './key-map.js';
 
 const AVERAGE = 'model_ema.';
 const INNER = 'first_stage_model.';

@@ -4,8 +4,7 @@
  * codebook whose rows and queries are normalised to unit length. Among unit-length rows the nearest one does not depend
  * on the query's length, so after normalising its rows once the codebook works unchanged in the reference's quantizer.
  */
-import { levelsBehind, tableOf } from './key-map.js';
-import type { KeyMap } from './key-map.js';
+import { levelsBehind, tableOf, type KeyMap } from './key-map.js';
 
 const middle = ['block_1', 'attn_1', 'block_2'];
 const CODEBOOK = 'quantize.embedding.weight';
