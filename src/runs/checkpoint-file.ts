@@ -71,22 +71,18 @@ export async function withCheckpointFile<T>(
   );
   const model = build(section, name);
   const stage = stageOf(model, wanted, name);
-  const checkpoint = await loadCheckpoint(file);
-  try {
-    const all = checkpoint.tensors;
-    const inside = stage === 'vqgan' && [...all.keys()].some((key) => key.startsWith(INNER));
-    const tensors = inside ? all.below(INNER) : all;
-    const found = findWeights(model, tensors);
-    if (asks !== null && found.trained?.keyMap === undefined) throw new RunError(`${file}: ${asks}`);
-    if (ema && !found.average)
-      throw new RunError(`${file} has no moving average of the weights; leave out --ema`);
-    const notes = load(model, tensors, { file, name, found, ema });
-    const config = foreignConfig(section, size, mapOf(model));
-    const { prefix = '' } = found.trained ?? {};
-    return await use({ stage, model, config, tensors, prefix, notes });
-  } finally {
-    checkpoint.close();
-  }
+  using checkpoint = await loadCheckpoint(file);
+  const all = checkpoint.tensors;
+  const inside = stage === 'vqgan' && [...all.keys()].some((key) => key.startsWith(INNER));
+  const tensors = inside ? all.below(INNER) : all;
+  const found = findWeights(model, tensors);
+  if (asks !== null && found.trained?.keyMap === undefined) throw new RunError(`${file}: ${asks}`);
+  if (ema && !found.average)
+    throw new RunError(`${file} has no moving average of the weights; leave out --ema`);
+  const notes = load(model, tensors, { file, name, found, ema });
+  const config = foreignConfig(section, size, mapOf(model));
+  const { prefix = '' } = found.trained ?? {};
+  return await use({ stage, model, config, tensors, prefix, notes });
 }
 
 /** Builds the model without its loss. @throws RunError naming the configuration that has a mistake */

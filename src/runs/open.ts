@@ -125,7 +125,7 @@ export async function loadModelOfRun(
   prefix = '',
 ): Promise<void> {
   const file = join(path, 'model.safetensors');
-  const checkpoint = await loadCheckpoint(file);
+  using checkpoint = await loadCheckpoint(file);
   try {
     const weights = [...checkpoint.tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
     torch.scope(() => {
@@ -138,8 +138,6 @@ export async function loadModelOfRun(
       `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
       { cause: error },
     );
-  } finally {
-    checkpoint.close();
   }
 }
 

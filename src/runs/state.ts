@@ -62,39 +62,26 @@ export async function restoreState(
   { model, optimizers }: TrainedState,
   device: torch.Device,
 ): Promise<void> {
-  await withCheckpoint(join(path, 'model.safetensors'), (tensors) => {
-    loadEntries([...model], tensors, true, 'the model of config.yaml');
-  });
-  await withCheckpoint(join(path, 'optimizer.safetensors'), (tensors) => {
-    const groups = state['optimizers'] as Record<string, SavedGroup[]>;
-    torch.scope(() => {
-      for (const [name, optimizer] of Object.entries(optimizers)) {
-        const saved: OptimizerState = { state: {}, param_groups: groups[name]! };
-        for (const key of tensors.keys()) {
-          const [owner, index, entry] = key.split('.');
-          if (owner !== name) continue;
-          (saved.state[Number(index)] ??= {})[entry!] = tensors.get(key)!;
-        }
-        optimizer.loadStateDict(saved);
+  using weights = await loadCheckpoint(join(path, 'model.safetensors'));
+  loadEntries([...model], weights.tensors, true, 'the model of config.yaml');
+  using others = await loadCheckpoint(join(path, 'optimizer.safetensors'));
+  const { tensors } = others;
+  const groups = state['optimizers'] as Record<string, SavedGroup[]>;
+  torch.scope(() => {
+    for (const [name, optimizer] of Object.entries(optimizers)) {
+      const saved: OptimizerState = { state: {}, param_groups: groups[name]! };
+      for (const key of tensors.keys()) {
+        const [owner, index, entry] = key.split('.');
+        if (owner !== name) continue;
+        (saved.state[Number(index)] ??= {})[entry!] = tensors.get(key)!;
       }
-      for (const place of new Set(['cpu', device])) {
-        const generator = tensors.get(`random.${place}`);
-        if (generator) torch.defaultGenerator(place).setState(generator);
-      }
-    });
+      optimizer.loadStateDict(saved);
+    }
+    for (const place of new Set(['cpu', device])) {
+      const generator = tensors.get(`random.${place}`);
+      if (generator) torch.defaultGenerator(place).setState(generator);
+    }
   });
-}
-
-async function withCheckpoint(
-  path: string,
-  use: (tensors: Awaited<ReturnType<typeof loadCheckpoint>>['tensors']) => void,
-): Promise<void> {
-  const checkpoint = await loadCheckpoint(path);
-  try {
-    use(checkpoint.tensors);
-  } finally {
-    checkpoint.close();
-  }
 }
 
 /**

@@ -61,13 +61,9 @@ export async function initFromCkpt(model: Module): Promise<LoadReport[]> {
   const reports: LoadReport[] = [];
   for (const { module, path, ignoreKeys } of unloadedCheckpoints(model).reverse()) {
     const inner = modules.get(module)!;
-    const checkpoint = await loadCheckpoint(path);
-    try {
-      reports.push(loadFrom(inner, checkpoint.tensors, { ignore: ignoreKeys, strict: false }));
-      named.delete(inner);
-    } finally {
-      checkpoint.close();
-    }
+    using checkpoint = await loadCheckpoint(path);
+    reports.push(loadFrom(inner, checkpoint.tensors, { ignore: ignoreKeys, strict: false }));
+    named.delete(inner);
   }
   return reports;
 }

@@ -26,21 +26,15 @@ export function storedLpips(): string | null {
 /** Returns a new LPIPS with the weights from `tessera-torch setup --weights lpips`; errors say how to get them. */
 export async function publishedLpips(): Promise<LPIPS> {
   const path = lpipsPath();
-  const checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
+  using checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {
     throw new torch.TorchError(
       `there are no LPIPS weights at ${path}; to install them, run: npx tessera-torch setup --weights lpips`,
-      {
-        cause,
-      },
+      { cause },
     );
   });
-  try {
-    const lpips = new LPIPS();
-    lpips.loadStateDict(checkpoint.all);
-    return lpips;
-  } finally {
-    checkpoint.close();
-  }
+  const lpips = new LPIPS();
+  lpips.loadStateDict(checkpoint.all);
+  return lpips;
 }
 
 /** Returns the key in torchvision's VGG16 for a key of `LPIPS`, or null if there is none. */

@@ -1,3 +1,4 @@
+import '../core/dispose-symbol.js';
 import { dirname, join } from 'node:path';
 import { CheckpointError } from './checkpoint-error.js';
 import { CheckpointFile } from './checkpoint-file.js';
@@ -37,6 +38,8 @@ export interface Checkpoint {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Closes the file; nothing can be read afterwards. If not called, the file is closed by garbage collection. */
   close(): void;
+  /** Closes the file at the end of a `using` block. */
+  [Symbol.dispose](): void;
 }
 
 /**
@@ -67,15 +70,15 @@ export async function loadCheckpoint(path: string): Promise<Checkpoint> {
     const format = formatOf(path, file.size, start);
     if (format === 'index') return await openShards(file);
     const { reader, keys, aside, metadata } = open(file, format);
+    const close = () => file.close();
     return {
       format,
       size: file.size,
       all: new LazyTensors(reader, new Map(keys.map((key) => [key, key]))),
       tensors: new LazyTensors(reader, stateDictKeys(keys.filter((key) => !aside.has(key)))),
       metadata,
-      close: () => {
-        file.close();
-      },
+      close,
+      [Symbol.dispose]: close,
     };
   } catch (error) {
     file.close();
@@ -129,7 +132,9 @@ async function openShards(file: CheckpointFile): Promise<Checkpoint> {
     const tensors = new LazyTensors(reader, new Map(reader.keys.map((key) => [key, key])));
     const [first] = open.values();
     const size = [...open.values()].reduce((sum, checkpoint) => sum + checkpoint.size, 0);
-    return { format: first!.format, size, all: tensors, tensors, metadata: index.metadata, close };
+    const { metadata } = index;
+    const whole = { format: first!.format, size, all: tensors, tensors, metadata };
+    return { ...whole, close, [Symbol.dispose]: close };
   } catch (error) {
     close();
     throw error;

@@ -63,19 +63,7 @@ async function openInitialWeights(config: RunConfig): Promise<InitialWeights | n
   if (typeof path !== 'string')
     throw new TypeError(`${at} must be the path of a checkpoint file, got ${JSON.stringify(path)}`);
   checkFile(path, at);
-  const ignore = [...ignoreKeysOf(params), LPIPS];
-  const checkpoint = await loadCheckpoint(path);
-  return {
-    path,
-    fill(net) {
-      try {
-        return loadFrom(net, checkpoint.tensors, { ignore, strict: false });
-      } catch (cause) {
-        throw new RunError(`${at}: ${path} does not match the model: ${(cause as Error).message}`, { cause });
-      }
-    },
-    close: () => checkpoint.close(),
-  };
+  return openWeights(path, { path, at, ignore: [...ignoreKeysOf(params), LPIPS] });
 }
 
 /** Opens the weights that `training.from` names. Parts that have runs of their own are left to those. */
@@ -89,16 +77,22 @@ async function openFrom(from: string, { training }: RunConfig): Promise<InitialW
     ...(training.vqgan === undefined ? [] : ['first_stage_model.']),
     ...(training.condition === undefined ? [] : ['cond_stage_model.']),
   ];
+  return openWeights(file, { path: from, at: 'training.from', ignore, resize: RESIZED });
+}
+
+/** Opens a checkpoint file that the setting `at` names by `path`. */
+async function openWeights(
+  file: string,
+  { path, at, ...options }: { path: string; at: string; ignore: string[]; resize?: RegExp },
+): Promise<InitialWeights> {
   const checkpoint = await loadCheckpoint(file);
   return {
-    path: from,
+    path,
     fill(net) {
       try {
-        return loadFrom(net, checkpoint.tensors, { ignore, strict: false, resize: RESIZED });
+        return loadFrom(net, checkpoint.tensors, { ...options, strict: false });
       } catch (cause) {
-        throw new RunError(`training.from: ${from} does not match the model: ${(cause as Error).message}`, {
-          cause,
-        });
+        throw new RunError(`${at}: ${path} does not match the model: ${(cause as Error).message}`, { cause });
       }
     },
     close: () => checkpoint.close(),

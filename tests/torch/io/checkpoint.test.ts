@@ -147,6 +147,17 @@ test('the map is read-only, lazy and in file order', async (t) => {
   t.throws(() => tensors.get('a'), { instanceOf: CheckpointError, message: /was closed/ });
 });
 
+test('a checkpoint is closed at the end of a using block', async (t) => {
+  const path = fresh();
+  await saveSafetensors(path, new Map([['a', torch.ones([2])]]));
+  const opened = await loadCheckpoint(path);
+  {
+    using checkpoint = opened;
+    t.deepEqual(checkpoint.tensors.get('a')!.tolist(), [1, 1]);
+  }
+  t.throws(() => opened.tensors.get('a'), { instanceOf: CheckpointError, message: /was closed/ });
+});
+
 test('the part below state_dict', async (t) => {
   const path = fresh();
   await saveSafetensors(path, { 'state_dict.a.b': torch.ones([1]), other: torch.zeros([1]) });

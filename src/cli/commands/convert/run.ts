@@ -28,23 +28,19 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
     );
   }
   if (existsSync(to) && !flags.force) throw new UsageError(`${to} exists; --force replaces it`);
-  const checkpoint = await loadCheckpoint(from);
-  try {
-    const tensors = chosen(checkpoint, flags);
-    const bytes = [...tensors.keys()].reduce((sum, key) => sum + sizeOf(tensors.info(key)!), 0);
-    if (tensors.size === 0)
-      throw new Error(`${from} has no tensors to write${flags.prefix ? ` below ${flags.prefix}` : ''}`);
-    const { size } = checkpoint;
-    if (bytes > MAX_GROWTH * size + 2 ** 30) {
-      throw new Error(
-        `the tensors of ${from} would take ${formatBytes(bytes)}, but the file has only ${formatBytes(size)}; it is not converted`,
-      );
-    }
-    await write(to, ending, tensors, beside(checkpoint, flags.all ?? false));
-    return `${to}: ${tensors.size} tensors, ${formatBytes(statSync(to).size)}`;
-  } finally {
-    checkpoint.close();
+  using checkpoint = await loadCheckpoint(from);
+  const tensors = chosen(checkpoint, flags);
+  const bytes = [...tensors.keys()].reduce((sum, key) => sum + sizeOf(tensors.info(key)!), 0);
+  if (tensors.size === 0)
+    throw new Error(`${from} has no tensors to write${flags.prefix ? ` below ${flags.prefix}` : ''}`);
+  const { size } = checkpoint;
+  if (bytes > MAX_GROWTH * size + 2 ** 30) {
+    throw new Error(
+      `the tensors of ${from} would take ${formatBytes(bytes)}, but the file has only ${formatBytes(size)}; it is not converted`,
+    );
   }
+  await write(to, ending, tensors, beside(checkpoint, flags.all ?? false));
+  return `${to}: ${tensors.size} tensors, ${formatBytes(statSync(to).size)}`;
 }
 
 /** Returns the values besides the weights, except those whose tensors are not written, such as optimizer states. */

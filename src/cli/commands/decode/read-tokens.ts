@@ -102,21 +102,17 @@ async function* readSafetensors(
   path: string,
   options: ReadOptions,
 ): AsyncGenerator<TokenImage, void, undefined> {
-  const checkpoint = await loadCheckpoint(path);
-  try {
-    const keys = [...checkpoint.tensors.keys()].filter((key) => /^ids(\.\d+x\d+)?$/.test(key));
-    if (keys.length === 0) throw new Error(`${path}: there is no tensor "ids" in this file`);
-    for (const key of keys) {
-      const list = (name: string): unknown => {
-        const text = checkpoint.metadata[key.replace('ids', name)];
-        return typeof text === 'string' ? JSON.parse(text) : undefined;
-      };
-      const tensor = checkpoint.tensors.get(key)!;
-      yield* imagesOf(path, tensor, list('files'), list('sizes'), options);
-      tensor.dispose();
-    }
-  } finally {
-    checkpoint.close();
+  using checkpoint = await loadCheckpoint(path);
+  const keys = [...checkpoint.tensors.keys()].filter((key) => /^ids(\.\d+x\d+)?$/.test(key));
+  if (keys.length === 0) throw new Error(`${path}: there is no tensor "ids" in this file`);
+  for (const key of keys) {
+    const list = (name: string): unknown => {
+      const text = checkpoint.metadata[key.replace('ids', name)];
+      return typeof text === 'string' ? JSON.parse(text) : undefined;
+    };
+    const tensor = checkpoint.tensors.get(key)!;
+    yield* imagesOf(path, tensor, list('files'), list('sizes'), options);
+    tensor.dispose();
   }
 }
 

@@ -31,27 +31,23 @@ export async function inspectFile(
   { keys, json = false }: { keys?: string | true; json?: boolean },
 ): Promise<string> {
   const path = exists(join(given, 'config.yaml')) ? weightsOf(await newestCheckpoint(given)) : given;
-  const checkpoint = await loadCheckpoint(path);
-  try {
-    const rows = rowsOf(checkpoint.all);
-    const { size } = checkpoint;
-    const model = modelIn(checkpoint);
-    if (json) {
-      const { format, metadata } = checkpoint;
-      return `${JSON.stringify({ path, format, size, model, metadata, tensors: rows }, jsonValue, 2)}\n`;
-    }
-    const lines = [
-      `${path}: ${formats[checkpoint.format]}, ${formatBytes(size)}`,
-      ...model.map((line) => `model     ${line}`),
-      ...counts(rows),
-      ...facts(checkpoint.metadata),
-      '',
-      ...table(rows, keys),
-    ];
-    return `${lines.join('\n')}\n`;
-  } finally {
-    checkpoint.close();
+  using checkpoint = await loadCheckpoint(path);
+  const rows = rowsOf(checkpoint.all);
+  const { size } = checkpoint;
+  const model = modelIn(checkpoint);
+  if (json) {
+    const { format, metadata } = checkpoint;
+    return `${JSON.stringify({ path, format, size, model, metadata, tensors: rows }, jsonValue, 2)}\n`;
   }
+  const lines = [
+    `${path}: ${formats[checkpoint.format]}, ${formatBytes(size)}`,
+    ...model.map((line) => `model     ${line}`),
+    ...counts(rows),
+    ...facts(checkpoint.metadata),
+    '',
+    ...table(rows, keys),
+  ];
+  return `${lines.join('\n')}\n`;
 }
 
 function rowsOf(tensors: LazyTensors): Row[] {

@@ -41,7 +41,7 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
 export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | undefined): Promise<void> {
   if (file === undefined || file === 'off') return;
   if (!existsSync(file)) throw missing(file);
-  const checkpoint = await loadCheckpoint(file);
+  using checkpoint = await loadCheckpoint(file);
   try {
     loadFrom(loss.perceptualLoss, checkpoint.tensors);
   } catch (cause) {
@@ -50,8 +50,6 @@ export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | u
         `(${(cause as Error).message.split(/:?\n/)[0]})`,
       { cause },
     );
-  } finally {
-    checkpoint.close();
   }
 }
 
