@@ -1,4 +1,5 @@
 import { MemoryStore, type MemoryItem } from './memory-store.js';
+import type { ImageFilesOptions } from './image-files.js';
 import { inParallel } from './in-parallel.js';
 import { openSpriteSheet } from './scene-sprites.js';
 import { seasons, timesOfDay } from './scene-palette.js';
@@ -10,7 +11,7 @@ import { contentHash } from './split.js';
 export const builtIns = ['scenes', 'emoji'] as const;
 export type BuiltIn = (typeof builtIns)[number];
 
-export interface BuiltInOptions {
+export interface BuiltInOptions extends Pick<ImageFilesOptions, 'onProgress' | 'signal'> {
   size: number;
   /** Total number of images, held-out ones included. */
   count: number;
@@ -19,8 +20,6 @@ export interface BuiltInOptions {
   seed: number;
   /** Keep the maps of scenes, segmentation and depth, and their layouts. Default false: they need two thirds more memory. */
   maps?: boolean | undefined;
-  onProgress?: ((label: string, done: number, total: number) => void) | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 export interface MadeImages {

@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { firstAndRest, heldOutCount, type BuiltInOptions, type MadeImages } from './built-in.js';
+import type { ImageFilesOptions } from './image-files.js';
 import { inParallel } from './in-parallel.js';
 import { MemoryStore, type MemoryItem } from './memory-store.js';
 import { writeFolder } from './new-folder.js';
@@ -56,13 +57,11 @@ export async function makeEmoji(options: BuiltInOptions): Promise<MadeImages> {
   return { store: new MemoryStore(items, emojiClasses), ...firstAndRest(count, held) };
 }
 
-export interface EmojiFolderOptions {
+export interface EmojiFolderOptions extends Pick<ImageFilesOptions, 'onProgress' | 'signal'> {
   seed: number;
   count: number;
   /** Side in pixels. */
   size: number;
-  onProgress?: (label: string, done: number, total: number) => void;
-  signal?: AbortSignal;
 }
 
 /**

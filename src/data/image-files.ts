@@ -31,8 +31,9 @@ export interface ImageFilesOptions {
   decodeAll?: boolean;
   /** Size of the cache of decoded images in bytes, default 1 GiB or an eighth of the machine's memory. */
   cacheBytes?: number;
-  onProgress?: (label: string, done: number, total: number) => void;
-  signal?: AbortSignal;
+  /** Receives the progress of a piece of work: its name, and how much of it is done. */
+  onProgress?: ((label: string, done: number, total: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
 }
 
 interface ImageFile extends PictureHeader {

@@ -1,7 +1,5 @@
 import { availableParallelism } from 'node:os';
-
-/** Receives the progress of a piece of work: its name, and how much of it is done. */
-type Progress = (label: string, done: number, total: number) => void;
+import type { ImageFilesOptions } from './image-files.js';
 
 /**
  * Runs `work` for 0 … count-1, a few at a time: enough to keep the decoder's threads busy, few enough to stop early on
@@ -13,7 +11,7 @@ export async function inParallel<T>(
   count: number,
   work: (index: number) => Promise<T>,
   label: string,
-  options: { signal?: AbortSignal | undefined; onProgress?: Progress | undefined } = {},
+  options: Pick<ImageFilesOptions, 'onProgress' | 'signal'> = {},
 ): Promise<T[]> {
   const results = Array.from<T>({ length: count });
   let next = 0;

@@ -36,8 +36,7 @@ export interface DataReport {
   fingerprint: string;
 }
 
-export interface OpenImagesOptions extends Pick<ImageFilesOptions, 'cacheBytes' | 'decodeAll' | 'signal'> {
-  onProgress?: (label: string, done: number, total: number) => void;
+export interface OpenImagesOptions extends Omit<ImageFilesOptions, 'size' | 'onError'> {
   /** Keep the maps of built-in scenes, the fields `segmentation` and `depth`; default false. */
   maps?: boolean;
 }

@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { syncFile } from '../files/sync-file.js';
 import { recoverPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
-import type { SkippedImage } from './image-files.js';
+import type { ImageFilesOptions, SkippedImage } from './image-files.js';
 import { writeFolder } from './new-folder.js';
 import { isBuiltIn, openPart, type OpenedStore } from './open-images.js';
 import { isPacked, packFormat, packVersion, type PackedEntry, type PackIndex } from './packed-images.js';
@@ -13,15 +13,13 @@ import type { DataConfig } from './settings.js';
 /** Number of images decoded in parallel before they are written in order. */
 const chunk = 32;
 
-export interface PackOptions {
+export interface PackOptions extends Pick<ImageFilesOptions, 'onProgress' | 'signal'> {
   /** Replace an existing packed folder; other folders are never replaced. */
   overwrite?: boolean;
   /** Maximum size of one file of pixels in bytes, default 256 MB. */
   shardBytes?: number;
   /** Pack the maps of built-in scenes too, the fields `segmentation` and `depth`; default false. */
   maps?: boolean;
-  onProgress?: (label: string, done: number, total: number) => void;
-  signal?: AbortSignal;
 }
 
 export interface PackReport {
@@ -58,13 +56,8 @@ export async function packImages(
     throw new ImageDataError(folder, 'there are packed images here already; replace them with --overwrite');
   };
   return writeFolder(folder, mayReplace, async (partial) => {
-    const part = await openPart(config, {
-      cacheBytes: 0, // Every image is needed once, in order.
-      decodeAll: false,
-      maps,
-      ...(onProgress && { onProgress }),
-      ...(signal && { signal }),
-    });
+    const once = { cacheBytes: 0, decodeAll: false }; // Every image is needed once, in order.
+    const part = await openPart(config, { ...once, maps, onProgress, signal });
     try {
       if (maps && Object.keys(part.store.maps ?? {}).length === 0) {
         const reason = 'these images have no maps to pack; the built-in scenes have segmentation and depth';

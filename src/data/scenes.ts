@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ImageFilesOptions } from './image-files.js';
 import { inParallel } from './in-parallel.js';
 import { writeFolder } from './new-folder.js';
 import { layoutScene, spriteBox, type SceneLayout, type SceneRequest } from './scene-layout.js';
@@ -64,13 +65,11 @@ export function sceneObjects({
   });
 }
 
-export interface SceneFolderOptions {
+export interface SceneFolderOptions extends Pick<ImageFilesOptions, 'onProgress' | 'signal'> {
   seed: number;
   count: number;
   width: number;
   height?: number;
-  onProgress?: (label: string, done: number, total: number) => void;
-  signal?: AbortSignal;
 }
 
 /**

@@ -23,9 +23,9 @@ export interface TrainerOptions {
   /** Images to use instead of those that `config.data` names. */
   images?: Images;
   /** Called while images are generated or decoded. */
-  onProgress?: (label: string, done: number, total: number) => void;
+  onProgress?: ((label: string, done: number, total: number) => void) | undefined;
   /** Aborts the opening of images. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 type Opened = Images & { report?: DataReport; close(): Promise<void> };
@@ -38,11 +38,7 @@ export async function openRunImages(
 ): Promise<Opened> {
   const maps = config.data.maps ?? [];
   if (images) return withMaps(givenImages(config, images), maps, config);
-  const opened = await openImages(config.data, {
-    maps: maps.length > 0,
-    ...(onProgress && { onProgress }),
-    ...(signal && { signal }),
-  });
+  const opened = await openImages(config.data, { maps: maps.length > 0, onProgress, signal });
   await withMaps(opened, maps, config);
   const { skipped, enlarged, ignoredKinds } = opened.report;
   for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);

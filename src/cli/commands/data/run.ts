@@ -12,6 +12,7 @@ import {
   type DataConfig,
   type DataReport,
 } from '../../../data/index.js';
+import type { ImageFilesOptions } from '../../../data/image-files.js';
 import { passedOver } from '../../../data/find-images.js';
 import { shownPath } from '../../../files/file-names.js';
 import { interruptSignal } from '../../interrupt.js';
@@ -70,10 +71,7 @@ async function configOf(path: string, flags: SourceFlags): Promise<DataConfig> {
   return { path, size, heldOut, onError, ...series };
 }
 
-interface Watch {
-  onProgress: (label: string, done: number, total: number) => void;
-  signal: AbortSignal;
-}
+type Watch = Pick<ImageFilesOptions, 'onProgress' | 'signal'>;
 
 async function withProgress<T>(work: (options: Watch) => Promise<T>): Promise<T> {
   const progress = terminalProgress();
