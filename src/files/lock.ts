@@ -28,7 +28,7 @@ interface Found {
 export interface LockOptions {
   /** Called once when another process holds the lock. */
   onWait?: (holder: string) => void;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Milliseconds between checks of a lock that another process holds. Default 500. */
   poll?: number;
 }
@@ -89,7 +89,7 @@ export async function withLock<T>(path: string, fn: () => Promise<T>, options: L
       onWait?.(`process ${taken.pid}${taken.host === hostname() ? '' : ` on ${taken.host}`}`);
       told = true;
     }
-    await sleep(poll, undefined, { ...(signal && { signal }) });
+    await sleep(poll, undefined, { signal });
   }
   const heartbeat = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => {}), HEARTBEAT);
   heartbeat.unref();

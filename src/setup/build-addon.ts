@@ -20,7 +20,7 @@ export interface BuildOptions {
   root?: string;
   /** Build even when nothing changed. */
   force?: boolean;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const CMAKE_MINIMUM = [3, 20] as const;
@@ -36,17 +36,14 @@ const TAIL = 40;
 export async function buildAddon(options: BuildOptions): Promise<string> {
   const root = options.root ?? packageRoot();
   const folder = join(root, 'build');
-  const onWait = (holder: string) =>
-    options.progress.line(`another build is running (${holder}); waiting for it`);
+  const { progress, signal } = options;
+  const onWait = (holder: string) => progress.line(`another build is running (${holder}); waiting for it`);
   // A build removes its stamp first and writes it last, so a matching stamp can be trusted without the lock; a
   // complete installation may be read-only.
   if (isUpToDate(root, options)) return builtAddon(root);
   try {
     await mkdir(folder, { recursive: true });
-    return await withLock(join(folder, '.lock'), () => buildLocked(root, options), {
-      onWait,
-      ...(options.signal && { signal: options.signal }),
-    });
+    return await withLock(join(folder, '.lock'), () => buildLocked(root, options), { onWait, signal });
   } catch (error) {
     throw unwritable(
       error,
@@ -87,11 +84,7 @@ async function buildLocked(root: string, options: BuildOptions): Promise<string>
   const started = Date.now();
   const args = [cmakeJs, 'compile', '--directory', root, `--CDTESSERA_LIBTORCH=${libtorch.root}`];
   if (ninja) args.push('-G', 'Ninja');
-  const result = await run(process.execPath, args, {
-    cwd: root,
-    onLine: showStep(progress),
-    ...(signal && { signal }),
-  });
+  const result = await run(process.execPath, args, { cwd: root, onLine: showStep(progress), signal });
   if (result.code !== 0 || !existsSync(addon)) {
     const tail = `${result.stdout}\n${result.stderr}`.trim().split('\n').slice(-TAIL).join('\n');
     throw new Error(`the addon could not be built (cmake-js ended with code ${result.code}):\n${tail}`);

@@ -5,7 +5,7 @@ import { basename } from 'node:path';
 /** Returns the SHA-256 of a file in hexadecimal; reads the file as a stream. */
 export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...(signal && { signal }) })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, signal })) {
     hash.update(chunk as Buffer);
   }
   return hash.digest('hex');

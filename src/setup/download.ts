@@ -15,7 +15,7 @@ export interface DownloadOptions {
   /** Expected size, for the progress if the server does not send one. */
   bytes: number;
   progress: Progress;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /**
@@ -77,7 +77,7 @@ async function transfer(
     },
   });
   const target = createWriteStream(path, { flags: resumed ? 'a' : 'w' });
-  await pipeline(Readable.fromWeb(response.body), counter, target, { ...(signal && { signal }) });
+  await pipeline(Readable.fromWeb(response.body), counter, target, { signal });
 }
 
 async function sizeOf(path: string): Promise<number> {

@@ -2,17 +2,18 @@ import { existsSync, statSync } from 'node:fs';
 import { cp, mkdir, readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { sha256File } from './checksum.js';
-import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict, type Flavor } from './locate.js';
+import { LIBTORCH_VERSION, libtorchRoot, readVersion, versionVerdict } from './locate.js';
+import type { Flavor, Stamp } from './locate.js';
 import { ARCHIVES, type Archive } from './manifest.js';
 import { libraryFile, platformName } from './platform.js';
-import { checkSpace, unpackArchive, type InstallOptions, type Staged } from './stage.js';
+import { checkSpace, unpackArchive, type InstallOptions } from './stage.js';
 import { selectLibtorch } from './unpack.js';
 
 /** Disk space to require for a file that is not in the manifest: a zip of libtorch grows about fourfold. */
 const GROWTH = 4;
 
 /** Unpacks or copies libtorch from a local file or folder. A file must be in the manifest, or `allowUnverified` set. */
-export async function fetchLocal(options: InstallOptions, tree: string): Promise<Staged> {
+export async function fetchLocal(options: InstallOptions, tree: string): Promise<Stamp> {
   const from = resolve(options.from ?? '');
   if (!existsSync(from)) throw new Error(`--from ${options.from}: there is no such file or folder`);
   const archives = options.archives ?? ARCHIVES;
@@ -32,7 +33,7 @@ async function fetchFile(
   archives: Archive[],
   options: InstallOptions,
   tree: string,
-): Promise<Staged> {
+): Promise<Stamp> {
   const { progress, signal, flavor } = options;
   const { size } = await stat(path);
   progress.line(`checking ${path}`);
@@ -61,7 +62,7 @@ function unknownFile(path: string, sha256: string, archives: Archive[]): string 
   );
 }
 
-async function copyFolder(root: string, options: InstallOptions, tree: string): Promise<Staged> {
+async function copyFolder(root: string, options: InstallOptions, tree: string): Promise<Stamp> {
   options.progress.line(`copying ${root}`);
   await mkdir(tree);
   const inner = existsSync(join(root, 'lib', libraryFile('torch_cuda'))) ? 'torch' : '.';
@@ -73,12 +74,11 @@ async function copyFolder(root: string, options: InstallOptions, tree: string): 
       selectLibtorch(`libtorch/${part}${path.slice(source.length)}`) !== null;
     await cp(source, join(tree, inner, part), { recursive: true, dereference: true, filter });
   }
-  const flavor: Flavor = inner === 'torch' ? 'cuda' : 'cpu';
-  return adopt({ flavor, version: '', sha256: null, root: inner }, root, tree);
+  return adopt({ flavor: options.flavor, version: '', sha256: null, root: inner }, root, tree);
 }
 
 /** Fills in what only the unpacked libraries show: their version, and whether they are a CUDA build. */
-function adopt(staged: Staged, origin: string, tree: string): Staged {
+function adopt(staged: Stamp, origin: string, tree: string): Stamp {
   const root = join(tree, staged.root);
   const version = readVersion(root);
   if (!version)

@@ -11,7 +11,7 @@ import { archivesFor, type Archive } from './manifest.js';
 import { downloadNvidiaWheels, downloadWheel } from './pip.js';
 import { cacheRoot, platformName } from './platform.js';
 import { formatBytes } from './progress.js';
-import { checkSpace, unpackArchive, type InstallOptions, type Staged } from './stage.js';
+import { checkSpace, unpackArchive, type InstallOptions } from './stage.js';
 import { selectNvidia, unpack } from './unpack.js';
 import { unwritable } from './unwritable.js';
 
@@ -28,10 +28,10 @@ export async function installLibtorch(options: InstallOptions): Promise<string> 
   const present = findPresent(options, cache);
   if (present !== null) return present;
   const onWait = (holder: string) => progress.line(`another set-up is running (${holder}); waiting for it`);
-  const lockOptions = { onWait, ...(signal && { signal }) };
+  const install = () => installLocked(options, cache, parent);
   try {
     await mkdir(parent, { recursive: true });
-    return await withLock(join(parent, '.lock'), () => installLocked(options, cache, parent), lockOptions);
+    return await withLock(join(parent, '.lock'), install, { onWait, signal });
   } catch (error) {
     throw unwritable(error, parent, 'set TESSERA_CACHE to a folder of yours');
   }
@@ -52,8 +52,7 @@ async function installLocked(options: InstallOptions, cache: string, parent: str
     if (!libtorchRoot(join(tree, staged.root))) {
       throw new Error('the archive contains no libtorch libraries for this platform');
     }
-    const stamp: Stamp = staged;
-    await writeFile(join(tree, STAMP_FILE), `${JSON.stringify(stamp, null, 2)}\n`);
+    await writeFile(join(tree, STAMP_FILE), `${JSON.stringify(staged, null, 2)}\n`);
     signal?.throwIfAborted();
     const target = installFolder(staged.flavor, staged.version, cache);
     await replaceFolder(tree, target, STAMP_FILE);
@@ -73,7 +72,7 @@ function findPresent({ flavor, force, from }: InstallOptions, cache: string): st
 }
 
 /** Tries the manifest's archives in order. A source that fails is reported in one line; if all fail, throws. */
-async function fetchRemote(options: InstallOptions, staging: string, tree: string): Promise<Staged> {
+async function fetchRemote(options: InstallOptions, staging: string, tree: string): Promise<Stamp> {
   const { flavor, progress, signal } = options;
   const listed = options.archives ?? archivesFor(platformName(), flavor);
   const archives = listed.filter((archive) => archive.url ?? archive.pip);
@@ -115,11 +114,10 @@ async function fetchArchive(
   downloads: string,
   tree: string,
   { progress, signal }: InstallOptions,
-): Promise<Staged> {
+): Promise<Stamp> {
   progress.line(`fetching ${archive.file} (${formatBytes(archive.bytes)}): ${sourceName(archive)}`);
   let path = join(downloads, archive.file);
-  if (archive.url)
-    await download(archive.url, path, { bytes: archive.bytes, progress, ...(signal && { signal }) });
+  if (archive.url) await download(archive.url, path, { bytes: archive.bytes, progress, signal });
   else path = await downloadWheel(archive, downloads, signal);
   await verifyFile(path, archive.sha256, signal);
   const staged = await unpackArchive(archive, path, tree, progress, signal);
@@ -128,7 +126,7 @@ async function fetchArchive(
     await mkdir(wheels);
     progress.line("fetching NVIDIA's libraries (2.2 GB) through pip; NVIDIA's licence terms apply to them");
     for (const wheel of await downloadNvidiaWheels(path, archive, wheels, signal)) {
-      await unpack(wheel, tree, { select: selectNvidia, ...(signal && { signal }) });
+      await unpack(wheel, tree, { select: selectNvidia, signal });
       await rm(wheel);
     }
   }

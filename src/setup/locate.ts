@@ -27,6 +27,7 @@ export interface Libtorch {
   flavor: Flavor;
 }
 
+/** Content of a folder, first the staging folder and then the installation, into which a source has been unpacked. */
 export interface Stamp {
   version: string;
   flavor: Flavor;

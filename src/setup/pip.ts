@@ -57,7 +57,7 @@ async function pipDownload(
   const wheels = ['--only-binary=:all:', '--python-version', python, '--extra-index-url', index];
   const options = [...extra, ...wheels, ...patience, ...quiet, '--dest', folder];
   const args = ['-m', 'pip', 'download', ...options, ...requirements];
-  const result = await run('python3', args, { ...(signal && { signal }) });
+  const result = await run('python3', args, { signal });
   if (result.code !== 0) throw new Error(pipReason(result.stderr) ?? `pip ended with code ${result.code}`);
 }
 

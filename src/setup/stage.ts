@@ -1,6 +1,6 @@
 import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Flavor } from './locate.js';
+import type { Flavor, Stamp } from './locate.js';
 import type { Archive } from './manifest.js';
 import { formatBytes, type Progress } from './progress.js';
 import { selectLibtorch, unpack } from './unpack.js';
@@ -12,23 +12,14 @@ export interface InstallOptions {
   /** Cache folder to install into; the user's cache by default. */
   cache?: string;
   /** A zip, a wheel, an unpacked libtorch, or a folder that contains one of these. */
-  from?: string;
+  from?: string | undefined;
   /** Accept a file whose SHA-256 is not in the manifest (only with `from`). */
-  allowUnverified?: boolean;
+  allowUnverified?: boolean | undefined;
   /** Install again even if a complete installation exists. */
-  force?: boolean;
-  signal?: AbortSignal;
+  force?: boolean | undefined;
+  signal?: AbortSignal | undefined;
   /** Archives to try, the manifest's by default. */
   archives?: Archive[];
-}
-
-/** Content of the staging folder once a source has been unpacked. */
-export interface Staged {
-  version: string;
-  flavor: Flavor;
-  sha256: string | null;
-  /** Path of the libtorch root below the staging folder. */
-  root: string;
 }
 
 /** Unpacks a libtorch archive; one for CUDA keeps the layout of site-packages, in which its RPATHs hold. */
@@ -38,9 +29,9 @@ export async function unpackArchive(
   tree: string,
   progress: Progress,
   signal?: AbortSignal,
-): Promise<Staged> {
+): Promise<Stamp> {
   const root = archive.flavor === 'cuda' ? 'torch' : '.';
-  await unpack(path, join(tree, root), { select: selectLibtorch, progress, ...(signal && { signal }) });
+  await unpack(path, join(tree, root), { select: selectLibtorch, progress, signal });
   return { version: archive.version, flavor: archive.flavor, sha256: archive.sha256, root };
 }
 

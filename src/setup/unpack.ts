@@ -9,7 +9,7 @@ export interface UnpackOptions {
   /** Returns the target path of a member below the folder, or null to leave it out. */
   select: (member: string) => string | null;
   progress?: Progress;
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const FILE_TYPE = 0o170000;
@@ -52,9 +52,7 @@ async function unpackEntries(zip: yauzl.ZipFile, folder: string, options: Unpack
     const parent = dirname(path);
     if (!made.has(parent)) await mkdir(parent, { recursive: true });
     made.add(parent);
-    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path), {
-      ...(signal && { signal }),
-    });
+    await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(path), { signal });
     count++;
   }
   return count;

@@ -49,9 +49,8 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
     if (flags.weights) {
       // Needs libtorch, which the rest of this command installs.
       const { setupLpips } = await import('./weights.js');
-      const { from, force = false, allowUnverified = false } = flags;
-      const options = { force, allowUnverified, progress, signal: interruptSignal() };
-      await setupLpips(from === undefined ? options : { ...options, from });
+      const { from, force, allowUnverified } = flags;
+      await setupLpips({ from, force, allowUnverified, progress, signal: interruptSignal() });
       return;
     }
     const libtorch = await ensureLibtorch(flags, progress);
@@ -92,13 +91,7 @@ async function ensureLibtorch(flags: SetupFlags, progress: Progress): Promise<Li
 async function install(flags: SetupFlags, progress: Progress): Promise<string> {
   const { from, allowUnverified, force } = flags;
   const signal = interruptSignal();
-  const options = {
-    progress,
-    signal,
-    ...(from !== undefined && { from }),
-    ...(allowUnverified && { allowUnverified }),
-    ...(force && { force }),
-  };
+  const options = { progress, signal, from, allowUnverified, force };
   if (flags.device !== 'auto') return installLibtorch({ flavor: flags.device, ...options });
   if (!hasNvidiaDriver()) return installLibtorch({ flavor: 'cpu', ...options });
   try {

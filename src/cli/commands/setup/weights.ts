@@ -5,15 +5,13 @@ import { lpipsFiles, type PublishedFile } from '../../../models/weights/publishe
 import { loadCheckpoint, saveSafetensors, type Checkpoint } from '../../../torch/io/index.js';
 import { sha256File, verifyFile } from '../../../setup/checksum.js';
 import { download } from '../../../setup/download.js';
+import type { InstallOptions } from '../../../setup/stage.js';
 import { unwritable } from '../../../setup/unwritable.js';
 import type { Progress } from '../../../setup/progress.js';
 
-export interface WeightsOptions {
+export interface WeightsOptions extends Pick<InstallOptions, 'force' | 'allowUnverified' | 'progress'> {
   /** A checkpoint with the weights, or a folder with such files. */
-  from?: string;
-  force?: boolean;
-  allowUnverified?: boolean;
-  progress: Progress;
+  from: string | undefined;
   signal: AbortSignal;
 }
 
