@@ -15,70 +15,34 @@ const FAILED = 1;
 const USAGE = 2;
 const INTERRUPTED = 130;
 
-interface Entry {
-  name: string;
-  description: string;
-  /** Loads the command on demand: most commands need libtorch, but `setup` and `doctor` must work without it. */
-  load: () => Promise<(command: Command) => Command>;
-}
+const descriptions = {
+  setup: 'install libtorch, and build the native addon if no prebuilt one is installed',
+  doctor: 'check platform, libtorch, addon and devices',
+  inspect: 'show the content of a checkpoint: model, step, settings, tensors; runs no code from it',
+  convert: 'convert a checkpoint to another format: safetensors, or a file that PyTorch reads',
+  import: 'make a run of a checkpoint that was trained elsewhere',
+  train: 'train a model on your images: train vqgan, then train transformer',
+  reconstruct: 'encode images with a trained model and decode them again',
+  encode: 'write the tokens of images, for language models and other programs',
+  decode: 'turn token files back into images',
+  sample: 'generate new images with a trained transformer',
+  data: 'inspect images before training, pack them for speed, draw the built-in ones',
+};
 
-const entries: readonly Entry[] = [
-  {
-    name: 'setup',
-    description: 'install libtorch, and build the native addon if no prebuilt one is installed',
-    load: async () => (await import('./commands/setup/command.js')).setupCommand,
-  },
-  {
-    name: 'doctor',
-    description: 'check platform, libtorch, addon and devices',
-    load: async () => (await import('./commands/doctor/command.js')).doctorCommand,
-  },
-  {
-    name: 'inspect',
-    description: 'show the content of a checkpoint: model, step, settings, tensors; runs no code from it',
-    load: async () => (await import('./commands/inspect/command.js')).inspectCommand,
-  },
-  {
-    name: 'convert',
-    description: 'convert a checkpoint to another format: safetensors, or a file that PyTorch reads',
-    load: async () => (await import('./commands/convert/command.js')).convertCommand,
-  },
-  {
-    name: 'import',
-    description: 'make a run of a checkpoint that was trained elsewhere',
-    load: async () => (await import('./commands/import/command.js')).importCommand,
-  },
-  {
-    name: 'train',
-    description: 'train a model on your images: train vqgan, then train transformer',
-    load: async () => (await import('./commands/train/command.js')).trainCommand,
-  },
-  {
-    name: 'reconstruct',
-    description: 'encode images with a trained model and decode them again',
-    load: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
-  },
-  {
-    name: 'encode',
-    description: 'write the tokens of images, for language models and other programs',
-    load: async () => (await import('./commands/encode/command.js')).encodeCommand,
-  },
-  {
-    name: 'decode',
-    description: 'turn token files back into images',
-    load: async () => (await import('./commands/decode/command.js')).decodeCommand,
-  },
-  {
-    name: 'sample',
-    description: 'generate new images with a trained transformer',
-    load: async () => (await import('./commands/sample/command.js')).sampleCommand,
-  },
-  {
-    name: 'data',
-    description: 'inspect images before training, pack them for speed, draw the built-in ones',
-    load: async () => (await import('./commands/data/command.js')).dataCommand,
-  },
-];
+/** Loads a command on demand: most commands need libtorch, but `setup` and `doctor` must work without it. */
+const loaders: Record<keyof typeof descriptions, () => Promise<(command: Command) => Command>> = {
+  setup: async () => (await import('./commands/setup/command.js')).setupCommand,
+  doctor: async () => (await import('./commands/doctor/command.js')).doctorCommand,
+  inspect: async () => (await import('./commands/inspect/command.js')).inspectCommand,
+  convert: async () => (await import('./commands/convert/command.js')).convertCommand,
+  import: async () => (await import('./commands/import/command.js')).importCommand,
+  train: async () => (await import('./commands/train/command.js')).trainCommand,
+  reconstruct: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
+  encode: async () => (await import('./commands/encode/command.js')).encodeCommand,
+  decode: async () => (await import('./commands/decode/command.js')).decodeCommand,
+  sample: async () => (await import('./commands/sample/command.js')).sampleCommand,
+  data: async () => (await import('./commands/data/command.js')).dataCommand,
+};
 
 const example = `
 From your own images to new ones:
@@ -95,9 +59,9 @@ async function program(argv: readonly string[]): Promise<Command> {
     .showSuggestionAfterError()
     .addHelpText('after', example);
   const wanted = argv[0] === 'help' ? argv[1] : argv[0];
-  for (const { name, description, load } of entries) {
+  for (const [name, description] of Object.entries(descriptions)) {
     const command = root.command(name).description(description);
-    if (name === wanted) (await load())(command);
+    if (name === wanted) (await loaders[name as keyof typeof loaders]())(command);
   }
   settle(root, COMMAND);
   return root;
