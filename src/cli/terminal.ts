@@ -23,27 +23,41 @@ export function terminalProgress(stream: NodeJS.WriteStream = process.stderr): P
   return isInteractive(stream) ? barProgress(stream) : plainProgress(stream);
 }
 
-function barProgress(stream: NodeJS.WriteStream): Progress & { end(): void } {
+/** Returns the functions of a line that is drawn over itself, and of whole lines above it. */
+export function liveLine(stream: NodeJS.WriteStream) {
   let drawn = false;
-  let last = 0;
   const clear = () => {
     if (drawn) stream.write('\r\x1b[K');
     drawn = false;
   };
+  const draw = (text: string) => {
+    stream.write(`\r\x1b[K${text}`);
+    drawn = true;
+  };
+  const line = (text: string) => {
+    clear();
+    stream.write(`${text}\n`);
+  };
+  return { clear, draw, line };
+}
+
+/** Returns a bar of `width` signs, filled to a share from 0 to 1. */
+export function barOf(share: number, width: number): string {
+  const full = Math.round(share * width);
+  return '█'.repeat(full) + '░'.repeat(width - full);
+}
+
+function barProgress(stream: NodeJS.WriteStream): Progress & { end(): void } {
+  const { clear, draw, line } = liveLine(stream);
+  let last = 0;
   return {
-    line(text) {
-      clear();
-      stream.write(`${text}\n`);
-    },
+    line,
     step(label, done, total) {
       const now = Date.now();
       if (now - last < REDRAW && done < total) return;
       last = now;
       const share = total > 0 ? Math.min(1, done / total) : 0;
-      const full = Math.round(share * BAR);
-      const bar = '█'.repeat(full) + '░'.repeat(BAR - full);
-      stream.write(`\r\x1b[K${label} ${bar} ${(share * 100).toFixed(0)}%`);
-      drawn = true;
+      draw(`${label} ${barOf(share, BAR)} ${(share * 100).toFixed(0)}%`);
       if (done >= total) clear();
     },
     end: clear,

@@ -3,7 +3,7 @@ import { metricNamed } from '../../../metrics/definitions.js';
 import { formatMetric } from '../../../metrics/metric.js';
 import type { LogEvent, StartEvent, TrainingEvent } from '../../../runs/events.js';
 import { amount, duration, shortNumber } from '../../numbers.js';
-import { isInteractive, paint } from '../../terminal.js';
+import { barOf, isInteractive, liveLine, paint } from '../../terminal.js';
 
 export interface TrainOutput {
   event(event: TrainingEvent): void;
@@ -24,43 +24,27 @@ export interface OutputOptions {
 /** Returns JSON lines, no output, a line that redraws itself on a terminal, or plain lines elsewhere. */
 export function trainOutput(options: OutputOptions): TrainOutput {
   const { json, quiet, stream = process.stdout } = options;
-  if (quiet) return { event() {}, stopping() {}, end() {} };
-  if (json) return jsonOutput(stream);
-  return textOutput(options, stream);
-}
-
-function jsonOutput(stream: NodeJS.WriteStream): TrainOutput {
-  return {
-    event(event) {
-      if (event.type !== 'step') stream.write(`${JSON.stringify(event)}\n`);
-    },
-    stopping() {},
-    end() {},
-  };
+  const silent = { event() {}, stopping() {}, end() {} };
+  if (quiet) return silent;
+  if (!json) return textOutput(options, stream);
+  const event = (told: TrainingEvent) => told.type !== 'step' && stream.write(`${JSON.stringify(told)}\n`);
+  return { ...silent, event };
 }
 
 const REDRAW = 200;
+const BAR = 16;
 
 function textOutput({ stage, steps }: OutputOptions, stream: NodeJS.WriteStream): TrainOutput {
   const live = isInteractive(stream);
-  let drawn = false;
+  const { clear, draw: drawLine, line } = liveLine(stream);
   let lastDraw = 0;
   let last: LogEvent | null = null;
   // Held-out metrics are measured less often than losses; the latest remain visible.
   let metrics: Record<string, number> = {};
-  const clear = () => {
-    if (drawn) stream.write('\r\x1b[K');
-    drawn = false;
-  };
-  const line = (text: string) => {
-    clear();
-    stream.write(`${text}\n`);
-  };
   const draw = (step: number, progress: number) => {
     const text = progressLine(stage, step, progress, steps, last, metrics, true);
     const room = Math.max(20, (stream.columns || 80) - 1);
-    stream.write(`\r\x1b[K${text.length > room ? `${text.slice(0, room - 1)}…` : text}`);
-    drawn = true;
+    drawLine(text.length > room ? `${text.slice(0, room - 1)}…` : text);
   };
   return {
     event(event) {
@@ -105,7 +89,7 @@ function progressLine(
 ): string {
   const total = steps === undefined ? '' : `/${steps.toLocaleString('en')}`;
   const parts = [stage, `${step.toLocaleString('en')}${total}`, `${Math.floor(progress * 100)}%`];
-  if (bar) parts.push(barOf(progress));
+  if (bar) parts.push(barOf(Math.min(1, progress), BAR));
   if (log) {
     // Unknown in the first steps.
     if (log.stepsPerSecond > 0) {
@@ -124,10 +108,4 @@ function progressLine(
 function metricText(name: string, value: number): string {
   const metric = metricNamed(name);
   return metric ? `${metric.short} ${formatMetric(metric, value)}` : `${name} ${shortNumber(value)}`;
-}
-
-function barOf(progress: number): string {
-  const width = 16;
-  const full = Math.round(Math.min(1, progress) * width);
-  return '█'.repeat(full) + '░'.repeat(width - full);
 }
