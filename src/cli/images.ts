@@ -8,7 +8,7 @@ import { loadSharp } from '../data/sharp.js';
 import { packageVersion } from '../files/package.js';
 import { labelledGrid, type Labelled } from '../reports/labelled-grid.js';
 import type { Tensor } from '../torch/index.js';
-import { writeError } from '../runs/error.js';
+import { unwritten } from '../runs/error.js';
 
 /** Settings that an image was made with: enough to make it again. */
 export type Recipe = Readonly<Record<string, unknown>>;
@@ -48,15 +48,12 @@ export async function saveImage(
 
 /** Writes the recipe of a folder of images next to them. */
 export async function saveRecipe(path: string, recipe: Recipe): Promise<void> {
-  await writing(path, () => writeAtomically(path, `${JSON.stringify(recipe, null, 2)}\n`));
+  await writeAtomically(path, `${JSON.stringify(recipe, null, 2)}\n`).catch(unwrittenTo(path));
 }
 
 /** Makes the folder of a file and writes it. @throws RunError that says what to do if it cannot be written */
 export async function writing(path: string, write: () => Promise<void>): Promise<void> {
-  try {
-    await mkdir(systemPath(dirname(path)), { recursive: true });
-    await write();
-  } catch (error) {
-    throw writeError(shownPath(path), error, 'Name another place with --out.');
-  }
+  await mkdir(systemPath(dirname(path)), { recursive: true }).then(write).catch(unwrittenTo(path));
 }
+
+const unwrittenTo = (path: string) => unwritten(shownPath(path), 'Name another place with --out.');

@@ -49,3 +49,10 @@ export function writeError(path: string, error: unknown, wayOut: string): unknow
     : placeErrors.has(code) && systemReasons[code];
   return reason ? new RunError(`${path}: ${reason}. ${wayOut}`, { cause: error }) : error;
 }
+
+/** Returns a handler for `catch` that throws what `writeError` returns. */
+export function unwritten(path: string, wayOut: string): (error: unknown) => never {
+  return (error) => {
+    throw writeError(path, error, wayOut);
+  };
+}

@@ -18,7 +18,7 @@ import { writeAtomically } from '../files/atomic-file.js';
 import * as torch from '../torch/index.js';
 import { packageVersion } from '../files/package.js';
 import type { RunConfig, Stage } from './config.js';
-import { RunError, writeError } from './error.js';
+import { RunError, unwritten, writeError } from './error.js';
 
 /** Returns the file in which a run limited by time records its progress at each step. */
 export const progressJournal = (run: string) => join(run, 'progress.f64');
@@ -44,11 +44,8 @@ export function checkWritable(run: string): void {
 
 /** Creates the folder of a new run. */
 export async function makeRunFolder(run: string): Promise<void> {
-  try {
-    await mkdir(join(run, 'images'), { recursive: true });
-  } catch (error) {
-    throw writeError(run, error, 'Name a folder that can be written to.');
-  }
+  const way = 'Name a folder that can be written to.';
+  await mkdir(join(run, 'images'), { recursive: true }).catch(unwritten(run, way));
 }
 
 /** Content of config.yaml: the stage, then the resolved configuration. */
@@ -130,11 +127,8 @@ function readStarts(run: string): unknown[] {
 
 /** Replaces a file atomically: readers see the old text or the new one. */
 export async function replaceFile(path: string, text: string): Promise<void> {
-  try {
-    await writeAtomically(path, text);
-  } catch (error) {
-    throw writeError(path, error, 'Nothing was changed: resume the run once this is fixed.');
-  }
+  const way = 'Nothing was changed: resume the run once this is fixed.';
+  await writeAtomically(path, text).catch(unwritten(path, way));
 }
 
 /** A line of metrics.jsonl. A resumed run adds a line `{ step, resumed: true }` and continues from that step. */

@@ -1,13 +1,12 @@
 /** The list of finished shards in an output folder, by which a killed run continues. */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
 import { exists } from '../../../files/look.js';
 import { describeFile } from '../../../runs/checkpoint.js';
-import { writeError } from '../../../runs/error.js';
 import { UsageError } from '../../usage-error.js';
 
 /** Name of the manifest; token files have other names. */
@@ -117,15 +116,6 @@ export class Manifest {
 
   async #write(): Promise<void> {
     await writeAtomically(join(this.#folder, MANIFEST), `${JSON.stringify(this.#content, null, 1)}\n`);
-  }
-}
-
-/** Creates the output folder. */
-export async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw writeError(folder, error, 'Name another place with --out.');
   }
 }
 

@@ -1,8 +1,10 @@
 /** Implements `tessera-torch encode`. Loads libtorch. */
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageDataError } from '../../../data/image-error.js';
 import { shownPath } from '../../../files/file-names.js';
 import { withLock } from '../../../files/lock.js';
+import { unwritten } from '../../../runs/error.js';
 import { checkTakesFiles, encodePictures } from '../../../tokenizer/encode-pictures.js';
 import { checkFit, readFitted, type FitOptions } from '../../../tokenizer/fit.js';
 import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
@@ -15,7 +17,7 @@ import { LeftOut } from '../../left-out.js';
 import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EncodeFlags } from './command.js';
-import { digestOf, makeFolder, Manifest, type ShardEntry } from './manifest.js';
+import { digestOf, Manifest, type ShardEntry } from './manifest.js';
 import { Progress } from './progress.js';
 import { writeOne, writeShard, type EncodedFile } from './shards.js';
 
@@ -37,7 +39,7 @@ export async function encode(run: string, paths: string[], flags: EncodeFlags): 
   const { device, precision: dtype, out } = flags;
   using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, dtype });
   const fit = checkFlags(flags, tokenizer);
-  await makeFolder(out);
+  await mkdir(out, { recursive: true }).catch(unwritten(out, 'Name another place with --out.'));
   const work = async () => {
     const manifest = await Manifest.open(out, {
       settings: settingsOf(flags, tokenizer),
@@ -184,33 +186,20 @@ function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
 
 /** Returns the flags on which the content of the token files depends. */
 function settingsOf(flags: EncodeFlags, { size, device }: ImageTokenizer): Record<string, unknown> {
-  const {
-    to,
-    shard,
-    square = false,
-    fit,
-    padding,
-    offset,
-    markers,
-    batch,
-    precision,
-    tile,
-    overlap,
-    template,
-  } = flags;
+  const { markers, tile, overlap, template } = flags;
   return {
-    '--to': to,
-    '--shard': shard ?? null,
+    '--to': flags.to,
+    '--shard': flags.shard ?? null,
     '--size': flags.size ?? size,
-    '--square': square,
-    '--fit': fit,
-    '--padding': padding,
-    '--offset': offset,
+    '--square': flags.square ?? false,
+    '--fit': flags.fit,
+    '--padding': flags.padding,
+    '--offset': flags.offset,
     '--markers': markers ? [markers.begin, markers.row, markers.end] : null,
-    '--batch': batch,
+    '--batch': flags.batch,
     ...(template && { '--template': template }),
     ...(tile !== undefined && { '--tile': tile, '--overlap': overlap ?? null }),
-    '--precision': precision,
+    '--precision': flags.precision,
     '--device': device.replace(/:\d+$/, ''),
   };
 }
