@@ -1,4 +1,4 @@
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 
 /**
  * Returns a parser of a number on the command line.
@@ -11,6 +11,11 @@ export function numeric(fits: (value: number) => boolean, wanted: string): (text
     if (!fits(value)) throw new InvalidArgumentError(`It must be ${wanted}.`);
     return value;
   };
+}
+
+/** Returns an option that takes one of `values`, and `otherwise` if it is not given. */
+export function choice(flags: string, help: string, values: readonly string[], otherwise?: string): Option {
+  return new Option(flags, help).choices(values).default(otherwise);
 }
 
 export const positiveInteger = numeric((n) => Number.isSafeInteger(n) && n > 0, 'a positive integer');

@@ -1,9 +1,10 @@
 /** Flags of commands that use a trained model: a run, or a checkpoint file with its configuration. */
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { lookups, type Lookup } from '../models/quantizers/lookups.js';
 import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
 import type { Device } from '../torch/index.js';
 import type { TokenizerDType } from '../tokenizer/dtype.js';
+import { choice } from './arguments.js';
 import { UsageError } from './usage-error.js';
 
 /** What a checkpoint file needs to be opened. */
@@ -23,10 +24,7 @@ export function withFileFlags(command: Command, config: string): Command {
   return command
     .option('--config <file>', config)
     .addOption(
-      new Option(
-        '--lookup <rule>',
-        'how the model chooses codes, if its configuration does not say it',
-      ).choices(lookups),
+      choice('--lookup <rule>', 'how the model chooses codes, if its configuration does not say it', lookups),
     )
     .option('--ema', 'take the moving average of the weights in the checkpoint file');
 }
@@ -36,9 +34,7 @@ export function withModelFlags(command: Command, what: string): Command {
   return withFileFlags(command, 'YAML file or preset of the model, if <run> is a checkpoint file')
     .option('--device <device>', 'auto, cpu or cuda:0', 'auto')
     .addOption(
-      new Option('--precision <dtype>', `dtype of ${what}`)
-        .choices(['float32', 'bfloat16', 'float16'])
-        .default('float32'),
+      choice('--precision <dtype>', `dtype of ${what}`, ['float32', 'bfloat16', 'float16'], 'float32'),
     );
 }
 

@@ -1,4 +1,5 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
+import { choice } from '../../arguments.js';
 
 export interface ConvertFlags {
   all?: boolean;
@@ -23,13 +24,9 @@ export function convertCommand(command: Command): Command {
     .option('--all', 'convert every tensor (also optimizer states), not only the weights')
     .option('--prefix <prefix>', 'convert only keys that start with this, such as "model.", and remove it')
     .option('--ignore <prefix...>', 'leave out keys that start with this, such as "loss."')
-    .addOption(
-      new Option('--layout <name>', 'naming of the keys to write (default: unchanged)').choices(layouts),
-    )
-    .addOption(
-      new Option('--from-layout <name>', 'naming of the present keys (default: detected)').choices(layouts),
-    )
-    .addOption(new Option('--dtype <dtype>', 'cast floating-point tensors').choices(dtypes))
+    .addOption(choice('--layout <name>', 'naming of the keys to write (default: unchanged)', layouts))
+    .addOption(choice('--from-layout <name>', 'naming of the present keys (default: detected)', layouts))
+    .addOption(choice('--dtype <dtype>', 'cast floating-point tensors', dtypes))
     .option('--force', 'replace <to> if it exists')
     .addHelpText(
       'after',

@@ -1,17 +1,21 @@
-import { Command, Option } from 'commander';
-import { numeric } from '../../arguments.js';
+import { Command } from 'commander';
+import type { BuiltIn } from '../../../data/built-in.js';
+import { choice, numeric } from '../../arguments.js';
 
 const sources = 'a folder of images, a .txt list of them, a packed folder, or: scenes, emoji';
 
 /** Defines `tessera-torch data`, which inspects images before training and prepares them. */
 export function dataCommand(data: Command): Command {
-  const commands = [inspectCommand(), packCommand(), previewCommand(), scenesCommand(), emojiCommand()];
-  for (const command of commands) {
-    // Commands inherit these options only if their parent creates them.
-    command.exitOverride().showHelpAfterError(`(npx tessera-torch data ${command.name()} --help)`);
-    data.addCommand(command);
-  }
-  return data;
+  return data
+    .addCommand(inspectCommand())
+    .addCommand(packCommand())
+    .addCommand(previewCommand())
+    .addCommand(
+      folderCommand('scenes', 'write small landscapes as PNG files, and their classes as scenes.json'),
+    )
+    .addCommand(
+      folderCommand('emoji', 'write emoji on pastel backgrounds as PNG files, one sub-folder per class'),
+    );
 }
 
 export interface SourceFlags {
@@ -24,15 +28,12 @@ export interface SourceFlags {
 
 /** Creates a command that reads images. */
 function sourceCommand(name: string): Command {
+  const onError = 'skip images that cannot be decoded, or stop at the first';
   return new Command(name)
     .argument('<images>', sources)
     .option('--size <pixels>', 'side of the training squares (default: 64, or as packed)', integer(1))
     .option('--held-out <share or count>', 'images held out of training', share, 0.05)
-    .addOption(
-      new Option('--on-error <what>', 'skip images that cannot be decoded, or stop at the first')
-        .choices(['skip', 'stop'])
-        .default('skip'),
-    )
+    .addOption(choice('--on-error <what>', onError, ['skip', 'stop'], 'skip'))
     .option('--count <n>', 'scenes and emoji: number of images (default: 4096)', integer(2))
     .option('--seed <n>', 'scenes and emoji: seed of the series (default: 1)', integer());
 }
@@ -84,28 +85,16 @@ export interface FolderFlags {
   seed: number;
 }
 
-/** Creates a command that writes a folder of images. */
-function folderCommand(name: string): Command {
+/** Creates a command that writes a folder of built-in images. */
+function folderCommand(name: BuiltIn, description: string): Command {
   return new Command(name)
+    .description(description)
     .argument('<folder>', 'the new folder')
     .option('--count <n>', 'number of images', integer(1), 1000)
     .option('--size <pixels>', 'side of the images', integer(16), 64)
-    .option('--seed <n>', 'seed of the series', integer(), 1);
-}
-
-function scenesCommand(): Command {
-  return folderCommand('scenes')
-    .description('write small landscapes as PNG files, and their classes as scenes.json')
+    .option('--seed <n>', 'seed of the series', integer(), 1)
     .action(async (folder: string, flags: FolderFlags) => {
-      await (await import('./run.js')).drawScenes(folder, flags);
-    });
-}
-
-function emojiCommand(): Command {
-  return folderCommand('emoji')
-    .description('write emoji on pastel backgrounds as PNG files, one sub-folder per class')
-    .action(async (folder: string, flags: FolderFlags) => {
-      await (await import('./run.js')).drawEmoji(folder, flags);
+      await (await import('./run.js')).draw[name](folder, flags);
     });
 }
 

@@ -12,6 +12,7 @@ import {
   type DataConfig,
   type DataReport,
 } from '../../../data/index.js';
+import type { BuiltIn } from '../../../data/built-in.js';
 import type { ImageFilesOptions } from '../../../data/image-files.js';
 import { passedOver } from '../../../data/find-images.js';
 import { shownPath } from '../../../files/file-names.js';
@@ -54,12 +55,17 @@ export async function preview(path: string, png: string, flags: SourceFlags & Pr
   }
 }
 
-export async function drawScenes(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
+export const draw: Record<BuiltIn, (folder: string, flags: FolderFlags) => Promise<void>> = {
+  scenes: drawScenes,
+  emoji: drawEmoji,
+};
+
+async function drawScenes(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
   await withProgress((options) => writeScenes(folder, { ...options, seed, count, width: size }));
   console.log(`${count} scenes in ${folder}`);
 }
 
-export async function drawEmoji(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
+async function drawEmoji(folder: string, { count, size, seed }: FolderFlags): Promise<void> {
   await withProgress((options) => writeEmoji(folder, { ...options, seed, count, size }));
   console.log(`${count} emoji in ${join(folder, '<class>')}`);
 }

@@ -1,7 +1,7 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
 import { templateNames, type TemplateName } from '../../../tokenizer/templates.js';
-import { positiveInteger } from '../../arguments.js';
+import { choice, positiveInteger } from '../../arguments.js';
 import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
 
 /** Formats of token files. */
@@ -19,15 +19,13 @@ export interface EncodeFlags extends TokenFlags {
 
 /** Defines `tessera-torch encode`, which writes the tokens of images. */
 export function encodeCommand(command: Command): Command {
+  const fits: readonly Fit[] = ['crop', 'pad', 'resize'];
+  const paddings: readonly Padding[] = ['reflect', 'replicate'];
   command
     .argument('<run>', 'run folder of a VQGAN, or of a transformer, whose first stage is used')
     .argument('<paths...>', 'image files, folders of them, or lists (.txt, one path per line)')
     .option('--out <folder>', 'folder for the token files', 'tokens')
-    .addOption(
-      new Option('--to <format>', 'format of the token files')
-        .choices(['jsonl', 'npy', 'safetensors'])
-        .default('jsonl'),
-    )
+    .addOption(choice('--to <format>', 'format of the token files', ['jsonl', 'npy', 'safetensors'], 'jsonl'))
     .option(
       '--shard <count>',
       'images per token file; default 1000, but without it --to npy writes one file per image',
@@ -35,18 +33,14 @@ export function encodeCommand(command: Command): Command {
     )
     .option('--size <pixels>', 'shorter side of the images; default: as in training', positiveInteger)
     .option('--square', 'crop the centre square, so that all images have the same grid')
+    .addOption(choice('--fit <how>', 'make both sides multiples of the pixels per code', fits, 'crop'))
     .addOption(
-      new Option('--fit <how>', 'make both sides multiples of the pixels per code')
-        .choices(['crop', 'pad', 'resize'])
-        .default('crop'),
+      choice('--padding <content>', 'what --fit pad adds at the right and the bottom', paddings, 'reflect'),
     )
     .addOption(
-      new Option('--padding <content>', 'what --fit pad adds at the right and the bottom')
-        .choices(['reflect', 'replicate'])
-        .default('reflect'),
-    )
-    .addOption(
-      new Option('--template <model>', 'add the text of each image as that language model writes it').choices(
+      choice(
+        '--template <model>',
+        'add the text of each image as that language model writes it',
         templateNames,
       ),
     );

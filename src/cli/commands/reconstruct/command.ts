@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
+import { withOutputFlags } from '../../token-flags.js';
 
 export interface ReconstructFlags extends ModelFlags {
   out: string;
@@ -18,9 +19,7 @@ export function reconstructCommand(command: Command): Command {
     .option('--out <folder>', 'folder for the PNG files', 'reconstructions')
     .option('--size <pixels>', 'shorter side of the images; default: as in training', positiveInteger)
     .option('--grid', 'one image, grid.png: square originals above their reconstructions');
-  return withModelFlags(command, 'the encoder and the decoder')
-    .option('--json', 'print one JSON object per image instead of text')
-    .option('--quiet', 'print errors only')
+  return withOutputFlags(withModelFlags(command, 'the encoder and the decoder'), 'image')
     .addHelpText(
       'after',
       `

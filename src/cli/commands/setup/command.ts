@@ -1,10 +1,11 @@
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { locateAddon } from '../../../setup/addon-path.js';
 import { buildAddon } from '../../../setup/build-addon.js';
 import { installLibtorch } from '../../../setup/install.js';
 import { locateLibtorch, type Flavor, type Libtorch } from '../../../setup/locate.js';
 import { hasNvidiaDriver } from '../../../setup/platform.js';
 import type { Progress } from '../../../setup/progress.js';
+import { choice } from '../../arguments.js';
 import { interruptSignal } from '../../interrupt.js';
 import { terminalProgress } from '../../terminal.js';
 
@@ -19,18 +20,11 @@ interface SetupFlags {
 
 /** Defines `tessera-torch setup`, which installs libtorch into the cache and builds the addon if there is none. */
 export function setupCommand(command: Command): Command {
+  const device = 'which libtorch; auto selects cuda if an NVIDIA driver is loaded';
+  const weights = 'install weights that training uses; needs an installed libtorch';
   return command
-    .addOption(
-      new Option('--device <device>', 'which libtorch; auto selects cuda if an NVIDIA driver is loaded')
-        .choices(['auto', 'cpu', 'cuda'])
-        .default('auto'),
-    )
-    .addOption(
-      new Option(
-        '--weights <what>',
-        'install weights that training uses; needs an installed libtorch',
-      ).choices(['lpips']),
-    )
+    .addOption(choice('--device <device>', device, ['auto', 'cpu', 'cuda'], 'auto'))
+    .addOption(choice('--weights <what>', weights, ['lpips']))
     .option(
       '--from <path>',
       'take libtorch from this zip, wheel or folder instead of the network; with --weights, a checkpoint or folder',
