@@ -55,13 +55,18 @@ abstract class TablePermuter extends Permuter {
   /** Position at which each grid cell is read. [H·W] int64 */
   declare readonly backwardShuffleIdx: Tensor;
 
-  constructor(order: number[]) {
+  constructor(grid: GridSize) {
     super();
+    const { H, W } = readConfig(schema, grid, new.target.name);
+    const order = this.orderOf(H, W);
     const inverse = new BigInt64Array(order.length);
     for (const [position, cell] of order.entries()) inverse[cell] = BigInt(position);
     this.registerBuffer('forwardShuffleIdx', torch.tensor(BigInt64Array.from(order, BigInt)));
     this.registerBuffer('backwardShuffleIdx', torch.tensor(inverse));
   }
+
+  /** Returns the grid cell at each position. */
+  protected abstract orderOf(H: number, W: number): number[];
 
   override forward(x: Tensor, reverse = false): Tensor {
     const table = reverse ? this.backwardShuffleIdx : this.forwardShuffleIdx;
@@ -77,28 +82,6 @@ abstract class TablePermuter extends Permuter {
 
 const cells = (count: number) => Array.from({ length: count }, (_, i) => i);
 
-/** Returns the recursive 2×2 polyphase order: cells of even row and column first, then recursively within each part. */
-function subsampleOrder(grid: GridSize): number[] {
-  const { H, W } = readConfig(schema, grid, 'SubsamplePermuter');
-  if (H !== W || (H & (H - 1)) !== 0) {
-    throw new RangeError(
-      `SubsamplePermuter needs a square grid whose side is a power of two, got ${H}×${W}.`,
-    );
-  }
-  const bits = Math.log2(H);
-  return cells(H * W).map((position) => {
-    // The highest bit pair of the position selects the phase of the full grid, the next pair the phase of that part, …
-    let row = 0;
-    let column = 0;
-    for (let level = 0; level < bits; level++) {
-      const pair = position >> (2 * (bits - 1 - level));
-      row |= ((pair >> 1) & 1) << level;
-      column |= (pair & 1) << level;
-    }
-    return row * W + column;
-  });
-}
-
 /**
  * Recursive subsampling: cells of even row and column first, then the other three parts, each recursively in the
  * same order.
@@ -112,8 +95,25 @@ function subsampleOrder(grid: GridSize): number[] {
  * ```
  */
 export class SubsamplePermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    super(subsampleOrder(grid));
+  /** Returns the recursive 2×2 polyphase order: cells of even row and column first, then recursively within each part. */
+  protected orderOf(H: number, W: number): number[] {
+    if (H !== W || (H & (H - 1)) !== 0) {
+      throw new RangeError(
+        `SubsamplePermuter needs a square grid whose side is a power of two, got ${H}×${W}.`,
+      );
+    }
+    const bits = Math.log2(H);
+    return cells(H * W).map((position) => {
+      // The highest bit pair of the position selects the phase of the full grid, the next pair the phase of that part, …
+      let row = 0;
+      let column = 0;
+      for (let level = 0; level < bits; level++) {
+        const pair = position >> (2 * (bits - 1 - level));
+        row |= ((pair >> 1) & 1) << level;
+        column |= (pair & 1) << level;
+      }
+      return row * W + column;
+    });
   }
 }
 
@@ -124,12 +124,6 @@ function mortonCode(row: number, column: number): number {
     code += (((row >> bit) & 1) * 2 + ((column >> bit) & 1)) * 4 ** bit;
   }
   return code;
-}
-
-function zCurveOrder(grid: GridSize): number[] {
-  const { H, W } = readConfig(schema, grid, 'ZCurvePermuter');
-  const codes = cells(H * W).map((cell) => mortonCode(Math.floor(cell / W), cell % W));
-  return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
 }
 
 /**
@@ -144,14 +138,14 @@ function zCurveOrder(grid: GridSize): number[] {
  * ```
  */
 export class ZCurvePermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    super(zCurveOrder(grid));
+  protected orderOf(H: number, W: number): number[] {
+    const codes = cells(H * W).map((cell) => mortonCode(Math.floor(cell / W), cell % W));
+    return cells(H * W).sort((a, b) => codes[a]! - codes[b]!);
   }
 }
 
 /** Returns a spiral from the cell below and left of the centre: up, right, down, left in runs of 1, 1, 2, 2, 3, 3, … */
-function spiralOrder(name: string, grid: GridSize): number[] {
-  const { H, W } = readConfig(schema, grid, name);
+function spiralOrder(name: string, H: number, W: number): number[] {
   if (H !== W || H % 2 !== 0) {
     throw new RangeError(`${name} needs a square grid with an even side, got ${H}×${W}.`);
   }
@@ -189,8 +183,8 @@ function spiralOrder(name: string, grid: GridSize): number[] {
  * ```
  */
 export class SpiralOutPermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    super(spiralOrder('SpiralOutPermuter', grid));
+  protected orderOf(H: number, W: number): number[] {
+    return spiralOrder('SpiralOutPermuter', H, W);
   }
 }
 
@@ -206,8 +200,8 @@ export class SpiralOutPermuter extends TablePermuter {
  * ```
  */
 export class SpiralInPermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    super(spiralOrder('SpiralInPermuter', grid).reverse());
+  protected orderOf(H: number, W: number): number[] {
+    return spiralOrder('SpiralInPermuter', H, W).reverse();
   }
 }
 
@@ -223,9 +217,8 @@ export class SpiralInPermuter extends TablePermuter {
  * ```
  */
 export class RandomPermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    const { H, W } = readConfig(schema, grid, 'RandomPermuter');
-    super(new MersenneTwister(1).permutation(H * W));
+  protected orderOf(H: number, W: number): number[] {
+    return new MersenneTwister(1).permutation(H * W);
   }
 }
 
@@ -241,14 +234,11 @@ export class RandomPermuter extends TablePermuter {
  * ```
  */
 export class AlternateParsingPermuter extends TablePermuter {
-  constructor(grid: GridSize) {
-    const { H, W } = readConfig(schema, grid, 'AlternateParsingPermuter');
-    super(
-      cells(H * W).map((position) => {
-        const row = Math.floor(position / W);
-        return row % 2 === 0 ? position : row * W + (W - 1 - (position % W));
-      }),
-    );
+  protected orderOf(H: number, W: number): number[] {
+    return cells(H * W).map((position) => {
+      const row = Math.floor(position / W);
+      return row % 2 === 0 ? position : row * W + (W - 1 - (position % W));
+    });
   }
 }
 
