@@ -126,13 +126,7 @@ export function loadFrom(
   }: LoadFromOptions = {},
 ): LoadReport {
   const own = model.stateDict();
-  const options = {
-    ignore,
-    strict,
-    prefix: place?.prefix ?? '',
-    ...(place?.keyMap && { keyMap: place.keyMap }),
-    ...(resize && { resize }),
-  };
+  const options = { ignore, strict, prefix: place?.prefix ?? '', keyMap: place?.keyMap, resize };
   if (resize) return loadWeights(model, source, options);
   const { misshapen } = planOf(own, source, options);
   if (misshapen.length > 0) {

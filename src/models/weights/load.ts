@@ -16,13 +16,13 @@ export interface LoadWeightsOptions {
   /** Skips keys that start with any of these, like the reference's `ignore_keys`; the model keeps its values. */
   ignore?: readonly string[];
   /** Layout of the weights, if it is not the reference's. */
-  keyMap?: KeyMap;
+  keyMap?: KeyMap | undefined;
   /**
    * Keys (or a pattern) whose tensors may differ in size from the model's, such as `/tok_emb|head|pos_emb|mask/` for
    * another vocabulary or sequence length. The overlapping part is loaded; the rest of the model's tensor keeps its
    * initial values, so build the model with `init: true`.
    */
-  resize?: RegExp | readonly string[];
+  resize?: RegExp | readonly string[] | undefined;
   /** If true, missing, unexpected and misshapen keys throw. Loading nothing always throws. Default true. */
   strict?: boolean;
 }

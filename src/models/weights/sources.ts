@@ -6,13 +6,14 @@ import type { StateSource, TensorInfo } from '../../torch/nn/state-dict.js';
 /** Returns the metadata of a tensor; reads the tensor if the source does not provide metadata. */
 export function infoOf(source: StateSource, key: string): TensorInfo | undefined {
   if (!source.has(key)) return undefined;
-  return (
-    source.info?.(key) ??
-    torch.scope(() => {
-      const tensor = source.get(key)!;
-      return { shape: tensor.shape, dtype: tensor.dtype };
-    })
-  );
+  return source.info?.(key) ?? infoOfRead(() => source.get(key)!);
+}
+
+function infoOfRead(read: () => Tensor): TensorInfo {
+  return torch.scope(() => {
+    const { shape, dtype } = read();
+    return { shape, dtype };
+  });
 }
 
 /** Returns a view of a source under the names of `keys`, which maps names to keys in the source. */
@@ -61,10 +62,6 @@ export class Patched implements StateSource {
 
   info(key: string): TensorInfo | undefined {
     const origin = this.#origins.get(key);
-    if (origin === undefined) return infoOf(this.#source, key);
-    return torch.scope(() => {
-      const tensor = origin();
-      return { shape: tensor.shape, dtype: tensor.dtype };
-    });
+    return origin ? infoOfRead(origin) : infoOf(this.#source, key);
   }
 }

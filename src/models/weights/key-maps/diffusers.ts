@@ -18,6 +18,9 @@ const attention: readonly (readonly [string, string])[] = [
   ['proj_attn', 'proj_out'],
 ];
 
+/** Names inside a residual block. */
+const residual: readonly (readonly [string, string])[] = [['conv_shortcut', 'nin_shortcut']];
+
 const middle: readonly (readonly [string, string])[] = [
   ['resnets.0', 'block_1'],
   ['resnets.1', 'block_2'],
@@ -56,17 +59,11 @@ function toOurs(key: string, levels: number): string {
   return `${coder}.${place}.${inside(rename(part, parts))}`;
 }
 
-/** Converts a name inside a block: `block.0.conv_shortcut.weight` → `block.0.nin_shortcut.weight`. */
-function inside(text: string): string {
+/** Converts a name inside a block, or the reverse: `block.0.conv_shortcut.weight` → `block.0.nin_shortcut.weight`. */
+function inside(text: string, back = false): string {
   const [, block, name] = /^((?:block|attn)(?:_\d|\.\d+))\.(.*)$/.exec(text) ?? [];
   if (block === undefined || name === undefined) return text;
-  return `${block}.${block.startsWith('attn') ? rename(name, attention) : name.replace(/^conv_shortcut\./, 'nin_shortcut.')}`;
-}
-
-function outside(text: string): string {
-  const [, block, name] = /^((?:block|attn)(?:_\d|\.\d+))\.(.*)$/.exec(text) ?? [];
-  if (block === undefined || name === undefined) return text;
-  return `${block}.${block.startsWith('attn') ? rename(name, attention, true) : name.replace(/^nin_shortcut\./, 'conv_shortcut.')}`;
+  return `${block}.${rename(name, block.startsWith('attn') ? attention : residual, back)}`;
 }
 
 function toTheirs(key: string, levels: number): string {
@@ -74,11 +71,11 @@ function toTheirs(key: string, levels: number): string {
   if (coder === undefined || rest === undefined) return key;
   if (rest.startsWith('norm_out.')) return `${coder}.conv_${rest}`;
   if (rest.startsWith('mid.'))
-    return `${coder}.mid_block.${rename(outside(rest.slice('mid.'.length)), middle, true)}`;
+    return `${coder}.mid_block.${rename(inside(rest.slice('mid.'.length), true), middle, true)}`;
   const [, level, part] = /^(?:down|up)\.(\d+)\.(.*)$/.exec(rest) ?? [];
   if (level === undefined || part === undefined) return key;
   const place = coder === 'encoder' ? `down_blocks.${level}` : `up_blocks.${levels - 1 - Number(level)}`;
-  return `${coder}.${place}.${rename(outside(part), parts, true)}`;
+  return `${coder}.${place}.${rename(inside(part, true), parts, true)}`;
 }
 
 /** Key map of diffusers' `VQModel`. */
