@@ -1,14 +1,10 @@
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 
-/** dtype of the encoder and the decoder; distances to the codebook are always computed in float32. */
-export type TokenizerDType = 'float32' | 'bfloat16' | 'float16';
-
 /** All dtypes that encode and decode. */
-export const tokenizerDTypes = [
-  'float32',
-  'bfloat16',
-  'float16',
-] as const satisfies readonly TokenizerDType[];
+export const tokenizerDTypes = ['float32', 'bfloat16', 'float16'] as const;
+
+/** dtype of the encoder and the decoder; distances to the codebook are always computed in float32. */
+export type TokenizerDType = (typeof tokenizerDTypes)[number];
 
 /** Converts encoder, decoder and the convolutions between them and the quantizer to a dtype, in place. */
 export function setDType(model: FirstStage, dtype: TokenizerDType): void {

@@ -255,32 +255,22 @@ export class Level extends nn.Module {
   }
 }
 
+/** What all published backbones share. */
+const published = {
+  doubleZ: false,
+  zChannels: 256,
+  resolution: 256,
+  inChannels: 3,
+  outCh: 3,
+  ch: 128,
+  numResBlocks: 2,
+  dropout: 0,
+};
+
 /** Backbones of the published models; combine with `nEmbed` and `embedDim`: `new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 })`. */
 export const backbones = {
   /** 16×16 pixels per code: ImageNet, FacesHQ, S-FLCKR (embedDim 256). */
-  f16: {
-    doubleZ: false,
-    zChannels: 256,
-    resolution: 256,
-    inChannels: 3,
-    outCh: 3,
-    ch: 128,
-    chMult: [1, 1, 2, 2, 4],
-    numResBlocks: 2,
-    attnResolutions: [16],
-    dropout: 0,
-  },
+  f16: { ...published, chMult: [1, 1, 2, 2, 4], attnResolutions: [16] },
   /** 8×8 pixels per code: GumbelVQ (nEmbed 8192, embedDim 256). */
-  f8: {
-    doubleZ: false,
-    zChannels: 256,
-    resolution: 256,
-    inChannels: 3,
-    outCh: 3,
-    ch: 128,
-    chMult: [1, 1, 2, 4],
-    numResBlocks: 2,
-    attnResolutions: [32],
-    dropout: 0,
-  },
+  f8: { ...published, chMult: [1, 1, 2, 4], attnResolutions: [32] },
 } satisfies Record<string, BackboneConfig>;

@@ -26,7 +26,10 @@ const vggLevels: readonly (readonly [first: number, ...widths: number[]])[] = [
 ];
 
 /** Widths of the five feature maps. */
-const featureWidths = [64, 128, 256, 512, 512] as const;
+const featureWidths = [64, 128, 256, 512, 512];
+
+/** One for each level. */
+type FiveOf<T> = [T, T, T, T, T];
 
 /** Rescales images in [−1, 1] to the statistics VGG was trained with. */
 class ScalingLayer extends nn.Module {
@@ -68,12 +71,8 @@ class Vgg16Features extends nn.Module {
 
   constructor() {
     super();
-    const [one, two, three, four, five] = vggLevels.map((level) => new VggLevel(level));
-    this.slice1 = one!;
-    this.slice2 = two!;
-    this.slice3 = three!;
-    this.slice4 = four!;
-    this.slice5 = five!;
+    const levels = vggLevels.map((level) => new VggLevel(level)) as FiveOf<VggLevel>;
+    [this.slice1, this.slice2, this.slice3, this.slice4, this.slice5] = levels;
   }
 
   override forward(x: Tensor): Tensor[] {
@@ -138,14 +137,10 @@ export class LPIPS extends nn.Module {
   constructor(config: LPIPSConfig = {}) {
     super();
     const dropout = readConfig(schema, config, 'LPIPS').useDropout ? 0.5 : 0;
-    const [width0, width1, width2, width3, width4] = featureWidths;
     this.scalingLayer = new ScalingLayer();
     this.net = new Vgg16Features();
-    this.lin0 = new NetLinLayer(width0, dropout);
-    this.lin1 = new NetLinLayer(width1, dropout);
-    this.lin2 = new NetLinLayer(width2, dropout);
-    this.lin3 = new NetLinLayer(width3, dropout);
-    this.lin4 = new NetLinLayer(width4, dropout);
+    const weightings = featureWidths.map((width) => new NetLinLayer(width, dropout)) as FiveOf<NetLinLayer>;
+    [this.lin0, this.lin1, this.lin2, this.lin3, this.lin4] = weightings;
     this.requiresGrad_(false);
   }
 

@@ -27,6 +27,9 @@ export type GPTConfig = Given<typeof gptSchema>;
 
 export type ResolvedConfig = Settings<typeof gptSchema>;
 
+const sceneSizes = { vocabSize: 8192, blockSize: 348 } as const;
+const sceneDropout = { embdPdrop: 0.1, residPdrop: 0.1, attnPdrop: 0.1 } as const;
+
 /** Sizes of the published transformers; spread one into a config: `new GPT({ ...gptPresets.faceshq })`. */
 export const gptPresets = {
   /** 305 M parameters: FacesHQ, D-RIN, S-FLCKR. */
@@ -34,27 +37,9 @@ export const gptPresets = {
   /** 1.41 B parameters: class-conditional ImageNet. */
   cin: { vocabSize: 16384, blockSize: 256, nLayer: 48, nHead: 24, nEmbd: 1536 },
   /** 976 M parameters: COCO scene layouts. */
-  cocoScenes: {
-    vocabSize: 8192,
-    blockSize: 348,
-    nLayer: 40,
-    nHead: 16,
-    nEmbd: 1408,
-    embdPdrop: 0.1,
-    residPdrop: 0.1,
-    attnPdrop: 0.1,
-  },
+  cocoScenes: { ...sceneSizes, nLayer: 40, nHead: 16, nEmbd: 1408, ...sceneDropout },
   /** 1.05 B parameters: Open Images scene layouts. */
-  openImagesScenes: {
-    vocabSize: 8192,
-    blockSize: 348,
-    nLayer: 36,
-    nHead: 16,
-    nEmbd: 1536,
-    embdPdrop: 0.1,
-    residPdrop: 0.1,
-    attnPdrop: 0.1,
-  },
+  openImagesScenes: { ...sceneSizes, nLayer: 36, nHead: 16, nEmbd: 1536, ...sceneDropout },
 } as const satisfies Record<string, GPTConfig>;
 
 /** Checks a configuration and fills in its defaults. */
