@@ -1,6 +1,7 @@
 /** Reads text files in the encodings that editors and shells write. */
 import { sniffFormat } from './decode.js';
 import { decodeName } from '../files/file-names.js';
+import { attempt } from '../files/look.js';
 
 /** First bytes of binary files, and names of their formats. */
 const kinds: readonly (readonly [start: string, name: string])[] = [
@@ -41,11 +42,8 @@ export function decodeText(bytes: Uint8Array): string | { kind: string } {
 }
 
 function utf16(bytes: Uint8Array, encoding: 'utf-16le' | 'utf-16be'): string | null {
-  try {
-    return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return null; // An odd number of bytes, or halves of characters.
-  }
+  // Null for an odd number of bytes, or halves of characters.
+  return attempt(() => new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes));
 }
 
 /** Returns the text if it has no control characters besides tabs and line ends. */

@@ -4,6 +4,7 @@ import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { decodeName, systemPath } from './file-names.js';
 import { syncFolder } from './folder.js';
+import { attempt } from './look.js';
 import { syncFile } from './sync-file.js';
 
 /**
@@ -111,11 +112,7 @@ export function writeAll(descriptor: number, bytes: Uint8Array, position: number
 
 /** Returns the target of a symbolic link, so that the link is written through instead of replaced. */
 function followed(path: string): string {
-  try {
-    return decodeName(realpathSync(systemPath(path), { encoding: 'buffer' }));
-  } catch {
-    return path;
-  }
+  return attempt(() => decodeName(realpathSync(systemPath(path), { encoding: 'buffer' }))) ?? path;
 }
 
 async function flush(path: string): Promise<void> {

@@ -1,4 +1,5 @@
-import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { textOf } from './look.js';
 
 /** Age in milliseconds up to which an empty file counts as still being written. */
 const WRITING = 10_000;
@@ -34,7 +35,7 @@ function createInPlace(path: string, text: string): boolean {
   } catch (error) {
     const { code, syscall } = error as NodeJS.ErrnoException;
     // A network file system may report failure for a link that it did create.
-    if (code === 'EEXIST') return readOr(path, '') === text;
+    if (code === 'EEXIST') return (textOf(path) ?? '') === text;
     // Created, but not written: a full disk.
     if (syscall !== 'open') rmSync(path, { force: true });
     throw error;
@@ -45,12 +46,4 @@ function createInPlace(path: string, text: string): boolean {
 export function isBeingWritten(path: string): boolean {
   const found = statSync(path, { throwIfNoEntry: false });
   return found !== undefined && found.size === 0 && Date.now() - found.mtimeMs < WRITING;
-}
-
-function readOr(path: string, otherwise: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return otherwise;
-  }
 }

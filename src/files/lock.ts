@@ -6,6 +6,7 @@ import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createExclusively, isBeingWritten } from './exclusive-file.js';
+import { attempt, textOf } from './look.js';
 
 /** Content of a lock file: the process that holds it. */
 export interface Holder {
@@ -123,27 +124,14 @@ function isAlive(pid: number): boolean {
 }
 
 function processBegin(pid: number): string | null {
-  try {
-    // Fields after the name, which may contain spaces and parentheses; field 22 of the file is the start time.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
-  } catch {
-    return null;
-  }
+  // Fields after the name, which may contain spaces and parentheses; field 22 of the file is the start time.
+  const stat = textOf(`/proc/${pid}/stat`) ?? '';
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? null;
 }
 
 function readLock(path: string): Found | null {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-  try {
-    return { text, holder: JSON.parse(text) as Holder };
-  } catch {
-    return { text, holder: null };
-  }
+  const text = textOf(path);
+  return text === null ? null : { text, holder: attempt(() => JSON.parse(text) as Holder) };
 }
 
 /** Removes the lock of a process that has ended; restores it if it turns out to be another process's. */

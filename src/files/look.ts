@@ -5,22 +5,22 @@ import { readFileSync, readdirSync, statSync } from 'node:fs';
 
 /** True if the path exists and this process may look at it. */
 export function exists(path: string): boolean {
-  return look(() => statSync(path)) !== null;
+  return attempt(() => statSync(path)) !== null;
 }
 
 /** True if the path is a file, or a link to one. */
 export function isFile(path: string): boolean {
-  return look(() => statSync(path))?.isFile() ?? false;
+  return attempt(() => statSync(path))?.isFile() ?? false;
 }
 
 /** Returns a file's text; null if it cannot be read. */
 export function textOf(path: string): string | null {
-  return look(() => readFileSync(path, 'utf8'));
+  return attempt(() => readFileSync(path, 'utf8'));
 }
 
 /** Returns the names in a folder, sorted; an empty list if it cannot be read. */
 export function namesIn(folder: string): string[] {
-  return look(() => readdirSync(folder).sort()) ?? [];
+  return attempt(() => readdirSync(folder).sort()) ?? [];
 }
 
 /** True if `node --permission` forbids this process to read the path. */
@@ -29,9 +29,15 @@ export function isForbidden(path: string): boolean {
   return permission !== undefined && !permission.has('fs.read', path);
 }
 
-function look<T>(at: () => T): T | null {
+/** Returns the content of a JSON file; null if it cannot be read or is not JSON. */
+export function jsonIn(path: string): unknown {
+  return attempt(() => JSON.parse(readFileSync(path, 'utf8')) as unknown);
+}
+
+/** Returns what `make` returns; null if it throws. */
+export function attempt<T>(make: () => T): T | null {
   try {
-    return at();
+    return make();
   } catch {
     return null;
   }

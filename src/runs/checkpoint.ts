@@ -3,11 +3,12 @@
  * state.json, which lists the other files with their hashes. A folder gets its name only when complete.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
 import { systemPath } from '../files/file-names.js';
+import { jsonIn } from '../files/look.js';
 import { moveAside, replaceFolder } from '../files/folder.js';
 import { saveSafetensors } from '../torch/io/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -176,11 +177,7 @@ export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { s
 }
 
 function readState(path: string): CheckpointState | null {
-  try {
-    return JSON.parse(readFileSync(join(path, 'state.json'), 'utf8')) as CheckpointState;
-  } catch {
-    return null;
-  }
+  return jsonIn(join(path, 'state.json')) as CheckpointState | null;
 }
 
 /** Reads a file's size and hash. @throws the system's error */

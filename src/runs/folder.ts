@@ -14,6 +14,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { yaml } from '../config/yaml.js';
+import { attempt } from '../files/look.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import * as torch from '../torch/index.js';
 import { packageVersion } from '../files/package.js';
@@ -68,11 +69,9 @@ function checkFormat(run: string): void {
 }
 
 function formatsOf(run: string): unknown[] {
-  try {
-    return (readStarts(run) as { format?: unknown }[]).map(({ format = FORMAT }) => format);
-  } catch {
-    return []; // A damaged file hides only its format version, which is not essential.
-  }
+  // A damaged file hides only its format version, which is not essential.
+  const formats = () => (readStarts(run) as { format?: unknown }[]).map(({ format = FORMAT }) => format);
+  return attempt(formats) ?? [];
 }
 
 /**
@@ -170,12 +169,8 @@ export function readMetrics(run: string): MetricsRecord[] {
   if (!existsSync(path)) return [];
   let records: MetricsRecord[] = [];
   for (const line of readFileSync(path, 'utf8').split('\n')) {
-    let record: MetricsRecord;
-    try {
-      record = JSON.parse(line) as MetricsRecord;
-    } catch {
-      continue;
-    }
+    const record = attempt(() => JSON.parse(line) as MetricsRecord);
+    if (record === null) continue;
     if (record.resumed) records = records.filter(({ step }) => step <= record.step);
     else records.push(record);
   }

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { packageRoot, packageVersion } from '../files/package.js';
 import { platformName } from './platform.js';
-import { exists, isFile, isForbidden } from '../files/look.js';
+import { attempt, exists, isFile, isForbidden } from '../files/look.js';
 
 /** Platforms for which a package with a built addon is published. */
 export const PREBUILT_PLATFORMS = ['linux-x64'];
@@ -42,13 +42,15 @@ export function locateAddon(env: NodeJS.ProcessEnv = process.env, base?: string)
 }
 
 function fromPlatformPackage(root: string): string | null {
-  try {
-    const manifest = createRequire(join(root, 'package.json')).resolve(`${platformPackage()}/package.json`);
-    const addon = join(dirname(manifest), 'tessera.node');
-    return isFile(addon) ? addon : null;
-  } catch {
-    return null;
-  }
+  const folder = packageFolder(platformPackage(), root);
+  const addon = folder && join(folder, 'tessera.node');
+  return addon && isFile(addon) ? addon : null;
+}
+
+/** Returns the folder of an installed package, as a module in `base` finds it; null if there is none. */
+export function packageFolder(name: string, base: string): string | null {
+  const manifest = attempt(() => createRequire(join(base, 'package.json')).resolve(`${name}/package.json`));
+  return manifest && dirname(manifest);
 }
 
 function mend(root: string): string {

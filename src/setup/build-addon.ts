@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { PREBUILT_PLATFORMS, builtAddon, installCommand } from './addon-path.js';
+import { join } from 'node:path';
+import { PREBUILT_PLATFORMS, builtAddon, installCommand, packageFolder } from './addon-path.js';
 import { writeAtomically } from '../files/atomic-file.js';
+import { jsonIn } from '../files/look.js';
 import { withLock } from '../files/lock.js';
 import type { Libtorch } from './locate.js';
 import { packageRoot } from '../files/package.js';
@@ -54,10 +54,8 @@ export async function buildAddon(options: BuildOptions): Promise<string> {
 }
 
 function isUpToDate(root: string, { force, libtorch, progress }: BuildOptions): boolean {
-  const fits =
-    force !== true &&
-    existsSync(builtAddon(root)) &&
-    readStamp(stampPath(root)) === hashInputs(root, libtorch);
+  const stamp = jsonIn(stampPath(root)) as { inputs?: string } | null;
+  const fits = force !== true && existsSync(builtAddon(root)) && stamp?.inputs === hashInputs(root, libtorch);
   if (fits) progress.line('the addon is up to date');
   return fits;
 }
@@ -129,23 +127,11 @@ export function hashInputs(root: string, libtorch: Libtorch): string {
   return hash.digest('hex');
 }
 
-function readStamp(path: string): string | null {
-  try {
-    return (JSON.parse(readFileSync(path, 'utf8')) as { inputs?: string }).inputs ?? null;
-  } catch {
-    return null;
-  }
-}
-
 /** Finds cmake-js, a development dependency: a checkout has it, an installed package may use its user's. */
 function findCmakeJs(root: string): string {
   for (const base of [root, process.cwd()]) {
-    try {
-      const manifest = createRequire(join(base, 'package.json')).resolve('cmake-js/package.json');
-      return join(dirname(manifest), 'bin', 'cmake-js');
-    } catch {
-      // Not installed here; the next folder may have it.
-    }
+    const folder = packageFolder('cmake-js', base);
+    if (folder) return join(folder, 'bin', 'cmake-js'); // Else the next folder may have it.
   }
   const prebuilt = PREBUILT_PLATFORMS.includes(platformName());
   throw new Error(

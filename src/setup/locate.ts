@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import { cacheRoot, hasNvidiaDriver, libraryFile, platformName } from './platform.js';
-import { exists, isFile, isForbidden, namesIn, textOf } from '../files/look.js';
+import { attempt, exists, isFile, isForbidden, jsonIn, namesIn, textOf } from '../files/look.js';
 
 /** The version of libtorch that this version of Tessera is written for and tested with. */
 export const LIBTORCH_VERSION = '2.13.0';
@@ -102,13 +102,7 @@ function fromCache(env: NodeJS.ProcessEnv): Libtorch | null {
 }
 
 /** Returns the cache's folder; null if there is no home folder, which is an error only once the cache is needed. */
-function existingCache(env: NodeJS.ProcessEnv): string | null {
-  try {
-    return cacheRoot(env);
-  } catch {
-    return null;
-  }
-}
+const existingCache = (env: NodeJS.ProcessEnv): string | null => attempt(() => cacheRoot(env));
 
 /** Returns the rank of an installation: the flavour for this machine counts most, then the pinned version. */
 function score(stamp: Stamp, wanted: Flavor): number {
@@ -128,15 +122,9 @@ export function cachedInstallations(cache = cacheRoot()): { folder: string; stam
 }
 
 function readStamp(folder: string): Stamp | null {
-  const text = textOf(join(folder, STAMP_FILE));
-  if (text === null) return null;
-  try {
-    const stamp = JSON.parse(text) as Partial<Stamp>;
-    const whole = typeof stamp.version === 'string' && typeof stamp.root === 'string' && stamp.flavor;
-    return whole ? (stamp as Stamp) : null;
-  } catch {
-    return null;
-  }
+  const stamp = jsonIn(join(folder, STAMP_FILE)) as Partial<Stamp> | null;
+  const whole = typeof stamp?.version === 'string' && typeof stamp.root === 'string' && stamp.flavor;
+  return whole ? (stamp as Stamp) : null;
 }
 
 function fromPython(env: NodeJS.ProcessEnv): Libtorch | null {

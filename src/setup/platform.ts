@@ -1,6 +1,6 @@
 import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { exists, namesIn } from '../files/look.js';
+import { attempt, exists, namesIn } from '../files/look.js';
 
 /** Returns the platform's name as npm and the platform packages write it: `linux-x64`, `darwin-arm64`, … */
 export function platformName(): string {
@@ -34,12 +34,9 @@ export function cacheRoot(env: NodeJS.ProcessEnv = process.env, home = homeFolde
 /** Returns the home folder from HOME, else from the list of users; null if neither names one. */
 function homeFolder(): string | null {
   for (const ask of [homedir, () => userInfo().homedir]) {
-    try {
-      const folder = ask();
-      if (isAbsolute(folder)) return folder;
-    } catch {
-      // The user has no entry, as in a container that runs under a numeric id.
-    }
+    // Null if the user has no entry, as in a container that runs under a numeric id.
+    const folder = attempt(ask);
+    if (folder && isAbsolute(folder)) return folder;
   }
   return null;
 }

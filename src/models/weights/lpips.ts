@@ -5,7 +5,7 @@ import type { Tensor } from '../../torch/index.js';
 import { loadCheckpoint, type LazyTensorMap } from '../../torch/io/index.js';
 import { placesOf } from '../../torch/nn/wrapped-keys.js';
 import { cacheRoot } from '../../setup/platform.js';
-import { isFile } from '../../files/look.js';
+import { attempt, isFile } from '../../files/look.js';
 import { LPIPS } from '../losses/lpips.js';
 
 /** Returns the path to which `tessera-torch setup --weights lpips` writes the weights. */
@@ -15,12 +15,8 @@ export function lpipsPath(): string {
 
 /** Returns `lpipsPath()` if the file exists; null if it does not, or if there is no directory for it. */
 export function storedLpips(): string | null {
-  try {
-    const path = lpipsPath();
-    return isFile(path) ? path : null;
-  } catch {
-    return null;
-  }
+  const path = attempt(lpipsPath);
+  return path !== null && isFile(path) ? path : null;
 }
 
 /** Returns a new LPIPS with the weights from `tessera-torch setup --weights lpips`; errors say how to get them. */

@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { extname } from 'node:path';
+import { attempt } from '../../../files/look.js';
 import { keyMaps, recogniseKeys, withKeys } from '../../../models/weights/key-maps/index.js';
 import { waysOfReading, type WayOfReading } from '../../../models/weights/wrapped.js';
 import { itemSize, isFloatingPoint, type DType, type Tensor } from '../../../torch/index.js';
@@ -65,13 +66,8 @@ async function write(
 /** Converts a value for safetensors, which store only strings: to JSON, or nothing if JSON cannot represent it. */
 function asText(key: string, value: unknown): [string, string][] {
   if (typeof value === 'string') return [[key, value]];
-  try {
-    return [
-      [key, JSON.stringify(value, (_, item: unknown) => (ArrayBuffer.isView(item) ? undefined : item)) ?? ''],
-    ];
-  } catch {
-    return [];
-  }
+  const plain = (_: string, item: unknown) => (ArrayBuffer.isView(item) ? undefined : item);
+  return attempt(() => [[key, JSON.stringify(value, plain) ?? '']]) ?? [];
 }
 
 function chosen(

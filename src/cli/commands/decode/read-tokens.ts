@@ -3,7 +3,7 @@ import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { exists } from '../../../files/look.js';
+import { attempt, exists } from '../../../files/look.js';
 import { fromSequence, type Markers } from '../../../tokenizer/sequence.js';
 import { loadCheckpoint, loadNpy } from '../../../torch/io/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -69,12 +69,8 @@ async function* readLines(path: string, options: ReadOptions): AsyncGenerator<To
 }
 
 function recordOf(line: string, place: string): Record<string, unknown> {
-  try {
-    const record = JSON.parse(line) as unknown;
-    if (typeof record === 'object' && record !== null) return record as Record<string, unknown>;
-  } catch {
-    // As any other line that is not an object.
-  }
+  const record = attempt(() => JSON.parse(line) as unknown); // Null is as any other line that is not an object.
+  if (typeof record === 'object' && record !== null) return record as Record<string, unknown>;
   throw new Error(`${place}: this is not a line {"file", "grid", "ids"} in JSON; is the file whole?`);
 }
 

@@ -1,4 +1,5 @@
 import type * as Torch from '../../../torch/index.js';
+import { attempt } from '../../../files/look.js';
 import type { CudaReport } from './cuda.js';
 
 /** Report of the child process of `tessera-torch doctor`, which loads libtorch and computes on each device. */
@@ -37,15 +38,9 @@ async function reportCuda(torch: typeof Torch): Promise<CudaReport> {
   const { native } = await import('../../../torch/native/load.js');
   const available = torch.cuda.isAvailable();
   const indices = Array.from({ length: torch.cuda.deviceCount() }, (_, i) => i);
-  let driver: number | null = null;
-  try {
-    driver = native.cuda.driverVersion();
-  } catch {
-    // There is no driver; the report says so.
-  }
   return {
     reason: available ? null : torch.whyNoCuda(),
-    driver,
+    driver: attempt(() => native.cuda.driverVersion()), // Null without a driver; the report says so.
     devices: indices.map((i) => {
       const gib = (torch.cuda.memGetInfo(i).total / 2 ** 30).toFixed(0);
       return `${torch.cuda.deviceName(i)}, capability ${torch.cuda.deviceCapability(i).join('.')}, ${gib} GiB`;

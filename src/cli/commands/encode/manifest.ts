@@ -1,11 +1,11 @@
 /** The list of finished shards in an output folder, by which a killed run continues. */
 import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
-import { exists } from '../../../files/look.js';
+import { exists, jsonIn } from '../../../files/look.js';
 import { describeFile } from '../../../runs/checkpoint.js';
 import { UsageError } from '../../usage-error.js';
 
@@ -71,7 +71,7 @@ export class Manifest {
    * @throws UsageError if the folder has other files, or was begun with other settings, another model or other images
    */
   static async open(folder: string, origin: Origin): Promise<Manifest> {
-    const found = await readContent(folder);
+    const found = readContent(folder);
     if (found === null) {
       const [other] = readdirSync(folder).filter((name) => !name.startsWith('.'));
       if (other !== undefined) {
@@ -119,15 +119,10 @@ export class Manifest {
   }
 }
 
-async function readContent(folder: string): Promise<Content | null> {
+function readContent(folder: string): Content | null {
   const path = join(folder, MANIFEST);
   if (!exists(path)) return null;
-  let content: Partial<Content> | null;
-  try {
-    content = JSON.parse(await readFile(path, 'utf8')) as Partial<Content> | null;
-  } catch {
-    content = null;
-  }
+  const content = jsonIn(path) as Partial<Content> | null;
   if (content?.format === FORMAT && content.settings && content.images && content.shards) {
     return content as Content;
   }

@@ -5,7 +5,7 @@ import { waysOfReading } from '../../../models/weights/wrapped.js';
 import { itemSize, type DType } from '../../../torch/index.js';
 import { loadCheckpoint, type Checkpoint, type LazyTensors } from '../../../torch/io/index.js';
 import { formatBytes } from '../../../setup/progress.js';
-import { exists } from '../../../files/look.js';
+import { attempt, exists } from '../../../files/look.js';
 import { newestCheckpoint, weightsOf } from '../../../runs/checkpoint.js';
 
 interface Row {
@@ -60,11 +60,7 @@ function rowsOf(tensors: LazyTensors): Row[] {
 
 /** Returns shape and dtype of a tensor; `unknown` for a dtype that is not supported. */
 function infoOf(tensors: LazyTensors, key: string): { shape: readonly number[]; dtype: string } {
-  try {
-    return tensors.info(key)!;
-  } catch {
-    return { shape: [], dtype: 'unknown' };
-  }
+  return attempt(() => tensors.info(key)) ?? { shape: [], dtype: 'unknown' };
 }
 
 /** Describes the model that is recognised in the weights, which may be nested in wrappers such as `model`. */

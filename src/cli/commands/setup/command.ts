@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { attempt } from '../../../files/look.js';
 import { locateAddon } from '../../../setup/addon-path.js';
 import { buildAddon } from '../../../setup/build-addon.js';
 import { installLibtorch } from '../../../setup/install.js';
@@ -48,23 +49,13 @@ async function setup(flags: SetupFlags, command: Command): Promise<void> {
       return;
     }
     const libtorch = await ensureLibtorch(flags, progress);
-    if (shouldBuild(flags.build)) {
+    // Without --build and --no-build, if there is none.
+    if (flags.build ?? attempt(locateAddon) === null) {
       await buildAddon({ libtorch, progress, force: flags.force ?? false, signal: interruptSignal() });
     }
     progress.line('ready; check it with: npx tessera-torch doctor');
   } finally {
     progress.end();
-  }
-}
-
-/** True if the addon is to be built: as --build or --no-build says, else if there is none. */
-function shouldBuild(flag: boolean | undefined): boolean {
-  if (flag !== undefined) return flag;
-  try {
-    locateAddon();
-    return false;
-  } catch {
-    return true;
   }
 }
 
