@@ -2,7 +2,7 @@
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { findImages, isImageList } from '../data/find-images.js';
-import { ImageDataError } from '../data/image-error.js';
+import { unreadable } from '../data/image-error.js';
 import { recoverPath, systemPath } from '../files/file-names.js';
 import type { LeftOut } from './left-out.js';
 
@@ -20,11 +20,8 @@ export async function imagePaths(
   for (const given of paths) {
     const path = await recoverPath(given);
     const found = await leftOut.unless(path, async () => {
-      const stats = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
-        const gone = 'there is no such image or folder';
-        const reason = cause.code === 'ENOENT' ? gone : `cannot be read (${cause.message})`;
-        throw new ImageDataError(path, reason, { cause });
-      });
+      const reasons = { ENOENT: 'there is no such image or folder' };
+      const stats = await stat(systemPath(path)).catch(unreadable(path, reasons));
       const holdsImages = stats.isDirectory() || (lists && isImageList(path));
       return holdsImages ? (await findImages(path)).files : [path];
     });

@@ -126,7 +126,8 @@ export async function decodePicture(
   scaling: Scaling = 'cover',
 ): Promise<Picture> {
   const sharp = await loadSharp();
-  const known = samples ?? (await lookAt(path, input));
+  const bytes = async () => (typeof input === 'string' ? readWhole(input) : input);
+  const known = samples ?? (await samplesOf(path, await bytes()));
   try {
     const image = sharp(readable(input), { failOn: 'error', limitInputPixels: maxPixels });
     if (typeof known === 'object') return await decodeFloats(image, width, height, known, scaling);
@@ -142,10 +143,6 @@ function readable(input: string | Uint8Array): string | Uint8Array {
   if (typeof input !== 'string') return input;
   const place = systemPath(input);
   return typeof place === 'string' ? place : readFileSync(place);
-}
-
-async function lookAt(path: string, input: string | Uint8Array): Promise<Samples> {
-  return samplesOf(path, typeof input === 'string' ? await readWhole(input) : input);
 }
 
 /** Drops the fourth band first, as the decoder would treat it as transparency. */

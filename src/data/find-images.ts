@@ -3,7 +3,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pictureExtensions } from './decode.js';
 import { decodeName, recoverPath, shownPath, systemPath } from '../files/file-names.js';
-import { ImageDataError } from './image-error.js';
+import { ImageDataError, unreadable } from './image-error.js';
 import { decodeText } from './text-file.js';
 
 export interface FoundImages {
@@ -26,11 +26,8 @@ export interface FoundImages {
  */
 export async function findImages(given: string): Promise<FoundImages> {
   const path = await recoverPath(given);
-  const found = await stat(systemPath(path)).catch((cause: NodeJS.ErrnoException) => {
-    const reason =
-      cause.code === 'ENOENT' ? 'there is no such folder or list file' : `cannot be read (${cause.message})`;
-    throw new ImageDataError(path, reason, { cause });
-  });
+  const reasons = { ENOENT: 'there is no such folder or list file' };
+  const found = await stat(systemPath(path)).catch(unreadable(path, reasons));
   if (found.isDirectory()) return findInFolder(path);
   if (isImageList(path)) return readList(path);
   throw new ImageDataError(
@@ -158,9 +155,7 @@ function classesOf(root: string, files: readonly string[]): { labels: number[]; 
 }
 
 async function readList(path: string): Promise<FoundImages> {
-  const bytes = await readFile(systemPath(path)).catch((cause: Error) => {
-    throw new ImageDataError(path, `cannot be read (${cause.message})`, { cause });
-  });
+  const bytes = await readFile(systemPath(path)).catch(unreadable(path));
   const text = decodeText(bytes);
   if (typeof text !== 'string') {
     throw new ImageDataError(path, `this is ${text.kind}; a list is a text file with one path per line`);

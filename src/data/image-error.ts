@@ -26,3 +26,11 @@ export class ImageDataError extends Error {
     this.reason = reason;
   }
 }
+
+/** Returns a handler for `catch` that throws why a path cannot be read; `reasons` are those of the codes that it knows. */
+export function unreadable(path: string, reasons: Readonly<Record<string, string>> = {}) {
+  return (cause: Error & { code?: string | undefined }): never => {
+    const reason = reasons[cause.code ?? ''] ?? `cannot be read (${cause.message})`;
+    throw new ImageDataError(path, reason, { cause });
+  };
+}

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { replaceFolder } from '../files/folder.js';
-import { ImageDataError } from './image-error.js';
+import { ImageDataError, unreadable } from './image-error.js';
 
 /**
  * Fills a folder under a temporary name and renames it when complete, so that it is never seen incomplete.
@@ -47,12 +47,10 @@ async function makeFolder(path: string): Promise<void> {
 }
 
 async function checkTarget(folder: string, mayReplace: () => Promise<boolean>): Promise<void> {
-  const entries = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return [];
-    const reason =
-      cause.code === 'ENOTDIR' ? 'this is a file; name a new folder' : `cannot be read (${cause.message})`;
-    throw new ImageDataError(folder, reason, { cause });
-  });
+  const refuse = unreadable(folder, { ENOTDIR: 'this is a file; name a new folder' });
+  const entries = await readdir(folder).catch((cause: NodeJS.ErrnoException) =>
+    cause.code === 'ENOENT' ? [] : refuse(cause),
+  );
   if (entries.length === 0 || (await mayReplace())) return;
   throw new ImageDataError(folder, 'the folder is not empty; name a new one');
 }

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { systemPath } from '../files/file-names.js';
-import { ImageDataError } from './image-error.js';
+import { unreadable } from './image-error.js';
 
 /** Size limit of a file in bytes. */
 const maxFileBytes = 2 ** 29;
@@ -19,8 +19,6 @@ export async function readWhole(path: string): Promise<Uint8Array> {
       throw new Error(`the file has ${Math.round(size / 2 ** 20)} MB, at most 512 are supported`);
     return await readFile(systemPath(path));
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'there is no such file' : `cannot be read (${message})`;
-    throw new ImageDataError(path, reason, { cause });
+    return unreadable(path, { ENOENT: 'there is no such file' })(cause as NodeJS.ErrnoException);
   }
 }
