@@ -187,8 +187,8 @@ export class Run extends torch.InThread {
     const parameters = countTrained(optimizers);
     const counts = images?.images ?? { train: 0, heldOut: 0 };
     const { folder, step, notes } = this;
-    const computing = { device, threads, precision };
-    return { type: 'start', step, folder, ...computing, parameters, images: counts, notes };
+    const at = { step, folder, device, threads, precision };
+    return { type: 'start', ...at, parameters, images: counts, notes };
   }
 
   /**
@@ -246,18 +246,8 @@ export class Run extends torch.InThread {
     const { device, threads, precision, images } = this.setup;
     const { tensors, groups } = optimizerState(optimizers, device);
     const { folder, step, stage, seconds, progress } = this;
-    const computing = { device, threads, precision };
-    const state = {
-      step,
-      metrics,
-      stage,
-      seconds,
-      progress,
-      ...computing,
-      ...images,
-      data,
-      optimizers: groups,
-    };
+    const at = { step, metrics, stage, seconds, progress };
+    const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
     this.#saved = await writeCheckpoint(folder, state, { model, optimizer: tensors });
     await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
     return { type: 'checkpoint', step, path: this.#saved.path };

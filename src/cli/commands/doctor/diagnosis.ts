@@ -28,8 +28,8 @@ export async function diagnose(): Promise<Check[]> {
   const checks = [platformCheck(), nodeCheck(), glibcCheck(), machineCheck()].filter(
     (check) => check !== null,
   );
-  const libtorch = libtorchCheck();
-  const addon = addonCheck();
+  const libtorch = installedCheck('libtorch', describeLibtorch, 'npx tessera-torch setup');
+  const addon = installedCheck('addon', locateAddon, 'npx tessera-torch setup --build');
   checks.push(libtorch, addon);
   if (libtorch.state === 'missing' || addon.state === 'missing') return checks;
   return [...checks, ...(await probeChecks())];
@@ -45,13 +45,8 @@ function nodeCheck(): Check {
   const api = process.versions['napi'] ?? '?';
   const fits = Number(api) >= 9;
   const text = `${process.version}, Node-API ${api}`;
-  if (fits) return { name: 'node', state: 'ok', text };
-  return {
-    name: 'node',
-    state: 'missing',
-    text,
-    mend: 'install Node 20.19 or newer from https://nodejs.org',
-  };
+  const mend = 'install Node 20.19 or newer from https://nodejs.org';
+  return { name: 'node', state: fits ? 'ok' : 'missing', text, ...(!fits && { mend }) };
 }
 
 function glibcCheck(): Check | null {
@@ -77,21 +72,17 @@ function memoryLimit(): number | null {
   return Number.isFinite(limit) ? limit : null;
 }
 
-function libtorchCheck(): Check {
-  try {
-    const { version, flavor, root, source } = locateLibtorch();
-    return { name: 'libtorch', state: 'ok', text: `${version} (${flavor}) at ${root}, from ${source}` };
-  } catch (error) {
-    return { name: 'libtorch', state: 'missing', text: messageOf(error), mend: 'npx tessera-torch setup' };
-  }
+function describeLibtorch(): string {
+  const { version, flavor, root, source } = locateLibtorch();
+  return `${version} (${flavor}) at ${root}, from ${source}`;
 }
 
-function addonCheck(): Check {
+/** Returns the text of what is installed, or the error of what is not. */
+function installedCheck(name: string, locate: () => string, mend: string): Check {
   try {
-    return { name: 'addon', state: 'ok', text: locateAddon() };
+    return { name, state: 'ok', text: locate() };
   } catch (error) {
-    const mend = 'npx tessera-torch setup --build';
-    return { name: 'addon', state: 'missing', text: messageOf(error), mend };
+    return { name, state: 'missing', text: messageOf(error), mend };
   }
 }
 

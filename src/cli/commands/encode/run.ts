@@ -10,7 +10,7 @@ import { checkFit, readFitted, type FitOptions } from '../../../tokenizer/fit.js
 import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import { inBatches } from '../../../tokenizer/in-batches.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
-import { tileOptions, tilingOf, type TileOptions } from '../../../tokenizer/tiles.js';
+import { tilingOf } from '../../../tokenizer/tiles.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
@@ -66,7 +66,6 @@ class Encoding {
   readonly #flags: EncodeFlags;
   readonly #tokenizer: ImageTokenizer;
   readonly #fit: FitOptions;
-  readonly #tiles: TileOptions;
   readonly #leftOut: LeftOut;
   readonly #files: readonly string[];
   readonly #progress: Progress;
@@ -84,7 +83,6 @@ class Encoding {
     this.#flags = flags;
     this.#tokenizer = tokenizer;
     this.#fit = fit;
-    this.#tiles = tileOptions(flags);
     this.#leftOut = leftOut;
     this.#files = files;
     const unique = new UniqueNames('.npy');
@@ -126,15 +124,11 @@ class Encoding {
         leftOut.push({ file, reason: error.reason });
         await this.#leaveOut(file, error.reason);
       } else {
-        for (const [i, ids] of (await encodePictures(tokenizer, pictures, this.#tiles)).entries()) {
+        for (const [i, ids] of (await encodePictures(tokenizer, pictures, this.#flags)).entries()) {
           const [at, { size }] = [indices[i]!, pictures[i]!];
           const values = Int32Array.from(ids.toTypedArray() as BigInt64Array, Number);
-          images.set(at, {
-            file: files[at]!,
-            grid: ids.shape.slice(1) as [number, number],
-            size,
-            ids: values,
-          });
+          const grid = ids.shape.slice(1) as [number, number];
+          images.set(at, { file: files[at]!, grid, size, ids: values });
           ids.dispose();
         }
       }
@@ -177,7 +171,7 @@ function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
     checkTakesFiles(tokenizer);
     checkFit(options, tokenizer);
     checkSequence(flags, tokenizer.nCodes);
-    tilingOf(tileOptions(flags), tokenizer.stride);
+    tilingOf(flags, tokenizer.stride);
   } catch (error) {
     throw new UsageError((error as Error).message, { cause: error });
   }
