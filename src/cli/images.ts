@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
 import { shownPath, systemPath } from '../files/file-names.js';
 import { imageGrid, type ImageGridOptions } from '../data/image-grid.js';
-import { loadSharp } from '../data/sharp.js';
+import { sharpOf } from '../data/sharp.js';
 import { packageVersion } from '../files/package.js';
 import { labelledGrid, type Labelled } from '../reports/labelled-grid.js';
 import type { Tensor } from '../torch/index.js';
@@ -25,11 +25,10 @@ export async function saveImage(
   recipe: Recipe,
   { labels, ...grid }: ImageGridOptions & { labels?: readonly Labelled[] } = {},
 ): Promise<void> {
-  const { pixels: packed, svg } = labels
+  const { pixels, svg } = labels
     ? labelledGrid(images, labels, grid)
     : { pixels: imageGrid(images, grid), svg: null };
-  const { width, height, pixels } = packed;
-  const sharp = await loadSharp();
+  const plain = await sharpOf(pixels);
   // EXIF text is ASCII.
   const text = JSON.stringify(recipe).replace(
     /[^\x20-\x7e]/g,
@@ -37,7 +36,6 @@ export async function saveImage(
   );
   await writing(path, async () => {
     // In memory first: libvips hardly explains why a file cannot be written.
-    const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
     const png = await (svg ? plain.composite([{ input: Buffer.from(svg) }]).removeAlpha() : plain)
       .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${packageVersion()}` } })
       .png()
@@ -53,7 +51,9 @@ export async function saveRecipe(path: string, recipe: Recipe): Promise<void> {
 
 /** Makes the folder of a file and writes it. @throws RunError that says what to do if it cannot be written */
 export async function writing(path: string, write: () => Promise<void>): Promise<void> {
-  await mkdir(systemPath(dirname(path)), { recursive: true }).then(write).catch(unwrittenTo(path));
+  await mkdir(systemPath(dirname(path)), { recursive: true })
+    .then(write)
+    .catch(unwrittenTo(path));
 }
 
 const unwrittenTo = (path: string) => unwritten(shownPath(path), 'Name another place with --out.');

@@ -7,7 +7,7 @@ import { MemoryStore, type MemoryItem } from './memory-store.js';
 import { writeFolder } from './new-folder.js';
 import { readNoto, type NotoIcons } from './noto-icons.js';
 import { SeededRandom } from './seeded-random.js';
-import { loadSharp } from './sharp.js';
+import { loadSharp, sharpOf } from './sharp.js';
 import { contentHash, splitByContent } from './split.js';
 
 /** Classes of the emoji images, and their categories of Noto icons. */
@@ -70,17 +70,16 @@ export interface EmojiFolderOptions extends Pick<ImageFilesOptions, 'onProgress'
  * @throws ImageDataError for a folder that is not empty
  */
 export async function writeEmoji(folder: string, options: EmojiFolderOptions): Promise<void> {
-  const sharp = await loadSharp();
   const keep = async () => false;
   await writeFolder(folder, keep, async (partial) => {
     const { store } = await makeEmoji({ ...options, heldOut: 0 });
     for (const name of emojiClasses) await mkdir(join(partial, name));
     const write = async (i: number) => {
-      const { pixels, width, height, name, label = 0 } = store.load(i);
+      const icon = store.load(i);
+      const { name, label = 0 } = icon;
       const file = `${String(i).padStart(5, '0')}-${name.split(' ').at(-1)}.png`;
-      await sharp(pixels, { raw: { width, height, channels: 3 } })
-        .png()
-        .toFile(join(partial, emojiClasses[label] as string, file));
+      const image = await sharpOf(icon);
+      await image.png().toFile(join(partial, emojiClasses[label] as string, file));
     };
     await inParallel(store.length, write, 'writing emoji');
   });

@@ -1,7 +1,7 @@
 import { ShapeError, type Tensor } from '../torch/index.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { checkIntegers } from './checks.js';
-import { loadSharp } from './sharp.js';
+import { sharpOf } from './sharp.js';
 
 export interface ImageGridOptions {
   /** Images per row; default: about as many as rows. */
@@ -89,13 +89,8 @@ export interface PngExtras {
 }
 
 /** Writes pixels as one PNG; the file appears under its name only when complete. */
-export async function savePixels(
-  path: string,
-  { width, height, pixels }: PackedImage,
-  extras?: PngExtras,
-): Promise<void> {
-  const sharp = await loadSharp();
-  const plain = sharp(pixels, { raw: { width, height, channels: 3 } });
+export async function savePixels(path: string, picture: PackedImage, extras?: PngExtras): Promise<void> {
+  const plain = await sharpOf(picture);
   const image = extras
     ? plain
         .composite([{ input: Buffer.from(extras.svg) }])

@@ -9,7 +9,7 @@ import type { PlacedObject } from './layout.js';
 import { seasons, timesOfDay } from './scene-palette.js';
 import { renderScene, type RenderedScene } from './scene-render.js';
 import { openSpriteSheet, type SpriteSheet } from './scene-sprites.js';
-import { loadSharp } from './sharp.js';
+import { sharpOf } from './sharp.js';
 
 /** Seeds of the splits, fixed so that no training run ever sees a held-out (validation or test) scene. */
 export const sceneSplits = { train: 1, validation: 2, test: 3 } as const;
@@ -80,15 +80,13 @@ export interface SceneFolderOptions extends Pick<ImageFilesOptions, 'onProgress'
 export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
   const { seed, count, width, height = width } = options;
   const sprites = await openSpriteSheet();
-  const sharp = await loadSharp();
   const mayReplace = async () => existsSync(join(folder, 'scenes.json'));
   await writeFolder(folder, mayReplace, async (partial) => {
     const write = async (index: number) => {
       const scene = await makeScene({ seed, index, width, height }, sprites);
       const file = `${String(index).padStart(5, '0')}.png`;
-      await sharp(scene.image, { raw: { width, height, channels: 3 } })
-        .png()
-        .toFile(join(partial, file));
+      const image = await sharpOf({ width, height, pixels: scene.image });
+      await image.png().toFile(join(partial, file));
       return { file, classIndex: scene.classIndex, className: scene.className };
     };
     const labels = await inParallel(count, write, 'drawing scenes', options);

@@ -1,8 +1,8 @@
 /** Images to tokens and back, with a trained first stage. */
 import { createHash } from 'node:crypto';
 import { show } from '../config/read.js';
-import { imageGrid, type PackedImage } from '../data/image-grid.js';
-import { loadSharp } from '../data/sharp.js';
+import { imageGrid } from '../data/image-grid.js';
+import { sharpOf } from '../data/sharp.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
@@ -218,12 +218,9 @@ export class ImageTokenizer extends torch.InThread {
    */
   async decodePng(tokens: Tensor | ImageTokens, options: DecodeOptions = {}): Promise<Uint8Array[]> {
     const images = await this.decode(tokens, options);
-    const sharp = await loadSharp();
     const pictures = torch.scope(() => images.split(1).map((image) => imageGrid(image)));
     images.dispose();
-    const png = ({ pixels, width, height }: PackedImage) =>
-      sharp(pixels, { raw: { width, height, channels: 3 } }).png();
-    return Promise.all(pictures.map((picture) => png(picture).toBuffer()));
+    return Promise.all(pictures.map(async (picture) => (await sharpOf(picture)).png().toBuffer()));
   }
 
   /** Returns the SHA-256 of the weights as they compute, in hexadecimal: it changes with any of them. */
