@@ -68,8 +68,14 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   checkConfig(config);
   const { size, channels = 3, heldOutPath, heldOut = 0.05 } = config;
   const main = await openPart(config, options);
+  const closeMain = async (error: unknown) => {
+    await main.store.close();
+    throw error;
+  };
   const other =
-    heldOutPath === undefined ? null : await openOther(main, { ...config, path: heldOutPath }, options);
+    heldOutPath === undefined
+      ? null
+      : await openPart({ ...config, path: heldOutPath }, options).catch(closeMain);
   const held = other?.store ?? main.store;
   const split = main.split ?? splitByContent(hashesOf(main.store), other === null ? heldOut : 0);
   let { train } = split;
@@ -177,20 +183,6 @@ function madeSplit({ index }: PackedImages): { train: number[]; heldOut: number[
   const split = { train: [] as number[], heldOut: [] as number[] };
   for (const [i, { heldOut }] of index.images.entries()) (heldOut ? split.heldOut : split.train).push(i);
   return split;
-}
-
-/** Opens the held-out path; closes the main one on an error. */
-async function openOther(
-  main: OpenedStore,
-  config: DataConfig,
-  options: OpenImagesOptions,
-): Promise<OpenedStore> {
-  try {
-    return await openPart(config, options);
-  } catch (error) {
-    await main.store.close();
-    throw error;
-  }
 }
 
 /** Adds the skipped and ignored files of the held-out path. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { syncFile } from '../files/sync-file.js';
+import { syncAndClose, syncFile } from '../files/sync-file.js';
 import { recoverPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { ImageFilesOptions, SkippedImage } from './image-files.js';
@@ -167,11 +167,7 @@ class ShardWriter {
     const file = this.#file;
     this.#file = null;
     (this.shards.at(-1) as PackIndex['shards'][number]).sha256 = this.#hash.digest('hex');
-    try {
-      await syncFile(file);
-    } finally {
-      await file.close();
-    }
+    await syncAndClose(file);
   }
 }
 

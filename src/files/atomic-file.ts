@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { decodeName, systemPath } from './file-names.js';
 import { syncFolder } from './folder.js';
 import { attempt } from './look.js';
-import { syncFile } from './sync-file.js';
+import { syncAndClose } from './sync-file.js';
 
 /**
  * Writes a file that appears whole or not at all: to a temporary file in the same folder, which is flushed to the disk
@@ -28,7 +28,7 @@ export async function writeAtomically(
     } finally {
       closeSync(descriptor);
     }
-    await flush(temporary);
+    await syncAndClose(await open(systemPath(temporary), 'r+'));
     await rename(systemPath(temporary), systemPath(target)).catch((cause: unknown) => {
       throw cannotWrite(target, cause);
     });
@@ -100,26 +100,12 @@ export function cannotWrite(path: string, cause: unknown): Error {
 /** Writes all bytes at `position`, or at the current position if it is null. */
 export function writeAll(descriptor: number, bytes: Uint8Array, position: number | null = null): void {
   for (let done = 0; done < bytes.length;) {
-    done += writeSync(
-      descriptor,
-      bytes,
-      done,
-      bytes.length - done,
-      position === null ? null : position + done,
-    );
+    const at = position === null ? null : position + done;
+    done += writeSync(descriptor, bytes, done, bytes.length - done, at);
   }
 }
 
 /** Returns the target of a symbolic link, so that the link is written through instead of replaced. */
 function followed(path: string): string {
   return attempt(() => decodeName(realpathSync(systemPath(path), { encoding: 'buffer' }))) ?? path;
-}
-
-async function flush(path: string): Promise<void> {
-  const handle = await open(systemPath(path), 'r+');
-  try {
-    await syncFile(handle);
-  } finally {
-    await handle.close();
-  }
 }

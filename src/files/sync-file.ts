@@ -18,3 +18,12 @@ export async function syncFile({ fd }: FileHandle): Promise<void> {
     if (!unable.has((error as NodeJS.ErrnoException).code ?? '')) throw error;
   }
 }
+
+/** Waits until an open file is on the disk, and closes it. */
+export async function syncAndClose(file: FileHandle): Promise<void> {
+  try {
+    await syncFile(file);
+  } finally {
+    await file.close();
+  }
+}

@@ -44,15 +44,14 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
   });
 }
 
+/** Stands for what a command that cannot be started would return. */
+const failed: RunResult = { code: 1, stdout: '', stderr: '' };
+
 /** Returns the first line of a command's `--version`; null if it cannot be started or fails. */
 export async function commandVersion(
   command: string,
   args: string[] = ['--version'],
 ): Promise<string | null> {
-  try {
-    const { code, stdout, stderr } = await run(command, args);
-    return code === 0 ? ((stdout || stderr).split('\n')[0] ?? '') : null;
-  } catch {
-    return null;
-  }
+  const { code, stdout, stderr } = await run(command, args).catch(() => failed);
+  return code === 0 ? ((stdout || stderr).split('\n')[0] ?? '') : null;
 }
