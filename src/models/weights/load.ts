@@ -50,25 +50,20 @@ const shapes = ({ key, found, expected }: Difference): string =>
  */
 export class LoadReport {
   /** Prefix of the keys in the file, such as `module.`; '' if there was none. */
-  readonly prefix: string;
+  declare readonly prefix: string;
   /** Keys that were loaded. */
-  readonly loaded: readonly string[];
+  declare readonly loaded: readonly string[];
   /** Keys of the model that are missing in the file. */
-  readonly missing: readonly string[];
+  declare readonly missing: readonly string[];
   /** Keys of the file that the model does not have. */
-  readonly unexpected: readonly string[];
+  declare readonly unexpected: readonly string[];
   /** Tensors that were not loaded because their shapes differ. */
-  readonly misshapen: readonly Difference[];
+  declare readonly misshapen: readonly Difference[];
   /** Tensors of which only the overlapping part was loaded. */
-  readonly resized: readonly Difference[];
+  declare readonly resized: readonly Difference[];
 
   constructor(parts: Omit<LoadReport, 'toString'>) {
-    this.prefix = parts.prefix;
-    this.loaded = parts.loaded;
-    this.missing = parts.missing;
-    this.unexpected = parts.unexpected;
-    this.misshapen = parts.misshapen;
-    this.resized = parts.resized;
+    Object.assign(this, parts);
   }
 
   /** Returns the report as text: counts and the keys that were not loaded. */
