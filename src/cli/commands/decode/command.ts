@@ -19,7 +19,6 @@ Examples:
   $ npx tessera-torch decode runs/vqgan tokens/tokens-00000.jsonl --offset 32000 --markers 33024,33025,33026`,
     )
     .action(async (run: string, tokens: string[], flags: TokenFlags) => {
-      const { decode } = await import('./run.js');
-      await decode(run, tokens, flags);
+      await (await import('./run.js')).decode(run, tokens, flags);
     });
 }

@@ -62,7 +62,6 @@ Examples:
   $ npx tessera-torch encode last.ckpt list.txt --config imagenet --offset 32000 --markers 33024,33025,33026`,
     )
     .action(async (run: string, paths: string[], flags: EncodeFlags) => {
-      const { encode } = await import('./run.js');
-      await encode(run, paths, flags);
+      await (await import('./run.js')).encode(run, paths, flags);
     });
 }

@@ -36,7 +36,6 @@ Examples:
   $ npx tessera-torch import cin_transformer.ckpt --config cin_transformer.yaml --name cin`,
     )
     .action(async (file: string, flags: ImportFlags) => {
-      const { importFile } = await import('./run.js');
-      await importFile(file, flags);
+      await (await import('./run.js')).importFile(file, flags);
     });
 }

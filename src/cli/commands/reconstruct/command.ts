@@ -31,7 +31,6 @@ Examples:
   $ npx tessera-torch reconstruct runs/vqgan panorama.jpg --size 256`,
     )
     .action(async (run: string, images: string[], flags: ReconstructFlags) => {
-      const { reconstruct } = await import('./run.js');
-      await reconstruct(run, images, flags);
+      await (await import('./run.js')).reconstruct(run, images, flags);
     });
 }

@@ -91,8 +91,7 @@ function stageCommand(stage: Stage): Command {
     .option('--quiet', 'print errors only')
     .addHelpText('after', examples[stage]);
   return command.action(async (settings: string[], flags: TrainFlags) => {
-    const { train } = await import('./run.js');
-    await train(stage, inputOf(stage, settings, flags), flags);
+    await (await import('./run.js')).train(stage, inputOf(stage, settings, flags), flags);
   });
 }
 
