@@ -2,9 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
-import { checkFields } from '../data/example.js';
+import { derivedFields } from '../data/example.js';
 import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
+import { lowResolutionOf } from '../data/low-resolution.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
 import { codesFile } from './stages/transformer/codes.js';
@@ -39,7 +40,7 @@ export async function openRunImages(
   const maps = config.data.maps ?? [];
   if (images) return withMaps(givenImages(config, images), maps, config);
   const opened = await openImages(config.data, {
-    maps: maps.length > 0,
+    maps: maps.some((name) => !derivedFields.includes(name)),
     ...(onProgress && { onProgress }),
     ...(signal && { signal }),
   });
@@ -57,7 +58,7 @@ export async function openRunImages(
 /** Returns images that have the maps. Closes them if one is missing, and throws a RunError that names it. */
 async function withMaps(opened: Opened, maps: readonly string[], { data }: RunConfig): Promise<Opened> {
   try {
-    for (const { fields } of [opened.train, opened.heldOut]) checkFields(maps, fields);
+    for (const source of [opened.train, opened.heldOut]) source.checkFields(maps);
     return opened;
   } catch (cause) {
     await opened.close();
@@ -73,9 +74,10 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
     );
   }
   const { channels } = data;
+  const low = lowResolutionOf(data);
   return {
-    train: train.withChannels(channels),
-    heldOut: heldOut.withChannels(channels),
+    train: train.withChannels(channels, low),
+    heldOut: heldOut.withChannels(channels, low),
     close: async () => {},
   };
 }

@@ -61,7 +61,7 @@ export function sampleCommand(command: Command): Command {
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
     .option(
       '--condition <file>',
-      'grey image of the map to draw for, or JSON of the layout, for a model trained on these',
+      'what to draw for, if the model was trained on it: a grey image of the map, a photograph or its edges, a small image, or JSON of the layout',
     )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')

@@ -2,9 +2,16 @@
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
+import { EDGES, edgesOf } from '../../../data/edges.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
 import { LAYOUT } from '../../../data/layout.js';
-import { readMapFile } from '../../../data/map-file.js';
+import {
+  enlarged,
+  LOW_RESOLUTION,
+  usualLowResolution,
+  type LowResolution,
+} from '../../../data/low-resolution.js';
+import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
@@ -27,18 +34,28 @@ interface ConditionFlags {
   condition?: string;
 }
 
+/** What a condition is read for. */
+interface ConditionPlace {
+  /** Side of the training images in pixels. */
+  size: number;
+  /** Names of the classes. */
+  names: readonly string[];
+  run: string;
+  /** How the training images were made smaller; default: the usual way. */
+  low?: LowResolution;
+}
+
 /**
  * Reads the condition that the flags name.
  *
- * @param size side of the training images in pixels
- * @param names names of the classes
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseCondition(
   model: Net2NetTransformer,
   flags: ConditionFlags,
-  { size, names, run }: { size: number; names: readonly string[]; run: string },
+  place: ConditionPlace,
 ): Promise<ChosenCondition> {
+  const { size, names, run } = place;
   const { field } = model.condition;
   if (flags.class !== undefined && field !== LABEL) {
     throw new UsageError(`--class ${flags.class}: ${run} was trained without classes`);
@@ -59,7 +76,7 @@ export async function chooseCondition(
         : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await (field === LAYOUT ? layoutOf : mapOf)(model, flags.condition, size);
+  const row = await (readers[field] ?? mapOf)(model, flags.condition, place);
   return { row, recipe: { condition: flags.condition }, described: ` for ${flags.condition}` };
 }
 
@@ -82,6 +99,40 @@ function classOf(
   }
 }
 
+/** Readers of a condition's file by its field; `mapOf` reads others. */
+const readers: Readonly<
+  Record<string, (model: Net2NetTransformer, file: string, place: ConditionPlace) => Promise<Tensor>>
+> = {
+  [LAYOUT]: layoutOf,
+  [EDGES]: edgesIn,
+  [LOW_RESOLUTION]: smallImage,
+};
+
+/** Reads edges: an image in black and white has them in white, of any other they are computed. */
+async function edgesIn(_: Net2NetTransformer, file: string, { size }: ConditionPlace): Promise<Tensor> {
+  const drawn = await readBlackAndWhite(file, size);
+  if (drawn) return mapToTensor(drawn, size, {}, 'cpu');
+  const { pixels } = await readFitted(file, file, { stride: 1, channels: 3, size }, { square: true });
+  return mapToTensor(edgesOf(pixels, size, size), size, {}, 'cpu');
+}
+
+/** Reads an image at the low resolution that the model was trained on, and enlarges it. */
+async function smallImage(
+  model: Net2NetTransformer,
+  file: string,
+  { size, low = usualLowResolution }: ConditionPlace,
+): Promise<Tensor> {
+  const channels = channelsOf(model);
+  const side = size / low.factor;
+  const { pixels } = await readFitted(file, file, { stride: 1, channels, size: side }, { square: true });
+  return enlarged(bytesToImages(pixels, [side, side], channels), size, low);
+}
+
+/** Returns the channels of the maps that the condition's encoder takes. */
+function channelsOf({ condStageModel: stage }: Net2NetTransformer): number {
+  return stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+}
+
 /** Reads a layout from a JSON file. */
 async function layoutOf({ condition }: Net2NetTransformer, file: string): Promise<Tensor> {
   try {
@@ -92,9 +143,9 @@ async function layoutOf({ condition }: Net2NetTransformer, file: string): Promis
 }
 
 /** Reads the input of the condition's encoder from a file: [1, C, size, size]. */
-async function mapOf(model: Net2NetTransformer, file: string, size: number): Promise<Tensor> {
+async function mapOf(model: Net2NetTransformer, file: string, { size }: ConditionPlace): Promise<Tensor> {
   const stage = model.condStageModel;
-  const channels = stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+  const channels = channelsOf(model);
   if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {
     const { pixels } = await readFitted(file, file, { stride: 1, channels, size }, { square: true });
     return bytesToImages(pixels, [size, size], channels);

@@ -1,5 +1,6 @@
 /** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
+import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -29,7 +30,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   model.transformer.to(precision);
   const grid = codeGrid(model, config.data.size);
   const { size } = config.data;
-  const chosen = await chooseCondition(model, flags, { size, names: classes, run });
+  const low = lowResolutionOf(config.data);
+  const chosen = await chooseCondition(model, flags, { size, names: classes, run, low });
   const { temperature, seed, n } = flags;
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });

@@ -4,7 +4,8 @@ import type { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
-import { conditionPart, configOfPart, firstStagePart } from './trained-part.js';
+import { readConfig } from '../../../runs/folder.js';
+import { conditionPart, configOfPart, firstStagePart, isRun } from './trained-part.js';
 
 type Params = Record<string, unknown>;
 
@@ -37,7 +38,15 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
       ...gpt,
       params: { ...sizes(first.params as Params, params, data.size), ...gpt.params },
     };
-  return { ...config, data: { ...data, channels: channelsOf(first) }, model: { ...model, params } };
+  const low = await lowResolutionIn(training.condition);
+  return { ...config, data: { ...low, ...data, channels: channelsOf(first) }, model: { ...model, params } };
+}
+
+/** Returns how the run of the condition's VQGAN makes images small, so that the transformer sees the same. */
+async function lowResolutionIn(run: string | undefined): Promise<Partial<RunConfig['data']>> {
+  if (run === undefined || !isRun(run)) return {};
+  const { lrFactor, lrEnlarge } = (await readConfig(run)).data;
+  return { ...(lrFactor !== undefined && { lrFactor }), ...(lrEnlarge !== undefined && { lrEnlarge }) };
 }
 
 /**
