@@ -68,6 +68,7 @@ export {
   type ObjectsConditionalBuilder,
 } from './models/conditions/layout/builder.js';
 export * from './models/conditions/layout/coco.js';
+export { VectorStage } from './models/conditions/vectors.js';
 export { LayoutStage } from './models/conditions/layout/stage.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';

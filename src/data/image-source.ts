@@ -124,6 +124,16 @@ export class ImageSource {
     return this.#store.layout?.classes ?? [];
   }
 
+  /** Number of images in the store, of which this source may have a part. */
+  get stored(): number {
+    return this.#store.length;
+  }
+
+  /** Returns the place of an image in the store: that of its file among all in the order in which they were found. */
+  place(index: number): number {
+    return this.#item(index);
+  }
+
   /** Returns the path of an image, or another name. */
   name(index: number): string {
     return this.#store.name(this.#item(index));

@@ -22,6 +22,7 @@ export { describeImages, inspectImages, type ImagesFound } from './inspect-image
 export { packImages, type PackOptions, type PackReport } from './pack-images.js';
 export { isPacked, packedSize, PackedImages, type PackedEntry, type PackIndex } from './packed-images.js';
 export { type Picture, type View } from './picture.js';
+export { readVectors, saveTextVectors, type TextEncoder, type VectorFile } from './vectors.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './image-grid.js';
 export {
   makeScene,

@@ -14,7 +14,7 @@ import { sampleWindowed } from './windows.js';
 
 export interface SampleTokensOptions extends Omit<
   GenerateOptions,
-  'embeddings' | 'conditionLength' | 'nullCondition'
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'nullEmbeddings'
 > {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
   prefix?: Tensor | null;
@@ -27,7 +27,7 @@ export interface SampleTokensOptions extends Omit<
 }
 
 /**
- * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`) and returns the image tokens
+ * Draws `steps` image tokens after the condition, tokens `[B, N]` or vectors `[B, N, D]` (and the `prefix`), and returns the image tokens
  * `[B, L + steps]` in reading order, without the condition. A model with `pkeep` ≤ 0 was trained only on random
  * image tokens, so it draws all tokens in one parallel pass over random input.
  *
@@ -46,31 +46,44 @@ export function sampleTokens(
       checkSteps('sampleTokens', steps);
       checkGuided(net, sampler?.pick ?? options);
       net.condition.check?.(condition);
+      const { start: before, ...known } = startOf(net, condition);
       if (net.pkeep <= 0) {
         refuseSeeds('sampleTokens', options.seeds);
-        return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
+        const pick = sampler?.pick ?? options;
+        return drawInOnePass(net.transformer, before, given + steps, pick, known.embeddings);
       }
-      const start = prefix ? torch.cat([condition, prefix], 1) : condition;
+      const start = prefix ? torch.cat([before, prefix], 1) : before;
       const { onToken, seeds } = options;
-      const conditionLength = condition.shape[1]!;
-      const nullCondition = net.dropped(condition);
+      const { conditionLength } = known;
       const tokens = sampler
-        ? sampler.sample(start, steps, {
-            conditionLength,
-            nullCondition,
-            seeds: seeds ?? null,
-            ...(onToken && { onToken }),
-          })
-        : generate(net.transformer, start, steps, { ...options, conditionLength, nullCondition }); // [B, N + L + steps]
+        ? sampler.sample(start, steps, { ...known, seeds: seeds ?? null, ...(onToken && { onToken }) })
+        : generate(net.transformer, start, steps, { ...options, ...known }); // [B, N + L + steps]
       return tokens.narrow(1, conditionLength, given + steps).contiguous();
     }),
   );
 }
 
+/** Returns the tokens or the vectors that stand for a condition before the image's tokens, and those of a dropped one. */
+function startOf(net: Net2NetTransformer, condition: Tensor) {
+  const dropped = net.dropped(condition);
+  const stage = net.condition;
+  if (!stage.embed) {
+    return {
+      start: condition,
+      conditionLength: condition.shape[1]!,
+      nullCondition: dropped,
+      embeddings: null,
+    };
+  }
+  const start = torch.empty([condition.shape[0]!, 0], { dtype: 'int64', device: condition.device });
+  const nullEmbeddings = dropped && stage.embed(dropped);
+  return { start, conditionLength: 0, embeddings: stage.embed(condition), nullEmbeddings };
+}
+
 /** @throws RangeError if guidance is asked for and the model does not know what a dropped condition is */
 function checkGuided(net: Net2NetTransformer, options: GuidanceOptions): void {
   checkGuidance(options);
-  if (!isGuided(options) || net.config.nullToken !== undefined) return;
+  if (!isGuided(options) || net.isGuidable) return;
   throw new RangeError(
     `guidance is ${options.guidance}, but the model was trained without dropped conditions, which guidance needs: ` +
       'train it with training.conditionDropout (--condition-dropout 0.1), or leave guidance out.',
@@ -89,7 +102,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 }
 
 /**
- * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it. If there
+ * Samples images `[B, C, H, W]` for an encoded condition, tokens `[B, N]` or vectors `[B, N, D]`: draws the rest of the code grid and decodes it. If there
  * is a condition token for each code, the grid can be larger than the one the model was trained on: codes are then drawn
  * by {@link sampleWindowed}.
  *
@@ -115,7 +128,7 @@ export function sampleImages(
         );
       }
       const area = grid[0] * grid[1];
-      const spatial = condition.shape[1] === area;
+      const spatial = condition.ndim === 2 && condition.shape[1] === area;
       const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler, seeds } = options;

@@ -12,8 +12,15 @@ export interface Stage extends nn.Module {
 export interface Condition {
   /** Field of an example that `encode` takes, such as `label` or `segmentation`; null if it does not read any. */
   readonly field: string | null;
-  /** Encodes a batch of that field as indices, one row of tokens per image. */
+  /** Encodes a batch of that field as indices, one row of tokens per image; as vectors `[B, N, D]` if the condition embeds. */
   encode(x: Tensor): Encoded;
+  /**
+   * Of a condition that embeds, whose vectors take the places of tokens: projects the vectors that `encode` returned to the
+   * transformer's width, `[B, N, D]` → `[B, N, E]`. Its parameters are trained with the transformer. Undefined for tokens.
+   */
+  embed?(vectors: Tensor): Tensor;
+  /** Of a condition that embeds: true if vectors of zeros stand for a dropped condition. */
+  readonly hasDropped?: boolean;
   /**
    * Checks that the condition accepts every value of `x`. Synchronizes with the device. Undefined if any value is valid.
    * @throws RangeError naming the first invalid value

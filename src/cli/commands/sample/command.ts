@@ -61,7 +61,7 @@ export function sampleCommand(command: Command): Command {
     .option('--class <class>', 'name or number of the class to draw, for a class-conditional model')
     .option(
       '--condition <file>',
-      'what to draw for, if the model was trained on it: a grey image of the map, a photograph or its edges, a small image, or JSON of the layout',
+      'what to draw for, if the model was trained on it: a grey image of the map, a photograph or its edges, a small image, JSON of the layout, or vectors (.npy, .safetensors)',
     )
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')

@@ -13,6 +13,8 @@ import {
 } from '../../../data/low-resolution.js';
 import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { readVectors } from '../../../data/vectors.js';
+import { VECTORS, type VectorStage } from '../../../models/conditions/vectors.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -21,7 +23,7 @@ import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
-  /** One row of what the condition encodes. */
+  /** Rows of what the condition encodes: one, or several for the images in turn. */
   row: Tensor;
   /** Entries of the recipe that name it. */
   recipe: Record<string, string | number>;
@@ -73,7 +75,9 @@ export async function chooseCondition(
     throw new UsageError(
       field === LAYOUT
         ? `${run} was trained on layouts: give one with --condition FILE.json, a list of objects, each [class, left, upper edge, width, height]`
-        : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
+        : field === VECTORS
+          ? `${run} was trained on vectors: give some with --condition FILE.npy or FILE.safetensors`
+          : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
   const row = await (readers[field] ?? mapOf)(model, flags.condition, place);
@@ -106,7 +110,22 @@ const readers: Readonly<
   [LAYOUT]: layoutOf,
   [EDGES]: edgesIn,
   [LOW_RESOLUTION]: smallImage,
+  [VECTORS]: vectorsIn,
 };
+
+/** Reads vectors: a row for one image, or rows for the images in turn. */
+async function vectorsIn({ condStageModel: stage }: Net2NetTransformer, file: string): Promise<Tensor> {
+  const { rows } = await readVectors(file);
+  const [count, each, dim] = rows.shape as [number, number, number];
+  const wanted = stage as VectorStage;
+  // An array [N, D] is the one row of a model that is given N vectors.
+  const whole = each === 1 && count === wanted.count ? rows.transpose(0, 1) : rows;
+  if (whole.shape[1] === wanted.count && dim === wanted.dim) return whole;
+  throw new UsageError(
+    `--condition ${file}: it has ${count} × ${each} vectors of ${dim} numbers, but the model was trained on ` +
+      `${wanted.count} of ${wanted.dim} for an image`,
+  );
+}
 
 /** Reads edges: an image in black and white has them in white, of any other they are computed. */
 async function edgesIn(_: Net2NetTransformer, file: string, { size }: ConditionPlace): Promise<Tensor> {

@@ -36,7 +36,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const topK = Math.min(flags.topK ?? config.training.topK ?? 100, model.transformer.vocabSize);
   const filters = filtersAmong({ ...flags, topK, topP: flags.topP ?? 1 });
   const guidance = guidanceAmong(flags);
-  if (isGuided(guidance) && model.config.nullToken === undefined) {
+  if (isGuided(guidance) && !model.isGuidable) {
     throw new UsageError(
       `--guidance ${flags.guidance}: ${run} was trained without dropped conditions; train it with --condition-dropout 0.1`,
     );
@@ -70,7 +70,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     signal.throwIfAborted();
     const count = Math.min(flags.batch, n - first);
     const images = torch.scope(() => {
-      const condition = conditionOf(model, count, chosen.row);
+      const condition = conditionOf(model, first, count, chosen.row);
       const onToken = (token: number) => draw(first, count, token);
       return sampler.sample(condition, { grid, onToken }).to('cpu');
     });
@@ -111,10 +111,11 @@ function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
   return [side, side];
 }
 
-/** Returns the condition tokens [B, N]. */
-function conditionOf(model: Net2NetTransformer, count: number, row: Tensor): Tensor {
-  const rows = row.repeat([count, ...row.shape.slice(1).map(() => 1)]);
-  return model.encodeToC(rows.to(model.transformer.posEmb.device)).indices;
+/** Returns the encoded condition of `count` images from number `first` on, which get the given rows in turn. */
+function conditionOf(model: Net2NetTransformer, first: number, count: number, rows: Tensor): Tensor {
+  const numbers = BigInt64Array.from({ length: count }, (_, i) => BigInt((first + i) % rows.shape[0]!));
+  const chosen = rows.indexSelect(0, torch.tensor(numbers));
+  return model.encodeToC(chosen.to(model.transformer.posEmb.device)).indices;
 }
 
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */

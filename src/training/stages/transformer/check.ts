@@ -4,6 +4,7 @@ import { LABEL } from '../../../data/example.js';
 import { LAYOUT } from '../../../data/layout.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { VECTORS } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -31,11 +32,12 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const { codesPerSide } = codesOfConfig(first);
   try {
     const { field } = net.condition;
-    const known = field === null || [LABEL, COORDINATES, LAYOUT].includes(field);
+    const known = field === null || [LABEL, COORDINATES, LAYOUT, VECTORS].includes(field);
     if (!known && !(net.condStageModel instanceof FirstStage)) {
       throw new RunError(
         'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), coordinates ' +
-          '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
+          '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), vectors ' +
+          '(tessera.conditions.VectorStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
       );
     }
     if (net.pkeep < 0) {

@@ -5,6 +5,7 @@ import { modelFromConfig, type ModelConfig } from '../../../models/registry/from
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { readConfig } from '../../../runs/folder.js';
+import { adoptVectors } from './vectors.js';
 import { conditionPart, configOfPart, firstStagePart, isRun } from './trained-part.js';
 
 type Params = Record<string, unknown>;
@@ -27,6 +28,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
   }
   params['first_stage_config'] = first;
   await adoptCondition(config, params);
+  await adoptVectors(config, params);
   if (params['cond_stage_config'] === undefined && params['unconditional'] === undefined) {
     params['unconditional'] = true;
   }
@@ -123,5 +125,6 @@ function sizesOfCondition(first: Params, params: Params, size: number): { ids: n
     const { builder } = modelFromConfig<LayoutStage>(condition as ModelConfig);
     return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
   }
+  if ('dim' in encoder) return { ids: 0, tokens: (encoder['count'] ?? 1) as number };
   return { ids: (encoder['n_classes'] ?? 0) as number, tokens: 1 };
 }

@@ -1,7 +1,9 @@
 /** Training of the second stage: a transformer over the codes of the frozen first stage. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LABEL } from '../../../data/example.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { VECTORS } from '../../../models/conditions/vectors.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -22,6 +24,7 @@ import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
 import { saveSamples } from './preview.js';
 import { conditionPart, firstStagePart, loadPart } from './trained-part.js';
+import { vectorsOf, type ImageVectors } from './vectors.js';
 
 /** Number of held-out rows measured during the run; all of them are measured at its end. */
 const MEASURED = 32;
@@ -38,15 +41,16 @@ export const transformer: StageKind<TransformerStage> = {
     const adapted = await adoptFirstStage(config);
     const field = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
     notes.push(describeCodes(adapted));
-    if (field === null || field === LABEL) return adapted;
+    if (field === null || field === LABEL || field === VECTORS) return adapted;
     return { ...adapted, data: { ...adapted.data, maps: [field] } };
   },
   async build(session: Session) {
     const { run, config } = session;
     // A checkpoint includes the first stage, so a resumed run needs nothing outside its folder.
     if (run.checkpoint) return new TransformerStage(session, null);
+    const vectors = await vectorsOf(config, session);
     return withInitialWeights(config, async (initial) => {
-      const stage = new TransformerStage(session, initial);
+      const stage = new TransformerStage(session, initial, vectors);
       const { firstStageModel, condStageModel } = stage.net;
       const parts = [
         [firstStagePart, 'first_stage_model', firstStageModel],
@@ -69,17 +73,20 @@ export class TransformerStage implements TrainableStage<Tokens> {
   readonly #session: Session;
   readonly #parts: TransformerParts;
   #codes: Codes | null = null;
+  /** Vectors that are the condition, as long as the codes do not hold them. */
+  #vectors: ImageVectors | null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
   #start: LoadReport | null = null;
 
-  constructor(session: Session, initial: InitialWeights | null) {
+  constructor(session: Session, initial: InitialWeights | null, vectors: ImageVectors | null = null) {
     const { run, config, device, precision, draws } = session;
     torch.manualSeed(config.training.seed);
     const begin = (net: Net2NetTransformer) => {
       this.#start = noteStart(run, net, initial);
     };
     this.#session = session;
+    this.#vectors = vectors;
     this.#parts = buildTransformer(config, precision, device, draws, begin);
     this.net = this.#parts.net;
   }
@@ -102,6 +109,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
       keepingGenerators(device, () => firstStageModel.encode(images).indices);
     const ofMap = (maps: Tensor) => keepingGenerators(device, () => this.net.encodeToC(maps).indices);
     const map = this.#mapField;
+    const file = join(run.folder, codesFile);
+    if (!existsSync(file)) this.#vectors ??= await vectorsOf(config, this.#session);
     const request: CodesRequest = {
       train,
       heldOut,
@@ -112,16 +121,19 @@ export class TransformerStage implements TrainableStage<Tokens> {
       seed,
       signal,
       condition: map === null ? null : { field: map, encode: ofMap },
+      vectors: this.#vectors,
     };
-    this.#codes = await codesOf(join(run.folder, codesFile), request);
+    this.#codes = await codesOf(file, request);
+    torch.dispose(this.#vectors);
+    this.#vectors = null;
     if (!this.#codes) return;
     this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
   }
 
-  /** Field of the map that is the condition; null if the condition is none or a class. */
+  /** Field of the map that is the condition; null if the condition is none, a class or vectors. */
   get #mapField(): string | null {
     const { field } = this.net.condition;
-    return field === LABEL ? null : field;
+    return field === LABEL || field === VECTORS ? null : field;
   }
 
   get #begunAt(): number {
@@ -169,7 +181,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   close(): Promise<void> {
-    torch.dispose(this.#codes);
+    torch.dispose([this.#codes, this.#vectors]);
     this.#codes = null;
     return this.#session.close();
   }
