@@ -3,7 +3,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
-import type { Condition, Stage } from './conditions/condition.js';
+import type { Condition, ConditionInput, Stage } from './conditions/condition.js';
 import { encodedImage } from './conditions/encoded-image.js';
 import { SOSProvider } from './conditions/none.js';
 import type { Encoded } from './encoded.js';
@@ -144,7 +144,7 @@ export class Net2NetTransformer extends nn.Module {
    * conditions. The targets are the image codes in reading order. In training mode with `pkeep` < 1, some input
    * tokens are replaced by uniformly random ones; the targets never are.
    */
-  override forward(x: Tensor, c: Tensor): { logits: Tensor; targets: Tensor } {
+  override forward(x: Tensor, c: ConditionInput): { logits: Tensor; targets: Tensor } {
     const targets = this.encodeToZ(x).indices; // [B, L]
     const condition = this.encodeToC(c).indices; // [B, N]
     return { logits: this.predict(targets, condition), targets };
@@ -183,13 +183,16 @@ export class Net2NetTransformer extends nn.Module {
    * Encodes inputs of the condition stage into tokens `[B, N]`, or into vectors `[B, N, D]` if the condition embeds. They
    * are not reordered.
    */
-  encodeToC(c: Tensor): EncodedTokens {
+  encodeToC(c: ConditionInput): EncodedTokens {
     return torch.noGrad(() => {
       const size = this.config.downsampleCondSize;
-      const input = size > -1 ? F.interpolate(c, { size: [size, size], mode: 'nearest' }) : c;
+      const resized = (x: Tensor) =>
+        size > -1 ? F.interpolate(x, { size: [size, size], mode: 'nearest' }) : x;
+      // Only a condition of several takes a list.
+      const input = c instanceof torch.Tensor ? resized(c) : (c as unknown as Tensor);
       const { quantized, indices } = this.condStageModel.encode(input);
       const embeds = this.condition.embed !== undefined;
-      return { quantized, indices: embeds ? indices : indices.reshape([input.shape[0]!, -1]) };
+      return { quantized, indices: embeds ? indices : indices.flatten(1) };
     });
   }
 
@@ -214,7 +217,7 @@ export class Net2NetTransformer extends nn.Module {
   }
 
   /** Returns the images and conditions of a batch, selected by the model's keys. */
-  inputs(batch: Record<string, Tensor>): { x: Tensor; c: Tensor } {
+  inputs(batch: Record<string, Tensor>): { x: Tensor; c: ConditionInput } {
     const pick = (key: string): Tensor => {
       const value = batch[key];
       if (!value) {
@@ -224,6 +227,7 @@ export class Net2NetTransformer extends nn.Module {
       }
       return value;
     };
-    return { x: pick(this.config.firstStageKey), c: pick(this.condStageKey) };
+    const { fields } = this.condition;
+    return { x: pick(this.config.firstStageKey), c: fields ? fields.map(pick) : pick(this.condStageKey) };
   }
 }

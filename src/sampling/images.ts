@@ -1,4 +1,5 @@
 /** Sampling of images from conditions: the second stage draws the codes and its first stage decodes them. */
+import type { ConditionInput } from '../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -232,7 +233,7 @@ export interface ImageLog {
 export function logImages(
   net: Net2NetTransformer,
   x: Tensor,
-  c: Tensor,
+  c: ConditionInput,
   { count = 4, ...options }: SampleTokensOptions & { count?: number } = {},
 ): ImageLog {
   return torch.noGrad(() =>
@@ -240,7 +241,7 @@ export function logImages(
       const first = (t: Tensor) => t.narrow(0, 0, Math.min(count, t.shape[0]!));
       const inputs = first(x);
       const { quantized, indices } = net.encodeToZ(inputs);
-      const condition = net.encodeToC(first(c)).indices;
+      const condition = net.encodeToC(c instanceof torch.Tensor ? first(c) : c.map(first)).indices;
       const grid = quantized.shape.slice(-2) as [number, number];
       const draw = (given: number, more: SampleTokensOptions = {}) => {
         const prefix = given > 0 ? indices.narrow(1, 0, given) : null;

@@ -8,6 +8,7 @@ import { passedOver } from '../data/find-images.js';
 import { lowResolutionOf } from '../data/low-resolution.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
+import { isModel, sectionsOfSeveral } from './stages/transformer/condition-sections.js';
 import { codesFile } from './stages/transformer/codes.js';
 import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
@@ -146,9 +147,11 @@ function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<Ima
 
 /** Returns the number of classes that the model was built for; null if it does not specify one. */
 function classesNeeded({ model }: RunConfig): number | null {
-  const condition = model.params?.['cond_stage_config'] as
-    { params?: { n_classes?: number } } | string | undefined;
-  return typeof condition === 'object' ? (condition.params?.n_classes ?? null) : null;
+  const condition = model.params?.['cond_stage_config'];
+  const counts = (sectionsOfSeveral(condition) ?? [condition]).map((section) =>
+    isModel(section) ? section.params?.['n_classes'] : undefined,
+  );
+  return (counts.find((count) => count !== undefined) ?? null) as number | null;
 }
 
 /** Starts the next epoch if the position in the order of images is past their new, smaller number. */

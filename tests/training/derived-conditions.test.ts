@@ -71,7 +71,8 @@ for (const field of ['edges', 'lr']) {
 
     const choose = async (name: string, pixels: Uint8Array, channels?: 1) => {
       const condition = await file(name, pixels, channels);
-      return (await chooseCondition(model, { condition }, { size: SIZE, names: [], run, low })).row;
+      return (await chooseCondition(model, { condition }, { size: SIZE, names: [], run, low }))
+        .row as torch.Tensor;
     };
     const row = await choose('photo.png', photo);
     const bytes = torch.tensor(photo).view([1, SIZE, SIZE, 3]).permute([0, 3, 1, 2]);

@@ -136,10 +136,11 @@ test.serial(
     t.throws(() => sampleWindowed(model, vectors), { message: /the condition is vectors/ });
 
     const choose = async (condition: string) =>
-      chooseCondition(model, { condition }, { size: SIZE, names: [], run: 'runs/x' });
-    t.deepEqual((await choose(place('texts.safetensors'))).row.shape, [3, 2, D], 'rows for images in turn');
+      (await chooseCondition(model, { condition }, { size: SIZE, names: [], run: 'runs/x' }))
+        .row as torch.Tensor;
+    t.deepEqual((await choose(place('texts.safetensors'))).shape, [3, 2, D], 'rows for images in turn');
     await saveNpy(place('one.npy'), encode(['acorns']).squeeze(0));
-    t.deepEqual((await choose(place('one.npy'))).row.tolist(), encode(['acorns']).tolist());
+    t.deepEqual((await choose(place('one.npy'))).tolist(), encode(['acorns']).tolist());
     await saveNpy(place('other.npy'), torch.zeros([1, 4]));
     await t.throwsAsync(choose(place('other.npy')), {
       message: /it has 1 × 1 vectors of 4 numbers, but the model was trained on 2 of 5 for an image/,

@@ -14,6 +14,8 @@ import {
 import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { readVectors } from '../../../data/vectors.js';
+import type { ConditionInput } from '../../../models/conditions/condition.js';
+import { Several } from '../../../models/conditions/several.js';
 import { VECTORS, type VectorStage } from '../../../models/conditions/vectors.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
@@ -23,13 +25,16 @@ import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
-  /** Rows of what the condition encodes: one, or several for the images in turn. */
-  row: Tensor;
+  /** Rows of what the condition encodes: one, or several for the images in turn; a list if there are several conditions. */
+  row: ConditionInput;
   /** Entries of the recipe that name it. */
   recipe: Record<string, string | number>;
   /** Ending of "16 images …" in the last line. */
   described: string;
 }
+
+/** A model with a condition, or one of its several conditions. */
+type Conditioned = Pick<Net2NetTransformer, 'condition' | 'condStageModel'>;
 
 interface ConditionFlags {
   class?: string;
@@ -53,7 +58,50 @@ interface ConditionPlace {
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseCondition(
-  model: Net2NetTransformer,
+  model: Conditioned,
+  flags: ConditionFlags,
+  place: ConditionPlace,
+): Promise<ChosenCondition> {
+  const { condStageModel: stage } = model;
+  return stage instanceof Several ? chooseSeveral(stage, flags, place) : chooseOne(model, flags, place);
+}
+
+/** Gives each of several conditions its flag: the class, or the next of the files, which commas separate. */
+async function chooseSeveral(
+  { parts }: Several,
+  flags: ConditionFlags,
+  place: ConditionPlace,
+): Promise<ChosenCondition> {
+  const isOf = (part: Conditioned, ...fields: (string | null)[]) => fields.includes(part.condition.field);
+  const takesFile = (part: Conditioned) => !isOf(part, null, LABEL, COORDINATES);
+  const count = parts.filter(takesFile).length;
+  const { condition: named } = flags;
+  const files = named === undefined ? [] : count > 1 ? named.split(',') : [named];
+  if (named !== undefined && files.length !== count) {
+    throw new UsageError(
+      `--condition ${named}: ${place.run} takes ${count} files, in the order of its conditions: ` +
+        (count > 1 ? 'separate them by commas' : 'leave it out'),
+    );
+  }
+  if (flags.class !== undefined && !parts.some((part) => isOf(part, LABEL))) {
+    throw new UsageError(`--class ${flags.class}: ${place.run} was trained without classes`);
+  }
+  const chosen: ChosenCondition[] = [];
+  for (const part of parts) {
+    const file = takesFile(part) ? files.shift() : undefined;
+    const ofClass = isOf(part, LABEL) && flags.class !== undefined ? { class: flags.class } : {};
+    chosen.push(await chooseOne(part, { ...ofClass, ...(file !== undefined && { condition: file }) }, place));
+  }
+  const recipes = chosen.map(({ recipe }) => Object.entries(recipe)).flat();
+  return {
+    row: chosen.map(({ row }) => row as Tensor),
+    recipe: { ...Object.fromEntries(recipes), ...(named !== undefined && { condition: named }) },
+    described: chosen.map(({ described }) => described).join(''),
+  };
+}
+
+async function chooseOne(
+  model: Conditioned,
   flags: ConditionFlags,
   place: ConditionPlace,
 ): Promise<ChosenCondition> {
@@ -85,7 +133,7 @@ export async function chooseCondition(
 }
 
 function classOf(
-  { condition }: Net2NetTransformer,
+  { condition }: Conditioned,
   wanted: string | undefined,
   names: readonly string[],
   run: string,
@@ -105,7 +153,7 @@ function classOf(
 
 /** Readers of a condition's file by its field; `mapOf` reads others. */
 const readers: Readonly<
-  Record<string, (model: Net2NetTransformer, file: string, place: ConditionPlace) => Promise<Tensor>>
+  Record<string, (model: Conditioned, file: string, place: ConditionPlace) => Promise<Tensor>>
 > = {
   [LAYOUT]: layoutOf,
   [EDGES]: edgesIn,
@@ -114,7 +162,7 @@ const readers: Readonly<
 };
 
 /** Reads vectors: a row for one image, or rows for the images in turn. */
-async function vectorsIn({ condStageModel: stage }: Net2NetTransformer, file: string): Promise<Tensor> {
+async function vectorsIn({ condStageModel: stage }: Conditioned, file: string): Promise<Tensor> {
   const { rows } = await readVectors(file);
   const [count, each, dim] = rows.shape as [number, number, number];
   const wanted = stage as VectorStage;
@@ -128,7 +176,7 @@ async function vectorsIn({ condStageModel: stage }: Net2NetTransformer, file: st
 }
 
 /** Reads edges: an image in black and white has them in white, of any other they are computed. */
-async function edgesIn(_: Net2NetTransformer, file: string, { size }: ConditionPlace): Promise<Tensor> {
+async function edgesIn(_: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
   const drawn = await readBlackAndWhite(file, size);
   if (drawn) return mapToTensor(drawn, size, {}, 'cpu');
   const { pixels } = await readFitted(file, file, { stride: 1, channels: 3, size }, { square: true });
@@ -137,7 +185,7 @@ async function edgesIn(_: Net2NetTransformer, file: string, { size }: ConditionP
 
 /** Reads an image at the low resolution that the model was trained on, and enlarges it. */
 async function smallImage(
-  model: Net2NetTransformer,
+  model: Conditioned,
   file: string,
   { size, low = usualLowResolution }: ConditionPlace,
 ): Promise<Tensor> {
@@ -148,12 +196,12 @@ async function smallImage(
 }
 
 /** Returns the channels of the maps that the condition's encoder takes. */
-function channelsOf({ condStageModel: stage }: Net2NetTransformer): number {
+function channelsOf({ condStageModel: stage }: Conditioned): number {
   return stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
 }
 
 /** Reads a layout from a JSON file. */
-async function layoutOf({ condition }: Net2NetTransformer, file: string): Promise<Tensor> {
+async function layoutOf({ condition }: Conditioned, file: string): Promise<Tensor> {
   try {
     return condition.parse(await readFile(file, 'utf8'), []);
   } catch (error) {
@@ -162,7 +210,7 @@ async function layoutOf({ condition }: Net2NetTransformer, file: string): Promis
 }
 
 /** Reads the input of the condition's encoder from a file: [1, C, size, size]. */
-async function mapOf(model: Net2NetTransformer, file: string, { size }: ConditionPlace): Promise<Tensor> {
+async function mapOf(model: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
   const stage = model.condStageModel;
   const channels = channelsOf(model);
   if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
+import type { ConditionInput } from '../../../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { ImageSampler } from '../../../sampling/images.js';
@@ -112,10 +113,13 @@ function codeGrid(model: Net2NetTransformer, size: number): [number, number] {
 }
 
 /** Returns the encoded condition of `count` images from number `first` on, which get the given rows in turn. */
-function conditionOf(model: Net2NetTransformer, first: number, count: number, rows: Tensor): Tensor {
-  const numbers = BigInt64Array.from({ length: count }, (_, i) => BigInt((first + i) % rows.shape[0]!));
-  const chosen = rows.indexSelect(0, torch.tensor(numbers));
-  return model.encodeToC(chosen.to(model.transformer.posEmb.device)).indices;
+function conditionOf(model: Net2NetTransformer, first: number, count: number, given: ConditionInput): Tensor {
+  const { device } = model.transformer.posEmb;
+  const inTurn = (rows: Tensor) => {
+    const numbers = BigInt64Array.from({ length: count }, (_, i) => BigInt((first + i) % rows.shape[0]!));
+    return rows.indexSelect(0, torch.tensor(numbers)).to(device);
+  };
+  return model.encodeToC(given instanceof torch.Tensor ? inTurn(given) : given.map(inTurn)).indices;
 }
 
 /** Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. */

@@ -33,8 +33,8 @@ export interface CodesRequest {
   heldOut: ImageSource;
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
-  /** Map that is the condition, and its encoder: [B, C, H, W] → tokens, int64 [B, N]. Null without such a condition. */
-  condition: { field: string; encode: (maps: Tensor) => Tensor } | null;
+  /** Fields that are the condition, and their encoder: [B, C, H, W] each → tokens, int64 [B, N]. Null without such. */
+  condition: { fields: readonly string[]; encode: (values: Tensor[]) => Tensor } | null;
   /** Vectors that are the condition; null for other conditions. */
   vectors: ImageVectors | null;
   device: torch.Device;
@@ -128,7 +128,7 @@ async function encodeAll(
   const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, i) =>
     wanted.slice(i * BATCH, (i + 1) * BATCH),
   );
-  const fields = condition ? [condition.field] : [];
+  const fields = condition?.fields ?? [];
   const ahead = new ReadAhead(batches, (some) =>
     source.readSquares(
       some.map(({ index }) => index),
@@ -142,8 +142,8 @@ async function encodeAll(
     const example = source.toExample(await next.result, device);
     rows.push(torch.noGrad(() => torch.scope(() => encode(example.image).flatten(1)))); // [B, h·w]
     if (condition) {
-      const map = example.fields[condition.field]!;
-      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(map)))); // [B, N]
+      const values = fields.map((field) => example.fields[field]!);
+      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(values)))); // [B, N]
     }
     torch.dispose(example);
     await setImmediate();

@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LABEL } from '../../../data/example.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import { VECTORS } from '../../../models/conditions/vectors.js';
+import type { Stage } from '../../../models/conditions/condition.js';
+import { Several } from '../../../models/conditions/several.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -17,8 +18,9 @@ import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
-import { checkMaps, checkTransformer } from './check.js';
+import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
 import { countClasses } from './classes.js';
+import { sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
 import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
@@ -39,10 +41,10 @@ export const transformer: StageKind<TransformerStage> = {
   measure: timeTransformerStep,
   async adapt(config: RunConfig, notes: string[]) {
     const adapted = await adoptFirstStage(config);
-    const field = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
+    const fields = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
     notes.push(describeCodes(adapted));
-    if (field === null || field === LABEL || field === VECTORS) return adapted;
-    return { ...adapted, data: { ...adapted.data, maps: [field] } };
+    const maps = fields.filter((name) => name !== LABEL);
+    return maps.length === 0 ? adapted : { ...adapted, data: { ...adapted.data, maps } };
   },
   async build(session: Session) {
     const { run, config } = session;
@@ -51,21 +53,38 @@ export const transformer: StageKind<TransformerStage> = {
     const vectors = await vectorsOf(config, session);
     return withInitialWeights(config, async (initial) => {
       const stage = new TransformerStage(session, initial, vectors);
-      const { firstStageModel, condStageModel } = stage.net;
-      const parts = [
-        [firstStagePart, 'first_stage_model', firstStageModel],
-        [conditionPart, 'cond_stage_model', condStageModel],
-      ] as const;
-      for (const [part, key, model] of parts) {
-        const shared = part === conditionPart && condStageModel === firstStageModel;
-        if (!(model instanceof FirstStage) || shared || stage.beganWith(key)) continue;
-        const note = await loadPart(part, model, config);
+      for (const { part, key, model, given } of frozenParts(stage.net, config)) {
+        if (!(model instanceof FirstStage) || stage.beganWith(key)) continue;
+        const note = await loadPart(part, model, given);
         if (note !== null) run.notes.push(note);
       }
       return stage;
     });
   },
 };
+
+/** Returns the frozen models of a transformer, each with its keys and the configuration that names its weights. */
+function frozenParts({ firstStageModel, condStageModel }: Net2NetTransformer, config: RunConfig) {
+  const first = {
+    part: firstStagePart,
+    key: 'first_stage_model',
+    model: firstStageModel as Stage,
+    given: config,
+  };
+  if (condStageModel === firstStageModel) return [first];
+  const part = conditionPart;
+  const key = 'cond_stage_model';
+  const sections = sectionsOfSeveral(config.model.params?.['cond_stage_config']);
+  if (!(condStageModel instanceof Several) || !sections)
+    return [first, { part, key, model: condStageModel, given: config }];
+  const conditions = condStageModel.parts.map(({ condStageModel: model }, i) => ({
+    part,
+    key: `${key}.conditions.${i}`,
+    model,
+    given: withOnly(config, sections[i]),
+  }));
+  return [first, ...conditions];
+}
 
 /** A transformer in training. */
 export class TransformerStage implements TrainableStage<Tokens> {
@@ -107,8 +126,10 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const { firstStageModel } = this.net;
     const encode = (images: Tensor) =>
       keepingGenerators(device, () => firstStageModel.encode(images).indices);
-    const ofMap = (maps: Tensor) => keepingGenerators(device, () => this.net.encodeToC(maps).indices);
-    const map = this.#mapField;
+    const { condition } = this.net;
+    const fields = fieldsToEncode(condition);
+    const ofFields = (values: Tensor[]) =>
+      keepingGenerators(device, () => this.net.encodeToC(condition.fields ? values : values[0]!).indices);
     const file = join(run.folder, codesFile);
     if (!existsSync(file)) this.#vectors ??= await vectorsOf(config, this.#session);
     const request: CodesRequest = {
@@ -120,7 +141,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
       flip: config.data.flip,
       seed,
       signal,
-      condition: map === null ? null : { field: map, encode: ofMap },
+      condition: fields.length === 0 ? null : { fields, encode: ofFields },
       vectors: this.#vectors,
     };
     this.#codes = await codesOf(file, request);
@@ -128,12 +149,6 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#vectors = null;
     if (!this.#codes) return;
     this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
-  }
-
-  /** Field of the map that is the condition; null if the condition is none, a class or vectors. */
-  get #mapField(): string | null {
-    const { field } = this.net.condition;
-    return field === LABEL || field === VECTORS ? null : field;
   }
 
   get #begunAt(): number {

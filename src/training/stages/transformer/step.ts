@@ -4,6 +4,7 @@ import * as nn from '../../../torch/nn/index.js';
 import * as F from '../../../torch/nn/functional.js';
 import * as optim from '../../../torch/optim/index.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
+import type { ConditionInput } from '../../../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { GPT } from '../../../models/priors/gpt.js';
@@ -67,8 +68,8 @@ export function transformerOptimizer(
 export interface TransformerBatch {
   /** Images `[B, C, H, W]`. */
   x: Tensor;
-  /** Input of the condition stage (labels, coordinates, images); ignored if unconditional: pass x. */
-  c: Tensor;
+  /** Input of the condition stage (labels, coordinates, images, or a list); ignored if unconditional: pass x. */
+  c: ConditionInput;
 }
 
 /** Tokens encoded in advance, int64: `z` in reading order `[B, L]`, `c` `[B, N]`; or `c` as vectors `[B, N, D]`. */
