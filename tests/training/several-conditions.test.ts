@@ -8,7 +8,6 @@ import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { openRun } from '../../src/runs/open.js';
 import { sampleImages } from '../../src/sampling/images.js';
-import type { Tensor } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -65,9 +64,8 @@ test.serial(
     t.true(rows.every((row) => row.length === 17 && row.slice(1).every((id) => id >= 19 && id < 26)));
 
     const encoder = await openRun(place('edges'), 'vqgan', 'cpu');
-    const { parameters } = { parameters: model.condStageModel.parameters() };
     t.deepEqual(
-      parameters[0]!.tolist(),
+      model.condStageModel.parameters()[0]!.tolist(),
       encoder.model.parameters()[0]!.tolist(),
       'with the weights of its run',
     );
@@ -92,7 +90,7 @@ test.serial('it samples for a class and a file', async (t) => {
     chooseCondition(model, flags, { size: SIZE, names, run: 'runs/x' });
   const chosen = await choose({ class: 'oak', condition: file });
   t.like(chosen, { recipe: { class: 'oak', condition: file }, described: ` of class oak for ${file}` });
-  const { indices } = model.encodeToC(chosen.row as Tensor[]);
+  const { indices } = model.encodeToC(chosen.row);
   t.is(indices.select(1, 0).item(), 16 + 2);
   t.deepEqual(sampleImages(model, indices, { grid: [8, 8], guidance: 2 }).shape, [1, 3, SIZE, SIZE]);
   await t.throwsAsync(choose({ class: 'oak' }), {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
 import { ImageSource } from '../../src/data/image-source.js';
+import { MemoryStore } from '../../src/data/memory-store.js';
 import { saveTextVectors } from '../../src/data/vectors.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { openRun } from '../../src/runs/open.js';
@@ -190,7 +191,7 @@ for (const [what, write, [ofFifth, ofLast]] of files) {
     const config = resolveConfig('transformer', conditional(await write()));
     const found = (await vectorsOf(config, given))!;
     t.deepEqual(found.table.shape.slice(1), [1, D]);
-    const { names } = { names: await keysOf(config.training.vectors!) };
+    const names = await keysOf(config.training.vectors!);
     const row = (name: string, at: number) => (names ? names.indexOf(name) : at);
     const [fifth, last] = ofFifth === 4 ? ['stripes 4', 'stripes 13'] : ['elm', 'elm'];
     t.deepEqual([found.train[4], found.heldOut.at(-1)], [row(fifth, ofFifth!), row(last, ofLast!)]);
@@ -242,10 +243,7 @@ for (const [what, write, message] of refusals) {
 
 test.serial('a path of files is left out of names, and so is their extension', async (t) => {
   const items = ['photos/a/one.png', 'photos/b/two.png'].map((name, i) => ({ ...stored.load(i), name }));
-  const store = new (stored.constructor as typeof import('../../src/data/memory-store.js').MemoryStore)(
-    items,
-    classes,
-  );
+  const store = new MemoryStore(items, classes);
   const both = { train: new ImageSource(store, SIZE, [0]), heldOut: new ImageSource(store, SIZE, [1]) };
   const path = await written('mixed.safetensors', named(['a/one', 'two.png']));
   const config = resolveConfig('transformer', { ...conditional(path), data: { path: 'photos', size: SIZE } });

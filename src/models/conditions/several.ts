@@ -1,7 +1,6 @@
 import { readConfig } from '../../config/read.js';
 import { flag, kind, models, natural, optional, type Given } from '../../config/schema.js';
 import * as torch from '../../torch/index.js';
-import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Encoded } from '../encoded.js';
 import type { Condition, ConditionInput, Stage } from './condition.js';
