@@ -49,7 +49,7 @@ export {
   type Net2NetTransformerConfig,
 } from './models/two-stage.js';
 export type { Encoded, Quantized } from './models/encoded.js';
-export type { Condition, Stage } from './models/conditions/condition.js';
+export type { Condition, ConditionInput, Stage } from './models/conditions/condition.js';
 export { Labelator } from './models/conditions/class.js';
 export { CoordStage } from './models/conditions/coordinates.js';
 export { SOSProvider } from './models/conditions/none.js';
@@ -68,6 +68,8 @@ export {
   type ObjectsConditionalBuilder,
 } from './models/conditions/layout/builder.js';
 export * from './models/conditions/layout/coco.js';
+export { Several, type ConditionPart } from './models/conditions/several.js';
+export { VectorStage } from './models/conditions/vectors.js';
 export { LayoutStage } from './models/conditions/layout/stage.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';

@@ -6,7 +6,10 @@ import { stringify } from 'yaml';
 import {
   llamaGen,
   modelFromConfig,
+  saveNpy,
   savePytorch,
+  saveSafetensors,
+  torch,
   VQLPIPSWithDiscriminator,
   withKeys,
 } from '../../src/index.js';
@@ -62,6 +65,7 @@ export async function makeMaterials(folder: string): Promise<void> {
   await makePhotos(join(folder, 'photos'));
   await makeCheckpoints(folder);
   await makeLabels(join(folder, 'labels.png'));
+  await makeConditions(folder);
   writeFileSync(join(folder, 'layout.json'), '[[0, 0.1, 0.2, 0.3, 0.7], [3, 0.5, 0.6, 0.3, 0.3]]');
   for (const name of ['2021-04-03T19-39-50_cin_transformer', 'cin_transformer']) {
     writeFileSync(join(folder, `${name}.yaml`), stringify({ model: transformer }));
@@ -97,6 +101,18 @@ async function makeLabels(path: string): Promise<void> {
   await sharp(labels, { raw: { width: side, height: side, channels: 1 } })
     .png()
     .toFile(path);
+}
+
+/** Writes a photograph, a small image, vectors of the two classes, and those of prompts. */
+async function makeConditions(folder: string): Promise<void> {
+  const photo = sharp(join(folder, 'photos', 'robin', '3.png'));
+  await photo.clone().jpeg().toFile(join(folder, 'photo.jpg'));
+  await photo.clone().resize(16, 16).png().toFile(join(folder, 'small.png'));
+  await saveSafetensors(join(folder, 'captions.safetensors'), {
+    robin: torch.rand([8]),
+    wren: torch.rand([8]),
+  });
+  await saveNpy(join(folder, 'prompts.npy'), torch.rand([2, 8]));
 }
 
 async function makeCheckpoints(folder: string): Promise<void> {

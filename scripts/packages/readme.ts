@@ -58,6 +58,7 @@ export const rules: readonly Rule[] = [
   { like: /train vqgan --data photos --minutes/, stage: 'use', as: short(3) },
   { like: /train transformer --vqgan runs\/vqgan --minutes/, stage: 'use', as: short(3) },
   { like: /train .*runs\/(imagenet|cin) .*--minutes/, stage: 'use', as: short(2) },
+  { like: /image_key=edges|runs\/edges -c|cond_stage_key=lr|-c vectors/, stage: 'use', as: short(2) },
   { like: /--name images$|-c segmentation|-c maps|-c layouts/, stage: 'use', as: onFewScenes },
   { like: /train vqgan -c mine\.yaml/, stage: 'use', as: short(2) },
   { like: /train vqgan --resume runs\/vqgan --minutes/, stage: 'use', as: short(6) },

@@ -8,7 +8,9 @@ const folder = (): string => join(packageRoot(), 'src', 'cli', 'presets');
 /** Returns the names of a stage's presets, sorted. */
 export function presetNames(stage: string): string[] {
   const name = new RegExp(`^${stage}-(.*)\\.yaml$`);
-  return readdirSync(folder()).flatMap((file) => name.exec(file)?.[1] ?? []);
+  return readdirSync(folder())
+    .flatMap((file) => name.exec(file)?.[1] ?? [])
+    .sort();
 }
 
 /** Returns the file of a preset; null if there is none of that name. */

@@ -79,13 +79,19 @@ export function readConfig<S extends Schema>(schema: S, given: Given<S>, owner: 
 function readField(field: Field & { fields?: Schema }, value: unknown, reading: Reading): unknown {
   const { path, partial = false, build, check } = reading;
   const nested = field.model !== undefined && (build ?? check) !== undefined;
-  const expected = nested ? `${field.expected}, as { target, params }` : field.expected;
+  const form = field.list ? 'each as { target, params }' : 'as { target, params }';
+  const expected = nested ? `${field.expected}, ${form}` : field.expected;
   if (value === undefined) {
     if (field.need !== 'required' || partial) return field.fallback;
     throw new ConfigError(path, `${named(reading)} is missing; it must be ${expected}`);
   }
   if (field.fields) return readTree(field.fields, value, reading);
-  if (nested && isTree(value)) {
+  if (nested && field.list && Array.isArray(value)) {
+    const each = (one: unknown, i: number) => (build ?? check)!(one, `${path}.${i}`);
+    const built = value.map(each);
+    if (!build) return;
+    if (field.accepts(built)) return built;
+  } else if (nested && isTree(value)) {
     if (!build) return check?.(value, path);
     if (field.model === 'later') return () => build(value, path);
     const built = build(value, path);

@@ -19,6 +19,8 @@ export interface Field<
   readonly ranges?: 'number' | 'string';
   /** A model, in YAML a nested `{ target, params }`: built at once, or passed on as a function that builds it. */
   readonly model?: 'now' | 'later';
+  /** A list of such models, built in its order. */
+  readonly list?: true;
   /** A resumed run may change the value. */
   readonly changeable?: true;
   /** Command-line flag that sets it, and its help text. */
@@ -123,6 +125,19 @@ export const model = <T>(
   accepts: (value: unknown) => boolean,
   when: 'now' | 'later' = 'now',
 ): Field<T, 'required'> => ({ ...kind<T>(expected, accepts)(), model: when });
+
+/** Defines a list of nested models. */
+export const models = <T>(
+  expected: string,
+  accepts: (value: unknown) => boolean,
+): Field<readonly T[], 'required'> => ({
+  ...kind<readonly T[]>(
+    expected,
+    (value) => Array.isArray(value) && value.length > 0 && value.every(accepts),
+  )(),
+  model: 'now',
+  list: true,
+});
 
 /** Makes a setting optional: it may be left out or be null. */
 export const optional = <T>(field: Field<T>): Field<T, 'optional'> => ({ ...field, need: 'optional' });

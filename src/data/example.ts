@@ -2,7 +2,9 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { COORDINATES } from './coordinates.js';
+import { EDGES } from './edges.js';
 import { bytesToImages } from './image-tensor.js';
+import { LOW_RESOLUTION } from './low-resolution.js';
 
 /** Meaning of the bytes of a map. */
 export interface MapKind {
@@ -35,12 +37,15 @@ export function mapToTensor(
   });
 }
 
+/** Fields that are computed from each image, and so are there for any. */
+export const derivedFields: readonly string[] = [COORDINATES, EDGES, LOW_RESOLUTION];
+
 /**
- * Checks that a source has the requested fields; any has the positions of pixels.
+ * Checks that a source has the requested fields; any has those that are derived.
  * @throws RangeError with the first missing field and the available ones
  */
 export function checkFields(wanted: readonly string[], known: readonly string[]): void {
-  const missing = wanted.find((name) => name !== COORDINATES && !known.includes(name));
+  const missing = wanted.find((name) => !derivedFields.includes(name) && !known.includes(name));
   if (missing === undefined) return;
   const has = known.length > 0 ? `they have: ${known.join(', ')}` : 'they have none';
   throw new RangeError(`these images have no field "${missing}"; ${has}`);

@@ -3,11 +3,20 @@ import type { Device, Tensor } from '../torch/index.js';
 import { COORDINATES, copyCoordinates } from './coordinates.js';
 import { itemAt } from './checks.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
+import { EDGES, edgesOf } from './edges.js';
 import { ImageDataError } from './image-error.js';
 import { bytesToImages } from './image-tensor.js';
 import { LAYOUT, LAYOUT_WIDTH, layoutRows, type LayoutKind } from './layout.js';
+import {
+  checkFactor,
+  LOW_RESOLUTION,
+  lowResolution,
+  usualLowResolution,
+  type LowResolution,
+} from './low-resolution.js';
 import type { Picture, View } from './picture.js';
 import { centreView, copySquare, rgbToGrey } from './picture.js';
+import type { Example, ReadOptions, Squares } from './squares.js';
 
 /** Source of single images: files, a packed folder or memory. */
 export interface PictureStore {
@@ -51,23 +60,32 @@ export class ImageSource {
   readonly size: number;
   /** Channels of an image: 3 (red, green and blue), or 1 (grey). */
   readonly channels: Channels;
+  /** How the field `lr` is made. */
+  readonly lowResolution: LowResolution;
   #store: PictureStore;
   #items: readonly number[];
 
   /** Uses the images `items` of the store, by default all, with 3 `channels` by default. */
-  constructor(store: PictureStore, size: number, items?: readonly number[], channels: Channels = 3) {
+  constructor(
+    store: PictureStore,
+    size: number,
+    items?: readonly number[],
+    channels: Channels = 3,
+    low: LowResolution = usualLowResolution,
+  ) {
     if (channels !== 1 && channels !== 3) {
       throw new RangeError(`channels must be 3, or 1 for grey images; got ${String(channels)}`);
     }
     this.channels = channels;
+    this.lowResolution = low;
     this.#store = store;
     this.#items = items ?? Array.from({ length: store.length }, (_, i) => i);
     this.size = size;
   }
 
-  /** Returns a source of the same images and store with the given channels; this source if it has them already. */
-  withChannels(channels: Channels): ImageSource {
-    return channels === this.channels ? this : new ImageSource(this.#store, this.size, this.#items, channels);
+  /** Returns a source of the same images and store with the given channels and, if given, another low resolution. */
+  withChannels(channels: Channels, low: LowResolution = this.lowResolution): ImageSource {
+    return new ImageSource(this.#store, this.size, this.#items, channels, low);
   }
 
   /** Number of images. */
@@ -86,14 +104,34 @@ export class ImageSource {
     return [...(classes.length > 0 ? [LABEL] : []), ...Object.keys(maps), ...(layout ? [LAYOUT] : [])];
   }
 
-  /** Returns the channels of a map as `readExamples` gives it: one per label, or 1. */
+  /**
+   * Checks that the images have fields.
+   * @throws RangeError with the first missing one and the available ones, or if `lr` does not fit the size
+   */
+  checkFields(fields: readonly string[]): void {
+    checkFields(fields, this.fields);
+    if (fields.includes(LOW_RESOLUTION)) checkFactor(this.size, this.lowResolution);
+  }
+
+  /** Returns the channels of a map as `readExamples` gives it: one per label, those of the images for `lr`, or 1. */
   channelsOfMap(field: string): number {
+    if (field === LOW_RESOLUTION) return this.channels;
     return this.#store.maps?.[field]?.labels?.length ?? 1;
   }
 
   /** Names of the classes of objects in layouts; empty if the images have no layouts. */
   get objectClasses(): readonly string[] {
     return this.#store.layout?.classes ?? [];
+  }
+
+  /** Number of images in the store, of which this source may have a part. */
+  get stored(): number {
+    return this.#store.length;
+  }
+
+  /** Returns the place of an image in the store: that of its file among all in the order in which they were found. */
+  place(index: number): number {
+    return this.#item(index);
   }
 
   /** Returns the path of an image, or another name. */
@@ -123,7 +161,9 @@ export class ImageSource {
   /**
    * Reads examples by index: the image as in `read`, and the named fields, cropped by the same views. `label` is int64
    * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1]; `coord`, which
-   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1);
+   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1); `edges` and `lr`, which
+   * every source has, too, are computed from the crop: its edges, [B, 1, size, size], 1 on an edge and else -1, and the
+   * image in low resolution, [B, channels, size, size];
    * `layout` is the crop and the objects of the image, [B, 1 + objects, 5] float64 (see `LayoutStage`).
    * @throws RangeError for a field that the source does not have
    *
@@ -148,39 +188,52 @@ export class ImageSource {
     fields: readonly string[] = [],
     views?: readonly View[],
   ): Promise<Squares> {
-    checkFields(fields, this.fields);
+    this.checkFields(fields);
     const { size } = this;
-    const names = fields.filter((name) => ![LABEL, COORDINATES, LAYOUT].includes(name));
+    const names = fields.filter((name) => !notStored.includes(name));
     const layout = fields.includes(LAYOUT) ? this.#store.layout! : null;
     const layouts: Float64Array[] = [];
     const area = size * size;
     const positions = fields.includes(COORDINATES) ? new Float32Array(indices.length * area) : null;
     const image = new Uint8Array(indices.length * size * size * 3);
-    const maps = names.map((name) => [name, new Uint8Array(indices.length * size * size)] as const);
+    const squares = () => new Uint8Array(indices.length * area);
+    const maps = names.map((name) => [name, squares()] as const);
+    const edges = fields.includes(EDGES) ? squares() : null;
     await Promise.all(
       indices.map(async (index, i) => {
         const picture = await this.#load(index);
         const view = views?.[i] ?? centreView;
         copySquare(picture, size, view, image, i * area * 3);
+        edges?.set(edgesOf(image.subarray(i * area * 3, (i + 1) * area * 3), size, size), i * area);
         if (positions) copyCoordinates(picture, size, view, positions, i * area);
         if (layout) layouts[i] = layoutRows(picture, size, view, layout);
-        for (const [name, squares] of maps) {
+        for (const [name, bytes] of maps) {
           const pixels = picture.maps?.[name];
           if (pixels?.length !== picture.width * picture.height) {
             throw new ImageDataError(this.name(index), `has no map "${name}" of its own size`);
           }
-          copySquare({ ...picture, pixels }, size, view, squares, i * area, 1);
+          copySquare({ ...picture, pixels }, size, view, bytes, i * area, 1);
         }
       }),
     );
     const label = fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null;
     const own = this.channels === 1 ? rgbToGrey(image) : image;
-    return { image: own, maps: Object.fromEntries(maps), label, positions, layouts: layout && layouts };
+    return {
+      image: own,
+      maps: { ...Object.fromEntries(maps), ...(edges && { [EDGES]: edges }) },
+      lowResolution: fields.includes(LOW_RESOLUTION),
+      label,
+      positions,
+      layouts: layout && layouts,
+    };
   }
 
   /** Converts the bytes of `readSquares` to tensors, which the caller owns. */
-  toExample({ image, maps, label, positions, layouts }: Squares, device: Device = 'cpu'): Example {
+  toExample(squares: Squares, device: Device = 'cpu'): Example {
+    const { maps, label, positions, layouts } = squares;
+    const image = bytesToImages(squares.image, [this.size, this.size], this.channels, device);
     const fields: Record<string, Tensor> = {};
+    if (squares.lowResolution) fields[LOW_RESOLUTION] = lowResolution(image, this.lowResolution);
     for (const [name, bytes] of Object.entries(maps)) {
       fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
     }
@@ -192,7 +245,7 @@ export class ImageSource {
       fields[LAYOUT] = rows.view([layouts.length, -1, LAYOUT_WIDTH]);
     }
     if (label) fields[LABEL] = torch.tensor(BigInt64Array.from(label, BigInt), { device });
-    return { image: bytesToImages(image, [this.size, this.size], this.channels, device), fields };
+    return { image, fields };
   }
 
   /** Reads only the images of `readSquares`. */
@@ -229,29 +282,5 @@ export class ImageSource {
   }
 }
 
-/** A batch of examples. */
-export interface Example {
-  /** float32 [B, channels, size, size] in [-1, 1]. */
-  image: Tensor;
-  /** The requested fields, by name. */
-  fields: Record<string, Tensor>;
-}
-
-/** Bytes of a batch of examples. */
-export interface Squares {
-  image: Uint8Array; // [B, size, size, channels]
-  maps: Record<string, Uint8Array>; // [B, size, size] each
-  /** Class of each image, if requested. */
-  label: number[] | null;
-  /** Where the pixels are in their whole image, if requested. */
-  positions: Float32Array | null; // [B, size, size]
-  /** Layout of each image, if requested. */
-  layouts: Float64Array[] | null; // B of [1 + objects, 5]
-}
-
-export interface ReadOptions {
-  /** Crop of each image; default the central square, not mirrored. */
-  views?: readonly View[];
-  /** Default `cpu`. */
-  device?: Device;
-}
+/** Fields that are not maps in the store. */
+const notStored: readonly string[] = [LABEL, COORDINATES, LAYOUT, EDGES, LOW_RESOLUTION];

@@ -1,15 +1,11 @@
 export { emojiClasses, writeEmoji, type EmojiFolderOptions } from './emoji.js';
 export { coordinateMap } from './coordinates.js';
+export { edgesOf } from './edges.js';
+export { lowResolution, type LowResolution } from './low-resolution.js';
 export { ImageDataError } from './image-error.js';
 export { type OnError, type SkippedImage } from './image-files.js';
-export {
-  ImageSource,
-  type Channels,
-  type Example,
-  type PictureStore,
-  type ReadOptions,
-  type Squares,
-} from './image-source.js';
+export { ImageSource, type Channels, type PictureStore } from './image-source.js';
+export type { Example, ReadOptions, Squares } from './squares.js';
 export { type LayoutKind, type PlacedObject } from './layout.js';
 export { type MapKind, type MapKinds } from './example.js';
 export {
@@ -26,6 +22,7 @@ export { describeImages, inspectImages, type ImagesFound } from './inspect-image
 export { packImages, type PackOptions, type PackReport } from './pack-images.js';
 export { isPacked, packedSize, PackedImages, type PackedEntry, type PackIndex } from './packed-images.js';
 export { type Picture, type View } from './picture.js';
+export { readVectors, saveTextVectors, type TextEncoder, type VectorFile } from './vectors.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './image-grid.js';
 export {
   makeScene,

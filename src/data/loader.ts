@@ -2,11 +2,12 @@ import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
 import { checkIntegers } from './checks.js';
 import { checkFields } from './example.js';
-import type { ImageSource, Squares } from './image-source.js';
+import type { ImageSource } from './image-source.js';
 import { centreView, type View } from './picture.js';
 import { EpochOrder } from './epoch-order.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
+import type { Squares } from './squares.js';
 
 /** Position of the next batch in the endless series of epochs. */
 export interface LoaderPosition {
@@ -89,7 +90,7 @@ export class Loader {
       );
     }
     this.#source = source;
-    checkFields(fields, source.fields);
+    source.checkFields(fields);
     this.#options = { batchSize, seed, crop, flip, prefetch, fields, device };
     this.#given = { epoch, position };
     const read = ({ indices, views }: Planned) => source.readSquares(indices, fields, views);

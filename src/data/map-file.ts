@@ -10,10 +10,35 @@ import { loadSharp } from './sharp.js';
  *
  * @throws ImageDataError for a file that cannot be read, or has colours
  */
-export async function readMapFile(
-  path: string,
-  size: number | readonly [height: number, width: number],
-): Promise<Uint8Array> {
+export async function readMapFile(path: string, size: MapSize): Promise<Uint8Array> {
+  const grey = greyOf(await readPixels(path, size));
+  if (grey !== null) return grey;
+  throw new ImageDataError(
+    path,
+    'has colours, but a map has one value per pixel: save it as a grey image whose pixels are the labels or values',
+  );
+}
+
+/**
+ * Reads the same part of an image with no other pixels than black and white ones, such as drawn edges; null for others.
+ *
+ * @throws ImageDataError for a file that cannot be read
+ */
+export async function readBlackAndWhite(path: string, size: MapSize): Promise<Uint8Array | null> {
+  const grey = greyOf(await readPixels(path, size));
+  return grey?.every((value) => value === 0 || value === 255) === true ? grey : null;
+}
+
+/** Side of a square map in pixels, or its height and width. */
+type MapSize = number | readonly [height: number, width: number];
+
+/** Pixels of an image, with the channels of each together. */
+interface Pixels {
+  data: Uint8Array;
+  channels: number;
+}
+
+async function readPixels(path: string, size: MapSize): Promise<Pixels> {
   const [height, width] = typeof size === 'number' ? [size, size] : size;
   const sharp = await loadSharp();
   const file = await readFile(systemPath(path)).catch((cause: Error) => {
@@ -27,14 +52,12 @@ export async function readMapFile(
     .catch((cause: Error) => {
       throw new ImageDataError(path, `is not an image (${cause.message.split('\n')[0]})`, { cause });
     });
-  const { channels } = info;
-  const bytes = Uint8Array.from({ length: height * width }, (_, i) => data[i * channels]!);
-  const coloured = bytes.findIndex((value, i) =>
-    Array.from({ length: channels }, (_, c) => data[i * channels + c]).some((other) => other !== value),
-  );
-  if (coloured < 0) return bytes;
-  throw new ImageDataError(
-    path,
-    'has colours, but a map has one value per pixel: save it as a grey image whose pixels are the labels or values',
-  );
+  return { data, channels: info.channels };
+}
+
+/** Returns the one value of each pixel; null if an image has colours. */
+function greyOf({ data, channels }: Pixels): Uint8Array | null {
+  const bytes = Uint8Array.from({ length: data.length / channels }, (_, i) => data[i * channels]!);
+  const coloured = data.some((value, i) => value !== bytes[Math.floor(i / channels)]);
+  return coloured ? null : bytes;
 }

@@ -5,6 +5,7 @@ import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
 import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './image-files.js';
 import { ImageSource, type PictureStore } from './image-source.js';
+import { lowResolutionOf } from './low-resolution.js';
 import { isPacked, PackedImages, type PackIndex } from './packed-images.js';
 import type { DataConfig } from './settings.js';
 import { splitByContent } from './split.js';
@@ -93,9 +94,10 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   }
   // Held-out images are measured throughout a run, so they must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
+  const low = lowResolutionOf(config);
   const sources = {
-    train: new ImageSource(main.store, size, train, channels),
-    heldOut: new ImageSource(held, size, heldItems, channels),
+    train: new ImageSource(main.store, size, train, channels, low),
+    heldOut: new ImageSource(held, size, heldItems, channels, low),
   };
   const fingerprint = fingerprintOf(sources.train, sources.heldOut);
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };

@@ -39,6 +39,10 @@ export const dataSchema = {
       (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
     )(),
   ),
+  /** Factor by which the field `lr` of an image is smaller, default 4. */
+  lrFactor: optional(count()),
+  /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */
+  lrEnlarge: optional(oneOf('nearest', 'bicubic')()),
   /** Folder, list or packed folder of held-out images, instead of a share of `path`. */
   heldOutPath: changeable(optional(text())),
   /** Built-in images: total number, default 4096. */

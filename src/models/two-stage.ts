@@ -3,110 +3,16 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
-import { readConfig } from '../config/read.js';
-import { flag, integer, kind, model, natural, optional, text } from '../config/schema.js';
-import type { Given, Settings } from '../config/schema.js';
-import { checkpointSchema } from './registry/checkpoint-schema.js';
-import type { Condition, Stage } from './conditions/condition.js';
+import type { Condition, ConditionInput, Stage } from './conditions/condition.js';
 import { encodedImage } from './conditions/encoded-image.js';
 import { SOSProvider } from './conditions/none.js';
 import type { Encoded } from './encoded.js';
-import { IdentityPermuter, Permuter } from './orders/permuter.js';
-import { GPT } from './priors/gpt.js';
+import { IdentityPermuter, type Permuter } from './orders/permuter.js';
+import type { GPT } from './priors/gpt.js';
+import { readParts, twoStageSchema } from './two-stage-config.js';
+import type { ImageStage, Net2NetTransformerConfig, TwoStageSettings } from './two-stage-config.js';
 
-/** A first stage as used by a second stage: it also decodes grids of codes into images. */
-export interface ImageStage extends Stage {
-  /** Number of indices that `decodeIndices` accepts, from 0 on; if undefined, the transformer's vocabulary size. */
-  readonly nCodes?: number;
-  decodeIndices(indices: Tensor): Tensor;
-}
-
-const has = (value: unknown, ...methods: string[]): boolean =>
-  value instanceof nn.Module && methods.every((name) => name in value);
-
-// Listed in the order in which the reference builds the parts, so that a seed gives the same weights.
-const schema = {
-  /** Trained VQGAN whose codes are modelled. It is frozen: always in evaluation mode, without gradients. */
-  firstStageConfig: model<ImageStage>('a first stage, such as taming.models.vqgan.VQModel', (value) =>
-    has(value, 'encode', 'decodeIndices'),
-  ),
-  /**
-   * Model that encodes the condition, also frozen. `'__is_first_stage__'` shares the first stage;
-   * `'__is_unconditional__'` (the default if `unconditional`) uses only a start token.
-   */
-  condStageConfig: optional(
-    model<Stage | '__is_first_stage__' | '__is_unconditional__'>(
-      '"__is_first_stage__", "__is_unconditional__" or a model that encodes a condition, such as a VQModel or a Labelator',
-      (value) => value === '__is_first_stage__' || value === '__is_unconditional__' || has(value, 'encode'),
-    ),
-  ),
-  /** Reading order of the codes. Default: row by row. */
-  permuterConfig: optional(
-    model<Permuter>(
-      'a permuter, such as taming.modules.transformer.permuter.Identity',
-      (value) => value instanceof Permuter,
-    ),
-  ),
-  transformerConfig: model<GPT>('a GPT', (value) => value instanceof GPT),
-  /** Batch entry with the images. Default `image`. */
-  firstStageKey: text('image'),
-  /** Batch entry with the condition. Default `depth`, or the first stage's key if unconditional. */
-  condStageKey: text('depth'),
-  /** Side in pixels to which the condition is resized (nearest) before encoding. Default −1: it is not resized. */
-  downsampleCondSize: integer(-1),
-  /** Probability of keeping each image token in training; others are replaced by random tokens. Default 1. */
-  pkeep: kind<number>(
-    'a number of at most 1',
-    (value) => typeof value === 'number' && value <= 1,
-    'number',
-  )(1),
-  /** Start token of unconditional sequences. Default 0. */
-  sosToken: integer(0),
-  /**
-   * Token id that stands for each token of a dropped condition, for classifier-free guidance. Not a setting of the
-   * reference; by default conditions are never dropped.
-   */
-  nullToken: optional(natural()),
-  /** If true, the model is unconditional. Default false. */
-  unconditional: flag(false),
-  ...checkpointSchema,
-};
-
-/** Settings under the reference's names in camelCase, with models instead of configurations. */
-export type Net2NetParts = Given<typeof schema>;
-
-/** Names of the parts in this package, mapped to the reference's names used in its configuration files. */
-const referenceNames = {
-  firstStage: 'firstStageConfig',
-  condition: 'condStageConfig',
-  order: 'permuterConfig',
-  prior: 'transformerConfig',
-} as const;
-
-/**
- * The models it consists of, given as `prior`, `firstStage`, `condition` and `order` or under the reference's names, plus
- * the reference's other parameters in camelCase.
- */
-export type Net2NetTransformerConfig = Omit<Net2NetParts, 'firstStageConfig' | 'transformerConfig'> & {
-  condition?: Net2NetParts['condStageConfig'];
-  order?: Net2NetParts['permuterConfig'];
-} & (Pick<Net2NetParts, 'firstStageConfig'> | { firstStage: ImageStage }) &
-  (Pick<Net2NetParts, 'transformerConfig'> | { prior: GPT });
-
-/** Reads a configuration that uses either set of names for its parts. */
-function readParts(config: Net2NetTransformerConfig): Settings<typeof schema> {
-  const owner = 'Net2NetTransformer';
-  const given: Record<string, unknown> = { ...config };
-  for (const [own, reference] of Object.entries(referenceNames)) {
-    const part = given[own] ?? null;
-    if (part === null) continue;
-    if ((given[reference] ?? null) !== null) {
-      throw new TypeError(`${owner}: ${own} and ${reference} name the same part; pass only one of them`);
-    }
-    given[reference] = part;
-  }
-  return readConfig(schema, given as Net2NetParts, owner);
-}
+export type { ImageStage, Net2NetParts, Net2NetTransformerConfig } from './two-stage-config.js';
 
 /** Output of a stage for a batch: quantized `[B, C, h, w]` (the shape depends on the stage) and tokens `[B, L]` int64. */
 export type EncodedTokens = Pick<Encoded, 'quantized' | 'indices'>;
@@ -119,9 +25,18 @@ function freeze<T extends nn.Module>(stage: T): T {
   return stage;
 }
 
+/** @throws RangeError if a condition embeds to another width than the transformer's */
+function checkWidth(condition: Stage & { readonly nEmbd?: number }, { config }: GPT): void {
+  if (condition.nEmbd === undefined || condition.nEmbd === config.nEmbd) return;
+  throw new RangeError(
+    `Net2NetTransformer: the condition embeds to nEmbd ${condition.nEmbd}, but the transformer's is ${config.nEmbd}; set them to the same.`,
+  );
+}
+
 /**
  * The second stage: a first stage that encodes images, a condition stage that encodes their conditions, and a
- * transformer over both (arXiv 2012.09841, section 3.2). Only the transformer is trained.
+ * transformer over both (arXiv 2012.09841, section 3.2). Only the transformer is trained, with the projection of a
+ * condition that embeds.
  *
  * @example
  * ```ts
@@ -142,10 +57,10 @@ export class Net2NetTransformer extends nn.Module {
     'decodeToImg',
   ];
   /** Schema of the accepted configuration. */
-  static readonly schema: typeof schema = schema;
+  static readonly schema: typeof twoStageSchema = twoStageSchema;
   /** Encodes images into codes and decodes them; frozen. */
   readonly firstStageModel: ImageStage;
-  /** Encodes conditions into codes; frozen. */
+  /** Encodes conditions into codes; frozen, unless the condition embeds. */
   readonly condStageModel: Stage;
   /** Reading order of the codes. */
   readonly permuter: Permuter;
@@ -155,7 +70,7 @@ export class Net2NetTransformer extends nn.Module {
   readonly pkeep: number;
   readonly unconditional: boolean;
   /** Configuration this was built from. */
-  readonly config: Readonly<Settings<typeof schema>>;
+  readonly config: Readonly<TwoStageSettings>;
 
   constructor(config: Net2NetTransformerConfig) {
     super();
@@ -173,9 +88,10 @@ export class Net2NetTransformer extends nn.Module {
     this.firstStageModel = freeze(firstStage);
     if (condition === '__is_first_stage__') this.condStageModel = this.firstStageModel;
     else if (condition === '__is_unconditional__') this.condStageModel = new SOSProvider({ sosToken });
-    else this.condStageModel = freeze(condition);
+    else this.condStageModel = 'embed' in condition ? condition : freeze(condition);
     this.permuter = settings.permuterConfig ?? new IdentityPermuter();
     this.transformer = transformer;
+    checkWidth(this.condStageModel, transformer);
     const { nullToken } = settings;
     if (nullToken !== undefined && nullToken >= transformer.vocabSize) {
       throw new RangeError(
@@ -194,16 +110,27 @@ export class Net2NetTransformer extends nn.Module {
     return 'parse' in stage ? (stage as Stage & Condition) : encodedImage(stage, this.condStageKey);
   }
 
-  /**
-   * Returns the dropped condition in the shape of condition tokens `[B, N]`: all `nullToken`. Null if the model has none, so
-   * that it cannot be guided.
-   */
-  dropped(condition: Tensor): Tensor | null {
-    const { nullToken } = this.config;
-    return nullToken === undefined ? null : torch.fullLike(condition, nullToken);
+  /** The condition stage if it is trained with the transformer, because its condition embeds; otherwise null. */
+  get learnedCondition(): Stage | null {
+    return this.condition.embed ? this.condStageModel : null;
   }
 
-  /** Sets the mode of the transformer; the frozen stages stay in evaluation mode. */
+  /** True if it was trained with dropped conditions, so that it can be guided. */
+  get isGuidable(): boolean {
+    const { embed, hasDropped = false } = this.condition;
+    return embed ? hasDropped : this.config.nullToken !== undefined;
+  }
+
+  /**
+   * Returns the dropped condition in the shape of an encoded condition: tokens `[B, N]`, all `nullToken`, or vectors
+   * `[B, N, D]`, all 0. Null if the model has none, so that it cannot be guided.
+   */
+  dropped(condition: Tensor): Tensor | null {
+    if (!this.isGuidable) return null;
+    return torch.fullLike(condition, this.condition.embed ? 0 : this.config.nullToken!);
+  }
+
+  /** Sets the mode of the transformer; the other stages stay in evaluation mode. */
   override train(mode = true): this {
     super.train(mode);
     for (const stage of [this.firstStageModel, this.condStageModel]) {
@@ -217,17 +144,22 @@ export class Net2NetTransformer extends nn.Module {
    * conditions. The targets are the image codes in reading order. In training mode with `pkeep` < 1, some input
    * tokens are replaced by uniformly random ones; the targets never are.
    */
-  override forward(x: Tensor, c: Tensor): { logits: Tensor; targets: Tensor } {
+  override forward(x: Tensor, c: ConditionInput): { logits: Tensor; targets: Tensor } {
     const targets = this.encodeToZ(x).indices; // [B, L]
     const condition = this.encodeToC(c).indices; // [B, N]
     return { logits: this.predict(targets, condition), targets };
   }
 
-  /** Computes the logits `[B, L, V]` from image codes in reading order `[B, L]` and condition tokens `[B, N]`. */
+  /**
+   * Computes the logits `[B, L, V]` from image codes in reading order `[B, L]` and the encoded condition, tokens `[B, N]` or
+   * vectors `[B, N, D]`.
+   */
   predict(targets: Tensor, condition: Tensor): Tensor {
     const seen = this.training && this.pkeep < 1 ? this.#replaceSome(targets) : targets;
-    const tokens = torch.cat([condition, seen], 1); // [B, N + L]
-    const logits = this.transformer.forward(tokens.narrow(1, 0, tokens.shape[1]! - 1)); // [B, N + L − 1, V]
+    const embeddings = this.condition.embed?.(condition) ?? null; // [B, N, E]
+    const tokens = embeddings ? seen : torch.cat([condition, seen], 1); // [B, L] or [B, N + L]
+    const given = tokens.narrow(1, 0, tokens.shape[1]! - 1);
+    const logits = this.transformer.forward(given, { embeddings }); // [B, N + L − 1, V]
     return logits.narrow(1, condition.shape[1]! - 1, targets.shape[1]!); // [B, L, V]
   }
 
@@ -247,13 +179,20 @@ export class Net2NetTransformer extends nn.Module {
     });
   }
 
-  /** Encodes inputs of the condition stage into tokens `[B, N]`. Condition tokens are not reordered. */
-  encodeToC(c: Tensor): EncodedTokens {
+  /**
+   * Encodes inputs of the condition stage into tokens `[B, N]`, or into vectors `[B, N, D]` if the condition embeds. They
+   * are not reordered.
+   */
+  encodeToC(c: ConditionInput): EncodedTokens {
     return torch.noGrad(() => {
       const size = this.config.downsampleCondSize;
-      const input = size > -1 ? F.interpolate(c, { size: [size, size], mode: 'nearest' }) : c;
+      const resized = (x: Tensor) =>
+        size > -1 ? F.interpolate(x, { size: [size, size], mode: 'nearest' }) : x;
+      // Only a condition of several takes a list.
+      const input = c instanceof torch.Tensor ? resized(c) : (c as unknown as Tensor);
       const { quantized, indices } = this.condStageModel.encode(input);
-      return { quantized, indices: indices.reshape([input.shape[0]!, -1]) };
+      const embeds = this.condition.embed !== undefined;
+      return { quantized, indices: embeds ? indices : indices.flatten(1) };
     });
   }
 
@@ -278,7 +217,7 @@ export class Net2NetTransformer extends nn.Module {
   }
 
   /** Returns the images and conditions of a batch, selected by the model's keys. */
-  inputs(batch: Record<string, Tensor>): { x: Tensor; c: Tensor } {
+  inputs(batch: Record<string, Tensor>): { x: Tensor; c: ConditionInput } {
     const pick = (key: string): Tensor => {
       const value = batch[key];
       if (!value) {
@@ -288,6 +227,7 @@ export class Net2NetTransformer extends nn.Module {
       }
       return value;
     };
-    return { x: pick(this.config.firstStageKey), c: pick(this.condStageKey) };
+    const { fields } = this.condition;
+    return { x: pick(this.config.firstStageKey), c: fields ? fields.map(pick) : pick(this.condStageKey) };
   }
 }

@@ -32,8 +32,9 @@ const transformerOn = (run: string, config: RunConfig) =>
   `npx tessera-torch train transformer --vqgan ${hasMaps(config) ? `RUN --condition ${run} -c maps` : run}`;
 const reconstructBy = (run: string, config: RunConfig) =>
   hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
+const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.training.vectors !== undefined;
 const sampleGrid = (run: string, config: RunConfig, count = '') =>
-  `npx tessera-torch sample ${run}${hasMaps(config) ? ' --condition FILE' : ''}${count} --grid`;
+  `npx tessera-torch sample ${run}${hasFile(config) ? ' --condition FILE' : ''}${count} --grid`;
 
 const vqgan: StageTexts = {
   title: 'VQGAN',

@@ -172,6 +172,10 @@ const transformer = {
   condition: optional(
     flagged('--condition <run>', "run folder of the VQGAN of the condition's maps", text()),
   ),
+  /** Stage 2: file of the vectors that are the condition, .npy or .safetensors; see `readVectors`. Read once. */
+  vectors: changeable(
+    optional(flagged('--vectors <file>', "vectors of the images or classes, with '-c vectors'", text())),
+  ),
 };
 
 const dataSchemas = {

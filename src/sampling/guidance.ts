@@ -99,9 +99,9 @@ export function guidedLogits(logits: Tensor, scale: Tensor): Tensor {
 }
 
 /** @throws RangeError for an invalid option, or if guidance is asked for and the model knows no dropped condition */
-export function checkGuidable(net: Pick<Net2NetTransformer, 'config'>, options: GuidanceOptions): void {
+export function checkGuidable(net: Pick<Net2NetTransformer, 'isGuidable'>, options: GuidanceOptions): void {
   checkGuidance(options);
-  if (!isGuided(options) || net.config.nullToken !== undefined) return;
+  if (!isGuided(options) || net.isGuidable) return;
   throw new RangeError(
     `guidance is ${options.guidance}, but the model was trained without dropped conditions, which guidance needs: ` +
       'train it with training.conditionDropout (--condition-dropout 0.1), or leave guidance out.',
@@ -120,17 +120,31 @@ export function refuseGuidance(caller: string, options: GuidanceOptions): void {
   );
 }
 
+/** What stands for a dropped condition, and the vectors that its vectors replace. */
+export interface Dropped {
+  embeddings?: Tensor | null | undefined;
+  nullCondition?: Tensor | null | undefined;
+  nullEmbeddings?: Tensor | null | undefined;
+}
+
 /**
- * Checks that guidance has a dropped condition, `[B, N]` or `[1, N]`, which replaces the first N tokens of the prefix.
+ * Checks that guidance has a dropped condition: vectors of the embeddings' shape, or `[B, N]` or `[1, N]` tokens, which
+ * replace the first N tokens of the prefix.
  * @throws TypeError if there is none; ShapeError if it does not fit the prefix `[B, L]`
  */
 export function checkNullCondition(
   caller: string,
   prefix: Tensor,
-  nullCondition: Tensor | null | undefined,
+  { embeddings, nullCondition, nullEmbeddings }: Dropped,
   options: GuidanceOptions,
 ): void {
   if (!isGuided(options)) return;
+  if (nullEmbeddings) {
+    if (String(nullEmbeddings.shape) === String(embeddings?.shape)) return;
+    throw new torch.ShapeError(
+      `${caller}: nullEmbeddings must have the shape of embeddings, [${(embeddings?.shape ?? []).join(', ')}], got [${nullEmbeddings.shape.join(', ')}].`,
+    );
+  }
   if (!nullCondition) {
     throw new TypeError(
       `${caller}: guidance is ${options.guidance}, but there are no tokens of a dropped condition: pass nullCondition, as ` +

@@ -1,4 +1,5 @@
 /** Sampling of images from conditions: the second stage draws the codes and its first stage decodes them. */
+import type { ConditionInput } from '../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -15,7 +16,7 @@ import { sampleWindowed } from './windows.js';
 
 export interface SampleTokensOptions extends Omit<
   GenerateOptions,
-  'embeddings' | 'conditionLength' | 'nullCondition'
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'nullEmbeddings'
 > {
   /** Given image tokens in reading order: `[B, L]`. Default: none. */
   prefix?: Tensor | null;
@@ -28,7 +29,7 @@ export interface SampleTokensOptions extends Omit<
 }
 
 /**
- * Draws `steps` image tokens after the condition tokens `[B, N]` (and the `prefix`) and returns the image tokens
+ * Draws `steps` image tokens after the condition, tokens `[B, N]` or vectors `[B, N, D]` (and the `prefix`), and returns the image tokens
  * `[B, L + steps]` in reading order, without the condition. A model with `pkeep` ≤ 0 was trained only on random
  * image tokens, so it draws all tokens in one parallel pass over random input.
  *
@@ -47,6 +48,7 @@ export function sampleTokens(
       checkSteps('sampleTokens', steps);
       checkGuidable(net, sampler?.pick ?? options);
       net.condition.check?.(condition);
+      const { start: before, ...encoded } = startOf(net, condition);
       if (net.pkeep <= 0) {
         refuseSeeds('sampleTokens', options.seeds);
         if (options.known) {
@@ -54,24 +56,35 @@ export function sampleTokens(
             `sampleTokens: the model has pkeep ${net.pkeep}, so it draws all tokens at once and cannot draw some around known ones.`,
           );
         }
-        return drawInOnePass(net.transformer, condition, given + steps, sampler?.pick ?? options);
+        const pick = sampler?.pick ?? options;
+        return drawInOnePass(net.transformer, before, given + steps, pick, encoded.embeddings);
       }
-      const start = prefix ? torch.cat([condition, prefix], 1) : condition;
-      const { onToken, seeds, known } = options;
-      const conditionLength = condition.shape[1]!;
-      const nullCondition = net.dropped(condition);
+      const start = prefix ? torch.cat([before, prefix], 1) : before;
+      const { onToken, seeds = null, known = null } = options;
+      const { conditionLength } = encoded;
       const tokens = sampler
-        ? sampler.sample(start, steps, {
-            conditionLength,
-            nullCondition,
-            seeds: seeds ?? null,
-            known: known ?? null,
-            ...(onToken && { onToken }),
-          })
-        : generate(net.transformer, start, steps, { ...options, conditionLength, nullCondition }); // [B, N + L + steps]
+        ? sampler.sample(start, steps, { ...encoded, seeds, known, ...(onToken && { onToken }) })
+        : generate(net.transformer, start, steps, { ...options, ...encoded }); // [B, N + L + steps]
       return tokens.narrow(1, conditionLength, given + steps).contiguous();
     }),
   );
+}
+
+/** Returns the tokens or the vectors that stand for a condition before the image's tokens, and those of a dropped one. */
+function startOf(net: Net2NetTransformer, condition: Tensor) {
+  const dropped = net.dropped(condition);
+  const stage = net.condition;
+  if (!stage.embed) {
+    return {
+      start: condition,
+      conditionLength: condition.shape[1]!,
+      nullCondition: dropped,
+      embeddings: null,
+    };
+  }
+  const start = torch.empty([condition.shape[0]!, 0], { dtype: 'int64', device: condition.device });
+  const nullEmbeddings = dropped && stage.embed(dropped);
+  return { start, conditionLength: 0, embeddings: stage.embed(condition), nullEmbeddings };
 }
 
 export interface SampleImagesOptions extends SampleTokensOptions {
@@ -88,7 +101,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 }
 
 /**
- * Samples images `[B, C, H, W]` for condition tokens `[B, N]`: draws the rest of the code grid and decodes it. If there
+ * Samples images `[B, C, H, W]` for an encoded condition, tokens `[B, N]` or vectors `[B, N, D]`: draws the rest of the code grid and decodes it. If there
  * is a condition token for each code, the grid can be larger than the one the model was trained on: codes are then drawn
  * by {@link sampleWindowed}.
  *
@@ -114,7 +127,7 @@ export function sampleImages(
         );
       }
       const area = grid[0] * grid[1];
-      const spatial = condition.shape[1] === area;
+      const spatial = condition.ndim === 2 && condition.shape[1] === area;
       const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler, seeds } = options;
@@ -219,7 +232,7 @@ export interface ImageLog {
 export function logImages(
   net: Net2NetTransformer,
   x: Tensor,
-  c: Tensor,
+  c: ConditionInput,
   { count = 4, ...options }: SampleTokensOptions & { count?: number } = {},
 ): ImageLog {
   return torch.noGrad(() =>
@@ -227,7 +240,7 @@ export function logImages(
       const first = (t: Tensor) => t.narrow(0, 0, Math.min(count, t.shape[0]!));
       const inputs = first(x);
       const { quantized, indices } = net.encodeToZ(inputs);
-      const condition = net.encodeToC(first(c)).indices;
+      const condition = net.encodeToC(c instanceof torch.Tensor ? first(c) : c.map(first)).indices;
       const grid = quantized.shape.slice(-2) as [number, number];
       const draw = (given: number, more: SampleTokensOptions = {}) => {
         const prefix = given > 0 ? indices.narrow(1, 0, given) : null;

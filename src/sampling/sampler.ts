@@ -25,6 +25,8 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
    * `Net2NetTransformer.dropped` returns them.
    */
   nullCondition?: Tensor | null;
+  /** Vectors of the dropped condition, like `embeddings`, if those are the condition: with them `guidance` needs no tokens. */
+  nullEmbeddings?: Tensor | null;
   /**
    * Seed of each row, integers from 0 to 2^53 − 1, instead of the generator: a row's tokens then depend on its seed alone,
    * not on the rows it is drawn with, except where two tokens are equally likely up to rounding. Default: none.
@@ -43,7 +45,7 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
 /** Options of one sequence. */
 export type SequenceOptions = Pick<
   GenerateOptions,
-  'embeddings' | 'conditionLength' | 'nullCondition' | 'seeds' | 'known' | 'onToken'
+  'embeddings' | 'conditionLength' | 'nullCondition' | 'nullEmbeddings' | 'seeds' | 'known' | 'onToken'
 >;
 
 /**
@@ -68,6 +70,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     embeddings = null,
     conditionLength,
     nullCondition,
+    nullEmbeddings,
     seeds,
     known,
     cache: useCache = true,
@@ -91,7 +94,7 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     );
   }
   checkRoom('generate', before, steps, prior.blockSize);
-  checkNullCondition('generate', prefix, nullCondition, pick);
+  checkNullCondition('generate', prefix, { nullCondition, nullEmbeddings, embeddings }, pick);
   checkSeeds('generate', seeds, batch);
   checkKnown('generate', known, [batch, steps]);
   const cache = useCache && steps > 1 ? prior.createCache(rowsFor(batch, pick), before + steps - 1) : null;
@@ -102,7 +105,8 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
     cache,
   );
   try {
-    const sequence = { prefix, steps, embeddings, conditionLength, nullCondition, seeds, known, onToken };
+    const condition = { embeddings, conditionLength, nullCondition, nullEmbeddings };
+    const sequence = { prefix, steps, ...condition, seeds, known, onToken };
     return drawInOrder('generate', prior, engine, sequence);
   } finally {
     engine.dispose();
@@ -172,9 +176,9 @@ export class TokenSampler extends torch.InThread {
    * @throws RangeError if they do not fit the block; LogitsError naming the step at which logits were NaN or infinite
    */
   sample(prefix: Tensor, steps: number, options: SequenceOptions = {}): Tensor {
-    const { embeddings, nullCondition, seeds, known } = options;
+    const { embeddings, seeds, known } = options;
     this.#check(prefix, (prefix.shape[1] ?? 0) + (embeddings?.shape[1] ?? 0), steps);
-    checkNullCondition('TokenSampler', prefix, nullCondition, this.#options);
+    checkNullCondition('TokenSampler', prefix, options, this.#options);
     checkSeeds('TokenSampler', seeds, this.#options.batch);
     checkKnown('TokenSampler', known, [this.#options.batch, steps]);
     const engine = this.#presentEngine();

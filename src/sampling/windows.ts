@@ -70,7 +70,7 @@ export function sampleWindowed(
     ...given
   } = options;
   const { transformer: prior } = net;
-  const batch = checkCondition(condition);
+  const batch = checkCondition(net, condition);
   const draws = readDraws('sampleWindowed', net, batch, given);
   const grid = gridOf(condition, asked, completion);
   const before = condition.ndim === 3 ? 'grid' : condition.shape[1]!;
@@ -142,8 +142,13 @@ function masked(completion: Tensor, mask: Tensor): Known {
 const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
 /** Returns the number of rows. */
-function checkCondition(condition: Tensor): number {
+function checkCondition(net: Net2NetTransformer, condition: Tensor): number {
   const { ndim, shape } = condition;
+  if (net.condition.embed) {
+    throw new RangeError(
+      'sampleWindowed: the condition is vectors, which do not say where a window is; sample the model’s own grid with sampleImages.',
+    );
+  }
   if ((ndim === 2 || ndim === 3) && condition.numel() > 0) return shape[0]!;
   throw new torch.ShapeError(
     `sampleWindowed: the condition must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${text(shape)}.`,

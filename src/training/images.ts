@@ -2,11 +2,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
-import { checkFields } from '../data/example.js';
+import { derivedFields } from '../data/example.js';
 import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
+import { lowResolutionOf } from '../data/low-resolution.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
+import { isModel, sectionsOfSeveral } from './stages/transformer/condition-sections.js';
 import { codesFile } from './stages/transformer/codes.js';
 import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
@@ -38,7 +40,8 @@ export async function openRunImages(
 ): Promise<Opened> {
   const maps = config.data.maps ?? [];
   if (images) return withMaps(givenImages(config, images), maps, config);
-  const opened = await openImages(config.data, { maps: maps.length > 0, onProgress, signal });
+  const needed = maps.some((name) => !derivedFields.includes(name));
+  const opened = await openImages(config.data, { maps: needed, onProgress, signal });
   await withMaps(opened, maps, config);
   const { skipped, enlarged, ignoredKinds } = opened.report;
   for (const { path, reason } of skipped.slice(0, 5)) notes.push(`left out ${shownPath(path)}: ${reason}`);
@@ -53,7 +56,7 @@ export async function openRunImages(
 /** Returns images that have the maps. Closes them if one is missing, and throws a RunError that names it. */
 async function withMaps(opened: Opened, maps: readonly string[], { data }: RunConfig): Promise<Opened> {
   try {
-    for (const { fields } of [opened.train, opened.heldOut]) checkFields(maps, fields);
+    for (const source of [opened.train, opened.heldOut]) source.checkFields(maps);
     return opened;
   } catch (cause) {
     await opened.close();
@@ -69,9 +72,10 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
     );
   }
   const { channels } = data;
+  const low = lowResolutionOf(data);
   return {
-    train: train.withChannels(channels),
-    heldOut: heldOut.withChannels(channels),
+    train: train.withChannels(channels, low),
+    heldOut: heldOut.withChannels(channels, low),
     close: async () => {},
   };
 }
@@ -140,9 +144,11 @@ function differenceOf({ data }: RunConfig, now: ImagesState, before: Partial<Ima
 
 /** Returns the number of classes that the model was built for; null if it does not specify one. */
 function classesNeeded({ model }: RunConfig): number | null {
-  const condition = model.params?.['cond_stage_config'] as
-    { params?: { n_classes?: number } } | string | undefined;
-  return typeof condition === 'object' ? (condition.params?.n_classes ?? null) : null;
+  const condition = model.params?.['cond_stage_config'];
+  const counts = (sectionsOfSeveral(condition) ?? [condition]).map((section) =>
+    isModel(section) ? section.params?.['n_classes'] : undefined,
+  );
+  return (counts.find((count) => count !== undefined) ?? null) as number | null;
 }
 
 /** Starts the next epoch if the position in the order of images is past their new, smaller number. */

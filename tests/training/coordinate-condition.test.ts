@@ -10,6 +10,7 @@ import { imageGrid } from '../../src/data/image-grid.js';
 import { openRun } from '../../src/runs/open.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
+import type { Tensor } from '../../src/torch/index.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -59,7 +60,7 @@ test('a run learns from positions of its crops, and its model draws wide images'
   t.deepEqual(sampleWindowed(net, condition, { seed: 1 }).shape, [1, 8, 20]);
 
   const { row, described } = await chooseCondition(net, {}, { size: [SIZE, SIZE], names: [], run });
-  t.deepEqual([row.tolist(), described], [coordinateMap(SIZE, SIZE).tolist(), '']);
+  t.deepEqual([(row as Tensor).tolist(), described], [coordinateMap(SIZE, SIZE).tolist(), '']);
   await t.throwsAsync(
     chooseCondition(net, { condition: 'map.png' }, { size: [SIZE, SIZE], names: [], run }),
     {

@@ -34,6 +34,11 @@ export class Labelator extends nn.Module implements Condition {
     this.nClasses = readConfig(Labelator.schema, config, 'Labelator').nClasses;
   }
 
+  /** Number of ids: one for each class. */
+  get nCodes(): number {
+    return this.nClasses;
+  }
+
   /**
    * Encodes labels `[B]` as indices `[B, 1]` int64.
    * @throws RangeError for a label that is not a class; labels on a GPU are not checked, to avoid a synchronization

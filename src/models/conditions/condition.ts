@@ -5,15 +5,29 @@ import type { Encoded } from '../encoded.js';
 
 /** A module whose `encode` returns tokens: a VQModel or a condition. */
 export interface Stage extends nn.Module {
+  /** Number of the ids that `encode` returns, from 0 on; undefined if it does not know them. */
+  readonly nCodes?: number;
   encode(x: Tensor): Encoded;
 }
+
+/** Input of a condition: a batch of its field, or of each of its fields. */
+export type ConditionInput = Tensor | readonly Tensor[];
 
 /** A kind of condition. It defines which field of an example is read and how it is encoded as tokens. */
 export interface Condition {
   /** Field of an example that `encode` takes, such as `label` or `segmentation`; null if it does not read any. */
   readonly field: string | null;
-  /** Encodes a batch of that field as indices, one row of tokens per image. */
+  /** Fields of a condition that consists of several, whose `encode` takes a list; undefined for others. */
+  readonly fields?: readonly string[];
+  /** Encodes a batch of that field as indices, one row of tokens per image; as vectors `[B, N, D]` if the condition embeds. */
   encode(x: Tensor): Encoded;
+  /**
+   * Of a condition that embeds, whose vectors take the places of tokens: projects the vectors that `encode` returned to the
+   * transformer's width, `[B, N, D]` → `[B, N, E]`. Its parameters are trained with the transformer. Undefined for tokens.
+   */
+  embed?(vectors: Tensor): Tensor;
+  /** Of a condition that embeds: true if vectors of zeros stand for a dropped condition. */
+  readonly hasDropped?: boolean;
   /**
    * Checks that the condition accepts every value of `x`. Synchronizes with the device. Undefined if any value is valid.
    * @throws RangeError naming the first invalid value

@@ -40,6 +40,11 @@ export class CoordStage extends nn.Module implements Condition {
     this.downFactor = downFactor;
   }
 
+  /** Number of ids: nEmbed + 1. */
+  get nCodes(): number {
+    return this.nEmbed + 1;
+  }
+
   /** Encodes coordinates `[B, 1, H, W]` as indices `[B, 1, H/f, W/f]` int64; `quantized` holds them as floats. */
   encode(coordinates: Tensor): Encoded {
     if (coordinates.ndim !== 4 || coordinates.shape[1] !== 1) {

@@ -33,6 +33,11 @@ export class SOSProvider extends nn.Module implements Condition {
     this.sosToken = readConfig(SOSProvider.schema, config, 'SOSProvider').sosToken;
   }
 
+  /** Number of ids, of which only the last is used. */
+  get nCodes(): number {
+    return this.sosToken + 1;
+  }
+
   /** Returns indices `[B, 1]` int64, all `sosToken`, for any input with B rows. */
   encode(x: Tensor): Encoded {
     const indices = torch.full([x.shape[0]!, 1], this.sosToken, { dtype: 'int64', device: x.device });

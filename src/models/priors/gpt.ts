@@ -237,7 +237,7 @@ export class GPT extends nn.Module implements Prior {
       throw new torch.TorchError('GPT: a cache is for inference; call forward inside torch.noGrad(() => …).');
     }
     const tokens = this.tokEmb.forward(idx); // [B, T, E]
-    let x = embeddings ? torch.cat([embeddings, tokens], 1) : tokens; // [B, N + T, E]
+    let x = embeddings ? torch.cat([embeddings.to(tokens.dtype), tokens], 1) : tokens; // [B, N + T, E]
     const past = cache instanceof KeyValueCache ? cache.length : 0;
     const count = x.shape[1]!;
     if (past + count > this.blockSize) {

@@ -5,7 +5,9 @@ import { Labelator } from '../conditions/class.js';
 import { LayoutStage } from '../conditions/layout/stage.js';
 import { CoordStage } from '../conditions/coordinates.js';
 import { SOSProvider } from '../conditions/none.js';
+import { Several } from '../conditions/several.js';
 import { DummyCondStage } from '../conditions/tokens.js';
+import { VectorStage } from '../conditions/vectors.js';
 import { NLayerDiscriminator } from '../losses/discriminator.js';
 import { Net2NetTransformer } from '../two-stage.js';
 import { LPIPS } from '../losses/lpips.js';
@@ -103,6 +105,8 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
     as(anyFirstStage, ({ quantizer, ...config }) => new FirstStage(config, quantizer)),
   ],
   ['tessera.conditions.LayoutStage', of(LayoutStage)],
+  ['tessera.conditions.Several', of(Several)],
+  ['tessera.conditions.VectorStage', of(VectorStage)],
   ...Object.entries(quantizers).map(
     ([name, { Class }]) =>
       [`tessera.quantizers.${name}`, as(Class.schema, (settings) => new Class(settings as never))] as const,

@@ -47,8 +47,9 @@ export function eagerEngine(prior: Prior, memory: TokenMemory, cache: KeyValueCa
     fed,
     peaks,
     begin(start) {
-      const { embeddings = null } = start;
-      before = embeddings && fed !== tokens ? torch.cat([embeddings, embeddings]) : embeddings;
+      const { embeddings = null, nullEmbeddings } = start;
+      const guided = embeddings && fed !== tokens;
+      before = guided ? torch.cat([embeddings, nullEmbeddings ?? embeddings]) : embeddings;
       cache?.reset();
       memory.begin(start);
     },

@@ -15,8 +15,10 @@ export interface Start {
   embeddings?: Tensor | null;
   /** Number of the first tokens that are the condition; those after them are the image's. Default: all of the prefix. */
   conditionLength?: number | undefined;
-  /** Tokens of the dropped condition, `[B, N]`, in place of the first N; required with guidance. */
+  /** Tokens of the dropped condition, `[B, N]`, in place of the first N; with guidance, these or `nullEmbeddings`. */
   nullCondition?: Tensor | null | undefined;
+  /** Vectors of the dropped condition, `[B, N, E]`, in place of `embeddings`. */
+  nullEmbeddings?: Tensor | null | undefined;
   /** Seed of each row, instead of the generator. Default: none. */
   seeds?: readonly number[] | null | undefined;
   /** Number of tokens to draw. */
@@ -74,7 +76,7 @@ export class TokenMemory {
     if (!this.#scales) return;
     const unconditional = this.fed.narrow(0, batch, batch);
     unconditional.narrow(1, 0, length).copy_(prefix);
-    unconditional.narrow(1, 0, nullCondition!.shape[1]!).copy_(nullCondition!);
+    if (nullCondition) unconditional.narrow(1, 0, nullCondition.shape[1]!).copy_(nullCondition);
     const count = length + steps - first;
     if (count === 0) return;
     const scales = guidanceScales(this.#options, count);

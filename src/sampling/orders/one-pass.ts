@@ -11,7 +11,7 @@ import { refuseLookingBack } from '../repetition.js';
 import { checkRoom } from '../sampler.js';
 
 /**
- * Draws `count` tokens after `given` `[B, N]` in one forward over random tokens: `[B, count]`.
+ * Draws `count` tokens after the embeddings and `given` `[B, N]` in one forward over random tokens: `[B, count]`.
  * @throws RangeError if they do not fit the block; LogitsError naming the token whose logits were NaN or infinite
  */
 export function drawInOnePass(
@@ -19,12 +19,14 @@ export function drawInOnePass(
   given: Tensor,
   count: number,
   options: PickOptions & GuidanceOptions,
+  embeddings: Tensor | null = null,
 ): Tensor {
   const pick = codesOnly(prior, options);
   checkFilterOptions(pick);
   refuseLookingBack('sampleTokens', pick);
   refuseGuidance('sampleTokens', pick);
-  const [batch, before] = given.shape as [number, number];
+  const [batch, tokens] = given.shape as [number, number];
+  const before = tokens + (embeddings?.shape[1] ?? 0);
   const { device } = given;
   if (count === 0) return torch.empty([batch, 0], { dtype: 'int64', device });
   checkRoom('sampleTokens', before, count, prior.blockSize);
@@ -32,7 +34,7 @@ export function drawInOnePass(
     const { generator } = pick;
     const how = { dtype: 'int64', device, ...(generator && { generator }) } as const;
     const random = torch.randint(0, prior.vocabSize, [batch, count - 1], how);
-    const logits = prior.forward(torch.cat([given, random], 1)); // [B, N + count − 1, V]
+    const logits = prior.forward(torch.cat([given, random], 1), { embeddings }); // [B, N + count − 1, V]
     const { token, peak } = drawToken(logits.narrow(1, before - 1, count), pick); // [B, count, 1]
     checkPeaks(peak.squeeze(-1), 'sampleTokens');
     return token.squeeze(-1); // [B, count]

@@ -85,7 +85,7 @@ export function sampleCommand(command: Command): Command {
     .addOption(new Option('--all-classes', 'draw --n images of each class').conflicts('class'))
     .option(
       '--condition <file>',
-      'image of the map to draw for (grey: labels or values), or JSON of the layout, for a model trained on these',
+      'what to draw for, if the model was trained on it: a grey image of the map, a photograph or its edges, a small image, JSON of the layout, or vectors (.npy, .safetensors)',
     )
     .addOption(
       new Option('--layout <file>', 'JSON of the layout to draw, for a model trained on layouts').conflicts(

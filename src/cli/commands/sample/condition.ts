@@ -2,14 +2,24 @@
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
+import { EDGES, edgesOf } from '../../../data/edges.js';
 import { LABEL, mapToTensor } from '../../../data/example.js';
 import { decodePicture, readHeader } from '../../../data/decode.js';
 import { LAYOUT } from '../../../data/layout.js';
-import { readMapFile } from '../../../data/map-file.js';
+import {
+  enlarged,
+  LOW_RESOLUTION,
+  usualLowResolution,
+  type LowResolution,
+} from '../../../data/low-resolution.js';
+import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
+import { readVectors } from '../../../data/vectors.js';
 import { readWhole } from '../../../data/read-whole.js';
-import type { Condition } from '../../../models/conditions/condition.js';
-import { Labelator } from '../../../models/conditions/class.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Condition, ConditionInput } from '../../../models/conditions/condition.js';
+import { Labelator } from '../../../models/conditions/class.js';
+import { Several } from '../../../models/conditions/several.js';
+import { VECTORS, type VectorStage } from '../../../models/conditions/vectors.js';
 import type { Labelled } from '../../../reports/labelled-grid.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
@@ -18,8 +28,8 @@ import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
-  /** One row of what the condition encodes. */
-  row: Tensor;
+  /** Rows of what the condition encodes: one, or several for the images in turn; a list if there are several conditions. */
+  row: ConditionInput;
   /** Entries of the recipe that name it. */
   recipe: Record<string, string | number>;
   /** Ending of "16 images …" in the last line. */
@@ -28,6 +38,9 @@ export interface ChosenCondition {
   label?: Labelled;
 }
 
+/** A model with a condition, or one of its several conditions. */
+type Conditioned = Pick<Net2NetTransformer, 'condition' | 'condStageModel'>;
+
 interface ConditionFlags {
   class?: string;
   allClasses?: boolean;
@@ -35,12 +48,15 @@ interface ConditionFlags {
   layout?: string;
 }
 
-interface ConditionContext {
+/** What a condition is read for. */
+interface ConditionPlace {
   /** Height and width of the images in pixels. */
   size: readonly [height: number, width: number];
   /** Names of the classes. */
   names: readonly string[];
   run: string;
+  /** How the training images were made smaller; default: the usual way. */
+  low?: LowResolution;
 }
 
 /**
@@ -51,16 +67,16 @@ interface ConditionContext {
 export async function chooseConditions(
   model: Net2NetTransformer,
   flags: ConditionFlags,
-  context: ConditionContext,
+  place: ConditionPlace,
 ): Promise<ChosenCondition[]> {
   const { condition } = model;
   if (flags.allClasses && !(condition instanceof Labelator)) {
-    throw new UsageError(`--all-classes: ${context.run} was trained without classes`);
+    throw new UsageError(`--all-classes: ${place.run} was trained without classes`);
   }
   const chosen: ChosenCondition[] = [];
-  for (const name of classesAmong(flags, condition, context.names)) {
+  for (const name of classesAmong(flags, condition, place.names)) {
     chosen.push(
-      await chooseCondition(model, { ...flags, ...(name !== undefined && { class: name }) }, context),
+      await chooseCondition(model, { ...flags, ...(name !== undefined && { class: name }) }, place),
     );
   }
   return chosen;
@@ -85,14 +101,54 @@ function classesAmong(
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseCondition(
-  model: Net2NetTransformer,
+  model: Conditioned,
   flags: ConditionFlags,
-  {
-    size,
-    names,
-    run,
-  }: { size: readonly [height: number, width: number]; names: readonly string[]; run: string },
+  place: ConditionPlace,
 ): Promise<ChosenCondition> {
+  const { condStageModel: stage } = model;
+  return stage instanceof Several ? chooseSeveral(stage, flags, place) : chooseOne(model, flags, place);
+}
+
+/** Gives each of several conditions its flag: the class, or the next of the files, which commas separate. */
+async function chooseSeveral(
+  { parts }: Several,
+  flags: ConditionFlags,
+  place: ConditionPlace,
+): Promise<ChosenCondition> {
+  const isOf = (part: Conditioned, ...fields: (string | null)[]) => fields.includes(part.condition.field);
+  const takesFile = (part: Conditioned) => !isOf(part, null, LABEL, COORDINATES);
+  const count = parts.filter(takesFile).length;
+  const { condition: named } = flags;
+  const files = named === undefined ? [] : count > 1 ? named.split(',') : [named];
+  if (named !== undefined && files.length !== count) {
+    throw new UsageError(
+      `--condition ${named}: ${place.run} takes ${count} files, in the order of its conditions: ` +
+        (count > 1 ? 'separate them by commas' : 'leave it out'),
+    );
+  }
+  if (flags.class !== undefined && !parts.some((part) => isOf(part, LABEL))) {
+    throw new UsageError(`--class ${flags.class}: ${place.run} was trained without classes`);
+  }
+  const chosen: ChosenCondition[] = [];
+  for (const part of parts) {
+    const file = takesFile(part) ? files.shift() : undefined;
+    const ofClass = isOf(part, LABEL) && flags.class !== undefined ? { class: flags.class } : {};
+    chosen.push(await chooseOne(part, { ...ofClass, ...(file !== undefined && { condition: file }) }, place));
+  }
+  const recipes = chosen.map(({ recipe }) => Object.entries(recipe)).flat();
+  return {
+    row: chosen.map(({ row }) => row as Tensor),
+    recipe: { ...Object.fromEntries(recipes), ...(named !== undefined && { condition: named }) },
+    described: chosen.map(({ described }) => described).join(''),
+  };
+}
+
+async function chooseOne(
+  model: Conditioned,
+  flags: ConditionFlags,
+  place: ConditionPlace,
+): Promise<ChosenCondition> {
+  const { size, names, run } = place;
   const { field } = model.condition;
   if (flags.class !== undefined && field !== LABEL) {
     throw new UsageError(`--class ${flags.class}: ${run} was trained without classes`);
@@ -113,15 +169,17 @@ export async function chooseCondition(
     throw new UsageError(
       field === LAYOUT
         ? `${run} was trained on layouts: give one with --layout FILE.json, a list of objects, each [class, left, upper edge, width, height]`
-        : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
+        : field === VECTORS
+          ? `${run} was trained on vectors: give some with --condition FILE.npy or FILE.safetensors`
+          : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await (field === LAYOUT ? layoutOf : mapOf)(model, file, size);
+  const row = await (readers[field] ?? mapOf)(model, file, place);
   return { row, recipe: { condition: file }, described: ` for ${file}` };
 }
 
 function classOf(
-  { condition }: Net2NetTransformer,
+  { condition }: Conditioned,
   wanted: string | undefined,
   names: readonly string[],
   run: string,
@@ -144,8 +202,62 @@ function classOf(
   }
 }
 
+/** Readers of a condition's file by its field; `mapOf` reads others. */
+const readers: Readonly<
+  Record<string, (model: Conditioned, file: string, place: ConditionPlace) => Promise<Tensor>>
+> = {
+  [LAYOUT]: layoutOf,
+  [EDGES]: edgesIn,
+  [LOW_RESOLUTION]: smallImage,
+  [VECTORS]: vectorsIn,
+};
+
+/** Reads vectors: a row for one image, or rows for the images in turn. */
+async function vectorsIn({ condStageModel: stage }: Conditioned, file: string): Promise<Tensor> {
+  const { rows } = await readVectors(file);
+  const [count, each, dim] = rows.shape as [number, number, number];
+  const wanted = stage as VectorStage;
+  // An array [N, D] is the one row of a model that is given N vectors.
+  const whole = each === 1 && count === wanted.count ? rows.transpose(0, 1) : rows;
+  if (whole.shape[1] === wanted.count && dim === wanted.dim) return whole;
+  throw new UsageError(
+    `--condition ${file}: it has ${count} × ${each} vectors of ${dim} numbers, but the model was trained on ` +
+      `${wanted.count} of ${wanted.dim} for an image`,
+  );
+}
+
+/** Reads edges: an image in black and white has them in white, of any other they are computed. */
+async function edgesIn(_: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
+  const drawn = await readBlackAndWhite(file, size);
+  if (drawn) return mapToTensor(drawn, size, {}, 'cpu');
+  const [height, width] = size;
+  return mapToTensor(edgesOf(await pixelsOf(file, size), height, width), size, {}, 'cpu');
+}
+
+/** Reads an image at the low resolution that the model was trained on, and enlarges it. */
+async function smallImage(
+  model: Conditioned,
+  file: string,
+  { size, low = usualLowResolution }: ConditionPlace,
+): Promise<Tensor> {
+  const small = size.map((side) => Math.round(side / low.factor)) as [number, number];
+  return enlarged(bytesToImages(await pixelsOf(file, small), small, 3), size, low);
+}
+
+/** Reads the middle of an image in colours as bytes [height, width, 3]. */
+async function pixelsOf(file: string, [height, width]: readonly [number, number]): Promise<Uint8Array> {
+  const bytes = await readWhole(file);
+  const { samples = 'usual' } = await readHeader(file, bytes);
+  return (await decodePicture(file, width, height, bytes, samples)).pixels;
+}
+
+/** Returns the channels of the maps that the condition's encoder takes. */
+function channelsOf({ condStageModel: stage }: Conditioned): number {
+  return stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+}
+
 /** Reads a layout from a JSON file: [1, 1 + objects, 5]. */
-async function layoutOf({ condition }: Net2NetTransformer, file: string): Promise<Tensor> {
+async function layoutOf({ condition }: Conditioned, file: string): Promise<Tensor> {
   let layout: Tensor;
   try {
     layout = condition.parse(await readFile(file, 'utf8'), []);
@@ -159,19 +271,11 @@ async function layoutOf({ condition }: Net2NetTransformer, file: string): Promis
 }
 
 /** Reads the input of the condition's encoder from a file: [1, C, height, width]. */
-async function mapOf(
-  model: Net2NetTransformer,
-  file: string,
-  size: readonly [height: number, width: number],
-): Promise<Tensor> {
+async function mapOf(model: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
   const stage = model.condStageModel;
-  const channels = stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+  const channels = channelsOf(model);
   if (channels === 3 && !(stage instanceof FirstStage && stage.colorize)) {
-    const bytes = await readWhole(file);
-    const { samples = 'usual' } = await readHeader(file, bytes);
-    const [height, width] = size;
-    const { pixels } = await decodePicture(file, width, height, bytes, samples);
-    return bytesToImages(pixels, size, channels);
+    return bytesToImages(await pixelsOf(file, size), size, channels);
   }
   const map = await readMapFile(file, size);
   if (channels === 1) return mapToTensor(map, size, {}, 'cpu');

@@ -1,4 +1,5 @@
 /** Draws batches of images for `sample`: of the trained size, or larger ones through a window. */
+import type { ConditionInput } from '../../../models/conditions/condition.js';
 import { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import type { ObjectAnnotation } from '../../../models/conditions/layout/annotation.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
@@ -20,7 +21,7 @@ export type OnCells = (cells: readonly number[], tokens: Tensor) => void;
 /** A batch to draw. */
 export interface Batch {
   /** Rows of what the condition encodes. */
-  rows: Tensor;
+  rows: ConditionInput;
   /** Seed of each image; null: the generator's numbers are taken. */
   seeds: readonly number[] | null;
   onCells: OnCells;
@@ -98,9 +99,10 @@ const windowed: Way = ({ model, area, pick }, { rows, seeds, onCells }) => {
 
 const scene: Way = ({ model, area: { grid, window }, pick }, { rows, seeds, onCells }) => {
   const { builder } = model.condStageModel as LayoutStage;
-  const count = rows.shape[0]!;
-  const how = { ...pick, seeds, grid, window: window!, count, onStep: cellsOf(grid, onCells) };
-  return { images: model.firstStageModel.decodeIndices(sampleScene(model, objectsOf(rows), builder, how)) };
+  const how = { ...pick, seeds, grid, window: window!, count: countOf(rows), onStep: cellsOf(grid, onCells) };
+  return {
+    images: model.firstStageModel.decodeIndices(sampleScene(model, objectsOf(rows as Tensor), builder, how)),
+  };
 };
 
 const completing =
@@ -108,7 +110,7 @@ const completing =
   ({ model, area, pick }, { rows, seeds, onCells }) => {
     const { grid, window } = area;
     const { device } = model.transformer.posEmb;
-    const images = image.to(device).expand([rows.shape[0]!, ...image.shape.slice(1)]);
+    const images = image.to(device).expand([countOf(rows), ...image.shape.slice(1)]);
     return completeImages(model, images, mask?.to(device) ?? null, {
       ...pick,
       seeds,
@@ -124,7 +126,7 @@ const varying =
   (image: Tensor, share: number): Way =>
   ({ model, area: { grid }, pick }, { rows, seeds, onCells }) => {
     const given = model.encodeToZ(image.to(model.transformer.posEmb.device)).indices;
-    const tokens = variations(model, given.repeat([rows.shape[0]!, 1]), {
+    const tokens = variations(model, given.repeat([countOf(rows), 1]), {
       ...pick,
       seeds,
       share,
@@ -136,10 +138,15 @@ const varying =
   };
 
 /** Returns the condition tokens of rows. @throws UsageError if windows cannot take their part of a map */
-function windowCondition(model: Net2NetTransformer, { grid, window }: DrawnSize, rows: Tensor): Tensor {
+function windowCondition(
+  model: Net2NetTransformer,
+  { grid, window }: DrawnSize,
+  rows: ConditionInput,
+): Tensor {
   const condition = conditionOf(model, rows);
   const [length, area] = [condition.shape[1]!, grid[0] * grid[1]];
-  if (window === null || length === area || rows.ndim !== 4) return condition;
+  const isMap = rows instanceof torch.Tensor && rows.ndim === 4;
+  if (window === null || length === area || !isMap) return condition;
   throw new UsageError(
     `the map has ${length} tokens for ${area} codes, but windows need one for each: leave --size out`,
   );
@@ -154,7 +161,11 @@ function objectsOf(layouts: Tensor): ObjectAnnotation[] {
   }));
 }
 
-/** Returns the condition tokens `[B, N]` of rows. */
-function conditionOf(model: Net2NetTransformer, rows: Tensor): Tensor {
-  return model.encodeToC(rows.to(model.transformer.posEmb.device)).indices;
+/** Returns the encoded condition of rows: tokens `[B, N]`, or vectors. */
+function conditionOf(model: Net2NetTransformer, rows: ConditionInput): Tensor {
+  const { device } = model.transformer.posEmb;
+  return model.encodeToC(rows instanceof torch.Tensor ? rows.to(device) : rows.map((row) => row.to(device)))
+    .indices;
 }
+
+const countOf = (rows: ConditionInput): number => (rows instanceof torch.Tensor ? rows : rows[0]!).shape[0]!;

@@ -1,4 +1,5 @@
 /** The images that `sample` draws, in order: of which condition, and with which seed. */
+import type { ConditionInput } from '../../../models/conditions/condition.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { ChosenCondition } from './condition.js';
@@ -8,6 +9,8 @@ export interface PlannedImage {
   /** Number of the image, from 0. */
   index: number;
   condition: ChosenCondition;
+  /** Number of the image among those of its condition, from 0. */
+  turn: number;
   /** Seed of its own; null if the batches share one. */
   seed: number | null;
 }
@@ -26,18 +29,27 @@ export function planImages(
 ): PlannedImage[] {
   const own = seeds ?? Array.from({ length: n }, (_, i) => (perImageSeeds ? seed + i : null));
   return conditions.flatMap((condition, c) =>
-    own.map((imageSeed, i) => ({ index: c * own.length + i, condition, seed: imageSeed })),
+    own.map((imageSeed, i) => ({ index: c * own.length + i, condition, turn: i, seed: imageSeed })),
   );
 }
 
 /** Returns the rows of what the condition encodes, and the seeds, of images that are drawn together. */
-export function batchOf(images: readonly PlannedImage[]): { rows: Tensor; seeds: number[] | null } {
+export function batchOf(images: readonly PlannedImage[]): { rows: ConditionInput; seeds: number[] | null } {
   const seeds = images.flatMap(({ seed }) => (seed === null ? [] : [seed]));
+  const rowsOf = (pick: (condition: ChosenCondition) => Tensor) =>
+    torch.cat(images.map(({ condition, turn }) => inTurn(pick(condition), turn)));
+  const { row } = images[0]!.condition;
   return {
-    rows: torch.cat(images.map(({ condition }) => condition.row)),
+    rows:
+      row instanceof torch.Tensor
+        ? rowsOf((condition) => condition.row as Tensor)
+        : row.map((_, i) => rowsOf((condition) => (condition.row as readonly Tensor[])[i]!)),
     seeds: seeds.length > 0 ? seeds : null,
   };
 }
+
+/** Returns the row of an image: the images of a condition get its rows in turn. */
+const inTurn = (rows: Tensor, turn: number): Tensor => rows.narrow(0, turn % rows.shape[0]!, 1);
 
 /** Returns the entries of the recipe that are an image's own. */
 export function recipeOf({ condition, seed }: PlannedImage): Record<string, unknown> {

@@ -1,5 +1,6 @@
 /** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
+import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
 import { openRun } from '../../../runs/open.js';
 import * as torch from '../../../torch/index.js';
@@ -27,7 +28,12 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const photo = await choosePhoto(model, flags, config.data.size);
   const fitted = photo && ([photo.image.shape[3]!, photo.image.shape[2]!] as const);
   const area = drawnSize(model, config.data.size, flags.size ?? fitted ?? undefined);
-  const conditions = await chooseConditions(model, flags, { size: area.size, names: classes, run });
+  const conditions = await chooseConditions(model, flags, {
+    size: area.size,
+    names: classes,
+    run,
+    low: lowResolutionOf(config.data),
+  });
   const { pick, filters, guidance } = drawSettings(model, flags, { config, run });
   const recipe = {
     command: 'sample',

@@ -32,7 +32,7 @@ export function drawSettings(
     temperature,
   };
   const guidance = guidanceAmong(flags);
-  if (isGuided(guidance) && model.config.nullToken === undefined) {
+  if (isGuided(guidance) && !model.isGuidable) {
     throw new UsageError(
       `--guidance ${flags.guidance}: ${run} was trained without dropped conditions; train it with --condition-dropout 0.1`,
     );

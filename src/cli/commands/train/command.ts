@@ -38,7 +38,7 @@ The first stage learns to encode an image as a grid of codes, the second learns 
 /** Names of the files in `src/cli/presets`. */
 export const presets: Record<Stage, readonly string[]> = {
   vqgan: ['small', 'segmentation', 'depth', 'imagenet', 'faces'],
-  transformer: ['small', 'classes', 'maps', 'layouts', 'imagenet', 'faces'],
+  transformer: ['small', 'classes', 'maps', 'layouts', 'vectors', 'classes-and-maps', 'imagenet', 'faces'],
 };
 
 const descriptions: Record<Stage, string> = {

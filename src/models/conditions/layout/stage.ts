@@ -45,6 +45,11 @@ export class LayoutStage extends nn.Module implements Condition {
         : new ObjectsCenterPointsConditionalBuilder(settings);
   }
 
+  /** Number of ids. */
+  get nCodes(): number {
+    return this.builder.config.noTokens;
+  }
+
   /**
    * Encodes layouts `[B, 1 + n, 5]` as tokens `[B, embeddingDim]` int64. The first row is the view: 1 if it is mirrored,
    * and the box of the crop; the others are objects: class and box, or class −1 for none. Boxes are left, upper edge,

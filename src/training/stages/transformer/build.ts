@@ -1,4 +1,5 @@
 /** Builds the second stage's model, optimizer and step from a configuration. */
+import { VectorStage } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
@@ -15,7 +16,7 @@ export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
   optimizer: optim.AdamW;
-  /** Takes one step on codes in reading order [B, L] after their condition [B, N]. */
+  /** Takes one step on codes in reading order [B, L] after their condition. */
   step(tokens: Tokens): Tensor;
 }
 
@@ -34,10 +35,11 @@ export function buildTransformer(
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
-  const groups = decayGroups(gpt);
+  const condition = net.learnedCondition;
+  const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
   const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
-  const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay });
+  const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay, condition });
   for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
   const stepper = masters.around(copies, optimizer);
   net.train();
@@ -60,7 +62,14 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
   const { net, masters, optimizer, step } = buildTransformer(config, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
-  const tokens = { z: zeros(blockSize), c: zeros(1) };
+  const { condStageModel: stage } = net;
+  const tokens =
+    stage instanceof VectorStage
+      ? {
+          z: zeros(blockSize + 1 - stage.count),
+          c: torch.zeros([batchSize, stage.count, stage.dim], { device }),
+        }
+      : { z: zeros(blockSize), c: zeros(1) };
   const time = timeSteps(() => torch.scope(() => step(tokens).item()));
   optimizer.dispose();
   torch.dispose([tokens, masters.all(net)]);

@@ -4,6 +4,9 @@ import { LABEL } from '../../../data/example.js';
 import { LAYOUT } from '../../../data/layout.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Condition } from '../../../models/conditions/condition.js';
+import { Several, type ConditionPart } from '../../../models/conditions/several.js';
+import { VECTORS } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -13,15 +16,22 @@ import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { withClasses } from './classes.js';
+import { sectionsOfSeveral } from './condition-sections.js';
 import { sizes } from './first-stage.js';
 
 type Params = Record<string, unknown>;
 
+/** Returns the fields of an image that are encoded once: those of a map or of several conditions, but not one class alone. */
+export function fieldsToEncode({ field, fields }: Condition): string[] {
+  if (fields) return [...fields];
+  return field === null || field === LABEL || field === VECTORS ? [] : [field];
+}
+
 /**
- * Validates the model section and the initial weights before anything is written. Returns the field of an image that
- * the condition encodes; null without a condition.
+ * Validates the model section and the initial weights before anything is written. Returns the fields of an image that
+ * the condition encodes; none without a condition.
  */
-export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): string | null {
+export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): string[] {
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
@@ -30,12 +40,12 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   const needed = sizes(first, params, config.data.size);
   const { codesPerSide } = codesOfConfig(first);
   try {
-    const { field } = net.condition;
-    const known = field === null || [LABEL, COORDINATES, LAYOUT].includes(field);
-    if (!known && !(net.condStageModel instanceof FirstStage)) {
+    const parts = net.condStageModel instanceof Several ? net.condStageModel.parts : [net];
+    if (!parts.every(isKnown)) {
       throw new RunError(
         'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), coordinates ' +
-          '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
+          '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), vectors ' +
+          '(tessera.conditions.VectorStage), a map that a VQGAN encodes, or no condition; for others, write your own loop with transformerStep',
       );
     }
     if (net.pkeep < 0) {
@@ -43,24 +53,50 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
         `model.params.pkeep must be a number from 0 to 1, the share of tokens that a step keeps; got ${net.pkeep}`,
       );
     }
-    const { firstStageModel, condStageModel } = net;
+    const { firstStageModel } = net;
     if (firstStageModel instanceof FirstStage)
       checkFirstStage(firstStageModel, config, 'model.params.first_stage_config');
-    if (condStageModel instanceof FirstStage) checkSize(condStageModel, config.data.size);
+    for (const { condStageModel: stage } of parts) {
+      if (stage instanceof FirstStage) checkSize(stage, config.data.size);
+    }
     // As long as the number of classes is unknown, so are the sizes.
     if (initial !== null && model === config.model) initial.fill(net);
     checkOrder(net, codesPerSide(config.data.size) ** 2);
     checkRoom(net, needed, config);
-    return field;
+    return fieldsToEncode(net.condition);
   } finally {
     torch.dispose([...net.parameters(), ...net.buffers()]);
   }
 }
 
+/** True for a condition that this trainer can encode. */
+function isKnown({
+  condition: { field },
+  condStageModel,
+}: Pick<ConditionPart, 'condition' | 'condStageModel'>) {
+  const known = field === null || [LABEL, COORDINATES, LAYOUT, VECTORS].includes(field);
+  return known || condStageModel instanceof FirstStage;
+}
+
 /** @throws RunError if the maps of the images have other channels than the VQGAN of the condition takes */
-export function checkMaps({ model, data }: RunConfig, { train }: Images): void {
+export function checkMaps(config: RunConfig, { train }: Images): void {
+  const { model, data } = config;
   const params = model.params as Params;
-  const [field] = data.maps ?? [];
+  const several = sectionsOfSeveral(params['cond_stage_config']);
+  if (!several) return checkMap(params, data, train, data.maps?.[0]);
+  const { keys } = (params['cond_stage_config'] as { params: { keys: (string | null)[] } }).params;
+  for (const [i, section] of several.entries()) {
+    const field = 'no_object_classes' in (section.params ?? {}) ? LAYOUT : (keys[i] ?? undefined);
+    checkMap({ ...params, cond_stage_config: section }, data, train, field);
+  }
+}
+
+function checkMap(
+  params: Params,
+  data: RunConfig['data'],
+  train: Images['train'],
+  field: string | undefined,
+): void {
   if (field === undefined || field === COORDINATES) return;
   if (field === LAYOUT) return checkObjects(params, data, train);
   const shared = params['cond_stage_config'] === '__is_first_stage__';

@@ -4,14 +4,16 @@ import type { Tensor } from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
+import { isModel, mapSeveral, sectionsOfSeveral } from './condition-sections.js';
+import { adoptNullToken, LABELATOR, sizesOfCondition } from './first-stage.js';
 
-const LABELATOR = 'taming.modules.util.Labelator';
 type Params = Record<string, unknown>;
 
-/** Returns the class label condition, or null if there is none. */
-function labelCondition({ model }: RunConfig): ModelConfig | null {
-  const condition = model.params?.['cond_stage_config'] as ModelConfig | string | undefined;
-  return typeof condition === 'object' && condition.target === LABELATOR ? condition : null;
+/** Returns the class label condition, which may be one of several; undefined if there is none. */
+function labelCondition({ model }: RunConfig): ModelConfig | undefined {
+  const condition = model.params?.['cond_stage_config'];
+  const sections = sectionsOfSeveral(condition) ?? (isModel(condition) ? [condition] : []);
+  return sections.find(({ target }) => target === LABELATOR);
 }
 
 /** Returns the distinct classes among labels [N], sorted. */
@@ -35,9 +37,14 @@ export function withClasses(config: RunConfig, count: number): RunConfig {
   const condition = labelCondition(config);
   if (!condition || condition.params?.['n_classes'] !== undefined) return config;
   const params: Params = { ...config.model.params };
-  params['cond_stage_config'] = { ...condition, params: { ...condition.params, n_classes: count } };
-  if (config.training.conditionDropout > 0) params['null_token'] ??= count;
-  const ids = Math.max(count, ((params['null_token'] ?? -1) as number) + 1);
+  const counted = { ...condition, params: { ...condition.params, n_classes: count } };
+  const whole = params['cond_stage_config'] as ModelConfig;
+  params['cond_stage_config'] =
+    whole === condition ? counted : mapSeveral(whole, (one) => (one === condition ? counted : one));
+  const first = (params['first_stage_config'] as ModelConfig).params as Params;
+  adoptNullToken(config, first, params);
+  const { ids: own } = sizesOfCondition(first, params, config.data.size);
+  const ids = Math.max(own, ((params['null_token'] ?? -1) as number) + 1);
   const gpt = params['transformer_config'] as ModelConfig | undefined;
   const vocabulary = gpt?.params?.['vocab_size'] as number | undefined;
   if (gpt && vocabulary !== undefined && vocabulary < ids) {

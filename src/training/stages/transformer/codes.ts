@@ -9,6 +9,7 @@ import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
+import type { ImageVectors } from './vectors.js';
 
 /** Codes of N crops of images. */
 export interface CodeRows {
@@ -16,8 +17,10 @@ export interface CodeRows {
   codes: Tensor;
   /** Class of each row, int64 [N]; zeros if there are no classes. */
   labels: Tensor;
-  /** Tokens of each row's condition, int64 [N, C], if the condition is a map; otherwise null. */
+  /** Tokens of each row's condition, int64 [N, C], or its row in `vectors`, int64 [N, 1]; null for none and for classes. */
   condition: Tensor | null;
+  /** Vectors that are the condition, [M, K, D], the same in both parts; null or left out for other conditions. */
+  vectors?: Tensor | null;
 }
 
 export interface Codes {
@@ -30,8 +33,10 @@ export interface CodesRequest {
   heldOut: ImageSource;
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
-  /** Map that is the condition, and its encoder: [B, C, H, W] → tokens, int64 [B, N]. Null without such a condition. */
-  condition: { field: string; encode: (maps: Tensor) => Tensor } | null;
+  /** Fields that are the condition, and their encoder: [B, C, H, W] each → tokens, int64 [B, N]. Null without such. */
+  condition: { fields: readonly string[]; encode: (values: Tensor[]) => Tensor } | null;
+  /** Vectors that are the condition; null for other conditions. */
+  vectors: ImageVectors | null;
   device: torch.Device;
   /** Crops of each training image: 1 takes the central one, more are taken at random positions. */
   views: number;
@@ -51,20 +56,24 @@ const names = {
   train: { codes: 'train', labels: 'labels', condition: 'conditions' },
   heldOut: { codes: 'heldOut', labels: 'heldOutLabels', condition: 'heldOutConditions' },
 } as const;
+const VECTORS = 'vectors';
 
 /** Encodes all images, or reads previously encoded codes from `file`. Returns null if the signal aborted. */
 export async function codesOf(file: string, request: CodesRequest): Promise<Codes | null> {
   if (existsSync(file)) return readCodes(file, request.device);
   const { views, flip, seed } = request;
-  const train = await encodeAll(request.train, request, (index) => viewsOf(index, views, flip, seed));
-  const heldOut = train && (await encodeAll(request.heldOut, request, () => [centre]));
+  const of = (part: 'train' | 'heldOut', viewsOfImage: (index: number) => View[]) =>
+    encodeAll(request[part], request, viewsOfImage, request.vectors?.[part] ?? null);
+  const train = await of('train', (index) => viewsOf(index, views, flip, seed));
+  const heldOut = train && (await of('heldOut', () => [centre]));
   if (!heldOut) return null;
   const codes = { train, heldOut };
   // Half the size: a codebook has far fewer than 2³¹ codes.
   const small = torch.scope(() =>
     Object.fromEntries(namedTensors(codes).map(([name, tensor]) => [name, tensor.to('int32')])),
   );
-  await saveSafetensors(file, small);
+  const { vectors } = request;
+  await saveSafetensors(file, { ...small, ...(vectors && { [VECTORS]: vectors.table }) });
   torch.dispose([small, codes]);
   return readCodes(file, request.device);
 }
@@ -83,10 +92,12 @@ async function readCodes(file: string, device: torch.Device): Promise<Codes> {
   try {
     return torch.scope(() => {
       const read = (key: string) => checkpoint.tensors.get(key)?.to('int64').to(device);
+      const vectors = checkpoint.tensors.get(VECTORS)?.to(device) ?? null;
       const rows = ({ codes, labels, condition }: (typeof names)['train' | 'heldOut']): CodeRows => ({
         codes: read(codes)!,
         labels: read(labels)!,
         condition: read(condition) ?? null,
+        vectors,
       });
       return torch.keep({ train: rows(names.train), heldOut: rows(names.heldOut) });
     });
@@ -109,6 +120,7 @@ async function encodeAll(
   source: ImageSource,
   { encode, condition, device, signal }: CodesRequest,
   viewsOfImage: (index: number) => View[],
+  vectorRows: readonly number[] | null,
 ): Promise<CodeRows | null> {
   const wanted = Array.from({ length: source.length }, (_, index) =>
     viewsOfImage(index).map((view) => ({ index, view })),
@@ -116,7 +128,7 @@ async function encodeAll(
   const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, i) =>
     wanted.slice(i * BATCH, (i + 1) * BATCH),
   );
-  const fields = condition ? [condition.field] : [];
+  const fields = condition?.fields ?? [];
   const ahead = new ReadAhead(batches, (some) =>
     source.readSquares(
       some.map(({ index }) => index),
@@ -130,8 +142,8 @@ async function encodeAll(
     const example = source.toExample(await next.result, device);
     rows.push(torch.noGrad(() => torch.scope(() => encode(example.image).flatten(1)))); // [B, h·w]
     if (condition) {
-      const map = example.fields[condition.field]!;
-      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(map)))); // [B, N]
+      const values = fields.map((field) => example.fields[field]!);
+      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(values)))); // [B, N]
     }
     torch.dispose(example);
     await setImmediate();
@@ -144,7 +156,9 @@ async function encodeAll(
   return {
     codes: joined(rows),
     labels: torch.tensor(BigInt64Array.from(labels)),
-    condition: condition && joined(conditions),
+    condition: vectorRows
+      ? torch.tensor(wanted.map(({ index }) => [BigInt(vectorRows[index]!)]))
+      : condition && joined(conditions),
   };
 }
 

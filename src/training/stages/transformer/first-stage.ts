@@ -4,8 +4,13 @@ import type { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
-import { conditionPart, configOfPart, firstStagePart } from './trained-part.js';
+import { readConfig } from '../../../runs/folder.js';
+import { isModel, sectionsOfSeveral, withOnly } from './condition-sections.js';
+import { adoptVectors } from './vectors.js';
+import { conditionPart, configOfPart, firstStagePart, isRun } from './trained-part.js';
 
+/** Target of a condition on classes. */
+export const LABELATOR = 'taming.modules.util.Labelator';
 type Params = Record<string, unknown>;
 
 /** Fills in the first stage and the condition in the model section, and the sizes that depend on them. */
@@ -25,7 +30,10 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
     );
   }
   params['first_stage_config'] = first;
-  await adoptCondition(config, params);
+  const several = sectionsOfSeveral(params['cond_stage_config']);
+  if (several) await adoptSeveral(config, params, several);
+  else await adoptCondition(config, params);
+  await adoptVectors(config, params);
   if (params['cond_stage_config'] === undefined && params['unconditional'] === undefined) {
     params['unconditional'] = true;
   }
@@ -37,15 +45,29 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
       ...gpt,
       params: { ...sizes(first.params as Params, params, data.size), ...gpt.params },
     };
-  return { ...config, data: { ...data, channels: channelsOf(first) }, model: { ...model, params } };
+  const low = await lowResolutionIn(training.condition);
+  return { ...config, data: { ...low, ...data, channels: channelsOf(first) }, model: { ...model, params } };
+}
+
+/** True for a condition on classes whose number is not known yet. */
+const lacksClasses = (section: unknown): boolean =>
+  isModel(section) && section.target === LABELATOR && section.params?.['n_classes'] === undefined;
+
+/** Returns how the run of the condition's VQGAN makes images small, so that the transformer sees the same. */
+async function lowResolutionIn(run: string | undefined): Promise<Partial<RunConfig['data']>> {
+  if (run === undefined || !isRun(run)) return {};
+  const { lrFactor, lrEnlarge } = (await readConfig(run)).data;
+  return { ...(lrFactor !== undefined && { lrFactor }), ...(lrEnlarge !== undefined && { lrEnlarge }) };
 }
 
 /**
  * Fills in the id of a dropped condition, if conditions are to be dropped: the one after the classes, or after all codes if
  * the condition is a map. Where the number of classes is not known yet, `withClasses` does.
  */
-function adoptNullToken({ data, training }: RunConfig, first: Params, params: Params): void {
+export function adoptNullToken({ data, training }: RunConfig, first: Params, params: Params): void {
   if (training.conditionDropout === 0) return;
+  const sections = sectionsOfSeveral(params['cond_stage_config']) ?? [params['cond_stage_config']];
+  if (sections.some(lacksClasses)) return;
   const { ids, tokens } = sizesOfCondition(first, params, data.size);
   if (params['cond_stage_config'] === '__is_unconditional__') {
     throw new RunError(
@@ -79,7 +101,31 @@ async function adoptCondition(config: RunConfig, params: Params): Promise<void> 
   if (typeof field === 'string') params['cond_stage_key'] ??= field;
 }
 
-const isModel = (value: unknown): value is ModelConfig => typeof value === 'object' && value !== null;
+/**
+ * Fills in several conditions: the run that `training.condition` names as the VQGAN among them that has no weights of its
+ * own, or as the last of them, the fields of all, and the first id after the image's codes.
+ */
+async function adoptSeveral(config: RunConfig, params: Params, sections: ModelConfig[]): Promise<void> {
+  const isVqgan = (section: ModelConfig | undefined) => section?.params?.['ddconfig'] !== undefined;
+  const open = sections.findIndex((one) => isVqgan(one) && one.params?.['ckpt_path'] === undefined);
+  const place = open < 0 ? sections.length : open;
+  if (config.training.condition !== undefined) {
+    const named = await configOfPart(conditionPart, withOnly(config, sections[place]));
+    if (named) sections[place] = named;
+  }
+  for (const [i, section] of sections.entries()) {
+    if (i !== place && isVqgan(section)) {
+      sections[i] = (await configOfPart(conditionPart, withOnly(config, section)))!;
+    }
+  }
+  const given = params['cond_stage_config'] as ModelConfig;
+  const keys = sections.map((section) => section.params?.['image_key'] ?? null);
+  const first = params['first_stage_config'] as ModelConfig;
+  const { nCodes } = codesOfConfig(first.params as Params);
+  const own = { first_id: nCodes, keys, ...given.params };
+  params['cond_stage_config'] = { ...given, params: { ...own, conditions: sections } };
+  params['cond_stage_key'] ??= 'several';
+}
 
 /** Returns the minimum sizes of a transformer over a condition and the codes of a first stage. */
 export function sizes(
@@ -95,8 +141,22 @@ export function sizes(
 }
 
 /** Returns the number of token ids of a condition, and of tokens that it encodes an image of the given size to. */
-function sizesOfCondition(first: Params, params: Params, size: number): { ids: number; tokens: number } {
+export function sizesOfCondition(
+  first: Params,
+  params: Params,
+  size: number,
+): { ids: number; tokens: number } {
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
+  const several = sectionsOfSeveral(condition);
+  if (several) {
+    const all = several.map((one) => sizesOfCondition(first, { cond_stage_config: one }, size));
+    const { separate_vocabulary: separate = true, first_id: next = 0 } = (condition as ModelConfig).params!;
+    const ids = all.map((one) => one.ids);
+    return {
+      ids: separate ? ids.reduce((sum, count) => sum + count, next as number) : Math.max(...ids),
+      tokens: all.reduce((sum, one) => sum + one.tokens, 0),
+    };
+  }
   if (condition === '__is_unconditional__') {
     return { ids: ((params['sos_token'] ?? 0) as number) + 1, tokens: 1 };
   }
@@ -114,5 +174,6 @@ function sizesOfCondition(first: Params, params: Params, size: number): { ids: n
     const { builder } = modelFromConfig<LayoutStage>(condition as ModelConfig);
     return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
   }
+  if ('dim' in encoder) return { ids: 0, tokens: (encoder['count'] ?? 1) as number };
   return { ids: (encoder['n_classes'] ?? 0) as number, tokens: 1 };
 }

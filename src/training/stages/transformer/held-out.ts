@@ -11,24 +11,25 @@ import { transformerLoss } from './step.js';
 /** Number of rows measured at a time. */
 const BATCH = 16;
 
-/** Codes in reading order [B, L] after their condition [B, N]. */
+/** Codes in reading order [B, L] after their condition, tokens [B, N] or vectors [B, N, D]. */
 export interface Tokens {
   z: Tensor;
   c: Tensor;
 }
 
-/** Selects rows of codes, permuted to the transformer's reading order, with their condition: its tokens, or the class. */
-export function tokensOf(
-  net: Net2NetTransformer,
-  { codes, labels, condition }: CodeRows,
-  rows: number[],
-): Tokens {
-  const index = torch.tensor(BigInt64Array.from(rows, BigInt), { device: codes.device });
+/** Selects rows of codes, permuted to the transformer's reading order, with their condition. */
+export function tokensOf(net: Net2NetTransformer, rows: CodeRows, which: number[]): Tokens {
+  const { codes, labels } = rows;
+  const index = torch.tensor(BigInt64Array.from(which, BigInt), { device: codes.device });
   const z = net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
-  const c = condition
-    ? condition.indexSelect(0, index) // [B, N]
-    : net.encodeToC(labels.indexSelect(0, index)).indices; // [B, 1]
+  const c = conditionOf(rows, index) ?? net.encodeToC(labels.indexSelect(0, index)).indices; // [B, 1] for a class
   return { z, c };
+}
+
+/** Selects the condition of rows: its tokens [B, N] or vectors [B, N, D]; null if that is none or a class. */
+export function conditionOf({ condition, vectors }: CodeRows, index: Tensor): Tensor | null {
+  const rows = condition && condition.indexSelect(0, index);
+  return rows && vectors ? vectors.indexSelect(0, rows.flatten()) : rows;
 }
 
 /** Returns the cross-entropy in nats per code on the first `rows` held-out rows; empty if none are held out. */

@@ -12,6 +12,7 @@ import { keepingGenerators } from '../../engine/generators.js';
 import { classesAmong, spreadOver } from './classes.js';
 import type { Codes } from './codes.js';
 import { saveLabelledGrid } from '../../../reports/labelled-grid.js';
+import { conditionOf } from './held-out.js';
 
 export interface PreviewOptions {
   /** Number of samples. */
@@ -63,10 +64,11 @@ export async function saveSamples(
 const labelsOf = (classes: readonly number[], device: torch.Device): Tensor =>
   torch.tensor(BigInt64Array.from(classes, BigInt), { device }); // [N]
 
-/** Returns the condition tokens of the first held-out images, or of the first training images if none are held out. */
+/** Returns the condition of the first held-out images, or of the first training images if none are held out. */
 function conditionsOf({ heldOut, train }: Codes, count: number): Tensor | null {
-  const rows = heldOut.codes.shape[0]! > 0 ? heldOut.condition : train.condition;
-  return rows && rows.narrow(0, 0, Math.min(count, rows.shape[0]!));
+  const rows = heldOut.codes.shape[0]! > 0 ? heldOut : train;
+  const { device } = rows.codes;
+  return conditionOf(rows, torch.arange(Math.min(count, rows.codes.shape[0]!), { dtype: 'int64', device }));
 }
 
 function sample(

@@ -1,7 +1,10 @@
 /** Training of the second stage: a transformer over the codes of the frozen first stage. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LABEL } from '../../../data/example.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Stage } from '../../../models/conditions/condition.js';
+import { Several } from '../../../models/conditions/several.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -15,13 +18,15 @@ import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
-import { checkMaps, checkTransformer } from './check.js';
+import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
 import { countClasses } from './classes.js';
+import { sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
 import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
 import { saveSamples } from './preview.js';
 import { conditionPart, firstStagePart, loadPart } from './trained-part.js';
+import { vectorsOf, type ImageVectors } from './vectors.js';
 
 /** Number of held-out rows measured during the run; all of them are measured at its end. */
 const MEASURED = 32;
@@ -36,26 +41,21 @@ export const transformer: StageKind<TransformerStage> = {
   measure: timeTransformerStep,
   async adapt(config: RunConfig, notes: string[]) {
     const adapted = await adoptFirstStage(config);
-    const field = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
+    const fields = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
     notes.push(describeCodes(adapted));
-    if (field === null || field === LABEL) return adapted;
-    return { ...adapted, data: { ...adapted.data, maps: [field] } };
+    const maps = fields.filter((name) => name !== LABEL);
+    return maps.length === 0 ? adapted : { ...adapted, data: { ...adapted.data, maps } };
   },
   async build(session: Session) {
     const { run, config } = session;
     // A checkpoint includes the first stage, so a resumed run needs nothing outside its folder.
     if (run.checkpoint) return new TransformerStage(session, null);
+    const vectors = await vectorsOf(config, session);
     return withInitialWeights(config, async (initial) => {
-      const stage = new TransformerStage(session, initial);
-      const { firstStageModel, condStageModel } = stage.net;
-      const parts = [
-        [firstStagePart, 'first_stage_model', firstStageModel],
-        [conditionPart, 'cond_stage_model', condStageModel],
-      ] as const;
-      for (const [part, key, model] of parts) {
-        const shared = part === conditionPart && condStageModel === firstStageModel;
-        if (!(model instanceof FirstStage) || shared || stage.beganWith(key)) continue;
-        const note = await loadPart(part, model, config);
+      const stage = new TransformerStage(session, initial, vectors);
+      for (const { part, key, model, given } of frozenParts(stage.net, config)) {
+        if (!(model instanceof FirstStage) || stage.beganWith(key)) continue;
+        const note = await loadPart(part, model, given);
         if (note !== null) run.notes.push(note);
       }
       return stage;
@@ -63,23 +63,49 @@ export const transformer: StageKind<TransformerStage> = {
   },
 };
 
+/** Returns the frozen models of a transformer, each with its keys and the configuration that names its weights. */
+function frozenParts({ firstStageModel, condStageModel }: Net2NetTransformer, config: RunConfig) {
+  const first = {
+    part: firstStagePart,
+    key: 'first_stage_model',
+    model: firstStageModel as Stage,
+    given: config,
+  };
+  if (condStageModel === firstStageModel) return [first];
+  const part = conditionPart;
+  const key = 'cond_stage_model';
+  const sections = sectionsOfSeveral(config.model.params?.['cond_stage_config']);
+  if (!(condStageModel instanceof Several) || !sections)
+    return [first, { part, key, model: condStageModel, given: config }];
+  const conditions = condStageModel.parts.map(({ condStageModel: model }, i) => ({
+    part,
+    key: `${key}.conditions.${i}`,
+    model,
+    given: withOnly(config, sections[i]),
+  }));
+  return [first, ...conditions];
+}
+
 /** A transformer in training. */
 export class TransformerStage implements TrainableStage<Tokens> {
   readonly net: Net2NetTransformer;
   readonly #session: Session;
   readonly #parts: TransformerParts;
   #codes: Codes | null = null;
+  /** Vectors that are the condition, as long as the codes do not hold them. */
+  #vectors: ImageVectors | null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
   #start: LoadReport | null = null;
 
-  constructor(session: Session, initial: InitialWeights | null) {
+  constructor(session: Session, initial: InitialWeights | null, vectors: ImageVectors | null = null) {
     const { run, config, device, precision, draws } = session;
     torch.manualSeed(config.training.seed);
     const begin = (net: Net2NetTransformer) => {
       this.#start = noteStart(run, net, initial);
     };
     this.#session = session;
+    this.#vectors = vectors;
     this.#parts = buildTransformer(config, precision, device, draws, begin);
     this.net = this.#parts.net;
   }
@@ -100,8 +126,12 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const { firstStageModel } = this.net;
     const encode = (images: Tensor) =>
       keepingGenerators(device, () => firstStageModel.encode(images).indices);
-    const ofMap = (maps: Tensor) => keepingGenerators(device, () => this.net.encodeToC(maps).indices);
-    const map = this.#mapField;
+    const { condition } = this.net;
+    const fields = fieldsToEncode(condition);
+    const ofFields = (values: Tensor[]) =>
+      keepingGenerators(device, () => this.net.encodeToC(condition.fields ? values : values[0]!).indices);
+    const file = join(run.folder, codesFile);
+    if (!existsSync(file)) this.#vectors ??= await vectorsOf(config, this.#session);
     const request: CodesRequest = {
       train,
       heldOut,
@@ -111,17 +141,14 @@ export class TransformerStage implements TrainableStage<Tokens> {
       flip: config.data.flip,
       seed,
       signal,
-      condition: map === null ? null : { field: map, encode: ofMap },
+      condition: fields.length === 0 ? null : { fields, encode: ofFields },
+      vectors: this.#vectors,
     };
-    this.#codes = await codesOf(join(run.folder, codesFile), request);
+    this.#codes = await codesOf(file, request);
+    torch.dispose(this.#vectors);
+    this.#vectors = null;
     if (!this.#codes) return;
     this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
-  }
-
-  /** Field of the map that is the condition; null if the condition is none or a class. */
-  get #mapField(): string | null {
-    const { field } = this.net.condition;
-    return field === LABEL ? null : field;
   }
 
   get #begunAt(): number {
@@ -169,7 +196,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   close(): Promise<void> {
-    torch.dispose(this.#codes);
+    torch.dispose([this.#codes, this.#vectors]);
     this.#codes = null;
     return this.#session.close();
   }

@@ -4,6 +4,7 @@ import * as nn from '../../../torch/nn/index.js';
 import * as F from '../../../torch/nn/functional.js';
 import * as optim from '../../../torch/optim/index.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
+import type { ConditionInput } from '../../../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { GPT } from '../../../models/priors/gpt.js';
@@ -17,14 +18,22 @@ export interface DecayGroups {
 
 /**
  * Selects the parameters that weight decay applies to. Sorted by name, as in the reference, so that the optimizer state
- * of a reference checkpoint matches by index.
+ * of a reference checkpoint matches by index. Those of a condition that is learned with the GPT follow.
  */
-export function decayGroups(gpt: GPT): DecayGroups {
+export function decayGroups(gpt: GPT, condition: nn.Module | null = null): DecayGroups {
+  const parts = [gpt, ...(condition ? [condition] : [])].map(groupsOf);
+  return {
+    decay: parts.flatMap(({ decay }) => decay),
+    noDecay: parts.flatMap(({ noDecay }) => noDecay),
+  };
+}
+
+function groupsOf(module: nn.Module): DecayGroups {
   const decaying = new Set<nn.Parameter>();
-  for (const module of gpt.modules()) {
-    if (module instanceof nn.Linear) decaying.add(module.weight);
+  for (const part of module.modules()) {
+    if (part instanceof nn.Linear) decaying.add(part.weight);
   }
-  const byName = [...gpt.namedParameters()].sort(([a], [b]) => (a < b ? -1 : 1)) as DecayGroups['decay'];
+  const byName = [...module.namedParameters()].sort(([a], [b]) => (a < b ? -1 : 1)) as DecayGroups['decay'];
   return {
     decay: byName.filter(([, parameter]) => decaying.has(parameter)),
     noDecay: byName.filter(([, parameter]) => !decaying.has(parameter)),
@@ -37,14 +46,16 @@ export interface TransformerOptimizerOptions {
   betas?: [number, number];
   /** Decay of the linear layers' weights, default 0.01. */
   weightDecay?: number;
+  /** Condition to train with the transformer, `Net2NetTransformer.learnedCondition`; default null. */
+  condition?: nn.Module | null;
 }
 
 /** Returns AdamW over the transformer's parameters, in the two groups of `decayGroups`. */
 export function transformerOptimizer(
   gpt: GPT,
-  { lr, betas = [0.9, 0.95], weightDecay = 0.01 }: TransformerOptimizerOptions,
+  { lr, betas = [0.9, 0.95], weightDecay = 0.01, condition = null }: TransformerOptimizerOptions,
 ): optim.AdamW {
-  const { decay, noDecay } = decayGroups(gpt);
+  const { decay, noDecay } = decayGroups(gpt, condition);
   return new optim.AdamW(
     [
       { params: decay.map(([, parameter]) => parameter), weightDecay },
@@ -57,11 +68,11 @@ export function transformerOptimizer(
 export interface TransformerBatch {
   /** Images `[B, C, H, W]`. */
   x: Tensor;
-  /** Input of the condition stage (labels, coordinates, images); ignored if unconditional: pass x. */
-  c: Tensor;
+  /** Input of the condition stage (labels, coordinates, images, or a list); ignored if unconditional: pass x. */
+  c: ConditionInput;
 }
 
-/** Tokens encoded in advance: `z` in reading order `[B, L]`, `c` `[B, N]`, both int64. */
+/** Tokens encoded in advance, int64: `z` in reading order `[B, L]`, `c` `[B, N]`; or `c` as vectors `[B, N, D]`. */
 export interface TokenBatch {
   tokens: { z: Tensor; c: Tensor };
 }
@@ -78,7 +89,7 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
 }
 
 /**
- * Replaces each row of condition tokens `[B, N]` by the dropped condition with the given probability, drawn from the
+ * Replaces each row of an encoded condition, tokens `[B, N]` or vectors `[B, N, D]`, by the dropped condition with the given probability, drawn from the
  * device's generator. Draws nothing at probability 0.
  * @throws RangeError if the model has no dropped condition
  */
@@ -88,10 +99,11 @@ export function dropConditions(net: Net2NetTransformer, condition: Tensor, proba
     const dropped = net.dropped(condition);
     if (!dropped) {
       throw new RangeError(
-        'dropConditions: the model has no dropped condition: build it with nullToken, an id of its vocabulary.',
+        'dropConditions: the model has no dropped condition: build it with nullToken, an id of its vocabulary, or a VectorStage ' +
+          'with dropped: true.',
       );
     }
-    const shape = [condition.shape[0]!, 1];
+    const shape = condition.shape.map((count, dim) => (dim === 0 ? count : 1));
     const drop = torch.full(shape, probability, { dtype: 'float32', device: condition.device }).bernoulli();
     return torch.where(drop.bool(), dropped, condition);
   });

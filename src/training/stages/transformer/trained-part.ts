@@ -74,7 +74,8 @@ function checkPath(setting: string, what: string, path: string | undefined): voi
   );
 }
 
-const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
+/** True for a folder, which is then that of a run. */
+export const isRun = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
 
 /** Loads the trained weights of a part; returns a note if the file has them under a key prefix. */
 export async function loadPart(

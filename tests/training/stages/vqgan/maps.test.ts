@@ -91,8 +91,8 @@ const refusals: [string, () => unknown, RegExp][] = [
   ['a graph', () => segmentation({ graph: true }), /training\.graph records the steps of a VQGAN/],
   [
     'images without the map',
-    () => segmentation({}, { image_key: 'edges' }),
-    /no field "edges"; they have: label, segmentation, depth/,
+    () => segmentation({}, { image_key: 'normals' }),
+    /no field "normals"; they have: label, segmentation, depth/,
   ],
 ];
 for (const [what, config, message] of refusals) {
