@@ -128,3 +128,8 @@ export function fullName({ name, overload }: Schema): string {
 export function camelCase(name: string): string {
   return name.replace(/(?<=[A-Za-z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
 }
+
+/** Converts camelCase to snake_case. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+}
