@@ -52,8 +52,10 @@ class LazyTensor {
  * ```
  */
 export async function savePytorch(path: string, value: unknown): Promise<void> {
-  const storages = new Storages(value);
-  const bytes = pickle(unfolded(value), (member) => storages.recordOf(member));
+  const tensors = new Set<Tensor>();
+  const plain = unfolded(value, tensors);
+  const storages = new Storages(tensors);
+  const bytes = pickle(plain, (member) => storages.recordOf(member));
   const root = basename(path, extname(path)) || 'archive';
   await writeAtomically(path, (descriptor) => {
     const zip = new ZipWriter(descriptor);
@@ -69,28 +71,19 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
   });
 }
 
-/** Turns a lazy map into a dictionary of stand-ins, so that nothing is read yet. */
-function unfolded(value: unknown): unknown {
+/** Turns a lazy map into a dictionary of stand-ins, so that nothing is read yet, and adds all tensors to `tensors`. */
+function unfolded(value: unknown, tensors: Set<Tensor>): unknown {
+  const inner = (item: unknown) => unfolded(item, tensors);
+  if (value instanceof Tensor) tensors.add(value);
+  if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
   if (isLazyMap(value)) {
     return new Map([...value.keys()].map((name) => [name, new LazyTensor(value, name)]));
   }
-  if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
-  if (Array.isArray(value)) return value.map(unfolded);
-  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key as unknown, unfolded(item)]));
+  if (Array.isArray(value)) return value.map(inner);
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key as unknown, inner(item)]));
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
     return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unfolded(item)]));
-}
-
-function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
-  if (value instanceof Tensor) found.add(value);
-  else if (isLazyMap(value) || ArrayBuffer.isView(value)) return found;
-  else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
-  else if (value instanceof Map) for (const item of value.values()) tensorsIn(item, found);
-  else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    for (const item of Object.values(value)) tensorsIn(item, found);
-  }
-  return found;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item)]));
 }
 
 class Storages {
@@ -98,8 +91,8 @@ class Storages {
   readonly #records = new Map<unknown, PickledTensorRecord>();
   readonly #lazy = new Map<string, PickledTensorRecord>();
 
-  constructor(value: unknown) {
-    for (const [memory, users] of groupBy(tensorsIn(value), memoryOf))
+  constructor(tensors: ReadonlySet<Tensor>) {
+    for (const [memory, users] of groupBy(tensors, memoryOf))
       this.#addAll(users, memory.startsWith('shared'));
   }
 
