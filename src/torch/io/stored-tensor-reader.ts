@@ -1,4 +1,5 @@
 import { isDType, itemSize } from '../core/dtype.js';
+import { isContiguous } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { DType, Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';
@@ -72,7 +73,7 @@ export class StoredTensorReader implements TensorReader {
 
   readInto(key: string, target: Tensor): void {
     const tensor = this.#entry(key);
-    if (isStrided(tensor) && !isChanged(tensor) && isContiguous(tensor)) {
+    if (isStrided(tensor) && !isChanged(tensor) && isRowMajor(tensor)) {
       this.#fill(tensor, target);
       return;
     }
@@ -104,7 +105,7 @@ export class StoredTensorReader implements TensorReader {
     const plain = storedAs[dtype] ?? dtype;
     return torch.scope(() => {
       let value: Tensor;
-      if (isContiguous(tensor)) {
+      if (isRowMajor(tensor)) {
         value = torch.empty([...tensor.shape], { dtype: plain });
         this.#fill(tensor, value);
       } else {
@@ -185,15 +186,8 @@ function isChanged({ parts }: Strided): boolean {
   return parts.conjugate || parts.negative || parts.quantizer !== undefined;
 }
 
-function isContiguous({ shape, parts }: Strided): boolean {
-  if (shape.includes(0)) return true;
-  let expected = 1;
-  for (let d = shape.length - 1; d >= 0; d--) {
-    const size = shape[d] as number;
-    if (size !== 1 && parts.strides[d] !== expected) return false;
-    expected *= size;
-  }
-  return true;
+function isRowMajor({ shape, parts }: Strided): boolean {
+  return isContiguous({ shape, strides: parts.strides });
 }
 
 function spanOf(tensor: Strided): Span {
