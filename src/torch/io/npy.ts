@@ -2,8 +2,9 @@
 import { readFile } from 'node:fs/promises';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
 import { itemSize } from '../core/dtype.js';
+import { unrecorded } from '../core/unrecorded.js';
 import { empty, writeBytes } from '../creation.js';
-import { noGrad, scope, type Tensor } from '../index.js';
+import { scope, type Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';
 import { codeOfDType, dtypeOfCode, swapBytes } from './numpy-dtypes.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
@@ -51,7 +52,7 @@ export async function saveNpy(path: string, tensor: Tensor): Promise<void> {
   const header = headerOf(code, tensor.shape);
   await writeAtomically(path, (descriptor) => {
     writeAll(descriptor, header);
-    noGrad(() => scope(() => eachChunk(rowMajor(tensor), (bytes) => writeAll(descriptor, bytes))));
+    unrecorded(() => eachChunk(rowMajor(tensor), (bytes) => writeAll(descriptor, bytes)));
   });
 }
 

@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path';
 import { itemSize } from '../core/dtype.js';
 import type { DType } from '../core/dtype.js';
 import { groupBy } from '../core/group-by.js';
-import * as torch from '../index.js';
+import { unrecorded } from '../core/unrecorded.js';
 import { Tensor } from '../index.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
@@ -63,7 +63,7 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
     zip.addBytes(`${root}/byteorder`, Buffer.from('little'));
     for (const storage of storages.list) {
       zip.add(`${root}/data/${storage.key}`, storage.bytes, (take) =>
-        torch.noGrad(() => torch.scope(() => eachChunk(storage.values(), take))),
+        unrecorded(() => eachChunk(storage.values(), take)),
       );
     }
     zip.addBytes(`${root}/version`, Buffer.from('3\n'));

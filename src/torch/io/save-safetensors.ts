@@ -1,5 +1,6 @@
 import { itemSize } from '../core/dtype.js';
 import type { DType } from '../core/dtype.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
@@ -49,9 +50,7 @@ export async function saveSafetensors(
   await writeAtomically(path, (descriptor) => {
     writeAll(descriptor, header);
     for (const item of items) {
-      torch.noGrad(() =>
-        torch.scope(() => eachChunk(rowMajor(item.value()), (bytes) => writeAll(descriptor, bytes))),
-      );
+      unrecorded(() => eachChunk(rowMajor(item.value()), (bytes) => writeAll(descriptor, bytes)));
     }
   });
 }
