@@ -6,7 +6,7 @@ import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
 import { fail } from './checkpoint-error.js';
 import { isLazyMap } from './lazy-tensors.js';
-import { buildHeader, formatOf } from './safetensors.js';
+import { buildHeader, formatOf, type PlannedEntry } from './safetensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 
 export interface SaveOptions {
@@ -78,11 +78,7 @@ function checkedName(name: string): string {
   return name;
 }
 
-function describe({
-  name,
-  dtype,
-  shape,
-}: Item): [string, { format: string; shape: readonly number[]; byteLength: number }] {
+function describe({ name, dtype, shape }: Item): PlannedEntry {
   const format = formatOf(dtype);
   if (format === undefined) {
     fail('dtype', `tensor ${JSON.stringify(name)} is ${dtype}, which safetensors cannot hold; cast it first`);

@@ -101,11 +101,8 @@ export class GradScaler extends InThread {
       for (const [kind, batch] of batches) {
         const device = kind.split(' ')[0] as torch.Device;
         if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));
-        torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', [
-          batch,
-          found.get(device),
-          inverse.to(device),
-        ]);
+        const args = [batch, found.get(device), inverse.to(device)];
+        torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', args);
       }
       this.#found.set(optimizer, torch.keep([...found.values()]));
     });
@@ -146,14 +143,9 @@ export class GradScaler extends InThread {
       torch.scope(() => {
         const sum = torch.zerosLike(scale);
         for (const flag of found) sum.add_(flag.to(scale.device));
-        torch.callOperator('aten::_amp_update_scale_', '', [
-          scale,
-          this.#tracker,
-          sum,
-          this.growthFactor,
-          this.backoffFactor,
-          this.growthInterval,
-        ]);
+        const { growthFactor, backoffFactor, growthInterval } = this;
+        const args = [scale, this.#tracker, sum, growthFactor, backoffFactor, growthInterval];
+        torch.callOperator('aten::_amp_update_scale_', '', args);
       });
     }
     torch.dispose(found);
