@@ -110,28 +110,21 @@ class Storages {
     if (!plain || (users.length === 1 && end - begin > first.numel())) {
       for (const tensor of users) {
         const { dtype, shape } = tensor;
-        this.#records.set(
-          tensor,
-          this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(tensor)),
-        );
+        const record = this.#add(dtype, shape, () => rowMajor(tensor));
+        this.#records.set(tensor, record);
       }
       return;
     }
     const values = () => first.detach().asStrided([end - begin], [1], begin);
-    const record = this.#add(first.dtype, [end - begin], [1], 0, values);
+    const record = this.#add(first.dtype, [end - begin], values);
     for (const tensor of users) {
       const { shape, strides } = tensor;
       this.#records.set(tensor, { ...record, shape, strides, offset: tensor.storage.offset - begin });
     }
   }
 
-  #add(
-    dtype: DType,
-    shape: readonly number[],
-    strides: readonly number[],
-    offset: number,
-    values: () => Tensor,
-  ): PickledTensorRecord {
+  /** Adds a storage that one tensor fills, in row-major order. */
+  #add(dtype: DType, shape: readonly number[], values: () => Tensor): PickledTensorRecord {
     if (dtype.startsWith('q'))
       throw new CheckpointError('dtype', `${dtype} tensors cannot be saved; dequantize them first`);
     const key = String(this.list.length);
@@ -140,7 +133,8 @@ class Storages {
     this.list.push({ key, bytes, values });
     const ownClass = storageClassOf(dtype);
     const count = ownClass === null ? bytes : elements;
-    return { key, storageClass: ownClass, dtype, count, offset, shape, strides };
+    const strides = rowMajorStrides(shape);
+    return { key, storageClass: ownClass, dtype, count, offset: 0, shape, strides };
   }
 
   #lazyRecord({ source, name }: LazyTensor): PickledTensorRecord {
@@ -148,7 +142,7 @@ class Storages {
     const known = identity === undefined ? undefined : this.#lazy.get(identity);
     if (known !== undefined) return known;
     const { dtype, shape } = source.info(name)!;
-    const record = this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(source.get(name)!));
+    const record = this.#add(dtype, shape, () => rowMajor(source.get(name)!));
     if (identity !== undefined) this.#lazy.set(identity, record);
     return record;
   }
