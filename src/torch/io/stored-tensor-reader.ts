@@ -1,4 +1,5 @@
 import { isDType, itemSize } from '../core/dtype.js';
+import { groupBy } from '../core/group-by.js';
 import { isContiguous } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { DType, Tensor } from '../index.js';
@@ -50,14 +51,11 @@ export class StoredTensorReader implements TensorReader {
   }
 
   readMany(keys: readonly string[]): Tensor[] {
-    const shared = new Map<string, { tensor: Strided; key: string }[]>();
-    for (const key of new Set(keys)) {
+    const plain = [...new Set(keys)].flatMap((key) => {
       const tensor = this.#entry(key);
-      if (!isStrided(tensor) || isChanged(tensor)) continue;
-      const users = shared.get(tensor.parts.storage.key) ?? [];
-      shared.set(tensor.parts.storage.key, users);
-      users.push({ tensor, key });
-    }
+      return isStrided(tensor) && !isChanged(tensor) ? [{ tensor, key }] : [];
+    });
+    const shared = groupBy(plain, ({ tensor }) => tensor.parts.storage.key);
     const views = new Map<string, Tensor>();
     // One at a time and not by storage, so that the result's order is the order of reading.
     return keys.map((key) => {
@@ -199,7 +197,7 @@ function spanOf(tensor: Strided): Span {
 function absoluteSpan(tensor: Strided): Span {
   const { begin, end } = spanOf(tensor);
   const { offset } = tensor.parts.storage;
-  return end === 0 ? { begin: offset, end: offset } : { begin: offset + begin, end: offset + end };
+  return { begin: offset + begin, end: offset + end };
 }
 
 function dtypeOf({ dtype }: StoredTensor, key: string): DType {
