@@ -1,41 +1,28 @@
 import { native } from './native/load.js';
 
 // Flags of the process; they can be set without a device.
-const matmul = {
+function flags<Flags extends object>(names: Readonly<Record<keyof Flags, string>>): Flags {
+  const properties = Object.entries<string>(names).map(([name, flag]) => {
+    const get = () => native.cuda.flag(flag);
+    const set = (on: boolean) => native.cuda.setFlag(flag, on);
+    return [name, { get, set, enumerable: true, configurable: true }] as const;
+  });
+  return Object.defineProperties({}, Object.fromEntries(properties)) as Flags;
+}
+
+const matmul = flags<{
   /** True if float32 products may round their factors to TF32 (10 bits): several times faster, 1e-3 instead of 1e-6. */
-  get allowTf32(): boolean {
-    return native.cuda.flag('matmulTf32');
-  },
-  set allowTf32(on: boolean) {
-    native.cuda.setFlag('matmulTf32', on);
-  },
-};
+  allowTf32: boolean;
+}>({ allowTf32: 'matmulTf32' });
 
-const cudnn = {
+const cudnn = flags<{
   /** True if float32 convolutions may use TF32. On by default, as in PyTorch. */
-  get allowTf32(): boolean {
-    return native.cuda.flag('cudnnTf32');
-  },
-  set allowTf32(on: boolean) {
-    native.cuda.setFlag('cudnnTf32', on);
-  },
-
+  allowTf32: boolean;
   /** True if the first convolution of each shape tries all algorithms and keeps the fastest: for shapes that repeat. */
-  get benchmark(): boolean {
-    return native.cuda.flag('cudnnBenchmark');
-  },
-  set benchmark(on: boolean) {
-    native.cuda.setFlag('cudnnBenchmark', on);
-  },
-
+  benchmark: boolean;
   /** True if convolutions use only algorithms that give the same bits each time. */
-  get deterministic(): boolean {
-    return native.cuda.flag('cudnnDeterministic');
-  },
-  set deterministic(on: boolean) {
-    native.cuda.setFlag('cudnnDeterministic', on);
-  },
-};
+  deterministic: boolean;
+}>({ allowTf32: 'cudnnTf32', benchmark: 'cudnnBenchmark', deterministic: 'cudnnDeterministic' });
 
 /** Settings of CUDA's libraries, like `torch.backends`: `torch.backends.cuda.matmul.allowTf32 = true`. */
 export const backends = { cuda: { matmul }, cudnn };

@@ -1,8 +1,8 @@
 import { dtypeOf, isDType, isMemoryOf, isTypedArray, type DType, type TypedArray } from './core/dtype.js';
 import { inMemory } from './elements.js';
 import type { Device } from './core/device.js';
-import { ArgumentError, named, ShapeError } from './core/errors.js';
-import { translated } from './core/translated.js';
+import { ArgumentError, ShapeError } from './core/errors.js';
+import { naming, translated } from './core/translated.js';
 import { native } from './native/load.js';
 import { bindOverload, type BoundOverload } from './core/dispatch.js';
 import type { Generator } from './core/random.js';
@@ -151,12 +151,10 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
   checkOptions(options, 'torch.tensor');
   if (ArrayBuffer.isView(data)) return fromTypedArray(data, [data.length], options);
-  try {
+  return naming('torch.tensor', () => {
     const { bytes, dtype, kind, shape } = packData(data, options.dtype);
     return place(bytes, dtype, shape, { dtype: kind, ...options });
-  } catch (error) {
-    throw named(error, 'torch.tensor');
-  }
+  });
 }
 
 /**

@@ -5,6 +5,8 @@ import { scope } from './core/scope.js';
 import { Tensor } from './core/tensor.js';
 import { isContiguous } from './core/layout.js';
 
+type Checked = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
+
 /** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
   /** Step of the finite differences. Default 1e-6. */
@@ -76,12 +78,7 @@ function jacobian(output: Tensor, inputs: readonly Tensor[]): Float64Array[][] {
 }
 
 /** Computes the derivative of every output by central differences, for each element of the input. */
-function differences(
-  fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
-  inputs: readonly Tensor[],
-  input: Tensor,
-  eps: number,
-): Float64Array[][] {
+function differences(fn: Checked, inputs: readonly Tensor[], input: Tensor, eps: number): Float64Array[][] {
   const values = input.detach().view([-1]);
   const numbers = (output: Tensor) => output.double().toTypedArray() as Float64Array;
   const evaluate = () => scope(() => noGrad(() => flatOutputs(fn(...inputs)).map(numbers)));

@@ -1,4 +1,5 @@
-import { ArgumentError, translate } from './core/errors.js';
+import { ArgumentError } from './core/errors.js';
+import { translated } from './core/translated.js';
 import { native } from './native/load.js';
 import { putHandles, wire } from './native/wire.js';
 import { born, enterScope, leaveScope, Tensor } from './core/tensor.js';
@@ -47,14 +48,10 @@ function callbackOf(hook: (gradient: Tensor) => Tensor | void): () => void {
 /** See `Tensor.registerHook`. */
 export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor | void): HookHandle {
   if (typeof hook !== 'function') throw new ArgumentError('a hook must be a function of the gradient');
-  try {
-    const number = native.registerHook(tensor.handle, callbackOf(hook));
-    return {
-      remove: () => {
-        if (!tensor.disposed) native.removeHook(tensor.handle, number);
-      },
-    };
-  } catch (error) {
-    throw translate(error, 'registerHook');
-  }
+  const number = translated(() => native.registerHook(tensor.handle, callbackOf(hook)), 'registerHook');
+  return {
+    remove: () => {
+      if (!tensor.disposed) native.removeHook(tensor.handle, number);
+    },
+  };
 }

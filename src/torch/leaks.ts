@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe } from './core/describe.js';
 import { LeakError } from './core/errors.js';
+import { groupBy } from './core/group-by.js';
 import { native } from './native/load.js';
 import { tensorsIn } from './core/scope.js';
 import { Tensor } from './core/tensor.js';
@@ -50,12 +51,10 @@ function liveTensors(): ReadonlySet<number> {
 }
 
 function message(handles: readonly number[]): string {
-  const kinds = new Map<string, number>();
-  for (const handle of handles) {
-    const kind = describe(new Tensor(handle));
-    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
-  }
-  const lines = [...kinds].sort(([, a], [, b]) => b - a).map(([kind, count]) => `\n  ${count} × ${kind}`);
+  const kinds = [...groupBy(handles, (handle) => describe(new Tensor(handle)))];
+  const lines = kinds
+    .sort(([, a], [, b]) => b.length - a.length)
+    .map(([kind, { length }]) => `\n  ${length} × ${kind}`);
   const more = lines.length > SHOWN ? `\n  and ${lines.length - SHOWN} other kinds` : '';
   const [number, verb] = handles.length === 1 ? ['1 tensor', 'is'] : [`${handles.length} tensors`, 'are'];
   return (

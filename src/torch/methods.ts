@@ -175,30 +175,6 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
     return callOperator('aten::to', 'device', [this, wanted.device, dtype, nonBlocking, copy]) as Tensor;
   },
 
-  float() {
-    return this.to('float32');
-  },
-  double() {
-    return this.to('float64');
-  },
-  half() {
-    return this.to('float16');
-  },
-  bfloat16() {
-    return this.to('bfloat16');
-  },
-  long() {
-    return this.to('int64');
-  },
-  int() {
-    return this.to('int32');
-  },
-  bool() {
-    return this.to('bool');
-  },
-  cpu() {
-    return this.to('cpu');
-  },
   cuda(index = 0) {
     return this.to(`cuda:${index}`);
   },
@@ -233,6 +209,25 @@ const methods: Partial<Tensor> & ThisType<Tensor> = {
     return this.disposed ? 'Tensor(disposed)' : this.toString();
   },
 };
+
+const casts = {
+  float: 'float32',
+  double: 'float64',
+  half: 'float16',
+  bfloat16: 'bfloat16',
+  long: 'int64',
+  int: 'int32',
+  bool: 'bool',
+  cpu: 'cpu',
+} as const;
+
+for (const [name, target] of Object.entries(casts)) {
+  Object.assign(methods, {
+    [name](this: Tensor) {
+      return this.to(target);
+    },
+  });
+}
 
 for (const key of Reflect.ownKeys(methods)) {
   const method = Object.getOwnPropertyDescriptor(methods, key)!;

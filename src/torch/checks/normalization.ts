@@ -29,12 +29,9 @@ checkOverloads(/^aten::native_batch_norm$/, (given) =>
 );
 
 checkOverloads(/^aten::native_group_norm$/, (given) => {
-  const [count, batch, channels, rest] = ['group', 'N', 'C', 'HxW'].map((name) => number(given(name))) as [
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [count = 0, batch = 0, channels = 0, rest = 0] = ['group', 'N', 'C', 'HxW'].map((name) =>
+    number(given(name)),
+  );
   if (count < 1) return `'group' must be at least 1, not ${count}`;
   if (batch < 0 || channels < 0 || rest < 0) return "'N', 'C' and 'HxW' must not be negative";
   const elements = (given('input') as Tensor).numel();

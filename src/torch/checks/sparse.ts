@@ -35,13 +35,8 @@ function impliedSize(compressed: Tensor, plain: Tensor, values: Tensor, layout: 
 function check(given: Given, compressed: Tensor, plain: Tensor, layout: Layout): null {
   const values = given('values') as Tensor;
   const size: unknown = given('size') ?? impliedSize(compressed, plain, values, layout);
-  callOperator('aten::_validate_sparse_compressed_tensor_args', '', [
-    compressed,
-    plain,
-    values,
-    size,
-    layout,
-  ]);
+  const args = [compressed, plain, values, size, layout];
+  callOperator('aten::_validate_sparse_compressed_tensor_args', '', args);
   return null;
 }
 

@@ -49,7 +49,7 @@ export type TypedArray = typeof globalThis extends { Float16Array: { prototype: 
 type TypedArrayClass = new (buffer: ArrayBuffer) => TypedArray;
 
 /** Holds float16: as numbers if the engine has Float16Array, otherwise as their bits. */
-export const halfArray: TypedArrayClass =
+const halfArray: TypedArrayClass =
   (globalThis as { Float16Array?: TypedArrayClass }).Float16Array ?? Uint16Array;
 
 /** libtorch's number of each element type (c10/core/ScalarType.h), its bytes, and the array class that holds it. */

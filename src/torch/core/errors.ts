@@ -86,10 +86,7 @@ interface NativeError extends Error {
   detail?: () => string;
 }
 
-const byKind: Record<
-  string,
-  new (message: string, options?: ErrorOptions & { operator?: string }) => TorchError
-> = {
+const byKind: Record<string, typeof TorchError> = {
   Argument: ArgumentError,
   Disposed: DisposedError,
   Foreign: ForeignTensorError,

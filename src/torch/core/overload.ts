@@ -53,7 +53,7 @@ export function kindOf(value: unknown): number {
 }
 
 /** True if an object is a plain object, not an instance of a class. */
-function isPlain(value: object): boolean {
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;
 }

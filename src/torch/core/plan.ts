@@ -1,7 +1,7 @@
 /** Overloads as the addon knows them: looked up once by name, and called by number afterwards. */
 import { native } from '../native/load.js';
 import { checkFor, type Check } from './checks.js';
-import { translate } from './errors.js';
+import { translated } from './translated.js';
 import { parseSchema, type Schema } from './schema.js';
 import { unsafeOperators } from './unsafe-operators.js';
 
@@ -23,17 +23,12 @@ export interface Plan {
 
 /** Looks an overload up. `name` includes the namespace; the overload's name is empty for an operator's first one. */
 export function plan(name: string, overload: string): Plan {
-  let resolved;
-  try {
-    resolved = native.resolve(name, overload);
-  } catch (error) {
-    throw translate(error, overload ? `${name}.${overload}` : name);
-  }
+  const full = overload ? `${name}.${overload}` : name;
+  const resolved = translated(() => native.resolve(name, overload), full);
   const schema = parseSchema(resolved.schema);
   const sameAs = schema.returns.map(({ written }) =>
     written === null ? -1 : schema.arguments.findIndex((argument) => argument.written === written),
   );
-  const full = overload ? `${name}.${overload}` : name;
   return {
     id: resolved.id,
     schema,

@@ -30,7 +30,7 @@ export interface Schema {
 /** Reads a schema as the dispatcher prints it: `aten::add.Tensor(Tensor self, …, *, Scalar alpha=1) -> Tensor`. */
 export function parseSchema(text: string): Schema {
   const open = text.indexOf('(');
-  const close = matching(text, open);
+  const close = text.indexOf(') -> ');
   const [name = '', overload = ''] = text.slice(0, open).split('.');
   const args: SchemaArgument[] = [];
   let keywordOnly = false;
@@ -38,10 +38,7 @@ export function parseSchema(text: string): Schema {
     if (part === '*') keywordOnly = true;
     else args.push(parseArgument(part, keywordOnly));
   }
-  const returned = text
-    .slice(close + 1)
-    .replace(/^\s*->\s*/, '')
-    .trim();
+  const returned = text.slice(close + ') -> '.length);
   const inner = returned.startsWith('(') ? returned.slice(1, -1) : returned;
   const returns = splitTopLevel(inner).map((part) => {
     const type = part.split(' ')[0]!;
@@ -84,19 +81,6 @@ function splitOnce(text: string, mark: string): string[] {
   return at < 0 ? [text] : [text.slice(0, at), text.slice(at + 1)];
 }
 
-function matching(text: string, open: number): number {
-  let depth = 0;
-  let quoted = false;
-  for (let i = open; i < text.length; i++) {
-    const c = text[i];
-    if (c === '"' || c === "'") quoted = !quoted;
-    if (quoted) continue;
-    if (c === '(') depth++;
-    if (c === ')' && --depth === 0) return i;
-  }
-  throw new Error(`unbalanced parentheses in schema ${text}`);
-}
-
 function splitTopLevel(text: string): string[] {
   const parts: string[] = [];
   let depth = 0;
@@ -127,4 +111,9 @@ export function fullName({ name, overload }: Schema): string {
  */
 export function camelCase(name: string): string {
   return name.replace(/(?<=[A-Za-z0-9])_+([a-zA-Z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/** Converts camelCase to snake_case. */
+export function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }

@@ -36,13 +36,15 @@ export function hideOwnFrames(error: Error): void {
   }
   Error.captureStackTrace(recorded);
   Error.stackTraceLimit = limit;
-  Object.defineProperty(error, 'stack', {
-    get: () => shown(recorded.stack, limit, error),
-    set: (value: unknown) => {
-      Object.defineProperty(error, 'stack', { value, writable: true, configurable: true });
-    },
-    configurable: true,
-  });
+  defineLate(error, 'stack', () => shown(recorded.stack, limit, error));
+}
+
+/** Defines a property that is computed when it is read, and can be set. */
+function defineLate(error: Error, name: 'stack' | 'cause', get: () => unknown): void {
+  const set = (value: unknown) => {
+    Object.defineProperty(error, name, { value, writable: true, configurable: true });
+  };
+  Object.defineProperty(error, name, { get, set, configurable: true });
 }
 
 function shown(stack: unknown, limit: number, error: Error): unknown {
@@ -78,13 +80,7 @@ function withoutOwn(frames: readonly string[]): string[] {
  */
 export function setLateCause(error: Error, make: () => string): void {
   let cause: Error | undefined;
-  Object.defineProperty(error, 'cause', {
-    get: () => (cause ??= causeOf(make())),
-    set: (value: unknown) => {
-      Object.defineProperty(error, 'cause', { value, writable: true, configurable: true });
-    },
-    configurable: true,
-  });
+  defineLate(error, 'cause', () => (cause ??= causeOf(make())));
 }
 
 function causeOf(message: string): Error {

@@ -9,6 +9,7 @@ import { dtypeName, type DType } from './dtype.js';
 import { DisposedError, translate } from './errors.js';
 import { notCloned } from './in-thread.js';
 import { layoutName, type Layout } from './layout.js';
+import { translated } from './translated.js';
 import {
   DEVICE_INDEX,
   DEVICE_TYPE,
@@ -113,11 +114,8 @@ export class Tensor {
    * leaf.
    */
   get gradFn(): string | null {
-    try {
-      return native.gradientName(this.handle).replace(/^.*::/, '') || null;
-    } catch (error) {
-      throw translate(error, 'Tensor.gradFn');
-    }
+    const name = translated(() => native.gradientName(this.handle), 'Tensor.gradFn');
+    return name.replace(/^.*::/, '') || null;
   }
 
   /** The tensor's storage: tensors that share memory have the same `address` and differ in `offset` (in elements). */

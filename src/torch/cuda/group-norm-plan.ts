@@ -49,12 +49,9 @@ export function planFor(x: Tensor, groups: number): Plan | null {
 
 type Sizes = Pick<Plan, 'images' | 'channels' | 'pixels' | 'groups'>;
 
-function overPlanes({
-  images,
-  channels,
-  pixels,
-  groups,
-}: Sizes): Pick<Plan, 'channelsLast' | 'moments' | 'planes'> {
+type Launches = Pick<Plan, 'channelsLast' | 'moments' | 'planes'>;
+
+function overPlanes({ images, channels, pixels, groups }: Sizes): Launches {
   const plane = pixels / VECTOR;
   const group = (channels / groups) * plane;
   return {
@@ -64,7 +61,7 @@ function overPlanes({
   };
 }
 
-function overPixels({ images, channels, pixels }: Sizes): Pick<Plan, 'channelsLast' | 'moments' | 'planes'> {
+function overPixels({ images, channels, pixels }: Sizes): Launches {
   const columns = channels / VECTOR;
   const rows = Math.max(1, Math.floor(256 / columns));
   const size = pieces(images, pixels, rows);

@@ -1,4 +1,4 @@
-import { grad, isGradEnabled, noGrad } from '../core/autograd.js';
+import { grad, isGradEnabled } from '../core/autograd.js';
 import { arange, empty } from '../creation.js';
 import { customFunction } from '../custom-function.js';
 import type { DType } from '../core/dtype.js';
@@ -6,8 +6,8 @@ import type { Device } from '../core/device.js';
 import { TorchError } from '../core/errors.js';
 import { callOperator } from '../core/dispatch.js';
 import { groupNorm, silu } from '../operators/index.js';
-import { scope } from '../core/scope.js';
 import type { Tensor } from '../core/tensor.js';
+import { unrecorded } from '../core/unrecorded.js';
 import { planFor, type Plan } from './group-norm-plan.js';
 import { kernelElements, packagedKernels, type Kernels, type Launch } from './kernel.js';
 
@@ -93,36 +93,34 @@ export function differenceFromPlain(
 ): number {
   const [shape, groups, eps] = [[2, 64, 12, 12], 8, 1e-6] as const;
   const [images, channels, height, width] = shape;
-  return noGrad(() =>
-    scope(() => {
-      const wave = (size: readonly number[], frequency: number) =>
-        arange(size.reduce((a, b) => a * b))
-          .mul(frequency)
-          .sin()
-          .reshape([...size])
-          .to({ dtype, device });
-      const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
-      const x = wave(shape, 0.7).add(0.5).contiguous({ memoryFormat });
-      const gradient = wave(shape, 1.3).contiguous({ memoryFormat });
-      const [weight, bias] = [wave([channels], 0.9), wave([channels], 1.9)];
-      const plan = planFor(x, groups)!;
-      const { y, moments } = normalized(launch, plan, x, weight, bias, eps);
-      const found = [y, ...gradients(launch, plan, { x, weight, bias, moments }, gradient)];
+  return unrecorded(() => {
+    const wave = (size: readonly number[], frequency: number) =>
+      arange(size.reduce((a, b) => a * b))
+        .mul(frequency)
+        .sin()
+        .reshape([...size])
+        .to({ dtype, device });
+    const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
+    const x = wave(shape, 0.7).add(0.5).contiguous({ memoryFormat });
+    const gradient = wave(shape, 1.3).contiguous({ memoryFormat });
+    const [weight, bias] = [wave([channels], 0.9), wave([channels], 1.9)];
+    const plan = planFor(x, groups)!;
+    const { y, moments } = normalized(launch, plan, x, weight, bias, eps);
+    const found = [y, ...gradients(launch, plan, { x, weight, bias, moments }, gradient)];
 
-      const wide = [x, weight, bias].map((input) => input.float().contiguous()) as [Tensor, Tensor, Tensor];
-      const sizes = [images, channels, height * width, groups] as const;
-      const args = [...wide, ...sizes, eps];
-      const [z, mean, rstd] = callOperator('aten::native_group_norm', '', args) as Tensor[];
-      const slope = callOperator('aten::silu_backward', '', [gradient.float().contiguous(), z]) as Tensor;
-      const backward = [slope, wide[0], mean, rstd, wide[1], ...sizes, [true, true, true]];
-      const plain = callOperator('aten::native_group_norm_backward', '', backward) as Tensor[];
-      const shares = [silu(z!), ...plain].map((right, i) =>
-        found[i]!.float().sub(right).abs().max().div(right.abs().max()).item(),
-      );
-      // Math.max does not work here because of NaN.
-      return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
-    }),
-  );
+    const wide = [x, weight, bias].map((input) => input.float().contiguous()) as [Tensor, Tensor, Tensor];
+    const sizes = [images, channels, height * width, groups] as const;
+    const args = [...wide, ...sizes, eps];
+    const [z, mean, rstd] = callOperator('aten::native_group_norm', '', args) as Tensor[];
+    const slope = callOperator('aten::silu_backward', '', [gradient.float().contiguous(), z]) as Tensor;
+    const backward = [slope, wide[0], mean, rstd, wide[1], ...sizes, [true, true, true]];
+    const plain = callOperator('aten::native_group_norm_backward', '', backward) as Tensor[];
+    const shares = [silu(z!), ...plain].map((right, i) =>
+      found[i]!.float().sub(right).abs().max().div(right.abs().max()).item(),
+    );
+    // Math.max does not work here because of NaN.
+    return shares.every((share) => share < Infinity) ? Math.max(...shares) : Infinity;
+  });
 }
 
 /**

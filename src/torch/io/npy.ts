@@ -1,34 +1,18 @@
 /** NumPy's array files (.npy, format versions 1 to 3): a header in Python's notation, then the elements. */
 import { readFile } from 'node:fs/promises';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
-import { itemSize, type DType } from '../core/dtype.js';
+import { itemSize } from '../core/dtype.js';
+import { unrecorded } from '../core/unrecorded.js';
 import { empty, writeBytes } from '../creation.js';
-import { noGrad, scope, type Tensor } from '../index.js';
+import { scope, type Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';
+import { codeOfDType, dtypeOfCode, swapBytes } from './numpy-dtypes.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 
 const MAGIC = '\x93NUMPY';
 /** Positions of the format's version, and of the header's length after it. */
 const VERSION = MAGIC.length;
 const LENGTH = VERSION + 2;
-
-/** Element types by NumPy's code, without the byte order. */
-const dtypes: Readonly<Record<string, DType>> = {
-  b1: 'bool',
-  u1: 'uint8',
-  i1: 'int8',
-  i2: 'int16',
-  u2: 'uint16',
-  i4: 'int32',
-  u4: 'uint32',
-  i8: 'int64',
-  u8: 'uint64',
-  f2: 'float16',
-  f4: 'float32',
-  f8: 'float64',
-  c8: 'complex64',
-  c16: 'complex128',
-};
 
 /**
  * Reads an array that `numpy.save` wrote.
@@ -58,7 +42,7 @@ export async function loadNpy(path: string): Promise<Tensor> {
  * ```
  */
 export async function saveNpy(path: string, tensor: Tensor): Promise<void> {
-  const code = Object.keys(dtypes).find((name) => dtypes[name] === tensor.dtype);
+  const code = codeOfDType(tensor.dtype);
   if (code === undefined) {
     throw new CheckpointError(
       'dtype',
@@ -68,7 +52,7 @@ export async function saveNpy(path: string, tensor: Tensor): Promise<void> {
   const header = headerOf(code, tensor.shape);
   await writeAtomically(path, (descriptor) => {
     writeAll(descriptor, header);
-    noGrad(() => scope(() => eachChunk(rowMajor(tensor), (bytes) => writeAll(descriptor, bytes))));
+    unrecorded(() => eachChunk(rowMajor(tensor), (bytes) => writeAll(descriptor, bytes)));
   });
 }
 
@@ -112,7 +96,7 @@ export function parseNpy(file: Uint8Array, name: string): Tensor {
     throw fail('header-structure', 'has a header without the order or the shape of the array');
   }
   const [, byteOrder, code] = /^([<>|=]?)([a-z]\d+)$/.exec(descr ?? '') ?? [];
-  const dtype = code !== undefined && Object.hasOwn(dtypes, code) ? dtypes[code]! : null;
+  const dtype = code === undefined ? null : dtypeOfCode(code);
   if (dtype === null) {
     throw fail(
       'dtype',
@@ -129,16 +113,11 @@ export function parseNpy(file: Uint8Array, name: string): Tensor {
     );
   }
   const elements = Uint8Array.prototype.slice.call(bytes, end); // A copy, whose order of bytes may be changed.
-  if (byteOrder === '>') reverseEach(elements, itemSize[dtype] / (dtype.startsWith('complex') ? 2 : 1));
+  if (byteOrder === '>') swapBytes(elements, dtype);
   return scope(() => {
     const reversed = columnMajor === 'True' && shape.length > 1;
     const tensor = empty(reversed ? shape.toReversed() : shape, { dtype });
     if (count > 0) writeBytes(tensor, 0, elements);
     return reversed ? tensor.permute(shape.map((_, i) => shape.length - 1 - i)).contiguous() : tensor;
   });
-}
-
-/** Reverses the bytes of each number. */
-function reverseEach(bytes: Uint8Array, size: number): void {
-  for (let at = 0; at < bytes.length; at += size) bytes.subarray(at, at + size).reverse();
 }

@@ -28,6 +28,7 @@ const attributeClasses = [
   'lightning.fabric.utilities.data.AttributeDict',
 ];
 
+const numpyModules = ['numpy.core', 'numpy._core'];
 const pathClasses = ['PosixPath', 'PurePosixPath', 'Path', 'PurePath', 'WindowsPath', 'PureWindowsPath'];
 
 const constructors: ReadonlyMap<string, Constructor> = new Map<string, Constructor>([
@@ -47,13 +48,8 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
     name,
     ([pairs], fail) => dictOf(pairs, fail, true),
   ]),
-  ...pathClasses.flatMap((name): [string, Constructor][] =>
-    ['pathlib', 'pathlib._local'].map((module) => [`${module}.${name}`, (args, fail) => pathOf(args, fail)]),
-  ),
-  ...['copy_reg', 'copyreg'].map((module): [string, Constructor] => [
-    `${module}._reconstructor`,
-    ([owner, base, state], fail) => reconstruct(owner, base, state, fail),
-  ]),
+  ...pathClasses.flatMap((name) => inModules(['pathlib', 'pathlib._local'], name, pathOf)),
+  ...inModules(['copy_reg', 'copyreg'], '_reconstructor', reconstruct),
   ['torch.Size', ([items], fail) => new PickledTuple([...itemsOf(items, fail)])],
   ['torch.device', ([kind, index], fail) => deviceOf(kind, index, fail)],
   [
@@ -61,11 +57,9 @@ const constructors: ReadonlyMap<string, Constructor> = new Map<string, Construct
     ([name], fail) => (typeof name === 'string' ? name : fail('the layout is not a string')),
   ],
   ['numpy.dtype', numpyType],
-  ...['numpy.core', 'numpy._core'].flatMap((numpy): [string, Constructor][] => [
-    [`${numpy}.multiarray.scalar`, numpyScalar],
-    [`${numpy}.multiarray._reconstruct`, () => new NumpyArray()],
-    [`${numpy}.numeric._frombuffer`, numpyFromBuffer],
-  ]),
+  ...inModules(numpyModules, 'multiarray.scalar', numpyScalar),
+  ...inModules(numpyModules, 'multiarray._reconstruct', () => new NumpyArray()),
+  ...inModules(numpyModules, 'numeric._frombuffer', numpyFromBuffer),
   ...rebuilders,
   ...subclassRebuilders,
 ]);
@@ -79,10 +73,11 @@ export function construct(name: string, args: readonly Pickled[], fail: Fail): P
 
 /** Returns both names of a built-in: Python 2 called the module differently, and pickles of protocol 2 still do. */
 function both(name: string, constructor: Constructor): [string, Constructor][] {
-  return [
-    [`builtins.${name}`, constructor],
-    [`__builtin__.${name}`, constructor],
-  ];
+  return inModules(['builtins', '__builtin__'], name, constructor);
+}
+
+function inModules(modules: readonly string[], name: string, make: Constructor): [string, Constructor][] {
+  return modules.map((module) => [`${module}.${name}`, make]);
 }
 
 function itemsOf(value: Pickled | undefined, fail: Fail): readonly Pickled[] {
@@ -131,12 +126,7 @@ function deviceOf(kind: Pickled | undefined, index: Pickled | undefined, fail: F
 }
 
 /** Builds an object of a class without a custom reduction: class, built-in base, and the base's value. */
-function reconstruct(
-  owner: Pickled | undefined,
-  base: Pickled | undefined,
-  state: Pickled | undefined,
-  fail: Fail,
-): Pickled {
+function reconstruct([owner, base, state]: readonly Pickled[], fail: Fail): Pickled {
   if (!(owner instanceof PickledGlobal)) return fail('the first argument is not a class');
   if (attributeClasses.includes(owner.name)) return dictOf(state, fail, true);
   const plain = /^(builtins|__builtin__)\.object$/.test(nameOf(base)) || state === undefined;

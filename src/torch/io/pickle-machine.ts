@@ -45,18 +45,6 @@ export class PickleMachine extends PickleScalars {
     return value;
   }
 
-  pushList(): void {
-    this.push([], COST.container);
-  }
-
-  pushDict(): void {
-    this.push(new PickledDict(), COST.container);
-  }
-
-  pushSet(): void {
-    this.push(new PickledSet([]), COST.container);
-  }
-
   #tuple(items: Pickled[]): PickledTuple {
     this.spend(COST.container + COST.item * items.length);
     return new PickledTuple(items);
@@ -91,33 +79,27 @@ export class PickleMachine extends PickleScalars {
   }
 
   append(): void {
-    const value = this.take();
-    this.#appendTo(this.top(), [value]);
+    this.appendAll([this.take()]);
   }
 
-  appendAll(): void {
-    const values = this.takeMark();
-    this.#appendTo(this.top(), values);
-  }
-
-  #appendTo(target: Pickled, values: Pickled[]): void {
-    this.spend(COST.item * values.length);
-    let list: Pickled[];
-    if (Array.isArray(target)) list = target;
-    else if (target instanceof PickledObject) list = target.items ??= [];
-    else return this.fail('values are appended to something that is not a list');
-    for (const value of values) list.push(value);
+  appendAll(values = this.takeMark()): void {
+    const target = this.top();
+    const list = Array.isArray(target) ? target : null;
+    this.#addTo(target, list, values, 'values are appended to something that is not a list');
   }
 
   addAll(): void {
     const values = this.takeMark();
     const target = this.top();
+    const items = target instanceof PickledSet ? target.items : null;
+    this.#addTo(target, items, values, 'values are added to something that is not a set');
+  }
+
+  /** Adds values to a list's or set's items, or to those of an object of a class that extends one. */
+  #addTo(target: Pickled, items: Pickled[] | null, values: Pickled[], problem: string): void {
     this.spend(COST.item * values.length);
-    let items: Pickled[];
-    if (target instanceof PickledSet) items = target.items;
-    else if (target instanceof PickledObject) items = target.items ??= [];
-    else return this.fail('values are added to something that is not a set');
-    for (const value of values) items.push(value);
+    const all = target instanceof PickledObject ? (target.items ??= []) : (items ?? this.fail(problem));
+    for (const value of values) all.push(value);
   }
 
   setItem(): void {

@@ -1,34 +1,8 @@
 /** NumPy's values in pickles: element types, arrays and scalars. */
-import { halfArray, type TypedArray } from '../core/dtype.js';
+import { itemSize, type TypedArray } from '../core/dtype.js';
+import { dtypeOfCode, numbersIn } from './numpy-dtypes.js';
 import { NumpyArray, NumpyType, PickledComplex, PickledGlobal, PickledTuple } from './pickle-values.js';
 import type { Fail, Pickled } from './pickle-values.js';
-
-/** Reads one element. */
-type Get = (view: DataView, at: number, little: boolean) => number | bigint | boolean | PickledComplex;
-
-/** Element types by NumPy's code: kind and bytes. */
-const readers: ReadonlyMap<string, Get> = new Map<string, Get>([
-  ['f2', (view, at, little) => halfToNumber(view.getUint16(at, little))],
-  ['f4', (view, at, little) => view.getFloat32(at, little)],
-  ['f8', (view, at, little) => view.getFloat64(at, little)],
-  ['i1', (view, at) => view.getInt8(at)],
-  ['i2', (view, at, little) => view.getInt16(at, little)],
-  ['i4', (view, at, little) => view.getInt32(at, little)],
-  ['i8', (view, at, little) => plain(view.getBigInt64(at, little))],
-  ['u1', (view, at) => view.getUint8(at)],
-  ['u2', (view, at, little) => view.getUint16(at, little)],
-  ['u4', (view, at, little) => view.getUint32(at, little)],
-  ['u8', (view, at, little) => plain(view.getBigUint64(at, little))],
-  ['b1', (view, at) => view.getUint8(at) !== 0],
-  [
-    'c8',
-    (view, at, little) => new PickledComplex(view.getFloat32(at, little), view.getFloat32(at + 4, little)),
-  ],
-  [
-    'c16',
-    (view, at, little) => new PickledComplex(view.getFloat64(at, little), view.getFloat64(at + 8, little)),
-  ],
-]);
 
 function plain(value: bigint): number | bigint {
   return BigInt.asIntN(54, value) === value ? Number(value) : value;
@@ -77,7 +51,7 @@ function fillArray(
   if (!(type instanceof NumpyType)) return fail('the NumPy array has no element type');
   const count = sizes.reduce((product, size) => product * size, 1);
   const size = elementBytes(type.code);
-  if ((readers.has(type.code) || isText(type.code)) && count * size !== bytes.length) {
+  if ((dtypeOfCode(type.code) !== null || isText(type.code)) && count * size !== bytes.length) {
     fail(`the NumPy array has ${count} elements of ${size} bytes, but ${bytes.length} bytes of data`);
   }
   target.shape = sizes;
@@ -131,13 +105,18 @@ export function numpyScalar([type, data]: readonly Pickled[], fail: Fail): Pickl
   if (isText(type.code)) {
     return textOf(toBytes(data) ?? fail('the NumPy string has no bytes'), type);
   }
-  const read = readers.get(type.code);
-  if (read === undefined) return data ?? null;
+  const dtype = dtypeOfCode(type.code);
+  if (dtype === null) return data ?? null;
   const bytes = toBytes(data);
-  if (bytes === null || bytes.length !== elementSize(type.code)) {
+  if (bytes === null || bytes.length !== itemSize[dtype]) {
     return fail(`the NumPy scalar of type ${type.code.slice(0, 20)} has the wrong number of bytes`);
   }
-  return read(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, !type.bigEndian);
+  const numbers = numbersIn(Uint8Array.from(bytes), dtype, type.bigEndian);
+  if (dtype === 'float16') return halfToNumber(new Uint16Array(numbers.buffer)[0]!);
+  const [value = 0, imaginary] = numbers;
+  if (dtype === 'bool') return value !== 0;
+  if (typeof value === 'bigint') return plain(value);
+  return imaginary === undefined ? value : new PickledComplex(value, imaginary as number);
 }
 
 /** `_frombuffer(buffer, type, shape, order)` of protocol 5. */
@@ -159,42 +138,15 @@ export interface PlainArray {
   readonly data: TypedArray | readonly unknown[];
 }
 
-type ArrayClass = new (buffer: ArrayBuffer) => TypedArray;
-
-/**
- * Returns NumPy's name, the class that holds the elements, and the size of the units whose byte order may need to be
- * swapped.
- */
-const arrays: ReadonlyMap<string, readonly [string, ArrayClass, number]> = new Map([
-  ['f2', ['float16', halfArray, 2]],
-  ['f4', ['float32', Float32Array, 4]],
-  ['f8', ['float64', Float64Array, 8]],
-  ['i1', ['int8', Int8Array, 1]],
-  ['i2', ['int16', Int16Array, 2]],
-  ['i4', ['int32', Int32Array, 4]],
-  ['i8', ['int64', BigInt64Array, 8]],
-  ['u1', ['uint8', Uint8Array, 1]],
-  ['u2', ['uint16', Uint16Array, 2]],
-  ['u4', ['uint32', Uint32Array, 4]],
-  ['u8', ['uint64', BigUint64Array, 8]],
-  ['b1', ['bool', Uint8Array, 1]],
-  ['c8', ['complex64', Float32Array, 4]],
-  ['c16', ['complex128', Float64Array, 8]],
-]);
-
 export function plainArray({ shape, type, columnMajor, data }: NumpyArray): PlainArray {
   const code = type?.code ?? 'O';
-  const known = arrays.get(code);
-  if (known === undefined) {
+  const dtype = dtypeOfCode(code);
+  if (dtype === null) {
     const texts = type && /^[US]\d+$/.test(code) ? textsOf({ shape, columnMajor, data }, type) : null;
     return { dtype: code, shape: [...shape], data: texts ?? new Uint8Array(0) };
   }
-  const [dtype, Class, unit] = known;
-  const bytes = columnMajor ? rowMajor(data, shape, elementSize(code)) : Uint8Array.from(data);
-  if (type?.bigEndian) {
-    for (let at = 0; at < bytes.length; at += unit) bytes.subarray(at, at + unit).reverse();
-  }
-  return { dtype, shape: [...shape], data: new Class(bytes.buffer) };
+  const bytes = columnMajor ? rowMajor(data, shape, itemSize[dtype]) : Uint8Array.from(data);
+  return { dtype, shape: [...shape], data: numbersIn(bytes, dtype, type!.bigEndian) };
 }
 
 /** Decodes texts of four bytes per character, or of one. */

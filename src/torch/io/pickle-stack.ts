@@ -86,7 +86,7 @@ export class PickleStack {
     this.#marks.push(this.#stack.length);
   }
 
-  protected takeMark(): Pickled[] {
+  takeMark(): Pickled[] {
     const mark = this.#marks.pop();
     if (mark === undefined) this.fail('values up to a mark are needed, but there is no mark');
     return this.#stack.splice(mark);
@@ -96,10 +96,6 @@ export class PickleStack {
     // As in Python, a mark counts as a value here.
     if (this.#marks.length > 0 && this.#stack.length === this.#floor()) this.#marks.pop();
     else this.take();
-  }
-
-  popMark(): void {
-    this.takeMark();
   }
 
   duplicate(): void {
@@ -160,10 +156,6 @@ export class PickleStack {
     const text = this.line();
     if (!/^\d{1,15}$/.test(text)) this.fail(`${JSON.stringify(text.slice(0, 40))} is not an index`);
     return Number(text);
-  }
-
-  passFrame(): void {
-    this.length64();
   }
 
   protocol(): void {

@@ -15,29 +15,15 @@ export interface ModuleParts {
 /** Returns the parts of a module's state; null for the state of anything else. */
 export function modulePartsOf(state: Pickled | undefined): ModuleParts | null {
   if (!(state instanceof PickledDict)) return null;
-  const [parameters, buffers, modules] = ['_parameters', '_buffers', '_modules'].map((name) =>
-    state.entries?.get(name),
-  );
-  if (!(
-    parameters instanceof PickledDict &&
-    buffers instanceof PickledDict &&
-    modules instanceof PickledDict
-  )) {
-    return null;
-  }
+  const parts = ['_parameters', '_buffers', '_modules'].map((name) => state.entries?.get(name));
+  if (!parts.every((part) => part instanceof PickledDict)) return null;
+  const [parameters, buffers, modules] = parts.map(entriesOf) as [Entry[], Entry[], Entry[]];
   const passing = state.entries?.get('_non_persistent_buffers_set');
   const names = new Set(passing instanceof PickledSet ? passing.items : []);
-  const ofBuffers = entriesOf(buffers);
-  const others = entriesOf(state).filter(
-    ([, value]) => ![parameters, buffers, modules].includes(value as PickledDict),
-  );
+  const others = entriesOf(state).filter(([, value]) => !parts.includes(value as PickledDict));
   return {
-    kept: [
-      ...entriesOf(parameters),
-      ...ofBuffers.filter(([name]) => !names.has(name)),
-      ...entriesOf(modules),
-    ],
-    left: [...ofBuffers.filter(([name]) => names.has(name)), ...others],
+    kept: [...parameters, ...buffers.filter(([name]) => !names.has(name)), ...modules],
+    left: [...buffers.filter(([name]) => names.has(name)), ...others],
   };
 }
 

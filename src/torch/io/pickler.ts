@@ -1,4 +1,5 @@
 /** Writes pickles of protocol 2 that hold plain values and tensors, which `torch.load(weights_only=True)` accepts. */
+import { isPlain } from '../core/overload.js';
 import { ArgumentError } from '../core/errors.js';
 
 export interface PickledTensorRecord {
@@ -161,11 +162,6 @@ class Writer {
     if (storageClass === null) this.#global('torch', dtype);
     this.text('tR');
   }
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 function shown(path: readonly string[]): string {

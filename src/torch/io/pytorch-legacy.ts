@@ -1,5 +1,5 @@
 import type { Tensor } from '../index.js';
-import { fail } from './checkpoint-error.js';
+import { fail, type CheckpointProblem } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { PickleInput } from './pickle-input.js';
 import { storageOf } from './pickle-tensors.js';
@@ -68,41 +68,34 @@ export class PytorchLegacy implements StorageSource {
   #locate(keys: Pickled, input: PickleInput): void {
     if (!Array.isArray(keys)) input.fail('pickle', 'the keys of the storages are not a list', input.position);
     let position = input.position;
+    const refuse: (problem: CheckpointProblem, message: string) => never = (problem, message) =>
+      input.fail(problem, message, position);
     const count = Buffer.alloc(8);
     for (const item of keys) {
       const key = typeof item === 'number' ? String(item) : item;
       const expected = typeof key === 'string' ? this.#lengths.get(key) : undefined;
       if (typeof key !== 'string' || expected === undefined || this.#positions.has(key)) {
-        input.fail(
+        refuse(
           'storage',
           `storage ${typeof key === 'string' ? JSON.stringify(key) : ''} is stored but not used, or twice`,
-          position,
         );
       }
-      if (position + 8 > this.#file.size) input.fail('truncated', 'a storage is missing', position);
+      if (position + 8 > this.#file.size) refuse('truncated', 'a storage is missing');
       this.#file.read(count, position);
       const elements = count.readBigInt64LE();
       if (elements !== BigInt(expected.elements)) {
-        input.fail(
-          'storage',
-          `a storage has ${elements} elements, but ${expected.elements} were expected`,
-          position,
-        );
+        refuse('storage', `a storage has ${elements} elements, but ${expected.elements} were expected`);
       }
       position += 8;
       if (position + expected.length > this.#file.size) {
-        input.fail(
-          'truncated',
-          `a storage of ${expected.length} bytes reaches beyond the end of the file`,
-          position,
-        );
+        refuse('truncated', `a storage of ${expected.length} bytes reaches beyond the end of the file`);
       }
       this.#positions.set(key, position);
       position += expected.length;
     }
     for (const key of this.#lengths.keys()) {
       if (!this.#positions.has(key)) {
-        input.fail('storage', `storage ${JSON.stringify(key)} is used but not stored`, position);
+        refuse('storage', `storage ${JSON.stringify(key)} is used but not stored`);
       }
     }
   }

@@ -42,14 +42,11 @@ export class SafetensorsReader implements TensorReader {
 
   read(key: string): Tensor {
     const { shape, dtype } = this.info(key);
-    const tensor = torch.empty([...shape], { dtype });
-    try {
+    return torch.scope(() => {
+      const tensor = torch.empty([...shape], { dtype });
       this.readInto(key, tensor);
-    } catch (error) {
-      tensor.dispose();
-      throw error;
-    }
-    return tensor;
+      return tensor;
+    });
   }
 
   /** The format stores every tensor separately. */

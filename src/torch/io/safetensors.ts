@@ -21,6 +21,12 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** A tensor of a file to be written. */
+export type PlannedEntry = readonly [
+  string,
+  { format: string; shape: readonly number[]; byteLength: number },
+];
+
 /** The format's limit, in bytes. */
 export const MAX_HEADER = 100_000_000;
 
@@ -257,7 +263,7 @@ export function isObject(value: unknown): value is Record<string, unknown> {
  * @param entries in the order of their data
  */
 export function buildHeader(
-  entries: Iterable<readonly [string, { format: string; shape: readonly number[]; byteLength: number }]>,
+  entries: Iterable<PlannedEntry>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
   const fields: string[] = [];

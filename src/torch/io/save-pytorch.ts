@@ -2,7 +2,7 @@ import { basename, extname } from 'node:path';
 import { itemSize } from '../core/dtype.js';
 import type { DType } from '../core/dtype.js';
 import { groupBy } from '../core/group-by.js';
-import * as torch from '../index.js';
+import { unrecorded } from '../core/unrecorded.js';
 import { Tensor } from '../index.js';
 import { writeAtomically } from '../../files/atomic-file.js';
 import { CheckpointError } from './checkpoint-error.js';
@@ -52,8 +52,10 @@ class LazyTensor {
  * ```
  */
 export async function savePytorch(path: string, value: unknown): Promise<void> {
-  const storages = new Storages(value);
-  const bytes = pickle(unfolded(value), (member) => storages.recordOf(member));
+  const tensors = new Set<Tensor>();
+  const plain = unfolded(value, tensors);
+  const storages = new Storages(tensors);
+  const bytes = pickle(plain, (member) => storages.recordOf(member));
   const root = basename(path, extname(path)) || 'archive';
   await writeAtomically(path, (descriptor) => {
     const zip = new ZipWriter(descriptor);
@@ -61,7 +63,7 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
     zip.addBytes(`${root}/byteorder`, Buffer.from('little'));
     for (const storage of storages.list) {
       zip.add(`${root}/data/${storage.key}`, storage.bytes, (take) =>
-        torch.noGrad(() => torch.scope(() => eachChunk(storage.values(), take))),
+        unrecorded(() => eachChunk(storage.values(), take)),
       );
     }
     zip.addBytes(`${root}/version`, Buffer.from('3\n'));
@@ -69,28 +71,19 @@ export async function savePytorch(path: string, value: unknown): Promise<void> {
   });
 }
 
-/** Turns a lazy map into a dictionary of stand-ins, so that nothing is read yet. */
-function unfolded(value: unknown): unknown {
+/** Turns a lazy map into a dictionary of stand-ins, so that nothing is read yet, and adds all tensors to `tensors`. */
+function unfolded(value: unknown, tensors: Set<Tensor>): unknown {
+  const inner = (item: unknown) => unfolded(item, tensors);
+  if (value instanceof Tensor) tensors.add(value);
+  if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
   if (isLazyMap(value)) {
     return new Map([...value.keys()].map((name) => [name, new LazyTensor(value, name)]));
   }
-  if (value instanceof Tensor || ArrayBuffer.isView(value)) return value;
-  if (Array.isArray(value)) return value.map(unfolded);
-  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key as unknown, unfolded(item)]));
+  if (Array.isArray(value)) return value.map(inner);
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key as unknown, inner(item)]));
   if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
     return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, unfolded(item)]));
-}
-
-function tensorsIn(value: unknown, found: Set<Tensor> = new Set()): Set<Tensor> {
-  if (value instanceof Tensor) found.add(value);
-  else if (isLazyMap(value) || ArrayBuffer.isView(value)) return found;
-  else if (Array.isArray(value)) for (const item of value) tensorsIn(item, found);
-  else if (value instanceof Map) for (const item of value.values()) tensorsIn(item, found);
-  else if (typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype) {
-    for (const item of Object.values(value)) tensorsIn(item, found);
-  }
-  return found;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inner(item)]));
 }
 
 class Storages {
@@ -98,8 +91,8 @@ class Storages {
   readonly #records = new Map<unknown, PickledTensorRecord>();
   readonly #lazy = new Map<string, PickledTensorRecord>();
 
-  constructor(value: unknown) {
-    for (const [memory, users] of groupBy(tensorsIn(value), memoryOf))
+  constructor(tensors: ReadonlySet<Tensor>) {
+    for (const [memory, users] of groupBy(tensors, memoryOf))
       this.#addAll(users, memory.startsWith('shared'));
   }
 
@@ -117,28 +110,21 @@ class Storages {
     if (!plain || (users.length === 1 && end - begin > first.numel())) {
       for (const tensor of users) {
         const { dtype, shape } = tensor;
-        this.#records.set(
-          tensor,
-          this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(tensor)),
-        );
+        const record = this.#add(dtype, shape, () => rowMajor(tensor));
+        this.#records.set(tensor, record);
       }
       return;
     }
     const values = () => first.detach().asStrided([end - begin], [1], begin);
-    const record = this.#add(first.dtype, [end - begin], [1], 0, values);
+    const record = this.#add(first.dtype, [end - begin], values);
     for (const tensor of users) {
       const { shape, strides } = tensor;
       this.#records.set(tensor, { ...record, shape, strides, offset: tensor.storage.offset - begin });
     }
   }
 
-  #add(
-    dtype: DType,
-    shape: readonly number[],
-    strides: readonly number[],
-    offset: number,
-    values: () => Tensor,
-  ): PickledTensorRecord {
+  /** Adds a storage that one tensor fills, in row-major order. */
+  #add(dtype: DType, shape: readonly number[], values: () => Tensor): PickledTensorRecord {
     if (dtype.startsWith('q'))
       throw new CheckpointError('dtype', `${dtype} tensors cannot be saved; dequantize them first`);
     const key = String(this.list.length);
@@ -147,7 +133,8 @@ class Storages {
     this.list.push({ key, bytes, values });
     const ownClass = storageClassOf(dtype);
     const count = ownClass === null ? bytes : elements;
-    return { key, storageClass: ownClass, dtype, count, offset, shape, strides };
+    const strides = rowMajorStrides(shape);
+    return { key, storageClass: ownClass, dtype, count, offset: 0, shape, strides };
   }
 
   #lazyRecord({ source, name }: LazyTensor): PickledTensorRecord {
@@ -155,7 +142,7 @@ class Storages {
     const known = identity === undefined ? undefined : this.#lazy.get(identity);
     if (known !== undefined) return known;
     const { dtype, shape } = source.info(name)!;
-    const record = this.#add(dtype, shape, rowMajorStrides(shape), 0, () => rowMajor(source.get(name)!));
+    const record = this.#add(dtype, shape, () => rowMajor(source.get(name)!));
     if (identity !== undefined) this.#lazy.set(identity, record);
     return record;
   }

@@ -1,11 +1,12 @@
 import { itemSize } from '../core/dtype.js';
 import type { DType } from '../core/dtype.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { writeAll, writeAtomically } from '../../files/atomic-file.js';
 import { fail } from './checkpoint-error.js';
 import { isLazyMap } from './lazy-tensors.js';
-import { buildHeader, formatOf } from './safetensors.js';
+import { buildHeader, formatOf, type PlannedEntry } from './safetensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 
 export interface SaveOptions {
@@ -49,9 +50,7 @@ export async function saveSafetensors(
   await writeAtomically(path, (descriptor) => {
     writeAll(descriptor, header);
     for (const item of items) {
-      torch.noGrad(() =>
-        torch.scope(() => eachChunk(rowMajor(item.value()), (bytes) => writeAll(descriptor, bytes))),
-      );
+      unrecorded(() => eachChunk(rowMajor(item.value()), (bytes) => writeAll(descriptor, bytes)));
     }
   });
 }
@@ -79,11 +78,7 @@ function checkedName(name: string): string {
   return name;
 }
 
-function describe({
-  name,
-  dtype,
-  shape,
-}: Item): [string, { format: string; shape: readonly number[]; byteLength: number }] {
+function describe({ name, dtype, shape }: Item): PlannedEntry {
   const format = formatOf(dtype);
   if (format === undefined) {
     fail('dtype', `tensor ${JSON.stringify(name)} is ${dtype}, which safetensors cannot hold; cast it first`);

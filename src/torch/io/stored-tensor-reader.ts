@@ -1,4 +1,6 @@
 import { isDType, itemSize } from '../core/dtype.js';
+import { groupBy } from '../core/group-by.js';
+import { isContiguous } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { DType, Tensor } from '../index.js';
 import { CheckpointError } from './checkpoint-error.js';
@@ -49,14 +51,11 @@ export class StoredTensorReader implements TensorReader {
   }
 
   readMany(keys: readonly string[]): Tensor[] {
-    const shared = new Map<string, { tensor: Strided; key: string }[]>();
-    for (const key of new Set(keys)) {
+    const plain = [...new Set(keys)].flatMap((key) => {
       const tensor = this.#entry(key);
-      if (!isStrided(tensor) || isChanged(tensor)) continue;
-      const users = shared.get(tensor.parts.storage.key) ?? [];
-      shared.set(tensor.parts.storage.key, users);
-      users.push({ tensor, key });
-    }
+      return isStrided(tensor) && !isChanged(tensor) ? [{ tensor, key }] : [];
+    });
+    const shared = groupBy(plain, ({ tensor }) => tensor.parts.storage.key);
     const views = new Map<string, Tensor>();
     // One at a time and not by storage, so that the result's order is the order of reading.
     return keys.map((key) => {
@@ -72,7 +71,7 @@ export class StoredTensorReader implements TensorReader {
 
   readInto(key: string, target: Tensor): void {
     const tensor = this.#entry(key);
-    if (isStrided(tensor) && !isChanged(tensor) && isContiguous(tensor)) {
+    if (isStrided(tensor) && !isChanged(tensor) && isRowMajor(tensor)) {
       this.#fill(tensor, target);
       return;
     }
@@ -104,7 +103,7 @@ export class StoredTensorReader implements TensorReader {
     const plain = storedAs[dtype] ?? dtype;
     return torch.scope(() => {
       let value: Tensor;
-      if (isContiguous(tensor)) {
+      if (isRowMajor(tensor)) {
         value = torch.empty([...tensor.shape], { dtype: plain });
         this.#fill(tensor, value);
       } else {
@@ -185,15 +184,8 @@ function isChanged({ parts }: Strided): boolean {
   return parts.conjugate || parts.negative || parts.quantizer !== undefined;
 }
 
-function isContiguous({ shape, parts }: Strided): boolean {
-  if (shape.includes(0)) return true;
-  let expected = 1;
-  for (let d = shape.length - 1; d >= 0; d--) {
-    const size = shape[d] as number;
-    if (size !== 1 && parts.strides[d] !== expected) return false;
-    expected *= size;
-  }
-  return true;
+function isRowMajor({ shape, parts }: Strided): boolean {
+  return isContiguous({ shape, strides: parts.strides });
 }
 
 function spanOf(tensor: Strided): Span {
@@ -205,7 +197,7 @@ function spanOf(tensor: Strided): Span {
 function absoluteSpan(tensor: Strided): Span {
   const { begin, end } = spanOf(tensor);
   const { offset } = tensor.parts.storage;
-  return end === 0 ? { begin: offset, end: offset } : { begin: offset + begin, end: offset + end };
+  return { begin: offset + begin, end: offset + end };
 }
 
 function dtypeOf({ dtype }: StoredTensor, key: string): DType {

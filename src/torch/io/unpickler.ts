@@ -6,6 +6,8 @@
 import type { PickleInput } from './pickle-input.js';
 import { PickleMachine } from './pickle-machine.js';
 import type { UnpickleOptions } from './pickle-machine.js';
+import { COST } from './pickle-stack.js';
+import { PickledDict, PickledSet } from './pickle-values.js';
 import type { Pickled } from './pickle-values.js';
 
 const STOP = 0x2e;
@@ -23,15 +25,15 @@ export function unpickle(input: PickleInput, options: UnpickleOptions): Pickled 
   return machine.result();
 }
 
-type Operation = (machine: PickleMachine) => void;
+type Operation = (machine: PickleMachine) => unknown;
 
 const operations: readonly (Operation | undefined)[] = table({
   // Protocol marks, stack and memo
   '\x80': (m) => m.protocol(),
-  '\x95': (m) => m.passFrame(),
+  '\x95': (m) => m.length64(),
   '(': (m) => m.mark(),
   '0': (m) => m.pop(),
-  '1': (m) => m.popMark(),
+  '1': (m) => m.takeMark(),
   '2': (m) => m.duplicate(),
   p: (m) => m.put(m.lineNumber()),
   q: (m) => m.put(m.unsigned(1)),
@@ -66,13 +68,13 @@ const operations: readonly (Operation | undefined)[] = table({
   '\x8e': (m) => m.pushBytes(m.length64()),
   '\x96': (m) => m.pushBytes(m.length64()),
   // Containers
-  ']': (m) => m.pushList(),
-  '}': (m) => m.pushDict(),
+  ']': (m) => m.push([], COST.container),
+  '}': (m) => m.push(new PickledDict(), COST.container),
   ')': (m) => m.pushTuple(0),
   '\x85': (m) => m.pushTuple(1),
   '\x86': (m) => m.pushTuple(2),
   '\x87': (m) => m.pushTuple(3),
-  '\x8f': (m) => m.pushSet(),
+  '\x8f': (m) => m.push(new PickledSet([]), COST.container),
   l: (m) => m.listOfMark(),
   d: (m) => m.dictOfMark(),
   t: (m) => m.tupleOfMark(),

@@ -2,10 +2,6 @@ import { crc32 } from 'node:zlib';
 import { writeAll } from '../../files/atomic-file.js';
 
 const LOCAL_SIZE = 30;
-const CENTRAL_SIZE = 46;
-const END_SIZE = 22;
-const END64_SIZE = 56;
-const LOCATOR_SIZE = 20;
 const LIMIT32 = 0xffffffff;
 const LIMIT16 = 0xffff;
 /** PyTorch aligns storages to this, so that they can be mapped. */
@@ -49,9 +45,7 @@ export class ZipWriter {
     if (this.#position - begin !== size) {
       throw new Error(`entry ${name} got ${this.#position - begin} bytes, but ${size} were expected`);
     }
-    const sum = Buffer.alloc(4);
-    sum.writeUInt32LE(entry.crc);
-    writeAll(this.#descriptor, sum, entry.start + 14);
+    writeAll(this.#descriptor, u32(entry.crc), entry.start + 14);
     this.#entries.push(entry);
   }
 
@@ -66,77 +60,61 @@ export class ZipWriter {
     const count = this.#entries.length;
     const large = start >= LIMIT32 || size >= LIMIT32 || count >= LIMIT16;
     if (large) this.#writeEnd64(start, size, count);
-    const end = Buffer.alloc(END_SIZE);
-    end.writeUInt32LE(0x06054b50, 0);
-    end.writeUInt16LE(Math.min(count, LIMIT16), 8);
-    end.writeUInt16LE(Math.min(count, LIMIT16), 10);
-    end.writeUInt32LE(Math.min(size, LIMIT32), 12);
-    end.writeUInt32LE(Math.min(start, LIMIT32), 16);
-    this.#write(end);
+    const shown = Math.min(count, LIMIT16);
+    const place = u32(Math.min(size, LIMIT32), Math.min(start, LIMIT32));
+    this.#write(Buffer.concat([u32(0x06054b50), u16(0, 0, shown, shown), place, u16(0)]));
   }
 
   #writeEnd64(start: number, size: number, count: number): void {
     const position = this.#position;
-    const record = Buffer.alloc(END64_SIZE);
-    record.writeUInt32LE(0x06064b50, 0);
-    record.writeBigUInt64LE(BigInt(END64_SIZE - 12), 4);
-    record.writeUInt16LE(45, 12);
-    record.writeUInt16LE(45, 14);
-    record.writeBigUInt64LE(BigInt(count), 24);
-    record.writeBigUInt64LE(BigInt(count), 32);
-    record.writeBigUInt64LE(BigInt(size), 40);
-    record.writeBigUInt64LE(BigInt(start), 48);
-    const locator = Buffer.alloc(LOCATOR_SIZE);
-    locator.writeUInt32LE(0x07064b50, 0);
-    locator.writeBigUInt64LE(BigInt(position), 8);
-    locator.writeUInt32LE(1, 16);
-    this.#write(record);
-    this.#write(locator);
+    const sizes = u64(count, count, size, start);
+    this.#write(Buffer.concat([u32(0x06064b50), u64(44), u16(45, 45), u32(0, 0), sizes]));
+    this.#write(Buffer.concat([u32(0x07064b50, 0), u64(position), u32(1)]));
   }
 }
+
+/** Returns a function that writes numbers one after the other, each in so many bytes, the lowest first. */
+function integers(bytes: 2 | 4 | 8): (...values: readonly number[]) => Buffer {
+  return (...values) => {
+    const result = Buffer.alloc(bytes * values.length);
+    for (const [i, value] of values.entries()) {
+      if (bytes === 8) result.writeBigUInt64LE(BigInt(value), 8 * i);
+      else result.writeUIntLE(value, bytes * i, bytes);
+    }
+    return result;
+  };
+}
+
+const [u16, u32, u64] = [integers(2), integers(4), integers(8)];
 
 /** Returns the zip64 extra field with the values that do not fit; empty if all do. */
 function extra64(...values: number[]): Buffer {
   const large = values.filter((value) => value >= LIMIT32);
   if (large.length === 0) return Buffer.alloc(0);
-  const field = Buffer.alloc(4 + 8 * large.length);
-  field.writeUInt16LE(1, 0);
-  field.writeUInt16LE(8 * large.length, 2);
-  for (const [i, value] of large.entries()) field.writeBigUInt64LE(BigInt(value), 4 + 8 * i);
-  return field;
+  return Buffer.concat([u16(1, 8 * large.length), u64(...large)]);
 }
 
-function localHeader({ name, size, start }: Entry): Buffer {
+/** Returns what both headers say of an entry: version, flags, method, time, date, sum and sizes. */
+function commonFields({ size, crc }: Entry, extra: Buffer): Buffer {
+  const shown = Math.min(size, LIMIT32);
+  return Buffer.concat([u16(extra.length > 0 ? 45 : 20, 0x0800, 0, 0, DATE), u32(crc, shown, shown)]);
+}
+
+function localHeader(entry: Entry): Buffer {
+  const { name, size, start } = entry;
   const sizes = extra64(size, size);
   const unpadded = start + LOCAL_SIZE + name.length + sizes.length + 4;
-  const padding = Buffer.alloc(4 + ((ALIGNMENT - (unpadded % ALIGNMENT)) % ALIGNMENT));
-  padding.writeUInt16LE(PADDING_FIELD, 0);
-  padding.writeUInt16LE(padding.length - 4, 2);
-  const header = Buffer.alloc(LOCAL_SIZE);
-  header.writeUInt32LE(0x04034b50, 0);
-  header.writeUInt16LE(sizes.length > 0 ? 45 : 20, 4);
-  header.writeUInt16LE(0x0800, 6);
-  header.writeUInt16LE(DATE, 12);
-  header.writeUInt32LE(Math.min(size, LIMIT32), 18);
-  header.writeUInt32LE(Math.min(size, LIMIT32), 22);
-  header.writeUInt16LE(name.length, 26);
-  header.writeUInt16LE(sizes.length + padding.length, 28);
-  return Buffer.concat([header, name, sizes, padding]);
+  const padding = Buffer.alloc((ALIGNMENT - (unpadded % ALIGNMENT)) % ALIGNMENT);
+  const extra = Buffer.concat([sizes, u16(PADDING_FIELD, padding.length), padding]);
+  const lengths = u16(name.length, extra.length);
+  return Buffer.concat([u32(0x04034b50), commonFields(entry, sizes), lengths, name, extra]);
 }
 
-function centralHeader({ name, size, start, crc }: Entry): Buffer {
+function centralHeader(entry: Entry): Buffer {
+  const { name, size, start } = entry;
   const extra = extra64(size, size, start);
-  const header = Buffer.alloc(CENTRAL_SIZE);
-  header.writeUInt32LE(0x02014b50, 0);
-  header.writeUInt16LE(45, 4);
-  header.writeUInt16LE(extra.length > 0 ? 45 : 20, 6);
-  header.writeUInt16LE(0x0800, 8);
-  header.writeUInt16LE(DATE, 14);
-  header.writeUInt32LE(crc, 16);
-  header.writeUInt32LE(Math.min(size, LIMIT32), 20);
-  header.writeUInt32LE(Math.min(size, LIMIT32), 24);
-  header.writeUInt16LE(name.length, 28);
-  header.writeUInt16LE(extra.length, 30);
-  header.writeUInt32LE(Math.min(start, LIMIT32), 42);
-  return Buffer.concat([header, name, extra]);
+  const lengths = u16(name.length, extra.length, 0, 0, 0);
+  const place = u32(0, Math.min(start, LIMIT32));
+  const head = [u32(0x02014b50), u16(45), commonFields(entry, extra), lengths, place];
+  return Buffer.concat([...head, name, extra]);
 }

@@ -43,12 +43,7 @@ abstract class ChannelNorm extends Module {
     this.eps = options.eps ?? 1e-5;
     this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
     this.trackRunningStats = options.trackRunningStats ?? byDefault;
-    [this.weight, this.bias] = scaleAndShift(
-      [numFeatures],
-      options.affine ?? byDefault,
-      options.bias ?? true,
-      options,
-    );
+    [this.weight, this.bias] = scaleAndShift([numFeatures], options, options.affine ?? byDefault);
     const place = factoryOptions(options);
     const track = this.trackRunningStats;
     this.registerBuffer('runningMean', track ? torch.zeros([numFeatures], place) : null);

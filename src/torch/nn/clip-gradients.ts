@@ -1,4 +1,5 @@
 import { groupBy } from '../core/group-by.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -21,40 +22,36 @@ export function clipGradNorm_(
   maxNorm: number,
   { normType = 2, errorIfNonfinite = false }: { normType?: number; errorIfNonfinite?: boolean } = {},
 ): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const lists = [...gradientsOf(parameters).values()];
-      const first = lists[0]?.[0];
-      if (first === undefined) return torch.zeros([]);
-      const order = torch.floatScalar(normType);
-      const norms = lists.flatMap(
-        (list) => torch.callOperator('aten::_foreach_norm', 'Scalar', [list, order]) as Tensor[],
+  return unrecorded(() => {
+    const lists = [...gradientsOf(parameters).values()];
+    const first = lists[0]?.[0];
+    if (first === undefined) return torch.zeros([]);
+    const order = torch.floatScalar(normType);
+    const norms = lists.flatMap(
+      (list) => torch.callOperator('aten::_foreach_norm', 'Scalar', [list, order]) as Tensor[],
+    );
+    const together = torch.stack(norms.map((norm) => norm.to(first.device)));
+    const total = torch.linalgVectorNorm(together, normType);
+    if (errorIfNonfinite && !Number.isFinite(total.item()))
+      throw new torch.TorchError(
+        `the gradients' norm is ${total.item()}; it cannot be clipped. Find the operator that caused it with torch.detectAnomaly`,
       );
-      const together = torch.stack(norms.map((norm) => norm.to(first.device)));
-      const total = torch.linalgVectorNorm(together, normType);
-      if (errorIfNonfinite && !Number.isFinite(total.item()))
-        throw new torch.TorchError(
-          `the gradients' norm is ${total.item()}; it cannot be clipped. Find the operator that caused it with torch.detectAnomaly`,
-        );
-      // Multiplies by 1 instead of branching, to avoid waiting for the device.
-      const factor = total.add(1e-6).reciprocal().mul(maxNorm).clampMax(1);
-      for (const list of lists) {
-        const [{ device }] = list as [Tensor];
-        torch.callOperator('aten::_foreach_mul_', 'Tensor', [list, factor.to(device)]);
-      }
-      return total;
-    }),
-  );
+    // Multiplies by 1 instead of branching, to avoid waiting for the device.
+    const factor = total.add(1e-6).reciprocal().mul(maxNorm).clampMax(1);
+    for (const list of lists) {
+      const [{ device }] = list as [Tensor];
+      torch.callOperator('aten::_foreach_mul_', 'Tensor', [list, factor.to(device)]);
+    }
+    return total;
+  });
 }
 
 /** Clamps every element of every gradient to [−clipValue, clipValue]. */
 export function clipGradValue_(parameters: Iterable<Tensor> | Tensor, clipValue: number): void {
-  torch.noGrad(() =>
-    torch.scope(() => {
-      for (const list of gradientsOf(parameters).values()) {
-        torch.callOperator('aten::_foreach_clamp_min_', 'Scalar', [list, -clipValue]);
-        torch.callOperator('aten::_foreach_clamp_max_', 'Scalar', [list, clipValue]);
-      }
-    }),
-  );
+  unrecorded(() => {
+    for (const list of gradientsOf(parameters).values()) {
+      torch.callOperator('aten::_foreach_clamp_min_', 'Scalar', [list, -clipValue]);
+      torch.callOperator('aten::_foreach_clamp_max_', 'Scalar', [list, clipValue]);
+    }
+  });
 }

@@ -27,8 +27,8 @@ export type Conv1dOptions = ConvOptions<Size1>;
 export type Conv2dOptions = ConvOptions<Size2>;
 export type Conv3dOptions = ConvOptions<Size3>;
 
-/** Base class of convolutions of all dimensions; `weight` is [out, in / groups, ...kernel]. */
-export abstract class Convolution<S extends Size> extends Module {
+/** Base class of convolutions and of transposed ones. */
+export abstract class ConvNd<S extends Size> extends Module {
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: number[];
@@ -36,9 +36,55 @@ export abstract class Convolution<S extends Size> extends Module {
   readonly padding: number[] | 'same' | 'valid';
   readonly dilation: number[];
   readonly groups: number;
-  readonly paddingMode: PaddingMode;
   weight: Parameter;
   bias: Parameter | null;
+
+  constructor(
+    dims: number,
+    inChannels: number,
+    outChannels: number,
+    kernelSize: S,
+    options: ConvOptions<S>,
+    transposed: boolean,
+  ) {
+    super();
+    const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+    const layer = this.constructor.name;
+    checkGroups(layer, inChannels, outChannels, groups);
+    this.inChannels = inChannels;
+    this.outChannels = outChannels;
+    this.kernelSize = spread(kernelSize, dims, `${layer}: kernel size`);
+    this.stride = spread(stride, dims, `${layer}: stride`);
+    const named = typeof padding === 'string' && !transposed;
+    this.padding = named ? padding : spread(padding as S, dims, `${layer}: padding`);
+    this.dilation = spread(dilation, dims, `${layer}: dilation`);
+    this.groups = groups;
+    const channels = transposed ? [inChannels, outChannels / groups] : [outChannels, inChannels / groups];
+    this.weight = emptyParameter([...channels, ...this.kernelSize], options);
+    this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
+    resetAffine(this.weight, this.bias);
+  }
+
+  /** Formats the settings as PyTorch prints them. */
+  protected shown(outputPadding: readonly number[], paddingMode: PaddingMode): string {
+    const { inChannels, outChannels, kernelSize, stride, padding, dilation, groups, bias } = this;
+    const some = (values: readonly number[], usual: number): boolean => values.some((n) => n !== usual);
+    const shownPadding = typeof padding === 'string' ? padding : some(padding, 0) ? tuple(padding) : null;
+    return [
+      `${inChannels}, ${outChannels}, kernel_size=${tuple(kernelSize)}, stride=${tuple(stride)}`,
+      ...(shownPadding === null ? [] : [`padding=${shownPadding}`]),
+      ...(some(dilation, 1) ? [`dilation=${tuple(dilation)}`] : []),
+      ...(some(outputPadding, 0) ? [`output_padding=${tuple(outputPadding)}`] : []),
+      ...(groups === 1 ? [] : [`groups=${groups}`]),
+      ...(bias === null ? ['bias=False'] : []),
+      ...(paddingMode === 'zeros' ? [] : [`padding_mode=${paddingMode}`]),
+    ].join(', ');
+  }
+}
+
+/** Base class of convolutions of all dimensions; `weight` is [out, in / groups, ...kernel]. */
+export abstract class Convolution<S extends Size> extends ConvNd<S> {
+  readonly paddingMode: PaddingMode;
   readonly #operator: typeof torch.conv2d;
 
   constructor(
@@ -49,27 +95,15 @@ export abstract class Convolution<S extends Size> extends Module {
     options: ConvOptions<S>,
     operator: typeof torch.conv2d,
   ) {
-    super();
-    const { stride = 1, padding = 0, dilation = 1, groups = 1, paddingMode = 'zeros' } = options;
-    const layer = this.constructor.name;
-    checkGroups(layer, inChannels, outChannels, groups);
+    super(dims, inChannels, outChannels, kernelSize, options, false);
+    const { padding, paddingMode = 'zeros' } = options;
     if (typeof padding === 'string' && paddingMode !== 'zeros') {
       throw new torch.ArgumentError(
-        `${layer} with paddingMode '${paddingMode}' takes a number of elements as padding, not '${padding}'`,
+        `${this.constructor.name} with paddingMode '${paddingMode}' takes a number of elements as padding, not '${padding}'`,
       );
     }
-    this.inChannels = inChannels;
-    this.outChannels = outChannels;
-    this.kernelSize = spread(kernelSize, dims, `${layer}: kernel size`);
-    this.stride = spread(stride, dims, `${layer}: stride`);
-    this.padding = typeof padding === 'string' ? padding : spread(padding, dims, `${layer}: padding`);
-    this.dilation = spread(dilation, dims, `${layer}: dilation`);
-    this.groups = groups;
-    this.#operator = operator;
     this.paddingMode = paddingMode;
-    this.weight = emptyParameter([outChannels, inChannels / groups, ...this.kernelSize], options);
-    this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
-    resetAffine(this.weight, this.bias);
+    this.#operator = operator;
   }
 
   override forward(input: Tensor): Tensor {
@@ -84,7 +118,7 @@ export abstract class Convolution<S extends Size> extends Module {
   }
 
   protected override extraRepr(): string {
-    return describe(this);
+    return this.shown([], this.paddingMode);
   }
 }
 
@@ -109,41 +143,9 @@ export class Conv3d extends Convolution<Size3> {
   }
 }
 
-export function checkGroups(layer: string, inChannels: number, outChannels: number, groups: number): void {
+function checkGroups(layer: string, inChannels: number, outChannels: number, groups: number): void {
   if (groups > 0 && inChannels % groups === 0 && outChannels % groups === 0) return;
   throw new torch.ArgumentError(
     `${layer}: ${inChannels} and ${outChannels} channels are not divisible into ${groups} groups`,
   );
-}
-
-interface Shown {
-  inChannels: number;
-  outChannels: number;
-  kernelSize: readonly number[];
-  stride: readonly number[];
-  padding: readonly number[] | 'same' | 'valid';
-  dilation: readonly number[];
-  groups: number;
-  outputPadding?: readonly number[];
-  bias: Parameter | null;
-  paddingMode?: PaddingMode;
-}
-
-/** Formats a convolution's settings as PyTorch prints them. */
-export function describe(layer: Shown): string {
-  const { padding, outputPadding = [], paddingMode = 'zeros' } = layer;
-  const some = (values: readonly number[], usual: number): boolean => values.some((n) => n !== usual);
-  return [
-    `${layer.inChannels}, ${layer.outChannels}, kernel_size=${tuple(layer.kernelSize)}, stride=${tuple(layer.stride)}`,
-    ...(typeof padding === 'string'
-      ? [`padding=${padding}`]
-      : some(padding, 0)
-        ? [`padding=${tuple(padding)}`]
-        : []),
-    ...(some(layer.dilation, 1) ? [`dilation=${tuple(layer.dilation)}`] : []),
-    ...(some(outputPadding, 0) ? [`output_padding=${tuple(outputPadding)}`] : []),
-    ...(layer.groups === 1 ? [] : [`groups=${layer.groups}`]),
-    ...(layer.bias === null ? ['bias=False'] : []),
-    ...(paddingMode === 'zeros' ? [] : [`padding_mode=${paddingMode}`]),
-  ].join(', ');
 }

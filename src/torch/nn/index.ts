@@ -8,15 +8,22 @@ export { clipGradNorm_, clipGradValue_ } from './clip-gradients.js';
 export type { MemberDict, MemberList } from './collections.js';
 export { ModuleDict, ModuleList, Sequential } from './containers.js';
 export { Conv1d, Conv2d, Conv3d } from './convolution.js';
-export type { Conv1dOptions, Conv2dOptions, Conv3dOptions, PaddingMode } from './convolution.js';
+export type {
+  Conv1dOptions,
+  Conv2dOptions,
+  Conv3dOptions,
+  ConvNd,
+  ConvOptions,
+  Convolution,
+  PaddingMode,
+} from './convolution.js';
 export { CosineSimilarity, PairwiseDistance } from './distance.js';
 export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout } from './dropout.js';
 export * from './embedding.js';
 export * as init from './init.js';
 export { initEnabled, skipInit } from './init-switch.js';
 export { inEvaluation } from './evaluation.js';
-export { Bilinear, Identity, Linear } from './linear.js';
-export type { FactoryOptions, LinearOptions } from './linear.js';
+export { Bilinear, Identity, Linear, type FactoryOptions, type LinearOptions } from './linear.js';
 export * from './loss.js';
 export type { Loss, WeightedLoss } from './loss-base.js';
 export * from './margin-losses.js';
@@ -39,18 +46,14 @@ export { ParameterDict, ParameterList } from './parameter-containers.js';
 export * from './parametrize.js';
 export * from './pooling.js';
 export { GRU, LSTM, RNN } from './recurrent.js';
-export type { LSTMOptions, RecurrentOptions, RNNOptions, WeightName } from './recurrent.js';
+export type { LSTMOptions, Recurrent, RecurrentOptions, RNNOptions, WeightName } from './recurrent.js';
 export * from './recurrent-cells.js';
 export * from './shape.js';
-export type { Size1, Size2, Size3 } from './sizes.js';
-export { StateDictError } from './state-dict.js';
-export type { LoadResult, StateSource, TensorInfo } from './state-dict.js';
+export type { Size, Size1, Size2, Size3 } from './sizes.js';
+export { StateDictError, type LoadResult, type StateSource, type TensorInfo } from './state-dict.js';
 export * from './summary.js';
 export * from './transformer-layer.js';
 export * from './transposed-convolution.js';
 export * from './windows.js';
 export * from './weight-norms.js';
-export type { ConvOptions, Convolution } from './convolution.js';
 export type { RandomOptions } from './init-matrices.js';
-export type { Recurrent } from './recurrent.js';
-export type { Size } from './sizes.js';

@@ -1,4 +1,4 @@
-import * as torch from '../index.js';
+import { unrecorded } from '../core/unrecorded.js';
 import type { Tensor } from '../index.js';
 
 let skipping = 0;
@@ -24,11 +24,9 @@ export function initEnabled(): boolean {
 /** Calls `write` without gradients, unless initialisation is being skipped. */
 export function fill(tensor: Tensor, write: () => void): Tensor {
   if (initEnabled()) {
-    torch.noGrad(() =>
-      torch.scope(() => {
-        write();
-      }),
-    );
+    unrecorded(() => {
+      write();
+    });
   }
   return tensor;
 }

@@ -42,27 +42,23 @@ export function ones_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.fill_(1));
 }
 
+const gains: Readonly<Record<Nonlinearity, (slope: number) => number>> = {
+  linear: () => 1,
+  sigmoid: () => 1,
+  tanh: () => 5 / 3,
+  relu: () => Math.sqrt(2),
+  leakyRelu: (slope) => Math.sqrt(2 / (1 + slope * slope)),
+  selu: () => 3 / 4,
+};
+
 /**
  * Returns the factor by which a nonlinearity shrinks the standard deviation of its input (He et al., arXiv 1502.01852).
  *
  * @param slope negative slope, used for `leakyRelu` only
  */
 export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
-  switch (nonlinearity) {
-    case 'linear':
-    case 'sigmoid':
-      return 1;
-    case 'tanh':
-      return 5 / 3;
-    case 'relu':
-      return Math.sqrt(2);
-    case 'leakyRelu':
-      return Math.sqrt(2 / (1 + slope * slope));
-    case 'selu':
-      return 3 / 4;
-    default:
-      throw new torch.ArgumentError(`unknown nonlinearity '${String(nonlinearity)}'`);
-  }
+  if (Object.hasOwn(gains, nonlinearity)) return gains[nonlinearity](slope);
+  throw new torch.ArgumentError(`unknown nonlinearity '${String(nonlinearity)}'`);
 }
 
 /**
@@ -136,25 +132,23 @@ export function truncNormal_(
   high = 2,
   options: InitOptions = {},
 ): Tensor {
-  const generator = options.generator ?? null;
+  const distribution = { mean, std, low, high, generator: options.generator ?? null };
   return fill(tensor, () => {
     const mass = normalCdf((high - mean) / std) - normalCdf((low - mean) / std);
-    if (mass > 0.3) {
-      redrawNormal(tensor, mean, std, low, high, generator);
-    } else {
-      rejectUniform(tensor, mean, std, low, high, generator);
-    }
+    if (mass > 0.3) redrawNormal(tensor, distribution);
+    else rejectUniform(tensor, distribution);
   });
 }
 
-function redrawNormal(
-  tensor: Tensor,
-  mean: number,
-  std: number,
-  low: number,
-  high: number,
-  generator: Generator | null,
-): void {
+interface Truncated {
+  mean: number;
+  std: number;
+  low: number;
+  high: number;
+  generator: Generator | null;
+}
+
+function redrawNormal(tensor: Tensor, { mean, std, low, high, generator }: Truncated): void {
   // The bounds rounded to the tensor's dtype: a value equal to a rounded bound is inside.
   const bounds = torch.tensor([low, high], { dtype: 'float64' }).to(tensor.dtype).to('float64');
   const [lowest, highest] = bounds.tolist() as [number, number];
@@ -167,14 +161,7 @@ function redrawNormal(
   }
 }
 
-function rejectUniform(
-  tensor: Tensor,
-  mean: number,
-  std: number,
-  low: number,
-  high: number,
-  generator: Generator | null,
-): void {
+function rejectUniform(tensor: Tensor, { mean, std, low, high, generator }: Truncated): void {
   const peak = Math.max(low, Math.min(mean, high));
   const logPeak = -0.5 * ((peak - mean) / std) ** 2;
   // log(u) > log density relative to its peak: rejected

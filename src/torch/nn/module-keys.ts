@@ -1,3 +1,5 @@
+import { snakeCase } from '../core/schema.js';
+
 /** Joins a key to a prefix. */
 export function join(prefix: string, name: string): string {
   return prefix === '' ? name : `${prefix}.${name}`;
@@ -25,7 +27,7 @@ function findKey(constructor: object, field: string): string {
     const key = Object.hasOwn(table, field) ? table[field] : undefined;
     if (key !== undefined) return key;
   }
-  return field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+  return snakeCase(field);
 }
 
 /** Returns the fields of a module that pass the test, under their keys. */

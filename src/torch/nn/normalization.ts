@@ -38,12 +38,7 @@ export class GroupNorm extends Module {
     this.numGroups = numGroups;
     this.numChannels = numChannels;
     this.eps = options.eps ?? 1e-5;
-    [this.weight, this.bias] = scaleAndShift(
-      [numChannels],
-      options.affine ?? true,
-      options.bias ?? true,
-      options,
-    );
+    [this.weight, this.bias] = scaleAndShift([numChannels], options, options.affine);
   }
 
   override forward(input: Tensor): Tensor {
@@ -80,8 +75,7 @@ export class LayerNorm extends Module {
     super();
     this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
     this.eps = options.eps ?? 1e-5;
-    const affine = options.elementwiseAffine ?? true;
-    [this.weight, this.bias] = scaleAndShift(this.normalizedShape, affine, options.bias ?? true, options);
+    [this.weight, this.bias] = scaleAndShift(this.normalizedShape, options, options.elementwiseAffine);
   }
 
   override forward(input: Tensor): Tensor {
@@ -117,7 +111,8 @@ export class RMSNorm extends Module {
     super();
     this.normalizedShape = typeof normalizedShape === 'number' ? [normalizedShape] : [...normalizedShape];
     this.eps = options.eps ?? null;
-    [this.weight] = scaleAndShift(this.normalizedShape, options.elementwiseAffine ?? true, false, options);
+    const withoutBias = { ...options, bias: false };
+    [this.weight] = scaleAndShift(this.normalizedShape, withoutBias, options.elementwiseAffine);
   }
 
   override forward(input: Tensor): Tensor {
@@ -133,13 +128,12 @@ export class RMSNorm extends Module {
 /** Makes parameters of ones and zeros, if the options ask for them. */
 export function scaleAndShift(
   shape: readonly number[],
-  affine: boolean,
-  withBias: boolean,
-  options: FactoryOptions,
+  options: FactoryOptions & { bias?: boolean },
+  affine?: boolean,
 ): [Parameter | null, Parameter | null] {
-  if (!affine) return [null, null];
+  if (!(affine ?? true)) return [null, null];
   const weight = emptyParameter(shape, options);
-  const bias = withBias ? emptyParameter(shape, options) : null;
+  const bias = (options.bias ?? true) ? emptyParameter(shape, options) : null;
   init.ones_(weight);
   if (bias !== null) init.zeros_(bias);
   return [weight, bias];

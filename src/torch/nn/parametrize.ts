@@ -1,4 +1,5 @@
 import { sameShape } from '../core/layout.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { ModuleDict } from './containers.js';
@@ -27,7 +28,7 @@ export class ParametrizationList extends Module {
     const list = made instanceof torch.Tensor ? [made] : made;
     this.originals = list.map((tensor) => new Parameter(tensor, original.requiresGrad));
     // As in PyTorch, where spectral norm takes a step of its iteration here.
-    const shape = torch.noGrad(() => torch.scope(() => this.forward().shape));
+    const shape = unrecorded(() => this.forward().shape);
     const wanted = original.shape;
     if (!sameShape(shape, wanted)) {
       throw new torch.ShapeError(
@@ -50,13 +51,11 @@ export class ParametrizationList extends Module {
 
   /** Sets the originals so that the parameter has this value. */
   assign(value: Tensor): void {
-    torch.noGrad(() =>
-      torch.scope(() => {
-        const made = this.#parametrization.rightInverse(value.detach());
-        const list = made instanceof torch.Tensor ? [made] : made;
-        this.originals.forEach((original, i) => original.copy_(list[i] as Tensor));
-      }),
-    );
+    unrecorded(() => {
+      const made = this.#parametrization.rightInverse(value.detach());
+      const list = made instanceof torch.Tensor ? [made] : made;
+      this.originals.forEach((original, i) => original.copy_(list[i] as Tensor));
+    });
   }
 }
 
@@ -109,7 +108,7 @@ export function removeParametrization<M extends Module>(module: M, name: string)
   const list = holder.parametrizations;
   if (list?.has(name) !== true)
     throw new torch.ArgumentError(`${module.constructor.name}.${name} has no parametrization`);
-  const value = torch.noGrad(() => torch.scope(() => list.get(name).forward().clone()));
+  const value = unrecorded(() => list.get(name).forward().clone());
   const learnt = list.get(name).originals.some((original) => original.requiresGrad);
   Object.defineProperty(module, name, {
     value: new Parameter(value, learnt),

@@ -4,7 +4,7 @@ import { emptyParameter } from './linear.js';
 import type { LinearOptions } from './linear.js';
 import { Module } from './module.js';
 import type { Parameter } from './parameter.js';
-import { checkNonlinearity, resetRecurrent, withBatch } from './recurrent.js';
+import { checkNonlinearity, resetRecurrent, withBatch, type RecurrentOperator } from './recurrent.js';
 
 export interface RNNCellOptions extends LinearOptions {
   /** Default `tanh`. */
@@ -46,7 +46,7 @@ abstract class RecurrentCell extends Module {
   protected call(
     input: Tensor,
     states: readonly Tensor[] | null,
-    operator: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+    operator: RecurrentOperator,
     count = 1,
   ): Tensor[] {
     const shapes = (batch: number): number[][] =>

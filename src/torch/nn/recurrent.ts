@@ -37,6 +37,9 @@ export interface LSTMOptions extends RecurrentOptions {
  */
 export type WeightName = `${'weight' | 'bias'}${'Ih' | 'Hh' | 'Hr'}L${number}${string}`;
 
+/** Computes results from an input and states that have a batch dimension. */
+export type RecurrentOperator = (input: Tensor, states: readonly Tensor[]) => Tensor[];
+
 /**
  * Base class of `RNN`, `LSTM` and `GRU`; parameters are fields named as in PyTorch: `weightIhL0`, `biasHhL1Reverse`.
  */
@@ -113,7 +116,7 @@ export abstract class Recurrent extends Module {
   protected call(
     input: Tensor,
     states: readonly Tensor[] | null,
-    operator: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+    operator: RecurrentOperator,
     widths: readonly number[] = [this.hiddenSize],
   ): Tensor[] {
     const leading = this.numLayers * (this.bidirectional ? 2 : 1);
@@ -155,7 +158,7 @@ export function withBatch(
   input: Tensor,
   states: readonly Tensor[] | null,
   { name, dims, inputDim, stateDim, shapes }: BatchLayout,
-  compute: (input: Tensor, states: readonly Tensor[]) => Tensor[],
+  compute: RecurrentOperator,
 ): Tensor[] {
   const { ndim, dtype, device } = input;
   if (ndim !== dims && ndim !== dims - 1)

@@ -1,10 +1,7 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
-import { checkGroups, describe } from './convolution.js';
-import { emptyParameter, resetAffine } from './linear.js';
+import { ConvNd } from './convolution.js';
 import type { FactoryOptions } from './linear.js';
-import { Module } from './module.js';
-import type { Parameter } from './parameter.js';
 import { spread } from './sizes.js';
 import type { Size, Size1, Size2, Size3 } from './sizes.js';
 
@@ -27,17 +24,9 @@ export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
 export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
 
 /** Base class of transposed convolutions of all dimensions; `weight` is [in, out / groups, ...kernel]. */
-abstract class TransposedConvolution<S extends Size> extends Module {
-  readonly inChannels: number;
-  readonly outChannels: number;
-  readonly kernelSize: number[];
-  readonly stride: number[];
-  readonly padding: number[];
+abstract class TransposedConvolution<S extends Size> extends ConvNd<S> {
+  declare readonly padding: number[];
   readonly outputPadding: number[];
-  readonly groups: number;
-  readonly dilation: number[];
-  weight: Parameter;
-  bias: Parameter | null;
   readonly #operator: typeof torch.convTranspose2d;
 
   constructor(
@@ -48,22 +37,10 @@ abstract class TransposedConvolution<S extends Size> extends Module {
     options: ConvTransposeOptions<S>,
     operator: typeof torch.convTranspose2d,
   ) {
-    super();
-    const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
-    const layer = this.constructor.name;
-    checkGroups(layer, inChannels, outChannels, groups);
-    this.inChannels = inChannels;
-    this.outChannels = outChannels;
-    this.kernelSize = spread(kernelSize, dims, `${layer}: kernel size`);
-    this.stride = spread(stride, dims, `${layer}: stride`);
-    this.padding = spread(padding, dims, `${layer}: padding`);
-    this.outputPadding = spread(outputPadding, dims, `${layer}: output padding`);
-    this.groups = groups;
+    super(dims, inChannels, outChannels, kernelSize, options, true);
+    const { outputPadding = 0 } = options;
+    this.outputPadding = spread(outputPadding, dims, `${this.constructor.name}: output padding`);
     this.#operator = operator;
-    this.dilation = spread(dilation, dims, `${layer}: dilation`);
-    this.weight = emptyParameter([inChannels, outChannels / groups, ...this.kernelSize], options);
-    this.bias = options.bias === false ? null : emptyParameter([outChannels], options);
-    resetAffine(this.weight, this.bias);
   }
 
   override forward(input: Tensor): Tensor {
@@ -72,7 +49,7 @@ abstract class TransposedConvolution<S extends Size> extends Module {
   }
 
   protected override extraRepr(): string {
-    return describe(this);
+    return this.shown(this.outputPadding, 'zeros');
   }
 }
 

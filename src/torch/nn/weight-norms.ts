@@ -1,3 +1,4 @@
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { normalize } from './functional/vectors.js';
@@ -53,18 +54,16 @@ class _SpectralNorm extends Parametrization {
     this.#eps = eps;
     this.#iterations = iterations;
     if (weight.ndim < 2) return;
-    torch.noGrad(() =>
-      torch.scope(() => {
-        const matrix = this.#matrix(weight.detach());
-        const place = { dtype: weight.dtype, device: weight.device };
-        const [rows, columns] = matrix.shape as [number, number];
-        const start = (size: number): Tensor =>
-          normalize(torch.empty([size], place).normal_(0, 1), { dim: 0, eps });
-        this.registerBuffer('u', start(rows));
-        this.registerBuffer('v', start(columns));
-        this.#iterate(matrix, 15);
-      }),
-    );
+    unrecorded(() => {
+      const matrix = this.#matrix(weight.detach());
+      const place = { dtype: weight.dtype, device: weight.device };
+      const [rows, columns] = matrix.shape as [number, number];
+      const start = (size: number): Tensor =>
+        normalize(torch.empty([size], place).normal_(0, 1), { dim: 0, eps });
+      this.registerBuffer('u', start(rows));
+      this.registerBuffer('v', start(columns));
+      this.#iterate(matrix, 15);
+    });
   }
 
   #matrix(weight: Tensor): Tensor {
@@ -83,11 +82,9 @@ class _SpectralNorm extends Parametrization {
     if (weight.ndim < 2) return normalize(weight, { dim: 0, eps: this.#eps });
     const matrix = this.#matrix(weight);
     if (this.training) {
-      torch.noGrad(() =>
-        torch.scope(() => {
-          this.#iterate(matrix.detach(), this.#iterations);
-        }),
-      );
+      unrecorded(() => {
+        this.#iterate(matrix.detach(), this.#iterations);
+      });
     }
     // Copied because the next forward overwrites the buffers, which backward may still need.
     const sigma = torch.vdot(this.u.clone(), matrix.mv(this.v.clone()));

@@ -1,5 +1,5 @@
 import * as foreach from './foreach.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup } from './optimizer.js';
 
@@ -24,17 +24,11 @@ export class Adadelta extends ListOptimizer<AdadeltaSettings> {
     super(params, defaults, options);
   }
 
-  protected override checkSettings(settings: AdadeltaSettings): void {
-    const { rho } = settings;
-    refuseSettings(this, {
-      ...commonChecks(settings),
-      [`rho ${rho} (must be in [0, 1])`]: rho >= 0 && rho <= 1,
-    });
+  protected override ownChecks({ rho }: AdadeltaSettings): Record<string, boolean> {
+    return { [`rho ${rho} (must be in [0, 1])`]: rho >= 0 && rho <= 1 };
   }
 
-  protected override stateNames(): readonly string[] {
-    return ['square_avg', 'acc_delta'];
-  }
+  protected override readonly shapedStates = ['square_avg', 'acc_delta'];
 
   protected override update(batch: Batch, group: ParameterGroup<AdadeltaSettings>): void {
     const { lr, rho, eps, weightDecay } = group;

@@ -2,7 +2,7 @@ import * as torch from '../index.js';
 import * as foreach from './foreach.js';
 import { layoutOf } from './layout.js';
 import type { Layout } from './layout.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { GroupOf, Optimized, ParameterGroup } from './optimizer.js';
 
@@ -53,22 +53,19 @@ export class Adagrad extends ListOptimizer<AdagradSettings> {
     for (const parameter of group.params) this.stateOf(parameter, layoutOf(parameter), group);
   }
 
-  protected override checkSettings(settings: AdagradSettings): void {
+  protected override ownChecks(settings: AdagradSettings): Record<string, boolean> {
     const { lrDecay, initialAccumulatorValue: start } = settings;
-    refuseSettings(this, {
-      ...commonChecks(settings),
+    return {
       [`lrDecay ${lrDecay} (must be at least 0)`]: lrDecay >= 0,
       [`initialAccumulatorValue ${start} (must be at least 0)`]: start >= 0,
-    });
+    };
   }
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
     return { foreach: null, differentiable: false, fused: null };
   }
 
-  protected override stateNames(): readonly string[] {
-    return ['sum'];
-  }
+  protected override readonly shapedStates = ['sum'];
 
   protected override requiredState(): readonly string[] {
     return ['step', 'sum'];

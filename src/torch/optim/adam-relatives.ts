@@ -1,6 +1,6 @@
 import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup } from './optimizer.js';
 
@@ -30,13 +30,7 @@ export interface NAdamSettings extends RAdamSettings {
 const common = { betas: [0.9, 0.999] as const, eps: 1e-8, weightDecay: 0, maximize: false };
 
 abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimizer<Settings> {
-  protected override checkSettings(settings: Settings): void {
-    refuseSettings(this, commonChecks(settings));
-  }
-
-  protected override stateNames(_settings: Settings): readonly string[] {
-    return ['exp_avg', 'exp_avg_sq'];
-  }
+  protected override readonly shapedStates = ['exp_avg', 'exp_avg_sq'];
 
   protected override requiredState(): readonly string[] {
     return [...super.requiredState(), 'exp_avg'];
@@ -142,9 +136,7 @@ export class Adamax extends AdamRelative<AdamaxSettings> {
     super(params, { lr: 2e-3, ...common }, options);
   }
 
-  protected override stateNames(): readonly string[] {
-    return ['exp_avg', 'exp_inf'];
-  }
+  protected override readonly shapedStates = ['exp_avg', 'exp_inf'];
 
   protected override update(batch: Batch, group: ParameterGroup<AdamaxSettings>): void {
     const { lr, eps, weightDecay } = group;

@@ -1,6 +1,6 @@
 import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
@@ -39,13 +39,7 @@ export class ASGD extends ListOptimizer<ASGDSettings> {
     super(params, defaults, options);
   }
 
-  protected override checkSettings(settings: ASGDSettings): void {
-    refuseSettings(this, commonChecks({ lr: settings.lr, weightDecay: settings.weightDecay }));
-  }
-
-  protected override stateNames(): readonly string[] {
-    return ['ax'];
-  }
+  protected override readonly shapedStates = ['ax'];
 
   protected override stateOf(parameter: Tensor, layout: Layout, settings: ASGDSettings): ParameterState {
     const isNew = this.state.get(parameter)?.['eta'] === undefined;

@@ -1,5 +1,6 @@
 import { InThread } from '../core/in-thread.js';
 import { sameShape } from '../core/layout.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import type { Module } from '../nn/module.js';
@@ -46,33 +47,31 @@ export class AveragedModel extends InThread {
     const count = this.nAveraged.item();
     const averaged = new Map<string, [Tensor[], Tensor[]]>();
     const parameters = new Set<Tensor>(this.#model.parameters());
-    torch.noGrad(() =>
-      torch.scope(() => {
-        for (const [key, current] of this.#model.stateDict()) {
-          const average = this.#averages.get(key);
-          if (average === undefined)
-            throw new torch.ArgumentError(
-              `the model has a tensor ${key} that was added after the averages were created`,
-            );
-          this.#follow(average, current);
-          const mean = count > 0 && (this.useBuffers || parameters.has(current));
-          if (!mean) {
-            average.copy_(current);
-          } else if (/float/.test(current.dtype)) {
-            const kind = `${current.dtype} ${current.device}`;
-            const lists = averaged.get(kind) ?? [[], []];
-            lists[0].push(average);
-            lists[1].push(current);
-            averaged.set(kind, lists);
-          } else {
-            average.copy_(average.mul(1 - this.#weight(count)).add(current.mul(this.#weight(count))));
-          }
+    unrecorded(() => {
+      for (const [key, current] of this.#model.stateDict()) {
+        const average = this.#averages.get(key);
+        if (average === undefined)
+          throw new torch.ArgumentError(
+            `the model has a tensor ${key} that was added after the averages were created`,
+          );
+        this.#follow(average, current);
+        const mean = count > 0 && (this.useBuffers || parameters.has(current));
+        if (!mean) {
+          average.copy_(current);
+        } else if (/float/.test(current.dtype)) {
+          const kind = `${current.dtype} ${current.device}`;
+          const lists = averaged.get(kind) ?? [[], []];
+          lists[0].push(average);
+          lists[1].push(current);
+          averaged.set(kind, lists);
+        } else {
+          average.copy_(average.mul(1 - this.#weight(count)).add(current.mul(this.#weight(count))));
         }
-        for (const [averages, current] of averaged.values())
-          foreach.lerp_(averages, current, this.#weight(count));
-        this.nAveraged.add_(1);
-      }),
-    );
+      }
+      for (const [averages, current] of averaged.values())
+        foreach.lerp_(averages, current, this.#weight(count));
+      this.nAveraged.add_(1);
+    });
   }
 
   #weight(count: number): number {
@@ -94,17 +93,15 @@ export class AveragedModel extends InThread {
   /** Calls `fn` while the model has the averaged weights, and then restores its own. */
   use<T>(fn: () => T): T {
     const swap = (): void => {
-      torch.noGrad(() =>
-        torch.scope(() => {
-          for (const [key, current] of this.#model.stateDict()) {
-            const average = this.#averages.get(key) as Tensor;
-            this.#follow(average, current);
-            const own = current.detach();
-            current.data = average;
-            average.data = own;
-          }
-        }),
-      );
+      unrecorded(() => {
+        for (const [key, current] of this.#model.stateDict()) {
+          const average = this.#averages.get(key) as Tensor;
+          this.#follow(average, current);
+          const own = current.detach();
+          current.data = average;
+          average.data = own;
+        }
+      });
     };
     swap();
     try {

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
-import type { SavedFields, Schedulable } from './scheduler.js';
+import type { Schedulable } from './scheduler.js';
 
 /**
  * Anneals from the initial learning rate to `etaMin` along half a cosine in `tMax` steps, and back (Loshchilov and
@@ -20,9 +20,7 @@ export class CosineAnnealingLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { T_max: 'tMax', eta_min: 'etaMin' };
-  }
+  protected override readonly fields = { T_max: 'tMax', eta_min: 'etaMin' };
 
   protected override rates(): number[] {
     const { lastEpoch, tMax, etaMin, baseLrs } = this;
@@ -78,9 +76,13 @@ export class CosineAnnealingWarmRestarts extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { T_0: 't0', T_i: 'tI', T_mult: 'tMult', eta_min: 'etaMin', T_cur: 'tCur' };
-  }
+  protected override readonly fields = {
+    T_0: 't0',
+    T_i: 'tI',
+    T_mult: 'tMult',
+    eta_min: 'etaMin',
+    T_cur: 'tCur',
+  };
 
   protected override rates(): number[] {
     const height = (1 + Math.cos((Math.PI * this.tCur) / this.tI)) / 2;

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../core/errors.js';
 import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
-import { groupsOf, LRScheduler } from './scheduler.js';
+import { groupsOf, inSnakeCase, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
 /** Options of {@link CyclicLR}. */
@@ -104,20 +104,9 @@ export class CyclicLR extends LRScheduler {
   }
 
   protected override get fields(): SavedFields {
-    return {
-      max_lrs: 'maxLrs',
-      total_size: 'totalSize',
-      step_ratio: 'stepRatio',
-      mode: 'mode',
-      gamma: 'gamma',
-      scale_mode: 'scaleMode',
-      cycle_momentum: 'cycleMomentum',
-      ...(this.cycleMomentum && {
-        use_beta1: 'useBeta1',
-        base_momentums: 'baseMomentums',
-        max_momentums: 'maxMomentums',
-      }),
-    };
+    const cycled = this.cycleMomentum ? ['useBeta1', 'baseMomentums', 'maxMomentums'] : [];
+    const rates = ['maxLrs', 'totalSize', 'stepRatio', 'mode', 'gamma', 'scaleMode'];
+    return inSnakeCase(...rates, 'cycleMomentum', ...cycled);
   }
 
   /** Returns the state under PyTorch's names; a `scaleFn` is not part of it. */

@@ -1,5 +1,6 @@
 import { groupBy } from '../core/group-by.js';
 import { InThread } from '../core/in-thread.js';
+import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -87,29 +88,24 @@ export class GradScaler extends InThread {
     if (this.#scale === null)
       throw new torch.ArgumentError('call scale(loss).backward() before unscale_ and step');
     const scale = this.#scale;
-    torch.noGrad(() =>
-      torch.scope(() => {
-        const inverse = scale.double().reciprocal().float();
-        const found = new Map<torch.Device, Tensor>();
-        const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
-        const gradients = parameters.map(({ grad }) => grad).filter((gradient) => gradient !== null);
-        if (gradients.some(({ dtype }) => dtype === 'float16'))
-          throw new torch.ArgumentError(
-            'a float16 parameter has a float16 gradient: keep parameters in float32 and compute in float16',
-          );
-        const batches = groupBy(gradients, ({ device, dtype }) => `${device} ${dtype}`);
-        for (const [kind, batch] of batches) {
-          const device = kind.split(' ')[0] as torch.Device;
-          if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));
-          torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', [
-            batch,
-            found.get(device),
-            inverse.to(device),
-          ]);
-        }
-        this.#found.set(optimizer, torch.keep([...found.values()]));
-      }),
-    );
+    unrecorded(() => {
+      const inverse = scale.double().reciprocal().float();
+      const found = new Map<torch.Device, Tensor>();
+      const parameters = optimizer.paramGroups.flatMap(({ params }) => params);
+      const gradients = parameters.map(({ grad }) => grad).filter((gradient) => gradient !== null);
+      if (gradients.some(({ dtype }) => dtype === 'float16'))
+        throw new torch.ArgumentError(
+          'a float16 parameter has a float16 gradient: keep parameters in float32 and compute in float16',
+        );
+      const batches = groupBy(gradients, ({ device, dtype }) => `${device} ${dtype}`);
+      for (const [kind, batch] of batches) {
+        const device = kind.split(' ')[0] as torch.Device;
+        if (!found.has(device)) found.set(device, torch.zeros([], { dtype: 'float32', device }));
+        const args = [batch, found.get(device), inverse.to(device)];
+        torch.callOperator('aten::_amp_foreach_non_finite_check_and_unscale_', '', args);
+      }
+      this.#found.set(optimizer, torch.keep([...found.values()]));
+    });
   }
 
   /**
@@ -147,14 +143,9 @@ export class GradScaler extends InThread {
       torch.scope(() => {
         const sum = torch.zerosLike(scale);
         for (const flag of found) sum.add_(flag.to(scale.device));
-        torch.callOperator('aten::_amp_update_scale_', '', [
-          scale,
-          this.#tracker,
-          sum,
-          this.growthFactor,
-          this.backoffFactor,
-          this.growthInterval,
-        ]);
+        const { growthFactor, backoffFactor, growthInterval } = this;
+        const args = [scale, this.#tracker, sum, growthFactor, backoffFactor, growthInterval];
+        torch.callOperator('aten::_amp_update_scale_', '', args);
       });
     }
     torch.dispose(found);

@@ -1,6 +1,6 @@
 import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
-import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
+import type { Schedulable, SchedulerState } from './scheduler.js';
 
 /** Returns a factor for the number of the step, from 0. */
 export type Factor = (step: number) => number;
@@ -24,9 +24,7 @@ abstract class FactorScheduler extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return {};
-  }
+  protected override readonly fields = {};
 
   /** Functions are not saved: the scheduler that loads the state keeps its own. */
   override stateDict(): SchedulerState {

@@ -52,8 +52,13 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
     super(params, { ...defaults, ...withoutUndefined(options) });
   }
 
-  /** Returns the names of the state tensors of the parameter's shape that a group with these settings needs. */
-  protected abstract stateNames(settings: Options): readonly string[];
+  /** The names of the state tensors of the parameter's shape. */
+  protected readonly shapedStates: readonly string[] = [];
+
+  /** Returns those of them that a group with these settings needs. */
+  protected stateNames(_settings: Options): readonly string[] {
+    return this.shapedStates;
+  }
 
   /**
    * Returns the state tensors with one element and their initial values: float32, on the CPU unless the parameter is
@@ -68,6 +73,15 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
     return { foreach: null, capturable: false, differentiable: false };
+  }
+
+  protected override checkSettings(settings: Options): void {
+    refuseSettings(this, { ...commonChecks(settings), ...this.ownChecks(settings) });
+  }
+
+  /** Returns, for each problem that only this optimizer's settings can have, whether it is absent. */
+  protected ownChecks(_settings: Options): Record<string, boolean> {
+    return {};
   }
 
   /** Updates the parameters of a batch; its gradients point downhill. */
@@ -190,14 +204,15 @@ export function refuseSettings(optimizer: object, checks: Readonly<Record<string
 }
 
 /** The checks of settings that several optimizers share. */
-export function commonChecks(settings: {
-  lr: number;
-  weightDecay: number;
+function commonChecks(settings: {
+  maximize: boolean;
+  lr?: number;
+  weightDecay?: number;
   eps?: number;
   betas?: readonly number[];
   momentum?: number;
 }): Record<string, boolean> {
-  const { lr, weightDecay, eps = 0, betas = [0, 0], momentum = 0 } = settings;
+  const { lr = 0, weightDecay = 0, eps = 0, betas = [0, 0], momentum = 0 } = settings;
   return {
     [`lr ${lr} (must be at least 0)`]: lr >= 0,
     [`weightDecay ${weightDecay} (must be at least 0)`]: weightDecay >= 0,

@@ -1,5 +1,6 @@
 import { InThread } from '../core/in-thread.js';
-import { named } from '../core/errors.js';
+import { snakeCase } from '../core/schema.js';
+import { naming } from '../core/translated.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -52,11 +53,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
   constructor(params: Optimized<Options>, defaults: Options) {
     super('an optimizer', 'save its stateDict() with savePytorch');
     this.#defaults = defaults;
-    try {
-      this.#addAll(params);
-    } catch (error) {
-      throw named(error, `optim.${this.constructor.name}`);
-    }
+    naming(`optim.${this.constructor.name}`, () => this.#addAll(params));
   }
 
   #addAll(params: Optimized<Options>): void {
@@ -98,18 +95,15 @@ export abstract class Optimizer<Options extends object> extends InThread {
 
   /** Updates every parameter that has a gradient. Does not wait for the device. */
   step(): void {
-    try {
-      torch.noGrad(() => {
-        for (const group of this.paramGroups) {
-          checkParameters(group.params);
-          torch.scope(() => {
-            this.stepGroup(group);
-          });
-        }
-      });
-    } catch (error) {
-      throw named(error, `optim.${this.constructor.name}.step`);
-    }
+    const update = () => {
+      for (const group of this.paramGroups) {
+        checkParameters(group.params);
+        torch.scope(() => {
+          this.stepGroup(group);
+        });
+      }
+    };
+    naming(`optim.${this.constructor.name}.step`, () => torch.noGrad(update));
   }
 
   /** Drops all gradients. */
@@ -157,11 +151,7 @@ export abstract class Optimizer<Options extends object> extends InThread {
    * @throws ArgumentError or ShapeError if groups, their sizes or a state's shape differ; nothing is loaded then
    */
   loadStateDict(saved: OptimizerState): void {
-    try {
-      this.#load(saved);
-    } catch (error) {
-      throw named(error, `optim.${this.constructor.name}.loadStateDict`);
-    }
+    naming(`optim.${this.constructor.name}.loadStateDict`, () => this.#load(saved));
   }
 
   #load(saved: OptimizerState): void {
@@ -243,10 +233,6 @@ function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
 function asTensor(name: string, value: unknown): Tensor {
   if (value instanceof torch.Tensor) return value;
   throw new torch.ArgumentError(`the saved '${name}' is not a tensor: ${torch.describe(value)}`);
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
 }
 
 /** Returns the options without undefined ones, which must not hide defaults. */

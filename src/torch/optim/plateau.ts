@@ -1,6 +1,6 @@
 import { InThread } from '../core/in-thread.js';
 import { ArgumentError } from '../core/errors.js';
-import { groupsOf, loadFields, saveFields } from './scheduler.js';
+import { groupsOf, inSnakeCase, loadFields, saveFields } from './scheduler.js';
 import type { Schedulable, SchedulerState } from './scheduler.js';
 
 export interface PlateauOptions {
@@ -127,19 +127,15 @@ export class ReduceLROnPlateau extends InThread {
 }
 
 const fields = {
-  factor: 'factor',
-  default_min_lr: 'defaultMinLr',
-  min_lrs: 'minLrs',
-  patience: 'patience',
-  cooldown: 'cooldown',
-  eps: 'eps',
-  last_epoch: 'lastEpoch',
+  ...inSnakeCase('factor', 'defaultMinLr', 'minLrs', 'patience', 'cooldown', 'eps', 'lastEpoch'),
   _last_lr: 'lastLr',
-  mode_worse: 'modeWorse',
-  mode: 'mode',
-  threshold: 'threshold',
-  threshold_mode: 'thresholdMode',
-  best: 'best',
-  cooldown_counter: 'cooldownCounter',
-  num_bad_epochs: 'numBadEpochs',
+  ...inSnakeCase(
+    'modeWorse',
+    'mode',
+    'threshold',
+    'thresholdMode',
+    'best',
+    'cooldownCounter',
+    'numBadEpochs',
+  ),
 };

@@ -1,6 +1,6 @@
 import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup } from './optimizer.js';
 
@@ -39,9 +39,8 @@ export class RMSprop extends ListOptimizer<RMSpropSettings> {
     super(params, defaults, options);
   }
 
-  protected override checkSettings(settings: RMSpropSettings): void {
-    const alpha = `alpha ${settings.alpha} (must be at least 0)`;
-    refuseSettings(this, { ...commonChecks(settings), [alpha]: settings.alpha >= 0 });
+  protected override ownChecks({ alpha }: RMSpropSettings): Record<string, boolean> {
+    return { [`alpha ${alpha} (must be at least 0)`]: alpha >= 0 };
   }
 
   protected override stateNames({ momentum, centered }: RMSpropSettings): readonly string[] {

@@ -1,7 +1,7 @@
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
@@ -28,20 +28,16 @@ export class Rprop extends ListOptimizer<RpropSettings> {
     super(params, defaults, options);
   }
 
-  protected override checkSettings(settings: RpropSettings): void {
-    const { lr, etas, stepSizes } = settings;
+  protected override ownChecks({ etas, stepSizes }: RpropSettings): Record<string, boolean> {
     const [minus, plus] = etas;
-    refuseSettings(this, {
-      ...commonChecks({ lr, weightDecay: 0 }),
+    return {
       [`etas [${etas.join(', ')}] (one between 0 and 1, one above 1)`]: minus > 0 && minus < 1 && plus > 1,
       [`stepSizes [${stepSizes.join(', ')}] (from small to large)`]:
         stepSizes[0] >= 0 && stepSizes[0] <= stepSizes[1],
-    });
+    };
   }
 
-  protected override stateNames(): readonly string[] {
-    return ['prev', 'step_size'];
-  }
+  protected override readonly shapedStates = ['prev', 'step_size'];
 
   protected override firstValue(name: string, settings: RpropSettings): number {
     return name === 'step_size' ? settings.lr : 0;

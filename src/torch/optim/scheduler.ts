@@ -1,3 +1,4 @@
+import { snakeCase } from '../core/schema.js';
 import { InThread } from '../core/in-thread.js';
 import { ArgumentError } from '../core/errors.js';
 
@@ -37,6 +38,11 @@ export function groupsOf(optimizer: Schedulable): readonly ScheduledGroup[] {
 
 /** Returns the fields by PyTorch's names. */
 export type SavedFields = Readonly<Record<string, string>>;
+
+/** Returns fields whose names in PyTorch are those in snake_case. */
+export function inSnakeCase(...fields: readonly string[]): SavedFields {
+  return Object.fromEntries(fields.map((field) => [snakeCase(field), field]));
+}
 
 export function saveFields(owner: object, fields: SavedFields): SchedulerState {
   const values = owner as Record<string, unknown>;
@@ -111,7 +117,7 @@ export abstract class LRScheduler extends InThread implements Schedule {
   }
 
   /** Returns the schedule's own settings by PyTorch's names. */
-  protected abstract get fields(): SavedFields;
+  protected abstract readonly fields: SavedFields;
 
   /** Takes the step that sets the initial learning rates. */
   start(): void {

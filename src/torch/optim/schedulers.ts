@@ -1,6 +1,6 @@
 import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
-import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
+import type { Schedulable, SchedulerState } from './scheduler.js';
 
 /** Multiplies the learning rate by gamma every `stepSize` steps. */
 export class StepLR extends LRScheduler {
@@ -16,9 +16,7 @@ export class StepLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { step_size: 'stepSize', gamma: 'gamma' };
-  }
+  protected override readonly fields = { step_size: 'stepSize', gamma: 'gamma' };
 
   protected override rates(): number[] {
     if (this.lastEpoch === 0 || this.lastEpoch % this.stepSize !== 0) return this.currentRates;
@@ -45,9 +43,7 @@ export class MultiStepLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { milestones: 'milestones', gamma: 'gamma' };
-  }
+  protected override readonly fields = { milestones: 'milestones', gamma: 'gamma' };
 
   protected override rates(): number[] {
     const times = this.milestones.get(this.lastEpoch) ?? 0;
@@ -82,9 +78,7 @@ export class ExponentialLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { gamma: 'gamma' };
-  }
+  protected override readonly fields = { gamma: 'gamma' };
 
   protected override rates(): number[] {
     return this.initial ? this.currentRates : this.currentRates.map((lr) => lr * this.gamma);
@@ -111,9 +105,7 @@ export class ConstantLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { factor: 'factor', total_iters: 'totalIters' };
-  }
+  protected override readonly fields = { factor: 'factor', total_iters: 'totalIters' };
 
   protected override rates(): number[] {
     if (this.lastEpoch === 0) return this.currentRates.map((lr) => lr * this.factor);
@@ -153,9 +145,11 @@ export class LinearLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { start_factor: 'startFactor', end_factor: 'endFactor', total_iters: 'totalIters' };
-  }
+  protected override readonly fields = {
+    start_factor: 'startFactor',
+    end_factor: 'endFactor',
+    total_iters: 'totalIters',
+  };
 
   protected override rates(): number[] {
     const { lastEpoch, startFactor, totalIters } = this;
@@ -187,9 +181,7 @@ export class PolynomialLR extends LRScheduler {
     this.start();
   }
 
-  protected override get fields(): SavedFields {
-    return { total_iters: 'totalIters', power: 'power' };
-  }
+  protected override readonly fields = { total_iters: 'totalIters', power: 'power' };
 
   protected override rates(): number[] {
     const { lastEpoch, totalIters, power } = this;

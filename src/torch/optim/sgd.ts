@@ -2,7 +2,7 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import type { Layout } from './layout.js';
-import { commonChecks, ListOptimizer, refuseSettings } from './list-optimizer.js';
+import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup } from './optimizer.js';
 
@@ -39,20 +39,13 @@ export class SGD extends ListOptimizer<SGDSettings> {
     super(params, defaults, options);
   }
 
-  protected override checkSettings(settings: SGDSettings): void {
-    const { momentum, dampening, nesterov } = settings;
-    refuseSettings(this, {
-      ...commonChecks(settings),
-      'nesterov (needs momentum above 0 and dampening 0)': !nesterov || (momentum > 0 && dampening === 0),
-    });
+  protected override ownChecks({ momentum, dampening, nesterov }: SGDSettings): Record<string, boolean> {
+    const fits = !nesterov || (momentum > 0 && dampening === 0);
+    return { 'nesterov (needs momentum above 0 and dampening 0)': fits };
   }
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
     return { foreach: null, differentiable: false, fused: null };
-  }
-
-  protected override stateNames(): readonly string[] {
-    return [];
   }
 
   protected override fuses(_layout: Layout): boolean {

@@ -17,28 +17,23 @@ export interface ConvOptions<S extends Size = Size2> {
   groups?: number;
 }
 
-type ConvArguments = [number[], number[], number[], number];
-
-function convArguments<S extends Size>(dims: number, options: ConvOptions<S>): ConvArguments {
-  const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
-  const border = typeof padding === 'string' ? (padding as unknown as number[]) : spread(padding, dims);
-  return [spread(stride, dims), border, spread(dilation, dims), groups];
+function convolution<S extends Size>(dims: number, operator: typeof torch.conv2d) {
+  const conv = (input: Tensor, weight: Tensor, options: ConvOptions<S> = {}): Tensor => {
+    const { bias = null, stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
+    const border = typeof padding === 'string' ? (padding as unknown as number[]) : spread(padding, dims);
+    return operator(input, weight, bias, spread(stride, dims), border, spread(dilation, dims), groups);
+  };
+  return Object.defineProperty(conv, 'name', { value: `conv${dims}d` });
 }
 
 /** Computes the convolution of [B, C, L] with [out, C / groups, l]. */
-export function conv1d(input: Tensor, weight: Tensor, options: ConvOptions<Size1> = {}): Tensor {
-  return torch.conv1d(input, weight, options.bias ?? null, ...convArguments(1, options));
-}
+export const conv1d = convolution<Size1>(1, torch.conv1d);
 
 /** Computes the convolution of [B, C, H, W] with [out, C / groups, h, w]. */
-export function conv2d(input: Tensor, weight: Tensor, options: ConvOptions = {}): Tensor {
-  return torch.conv2d(input, weight, options.bias ?? null, ...convArguments(2, options));
-}
+export const conv2d = convolution<Size2>(2, torch.conv2d);
 
 /** Computes the convolution of [B, C, D, H, W] with [out, C / groups, d, h, w]. */
-export function conv3d(input: Tensor, weight: Tensor, options: ConvOptions<Size3> = {}): Tensor {
-  return torch.conv3d(input, weight, options.bias ?? null, ...convArguments(3, options));
-}
+export const conv3d = convolution<Size3>(3, torch.conv3d);
 
 export interface ConvTransposeOptions<S extends Size = Size2> {
   bias?: Tensor | null;
@@ -49,39 +44,23 @@ export interface ConvTransposeOptions<S extends Size = Size2> {
   dilation?: S;
 }
 
-type TransposeArguments = [number[], number[], number[], number, number[]];
-
-function transposeArguments<S extends Size>(
-  dims: number,
-  options: ConvTransposeOptions<S>,
-): TransposeArguments {
-  const { stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
-  const [s, p, o, d] = [stride, padding, outputPadding, dilation].map((size) => spread(size, dims));
-  return [s as number[], p as number[], o as number[], groups, d as number[]];
+function transposedConvolution<S extends Size>(dims: number, operator: typeof torch.convTranspose2d) {
+  const conv = (input: Tensor, weight: Tensor, options: ConvTransposeOptions<S> = {}): Tensor => {
+    const { bias = null, stride = 1, padding = 0, outputPadding = 0, groups = 1, dilation = 1 } = options;
+    const at = (size: Size) => spread(size, dims);
+    return operator(input, weight, bias, at(stride), at(padding), at(outputPadding), groups, at(dilation));
+  };
+  return Object.defineProperty(conv, 'name', { value: `convTranspose${dims}d` });
 }
 
 /** Computes the transposed convolution of [B, C, L] with [C, out / groups, l]. */
-export function convTranspose1d(
-  input: Tensor,
-  weight: Tensor,
-  options: ConvTransposeOptions<Size1> = {},
-): Tensor {
-  return torch.convTranspose1d(input, weight, options.bias ?? null, ...transposeArguments(1, options));
-}
+export const convTranspose1d = transposedConvolution<Size1>(1, torch.convTranspose1d);
 
 /** Computes the transposed convolution of [B, C, H, W] with [C, out / groups, h, w]. */
-export function convTranspose2d(input: Tensor, weight: Tensor, options: ConvTransposeOptions = {}): Tensor {
-  return torch.convTranspose2d(input, weight, options.bias ?? null, ...transposeArguments(2, options));
-}
+export const convTranspose2d = transposedConvolution<Size2>(2, torch.convTranspose2d);
 
 /** Computes the transposed convolution of [B, C, D, H, W] with [C, out / groups, d, h, w]. */
-export function convTranspose3d(
-  input: Tensor,
-  weight: Tensor,
-  options: ConvTransposeOptions<Size3> = {},
-): Tensor {
-  return torch.convTranspose3d(input, weight, options.bias ?? null, ...transposeArguments(3, options));
-}
+export const convTranspose3d = transposedConvolution<Size3>(3, torch.convTranspose3d);
 
 /** Looks up rows of `weight` [n, d] by index: [..., d]. */
 export function embedding(indices: Tensor, weight: Tensor): Tensor {

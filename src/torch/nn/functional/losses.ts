@@ -26,23 +26,19 @@ export interface CrossEntropyOptions extends ReductionOptions {
  * @param target class indices [N] or [N, ...], or probabilities of the logits' shape
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
-  const { weight = null, reduction = 'mean', ignoreIndex = -100, labelSmoothing = 0 } = options;
+  const { weight = null, reduction, ignoreIndex = -100, labelSmoothing = 0 } = options;
   const code = reductionCode(reduction);
   return torch.crossEntropyLoss(logits, target, weight, code, ignoreIndex, labelSmoothing);
 }
 
 /** Returns the mean, sum or tensor of (a − b)². */
-export function mseLoss(
-  input: Tensor,
-  target: Tensor,
-  { reduction = 'mean' }: ReductionOptions = {},
-): Tensor {
-  return torch.mseLoss(input, target, reductionCode(reduction));
+export function mseLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  return torch.mseLoss(input, target, reductionCode(options.reduction));
 }
 
 /** Returns the mean, sum or tensor of |a − b|. */
-export function l1Loss(input: Tensor, target: Tensor, { reduction = 'mean' }: ReductionOptions = {}): Tensor {
-  return torch.l1Loss(input, target, reductionCode(reduction));
+export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  return torch.l1Loss(input, target, reductionCode(options.reduction));
 }
 
 export interface BinaryCrossEntropyOptions extends ReductionOptions {
@@ -57,7 +53,7 @@ export function binaryCrossEntropyWithLogits(
   target: Tensor,
   options: BinaryCrossEntropyOptions = {},
 ): Tensor {
-  const { weight = null, posWeight = null, reduction = 'mean' } = options;
+  const { weight = null, posWeight = null, reduction } = options;
   return torch.binaryCrossEntropyWithLogits(logits, target, weight, posWeight, reductionCode(reduction));
 }
 
@@ -65,12 +61,9 @@ export function binaryCrossEntropyWithLogits(
 export function nllLoss(
   input: Tensor,
   target: Tensor,
-  {
-    weight = null,
-    ignoreIndex = -100,
-    reduction = 'mean',
-  }: ReductionOptions & { weight?: Tensor | null; ignoreIndex?: number } = {},
+  options: ReductionOptions & { weight?: Tensor | null; ignoreIndex?: number } = {},
 ): Tensor {
+  const { weight = null, ignoreIndex = -100, reduction } = options;
   return torch.nllLossNd(input, target, weight, reductionCode(reduction), ignoreIndex);
 }
 
@@ -78,7 +71,7 @@ export function nllLoss(
 export function binaryCrossEntropy(
   input: Tensor,
   target: Tensor,
-  { weight = null, reduction = 'mean' }: ReductionOptions & { weight?: Tensor | null } = {},
+  { weight = null, reduction }: ReductionOptions & { weight?: Tensor | null } = {},
 ): Tensor {
   return torch.binaryCrossEntropy(input, target, weight, reductionCode(reduction));
 }
@@ -94,11 +87,8 @@ export interface KLDivOptions {
 }
 
 /** Returns target · (log target − input), for an input of logarithms. */
-export function klDiv(
-  input: Tensor,
-  target: Tensor,
-  { reduction = 'mean', logTarget = false }: KLDivOptions = {},
-): Tensor {
+export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
+  const { reduction, logTarget = false } = options;
   const code = reductionCode(reduction === 'batchmean' ? 'sum' : reduction);
   return torch.scope(() => {
     const loss = torch.klDiv(input, target, code, { logTarget });
@@ -110,7 +100,7 @@ export function klDiv(
 export function smoothL1Loss(
   input: Tensor,
   target: Tensor,
-  { beta = 1, reduction = 'mean' }: ReductionOptions & { beta?: number } = {},
+  { beta = 1, reduction }: ReductionOptions & { beta?: number } = {},
 ): Tensor {
   return torch.smoothL1Loss(input, target, reductionCode(reduction), beta);
 }
@@ -119,18 +109,14 @@ export function smoothL1Loss(
 export function huberLoss(
   input: Tensor,
   target: Tensor,
-  { delta = 1, reduction = 'mean' }: ReductionOptions & { delta?: number } = {},
+  { delta = 1, reduction }: ReductionOptions & { delta?: number } = {},
 ): Tensor {
   return torch.huberLoss(input, target, reductionCode(reduction), delta);
 }
 
 /** Returns log(1 + exp(−target · input)), for targets of 1 and −1. */
-export function softMarginLoss(
-  input: Tensor,
-  target: Tensor,
-  { reduction = 'mean' }: ReductionOptions = {},
-): Tensor {
-  return torch.softMarginLoss(input, target, reductionCode(reduction));
+export function softMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  return torch.softMarginLoss(input, target, reductionCode(options.reduction));
 }
 
 export interface MarginOptions extends ReductionOptions {
@@ -142,17 +128,14 @@ export function cosineEmbeddingLoss(
   input1: Tensor,
   input2: Tensor,
   target: Tensor,
-  { margin = 0, reduction = 'mean' }: MarginOptions = {},
+  { margin = 0, reduction }: MarginOptions = {},
 ): Tensor {
   return torch.cosineEmbeddingLoss(input1, input2, target, margin, reductionCode(reduction));
 }
 
 /** Returns x for targets of 1, max(0, margin − x) for −1. Default margin 1. */
-export function hingeEmbeddingLoss(
-  input: Tensor,
-  target: Tensor,
-  { margin = 1, reduction = 'mean' }: MarginOptions = {},
-): Tensor {
+export function hingeEmbeddingLoss(input: Tensor, target: Tensor, options: MarginOptions = {}): Tensor {
+  const { margin = 1, reduction } = options;
   return torch.hingeEmbeddingLoss(input, target, margin, reductionCode(reduction));
 }
 
@@ -161,7 +144,7 @@ export function marginRankingLoss(
   input1: Tensor,
   input2: Tensor,
   target: Tensor,
-  { margin = 0, reduction = 'mean' }: MarginOptions = {},
+  { margin = 0, reduction }: MarginOptions = {},
 ): Tensor {
   return torch.marginRankingLoss(input1, input2, target, margin, reductionCode(reduction));
 }
@@ -179,7 +162,7 @@ export function tripletMarginLoss(
   anchor: Tensor,
   positive: Tensor,
   negative: Tensor,
-  { margin = 1, p = 2, eps = 1e-6, swap = false, reduction = 'mean' }: TripletMarginOptions = {},
+  { margin = 1, p = 2, eps = 1e-6, swap = false, reduction }: TripletMarginOptions = {},
 ): Tensor {
   return torch.tripletMarginLoss(anchor, positive, negative, margin, p, eps, swap, reductionCode(reduction));
 }
@@ -203,7 +186,7 @@ export function ctcLoss(
   targets: Tensor,
   inputLengths: readonly number[],
   targetLengths: readonly number[],
-  { blank = 0, zeroInfinity = false, reduction = 'mean' }: CTCOptions = {},
+  { blank = 0, zeroInfinity = false, reduction }: CTCOptions = {},
 ): Tensor {
   const code = reductionCode(reduction);
   const args = [logProbs, targets, inputLengths, targetLengths, blank, code, zeroInfinity];

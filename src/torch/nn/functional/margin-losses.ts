@@ -15,7 +15,7 @@ export interface PoissonNLLOptions extends ReductionOptions {
 
 /** Computes the negative log-likelihood of counts under a Poisson distribution: e^x − target · x, up to a constant. */
 export function poissonNllLoss(input: Tensor, target: Tensor, options: PoissonNLLOptions = {}): Tensor {
-  const { logInput = true, full = false, eps = 1e-8, reduction = 'mean' } = options;
+  const { logInput = true, full = false, eps = 1e-8, reduction } = options;
   return torch.poissonNllLoss(input, target, logInput, full, eps, reductionCode(reduction));
 }
 
@@ -36,7 +36,7 @@ export function gaussianNllLoss(
   input: Tensor,
   target: Tensor,
   variance: Tensor,
-  { full = false, eps = 1e-6, reduction = 'mean' }: GaussianNLLOptions = {},
+  { full = false, eps = 1e-6, reduction }: GaussianNLLOptions = {},
 ): Tensor {
   const perVector = variance.ndim === input.ndim - 1;
   const spread = perVector ? variance.unsqueeze(-1) : variance;
@@ -60,7 +60,7 @@ export interface MultiMarginOptions extends ReductionOptions {
 
 /** Returns Σ max(0, margin − x[target] + x[i])ᵖ / C over the other classes, for [N, C] and class indices [N]. */
 export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMarginOptions = {}): Tensor {
-  const { p = 1, margin = 1, weight = null, reduction = 'mean' } = options;
+  const { p = 1, margin = 1, weight = null, reduction } = options;
   return torch.multiMarginLoss(input, target, p, margin, weight, reductionCode(reduction));
 }
 
@@ -68,12 +68,8 @@ export function multiMarginLoss(input: Tensor, target: Tensor, options: MultiMar
  * Computes the hinge loss between classes that apply and classes that do not, for [N, C].
  * @param target int64, the indices of the classes that apply, followed by −1: [N, C]
  */
-export function multilabelMarginLoss(
-  input: Tensor,
-  target: Tensor,
-  { reduction = 'mean' }: ReductionOptions = {},
-): Tensor {
-  return torch.multilabelMarginLoss(input, target, reductionCode(reduction));
+export function multilabelMarginLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
+  return torch.multilabelMarginLoss(input, target, reductionCode(options.reduction));
 }
 
 /**
@@ -82,7 +78,7 @@ export function multilabelMarginLoss(
 export function multilabelSoftMarginLoss(
   input: Tensor,
   target: Tensor,
-  { weight = null, reduction = 'mean' }: ReductionOptions & { weight?: Tensor | null } = {},
+  { weight = null, reduction }: ReductionOptions & { weight?: Tensor | null } = {},
 ): Tensor {
   const positive = target.mul(input.logSigmoid());
   const negative = target.neg().add(1).mul(input.neg().logSigmoid());
@@ -112,5 +108,5 @@ export function tripletMarginWithDistanceLoss(
   const near = distance(anchor, positive);
   const far = distance(anchor, negative);
   const other = swap ? far.minimum(distance(positive, negative)) : far;
-  return reduced(near.sub(other).add(margin).clampMin(0), options.reduction ?? 'mean');
+  return reduced(near.sub(other).add(margin).clampMin(0), options.reduction);
 }

@@ -59,20 +59,17 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   if ((size === null) === (scales === null)) {
     throw new torch.ArgumentError('interpolate takes either size or scaleFactor, not both or neither');
   }
+  if (dimsOfMode[mode] !== undefined) {
+    const name = `upsample_${mode}${dims}d`;
+    const filtered = antialias && dims === 2 ? `aten::_${name}_aa` : `aten::${name}`;
+    return torch.callOperator(filtered, 'vec', [input, size, alignCorners, scales]) as Tensor;
+  }
   const plain = [input, size, scales];
   switch (mode) {
     case 'nearest':
       return torch.callOperator(`aten::upsample_nearest${dims}d`, 'vec', plain) as Tensor;
     case 'nearest-exact':
       return torch.callOperator(`aten::_upsample_nearest_exact${dims}d`, 'vec', plain) as Tensor;
-    case 'linear':
-    case 'bilinear':
-    case 'bicubic':
-    case 'trilinear': {
-      const name = `upsample_${mode}${dims}d`;
-      const filtered = antialias && dims === 2 ? `aten::_${name}_aa` : `aten::${name}`;
-      return torch.callOperator(filtered, 'vec', [input, size, alignCorners, scales]) as Tensor;
-    }
     case 'area': {
       const output =
         size ?? input.shape.slice(2).map((n, i) => Math.floor(n * ((scales as number[])[i] as number)));

@@ -109,55 +109,31 @@ export interface PowerPoolOptions {
 }
 
 /** Returns the p-norm of each window of [B, C, L]: (Σ xᵖ)^(1/p). */
-export function lpPool1d(
-  input: Tensor,
-  norm: number,
-  kernelSize: Size,
-  options: PowerPoolOptions = {},
-): Tensor {
-  return lpPool(1, torch.avgPool1d, input, norm, kernelSize, options);
-}
+export const lpPool1d = lpPool(1, torch.avgPool1d);
 
 /** Returns the p-norm of each window of [B, C, H, W]: (Σ xᵖ)^(1/p). */
-export function lpPool2d(
-  input: Tensor,
-  norm: number,
-  kernelSize: Size,
-  options: PowerPoolOptions = {},
-): Tensor {
-  return lpPool(2, torch.avgPool2d, input, norm, kernelSize, options);
-}
+export const lpPool2d = lpPool(2, torch.avgPool2d);
 
 /** Returns the p-norm of each window of [B, C, D, H, W]: (Σ xᵖ)^(1/p). */
-export function lpPool3d(
-  input: Tensor,
-  norm: number,
-  kernelSize: Size,
-  options: PowerPoolOptions = {},
-): Tensor {
-  return lpPool(3, torch.avgPool3d, input, norm, kernelSize, options);
-}
+export const lpPool3d = lpPool(3, torch.avgPool3d);
 
 /**
- * Computes the norm from the mean of powers; the root of a negative sum, possible for odd powers, is NaN as in PyTorch.
+ * Returns a pooling by the p-norm, computed from the mean of powers; the root of a negative sum, possible for odd powers,
+ * is NaN as in PyTorch.
  */
-function lpPool(
-  dims: number,
-  avgPool: typeof torch.avgPool2d,
-  input: Tensor,
-  norm: number,
-  kernelSize: Size,
-  options: PowerPoolOptions,
-): Tensor {
-  const kernel = spread(kernelSize, dims, 'kernel size');
-  const stride = spread(options.stride ?? kernelSize, dims, 'stride');
-  const area = kernel.reduce((product, size) => product * size, 1);
-  const means = avgPool(input.pow(norm), kernel, stride, spread(0, dims), options.ceilMode ?? false);
-  return means
-    .sign()
-    .mul(means.abs().relu())
-    .mul(area)
-    .pow(1 / norm);
+function lpPool(dims: number, avgPool: typeof torch.avgPool2d) {
+  const pool = (input: Tensor, norm: number, kernelSize: Size, options: PowerPoolOptions = {}): Tensor => {
+    const kernel = spread(kernelSize, dims, 'kernel size');
+    const stride = spread(options.stride ?? kernelSize, dims, 'stride');
+    const area = kernel.reduce((product, size) => product * size, 1);
+    const means = avgPool(input.pow(norm), kernel, stride, spread(0, dims), options.ceilMode ?? false);
+    return means
+      .sign()
+      .mul(means.abs().relu())
+      .mul(area)
+      .pow(1 / norm);
+  };
+  return Object.defineProperty(pool, 'name', { value: `lpPool${dims}d` });
 }
 
 /**
