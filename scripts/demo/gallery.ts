@@ -10,7 +10,7 @@ import {
   type PageBlock,
   type Tensor,
 } from 'tessera-torch';
-import type { Kind } from './options.js';
+import { FIGURES, type Kind } from './options.js';
 
 /** A measured value, with the value that it should reach. */
 export interface DemoFigure {
@@ -105,10 +105,10 @@ export interface GalleryFacts {
   facts: Record<string, unknown>;
 }
 
-/** Writes `gallery.html` and `synthesis.json` with the sections so far; returns the page's path. */
+/** Writes `gallery.html` and the figures with the sections so far; returns the page's path. */
 export async function writeGallery(
   out: string,
-  sections: ReadonlyMap<Kind | 'labeller', Section>,
+  sections: ReadonlyMap<Kind, Section>,
   { lead, facts }: GalleryFacts,
 ): Promise<string> {
   const page = join(out, 'gallery.html');
@@ -141,6 +141,6 @@ export async function writeGallery(
     ],
   });
   const figures = Object.fromEntries([...sections].map(([kind, section]) => [kind, section.figures]));
-  writeFileSync(join(out, 'synthesis.json'), `${JSON.stringify({ ...facts, figures }, null, 2)}\n`);
+  writeFileSync(join(out, FIGURES), `${JSON.stringify({ ...facts, figures }, null, 2)}\n`);
   return page;
 }

@@ -1,5 +1,15 @@
 // A small network that labels pictures. It learns from original scenes only; the demo measures samples with it.
-import { F, nn, optim, torch, type ImageSource, type Tensor, type View } from 'tessera-torch';
+import {
+  confusionOf,
+  F,
+  meanIou,
+  nn,
+  optim,
+  torch,
+  type ImageSource,
+  type Tensor,
+  type View,
+} from 'tessera-torch';
 import { labels } from './models.js';
 import { classNames } from './scenes.js';
 import { sayStep } from './terminal.js';
@@ -105,16 +115,9 @@ export function labelsOf(labeller: Labeller, images: Tensor): Labels {
   );
 }
 
-/** Returns the intersection over union of found labels with one-hot maps, both [N, 9, H, W], mean over the labels. */
-export function meanIou(found: Tensor, map: Tensor): number {
-  return torch.scope(() => {
-    const chosen = torch.oneHot(found.argmax(1), labels).flatten(0, 2).double(); // [pixels, 9]
-    const true_ = map.permute([0, 2, 3, 1]).flatten(0, 2).double();
-    const both = chosen.mul(true_).sum(0);
-    const either = chosen.sum(0).add(true_.sum(0)).sub(both);
-    return Number(both.div(either.clamp(1)).sum().div(either.gt(0).sum()).item());
-  });
-}
+/** Returns the mean intersection over union of found labels with one-hot maps, both [N, 9, H, W]. */
+export const iouOf = (found: Tensor, map: Tensor): number =>
+  torch.scope(() => meanIou(confusionOf(map.argmax(1), found.argmax(1), labels)));
 
 /** Returns the mean absolute error of depths in [−1, 1], as a share of the whole range. */
 export const depthError = (found: Tensor, map: Tensor): number =>
@@ -132,7 +135,7 @@ export async function measureLabeller(labeller: Labeller, heldOut: ImageSource):
   );
   const found = labelsOf(labeller, image);
   return {
-    meanIou: meanIou(found.segmentation, fields['segmentation']!),
+    meanIou: iouOf(found.segmentation, fields['segmentation']!),
     depthError: depthError(found.depth, fields['depth']!),
     accuracy: accuracyOf(found.classes, fields['label']!),
   };

@@ -23,7 +23,7 @@ const ddconfig = {
 /** L1 loss of pixels, without a discriminator: too little time for one. */
 const pixels = {
   target: 'taming.modules.losses.vqperceptual.VQLPIPSWithDiscriminator',
-  params: { disc_start: 0, disc_weight: 0.1, disc_num_layers: 2, disc_ndf: 32, perceptual_weight: 0 },
+  params: { disc_start: 0, disc_weight: 0.1, disc_num_layers: 1, disc_ndf: 8, perceptual_weight: 0 },
 };
 const labelLoss = { target: 'taming.modules.losses.segmentation.BCELossWithQuant' };
 

@@ -1,4 +1,6 @@
 // What the synthesis demo can draw, what it trains for that, and its flags. Does not load libtorch.
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** A training: what it is for, its steps, those of `--quick`, and seconds it takes on two processors. */
@@ -51,12 +53,12 @@ export type TaskName = keyof typeof tasks;
 
 /** Kinds of synthesis in the order of the page: what each needs, and seconds that drawing it takes. */
 export const kinds = {
-  class: { needs: ['image', 'labeller', 'class'], drawing: 25 },
+  class: { needs: ['image', 'labeller', 'class'], drawing: 35 },
   segmentation: { needs: ['image', 'labeller', 'segmentationMaps', 'segmentation'], drawing: 15 },
   depth: { needs: ['image', 'labeller', 'depthMaps', 'depth'], drawing: 15 },
-  completion: { needs: ['image', 'class'], drawing: 15 },
-  layout: { needs: ['image', 'layout'], drawing: 15 },
-  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 90 },
+  completion: { needs: ['image', 'class'], drawing: 10 },
+  layout: { needs: ['image', 'layout'], drawing: 10 },
+  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 40 },
 } satisfies Record<string, { needs: readonly TaskName[]; drawing: number }>;
 
 export type Kind = keyof typeof kinds;
@@ -108,20 +110,51 @@ export function readOptions(args: readonly string[]): SynthesisOptions | null {
   };
 }
 
+/** File of the figures, by which an earlier demo is known. */
+export const FIGURES = 'synthesis.json';
+
+/**
+ * Makes the folder, in place of that of an earlier demo.
+ * @throws Error if something else is there
+ */
+export function openFolder({ out, ...options }: SynthesisOptions): void {
+  if (existsSync(out) && !existsSync(join(out, FIGURES))) {
+    throw new Error(`${out} exists and does not contain this demo; name another folder with --out`);
+  }
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, FIGURES), `${JSON.stringify(options)}\n`);
+}
+
 /** Returns the trainings that some kinds need, each once. */
 export function tasksOf(chosen: readonly Kind[]): TaskName[] {
   const needed = new Set(chosen.flatMap((kind): readonly TaskName[] => kinds[kind].needs));
   return (Object.keys(tasks) as TaskName[]).filter((name) => needed.has(name));
 }
 
+/** Seconds before and after each training: encoding all images, measuring, saving. */
+const AROUND = 20;
+
+export interface TimeLeft {
+  /** Minutes until the demo is to end. */
+  minutes: number;
+  /** Trainings that are left, the next one first. */
+  trainings: readonly TaskName[];
+  /** Kinds that are not drawn yet. */
+  drawings: readonly Kind[];
+  /** With `--quick`, fewer images are encoded and drawn. */
+  quick: boolean;
+}
+
 /**
- * Returns the minutes for the next of the trainings `left`: what is left of the time, without that for drawing, in
- * proportion to how long each usually takes.
+ * Returns the minutes for the next training: what is left of the time, without that for drawing, in proportion to how long
+ * each training usually takes.
  */
-export function minutesFor(left: readonly TaskName[], drawing: readonly Kind[], minutesLeft: number): number {
-  const reserved = drawing.reduce((sum, kind) => sum + kinds[kind].drawing, 0) / 60;
-  const all = left.reduce((sum, name) => sum + tasks[name].seconds, 0);
-  const share = tasks[left[0]!].seconds / all;
+export function minutesFor({ minutes, trainings, drawings, quick }: TimeLeft): number {
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const reserved = sum(drawings.map((kind) => kinds[kind].drawing)) + AROUND * trainings.length;
+  const share = tasks[trainings[0]!].seconds / sum(trainings.map((name) => tasks[name].seconds));
+  const free = minutes - (quick ? reserved / 2 : reserved) / 60;
   // Something must be trained, even if the machine is slow.
-  return Math.max(0.1, share * Math.max(minutesLeft - reserved, 0.25 * minutesLeft));
+  return share * Math.max(free, 0.1 * minutes, 0.1);
 }

@@ -1,7 +1,5 @@
 // Synthesis demo, 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, layouts,
 // holes and wide scenes, measures how well the pictures fit, and writes a gallery page.
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { interruptible, TransformerTrainer, VqganTrainer } from 'tessera-torch';
 import { writeGallery, type Section } from './gallery.js';
 import { drawClasses } from './kinds/classes.js';
@@ -14,6 +12,7 @@ import { plans, size } from './models.js';
 import {
   kinds,
   minutesFor,
+  openFolder,
   readOptions,
   tasks,
   tasksOf,
@@ -37,14 +36,9 @@ const drawings: Record<Kind, (studio: Studio) => Promise<Section>> = {
 
 /** Runs the demo with the arguments of the command line. */
 export async function synthesis(args: readonly string[]): Promise<void> {
-  let options;
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    return fail(2, `${(error as Error).message}\n\n${usage}`);
-  }
+  const options = orEnd(2, `\n\n${usage}`, () => readOptions(args));
   if (options === null) return void console.log(usage);
-  openFolder(options);
+  orEnd(1, '', () => openFolder(options));
   const { signal, release } = interruptible();
   try {
     await runAll(options, signal);
@@ -57,15 +51,13 @@ export async function synthesis(args: readonly string[]): Promise<void> {
   process.exitCode = 130;
 }
 
-/** Replaces an earlier demo, but no other folder. */
-function openFolder({ out, ...options }: SynthesisOptions): void {
-  const mark = join(out, 'synthesis.json');
-  if (existsSync(out) && !existsSync(mark)) {
-    fail(1, `error: ${out} exists and does not contain this demo; name another folder with --out`);
+/** Returns what a function returns, or ends the process with its error. */
+function orEnd<T>(code: number, ending: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    return fail(code, `error: ${(error as Error).message}${ending}`);
   }
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(out, { recursive: true });
-  writeFileSync(mark, `${JSON.stringify(options)}\n`);
 }
 
 /** Trains what each kind needs, draws it, and rewrites the page. */
@@ -86,24 +78,30 @@ async function runAll(options: SynthesisOptions, signal: AbortSignal): Promise<v
     labeller: null,
     scores: null,
   };
-  const sections = new Map<Kind | 'labeller', Section>();
+  const sections = new Map<Kind, Section>();
   const steps: Partial<Record<TaskName, number>> = {};
   const left = tasksOf(options.kinds);
   for (const [i, kind] of options.kinds.entries()) {
     for (const task of kinds[kind].needs.filter((name) => left.includes(name))) {
       const rest = [task, ...left.filter((name) => name !== task)];
-      const minutes = minutesFor(rest, options.kinds.slice(i), options.minutes - seconds() / 60);
+      const minutes = minutesFor({
+        minutes: options.minutes - seconds() / 60,
+        trainings: rest,
+        drawings: options.kinds.slice(i),
+        quick,
+      });
       say(tasks[task].title);
       steps[task] = await trainOne(task, studio, { ...options, minutes }, signal);
       signal.throwIfAborted();
       left.splice(left.indexOf(task), 1);
     }
     say(`drawing: ${kind}`);
-    sections.set(kind, await drawings[kind](studio));
+    const section = await drawings[kind](studio);
+    sections.set(kind, section);
     signal.throwIfAborted();
     const facts = { quick, minutes: options.minutes, seconds: seconds(), steps, labeller: studio.scores };
     const page = await writeGallery(out, sections, { lead: leadOf(quick), facts });
-    printFigures(sections.get(kind)!);
+    printFigures(section);
     if (i === options.kinds.length - 1) say(`done; open ${page}`);
   }
 }

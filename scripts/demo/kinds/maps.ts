@@ -1,14 +1,14 @@
 // Segmentation → image and depth → image, measured by labelling the samples.
 import { ImageSampler, torch, type Tensor } from 'tessera-torch';
 import { atLeast, colourLabels, picture, stated, type Section } from '../gallery.js';
-import { depthError, labelsOf, meanIou, type Labels } from '../labeller.js';
+import { depthError, iouOf, labelsOf, type Labels } from '../labeller.js';
 import { grid, inParts, labellerOf, openTransformer, seeded, type Studio } from '../studio.js';
 
 export type MapKind = 'segmentation' | 'depth';
 
 /** How wrong the labels of samples are, given the maps. */
 const errors = {
-  segmentation: (found: Labels, map: Tensor) => 1 - meanIou(found.segmentation, map),
+  segmentation: (found: Labels, map: Tensor) => 1 - iouOf(found.segmentation, map),
   depth: (found: Labels, map: Tensor) => depthError(found.depth, map),
 };
 const errorNames = { segmentation: '1 − mean IoU', depth: 'mean absolute error' };
