@@ -1,4 +1,4 @@
-// A small network that labels pictures. It learns from original scenes only; the demo measures samples with it.
+// A small network that labels pictures. It learns from original scenes only, sharp and blurred; the demo measures samples with it.
 import {
   confusionOf,
   F,
@@ -55,6 +55,13 @@ export class Labeller extends nn.Module {
   }
 }
 
+/** Returns images without details smaller than `factor` pixels. */
+function blurred(images: Tensor, factor: number): Tensor {
+  if (factor === 1) return images;
+  const small = F.interpolate(images, { scaleFactor: 1 / factor, mode: 'area' });
+  return F.interpolate(small, { size: images.shape.slice(2), mode: 'bilinear' });
+}
+
 export interface LabellerScores {
   meanIou: number;
   depthError: number;
@@ -84,8 +91,9 @@ export async function trainLabeller(
     const example = await source.readExamples(rows, ['segmentation', 'depth', 'label'], { views });
     const loss = torch.scope(() => {
       optimizer.zeroGrad();
-      const { segmentation, depth, label } = example.fields as Record<string, Tensor>;
-      const found = labeller.forward(example.image);
+      const { segmentation, depth, label } = example.fields;
+      // The samples are blurred, so it also learns to read blurred scenes.
+      const found = labeller.forward(blurred(example.image, [1, 2, 4][step % 3]!));
       const ofLabels = F.crossEntropy(found.segmentation, segmentation!.argmax(1));
       const ofClasses = F.crossEntropy(found.classes, label!);
       const total = ofLabels.add(F.l1Loss(found.depth, depth!)).add(ofClasses.mul(0.3));

@@ -68,7 +68,7 @@ const ofLayout = {
 };
 
 const vqganTraining = { batchSize: 8, learningRate: 1e-3, discriminatorFrom: 1, precision: 'auto' };
-const gptTraining = { batchSize: 16, learningRate: 1.5e-3, topK: 256, vqgan: 'image' };
+const gptTraining = { batchSize: 8, learningRate: 2e-3, topK: 256, vqgan: 'image' };
 /** Conditions are dropped now and then, so that drawing can be guided. */
 const guided = { ...gptTraining, conditionDropout: 0.1 };
 

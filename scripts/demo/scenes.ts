@@ -66,7 +66,7 @@ export async function drawScenes(count: SceneCounts, signal: AbortSignal): Promi
   ] as const;
   const store = new SceneStore(parts.flat());
   let first = 0;
-  const [whole, heldOut, wideTrain, panoramas] = parts.map((part) => part.map(() => first++)) as number[][];
+  const [whole, heldOut, wideTrain, panoramas] = parts.map((part) => part.map(() => first++));
   // A wide scene has many crops: a third of what a VQGAN learns from are such.
   const repeats = count.wide > 0 ? Math.ceil(count.whole / 2 / count.wide) : 0;
   const repeated = Array.from({ length: repeats }, () => wideTrain!).flat();

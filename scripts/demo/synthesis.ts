@@ -37,7 +37,7 @@ const drawings: Record<Kind, (studio: Studio) => Promise<Section>> = {
 /** Runs the demo with the arguments of the command line. */
 export async function synthesis(args: readonly string[]): Promise<void> {
   const options = orEnd(2, `\n\n${usage}`, () => readOptions(args));
-  if (options === null) return void console.log(usage);
+  if (options === null) return console.log(usage);
   orEnd(1, '', () => openFolder(options));
   const { signal, release } = interruptible();
   try {
