@@ -4,8 +4,11 @@ import { picture, stated, type DemoFigure, type Section } from '../gallery.js';
 import { side, size, stride } from '../models.js';
 import { grid, openTransformer, seeded, type Studio } from '../studio.js';
 
-/** The hole: codes from `from` up to before `to` in both directions. */
-const hole = { from: 2, to: 6 };
+/**
+ * The hole: codes from `from` up to before `to` in both directions. The decoder reads neighbouring codes, so a larger hole
+ * also changes more pixels around it.
+ */
+const hole = { from: 3, to: 6 };
 
 /** Draws what is missing in held-out pictures, for their classes. */
 export async function drawCompletions(studio: Studio): Promise<Section> {
@@ -15,7 +18,7 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const { image, fields } = await scenes.whole.heldOut.readExamples([...Array(count).keys()], ['label']);
   const kept = keptCells(); // [8, 8]
   const mask = kept.repeatInterleave(stride, 0).repeatInterleave(stride, 1).view([1, 1, size, size]);
-  const given = torch.where(mask, image, meanOf(image, mask)); // what the model is given
+  const given = torch.where(mask, image, meanOf(image, mask));
   const codesOf = (images: Tensor) => torch.noGrad(() => net.encodeToZ(images).indices.view([-1, ...grid]));
   const decode = (codes: Tensor) => torch.noGrad(() => net.firstStageModel.decodeIndices(codes)).clamp(-1, 1);
   const condition = net.encodeToC(fields['label']!).indices;
@@ -23,7 +26,7 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
     decode(
       sampleWindowed(net, condition, {
         grid,
-        completion: codesOf(given),
+        completion: codesOf(bridged(image)),
         mask: kept,
         topK: 100,
         generator: seeded(seed),
@@ -36,7 +39,8 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const first = (images: Tensor) => images.narrow(0, 0, 8);
   const rows = torch.cat([given, delivered, deliver(another), decoded, image].map(first));
   const caption =
-    'Held-out scenes with a hole (first row), two completions, the first one decoded from its codes alone, and the ' +
+    `Held-out scenes with a hole of ${(hole.to - hole.from) * stride} × ${(hole.to - hole.from) * stride} pixels (first row), two ` +
+    'completions, the first one decoded from its codes alone, and the ' +
     'originals (last row).';
   return {
     title: 'Completion of a picture',
@@ -64,6 +68,25 @@ function keptCells(): Tensor {
 /** Returns the mean colours [B, 3, 1, 1] of the given pixels. */
 const meanOf = (images: Tensor, mask: Tensor): Tensor =>
   torch.scope(() => images.mul(mask).sum([2, 3], true).div(mask.sum()));
+
+/**
+ * Returns images with the hole filled from its left edge to its right one, which disturbs the codes around it less than a
+ * single colour does.
+ */
+function bridged(images: Tensor): Tensor {
+  return torch.scope(() => {
+    const [from, length] = [hole.from * stride, (hole.to - hole.from) * stride];
+    const rows = images.narrow(2, from, length);
+    const share = torch.arange(length).add(0.5).div(length); // [length]
+    const [left, right] = [rows.narrow(3, from - 1, 1), rows.narrow(3, from + length, 1)]; // [B, 3, length, 1]
+    const filled = images.clone();
+    filled
+      .narrow(2, from, length)
+      .narrow(3, from, length)
+      .copy_(left.add(right.sub(left).mul(share)));
+    return filled;
+  });
+}
 
 /** Compares the given part with the reconstruction of the whole picture. */
 function outside(
