@@ -40,8 +40,7 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const rows = torch.cat([given, delivered, deliver(another), decoded, image].map(first));
   const caption =
     `Held-out scenes with a hole of ${(hole.to - hole.from) * stride} × ${(hole.to - hole.from) * stride} pixels (first row), two ` +
-    'completions, the first one decoded from its codes alone, and the ' +
-    'originals (last row).';
+    'completions, the first one decoded from its codes alone, and the originals (last row).';
   return {
     title: 'Completion of a picture',
     blocks: [await picture(out, 'completion', rows, caption)],
