@@ -183,6 +183,7 @@ export type { WindowOptions } from './sampling/window-options.js';
 export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';
+export { confusionOf, meanIou, pixelAccuracy } from './metrics/label-maps.js';
 export { psnr } from './metrics/psnr.js';
 export { codebookUse, countCodesOf, histogramEntropy, type CodebookUse } from './metrics/codebook-use.js';
 export { countModelCrossEntropy, type CodeGrid, type CountModelOptions } from './metrics/count-model.js';

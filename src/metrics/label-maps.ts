@@ -13,7 +13,8 @@ import type { Metric } from './metric.js';
  * @example
  * ```ts
  * const labels = torch.tensor([0n, 0n, 1n]);
- * confusionOf(labels, torch.tensor([0n, 1n, 1n]), 2); // [1, 1, 0, 1]
+ * const confusion = confusionOf(labels, torch.tensor([0n, 1n, 1n]), 2); // [1, 1, 0, 1]
+ * meanIou(confusion); // 0.5
  * ```
  */
 export function confusionOf(labels: Tensor, predicted: Tensor, count: number): Float64Array {

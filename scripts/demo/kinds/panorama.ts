@@ -1,0 +1,38 @@
+// Pictures larger than any that was learnt from: a window slides over the segmentation of a wide scene.
+import { sampleWindowed, torch, type Scene, type Tensor } from 'tessera-torch';
+import { colourLabels, picture, type Section } from '../gallery.js';
+import { labels, stride } from '../models.js';
+import { wide } from '../scenes.js';
+import { openTransformer, seeded, type Studio } from '../studio.js';
+
+/** Draws a panorama for each wide held-out scene. */
+export async function drawPanoramas(studio: Studio): Promise<Section> {
+  const { out, scenes } = studio;
+  const net = await openTransformer(studio, 'panorama');
+  const blocks = [];
+  for (const [i, scene] of scenes.panoramas.entries()) {
+    const map = mapOf(scene); // [1, 9, 256, 1024]
+    const condition = net.encodeToC(map).indices.view([1, wide.height / stride, wide.width / stride]);
+    const codes = sampleWindowed(net, condition, { topK: 100, generator: seeded(i) }); // [1, 32, 128]
+    const drawn = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)); // [1, 3, 256, 1024]
+    const rows = torch.cat([colourLabels(map), drawn, imageOf(scene)]);
+    const caption =
+      `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the picture drawn for it through a ` +
+      'window of 64 × 64 pixels, and the original.';
+    blocks.push(await picture(out, `panorama-${i}`, rows, caption, { columns: 1, scale: 1 }));
+    await new Promise(setImmediate);
+  }
+  return { title: 'Panorama', blocks, figures: [] };
+}
+
+const mapOf = ({ segmentation, width, height }: Scene): Tensor =>
+  torch.scope(() => {
+    const numbers = torch.tensor(segmentation).view([1, height, width]).long();
+    return torch.oneHot(numbers, labels).permute([0, 3, 1, 2]).to('float32').contiguous();
+  });
+
+const imageOf = ({ image, width, height }: Scene): Tensor =>
+  torch.scope(() => {
+    const bytes = torch.tensor(image).view([1, height, width, 3]);
+    return bytes.permute([0, 3, 1, 2]).to('float32').div(127.5).sub(1).contiguous();
+  });

@@ -1,0 +1,161 @@
+// What the synthesis demo can draw, what it trains for that, and its flags. Does not load libtorch.
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+/** A training: what it is for, its steps, those of `--quick`, and seconds it takes on two processors. */
+export interface Task {
+  title: string;
+  steps: number;
+  quickSteps: number;
+  seconds: number;
+}
+
+/** Trainings in the order in which they are run. */
+export const tasks = {
+  image: {
+    title: 'VQGAN of images: 64 × 64 pixels become 8 × 8 codes out of 256',
+    steps: 1600,
+    quickSteps: 350,
+    seconds: 420,
+  },
+  labeller: {
+    title:
+      'network that labels pictures, to measure the samples with: learns from original scenes only, sharp and blurred',
+    steps: 900,
+    quickSteps: 200,
+    seconds: 140,
+  },
+  segmentationMaps: {
+    title: 'VQGAN of segmentations: 64 × 64 labels become 8 × 8 codes out of 128',
+    steps: 600,
+    quickSteps: 150,
+    seconds: 160,
+  },
+  depthMaps: {
+    title: 'VQGAN of depth maps: 64 × 64 values become 8 × 8 codes out of 128',
+    steps: 400,
+    quickSteps: 100,
+    seconds: 110,
+  },
+  class: { title: 'transformer: class → image', steps: 3000, quickSteps: 600, seconds: 120 },
+  segmentation: { title: 'transformer: segmentation → image', steps: 5000, quickSteps: 1000, seconds: 450 },
+  depth: { title: 'transformer: depth → image', steps: 5000, quickSteps: 800, seconds: 450 },
+  layout: { title: 'transformer: layout → image', steps: 3000, quickSteps: 500, seconds: 140 },
+  panorama: {
+    title: 'transformer: segmentation → image, of crops of wide scenes',
+    steps: 3500,
+    quickSteps: 500,
+    seconds: 300,
+  },
+} satisfies Record<string, Task>;
+
+export type TaskName = keyof typeof tasks;
+
+/** Kinds of synthesis in the order of the page: what each needs, and seconds that drawing it takes. */
+export const kinds = {
+  class: { needs: ['image', 'labeller', 'class'], drawing: 35 },
+  segmentation: { needs: ['image', 'labeller', 'segmentationMaps', 'segmentation'], drawing: 15 },
+  depth: { needs: ['image', 'labeller', 'depthMaps', 'depth'], drawing: 15 },
+  completion: { needs: ['image', 'class'], drawing: 10 },
+  layout: { needs: ['image', 'layout'], drawing: 10 },
+  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 40 },
+} satisfies Record<string, { needs: readonly TaskName[]; drawing: number }>;
+
+export type Kind = keyof typeof kinds;
+export const kindNames = Object.keys(kinds) as Kind[];
+
+export const usage = `usage: npm run demo -- synthesis [--only KIND] [--quick] [--minutes M] [--out FOLDER]
+  --only     draw one kind only, and train what it needs; may be repeated: ${kindNames.join(', ')}
+  --quick    at most 10 minutes in all: shorter training, poorer pictures, fewer conditions
+  --minutes  train as long as M minutes for everything allow, instead of a fixed number of steps (at most 45 minutes)
+  --out      folder for everything, default demo-synthesis; an earlier demo there is replaced`;
+
+export interface SynthesisOptions {
+  kinds: readonly Kind[];
+  quick: boolean;
+  /** Minutes for everything. */
+  minutes: number;
+  /** True if trainings end after a number of steps, unless the time ends before. */
+  bySteps: boolean;
+  out: string;
+}
+
+/**
+ * Reads the flags; null if help is asked for.
+ * @throws RangeError or TypeError naming the flag
+ */
+export function readOptions(args: readonly string[]): SynthesisOptions | null {
+  const text = { type: 'string' } as const;
+  const yes = { type: 'boolean' } as const;
+  const only = { ...text, multiple: true } as const;
+  const options = { only, quick: yes, minutes: text, out: text, help: { ...yes, short: 'h' } } as const;
+  const { values } = parseArgs({ args: [...args], options });
+  if (values.help) return null;
+  const isKind = (name: string): name is Kind => Object.hasOwn(kinds, name);
+  const wrong = values.only?.find((name) => !isKind(name));
+  if (wrong !== undefined) {
+    throw new RangeError(`--only must be one of ${kindNames.join(', ')}, not ${wrong}`);
+  }
+  const quick = values.quick ?? false;
+  const minutes = Number(values.minutes ?? (quick ? 10 : 45));
+  if (!(minutes > 0 && minutes < Infinity)) {
+    throw new RangeError(`--minutes must be a number above 0, not ${values.minutes}`);
+  }
+  return {
+    kinds: kindNames.filter((name) => values.only?.includes(name) ?? true),
+    quick,
+    minutes,
+    bySteps: values.minutes === undefined,
+    out: values.out ?? 'demo-synthesis',
+  };
+}
+
+/** File of the figures, by which an earlier demo is known. */
+export const FIGURES = 'synthesis.json';
+
+/**
+ * Makes the folder, in place of that of an earlier demo.
+ * @throws Error if something else is there
+ */
+export function openFolder({ out, ...options }: SynthesisOptions): void {
+  if (existsSync(out) && !existsSync(join(out, FIGURES))) {
+    throw new Error(`${out} exists and does not contain this demo; name another folder with --out`);
+  }
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  writeFileSync(join(out, FIGURES), `${JSON.stringify(options)}\n`);
+}
+
+/** Returns the trainings that some kinds need, each once. */
+export function tasksOf(chosen: readonly Kind[]): TaskName[] {
+  const needed = new Set(chosen.flatMap((kind): readonly TaskName[] => kinds[kind].needs));
+  return (Object.keys(tasks) as TaskName[]).filter((name) => needed.has(name));
+}
+
+/** Seconds before and after each training: encoding all images, measuring, saving. */
+const AROUND = 20;
+
+export interface TimeLeft {
+  /** Minutes until the demo is to end. */
+  minutes: number;
+  /** Trainings that are left, the next one first. */
+  trainings: readonly TaskName[];
+  /** Kinds that are not drawn yet. */
+  drawings: readonly Kind[];
+  /** With `--quick`, fewer images are encoded and drawn. */
+  quick: boolean;
+}
+
+/**
+ * Returns the minutes for the next training: what is left of the time, without that for drawing, in proportion to how long
+ * each training usually takes.
+ */
+export function minutesFor({ minutes, trainings, drawings, quick }: TimeLeft): number {
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
+  const reserved = sum(drawings.map((kind) => kinds[kind].drawing)) + AROUND * trainings.length;
+  const share = tasks[trainings[0]!].seconds / sum(trainings.map((name) => tasks[name].seconds));
+  const free = minutes - (quick ? reserved / 2 : reserved) / 60;
+  // Something must be trained, even if the machine is slow.
+  return share * Math.max(free, 0.1 * minutes, 0.1);
+}

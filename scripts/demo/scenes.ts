@@ -1,0 +1,125 @@
+// The scenes that the synthesis demo learns from: whole ones, and wide ones of which it sees crops.
+import {
+  ImageSource,
+  makeScene,
+  openSpriteSheet,
+  sceneLabels,
+  sceneObjectClasses,
+  sceneObjects,
+  sceneSplits,
+  seasons,
+  timesOfDay,
+  type Picture,
+  type PictureStore,
+  type Scene,
+} from 'tessera-torch';
+import { size } from './models.js';
+
+/** Series of the training scenes, and of held-out ones. */
+const series = { train: sceneSplits.train, heldOut: sceneSplits.validation };
+/** Pixels of a wide scene. */
+export const wide = { width: 1024, height: 256 };
+
+/** Names of the classes: a season and a time of day. */
+export const classNames = seasons.flatMap((season) => timesOfDay.map((time) => `${season} ${time}`));
+
+export interface Split {
+  train: ImageSource;
+  heldOut: ImageSource;
+}
+
+export interface DemoScenes {
+  /** Scenes of 64 × 64 pixels. */
+  whole: Split;
+  /** Scenes of 1024 × 256 pixels, read as crops of 64 × 64; empty if none are asked for. */
+  wide: Split;
+  /** Both: what VQGANs learn from. */
+  all: Split;
+  /** Wide scenes that no training sees. */
+  panoramas: readonly Scene[];
+}
+
+export interface SceneCounts {
+  whole: number;
+  heldOut: number;
+  wide: number;
+  panoramas: number;
+}
+
+/** Draws all scenes. */
+export async function drawScenes(count: SceneCounts, signal: AbortSignal): Promise<DemoScenes> {
+  const sprites = await openSpriteSheet();
+  const square = { width: size, height: size };
+  const draw = async (seed: number, many: number, pixels: typeof wide) => {
+    const scenes: Scene[] = [];
+    for (let index = 0; index < many; index++) {
+      signal.throwIfAborted();
+      scenes.push(await makeScene({ seed, index, ...pixels }, sprites));
+    }
+    return scenes;
+  };
+  const parts = [
+    await draw(series.train, count.whole, square),
+    await draw(series.heldOut, count.heldOut, square),
+    await draw(series.train, count.wide, wide),
+    await draw(series.heldOut, count.panoramas, wide),
+  ] as const;
+  const store = new SceneStore(parts.flat());
+  let first = 0;
+  const [whole, heldOut, wideTrain, panoramas] = parts.map((part) => part.map(() => first++));
+  // A wide scene has many crops: a third of what a VQGAN learns from are such.
+  const repeats = count.wide > 0 ? Math.ceil(count.whole / 2 / count.wide) : 0;
+  const repeated = Array.from({ length: repeats }, () => wideTrain!).flat();
+  const source = (items: readonly number[]) => new ImageSource(store, size, items);
+  return {
+    whole: { train: source(whole!), heldOut: source(heldOut!) },
+    wide: { train: source(wideTrain!), heldOut: source(panoramas!) },
+    all: { train: source([...whole!, ...repeated]), heldOut: source(heldOut!) },
+    panoramas: parts[3],
+  };
+}
+
+const bytesOf = (shares: Float32Array) => Uint8Array.from(shares, (share) => Math.round(share * 255));
+
+/** Scenes in memory, with all their fields. */
+class SceneStore implements PictureStore {
+  readonly maps = { segmentation: { labels: sceneLabels }, depth: {} };
+  readonly classes = classNames;
+  readonly layout: { classes: readonly string[]; most: number };
+  readonly #scenes: readonly Scene[];
+  readonly #pictures: readonly Picture[];
+
+  constructor(scenes: readonly Scene[]) {
+    this.#scenes = scenes;
+    this.#pictures = scenes.map((scene) => ({
+      width: scene.width,
+      height: scene.height,
+      pixels: scene.image,
+      maps: { segmentation: scene.segmentation, depth: bytesOf(scene.inverseDepth) },
+      objects: sceneObjects(scene),
+    }));
+    this.layout = { classes: sceneObjectClasses, most: 6 };
+  }
+
+  get length(): number {
+    return this.#scenes.length;
+  }
+
+  name(index: number): string {
+    return `scene ${index}`;
+  }
+
+  label(index: number): number {
+    return this.#scenes[index]!.classIndex;
+  }
+
+  hash(index: number): string {
+    return `scene ${index}`;
+  }
+
+  load(index: number): Picture {
+    return this.#pictures[index]!;
+  }
+
+  async close(): Promise<void> {}
+}
