@@ -48,6 +48,7 @@ export {
   type Net2NetParts,
   type Net2NetTransformerConfig,
 } from './models/two-stage.js';
+export type { TwoStageSettings } from './models/two-stage-config.js';
 export type { Encoded, Quantized } from './models/encoded.js';
 export type { Condition, ConditionInput, Stage } from './models/conditions/condition.js';
 export { Labelator } from './models/conditions/class.js';

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
 import { checkIntegers } from './checks.js';
-import { checkFields } from './example.js';
 import type { ImageSource } from './image-source.js';
 import { centreView, type View } from './picture.js';
 import { EpochOrder } from './epoch-order.js';

@@ -47,8 +47,8 @@ export function rootAbove(here: string | undefined): string {
 }
 
 /** Returns the package's version, such as `0.1.0`; `unknown` if its package.json has none. */
-export function packageVersion(folder = packageRoot()): string {
-  const { version = 'unknown' } = JSON.parse(textOf(join(folder, 'package.json')) ?? '{}') as {
+export function packageVersion(root = packageRoot()): string {
+  const { version = 'unknown' } = JSON.parse(textOf(join(root, 'package.json')) ?? '{}') as {
     version?: string;
   };
   return version;
