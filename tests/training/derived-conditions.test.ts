@@ -7,6 +7,11 @@ import sharp from 'sharp';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
 import { edgesOf } from '../../src/data/edges.js';
 import { lowResolution, lowResolutionOf } from '../../src/data/low-resolution.js';
+import { rgbToGrey } from '../../src/data/picture.js';
+import type { VQModel } from '../../src/models/autoencoder/vqgan.js';
+import type { Condition } from '../../src/models/conditions/condition.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import { withoutLoss } from '../../src/models/registry/without-loss.js';
 import { openRun } from '../../src/runs/open.js';
 import { sampleImages } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
@@ -104,6 +109,25 @@ test.serial('a VQGAN of images also encodes their low resolution', async (t) => 
   const run = place('shared');
   await eventsOf(await TransformerTrainer.create(shared, { run, images: images() }));
   t.is((await openRun(run, 'transformer', 'cpu')).model.transformer.blockSize, 64 + 64 - 1);
+});
+
+test.serial('for a model of grey images, the small image of a condition becomes grey', async (t) => {
+  const { model } = vqganConfig();
+  const ddconfig = { ...model.params.ddconfig, in_channels: 1, out_ch: 1 };
+  const grey = { ...model, params: { ...model.params, ddconfig } };
+  const condStageModel = modelFromConfig<VQModel>(withoutLoss(grey));
+  const condition = { field: 'lr' } as Condition;
+  const flags = {
+    condition: await file(
+      'red.png',
+      Uint8Array.from({ length: 192 }, (_, i) => (i % 3 ? 0 : 255)),
+    ),
+  };
+  const how = { size: [SIZE, SIZE], names: [], run: 'run', low: { factor: 2, enlarge: 'nearest' } } as const;
+  const { row } = await chooseCondition({ condition, condStageModel }, flags, how);
+  const level = rgbToGrey(Uint8Array.of(255, 0, 0))[0]! / 127.5 - 1;
+  t.deepEqual((row as torch.Tensor).shape, [1, 1, SIZE, SIZE]);
+  t.true(torch.allclose(row as torch.Tensor, torch.full([1, 1, SIZE, SIZE], level)));
 });
 
 test.serial('a factor that does not divide the size is refused before anything is written', async (t) => {

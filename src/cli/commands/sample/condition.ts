@@ -12,6 +12,7 @@ import {
   usualLowResolution,
   type LowResolution,
 } from '../../../data/low-resolution.js';
+import { rgbToGrey } from '../../../data/picture.js';
 import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
 import { readVectors } from '../../../data/vectors.js';
 import { readWhole } from '../../../data/read-whole.js';
@@ -241,7 +242,10 @@ async function smallImage(
   { size, low = usualLowResolution }: ConditionPlace,
 ): Promise<Tensor> {
   const small = size.map((side) => Math.round(side / low.factor)) as [number, number];
-  return enlarged(bytesToImages(await pixelsOf(file, small), small, 3), size, low);
+  const channels = channelsOf(model);
+  const pixels = await pixelsOf(file, small);
+  const images = bytesToImages(channels === 1 ? rgbToGrey(pixels) : pixels, small, channels);
+  return enlarged(images, size, low);
 }
 
 /** Reads the middle of an image in colours as bytes [height, width, 3]. */
