@@ -9,19 +9,8 @@ import { TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
+import { ddconfig } from './first-stages.js';
 import { livelyGpt } from './lively-gpt.js';
-
-const ddconfig = {
-  ch: 32,
-  chMult: [1, 1],
-  numResBlocks: 0,
-  attnResolutions: [],
-  resolution: 8,
-  inChannels: 3,
-  outCh: 3,
-  zChannels: 8,
-  doubleZ: false,
-};
 
 /** Two pixels a code, twelve codes, three classes or none, and 13 for a dropped class. */
 function netOf({ spiral = false, classes = true, pkeep = 1 } = {}) {

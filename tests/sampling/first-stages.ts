@@ -6,7 +6,8 @@ import { GPT } from '../../src/models/priors/gpt.js';
 import { EMAVQ, GumbelVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';
 import * as torch from '../../src/torch/index.js';
 
-const ddconfig = {
+/** Settings of encoders and decoders with two pixels a code. */
+export const ddconfig = {
   ch: 32,
   chMult: [1, 1],
   numResBlocks: 0,

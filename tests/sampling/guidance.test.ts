@@ -10,19 +10,8 @@ import { sampleWindowed, type SampleWindowedOptions } from '../../src/sampling/w
 import type { WindowStep } from '../../src/sampling/orders/window.js';
 import * as torch from '../../src/torch/index.js';
 import { GridStage } from '../golden/net2net.js';
+import { ddconfig } from './first-stages.js';
 import { livelyGpt } from './lively-gpt.js';
-
-const ddconfig = {
-  ch: 32,
-  chMult: [1, 1],
-  numResBlocks: 0,
-  attnResolutions: [],
-  resolution: 8,
-  inChannels: 3,
-  outCh: 3,
-  zChannels: 8,
-  doubleZ: false,
-};
 
 /** Ten codes, three classes, and 3 for a dropped class unless there is none. */
 function guidable({ pkeep = 1, nullToken = 3 }: { pkeep?: number; nullToken?: number | null } = {}) {
