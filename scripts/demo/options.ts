@@ -115,7 +115,7 @@ export function readOptions(args: readonly string[]): SynthesisOptions | null {
 export const FIGURES = 'synthesis.json';
 
 /**
- * Makes the folder, in place of that of an earlier demo.
+ * Makes the folder, instead of that of an earlier demo.
  * @throws Error if something else is there
  */
 export function openFolder({ out, ...options }: SynthesisOptions): void {

@@ -132,7 +132,7 @@ class GPT(nn.Module):
 
     @torch.no_grad()
     def sample_uncached(self, idx, steps, top_k):
-        """As the reference's `sample` goes about it: everything anew for each token."""
+        """As the reference's `sample` does it: everything is computed again for each token."""
         for _ in range(steps):
             logits, _ = self.with_past(idx, None, 0)
             idx = torch.cat((idx, draw(logits[:, -1, :], top_k)), 1)

@@ -1,4 +1,4 @@
-/** Draws some cells of a code grid anew, and keeps the others. */
+/** Draws some cells of a code grid again, and keeps the others. */
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -19,7 +19,7 @@ export interface RedrawOptions extends Omit<SampleTokensOptions, 'prefix' | 'kno
 }
 
 /**
- * Draws the tokens `[B, L]` (in reading order) of a grid `[h, w]` anew where the mask `[B, L]` is true, one after another
+ * Draws the tokens `[B, L]` (in reading order) of a grid `[h, w]` again where the mask `[B, L]` is true, one after another
  * and each after all that come before it, and returns all of them.
  */
 export function redrawTokens(

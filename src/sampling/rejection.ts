@@ -39,7 +39,7 @@ export interface AcceptedImages {
  * ```ts
  * const { model: net } = await openRun('runs/transformer', 'transformer');
  * const { indices: condition } = net.encodeToC(torch.tensor([3n, 7n])); // [2, 1]
- * const classifier = (images: Tensor) => images.mean([2, 3]); // in place of a trained network: three "classes"
+ * const classifier = (images: Tensor) => images.mean([2, 3]); // instead of a trained network: three "classes"
  * const { images, scores } = sampleAccepted(net, condition, {
  *   classifier,
  *   labels: torch.tensor([0n, 2n]),

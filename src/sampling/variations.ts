@@ -1,4 +1,4 @@
-/** Variations of images: some of their tokens are drawn anew. */
+/** Variations of images: some of their tokens are drawn again. */
 import type { Net2NetTransformer } from '../models/two-stage.js';
 import { inEvaluation } from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
@@ -12,18 +12,18 @@ export interface VariationsOptions extends RedrawOptions {
   /** Code grid `[h, w]`. Default: square. */
   grid?: readonly [number, number];
   /**
-   * Share of the cells (of the mask, if there is one) that are drawn anew: those whose tokens are the least likely ones, by the
+   * Share of the cells (of the mask, if there is one) that are drawn again: those whose tokens are the least likely ones, by the
    * model's own probabilities given all tokens before. At least one. Default: all of the mask.
    */
   share?: number;
-  /** True where cells may be drawn anew: `[h, w]` for all images or `[B, h, w]`. Default: everywhere. */
+  /** True where cells may be drawn again: `[h, w]` for all images or `[B, h, w]`. Default: everywhere. */
   mask?: Tensor | null;
   /** True where cells stay as they are, in the same shapes. Default: nowhere. */
   locked?: Tensor | null;
 }
 
 /**
- * Draws some tokens `[B, L]` (in reading order, as `encodeToZ` returns them) anew and returns all of them: those of a region,
+ * Draws some tokens `[B, L]` (in reading order, as `encodeToZ` returns them) again and returns all of them: those of a region,
  * or a share of the least likely ones. Each is drawn after all that come before it, so that those after it do not influence it.
  *
  * @throws TypeError without share and mask, or without a condition that the model needs; ShapeError for cells that are not the
@@ -120,7 +120,7 @@ function checkRequest(
     );
   }
   if (share === undefined && !cells.mask) {
-    throw new TypeError('variations: pass a share of the tokens to draw anew, or a mask of cells.');
+    throw new TypeError('variations: pass a share of the tokens to draw again, or a mask of cells.');
   }
   if (share !== undefined && !(share > 0 && share <= 1)) {
     throw new RangeError(`variations: share must be a number above 0 and at most 1, got ${share}.`);

@@ -1,4 +1,4 @@
-/** Variations: which tokens are drawn anew, and that all others stay. */
+/** Variations: which tokens are drawn again, and that all others stay. */
 import test from 'ava';
 import { SpiralOutPermuter } from '../../src/models/orders/permuter.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
@@ -42,7 +42,7 @@ for (const [what, of] of [
   ['row by row', net],
   ['in a spiral', netOf({ spiral: true })],
 ] as const) {
-  test(`the least likely tokens are drawn anew, read ${what}`, (t) => {
+  test(`the least likely tokens are drawn again, read ${what}`, (t) => {
     const start = torch.zeros([3, 1], { dtype: 'int64' });
     const values = listed(tokenLogProbabilities(of, tokens, start));
     const lowest = values.map((row) => {
@@ -59,7 +59,7 @@ for (const [what, of] of [
   });
 }
 
-test('a region is drawn anew, without what is locked in it', (t) => {
+test('a region is drawn again, without what is locked in it', (t) => {
   const mask = torch.zeros([4, 4], { dtype: 'bool' });
   const locked = torch.zeros([3, 4, 4], { dtype: 'bool' });
   torch.noGrad(() => {
@@ -85,7 +85,7 @@ test('a region is drawn anew, without what is locked in it', (t) => {
   );
 });
 
-test('regions of larger grids are drawn anew through windows', (t) => {
+test('regions of larger grids are drawn again through windows', (t) => {
   const large = torch.randint(0, 10, [1, 30], { generator });
   const mask = torch.zeros([5, 6], { dtype: 'bool' });
   torch.noGrad(() => void mask.narrow(0, 4, 1).fill_(1));
@@ -95,7 +95,7 @@ test('regions of larger grids are drawn anew through windows', (t) => {
 });
 
 const refused: Record<string, [VariationsOptions, RegExp, Tensor?]> = {
-  'neither share nor mask': [{}, /pass a share of the tokens to draw anew, or a mask/],
+  'neither share nor mask': [{}, /pass a share of the tokens to draw again, or a mask/],
   'a share of nothing': [{ share: 0 }, /share must be a number above 0 and at most 1, got 0/],
   'a mask of another grid': [
     { mask: torch.ones([4, 5]) },

@@ -15,9 +15,9 @@ export interface Start {
   embeddings?: Tensor | null;
   /** Number of the first tokens that are the condition; those after them are the image's. Default: all of the prefix. */
   conditionLength?: number | undefined;
-  /** Tokens of the dropped condition, `[B, N]`, in place of the first N; with guidance, these or `nullEmbeddings`. */
+  /** Tokens of the dropped condition, `[B, N]`, instead of the first N; with guidance, these or `nullEmbeddings`. */
   nullCondition?: Tensor | null | undefined;
-  /** Vectors of the dropped condition, `[B, N, E]`, in place of `embeddings`. */
+  /** Vectors of the dropped condition, `[B, N, E]`, instead of `embeddings`. */
   nullEmbeddings?: Tensor | null | undefined;
   /** Seed of each row, instead of the generator. Default: none. */
   seeds?: readonly number[] | null | undefined;

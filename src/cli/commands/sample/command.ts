@@ -116,10 +116,10 @@ export function sampleCommand(command: Command): Command {
     .addOption(
       new Option(
         '--vary <file>',
-        'image of which variations are drawn: its least likely codes anew',
+        'image of which variations are drawn, by drawing its least likely codes again',
       ).conflicts(['image', 'size']),
     )
-    .option('--share <share>', 'share of the codes that --vary draws anew; default 0.3', share)
+    .option('--share <share>', 'share of the codes that --vary draws again; default 0.3', share)
     .option('--out <folder>', 'folder for the PNG files; default: samples in the run folder, or here')
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option(

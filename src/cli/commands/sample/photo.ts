@@ -35,7 +35,7 @@ export interface Photo {
   mask: Tensor | null;
   /** Where it lies in a larger image; null: it is the whole image. */
   canvas: Canvas | null;
-  /** Share of its codes that are drawn anew; null: it is completed. */
+  /** Share of its codes that are drawn again; null: it is completed. */
   share: number | null;
 }
 
