@@ -1,4 +1,4 @@
-// Synthesis demo, 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, layouts,
+// Synthesis demo, given 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, layouts,
 // holes and wide scenes, measures how well the pictures fit, and writes a gallery page.
 import { interruptible, TransformerTrainer, VqganTrainer } from 'tessera-torch';
 import { writeGallery, type Section } from './gallery.js';

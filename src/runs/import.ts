@@ -3,14 +3,12 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { replaceFolder } from '../files/folder.js';
+import { LPIPS_PREFIX } from '../models/registry/without-loss.js';
 import type { Tensor } from '../torch/index.js';
 import { describeFile, writeCheckpoint } from './checkpoint.js';
 import type { OpenedFile } from './checkpoint-file.js';
 import { RunError, writeError } from './error.js';
 import { checkRunIsNew, checkWritable, writeConfig, writeEnvironment } from './folder.js';
-
-/** LPIPS weights are not kept in runs: they come from their own file. */
-const LPIPS = 'loss.perceptual_loss.';
 
 /**
  * Makes a run folder, with one checkpoint at step 0, of a model that was trained elsewhere. A transformer's holds its
@@ -54,6 +52,6 @@ export async function writeImportedRun(
 function discriminator(tensors: OpenedFile['tensors'], prefix: string): [string, Tensor][] {
   return [...tensors.keys()].flatMap<[string, Tensor]>((key) => {
     const name = key.startsWith(prefix) ? key.slice(prefix.length) : '';
-    return name.startsWith('loss.') && !name.startsWith(LPIPS) ? [[name, tensors.get(key)!]] : [];
+    return name.startsWith('loss.') && !name.startsWith(LPIPS_PREFIX) ? [[name, tensors.get(key)!]] : [];
   });
 }

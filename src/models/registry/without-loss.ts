@@ -11,5 +11,8 @@ export function withoutLoss(config: ModelConfig): ModelConfig {
   return { ...config, params };
 }
 
+/** Prefix of LPIPS, whose weights are not kept in runs: they come from a file of their own, the same for every run. */
+export const LPIPS_PREFIX = 'loss.perceptual_loss.';
+
 /** True for keys of the discriminator and the perceptual network, which only training uses. */
 export const isLoss = (key: string): boolean => /^(first_stage_model\.|cond_stage_model\.)?loss\./.test(key);

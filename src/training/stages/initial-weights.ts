@@ -4,6 +4,7 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { LPIPS_PREFIX } from '../../models/registry/without-loss.js';
 import { ignoreKeysOf, loadFrom } from '../../models/weights/initial.js';
 import type { LoadReport } from '../../models/weights/load.js';
 import { loadCheckpoint } from '../../torch/io/index.js';
@@ -12,9 +13,6 @@ import type { RunConfig } from '../../runs/config.js';
 import { newestCheckpoint, weightsOf } from '../../runs/checkpoint.js';
 import { RunError } from '../../runs/error.js';
 import type { Run } from '../../runs/run.js';
-
-/** LPIPS weights come from their own file, so that every run uses the same ones. */
-const LPIPS = 'loss.perceptual_loss.';
 
 /** An open checkpoint to initialise a model from. */
 export interface InitialWeights {
@@ -63,7 +61,7 @@ async function openInitialWeights(config: RunConfig): Promise<InitialWeights | n
   if (typeof path !== 'string')
     throw new TypeError(`${at} must be the path of a checkpoint file, got ${JSON.stringify(path)}`);
   checkFile(path, at);
-  return openWeights(path, { path, at, ignore: [...ignoreKeysOf(params), LPIPS] });
+  return openWeights(path, { path, at, ignore: [...ignoreKeysOf(params), LPIPS_PREFIX] });
 }
 
 /** Opens the weights that `training.from` names. Parts that have runs of their own are left to those. */
@@ -71,7 +69,7 @@ async function openFrom(from: string, { training }: RunConfig): Promise<InitialW
   const file = isRun(from) ? weightsOf(await newestCheckpoint(from)) : from;
   checkFile(file, 'training.from');
   const ignore = [
-    LPIPS,
+    LPIPS_PREFIX,
     'first_stage_model.loss.',
     'cond_stage_model.loss.',
     ...(training.vqgan === undefined ? [] : ['first_stage_model.']),
@@ -130,7 +128,7 @@ function describeStart(path: string, report: LoadReport): string {
     `${loaded.length} tensors${prefix === '' ? '' : ` under "${prefix}"`} loaded from ${path}`,
     ...shown(
       'missing from it and left as initialised:',
-      missing.filter((key) => !key.startsWith(LPIPS)),
+      missing.filter((key) => !key.startsWith(LPIPS_PREFIX)),
     ),
     ...shown(
       'of another size, the rest left as initialised:',

@@ -1,6 +1,7 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
 import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { frozenPartsOf } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
@@ -162,7 +163,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     const { masters, optimizers } = this.#parts;
     const state = [...masters.stateDict(this.model.stateDict())];
     // LPIPS is never trained and the same in every run, so it is read from its own file instead.
-    const model = new Map(state.filter(([key]) => !key.startsWith('loss.perceptual_loss.')));
+    const model = new Map(state.filter(([key]) => !key.startsWith(LPIPS_PREFIX)));
     return { model, optimizers, data: this.#loader.state() };
   }
 
