@@ -43,6 +43,13 @@ test('the package is imported from few files', (t) => {
   t.true(kilobytes(files) > 500);
 });
 
+test('no file that an import loads has a dynamic import, for which tsx would rewrite it, taking 90 MB', (t) => {
+  const dynamic = [...loadedWith(join(dist, 'index.js'))].filter((file) =>
+    readFileSync(file, 'utf8').includes('import('),
+  );
+  t.deepEqual(dynamic, []);
+});
+
 test('the command line shows help without the library', (t) => {
   t.true(kilobytes(loadedWith(join(dist, 'cli', 'main.js'))) < 50);
 });
