@@ -121,24 +121,13 @@ export async function writeGallery(
   await writePage(page, {
     title: 'Synthesis from conditions, learnt on this machine',
     lead,
-    sections: [
-      ...[...sections.values()].map(({ title, blocks, figures }) => ({
-        title,
-        blocks: [
-          ...blocks,
-          ...(figures.length > 0 ? [{ kind: 'figures', figures: figures.map(rowOf) } as const] : []),
-        ],
-      })),
-      {
-        title: 'Super-resolution',
-        blocks: [
-          {
-            kind: 'text',
-            text: 'Low resolution → image has its place here; this demo does not draw it yet.',
-          },
-        ],
-      },
-    ],
+    sections: [...sections.values()].map(({ title, blocks, figures }) => ({
+      title,
+      blocks: [
+        ...blocks,
+        ...(figures.length > 0 ? [{ kind: 'figures', figures: figures.map(rowOf) } as const] : []),
+      ],
+    })),
   });
   const figures = Object.fromEntries([...sections].map(([kind, section]) => [kind, section.figures]));
   writeFileSync(join(out, FIGURES), `${JSON.stringify({ ...facts, figures }, null, 2)}\n`);

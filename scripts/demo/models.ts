@@ -55,6 +55,8 @@ const ofClass = {
   cond_stage_key: 'class_label',
   cond_stage_config: { target: 'taming.modules.util.Labelator' },
 };
+/** The VQGAN of images encodes the low resolution as well. */
+const ofLowResolution = { cond_stage_key: 'lr', cond_stage_config: '__is_first_stage__' };
 const layouts = {
   no_object_classes: 4,
   no_max_objects: 6,
@@ -94,6 +96,11 @@ export const plans: Record<Exclude<TaskName, 'labeller'>, Plan> = {
     training: { ...guided, condition: 'segmentationMaps' },
   },
   depth: { stage: 'transformer', model: transformerFor({}), training: { ...guided, condition: 'depthMaps' } },
+  superResolution: {
+    stage: 'transformer',
+    model: transformerFor(ofLowResolution),
+    training: gptTraining,
+  },
   layout: { stage: 'transformer', model: transformerFor(ofLayout), training: gptTraining },
   // Crops at many places of each wide scene.
   panorama: {

@@ -15,38 +15,44 @@ export interface Task {
 export const tasks = {
   image: {
     title: 'VQGAN of images: 64 × 64 pixels become 8 × 8 codes out of 256',
-    steps: 1600,
+    steps: 2400,
     quickSteps: 350,
-    seconds: 420,
+    seconds: 400,
   },
   labeller: {
     title:
       'network that labels pictures, to measure the samples with: learns from original scenes only, sharp and blurred',
-    steps: 900,
-    quickSteps: 200,
-    seconds: 140,
+    steps: 2000,
+    quickSteps: 300,
+    seconds: 220,
   },
   segmentationMaps: {
     title: 'VQGAN of segmentations: 64 × 64 labels become 8 × 8 codes out of 128',
     steps: 600,
     quickSteps: 150,
-    seconds: 160,
+    seconds: 180,
   },
   depthMaps: {
     title: 'VQGAN of depth maps: 64 × 64 values become 8 × 8 codes out of 128',
     steps: 400,
     quickSteps: 100,
-    seconds: 110,
+    seconds: 90,
   },
   class: { title: 'transformer: class → image', steps: 3000, quickSteps: 600, seconds: 120 },
-  segmentation: { title: 'transformer: segmentation → image', steps: 5000, quickSteps: 1000, seconds: 450 },
-  depth: { title: 'transformer: depth → image', steps: 5000, quickSteps: 800, seconds: 450 },
+  segmentation: { title: 'transformer: segmentation → image', steps: 5000, quickSteps: 1000, seconds: 300 },
+  depth: { title: 'transformer: depth → image', steps: 5000, quickSteps: 800, seconds: 300 },
+  superResolution: {
+    title: 'transformer: low resolution → image',
+    steps: 2500,
+    quickSteps: 400,
+    seconds: 150,
+  },
   layout: { title: 'transformer: layout → image', steps: 3000, quickSteps: 500, seconds: 140 },
   panorama: {
     title: 'transformer: segmentation → image, of crops of wide scenes',
     steps: 3500,
     quickSteps: 500,
-    seconds: 300,
+    seconds: 200,
   },
 } satisfies Record<string, Task>;
 
@@ -58,6 +64,7 @@ export const kinds = {
   segmentation: { needs: ['image', 'labeller', 'segmentationMaps', 'segmentation'], drawing: 15 },
   depth: { needs: ['image', 'labeller', 'depthMaps', 'depth'], drawing: 15 },
   completion: { needs: ['image', 'class'], drawing: 10 },
+  'super-resolution': { needs: ['image', 'superResolution'], drawing: 15 },
   layout: { needs: ['image', 'layout'], drawing: 10 },
   panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 40 },
 } satisfies Record<string, { needs: readonly TaskName[]; drawing: number }>;

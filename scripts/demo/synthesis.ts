@@ -1,5 +1,5 @@
-// Synthesis demo, given 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, layouts,
-// holes and wide scenes, measures how well the pictures fit, and writes a gallery page.
+// Synthesis demo, given 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, low
+// resolutions, layouts, holes and wide scenes, measures how well the pictures fit, and writes a gallery page.
 import { interruptible, TransformerTrainer, VqganTrainer } from 'tessera-torch';
 import { writeGallery, type Section } from './gallery.js';
 import { drawClasses } from './kinds/classes.js';
@@ -7,6 +7,7 @@ import { drawCompletions } from './kinds/completion.js';
 import { drawLayouts } from './kinds/layouts.js';
 import { drawMaps } from './kinds/maps.js';
 import { drawPanoramas } from './kinds/panorama.js';
+import { drawSuperResolution } from './kinds/super-resolution.js';
 import { measureLabeller, trainLabeller } from './labeller.js';
 import { plans, size } from './models.js';
 import {
@@ -30,6 +31,7 @@ const drawings: Record<Kind, (studio: Studio) => Promise<Section>> = {
   segmentation: (studio) => drawMaps(studio, 'segmentation'),
   depth: (studio) => drawMaps(studio, 'depth'),
   completion: drawCompletions,
+  'super-resolution': drawSuperResolution,
   layout: drawLayouts,
   panorama: drawPanoramas,
 };

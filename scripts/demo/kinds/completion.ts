@@ -4,11 +4,8 @@ import { picture, stated, type DemoFigure, type Section } from '../gallery.js';
 import { side, size, stride } from '../models.js';
 import { grid, openTransformer, seeded, type Studio } from '../studio.js';
 
-/**
- * The hole: codes from `from` up to before `to` in both directions. The decoder reads neighbouring codes, so a larger hole
- * also changes more pixels around it.
- */
-const hole = { from: 3, to: 6 };
+/** The hole: codes from `from` up to before `to` in both directions. */
+const hole = { from: 2, to: 6 };
 
 /** Draws what is missing in held-out pictures, for their classes. */
 export async function drawCompletions(studio: Studio): Promise<Section> {
@@ -22,19 +19,21 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const codesOf = (images: Tensor) => torch.noGrad(() => net.encodeToZ(images).indices.view([-1, ...grid]));
   const decode = (codes: Tensor) => torch.noGrad(() => net.firstStageModel.decodeIndices(codes)).clamp(-1, 1);
   const condition = net.encodeToC(fields['label']!).indices;
-  const complete = (seed: number) =>
-    decode(
-      sampleWindowed(net, condition, {
-        grid,
-        completion: codesOf(bridged(image)),
-        mask: kept,
-        topK: 100,
-        generator: seeded(seed),
-      }),
-    );
+  const complete = (seed: number) => {
+    const drawn = sampleWindowed(net, condition, {
+      grid,
+      completion: codesOf(bridged(image)),
+      mask: kept,
+      topK: 100,
+      generator: seeded(seed),
+    });
+    // The codes around the hole were those of a picture that is plain there: encoded again, they know what was drawn.
+    const around = codesOf(deliver(decode(drawn)));
+    return decode(torch.where(kept, around, drawn));
+  };
+  const deliver = (images: Tensor) => torch.where(mask, image, images);
   const [decoded, another] = [complete(1), complete(2)];
   const reconstruction = decode(codesOf(image));
-  const deliver = (drawn: Tensor) => torch.where(mask, image, drawn);
   const delivered = deliver(decoded);
   const first = (images: Tensor) => images.narrow(0, 0, 8);
   const rows = torch.cat([given, delivered, deliver(another), decoded, image].map(first));
