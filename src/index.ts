@@ -39,7 +39,13 @@ export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
 export * from './models/priors/gpt.js';
-export { KeyValueCache, type CacheAt, type KeyValueCacheShape } from './models/priors/key-value-cache.js';
+export {
+  KeyValueCache,
+  type AnyCache,
+  type CacheAt,
+  type CacheRows,
+  type KeyValueCacheShape,
+} from './models/priors/key-value-cache.js';
 export type * from './models/priors/prior.js';
 export {
   Net2NetTransformer,

@@ -1,12 +1,14 @@
 /**
  * Sampling through a sliding window of 16 × 16 codes: as the reference does, a whole window for each code in turn; only
- * the part of the window before the code; and the same in a wavefront. One image, a GPT with random weights conditioned
- * on a map, float32. Rounds alternate in one process, and each way must draw the same codes.
+ * the part of the window before the code; the same in a wavefront; and both with keys and values kept while the window
+ * stands still. One image, a GPT with random weights conditioned on a map, float32. Rounds alternate in one process, and
+ * each way must draw the same codes.
  *
  *     npm run bench -- window [height] [width] [rounds] [batch]
  *
- * Writes bench-results/window.json: steps, milliseconds, and processor time, which other programs disturb less, with
- * ratios to the reference's loop. On a CPU a wavefront computes as much as its prefixes one after another.
+ * Writes bench-results/window.json: steps, tokens that go through the model, milliseconds, and processor time, which other
+ * programs disturb less, with ratios to the reference's loop. On a CPU a wavefront computes as much as its prefixes one
+ * after another.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,8 +21,10 @@ const sizes = { vocabSize: 256, blockSize: 2 * window ** 2, nLayer: 2, nHead: 2,
 
 const ways = {
   'whole windows': { wholeWindow: true, order: 'sequential' },
-  'prefixes only': { order: 'sequential' },
-  wavefront: {},
+  'prefixes only': { order: 'sequential', cacheBytes: 0 },
+  wavefront: { cacheBytes: 0 },
+  'prefixes, kept': { order: 'sequential' },
+  'wavefront, kept': {},
 } as const;
 type Way = keyof typeof ways;
 const names = Object.keys(ways) as Way[];
@@ -33,11 +37,18 @@ const net = new Net2NetTransformer({
   prior: new GPT(sizes),
   condition: '__is_first_stage__',
 }).eval();
+let fed = 0;
+const forward = net.transformer.forward.bind(net.transformer);
+net.transformer.forward = (tokens, options) => {
+  fed += tokens.numel();
+  return forward(tokens, options);
+};
 const condition = torch.randint(0, sizes.vocabSize, [batch, height, width]);
 
 /** Samples once. The codes are read, which ends the work on any device. */
 function measure(way: Way) {
   let steps = 0;
+  fed = 0;
   const start = performance.now();
   const before = process.cpuUsage();
   const codes = torch.scope(() => {
@@ -47,7 +58,7 @@ function measure(way: Way) {
       .tolist() as number[];
   });
   const { user, system } = process.cpuUsage(before);
-  return { steps, codes, milliseconds: performance.now() - start, processor: (user + system) / 1000 };
+  return { steps, fed, codes, milliseconds: performance.now() - start, processor: (user + system) / 1000 };
 }
 
 type Sample = ReturnType<typeof measure>;
@@ -79,6 +90,7 @@ function compared(way: Way, time: (sample: Sample) => number) {
 const results = names.map((way) => ({
   way,
   steps: taken[way][0]!.steps,
+  tokens: taken[way][0]!.fed,
   elapsed: compared(way, ({ milliseconds }) => milliseconds),
   processor: compared(way, ({ processor }) => processor),
 }));
@@ -86,9 +98,9 @@ const threads = torch.getNumThreads();
 console.log(`${height}×${width} codes, batch ${batch}, ${rounds} rounds on ${threads} threads`);
 const shown = ({ milliseconds, faster, lowest, highest }: ReturnType<typeof compared>) =>
   `${milliseconds.toFixed(0).padStart(8)} ms ${faster.toFixed(2)}× (${lowest.toFixed(2)}–${highest.toFixed(2)})`;
-for (const { way, steps, elapsed, processor } of results) {
+for (const { way, steps, tokens, elapsed, processor } of results) {
   console.log(
-    `${way.padEnd(14)}${String(steps).padStart(5)} steps, elapsed${shown(elapsed)}, processor${shown(processor)}`,
+    `${way.padEnd(15)}${String(steps).padStart(5)} steps,${String(tokens).padStart(8)} tokens, elapsed${shown(elapsed)}, processor${shown(processor)}`,
   );
 }
 console.log(`codes that differ between the ways: ${different}`);

@@ -59,7 +59,7 @@ export function sampleScene(
   return torch.noGrad(() =>
     torch.scope(() => {
       const { device } = prior.parameters()[0]!;
-      const { wavefront, most, pick, noiseOn } = draws;
+      const { wavefront, most, cacheBytes, pick, noiseOn } = draws;
       const before = Math.floor((window - 1) / 2);
       const plan = planWindows({ grid, window, before, given: () => false, wavefront, most });
       const arranged = builder.arrange(annotations);
@@ -72,6 +72,7 @@ export function sampleScene(
         plan,
         window,
         wholeWindow: false,
+        cacheBytes,
         noise: noiseOn(device),
         dropped: (given: Tensor) => net.dropped(given),
         onStep,

@@ -36,6 +36,11 @@ export interface WindowOptions extends DrawOptions {
   order?: 'sequential' | 'wavefront';
   /** Largest number of windows in a forward, unless the batch is larger. Default 64. */
   maxBatch?: number;
+  /**
+   * Largest memory for keys and values of windows that stand still, in bytes: near the edges of the grid, cells share a
+   * window, of which then only what is new is computed. 0: none. The tokens are the same. Default 2 GiB.
+   */
+  cacheBytes?: number;
   /** Called after every step with its cells, inputs, logits and tokens, which are valid during the call. */
   onStep?: (step: WindowStep) => void;
 }
@@ -46,6 +51,7 @@ export interface WindowDraws {
   wavefront: boolean;
   /** Largest number of cells in a step. */
   most: number;
+  cacheBytes: number;
   /** Returns the noise with which cells are drawn; a seed that was not given is drawn first. Null if greedy. */
   noiseOn(device: torch.Device): CellNoise | null;
 }
@@ -63,6 +69,7 @@ export function readDraws(
     seeds,
     order = 'wavefront',
     maxBatch = 64,
+    cacheBytes = 2 * 2 ** 30,
     ...given
   }: Omit<WindowOptions, 'grid' | 'window' | 'onStep'>,
 ): WindowDraws {
@@ -72,6 +79,9 @@ export function readDraws(
   checkGuidable(net, pick);
   checkModel(caller, net);
   checkCount(caller, 'maxBatch', maxBatch);
+  if (!(cacheBytes >= 0)) {
+    throw new RangeError(`${caller}: cacheBytes must be a number of bytes, 0 for none, got ${cacheBytes}.`);
+  }
   if (order !== 'wavefront' && order !== 'sequential') {
     throw new RangeError(
       `${caller}: order must be 'wavefront' or 'sequential', got ${JSON.stringify(order)}.`,
@@ -89,6 +99,7 @@ export function readDraws(
     pick,
     wavefront: order === 'wavefront',
     most: Math.max(1, Math.floor(maxBatch / rowsFor(batch, pick))),
+    cacheBytes,
     noiseOn: (device) => {
       if (pick.greedy) return null;
       if (seeds) return rowNoise(seedWords(seeds, device), vocabulary);

@@ -85,7 +85,7 @@ export function sampleWindowed(
       const { device } = condition;
       const tokens = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
       const isGiven = known?.given ?? (() => false);
-      const { wavefront, most, pick, noiseOn } = draws;
+      const { wavefront, most, cacheBytes, pick, noiseOn } = draws;
       const request = {
         condition: conditionOf(condition, window),
         start: tokens.to(device).long(),
@@ -93,6 +93,7 @@ export function sampleWindowed(
         plan: planWindows({ grid, window, given: isGiven, wavefront, most }),
         window,
         wholeWindow,
+        cacheBytes,
         noise: noiseOn(device),
         dropped: (given: Tensor) => net.dropped(given),
         onStep,

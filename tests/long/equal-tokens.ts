@@ -10,7 +10,7 @@ import { rowNoise, seedWords } from '../../src/sampling/cell-noise.js';
 import { guidanceScales, guidedLogits } from '../../src/sampling/guidance.js';
 import { filterLogits } from '../../src/sampling/logits.js';
 import { generate, TokenSampler, type GenerateOptions } from '../../src/sampling/sampler.js';
-import { sampleWindowed } from '../../src/sampling/windows.js';
+import { sampleWindowed, type SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 
@@ -163,7 +163,7 @@ function fail(what: string): void {
   console.log(`FAILED: ${what}`);
 }
 
-/** Windows over a grid larger than the model's, cell by cell and as a wavefront, alone and in a batch. */
+/** Windows over a grid larger than the model's, cell by cell and as a wavefront, with and without the cache. */
 function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16'): void {
   const backbone = { ch: 32, chMult: [1], numResBlocks: 0, attnResolutions: [], resolution: 8 };
   const ddconfig = { ...backbone, inChannels: 3, outCh: 3, zChannels: 8, doubleZ: false };
@@ -176,18 +176,21 @@ function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16'): void {
   const images = Math.ceil((ROWS * IMAGE) / (grid[0] * grid[1]));
   torch.manualSeed(9);
   const condition = torch.randint(0, VOCABULARY, [images, ...grid]);
-  const draw = (order: 'sequential' | 'wavefront', maxBatch: number) =>
+  const draw = (options: SampleWindowedOptions) =>
     torch.scope(
       () =>
-        sampleWindowed(net, condition, { window: 8, order, maxBatch, seed: 3 })
+        sampleWindowed(net, condition, { window: 8, seed: 3, ...options })
           .flatten(1)
           .tolist() as number[][],
     );
-  const expected = draw('sequential', 64);
-  for (const [way, found] of [
-    ['wavefront', draw('wavefront', 64)],
-    ['wavefront, two windows at a time', draw('wavefront', 2 * images)],
-  ] as const) {
+  const expected = draw({ order: 'sequential', cacheBytes: 0 });
+  for (const [way, options] of Object.entries<SampleWindowedOptions>({
+    'one after another': { order: 'sequential' },
+    wavefront: {},
+    'wavefront, two windows at a time': { maxBatch: 2 * images },
+    'wavefront without the cache': { cacheBytes: 0 },
+  })) {
+    const found = draw(options);
     const rows = expected.filter((row, i) => String(row) !== String(found[i])).length;
     const count = expected.length * expected[0]!.length;
     console.log(

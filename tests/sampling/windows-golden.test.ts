@@ -12,8 +12,9 @@ import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { CoordStage } from '../../src/models/conditions/coordinates.js';
 import { GPT } from '../../src/models/priors/gpt.js';
 import { Net2NetTransformer, type ImageStage } from '../../src/models/two-stage.js';
+import { planSlots } from '../../src/sampling/engines/standing-windows.js';
 import { planWindows } from '../../src/sampling/orders/window.js';
-import type { WindowStep } from '../../src/sampling/orders/window.js';
+import type { WindowCell, WindowStep } from '../../src/sampling/orders/window.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
 import type { SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
@@ -142,7 +143,12 @@ function repeated(net: Net2NetTransformer, { name, grid }: Case, options: Sample
   );
   const given = (cell: number) => !drawn.has(`${Math.floor(cell / grid[1])}, ${cell % grid[1]}`);
   const wavefront = options.order !== 'sequential';
-  const order = planWindows({ grid, window: 4, given, wavefront, most: 64 }).flat();
+  const plan = planWindows({ grid, window: 4, given, wavefront, most: 64 });
+  const lengthOf = (cell: WindowCell) => 16 + 4 * (cell.row - cell.top) + cell.column - cell.left;
+  // The cells of one forward after the other.
+  const order = planSlots(plan, lengthOf, Infinity).flatMap((groups, step) =>
+    groups.flat().map(({ index }) => plan[step]![index]!),
+  );
   const real: number[][] = [];
   const { transformer } = net;
   const forward = transformer.forward.bind(transformer);

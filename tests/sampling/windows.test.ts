@@ -361,6 +361,7 @@ const refused: Record<string, [Tensor, SampleWindowedOptions, RegExp, NetOptions
   'a class that is not one': [torch.tensor([[3n]]), { grid: [6, 8] }, /no class 3/, { classes: true }],
   'a seed that is not one': [map, { seed: -1 }, /seed must be an integer from 0/],
   'no batch': [map, { maxBatch: 0 }, /maxBatch must be a positive integer/],
+  'memory that is not a size': [map, { cacheBytes: -1 }, /cacheBytes must be a number of bytes, 0 for none/],
   'a filter that is not one': [map, { topP: 2 }, /topP must be/],
   'attention in both directions': [
     map,

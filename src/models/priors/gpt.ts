@@ -7,7 +7,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
 import { gptSchema, readGpt, type GPTConfig, type ResolvedConfig } from './gpt-config.js';
-import { KeyValueCache, type CacheAt } from './key-value-cache.js';
+import { KeyValueCache, type AnyCache, type CacheAt } from './key-value-cache.js';
 import type { Affine, DecodeModel, Prior, PriorForwardOptions } from './prior.js';
 
 /** Returns a mask with ones where row i may attend to column j: j ≤ i, or both in the unmasked prefix. [1, 1, T, T] */
@@ -55,7 +55,7 @@ export class CausalSelfAttention extends nn.Module {
   }
 
   /** Applies attention: x `[B, T, E]` → `[B, T, E]`. With a cache, x continues the cached positions. */
-  override forward(x: Tensor, cache?: KeyValueCache | CacheAt, layer = 0): Tensor {
+  override forward(x: Tensor, cache?: AnyCache, layer = 0): Tensor {
     const dropoutP = this.training ? this.config.attnPdrop : 0;
     const visible = this.#visible(x.shape[1]!, cache);
     const [query, key, value] = this.#project(x, cache, layer); // [B, H, T, D], [B, H, past + T, D]
@@ -67,9 +67,9 @@ export class CausalSelfAttention extends nn.Module {
   }
 
   /** Returns the mask options for `count` new positions. */
-  #visible(count: number, cache?: KeyValueCache | CacheAt): { isCausal?: true; attnMask?: Tensor } {
-    if (cache && 'position' in cache) return { attnMask: cache.mask };
-    const past = cache?.length ?? 0;
+  #visible(count: number, cache?: AnyCache): { isCausal?: true; attnMask?: Tensor } {
+    if (cache && 'mask' in cache && cache.mask) return { attnMask: cache.mask };
+    const past = cache instanceof KeyValueCache ? cache.length : 0;
     // A single new position attends to all earlier ones, so no mask is needed.
     if (past > 0 && count === 1) return {};
     // The kernel's own causal mask skips the upper triangle instead of computing and discarding it.
@@ -79,10 +79,10 @@ export class CausalSelfAttention extends nn.Module {
   }
 
   /** Returns the query of the new positions, and the key and value of all visible ones, each `[B, H, positions, D]`. */
-  #project(x: Tensor, cache: KeyValueCache | CacheAt | undefined, layer: number): [Tensor, Tensor, Tensor] {
+  #project(x: Tensor, cache: AnyCache | undefined, layer: number): [Tensor, Tensor, Tensor] {
     const [batch, count, width] = x.shape as [number, number, number];
     const { nHead } = this.config;
-    if (cache && 'position' in cache) {
+    if (cache && 'qkv' in cache) {
       const { weight, bias } = cache.qkv[layer]!;
       const projected = F.linear(x, weight, bias); // [B, 1, 3E]
       const size = width / nHead;
@@ -144,7 +144,7 @@ export class Block extends nn.Module {
     );
   }
 
-  override forward(x: Tensor, cache?: KeyValueCache | CacheAt, layer = 0): Tensor {
+  override forward(x: Tensor, cache?: AnyCache, layer = 0): Tensor {
     const attended = x.add(this.attn.forward(this.ln1.forward(x), cache, layer)); // [B, T, E]
     return attended.add(this.mlp.forward(this.ln2.forward(attended)));
   }
@@ -248,7 +248,7 @@ export class GPT extends nn.Module implements Prior {
     }
     const positions =
       cache && 'position' in cache
-        ? this.posEmb.indexSelect(1, cache.position)
+        ? F.embedding(cache.position, this.posEmb.squeeze(0))
         : this.posEmb.narrow(1, past, count);
     x = this.drop.forward(x.add(positions));
     const blocks = [...this.blocks].map(

@@ -26,6 +26,22 @@ export interface CacheAt {
   write(layer: number, keyAndValue: Tensor): [Tensor, Tensor];
 }
 
+/** Some rows of a {@link KeyValueCache}, each of which continues at a position of its own; see `KeyValueCache.rows`. */
+export interface CacheRows {
+  /** Positions of the T tokens that are given for each of the N rows, int64 `[N, T]`. */
+  readonly position: Tensor;
+  /**
+   * Mask added to the scores: −∞ where a token does not attend to a position, otherwise 0, `[N, 1, T, window]`; null: each
+   * attends to those given, up to its own.
+   */
+  readonly mask: Tensor | null;
+  /** Writes one layer's keys and values `[N, H, T, D]` and returns those attended to. */
+  write(layer: number, key: Tensor, value: Tensor): [Tensor, Tensor];
+}
+
+/** What a forward takes as its cache. */
+export type AnyCache = KeyValueCache | CacheAt | CacheRows;
+
 /** Views of a cache's first positions. */
 interface Window {
   readonly positions: Tensor; // [1, 1, 1, window], 0, 1, 2, …
@@ -76,6 +92,11 @@ export class KeyValueCache extends torch.InThread {
     this.#values = this.#layers.map((layer) => torch.keep(layer.select(0, 1)));
   }
 
+  /** Size of the memory in bytes. */
+  get bytes(): number {
+    return this.#layers.reduce((sum, layer) => sum + layer.numel() * torch.itemSize[layer.dtype], 0);
+  }
+
   /** Returns one layer's memory, keys first, then values: `[2, B, H, capacity, D]`. */
   layer(index: number): Tensor {
     return this.#of(this.#layers, index);
@@ -108,6 +129,42 @@ export class KeyValueCache extends torch.InThread {
         return [keys[layer]!, values[layer]!];
       },
     };
+  }
+
+  /**
+   * Returns some rows of the cache, for a forward of T tokens for each of them, at positions of its own. Earlier positions
+   * of the row are known, and what is at later ones is overwritten when they are given. `length` is neither read nor changed.
+   *
+   * @param rows numbers of the rows, int64 `[N]`
+   * @param position positions of the tokens, int64 `[N, T]`
+   * @param window number of first positions that are attended to; null: nothing is known, and T positions from 0 are given
+   * @param nUnmasked number of leading positions that attend to each other in both directions, all of which are known or given
+   */
+  rows(rows: Tensor, position: Tensor, window: number | null, nUnmasked = 0): CacheRows {
+    const [, , heads, capacity, size] = this.layer(0).shape as [number, number, number, number, number];
+    const head = torch.arange(heads, { dtype: 'int64', device: rows.device });
+    const starts = rows.mul(heads).unsqueeze(1).add(head).mul(capacity); // [N, H]
+    const places = starts.unsqueeze(2).add(position.unsqueeze(1)).flatten(); // [N·H·T]
+    return {
+      position,
+      mask: window === null ? null : this.#maskOf(position.clamp(nUnmasked - 1), window),
+      write: (layer, key, value) => {
+        const memory = this.layer(layer);
+        const written = torch.stack([key, value]).view([2, -1, size]);
+        memory.view([2, -1, size]).indexCopy_(1, places, written);
+        if (window === null) return [key, value];
+        // Keys and values apart, because selecting along another dimension than the first is slow on a CPU.
+        const read = (of: Tensor) => of.narrow(2, 0, window).indexSelect(0, rows); // [N, H, window, D]
+        return [read(this.#keys[layer]!), read(this.#values[layer]!)];
+      },
+    };
+  }
+
+  /** Returns the mask of tokens that attend to all positions up to the given ones, `[N, T]`: `[N, 1, T, window]`. */
+  #maskOf(last: Tensor, window: number): Tensor {
+    const { dtype, device } = this.layer(0);
+    const isLater = this.#positions.narrow(0, 0, window).gt(last.unsqueeze(-1)).unsqueeze(1);
+    return torch.zeros(isLater.shape, { dtype, device }).maskedFill(isLater, -Infinity);
   }
 
   /** Returns the views of the first `size` positions, which are the same at each step: making them would cost time. */

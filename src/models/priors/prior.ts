@@ -1,7 +1,7 @@
 /** Interface between samplers and token models. Shapes: B rows, T tokens, E width, V ids, H heads, D width of a head. */
 import type { Tensor } from '../../torch/index.js';
 import type * as nn from '../../torch/nn/index.js';
-import type { CacheAt, KeyValueCache } from './key-value-cache.js';
+import type { AnyCache, CacheAt, KeyValueCache } from './key-value-cache.js';
 
 /** Weights of a linear layer, stored row by row. */
 export interface Affine {
@@ -20,7 +20,7 @@ export interface PriorForwardOptions {
   /** Continuous vectors prepended to the tokens: `[B, N, E]`. */
   embeddings?: Tensor | null;
   /** Cache of earlier positions, to which the new ones are added. Inference only. */
-  cache?: KeyValueCache | CacheAt | null;
+  cache?: AnyCache | null;
   /** If true, compute logits for the last position only: `[B, 1, V]`. */
   lastOnly?: boolean;
   /** Compute logits for one position of each row only, counted with the embeddings: int64 `[B]` → logits `[B, 1, V]`. */

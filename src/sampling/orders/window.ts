@@ -8,7 +8,8 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { CellNoise } from '../cell-noise.js';
 import { guidanceScales, guidedLogits, isGuided } from '../guidance.js';
-import type { DrawOptions } from '../engines/token-memory.js';
+import { windowEngine } from '../engines/standing-windows.js';
+import { rowsFor, type DrawOptions } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 import { drawToken } from '../logits.js';
 
@@ -112,6 +113,8 @@ export interface WindowRequest {
   window: number;
   /** If true, feed the whole window as the reference does, instead of the part before the cell. */
   wholeWindow: boolean;
+  /** Largest memory for keys and values of windows that stand still, in bytes; unused where whole windows are fed. */
+  cacheBytes: number;
   /** Noise with which cells are drawn; null if the most likely tokens are taken. */
   noise: CellNoise | null;
   /** Returns the tokens of a dropped condition for those of a condition; called only with guidance. */
@@ -127,7 +130,7 @@ export interface WindowRequest {
 export function drawInWindows(
   caller: string,
   prior: Prior,
-  { condition, start, kept, plan, window, wholeWindow, noise, dropped, onStep }: WindowRequest,
+  { condition, start, kept, plan, window, wholeWindow, cacheBytes, noise, dropped, onStep }: WindowRequest,
   pick: DrawOptions,
 ): Tensor {
   const [batch, height, width] = start.shape as [number, number, number];
@@ -138,6 +141,12 @@ export function drawInWindows(
   return inEvaluation(prior, () =>
     torch.noGrad(() =>
       torch.scope(() => {
+        using engine = windowEngine(prior, {
+          plan,
+          lengthOf: (cell) => condition.length + placeOf(cell),
+          rows: rowsFor(batch, pick),
+          cacheBytes: wholeWindow ? 0 : cacheBytes,
+        });
         const tokens = start.flatten(1).clone(); // [B, H·W]
         const cells = plan.flat();
         const each = (value: (cell: WindowCell) => number) =>
@@ -147,7 +156,6 @@ export function drawInWindows(
           );
         const at = each(({ row, column }) => row * width + column);
         const corners = each(({ top, left }) => top * width + left).unsqueeze(1); // [cells, 1]
-        const places = each((cell) => condition.length - 1 + placeOf(cell)); // positions whose logits are the cells'
         const side = torch.arange(window, { dtype: 'int64', device });
         const offsets = side.mul(width).unsqueeze(1).add(side).flatten(); // [window²]
         const guided = isGuided(pick) ? Float64Array.from(guidanceScales(pick, height * width)) : null;
@@ -166,13 +174,11 @@ export function drawInWindows(
             const length = wholeWindow ? area - 1 : Math.max(...together.map(placeOf));
             const [given, codes] = [condition.of(together, windows), read(length)];
             const fed = torch.cat([given, codes], 1); // [B·K, L]
-            const positions = places.narrow(0, first, count).repeat([batch]); // [B·K]
-            const logits = cellLogits(prior, {
-              fed,
-              unguided: scales && torch.cat([dropped(given)!, codes], 1),
-              positions,
-              scale: scales && scales.indexSelect(0, now).repeat([batch]).unsqueeze(1), // [B·K, 1]
-            });
+            let logits: Tensor; // [B·K, V]
+            if (scales) {
+              const both = engine.logits(torch.cat([fed, torch.cat([dropped(given)!, codes], 1)])); // [2B·K, V]
+              logits = guidedLogits(both, scales.indexSelect(0, now).repeat([batch]).unsqueeze(1));
+            } else logits = engine.logits(fed);
             const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null); // [B·K, 1]
             let token = drawn.token.view([batch, count]);
             if (kept) token = torch.where(kept.indexSelect(1, now), tokens.indexSelect(1, now), token);
@@ -189,22 +195,4 @@ export function drawInWindows(
       }),
     ),
   );
-}
-
-interface CellInputs {
-  /** Tokens under the condition, `[B·K, L]`. */
-  fed: Tensor;
-  /** The same under the dropped condition; null without guidance. */
-  unguided: Tensor | null;
-  /** Position of each row whose logits are wanted, `[B·K]`. */
-  positions: Tensor;
-  /** Scale of guidance of each row, `[B·K, 1]`; null without guidance. */
-  scale: Tensor | null;
-}
-
-/** Computes the logits of cells in one forward, guided if there is a scale. `[B·K, V]` */
-function cellLogits(prior: Prior, { fed, unguided, positions, scale }: CellInputs): Tensor {
-  if (!unguided || !scale) return prior.forward(fed, { at: positions }).squeeze(1);
-  const both = prior.forward(torch.cat([fed, unguided]), { at: positions.repeat([2]) }); // [2B·K, 1, V]
-  return guidedLogits(both.squeeze(1), scale);
 }

@@ -72,6 +72,33 @@ test('initial weights for a seed are PyTorch’s', (t) => {
   t.deepEqual(Object.fromEntries(hashes), sha256);
 });
 
+for (const nUnmasked of [0, 6]) {
+  test(`rows of a cache continue at positions of their own: ${nUnmasked} unmasked`, (t) => {
+    const gpt = makeGpt(weights, 'float64', nUnmasked);
+    const idx = io.get('idx')!.narrow(1, 0, 12); // [2, 12]
+    const range = (from: number, to: number) => torch.arange(from, to, { dtype: 'int64' });
+    torch.noGrad(() => {
+      using cache = gpt.createCache(4, 12);
+      const expected = gpt.forward(idx); // [2, 12, V]
+      // Row 3 begins with 9 tokens of the second sequence, and row 1 with 7 of the first, padded.
+      const padded = torch.cat([idx.narrow(1, 0, 7), torch.zeros([2, 2], { dtype: 'int64' })], 1);
+      const first = torch.cat([idx.narrow(0, 1, 1).narrow(1, 0, 9), padded.narrow(0, 0, 1)]); // [2, 9]
+      const begun = cache.rows(torch.tensor([3n, 1n]), range(0, 9).expand([2, 9]), null, nUnmasked);
+      const beginning = gpt.forward(first, { cache: begun });
+      // Both go on, in the other order, at positions that are known already.
+      const position = torch.stack([range(4, 10), range(5, 11)]);
+      const cells = cache.rows(torch.tensor([1n, 3n]), position, 11, nUnmasked);
+      const rest = gpt.forward(idx.gather(1, position), { cache: cells }); // [2, 6, V]
+      const near = (a: Tensor, b: Tensor) => t.true(relativeError(values(a), values(b)) < 1e-10);
+      near(beginning.select(0, 0), expected.select(0, 1).narrow(0, 0, 9));
+      near(beginning.select(0, 1).narrow(0, 0, 7), expected.select(0, 0).narrow(0, 0, 7));
+      near(rest.select(0, 0), expected.select(0, 0).narrow(0, 4, 6));
+      near(rest.select(0, 1), expected.select(0, 1).narrow(0, 5, 6));
+      t.is(cache.length, 0);
+    });
+  });
+}
+
 test('an unmasked prefix sees itself in both directions', (t) => {
   const gpt = makeGpt(weights, 'float64', 6);
   const logits = torch.noGrad(() => gpt.forward(fixture('unmasked.tokens')));
