@@ -25,7 +25,8 @@ const filters = {
   /**
    * Make ids less likely that are among the image's tokens so far: divide their positive logits by this value and multiply
    * negative ones (CTRL, arXiv 1909.05858, section 4.1). Default 1 (off); below 1, they become more likely. Applied before
-   * `temperature`, and also if `greedy`. Only where tokens are drawn one after another.
+   * `temperature`, and also if `greedy`. Only where tokens are drawn one after another; in windows, the window's tokens
+   * count.
    */
   repetitionPenalty: {
     fits: (value) => value > 0 && Number.isFinite(value),

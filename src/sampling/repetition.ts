@@ -38,12 +38,12 @@ export function refuseLookingBack(caller: string, options: RepetitionOptions): v
 }
 
 /**
- * Returns the ids among an image's tokens before number `at`: bool `[B, V]`. Shapes do not depend on values, and nothing is
+ * Returns the ids among each row's tokens before number `at`: bool `[B, V]`. Shapes do not depend on values, and nothing is
  * read back from a GPU, so that the work can be recorded.
  *
  * @param tokens memory of all tokens, `[B, room]` int64
  * @param first number of the image's first token, int64 `[1]`
- * @param at number of the token to draw, int64 `[1]`
+ * @param at number of the token to draw, int64 `[1]`, or one for each row, `[B, 1]`
  * @param window number of tokens before `at` that count; null: all of the image
  */
 export function seenIds(

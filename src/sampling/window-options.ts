@@ -9,7 +9,6 @@ import { checkGuidable } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import type { WindowStep } from './orders/window.js';
-import { refuseLookingBack } from './repetition.js';
 
 export interface WindowOptions extends DrawOptions {
   /** Code grid `[h, w]`, at least one window in both directions. */
@@ -75,7 +74,6 @@ export function readDraws(
 ): WindowDraws {
   const pick = codesOnly(net.transformer, given);
   checkFilterOptions(pick);
-  refuseLookingBack(caller, pick);
   checkGuidable(net, pick);
   checkModel(caller, net);
   checkCount(caller, 'maxBatch', maxBatch);

@@ -34,6 +34,8 @@ export interface SampleWindowedOptions extends WindowOptions {
  * takes its part, or tokens `[B, N]` (a class, a start token), which are put before each window. A model without a grid as
  * condition does not know where in the image a window is.
  *
+ * `repetitionPenalty` and `repetitionWindow` count the codes that the window has before this one, in its reading order.
+ *
  * With `guidance`, each window is also fed under the dropped condition, in the same forward; the k-th cell of the grid in
  * reading order is its token k.
  *

@@ -4,7 +4,8 @@ import { minPLogits, tokenProbabilities, drawToken } from '../../src/sampling/lo
 import { repetitionLogits, seenIds } from '../../src/sampling/repetition.js';
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleTokens } from '../../src/sampling/images.js';
-import { sampleWindowed } from '../../src/sampling/windows.js';
+import type { WindowStep } from '../../src/sampling/orders/window.js';
+import { sampleWindowed, type SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import { livelyGpt } from './lively-gpt.js';
 import { classNet } from './first-stages.js';
@@ -121,8 +122,31 @@ test('what does not draw one token after another refuses the penalty', (t) => {
     instanceOf: RangeError,
     message: /sampleTokens: repetitionPenalty is 2, but here tokens are not drawn one after another/,
   });
-  t.throws(() => sampleWindowed(classNet('VQModel'), condition, { ...pick, grid: [3, 3], window: 2 }), {
-    instanceOf: RangeError,
-    message: /sampleWindowed: repetitionPenalty is 2/,
-  });
 });
+
+for (const repetitionWindow of [null, 2]) {
+  test(`in windows, the codes of the window before the drawn one count: window ${repetitionWindow}`, (t) => {
+    const net = classNet('VQModel').double();
+    const condition = torch.tensor([[0n], [3n]]);
+    const pick = { greedy: true, repetitionPenalty: 3, repetitionWindow };
+    const draw = (options: SampleWindowedOptions) =>
+      sampleWindowed(net, condition, { grid: [4, 5], window: 3, ...options }).tolist();
+    const onStep = ({ cells, fed, logits, tokens }: WindowStep) => {
+      const [rows, scores] = [fed, logits].map((of) => of.tolist()) as [number[][], number[][]];
+      for (const [i, token] of (tokens.flatten().tolist() as number[]).entries()) {
+        const { row, column, top, left } = cells[i % cells.length]!;
+        const before = rows[i]!.slice(1, 1 + 3 * (row - top) + column - left);
+        const seen = new Set(repetitionWindow === null ? before : before.slice(-repetitionWindow));
+        const changed = scores[i]!.slice(0, 8) // the codes
+          .map((logit, id) => (seen.has(id) ? (logit > 0 ? logit / 3 : logit * 3) : logit));
+        t.is(token, changed.indexOf(Math.max(...changed)));
+      }
+    };
+    const drawn = draw({ ...pick, onStep });
+    t.notDeepEqual(drawn, draw({ greedy: true }));
+    for (const way of [{ order: 'sequential' }, { wholeWindow: true }, { cacheBytes: 0 }] as const)
+      t.deepEqual(draw({ ...pick, ...way }), drawn);
+    const whole = sampleWindowed(net, condition, { ...pick, grid: [4, 4], window: 4 });
+    t.deepEqual(whole.flatten(1).tolist(), sampleTokens(net, condition, 16, pick).tolist());
+  });
+}

@@ -12,6 +12,7 @@ import { windowEngine } from '../engines/standing-windows.js';
 import { rowsFor, type DrawOptions } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
 import { drawToken } from '../logits.js';
+import { looksBack, seenIds } from '../repetition.js';
 
 /** A cell of the code grid, and the first row and column of the window that it is drawn from. */
 export interface WindowCell {
@@ -156,6 +157,8 @@ export function drawInWindows(
           );
         const at = each(({ row, column }) => row * width + column);
         const corners = each(({ top, left }) => top * width + left).unsqueeze(1); // [cells, 1]
+        const places = each(placeOf);
+        const firstCode = torch.zeros([1], { dtype: 'int64', device });
         const side = torch.arange(window, { dtype: 'int64', device });
         const offsets = side.mul(width).unsqueeze(1).add(side).flatten(); // [window²]
         const guided = isGuided(pick) ? Float64Array.from(guidanceScales(pick, height * width)) : null;
@@ -179,7 +182,15 @@ export function drawInWindows(
               const both = engine.logits(torch.cat([fed, torch.cat([dropped(given)!, codes], 1)])); // [2B·K, V]
               logits = guidedLogits(both, scales.indexSelect(0, now).repeat([batch]).unsqueeze(1));
             } else logits = engine.logits(fed);
-            const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null); // [B·K, 1]
+            const before = looksBack(pick)
+              ? seenIds(codes, {
+                  first: firstCode,
+                  at: places.narrow(0, first, count).repeat([batch]).unsqueeze(1), // [B·K, 1]
+                  window: pick.repetitionWindow ?? null,
+                  vocabulary: prior.vocabSize,
+                })
+              : null; // [B·K, V]
+            const drawn = drawToken(logits, pick, noise?.(now).flatten(0, 1) ?? null, before); // [B·K, 1]
             let token = drawn.token.view([batch, count]);
             if (kept) token = torch.where(kept.indexSelect(1, now), tokens.indexSelect(1, now), token);
             tokens.indexCopy_(1, now, token);
