@@ -50,27 +50,47 @@ export interface OpenedFile {
 /** Keys of losses, which are not loaded into a model without one. */
 const LOSSES = ['loss.', 'first_stage_model.loss.', 'cond_stage_model.loss.'];
 
+/** The model of a checkpoint file before the file is opened. */
+export interface DescribedFile extends Pick<OpenedFile, 'stage' | 'model' | 'config'> {
+  source: CheckpointAndConfig;
+  /** Name of the configuration in messages. */
+  name: string;
+  /** What to ask for if the file's keys do not say how codes are chosen; null if that is settled. */
+  asks: string | null;
+}
+
 /**
- * Opens the model of a checkpoint file, and closes the file after `use`.
+ * Builds the model of a checkpoint file, without values: reads its configuration, but not the file.
  *
  * @param wanted `vqgan` takes the first stage of a transformer; default: the model that the configuration describes
- * @throws RunError for a configuration of another model, or a file that does not match it, with the keys
+ * @throws RunError for a configuration of another model
  */
-export async function withCheckpointFile<T>(
+export async function describeCheckpointFile(
   source: CheckpointAndConfig,
   wanted: Stage | undefined,
-  use: (opened: OpenedFile) => T | Promise<T>,
-): Promise<T> {
-  const { checkpoint: file, lookup, ema = false } = source;
+): Promise<DescribedFile> {
   const described = await readModel(source.config);
   const { name, size } = described;
   const { section, asks } = withLookup(
     withoutFiles(withUsedCodes(wanted === 'vqgan' ? firstStageOf(described.model) : described.model)),
-    lookup,
+    source.lookup,
     name,
   );
   const model = build(section, name);
   const stage = stageOf(model, wanted, name);
+  return { source, stage, model, config: foreignConfig(section, size, mapOf(model)), name, asks };
+}
+
+/**
+ * Loads the weights of a checkpoint file into its model, and closes the file after `use`.
+ *
+ * @throws RunError for a file that does not match the configuration, with the keys
+ */
+export async function withWeights<T>(
+  { source, stage, model, config, name, asks }: DescribedFile,
+  use: (opened: OpenedFile) => T | Promise<T>,
+): Promise<T> {
+  const { checkpoint: file, ema = false } = source;
   using checkpoint = await loadCheckpoint(file);
   const all = checkpoint.tensors;
   const inside = stage === 'vqgan' && [...all.keys()].some((key) => key.startsWith(INNER));
@@ -80,9 +100,17 @@ export async function withCheckpointFile<T>(
   if (ema && !found.average)
     throw new RunError(`${file} has no moving average of the weights; leave out --ema`);
   const notes = load(model, tensors, { file, name, found, ema });
-  const config = foreignConfig(section, size, mapOf(model));
   const { prefix = '' } = found.trained ?? {};
   return await use({ stage, model, config, tensors, prefix, notes });
+}
+
+/** Opens the model of a checkpoint file, and closes the file after `use`: both of the above. */
+export async function withCheckpointFile<T>(
+  source: CheckpointAndConfig,
+  wanted: Stage | undefined,
+  use: (opened: OpenedFile) => T | Promise<T>,
+): Promise<T> {
+  return withWeights(await describeCheckpointFile(source, wanted), use);
 }
 
 /** Builds the model without its loss. @throws RunError naming the configuration that has a mistake */

@@ -176,6 +176,15 @@ export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { s
   );
 }
 
+/** Returns the state of the newest checkpoint that has one, whose other files are not read; null if there is none. */
+export function newestState(run: string): CheckpointState | null {
+  for (const { path } of listCheckpoints(run).reverse()) {
+    const state = readState(path);
+    if (state) return state;
+  }
+  return null;
+}
+
 function readState(path: string): CheckpointState | null {
   return jsonIn(join(path, 'state.json')) as CheckpointState | null;
 }

@@ -160,6 +160,20 @@ test.serial(
   },
 );
 
+test.serial('conditions are checked before the weights of a checkpoint file are read', async (t) => {
+  const { unconditional: _, ...params } = models.second.params;
+  const cond_stage_config = { target: 'taming.modules.util.Labelator', params: { n_classes: 16 } };
+  const model = { ...models.second, params: { ...params, cond_stage_config } };
+  const { file, config } = await published([], model);
+  writeFileSync(file, 'not a checkpoint');
+  const drawn = (flags: object) => sample(file, { ...drawing, config, out: join(root, 'never'), ...flags });
+  await t.throwsAsync(drawn({ class: '3,16' }), { message: /--class 16: there is no such class.* 0 to 15/ });
+  await t.throwsAsync(drawn({ class: '3', size: [15, 16] }), {
+    message: /both sides must be multiples of 2/,
+  });
+  await t.throwsAsync(drawn({ class: '3' }), { message: /published-\d+\.ckpt/ });
+});
+
 test.serial('sampling in half precision computes with it', async (t) => {
   const { model } = await openRun(join(out, 'second'), 'transformer', 'cpu');
   t.is(model.transformer.posEmb.dtype, 'float32');

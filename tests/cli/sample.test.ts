@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -17,6 +17,10 @@ import { SampleFiles } from '../../src/cli/commands/sample/files.js';
 import { planImages } from '../../src/cli/commands/sample/pictures.js';
 import { drawnSize } from '../../src/cli/commands/sample/size.js';
 import { Watcher } from '../../src/cli/commands/sample/watch.js';
+import { checkWindow } from '../../src/cli/commands/sample/window.js';
+import { UsageError } from '../../src/cli/usage-error.js';
+import { CoordStage } from '../../src/models/conditions/coordinates.js';
+import { SpiralOutPermuter } from '../../src/models/orders/permuter.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -48,6 +52,15 @@ test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
 const sampled = (name: string, ...args: [run: string, ...flags: string[]]) =>
   sampledInto(join(root, name), ...args);
+
+/** Returns a copy of a run whose weights are missing: what is refused on it is refused before they are read. */
+function bare(run: string): string {
+  const copy = `${run}-bare`;
+  if (!existsSync(copy)) {
+    cpSync(run, copy, { recursive: true, filter: (path) => !path.endsWith('model.safetensors') });
+  }
+  return copy;
+}
 
 test.serial(
   'at temperature 0 the likeliest codes are taken, whatever the seed and the spelling',
@@ -108,7 +121,7 @@ test.serial('classes are guided by a model that was trained without them now and
   const outside = await draw('outside', classes, '--guidance', '30', ...how);
   t.deepEqual(outside.pixels, plainly.pixels, 'no code is in the interval');
   t.like(outside.recipe, { guidanceSchedule: 'cosine', guidancePower: 2, guidanceInterval: [64, 65] });
-  await t.throwsAsync(sampled('refused', plain, '--guidance', '2'), {
+  await t.throwsAsync(sampled('refused', bare(plain), '--guidance', '2'), {
     message:
       /--guidance 2: .* was trained without dropped conditions; train it with --condition-dropout 0\.1/,
   });
@@ -123,6 +136,7 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
   ...['-1', 'Infinity', 'warm', ''].map(
     (wrong) => [`--temperature=${wrong}`, /It must be a non-negative number/] as [string, RegExp],
   ),
+  ['--class 40', /--class 40: there is no such class/, () => classes],
   ['--class kind', /was trained without classes/],
   ['--class 3,kinder', /--class kinder: there is no such class; the nearest is "kind/, () => classes],
   ['--class 3,', /--class : there is no such class/, () => classes],
@@ -141,13 +155,54 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
   ['--size 0x16', /It must be a width and a height/],
   ['--layout layout.json', /--layout layout\.json: .* was trained without layouts/],
   ['--layout a.json --condition b.png', /cannot be used with option/],
-  ['--size 24x16 --repetition-penalty 2', /repetitionPenalty/],
+  ['--size 24x16 --repetition-penalty 2', /24x16 .* through a window: .* --repetition-penalty 2 counts/],
 ];
 for (const [flags, message, run = () => plain] of refused) {
   test.serial(`refused: ${flags}`, async (t) => {
-    await t.throwsAsync(sampled('refused', run(), ...flags.split(' ')), { message });
+    await t.throwsAsync(sampled('refused', bare(run()), ...flags.split(' ')), { message });
   });
 }
+
+test.serial('a run without weights is refused after everything else', async (t) => {
+  for (const [run, flags] of [
+    [plain, '--n 1'],
+    [classes, '--class 3 --guidance 2 --size 24x16'],
+  ] as const) {
+    await t.throwsAsync(sampled('refused', bare(run), ...flags.split(' ')), {
+      message: /has no usable checkpoint \(step-0000001: model\.safetensors is missing/,
+    });
+  }
+});
+
+test.serial('larger images need a model that draws through a window', async (t) => {
+  const { model: net } = await openRun(plain, 'transformer', 'cpu');
+  const area = drawnSize(net, 16, [24, 16]);
+  const row = torch.zeros([1, 3, 16, 24]);
+  const check = (more: object, sides = area) => {
+    const model = Object.create(
+      net,
+      Object.fromEntries(Object.entries(more).map(([name, value]) => [name, { value }])),
+    ) as typeof net;
+    checkWindow(model, sides, [{ row, recipe: {}, described: '' }], { run: 'RUN', pick: {} });
+  };
+  check({});
+  check({ pkeep: 0 }, drawnSize(net, 16, undefined));
+  const { firstStageModel: condStageModel, config } = net;
+  check({ condStageModel });
+  const half = { condStageModel, config: { ...config, downsampleCondSize: 8 } };
+  for (const [more, message] of [
+    [{ pkeep: 0 }, /draws all codes at once/],
+    [
+      { permuter: new SpiralOutPermuter({ H: 8, W: 8 }) },
+      /in the order of SpiralOutPermuter, not row by row/,
+    ],
+    [{ condition: { embed: () => row } }, /the vectors do not say where a window is/],
+    [half, /the map has 16 tokens for 96 codes, but windows need one for each; leave --size out/],
+    [{ condStageModel: new CoordStage({ nEmbed: 16, downFactor: 4 }) }, /24 tokens for 96 codes/],
+  ] as const) {
+    t.throws(() => check(more), { instanceOf: UsageError, message });
+  }
+});
 
 test.serial('images larger than the trained ones are drawn through a window, guided too', async (t) => {
   const wide = async (name: string, run: string, ...flags: string[]) => {
@@ -446,7 +501,7 @@ test.serial(
       [['--vary', photo, '--share', '0'], /It must be a number above 0/],
       [['--vary', photo, '--keep', 'top'], /--keep is for an image to complete/],
     ] as const) {
-      await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+      await t.throwsAsync(sampled('refused', bare(plain), ...flags), { message });
     }
   },
 );
@@ -482,7 +537,7 @@ test.serial('what cannot be completed is named before anything is drawn', async 
     ],
     [['--image', join(root, 'missing.png'), '--keep', 'top'], /missing.png/],
   ] as const) {
-    await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+    await t.throwsAsync(sampled('refused', bare(plain), ...flags), { message });
   }
 });
 
@@ -552,11 +607,13 @@ test.serial('a map in a file is what is drawn for, and must be one of the model'
     [['--condition', await file(9)], /label-9\.png: it has the label 9, but .* labels 0 to 8/],
     [['--class', '3'], /--class 3: .* was trained without classes/],
   ] as const) {
-    await t.throwsAsync(sampled('refused', run, ...given), { message });
+    await t.throwsAsync(sampled('refused', bare(run), ...given), { message });
   }
-  await t.throwsAsync(sampled('refused', plain, '--condition', await file(0)), { message: /without maps/ });
+  await t.throwsAsync(sampled('refused', bare(plain), '--condition', await file(0)), {
+    message: /without maps/,
+  });
   const how = { out: root, device: 'cpu', quiet: true } as const;
-  await t.throwsAsync(reconstruct(maps, [await file(0)], how), {
+  await t.throwsAsync(reconstruct(bare(maps), [await file(0)], how), {
     message: /trained on maps with 9 channels \(segmentation\), not on images/,
   });
   t.true(readFileSync(join(maps, 'README.md'), 'utf8').includes(`--vqgan RUN --condition ${maps} -c maps`));

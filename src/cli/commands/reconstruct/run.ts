@@ -15,7 +15,7 @@ import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
 import { sourceOf } from '../../model-flags.js';
 import type { ReconstructFlags } from './command.js';
-import { openRun } from '../../../runs/open.js';
+import { describeRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
 
 /** Maximum number of images in a grid; more would be too large to view. */
@@ -32,9 +32,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const leftOut = new LeftOut(flags.json ?? false);
   const files = await imagePaths(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
-  const { model, config, step, device } = await openRun(sourceOf(run, flags), 'vqgan', flags.device);
-  const { precision = 'float32' } = flags;
-  setDType(model, precision);
+  const described = await describeRun(sourceOf(run, flags), 'vqgan');
+  const { model, config } = described;
   const { inChannels } = model.config.ddconfig;
   if (inChannels !== 1 && inChannels !== 3) {
     throw new UsageError(
@@ -48,6 +47,9 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     throw new UsageError(
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
+  const { step, device } = await described.load(flags.device);
+  const { precision = 'float32' } = flags;
+  setDType(model, precision);
   const recipe = { command: 'reconstruct', run, step, size, precision };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
-import { openRun } from '../../../runs/open.js';
+import { describeRun } from '../../../runs/open.js';
 import * as torch from '../../../torch/index.js';
 import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
@@ -17,14 +17,14 @@ import { progressOf } from './progress.js';
 import { checkTogether, drawSettings, imageRecipe } from './settings.js';
 import { drawnSize } from './size.js';
 import { Watcher } from './watch.js';
+import { checkWindow } from './window.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   checkTogether(flags);
   const signal = interruptSignal();
-  const opened = await openRun(sourceOf(run, flags), 'transformer', flags.device);
-  const { model, config, step, device, classes } = opened;
+  const described = await describeRun(sourceOf(run, flags), 'transformer');
+  const { model, config, classes } = described;
   const { precision = 'float32', seed } = flags;
-  model.transformer.to(precision);
   const photo = await choosePhoto(model, flags, config.data.size);
   const fitted = photo && ([photo.image.shape[3]!, photo.image.shape[2]!] as const);
   const area = drawnSize(model, config.data.size, flags.size ?? fitted ?? undefined);
@@ -35,6 +35,10 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     low: lowResolutionOf(config.data),
   });
   const { pick, filters, guidance } = drawSettings(model, flags, { config, run });
+  checkWindow(model, area, conditions, { run, pick });
+  // After all checks, as the weights of a large model take minutes.
+  const { step, device } = await described.load(flags.device);
+  model.transformer.to(precision);
   const recipe = {
     command: 'sample',
     run,
