@@ -1,4 +1,5 @@
 /** Opens the model in a checkpoint file, with the configuration that belongs to it. */
+import { basename } from 'node:path';
 import { presetFile, presetNames } from '../config/presets.js';
 import { isTree } from '../config/schema.js';
 import { LABEL } from '../data/example.js';
@@ -11,8 +12,10 @@ import { readConfig } from '../models/registry/read-config.js';
 import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import { Net2NetTransformer } from '../models/two-stage.js';
 import { findWeights, loadFrom, type FoundWeights } from '../models/weights/initial.js';
-import { loadCheckpoint, type LazyTensors } from '../torch/io/index.js';
+import { bytesOf, type LazyTensors } from '../torch/io/lazy-tensors.js';
+import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
+import type { OnBytes } from './checkpoint.js';
 import { foreignConfig, type RunConfig, type Stage } from './config.js';
 import { RunError } from './error.js';
 import { firstStageOf, INNER, withLookup } from './first-stage.js';
@@ -89,12 +92,13 @@ export async function describeCheckpointFile(
 export async function withWeights<T>(
   { source, stage, model, config, name, asks }: DescribedFile,
   use: (opened: OpenedFile) => T | Promise<T>,
+  onBytes?: OnBytes,
 ): Promise<T> {
   const { checkpoint: file, ema = false } = source;
   using checkpoint = await loadCheckpoint(file);
   const all = checkpoint.tensors;
   const inside = stage === 'vqgan' && [...all.keys()].some((key) => key.startsWith(INNER));
-  const tensors = inside ? all.below(INNER) : all;
+  const tensors = told(inside ? all.below(INNER) : all, file, onBytes);
   const found = findWeights(model, tensors);
   if (asks !== null && found.trained?.keyMap === undefined) throw new RunError(`${file}: ${asks}`);
   if (ema && !found.average)
@@ -111,6 +115,19 @@ export async function withCheckpointFile<T>(
   use: (opened: OpenedFile) => T | Promise<T>,
 ): Promise<T> {
   return withWeights(await describeCheckpointFile(source, wanted), use);
+}
+
+/** Returns the tensors of a file as `onBytes` is told of, if it is given. */
+export function told(tensors: LazyTensors, file: string, onBytes?: OnBytes): LazyTensors {
+  if (!onBytes) return tensors;
+  const total = [...tensors.keys()].reduce((sum, key) => sum + bytesOf(tensors.info(key)!), 0);
+  let done = 0;
+  const tell = () => onBytes(`reading ${basename(file)}`, done, total);
+  tell();
+  return tensors.watched((bytes) => {
+    done += bytes;
+    tell();
+  });
 }
 
 /** Builds the model without its loss. @throws RunError naming the configuration that has a mistake */

@@ -9,8 +9,8 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
-import { newestCheckpoint, newestState, type CheckpointState } from './checkpoint.js';
-import { describeCheckpointFile, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
+import { newestCheckpoint, newestState, type CheckpointState, type OnBytes } from './checkpoint.js';
+import { describeCheckpointFile, told, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
 import { firstStageOf, INNER } from './first-stage.js';
@@ -40,7 +40,7 @@ export interface DescribedRun<M extends nn.Module> extends Pick<OpenedRun<M>, 'c
   /** Of the right shapes, but without values. */
   model: M;
   /** Reads the weights into `model`. @throws RunError if there are none, or they do not match the configuration */
-  load(device: 'auto' | torch.Device): Promise<OpenedRun<M>>;
+  load(device: 'auto' | torch.Device, onBytes?: OnBytes): Promise<OpenedRun<M>>;
 }
 
 type Described<S extends Stage> = Promise<DescribedRun<ModelOf[S]>>;
@@ -92,8 +92,8 @@ async function describeFromFile<S extends Stage>(source: CheckpointAndConfig, st
     config,
     model,
     classes,
-    load: async (wanted) => {
-      await withWeights(described, () => {});
+    load: async (wanted, onBytes) => {
+      await withWeights(described, () => {}, onBytes);
       const device = placed(model, wanted);
       return { config, model, device, step: 0, checkpoint: source.checkpoint, classes };
     },
@@ -127,9 +127,9 @@ async function describeFromFolder<S extends Stage>(run: string, stage: S): Descr
     config,
     model,
     classes,
-    load: async (wanted) => {
-      const { step, path, state } = await newestCheckpoint(run);
-      await loadModelOfRun(model, run, path, stage === found ? '' : INNER);
+    load: async (wanted, onBytes) => {
+      const { step, path, state } = await newestCheckpoint(run, onBytes);
+      await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, onBytes });
       const device = placed(model, wanted);
       return { config, model, device, step, checkpoint: path, classes: classesIn(state) };
     },
@@ -162,17 +162,15 @@ export async function loadModelOfRun(
   model: nn.Module,
   run: string,
   path: string,
-  prefix = '',
+  { prefix = '', onBytes }: { prefix?: string; onBytes?: OnBytes | undefined } = {},
 ): Promise<void> {
   const file = join(path, 'model.safetensors');
   using checkpoint = await loadCheckpoint(file);
   try {
-    const weights = [...checkpoint.tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
-    torch.scope(() => {
-      model.loadStateDict(
-        new Map(weights.map((key) => [key.slice(prefix.length), checkpoint.tensors.get(key)!])),
-      );
-    });
+    const wanted = (key: string) => key.startsWith(prefix) && !isLoss(key);
+    const weights = checkpoint.tensors.renamed((key) => (wanted(key) ? key.slice(prefix.length) : null));
+    const read = told(weights, file, onBytes);
+    torch.scope(() => model.loadStateDict(read));
   } catch (error) {
     throw new RunError(
       `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,

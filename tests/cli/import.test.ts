@@ -345,6 +345,39 @@ test.serial('what does not fit is refused before anything is written', async (t)
   });
 });
 
+test.serial('a terminal shows what is read, checked and written', async (t) => {
+  const { stderr, stdout } = process;
+  const [before, write, now, { isTTY }] = [{ ...process.env }, stderr.write, performance.now, stderr];
+  const print = stdout.write;
+  const shown: string[] = [];
+  let time = 0;
+  try {
+    for (const name of ['CI', 'TERM']) delete process.env[name];
+    stderr.isTTY = true;
+    stderr.write = (text: string | Uint8Array) => shown.push(String(text)) > 0;
+    stdout.write = () => true;
+    performance.now = () => (time += 1000);
+    const run = await imported(await published(first, models.first), 'watched', { quiet: false });
+    await reconstruct(run, [photo], { device: 'cpu', out: join(root, 'watched') });
+  } finally {
+    Object.assign(process.env, before);
+    Object.assign(stderr, { write, isTTY });
+    stdout.write = print;
+    performance.now = now;
+  }
+  const lines = shown.join('').split('\r\x1b[K');
+  const names = lines.flatMap((line) => /^(\w+ [\w.-]+): .* of .*, .*\/s, \d+s left$/.exec(line)?.[1] ?? []);
+  const [file] = /published-\d+\.ckpt/.exec(names.join(' '))!;
+  t.deepEqual(
+    [...new Set(names)],
+    [
+      ...[`reading ${file}`, `checking ${file}`],
+      ...['writing model.safetensors', 'checking model.safetensors', 'checking optimizer.safetensors'],
+      'reading model.safetensors',
+    ],
+  );
+});
+
 test.serial('an import that is stopped leaves no folder', async (t) => {
   const { file, config } = await published(first, models.first);
   const folder = join(root, 'stopped');

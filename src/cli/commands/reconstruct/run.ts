@@ -10,6 +10,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
+import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
@@ -47,7 +48,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     throw new UsageError(
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
-  const { step, device } = await described.load(flags.device);
+  const reading = byteProgress(flags);
+  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
   const { precision = 'float32' } = flags;
   setDType(model, precision);
   const recipe = { command: 'reconstruct', run, step, size, precision };

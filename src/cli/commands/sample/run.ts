@@ -4,6 +4,7 @@ import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
 import { describeRun } from '../../../runs/open.js';
 import * as torch from '../../../torch/index.js';
+import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
 import { duration } from '../../numbers.js';
@@ -37,7 +38,8 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   const { pick, filters, guidance } = drawSettings(model, flags, { config, run });
   checkWindow(model, area, conditions, { run, pick });
   // After all checks, as the weights of a large model take minutes.
-  const { step, device } = await described.load(flags.device);
+  const reading = byteProgress(flags);
+  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
   model.transformer.to(precision);
   const recipe = {
     command: 'sample',
