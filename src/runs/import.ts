@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { replaceFolder } from '../files/folder.js';
+import { removeLeftovers, temporaryOf } from '../files/temporary.js';
 import { LPIPS_PREFIX } from '../models/registry/without-loss.js';
 import type { Tensor } from '../torch/index.js';
 import { describeFile, writeCheckpoint, type OnBytes } from './checkpoint.js';
@@ -29,7 +29,8 @@ export async function writeImportedRun(
   }
   checkWritable(run);
   const target = resolve(run);
-  const partial = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
+  const partial = temporaryOf(target, 'partial');
+  removeLeftovers(dirname(target));
   try {
     await mkdir(partial, { recursive: true });
     await writeConfig(partial, stage, config);

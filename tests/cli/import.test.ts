@@ -16,6 +16,7 @@ import { importFile } from '../../src/cli/commands/import/run.js';
 import { inspectFile } from '../../src/cli/commands/inspect/run.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { sample } from '../../src/cli/commands/sample/run.js';
+import { temporaryOf } from '../../src/files/temporary.js';
 import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
 import { withCheckpointFile } from '../../src/runs/checkpoint-file.js';
@@ -375,6 +376,18 @@ test.serial('a terminal shows what is read, checked and written', async (t) => {
       ...['writing model.safetensors', 'checking model.safetensors', 'checking optimizer.safetensors'],
       'reading model.safetensors',
     ],
+  );
+});
+
+test.serial('an import removes what a killed one has left', async (t) => {
+  const dead = 2 ** 30; // above every system's limit
+  const left = temporaryOf(join(out, 'killed'), 'partial').replace(`.${process.pid}.`, `.${dead}.`);
+  mkdirSync(join(left, 'checkpoints'), { recursive: true });
+  await imported(await published(first, models.first), 'killed');
+  t.false(existsSync(left));
+  t.deepEqual(
+    readdirSync(out).filter((name) => name.startsWith('.')),
+    [],
   );
 });
 

@@ -101,7 +101,12 @@ test('tensors larger than a chunk', async (t) => {
   t.deepEqual([told[0], told.at(-1)], [0, 1e7 + 3]);
   const { tensors } = await loadCheckpoint(path);
   const read: number[] = [];
-  t.true(tensors.watched((bytes) => read.push(bytes)).get('large')?.equal(large));
+  t.true(
+    tensors
+      .watched((bytes) => read.push(bytes))
+      .get('large')
+      ?.equal(large),
+  );
   t.deepEqual(read, [1e7]);
 });
 
