@@ -1,5 +1,6 @@
 /** Opens the model in a checkpoint file, with the configuration that belongs to it. */
 import { basename } from 'node:path';
+import { nearest } from '../config/nearest.js';
 import { presetFile, presetNames } from '../config/presets.js';
 import { isTree } from '../config/schema.js';
 import { LABEL } from '../data/example.js';
@@ -217,13 +218,26 @@ async function readModel(
   if (typeof config !== 'string') return { model: config, name: 'the configuration' };
   const preset = isFile(config) ? null : presetFile('vqgan', config);
   if (preset === null && !isFile(config) && !/[./\\]/.test(config)) {
-    throw new RunError(
-      `there is no configuration ${config}: name a YAML file, or a preset (${presetNames('vqgan').join(', ')})`,
-    );
+    throw noConfig(config);
   }
   const name = preset ?? config;
   const { model, data } = await readConfig(name);
   if (model === undefined) throw new RunError(`${name} has no model entry; name the YAML file of the model`);
   const size = isTree(data) && typeof data['size'] === 'number' ? data['size'] : undefined;
   return { model, name, size };
+}
+
+/** Returns the error for a name that is neither a file nor a preset. */
+function noConfig(name: string): RunError {
+  if (presetFile('transformer', name) !== null) {
+    return new RunError(
+      `there is no configuration ${name}: that preset is for training a transformer, and has no first stage; name the ` +
+        'YAML file of the whole model',
+    );
+  }
+  const names = presetNames('vqgan');
+  return new RunError(
+    `there is no configuration ${name}: name a YAML file, or a preset; the nearest is "${nearest(name, names)}" (there are ` +
+      `${names.join(', ')})`,
+  );
 }
