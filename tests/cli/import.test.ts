@@ -339,7 +339,8 @@ test.serial('what does not fit is refused before anything is written', async (t)
     message: /describes a VQModel, which does not generate images/,
   });
   await t.throwsAsync(sample(good.file, drawing), {
-    message: /is a file, not the folder of a run; .*--config/,
+    message:
+      /is a file, not the folder of a run: name the YAML file of its model, or a preset, with --config/,
   });
   await t.throwsAsync(sample(made.transformer, { ...drawing, lookup: 'dot' }), {
     message: /--lookup is for checkpoint files/,
