@@ -132,6 +132,34 @@ test.serial('both take a checkpoint file with the name of a preset, or its YAML 
   await t.throwsAsync(encode(file, [folder], to), { message: /the nearest is "small"/ });
 });
 
+test.serial('both compute in half precision and in tiles where that is asked for', async (t) => {
+  const folder = await photos(t);
+  const photo = join(folder, 'large.png');
+  writeFileSync(photo, await png(96, 96));
+  const seen = new Set<string>();
+  for (const { precision, ...tiles } of [
+    { precision: 'float32' },
+    { precision: 'bfloat16' },
+    { precision: 'float32', tile: 32 },
+    { precision: 'float32', tile: 32, overlap: 16 },
+  ] as const) {
+    const [tokens, out] = ['tokens', 'out'].map((name) => join(temporaryFolder(t), name)) as [string, string];
+    const flags = { ...encodeDefaults, precision, ...tiles, size: 96, out: tokens };
+    await encode(made.vqgan, [photo], flags);
+    await decode(made.vqgan, [tokens], { ...common, precision, ...tiles, out });
+    using own = await ImageTokenizer.open(made.vqgan, { device: 'cpu', dtype: precision });
+    const { ids } = await own.encode(photo, { size: 96, ...tiles });
+    const line = JSON.parse(readFileSync(join(tokens, 'tokens-00000.jsonl'), 'utf8')) as { ids: number[] };
+    t.deepEqual(line.ids, ids.flatten().tolist());
+    const [expected] = await own.decodePng(ids, tiles);
+    t.is(await levelsApart(t, join(out, 'large.png'), expected!), 0);
+    // The same ids, decoded in each way.
+    const same = await own.decodePng(await tokenizer.encode(photo, { size: 96 }), tiles);
+    seen.add(line.ids.join()).add((await pixelsOf(same[0]!)).pixels.toString('hex'));
+  }
+  t.is(seen.size, 8, 'each way has ids and pixels of its own');
+});
+
 test.serial('lines of other programs need only ids and a grid', async (t) => {
   const path = write(
     t,

@@ -80,12 +80,18 @@ test.serial(
   },
 );
 
-test.serial('a min-p of 1 leaves the likeliest codes, and a repetition penalty changes them', async (t) => {
+test.serial('filters of one code leave the likeliest, and a repetition penalty changes them', async (t) => {
   const draw = (name: string, ...flags: string[]) => sampled(name, plain, '--n', '2', ...flags);
   const greedy = await draw('likeliest', '--temperature', '0');
-  const { pixels, recipe } = await draw('min-p', '--min-p', '1');
-  t.deepEqual(pixels, greedy.pixels);
-  t.like(recipe, { minP: 1 });
+  for (const [name, flag, value] of [
+    ['minP', '--min-p', '1'],
+    ['topK', '--top-k', '1'],
+    ['topP', '--top-p', '0.000001'],
+  ] as const) {
+    const { pixels, recipe } = await draw(name, flag, value);
+    t.deepEqual(pixels, greedy.pixels);
+    t.is(recipe[name], Number(value));
+  }
   for (const flags of [
     ['--temperature', '0'],
     ['--min-p', '1'],
@@ -96,8 +102,12 @@ test.serial('a min-p of 1 leaves the likeliest codes, and a repetition penalty c
   }
 });
 
-test.serial('at any other temperature images differ', async (t) => {
-  t.is(new Set((await sampled('drawn', plain, '--n', '3')).pixels).size, 3);
+test.serial('at any other temperature images differ, and with the seed', async (t) => {
+  const draw = async (name: string, seed: string) =>
+    (await sampled(name, plain, '--n', '3', '--seed', seed)).pixels;
+  const first = await draw('drawn', '1');
+  t.deepEqual(await draw('drawn again', '1'), first);
+  t.is(new Set([...first, ...(await draw('drawn otherwise', '2'))]).size, 6);
 });
 
 test.serial('classes beyond the number of codes are drawn, greedily too', async (t) => {
@@ -117,6 +127,14 @@ test.serial('classes are guided by a model that was trained without them now and
   const { pixels, recipe } = await draw('guided', classes, '--guidance', '30');
   t.notDeepEqual(pixels, plainly.pixels);
   t.like(recipe, { guidance: 30 });
+  const schedules = [[], ['linear'], ['cosine'], ['cosine', '--guidance-power', '3']];
+  const growing = await Promise.all(
+    schedules.map(async ([schedule, ...more], i) => {
+      const given = schedule === undefined ? [] : ['--guidance-schedule', schedule, ...more];
+      return (await draw(`schedule ${i}`, classes, '--guidance', '300', ...given)).pixels.join();
+    }),
+  );
+  t.is(new Set(growing).size, 4);
   const how = ['--guidance-schedule', 'cosine', '--guidance-power', '2', '--guidance-interval', '64,65'];
   const outside = await draw('outside', classes, '--guidance', '30', ...how);
   t.deepEqual(outside.pixels, plainly.pixels, 'no code is in the interval');
