@@ -464,7 +464,7 @@ test.serial(
     const { code, stdout } = await tessera([...args, '--markers', '20,21,22', '--precision', 'bfloat16']);
     t.is(code, 0);
     t.regex(stdout, /^tokens-00000\.jsonl: 2 images \(2 of 3\), \S+ images\/s, \S+ left$/m);
-    t.regex(stdout, /^tokens-00001\.jsonl: 1 images \(3 of 3\), \S+ images\/s$/m);
+    t.regex(stdout, /^tokens-00001\.jsonl: 1 image \(3 of 3\), \S+ images\/s$/m);
     t.regex(stdout, /^3 images in \S+: /m);
     const wrong = await tesseraHere([...args, '--markers', '20,21']);
     t.is(wrong.code, 2);

@@ -9,6 +9,7 @@ import { UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { saveImage } from '../../images.js';
 import { sourceOf } from '../../model-flags.js';
+import { countOf } from '../../numbers.js';
 import type { TokenFlags } from '../../token-flags.js';
 import { UsageError } from '../../usage-error.js';
 import { readTokens, tokenFiles, type TokenImage } from './read-tokens.js';
@@ -43,7 +44,7 @@ export async function decode(run: string, paths: string[], flags: TokenFlags): P
       torch.dispose(decoded);
     }
   }
-  if (!flags.json && !flags.quiet) process.stdout.write(`${count} images in ${out}\n`);
+  if (!flags.json && !flags.quiet) process.stdout.write(`${countOf(count, 'image')} in ${out}\n`);
 }
 
 /** Collects consecutive images with equal grids. */

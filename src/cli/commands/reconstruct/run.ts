@@ -15,6 +15,7 @@ import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
 import { sourceOf } from '../../model-flags.js';
+import { countOf } from '../../numbers.js';
 import type { ReconstructFlags } from './command.js';
 import { describeRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
@@ -101,7 +102,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} images\n`);
   }
   const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
-  if (!flags.json) say(`${results.length} images, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+  if (!flags.json)
+    say(`${countOf(results.length, 'image')}, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
   leftOut.tell();
 }
 

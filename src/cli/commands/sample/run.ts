@@ -7,7 +7,7 @@ import * as torch from '../../../torch/index.js';
 import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
-import { duration } from '../../numbers.js';
+import { countOf, duration } from '../../numbers.js';
 import type { SampleFlags } from './command.js';
 import { chooseConditions } from './condition.js';
 import { drawer, type OnCells } from './draw.js';
@@ -85,7 +85,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   await watcher.save();
   if (flags.json || flags.quiet) return;
   const seconds = duration((performance.now() - started) / 1000);
-  const count = `${planned.length} ${planned.length === 1 ? 'image' : 'images'}`;
+  const count = countOf(planned.length, 'image');
   const of = conditions.length > 1 ? ` of ${conditions.length} classes` : conditions[0]!.described;
   const seeds = flags.seeds ? `seeds ${flags.seeds.join(',')}` : `seed ${seed}`;
   process.stdout.write(
