@@ -396,8 +396,11 @@ test.serial('a terminal shows what is read, checked and written', async (t) => {
   t.deepEqual(
     [...new Set(names)],
     [
-      ...[`reading ${file}`, `checking ${file}`],
-      ...['writing model.safetensors', 'checking model.safetensors', 'checking optimizer.safetensors'],
+      `reading ${file}`,
+      `checking ${file}`,
+      'writing model.safetensors',
+      'checking model.safetensors',
+      'checking optimizer.safetensors',
       'reading model.safetensors',
     ],
   );

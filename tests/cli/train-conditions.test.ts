@@ -38,7 +38,7 @@ test.after.always(() => {
 });
 
 const gpt = 'model.params.transformer_config.params';
-const coordinates = 'model.params.cond_stage_config.target=taming.modules.misc.coord.CoordStage';
+const condition = 'model.params.cond_stage_config';
 const conditions: [
   what: string,
   training: string[],
@@ -51,8 +51,12 @@ const conditions: [
   [
     'positions',
     [
-      ...['-c', 'maps', coordinates, 'model.params.cond_stage_config.params.n_embed=20'],
-      ...['model.params.cond_stage_config.params.down_factor=2', 'model.params.cond_stage_key=coord'],
+      '-c',
+      'maps',
+      `${condition}.target=taming.modules.misc.coord.CoordStage`,
+      `${condition}.params.n_embed=20`,
+      `${condition}.params.down_factor=2`,
+      'model.params.cond_stage_key=coord',
     ],
     ['--size', '24x16'],
     'coord',
@@ -85,8 +89,8 @@ for (const [what, training, sampling, field, isGuidable] of conditions) {
     ];
     const { run } = await trained(t, ...args);
     const { model } = await openRun(run, 'transformer', 'cpu');
-    const { condition, isGuidable: found } = model;
-    t.deepEqual([condition.fields ?? condition.field, found], [field, isGuidable]);
+    const { fields, field: own } = model.condition;
+    t.deepEqual([fields ?? own, model.isGuidable], [field, isGuidable]);
     const first = await openRun(made.vqgan, 'vqgan', 'cpu');
     t.deepEqual(model.firstStageModel.parameters()[0]!.tolist(), first.model.parameters()[0]!.tolist());
     const codes = await loadCheckpoint(join(run, 'codes.safetensors'));

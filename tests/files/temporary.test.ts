@@ -36,7 +36,8 @@ test('what a killed process has left is removed, and nothing else', (t) => {
 });
 
 test('the first write into a folder removes what was left there, and writes', async (t) => {
-  for (const write of [writeAtomically, replaceNow]) {
+  const now = async (path: string, content: Uint8Array) => replaceNow(path, content);
+  for (const write of [writeAtomically, now]) {
     const home = folder(t);
     const target = join(home, 'a.txt');
     writeFileSync(byProcess(DEAD, target), 'half');
