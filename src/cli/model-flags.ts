@@ -1,5 +1,6 @@
 /** Flags of commands that use a trained model: a run, or a checkpoint file with its configuration. */
 import type { Command } from 'commander';
+import { isFile } from '../files/look.js';
 import { lookups, type Lookup } from '../models/quantizers/lookups.js';
 import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
 import type { Device } from '../torch/index.js';
@@ -38,10 +39,15 @@ export function withModelFlags(command: Command, what: string): Command {
     );
 }
 
-/** Returns what a model is opened from. @throws UsageError for flags of a file without `--config` */
+/** Returns what a model is opened from. @throws UsageError for a file, or flags of one, without `--config` */
 export function sourceOf(run: string, { config, lookup, ema }: FileFlags): string | CheckpointAndConfig {
   if (config !== undefined) return { checkpoint: run, config, lookup, ema };
   const stray = lookup !== undefined ? '--lookup' : ema ? '--ema' : null;
-  if (stray === null) return run;
-  throw new UsageError(`${stray} is for checkpoint files: name the YAML file of the model with --config`);
+  if (stray !== null) {
+    throw new UsageError(`${stray} is for checkpoint files: name the YAML file of the model with --config`);
+  }
+  if (!isFile(run)) return run;
+  throw new UsageError(
+    `${run} is a file, not the folder of a run: name the YAML file of its model, or a preset, with --config`,
+  );
 }

@@ -18,6 +18,10 @@ export function amount(value: number): string {
   return value.toLocaleString('en');
 }
 
+/** Formats a number of things: `1 image`, `1,200 images`. */
+export const countOf = (count: number, thing: string): string =>
+  `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;
+
 /** Formats seconds as `42s`, `4m05s`, `1h01`. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return '?';

@@ -1,11 +1,11 @@
-import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, realpathSync, renameSync, unlinkSync, writeSync } from 'node:fs';
 import { open, rename, unlink } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { decodeName, systemPath } from './file-names.js';
 import { syncFolder } from './folder.js';
 import { attempt } from './look.js';
 import { syncAndClose } from './sync-file.js';
+import { sweepOnce, temporaryOf } from './temporary.js';
 
 /**
  * Writes a file that appears whole or not at all: to a temporary file in the same folder, which is flushed to the disk
@@ -19,7 +19,7 @@ export async function writeAtomically(
   content: string | Uint8Array | ((descriptor: number) => void),
 ): Promise<void> {
   const target = followed(path);
-  const temporary = temporaryOf(target);
+  const temporary = temporaryOf(target, 'tmp');
   const descriptor = create(temporary, target);
   try {
     try {
@@ -46,7 +46,7 @@ export async function writeAtomically(
  * @throws Error that names the file, its folder and what to do
  */
 export function replaceNow(path: string, content: Uint8Array): void {
-  const temporary = temporaryOf(path);
+  const temporary = temporaryOf(path, 'tmp');
   const descriptor = create(temporary, path);
   try {
     writeAll(descriptor, content);
@@ -61,11 +61,9 @@ export function replaceNow(path: string, content: Uint8Array): void {
   }
 }
 
-/** Returns the name of a file in the same folder that is not in use. */
-const temporaryOf = (target: string) =>
-  join(dirname(target), `.${basename(target)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
-
+/** Creates the temporary file of a target, in a folder without those of killed processes. */
 function create(temporary: string, target: string): number {
+  sweepOnce(dirname(target));
   try {
     return openSync(systemPath(temporary), 'wx');
   } catch (cause) {

@@ -114,7 +114,8 @@ function hasStopped(holder: Holder, path: string): boolean {
   return info !== undefined && Date.now() - info.mtimeMs > STALE_AFTER;
 }
 
-function isAlive(pid: number): boolean {
+/** True if a process of this machine has that id. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

@@ -33,8 +33,13 @@ const transformerOn = (run: string, config: RunConfig) =>
 const reconstructBy = (run: string, config: RunConfig) =>
   hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
 const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.training.vectors !== undefined;
-const sampleGrid = (run: string, config: RunConfig, count = '') =>
-  `npx tessera-torch sample ${run}${hasFile(config) ? ' --condition FILE' : ''}${count} --grid`;
+/** True if a class is to be named, alone or with other conditions. */
+const hasClass = ({ model: { params } }: RunConfig): boolean =>
+  JSON.stringify(params?.['cond_stage_config'] ?? null).includes('"taming.modules.util.Labelator"');
+const sampleGrid = (run: string, config: RunConfig, count = '') => {
+  const condition = `${hasClass(config) ? ' --class 0' : ''}${hasFile(config) ? ' --condition FILE' : ''}`;
+  return `npx tessera-torch sample ${run}${condition}${count} --grid`;
+};
 
 const vqgan: StageTexts = {
   title: 'VQGAN',

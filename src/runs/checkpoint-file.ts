@@ -1,4 +1,6 @@
 /** Opens the model in a checkpoint file, with the configuration that belongs to it. */
+import { basename } from 'node:path';
+import { nearest } from '../config/nearest.js';
 import { presetFile, presetNames } from '../config/presets.js';
 import { isTree } from '../config/schema.js';
 import { LABEL } from '../data/example.js';
@@ -11,8 +13,10 @@ import { readConfig } from '../models/registry/read-config.js';
 import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import { Net2NetTransformer } from '../models/two-stage.js';
 import { findWeights, loadFrom, type FoundWeights } from '../models/weights/initial.js';
-import { loadCheckpoint, type LazyTensors } from '../torch/io/index.js';
+import { bytesOf, type LazyTensors } from '../torch/io/lazy-tensors.js';
+import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
+import type { OnBytes } from './checkpoint.js';
 import { foreignConfig, type RunConfig, type Stage } from './config.js';
 import { RunError } from './error.js';
 import { firstStageOf, INNER, withLookup } from './first-stage.js';
@@ -50,39 +54,81 @@ export interface OpenedFile {
 /** Keys of losses, which are not loaded into a model without one. */
 const LOSSES = ['loss.', 'first_stage_model.loss.', 'cond_stage_model.loss.'];
 
+/** The model of a checkpoint file before the file is opened. */
+export interface DescribedFile extends Pick<OpenedFile, 'stage' | 'model' | 'config'> {
+  source: CheckpointAndConfig;
+  /** Name of the configuration in messages. */
+  name: string;
+  /** What to ask for if the file's keys do not say how codes are chosen; null if that is settled. */
+  asks: string | null;
+}
+
 /**
- * Opens the model of a checkpoint file, and closes the file after `use`.
+ * Builds the model of a checkpoint file, without values: reads its configuration, but not the file.
  *
  * @param wanted `vqgan` takes the first stage of a transformer; default: the model that the configuration describes
- * @throws RunError for a configuration of another model, or a file that does not match it, with the keys
+ * @throws RunError for a configuration of another model
  */
-export async function withCheckpointFile<T>(
+export async function describeCheckpointFile(
   source: CheckpointAndConfig,
   wanted: Stage | undefined,
-  use: (opened: OpenedFile) => T | Promise<T>,
-): Promise<T> {
-  const { checkpoint: file, lookup, ema = false } = source;
+): Promise<DescribedFile> {
   const described = await readModel(source.config);
   const { name, size } = described;
   const { section, asks } = withLookup(
     withoutFiles(withUsedCodes(wanted === 'vqgan' ? firstStageOf(described.model) : described.model)),
-    lookup,
+    source.lookup,
     name,
   );
   const model = build(section, name);
   const stage = stageOf(model, wanted, name);
+  return { source, stage, model, config: foreignConfig(section, size, mapOf(model)), name, asks };
+}
+
+/**
+ * Loads the weights of a checkpoint file into its model, and closes the file after `use`.
+ *
+ * @throws RunError for a file that does not match the configuration, with the keys
+ */
+export async function withWeights<T>(
+  { source, stage, model, config, name, asks }: DescribedFile,
+  use: (opened: OpenedFile) => T | Promise<T>,
+  onBytes?: OnBytes,
+): Promise<T> {
+  const { checkpoint: file, ema = false } = source;
   using checkpoint = await loadCheckpoint(file);
   const all = checkpoint.tensors;
   const inside = stage === 'vqgan' && [...all.keys()].some((key) => key.startsWith(INNER));
-  const tensors = inside ? all.below(INNER) : all;
+  const tensors = told(inside ? all.below(INNER) : all, file, onBytes);
   const found = findWeights(model, tensors);
   if (asks !== null && found.trained?.keyMap === undefined) throw new RunError(`${file}: ${asks}`);
   if (ema && !found.average)
     throw new RunError(`${file} has no moving average of the weights; leave out --ema`);
   const notes = load(model, tensors, { file, name, found, ema });
-  const config = foreignConfig(section, size, mapOf(model));
   const { prefix = '' } = found.trained ?? {};
   return await use({ stage, model, config, tensors, prefix, notes });
+}
+
+/** Opens the model of a checkpoint file, and closes the file after `use`: both of the above. */
+export async function withCheckpointFile<T>(
+  source: CheckpointAndConfig,
+  wanted: Stage | undefined,
+  use: (opened: OpenedFile) => T | Promise<T>,
+): Promise<T> {
+  return withWeights(await describeCheckpointFile(source, wanted), use);
+}
+
+/** Returns the tensors of a file as `onBytes` is told of, if it is given. */
+export function told(tensors: LazyTensors, file: string, onBytes?: OnBytes): LazyTensors {
+  if (!onBytes) return tensors;
+  const total = [...tensors.keys()].reduce((sum, key) => sum + bytesOf(tensors.info(key)!), 0);
+  let done = 0;
+  const tell = () => onBytes(`reading ${basename(file)}`, done, total);
+  tell();
+  return tensors.watched((bytes) => {
+    done += bytes;
+    tell();
+  });
 }
 
 /** Builds the model without its loss. @throws RunError naming the configuration that has a mistake */
@@ -172,13 +218,26 @@ async function readModel(
   if (typeof config !== 'string') return { model: config, name: 'the configuration' };
   const preset = isFile(config) ? null : presetFile('vqgan', config);
   if (preset === null && !isFile(config) && !/[./\\]/.test(config)) {
-    throw new RunError(
-      `there is no configuration ${config}: name a YAML file, or a preset (${presetNames('vqgan').join(', ')})`,
-    );
+    throw noConfig(config);
   }
   const name = preset ?? config;
   const { model, data } = await readConfig(name);
   if (model === undefined) throw new RunError(`${name} has no model entry; name the YAML file of the model`);
   const size = isTree(data) && typeof data['size'] === 'number' ? data['size'] : undefined;
   return { model, name, size };
+}
+
+/** Returns the error for a name that is neither a file nor a preset. */
+function noConfig(name: string): RunError {
+  if (presetFile('transformer', name) !== null) {
+    return new RunError(
+      `there is no configuration ${name}: that preset is for training a transformer, and has no first stage; name the ` +
+        'YAML file of the whole model',
+    );
+  }
+  const names = presetNames('vqgan');
+  return new RunError(
+    `there is no configuration ${name}: name a YAML file, or a preset; the nearest is "${nearest(name, names)}" (there are ` +
+      `${names.join(', ')})`,
+  );
 }

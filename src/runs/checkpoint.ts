@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
 import { systemPath } from '../files/file-names.js';
 import { jsonIn } from '../files/look.js';
@@ -57,6 +57,7 @@ export async function writeCheckpoint(
   run: string,
   state: CheckpointState,
   tensors: { model: Tensors; optimizer: Tensors },
+  onBytes?: OnBytes,
 ): Promise<RunCheckpoint> {
   const path = join(root(run), nameOf(state.step));
   const partial = join(root(run), `.${nameOf(state.step)}.${process.pid}.partial`);
@@ -65,8 +66,10 @@ export async function writeCheckpoint(
     const files: Record<string, FileEntry> = {};
     for (const [name, content] of Object.entries(tensors)) {
       const file = `${name}.safetensors`;
-      await saveSafetensors(join(partial, file), content, { metadata: { step: String(state.step) } });
-      files[file] = await describeFile(join(partial, file));
+      const metadata = { step: String(state.step) };
+      const onProgress = (done: number, total: number) => onBytes?.(`writing ${file}`, done, total);
+      await saveSafetensors(join(partial, file), content, { metadata, onProgress });
+      files[file] = await describeFile(join(partial, file), onBytes);
     }
     await writeAtomically(join(partial, 'state.json'), `${JSON.stringify({ ...state, files }, null, 2)}\n`);
     await replaceFolder(partial, path, 'state.json');
@@ -139,11 +142,11 @@ export async function pruneCheckpoints(
 }
 
 /** Returns the reason why a checkpoint cannot be used; null if every file exists with the right content. */
-export async function problemOf(path: string): Promise<string | null> {
+export async function problemOf(path: string, onBytes?: OnBytes): Promise<string | null> {
   const state = readState(path);
   if (!state) return 'state.json is missing or cannot be read';
   for (const [name, expected] of Object.entries((state['files'] ?? {}) as Record<string, FileEntry>)) {
-    const found = await describeFile(join(path, name)).catch(() => null);
+    const found = await describeFile(join(path, name), onBytes).catch(() => null);
     if (!found) return `${name} is missing or cannot be read`;
     if (found.bytes !== expected.bytes) return `${name} has ${found.bytes} bytes, expected ${expected.bytes}`;
     if (found.sha256 !== expected.sha256) return `the content of ${name} has changed since it was written`;
@@ -162,10 +165,13 @@ export async function problemOf(path: string): Promise<string | null> {
  * console.log(path, state.step);
  * ```
  */
-export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { state: CheckpointState }> {
+export async function newestCheckpoint(
+  run: string,
+  onBytes?: OnBytes,
+): Promise<RunCheckpoint & { state: CheckpointState }> {
   const problems: string[] = [];
   for (const checkpoint of listCheckpoints(run).reverse()) {
-    const problem = await problemOf(checkpoint.path);
+    const problem = await problemOf(checkpoint.path, onBytes);
     if (problem === null) return { ...checkpoint, state: readState(checkpoint.path) as CheckpointState };
     problems.push(`${nameOf(checkpoint.step)}: ${problem}`);
   }
@@ -176,14 +182,33 @@ export async function newestCheckpoint(run: string): Promise<RunCheckpoint & { s
   );
 }
 
+/** Returns the state of the newest checkpoint that has one, whose other files are not read; null if there is none. */
+export function newestState(run: string): CheckpointState | null {
+  for (const { path } of listCheckpoints(run).reverse()) {
+    const state = readState(path);
+    if (state) return state;
+  }
+  return null;
+}
+
 function readState(path: string): CheckpointState | null {
   return jsonIn(join(path, 'state.json')) as CheckpointState | null;
 }
 
+/** Is told what is done with a large file, and how many of its bytes are done. */
+export type OnBytes = (what: string, done: number, total: number) => void;
+
 /** Reads a file's size and hash. @throws the system's error */
-export async function describeFile(path: string): Promise<FileEntry> {
+export async function describeFile(path: string, onBytes?: OnBytes): Promise<FileEntry> {
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(systemPath(path), { highWaterMark: 2 ** 20 }))
+  const { size: bytes } = await stat(systemPath(path));
+  let done = 0;
+  const tell = () => onBytes?.(`checking ${basename(path)}`, done, bytes);
+  tell();
+  for await (const chunk of createReadStream(systemPath(path), { highWaterMark: 2 ** 20 })) {
     hash.update(chunk as Buffer);
-  return { bytes: (await stat(systemPath(path))).size, sha256: hash.digest('hex') };
+    done += (chunk as Buffer).length;
+    tell();
+  }
+  return { bytes, sha256: hash.digest('hex') };
 }

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { replaceFolder } from '../files/folder.js';
+import { removeLeftovers, temporaryOf } from '../files/temporary.js';
 import { LPIPS_PREFIX } from '../models/registry/without-loss.js';
 import type { Tensor } from '../torch/index.js';
-import { describeFile, writeCheckpoint } from './checkpoint.js';
+import { describeFile, writeCheckpoint, type OnBytes } from './checkpoint.js';
 import type { OpenedFile } from './checkpoint-file.js';
 import { RunError, writeError } from './error.js';
 import { checkRunIsNew, checkWritable, writeConfig, writeEnvironment } from './folder.js';
@@ -21,7 +21,7 @@ import { checkRunIsNew, checkWritable, writeConfig, writeEnvironment } from './f
 export async function writeImportedRun(
   run: string,
   { stage, config, model, tensors, prefix }: OpenedFile,
-  { file, card, signal }: { file: string; card: string; signal?: AbortSignal },
+  { file, card, signal, onBytes }: { file: string; card: string; signal?: AbortSignal; onBytes?: OnBytes },
 ): Promise<void> {
   checkRunIsNew(run);
   if (existsSync(run) && readdirSync(run).length > 0) {
@@ -29,16 +29,17 @@ export async function writeImportedRun(
   }
   checkWritable(run);
   const target = resolve(run);
-  const partial = join(dirname(target), `.${basename(target)}.${randomUUID()}.partial`);
+  const partial = temporaryOf(target, 'partial');
+  removeLeftovers(dirname(target));
   try {
     await mkdir(partial, { recursive: true });
     await writeConfig(partial, stage, config);
-    const imported = { file: resolve(file), ...(await describeFile(file)) };
+    const imported = { file: resolve(file), ...(await describeFile(file, onBytes)) };
     await writeEnvironment(partial, { imported });
     signal?.throwIfAborted();
     const weights = new Map([...model.stateDict(), ...discriminator(tensors, prefix)]);
     const state = { step: 0, metrics: {}, stage, imported, optimizers: {} };
-    await writeCheckpoint(partial, state, { model: weights, optimizer: new Map() });
+    await writeCheckpoint(partial, state, { model: weights, optimizer: new Map() }, onBytes);
     await writeFile(join(partial, 'README.md'), card);
     signal?.throwIfAborted();
     await replaceFolder(partial, target, 'config.yaml');

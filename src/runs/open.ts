@@ -9,8 +9,8 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import { loadCheckpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
-import { newestCheckpoint } from './checkpoint.js';
-import { withCheckpointFile, type CheckpointAndConfig } from './checkpoint-file.js';
+import { newestCheckpoint, newestState, type CheckpointState, type OnBytes } from './checkpoint.js';
+import { describeCheckpointFile, told, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
 import { firstStageOf, INNER } from './first-stage.js';
@@ -35,7 +35,15 @@ export interface ModelOf {
   transformer: Net2NetTransformer;
 }
 
-type Opened<S extends Stage> = Omit<OpenedRun<ModelOf[S]>, 'device'>;
+/** A trained model whose weights have not been read. */
+export interface DescribedRun<M extends nn.Module> extends Pick<OpenedRun<M>, 'config' | 'classes'> {
+  /** Of the right shapes, but without values. */
+  model: M;
+  /** Reads the weights into `model`. @throws RunError if there are none, or they do not match the configuration */
+  load(device: 'auto' | torch.Device, onBytes?: OnBytes): Promise<OpenedRun<M>>;
+}
+
+type Described<S extends Stage> = Promise<DescribedRun<ModelOf[S]>>;
 
 /**
  * Opens the newest complete checkpoint of a run, or a checkpoint file, for the given stage. Of a transformer, the stage
@@ -55,26 +63,44 @@ export async function openRun<S extends Stage>(
   stage: S,
   device: 'auto' | torch.Device = 'auto',
 ): Promise<OpenedRun<ModelOf[S]>> {
-  const opened = await openOnCpu(source, stage);
-  const chosen = deviceFor(device);
-  opened.model.to(chosen);
-  opened.model.eval();
-  return { ...opened, device: chosen };
+  return (await describeRun(source, stage)).load(device);
 }
 
-function openOnCpu<S extends Stage>(source: string | CheckpointAndConfig, stage: S): Promise<Opened<S>> {
-  if (typeof source === 'string') return openFolder(source, stage);
-  if (typeof source?.checkpoint === 'string' && source.config) {
-    return withCheckpointFile(source, stage, ({ model, config }) => {
-      return { model: model as ModelOf[S], config, step: 0, checkpoint: source.checkpoint, classes: [] };
-    });
-  }
+/**
+ * Builds the model that {@link openRun} opens, and leaves its weights, which may take minutes, to `load`: what is wanted of
+ * a model can be checked before.
+ *
+ * @throws RunError if there is no such run or configuration, or it has no such stage
+ */
+export async function describeRun<S extends Stage>(
+  source: string | CheckpointAndConfig,
+  stage: S,
+): Described<S> {
+  if (typeof source === 'string') return describeFromFolder(source, stage);
+  if (typeof source?.checkpoint === 'string' && source.config) return describeFromFile(source, stage);
   throw new TypeError(
     `a model is opened from a run folder, or from { checkpoint, config }; got ${show(source)}`,
   );
 }
 
-async function openFolder<S extends Stage>(run: string, stage: S): Promise<Opened<S>> {
+async function describeFromFile<S extends Stage>(source: CheckpointAndConfig, stage: S): Described<S> {
+  const described = await describeCheckpointFile(source, stage);
+  const { config } = described;
+  const model = described.model as ModelOf[S];
+  const classes: string[] = [];
+  return {
+    config,
+    model,
+    classes,
+    load: async (wanted, onBytes) => {
+      await withWeights(described, () => {}, onBytes);
+      const device = placed(model, wanted);
+      return { config, model, device, step: 0, checkpoint: source.checkpoint, classes };
+    },
+  };
+}
+
+async function describeFromFolder<S extends Stage>(run: string, stage: S): Described<S> {
   if (isFile(run)) {
     throw new RunError(
       `${run} is a file, not the folder of a run; a checkpoint needs the configuration of its model: ` +
@@ -88,22 +114,36 @@ async function openFolder<S extends Stage>(run: string, stage: S): Promise<Opene
         `npx tessera-torch train transformer --vqgan ${run}`,
     );
   }
-  const { step, path, state } = await newestCheckpoint(run);
+  const classes = classesIn(newestState(run) ?? (await newestCheckpoint(run)).state);
   const section = stage === 'vqgan' ? firstStageOf(config.model) : config.model;
-  const model: nn.Module = modelFromConfig(withoutLoss(section), { init: false });
-  if (stage === 'vqgan' && !(model instanceof FirstStage)) {
+  const built: nn.Module = modelFromConfig(withoutLoss(section), { init: false });
+  if (stage === 'vqgan' && !(built instanceof FirstStage)) {
     throw new RunError(
-      `${join(run, 'config.yaml')} describes a ${model.constructor.name}, which does not encode images into codes; name one of a VQGAN`,
+      `${join(run, 'config.yaml')} describes a ${built.constructor.name}, which does not encode images into codes; name one of a VQGAN`,
     );
   }
-  await loadModelOfRun(model, run, path, stage === found ? '' : INNER);
+  const model = built as ModelOf[S];
   return {
     config,
-    model: model as ModelOf[S],
-    step,
-    checkpoint: path,
-    classes: (state['classes'] as string[] | undefined) ?? [],
+    model,
+    classes,
+    load: async (wanted, onBytes) => {
+      const { step, path, state } = await newestCheckpoint(run, onBytes);
+      await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, onBytes });
+      const device = placed(model, wanted);
+      return { config, model, device, step, checkpoint: path, classes: classesIn(state) };
+    },
   };
+}
+
+const classesIn = (state: CheckpointState): string[] => (state['classes'] as string[] | undefined) ?? [];
+
+/** Moves a model to a device and sets it to evaluation; returns the device. */
+function placed(model: nn.Module, wanted: 'auto' | torch.Device): torch.Device {
+  const device = deviceFor(wanted);
+  model.to(device);
+  model.eval();
+  return device;
 }
 
 /** Returns the device to run a trained model on: for `auto` the first GPU, or the CPU if there is none. */
@@ -122,17 +162,15 @@ export async function loadModelOfRun(
   model: nn.Module,
   run: string,
   path: string,
-  prefix = '',
+  { prefix = '', onBytes }: { prefix?: string; onBytes?: OnBytes | undefined } = {},
 ): Promise<void> {
   const file = join(path, 'model.safetensors');
   using checkpoint = await loadCheckpoint(file);
   try {
-    const weights = [...checkpoint.tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
-    torch.scope(() => {
-      model.loadStateDict(
-        new Map(weights.map((key) => [key.slice(prefix.length), checkpoint.tensors.get(key)!])),
-      );
-    });
+    const wanted = (key: string) => key.startsWith(prefix) && !isLoss(key);
+    const weights = checkpoint.tensors.renamed((key) => (wanted(key) ? key.slice(prefix.length) : null));
+    const read = told(weights, file, onBytes);
+    torch.scope(() => model.loadStateDict(read));
   } catch (error) {
     throw new RunError(
       `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,

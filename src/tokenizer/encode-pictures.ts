@@ -23,7 +23,7 @@ export async function encodePictures(
 }
 
 /** @throws ShapeError if the model takes neither RGB nor grey images, as files are */
-export function checkTakesFiles({ channels }: ImageTokenizer): void {
+export function checkTakesFiles({ channels }: Pick<ImageTokenizer, 'channels'>): void {
   if (channels === 1 || channels === 3) return;
   throw new torch.ShapeError(
     `the model takes ${channels} channels, which files do not have; give a tensor [B, ${channels}, H, W]`,

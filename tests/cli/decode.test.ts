@@ -7,8 +7,16 @@ import { encode } from '../../src/cli/commands/encode/run.js';
 import type { EncodeFlags } from '../../src/cli/commands/encode/command.js';
 import type { TokenFlags } from '../../src/cli/token-flags.js';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { presetFile } from '../../src/config/presets.js';
+import { imageGrid } from '../../src/data/image-grid.js';
+import { bytesToImages } from '../../src/data/image-tensor.js';
+import type { FirstStage } from '../../src/models/autoencoder/vqgan.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import { readConfig } from '../../src/models/registry/read-config.js';
+import { withoutLoss } from '../../src/models/registry/without-loss.js';
+import { readFitted } from '../../src/tokenizer/fit.js';
 import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
-import { saveNpy, saveSafetensors } from '../../src/torch/io/index.js';
+import { saveNpy, savePytorch, saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import { temporaryFolder } from '../training/tiny.js';
 import { png, runs } from '../tokenizer/tokenizers.js';
@@ -97,6 +105,60 @@ const refused = async (
   const out = join(temporaryFolder(t), 'out');
   await t.throwsAsync(decode(made.vqgan, [path], { ...common, ...flags, out }), { message });
 };
+
+test.serial('both take a checkpoint file with the name of a preset, or its YAML file', async (t) => {
+  const preset = presetFile('vqgan', 'small')!;
+  const { model } = await readConfig(preset);
+  const own = modelFromConfig<FirstStage>(withoutLoss(model)).eval();
+  const folder = await photos(t);
+  const file = join(folder, 'small.ckpt');
+  await savePytorch(file, { state_dict: Object.fromEntries(own.stateDict()) });
+  const target = { stride: own.stride, channels: 3, size: 16 };
+  for (const config of ['small', preset]) {
+    const [tokens, out] = ['tokens', 'out'].map((name) => join(temporaryFolder(t), name)) as [string, string];
+    await encode(file, [join(folder, '0.png')], { ...encodeDefaults, config, size: 16, out: tokens });
+    await decode(file, [tokens], { ...common, config, out });
+    const { pixels, height, width } = await readFitted('0', join(folder, '0.png'), target, {});
+    const { reconstruction, indices } = torch.noGrad(() =>
+      own.forward(bytesToImages(pixels, [height, width], 3)),
+    );
+    const line = JSON.parse(readFileSync(join(tokens, 'tokens-00000.jsonl'), 'utf8')) as { ids: number[] };
+    t.deepEqual(line.ids, indices.flatten().tolist());
+    const shown = Buffer.from(imageGrid(reconstruction).pixels);
+    const drawn = await pixelsOf(join(out, '0.png'));
+    t.true(drawn.pixels.every((level, i) => Math.abs(level - shown[i]!) <= 1));
+  }
+  const to = { ...encodeDefaults, config: 'smal', out: folder };
+  await t.throwsAsync(encode(file, [folder], to), { message: /the nearest is "small"/ });
+});
+
+test.serial('both compute in half precision and in tiles where that is asked for', async (t) => {
+  const folder = await photos(t);
+  const photo = join(folder, 'large.png');
+  writeFileSync(photo, await png(96, 96));
+  const seen = new Set<string>();
+  for (const { precision, ...tiles } of [
+    { precision: 'float32' },
+    { precision: 'bfloat16' },
+    { precision: 'float32', tile: 32 },
+    { precision: 'float32', tile: 32, overlap: 16 },
+  ] as const) {
+    const [tokens, out] = ['tokens', 'out'].map((name) => join(temporaryFolder(t), name)) as [string, string];
+    const flags = { ...encodeDefaults, precision, ...tiles, size: 96, out: tokens };
+    await encode(made.vqgan, [photo], flags);
+    await decode(made.vqgan, [tokens], { ...common, precision, ...tiles, out });
+    using own = await ImageTokenizer.open(made.vqgan, { device: 'cpu', dtype: precision });
+    const { ids } = await own.encode(photo, { size: 96, ...tiles });
+    const line = JSON.parse(readFileSync(join(tokens, 'tokens-00000.jsonl'), 'utf8')) as { ids: number[] };
+    t.deepEqual(line.ids, ids.flatten().tolist());
+    const [expected] = await own.decodePng(ids, tiles);
+    t.is(await levelsApart(t, join(out, 'large.png'), expected!), 0);
+    // The same ids, decoded in each way.
+    const same = await own.decodePng(await tokenizer.encode(photo, { size: 96 }), tiles);
+    seen.add(line.ids.join()).add((await pixelsOf(same[0]!)).pixels.toString('hex'));
+  }
+  t.is(seen.size, 8, 'each way has ids and pixels of its own');
+});
 
 test.serial('lines of other programs need only ids and a grid', async (t) => {
   const path = write(

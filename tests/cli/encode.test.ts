@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -387,6 +388,9 @@ test.serial('flags that the model cannot take are wrong usage', async (t) => {
   const folder = await photos(t, [16]);
   const out = join(folder, 'out');
   const markers = { begin: 20, row: 21, end: 5 };
+  // Without weights: the flags are checked before those are read.
+  const bare = join(folder, 'bare');
+  cpSync(made.vqgan, bare, { recursive: true, filter: (path) => !path.endsWith('model.safetensors') });
   for (const [flags, message] of [
     [{ markers }, /marker end is 5, which is also an id: ids are 0 to 15/],
     [{ to: 'safetensors', markers }, /--markers make flat sequences/],
@@ -395,9 +399,10 @@ test.serial('flags that the model cannot take are wrong usage', async (t) => {
     [{ tile: 3 }, /tile must be an integer of at least two codes/],
     [{ template: 'emu3', to: 'npy' }, /--template adds text/],
   ] as const) {
-    await t.throwsAsync(outcome([folder], { out, ...flags }), { instanceOf: UsageError, message });
+    await t.throwsAsync(outcome([folder], { out, ...flags }, bare), { instanceOf: UsageError, message });
   }
   t.false(existsSync(out));
+  await t.throwsAsync(outcome([folder], { out }, bare), { message: /has no usable checkpoint/ });
 });
 
 /** A folder with many links to few images, for runs that are stopped in the middle. */
@@ -464,7 +469,7 @@ test.serial(
     const { code, stdout } = await tessera([...args, '--markers', '20,21,22', '--precision', 'bfloat16']);
     t.is(code, 0);
     t.regex(stdout, /^tokens-00000\.jsonl: 2 images \(2 of 3\), \S+ images\/s, \S+ left$/m);
-    t.regex(stdout, /^tokens-00001\.jsonl: 1 images \(3 of 3\), \S+ images\/s$/m);
+    t.regex(stdout, /^tokens-00001\.jsonl: 1 image \(3 of 3\), \S+ images\/s$/m);
     t.regex(stdout, /^3 images in \S+: /m);
     const wrong = await tesseraHere([...args, '--markers', '20,21']);
     t.is(wrong.code, 2);

@@ -13,16 +13,20 @@ import test from 'ava';
 import sharp from 'sharp';
 import type { ImportFlags } from '../../src/cli/commands/import/command.js';
 import { importFile } from '../../src/cli/commands/import/run.js';
+import { imageGrid } from '../../src/data/image-grid.js';
 import { inspectFile } from '../../src/cli/commands/inspect/run.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { sample } from '../../src/cli/commands/sample/run.js';
+import { temporaryOf } from '../../src/files/temporary.js';
 import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
 import { withCheckpointFile } from '../../src/runs/checkpoint-file.js';
 import { RunError } from '../../src/runs/error.js';
 import { writeImportedRun } from '../../src/runs/import.js';
 import { openRun } from '../../src/runs/open.js';
+import { sampleImages } from '../../src/sampling/images.js';
 import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
+import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { loadCheckpoint, savePytorch } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
@@ -160,12 +164,46 @@ test.serial(
   },
 );
 
+test.serial('conditions are checked before the weights of a checkpoint file are read', async (t) => {
+  const { unconditional: _, ...params } = models.second.params;
+  const cond_stage_config = { target: 'taming.modules.util.Labelator', params: { n_classes: 16 } };
+  const model = { ...models.second, params: { ...params, cond_stage_config } };
+  const { file, config } = await published([], model);
+  writeFileSync(file, 'not a checkpoint');
+  const drawn = (flags: object) => sample(file, { ...drawing, config, out: join(root, 'never'), ...flags });
+  await t.throwsAsync(drawn({ class: '3,16' }), { message: /--class 16: there is no such class.* 0 to 15/ });
+  await t.throwsAsync(drawn({ class: '3', size: [15, 16] }), {
+    message: /both sides must be multiples of 2/,
+  });
+  await t.throwsAsync(drawn({ class: '3' }), { message: /published-\d+\.ckpt/ });
+});
+
 test.serial('sampling in half precision computes with it', async (t) => {
   const { model } = await openRun(join(out, 'second'), 'transformer', 'cpu');
-  t.is(model.transformer.posEmb.dtype, 'float32');
-  const folder = join(root, 'half');
-  await sample(join(out, 'second'), { ...drawing, precision: 'bfloat16', out: folder });
-  t.like(JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')), { precision: 'bfloat16', n: 2 });
+  // Rounding seldom changes a draw of such a model: a low temperature exaggerates its logits.
+  const grid = [8, 8] as const;
+  const how = { topK: 100, temperature: 0.01, seeds: Array.from({ length: 8 }, (_, i) => i), grid };
+  const images = async (precision: 'float32' | 'bfloat16') => {
+    const folder = join(root, `in-${precision}`);
+    await sample(join(out, 'second'), {
+      ...drawing,
+      batch: 8,
+      temperature: 0.01,
+      seeds: how.seeds,
+      precision,
+      out: folder,
+    });
+    t.like(JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')), { precision });
+    return Promise.all(how.seeds.map((i) => pixels(join(folder, `${String(i).padStart(4, '0')}.png`))));
+  };
+  const drawn = { float32: await images('float32'), bfloat16: await images('bfloat16') };
+  t.not(drawn.bfloat16.join(), drawn.float32.join());
+  for (const precision of ['float32', 'bfloat16'] as const) {
+    model.transformer.to(precision);
+    const direct = sampleImages(model, torch.zeros([8, 1], { dtype: 'int64' }), how).unbind(0);
+    const shown = direct.map((image) => Buffer.from(imageGrid(image.unsqueeze(0)).pixels).toString('hex'));
+    t.is(drawn[precision].join(), shown.join());
+  }
 });
 
 test.serial('a transformer that draws for maps comes with the stage of its condition', async (t) => {
@@ -324,11 +362,60 @@ test.serial('what does not fit is refused before anything is written', async (t)
     message: /describes a VQModel, which does not generate images/,
   });
   await t.throwsAsync(sample(good.file, drawing), {
-    message: /is a file, not the folder of a run; .*--config/,
+    message:
+      /is a file, not the folder of a run: name the YAML file of its model, or a preset, with --config/,
   });
   await t.throwsAsync(sample(made.transformer, { ...drawing, lookup: 'dot' }), {
     message: /--lookup is for checkpoint files/,
   });
+});
+
+test.serial('a terminal shows what is read, checked and written', async (t) => {
+  const { stderr, stdout } = process;
+  const [before, write, now, { isTTY }] = [{ ...process.env }, stderr.write, performance.now, stderr];
+  const print = stdout.write;
+  const shown: string[] = [];
+  let time = 0;
+  try {
+    for (const name of ['CI', 'TERM']) delete process.env[name];
+    stderr.isTTY = true;
+    stderr.write = (text: string | Uint8Array) => shown.push(String(text)) > 0;
+    stdout.write = () => true;
+    performance.now = () => (time += 1000);
+    const run = await imported(await published(first, models.first), 'watched', { quiet: false });
+    await reconstruct(run, [photo], { device: 'cpu', out: join(root, 'watched') });
+  } finally {
+    Object.assign(process.env, before);
+    Object.assign(stderr, { write, isTTY });
+    stdout.write = print;
+    performance.now = now;
+  }
+  const lines = shown.join('').split('\r\x1b[K');
+  const names = lines.flatMap((line) => /^(\w+ [\w.-]+): .* of .*, .*\/s, \d+s left$/.exec(line)?.[1] ?? []);
+  const [file] = /published-\d+\.ckpt/.exec(names.join(' '))!;
+  t.deepEqual(
+    [...new Set(names)],
+    [
+      `reading ${file}`,
+      `checking ${file}`,
+      'writing model.safetensors',
+      'checking model.safetensors',
+      'checking optimizer.safetensors',
+      'reading model.safetensors',
+    ],
+  );
+});
+
+test.serial('an import removes what a killed one has left', async (t) => {
+  const dead = 2 ** 30; // above every system's limit
+  const left = temporaryOf(join(out, 'killed'), 'partial').replace(`.${process.pid}.`, `.${dead}.`);
+  mkdirSync(join(left, 'checkpoints'), { recursive: true });
+  await imported(await published(first, models.first), 'killed');
+  t.false(existsSync(left));
+  t.deepEqual(
+    readdirSync(out).filter((name) => name.startsWith('.')),
+    [],
+  );
 });
 
 test.serial('an import that is stopped leaves no folder', async (t) => {

@@ -8,7 +8,13 @@ test('inspect tells model, step, values and tensors', async (t) => {
     stdout,
     /PyTorch \(zip\), 674 kB\nmodel +Net2NetTransformer; transformer: GPT, 3 layers of width 64, 48 tokens/,
   );
-  t.regex(stdout, /global_step 1234/);
+  const column = (name: string) => new RegExp(`^${name} +`, 'm').exec(stdout)?.[0].length;
+  t.regex(stdout, /global_step +1234/);
+  t.deepEqual(
+    new Set(['model', 'tensors', 'epoch', 'global_step'].map(column)).size,
+    1,
+    'one below the other',
+  );
   t.regex(stdout, /ModelCheckpoint': \{ best_model_path: 'logs\/best\.ckpt'/);
   t.regex(stdout, /state_dict\.transformer\.blocks +51 tensors/);
   const some = await tesseraHere(['inspect', checkpoint('lightning.ckpt'), '--keys', 'ln_f']);

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -17,6 +17,10 @@ import { SampleFiles } from '../../src/cli/commands/sample/files.js';
 import { planImages } from '../../src/cli/commands/sample/pictures.js';
 import { drawnSize } from '../../src/cli/commands/sample/size.js';
 import { Watcher } from '../../src/cli/commands/sample/watch.js';
+import { checkWindow } from '../../src/cli/commands/sample/window.js';
+import { UsageError } from '../../src/cli/usage-error.js';
+import { CoordStage } from '../../src/models/conditions/coordinates.js';
+import { SpiralOutPermuter } from '../../src/models/orders/permuter.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
@@ -49,6 +53,15 @@ test.after.always(() => rmSync(root, { recursive: true, force: true }));
 const sampled = (name: string, ...args: [run: string, ...flags: string[]]) =>
   sampledInto(join(root, name), ...args);
 
+/** Returns a copy of a run whose weights are missing: what is refused on it is refused before they are read. */
+function bare(run: string): string {
+  const copy = `${run}-bare`;
+  if (!existsSync(copy)) {
+    cpSync(run, copy, { recursive: true, filter: (path) => !path.endsWith('model.safetensors') });
+  }
+  return copy;
+}
+
 test.serial(
   'at temperature 0 the likeliest codes are taken, whatever the seed and the spelling',
   async (t) => {
@@ -67,12 +80,18 @@ test.serial(
   },
 );
 
-test.serial('a min-p of 1 leaves the likeliest codes, and a repetition penalty changes them', async (t) => {
+test.serial('filters of one code leave the likeliest, and a repetition penalty changes them', async (t) => {
   const draw = (name: string, ...flags: string[]) => sampled(name, plain, '--n', '2', ...flags);
   const greedy = await draw('likeliest', '--temperature', '0');
-  const { pixels, recipe } = await draw('min-p', '--min-p', '1');
-  t.deepEqual(pixels, greedy.pixels);
-  t.like(recipe, { minP: 1 });
+  for (const [name, flag, value] of [
+    ['minP', '--min-p', '1'],
+    ['topK', '--top-k', '1'],
+    ['topP', '--top-p', '0.000001'],
+  ] as const) {
+    const { pixels, recipe } = await draw(name, flag, value);
+    t.deepEqual(pixels, greedy.pixels);
+    t.is(recipe[name], Number(value));
+  }
   for (const flags of [
     ['--temperature', '0'],
     ['--min-p', '1'],
@@ -83,8 +102,12 @@ test.serial('a min-p of 1 leaves the likeliest codes, and a repetition penalty c
   }
 });
 
-test.serial('at any other temperature images differ', async (t) => {
-  t.is(new Set((await sampled('drawn', plain, '--n', '3')).pixels).size, 3);
+test.serial('at any other temperature images differ, and with the seed', async (t) => {
+  const draw = async (name: string, seed: string) =>
+    (await sampled(name, plain, '--n', '3', '--seed', seed)).pixels;
+  const first = await draw('drawn', '1');
+  t.deepEqual(await draw('drawn again', '1'), first);
+  t.is(new Set([...first, ...(await draw('drawn otherwise', '2'))]).size, 6);
 });
 
 test.serial('classes beyond the number of codes are drawn, greedily too', async (t) => {
@@ -104,11 +127,19 @@ test.serial('classes are guided by a model that was trained without them now and
   const { pixels, recipe } = await draw('guided', classes, '--guidance', '30');
   t.notDeepEqual(pixels, plainly.pixels);
   t.like(recipe, { guidance: 30 });
+  const schedules = [[], ['linear'], ['cosine'], ['cosine', '--guidance-power', '3']];
+  const growing = await Promise.all(
+    schedules.map(async ([schedule, ...more], i) => {
+      const given = schedule === undefined ? [] : ['--guidance-schedule', schedule, ...more];
+      return (await draw(`schedule ${i}`, classes, '--guidance', '300', ...given)).pixels.join();
+    }),
+  );
+  t.is(new Set(growing).size, 4);
   const how = ['--guidance-schedule', 'cosine', '--guidance-power', '2', '--guidance-interval', '64,65'];
   const outside = await draw('outside', classes, '--guidance', '30', ...how);
   t.deepEqual(outside.pixels, plainly.pixels, 'no code is in the interval');
   t.like(outside.recipe, { guidanceSchedule: 'cosine', guidancePower: 2, guidanceInterval: [64, 65] });
-  await t.throwsAsync(sampled('refused', plain, '--guidance', '2'), {
+  await t.throwsAsync(sampled('refused', bare(plain), '--guidance', '2'), {
     message:
       /--guidance 2: .* was trained without dropped conditions; train it with --condition-dropout 0\.1/,
   });
@@ -123,6 +154,7 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
   ...['-1', 'Infinity', 'warm', ''].map(
     (wrong) => [`--temperature=${wrong}`, /It must be a non-negative number/] as [string, RegExp],
   ),
+  ['--class 40', /--class 40: there is no such class/, () => classes],
   ['--class kind', /was trained without classes/],
   ['--class 3,kinder', /--class kinder: there is no such class; the nearest is "kind/, () => classes],
   ['--class 3,', /--class : there is no such class/, () => classes],
@@ -144,9 +176,50 @@ const refused: [flags: string, message: RegExp, run?: () => string][] = [
 ];
 for (const [flags, message, run = () => plain] of refused) {
   test.serial(`refused: ${flags}`, async (t) => {
-    await t.throwsAsync(sampled('refused', run(), ...flags.split(' ')), { message });
+    await t.throwsAsync(sampled('refused', bare(run()), ...flags.split(' ')), { message });
   });
 }
+
+test.serial('a run without weights is refused after everything else', async (t) => {
+  for (const [run, flags] of [
+    [plain, '--n 1'],
+    [classes, '--class 3 --guidance 2 --size 24x16'],
+  ] as const) {
+    await t.throwsAsync(sampled('refused', bare(run), ...flags.split(' ')), {
+      message: /has no usable checkpoint \(step-0000001: model\.safetensors is missing/,
+    });
+  }
+});
+
+test.serial('larger images need a model that draws through a window', async (t) => {
+  const { model: net } = await openRun(plain, 'transformer', 'cpu');
+  const area = drawnSize(net, 16, [24, 16]);
+  const row = torch.zeros([1, 3, 16, 24]);
+  const check = (more: object, sides = area) => {
+    const model = Object.create(
+      net,
+      Object.fromEntries(Object.entries(more).map(([name, value]) => [name, { value }])),
+    ) as typeof net;
+    checkWindow(model, sides, [{ row, recipe: {}, described: '' }], { run: 'RUN', pick: {} });
+  };
+  check({});
+  check({ pkeep: 0 }, drawnSize(net, 16, undefined));
+  const { firstStageModel: condStageModel, config } = net;
+  check({ condStageModel });
+  const half = { condStageModel, config: { ...config, downsampleCondSize: 8 } };
+  for (const [more, message] of [
+    [{ pkeep: 0 }, /draws all codes at once/],
+    [
+      { permuter: new SpiralOutPermuter({ H: 8, W: 8 }) },
+      /in the order of SpiralOutPermuter, not row by row/,
+    ],
+    [{ condition: { embed: () => row } }, /the vectors do not say where a window is/],
+    [half, /the map has 16 tokens for 96 codes, but windows need one for each; leave --size out/],
+    [{ condStageModel: new CoordStage({ nEmbed: 16, downFactor: 4 }) }, /24 tokens for 96 codes/],
+  ] as const) {
+    t.throws(() => check(more), { instanceOf: UsageError, message });
+  }
+});
 
 test.serial('images larger than the trained ones are drawn through a window, guided too', async (t) => {
   const wide = async (name: string, run: string, ...flags: string[]) => {
@@ -446,7 +519,7 @@ test.serial(
       [['--vary', photo, '--share', '0'], /It must be a number above 0/],
       [['--vary', photo, '--keep', 'top'], /--keep is for an image to complete/],
     ] as const) {
-      await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+      await t.throwsAsync(sampled('refused', bare(plain), ...flags), { message });
     }
   },
 );
@@ -482,7 +555,7 @@ test.serial('what cannot be completed is named before anything is drawn', async 
     ],
     [['--image', join(root, 'missing.png'), '--keep', 'top'], /missing.png/],
   ] as const) {
-    await t.throwsAsync(sampled('refused', plain, ...flags), { message });
+    await t.throwsAsync(sampled('refused', bare(plain), ...flags), { message });
   }
 });
 
@@ -552,11 +625,13 @@ test.serial('a map in a file is what is drawn for, and must be one of the model'
     [['--condition', await file(9)], /label-9\.png: it has the label 9, but .* labels 0 to 8/],
     [['--class', '3'], /--class 3: .* was trained without classes/],
   ] as const) {
-    await t.throwsAsync(sampled('refused', run, ...given), { message });
+    await t.throwsAsync(sampled('refused', bare(run), ...given), { message });
   }
-  await t.throwsAsync(sampled('refused', plain, '--condition', await file(0)), { message: /without maps/ });
+  await t.throwsAsync(sampled('refused', bare(plain), '--condition', await file(0)), {
+    message: /without maps/,
+  });
   const how = { out: root, device: 'cpu', quiet: true } as const;
-  await t.throwsAsync(reconstruct(maps, [await file(0)], how), {
+  await t.throwsAsync(reconstruct(bare(maps), [await file(0)], how), {
     message: /trained on maps with 9 channels \(segmentation\), not on images/,
   });
   t.true(readFileSync(join(maps, 'README.md'), 'utf8').includes(`--vqgan RUN --condition ${maps} -c maps`));

@@ -1,46 +1,17 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { Command } from 'commander';
-import { trainCommand } from '../../src/cli/commands/train/command.js';
+import test from 'ava';
 import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
 import { readConfig } from '../../src/runs/folder.js';
 import { runs } from '../tokenizer/tokenizers.js';
-import { temporaryFolder } from '../training/tiny.js';
+import { loadCheckpoint } from '../../src/torch/io/index.js';
+import { trained } from './trained.js';
 
 let made: Awaited<ReturnType<typeof runs>>;
 test.before(async () => {
   made = await runs();
 });
 test.after.always(() => made.remove());
-
-const scenes = [
-  '--data',
-  'scenes',
-  'data.count=24',
-  'data.heldOut=4',
-  '--steps',
-  '1',
-  'training.batchSize=2',
-];
-
-/** Trains in this process and returns the run's configuration. */
-async function trained(t: ExecutionContext, ...args: string[]) {
-  const out = temporaryFolder(t);
-  const settings = [
-    ...scenes,
-    'training.device=cpu',
-    'training.threads=1',
-    '--quiet',
-    '--out',
-    out,
-    '--name',
-    'new',
-  ];
-  const command = trainCommand(new Command('train'));
-  await command.parseAsync([...args, ...settings], { from: 'user' });
-  return { ...(await readConfig(join(out, 'new'))), run: join(out, 'new') };
-}
 
 test.serial('a VQGAN that begins with a run takes its model and the size of its images', async (t) => {
   const settings = ['training.lpips=off', '--freeze', 'encoder,quantizer'];
@@ -49,6 +20,16 @@ test.serial('a VQGAN that begins with a run takes its model and the size of its 
   t.like(data, { size: 16, path: 'scenes' });
   t.like(training, { from: made.vqgan, freeze: 'encoder,quantizer' });
   t.true(existsSync(join(run, 'start-codes.npy')));
+  const weights = async (of: string) => (await loadCheckpoint(weightsOf(await newestCheckpoint(of)))).tensors;
+  const [before, after] = [await weights(made.vqgan), await weights(run)];
+  for (const [key, isKept] of [
+    ['encoder.conv_in.weight', true],
+    ['quantize.embedding.weight', true],
+    ['decoder.conv_out.weight', false],
+  ] as const) {
+    t.is(after.get(key)!.equal(before.get(key)!), isKept, key);
+    t.true(after.get(key)!.allclose(before.get(key)!, 0, 0.01), 'one step from its weights');
+  }
 });
 
 test.serial('a transformer that begins with a run has its first stage, without --vqgan', async (t) => {

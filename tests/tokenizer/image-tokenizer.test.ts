@@ -2,7 +2,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { presetFile } from '../../src/config/presets.js';
 import { ImageDataError } from '../../src/data/image-error.js';
+import type { FirstStage } from '../../src/models/autoencoder/vqgan.js';
+import { modelFromConfig } from '../../src/models/registry/from-config.js';
+import { readConfig } from '../../src/models/registry/read-config.js';
+import { withoutLoss } from '../../src/models/registry/without-loss.js';
 import { RunError } from '../../src/runs/error.js';
 import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { openRun } from '../../src/runs/open.js';
@@ -268,9 +273,28 @@ test('a transformer’s first stage, and a checkpoint with its configuration, gi
   using given = await ImageTokenizer.open(checkpoint, { config: vqganConfig().model, device: 'cpu' });
   t.deepEqual([given.fingerprint(), given.size], [tokenizer.fingerprint(), 16]);
   await t.throwsAsync(ImageTokenizer.open(checkpoint, { config: 'small' }), { message: /shape|missing/ });
-  await t.throwsAsync(ImageTokenizer.open(checkpoint, { config: 'smal' }), {
-    message: /no configuration smal: .*depth, faces, imagenet, segmentation, small/,
-  });
+});
+
+test('a preset is the configuration of a checkpoint', async (t) => {
+  const { model } = await readConfig(presetFile('vqgan', 'small')!);
+  const own = modelFromConfig<FirstStage>(withoutLoss(model));
+  const checkpoint = join(temporaryFolder(t), 'small.ckpt');
+  await savePytorch(checkpoint, { state_dict: Object.fromEntries(own.stateDict()) });
+  using opened = await ImageTokenizer.open(checkpoint, { config: 'small', device: 'cpu' });
+  t.like(opened, { nCodes: 256, stride: 4, size: 64 });
+  const images = noise([1, 3, 16, 16]);
+  const { indices } = torch.noGrad(() => own.eval().forward(images));
+  t.deepEqual(list((await opened.encode(images)).ids), list(indices));
+  for (const [config, message] of [
+    [
+      'smal',
+      /no configuration smal: .* the nearest is "small" \(there are depth, faces, imagenet, segmentation, small\)/,
+    ],
+    ['layouts', /no configuration layouts: that preset is for training a transformer/],
+    ['small.yaml', /small\.yaml/],
+  ] as const) {
+    await t.throwsAsync(ImageTokenizer.open(checkpoint, { config }), { message });
+  }
 });
 
 test('codes that a model draws at random are the most likely ones', async (t) => {
@@ -278,7 +302,6 @@ test('codes that a model draws at random are the most likely ones', async (t) =>
   const folder = temporaryFolder(t);
   const gumbel = { target: 'taming.models.vqgan.GumbelVQ', params: { ...model.params, embed_dim: 32 } };
   const remapped = { ...model, params: { ...model.params, remap: [1, 5, 7] } };
-  const { modelFromConfig } = await import('../../src/models/registry/from-config.js');
   for (const config of [gumbel, remapped]) {
     const checkpoint = join(folder, 'weights.pt');
     await savePytorch(checkpoint, Object.fromEntries(modelFromConfig(config as never).stateDict()));

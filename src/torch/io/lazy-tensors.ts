@@ -1,5 +1,5 @@
 import { InThread } from '../core/in-thread.js';
-import type { DType } from '../core/dtype.js';
+import { itemSize, type DType } from '../core/dtype.js';
 import { ArgumentError } from '../core/errors.js';
 import type { Tensor } from '../core/tensor.js';
 
@@ -38,6 +38,50 @@ export interface LazyTensorMap extends ReadonlyMap<string, Tensor> {
 
 export function isLazyMap(value: unknown): value is LazyTensorMap {
   return typeof value === 'object' && value !== null && 'info' in value && 'get' in value && 'keys' in value;
+}
+
+/** Returns the bytes of a tensor. */
+export const bytesOf = ({ shape, dtype }: CheckpointTensorInfo): number =>
+  shape.reduce((product, size) => product * size, itemSize[dtype]);
+
+/** Reads as another reader, and tells the bytes of each tensor. */
+class WatchedReader implements TensorReader {
+  readonly #reader: TensorReader;
+  readonly #onRead: (bytes: number) => void;
+
+  constructor(reader: TensorReader, onRead: (bytes: number) => void) {
+    this.#reader = reader;
+    this.#onRead = onRead;
+  }
+
+  info(key: string): CheckpointTensorInfo {
+    return this.#reader.info(key);
+  }
+
+  read(key: string): Tensor {
+    const tensor = this.#reader.read(key);
+    this.#tell(key);
+    return tensor;
+  }
+
+  readMany(keys: readonly string[]): Tensor[] {
+    const tensors = this.#reader.readMany(keys);
+    for (const key of keys) this.#tell(key);
+    return tensors;
+  }
+
+  readInto(key: string, target: Tensor): void {
+    this.#reader.readInto(key, target);
+    this.#tell(key);
+  }
+
+  identity(key: string): string | undefined {
+    return this.#reader.identity?.(key);
+  }
+
+  #tell(key: string): void {
+    this.#onRead(bytesOf(this.info(key)));
+  }
 }
 
 let readers = 0;
@@ -141,6 +185,11 @@ export class LazyTensors extends InThread implements LazyTensorMap {
   /** Returns the tensors whose keys start with none of the prefixes. */
   without(...prefixes: readonly string[]): LazyTensors {
     return this.renamed((key) => (prefixes.some((prefix) => key.startsWith(prefix)) ? null : key));
+  }
+
+  /** Returns the same tensors; each that is read is told by its bytes. */
+  watched(onRead: (bytes: number) => void): LazyTensors {
+    return new LazyTensors(new WatchedReader(this.#reader, onRead), this.#keys);
   }
 
   /** Iterates over the tensors, reading one at a time. */

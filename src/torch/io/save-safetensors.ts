@@ -12,6 +12,8 @@ import { eachChunk, rowMajor } from './tensor-bytes.js';
 export interface SaveOptions {
   /** Strings kept in the header. */
   metadata?: Readonly<Record<string, string>>;
+  /** Called as the file grows, from 0 on, with the bytes of tensors that are written, and those of all. */
+  onProgress?: (done: number, total: number) => void;
 }
 
 /** A tensor to write: in memory, or in a file until it is written. */
@@ -43,15 +45,21 @@ interface Item {
 export async function saveSafetensors(
   path: string,
   tensors: ReadonlyMap<string, Tensor> | Readonly<Record<string, Tensor>>,
-  { metadata = {} }: SaveOptions = {},
+  { metadata = {}, onProgress }: SaveOptions = {},
 ): Promise<void> {
   const items = itemsOf(tensors).sort((a, b) => itemSize[b.dtype] - itemSize[a.dtype]);
-  const header = buildHeader(items.map(describe), checked(metadata));
+  const planned = items.map(describe);
+  const header = buildHeader(planned, checked(metadata));
+  const total = planned.reduce((sum, [, { byteLength }]) => sum + byteLength, 0);
+  let done = 0;
   await writeAtomically(path, (descriptor) => {
     writeAll(descriptor, header);
-    for (const item of items) {
-      unrecorded(() => eachChunk(rowMajor(item.value()), (bytes) => writeAll(descriptor, bytes)));
-    }
+    onProgress?.(0, total);
+    const write = (bytes: Uint8Array) => {
+      writeAll(descriptor, bytes);
+      onProgress?.((done += bytes.length), total);
+    };
+    for (const item of items) unrecorded(() => eachChunk(rowMajor(item.value()), write));
   });
 }
 

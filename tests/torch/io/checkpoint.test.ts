@@ -94,9 +94,20 @@ test('views, transposes and shared storage are written by value', async (t) => {
 test('tensors larger than a chunk', async (t) => {
   const path = fresh();
   const large = torch.randn([2_500_000]);
-  await saveSafetensors(path, { pad: torch.ones([3], { dtype: 'uint8' }), large });
+  const told: number[] = [];
+  const onProgress = (done: number, total: number) => (t.is(total, 1e7 + 3), told.push(done));
+  await saveSafetensors(path, { pad: torch.ones([3], { dtype: 'uint8' }), large }, { onProgress });
+  t.true(told.length > 10 && told.every((done, i) => i === 0 || done > told[i - 1]!));
+  t.deepEqual([told[0], told.at(-1)], [0, 1e7 + 3]);
   const { tensors } = await loadCheckpoint(path);
-  t.true(tensors.get('large')?.equal(large));
+  const read: number[] = [];
+  t.true(
+    tensors
+      .watched((bytes) => read.push(bytes))
+      .get('large')
+      ?.equal(large),
+  );
+  t.deepEqual(read, [1e7]);
 });
 
 test('the map is read-only, lazy and in file order', async (t) => {

@@ -1,31 +1,28 @@
 /** Implements `tessera-torch decode`. Loads libtorch. */
 import { join } from 'node:path';
 import { shownPath } from '../../../files/file-names.js';
-import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
+import type { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
 import { tileOptions, tilingOf, type TileOptions } from '../../../tokenizer/tiles.js';
 import * as torch from '../../../torch/index.js';
 import { UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { saveImage } from '../../images.js';
-import { sourceOf } from '../../model-flags.js';
+import { countOf } from '../../numbers.js';
+import { openTokenizer } from '../../open-tokenizer.js';
 import type { TokenFlags } from '../../token-flags.js';
-import { UsageError } from '../../usage-error.js';
 import { readTokens, tokenFiles, type TokenImage } from './read-tokens.js';
 
 export async function decode(run: string, paths: string[], flags: TokenFlags): Promise<void> {
   const signal = interruptSignal();
   const files = tokenFiles(paths);
-  const { device, precision: dtype, out, offset, markers } = flags;
-  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, dtype });
-  const { nCodes, stride } = tokenizer;
+  const { out, offset, markers } = flags;
   const tiles = tileOptions(flags);
-  try {
-    checkSequence(flags, nCodes);
-    tilingOf(tiles, stride);
-  } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error });
-  }
+  using tokenizer = await openTokenizer(run, flags, (facts) => {
+    checkSequence(flags, facts.nCodes);
+    tilingOf(tiles, facts.stride);
+  });
+  const { nCodes } = tokenizer;
   const names = new UniqueNames('.png');
   let count = 0;
   for (const tokens of files) {
@@ -43,7 +40,7 @@ export async function decode(run: string, paths: string[], flags: TokenFlags): P
       torch.dispose(decoded);
     }
   }
-  if (!flags.json && !flags.quiet) process.stdout.write(`${count} images in ${out}\n`);
+  if (!flags.json && !flags.quiet) process.stdout.write(`${countOf(count, 'image')} in ${out}\n`);
 }
 
 /** Collects consecutive images with equal grids. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
 import { exists, jsonIn } from '../../../files/look.js';
+import { isTemporary } from '../../../files/temporary.js';
 import { describeFile } from '../../../runs/checkpoint.js';
 import { UsageError } from '../../usage-error.js';
 
@@ -155,6 +156,6 @@ function checkSame(folder: string, found: Content, { settings, model, images }: 
 
 /** Removes the temporary files of atomic writes that a killed process has left. */
 async function removePartialFiles(folder: string): Promise<void> {
-  const partial = readdirSync(folder).filter((name) => /^\..+\.\d+\.[0-9a-f]{8}\.tmp$/.test(name));
+  const partial = readdirSync(folder).filter(isTemporary);
   await Promise.all(partial.map((name) => rm(join(folder, name), { force: true })));
 }

@@ -1,5 +1,5 @@
 /** Progress of `encode`: images, rate and time left. */
-import { duration, shortNumber } from '../../numbers.js';
+import { countOf, duration, shortNumber } from '../../numbers.js';
 import { isInteractive } from '../../terminal.js';
 import type { ShardEntry } from './manifest.js';
 
@@ -54,7 +54,7 @@ export class Progress {
     } else if (!this.#flags.quiet) {
       const name = files.length === 1 ? files[0] : `${files.length} files`;
       const pace = kept ? ', from before' : this.#pace();
-      process.stdout.write(`${name}: ${images} images (${this.#done} of ${this.#total})${pace}\n`);
+      process.stdout.write(`${name}: ${countOf(images, 'image')} (${this.#done} of ${this.#total})${pace}\n`);
     }
   }
 
@@ -62,7 +62,7 @@ export class Progress {
   end(folder: string): void {
     if (this.#flags.json || this.#flags.quiet) return;
     const seconds = duration((performance.now() - this.#started) / 1000);
-    process.stdout.write(`${this.images} images in ${seconds}: ${folder}\n`);
+    process.stdout.write(`${countOf(this.images, 'image')} in ${seconds}: ${folder}\n`);
   }
 
   #rate(): number {

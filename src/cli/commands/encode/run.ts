@@ -7,14 +7,14 @@ import { withLock } from '../../../files/lock.js';
 import { unwritten } from '../../../runs/error.js';
 import { checkTakesFiles, encodePictures } from '../../../tokenizer/encode-pictures.js';
 import { checkFit, readFitted, type FitOptions } from '../../../tokenizer/fit.js';
-import { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
+import type { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import { inBatches } from '../../../tokenizer/in-batches.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
 import { tilingOf } from '../../../tokenizer/tiles.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
-import { sourceOf } from '../../model-flags.js';
+import { openTokenizer } from '../../open-tokenizer.js';
 import { UsageError } from '../../usage-error.js';
 import type { EncodeFlags } from './command.js';
 import { digestOf, Manifest, type ShardEntry } from './manifest.js';
@@ -36,9 +36,14 @@ export async function encode(run: string, paths: string[], flags: EncodeFlags): 
   }
   const files = await imagePaths(paths, leftOut, { lists: true });
   if (files.length === 0) throw leftOut.nothingElse();
-  const { device, precision: dtype, out } = flags;
-  using tokenizer = await ImageTokenizer.open(sourceOf(run, flags), { device, dtype });
-  const fit = checkFlags(flags, tokenizer);
+  const { out } = flags;
+  const fit = fitOf(flags);
+  using tokenizer = await openTokenizer(run, flags, (facts) => {
+    checkTakesFiles(facts);
+    checkFit(fit, facts);
+    checkSequence(flags, facts.nCodes);
+    tilingOf(flags, facts.stride);
+  });
   await mkdir(out, { recursive: true }).catch(unwritten(out, 'Name another place with --out.'));
   const work = async () => {
     const manifest = await Manifest.open(out, {
@@ -163,19 +168,9 @@ class Encoding {
   }
 }
 
-/** Returns how images are fitted. @throws UsageError for flags that the model cannot take */
-function checkFlags(flags: EncodeFlags, tokenizer: ImageTokenizer): FitOptions {
-  const { size, square = false, fit, padding } = flags;
-  const options = { ...(size !== undefined && { size }), square, fit, padding };
-  try {
-    checkTakesFiles(tokenizer);
-    checkFit(options, tokenizer);
-    checkSequence(flags, tokenizer.nCodes);
-    tilingOf(flags, tokenizer.stride);
-  } catch (error) {
-    throw new UsageError((error as Error).message, { cause: error });
-  }
-  return options;
+/** Returns how images are fitted. */
+function fitOf({ size, square = false, fit, padding }: EncodeFlags): FitOptions {
+  return { ...(size !== undefined && { size }), square, fit, padding };
 }
 
 /** Returns the flags on which the content of the token files depends. */

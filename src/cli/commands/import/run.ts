@@ -2,9 +2,10 @@
 import { join } from 'node:path';
 import { describeWeights } from '../../../models/weights/describe.js';
 import { importedCard, usesOfImport } from '../../../reports/model-card.js';
-import { withCheckpointFile } from '../../../runs/checkpoint-file.js';
+import { describeCheckpointFile, withWeights, type OpenedFile } from '../../../runs/checkpoint-file.js';
 import { checkRunIsNew } from '../../../runs/folder.js';
 import { writeImportedRun } from '../../../runs/import.js';
+import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { UsageError } from '../../usage-error.js';
 import type { ImportFlags } from './command.js';
@@ -19,14 +20,17 @@ export async function importFile(file: string, flags: ImportFlags): Promise<void
   }
   const run = join(flags.out, flags.name);
   checkRunIsNew(run);
-  await withCheckpointFile({ checkpoint: file, config, lookup, ema }, undefined, async (found) => {
+  const described = await describeCheckpointFile({ checkpoint: file, config, lookup, ema }, undefined);
+  const progress = byteProgress(flags);
+  const write = async (found: OpenedFile) => {
     const data = { ...found.config.data, ...(size !== undefined && { size }) };
     const opened = { ...found, config: { ...found.config, data } };
     const { stage, notes, model } = opened;
     const state = model.stateDict();
     const [what = stage] = describeWeights(new Map([...state].map(([key, { shape }]) => [key, shape])));
     const card = importedCard(run, { stage, config: opened.config, file, what, notes });
-    await writeImportedRun(run, opened, { file, card, signal });
+    await writeImportedRun(run, opened, { file, card, signal, onBytes: progress.tell });
+    progress.end();
     if (flags.json)
       process.stdout.write(`${JSON.stringify({ run, stage, model: what, size: data.size, notes })}\n`);
     if (flags.json || flags.quiet) return;
@@ -34,5 +38,6 @@ export async function importFile(file: string, flags: ImportFlags): Promise<void
     process.stdout.write(
       `${what}, ${data.size} × ${data.size} pixels\n${notes.join('\n')}\nimported into ${run}\n${next.join('')}`,
     );
-  });
+  };
+  await withWeights(described, write, progress.tell).finally(progress.end);
 }

@@ -4,6 +4,7 @@ import { describeWeights } from '../../../models/weights/describe.js';
 import { waysOfReading } from '../../../models/weights/wrapped.js';
 import { itemSize, type DType } from '../../../torch/index.js';
 import { loadCheckpoint, type Checkpoint, type LazyTensors } from '../../../torch/io/index.js';
+import { byteProgress } from '../../byte-progress.js';
 import { formatBytes } from '../../../setup/progress.js';
 import { attempt, exists } from '../../../files/look.js';
 import { newestCheckpoint, weightsOf } from '../../../runs/checkpoint.js';
@@ -30,7 +31,7 @@ export async function inspectFile(
   given: string,
   { keys, json = false }: { keys?: string | true; json?: boolean },
 ): Promise<string> {
-  const path = exists(join(given, 'config.yaml')) ? weightsOf(await newestCheckpoint(given)) : given;
+  const path = exists(join(given, 'config.yaml')) ? await weightsOfRun(given, json) : given;
   using checkpoint = await loadCheckpoint(path);
   const rows = rowsOf(checkpoint.all);
   const { size } = checkpoint;
@@ -41,13 +42,20 @@ export async function inspectFile(
   }
   const lines = [
     `${path}: ${formats[checkpoint.format]}, ${formatBytes(size)}`,
-    ...model.map((line) => `model     ${line}`),
-    ...counts(rows),
-    ...facts(checkpoint.metadata),
+    ...aligned([
+      ...model.map((line) => ['model', line] as const),
+      ['tensors', countsOf(rows)],
+      ...facts(checkpoint.metadata),
+    ]),
     '',
     ...table(rows, keys),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+async function weightsOfRun(run: string, json: boolean): Promise<string> {
+  const progress = byteProgress({ json });
+  return weightsOf(await newestCheckpoint(run, progress.tell).finally(progress.end));
 }
 
 function rowsOf(tensors: LazyTensors): Row[] {
@@ -87,20 +95,25 @@ function sumsBy(
   return sums;
 }
 
-function counts(rows: readonly Row[]): string[] {
+function countsOf(rows: readonly Row[]): string {
   const parts = [...sumsBy(rows, ({ dtype }) => dtype)].map(
     ([dtype, { count, bytes }]) => `${count} ${dtype} (${formatBytes(bytes)})`,
   );
-  return [`tensors   ${rows.length === 0 ? 'none' : parts.join(', ')}`];
+  return rows.length === 0 ? 'none' : parts.join(', ');
 }
 
-function facts(metadata: Readonly<Record<string, unknown>>): string[] {
-  const lines = Object.entries(metadata).map(([name, value]) => {
+function facts(metadata: Readonly<Record<string, unknown>>): (readonly [string, string])[] {
+  return Object.entries(metadata).map(([name, value]) => {
     const text = inspect(value, { depth: 6, breakLength: 100, maxArrayLength: 12, maxStringLength: 200 });
-    return `${name.slice(0, 60).padEnd(9)} ${text.replaceAll('\n', '\n  ')}`;
+    return [name.slice(0, 60), text.replaceAll('\n', '\n  ')] as const;
   });
-  const text = lines.join('\n');
-  return text === '' ? [] : [text.length > MAX_METADATA ? `${text.slice(0, MAX_METADATA)}…` : text];
+}
+
+/** Returns lines of names and values, the values one below the other. */
+function aligned(pairs: readonly (readonly [string, string])[]): string[] {
+  const width = Math.min(30, Math.max(...pairs.map(([name]) => name.length)));
+  const text = pairs.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+  return [text.length > MAX_METADATA ? `${text.slice(0, MAX_METADATA)}…` : text];
 }
 
 function table(rows: readonly Row[], keys: string | true | undefined): string[] {

@@ -10,12 +10,14 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { imagePaths, UniqueNames } from '../../image-paths.js';
+import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { LeftOut } from '../../left-out.js';
 import { saveImage, saveRecipe } from '../../images.js';
 import { sourceOf } from '../../model-flags.js';
+import { countOf } from '../../numbers.js';
 import type { ReconstructFlags } from './command.js';
-import { openRun } from '../../../runs/open.js';
+import { describeRun } from '../../../runs/open.js';
 import { UsageError } from '../../usage-error.js';
 
 /** Maximum number of images in a grid; more would be too large to view. */
@@ -32,9 +34,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const leftOut = new LeftOut(flags.json ?? false);
   const files = await imagePaths(images, leftOut);
   if (files.length === 0) throw leftOut.nothingElse();
-  const { model, config, step, device } = await openRun(sourceOf(run, flags), 'vqgan', flags.device);
-  const { precision = 'float32' } = flags;
-  setDType(model, precision);
+  const described = await describeRun(sourceOf(run, flags), 'vqgan');
+  const { model, config } = described;
   const { inChannels } = model.config.ddconfig;
   if (inChannels !== 1 && inChannels !== 3) {
     throw new UsageError(
@@ -48,6 +49,10 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     throw new UsageError(
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
+  const reading = byteProgress(flags);
+  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
+  const { precision = 'float32' } = flags;
+  setDType(model, precision);
   const recipe = { command: 'reconstruct', run, step, size, precision };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
@@ -97,7 +102,8 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     process.stderr.write(`note: the grid shows the first ${results.length} of ${files.length} images\n`);
   }
   const mean = results.reduce((sum, { psnr: value }) => sum + value, 0) / results.length;
-  if (!flags.json) say(`${results.length} images, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
+  if (!flags.json)
+    say(`${countOf(results.length, 'image')}, ${mean.toFixed(2)} dB on average, in ${flags.out}`, {});
   leftOut.tell();
 }
 

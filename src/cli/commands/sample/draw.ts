@@ -11,7 +11,6 @@ import { sampleScene } from '../../../sampling/scenes.js';
 import { variations } from '../../../sampling/variations.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { UsageError } from '../../usage-error.js';
 import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
 
@@ -94,7 +93,7 @@ const own: Way = ({ model, area: { grid }, sampler }, { rows, seeds, onCells }) 
 const windowed: Way = ({ model, area, pick }, { rows, seeds, onCells }) => {
   const { grid } = area;
   const how = { ...pick, seeds, grid, window: area.window!, onStep: cellsOf(grid, onCells) };
-  return { images: sampleImages(model, windowCondition(model, area, rows), how) };
+  return { images: sampleImages(model, conditionOf(model, rows), how) };
 };
 
 const scene: Way = ({ model, area: { grid, window }, pick }, { rows, seeds, onCells }) => {
@@ -114,7 +113,7 @@ const completing =
     return completeImages(model, images, mask?.to(device) ?? null, {
       ...pick,
       seeds,
-      condition: windowCondition(model, area, rows),
+      condition: conditionOf(model, rows),
       ...(canvas && { canvas }),
       ...(window !== null && { window }),
       onToken: tokensByCell(model, grid[0] * grid[1], onCells),
@@ -136,21 +135,6 @@ const varying =
     });
     return { images: model.decodeToImg(tokens, grid) };
   };
-
-/** Returns the condition tokens of rows. @throws UsageError if windows cannot take their part of a map */
-function windowCondition(
-  model: Net2NetTransformer,
-  { grid, window }: DrawnSize,
-  rows: ConditionInput,
-): Tensor {
-  const condition = conditionOf(model, rows);
-  const [length, area] = [condition.shape[1]!, grid[0] * grid[1]];
-  const isMap = rows instanceof torch.Tensor && rows.ndim === 4;
-  if (window === null || length === area || !isMap) return condition;
-  throw new UsageError(
-    `the map has ${length} tokens for ${area} codes, but windows need one for each: leave --size out`,
-  );
-}
 
 /** Returns the objects of the first of layouts `[B, 1 + n, 5]`. */
 function objectsOf(layouts: Tensor): ObjectAnnotation[] {

@@ -2,11 +2,12 @@
 import { join } from 'node:path';
 import { lowResolutionOf } from '../../../data/low-resolution.js';
 import { isFile } from '../../../files/look.js';
-import { openRun } from '../../../runs/open.js';
+import { describeRun } from '../../../runs/open.js';
 import * as torch from '../../../torch/index.js';
+import { byteProgress } from '../../byte-progress.js';
 import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
-import { duration } from '../../numbers.js';
+import { countOf, duration } from '../../numbers.js';
 import type { SampleFlags } from './command.js';
 import { chooseConditions } from './condition.js';
 import { drawer, type OnCells } from './draw.js';
@@ -17,14 +18,14 @@ import { progressOf } from './progress.js';
 import { checkTogether, drawSettings, imageRecipe } from './settings.js';
 import { drawnSize } from './size.js';
 import { Watcher } from './watch.js';
+import { checkWindow } from './window.js';
 
 export async function sample(run: string, flags: SampleFlags): Promise<void> {
   checkTogether(flags);
   const signal = interruptSignal();
-  const opened = await openRun(sourceOf(run, flags), 'transformer', flags.device);
-  const { model, config, step, device, classes } = opened;
+  const described = await describeRun(sourceOf(run, flags), 'transformer');
+  const { model, config, classes } = described;
   const { precision = 'float32', seed } = flags;
-  model.transformer.to(precision);
   const photo = await choosePhoto(model, flags, config.data.size);
   const fitted = photo && ([photo.image.shape[3]!, photo.image.shape[2]!] as const);
   const area = drawnSize(model, config.data.size, flags.size ?? fitted ?? undefined);
@@ -35,6 +36,11 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
     low: lowResolutionOf(config.data),
   });
   const { pick, filters, guidance } = drawSettings(model, flags, { config, run });
+  checkWindow(model, area, conditions, run);
+  // After all checks, as the weights of a large model take minutes.
+  const reading = byteProgress(flags);
+  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
+  model.transformer.to(precision);
   const recipe = {
     command: 'sample',
     run,
@@ -79,7 +85,7 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   await watcher.save();
   if (flags.json || flags.quiet) return;
   const seconds = duration((performance.now() - started) / 1000);
-  const count = `${planned.length} ${planned.length === 1 ? 'image' : 'images'}`;
+  const count = countOf(planned.length, 'image');
   const of = conditions.length > 1 ? ` of ${conditions.length} classes` : conditions[0]!.described;
   const seeds = flags.seeds ? `seeds ${flags.seeds.join(',')}` : `seed ${seed}`;
   process.stdout.write(

@@ -1,0 +1,30 @@
+import { describeRun } from '../runs/open.js';
+import { ImageTokenizer } from '../tokenizer/image-tokenizer.js';
+import { sourceOf } from './model-flags.js';
+import type { TokenFlags } from './token-flags.js';
+import { UsageError } from './usage-error.js';
+
+/** What flags are checked by. */
+export type TokenizerFacts = Pick<ImageTokenizer, 'nCodes' | 'stride' | 'channels' | 'size'>;
+
+/**
+ * Opens the tokenizer of a run or a checkpoint file after the flags have been checked, before the weights are read.
+ *
+ * @param check throws what is wrong with the flags
+ * @throws UsageError with the message of what `check` threw
+ */
+export async function openTokenizer(
+  run: string,
+  flags: TokenFlags,
+  check: (facts: TokenizerFacts) => void,
+): Promise<ImageTokenizer> {
+  const source = sourceOf(run, flags);
+  const { model, config } = await describeRun(source, 'vqgan');
+  const { nCodes, stride, encoder } = model;
+  try {
+    check({ nCodes, stride, channels: encoder.inChannels, size: config.data.size });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  return ImageTokenizer.open(source, { device: flags.device, dtype: flags.precision });
+}
