@@ -186,6 +186,8 @@ export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 export * from './data/index.js';
 export { confusionOf, meanIou, pixelAccuracy } from './metrics/label-maps.js';
 export { psnr } from './metrics/psnr.js';
+export { msSsim, ssim, type MsSsimOptions, type SsimOptions } from './metrics/ssim.js';
+export type { RangeOptions } from './metrics/pair.js';
 export { codebookUse, countCodesOf, histogramEntropy, type CodebookUse } from './metrics/codebook-use.js';
 export { countModelCrossEntropy, type CodeGrid, type CountModelOptions } from './metrics/count-model.js';
 export { meanColourBlocks } from './metrics/mean-colour.js';

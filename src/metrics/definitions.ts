@@ -7,11 +7,13 @@ import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
 import type { Metric } from './metric.js';
 import { psnrMetric } from './psnr.js';
+import { ssimMetric } from './ssim.js';
 
 /** Metrics by stage. */
 export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric[]>> = {
   vqgan: [
     psnrMetric,
+    ssimMetric,
     meanColourPsnr,
     pixelAccuracyMetric,
     meanIouMetric,

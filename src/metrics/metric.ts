@@ -22,9 +22,8 @@ export interface CodeGrids {
 /** How a metric is measured: by one of these functions, or by the stage itself (a loss). */
 type Measurement =
   | {
-      /** Returns a value per image: [B]; the metric is their mean. */ ofImages: (
-        batch: Reconstructions,
-      ) => Tensor;
+      /** Returns a value per image: [B]; the metric is their mean. Null if the images do not have it. */
+      ofImages: (batch: Reconstructions) => Tensor | null;
     }
   | { /** Computes the metric from the counts of the codes. */ ofCounts: (counts: Float64Array) => number }
   | {
@@ -52,6 +51,8 @@ export type Metric = Measurement & {
   atEnd?: true;
   /** Chart that shows it as a curve. */
   curve?: { chart: string; name: string; fromZero?: true };
+  /** How it is measured, for reports that compare runs: whatever would give another value if it were different. */
+  protocol?: Readonly<Record<string, string | number | boolean>>;
   /** Draws it as a horizontal line in the chart of another metric, for comparison. */
   level?: { of: string; name: string };
 };

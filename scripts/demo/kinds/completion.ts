@@ -102,7 +102,7 @@ function outside(
   const fewer = 10 * Math.log10(Number(mask.float().mean().item()));
   const decibels = (images: Tensor) => {
     const around = torch.scope(() => torch.where(mask, images, image));
-    return Number(psnr(around, image).mean().item()) + fewer;
+    return average(psnr(around, image)) + fewer;
   };
   const loss = decibels(reconstruction) - decibels(decoded);
   const same = Number(delivered.sub(image).mul(mask).abs().max().item());
@@ -135,7 +135,7 @@ function inside(fills: Record<string, Tensor>, image: Tensor): DemoFigure[] {
   return Object.entries(fills).flatMap(([name, images]) => {
     const [own, true_] = [inHole(images), inHole(image)];
     return [
-      stated(`inside the hole, PSNR of ${name}`, Number(psnr(own, true_).mean().item()), ' dB'),
+      stated(`inside the hole, PSNR of ${name}`, average(psnr(own, true_)), ' dB'),
       stated(
         `inside the hole, gradients of ${name}`,
         histogramDistance(gradientHistogram(own), gradientHistogram(true_)),
@@ -167,3 +167,6 @@ function gradientHistogram(images: Tensor): Tensor {
 
 /** Returns half the sum of absolute differences of two distributions: 0 if they are equal, 1 if they share nothing. */
 const histogramDistance = (a: Tensor, b: Tensor): number => Number(a.sub(b).abs().sum().div(2).item());
+
+const average = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;
