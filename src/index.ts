@@ -185,6 +185,26 @@ export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';
 export { confusionOf, meanIou, pixelAccuracy } from './metrics/label-maps.js';
+export {
+  featureStatistics,
+  frechetDistance,
+  statisticsDistance,
+  type FeatureStatistics,
+} from './metrics/frechet.js';
+export { inceptionScore } from './metrics/inception-score.js';
+export { kernelDistance, type KernelDistanceOptions, type RowSubsets } from './metrics/kernel-distance.js';
+export type { MeanAndDeviation } from './metrics/mean-and-deviation.js';
+export {
+  memorisation,
+  nearestNeighbours,
+  type Memorisation,
+  type Nearest,
+} from './metrics/nearest-neighbours.js';
+export {
+  precisionRecall,
+  type PrecisionRecall,
+  type PrecisionRecallOptions,
+} from './metrics/precision-recall.js';
 export { psnr } from './metrics/psnr.js';
 export { msSsim, ssim, type MsSsimOptions, type SsimOptions } from './metrics/ssim.js';
 export type { RangeOptions } from './metrics/pair.js';
