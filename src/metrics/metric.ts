@@ -1,5 +1,6 @@
 /** Definition of a metric: how it is computed and how reports show it. */
 import type { Tensor } from '../torch/index.js';
+import type { Protocol } from './protocol.js';
 
 /** Held-out images and their reconstructions, both [B, C, H, W] in [−1, 1]. */
 export interface Reconstructions {
@@ -52,7 +53,7 @@ export type Metric = Measurement & {
   /** Chart that shows it as a curve. */
   curve?: { chart: string; name: string; fromZero?: true };
   /** How it is measured, for reports that compare runs: whatever would give another value if it were different. */
-  protocol?: Readonly<Record<string, string | number | boolean>>;
+  protocol?: Protocol;
   /** Draws it as a horizontal line in the chart of another metric, for comparison. */
   level?: { of: string; name: string };
 };
