@@ -185,6 +185,8 @@ export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';
 export { confusionOf, meanIou, pixelAccuracy } from './metrics/label-maps.js';
+export { differingField, expectAlike, UnlikeProtocolsError, type Evaluation } from './metrics/evaluation.js';
+export { measureFeatures, type FeatureSets } from './metrics/feature-metrics.js';
 export { extractFeatures, featuresOf, weightsHash, type FeatureNetwork } from './metrics/extract.js';
 export { loadFeatures, saveFeatures, type FeatureSet } from './metrics/feature-file.js';
 export { InceptionV3, loadInception, type InceptionV3Config } from './metrics/inception/inception.js';

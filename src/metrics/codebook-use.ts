@@ -62,9 +62,7 @@ export function codebookUse(
 }
 
 const numbersOf = (given: Tensor | Iterable<number | bigint>): Iterable<number | bigint> =>
-  Symbol.iterator in given
-    ? (given as Iterable<number | bigint>)
-    : (given.flatten().to('cpu').toTypedArray() as BigInt64Array);
+  Symbol.iterator in given ? given : (given.flatten().to('cpu').toTypedArray() as BigInt64Array);
 
 const codebookChart = 'codebook on held-out images';
 

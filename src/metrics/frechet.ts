@@ -65,8 +65,8 @@ export function frechetDistance(featuresA: Tensor, featuresB: Tensor): number {
       const root = torch
         .linalgSvdvals(first.centred.matmul(second.centred.transpose(0, 1)))
         .sum()
-        .item() as number;
-      const traces = first.centred.square().sum().add(second.centred.square().sum()).item() as number;
+        .item();
+      const traces = first.centred.square().sum().add(second.centred.square().sum()).item();
       return squaredLength(first.mean.sub(second.mean)) + traces - 2 * root;
     }),
   );
@@ -98,8 +98,8 @@ export function statisticsDistance(a: FeatureStatistics, b: FeatureStatistics): 
       ];
       const root = symmetricRoot(first);
       const product = torch.linalgEigvalsh(root.matmul(second).matmul(root));
-      const trace = product.clamp(0).sqrt().sum().item() as number;
-      const traces = first.trace().add(second.trace()).item() as number;
+      const trace = product.clamp(0).sqrt().sum().item();
+      const traces = first.trace().add(second.trace()).item();
       return squaredLength(a.mean.sub(b.mean)) + traces - 2 * trace;
     }),
   );
@@ -111,4 +111,4 @@ function symmetricRoot(matrix: Tensor): Tensor {
   return vectors.mul(eigenvalues.clamp(0).sqrt()).matmul(vectors.transpose(0, 1));
 }
 
-const squaredLength = (vector: Tensor): number => vector.square().sum().item() as number;
+const squaredLength = (vector: Tensor): number => vector.square().sum().item();

@@ -42,12 +42,12 @@ function score(rows: Tensor): number {
   const marginal = rows.mean([0], true); // [1, K]
   // xlogy: a class of probability 0 adds 0.
   const divergence = torch.xlogy(rows, rows).sub(torch.xlogy(rows, marginal)).sum([1]); // [N]
-  return Math.exp(divergence.mean().item() as number);
+  return Math.exp(divergence.mean().item());
 }
 
 function expectProbabilities(rows: Tensor): void {
-  const negative = (rows.amin().item() as number) < 0;
-  const off = rows.sum([1]).sub(1).abs().amax().item() as number;
+  const negative = rows.amin().item() < 0;
+  const off = rows.sum([1]).sub(1).abs().amax().item();
   if (!negative && off <= 1e-3) return;
   const what = negative ? 'has negative values' : `has a row whose sum is off by ${off.toPrecision(2)}`;
   throw new RangeError(

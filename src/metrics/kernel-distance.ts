@@ -55,11 +55,9 @@ function discrepancy(a: Tensor, b: Tensor, biased: boolean): number {
   const within = (x: Tensor) => {
     const values = kernel(x, x);
     const count = x.shape[0]!;
-    return biased
-      ? (values.mean().item() as number)
-      : (values.sum().sub(values.trace()).item() as number) / (count * (count - 1));
+    return biased ? values.mean().item() : values.sum().sub(values.trace()).item() / (count * (count - 1));
   };
-  return within(a) + within(b) - 2 * (kernel(a, b).mean().item() as number);
+  return within(a) + within(b) - 2 * kernel(a, b).mean().item();
 }
 
 function kernel(a: Tensor, b: Tensor): Tensor {

@@ -100,7 +100,7 @@ test('more rows than a block are compared like few', (t) => {
   t.true(torch.allclose(torch.tensor(distances, { dtype: 'float64' }), whole.amin([1]), 1e-12, 1e-12));
   t.deepEqual(nearest, whole.argmin(1).tolist() as number[]);
   const radii = torch.cdist(many, many, { p: 2, computeMode: 2 }).kthvalue(4, 1)[0]; // itself is the first
-  const covered = whole.amin([1]).lt(radii).double().mean().item() as number;
+  const covered = whole.amin([1]).lt(radii).double().mean().item();
   t.is(precisionRecall(many, other, { k: 3 }).coverage, covered);
 });
 

@@ -68,7 +68,7 @@ test('keys and shapes are the published ones', (t) => {
 
 test('features and probabilities as recorded', (t) => {
   const features = torch.noGrad(() => model.forward(signed(images))); // [2, 2048]
-  const sum = features.double().sum().item() as number;
+  const sum = features.double().sum().item();
   t.true(relativeError([sum], [recorded.featureSum]) < 1e-4, `${sum}, recorded ${recorded.featureSum}`);
   t.true(relativeError(every(features, 32, [1]), recorded.features.flat()) < 1e-4);
   t.true(relativeError(every(model.probabilities(features), 32, [1]), recorded.probabilities.flat()) < 1e-4);

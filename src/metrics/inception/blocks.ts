@@ -77,7 +77,7 @@ export class InceptionBlock extends nn.ModuleDict<BasicConv2d> {
 
   #stage(x: Tensor, stage: Stage): Tensor {
     if (!isUnits(stage)) return stage(x);
-    const outputs = unitsOf(stage).map(({ name }) => this.get(name)!.forward(x));
+    const outputs = unitsOf(stage).map(({ name }) => this.get(name).forward(x));
     return outputs.length === 1 ? outputs[0]! : torch.cat(outputs, 1);
   }
 }

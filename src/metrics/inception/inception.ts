@@ -127,11 +127,24 @@ export class InceptionV3 extends nn.Module {
     const halved = (x: Tensor) => x.maxPool2d(3, { stride: 2 });
     const maps = nn.chain(
       this.prepared(images),
-      ...[this.conv1a, this.conv2a, this.conv2b, halved], // [B, 64, 73, 73]
-      ...[this.conv3b, this.conv4a, halved], // [B, 192, 35, 35]
-      ...[this.mixed5b, this.mixed5c, this.mixed5d], // [B, 288, 35, 35]
-      ...[this.mixed6a, this.mixed6b, this.mixed6c, this.mixed6d, this.mixed6e], // [B, 768, 17, 17]
-      ...[this.mixed7a, this.mixed7b, this.mixed7c], // [B, 2048, 8, 8]
+      this.conv1a,
+      this.conv2a,
+      this.conv2b,
+      halved, // [B, 64, 73, 73]
+      this.conv3b,
+      this.conv4a,
+      halved, // [B, 192, 35, 35]
+      this.mixed5b,
+      this.mixed5c,
+      this.mixed5d, // [B, 288, 35, 35]
+      this.mixed6a,
+      this.mixed6b,
+      this.mixed6c,
+      this.mixed6d,
+      this.mixed6e, // [B, 768, 17, 17]
+      this.mixed7a,
+      this.mixed7b,
+      this.mixed7c, // [B, 2048, 8, 8]
     );
     return maps.mean([2, 3]);
   }
