@@ -191,7 +191,36 @@ export type { WindowCell, WindowStep } from './sampling/orders/window.js';
 
 export * from './data/index.js';
 export { confusionOf, meanIou, pixelAccuracy } from './metrics/label-maps.js';
+export { differingField, expectAlike, UnlikeProtocolsError, type Evaluation } from './metrics/evaluation.js';
+export { measureFeatures, type FeatureSets } from './metrics/feature-metrics.js';
+export { extractFeatures, featuresOf, weightsHash, type FeatureNetwork } from './metrics/extract.js';
+export { loadFeatures, saveFeatures, type FeatureSet } from './metrics/feature-file.js';
+export { InceptionV3, loadInception, type InceptionV3Config } from './metrics/inception/inception.js';
+export type { BasicConv2d as InceptionConv2d, InceptionBlock } from './metrics/inception/blocks.js';
+export type { Protocol } from './metrics/protocol.js';
+export {
+  featureStatistics,
+  frechetDistance,
+  statisticsDistance,
+  type FeatureStatistics,
+} from './metrics/frechet.js';
+export { inceptionScore } from './metrics/inception-score.js';
+export { kernelDistance, type KernelDistanceOptions, type RowSubsets } from './metrics/kernel-distance.js';
+export type { MeanAndDeviation } from './metrics/mean-and-deviation.js';
+export {
+  memorisation,
+  nearestNeighbours,
+  type Memorisation,
+  type Nearest,
+} from './metrics/nearest-neighbours.js';
+export {
+  precisionRecall,
+  type PrecisionRecall,
+  type PrecisionRecallOptions,
+} from './metrics/precision-recall.js';
 export { psnr } from './metrics/psnr.js';
+export { msSsim, ssim, type MsSsimOptions, type SsimOptions } from './metrics/ssim.js';
+export type { RangeOptions } from './metrics/pair.js';
 export { codebookUse, countCodesOf, histogramEntropy, type CodebookUse } from './metrics/codebook-use.js';
 export { countModelCrossEntropy, type CodeGrid, type CountModelOptions } from './metrics/count-model.js';
 export { meanColourBlocks } from './metrics/mean-colour.js';

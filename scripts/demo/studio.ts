@@ -49,3 +49,7 @@ export async function inParts(inputs: Tensor, most: number, draw: (part: Tensor)
   }
   return torch.cat(drawn);
 }
+
+/** Returns the mean of numbers. */
+export const average = (values: readonly number[]): number =>
+  values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -1,11 +1,16 @@
 /** Metrics of how much of a codebook is used. */
+import type { Tensor } from '../torch/index.js';
 import type { Metric } from './metric.js';
 
 export interface CodebookUse {
   /** Number of codes that occur at least once. */
   used: number;
+  /** `used` as a share of the codebook. */
+  share: number;
   /** exp of the histogram's entropy: the number of equally frequent codes that would be as hard to guess. */
   perplexity: number;
+  /** The histogram's entropy in bits: what a code costs at least if it is stored without its context. */
+  entropyBits: number;
 }
 
 /** Counts how often each of `size` codes occurs. */
@@ -28,10 +33,36 @@ export function histogramEntropy(counts: Float64Array): number {
   return entropy;
 }
 
-/** Returns the number of codes in use and the perplexity, from the counts of `countCodesOf`. */
-export function codebookUse(counts: Float64Array): CodebookUse {
-  return { used: counts.filter((count) => count > 0).length, perplexity: Math.exp(histogramEntropy(counts)) };
+/**
+ * Returns how much of a codebook of `nEmbed` codes is used by indices, or by the counts of `countCodesOf`.
+ *
+ * @param indices int64 of any shape, or numbers
+ * @throws RangeError for an index outside of the codebook
+ *
+ * @example
+ * ```ts
+ * const { used, perplexity } = codebookUse(torch.tensor([[0n, 1n], [1n, 0n]]), 16); // 2 codes, perplexity 2
+ * ```
+ */
+export function codebookUse(indices: Tensor | Iterable<number | bigint>, nEmbed: number): CodebookUse;
+export function codebookUse(counts: Float64Array): CodebookUse;
+export function codebookUse(
+  given: Tensor | Iterable<number | bigint> | Float64Array,
+  nEmbed?: number,
+): CodebookUse {
+  const counts = nEmbed === undefined ? (given as Float64Array) : countCodesOf(numbersOf(given), nEmbed);
+  const used = counts.filter((count) => count > 0).length;
+  const entropy = histogramEntropy(counts);
+  return {
+    used,
+    share: used / counts.length,
+    perplexity: Math.exp(entropy),
+    entropyBits: entropy / Math.LN2,
+  };
 }
+
+const numbersOf = (given: Tensor | Iterable<number | bigint>): Iterable<number | bigint> =>
+  Symbol.iterator in given ? given : (given.flatten().to('cpu').toTypedArray() as BigInt64Array);
 
 const codebookChart = 'codebook on held-out images';
 

@@ -5,13 +5,16 @@ import { countModel } from './count-model.js';
 import { heldOutLossMetric } from './held-out-loss.js';
 import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
-import type { Metric } from './metric.js';
+import { featureMetrics } from './feature-metrics.js';
+import type { Metric, Shown } from './metric.js';
 import { psnrMetric } from './psnr.js';
+import { ssimMetric } from './ssim.js';
 
 /** Metrics by stage. */
 export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric[]>> = {
   vqgan: [
     psnrMetric,
+    ssimMetric,
     meanColourPsnr,
     pixelAccuracyMetric,
     meanIouMetric,
@@ -32,4 +35,9 @@ export function metricNamed(name: string): Metric | undefined {
   return Object.values(metricsOf)
     .flat()
     .find((metric) => metric.name === name);
+}
+
+/** Returns how a value is shown, of a stage's metric or of one of features; undefined for an unknown name. */
+export function shownNamed(name: string): Shown | undefined {
+  return metricNamed(name) ?? featureMetrics.find((metric) => metric.name === name);
 }

@@ -1,7 +1,7 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Metric } from './metric.js';
-import { psnr } from './psnr.js';
+import { psnrTensor } from './psnr.js';
 
 /**
  * Replaces every block of `block` × `block` pixels of images [B, C, H, W] with its mean colour: the output of a decoder
@@ -31,5 +31,5 @@ export const meanColourPsnr: Metric = {
   digits: 2,
   atEnd: true,
   level: { of: 'psnr', name: 'mean colour of each block' },
-  ofImages: ({ images, stride }) => psnr(meanColourBlocks(images, stride), images),
+  ofImages: ({ images, stride }) => psnrTensor(meanColourBlocks(images, stride), images),
 };

@@ -1,5 +1,6 @@
 /** Definition of a metric: how it is computed and how reports show it. */
 import type { Tensor } from '../torch/index.js';
+import type { Protocol } from './protocol.js';
 
 /** Held-out images and their reconstructions, both [B, C, H, W] in [−1, 1]. */
 export interface Reconstructions {
@@ -22,9 +23,8 @@ export interface CodeGrids {
 /** How a metric is measured: by one of these functions, or by the stage itself (a loss). */
 type Measurement =
   | {
-      /** Returns a value per image: [B]; the metric is their mean. */ ofImages: (
-        batch: Reconstructions,
-      ) => Tensor;
+      /** Returns a value per image: [B]; the metric is their mean. Null if the images do not have it. */
+      ofImages: (batch: Reconstructions) => Tensor | null;
     }
   | { /** Computes the metric from the counts of the codes. */ ofCounts: (counts: Float64Array) => number }
   | {
@@ -35,28 +35,37 @@ type Measurement =
   | { ofLoss: true }
   | { ofStage: true };
 
-/** A metric on held-out data. Everything that prints metrics uses their definitions. */
-export type Metric = Measurement & {
-  /** Key in metrics.jsonl and in events. */
+/** Words and digits with which a value is shown. */
+export interface Shown {
+  /** Key in files and events. */
   name: string;
   /** Name in reports. */
   label: string;
-  /** Name in the progress line of the terminal. */
-  short: string;
   unit?: string;
   /** Digits after the decimal point. */
   digits: number;
-  /** Which of two values is better. The stage's first metric with this field selects the best checkpoint. */
+  /** Which of two values is better. */
   better?: 'higher' | 'lower';
-  /** Measured only at the end of a run, on all held-out data. */
-  atEnd?: true;
-  /** Chart that shows it as a curve. */
-  curve?: { chart: string; name: string; fromZero?: true };
-  /** Draws it as a horizontal line in the chart of another metric, for comparison. */
-  level?: { of: string; name: string };
-};
+}
+
+/** A metric on held-out data. Everything that prints metrics uses their definitions. */
+export type Metric = Measurement &
+  Omit<Shown, 'better'> & {
+    /** Name in the progress line of the terminal. */
+    short: string;
+    /** Which of two values is better. The stage's first metric with this field selects the best checkpoint. */
+    better?: 'higher' | 'lower';
+    /** Measured only at the end of a run, on all held-out data. */
+    atEnd?: true;
+    /** Chart that shows it as a curve. */
+    curve?: { chart: string; name: string; fromZero?: true };
+    /** How it is measured, for reports that compare runs: whatever would give another value if it were different. */
+    protocol?: Protocol;
+    /** Draws it as a horizontal line in the chart of another metric, for comparison. */
+    level?: { of: string; name: string };
+  };
 
 /** Formats a value with its digits and unit: `21.01 dB`. */
-export function formatMetric({ digits, unit }: Metric, value: number): string {
+export function formatMetric({ digits, unit }: Pick<Shown, 'digits' | 'unit'>, value: number): string {
   return `${value.toFixed(digits)}${unit === undefined ? '' : ` ${unit}`}`;
 }

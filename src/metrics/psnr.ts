@@ -1,28 +1,51 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Metric } from './metric.js';
+import { imagePair, type RangeOptions } from './pair.js';
+
+/** Returns `psnr` of each image as a tensor [B] on the images' device. */
+export function psnrTensor(first: Tensor, second: Tensor, options: RangeOptions = {}): Tensor {
+  return torch.noGrad(() =>
+    torch.scope(() => {
+      const { a, b, range } = imagePair(first, second, options, 'psnr');
+      return decibels(a.sub(b).square().mean([1, 2, 3]), range); // [B]
+    }),
+  );
+}
+
+/** Returns 10·log₁₀(range² / error). */
+function decibels(error: Tensor, range: number): Tensor {
+  return error
+    .mul(1 / range ** 2)
+    .log10()
+    .mul(-10);
+}
 
 /**
- * Returns the peak signal-to-noise ratio of each image in decibels: 10·log₁₀(4 / mean squared error) for images in
- * [−1, 1], whose values span 2. Takes two batches `[B, C, H, W]`, and clamps values outside the range. Returns `[B]`,
- * infinite for equal images.
+ * Returns the peak signal-to-noise ratio of each image in decibels: 10·log₁₀(range² / mean squared error). Takes two
+ * batches [B, C, H, W]. Equal images have Infinity.
+ *
+ * Without `range`, images are in [−1, 1], and values outside it are clamped.
  *
  * @example
  * ```ts
- * const image = torch.rand([2, 3, 64, 64]).mul(2).sub(1);
- * const decibels = psnr(image, image.add(0.01).clamp(-1, 1)); // [2]
+ * const image = torch.rand([2, 3, 64, 64]);
+ * const decibels = psnr(image, image.add(0.01), { range: 1 }); // two numbers, about 40
+ * const ofAll = psnr(image, image.add(0.01), { range: 1, pooled: true }); // of the error over both images
  * ```
  */
-export function psnr(a: Tensor, b: Tensor): Tensor {
-  if (a.ndim !== 4 || a.shape.join() !== b.shape.join()) {
-    throw new torch.ShapeError(
-      `psnr compares two batches [B, C, H, W] of the same shape, got [${a.shape.join(', ')}] and [${b.shape.join(', ')}]`,
-    );
-  }
+export function psnr(a: Tensor, b: Tensor, options?: RangeOptions & { pooled?: false }): number[];
+export function psnr(a: Tensor, b: Tensor, options: RangeOptions & { pooled: true }): number;
+export function psnr(
+  first: Tensor,
+  second: Tensor,
+  { pooled = false, ...options }: RangeOptions & { pooled?: boolean } = {},
+): number | number[] {
   return torch.noGrad(() =>
     torch.scope(() => {
-      const error = a.clamp(-1, 1).sub(b.clamp(-1, 1)).square().mean([1, 2, 3]); // [B]
-      return error.mul(0.25).log10().mul(-10);
+      if (!pooled) return psnrTensor(first, second, options).tolist() as number[];
+      const { a, b, range } = imagePair(first, second, options, 'psnr');
+      return decibels(a.sub(b).square().mean(), range).item();
     }),
   );
 }
@@ -36,5 +59,6 @@ export const psnrMetric: Metric = {
   digits: 2,
   better: 'higher',
   curve: { chart: 'held-out reconstructions, PSNR in dB', name: 'held-out' },
-  ofImages: ({ images, reconstruction }) => psnr(reconstruction, images),
+  protocol: { range: 2, clamped: true, average: 'images' },
+  ofImages: ({ images, reconstruction }) => psnrTensor(reconstruction, images),
 };

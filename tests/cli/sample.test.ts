@@ -200,7 +200,7 @@ test.serial('larger images need a model that draws through a window', async (t) 
       net,
       Object.fromEntries(Object.entries(more).map(([name, value]) => [name, { value }])),
     ) as typeof net;
-    checkWindow(model, sides, [{ row, recipe: {}, described: '' }], { run: 'RUN', pick: {} });
+    checkWindow(model, sides, [{ row, recipe: {}, described: '' }], 'RUN');
   };
   check({});
   check({ pkeep: 0 }, drawnSize(net, 16, undefined));

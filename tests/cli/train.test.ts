@@ -120,7 +120,7 @@ test('both stages, reconstructions and samples', async (t) => {
   const first = await tessera(vqgan(out));
   t.is(first.code, 0, first.stderr);
   t.regex(first.stdout, /vqgan: \d+ images to train on, \d+ held out; .* parameters; cpu, 1 thread, float32/);
-  t.regex(first.stdout, /vqgan {2}2\/2 {2}100% .*rec .*vq .*held-out .* dB {2}codes/);
+  t.regex(first.stdout, /vqgan {2}2\/2 {2}100% .*rec .*vq .*held-out .* dB {2}SSIM .* {2}codes/);
   t.regex(first.stdout, /next: npx tessera-torch train transformer --vqgan .*vqgan/);
   const run = join(out, 'vqgan');
   for (const file of ['config.yaml', 'metrics.jsonl', 'report.html', 'README.md'])

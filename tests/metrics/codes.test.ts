@@ -3,6 +3,7 @@ import { codebookUse, countCodesOf, histogramEntropy } from '../../src/metrics/c
 import { countModelCrossEntropy } from '../../src/metrics/count-model.js';
 import { meanColourBlocks } from '../../src/metrics/mean-colour.js';
 import * as torch from '../../src/torch/index.js';
+import { equals, input } from './golden.js';
 
 test('perplexity counts equally frequent codes', (t) => {
   const even = codebookUse(countCodesOf([0, 1, 2, 3, 0, 1, 2, 3], 16));
@@ -10,6 +11,19 @@ test('perplexity counts equally frequent codes', (t) => {
   t.true(Math.abs(even.perplexity - 4) < 1e-12);
   t.true(Math.abs(histogramEntropy(countCodesOf([0n, 0n, 0n, 1n], 2)) - 0.5623351446188083) < 1e-12);
   t.throws(() => countCodesOf([16], 16), { message: /code 16 is out of range for a codebook of 16/ });
+});
+
+test('the use of a codebook, as recorded', (t) => {
+  const use = codebookUse(input('codes.indices'), 32);
+  for (const [name, key] of [
+    ['used', 'codes.used'],
+    ['share', 'codes.usage'],
+    ['perplexity', 'codes.perplexityExact'],
+    ['entropyBits', 'codes.entropyBits'],
+  ] as const) {
+    equals(t, use[name], key);
+  }
+  t.deepEqual(codebookUse([0, 1, 1, 0], 4), codebookUse(countCodesOf([0, 1, 1, 0], 4)));
 });
 
 /** Reproducible integers below `size`. */

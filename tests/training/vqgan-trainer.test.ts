@@ -121,7 +121,7 @@ test.serial('a run folder tells all of the run', async (t) => {
   const end = events.at(-1);
   t.like(end, { type: 'end', step: 6, interrupted: false });
   if (end?.type !== 'end') return;
-  for (const name of ['psnr', 'meanColourPsnr', 'used', 'perplexity']) {
+  for (const name of ['psnr', 'ssim', 'meanColourPsnr', 'used', 'perplexity']) {
     t.true(Number.isFinite(end.metrics?.[name]), name);
   }
   t.deepEqual(readdirSync(join(run, 'images')), [

@@ -2,7 +2,7 @@
 import { psnr, sampleWindowed, torch, type Tensor } from 'tessera-torch';
 import { picture, stated, type DemoFigure, type Section } from '../gallery.js';
 import { side, size, stride } from '../models.js';
-import { grid, openTransformer, seeded, type Studio } from '../studio.js';
+import { average, grid, openTransformer, seeded, type Studio } from '../studio.js';
 
 /** The hole: codes from `from` up to before `to` in both directions. */
 const hole = { from: 2, to: 6 };
@@ -101,7 +101,7 @@ function outside(
   const fewer = 10 * Math.log10(Number(mask.float().mean().item()));
   const decibels = (images: Tensor) => {
     const around = torch.scope(() => torch.where(mask, images, image));
-    return Number(psnr(around, image).mean().item()) + fewer;
+    return average(psnr(around, image)) + fewer;
   };
   const loss = decibels(reconstruction) - decibels(decoded);
   const same = Number(delivered.sub(image).mul(mask).abs().max().item());
@@ -134,7 +134,7 @@ function inside(fills: Record<string, Tensor>, image: Tensor): DemoFigure[] {
   return Object.entries(fills).flatMap(([name, images]) => {
     const [own, true_] = [inHole(images), inHole(image)];
     return [
-      stated(`inside the hole, PSNR of ${name}`, Number(psnr(own, true_).mean().item()), ' dB'),
+      stated(`inside the hole, PSNR of ${name}`, average(psnr(own, true_)), ' dB'),
       stated(
         `inside the hole, gradients of ${name}`,
         histogramDistance(gradientHistogram(own), gradientHistogram(true_)),

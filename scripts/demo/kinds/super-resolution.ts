@@ -2,7 +2,7 @@
 import { ImageSampler, lowResolution, psnr, torch, type Tensor } from 'tessera-torch';
 import { picture, stated, type Section } from '../gallery.js';
 import { size } from '../models.js';
-import { grid, inParts, openTransformer, seeded, type Studio } from '../studio.js';
+import { average, grid, inParts, openTransformer, seeded, type Studio } from '../studio.js';
 
 /** Draws samples for held-out scenes in low resolution, and compares how well they fit their own and another one. */
 export async function drawSuperResolution(studio: Studio): Promise<Section> {
@@ -19,7 +19,7 @@ export async function drawSuperResolution(studio: Studio): Promise<Section> {
   const others = await draw(2, low.narrow(0, 0, 8));
   const first = (images: Tensor) => images.narrow(0, 0, 8);
   const rows = torch.cat([first(low), first(samples), others, first(image)]);
-  const decibels = (images: Tensor, target: Tensor) => Number(psnr(images, target).mean().item());
+  const decibels = (images: Tensor, target: Tensor) => average(psnr(images, target));
   const made = lowResolution(samples);
   const caption =
     `Held-out scenes of ${size / 4} × ${size / 4} pixels, enlarged (first row), two samples of ${size} × ${size} pixels for ` +

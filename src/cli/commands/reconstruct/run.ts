@@ -111,7 +111,7 @@ function pass(model: FirstStage, original: Tensor, precision: TokenizerDType) {
   const indices = indicesOf(model, original, precision);
   const reconstruction = imagesOf(model, indices, precision);
   const used = new Set(indices.flatten().toTypedArray() as BigInt64Array).size;
-  return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original).item(), used };
+  return { image: reconstruction.to('cpu'), psnr: psnr(reconstruction, original)[0]!, used };
 }
 
 /** Saves rows of up to eight originals, each above the row of their reconstructions. */

@@ -53,7 +53,7 @@ export function measureImages(model: FirstStage, images: Tensor): Metrics {
   const batch = { images, reconstruction, stride: model.stride };
   const counts = countCodesOf(numbers(indices), model.config.nEmbed);
   const confusion = readsLabels(model) ? confusionIn(images, reconstruction) : null;
-  const ofImages = (metric: OfImages) => (metric.atEnd ? undefined : metric.ofImages(batch).mean().item());
+  const ofImages = (metric: OfImages) => (metric.atEnd ? undefined : metric.ofImages(batch)?.mean().item());
   return measured(counts, confusion ?? ofImages);
 }
 
@@ -76,14 +76,17 @@ export async function measureSource(
       const batch = { images, reconstruction, stride: model.stride };
       if (labels) confusion = summed(confusion, confusionIn(images, reconstruction));
       for (const metric of labels ? [] : metricsOf.vqgan.filter(isOfImages)) {
-        sums.set(metric, (sums.get(metric) ?? 0) + metric.ofImages(batch).sum().item());
+        const values = metric.ofImages(batch);
+        if (values) sums.set(metric, (sums.get(metric) ?? 0) + values.sum().item());
       }
       countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
     });
     images.dispose();
   }
-  return measured(counts, confusion ?? ((metric) => sums.get(metric)! / source.length));
+  return measured(counts, confusion ?? ((metric) => meanOf(sums.get(metric), source.length)));
 }
+
+const meanOf = (sum: number | undefined, count: number) => (sum === undefined ? sum : sum / count);
 
 /** Counts labels [B, C, H, W], one-hot, against the most likely ones of logits [B, C, H, W]: [C, C]. */
 function confusionIn(labels: Tensor, logits: Tensor): Float64Array {

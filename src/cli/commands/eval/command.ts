@@ -1,0 +1,67 @@
+import type { Command } from 'commander';
+import { positiveInteger } from '../../arguments.js';
+import type { Device } from '../../../torch/index.js';
+import { withFileFlags, type FileFlags } from '../../model-flags.js';
+import { withOutputFlags } from '../../token-flags.js';
+
+export interface EvalFlags extends FileFlags {
+  device: 'auto' | Device;
+  images?: string;
+  features?: string;
+  reference?: string;
+  size?: number;
+  batch: number;
+  saveFeatures?: string;
+  out?: string;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** Defines `tessera-torch eval`, which measures models and sets of images, and compares what was measured alike. */
+export function evalCommand(command: Command): Command {
+  command
+    .argument(
+      '<what...>',
+      'runs of VQGANs (of transformers, their first stages), or folders of images, files of features (.npy, .safetensors), ' +
+        'or results that --out wrote (.json)',
+    )
+    .option('--images <folder>', 'images to reconstruct; default: those that the run held out')
+    .option(
+      '--features <file>',
+      "weights of FID's Inception, for rFID of runs, and FID and others of folders",
+    )
+    .option(
+      '--reference <folder>',
+      'real images, or a file of their features, to compare folders or files with',
+    )
+    .option(
+      '--size <pixels>',
+      'side of the images, cropped to their centre; default: of runs as in training, of folders whole images',
+      positiveInteger,
+    )
+    .option('--batch <count>', 'images that run together', positiveInteger, 16)
+    .option('--save-features <file>', 'write the features of a folder, to use as <what> or --reference later')
+    .option('--out <file>', 'write values and protocol as JSON');
+  withFileFlags(command, 'YAML file or preset of the model, if <what> is a checkpoint file').option(
+    '--device <device>',
+    'auto, cpu or cuda:0',
+    'auto',
+  );
+  return withOutputFlags(command, 'result')
+    .addHelpText(
+      'after',
+      `
+Runs are measured by their reconstructions: PSNR, SSIM, the use of the codebook, and rFID with --features. Folders of
+generated images are compared with --reference: FID, KID, IS, precision, recall, density, coverage, and the distance to
+the nearest reference image. Several results are shown side by side, if they were measured alike.
+
+Examples:
+  $ npx tessera-torch eval runs/vqgan
+  $ npx tessera-torch eval runs/a runs/b --images photos
+  $ npx tessera-torch eval samples --features pt_inception-2015-12-05-6726825d.pth --reference photos
+  $ npx tessera-torch eval generated.npy --reference real.npy`,
+    )
+    .action(async (what: string[], flags: EvalFlags) => {
+      await (await import('./run.js')).evaluateAll(what, flags);
+    });
+}

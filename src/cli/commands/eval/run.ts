@@ -1,0 +1,83 @@
+/** Implementation of `tessera-torch eval`, after the command line is parsed. Loads libtorch. */
+import { join } from 'node:path';
+import { isFile } from '../../../files/look.js';
+import { shownPath } from '../../../files/file-names.js';
+import { packageVersion } from '../../../files/package.js';
+import { writeAtomically } from '../../../files/atomic-file.js';
+import type { Evaluation } from '../../../metrics/evaluation.js';
+import { loadInception, type InceptionV3 } from '../../../metrics/inception/inception.js';
+import { evaluationCard } from '../../../reports/evaluation-card.js';
+import { deviceFor } from '../../../runs/open.js';
+import { writing } from '../../images.js';
+import { UsageError } from '../../usage-error.js';
+import type { EvalFlags } from './command.js';
+import { evaluateRun } from './of-run.js';
+import { evaluateSet, openSet, type ImageSet } from './of-set.js';
+import { readResults } from './results.js';
+
+const isResult = (what: string) => what.toLowerCase().endsWith('.json');
+
+/** Measures everything named, writes it, and prints it side by side. */
+export async function evaluateAll(whats: readonly string[], flags: EvalFlags): Promise<void> {
+  if (flags.saveFeatures !== undefined && whats.length > 1) {
+    throw new UsageError('--save-features writes the features of one folder; name one');
+  }
+  const evaluating = new Evaluating(flags);
+  const results: Evaluation[] = [];
+  for (const what of whats) {
+    const found = isResult(what) ? await readResults(what) : [await evaluating.measured(what)];
+    results.push(...found);
+    if (flags.json) for (const result of found) process.stdout.write(`${JSON.stringify(result)}\n`);
+  }
+  if (flags.out !== undefined) {
+    const { out } = flags;
+    const text = `${JSON.stringify({ version: packageVersion(), evaluations: results }, null, 2)}\n`;
+    await writing(out, () => writeAtomically(out, text));
+  }
+  const card = evaluationCard(results); // Also checks that they are alike.
+  if (!flags.json && !flags.quiet) process.stdout.write(`${card}\n`);
+}
+
+/** The network and the reference, which are opened once for everything that is measured. */
+class Evaluating {
+  readonly #flags: EvalFlags;
+  #network: InceptionV3 | null = null;
+  #reference: ImageSet | null = null;
+
+  constructor(flags: EvalFlags) {
+    this.#flags = flags;
+  }
+
+  async measured(what: string): Promise<Evaluation> {
+    const flags = this.#flags;
+    if (flags.config !== undefined || isFile(join(what, 'config.yaml'))) {
+      if (flags.reference !== undefined) {
+        throw new UsageError(
+          `${shownPath(what)} is a model, whose reconstructions are compared with their originals; --reference is for folders of ` +
+            'images: name the images to reconstruct with --images',
+        );
+      }
+      return evaluateRun(what, flags, await this.#inception());
+    }
+    if (flags.images !== undefined) {
+      throw new UsageError(`${shownPath(what)} is not a run; --images names images for a run to reconstruct`);
+    }
+    const set = await openSet(what, flags, await this.#inception());
+    if (flags.reference === undefined && flags.saveFeatures === undefined) {
+      throw new UsageError(
+        `${shownPath(what)} is not a run; name the real images to compare it with: --reference`,
+      );
+    }
+    if (flags.reference === undefined) return { what, values: {}, protocol: set.protocol };
+    this.#reference ??= await openSet(flags.reference, { ...flags, saveFeatures: undefined }, this.#network);
+    return evaluateSet(what, set, this.#reference);
+  }
+
+  /** Returns FID's Inception, or null without `--features`. */
+  async #inception(): Promise<InceptionV3 | null> {
+    const { features, device } = this.#flags;
+    if (features === undefined) return null;
+    this.#network ??= (await loadInception(features)).to(deviceFor(device));
+    return this.#network;
+  }
+}
