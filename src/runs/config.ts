@@ -5,7 +5,14 @@ import { isTree, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
-import { sectionsOf, type dataSchema, type Interval, type Stage, type TrainingConfig } from './settings.js';
+import {
+  imagesPerStep,
+  sectionsOf,
+  type dataSchema,
+  type Interval,
+  type Stage,
+  type TrainingConfig,
+} from './settings.js';
 
 export type { Interval, Stage, TrainingConfig } from './settings.js';
 
@@ -46,7 +53,7 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   }
   const base = model.base_learning_rate;
   if (base !== undefined && !hasOwn(given['training'], 'learningRate')) {
-    training.learningRate = base * training.batchSize;
+    training.learningRate = base * imagesPerStep(training);
   }
   const { size = resolutionOf(model), channels = channelsOf(model) } = data;
   return { model, data: { ...data, size, channels }, training };

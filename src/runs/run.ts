@@ -15,6 +15,7 @@ import { every } from './every.js';
 import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
 import { lockRun } from './lock.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
+import { imagesPerStep } from './settings.js';
 import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
 
@@ -213,7 +214,12 @@ export class Run extends torch.InThread {
     const shown = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
     const record = { ...shown, losses: this.read(losses), ...(metrics && { metrics }) };
     appendMetrics(this.folder, record);
-    return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * this.config.training.batchSize, eta };
+    return {
+      type: 'log',
+      ...record,
+      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training),
+      eta,
+    };
   }
 
   /** Returns the share of the time spent waiting for images, once, if it is too high; otherwise null. */

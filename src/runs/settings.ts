@@ -70,6 +70,11 @@ export const dataSchema = {
 
 // In the order in which a configuration is printed.
 const shared = {
+  /**
+   * Number of batches whose gradients a step averages: it needs the memory of one, and sees `batchSize` × `accumulate`
+   * images. Default 1.
+   */
+  accumulate: count(1),
   /** Share of the run in which the learning rate rises. Default 0.02. */
   warmup: share(0.02),
   /** Share of the run after which it falls. Default 0.4. */
@@ -109,9 +114,9 @@ const end = {
 
 const vqgan = {
   ...shared,
-  /** Number of images per step. Default 4, stage 2: 8. */
+  /** Number of images per batch. Default 4, stage 2: 8. */
   batchSize: count(4),
-  /** Peak learning rate. Default: `model.base_learning_rate` times the batch size, else 1e-4 (stage 2: 3e-4). */
+  /** Peak learning rate. Default: `model.base_learning_rate` times the images per step, else 1e-4 (stage 2: 3e-4). */
   learningRate: changeable(positive(1e-4)),
   /** Betas of Adam. Default (0.5, 0.9), stage 2 (0.9, 0.95), as in the reference. */
   betas: betas([0.5, 0.9]),
@@ -194,3 +199,6 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 
 /** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
+
+/** Returns the number of images per step. */
+export const imagesPerStep = ({ batchSize, accumulate }: TrainingConfig): number => batchSize * accumulate;

@@ -20,6 +20,11 @@ const inSet = (set: string, ...names: string[]): string[] =>
 
 const meanings: readonly Meaning[] = [
   { to: ['training', 'batchSize'], from: ['data.params.batch_size'], accepts: isCount },
+  {
+    to: ['training', 'accumulate'],
+    from: ['lightning.trainer.accumulate_grad_batches'],
+    accepts: isCount,
+  },
   { to: ['data', 'size'], from: inSet('train', 'crop_size', 'size'), accepts: isCount },
   { to: ['data', 'path'], from: inSet('train', 'training_images_list_file'), accepts: isFile },
   { to: ['data', 'heldOutPath'], from: inSet('validation', 'test_images_list_file'), accepts: isFile },

@@ -31,7 +31,7 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { learningRate: lr, betas, weightDecay, conditionDropout } = config.training;
+  const { learningRate: lr, betas, weightDecay, conditionDropout, accumulate } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
@@ -50,7 +50,7 @@ export function buildTransformer(
     step: ({ z, c }) =>
       torch.scope(() => {
         const tokens = { z, c: dropConditions(net, c, conditionDropout) };
-        return transformerStep(net, stepper, { tokens }).loss;
+        return transformerStep(net, stepper, { tokens }, { accumulate }).loss;
       }),
   };
 }
@@ -59,7 +59,9 @@ export function buildTransformer(
 export function timeTransformerStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  const { net, masters, optimizer, step } = buildTransformer(config, precision, device, true);
+  // One batch says enough.
+  const single = { ...config, training: { ...config.training, accumulate: 1 } };
+  const { net, masters, optimizer, step } = buildTransformer(single, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
   const { condStageModel: stage } = net;

@@ -8,6 +8,7 @@ import { Several } from '../../../models/conditions/several.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
+import { imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import { LogitsError } from '../../../sampling/logits-error.js';
 import * as torch from '../../../torch/index.js';
@@ -157,7 +158,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   async next(): Promise<{ batch: Tokens; waited: number }> {
     await new Promise(setImmediate); // Steps are synchronous: a signal such as Ctrl-C needs a turn of the event loop.
-    const rows = this.#order!.next(this.#session.config.training.batchSize);
+    const rows = this.#order!.next(imagesPerStep(this.#session.config.training));
     return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 

@@ -68,7 +68,7 @@ const trainedBy = (model: FirstStage) =>
 
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, step, graph } = training;
+  const { learningRate: lr, betas, step, graph, accumulate } = training;
   const settings = { lr, betas, capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
@@ -86,9 +86,8 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     optimizers: { generator, discriminator },
     graphed,
     step: (images, globalStep) => {
-      const log = graphed
-        ? graphed.run(images, { globalStep })
-        : take(model, steppers, images, { globalStep });
+      const state = { globalStep, accumulate };
+      const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
       return { totalLoss: log.totalLoss, losses: lossesOf(log) };
     },
   };
@@ -105,7 +104,7 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas } = training;
+  const { learningRate: lr, betas, accumulate } = training;
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
   const trained = trainedBy(model);
   const generator = new optim.Adam(masters.of(trained), { lr, betas });
@@ -115,7 +114,7 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
     optimizers: { generator },
     graphed: null,
     step: (labels) => {
-      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels);
+      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels, { accumulate });
       return { totalLoss, losses: { rec: bceLoss, vq: quantLoss } };
     },
   };
@@ -125,8 +124,8 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  // With a graph, the first three steps are not replayed, and one is recorded.
-  const eager = { ...config, training: { ...config.training, graph: false } };
+  // With a graph, the first three steps are not replayed, and one is recorded. One batch says enough.
+  const eager = { ...config, training: { ...config.training, graph: false, accumulate: 1 } };
   const { model, masters, optimizers, step } = buildVqgan(eager, precision, device, true);
   if (!readsLabels(model)) {
     const { perceptualLoss } = lossOf(model);

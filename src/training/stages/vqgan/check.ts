@@ -37,6 +37,7 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
   try {
     temperatureSetter(model);
+    checkGraph(config);
     const labels = readsLabels(model);
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
@@ -76,6 +77,13 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   throw new RunError(
     `model.params.ddconfig.in_channels is ${taken}, but the map "${field}" (model.params.image_key) of the images in ` +
       `${data.path} has ${channels}: set in_channels and out_ch to ${channels}`,
+  );
+}
+
+function checkGraph({ training: { graph, accumulate } }: RunConfig): void {
+  if (!graph || accumulate === 1) return;
+  throw new TypeError(
+    `training.graph cannot record a step with training.accumulate=${accumulate}: leave out one of them`,
   );
 }
 

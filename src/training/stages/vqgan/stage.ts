@@ -3,7 +3,7 @@ import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf } from '../../../runs/settings.js';
+import { frozenPartsOf, imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -72,7 +72,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
-    const { batchSize, seed, restartCodes } = config.training;
+    const { seed, restartCodes } = config.training;
     const { crop, flip } = config.data;
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
@@ -83,6 +83,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#restarts = restartCodes && !frozenPartsOf(config.training).includes('quantizer');
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
+    const batchSize = imagesPerStep(config.training);
     const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
@@ -105,7 +106,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { batchSize } = this.#session.config.training;
+    const { training } = this.#session.config;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -116,8 +117,10 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      while (recent.length * batchSize < restarts.pictures) recent.push(await next());
-      torch.scope(() => restartUnusedCodes(model, torch.cat(recent)));
+      while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
+      // An accumulated step may see more images than the memory has room for at once.
+      const most = restarts.pictures + training.batchSize - 1;
+      torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
       torch.dispose(recent);
     }
     return { batch: await next(), waited };
@@ -175,6 +178,9 @@ export class VqganStage implements TrainableStage<Tensor> {
     return this.#session.close();
   }
 }
+
+const firstRows = (batch: Tensor, most: number): Tensor =>
+  batch.narrow(0, 0, Math.min(most, batch.shape[0]!));
 
 function noRestarts(model: FirstStage): string {
   return (

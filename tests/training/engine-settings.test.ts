@@ -1,0 +1,88 @@
+/** Runs of both stages with accumulation, and the other settings of the training engine. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { resolveConfig } from '../../src/runs/config.js';
+import type { TrainingEvent } from '../../src/runs/events.js';
+import type { Tensor } from '../../src/torch/index.js';
+import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
+import { eventsOf, images, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+
+const root = mkdtempSync(join(tmpdir(), 'tessera-engine-'));
+const vqgan = join(root, 'vqgan');
+
+test.before(async () => {
+  await eventsOf(await VqganTrainer.create(vqganConfig({ steps: 1 }), { run: vqgan, images: images() }));
+});
+test.after.always(() => rmSync(root, { recursive: true, force: true }));
+
+type Settings = Record<string, unknown>;
+
+const vqganTrainer = (run: string, training: Settings, loss: Settings = {}) => {
+  const config = structuredClone(vqganConfig({ steps: 3, restartCodes: false, ...training }));
+  Object.assign(config.model.params.lossconfig.params, loss);
+  return VqganTrainer.create(config, { run, images: images() });
+};
+
+/** A second stage whose steps draw no random numbers. */
+const transformerTrainer = (run: string, training: Settings) => {
+  const config = structuredClone(transformerConfig(vqgan, { steps: 3, ...training }));
+  const { params } = config.model;
+  params.pkeep = 1;
+  Object.assign(params.transformer_config.params, { embd_pdrop: 0, resid_pdrop: 0, attn_pdrop: 0 });
+  return TransformerTrainer.create(config, { run, images: images() });
+};
+
+/** Logged losses of these names, in order. */
+const numbersOf = (events: readonly TrainingEvent[], ...names: string[]) =>
+  [...lossesOf(events).values()].flatMap((losses) => names.map((name) => losses[name]!));
+
+const inTwo = { batchSize: 2, accumulate: 2 };
+
+test.serial('accumulated batches of a first stage are one larger batch', async (t) => {
+  const folder = temporaryFolder(t);
+  const loss = { disc_start: 99 }; // While the discriminator is off, its batch statistics have no effect.
+  const joint = await vqganTrainer(join(folder, 'whole'), { batchSize: 4 }, loss);
+  const whole = numbersOf(await eventsOf(joint), 'rec', 'vq');
+  const trainer = await vqganTrainer(join(folder, 'parts'), inTwo, loss);
+  const forwards = new Set<number>();
+  trainer.model.registerForwardPreHook((self, [batch]) => {
+    if (self.training) forwards.add((batch as Tensor).shape[0]!);
+  });
+  const events = await eventsOf(trainer);
+  t.deepEqual([...forwards], [2]);
+  const parts = numbersOf(events, 'rec', 'vq');
+  t.is(parts.length, 6);
+  parts.forEach((value, i) => t.true(Math.abs(value - whole[i]!) < 1e-4, `${value} for ${whole[i]}`));
+  const log = events.findLast((event) => event.type === 'log')!;
+  t.true(Math.abs(log.imagesPerSecond - 4 * log.stepsPerSecond) < 1e-9);
+});
+
+test.serial('accumulated batches of a transformer are one larger batch', async (t) => {
+  const folder = temporaryFolder(t);
+  const joint = await transformerTrainer(join(folder, 'whole'), { batchSize: 4 });
+  const whole = numbersOf(await eventsOf(joint), 'loss');
+  const trainer = await transformerTrainer(join(folder, 'parts'), inTwo);
+  const forwards = new Set<number>();
+  trainer.net.transformer.registerForwardPreHook((self, [tokens]) => {
+    if (self.training) forwards.add((tokens as Tensor).shape[0]!);
+  });
+  const parts = numbersOf(await eventsOf(trainer), 'loss');
+  t.deepEqual([...forwards], [2]);
+  t.is(parts.length, 3);
+  parts.forEach((value, i) => t.true(Math.abs(value - whole[i]!) < 1e-5, `${value} for ${whole[i]}`));
+});
+
+test('the reference’s base learning rate counts all images of a step', (t) => {
+  const { model, ...rest } = vqganConfig(inTwo);
+  const config = resolveConfig('vqgan', { ...rest, model: { ...model, base_learning_rate: 1e-5 } });
+  t.is(config.training.learningRate, 4e-5);
+});
+
+test('an accumulated step cannot be recorded as a CUDA graph', async (t) => {
+  await t.throwsAsync(vqganTrainer(join(root, 'graph'), { ...inTwo, graph: true }), {
+    message: /training\.graph cannot record a step with training\.accumulate=2/,
+  });
+});
