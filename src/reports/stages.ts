@@ -36,6 +36,14 @@ const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.traini
 const sampleGrid = (run: string, config: RunConfig, count = '') =>
   `npx tessera-torch sample ${run}${hasFile(config) ? ' --condition FILE' : ''}${count} --grid`;
 
+const norms: Panel = {
+  title: 'norms of gradients, before clipping',
+  lines: [
+    ['norm', 'trained model'],
+    ['discNorm', 'discriminator'],
+  ],
+};
+
 const vqgan: StageTexts = {
   title: 'VQGAN',
   what: 'A VQGAN: it encodes an image as a grid of codes and decodes such a grid to an image.',
@@ -61,6 +69,7 @@ const vqgan: StageTexts = {
         ['weight', 'adaptive weight'],
       ],
     },
+    norms,
   ],
   next: transformerOn,
   uses: (run, config) => [...reconstructBy(run, config), transformerOn(run, config)],
@@ -74,7 +83,7 @@ const transformer: StageTexts = {
   title: 'Transformer',
   what: 'A transformer over the codes of a VQGAN: it generates grids of codes, which the VQGAN decodes to new images.',
   remark: () => '',
-  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
+  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms],
   next: sampleGrid,
   uses: (run, config) => [sampleGrid(run, config)],
   suggestions: (run, config) => [sampleGrid(run, config, ' --n 16')],

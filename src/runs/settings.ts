@@ -75,6 +75,11 @@ const shared = {
    * images. Default 1.
    */
   accumulate: count(1),
+  /**
+   * Largest norm of the gradients of each optimizer, to which they are scaled down together; the norm before it is
+   * logged. Default: no limit.
+   */
+  clipNorm: changeable(optional(positive())),
   /** Share of the run in which the learning rate rises. Default 0.02. */
   warmup: share(0.02),
   /** Share of the run after which it falls. Default 0.4. */

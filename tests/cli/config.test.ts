@@ -186,11 +186,17 @@ lightning:
     num_workers: 8
     train: { target: taming.data.custom.CustomTrain, params: { training_images_list_file: ${list}, size: 48 } }
     validation: { target: taming.data.custom.CustomTest, params: { test_images_list_file: ${list}, size: 48 } }
-lightning: { trainer: { max_steps: 700, accumulate_grad_batches: 2, precision: 16 } }
+lightning: { trainer: { max_steps: 700, accumulate_grad_batches: 2, gradient_clip_val: 0.5, precision: 16 } }
 `;
   writeFileSync(file, readFileSync(file, 'utf8').replace(/  target: main.*$/s, whole));
   const all = await readTrainConfig('vqgan', input({ files: [file], flags: [] }));
-  t.like(all.config.training, { batchSize: 12, accumulate: 2, steps: 700, learningRate: 4.5e-6 * 24 });
+  t.like(all.config.training, {
+    batchSize: 12,
+    accumulate: 2,
+    clipNorm: 0.5,
+    steps: 700,
+    learningRate: 4.5e-6 * 24,
+  });
   t.like(all.config.data, { size: 48, path: list, heldOutPath: list });
   t.regex(all.notes[1]!, /ignored: data\.params\.num_workers, .*lightning\.trainer\.precision$/);
 });

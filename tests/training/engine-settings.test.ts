@@ -75,6 +75,32 @@ test.serial('accumulated batches of a transformer are one larger batch', async (
   parts.forEach((value, i) => t.true(Math.abs(value - whole[i]!) < 1e-5, `${value} for ${whole[i]}`));
 });
 
+test.serial('gradients of either optimizer are clipped, and their norms logged', async (t) => {
+  const folder = temporaryFolder(t);
+  const logOf = async (run: string, training: Settings) => {
+    const trainer = await vqganTrainer(join(folder, run), { steps: 2, ...training });
+    return [...lossesOf(await eventsOf(trainer)).values()];
+  };
+  const plain = await logOf('plain', {});
+  t.is(plain[0]!['norm'], undefined);
+  const high = await logOf('high', { clipNorm: 1e6 });
+  t.true(high[0]!['norm']! > 0.01 && high[0]!['discNorm']! > 0.01);
+  // Adam's steps do not depend on the size of all gradients, but on that of each beside those before.
+  const low = await logOf('low', { clipNorm: 1e-9 });
+  t.deepEqual([low[0]!['norm'], low[0]!['discNorm']], [high[0]!['norm'], high[0]!['discNorm']]);
+  const { norm: _, discNorm: __, ...rest } = high[1]!;
+  t.deepEqual(rest, plain[1]);
+  t.notDeepEqual(low[1]!['rec'], plain[1]!['rec']);
+
+  const trainer = await transformerTrainer(join(folder, 'transformer'), { clipNorm: 1e6, steps: 2 });
+  const [first, second] = [...lossesOf(await eventsOf(trainer)).values()];
+  const same = await transformerTrainer(join(folder, 'clipped'), { clipNorm: 1e-9, steps: 2 });
+  const [clipped, after] = [...lossesOf(await eventsOf(same)).values()];
+  t.true(first!['norm']! > 0.01);
+  t.deepEqual(clipped, first);
+  t.not(after!['loss'], second!['loss']);
+});
+
 test('the reference’s base learning rate counts all images of a step', (t) => {
   const { model, ...rest } = vqganConfig(inTwo);
   const config = resolveConfig('vqgan', { ...rest, model: { ...model, base_learning_rate: 1e-5 } });

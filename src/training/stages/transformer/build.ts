@@ -7,6 +7,7 @@ import type { Precision } from '../../../runs/setup.js';
 import type * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Tokens } from './held-out.js';
@@ -16,8 +17,8 @@ export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
   optimizer: optim.AdamW;
-  /** Takes one step on codes in reading order [B, L] after their condition. */
-  step(tokens: Tokens): Tensor;
+  /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and what else to log. */
+  step(tokens: Tokens): { loss: Tensor } & Record<string, Tensor>;
 }
 
 /**
@@ -31,7 +32,7 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { learningRate: lr, betas, weightDecay, conditionDropout, accumulate } = config.training;
+  const { learningRate: lr, betas, weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
@@ -41,7 +42,8 @@ export function buildTransformer(
   const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
   const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay, condition });
   for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
-  const stepper = masters.around(copies, optimizer);
+  const norm = clippedBy(optimizer, clipNorm);
+  const stepper = masters.around(copies, norm);
   net.train();
   return {
     net,
@@ -50,7 +52,7 @@ export function buildTransformer(
     step: ({ z, c }) =>
       torch.scope(() => {
         const tokens = { z, c: dropConditions(net, c, conditionDropout) };
-        return transformerStep(net, stepper, { tokens }, { accumulate }).loss;
+        return { ...transformerStep(net, stepper, { tokens }, { accumulate }), ...normsOf({ norm }) };
       }),
   };
 }
@@ -72,7 +74,7 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
           c: torch.zeros([batchSize, stage.count, stage.dim], { device }),
         }
       : { z: zeros(blockSize), c: zeros(1) };
-  const time = timeSteps(() => torch.scope(() => step(tokens).item()));
+  const time = timeSteps(() => torch.scope(() => step(tokens).loss.item()));
   optimizer.dispose();
   torch.dispose([tokens, masters.all(net)]);
   return time;

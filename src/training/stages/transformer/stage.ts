@@ -163,7 +163,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   step(tokens: Tokens): Record<string, Tensor> {
-    return { loss: this.#parts.step(tokens) };
+    return this.#parts.step(tokens);
   }
 
   evaluate(): Figures {

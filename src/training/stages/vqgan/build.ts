@@ -8,6 +8,7 @@ import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import { frozenPartsOf } from '../../../runs/settings.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
+import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Precision } from '../../../runs/setup.js';
@@ -68,16 +69,17 @@ const trainedBy = (model: FirstStage) =>
 
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, step, graph, accumulate } = training;
+  const { learningRate: lr, betas, step, graph, accumulate, clipNorm } = training;
   const settings = { lr, betas, capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
   const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
   const generator = new optim.Adam(masters.of(ofGenerator), settings);
   const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
+  const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const steppers: VqganOptimizers = {
-    generator: masters.around(ofGenerator, generator),
-    discriminator: masters.around(ofDiscriminator, discriminator),
+    generator: masters.around(ofGenerator, clipped.norm),
+    discriminator: masters.around(ofDiscriminator, clipped.discNorm),
   };
   const take = step === 'reference' ? referenceStep : onePassStep;
   const graphed = graph ? new GraphedStep(model, steppers, take) : null;
@@ -88,7 +90,7 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     step: (images, globalStep) => {
       const state = { globalStep, accumulate };
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
-      return { totalLoss: log.totalLoss, losses: lossesOf(log) };
+      return { totalLoss: log.totalLoss, losses: { ...lossesOf(log), ...normsOf(clipped) } };
     },
   };
 }
@@ -104,18 +106,19 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, accumulate } = training;
+  const { learningRate: lr, betas, accumulate, clipNorm } = training;
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
   const trained = trainedBy(model);
   const generator = new optim.Adam(masters.of(trained), { lr, betas });
-  const stepper = masters.around(trained, generator);
+  const norm = clippedBy(generator, clipNorm);
+  const stepper = masters.around(trained, norm);
   return {
     masters,
     optimizers: { generator },
     graphed: null,
     step: (labels) => {
       const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels, { accumulate });
-      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss } };
+      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss, ...normsOf({ norm }) } };
     },
   };
 }
