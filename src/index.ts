@@ -103,7 +103,7 @@ export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/cli
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';
-export { learningRateAt, type LearningRateShape } from './training/engine/schedule.js';
+export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
 export type { RunOpening } from './runs/opening.js';
@@ -114,6 +114,7 @@ export type { Figures, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
+export type { ScheduleName } from './runs/settings.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';
 export { NonFiniteError, RunError } from './runs/error.js';

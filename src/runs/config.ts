@@ -55,8 +55,22 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   if (base !== undefined && !hasOwn(given['training'], 'learningRate')) {
     training.learningRate = base * imagesPerStep(training);
   }
+  settleDecay(training, hasOwn(given['training'], 'decayFrom'));
   const { size = resolutionOf(model), channels = channelsOf(model) } = data;
   return { model, data: { ...data, size, channels }, training };
+}
+
+/** Sets when a cosine falls, and checks that a number of steps is a share of the run. */
+function settleDecay(training: TrainingConfig, given: boolean): void {
+  if (training.schedule === 'cosine' && !given) training.decayFrom = 0;
+  const { decayFrom, steps } = training;
+  if (decayFrom <= 1 || (steps !== undefined && decayFrom < steps)) return;
+  throw new ConfigError(
+    'training.decayFrom',
+    `training.decayFrom is ${decayFrom} steps, but ` +
+      (steps === undefined ? 'the run has no length in steps' : `the run ends after ${steps}`) +
+      ': give it as a share of the run, from 0 to 1, or set training.steps',
+  );
 }
 
 /** Checks the changes of a resumed run, whose other settings are in its folder. */

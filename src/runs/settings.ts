@@ -54,6 +54,15 @@ const parts = kind<string | readonly FrozenPart[]>(
 export const frozenPartsOf = ({ freeze = [] }: { freeze?: string | readonly FrozenPart[] }) =>
   [...new Set(namesOf(freeze))] as FrozenPart[];
 
+/** Shapes of the learning rate over a run. */
+export type ScheduleName = 'linear' | 'cosine' | 'constant' | 'reference';
+const scheduleNames = ['linear', 'cosine', 'constant', 'reference'] as const satisfies ScheduleName[];
+
+const shareOrSteps = kind<number>(
+  'a share of the run from 0 to 1, or a number of steps from 2 on',
+  (value) => share().accepts(value) || (isCount(value) && value !== 1),
+);
+
 const betas = kind<[number, number]>(
   'a list of two numbers in [0, 1)',
   (value) =>
@@ -80,10 +89,15 @@ const shared = {
    * logged. Default: no limit.
    */
   clipNorm: changeable(optional(positive())),
-  /** Share of the run in which the learning rate rises. Default 0.02. */
-  warmup: share(0.02),
-  /** Share of the run after which it falls. Default 0.4. */
-  decayFrom: share(0.4),
+  /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
+  schedule: changeable(oneOf(...scheduleNames)('linear')),
+  /** Share of the run in which the learning rate rises; from 2 on, a number of steps. Default 0.02. */
+  warmup: shareOrSteps(0.02),
+  /**
+   * Share of the run after which it falls; from 2 on, a number of steps. A cosine never falls before the learning rate
+   * has risen. Default 0.4; with the schedule cosine 0.
+   */
+  decayFrom: shareOrSteps(0.4),
   /** Final learning rate, as a share of the peak. Default 0.05. */
   finalLearningRate: changeable(share(0.05)),
   /** Precision of the networks; `auto` times both and uses the faster one. Default float32. */
@@ -123,6 +137,8 @@ const vqgan = {
   batchSize: count(4),
   /** Peak learning rate. Default: `model.base_learning_rate` times the images per step, else 1e-4 (stage 2: 3e-4). */
   learningRate: changeable(positive(1e-4)),
+  /** Stage 1: peak learning rate of the discriminator. Default: `learningRate`. */
+  discriminatorLearningRate: changeable(optional(positive())),
   /** Betas of Adam. Default (0.5, 0.9), stage 2 (0.9, 0.95), as in the reference. */
   betas: betas([0.5, 0.9]),
   /** Stage 1: training step. Default one-pass, which computes the generator's forward once for both updates. */

@@ -3,9 +3,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { newestCheckpoint } from '../../src/runs/checkpoint.js';
 import { resolveConfig } from '../../src/runs/config.js';
 import type { TrainingEvent } from '../../src/runs/events.js';
 import type { Tensor } from '../../src/torch/index.js';
+import { learningRateAt } from '../../src/training/engine/schedule.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { eventsOf, images, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
@@ -99,6 +101,42 @@ test.serial('gradients of either optimizer are clipped, and their norms logged',
   t.true(first!['norm']! > 0.01);
   t.deepEqual(clipped, first);
   t.not(after!['loss'], second!['loss']);
+});
+
+test.serial('the learning rate follows the schedule, and the discriminator has its own', async (t) => {
+  const run = join(temporaryFolder(t), 'run');
+  const schedule = { schedule: 'cosine', warmup: 2, finalLearningRate: 0, learningRate: 1e-3, steps: 6 };
+  const trainer = await vqganTrainer(run, { ...schedule, discriminatorLearningRate: 4e-3 });
+  const rates = (await eventsOf(trainer)).flatMap((event) =>
+    event.type === 'log' ? [event.learningRate] : [],
+  );
+  const expected = [0, 0.5, 1, 0.5 + Math.SQRT1_2 / 2, 0.5, 0.5 - Math.SQRT1_2 / 2];
+  rates.forEach((rate, i) => t.true(Math.abs(rate - expected[i]! * 1e-3) < 1e-12, `${rate} at ${i}`));
+  const { optimizers } = (await newestCheckpoint(run)).state as unknown as Record<
+    'optimizers',
+    Record<'generator' | 'discriminator', { lr: number }[]>
+  >;
+  t.is(optimizers.generator[0]!.lr, rates.at(-1)!);
+  t.is(
+    optimizers.discriminator[0]!.lr,
+    learningRateAt(5 / 6, 4e-3, { schedule: 'cosine', warmup: 2, final: 0 }, { step: 5, steps: 6 }),
+  );
+});
+
+test('a schedule in steps needs a run in steps', (t) => {
+  const training = (more: Settings) => resolveConfig('vqgan', vqganConfig(more)).training;
+  t.is(training({ schedule: 'cosine' }).decayFrom, 0);
+  t.is(training({ schedule: 'cosine', decayFrom: 0.3 }).decayFrom, 0.3);
+  t.is(training({ decayFrom: 5 }).decayFrom, 5);
+  for (const [more, message] of [
+    [
+      { decayFrom: 5, steps: undefined, minutes: 1 },
+      /decayFrom is 5 steps, but the run has no length in steps/,
+    ],
+    [{ decayFrom: 6 }, /decayFrom is 6 steps, but the run ends after 6/],
+    [{ warmup: 1.5 }, /warmup must be a share of the run from 0 to 1, or a number of steps/],
+  ] as const)
+    t.throws(() => training(more), { message });
 });
 
 test('the reference’s base learning rate counts all images of a step', (t) => {

@@ -70,12 +70,16 @@ const trainedBy = (model: FirstStage) =>
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { learningRate: lr, betas, step, graph, accumulate, clipNorm } = training;
+  const { discriminatorLearningRate = lr } = training;
   const settings = { lr, betas, capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
   const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
   const generator = new optim.Adam(masters.of(ofGenerator), settings);
-  const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
+  const discriminator = new optim.Adam(masters.of(ofDiscriminator), {
+    ...settings,
+    lr: discriminatorLearningRate,
+  });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const steppers: VqganOptimizers = {
     generator: masters.around(ofGenerator, clipped.norm),
