@@ -122,10 +122,11 @@ export type { Images, TrainerOptions } from './training/images.js';
 export type { RunPlan } from './training/trainer.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
+export { WeightAverage } from './training/engine/weight-average.js';
 export { MasterWeights } from './training/engine/precision.js';
 export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
-export { openRun, type OpenedRun } from './runs/open.js';
+export { openRun, type ModelSource, type OpenedRun, type RunSource } from './runs/open.js';
 export {
   ImageTokenizer,
   type DecodeOptions,

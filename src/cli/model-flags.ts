@@ -1,7 +1,7 @@
 /** Flags of commands that use a trained model: a run, or a checkpoint file with its configuration. */
 import type { Command } from 'commander';
 import { lookups, type Lookup } from '../models/quantizers/lookups.js';
-import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
+import type { ModelSource } from '../runs/open.js';
 import type { Device } from '../torch/index.js';
 import type { TokenizerDType } from '../tokenizer/dtype.js';
 import { choice } from './arguments.js';
@@ -26,7 +26,7 @@ export function withFileFlags(command: Command, config: string): Command {
     .addOption(
       choice('--lookup <rule>', 'how the model chooses codes, if its configuration does not say it', lookups),
     )
-    .option('--ema', 'take the moving average of the weights in the checkpoint file');
+    .option('--ema', 'take the moving average of the weights, of a run or in a checkpoint file');
 }
 
 /** Adds the flags of a model, which may be in a checkpoint file. */
@@ -39,9 +39,8 @@ export function withModelFlags(command: Command, what: string): Command {
 }
 
 /** Returns what a model is opened from. @throws UsageError for flags of a file without `--config` */
-export function sourceOf(run: string, { config, lookup, ema }: FileFlags): string | CheckpointAndConfig {
+export function sourceOf(run: string, { config, lookup, ema = false }: FileFlags): ModelSource {
   if (config !== undefined) return { checkpoint: run, config, lookup, ema };
-  const stray = lookup !== undefined ? '--lookup' : ema ? '--ema' : null;
-  if (stray === null) return run;
-  throw new UsageError(`${stray} is for checkpoint files: name the YAML file of the model with --config`);
+  if (lookup === undefined) return { run, ema };
+  throw new UsageError(`--lookup is for checkpoint files: name the YAML file of the model with --config`);
 }

@@ -30,11 +30,13 @@ const hasMaps = ({ data }: RunConfig): boolean => (data.maps ?? []).length > 0;
 
 const transformerOn = (run: string, config: RunConfig) =>
   `npx tessera-torch train transformer --vqgan ${hasMaps(config) ? `RUN --condition ${run} -c maps` : run}`;
+/** Flag that takes the weights which the run's metrics and images are of. */
+const averaged = ({ training }: RunConfig): string => (training.ema > 0 ? ' --ema' : '');
 const reconstructBy = (run: string, config: RunConfig) =>
-  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
+  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES${averaged(config)}`];
 const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.training.vectors !== undefined;
 const sampleGrid = (run: string, config: RunConfig, count = '') =>
-  `npx tessera-torch sample ${run}${hasFile(config) ? ' --condition FILE' : ''}${count} --grid`;
+  `npx tessera-torch sample ${run}${hasFile(config) ? ' --condition FILE' : ''}${count} --grid${averaged(config)}`;
 
 const norms: Panel = {
   title: 'norms of gradients, before clipping',

@@ -1,4 +1,5 @@
 /** Opens a trained model from a run folder or a checkpoint file, ready to use. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { show } from '../config/read.js';
 import { isFile } from '../files/look.js';
@@ -6,10 +7,10 @@ import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../models/registry/from-config.js';
 import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import { loadCheckpoint } from '../torch/io/index.js';
+import { loadCheckpoint, type Checkpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
-import { newestCheckpoint } from './checkpoint.js';
+import { averageOf, newestCheckpoint } from './checkpoint.js';
 import { withCheckpointFile, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
@@ -30,6 +31,17 @@ export interface OpenedRun<M extends nn.Module> {
   classes: readonly string[];
 }
 
+/** A run, and which of its weights to open. */
+export interface RunSource {
+  /** Folder of the run. */
+  run: string;
+  /** Takes the moving average of the weights, if the run has one, instead of the trained ones. Default false. */
+  ema?: boolean;
+}
+
+/** What a trained model is opened from: the folder of a run, or a checkpoint file. */
+export type ModelSource = string | RunSource | CheckpointAndConfig;
+
 export interface ModelOf {
   vqgan: FirstStage;
   transformer: Net2NetTransformer;
@@ -41,7 +53,7 @@ type Opened<S extends Stage> = Omit<OpenedRun<ModelOf[S]>, 'device'>;
  * Opens the newest complete checkpoint of a run, or a checkpoint file, for the given stage. Of a transformer, the stage
  * `vqgan` is the first stage inside it.
  *
- * @param source run folder, or `{ checkpoint, config }`
+ * @param source run folder, `{ run, ema: true }` for its averaged weights, or `{ checkpoint, config }`
  * @throws RunError if there is none, it has no such stage, or its weights do not match its configuration
  *
  * @example
@@ -51,7 +63,7 @@ type Opened<S extends Stage> = Omit<OpenedRun<ModelOf[S]>, 'device'>;
  * ```
  */
 export async function openRun<S extends Stage>(
-  source: string | CheckpointAndConfig,
+  source: ModelSource,
   stage: S,
   device: 'auto' | torch.Device = 'auto',
 ): Promise<OpenedRun<ModelOf[S]>> {
@@ -62,8 +74,9 @@ export async function openRun<S extends Stage>(
   return { ...opened, device: chosen };
 }
 
-function openOnCpu<S extends Stage>(source: string | CheckpointAndConfig, stage: S): Promise<Opened<S>> {
-  if (typeof source === 'string') return openFolder(source, stage);
+function openOnCpu<S extends Stage>(source: ModelSource, stage: S): Promise<Opened<S>> {
+  if (typeof source === 'string') return openFolder(source, stage, false);
+  if (isRunSource(source)) return openFolder(source.run, stage, source.ema ?? false);
   if (typeof source?.checkpoint === 'string' && source.config) {
     return withCheckpointFile(source, stage, ({ model, config }) => {
       return { model: model as ModelOf[S], config, step: 0, checkpoint: source.checkpoint, classes: [] };
@@ -74,7 +87,10 @@ function openOnCpu<S extends Stage>(source: string | CheckpointAndConfig, stage:
   );
 }
 
-async function openFolder<S extends Stage>(run: string, stage: S): Promise<Opened<S>> {
+const isRunSource = (source: ModelSource): source is RunSource =>
+  typeof (source as RunSource | null)?.run === 'string';
+
+async function openFolder<S extends Stage>(run: string, stage: S, ema: boolean): Promise<Opened<S>> {
   if (isFile(run)) {
     throw new RunError(
       `${run} is a file, not the folder of a run; a checkpoint needs the configuration of its model: ` +
@@ -96,7 +112,7 @@ async function openFolder<S extends Stage>(run: string, stage: S): Promise<Opene
       `${join(run, 'config.yaml')} describes a ${model.constructor.name}, which does not encode images into codes; name one of a VQGAN`,
     );
   }
-  await loadModelOfRun(model, run, path, stage === found ? '' : INNER);
+  await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, ema });
   return {
     config,
     model: model as ModelOf[S],
@@ -113,25 +129,32 @@ export function deviceFor(wanted: 'auto' | torch.Device): torch.Device {
 }
 
 /**
- * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out.
+ * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out. With
+ * `ema`, the moving average replaces those that the run trained.
  *
  * @param path of the checkpoint's folder
- * @throws RunError if they do not match
+ * @throws RunError if they do not match, or have no moving average
  */
 export async function loadModelOfRun(
   model: nn.Module,
   run: string,
   path: string,
-  prefix = '',
+  { prefix = '', ema = false }: { prefix?: string; ema?: boolean } = {},
 ): Promise<void> {
+  const average = ema ? averageOf({ path }) : null;
+  if (average !== null && !existsSync(average)) throw noAverage(run);
   const file = join(path, 'model.safetensors');
   using checkpoint = await loadCheckpoint(file);
+  using averaged = average === null ? null : await loadCheckpoint(average);
+  const below = ({ tensors }: Checkpoint) =>
+    [...tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
+  if (averaged && below(averaged).length === 0) throw noAverage(run);
   try {
-    const weights = [...checkpoint.tensors.keys()].filter((key) => key.startsWith(prefix) && !isLoss(key));
     torch.scope(() => {
-      model.loadStateDict(
-        new Map(weights.map((key) => [key.slice(prefix.length), checkpoint.tensors.get(key)!])),
+      const weights = [checkpoint, averaged].flatMap((each) =>
+        (each ? below(each) : []).map((key) => [key.slice(prefix.length), each!.tensors.get(key)!] as const),
       );
+      model.loadStateDict(new Map(weights));
     });
   } catch (error) {
     throw new RunError(
@@ -140,6 +163,11 @@ export async function loadModelOfRun(
     );
   }
 }
+
+const noAverage = (run: string) =>
+  new RunError(
+    `${run} has no moving average of these weights: it was trained without training.ema; leave out --ema`,
+  );
 
 /** Returns the reason for a mismatch, which a state dict's error has in the lines after its first. */
 function reasonOf(error: unknown): string {

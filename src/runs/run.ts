@@ -243,7 +243,7 @@ export class Run extends torch.InThread {
    * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
-    { model, optimizers, data }: TrainedState,
+    { model, optimizers, average, data }: TrainedState,
     measure: () => Record<string, number> = () => ({}),
   ): Promise<CheckpointEvent> {
     const bad = firstNonFinite(model);
@@ -254,7 +254,8 @@ export class Run extends torch.InThread {
     const { folder, step, stage, seconds, progress } = this;
     const at = { step, metrics, stage, seconds, progress };
     const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
-    this.#saved = await writeCheckpoint(folder, state, { model, optimizer: tensors });
+    const files = { model, optimizer: tensors, ...(average && { ema: average }) };
+    this.#saved = await writeCheckpoint(folder, state, files);
     await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
     return { type: 'checkpoint', step, path: this.#saved.path };
   }

@@ -89,6 +89,11 @@ const shared = {
    * logged. Default: no limit.
    */
   clipNorm: changeable(optional(positive())),
+  /**
+   * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
+   * measures and draws with the average, and saves it beside the weights. Default 0: none.
+   */
+  ema: changeable(probability(0)),
   /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
   schedule: changeable(oneOf(...scheduleNames)('linear')),
   /** Share of the run in which the learning rate rises; from 2 on, a number of steps. Default 0.02. */

@@ -48,7 +48,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
     throw new UsageError(
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
-  const recipe = { command: 'reconstruct', run, step, size, precision };
+  const recipe = { command: 'reconstruct', run, step, size, precision, ...(flags.ema && { ema: true }) };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
     else if (!flags.quiet) process.stdout.write(`${text}\n`);

@@ -10,6 +10,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import { StartCodes } from './changed-codes.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
@@ -64,6 +65,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   readonly #parts: VqganParts;
   readonly #loader: Loader;
   readonly #setTemperature: (step: number) => void;
+  /** Moving average of the generator's weights; null if the run has none. */
+  readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
@@ -79,6 +82,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#session = session;
     this.#parts = buildVqgan(config, precision, device, draws, begin);
     this.model = this.#parts.model;
+    this.#average = averageOf(config, this.#parts);
     this.#setTemperature = temperatureSetter(this.model);
     this.#restarts = restartCodes && !frozenPartsOf(config.training).includes('quantizer');
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
@@ -131,11 +135,16 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
-    return this.#parts.step(batch, globalStep).losses;
+    const { losses } = this.#parts.step(batch, globalStep);
+    this.#average?.update(step + 1);
+    return losses;
   }
 
   remark(): string | null {
-    return this.#eagerRemark() ?? (this.#session.run.done ? (this.#start?.report() ?? null) : null);
+    return (
+      this.#eagerRemark() ??
+      (this.#session.run.done ? this.#averaged(() => this.#start?.report() ?? null) : null)
+    );
   }
 
   #eagerRemark(): string | null {
@@ -146,19 +155,24 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   evaluate(): Figures {
-    if (!this.#validation) return {};
-    return { ...measureImages(this.model, this.#validation), ...this.#start?.changed() };
+    const images = this.#validation;
+    if (!images) return {};
+    return this.#averaged(() => ({ ...measureImages(this.model, images), ...this.#start?.changed() }));
   }
 
   async evaluateAll(): Promise<Figures> {
     const { heldOut, device } = this.#session;
-    return { ...(await measureSource(this.model, heldOut, device, this.#field)), ...this.#start?.changed() };
+    return this.#averaged(async () => {
+      const metrics = await measureSource(this.model, heldOut, device, this.#field);
+      return { ...metrics, ...this.#start?.changed() };
+    });
   }
 
   async draw(): Promise<string | null> {
-    if (!this.#validation) return null;
+    const images = this.#validation;
+    if (!images) return null;
     const path = this.#session.run.imagePath('reconstructions');
-    await saveReconstructions(this.model, this.#validation, path);
+    await this.#averaged(() => saveReconstructions(this.model, images, path));
     return path;
   }
 
@@ -167,16 +181,32 @@ export class VqganStage implements TrainableStage<Tensor> {
     const state = [...masters.stateDict(this.model.stateDict())];
     // LPIPS is never trained and the same in every run, so it is read from its own file instead.
     const model = new Map(state.filter(([key]) => !key.startsWith(LPIPS_PREFIX)));
-    return { model, optimizers, data: this.#loader.state() };
+    return { model, optimizers, average: this.#average?.weights, data: this.#loader.state() };
+  }
+
+  /** Calls `fn` with the averaged weights, if the run averages them. */
+  #averaged<T>(fn: () => T): T {
+    return this.#average ? this.#average.use(fn) : fn();
   }
 
   close(): Promise<void> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
+    this.#average?.dispose();
     torch.dispose(this.#validation);
     this.#start?.dispose();
     return this.#session.close();
   }
+}
+
+/** Averages what the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
+function averageOf({ training: { ema } }: RunConfig, { model, masters }: VqganParts): WeightAverage | null {
+  if (ema === 0) return null;
+  const trained = new Set<Tensor>(model.generatorParameters());
+  const weights = [...model.stateDict()].filter(
+    ([key, tensor]) => key.startsWith('quantize.') || trained.has(tensor),
+  );
+  return new WeightAverage(new Map(weights), ema, masters);
 }
 
 const firstRows = (batch: Tensor, most: number): Tensor =>
