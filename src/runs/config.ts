@@ -5,6 +5,7 @@ import { isTree, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
+import { checkDecay, lengthKeys } from './length.js';
 import {
   imagesPerStep,
   sectionsOf,
@@ -48,29 +49,20 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
     );
   }
   const { data, training } = readSections(stage, given, false);
-  if (training.steps === undefined && training.minutes === undefined) {
-    throw new ConfigError('training', 'a run needs an end: set training.steps, training.minutes, or both');
+  if (lengthKeys.every((key) => training[key] === undefined)) {
+    throw new ConfigError(
+      'training',
+      'a run needs an end: set training.steps, training.minutes, training.epochs, or several of them',
+    );
   }
   const base = model.base_learning_rate;
   if (base !== undefined && !hasOwn(given['training'], 'learningRate')) {
     training.learningRate = base * imagesPerStep(training);
   }
-  settleDecay(training, hasOwn(given['training'], 'decayFrom'));
+  if (training.schedule === 'cosine' && !hasOwn(given['training'], 'decayFrom')) training.decayFrom = 0;
+  checkDecay(training);
   const { size = resolutionOf(model), channels = channelsOf(model) } = data;
   return { model, data: { ...data, size, channels }, training };
-}
-
-/** Sets when a cosine falls, and checks that a number of steps is a share of the run. */
-function settleDecay(training: TrainingConfig, given: boolean): void {
-  if (training.schedule === 'cosine' && !given) training.decayFrom = 0;
-  const { decayFrom, steps } = training;
-  if (decayFrom <= 1 || (steps !== undefined && decayFrom < steps)) return;
-  throw new ConfigError(
-    'training.decayFrom',
-    `training.decayFrom is ${decayFrom} steps, but ` +
-      (steps === undefined ? 'the run has no length in steps' : `the run ends after ${steps}`) +
-      ': give it as a share of the run, from 0 to 1, or set training.steps',
-  );
 }
 
 /** Checks the changes of a resumed run, whose other settings are in its folder. */

@@ -13,6 +13,7 @@ import { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
 import { every } from './every.js';
 import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
+import { withEpochsInSteps } from './length.js';
 import { lockRun } from './lock.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
@@ -96,7 +97,8 @@ export class Run extends torch.InThread {
   /** Sets the configuration with every `auto` resolved, before the run starts. */
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
-    this.#config = { ...config, training: { ...config.training, device, threads } };
+    const settled = { ...config, training: { ...config.training, device, threads } };
+    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train);
     this.#setup = setup;
   }
 

@@ -126,10 +126,14 @@ const shared = {
 };
 
 const end = {
-  /** Length of the run in steps. It ends at `steps` or `minutes`, whichever comes first; at least one is required. */
+  /** Length of the run in steps. It ends at `steps`, `minutes` or `epochs`, whichever comes first; one is required. */
   steps: changeable(optional(flagged('--steps <n>', 'end after this many steps', count()))),
   /** Length of the run in minutes; see `steps`. */
   minutes: changeable(optional(flagged('--minutes <m>', 'end after this many minutes', positive()))),
+  /** Length of the run in passes over the training images, or the codes of all their views; see `steps`. */
+  epochs: changeable(
+    optional(flagged('--epochs <n>', 'end after this many passes over the images', positive())),
+  ),
   /** Weights to begin with: a checkpoint file of the model, or the folder of a run. See `LoadWeightsOptions.resize`. */
   from: optional(
     flagged('--from <weights>', 'begin with the weights of a checkpoint file, or of a run', text()),

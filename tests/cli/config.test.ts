@@ -54,6 +54,7 @@ test('the end that the command line asks for takes the place of the files\u2019'
     readTrainConfig('vqgan', input({ files: [join(at, 'a.yaml')], overrides }));
   t.like((await read([])).config.training, { minutes: 5, steps: undefined });
   t.like((await read(['training.steps=7'])).config.training, { minutes: undefined, steps: 7 });
+  t.like((await read(['training.epochs=3'])).config.training, { minutes: undefined, epochs: 3 });
   t.like((await read(['training.steps=7', 'training.minutes=1'])).config.training, { minutes: 1, steps: 7 });
 });
 

@@ -280,6 +280,30 @@ for (const [stage, training] of [
   );
 }
 
+test.serial('epochs end a run after as many passes over images, or over codes', async (t) => {
+  const folder = temporaryFolder(t);
+  const ended = async (trainer: Promise<VqganTrainer | TransformerTrainer>) =>
+    (await eventsOf(await trainer)).at(-1)!.step;
+  const run = join(folder, 'vqgan');
+  const length = { ...inTwo, steps: undefined }; // of ten images, or twenty rows of codes
+  t.is(await ended(vqganTrainer(run, { ...length, epochs: 0.7 })), 2);
+  const resume = (training: Settings) =>
+    VqganTrainer.resume(run, { images: images(), changes: { training } });
+  t.is(await ended(resume({})), 2);
+  const longer = await resume({ epochs: 2 });
+  t.like(longer.config.training, { epochs: 2, steps: 5 });
+  t.is(await ended(Promise.resolve(longer)), 5);
+  t.is(await ended(resume({ steps: 6 })), 6);
+  t.is(await ended(vqganTrainer(join(folder, 'steps'), { ...length, epochs: 2, steps: 1 })), 1);
+  t.is(await ended(transformerTrainer(join(folder, 'codes'), { ...length, epochs: 1 })), 5);
+  await t.throwsAsync(vqganTrainer(join(folder, 'late'), { ...length, epochs: 1, decayFrom: 3 }), {
+    message: /decayFrom is 3 steps, but the run ends after 3/,
+  });
+  await t.throwsAsync(vqganTrainer(join(folder, 'none'), { steps: undefined }), {
+    message: /training\.epochs/,
+  });
+});
+
 test('the reference’s base learning rate counts all images of a step', (t) => {
   const { model, ...rest } = vqganConfig(inTwo);
   const config = resolveConfig('vqgan', { ...rest, model: { ...model, base_learning_rate: 1e-5 } });

@@ -31,6 +31,12 @@ const meanings: readonly Meaning[] = [
   { to: ['data', 'path'], from: inSet('train', 'training_images_list_file'), accepts: isFile },
   { to: ['data', 'heldOutPath'], from: inSet('validation', 'test_images_list_file'), accepts: isFile },
   { to: ['training', 'steps'], from: ['lightning.trainer.max_steps'], accepts: isCount, unless: ['minutes'] },
+  {
+    to: ['training', 'epochs'],
+    from: ['lightning.trainer.max_epochs'],
+    accepts: isCount,
+    unless: ['minutes', 'steps'],
+  },
 ];
 
 /** Converts the sections, changing `tree` in place, and returns lines that report what was used and what was not. */
