@@ -5,6 +5,7 @@ import {
   flag,
   flagged,
   integer,
+  isTree,
   kind,
   number,
   oneOf,
@@ -71,6 +72,39 @@ const betas = kind<[number, number]>(
     value.every((beta) => typeof beta === 'number' && beta >= 0 && beta < 1),
 );
 
+/** Optimizers of `optim` that a run can use. */
+export const optimizerNames = [
+  'Adadelta',
+  'Adagrad',
+  'Adam',
+  'AdamW',
+  'Adamax',
+  'ASGD',
+  'NAdam',
+  'RAdam',
+  'RMSprop',
+  'Rprop',
+  'SGD',
+] as const;
+export type OptimizerName = (typeof optimizerNames)[number];
+
+/** An optimizer, and settings of it under their names in `optim`. */
+export interface ChosenOptimizer {
+  target: OptimizerName;
+  params?: Readonly<Record<string, unknown>>;
+}
+
+const isOptimizerName = (value: unknown) => (optimizerNames as readonly unknown[]).includes(value);
+const optimizer = kind<OptimizerName | ChosenOptimizer>(
+  `one of ${optimizerNames.join(', ')}, or { target, params } with such a target`,
+  (value) =>
+    isOptimizerName(value) ||
+    (isTree(value) &&
+      isOptimizerName(value['target']) &&
+      (value['params'] === undefined || isTree(value['params'])) &&
+      Object.keys(value).every((key) => key === 'target' || key === 'params')),
+);
+
 export const dataSchema = {
   ...imageSchema,
   /** What to do if a resumed run's images have changed: refuse (`stop`, default) or continue with them (`accept`). */
@@ -84,6 +118,11 @@ const shared = {
    * images. Default 1.
    */
   accumulate: count(1),
+  /**
+   * Optimizer of `optim`, such as `SGD`, or `{ target: SGD, params: { momentum: 0.9 } }`. It takes `learningRate`, and
+   * `betas` and `weightDecay` if it has them. Default: Adam, stage 2: AdamW.
+   */
+  optimizer: optional(optimizer()),
   /**
    * Largest norm of the gradients of each optimizer, to which they are scaled down together; the norm before it is
    * logged. Default: no limit.

@@ -4,19 +4,19 @@ import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setup.js';
-import type * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Tokens } from './held-out.js';
-import { decayGroups, dropConditions, transformerOptimizer, transformerStep } from './step.js';
+import { decayGroups, dropConditions, transformerStep, type DecayGroups } from './step.js';
 
 export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
-  optimizer: optim.AdamW;
+  optimizer: AnyOptimizer;
   /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and what else to log. */
   step(tokens: Tokens): { loss: Tensor } & Record<string, Tensor>;
 }
@@ -32,7 +32,7 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { learningRate: lr, betas, weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
+  const { weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
@@ -40,8 +40,11 @@ export function buildTransformer(
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
   const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
-  const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay, condition });
-  for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
+  const mastersOf = (part: DecayGroups['decay']) => masters.of(part.map(([, parameter]) => parameter));
+  const optimizer = optimizerOf(config.training, 'AdamW', [
+    { params: mastersOf(groups.decay), weightDecay },
+    { params: mastersOf(groups.noDecay), weightDecay: 0 },
+  ]);
   const norm = clippedBy(optimizer, clipNorm);
   const stepper = masters.around(copies, norm);
   net.train();

@@ -1,7 +1,6 @@
 /** Builds the first stage's model, optimizers and step from a configuration. */
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
@@ -9,6 +8,7 @@ import { frozenPartsOf } from '../../../runs/settings.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Precision } from '../../../runs/setup.js';
@@ -24,7 +24,7 @@ export interface VqganParts {
   model: FirstStage;
   masters: MasterWeights;
   /** By the names under which checkpoints hold them: `generator`, and `discriminator` if there is one. */
-  optimizers: Record<string, optim.Adam>;
+  optimizers: Record<string, AnyOptimizer>;
   /** Takes a step on a batch [B, C, H, W]; `totalLoss` is the one that the generator's gradients come from. */
   step(batch: Tensor, globalStep: number): { totalLoss: Tensor; losses: StepLosses };
   /** Replays steps as a CUDA graph, if requested. */
@@ -69,16 +69,16 @@ const trainedBy = (model: FirstStage) =>
 
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, step, graph, accumulate, clipNorm } = training;
-  const { discriminatorLearningRate = lr } = training;
-  const settings = { lr, betas, capturable: graph };
+  const { step, graph, accumulate, clipNorm } = training;
+  const { discriminatorLearningRate: lr = training.learningRate } = training;
+  const settings = { capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
   const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
-  const generator = new optim.Adam(masters.of(ofGenerator), settings);
-  const discriminator = new optim.Adam(masters.of(ofDiscriminator), {
+  const generator = optimizerOf(training, 'Adam', [{ params: masters.of(ofGenerator) }], settings);
+  const discriminator = optimizerOf(training, 'Adam', [{ params: masters.of(ofDiscriminator) }], {
     ...settings,
-    lr: discriminatorLearningRate,
+    lr,
   });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const steppers: VqganOptimizers = {
@@ -110,10 +110,10 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, accumulate, clipNorm } = training;
+  const { accumulate, clipNorm } = training;
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
   const trained = trainedBy(model);
-  const generator = new optim.Adam(masters.of(trained), { lr, betas });
+  const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
   const norm = clippedBy(generator, clipNorm);
   const stepper = masters.around(trained, norm);
   return {

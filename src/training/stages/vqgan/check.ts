@@ -9,6 +9,7 @@ import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
+import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
@@ -38,6 +39,7 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   try {
     temperatureSetter(model);
     checkGraph(config);
+    checkOptimizer(config.training, 'Adam');
     const labels = readsLabels(model);
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
