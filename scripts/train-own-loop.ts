@@ -4,7 +4,8 @@
 import { existsSync } from 'node:fs';
 import * as tessera from 'tessera-torch';
 
-const { modelFromConfig, onePassStep, openImages, optim, Run, torch } = tessera;
+const { ClippedOptimizer, learningRateAt, modelFromConfig, onePassStep, openImages } = tessera;
+const { optim, Run, torch, WeightAverage } = tessera;
 const [path = 'photos', folder = 'runs/own-loop', steps = '2000'] = process.argv.slice(2);
 
 const levels = { ch: 32, ch_mult: [1, 1, 1], num_res_blocks: 0, attn_resolutions: [], resolution: 32 };
@@ -19,7 +20,7 @@ const config = {
     params: { n_embed: 128, embed_dim: 32, ddconfig, lossconfig },
   },
   data: { path, size: 32 },
-  training: { steps: Number(steps), batchSize: 8, saveEvery: '1m' },
+  training: { steps: Number(steps), batchSize: 8, accumulate: 2, clipNorm: 1, ema: 0.999, saveEvery: '1m' },
 };
 const run = await Run.open(folder, 'vqgan', existsSync(folder) ? { resume: {} } : { new: config });
 
@@ -27,25 +28,44 @@ const { data, training } = run.config;
 torch.manualSeed(training.seed);
 const model = modelFromConfig(run.config.model) as tessera.VQModel;
 const loss = model.loss as tessera.VQLPIPSWithDiscriminator;
-const { learningRate: lr, betas, batchSize, seed } = training;
+const { learningRate: peak, betas, accumulate, clipNorm = Infinity, ema, seed } = training;
+const batchSize = training.batchSize * accumulate;
 const optimizers = {
-  generator: new optim.Adam(model.generatorParameters(), { lr, betas }),
-  discriminator: new optim.Adam(loss.discriminator.parameters(), { lr, betas }),
+  generator: new optim.Adam(model.generatorParameters(), { betas }),
+  discriminator: new optim.Adam(loss.discriminator.parameters(), { betas }),
 };
+const clipped = {
+  generator: new ClippedOptimizer(optimizers.generator, clipNorm),
+  discriminator: new ClippedOptimizer(optimizers.discriminator, clipNorm),
+};
+const generator = [...model.stateDict()].filter(([key]) => !key.startsWith('loss.'));
+const average = new WeightAverage(new Map(generator), ema);
 const images = await openImages(data);
 const position = run.checkpoint?.state['data'] as ReturnType<tessera.Loader['state']> | undefined;
 const loader = new tessera.Loader(images.train, { batchSize, seed, ...(position && { position }) });
-const state = () => ({ model: model.stateDict(), optimizers, data: loader.state() });
+const state = () => ({
+  model: model.stateDict(),
+  average: average.weights,
+  optimizers,
+  data: loader.state(),
+});
 
 await run.start(state()); // Writes a first checkpoint, or reads the newest one.
 run.begin();
 while (!run.done) {
   const { images: batch, waited } = await loader.next();
+  const lr = learningRateAt(run.progress, peak, { schedule: 'cosine' });
+  for (const { paramGroups } of Object.values(optimizers)) for (const group of paramGroups) group.lr = lr;
   torch.scope(() => {
-    const { nllLoss, discLoss } = onePassStep(model, optimizers, batch, { globalStep: run.step });
+    const at = { globalStep: run.step, accumulate };
+    const { nllLoss, discLoss } = onePassStep(model, clipped, batch, at);
     run.tick(waited);
+    average.update(run.step);
     if (!run.due('log')) return;
-    const { step, losses } = run.log({ losses: { rec: nllLoss, disc: discLoss }, learningRate: lr });
+    const { step, losses } = run.log({
+      losses: { rec: nllLoss, disc: discLoss, norm: clipped.generator.norm },
+      learningRate: lr,
+    });
     console.log(step, losses);
   });
   batch.dispose();

@@ -104,10 +104,12 @@ export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 
 export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
+export type { Accumulation } from './training/engine/accumulate.js';
+export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';
-export { learningRateAt, type LearningRateShape } from './training/engine/schedule.js';
+export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
 export type { RunOpening } from './runs/opening.js';
@@ -118,6 +120,7 @@ export type { Figures, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
+export type { ScheduleName } from './runs/settings.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';
 export { NonFiniteError, RunError } from './runs/error.js';
@@ -125,10 +128,11 @@ export type { Images, TrainerOptions } from './training/images.js';
 export type { RunPlan } from './training/trainer.js';
 export { VqganTrainer } from './training/vqgan-trainer.js';
 export { TransformerTrainer } from './training/transformer-trainer.js';
+export { WeightAverage } from './training/engine/weight-average.js';
 export { MasterWeights } from './training/engine/precision.js';
 export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
-export { openRun, type OpenedRun } from './runs/open.js';
+export { openRun, type ModelSource, type OpenedRun, type RunSource } from './runs/open.js';
 export {
   ImageTokenizer,
   type DecodeOptions,

@@ -96,7 +96,7 @@ const runs: readonly [stage: 'vqgan' | 'transformer', what: string, config: unkn
   ['transformer', 'a key of the other stage', { ...run, training: { steps: 1, restartCodes: true } }],
   ['vqgan', 'steps as text', { ...run, training: { steps: 'many' } }],
   ['vqgan', 'no minutes', { ...run, training: { minutes: 0 } }],
-  ['vqgan', 'a share above 1', { ...run, training: { steps: 1, warmup: 2 } }],
+  ['vqgan', 'a share above 1', { ...run, training: { steps: 1, warmup: 1.5 } }],
   ['vqgan', 'one beta', { ...run, training: { steps: 1, betas: [0.5] } }],
   ['vqgan', 'an unknown precision', { ...run, training: { steps: 1, precision: 'float16' } }],
   ['vqgan', 'an unknown device', { ...run, training: { steps: 1, device: 'gpu' } }],

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { isFile } from '../files/look.js';
 import { lookups, type Lookup } from '../models/quantizers/lookups.js';
-import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
+import type { ModelSource } from '../runs/open.js';
 import type { Device } from '../torch/index.js';
 import type { TokenizerDType } from '../tokenizer/dtype.js';
 import { choice } from './arguments.js';
@@ -27,7 +27,7 @@ export function withFileFlags(command: Command, config: string): Command {
     .addOption(
       choice('--lookup <rule>', 'how the model chooses codes, if its configuration does not say it', lookups),
     )
-    .option('--ema', 'take the moving average of the weights in the checkpoint file');
+    .option('--ema', 'take the moving average of the weights, of a run or in a checkpoint file');
 }
 
 /** Adds the flags of a model, which may be in a checkpoint file. */
@@ -40,13 +40,12 @@ export function withModelFlags(command: Command, what: string): Command {
 }
 
 /** Returns what a model is opened from. @throws UsageError for a file, or flags of one, without `--config` */
-export function sourceOf(run: string, { config, lookup, ema }: FileFlags): string | CheckpointAndConfig {
+export function sourceOf(run: string, { config, lookup, ema = false }: FileFlags): ModelSource {
   if (config !== undefined) return { checkpoint: run, config, lookup, ema };
-  const stray = lookup !== undefined ? '--lookup' : ema ? '--ema' : null;
-  if (stray !== null) {
-    throw new UsageError(`${stray} is for checkpoint files: name the YAML file of the model with --config`);
+  if (lookup !== undefined) {
+    throw new UsageError(`--lookup is for checkpoint files: name the YAML file of the model with --config`);
   }
-  if (!isFile(run)) return run;
+  if (!isFile(run)) return { run, ema };
   throw new UsageError(
     `${run} is a file, not the folder of a run: name the YAML file of its model, or a preset, with --config`,
   );

@@ -4,6 +4,7 @@ import { metricNamed } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
 import type { RunConfig, Stage } from '../runs/config.js';
 import type { Run } from '../runs/run.js';
+import { imagesPerStep } from '../runs/settings.js';
 import { stageTexts } from './stages.js';
 
 export interface CardFacts {
@@ -33,7 +34,7 @@ export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts
 
 ${what}
 
-Trained for ${step.toLocaleString('en')} steps with a batch size of ${training.batchSize} (${Math.round(seconds)} seconds of training) with
+Trained for ${step.toLocaleString('en')} steps with a batch size of ${imagesPerStep(training)} (${Math.round(seconds)} seconds of training) with
 Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? '' : 's'}` : device}, ${precision}. ${remark(config)}
 
 ## Data
@@ -42,7 +43,7 @@ ${counts.train} images of ${data.size} × ${data.size} pixels from \`${data.path
 out by their contents and never trained on. ${data.crop === 'random' ? 'Images that are not square were cropped at random positions.' : 'Images that are not square were cropped to their centre.'}
 
 ## Metrics
-
+${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which \`--ema\` takes.\n` : ''}
 | on held-out images | |
 | --- | --- |
 ${rows.length > 0 ? rows.join('\n') : '| no images were held out | |'}

@@ -30,15 +30,25 @@ const hasMaps = ({ data }: RunConfig): boolean => (data.maps ?? []).length > 0;
 
 const transformerOn = (run: string, config: RunConfig) =>
   `npx tessera-torch train transformer --vqgan ${hasMaps(config) ? `RUN --condition ${run} -c maps` : run}`;
+/** Flag that takes the weights which the run's metrics and images are of. */
+const averaged = ({ training }: RunConfig): string => (training.ema > 0 ? ' --ema' : '');
 const reconstructBy = (run: string, config: RunConfig) =>
-  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
+  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES${averaged(config)}`];
 const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.training.vectors !== undefined;
 /** True if a class is to be named, alone or with other conditions. */
 const hasClass = ({ model: { params } }: RunConfig): boolean =>
   JSON.stringify(params?.['cond_stage_config'] ?? null).includes('"taming.modules.util.Labelator"');
 const sampleGrid = (run: string, config: RunConfig, count = '') => {
   const condition = `${hasClass(config) ? ' --class 0' : ''}${hasFile(config) ? ' --condition FILE' : ''}`;
-  return `npx tessera-torch sample ${run}${condition}${count} --grid`;
+  return `npx tessera-torch sample ${run}${condition}${count} --grid${averaged(config)}`;
+};
+
+const norms: Panel = {
+  title: 'norms of gradients, before clipping',
+  lines: [
+    ['norm', 'trained model'],
+    ['discNorm', 'discriminator'],
+  ],
 };
 
 const vqgan: StageTexts = {
@@ -66,6 +76,7 @@ const vqgan: StageTexts = {
         ['weight', 'adaptive weight'],
       ],
     },
+    norms,
   ],
   next: transformerOn,
   uses: (run, config) => [...reconstructBy(run, config), transformerOn(run, config)],
@@ -79,7 +90,7 @@ const transformer: StageTexts = {
   title: 'Transformer',
   what: 'A transformer over the codes of a VQGAN: it generates grids of codes, which the VQGAN decodes to new images.',
   remark: () => '',
-  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }],
+  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms],
   next: sampleGrid,
   uses: (run, config) => [sampleGrid(run, config)],
   suggestions: (run, config) => [sampleGrid(run, config, ' --n 16')],

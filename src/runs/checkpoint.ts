@@ -1,6 +1,6 @@
 /**
- * Checkpoints of a run: folders `checkpoints/step-NNNNNNN` with model.safetensors, optimizer.safetensors and
- * state.json, which lists the other files with their hashes. A folder gets its name only when complete.
+ * Checkpoints of a run: folders `checkpoints/step-NNNNNNN` with model.safetensors, optimizer.safetensors,
+ * ema.safetensors if the run averages its weights, and state.json, which lists the other files with their hashes. A folder gets its name only when complete.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync } from 'node:fs';
@@ -41,6 +41,9 @@ const root = (run: string): string => join(run, 'checkpoints');
 /** Returns the file with the weights of a checkpoint. */
 export const weightsOf = ({ path }: RunCheckpoint): string => join(path, 'model.safetensors');
 
+/** Returns the file with the moving average of those weights that are trained, in a checkpoint of a run that has one. */
+export const averageOf = ({ path }: Pick<RunCheckpoint, 'path'>): string => join(path, 'ema.safetensors');
+
 /** Returns the complete checkpoints of a run, oldest first. */
 export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];
@@ -56,7 +59,7 @@ export function listCheckpoints(run: string): RunCheckpoint[] {
 export async function writeCheckpoint(
   run: string,
   state: CheckpointState,
-  tensors: { model: Tensors; optimizer: Tensors },
+  tensors: { model: Tensors; optimizer: Tensors; ema?: Tensors },
   onBytes?: OnBytes,
 ): Promise<RunCheckpoint> {
   const path = join(root(run), nameOf(state.step));

@@ -1,5 +1,6 @@
 import type { Schema } from '../config/schema.js';
 import { resolveConfig, type RunConfig, type Stage, type TrainingConfig } from './config.js';
+import { lengthKeys } from './length.js';
 import { sectionsOf } from './settings.js';
 
 /** Returns the keys of a section that a resumed run may change. */
@@ -37,14 +38,14 @@ export function withChanges(stage: Stage, config: RunConfig, changes: unknown): 
 }
 
 /**
- * Returns the stored settings, without steps and minutes if either is given: the old limit must not end the run early.
+ * Returns the stored settings, without those that end the run if any of them is given: the old limit must not end it
+ * early.
  */
 function withoutReplacedLength(
-  { steps, minutes, ...rest }: TrainingConfig,
+  training: TrainingConfig,
   given: Record<string, unknown>,
 ): Partial<TrainingConfig> {
-  const replaced = given['steps'] !== undefined || given['minutes'] !== undefined;
-  return replaced
-    ? rest
-    : { ...rest, ...(steps !== undefined && { steps }), ...(minutes !== undefined && { minutes }) };
+  if (!lengthKeys.some((key) => given[key] !== undefined)) return training;
+  const kept = Object.entries(training).filter(([key]) => !(lengthKeys as readonly string[]).includes(key));
+  return Object.fromEntries(kept);
 }

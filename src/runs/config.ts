@@ -5,7 +5,15 @@ import { isTree, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
-import { sectionsOf, type dataSchema, type Interval, type Stage, type TrainingConfig } from './settings.js';
+import { checkDecay, lengthKeys } from './length.js';
+import {
+  imagesPerStep,
+  sectionsOf,
+  type dataSchema,
+  type Interval,
+  type Stage,
+  type TrainingConfig,
+} from './settings.js';
 
 export type { Interval, Stage, TrainingConfig } from './settings.js';
 
@@ -41,13 +49,18 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
     );
   }
   const { data, training } = readSections(stage, given, false);
-  if (training.steps === undefined && training.minutes === undefined) {
-    throw new ConfigError('training', 'a run needs an end: set training.steps, training.minutes, or both');
+  if (lengthKeys.every((key) => training[key] === undefined)) {
+    throw new ConfigError(
+      'training',
+      'a run needs an end: set training.steps, training.minutes, training.epochs, or several of them',
+    );
   }
   const base = model.base_learning_rate;
   if (base !== undefined && !hasOwn(given['training'], 'learningRate')) {
-    training.learningRate = base * training.batchSize;
+    training.learningRate = base * imagesPerStep(training);
   }
+  if (training.schedule === 'cosine' && !hasOwn(given['training'], 'decayFrom')) training.decayFrom = 0;
+  checkDecay(training);
   const { size = resolutionOf(model), channels = channelsOf(model) } = data;
   return { model, data: { ...data, size, channels }, training };
 }

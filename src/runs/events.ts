@@ -40,7 +40,7 @@ export interface LogEvent {
   learningRate: number;
   /** Share of the time since the last log spent waiting for images. */
   dataWait: number;
-  /** Losses of this step. Stage 1: rec, perceptual, vq, gan, disc, weight. Stage 2: loss. */
+  /** Losses of this step. Stage 1: rec, perceptual, vq, gan, disc, weight. Stage 2: loss. With clipNorm: norm, discNorm. */
   losses: Record<string, number>;
   /** Held-out metrics, if they were measured. Stage 1: psnr, used, perplexity. Stage 2: heldOutLoss. */
   metrics?: Record<string, number>;

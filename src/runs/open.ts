@@ -1,4 +1,5 @@
 /** Opens a trained model from a run folder or a checkpoint file, ready to use. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { show } from '../config/read.js';
 import { isFile } from '../files/look.js';
@@ -6,10 +7,16 @@ import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../models/registry/from-config.js';
 import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import { loadCheckpoint } from '../torch/io/index.js';
+import { loadCheckpoint, type Checkpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
-import { newestCheckpoint, newestState, type CheckpointState, type OnBytes } from './checkpoint.js';
+import {
+  averageOf,
+  newestCheckpoint,
+  newestState,
+  type CheckpointState,
+  type OnBytes,
+} from './checkpoint.js';
 import { describeCheckpointFile, told, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
@@ -30,6 +37,17 @@ export interface OpenedRun<M extends nn.Module> {
   classes: readonly string[];
 }
 
+/** A run, and which of its weights to open. */
+export interface RunSource {
+  /** Folder of the run. */
+  run: string;
+  /** Takes the moving average of the weights, if the run has one, instead of the trained ones. Default false. */
+  ema?: boolean;
+}
+
+/** What a trained model is opened from: the folder of a run, or a checkpoint file. */
+export type ModelSource = string | RunSource | CheckpointAndConfig;
+
 export interface ModelOf {
   vqgan: FirstStage;
   transformer: Net2NetTransformer;
@@ -49,7 +67,7 @@ type Described<S extends Stage> = Promise<DescribedRun<ModelOf[S]>>;
  * Opens the newest complete checkpoint of a run, or a checkpoint file, for the given stage. Of a transformer, the stage
  * `vqgan` is the first stage inside it.
  *
- * @param source run folder, or `{ checkpoint, config }`
+ * @param source run folder, `{ run, ema: true }` for its averaged weights, or `{ checkpoint, config }`
  * @throws RunError if there is none, it has no such stage, or its weights do not match its configuration
  *
  * @example
@@ -59,7 +77,7 @@ type Described<S extends Stage> = Promise<DescribedRun<ModelOf[S]>>;
  * ```
  */
 export async function openRun<S extends Stage>(
-  source: string | CheckpointAndConfig,
+  source: ModelSource,
   stage: S,
   device: 'auto' | torch.Device = 'auto',
 ): Promise<OpenedRun<ModelOf[S]>> {
@@ -72,16 +90,17 @@ export async function openRun<S extends Stage>(
  *
  * @throws RunError if there is no such run or configuration, or it has no such stage
  */
-export async function describeRun<S extends Stage>(
-  source: string | CheckpointAndConfig,
-  stage: S,
-): Described<S> {
-  if (typeof source === 'string') return describeFromFolder(source, stage);
+export async function describeRun<S extends Stage>(source: ModelSource, stage: S): Described<S> {
+  if (typeof source === 'string') return describeFromFolder(source, stage, false);
+  if (isRunSource(source)) return describeFromFolder(source.run, stage, source.ema ?? false);
   if (typeof source?.checkpoint === 'string' && source.config) return describeFromFile(source, stage);
   throw new TypeError(
     `a model is opened from a run folder, or from { checkpoint, config }; got ${show(source)}`,
   );
 }
+
+const isRunSource = (source: ModelSource): source is RunSource =>
+  typeof (source as RunSource | null)?.run === 'string';
 
 async function describeFromFile<S extends Stage>(source: CheckpointAndConfig, stage: S): Described<S> {
   const described = await describeCheckpointFile(source, stage);
@@ -100,7 +119,7 @@ async function describeFromFile<S extends Stage>(source: CheckpointAndConfig, st
   };
 }
 
-async function describeFromFolder<S extends Stage>(run: string, stage: S): Described<S> {
+async function describeFromFolder<S extends Stage>(run: string, stage: S, ema: boolean): Described<S> {
   if (isFile(run)) {
     throw new RunError(
       `${run} is a file, not the folder of a run; a checkpoint needs the configuration of its model: ` +
@@ -129,7 +148,7 @@ async function describeFromFolder<S extends Stage>(run: string, stage: S): Descr
     classes,
     load: async (wanted, onBytes) => {
       const { step, path, state } = await newestCheckpoint(run, onBytes);
-      await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, onBytes });
+      await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, ema, onBytes });
       const device = placed(model, wanted);
       return { config, model, device, step, checkpoint: path, classes: classesIn(state) };
     },
@@ -153,24 +172,33 @@ export function deviceFor(wanted: 'auto' | torch.Device): torch.Device {
 }
 
 /**
- * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out.
+ * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out. With
+ * `ema`, the moving average replaces those that the run trained.
  *
  * @param path of the checkpoint's folder
- * @throws RunError if they do not match
+ * @throws RunError if they do not match, or have no moving average
  */
 export async function loadModelOfRun(
   model: nn.Module,
   run: string,
   path: string,
-  { prefix = '', onBytes }: { prefix?: string; onBytes?: OnBytes | undefined } = {},
+  {
+    prefix = '',
+    ema = false,
+    onBytes,
+  }: { prefix?: string; ema?: boolean; onBytes?: OnBytes | undefined } = {},
 ): Promise<void> {
-  const file = join(path, 'model.safetensors');
+  const [file, averageFile] = [join(path, 'model.safetensors'), averageOf({ path })];
+  if (ema && !existsSync(averageFile)) throw noAverage(run);
   using checkpoint = await loadCheckpoint(file);
+  using averaged = ema ? await loadCheckpoint(averageFile) : null;
+  const below = ({ tensors }: Checkpoint) =>
+    tensors.renamed((key) => (key.startsWith(prefix) && !isLoss(key) ? key.slice(prefix.length) : null));
+  const weights = told(below(checkpoint), file, onBytes);
+  const average = averaged && below(averaged);
+  if (average?.size === 0) throw noAverage(run);
   try {
-    const wanted = (key: string) => key.startsWith(prefix) && !isLoss(key);
-    const weights = checkpoint.tensors.renamed((key) => (wanted(key) ? key.slice(prefix.length) : null));
-    const read = told(weights, file, onBytes);
-    torch.scope(() => model.loadStateDict(read));
+    torch.scope(() => model.loadStateDict(average ? new Map([...weights, ...average]) : weights));
   } catch (error) {
     throw new RunError(
       `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
@@ -178,6 +206,11 @@ export async function loadModelOfRun(
     );
   }
 }
+
+const noAverage = (run: string) =>
+  new RunError(
+    `${run} has no moving average of these weights: it was trained without training.ema; leave out --ema`,
+  );
 
 /** Returns the reason for a mismatch, which a state dict's error has in the lines after its first. */
 function reasonOf(error: unknown): string {

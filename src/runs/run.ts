@@ -13,8 +13,10 @@ import { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
 import { every } from './every.js';
 import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
+import { withEpochsInSteps } from './length.js';
 import { lockRun } from './lock.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
+import { imagesPerStep } from './settings.js';
 import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
 
@@ -95,7 +97,8 @@ export class Run extends torch.InThread {
   /** Sets the configuration with every `auto` resolved, before the run starts. */
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
-    this.#config = { ...config, training: { ...config.training, device, threads } };
+    const settled = { ...config, training: { ...config.training, device, threads } };
+    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train);
     this.#setup = setup;
   }
 
@@ -213,7 +216,12 @@ export class Run extends torch.InThread {
     const shown = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
     const record = { ...shown, losses: this.read(losses), ...(metrics && { metrics }) };
     appendMetrics(this.folder, record);
-    return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * this.config.training.batchSize, eta };
+    return {
+      type: 'log',
+      ...record,
+      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training),
+      eta,
+    };
   }
 
   /** Returns the share of the time spent waiting for images, once, if it is too high; otherwise null. */
@@ -237,7 +245,7 @@ export class Run extends torch.InThread {
    * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
-    { model, optimizers, data }: TrainedState,
+    { model, optimizers, average, data }: TrainedState,
     measure: () => Record<string, number> = () => ({}),
   ): Promise<CheckpointEvent> {
     const bad = firstNonFinite(model);
@@ -248,7 +256,8 @@ export class Run extends torch.InThread {
     const { folder, step, stage, seconds, progress } = this;
     const at = { step, metrics, stage, seconds, progress };
     const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
-    this.#saved = await writeCheckpoint(folder, state, { model, optimizer: tensors });
+    const files = { model, optimizer: tensors, ...(average && { ema: average }) };
+    this.#saved = await writeCheckpoint(folder, state, files);
     await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
     return { type: 'checkpoint', step, path: this.#saved.path };
   }

@@ -5,6 +5,7 @@ import {
   flag,
   flagged,
   integer,
+  isTree,
   kind,
   number,
   oneOf,
@@ -54,12 +55,54 @@ const parts = kind<string | readonly FrozenPart[]>(
 export const frozenPartsOf = ({ freeze = [] }: { freeze?: string | readonly FrozenPart[] }) =>
   [...new Set(namesOf(freeze))] as FrozenPart[];
 
+/** Shapes of the learning rate over a run. */
+export type ScheduleName = 'linear' | 'cosine' | 'constant' | 'reference';
+const scheduleNames = ['linear', 'cosine', 'constant', 'reference'] as const satisfies ScheduleName[];
+
+const shareOrSteps = kind<number>(
+  'a share of the run from 0 to 1, or a number of steps from 2 on',
+  (value) => share().accepts(value) || (isCount(value) && value !== 1),
+);
+
 const betas = kind<[number, number]>(
   'a list of two numbers in [0, 1)',
   (value) =>
     Array.isArray(value) &&
     value.length === 2 &&
     value.every((beta) => typeof beta === 'number' && beta >= 0 && beta < 1),
+);
+
+/** Optimizers of `optim` that a run can use. */
+export const optimizerNames = [
+  'Adadelta',
+  'Adagrad',
+  'Adam',
+  'AdamW',
+  'Adamax',
+  'ASGD',
+  'NAdam',
+  'RAdam',
+  'RMSprop',
+  'Rprop',
+  'SGD',
+] as const;
+export type OptimizerName = (typeof optimizerNames)[number];
+
+/** An optimizer, and settings of it under their names in `optim`. */
+export interface ChosenOptimizer {
+  target: OptimizerName;
+  params?: Readonly<Record<string, unknown>>;
+}
+
+const isOptimizerName = (value: unknown) => (optimizerNames as readonly unknown[]).includes(value);
+const optimizer = kind<OptimizerName | ChosenOptimizer>(
+  `one of ${optimizerNames.join(', ')}, or { target, params } with such a target`,
+  (value) =>
+    isOptimizerName(value) ||
+    (isTree(value) &&
+      isOptimizerName(value['target']) &&
+      (value['params'] === undefined || isTree(value['params'])) &&
+      Object.keys(value).every((key) => key === 'target' || key === 'params')),
 );
 
 export const dataSchema = {
@@ -70,10 +113,35 @@ export const dataSchema = {
 
 // In the order in which a configuration is printed.
 const shared = {
-  /** Share of the run in which the learning rate rises. Default 0.02. */
-  warmup: share(0.02),
-  /** Share of the run after which it falls. Default 0.4. */
-  decayFrom: share(0.4),
+  /**
+   * Number of batches whose gradients a step averages: it needs the memory of one, and sees `batchSize` × `accumulate`
+   * images. Default 1.
+   */
+  accumulate: count(1),
+  /**
+   * Optimizer of `optim`, such as `SGD`, or `{ target: SGD, params: { momentum: 0.9 } }`. It takes `learningRate`, and
+   * `betas` and `weightDecay` if it has them. Default: Adam, stage 2: AdamW.
+   */
+  optimizer: optional(optimizer()),
+  /**
+   * Largest norm of the gradients of each optimizer, to which they are scaled down together; the norm before it is
+   * logged. Default: no limit.
+   */
+  clipNorm: changeable(optional(positive())),
+  /**
+   * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
+   * measures and draws with the average, and saves it beside the weights. Default 0: none.
+   */
+  ema: changeable(probability(0)),
+  /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
+  schedule: changeable(oneOf(...scheduleNames)('linear')),
+  /** Share of the run in which the learning rate rises; from 2 on, a number of steps. Default 0.02. */
+  warmup: shareOrSteps(0.02),
+  /**
+   * Share of the run after which it falls; from 2 on, a number of steps. A cosine never falls before the learning rate
+   * has risen. Default 0.4; with the schedule cosine 0.
+   */
+  decayFrom: shareOrSteps(0.4),
   /** Final learning rate, as a share of the peak. Default 0.05. */
   finalLearningRate: changeable(share(0.05)),
   /** Precision of the networks; `auto` times both and uses the faster one. Default float32. */
@@ -97,10 +165,14 @@ const shared = {
 };
 
 const end = {
-  /** Length of the run in steps. It ends at `steps` or `minutes`, whichever comes first; at least one is required. */
+  /** Length of the run in steps. It ends at `steps`, `minutes` or `epochs`, whichever comes first; one is required. */
   steps: changeable(optional(flagged('--steps <n>', 'end after this many steps', count()))),
   /** Length of the run in minutes; see `steps`. */
   minutes: changeable(optional(flagged('--minutes <m>', 'end after this many minutes', positive()))),
+  /** Length of the run in passes over the training images, or the codes of all their views; see `steps`. */
+  epochs: changeable(
+    optional(flagged('--epochs <n>', 'end after this many passes over the images', positive())),
+  ),
   /** Weights to begin with: a checkpoint file of the model, or the folder of a run. See `LoadWeightsOptions.resize`. */
   from: optional(
     flagged('--from <weights>', 'begin with the weights of a checkpoint file, or of a run', text()),
@@ -109,10 +181,12 @@ const end = {
 
 const vqgan = {
   ...shared,
-  /** Number of images per step. Default 4, stage 2: 8. */
+  /** Number of images per batch. Default 4, stage 2: 8. */
   batchSize: count(4),
-  /** Peak learning rate. Default: `model.base_learning_rate` times the batch size, else 1e-4 (stage 2: 3e-4). */
+  /** Peak learning rate. Default: `model.base_learning_rate` times the images per step, else 1e-4 (stage 2: 3e-4). */
   learningRate: changeable(positive(1e-4)),
+  /** Stage 1: peak learning rate of the discriminator. Default: `learningRate`. */
+  discriminatorLearningRate: changeable(optional(positive())),
   /** Betas of Adam. Default (0.5, 0.9), stage 2 (0.9, 0.95), as in the reference. */
   betas: betas([0.5, 0.9]),
   /** Stage 1: training step. Default one-pass, which computes the generator's forward once for both updates. */
@@ -194,3 +268,6 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 
 /** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
+
+/** Returns the number of images per step. */
+export const imagesPerStep = ({ batchSize, accumulate }: TrainingConfig): number => batchSize * accumulate;

@@ -1,11 +1,12 @@
 /** Weights, optimizers and generators as stored in checkpoints. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCheckpoint } from '../torch/io/index.js';
 import { loadEntries } from '../torch/nn/state-dict.js';
 import type { OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import type { RunCheckpoint, CheckpointState } from './checkpoint.js';
+import { averageOf, type RunCheckpoint, type CheckpointState } from './checkpoint.js';
 
 /** Optimizer interface that a run needs; every optimizer in `optim` implements it. */
 export interface RunOptimizer {
@@ -23,6 +24,8 @@ export interface TrainedState {
   model: ReadonlyMap<string, Tensor>;
   /** Optimizers by name, under which the checkpoint stores their state. */
   optimizers: Readonly<Record<string, RunOptimizer>>;
+  /** Moving average of the trained weights, by the same keys; see `WeightAverage`. */
+  average?: ReadonlyMap<string, Tensor> | undefined;
   /** Position in the data: plain values, available as `checkpoint.state.data` in a resumed run. */
   data?: unknown;
 }
@@ -59,11 +62,12 @@ export function optimizerState(
 /** Restores a checkpoint into `trained` and into the default generators. */
 export async function restoreState(
   { path, state }: RunCheckpoint & { state: CheckpointState },
-  { model, optimizers }: TrainedState,
+  { model, optimizers, average }: TrainedState,
   device: torch.Device,
 ): Promise<void> {
   using weights = await loadCheckpoint(join(path, 'model.safetensors'));
   loadEntries([...model], weights.tensors, true, 'the model of config.yaml');
+  if (average) await restoreAverage(path, average, model);
   using others = await loadCheckpoint(join(path, 'optimizer.safetensors'));
   const { tensors } = others;
   const groups = state['optimizers'] as Record<string, SavedGroup[]>;
@@ -82,6 +86,21 @@ export async function restoreState(
       if (generator) torch.defaultGenerator(place).setState(generator);
     }
   });
+}
+
+/** Restores the average; one that begins with the resumed run starts from its weights. */
+async function restoreAverage(
+  path: string,
+  average: ReadonlyMap<string, Tensor>,
+  model: ReadonlyMap<string, Tensor>,
+): Promise<void> {
+  const file = averageOf({ path });
+  if (!existsSync(file)) {
+    torch.noGrad(() => average.forEach((tensor, key) => void tensor.copy_(model.get(key)!)));
+    return;
+  }
+  using averaged = await loadCheckpoint(file);
+  loadEntries([...average], averaged.tensors, true, 'the model of config.yaml');
 }
 
 /**

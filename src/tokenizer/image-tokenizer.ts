@@ -6,8 +6,7 @@ import { sharpOf } from '../data/sharp.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
-import type { CheckpointAndConfig } from '../runs/checkpoint-file.js';
-import { openRun, type OpenedRun } from '../runs/open.js';
+import { openRun, type ModelSource, type OpenedRun } from '../runs/open.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
@@ -94,7 +93,7 @@ export class ImageTokenizer extends torch.InThread {
    * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file that
    * `loadCheckpoint` reads, with the configuration of its model.
    *
-   * @param source folder of a run, or a checkpoint file
+   * @param source folder of a run (`{ run, ema: true }`: its averaged weights), or a checkpoint file
    * @throws RunError if the run does not exist or has no checkpoint, its model has no codes, or the checkpoint is not of
    *   the configuration; ConfigFileError or CheckpointError if a file cannot be read
    *
@@ -105,7 +104,7 @@ export class ImageTokenizer extends torch.InThread {
    * ```
    */
   static async open(
-    source: string | CheckpointAndConfig,
+    source: ModelSource,
     { config, device = 'auto', dtype = 'float32' }: ImageTokenizerOptions = {},
   ): Promise<ImageTokenizer> {
     oneOf('dtype', dtype, tokenizerDTypes);

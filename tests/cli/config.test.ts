@@ -54,6 +54,7 @@ test('the end that the command line asks for takes the place of the files\u2019'
     readTrainConfig('vqgan', input({ files: [join(at, 'a.yaml')], overrides }));
   t.like((await read([])).config.training, { minutes: 5, steps: undefined });
   t.like((await read(['training.steps=7'])).config.training, { minutes: undefined, steps: 7 });
+  t.like((await read(['training.epochs=3'])).config.training, { minutes: undefined, epochs: 3 });
   t.like((await read(['training.steps=7', 'training.minutes=1'])).config.training, { minutes: 1, steps: 7 });
 });
 
@@ -186,11 +187,17 @@ lightning:
     num_workers: 8
     train: { target: taming.data.custom.CustomTrain, params: { training_images_list_file: ${list}, size: 48 } }
     validation: { target: taming.data.custom.CustomTest, params: { test_images_list_file: ${list}, size: 48 } }
-lightning: { trainer: { max_steps: 700, precision: 16 } }
+lightning: { trainer: { max_steps: 700, accumulate_grad_batches: 2, gradient_clip_val: 0.5, precision: 16 } }
 `;
   writeFileSync(file, readFileSync(file, 'utf8').replace(/  target: main.*$/s, whole));
   const all = await readTrainConfig('vqgan', input({ files: [file], flags: [] }));
-  t.like(all.config.training, { batchSize: 12, steps: 700, learningRate: 4.5e-6 * 12 });
+  t.like(all.config.training, {
+    batchSize: 12,
+    accumulate: 2,
+    clipNorm: 0.5,
+    steps: 700,
+    learningRate: 4.5e-6 * 24,
+  });
   t.like(all.config.data, { size: 48, path: list, heldOutPath: list });
   t.regex(all.notes[1]!, /ignored: data\.params\.num_workers, .*lightning\.trainer\.precision$/);
 });

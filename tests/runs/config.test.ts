@@ -26,7 +26,7 @@ test('mistakes are named with their place and the nearest key', (t) => {
     resolveConfig(stage, { ...vqganConfig(training), data: { path: 'x', ...data } });
   for (const [training, expected] of [
     [{ batchsize: 1 }, /unknown key "training\.batchsize".*"training\.batchSize"/],
-    [{ warmup: 2 }, /training\.warmup must be a number from 0 to 1/],
+    [{ warmup: 1.5 }, /training\.warmup must be a share of the run from 0 to 1, or a number of steps/],
     [{ logEvery: '10 seconds' }, /training\.logEvery must be a number of steps, or a time such as 30s/],
     [{ betas: [0.5] }, /training\.betas must be a list of two numbers/],
     [{ device: 'gpu' }, /training\.device must be auto, cpu/],

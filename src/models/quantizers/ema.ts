@@ -40,6 +40,12 @@ class EmbeddingEMA extends nn.Module {
   }
 }
 
+/** Latents assigned to each code: their number [K], and their sum [K, D]. */
+interface Assigned {
+  counts: Tensor;
+  sums: Tensor;
+}
+
 /**
  * Nearest-code quantizer; in training mode every forward moves the codes towards the latents assigned to them.
  *
@@ -54,6 +60,8 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
   static readonly schema: typeof schema = schema;
   /** The codes and their moving averages. */
   readonly embedding: EmbeddingEMA;
+  /** Latents of the forwards since `still` began; null outside of it. */
+  #gathered: Assigned | null = null;
 
   constructor(config: EMAVectorQuantizerConfig) {
     super(readConfig(schema, config, 'EMAVectorQuantizer'));
@@ -86,15 +94,38 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
     clusterSize.indexFill_(0, at, 1);
   }
 
+  override still(fn: () => void): () => void {
+    const { clusterSize, embedAvg } = this.embedding;
+    const gathered = { counts: torch.zerosLike(clusterSize), sums: torch.zerosLike(embedAvg) };
+    this.#gathered = gathered;
+    try {
+      fn();
+    } finally {
+      this.#gathered = null;
+    }
+    return () => {
+      if (this.training) torch.noGrad(() => this.#move(gathered));
+    };
+  }
+
   #update(points: Tensor, codes: Tensor): void {
+    const { clusterSize, embedAvg } = this.embedding;
+    torch.scope(() => {
+      const values = points.reshape([-1, this.embedDim]).to(embedAvg.dtype); // [N, D]
+      const { counts, sums } = this.#gathered ?? {
+        counts: torch.zerosLike(clusterSize),
+        sums: torch.zerosLike(embedAvg),
+      };
+      counts.indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
+      sums.indexAdd_(0, codes, values);
+      if (!this.#gathered) this.#move({ counts, sums });
+    });
+  }
+
+  #move({ counts, sums }: Assigned): void {
     const { weight, clusterSize, embedAvg } = this.embedding;
     const { decay, eps } = this.config;
     torch.scope(() => {
-      const values = points.reshape([-1, this.embedDim]).to(embedAvg.dtype); // [N, D]
-      const counts = torch
-        .zerosLike(clusterSize)
-        .indexAdd_(0, codes, torch.onesLike(codes).to(clusterSize.dtype));
-      const sums = torch.zerosLike(embedAvg).indexAdd_(0, codes, values);
       clusterSize.mul_(decay).add_(counts, { alpha: 1 - decay });
       embedAvg.mul_(decay).add_(sums, { alpha: 1 - decay });
       const total = clusterSize.sum();

@@ -75,6 +75,15 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   /** Moves the codes `at` [M] to the latents `points` [M, D]; undefined if codes cannot be moved. */
   revive?(at: Tensor, points: Tensor): void;
 
+  /**
+   * Calls `fn`, in whose forwards no code moves, and returns a function that moves the codes once by all that they
+   * quantized, if this quantizer moves its codes in its forward.
+   */
+  still(fn: () => void): () => void {
+    fn();
+    return () => {};
+  }
+
   /** Number of codes in the codebook. */
   get nEmbed(): number {
     return this.config.nEmbed;

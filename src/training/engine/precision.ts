@@ -80,16 +80,26 @@ export class MasterWeights {
     });
     if (pairs.length === 0) return optimizer;
     const copies = pairs.map(({ copy }) => copy);
+    let gathered = false;
+    const gather = () => {
+      torch.scope(() => handOver(pairs, gathered));
+      gathered = true;
+      for (const copy of copies) copy.grad = null;
+    };
     return {
       paramGroups: optimizer.paramGroups ?? [],
       refreshLearningRates: () => optimizer.refreshLearningRates?.(),
       zeroGrad() {
         for (const copy of copies) copy.grad = null;
         optimizer.zeroGrad();
+        gathered = false;
       },
+      // In float32: bfloat16 would lose most of what a part adds to the sum of those before it.
+      gather,
       step: () => {
         this.#adopt(pairs);
-        torch.scope(() => handOver(pairs));
+        if (gathered) gather();
+        else torch.scope(() => handOver(pairs));
         optimizer.step();
         // Copies only its own weights: another optimizer's networks may still be needed by a pending backward.
         this.#copyAll(pairs);
@@ -139,19 +149,25 @@ function versionOf(tensor: Tensor): number {
   return torch.callOperator('aten::_version', '', [tensor]) as number;
 }
 
-/** Copies the gradients of the copies to the masters in float32, all in one call. */
-function handOver(pairs: readonly Pair[]): void {
+/** Copies the gradients of the copies to the masters in float32, all in one call; with `add`, adds them. */
+function handOver(pairs: readonly Pair[], add = false): void {
   const [given, wanted]: [Tensor[], Tensor[]] = [[], []];
+  const sums: { master: Tensor; before: Tensor }[] = [];
   for (const { copy, master } of pairs) {
-    const gradient = copy.grad;
+    const [gradient, before] = [copy.grad, add ? master.grad : null];
     if (gradient === null) {
-      master.grad = null;
+      master.grad = before;
       continue;
     }
     const full = torch.emptyLike(master);
     given.push(gradient);
     wanted.push(full);
     master.grad = full;
+    if (before) sums.push({ master, before });
   }
-  if (given.length > 0) torch.noGrad(() => torch.callOperator('aten::_foreach_copy_', '', [wanted, given]));
+  if (given.length === 0) return;
+  torch.noGrad(() => {
+    torch.callOperator('aten::_foreach_copy_', '', [wanted, given]);
+    for (const { master, before } of sums) master.grad!.add_(before);
+  });
 }

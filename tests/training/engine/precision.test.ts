@@ -88,3 +88,20 @@ test('ActNorm keeps in bfloat16 what its first batch sets it to', (t) => {
   t.true(scale.min().item() > 2, 'or this test shows nothing');
   t.true(scale.mul(spread).sub(1).abs().max().item() < 0.01);
 });
+
+test('gradients of the parts of a step are summed in float32', (t) => {
+  const { network, masters, stepper } = lowered();
+  const [master] = masters.of([network.weight]);
+  const before = master!.detach().clone();
+  const small = 2 ** -10; // lost when it is added to 1 in bfloat16
+  for (const parts of [[1, small], [small]]) {
+    stepper.zeroGrad();
+    for (const gradient of parts) {
+      network.weight.grad = torch.full([2, 2], gradient, { dtype: 'bfloat16' });
+      stepper.gather!();
+    }
+    stepper.step();
+  }
+  const moved = before.sub(master!.detach()).sub(1 + 2 * small);
+  t.true(moved.abs().max().item() < 1e-6);
+});

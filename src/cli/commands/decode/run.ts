@@ -32,7 +32,13 @@ export async function decode(run: string, paths: string[], flags: TokenFlags): P
       const decoded = await decodeBatch(tokenizer, batch, tiles);
       for (const [i, { file, grid }] of batch.entries()) {
         const picture = join(out, names.of(file));
-        await saveImage(picture, decoded[i]!, { command: 'decode', run, tokens, file });
+        await saveImage(picture, decoded[i]!, {
+          command: 'decode',
+          run,
+          tokens,
+          file,
+          ...(flags.ema && { ema: true }),
+        });
         count++;
         if (flags.json) process.stdout.write(`${JSON.stringify({ file, picture, grid })}\n`);
         else if (!flags.quiet) process.stdout.write(`${shownPath(file)} → ${shownPath(picture)}\n`);

@@ -53,7 +53,7 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
   const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
   const { precision = 'float32' } = flags;
   setDType(model, precision);
-  const recipe = { command: 'reconstruct', run, step, size, precision };
+  const recipe = { command: 'reconstruct', run, step, size, precision, ...(flags.ema && { ema: true }) };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
     else if (!flags.quiet) process.stdout.write(`${text}\n`);

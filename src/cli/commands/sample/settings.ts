@@ -74,8 +74,10 @@ export function imageRecipe({
   size,
   vary,
   share = 0.3,
+  ema,
 }: SampleFlags): Record<string, unknown> {
   return {
+    ...(ema && { ema }),
     ...(size && { size }),
     ...(image !== undefined && { image }),
     ...(mask !== undefined && { mask }),

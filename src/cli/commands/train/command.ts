@@ -13,6 +13,7 @@ interface TrainFlags {
   name?: string;
   steps?: number;
   minutes?: number;
+  epochs?: number;
   resume?: string;
   printConfig?: boolean;
   dryRun?: boolean;

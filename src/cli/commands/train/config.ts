@@ -7,6 +7,7 @@ import { ConfigError } from '../../../config/read.js';
 import { isInterpolation } from '../../../config/interpolation-syntax.js';
 import { checkModelConfig } from '../../../models/registry/from-config.js';
 import { checkChanges, resolveConfig, type RunConfig, type Stage } from '../../../runs/config.js';
+import { lengthKeys } from '../../../runs/length.js';
 import { ConfigSource, isTree, type ConfigTree } from './config-files.js';
 import { takeReferenceSections } from './reference-sections.js';
 import { UsageError } from '../../usage-error.js';
@@ -106,8 +107,8 @@ export async function readTrainConfig(
   source.put(inherited, 'the run that it begins from');
   if (![given.tree, inherited].some(hasModel)) {
     await source.readFile(presetFile(stage, BASE)!);
-    const { steps, minutes } = (given.tree['training'] ?? {}) as ConfigTree;
-    if (steps !== undefined || minutes !== undefined) dropLength(source.tree);
+    const training = (given.tree['training'] ?? {}) as ConfigTree;
+    if (lengthKeys.some((key) => training[key] !== undefined)) dropLength(source.tree);
   }
   source.merge(given);
   const notes = settle(source);
@@ -149,7 +150,7 @@ function asksForLength({ flags, overrides }: TrainInput): boolean {
     ...flags.map(([, path]) => path),
     ...overrides.map((assignment) => assignment.split('=')[0]),
   ];
-  return paths.some((path) => path === 'training.steps' || path === 'training.minutes');
+  return lengthKeys.some((key) => paths.includes(`training.${key}`));
 }
 
 /**
@@ -157,8 +158,7 @@ function asksForLength({ flags, overrides }: TrainInput): boolean {
  */
 function dropLength({ training }: ConfigTree): void {
   if (!isTree(training)) return;
-  delete training['steps'];
-  delete training['minutes'];
+  for (const key of lengthKeys) delete training[key];
 }
 
 /** Returns the file of this name, or else the preset: a folder may have the name of a preset, such as `faces`. */

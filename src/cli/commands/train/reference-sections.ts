@@ -13,6 +13,7 @@ interface Meaning {
 }
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) > 0;
+const isPositive = (value: unknown): boolean => typeof value === 'number' && value > 0;
 const isFile = (value: unknown): boolean => typeof value === 'string' && existsSync(value);
 /** Returns paths of a dataset's parameters, which some datasets have in a section `config`. */
 const inSet = (set: string, ...names: string[]): string[] =>
@@ -20,10 +21,22 @@ const inSet = (set: string, ...names: string[]): string[] =>
 
 const meanings: readonly Meaning[] = [
   { to: ['training', 'batchSize'], from: ['data.params.batch_size'], accepts: isCount },
+  {
+    to: ['training', 'accumulate'],
+    from: ['lightning.trainer.accumulate_grad_batches'],
+    accepts: isCount,
+  },
+  { to: ['training', 'clipNorm'], from: ['lightning.trainer.gradient_clip_val'], accepts: isPositive },
   { to: ['data', 'size'], from: inSet('train', 'crop_size', 'size'), accepts: isCount },
   { to: ['data', 'path'], from: inSet('train', 'training_images_list_file'), accepts: isFile },
   { to: ['data', 'heldOutPath'], from: inSet('validation', 'test_images_list_file'), accepts: isFile },
   { to: ['training', 'steps'], from: ['lightning.trainer.max_steps'], accepts: isCount, unless: ['minutes'] },
+  {
+    to: ['training', 'epochs'],
+    from: ['lightning.trainer.max_epochs'],
+    accepts: isCount,
+    unless: ['minutes', 'steps'],
+  },
 ];
 
 /** Converts the sections, changing `tree` in place, and returns lines that report what was used and what was not. */

@@ -163,7 +163,8 @@ function describe(
   folder: string,
 ): void {
   for (const note of notes) process.stderr.write(`${note.startsWith('left out ') ? '' : 'note: '}${note}\n`);
-  const { steps, minutes, batchSize } = config.training;
+  const { steps, minutes, batchSize, accumulate } = config.training;
+  const batches = accumulate === 1 ? 'batches' : `${accumulate} batches per step`;
   const length = [steps && `${steps.toLocaleString('en')} steps`, minutes && `${minutes} minutes`].filter(
     Boolean,
   );
@@ -171,7 +172,7 @@ function describe(
     `${stage}: ${images.train.toLocaleString('en')} images to train on, ${images.heldOut.toLocaleString('en')} held out, ` +
       `${config.data.size} × ${config.data.size} pixels${config.data.channels === 1 ? ', grey' : ''}\n` +
       `model: ${amount(parameters)} parameters, ${config.model.target}\n` +
-      `run: ${length.join(' or ')}, batches of ${batchSize}, on ${device}, into ${folder}\n` +
+      `run: ${length.join(' or ')}, ${batches} of ${batchSize}, on ${device}, into ${folder}\n` +
       'dry run: nothing was written\n',
   );
 }

@@ -4,20 +4,21 @@ import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setup.js';
-import type * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Tokens } from './held-out.js';
-import { decayGroups, dropConditions, transformerOptimizer, transformerStep } from './step.js';
+import { decayGroups, dropConditions, transformerStep, type DecayGroups } from './step.js';
 
 export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
-  optimizer: optim.AdamW;
-  /** Takes one step on codes in reading order [B, L] after their condition. */
-  step(tokens: Tokens): Tensor;
+  optimizer: AnyOptimizer;
+  /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and what else to log. */
+  step(tokens: Tokens): { loss: Tensor } & Record<string, Tensor>;
 }
 
 /**
@@ -31,7 +32,7 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { learningRate: lr, betas, weightDecay, conditionDropout } = config.training;
+  const { weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
@@ -39,9 +40,13 @@ export function buildTransformer(
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
   const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
-  const optimizer = transformerOptimizer(gpt, { lr, betas, weightDecay, condition });
-  for (const group of optimizer.paramGroups) group.params = masters.of(group.params);
-  const stepper = masters.around(copies, optimizer);
+  const mastersOf = (part: DecayGroups['decay']) => masters.of(part.map(([, parameter]) => parameter));
+  const optimizer = optimizerOf(config.training, 'AdamW', [
+    { params: mastersOf(groups.decay), weightDecay },
+    { params: mastersOf(groups.noDecay), weightDecay: 0 },
+  ]);
+  const norm = clippedBy(optimizer, clipNorm);
+  const stepper = masters.around(copies, norm);
   net.train();
   return {
     net,
@@ -50,7 +55,7 @@ export function buildTransformer(
     step: ({ z, c }) =>
       torch.scope(() => {
         const tokens = { z, c: dropConditions(net, c, conditionDropout) };
-        return transformerStep(net, stepper, { tokens }).loss;
+        return { ...transformerStep(net, stepper, { tokens }, { accumulate }), ...normsOf({ norm }) };
       }),
   };
 }
@@ -59,7 +64,9 @@ export function buildTransformer(
 export function timeTransformerStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  const { net, masters, optimizer, step } = buildTransformer(config, precision, device, true);
+  // One batch says enough.
+  const single = { ...config, training: { ...config.training, accumulate: 1 } };
+  const { net, masters, optimizer, step } = buildTransformer(single, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
   const { condStageModel: stage } = net;
@@ -70,7 +77,7 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
           c: torch.zeros([batchSize, stage.count, stage.dim], { device }),
         }
       : { z: zeros(blockSize), c: zeros(1) };
-  const time = timeSteps(() => torch.scope(() => step(tokens).item()));
+  const time = timeSteps(() => torch.scope(() => step(tokens).loss.item()));
   optimizer.dispose();
   torch.dispose([tokens, masters.all(net)]);
   return time;

@@ -12,6 +12,7 @@ import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
+import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
 import type { InitialWeights } from '../initial-weights.js';
@@ -32,6 +33,7 @@ export function fieldsToEncode({ field, fields }: Condition): string[] {
  * the condition encodes; none without a condition.
  */
 export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): string[] {
+  checkOptimizer(config.training, 'AdamW');
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });

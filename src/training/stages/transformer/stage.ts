@@ -8,11 +8,13 @@ import { Several } from '../../../models/conditions/several.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
+import { imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import { LogitsError } from '../../../sampling/logits-error.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
+import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
@@ -91,6 +93,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
   readonly net: Net2NetTransformer;
   readonly #session: Session;
   readonly #parts: TransformerParts;
+  /** Moving average of the trained weights; null if the run has none. */
+  readonly #average: WeightAverage | null;
   #codes: Codes | null = null;
   /** Vectors that are the condition, as long as the codes do not hold them. */
   #vectors: ImageVectors | null;
@@ -108,6 +112,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#vectors = vectors;
     this.#parts = buildTransformer(config, precision, device, draws, begin);
     this.net = this.#parts.net;
+    this.#average = averageOf(config, this.#parts);
   }
 
   /** True if the initial weights include a part of the model, which then takes precedence, as in the reference. */
@@ -157,20 +162,22 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   async next(): Promise<{ batch: Tokens; waited: number }> {
     await new Promise(setImmediate); // Steps are synchronous: a signal such as Ctrl-C needs a turn of the event loop.
-    const rows = this.#order!.next(this.#session.config.training.batchSize);
+    const rows = this.#order!.next(imagesPerStep(this.#session.config.training));
     return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 
   step(tokens: Tokens): Record<string, Tensor> {
-    return { loss: this.#parts.step(tokens) };
+    const losses = this.#parts.step(tokens);
+    this.#average?.update(this.#session.run.step + 1);
+    return losses;
   }
 
   evaluate(): Figures {
-    return heldOutLoss(this.net, this.#codes!, MEASURED);
+    return this.#averaged(() => heldOutLoss(this.net, this.#codes!, MEASURED));
   }
 
   async evaluateAll(): Promise<Figures> {
-    return measureCodes(this.net, this.#codes!);
+    return this.#averaged(() => measureCodes(this.net, this.#codes!));
   }
 
   async draw(): Promise<string> {
@@ -179,7 +186,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const path = run.imagePath('samples');
     const how = { samples, topK, seed, device, size: config.data.size, classes: train.classes };
     try {
-      await saveSamples(path, this.net, this.#codes!, how);
+      await this.#averaged(() => saveSamples(path, this.net, this.#codes!, how));
     } catch (error) {
       throw error instanceof LogitsError ? run.nonFinite(`no image can be sampled: ${error.message}`) : error;
     }
@@ -191,15 +198,31 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return {
       model: masters.stateDict(net.stateDict()),
       optimizers: { transformer: optimizer },
+      average: this.#average?.weights,
       data: this.#order?.position ?? this.#begunAt,
     };
   }
 
+  /** Calls `fn` with the averaged weights, if the run averages them. */
+  #averaged<T>(fn: () => T): T {
+    return this.#average ? this.#average.use(fn) : fn();
+  }
+
   close(): Promise<void> {
+    this.#average?.dispose();
     torch.dispose([this.#codes, this.#vectors]);
     this.#codes = null;
     return this.#session.close();
   }
+}
+
+/** Averages what the optimizer trains; the first stage is frozen. */
+function averageOf({ training: { ema } }: RunConfig, parts: TransformerParts): WeightAverage | null {
+  if (ema === 0) return null;
+  const { net, masters, optimizer } = parts;
+  const trained = new Set(optimizer.paramGroups.flatMap(({ params }) => params));
+  const weights = [...net.stateDict()].filter(([, tensor]) => trained.has(masters.of([tensor])[0]!));
+  return new WeightAverage(new Map(weights), ema, masters);
 }
 
 function describeCodes({ data, training }: RunConfig): string {

@@ -6,6 +6,7 @@ import * as optim from '../../../torch/optim/index.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import type { ConditionInput } from '../../../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import { partsOf, type Accumulation } from '../../engine/accumulate.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { GPT } from '../../../models/priors/gpt.js';
 
@@ -111,7 +112,7 @@ export function dropConditions(net: Net2NetTransformer, condition: Tensor, proba
 
 /**
  * Takes one training step: loss, gradients, update. Returns the detached loss, still on its device. Reading it with
- * `item()` waits for the device, so read it at log steps only.
+ * `item()` waits for the device, so read it at log steps only. With `accumulate`, the batch is computed in equal parts.
  *
  * @example
  * ```ts
@@ -125,12 +126,38 @@ export function transformerStep(
   net: Net2NetTransformer,
   optimizer: StepOptimizer,
   batch: TransformerBatch | TokenBatch,
+  { accumulate = 1 }: Accumulation = {},
 ): { loss: Tensor } {
   return torch.scope(() => {
     optimizer.zeroGrad();
-    const loss = transformerLoss(net, batch);
-    loss.backward();
+    const losses: Tensor[] = [];
+    for (const part of batchesOf(batch, accumulate)) {
+      const loss = transformerLoss(net, part);
+      (accumulate === 1 ? loss : loss.div(accumulate)).backward();
+      if (accumulate > 1) optimizer.gather?.();
+      losses.push(loss.detach());
+    }
     optimizer.step();
-    return { loss: loss.detach() };
+    return { loss: accumulate === 1 ? losses[0]! : torch.stack(losses).mean() };
+  });
+}
+
+/** Splits a batch into equal parts, with their conditions. */
+function batchesOf(
+  batch: TransformerBatch | TokenBatch,
+  count: number,
+): readonly (TransformerBatch | TokenBatch)[] {
+  if (count === 1) return [batch];
+  if ('tokens' in batch) {
+    const { z, c } = batch.tokens;
+    const conditions = partsOf(c, count);
+    return partsOf(z, count).map((part, i) => ({ tokens: { z: part, c: conditions[i]! } }));
+  }
+  const { x, c } = batch;
+  const alone = c instanceof torch.Tensor;
+  const [images = [], ...conditions] = [x, ...(alone ? [c] : c)].map((tensor) => partsOf(tensor, count));
+  return images.map((part, i) => {
+    const own = conditions.map((parts) => parts[i]!);
+    return { x: part, c: alone ? own[0]! : own };
   });
 }

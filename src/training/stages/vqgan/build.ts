@@ -1,13 +1,14 @@
 /** Builds the first stage's model, optimizers and step from a configuration. */
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import * as optim from '../../../torch/optim/index.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import { frozenPartsOf } from '../../../runs/settings.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
+import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Precision } from '../../../runs/setup.js';
@@ -23,7 +24,7 @@ export interface VqganParts {
   model: FirstStage;
   masters: MasterWeights;
   /** By the names under which checkpoints hold them: `generator`, and `discriminator` if there is one. */
-  optimizers: Record<string, optim.Adam>;
+  optimizers: Record<string, AnyOptimizer>;
   /** Takes a step on a batch [B, C, H, W]; `totalLoss` is the one that the generator's gradients come from. */
   step(batch: Tensor, globalStep: number): { totalLoss: Tensor; losses: StepLosses };
   /** Replays steps as a CUDA graph, if requested. */
@@ -68,16 +69,21 @@ const trainedBy = (model: FirstStage) =>
 
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas, step, graph } = training;
-  const settings = { lr, betas, capturable: graph };
+  const { step, graph, accumulate, clipNorm } = training;
+  const { discriminatorLearningRate: lr = training.learningRate } = training;
+  const settings = { capturable: graph };
   const { discriminator: network } = lossOf(model);
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
   const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
-  const generator = new optim.Adam(masters.of(ofGenerator), settings);
-  const discriminator = new optim.Adam(masters.of(ofDiscriminator), settings);
+  const generator = optimizerOf(training, 'Adam', [{ params: masters.of(ofGenerator) }], settings);
+  const discriminator = optimizerOf(training, 'Adam', [{ params: masters.of(ofDiscriminator) }], {
+    ...settings,
+    lr,
+  });
+  const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const steppers: VqganOptimizers = {
-    generator: masters.around(ofGenerator, generator),
-    discriminator: masters.around(ofDiscriminator, discriminator),
+    generator: masters.around(ofGenerator, clipped.norm),
+    discriminator: masters.around(ofDiscriminator, clipped.discNorm),
   };
   const take = step === 'reference' ? referenceStep : onePassStep;
   const graphed = graph ? new GraphedStep(model, steppers, take) : null;
@@ -86,10 +92,9 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     optimizers: { generator, discriminator },
     graphed,
     step: (images, globalStep) => {
-      const log = graphed
-        ? graphed.run(images, { globalStep })
-        : take(model, steppers, images, { globalStep });
-      return { totalLoss: log.totalLoss, losses: lossesOf(log) };
+      const state = { globalStep, accumulate };
+      const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
+      return { totalLoss: log.totalLoss, losses: { ...lossesOf(log), ...normsOf(clipped) } };
     },
   };
 }
@@ -105,18 +110,19 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
-  const { learningRate: lr, betas } = training;
+  const { accumulate, clipNorm } = training;
   const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
   const trained = trainedBy(model);
-  const generator = new optim.Adam(masters.of(trained), { lr, betas });
-  const stepper = masters.around(trained, generator);
+  const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
+  const norm = clippedBy(generator, clipNorm);
+  const stepper = masters.around(trained, norm);
   return {
     masters,
     optimizers: { generator },
     graphed: null,
     step: (labels) => {
-      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels);
-      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss } };
+      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels, { accumulate });
+      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss, ...normsOf({ norm }) } };
     },
   };
 }
@@ -125,8 +131,8 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
 export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const { batchSize } = config.training;
   const device = chosenDevice(config);
-  // With a graph, the first three steps are not replayed, and one is recorded.
-  const eager = { ...config, training: { ...config.training, graph: false } };
+  // With a graph, the first three steps are not replayed, and one is recorded. One batch says enough.
+  const eager = { ...config, training: { ...config.training, graph: false, accumulate: 1 } };
   const { model, masters, optimizers, step } = buildVqgan(eager, precision, device, true);
   if (!readsLabels(model)) {
     const { perceptualLoss } = lossOf(model);

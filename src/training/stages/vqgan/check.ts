@@ -9,6 +9,7 @@ import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
+import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
@@ -37,6 +38,8 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   const model = modelFromConfig<FirstStage>(config.model, { init: false });
   try {
     temperatureSetter(model);
+    checkGraph(config);
+    checkOptimizer(config.training, 'Adam');
     const labels = readsLabels(model);
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
@@ -76,6 +79,13 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   throw new RunError(
     `model.params.ddconfig.in_channels is ${taken}, but the map "${field}" (model.params.image_key) of the images in ` +
       `${data.path} has ${channels}: set in_channels and out_ch to ${channels}`,
+  );
+}
+
+function checkGraph({ training: { graph, accumulate } }: RunConfig): void {
+  if (!graph || accumulate === 1) return;
+  throw new TypeError(
+    `training.graph cannot record a step with training.accumulate=${accumulate}: leave out one of them`,
   );
 }
 

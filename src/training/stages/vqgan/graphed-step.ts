@@ -55,7 +55,7 @@ export class GraphedStep extends torch.InThread {
     this.#graph ??= torch.cuda.graph(
       (images: Tensor, cond?: Tensor) =>
         this.#step(this.#model, this.#optimizers, images, {
-          globalStep: state.globalStep,
+          ...withoutTensors(state),
           ...(cond && { cond }),
         }),
       { device: batch.device },
@@ -68,14 +68,14 @@ export class GraphedStep extends torch.InThread {
   }
 
   /** Returns the non-tensor values that are baked into a recording. */
-  #numbersOf({ globalStep }: VqganState): string {
+  #numbersOf({ globalStep, accumulate = 1 }: VqganState): string {
     const settings = this.#stepped.map(({ paramGroups = [] }) =>
       (paramGroups as Setting[]).map(({ params: _, ...group }) =>
         group['capturable'] === true ? { ...group, lr: null } : group,
       ),
     );
     const temperature = this.#model.quantize.temperature ?? null;
-    return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, settings]);
+    return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, accumulate, settings]);
   }
 
   /** Releases the memory of the recording. */
@@ -84,3 +84,5 @@ export class GraphedStep extends torch.InThread {
     this.#graph = null;
   }
 }
+
+const withoutTensors = ({ cond: _, ...state }: VqganState): VqganState => state;

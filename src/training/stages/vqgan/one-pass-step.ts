@@ -12,18 +12,11 @@
  */
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import { zeroGradients } from '../../engine/gradients.js';
-import { lossOf, meanLogits } from './loss.js';
-import type { StepOptimizer } from '../../engine/step-optimizer.js';
+import { accumulatedUpdate } from './accumulated-update.js';
+import { backThroughDiscriminator, backThroughPerceptual } from './at-reconstruction.js';
+import { lossOf } from './loss.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
-
-/** A loss and its gradient with respect to the reconstruction. */
-interface AtReconstruction {
-  value: Tensor;
-  gradient: Tensor; // [B, C, H, W]
-}
 
 /**
  * Trains on one batch [B, C, H, W] in [−1, 1]; arguments and result are those of `referenceStep`.
@@ -47,6 +40,7 @@ export function onePassStep(
   batch: Tensor,
   state: VqganState,
 ): VqganLog {
+  if ((state.accumulate ?? 1) > 1) return accumulatedStep(model, optimizers, batch, state);
   return torch.scope(() => {
     const loss = lossOf(model);
     const discFactor = loss.discFactorAt(state.globalStep);
@@ -56,9 +50,11 @@ export function onePassStep(
 
     // Separate scopes free each network's intermediates before the next one runs.
     const { pLoss, ...nll } = torch.scope(() => backThroughPerceptual(loss, batch, reconstruction));
+    optimizers.discriminator.zeroGrad();
     const { generator: g, ...discriminator } = torch.scope(() =>
-      updateDiscriminator(loss, optimizers.discriminator, batch, reconstruction, state),
+      backThroughDiscriminator(loss, batch, reconstruction, state),
     );
+    optimizers.discriminator.step();
 
     const atLastLayer = (gradient: Tensor) =>
       torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
@@ -87,53 +83,21 @@ export function onePassStep(
   });
 }
 
-function backThroughPerceptual(
-  loss: VQLPIPSWithDiscriminator,
+/** The same step in parts: each goes through the discriminator once, which learns from all of them. */
+function accumulatedStep(
+  model: FirstStage,
+  { generator, discriminator }: VqganOptimizers,
   batch: Tensor,
-  reconstruction: Tensor,
-): AtReconstruction & { pLoss: Tensor } {
-  const image = reconstruction.detach().requiresGrad_();
-  const { nll, perceptual } = loss.reconstructionLoss(batch, image);
-  const [gradient] = torch.grad([nll], [image]);
-  return { value: nll.detach(), gradient: gradient!, pLoss: perceptual };
-}
-
-/**
- * Computes the generator's loss with its gradient, and updates the discriminator, in one pass over the reconstruction.
- */
-function updateDiscriminator(
-  loss: VQLPIPSWithDiscriminator,
-  optimizer: StepOptimizer,
-  batch: Tensor,
-  reconstruction: Tensor,
   state: VqganState,
-): Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'> & { generator: AtReconstruction } {
-  const discFactor = loss.discFactorAt(state.globalStep);
-  const learning = discFactor !== 0;
-  const parameters = loss.discriminator.parameters();
-  const image = reconstruction.detach().requiresGrad_();
-  const logitsFake = loss.logits(image, state.cond);
-  const gLoss = loss.generatorLoss(logitsFake);
-  const [gradient] = torch.grad([gLoss], [image], { retainGraph: learning });
-
-  const logitsReal = learning
-    ? loss.logits(batch, state.cond)
-    : torch.noGrad(() => loss.logits(batch, state.cond));
-  let discLoss: Tensor;
-  optimizer.zeroGrad();
-  if (learning) {
-    discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
-    const trained = parameters.filter((parameter) => parameter.requiresGrad);
-    const gradients = torch.grad([discLoss], trained, { allowUnused: true });
-    for (const [i, parameter] of trained.entries()) parameter.grad = gradients[i] ?? null;
-  } else {
-    discLoss = torch.zerosLike(gLoss.detach());
-    zeroGradients(parameters);
-  }
-  optimizer.step();
-  return {
-    generator: { value: gLoss.detach(), gradient: gradient! },
-    discLoss: discLoss.detach(),
-    ...meanLogits(logitsReal, logitsFake),
-  };
+): VqganLog {
+  discriminator.zeroGrad();
+  const log = accumulatedUpdate(model, generator, batch, state, (part) => {
+    const { images, reconstruction, share } = part;
+    const judged = backThroughDiscriminator(lossOf(model), images, reconstruction, part.state, share);
+    discriminator.gather?.();
+    const { generator: g, ...logs } = judged;
+    return { generator: g, logs };
+  });
+  discriminator.step();
+  return log;
 }

@@ -5,8 +5,10 @@
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate.js';
 import { withFrozen, zeroGradients } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
+import { accumulatedUpdate } from './accumulated-update.js';
 import { lossOf, meanLogits } from './loss.js';
 
 /** Optimizers of a VQGAN. The reference uses Adam for both, betas (0.5, 0.9), eps 1e-8, with one learning rate. */
@@ -17,7 +19,7 @@ export interface VqganOptimizers {
   discriminator: StepOptimizer;
 }
 
-export interface VqganState {
+export interface VqganState extends Accumulation {
   /** Number of batches seen so far; 0 at the first step. */
   globalStep: number;
   /** Condition for a conditional discriminator, [B, C, H, W]. */
@@ -48,7 +50,8 @@ export interface VqganLog {
   logitsFake: Tensor;
 }
 
-type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
+/** Log of the generator's update. */
+export type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
 
 /**
@@ -80,6 +83,7 @@ function updateGenerator(
   state: VqganState,
 ): GeneratorLog {
   const loss = lossOf(model);
+  if ((state.accumulate ?? 1) > 1) return updateInParts(model, optimizer, batch, state);
   const discFactor = loss.discFactorAt(state.globalStep);
   // Done first: the last step's gradients would otherwise take up memory throughout the forward.
   optimizer.zeroGrad();
@@ -110,30 +114,63 @@ function updateGenerator(
   });
 }
 
+function updateInParts(
+  model: FirstStage,
+  optimizer: StepOptimizer,
+  batch: Tensor,
+  state: VqganState,
+): GeneratorLog {
+  const loss = lossOf(model);
+  return withFrozen(loss.discriminator.parameters(), () =>
+    accumulatedUpdate<never>(model, optimizer, batch, state, ({ reconstruction, state: { cond } }) => {
+      const image = reconstruction.detach().requiresGrad_();
+      const gLoss = loss.generatorLoss(loss.logits(image, cond));
+      const [gradient] = torch.grad([gLoss], [image]);
+      return { generator: { value: gLoss.detach(), gradient: gradient! }, logs: {} };
+    }),
+  );
+}
+
 function updateDiscriminator(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
   state: VqganState,
 ): DiscriminatorLog {
+  const { accumulate = 1, cond } = state;
+  const images = partsOf(batch, accumulate);
+  const conditions = cond && partsOf(cond, accumulate);
+  optimizer.zeroGrad();
+  const logs: DiscriminatorLog[] = [];
+  const learn = () => {
+    for (const [i, part] of images.entries()) {
+      const own = { ...state, ...(conditions && { cond: conditions[i]! }) };
+      logs.push(torch.scope(() => backThroughDiscriminator(model, part, own)));
+      if (accumulate > 1) optimizer.gather?.();
+    }
+  };
+  if (accumulate === 1) learn();
+  else model.quantize.still(learn)();
+  optimizer.step();
+  return meanOfParts(logs);
+}
+
+/** Adds the gradients of the discriminator's loss on a part, reconstructed again, to those of the parts before it. */
+function backThroughDiscriminator(model: FirstStage, part: Tensor, state: VqganState): DiscriminatorLog {
   const loss = lossOf(model);
   const discFactor = loss.discFactorAt(state.globalStep);
-  const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(batch).reconstruction));
-  const parameters = loss.discriminator.parameters();
+  const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(part).reconstruction));
   const logits = (images: Tensor) => loss.logits(images, state.cond);
-
-  optimizer.zeroGrad();
   if (discFactor === 0) {
     // Before discStart the logits are logged and the statistics updated, but nothing is learnt.
-    const log = torch.noGrad(() => meanLogits(logits(batch), logits(reconstruction)));
-    zeroGradients(parameters);
-    optimizer.step();
+    const log = torch.noGrad(() => meanLogits(logits(part), logits(reconstruction)));
+    zeroGradients(loss.discriminator.parameters());
     return { ...log, discLoss: torch.zerosLike(log.logitsReal) };
   }
-  const logitsReal = logits(batch);
+  const logitsReal = logits(part);
   const logitsFake = logits(reconstruction);
   const discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
-  discLoss.backward();
-  optimizer.step();
+  const { accumulate = 1 } = state;
+  (accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
   return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach() };
 }

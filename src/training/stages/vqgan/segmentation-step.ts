@@ -2,6 +2,7 @@ import { BCELoss, BCELossWithQuant } from '../../../models/losses/segmentation-l
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 
 /** Scalars of a step on label maps, detached and still on the device. */
@@ -39,19 +40,39 @@ export function segmentationStep(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
+  { accumulate = 1 }: Accumulation = {},
 ): SegmentationLog {
-  const { loss } = model;
   return torch.scope(() => {
+    const parts = partsOf(batch, accumulate);
     optimizer.zeroGrad();
-    const { reconstruction: logits, loss: quantLoss } = model.forward(batch);
-    let totalLoss: Tensor;
-    if (loss instanceof BCELossWithQuant) totalLoss = loss.forward(quantLoss, logits, batch);
-    else if (loss instanceof BCELoss) totalLoss = loss.forward(logits, batch);
-    else throw new TypeError('segmentationStep needs a model whose loss is BCELossWithQuant or BCELoss');
-    totalLoss.backward();
+    if (accumulate === 1) {
+      const log = backThrough(model, batch, 1);
+      optimizer.step();
+      return log;
+    }
+    const logs: SegmentationLog[] = [];
+    const moveCodes = model.quantize.still(() => {
+      for (const part of parts) {
+        logs.push(torch.scope(() => backThrough(model, part, 1 / accumulate)));
+        optimizer.gather?.();
+      }
+    });
     optimizer.step();
-    const weight = loss instanceof BCELossWithQuant ? loss.codebookWeight : 0;
-    const bceLoss = totalLoss.detach().sub(quantLoss.detach().mul(weight));
-    return { totalLoss: totalLoss.detach(), bceLoss, quantLoss: quantLoss.detach() };
+    moveCodes();
+    return meanOfParts(logs as unknown as Record<keyof SegmentationLog, Tensor>[]);
   });
+}
+
+/** Adds the gradients of a batch to those of the parameters, weighted by its share. */
+function backThrough(model: FirstStage, batch: Tensor, share: number): SegmentationLog {
+  const { loss } = model;
+  const { reconstruction: logits, loss: quantLoss } = model.forward(batch);
+  let totalLoss: Tensor;
+  if (loss instanceof BCELossWithQuant) totalLoss = loss.forward(quantLoss, logits, batch);
+  else if (loss instanceof BCELoss) totalLoss = loss.forward(logits, batch);
+  else throw new TypeError('segmentationStep needs a model whose loss is BCELossWithQuant or BCELoss');
+  (share === 1 ? totalLoss : totalLoss.mul(share)).backward();
+  const weight = loss instanceof BCELossWithQuant ? loss.codebookWeight : 0;
+  const bceLoss = totalLoss.detach().sub(quantLoss.detach().mul(weight));
+  return { totalLoss: totalLoss.detach(), bceLoss, quantLoss: quantLoss.detach() };
 }

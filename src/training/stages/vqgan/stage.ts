@@ -3,13 +3,14 @@ import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf } from '../../../runs/settings.js';
+import { frozenPartsOf, imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import { StartCodes } from './changed-codes.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
@@ -64,6 +65,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   readonly #parts: VqganParts;
   readonly #loader: Loader;
   readonly #setTemperature: (step: number) => void;
+  /** Moving average of the generator's weights; null if the run has none. */
+  readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
@@ -72,17 +75,19 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
-    const { batchSize, seed, restartCodes } = config.training;
+    const { seed, restartCodes } = config.training;
     const { crop, flip } = config.data;
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
     this.#parts = buildVqgan(config, precision, device, draws, begin);
     this.model = this.#parts.model;
+    this.#average = averageOf(config, this.#parts);
     this.#setTemperature = temperatureSetter(this.model);
     this.#restarts = restartCodes && !frozenPartsOf(config.training).includes('quantizer');
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
+    const batchSize = imagesPerStep(config.training);
     const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
@@ -105,7 +110,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { batchSize } = this.#session.config.training;
+    const { training } = this.#session.config;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -116,8 +121,10 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      while (recent.length * batchSize < restarts.pictures) recent.push(await next());
-      torch.scope(() => restartUnusedCodes(model, torch.cat(recent)));
+      while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
+      // An accumulated step may see more images than the memory has room for at once.
+      const most = restarts.pictures + training.batchSize - 1;
+      torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
       torch.dispose(recent);
     }
     return { batch: await next(), waited };
@@ -128,11 +135,16 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
-    return this.#parts.step(batch, globalStep).losses;
+    const { losses } = this.#parts.step(batch, globalStep);
+    this.#average?.update(step + 1);
+    return losses;
   }
 
   remark(): string | null {
-    return this.#eagerRemark() ?? (this.#session.run.done ? (this.#start?.report() ?? null) : null);
+    return (
+      this.#eagerRemark() ??
+      (this.#session.run.done ? this.#averaged(() => this.#start?.report() ?? null) : null)
+    );
   }
 
   #eagerRemark(): string | null {
@@ -143,19 +155,24 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   evaluate(): Figures {
-    if (!this.#validation) return {};
-    return { ...measureImages(this.model, this.#validation), ...this.#start?.changed() };
+    const images = this.#validation;
+    if (!images) return {};
+    return this.#averaged(() => ({ ...measureImages(this.model, images), ...this.#start?.changed() }));
   }
 
   async evaluateAll(): Promise<Figures> {
     const { heldOut, device } = this.#session;
-    return { ...(await measureSource(this.model, heldOut, device, this.#field)), ...this.#start?.changed() };
+    return this.#averaged(async () => {
+      const metrics = await measureSource(this.model, heldOut, device, this.#field);
+      return { ...metrics, ...this.#start?.changed() };
+    });
   }
 
   async draw(): Promise<string | null> {
-    if (!this.#validation) return null;
+    const images = this.#validation;
+    if (!images) return null;
     const path = this.#session.run.imagePath('reconstructions');
-    await saveReconstructions(this.model, this.#validation, path);
+    await this.#averaged(() => saveReconstructions(this.model, images, path));
     return path;
   }
 
@@ -164,17 +181,36 @@ export class VqganStage implements TrainableStage<Tensor> {
     const state = [...masters.stateDict(this.model.stateDict())];
     // LPIPS is never trained and the same in every run, so it is read from its own file instead.
     const model = new Map(state.filter(([key]) => !key.startsWith(LPIPS_PREFIX)));
-    return { model, optimizers, data: this.#loader.state() };
+    return { model, optimizers, average: this.#average?.weights, data: this.#loader.state() };
+  }
+
+  /** Calls `fn` with the averaged weights, if the run averages them. */
+  #averaged<T>(fn: () => T): T {
+    return this.#average ? this.#average.use(fn) : fn();
   }
 
   close(): Promise<void> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
+    this.#average?.dispose();
     torch.dispose(this.#validation);
     this.#start?.dispose();
     return this.#session.close();
   }
 }
+
+/** Averages what the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
+function averageOf({ training: { ema } }: RunConfig, { model, masters }: VqganParts): WeightAverage | null {
+  if (ema === 0) return null;
+  const trained = new Set<Tensor>(model.generatorParameters());
+  const weights = [...model.stateDict()].filter(
+    ([key, tensor]) => key.startsWith('quantize.') || trained.has(tensor),
+  );
+  return new WeightAverage(new Map(weights), ema, masters);
+}
+
+const firstRows = (batch: Tensor, most: number): Tensor =>
+  batch.narrow(0, 0, Math.min(most, batch.shape[0]!));
 
 function noRestarts(model: FirstStage): string {
   return (

@@ -1,0 +1,67 @@
+/** The losses of a VQGAN, backpropagated to the reconstruction only. */
+import * as torch from '../../../torch/index.js';
+import type { Tensor } from '../../../torch/index.js';
+import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
+import { addGradients } from '../../engine/accumulate.js';
+import { zeroGradients } from '../../engine/gradients.js';
+import { meanLogits } from './loss.js';
+import type { VqganLog, VqganState } from './reference-step.js';
+
+/** A loss and its gradient with respect to the reconstruction. */
+export interface AtReconstruction {
+  value: Tensor;
+  gradient: Tensor; // [B, C, H, W]
+}
+
+/** Computes the pixel and perceptual loss with its gradient. */
+export function backThroughPerceptual(
+  loss: VQLPIPSWithDiscriminator,
+  batch: Tensor,
+  reconstruction: Tensor,
+): AtReconstruction & { pLoss: Tensor } {
+  const image = reconstruction.detach().requiresGrad_();
+  const { nll, perceptual } = loss.reconstructionLoss(batch, image);
+  const [gradient] = torch.grad([nll], [image]);
+  return { value: nll.detach(), gradient: gradient!, pLoss: perceptual };
+}
+
+/**
+ * Computes the generator's loss with its gradient, and the discriminator's gradients, in one pass over the
+ * reconstruction.
+ *
+ * @param share weight of the discriminator's gradients, which are added to those that its parameters have
+ */
+export function backThroughDiscriminator(
+  loss: VQLPIPSWithDiscriminator,
+  batch: Tensor,
+  reconstruction: Tensor,
+  state: VqganState,
+  share = 1,
+): Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'> & { generator: AtReconstruction } {
+  const discFactor = loss.discFactorAt(state.globalStep);
+  const learning = discFactor !== 0;
+  const parameters = loss.discriminator.parameters();
+  const image = reconstruction.detach().requiresGrad_();
+  const logitsFake = loss.logits(image, state.cond);
+  const gLoss = loss.generatorLoss(logitsFake);
+  const [gradient] = torch.grad([gLoss], [image], { retainGraph: learning });
+
+  const logitsReal = learning
+    ? loss.logits(batch, state.cond)
+    : torch.noGrad(() => loss.logits(batch, state.cond));
+  let discLoss: Tensor;
+  if (learning) {
+    discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
+    const trained = parameters.filter((parameter) => parameter.requiresGrad);
+    const weighted = share === 1 ? discLoss : discLoss.mul(share);
+    addGradients(trained, torch.grad([weighted], trained, { allowUnused: true }));
+  } else {
+    discLoss = torch.zerosLike(gLoss.detach());
+    zeroGradients(parameters);
+  }
+  return {
+    generator: { value: gLoss.detach(), gradient: gradient! },
+    discLoss: discLoss.detach(),
+    ...meanLogits(logitsReal, logitsFake),
+  };
+}

@@ -1,0 +1,180 @@
+import test, { type ExecutionContext } from 'ava';
+import { BCELossWithQuant } from '../../../src/models/losses/segmentation-loss.js';
+import { VQLPIPSWithDiscriminator } from '../../../src/models/losses/vqgan-loss.js';
+import { EMAVQ, VQModel, type FirstStage } from '../../../src/models/autoencoder/vqgan.js';
+import * as nn from '../../../src/torch/nn/index.js';
+import * as optim from '../../../src/torch/optim/index.js';
+import * as torch from '../../../src/torch/index.js';
+import type { Tensor } from '../../../src/torch/index.js';
+import { partsOf } from '../../../src/training/engine/accumulate.js';
+import { onePassStep } from '../../../src/training/stages/vqgan/one-pass-step.js';
+import { referenceStep } from '../../../src/training/stages/vqgan/reference-step.js';
+import { segmentationStep } from '../../../src/training/stages/vqgan/segmentation-step.js';
+import { transformerStep } from '../../../src/training/stages/transformer/step.js';
+import { classNet, ddconfig } from '../../sampling/first-stages.js';
+
+const sizes = { nEmbed: 12, embedDim: 4 };
+
+const lossSettings = { discStart: 1, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: true };
+
+interface Made {
+  model: FirstStage;
+  /** Takes a step, and returns its log. */
+  step(batch: Tensor, globalStep: number, accumulate: number): Record<string, Tensor | number>;
+}
+
+const adam = (parameters: Tensor[]) => new optim.Adam(parameters, { lr: 1e-2, betas: [0.5, 0.9] });
+
+/** A model whose discriminator has no batch statistics, so that a batch and its parts must agree. */
+function adversarial(
+  take: typeof onePassStep,
+  Model: typeof VQModel | typeof EMAVQ = VQModel,
+  dropout = 0,
+): Made {
+  torch.manualSeed(3);
+  // LPIPS is not used, and costs much.
+  const loss = nn.skipInit(() => new VQLPIPSWithDiscriminator(lossSettings));
+  for (const parameter of loss.discriminator.parameters()) nn.init.normal_(parameter, 0, 0.3);
+  const settings = {
+    ddconfig: { ...ddconfig, dropout, numResBlocks: dropout > 0 ? 1 : 0 },
+    ...sizes,
+    lossconfig: loss,
+  };
+  const model = (
+    Model === EMAVQ ? new EMAVQ({ ...settings, beta: 0.25 }) : new VQModel(settings)
+  ) as FirstStage;
+  const { encoder, decoder, quantConv, postQuantConv, quantize } = model.train();
+  for (const part of [encoder, decoder, quantConv, postQuantConv, quantize, loss.discriminator])
+    part.to('float64');
+  loss.logits(torch.randn([4, 3, 8, 8], { dtype: 'float64' })); // ActNorm takes its scale from a first batch.
+  const optimizers = {
+    generator: adam(model.generatorParameters()),
+    discriminator: adam(loss.discriminator.parameters()),
+  };
+  return {
+    model,
+    step: (batch, globalStep, accumulate) => ({
+      ...take(model, optimizers, batch, { globalStep, accumulate }),
+    }),
+  };
+}
+
+function ofLabels(): Made {
+  torch.manualSeed(3);
+  const model = new VQModel({ ddconfig, ...sizes, lossconfig: new BCELossWithQuant() });
+  model.to('float64').train();
+  const optimizer = adam(model.generatorParameters());
+  return {
+    model,
+    step: (batch, _, accumulate) => ({
+      ...segmentationStep(model, optimizer, batch.gt(0).double(), { accumulate }),
+    }),
+  };
+}
+
+const batches = torch.keep(torch.scope(() => torch.randn([3, 4, 3, 8, 8], { dtype: 'float64' })));
+
+function assertClose(t: ExecutionContext, name: string, actual: Tensor, expected: Tensor): void {
+  const error = actual.sub(expected).abs().max().item();
+  t.true(error <= 1e-9 * Math.max(1, expected.abs().max().item()), `${name}: ${error}`);
+}
+
+/** Numbers of images in the model's forwards. */
+function countForwards(model: FirstStage): number[] {
+  const counts: number[] = [];
+  model.registerForwardPreHook((_, [batch]) => void counts.push((batch as Tensor).shape[0]!));
+  return counts;
+}
+
+for (const { name, make, forwards } of [
+  // The discriminator is off in the first of three steps; while it is on, the parts are decoded twice.
+  { name: 'one-pass', make: () => adversarial(onePassStep), forwards: 4 + 8 + 8 },
+  { name: 'one-pass, EMA codebook', make: () => adversarial(onePassStep, EMAVQ), forwards: 20 },
+  { name: 'reference', make: () => adversarial(referenceStep), forwards: 8 + 12 + 12 },
+  { name: 'reference, EMA codebook', make: () => adversarial(referenceStep, EMAVQ), forwards: 32 },
+  { name: 'segmentation', make: ofLabels, forwards: 12 },
+]) {
+  test(`a step in four parts is that of the whole batch, in float64: ${name}`, (t) => {
+    torch.scope(() => {
+      const [whole, parts] = [make(), make()];
+      const counts = countForwards(parts.model);
+      for (let i = 0; i < 3; i++) {
+        const expected = whole.step(batches.select(0, i), i, 1);
+        const log = parts.step(batches.select(0, i), i, 4);
+        for (const [key, value] of Object.entries(expected)) {
+          if (typeof value === 'number') t.is(log[key], value);
+          else assertClose(t, `${key} at ${i}`, log[key] as Tensor, value);
+        }
+      }
+      const state = parts.model.stateDict();
+      for (const [key, tensor] of whole.model.stateDict()) {
+        if (tensor.dtype === 'float64') assertClose(t, key, state.get(key)!, tensor);
+      }
+      t.deepEqual(counts, Array(forwards).fill(1));
+    });
+  });
+}
+
+test('the second pass over the parts draws the random numbers of the first', (t) => {
+  torch.scope(() => {
+    const { model, step } = adversarial(onePassStep, VQModel, 0.5);
+    const seen: Tensor[] = [];
+    model.registerForwardHook((_, __, output) => {
+      seen.push(torch.keep((output as { reconstruction: Tensor }).reconstruction.detach().clone()));
+    });
+    step(batches.select(0, 0), 1, 2);
+    const after = torch.rand([1]).item();
+    t.is(seen.length, 4);
+    t.true(seen[2]!.equal(seen[0]!) && seen[3]!.equal(seen[1]!));
+    t.false(seen[0]!.narrow(0, 0, 1).equal(seen[1]!.narrow(0, 0, 1)));
+    torch.dispose(seen);
+    torch.manualSeed(3);
+    adversarial(onePassStep, VQModel, 0.5).step(batches.select(0, 0), 0, 2); // decodes each part once
+    t.is(torch.rand([1]).item(), after);
+  });
+});
+
+test('a transformer step in parts is that of the whole batch, in float64', (t) => {
+  torch.scope(() => {
+    const [whole, parts] = [1, 4].map((accumulate) => {
+      torch.manualSeed(2);
+      const net = classNet('VQModel');
+      net.to('float64');
+      const optimizer = adam(net.transformer.parameters());
+      let forwards = 0;
+      net.transformer.registerForwardHook(() => void forwards++);
+      const z = torch.arange(24, { dtype: 'int64' }).remainder(5).reshape([4, 6]);
+      const c = torch.arange(4, { dtype: 'int64' }).reshape([4, 1]);
+      const losses = [1, 2, 3].map(
+        () => transformerStep(net, optimizer, { tokens: { z, c } }, { accumulate }).loss,
+      );
+      t.is(forwards, 3 * accumulate);
+      return { net, losses: torch.stack(losses) };
+    }) as [
+      { net: ReturnType<typeof classNet>; losses: Tensor },
+      { net: ReturnType<typeof classNet>; losses: Tensor },
+    ];
+    assertClose(t, 'losses', parts.losses, whole.losses);
+    const state = parts.net.transformer.stateDict();
+    for (const [key, tensor] of whole.net.transformer.stateDict())
+      assertClose(t, key, state.get(key)!, tensor);
+  });
+});
+
+test('a batch is split into equal parts only', (t) => {
+  const batch = torch.zeros([6, 2]);
+  t.is(partsOf(batch, 1)[0], batch);
+  t.deepEqual(
+    partsOf(batch, 3).map(({ shape }) => shape),
+    [
+      [2, 2],
+      [2, 2],
+      [2, 2],
+    ],
+  );
+  for (const count of [4, 0, 1.5, 7])
+    t.throws(() => partsOf(batch, count), {
+      instanceOf: RangeError,
+      message: new RegExp(`got ${count} for a batch of 6`),
+    });
+});
