@@ -236,7 +236,7 @@ export type { Ridge } from './data/scene-layout.js';
 export type { Raster, SpriteKind, SpriteTint } from './data/scene-sprites.js';
 export type { Middle } from './models/autoencoder/blocks.js';
 export type { Origin } from './models/weights/key-maps/key-map.js';
-export type { CheckpointState, Measure } from './runs/checkpoint.js';
+export type { CheckpointState, Measure, OnBytes } from './runs/checkpoint.js';
 export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';
 export type { Tokens } from './training/stages/transformer/held-out.js';

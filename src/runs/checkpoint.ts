@@ -160,6 +160,7 @@ export async function problemOf(path: string, onBytes?: OnBytes): Promise<string
 /**
  * Returns the newest checkpoint whose files match their hashes, and its state.
  *
+ * @param onBytes is told of the files while they are read, which takes a while for large ones
  * @throws RunError if there is none
  *
  * @example
