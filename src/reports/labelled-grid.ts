@@ -43,16 +43,16 @@ export function labelledGrid(
 
 /**
  * Writes images [N, C, H, W] as one PNG, arranged as by {@link labelledGrid}. The EXIF field ImageDescription holds all names
- * in order, as JSON.
+ * in order, as JSON: a list under `listedAs`, by default `classes`.
  */
 export async function saveLabelledGrid(
   path: string,
   images: Tensor,
   labels: readonly Labelled[],
-  options: ImageGridOptions = {},
+  { listedAs = 'classes', ...options }: ImageGridOptions & { listedAs?: string } = {},
 ): Promise<void> {
   const { pixels, svg } = labelledGrid(images, labels, options);
-  const names = JSON.stringify({ classes: labels.map(({ name }) => name) });
+  const names = JSON.stringify({ [listedAs]: labels.map(({ name }) => name) });
   await savePixels(path, pixels, { svg, description: inAscii(names) });
 }
 

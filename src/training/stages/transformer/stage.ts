@@ -26,6 +26,7 @@ import { sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
 import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
+import { readLogged, saveLog, type LoggedImages } from './log-images.js';
 import { saveSamples } from './preview.js';
 import { conditionPart, firstStagePart, loadPart } from './trained-part.js';
 import { vectorsOf, type ImageVectors } from './vectors.js';
@@ -98,6 +99,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
   #codes: Codes | null = null;
   /** Vectors that are the condition, as long as the codes do not hold them. */
   #vectors: ImageVectors | null;
+  /** Images that are drawn beside what the model makes of them. */
+  #logged: LoggedImages | null = null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
   #start: LoadReport | null = null;
@@ -153,6 +156,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
     torch.dispose(this.#vectors);
     this.#vectors = null;
     if (!this.#codes) return;
+    const { samples } = config.training;
+    this.#logged = await readLogged(this.net, this.#codes, { train, heldOut }, { samples, device });
     this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
   }
 
@@ -187,6 +192,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const how = { samples, topK, seed, device, size: config.data.size, classes: train.classes };
     try {
       await this.#averaged(() => saveSamples(path, this.net, this.#codes!, how));
+      const log = run.imagePath('log-images');
+      await this.#averaged(() => saveLog(log, this.net, this.#logged!, how));
     } catch (error) {
       throw error instanceof LogitsError ? run.nonFinite(`no image can be sampled: ${error.message}`) : error;
     }
@@ -210,8 +217,9 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   close(): Promise<void> {
     this.#average?.dispose();
-    torch.dispose([this.#codes, this.#vectors]);
+    torch.dispose([this.#codes, this.#vectors, this.#logged]);
     this.#codes = null;
+    this.#logged = null;
     return this.#session.close();
   }
 }
