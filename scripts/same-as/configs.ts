@@ -114,6 +114,14 @@ export function withoutAdded(
       .map((path) => path.split('.'))
       .filter((path) => document.hasIn(path) && !known.hasIn(path));
     if (more.length === 0) continue;
+    // With the notes of the command line after it, it cannot be printed again.
+    if (document.errors.length > 0 || known.errors.length > 0) {
+      now[name] = more.reduce(
+        (rest, path) => rest.replace(new RegExp(`^ +${path.at(-1)}: .*\n`, 'm'), ''),
+        text,
+      );
+      continue;
+    }
     for (const path of more) document.deleteIn(path);
     // Both are printed again without them, as the order of the other keys still counts.
     now[name] = document.toString();
