@@ -200,7 +200,6 @@ export { measureFeatures, type FeatureSets } from './metrics/feature-metrics.js'
 export { extractFeatures, featuresOf, weightsHash, type FeatureNetwork } from './metrics/extract.js';
 export { loadFeatures, saveFeatures, type FeatureSet } from './metrics/feature-file.js';
 export { InceptionV3, loadInception, type InceptionV3Config } from './metrics/inception/inception.js';
-export type { BasicConv2d as InceptionConv2d, InceptionBlock } from './metrics/inception/blocks.js';
 export type { Protocol } from './metrics/protocol.js';
 export {
   featureStatistics,

@@ -54,6 +54,10 @@ export const rules: readonly Rule[] = [
   { like: /setup --build$/, stage: 'build' },
   { like: /^cmake /, stage: 'build', as: inPackage },
   { like: /^npm install @iconify-json\/noto$/, stage: 'use' },
+  {
+    like: /^npm install @huggingface\/transformers$/,
+    skip: 'an optional peer, for a program that is said to be untried',
+  },
   { like: /setup --weights lpips$/, skip: '550 MB from the network' },
   { like: /train vqgan --data photos --minutes/, stage: 'use', as: short(3) },
   { like: /train transformer --vqgan runs\/vqgan --minutes/, stage: 'use', as: short(3) },

@@ -17,11 +17,20 @@ const OF_TIME = new Set([
   'time',
 ]);
 
+/** Metrics that runs have gained since; all others must be equal. */
+const ADDED_METRICS = new Set(['ssim']);
+/** Pictures that runs have gained since. */
+const ADDED_PICTURES = /(^|\/)log-images-\d+\.png$/;
+
 export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
-/** Returns JSON without the fields of times and rates, at any depth; with an `indent`, one line per value. */
+/**
+ * Returns JSON without the fields of times and rates and without added metrics, at any depth; with an `indent`, one line
+ * per value.
+ */
 export function timeless(json: string, indent = 0): string {
-  const parsed: unknown = JSON.parse(json, (key, value: unknown) => (OF_TIME.has(key) ? undefined : value));
+  const left = (key: string) => OF_TIME.has(key) || ADDED_METRICS.has(key);
+  const parsed: unknown = JSON.parse(json, (key, value: unknown) => (left(key) ? undefined : value));
   return JSON.stringify(parsed, null, indent);
 }
 
@@ -46,6 +55,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((name) => !ADDED_PICTURES.test(name))
     .sort();
 }
 

@@ -5,7 +5,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Protocol } from '../protocol.js';
-import { BasicConv2d, blockA, blockB, blockC, blockD, blockE, type InceptionBlock } from './blocks.js';
+import { BasicConv2d, blockA, blockB, blockC, blockD, blockE } from './blocks.js';
 
 /** Side of the images that the network was trained on. */
 const SIDE = 299;
@@ -38,6 +38,7 @@ export interface InceptionV3Config {
  * ```
  */
 export class InceptionV3 extends nn.Module {
+  /** Names of the fields in the published file. */
   static readonly keys = {
     conv1a: 'Conv2d_1a_3x3',
     conv2a: 'Conv2d_2a_3x3',
@@ -56,22 +57,38 @@ export class InceptionV3 extends nn.Module {
     mixed7b: 'Mixed_7b',
     mixed7c: 'Mixed_7c',
   };
-  readonly conv1a: BasicConv2d;
-  readonly conv2a: BasicConv2d;
-  readonly conv2b: BasicConv2d;
-  readonly conv3b: BasicConv2d;
-  readonly conv4a: BasicConv2d;
-  readonly mixed5b: InceptionBlock;
-  readonly mixed5c: InceptionBlock;
-  readonly mixed5d: InceptionBlock;
-  readonly mixed6a: InceptionBlock;
-  readonly mixed6b: InceptionBlock;
-  readonly mixed6c: InceptionBlock;
-  readonly mixed6d: InceptionBlock;
-  readonly mixed6e: InceptionBlock;
-  readonly mixed7a: InceptionBlock;
-  readonly mixed7b: InceptionBlock;
-  readonly mixed7c: InceptionBlock;
+  /** First convolution, [B, 32, 149, 149]. */
+  readonly conv1a: nn.Module;
+  /** [B, 32, 147, 147]. */
+  readonly conv2a: nn.Module;
+  /** [B, 64, 147, 147], then halved. */
+  readonly conv2b: nn.Module;
+  /** [B, 80, 73, 73]. */
+  readonly conv3b: nn.Module;
+  /** [B, 192, 71, 71], then halved. */
+  readonly conv4a: nn.Module;
+  /** [B, 256, 35, 35]. */
+  readonly mixed5b: nn.Module;
+  /** [B, 288, 35, 35]. */
+  readonly mixed5c: nn.Module;
+  /** [B, 288, 35, 35]. */
+  readonly mixed5d: nn.Module;
+  /** [B, 768, 17, 17]. */
+  readonly mixed6a: nn.Module;
+  /** [B, 768, 17, 17]. */
+  readonly mixed6b: nn.Module;
+  /** [B, 768, 17, 17]. */
+  readonly mixed6c: nn.Module;
+  /** [B, 768, 17, 17]. */
+  readonly mixed6d: nn.Module;
+  /** [B, 768, 17, 17]. */
+  readonly mixed6e: nn.Module;
+  /** [B, 1280, 8, 8]. */
+  readonly mixed7a: nn.Module;
+  /** [B, 2048, 8, 8], pooled by the average. */
+  readonly mixed7b: nn.Module;
+  /** [B, 2048, 8, 8], pooled by the maximum. */
+  readonly mixed7c: nn.Module;
   /** Classifier of 1008 classes. */
   readonly fc: nn.Linear;
   readonly #resize: boolean;
