@@ -54,7 +54,7 @@ export function featuresOf(network: FeatureNetwork, images: Tensor): Tensor {
 
 /** A module's own `forward`, whose output is checked by the caller. */
 const forwardOf = (module: nn.Module) => (images: Tensor) =>
-  (module as unknown as { forward: (x: Tensor) => unknown }).forward(images);
+  (module as nn.Module & { forward(x: Tensor): unknown }).forward(images);
 
 /** Entries that training counts in, and that no output depends on. */
 const COUNTER = /(^|\.)num_batches_tracked$/;

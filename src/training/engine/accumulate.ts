@@ -27,12 +27,12 @@ export function partsOf(batch: Tensor, count = 1): Tensor[] {
 }
 
 /** Returns the means, over equal parts, of the scalars that each part has logged. */
-export function meanOfParts<K extends string>(logs: readonly Record<K, Tensor>[]): Record<K, Tensor> {
+export function meanOfParts<Log extends { [K in keyof Log]: Tensor }>(logs: readonly Log[]): Log {
   const [first] = logs;
   if (first === undefined || logs.length === 1) return first!;
-  const keys = Object.keys(first) as K[];
+  const keys = Object.keys(first) as (keyof Log)[];
   const means = keys.map((key) => [key, torch.stack(logs.map((log) => log[key])).mean()] as const);
-  return Object.fromEntries(means) as Record<K, Tensor>;
+  return Object.fromEntries(means) as Log;
 }
 
 /** Adds the gradients to those that the parameters have. */

@@ -79,7 +79,7 @@ export function accumulatedUpdate<K extends string>(
     optimizer.step();
     moveCodes();
 
-    const logs = meanOfParts<K | LossKey>(judged.map((part) => part.logs));
+    const logs = meanOfParts<Record<K | LossKey, Tensor>>(judged.map((part) => part.logs));
     const withCodebook = logs.nllLoss.add(logs.quantLoss.mul(loss.codebookWeight));
     const totalLoss =
       discFactor === 0 ? withCodebook : withCodebook.add(logs.gLoss.mul(dWeight).mul(discFactor));

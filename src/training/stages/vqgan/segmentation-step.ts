@@ -59,7 +59,7 @@ export function segmentationStep(
     });
     optimizer.step();
     moveCodes();
-    return meanOfParts(logs as unknown as Record<keyof SegmentationLog, Tensor>[]);
+    return meanOfParts(logs);
   });
 }
 
