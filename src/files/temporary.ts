@@ -32,7 +32,7 @@ export function temporaryOf(target: string, kind: 'tmp' | 'partial'): string {
   return join(dirname(target), `.${basename(target)}.${own}.${kind}`);
 }
 
-/** True for the name of an incomplete file, whoever writes it; also as older versions named it. */
+/** Returns true for the name of an incomplete file of any process, in the form of this version or of an older one. */
 export const isTemporary = (name: string): boolean => /^\..+\.\d+\.[0-9a-f]{8,12}\.tmp$/.test(name);
 
 const swept = new Set<string>();

@@ -88,7 +88,7 @@ export async function openRun<S extends Stage>(
  * Builds the model that {@link openRun} opens, and leaves its weights, which may take minutes, to `load`: what is wanted of
  * a model can be checked before.
  *
- * @throws RunError if there is no such run or configuration, or it has no such stage
+ * @throws RunError if the run or the configuration does not exist, or does not have the stage
  */
 export async function describeRun<S extends Stage>(source: ModelSource, stage: S): Described<S> {
   if (typeof source === 'string') return describeFromFolder(source, stage, false);

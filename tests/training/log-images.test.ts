@@ -14,8 +14,7 @@ import { logImages, sampleTokens } from '../../src/sampling/images.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { eventsOf, images, lossesOf, SIZE, transformerConfig, vqganConfig } from './tiny.js';
+import { eventsOf, images, lossesOf, SIZE, trainFirstStages, transformerConfig } from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-log-images-'));
 const place = (name: string) => join(root, name);
@@ -23,15 +22,7 @@ const classes = ['ash', 'elm', 'oak'];
 const seed = 5;
 const topK = 7;
 
-test.before(async () => {
-  const { model, ...rest } = vqganConfig({ steps: 1 });
-  const ddconfig = { ...model.params.ddconfig, in_channels: 1, out_ch: 1, ch_mult: [1, 1, 1] };
-  const edges = { ...model, params: { ...model.params, n_embed: 7, ddconfig, image_key: 'edges' } };
-  for (const [name, section] of Object.entries({ vqgan: model, edges })) {
-    const config = { ...rest, model: section };
-    await eventsOf(await VqganTrainer.create(config, { run: place(name), images: images() }));
-  }
-});
+test.before(() => trainFirstStages(place));
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
 /** Trains a second stage for three steps; without `condition` it is unconditional. */

@@ -10,8 +10,15 @@ import { openRun } from '../../src/runs/open.js';
 import { sampleImages } from '../../src/sampling/images.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { eventsOf, images, lossesOf, SIZE, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+import {
+  eventsOf,
+  images,
+  lossesOf,
+  SIZE,
+  temporaryFolder,
+  trainFirstStages,
+  transformerConfig,
+} from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-several-'));
 const place = (name: string) => join(root, name);
@@ -27,15 +34,7 @@ function conditional(conditions: unknown[], more: object = {}, training: object 
   return { ...config, model: { ...config.model, params } };
 }
 
-test.before(async () => {
-  const { model, ...rest } = vqganConfig({ steps: 1 });
-  const ddconfig = { ...model.params.ddconfig, in_channels: 1, out_ch: 1, ch_mult: [1, 1, 1] };
-  const edges = { ...model, params: { ...model.params, n_embed: 7, ddconfig, image_key: 'edges' } };
-  for (const [name, section] of Object.entries({ vqgan: model, edges })) {
-    const config = { ...rest, model: section };
-    await eventsOf(await VqganTrainer.create(config, { run: place(name), images: images() }));
-  }
-});
+test.before(() => trainFirstStages(place));
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
 const create = (run: string, config: unknown) =>

@@ -7,6 +7,7 @@ import { ImageSource } from '../../src/data/image-source.js';
 import { MemoryStore } from '../../src/data/memory-store.js';
 import type { TrainingEvent } from '../../src/runs/events.js';
 import type { Images } from '../../src/training/images.js';
+import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 
 export const SIZE = 16;
 
@@ -102,4 +103,15 @@ export function temporaryFolder(t: Pick<ExecutionContext, 'teardown'>): string {
   const folder = mkdtempSync(join(tmpdir(), 'tessera-run-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
+}
+
+/** Trains two first stages for a step each, in the folders `vqgan` and `edges`: of images, and of their edges. */
+export async function trainFirstStages(place: (name: string) => string): Promise<void> {
+  const { model, ...rest } = vqganConfig({ steps: 1 });
+  const ddconfig = { ...model.params.ddconfig, in_channels: 1, out_ch: 1, ch_mult: [1, 1, 1] };
+  const edges = { ...model, params: { ...model.params, n_embed: 7, ddconfig, image_key: 'edges' } };
+  for (const [name, section] of Object.entries({ vqgan: model, edges })) {
+    const config = { ...rest, model: section };
+    await eventsOf(await VqganTrainer.create(config, { run: place(name), images: images() }));
+  }
 }

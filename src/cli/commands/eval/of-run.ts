@@ -1,6 +1,5 @@
 /** Measures a first stage by the reconstructions of images. */
 import { createHash } from 'node:crypto';
-import { inOrder } from '../../../data/loader.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { metricsOf } from '../../../metrics/definitions.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
@@ -12,7 +11,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { openRun } from '../../../runs/open.js';
 import { openRunImages } from '../../../training/images.js';
 import { mapOf } from '../../../training/stages/vqgan/check.js';
-import { inputOf, measureSource, namesOf } from '../../../training/stages/vqgan/held-out.js';
+import { measureSource } from '../../../training/stages/vqgan/held-out.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { interruptSignal } from '../../interrupt.js';
@@ -44,11 +43,9 @@ export async function evaluateRun(
       throw new UsageError(`${run} held out no images; name images to reconstruct with --images`);
     }
     const field = mapOf(config);
-    const values = await measureSource(model, source, device, field);
-    const pass = new Pass(model, network);
-    for await (const given of inOrder(source, batch, { device, fields: namesOf(field) })) {
-      pass.take(inputOf(given, field));
-    }
+    const pass = new Pass(network);
+    const onBatch = (given: Tensor, reconstruction: Tensor) => pass.take(given, reconstruction);
+    const values = await measureSource(model, source, device, field, { batch, onBatch });
     return {
       what: run,
       values: { ...values, ...pass.values() },
@@ -87,30 +84,24 @@ function protocolOf(source: ImageSource, field: string | null): Protocol {
 
 /** A pass over the images: their hash, and with a network the features of both sides. */
 class Pass {
-  readonly #model: FirstStage;
   readonly #network: InceptionV3 | null;
   readonly #hash = createHash('sha256');
   readonly #originals: Tensor[] = [];
   readonly #reconstructions: Tensor[] = [];
 
-  constructor(model: FirstStage, network: InceptionV3 | null) {
-    this.#model = model;
+  constructor(network: InceptionV3 | null) {
     this.#network = network;
   }
 
-  /** Takes a batch of images [B, C, H, W], and disposes of it. */
-  take(images: Tensor): void {
-    torch.scope(() => {
-      this.#hash.update(bytesOf(images).to('cpu').contiguous().toTypedArray() as Uint8Array);
-      const network = this.#network;
-      if (!network) return;
-      const { reconstruction } = torch.noGrad(() => this.#model.forward(images));
-      // As if saved as a file, like every published FID.
-      const rounded = bytesOf(reconstruction).float().div(127.5).sub(1);
-      this.#originals.push(torch.keep(featuresOf(network, images)));
-      this.#reconstructions.push(torch.keep(featuresOf(network, rounded)));
-    });
-    images.dispose();
+  /** Takes a batch of images and their reconstructions [B, C, H, W]. */
+  take(images: Tensor, reconstruction: Tensor): void {
+    this.#hash.update(bytesOf(images).to('cpu').contiguous().toTypedArray() as Uint8Array);
+    const network = this.#network;
+    if (!network) return;
+    // As if saved as a file, like every published FID.
+    const rounded = bytesOf(reconstruction).float().div(127.5).sub(1);
+    this.#originals.push(torch.keep(featuresOf(network, images)));
+    this.#reconstructions.push(torch.keep(featuresOf(network, rounded)));
   }
 
   values(): Record<string, number> {

@@ -57,19 +57,27 @@ export function measureImages(model: FirstStage, images: Tensor): Metrics {
   return measured(counts, confusion ?? ofImages);
 }
 
+export interface MeasureOptions {
+  /** Number of images that run together. Default 32. */
+  batch?: number;
+  /** Called with each batch of images and their reconstructions, [B, C, H, W], in a scope. */
+  onBatch?(this: void, images: Tensor, reconstruction: Tensor): void;
+}
+
 /** Measures all images of a source by every metric; empty if the source is. */
 export async function measureSource(
   model: FirstStage,
   source: ImageSource,
   device: torch.Device,
   field: string | null = null,
+  { batch: size = SHOWN, onBatch }: MeasureOptions = {},
 ): Promise<Metrics> {
   if (source.length === 0) return {};
   const labels = readsLabels(model);
   let confusion: Float64Array | null = null;
   const sums = new Map<Metric, number>();
   const counts = new Float64Array(model.config.nEmbed);
-  for await (const given of inOrder(source, SHOWN, { device, fields: namesOf(field) })) {
+  for await (const given of inOrder(source, size, { device, fields: namesOf(field) })) {
     const images = inputOf(given, field);
     torch.scope(() => {
       const { reconstruction, indices } = reconstruct(model, images);
@@ -80,6 +88,7 @@ export async function measureSource(
         if (values) sums.set(metric, (sums.get(metric) ?? 0) + values.sum().item());
       }
       countCodesOf(numbers(indices), counts.length).forEach((count, code) => (counts[code]! += count));
+      onBatch?.(images, reconstruction);
     });
     images.dispose();
   }
