@@ -33,7 +33,9 @@ export {
   VQModel,
   type VQModelConfig,
 } from './models/autoencoder/vqgan.js';
+export * from './models/losses/adaptive-weight.js';
 export * from './models/losses/discriminator.js';
+export * from './models/losses/lecam.js';
 export * from './models/losses/lpips.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';

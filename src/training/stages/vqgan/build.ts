@@ -94,7 +94,10 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     step: (images, globalStep) => {
       const state = { globalStep, accumulate };
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
-      return { totalLoss: log.totalLoss, losses: { ...lossesOf(log), ...normsOf(clipped) } };
+      return {
+        totalLoss: log.totalLoss,
+        losses: { ...lossesOf(log), ...lecamOf(model, log), ...normsOf(clipped) },
+      };
     },
   };
 }
@@ -107,6 +110,10 @@ const lossesOf = (log: VqganLog): StepLosses => ({
   disc: log.discLoss,
   weight: log.dWeight.mul(log.discFactor),
 });
+
+/** Returns LeCam's term, if the loss has it. */
+const lecamOf = (model: FirstStage, { lecamLoss }: VqganLog): StepLosses =>
+  lossOf(model).lecam ? { lecam: lecamLoss } : {};
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
