@@ -107,6 +107,7 @@ export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
+export { checkpointBlocks } from './training/engine/activation-checkpointing.js';
 export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';

@@ -119,6 +119,11 @@ const shared = {
    */
   accumulate: count(1),
   /**
+   * Keep only the inputs of the networks' blocks for backward, which computes the blocks a second time: less memory, the
+   * same results. Default false.
+   */
+  activationCheckpointing: changeable(flag(false)),
+  /**
    * Optimizer of `optim`, such as `SGD`, or `{ target: SGD, params: { momentum: 0.9 } }`. It takes `learningRate`, and
    * `betas` and `weightDecay` if it has them. Default: Adam, stage 2: AdamW.
    */

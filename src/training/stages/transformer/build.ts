@@ -6,6 +6,7 @@ import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setup.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
@@ -32,10 +33,11 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
+  const { weightDecay, conditionDropout, accumulate, clipNorm, activationCheckpointing } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
+  if (activationCheckpointing) checkpointBlocks(gpt);
   const condition = net.learnedCondition;
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);

@@ -7,6 +7,7 @@ import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import { frozenPartsOf } from '../../../runs/settings.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
+import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
@@ -42,13 +43,14 @@ export function buildVqgan(
   init: boolean,
   begin: (model: FirstStage) => void = () => {},
 ): VqganParts {
-  const { channelsLast } = config.training;
+  const { channelsLast, activationCheckpointing } = config.training;
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });
   const frozen = frozenModules(model, frozenPartsOf(config.training));
   freeze(frozen);
+  if (activationCheckpointing) [model.encoder, model.decoder].forEach(checkpointBlocks);
   const parts = readsLabels(model)
     ? labelParts(model, config, precision)
     : adversarialParts(model, config, precision);

@@ -83,11 +83,11 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   );
 }
 
-function checkGraph({ training: { graph, accumulate } }: RunConfig): void {
-  if (!graph || accumulate === 1) return;
-  throw new TypeError(
-    `training.graph cannot record a step with training.accumulate=${accumulate}: leave out one of them`,
-  );
+function checkGraph({ training }: RunConfig): void {
+  const { graph, accumulate, activationCheckpointing } = training;
+  if (!graph || (accumulate === 1 && !activationCheckpointing)) return;
+  const setting = accumulate === 1 ? 'activationCheckpointing=true' : `accumulate=${accumulate}`;
+  throw new TypeError(`training.graph cannot record a step with training.${setting}: leave out one of them`);
 }
 
 function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, config: RunConfig): void {
