@@ -5,7 +5,7 @@ import * as nn from '../../torch/nn/index.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
 
 /** Settings of the weight; see `VQLPIPSWithDiscriminator`. */
-interface WeightSettings {
+export interface AdversarialWeightSettings {
   discWeight: number;
   discAdaptiveWeight: boolean;
   maxAdaptiveWeight: number;
@@ -35,9 +35,9 @@ export class AdaptiveWeight extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['ofStep', 'next'];
   /** Weighted sum of the weights so far, and the sum of their shares, [2]; only with smoothing. */
   declare readonly average: Tensor | null;
-  readonly #settings: WeightSettings;
+  readonly #settings: AdversarialWeightSettings;
 
-  constructor(settings: WeightSettings) {
+  constructor(settings: AdversarialWeightSettings) {
     super();
     this.#settings = settings;
     if (this.#smooth) this.registerBuffer('average', torch.zeros([2]));

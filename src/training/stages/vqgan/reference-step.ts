@@ -52,11 +52,10 @@ export interface VqganLog {
   logitsFake: Tensor;
 }
 
-type DiscriminatorKey = 'discLoss' | 'lecamLoss' | 'logitsReal' | 'logitsFake';
-/** Log of the generator's update. */
-export type GeneratorLog = Omit<VqganLog, DiscriminatorKey>;
 /** Log of the discriminator's update. */
-export type DiscriminatorLog = Pick<VqganLog, DiscriminatorKey>;
+export type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'lecamLoss' | 'logitsReal' | 'logitsFake'>;
+/** Log of the generator's update. */
+export type GeneratorLog = Omit<VqganLog, keyof DiscriminatorLog>;
 
 /**
  * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode to update the discriminator's batch
