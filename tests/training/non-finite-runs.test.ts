@@ -88,9 +88,8 @@ test.serial('a run ends at the next log; asked to, it names the first bad tensor
 const skipping = { steps: 4, logEvery: 1, saveEvery: 1, keep: 9, nonFinite: 'skip' };
 
 for (const [name, training] of [
-  ['one-pass', {}],
   ['reference, in bfloat16', { step: 'reference', precision: 'bfloat16' }],
-  ['another optimizer, clipped', { optimizer: 'NAdam', clipNorm: 1 }],
+  ['one-pass, another optimizer, clipped', { optimizer: 'NAdam', clipNorm: 1 }],
 ] as const) {
   test.serial(`a skipped step of a first stage changes nothing: ${name}`, async (t) => {
     const run = join(temporaryFolder(t), 'run');
@@ -150,50 +149,55 @@ test.serial('a run that skipped steps resumes exactly, and one that only skips e
   await eventsOf(rest);
   const files = async (name: string) => (await newestCheckpoint(join(folder, name))).state['files'];
   t.deepEqual(await files('parts'), await files('whole'));
-  const hopeless = await vqganTrainer(join(folder, 'hopeless'), { ...training, steps: 60, logEvery: 11 });
+  const hopeless = await vqganTrainer(join(folder, 'hopeless'), { ...training, steps: 40, logEvery: 11 });
   spoilImages(hopeless, (step) => step > 2);
   t.regex(await failure(t, hopeless), /^step 22: .* at step 12, and each of the last 20 steps was skipped/);
 });
 
-for (const precision of ['float32', 'bfloat16'] as const) {
-  test.serial(
-    `a run returns to its last checkpoint, and goes on with the next images: ${precision}`,
-    async (t) => {
-      const folder = temporaryFolder(t);
-      const settings: Settings = { steps: 6, logEvery: 2, saveEvery: 2, keep: 9, precision, ema: 0.5 };
-      const start = async (name: string, more: Settings, bad: Bad) => {
-        const trainer = await vqganTrainer(join(folder, name), { ...settings, ...more });
-        return { trainer, given: spoilImages(trainer, bad) };
-      };
-      const plain = await start('plain', {}, () => false);
-      await eventsOf(plain.trainer);
-      const run = join(folder, 'run');
-      const { trainer, given } = await start('run', { nonFinite: 'rollback' }, (step) => step === 3);
-      const notes: string[] = [];
-      for await (const event of trainer.run()) {
-        if (event.type !== 'note') continue;
-        notes.push(event.message);
-        const saved = await tensorsAt(run, 2);
-        for (const [key, tensor] of trainer.model.stateDict()) {
-          if (saved.has(key)) t.true(saved.get(key)!.to(tensor.dtype).equal(tensor), key);
-        }
+test.serial(
+  'a run returns to its last checkpoint, and goes on with the next images, in bfloat16',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const settings: Settings = {
+      steps: 6,
+      logEvery: 2,
+      saveEvery: 2,
+      keep: 9,
+      precision: 'bfloat16',
+      ema: 0.5,
+    };
+    const start = async (name: string, more: Settings, bad: Bad) => {
+      const trainer = await vqganTrainer(join(folder, name), { ...settings, ...more });
+      return { trainer, given: spoilImages(trainer, bad) };
+    };
+    const plain = await start('plain', {}, () => false);
+    await eventsOf(plain.trainer);
+    const run = join(folder, 'run');
+    const { trainer, given } = await start('run', { nonFinite: 'rollback' }, (step) => step === 3);
+    const notes: string[] = [];
+    for await (const event of trainer.run()) {
+      if (event.type !== 'note') continue;
+      notes.push(event.message);
+      const saved = await tensorsAt(run, 2);
+      for (const [key, tensor] of trainer.model.stateDict()) {
+        if (saved.has(key)) t.true(saved.get(key)!.to(tensor.dtype).equal(tensor), key);
       }
-      t.deepEqual(notes, [
-        'step 4: the loss "rec" is NaN or infinite at step 3; training.nonFinite=rollback goes on with the weights of ' +
-          'step 2 and the next images',
-      ]);
-      t.deepEqual(given, plain.given, 'the same images at the same steps');
-      t.deepEqual(
-        listCheckpoints(run).map(({ step }) => step),
-        [0, 2, 6],
-      );
-      t.deepEqual(differing(await tensorsAt(run, 2), await tensorsAt(join(folder, 'plain'), 2)), []);
-      const { 'generator.0.step': taken } = Object.fromEntries(await tensorsAt(run, 6));
-      t.is(taken!.item(), 4, 'two steps before, and two after');
-      t.regex(readFileSync(join(run, 'metrics.jsonl'), 'utf8'), /\{"step":4,"rolledBackTo":2\}/);
-    },
-  );
-}
+    }
+    t.deepEqual(notes, [
+      'step 4: the loss "rec" is NaN or infinite at step 3; training.nonFinite=rollback goes on with the weights of ' +
+        'step 2 and the next images',
+    ]);
+    t.deepEqual(given, plain.given, 'the same images at the same steps');
+    t.deepEqual(
+      listCheckpoints(run).map(({ step }) => step),
+      [0, 2, 6],
+    );
+    t.deepEqual(differing(await tensorsAt(run, 2), await tensorsAt(join(folder, 'plain'), 2)), []);
+    const { 'generator.0.step': taken } = Object.fromEntries(await tensorsAt(run, 6));
+    t.is(taken!.item(), 4, 'two steps before, and two after');
+    t.regex(readFileSync(join(run, 'metrics.jsonl'), 'utf8'), /\{"step":4,"rolledBackTo":2\}/);
+  },
+);
 
 test.serial('a run that returns to the same checkpoint again and again ends', async (t) => {
   const training = { steps: 20, logEvery: 1, saveEvery: 100, nonFinite: 'rollback' };
