@@ -33,7 +33,9 @@ export {
   VQModel,
   type VQModelConfig,
 } from './models/autoencoder/vqgan.js';
+export * from './models/losses/adaptive-weight.js';
 export * from './models/losses/discriminator.js';
+export * from './models/losses/lecam.js';
 export * from './models/losses/lpips.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
@@ -105,7 +107,10 @@ export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
+export { checkpointBlocks } from './training/engine/activation-checkpointing.js';
 export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
+export { FiniteCheck, type NonFinitePolicy, type NonFiniteReport } from './training/engine/finite-check.js';
+export { GuardedOptimizer, type GuardableOptimizer } from './training/engine/guarded-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';

@@ -73,6 +73,7 @@ const vqgan: StageTexts = {
       lines: [
         ['gan', 'generator'],
         ['disc', 'discriminator'],
+        ['lecam', 'LeCam'],
         ['weight', 'adaptive weight'],
       ],
     },

@@ -119,6 +119,11 @@ const shared = {
    */
   accumulate: count(1),
   /**
+   * Keep only the inputs of the networks' blocks for backward, which computes the blocks a second time: less memory, the
+   * same results. Default false.
+   */
+  activationCheckpointing: changeable(flag(false)),
+  /**
    * Optimizer of `optim`, such as `SGD`, or `{ target: SGD, params: { momentum: 0.9 } }`. It takes `learningRate`, and
    * `betas` and `weightDecay` if it has them. Default: Adam, stage 2: AdamW.
    */
@@ -128,6 +133,12 @@ const shared = {
    * logged. Default: no limit.
    */
   clipNorm: changeable(optional(positive())),
+  /**
+   * Look for NaN and infinity in the losses and gradients of each step, name the first tensor and its step, and end the
+   * run (`stop`), leave out such updates (`skip`), or return to the weights of the last checkpoint and go on with the
+   * images that follow (`rollback`). Default: end if a loss is not finite when it is logged, or a weight when it is saved.
+   */
+  nonFinite: changeable(optional(oneOf('stop', 'skip', 'rollback')())),
   /**
    * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
    * measures and draws with the average, and saves it beside the weights. Default 0: none.

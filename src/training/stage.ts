@@ -3,6 +3,7 @@ import type { RunConfig, Stage as StageName } from '../runs/config.js';
 import type { Precision } from '../runs/setup.js';
 import type { TrainedState } from '../runs/state.js';
 import type { Tensor } from '../torch/index.js';
+import type { FiniteCheck } from './engine/finite-check.js';
 import type { Images } from './images.js';
 import type { Session } from './session.js';
 
@@ -17,6 +18,10 @@ export interface TrainableStage<Batch = unknown> {
   next(): Promise<{ batch: Batch; waited: number }>;
   /** Takes one step; its losses stay on the device. */
   step(batch: Batch): Record<string, Tensor | number>;
+  /** Looks for NaN and infinity in the steps; without it, the losses are looked at when they are read. */
+  readonly check?: FiniteCheck | null;
+  /** Called after the tensors of `state()` were restored during training. */
+  restored?(): void;
   /** Returns an optional note to report after a step, or null. */
   remark?(): string | null;
   /** Measures the fixed validation set; empty if nothing is held out. */

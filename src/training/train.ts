@@ -8,10 +8,12 @@ import { modelCard } from '../reports/model-card.js';
 import { bestCheckpoint } from '../runs/checkpoint.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
 import { appendMetrics, replaceFile } from '../runs/folder.js';
+import { NonFiniteError } from '../runs/error.js';
 import type { Run } from '../runs/run.js';
 import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
 import { keepingGenerators } from './engine/generators.js';
+import { Recovery } from './engine/recovery.js';
 import { setLearningRate } from './engine/schedule.js';
 import type { Figures, TrainableStage } from './stage.js';
 
@@ -38,6 +40,7 @@ export async function* train<Batch>(
 ): AsyncGenerator<TrainingEvent, void, undefined> {
   const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
   const evaluateIfCheap = whenCheap(run, evaluate);
+  const recovery = new Recovery(run, stage);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
   try {
     const { optimizers } = stage.state();
@@ -47,17 +50,23 @@ export async function* train<Batch>(
     while (!run.done && !signal?.aborted) {
       const learningRate = setLearningRate(optimizers, run);
       const { batch, waited } = await stage.next();
-      const { losses, saving } = torch.scope(() => {
-        const log = stage.step(batch);
-        run.tick(waited);
-        const saves = run.due('save') || signal?.aborted === true;
-        return { losses: run.due('log') || saves ? run.read(log) : null, saving: saves };
-      });
+      const taken = torch.scope(() =>
+        recovery.attempt(() => {
+          const log = stage.step(batch);
+          run.tick(waited);
+          const saving = run.due('save') || signal?.aborted === true;
+          return { read: run.due('log') || saving ? recovery.read(log) : null, saving };
+        }),
+      );
       torch.dispose(batch);
       yield { type: 'step', step: run.step, progress: run.progress };
-      const remark = stage.remark?.() ?? null;
-      if (remark !== null) yield note(remark);
-      if (losses) yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
+      if (taken instanceof NonFiniteError) {
+        yield note(await recovery.rollBack(taken));
+        continue;
+      }
+      const { read, saving } = taken;
+      for (const remark of [read?.remark, stage.remark?.()]) if (remark) yield note(remark);
+      if (read) yield run.log({ losses: read.losses, learningRate, metrics: evaluateIfCheap() });
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
       if (run.due('images') && !run.done) yield* drawn(run, await stage.draw());

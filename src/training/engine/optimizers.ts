@@ -6,10 +6,10 @@ import type { RunOptimizer } from '../../runs/state.js';
 import * as optim from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import type { ClippableOptimizer } from './clipped-optimizer.js';
+import type { GuardableOptimizer } from './guarded-optimizer.js';
 
 /** An optimizer of `optim`, whatever its settings. */
-export interface AnyOptimizer extends ClippableOptimizer, RunOptimizer {
+export interface AnyOptimizer extends GuardableOptimizer, RunOptimizer {
   readonly paramGroups: { params: Tensor[]; lr: number }[];
   dispose(): void;
 }

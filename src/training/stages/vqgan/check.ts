@@ -44,6 +44,7 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
     if (!labels) {
+      checkWarmup(lossOf(model), config);
       checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, config.data.size);
       checkPerceptual(config);
     }
@@ -82,11 +83,11 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   );
 }
 
-function checkGraph({ training: { graph, accumulate } }: RunConfig): void {
-  if (!graph || accumulate === 1) return;
-  throw new TypeError(
-    `training.graph cannot record a step with training.accumulate=${accumulate}: leave out one of them`,
-  );
+function checkGraph({ training }: RunConfig): void {
+  const { graph, accumulate, activationCheckpointing } = training;
+  if (!graph || (accumulate === 1 && !activationCheckpointing)) return;
+  const setting = accumulate === 1 ? 'activationCheckpointing=true' : `accumulate=${accumulate}`;
+  throw new TypeError(`training.graph cannot record a step with training.${setting}: leave out one of them`);
 }
 
 function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, config: RunConfig): void {
@@ -131,6 +132,14 @@ function checkDiscriminator(
     `${section}.disc_num_layers is ${discriminator.nLayers}, too many for images of ${size} pixels (data.size): set ` +
       (most > 0 ? `it to at most ${most}, or ` : '') +
       `data.size to at least ${least}`,
+  );
+}
+
+function checkWarmup({ config: { discWarmup } }: VQLPIPSWithDiscriminator, { training }: RunConfig): void {
+  if (discWarmup === 0 || training.discriminatorFrom === 0) return;
+  throw new TypeError(
+    `model.params.lossconfig.params.disc_warmup counts steps before disc_start, but training.discriminatorFrom=` +
+      `${training.discriminatorFrom} starts the discriminator at a share of the run: set disc_start instead of it`,
   );
 }
 

@@ -18,3 +18,23 @@ export function meanLogits(
 ): { logitsReal: Tensor; logitsFake: Tensor } {
   return { logitsReal: logitsReal.detach().mean(), logitsFake: logitsFake.detach().mean() };
 }
+
+/**
+ * Returns the discriminator's loss with LeCam's weighted term, without its factor, and that term alone, detached.
+ *
+ * @param share share of these logits in those of the step
+ */
+export function discriminatorLosses(
+  loss: VQLPIPSWithDiscriminator,
+  logitsReal: Tensor,
+  logitsFake: Tensor,
+  share: number,
+): { total: Tensor; lecamLoss: Tensor } {
+  const own = loss.discriminatorLoss(logitsReal, logitsFake);
+  const lecam = loss.lecamLoss(logitsReal, logitsFake, share);
+  const { lecamLossWeight } = loss.config;
+  return {
+    total: lecamLossWeight > 0 ? own.add(lecam.mul(lecamLossWeight)) : own,
+    lecamLoss: lecam.detach(),
+  };
+}

@@ -58,9 +58,10 @@ export function onePassStep(
 
     const atLastLayer = (gradient: Tensor) =>
       torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
-    const dWeight = torch.scope(() =>
-      loss.adaptiveWeight(atLastLayer(nll.gradient), atLastLayer(g.gradient)),
-    );
+    const dWeight = loss.adversarialWeight.next(discFactor, nll.value, () => ({
+      nll: atLastLayer(nll.gradient),
+      generator: atLastLayer(g.gradient),
+    }));
 
     const toGenerator =
       discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));

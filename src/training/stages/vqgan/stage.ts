@@ -101,6 +101,15 @@ export class VqganStage implements TrainableStage<Tensor> {
     return this.#parts.masters;
   }
 
+  get check() {
+    return this.#parts.check;
+  }
+
+  restored(): void {
+    this.masters.sync();
+    this.#parts.graphed?.dispose(); // It reads the state that the optimizers had.
+  }
+
   async prepare(): Promise<void> {
     this.masters.sync();
     const { heldOut, device } = this.#session;
@@ -135,7 +144,8 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
-    const { losses } = this.#parts.step(batch, globalStep);
+    const take = () => this.#parts.step(batch, globalStep).losses;
+    const losses = this.check ? this.check.around(step + 1, take) : take();
     this.#average?.update(step + 1);
     return losses;
   }
@@ -192,6 +202,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   close(): Promise<void> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
+    this.check?.dispose();
     this.#average?.dispose();
     torch.dispose(this.#validation);
     this.#start?.dispose();
