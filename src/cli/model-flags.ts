@@ -27,7 +27,11 @@ export function withFileFlags(command: Command, config: string): Command {
     .addOption(
       choice('--lookup <rule>', 'how the model chooses codes, if its configuration does not say it', lookups),
     )
-    .option('--ema', 'take the moving average of the weights, of a run or in a checkpoint file');
+    .option(
+      '--ema',
+      'take the moving average of the weights; default: of a run that has one, not of a checkpoint file',
+    )
+    .option('--no-ema', 'take the trained weights of a run that also has their moving average');
 }
 
 /** Adds the flags of a model, which may be in a checkpoint file. */
@@ -40,7 +44,7 @@ export function withModelFlags(command: Command, what: string): Command {
 }
 
 /** Returns what a model is opened from. @throws UsageError for a file, or flags of one, without `--config` */
-export function sourceOf(run: string, { config, lookup, ema = false }: FileFlags): ModelSource {
+export function sourceOf(run: string, { config, lookup, ema }: FileFlags): ModelSource {
   if (config !== undefined) return { checkpoint: run, config, lookup, ema };
   if (lookup !== undefined) {
     throw new UsageError(`--lookup is for checkpoint files: name the YAML file of the model with --config`);

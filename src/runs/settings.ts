@@ -130,7 +130,8 @@ const shared = {
   clipNorm: changeable(optional(positive())),
   /**
    * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
-   * measures and draws with the average, and saves it beside the weights. Default 0: none.
+   * measures and draws with the average, and saves it beside the weights; what uses the run takes the average. Default 0:
+   * none.
    */
   ema: changeable(probability(0)),
   /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
@@ -177,6 +178,11 @@ const end = {
   from: optional(
     flagged('--from <weights>', 'begin with the weights of a checkpoint file, or of a run', text()),
   ),
+  /**
+   * Take the moving average of the weights from those runs that have one, of the runs that `from`, `vqgan` and `condition`
+   * name; false: their trained weights. Default true.
+   */
+  useEma: flag(true),
 };
 
 const vqgan = {
@@ -268,6 +274,9 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 
 /** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
+
+/** Returns which weights to take of the runs that a configuration names. */
+export const usedOf = ({ useEma }: TrainingConfig): { ema?: false } => (useEma ? {} : { ema: false });
 
 /** Returns the number of images per step. */
 export const imagesPerStep = ({ batchSize, accumulate }: TrainingConfig): number => batchSize * accumulate;
