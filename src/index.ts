@@ -120,7 +120,7 @@ export type { Figures, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
-export type { ScheduleName } from './runs/settings.js';
+export type { ScheduleName } from './runs/setting-kinds.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';
 export { NonFiniteError, RunError } from './runs/error.js';

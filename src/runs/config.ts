@@ -6,16 +6,11 @@ import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
 import { checkDecay, lengthKeys } from './length.js';
-import {
-  imagesPerStep,
-  sectionsOf,
-  type dataSchema,
-  type Interval,
-  type Stage,
-  type TrainingConfig,
-} from './settings.js';
+import type { Interval } from './setting-kinds.js';
+import { imagesPerStep, sectionsOf, type dataSchema, type Stage, type TrainingConfig } from './settings.js';
 
-export type { Interval, Stage, TrainingConfig } from './settings.js';
+export type { Interval } from './setting-kinds.js';
+export type { Stage, TrainingConfig } from './settings.js';
 
 export interface RunConfig {
   model: ModelConfig;

@@ -93,7 +93,12 @@ test.serial('the weights of either stage are averaged, measured and opened', asy
   await oneColour(SIZE, SIZE, '#336699').png().toFile(picture);
   const psnrOf = async (ema?: boolean) => {
     const out = join(folder, `reconstructed ${ema}`);
-    await reconstruct(join(folder, 'vqgan'), [picture], { device: 'cpu', quiet: true, ema, out });
+    await reconstruct(join(folder, 'vqgan'), [picture], {
+      device: 'cpu',
+      quiet: true,
+      out,
+      ...(ema !== undefined && { ema }),
+    });
     const { ema: recorded, pictures: results } = JSON.parse(
       readFileSync(join(out, 'reconstructions.json'), 'utf8'),
     ) as { ema?: boolean; pictures: { psnr: number }[] };
