@@ -3,17 +3,17 @@ import { join } from 'node:path';
 import * as torch from '../torch/index.js';
 import { listCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
-import { forgetProgress, RunClock } from './clock.js';
+import { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
 import { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
 import { appendMetrics, progressJournal, writeConfig, writeEnvironment } from './folder.js';
 import { HeldFolder } from './held-folder.js';
-import { withEpochsInSteps } from './length.js';
+import { forgetOldLength, withEpochsInSteps } from './length.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
-import { Saving } from './saving.js';
+import { Saving, type SaveOptions } from './saving.js';
 import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, restoreState, type TrainedState } from './state.js';
 import { Timetable, type Task } from './timetable.js';
@@ -57,6 +57,7 @@ export class Run extends torch.InThread {
   #clock: RunClock | null = null;
   #wait = new DataWait(0, 0);
   readonly #held: HeldFolder;
+  #asked = false;
   #closed = false;
   readonly #before: RunConfig['training'];
   #timetable: Timetable | null = null;
@@ -109,7 +110,9 @@ export class Run extends torch.InThread {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
     const { device, threads, precision } = this.setup;
     this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
-    if (this.checkpoint) this.#forgetOldLength(this.checkpoint.step);
+    // Before the new length is written: a process that dies in between resumes with the old one.
+    if (this.checkpoint)
+      forgetOldLength(this.folder, this.#before, this.#config.training, this.checkpoint.step);
     else await this.#held.make();
     await writeConfig(this.folder, this.stage, this.#config);
     const resumed = this.checkpoint && { resumedFrom: this.checkpoint.step };
@@ -122,13 +125,6 @@ export class Run extends torch.InThread {
     this.#saving = new Saving({ folder, stage, setup, last, training: this.#config.training });
     if (this.checkpoint) await restoreState(this.checkpoint, trained, device);
     else await this.save(trained);
-  }
-
-  /** Called before the new length is written: a process that dies in between resumes with the old one. */
-  #forgetOldLength(step: number): void {
-    const { steps, minutes } = this.#config.training;
-    if (this.#before.steps === steps && this.#before.minutes === minutes) return;
-    forgetProgress(progressJournal(this.folder), step);
   }
 
   get #running(): RunClock {
@@ -153,7 +149,12 @@ export class Run extends torch.InThread {
 
   /** True when the run is over. */
   get done(): boolean {
-    return this.#running.done;
+    return this.#running.done || this.stopped !== null;
+  }
+
+  /** Why the run ends early, by `training.patience`; null if it does not. */
+  get stopped(): string | null {
+    return this.#saving?.stopped ?? null;
   }
 
   /** Starts the clock, after all preparation that must not count. */
@@ -230,21 +231,33 @@ export class Run extends torch.InThread {
     return { type: 'images', step: this.step, path };
   }
 
+  /** Asks for a checkpoint after the present step. */
+  saveSoon(): void {
+    this.#asked = true;
+  }
+
+  /** True if a checkpoint was asked for by `saveSoon` and not written since. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   /**
-   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best.
+   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best few.
    *
    * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
     trained: TrainedState,
     measure: () => Record<string, number> = () => ({}),
+    options: SaveOptions = {},
   ): Promise<CheckpointEvent> {
     if (!this.#saving) throw notStarted();
     const bad = firstNonFinite(trained.model);
     if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
     const metrics = measure();
     const { step, seconds, progress } = this;
-    const { path } = await this.#saving.save(trained, metrics, { step, seconds, progress });
+    this.#asked = false;
+    const { path } = await this.#saving.save(trained, metrics, { step, seconds, progress }, options);
     return { type: 'checkpoint', step, path };
   }
 

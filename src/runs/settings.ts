@@ -86,8 +86,20 @@ const shared = {
   imagesEvery: changeable(interval('1m')),
   /** Interval of checkpoints. Default 5m. */
   saveEvery: changeable(interval('5m')),
-  /** Number of checkpoints to keep besides the best one. Default 2. */
+  /** Number of checkpoints to keep besides the best ones. Default 2. */
   keep: changeable(count(2)),
+  /**
+   * Metric of held-out data that says which checkpoint is the best: `psnr`, `ssim`, `used`, `perplexity`, of label maps
+   * `pixelAccuracy`, `meanIou`; stage 2: `loss`. Default: the first of them that is measured.
+   */
+  best: changeable(optional(text())),
+  /** Number of best checkpoints to keep. Default 1. */
+  keepBest: changeable(count(1)),
+  /**
+   * Ends the run after this many evaluations without a better value of `best`. The evaluations are those of checkpoints,
+   * every `saveEvery`. Default: no such end.
+   */
+  patience: changeable(optional(count())),
 };
 
 const end = {
@@ -108,6 +120,8 @@ const end = {
    * name; false: their trained weights. Default true.
    */
   useEma: flag(true),
+  /** Take the best checkpoint of those runs instead of the newest. Default false. */
+  useBest: flag(false),
 };
 
 const vqgan = {
@@ -201,7 +215,10 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
 
 /** Returns which weights to take of the runs that a configuration names. */
-export const usedOf = ({ useEma }: TrainingConfig): { ema?: false } => (useEma ? {} : { ema: false });
+export const usedOf = ({ useEma, useBest }: TrainingConfig): { ema?: false; checkpoint?: 'best' } => ({
+  ...(!useEma && { ema: false }),
+  ...(useBest && { checkpoint: 'best' }),
+});
 
 /** Returns the number of images per step. */
 export const imagesPerStep = ({ batchSize, accumulate }: TrainingConfig): number => batchSize * accumulate;

@@ -4,6 +4,8 @@ import { loadCheckpoint } from '../torch/io/index.js';
 import type { LazyTensors } from '../torch/io/lazy-tensors.js';
 import {
   averageOf,
+  intactBest,
+  intactOfStep,
   newestCheckpoint,
   weightsOf,
   type CheckpointState,
@@ -11,7 +13,9 @@ import {
   type RunCheckpoint,
 } from './checkpoint.js';
 import { told } from './checkpoint-file.js';
+import { measuresOf } from './choice.js';
 import { RunError } from './error.js';
+import { readConfig } from './folder.js';
 
 /** Which of a run's weights to take. */
 export interface WeightsChoice {
@@ -20,6 +24,8 @@ export interface WeightsChoice {
    * the average if the run has one.
    */
   ema?: boolean | undefined;
+  /** The newest checkpoint, the best one by `training.best` of the run, or that of a step. Default `newest`. */
+  checkpoint?: 'newest' | 'best' | number | undefined;
 }
 
 /** Weights of a run's checkpoint, open to be read. */
@@ -34,18 +40,26 @@ export interface RunWeights {
   close(): void;
 }
 
+/** Returns a checkpoint of a run whose files match their hashes. */
+async function chosenCheckpoint(run: string, which: WeightsChoice['checkpoint'], onBytes?: OnBytes) {
+  if (typeof which === 'number') return intactOfStep(run, which, onBytes);
+  if (which !== 'best') return newestCheckpoint(run, onBytes);
+  const { stage, training } = await readConfig(run);
+  return intactBest(run, measuresOf(stage, training), onBytes);
+}
+
 /**
- * Opens the weights of a run's newest checkpoint.
+ * Opens the weights of a run's checkpoint, by default the newest.
  *
  * @param prefix of the keys to take, which is removed from them
  * @throws RunError if there is no checkpoint, or `ema` is true and these weights have no moving average
  */
 export async function openRunWeights(
   run: string,
-  { ema }: WeightsChoice = {},
+  { ema, checkpoint: which }: WeightsChoice = {},
   { prefix = '', onBytes }: { prefix?: string; onBytes?: OnBytes | undefined } = {},
 ): Promise<RunWeights> {
-  const checkpoint = await newestCheckpoint(run, onBytes);
+  const checkpoint = await chosenCheckpoint(run, which, onBytes);
   const file = weightsOf(checkpoint);
   const averageFile = averageOf(checkpoint);
   const wanted = ema !== false && existsSync(averageFile);

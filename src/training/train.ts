@@ -3,9 +3,9 @@
  * takes the steps.
  */
 import { join } from 'node:path';
-import { bestBy } from '../metrics/definitions.js';
 import { modelCard } from '../reports/model-card.js';
 import { bestCheckpoint } from '../runs/checkpoint.js';
+import { checkMeasured, measuresOf } from '../runs/choice.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
 import { appendMetrics, replaceFile } from '../runs/folder.js';
 import type { Run } from '../runs/run.js';
@@ -44,14 +44,17 @@ export async function* train<Batch>(
     yield run.started(optimizers);
     await stage.prepare?.(signal);
     run.begin();
+    if (!run.done && !signal?.aborted && choosesBy(run))
+      checkMeasured(run.stage, run.config.training, evaluate());
     while (!run.done && !signal?.aborted) {
       const learningRate = setLearningRate(optimizers, run);
       const { batch, waited } = await stage.next();
-      const { losses, saving } = torch.scope(() => {
+      const { losses, due, saving } = torch.scope(() => {
         const log = stage.step(batch);
         run.tick(waited);
-        const saves = run.due('save') || signal?.aborted === true;
-        return { losses: run.due('log') || saves ? run.read(log) : null, saving: saves };
+        const isDue = run.due('save');
+        const saves = isDue || run.asked || signal?.aborted === true;
+        return { losses: run.due('log') || saves ? run.read(log) : null, due: isDue, saving: saves };
       });
       torch.dispose(batch);
       yield { type: 'step', step: run.step, progress: run.progress };
@@ -61,9 +64,10 @@ export async function* train<Batch>(
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
       if (run.due('images') && !run.done) yield* drawn(run, await stage.draw());
-      if (saving) yield await run.save(stage.state(), evaluate);
+      if (saving) yield await run.save(stage.state(), evaluate, { counts: due });
     }
     if (!run.saved) yield await run.save(stage.state(), evaluate);
+    if (run.stopped !== null) yield note(run.stopped);
     yield* end(run, stage);
   } finally {
     await closeTraining(run, stage);
@@ -76,9 +80,10 @@ function* drawn(run: Run, path: string | null) {
 
 /** Ends a run: if it is complete, measures all held-out images and writes the model card. */
 async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { step, seconds, folder } = run;
+  const { step, seconds, folder, stopped } = run;
   const interrupted = !run.done;
-  const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
+  const at = { step, checkpoint: run.saved!.path, seconds, interrupted };
+  const event: EndEvent = { type: 'end', ...at, ...(stopped !== null && { stopped }) };
   if (interrupted) {
     yield event;
     return;
@@ -87,10 +92,14 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();
   appendMetrics(folder, { step, progress: run.progress, seconds, final: true, metrics });
-  const best = bestCheckpoint(folder, bestBy(run.stage))?.step ?? step;
+  const best = bestCheckpoint(folder, measuresOf(run.stage, run.config.training))?.step ?? step;
   await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
   yield { ...event, metrics };
 }
+
+/** True if the run chooses checkpoints, or its end, by a metric that it must therefore measure. */
+const choosesBy = ({ config: { training } }: Run): boolean =>
+  training.best !== undefined || training.patience !== undefined;
 
 /** Releases a stage and its run, at most once. */
 export async function closeTraining(run: Run, stage: TrainableStage): Promise<void> {

@@ -195,7 +195,9 @@ function tellEnd(
     const bySteps = minutes === undefined || (limit !== undefined && end.step >= limit);
     const reached = bySteps ? `${limit} steps` : `${minutes} minutes`;
     say(
-      `nothing to do: the run had already reached its end, ${reached}; to continue it, give a longer one: --minutes M or training.steps=N`,
+      end.stopped === undefined
+        ? `nothing to do: the run had already reached its end, ${reached}; to continue it, give a longer one: --minutes M or training.steps=N`
+        : `nothing to do: the run has ${end.stopped}; to continue it, raise training.patience=${config.training.patience}`,
     );
   }
   say(`done: ${steps}; images, curves and metrics: ${report}`);
