@@ -9,15 +9,18 @@ import { checkMeasured, measuresOf } from '../runs/choice.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
 import { appendMetrics, replaceFile } from '../runs/folder.js';
 import type { Run } from '../runs/run.js';
+import type { TrainedState } from '../runs/state.js';
 import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
 import { keepingGenerators } from './engine/generators.js';
+import { rescued, wholeWhileReading } from './engine/rescue.js';
 import { setLearningRate } from './engine/schedule.js';
 import type { Figures, TrainableStage } from './stage.js';
 
 /**
  * Trains a stage in a started run to its end, or until the signal aborts: the current step is then finished and saved.
- * Breaking out of the loop over the events stops immediately, without saving. Closes the stage and the run.
+ * Breaking out of the loop over the events stops immediately, without saving. Closes the stage and the run. If an error
+ * ends the run between two steps, for example because an image cannot be read, the last step is saved first.
  *
  * @throws NonFiniteError with the last good checkpoint
  *
@@ -39,6 +42,8 @@ export async function* train<Batch>(
   const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
   const evaluateIfCheap = whenCheap(run, evaluate);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
+  // Gives the state of the last whole step; null where that is being changed.
+  let whole: (() => TrainedState) | null = () => stage.state();
   try {
     const { optimizers } = stage.state();
     yield run.started(optimizers);
@@ -48,7 +53,9 @@ export async function* train<Batch>(
       checkMeasured(run.stage, run.config.training, evaluate());
     while (!run.done && !signal?.aborted) {
       const learningRate = setLearningRate(optimizers, run);
+      whole = wholeWhileReading(stage);
       const { batch, waited } = await stage.next();
+      whole = null;
       const { losses, due, saving } = torch.scope(() => {
         const log = stage.step(batch);
         run.tick(waited);
@@ -56,6 +63,7 @@ export async function* train<Batch>(
         const saves = isDue || run.asked || signal?.aborted === true;
         return { losses: run.due('log') || saves ? run.read(log) : null, due: isDue, saving: saves };
       });
+      whole = () => stage.state();
       torch.dispose(batch);
       yield { type: 'step', step: run.step, progress: run.progress };
       const remark = stage.remark?.() ?? null;
@@ -69,6 +77,9 @@ export async function* train<Batch>(
     if (!run.saved) yield await run.save(stage.state(), evaluate);
     if (run.stopped !== null) yield note(run.stopped);
     yield* end(run, stage);
+  } catch (error) {
+    yield* rescued(run, whole, error);
+    throw error;
   } finally {
     await closeTraining(run, stage);
   }

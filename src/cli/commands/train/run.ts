@@ -62,6 +62,8 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   progress.end();
   const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
   signal.addEventListener('abort', () => output.stopping(), { once: true });
+  const saveSoon = () => trainer.saveSoon();
+  process.on('SIGUSR1', saveSoon);
   const before = trainer.step;
   let end: EndEvent | null = null;
   try {
@@ -71,6 +73,7 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
       if (event.type === 'end') end = event;
     }
   } finally {
+    process.off('SIGUSR1', saveSoon);
     output.end();
   }
   const report = await writeReport(trainer.folder);

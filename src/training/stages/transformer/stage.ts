@@ -171,6 +171,10 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 
+  position(): unknown {
+    return this.#order?.position ?? this.#begunAt;
+  }
+
   step(tokens: Tokens): Record<string, Tensor> {
     const losses = this.#parts.step(tokens);
     this.#average?.update(this.#session.run.step + 1);
@@ -206,7 +210,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
       model: masters.stateDict(net.stateDict()),
       optimizers: { transformer: optimizer },
       average: this.#average?.weights,
-      data: this.#order?.position ?? this.#begunAt,
+      data: this.position(),
     };
   }
 
