@@ -84,6 +84,8 @@ const shared = {
   logEvery: changeable(interval('10s')),
   /** Interval of image grids. Default 1m. */
   imagesEvery: changeable(interval('1m')),
+  /** Draw image grids also after steps 1, 2, 4, 8, …, up to `imagesEvery` if that is in steps. Default false. */
+  earlyImages: changeable(flag(false)),
   /** Interval of checkpoints. Default 5m. */
   saveEvery: changeable(interval('5m')),
   /** Number of checkpoints to keep besides the best ones. Default 2. */
