@@ -86,6 +86,10 @@ const shared = {
   imagesEvery: changeable(interval('1m')),
   /** Draw image grids also after steps 1, 2, 4, 8, …, up to `imagesEvery` if that is in steps. Default false. */
   earlyImages: changeable(flag(false)),
+  /** Write event files of TensorBoard: losses, metrics and images. Default false. */
+  tensorboard: changeable(flag(false)),
+  /** Write the losses and metrics of each logged step as a table, `metrics.csv`. Default false. */
+  csv: changeable(flag(false)),
   /** Interval of checkpoints. Default 5m. */
   saveEvery: changeable(interval('5m')),
   /** Number of checkpoints to keep besides the best ones. Default 2. */

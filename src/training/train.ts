@@ -12,6 +12,7 @@ import type { Run } from '../runs/run.js';
 import type { TrainedState } from '../runs/state.js';
 import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
+import { followed } from './engine/followed.js';
 import { keepingGenerators } from './engine/generators.js';
 import { rescued, wholeWhileReading } from './engine/rescue.js';
 import { setLearningRate } from './engine/schedule.js';
@@ -34,10 +35,19 @@ import type { Figures, TrainableStage } from './stage.js';
  * }
  * ```
  */
-export async function* train<Batch>(
+export function train<Batch>(
   run: Run,
   stage: TrainableStage<Batch>,
-  { signal }: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal } = {},
+): AsyncGenerator<TrainingEvent, void, undefined> {
+  return followed(run, steps(run, stage, options));
+}
+
+/** The steps of `train`. */
+async function* steps<Batch>(
+  run: Run,
+  stage: TrainableStage<Batch>,
+  { signal }: { signal?: AbortSignal },
 ): AsyncGenerator<TrainingEvent, void, undefined> {
   const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
   const evaluateIfCheap = whenCheap(run, evaluate);

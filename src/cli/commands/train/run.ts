@@ -8,7 +8,7 @@ import { listCheckpoints } from '../../../runs/checkpoint.js';
 import type { RunConfig, Stage } from '../../../runs/config.js';
 import type { EndEvent } from '../../../runs/events.js';
 import { stageTexts } from '../../../reports/stages.js';
-import { saveRunCurves, writeReport } from '../../../reports/index.js';
+import { writeReport } from '../../../reports/index.js';
 import { RunError } from '../../../runs/error.js';
 import type { RunPlan } from '../../../training/trainer.js';
 import type { TransformerTrainer } from '../../../training/transformer-trainer.js';
@@ -19,7 +19,7 @@ import { configOfStart, inheritedConfig } from './first-stage.js';
 import { interruptSignal } from '../../interrupt.js';
 import { terminalProgress } from '../../terminal.js';
 import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './config.js';
-import { trainOutput } from './output.js';
+import { trainOutput, type TrainOutput } from './output.js';
 import type { TrainFlags } from './command.js';
 import { UsageError } from '../../usage-error.js';
 
@@ -69,9 +69,13 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   try {
     for await (const event of trainer.run({ signal })) {
       output.event(event);
-      if (event.type === 'images') await saveRunCurves(trainer.folder, stage);
+      if (event.type === 'images') await showSoFar(trainer, output);
       if (event.type === 'end') end = event;
     }
+  } catch (error) {
+    // The page must not say that training goes on.
+    await writeReport(trainer.folder).catch(() => {});
+    throw error;
   } finally {
     process.off('SIGUSR1', saveSoon);
     output.end();
@@ -79,6 +83,15 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
   const report = await writeReport(trainer.folder);
   if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer, end, { report, before });
   if (end?.interrupted) process.exitCode = 130;
+}
+
+/** Writes the page of a run that goes on, which it does even if the page cannot be written. */
+async function showSoFar({ folder, step }: AnyTrainer, output: TrainOutput): Promise<void> {
+  try {
+    await writeReport(folder, { running: true });
+  } catch (error) {
+    output.event({ type: 'note', step, message: `report.html was not written: ${(error as Error).message}` });
+  }
 }
 
 /** Awaits a trainer. If it fails to start, calls `cleanUp` and converts errors in settings to usage errors. */
