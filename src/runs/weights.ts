@@ -71,7 +71,7 @@ export async function openRunWeights(
   };
   const below = ({ tensors }: { tensors: LazyTensors }) =>
     tensors.renamed((key) => (key.startsWith(prefix) ? key.slice(prefix.length) : null));
-  const weights = told(below(trained), file, onBytes);
+  const weights = below(trained);
   // The average has only what the run trained: not the first stage inside a transformer, for example.
   const average = averaged && below(averaged);
   const has = average !== null && average.size > 0;
@@ -79,7 +79,8 @@ export async function openRunWeights(
     close();
     throw noAverage(run);
   }
-  return { checkpoint, file, tensors: has ? weights.overlaidBy(average) : weights, ema: has, close };
+  const tensors = told(has ? weights.overlaidBy(average) : weights, file, onBytes);
+  return { checkpoint, file, tensors, ema: has, close };
 }
 
 const noAverage = (run: string) =>
