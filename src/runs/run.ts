@@ -1,14 +1,15 @@
 /** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
 import { join } from 'node:path';
 import * as torch from '../torch/index.js';
+import { clockOf, recordBeginning } from './beginning.js';
 import { listCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
-import { RunClock } from './clock.js';
+import type { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
 import { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
-import { appendMetrics, progressJournal, writeConfig, writeEnvironment } from './folder.js';
+import { appendMetrics } from './folder.js';
 import { HeldFolder } from './held-folder.js';
 import { forgetOldLength, withEpochsInSteps } from './length.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
@@ -108,22 +109,17 @@ export class Run extends torch.InThread {
    */
   async start(trained: TrainedState): Promise<void> {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
-    const { device, threads, precision } = this.setup;
-    this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
+    const { folder, stage, setup, notes, checkpoint } = this;
+    const training = { ...this.#config.training, precision: setup.precision };
+    const config = (this.#config = { ...this.#config, training });
     // Before the new length is written: a process that dies in between resumes with the old one.
-    if (this.checkpoint)
-      forgetOldLength(this.folder, this.#before, this.#config.training, this.checkpoint.step);
+    if (checkpoint) forgetOldLength(folder, this.#before, training, checkpoint.step);
     else await this.#held.make();
-    await writeConfig(this.folder, this.stage, this.#config);
-    const resumed = this.checkpoint && { resumedFrom: this.checkpoint.step };
-    await writeEnvironment(this.folder, { device, threads, precision, notes: this.notes, ...resumed });
-    const { steps, minutes } = this.#config.training;
-    const { step = 0, seconds = 0 } = (this.checkpoint?.state ?? {}) as { step?: number; seconds?: number };
-    const journal = progressJournal(this.folder);
-    this.#clock = new RunClock({ steps, minutes }, { step, seconds, journal });
-    const { folder, stage, setup, checkpoint: last } = this;
-    this.#saving = new Saving({ folder, stage, setup, last, training: this.#config.training });
-    if (this.checkpoint) await restoreState(this.checkpoint, trained, device);
+    const beginning = { folder, stage, config, setup, notes, checkpoint };
+    await recordBeginning(beginning);
+    this.#clock = clockOf(beginning);
+    this.#saving = new Saving({ folder, stage, setup, training, last: checkpoint });
+    if (checkpoint) await restoreState(checkpoint, trained, setup.device);
     else await this.save(trained);
   }
 
