@@ -43,7 +43,7 @@ ${counts.train} images of ${data.size} × ${data.size} pixels from \`${data.path
 out by their contents and never trained on. ${data.crop === 'random' ? 'Images that are not square were cropped at random positions.' : 'Images that are not square were cropped to their centre.'}
 
 ## Metrics
-${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which \`--ema\` takes.\n` : ''}
+${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which commands use; with \`--no-ema\` they use the trained weights.\n` : ''}
 | on held-out images | |
 | --- | --- |
 ${rows.length > 0 ? rows.join('\n') : '| no images were held out | |'}

@@ -1,24 +1,23 @@
 /** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
-import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { bestBy } from '../metrics/definitions.js';
 import * as torch from '../torch/index.js';
-import { listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
+import { clockOf, recordBeginning } from './beginning.js';
+import { listCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
-import { forgetProgress, RunClock } from './clock.js';
+import type { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
 import { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
-import { every } from './every.js';
-import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
-import { withEpochsInSteps } from './length.js';
-import { lockRun } from './lock.js';
+import { appendMetrics } from './folder.js';
+import { HeldFolder } from './held-folder.js';
+import { forgetOldLength, withEpochsInSteps } from './length.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
+import { Saving, type SaveOptions } from './saving.js';
 import { setupOf, type RunSetup } from './setup.js';
-import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
+import { countTrained, firstNonFinite, restoreState, type TrainedState } from './state.js';
+import { Timetable, type Task } from './timetable.js';
 
 /**
  * A run in its folder. `open` checks and reads, `start` takes the weights and writes. Then a loop takes steps, calls
@@ -55,23 +54,23 @@ export class Run extends torch.InThread {
   readonly checkpoint: (RunCheckpoint & { state: CheckpointState }) | null;
   #config: RunConfig;
   #setup: RunSetup | null = null;
-  #saved: RunCheckpoint | null;
+  #saving: Saving | null = null;
   #clock: RunClock | null = null;
   #wait = new DataWait(0, 0);
-  #release: () => void;
-  #made = false;
+  readonly #held: HeldFolder;
+  #asked = false;
   #closed = false;
   readonly #before: RunConfig['training'];
-  #due: Record<'log' | 'images' | 'save', (clock: RunClock) => boolean> | null = null;
+  #timetable: Timetable | null = null;
 
   private constructor(folder: string, stage: Stage, { config, resumed, release }: Opened) {
     super('a run', 'open it in each thread');
     this.folder = folder;
     this.stage = stage;
     this.#config = config;
-    this.checkpoint = this.#saved = resumed?.checkpoint ?? null;
+    this.checkpoint = resumed?.checkpoint ?? null;
     this.#before = resumed?.training ?? config.training;
-    this.#release = release;
+    this.#held = new HeldFolder(folder, release);
   }
 
   /**
@@ -110,37 +109,22 @@ export class Run extends torch.InThread {
    */
   async start(trained: TrainedState): Promise<void> {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
-    const { device, threads, precision } = this.setup;
-    this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
-    if (this.checkpoint) this.#forgetOldLength(this.checkpoint.step);
-    else await this.#makeFolder();
-    await writeConfig(this.folder, this.stage, this.#config);
-    const resumed = this.checkpoint && { resumedFrom: this.checkpoint.step };
-    await writeEnvironment(this.folder, { device, threads, precision, notes: this.notes, ...resumed });
-    const { steps, minutes } = this.#config.training;
-    const { step = 0, seconds = 0 } = (this.checkpoint?.state ?? {}) as { step?: number; seconds?: number };
-    const journal = progressJournal(this.folder);
-    this.#clock = new RunClock({ steps, minutes }, { step, seconds, journal });
-    if (this.checkpoint) await restoreState(this.checkpoint, trained, device);
+    const { folder, stage, setup, notes, checkpoint } = this;
+    const training = { ...this.#config.training, precision: setup.precision };
+    const config = (this.#config = { ...this.#config, training });
+    // Before the new length is written: a process that dies in between resumes with the old one.
+    if (checkpoint) forgetOldLength(folder, this.#before, training, checkpoint.step);
+    else await this.#held.make();
+    const beginning = { folder, stage, config, setup, notes, checkpoint };
+    await recordBeginning(beginning);
+    this.#clock = clockOf(beginning);
+    this.#saving = new Saving({ folder, stage, setup, training, last: checkpoint });
+    if (checkpoint) await restoreState(checkpoint, trained, setup.device);
     else await this.save(trained);
   }
 
-  async #makeFolder(): Promise<void> {
-    const existed = existsSync(this.folder);
-    await makeRunFolder(this.folder);
-    this.#release = lockRun(this.folder);
-    this.#made = !existed; // With the lock taken, no other process can own the folder.
-  }
-
-  /** Called before the new length is written: a process that dies in between resumes with the old one. */
-  #forgetOldLength(step: number): void {
-    const { steps, minutes } = this.#config.training;
-    if (this.#before.steps === steps && this.#before.minutes === minutes) return;
-    forgetProgress(progressJournal(this.folder), step);
-  }
-
   get #running(): RunClock {
-    if (!this.#clock) throw new Error('the run has not started: call start first');
+    if (!this.#clock) throw notStarted();
     return this.#clock;
   }
 
@@ -161,7 +145,12 @@ export class Run extends torch.InThread {
 
   /** True when the run is over. */
   get done(): boolean {
-    return this.#running.done;
+    return this.#running.done || this.stopped !== null;
+  }
+
+  /** Why the run ends early, by `training.patience`; null if it does not. */
+  get stopped(): string | null {
+    return this.#saving?.stopped ?? null;
   }
 
   /** Starts the clock, after all preparation that must not count. */
@@ -169,8 +158,7 @@ export class Run extends torch.InThread {
     if (this.checkpoint) appendMetrics(this.folder, { step: this.step, resumed: true });
     this.#running.begin();
     this.#wait = new DataWait(this.step, this.seconds);
-    const { logEvery, imagesEvery, saveEvery } = this.config.training;
-    this.#due = { log: every(logEvery, true), images: every(imagesEvery), save: every(saveEvery) };
+    this.#timetable = new Timetable(this.config.training);
   }
 
   /** Counts a step, and the milliseconds that it waited for images. */
@@ -180,8 +168,8 @@ export class Run extends torch.InThread {
   }
 
   /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
-  due(what: 'log' | 'images' | 'save'): boolean {
-    return this.#due?.[what](this.#running) || this.done;
+  due(task: Task): boolean {
+    return this.#timetable?.due(task, this.#running) || this.done;
   }
 
   /** Returns the start event of a run, with the number of parameters that its optimizers train. */
@@ -239,33 +227,39 @@ export class Run extends torch.InThread {
     return { type: 'images', step: this.step, path };
   }
 
+  /** Asks for a checkpoint after the present step. */
+  saveSoon(): void {
+    this.#asked = true;
+  }
+
+  /** True if a checkpoint was asked for by `saveSoon` and not written since. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   /**
-   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best.
+   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best few.
    *
    * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
-    { model, optimizers, average, data }: TrainedState,
+    trained: TrainedState,
     measure: () => Record<string, number> = () => ({}),
+    options: SaveOptions = {},
   ): Promise<CheckpointEvent> {
-    const bad = firstNonFinite(model);
+    if (!this.#saving) throw notStarted();
+    const bad = firstNonFinite(trained.model);
     if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
     const metrics = measure();
-    const { device, threads, precision, images } = this.setup;
-    const { tensors, groups } = optimizerState(optimizers, device);
-    const { folder, step, stage, seconds, progress } = this;
-    const at = { step, metrics, stage, seconds, progress };
-    const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
-    const files = { model, optimizer: tensors, ...(average && { ema: average }) };
-    this.#saved = await writeCheckpoint(folder, state, files);
-    await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
-    return { type: 'checkpoint', step, path: this.#saved.path };
+    const { step, seconds, progress } = this;
+    this.#asked = false;
+    const { path } = await this.#saving.save(trained, metrics, { step, seconds, progress }, options);
+    return { type: 'checkpoint', step, path };
   }
 
   /** Checkpoint of this step, if it was saved. */
   get saved(): RunCheckpoint | null {
-    const saved = this.#saved;
-    return saved?.step === this.step && existsSync(saved.path) ? saved : null;
+    return this.#saving?.at(this.step) ?? null;
   }
 
   /** Returns the error for NaN or infinity in training, with what to do. */
@@ -288,12 +282,14 @@ export class Run extends torch.InThread {
     if (this.#closed) return;
     this.#closed = true;
     this.#clock?.close();
-    this.#release();
+    this.#held.release();
   }
 
   /** Closes the run, and removes its folder if the run could not start. */
   async abandon(): Promise<void> {
     this.close();
-    if (this.#made) await rm(this.folder, { recursive: true, force: true }).catch(() => {});
+    await this.#held.remove();
   }
 }
+
+const notStarted = () => new Error('the run has not started: call start first');

@@ -16,6 +16,8 @@ export interface TrainableStage<Batch = unknown> {
   prepare?(signal?: AbortSignal): Promise<void>;
   /** Returns the next batch, and the milliseconds spent waiting for it. `train` disposes of the batch. */
   next(): Promise<{ batch: Batch; waited: number }>;
+  /** Returns the position in the data, as in `state().data`, cheaply: called before each `next`. */
+  position?(): unknown;
   /** Takes one step; its losses stay on the device. */
   step(batch: Batch): Record<string, Tensor | number>;
   /** Looks for NaN and infinity in the steps; without it, the losses are looked at when they are read. */

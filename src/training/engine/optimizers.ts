@@ -1,7 +1,7 @@
 /** The optimizers of a run, by the names of `optim`. */
 import { nearest } from '../../config/nearest.js';
 import type { TrainingConfig } from '../../runs/config.js';
-import type { OptimizerName } from '../../runs/settings.js';
+import type { OptimizerName } from '../../runs/setting-kinds.js';
 import type { RunOptimizer } from '../../runs/state.js';
 import * as optim from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';

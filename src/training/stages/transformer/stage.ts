@@ -179,6 +179,10 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#parts.masters.sync();
   }
 
+  position(): unknown {
+    return this.#order?.position ?? this.#begunAt;
+  }
+
   step(tokens: Tokens): Record<string, Tensor | number> {
     const { step } = this.#session.run;
     const take = () => this.#parts.step(tokens);
@@ -216,7 +220,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
       model: masters.stateDict(net.stateDict()),
       optimizers: { transformer: optimizer },
       average: this.#average?.weights,
-      data: this.#order?.position ?? this.#begunAt,
+      data: this.position(),
     };
   }
 

@@ -5,7 +5,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf } from '../../../runs/settings.js';
+import { frozenPartsOf } from '../../../runs/setting-kinds.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';

@@ -3,7 +3,8 @@ import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf, imagesPerStep } from '../../../runs/settings.js';
+import { frozenPartsOf } from '../../../runs/setting-kinds.js';
+import { imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -68,6 +69,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   /** Moving average of the generator's weights; null if the run has none. */
   readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
+  /** Images of a step before which codes are restarted. */
+  #recent: Tensor[] | null = null;
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
   #start: StartCodes | null = null;
@@ -131,16 +134,30 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
       while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
-      // An accumulated step may see more images than the memory has room for at once.
-      const most = restarts.pictures + training.batchSize - 1;
-      torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
-      torch.dispose(recent);
+      this.#recent = recent;
     }
     return { batch: await next(), waited };
   }
 
+  position(): unknown {
+    return this.#loader.state();
+  }
+
+  /** Moves unused codes onto latents of the images that `next` has read for this. */
+  #restartCodes(): void {
+    const { model } = this;
+    const recent = this.#recent;
+    this.#recent = null;
+    if (recent === null || !canRestartCodes(model)) return;
+    // An accumulated step may see more images than the memory has room for at once.
+    const most = restarts.pictures + this.#session.config.training.batchSize - 1;
+    torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
+    torch.dispose(recent);
+  }
+
   step(batch: Tensor): Record<string, Tensor | number> {
     const { step, progress } = this.#session.run;
+    this.#restartCodes();
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
@@ -204,7 +221,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#parts.graphed?.dispose();
     this.check?.dispose();
     this.#average?.dispose();
-    torch.dispose(this.#validation);
+    torch.dispose([this.#validation, this.#recent]);
     this.#start?.dispose();
     return this.#session.close();
   }
