@@ -6,9 +6,10 @@ import { ImageDataError } from './image-error.js';
 import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './image-files.js';
 import { ImageSource, type PictureStore } from './image-source.js';
 import { lowResolutionOf } from './low-resolution.js';
-import { isPacked, PackedImages, type PackIndex } from './packed-images.js';
+import { isPacked, PackedImages } from './packed-images.js';
+import type { PackIndex } from './packed-index.js';
 import type { DataConfig } from './settings.js';
-import { splitByContent } from './split.js';
+import { distinctCount, splitByContent } from './split.js';
 
 export interface DataReport {
   kind: 'folder' | 'list' | 'packed' | BuiltIn;
@@ -78,7 +79,7 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
       ? null
       : await openPart({ ...config, path: heldOutPath }, options).catch(closeMain);
   const held = other?.store ?? main.store;
-  const split = main.split ?? splitByContent(hashesOf(main.store), other === null ? heldOut : 0);
+  const split = main.split ?? splitByContent(main.store, other === null ? heldOut : 0);
   let { train } = split;
   let heldItems = split.heldOut;
   if (other !== null) {
@@ -134,7 +135,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     decoded: true,
     ignored: 0,
     ignoredKinds: {},
-    duplicates: store.length - new Set(hashesOf(store)).size,
+    duplicates: store.length - distinctCount(store),
     enlarged: 0,
     classes: store.classes,
     fingerprint: '',
@@ -180,10 +181,10 @@ function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptio
   return name === 'scenes' ? makeScenes(request) : makeEmoji(request);
 }
 
-function madeSplit({ index }: PackedImages): { train: number[]; heldOut: number[] } | null {
-  if (!index.splitMade) return null;
+function madeSplit(store: PackedImages): { train: number[]; heldOut: number[] } | null {
+  if (!store.index.splitMade) return null;
   const split = { train: [] as number[], heldOut: [] as number[] };
-  for (const [i, { heldOut }] of index.images.entries()) (heldOut ? split.heldOut : split.train).push(i);
+  for (let i = 0; i < store.length; i++) (store.heldOut(i) ? split.heldOut : split.train).push(i);
   return split;
 }
 
