@@ -7,15 +7,19 @@ import { ImageDataError, unreadable } from './image-error.js';
 import { decodeText } from './text-file.js';
 
 export interface FoundImages {
-  kind: 'folder' | 'list';
+  kind: 'folder' | 'list' | 'tar';
   /** Paths in a fixed order, as strings that `systemPath` takes. */
   files: string[];
   /** Class of each file, or empty if there are no classes. */
-  labels: number[];
+  labels: readonly number[];
   /** Names of the classes: the sub-folders, sorted. */
   classes: string[];
   /** Number of files ignored because of their extension, by extension in lower case. */
   ignored: Record<string, number>;
+  /** Reads the bytes of a file by its place in `files`, for files that are not on the file system. */
+  bytes?: (file: number) => Promise<Uint8Array>;
+  /** Closes what `bytes` reads from. */
+  close?: () => Promise<void>;
 }
 
 /**

@@ -10,9 +10,10 @@ import { isPacked, PackedImages } from './packed-images.js';
 import type { PackIndex } from './packed-index.js';
 import type { DataConfig } from './settings.js';
 import { distinctCount, splitByContent } from './split.js';
+import { findShards } from './tar-shards.js';
 
 export interface DataReport {
-  kind: 'folder' | 'list' | 'packed' | BuiltIn;
+  kind: 'folder' | 'list' | 'tar' | 'packed' | BuiltIn;
   path: string;
   size: number;
   /** Number of training images, and of held-out images. */
@@ -157,7 +158,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     const skipped = [...store.index.skipped];
     return { store, split: madeSplit(store), report: { ...report('packed', store), skipped } };
   }
-  const found = await findImages(path);
+  const found = (await findShards(path, options)) ?? (await findImages(path));
   const store = await ImageFiles.open(path, found, { ...options, size, onError: config.onError ?? 'skip' });
   const enlarged = Array.from({ length: store.length }, (_, i) => store.header(i)).filter(
     ({ width, height }) => Math.min(width, height) < size,

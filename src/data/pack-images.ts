@@ -129,7 +129,7 @@ function fillFolder(
 async function originOf({ path: given }: DataConfig, { store, report }: OpenedStore) {
   if (isBuiltIn(given)) return { given, source: given, nameOf: (index: number) => store.name(index) };
   const path = await recoverPath(given);
-  const root = report.kind === 'list' ? dirname(path) : path;
+  const root = report.kind === 'folder' ? path : dirname(path);
   return { given, source: resolve(path), nameOf: (index: number) => relative(root, store.name(index)) };
 }
 

@@ -2,7 +2,7 @@ import { Command } from 'commander';
 import type { BuiltIn } from '../../../data/built-in.js';
 import { choice, numeric } from '../../arguments.js';
 
-const sources = 'a folder of images, a .txt list of them, a packed folder, or: scenes, emoji';
+const sources = 'a folder of images, a .txt list of them, tar archives, a packed folder, or: scenes, emoji';
 
 /** Defines `tessera-torch data`, which inspects images before training and prepares them. */
 export function dataCommand(data: Command): Command {
