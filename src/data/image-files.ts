@@ -1,11 +1,13 @@
 import { totalmem } from 'node:os';
 import { itemAt } from './checks.js';
 import { decodePicture, readHeader, scaledSize, type Samples } from './decode.js';
+import type { MapKind, MapKinds } from './example.js';
 import type { FoundImages } from './find-images.js';
 import { shownPath } from '../files/file-names.js';
 import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
 import { inParallel } from './in-parallel.js';
+import { readMapOf } from './map-file.js';
 import type { Picture } from './picture.js';
 import { readWhole } from './read-whole.js';
 import { contentHash } from './split.js';
@@ -37,6 +39,8 @@ export interface ImageFilesOptions {
   /** Receives the progress of a piece of work: its name, and how much of it is done. */
   onProgress?: ((label: string, done: number, total: number) => void) | undefined;
   signal?: AbortSignal | undefined;
+  /** Keep the maps of built-in scenes, `segmentation` and `depth`, and read those that a list names; default false. */
+  maps?: boolean;
 }
 
 /**
@@ -45,6 +49,8 @@ export interface ImageFilesOptions {
  */
 export class ImageFiles implements PictureStore {
   readonly classes: readonly string[];
+  /** Maps of the images by field; none unless they are read. */
+  readonly maps: MapKinds;
   /** Skipped files, in the order in which they were found. */
   readonly skipped: SkippedImage[] = [];
   /** True if every file has been decoded once. */
@@ -63,6 +69,7 @@ export class ImageFiles implements PictureStore {
 
   private constructor(found: FoundImages, options: ImageFilesOptions) {
     this.classes = found.classes;
+    this.maps = options.maps ? (found.maps?.kinds ?? {}) : {};
     this.#found = found;
     this.#hashes = Buffer.alloc(found.files.length * hashBytes);
     this.#sides = new Uint32Array(found.files.length * 2);
@@ -163,9 +170,12 @@ export class ImageFiles implements PictureStore {
       const path = this.#found.files[file] as string;
       const [width, height] = scaledSize(this.#sidesOf(file), this.#size);
       const input = (await this.#found.bytes?.(file)) ?? path;
-      const picture = await decodePicture(path, width, height, input, this.#samples.get(file) ?? 'usual');
-      if (picture.pixels.length <= this.#room && !this.#cache.has(file)) {
-        this.#room -= picture.pixels.length;
+      const decoded = await decodePicture(path, width, height, input, this.#samples.get(file) ?? 'usual');
+      const fields = Object.keys(this.maps);
+      const picture = fields.length > 0 ? { ...decoded, maps: await this.#readMaps(file, decoded) } : decoded;
+      const bytes = width * height * (3 + fields.length);
+      if (bytes <= this.#room && !this.#cache.has(file)) {
+        this.#room -= bytes;
         this.#cache.set(file, picture);
       }
       return picture;
@@ -173,6 +183,19 @@ export class ImageFiles implements PictureStore {
       this.#skip(file, error);
       return null;
     }
+  }
+
+  /** Reads the maps of an image at its decoded size. */
+  async #readMaps(file: number, { width, height }: Picture): Promise<Record<string, Uint8Array>> {
+    const read = async ([field, kind]: [string, MapKind]) => {
+      const path = this.#found.maps!.files[field]![file] as string;
+      return [field, await readMapOf(this.#sidesOf(file), path, [height, width], kind)] as const;
+    };
+    return Object.fromEntries(
+      await Promise.all(Object.entries(this.maps).map(read)).catch((cause: Error) => {
+        throw new ImageDataError(this.#found.files[file] as string, `its map ${cause.message}`, { cause });
+      }),
+    );
   }
 
   async #decodeAll(options: ImageFilesOptions): Promise<void> {

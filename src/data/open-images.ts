@@ -39,10 +39,7 @@ export interface DataReport {
   fingerprint: string;
 }
 
-export interface OpenImagesOptions extends Omit<ImageFilesOptions, 'size' | 'onError'> {
-  /** Keep the maps of built-in scenes, the fields `segmentation` and `depth`; default false. */
-  maps?: boolean;
-}
+export type OpenImagesOptions = Omit<ImageFilesOptions, 'size' | 'onError'>;
 
 export interface OpenedImages {
   train: ImageSource;

@@ -22,7 +22,7 @@ export interface PackOptions extends Pick<ImageFilesOptions, 'onProgress' | 'sig
   overwrite?: boolean;
   /** Maximum size of one file of pixels in bytes, default 256 MB. */
   shardBytes?: number;
-  /** Pack the maps of built-in scenes too, the fields `segmentation` and `depth`; default false. */
+  /** Pack the maps, too: `segmentation` and `depth` of built-in scenes, or those that a list names; default false. */
   maps?: boolean;
 }
 
@@ -59,7 +59,8 @@ export async function packImages(
     const part = await openPart(config, { ...once, maps, onProgress, signal });
     try {
       if (maps && Object.keys(part.store.maps ?? {}).length === 0) {
-        const reason = 'these images have no maps to pack; the built-in scenes have segmentation and depth';
+        const reason =
+          'these images have no maps to pack; the built-in scenes have segmentation and depth, and a .jsonl list may name some';
         throw new ImageDataError(config.path, reason);
       }
       const origin = await originOf(config, part);

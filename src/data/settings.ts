@@ -26,7 +26,7 @@ export const dataSchema = {
   heldOut: notNegative(0.05),
   /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
   onError: oneOf('skip', 'stop')('skip'),
-  /** A folder of images, a .txt list of them, tar archives, a packed folder, or the built-in `scenes` or `emoji`. */
+  /** A folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or the built-in `scenes` or `emoji`. */
   path: changeable(flagged('--data <folder>', 'images to train on', text())),
   /** Side of the training squares in pixels. */
   size: optional(count()),
