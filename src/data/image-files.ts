@@ -30,6 +30,8 @@ export interface SkippedImage {
 export interface ImageFilesOptions {
   /** Length of the shorter side after scaling, in pixels. */
   size: number;
+  /** Keep images larger than `size`, up to this length of the shorter side; default `size`. */
+  detail?: number | undefined;
   /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
   onError?: OnError;
   /** Decode all images before any is used; by default if there are few, or with `onError: 'stop'`. */
@@ -62,6 +64,7 @@ export class ImageFiles implements PictureStore {
   readonly #sides: Uint32Array; // [files, 2], width and height
   readonly #samples = new Map<number, Samples>();
   #size: number;
+  #detail: number;
   #onError: OnError;
   #unreadable = new Set<number>();
   #cache = new Map<number, Picture>();
@@ -74,6 +77,7 @@ export class ImageFiles implements PictureStore {
     this.#hashes = Buffer.alloc(found.files.length * hashBytes);
     this.#sides = new Uint32Array(found.files.length * 2);
     this.#size = options.size;
+    this.#detail = options.detail ?? options.size;
     this.#onError = options.onError ?? 'skip';
     this.#room = options.cacheBytes ?? Math.min(2 ** 30, totalmem() / 8);
   }
@@ -168,7 +172,9 @@ export class ImageFiles implements PictureStore {
     if (this.#unreadable.has(file)) return null;
     try {
       const path = this.#found.files[file] as string;
-      const [width, height] = scaledSize(this.#sidesOf(file), this.#size);
+      const sides = this.#sidesOf(file);
+      const kept = Math.min(this.#detail, sides.width, sides.height);
+      const [width, height] = scaledSize(sides, Math.max(this.#size, kept));
       const input = (await this.#found.bytes?.(file)) ?? path;
       const decoded = await decodePicture(path, width, height, input, this.#samples.get(file) ?? 'usual');
       const fields = Object.keys(this.maps);

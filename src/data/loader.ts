@@ -4,6 +4,7 @@ import { checkIntegers } from './checks.js';
 import type { ImageSource } from './image-source.js';
 import { centreView, type View } from './picture.js';
 import { EpochOrder } from './epoch-order.js';
+import { randomResizedBox, usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
 import type { Squares } from './squares.js';
@@ -20,8 +21,12 @@ export interface LoaderOptions {
   batchSize: number;
   /** Seed of order, crops and flips; a 32-bit integer, default 0. */
   seed?: number;
-  /** Crop position for non-square images, default random. */
-  crop?: 'random' | 'center';
+  /** Crop position for non-square images, default random; `resized` crops any image in a random size. */
+  crop?: 'random' | 'center' | 'resized';
+  /** `resized`: least and largest share of an image's area, default [0.08, 1]. */
+  scale?: ResizedCrop['scale'] | undefined;
+  /** `resized`: least and largest width by height, default [3/4, 4/3]. */
+  ratio?: ResizedCrop['ratio'] | undefined;
   /** Mirror half of the images, default true. */
   flip?: boolean;
   /** Position to continue from, as returned by `state()`; default the beginning. */
@@ -69,13 +74,14 @@ interface Planned {
  */
 export class Loader {
   #source: ImageSource;
-  #options: Required<Omit<LoaderOptions, 'position'>>;
+  #options: Required<Omit<LoaderOptions, 'position' | 'scale' | 'ratio'>> & ResizedCrop;
   #ahead: ReadAhead<Planned, Squares>;
   #given: LoaderPosition;
 
   constructor(source: ImageSource, options: LoaderOptions) {
     const { batchSize, seed = 0, crop = 'random', flip = true, prefetch = 4 } = options;
     const { fields = [], device = 'cpu' } = options;
+    const { scale = usualResizedCrop.scale, ratio = usualResizedCrop.ratio } = options;
     const { epoch, position } = options.position ?? { epoch: 0, position: 0 };
     checkIntegers('loader option', {
       batchSize: [batchSize, 1],
@@ -90,7 +96,7 @@ export class Loader {
     }
     this.#source = source;
     source.checkFields(fields);
-    this.#options = { batchSize, seed, crop, flip, prefetch, fields, device };
+    this.#options = { batchSize, seed, crop, scale, ratio, flip, prefetch, fields, device };
     this.#given = { epoch, position };
     const read = ({ indices, views }: Planned) => source.readSquares(indices, fields, views);
     this.#ahead = new ReadAhead(this.#plan({ epoch, position }), read, prefetch);
@@ -145,10 +151,17 @@ export class Loader {
   }
 
   #view(epoch: number, index: number): View {
-    const { seed, crop, flip } = this.#options;
+    const { seed, crop, scale, ratio, flip } = this.#options;
     const random = new SeededRandom(new SeededRandom(seed, -1 - epoch).integer(2 ** 32), index);
     const view = { x: random.next(), y: random.next(), flip: flip && random.chance(0.5) };
-    return crop === 'center' ? { ...centreView, flip: view.flip } : view;
+    if (crop === 'center') return { ...centreView, flip: view.flip };
+    if (crop === 'random') return view;
+    const stream = random.integer(2 ** 32);
+    const part = (width: number, height: number) => {
+      const draws = new SeededRandom(stream); // Of its own, so that the same view shows the same part again.
+      return randomResizedBox(width, height, { scale, ratio }, () => draws.next());
+    };
+    return { ...view, part };
   }
 }
 

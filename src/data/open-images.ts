@@ -8,6 +8,7 @@ import { ImageSource, type PictureStore } from './image-source.js';
 import { lowResolutionOf } from './low-resolution.js';
 import { isPacked, PackedImages } from './packed-images.js';
 import type { PackIndex } from './packed-index.js';
+import { usualResizedCrop } from './random-resized-crop.js';
 import type { DataConfig } from './settings.js';
 import { distinctCount, splitByContent } from './split.js';
 import { findShards } from './tar-shards.js';
@@ -39,7 +40,7 @@ export interface DataReport {
   fingerprint: string;
 }
 
-export type OpenImagesOptions = Omit<ImageFilesOptions, 'size' | 'onError'>;
+export type OpenImagesOptions = Omit<ImageFilesOptions, 'size' | 'detail' | 'onError'>;
 
 export interface OpenedImages {
   train: ImageSource;
@@ -94,9 +95,10 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   // Held-out images are measured throughout a run, so they must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
   const low = lowResolutionOf(config);
+  const fitted = detailOf(config) !== undefined;
   const sources = {
-    train: new ImageSource(main.store, size, train, channels, low),
-    heldOut: new ImageSource(held, size, heldItems, channels, low),
+    train: new ImageSource(main.store, size, train, channels, low, fitted),
+    heldOut: new ImageSource(held, size, heldItems, channels, low, fitted),
   };
   const fingerprint = fingerprintOf(sources.train, sources.heldOut);
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
@@ -144,7 +146,8 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   }
   if (await isPacked(path)) {
     const store = await PackedImages.open(path);
-    if (store.index.size !== size) {
+    const detail = detailOf(config);
+    if (detail === undefined ? store.index.size !== size : store.index.size < size) {
       await store.close();
       throw new ImageDataError(
         path,
@@ -156,7 +159,12 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     return { store, split: madeSplit(store), report: { ...report('packed', store), skipped } };
   }
   const found = (await findShards(path, options)) ?? (await findImages(path));
-  const store = await ImageFiles.open(path, found, { ...options, size, onError: config.onError ?? 'skip' });
+  const store = await ImageFiles.open(path, found, {
+    ...options,
+    size,
+    detail: detailOf(config),
+    onError: config.onError ?? 'skip',
+  });
   const enlarged = Array.from({ length: store.length }, (_, i) => store.header(i)).filter(
     ({ width, height }) => Math.min(width, height) < size,
   ).length;
@@ -165,6 +173,11 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   const ignored = countOf(ignoredKinds);
   const figures = { skipped, decoded, ignored, ignoredKinds, enlarged };
   return { store, split: null, report: { ...report(kind, store), ...figures } };
+}
+
+/** Returns the shorter side at which crops of unlike size need no enlarging; undefined if crops are as large as images. */
+function detailOf({ size, crop, cropScale = usualResizedCrop.scale }: DataConfig): number | undefined {
+  return crop === 'resized' ? Math.ceil(size / Math.sqrt(cropScale[0])) : undefined;
 }
 
 export function isBuiltIn(path: string): path is BuiltIn {

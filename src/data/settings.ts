@@ -16,10 +16,21 @@ import type { Channels } from './image-source.js';
 
 const channels = kind<Channels>('3, or 1 for grey images', (value) => value === 1 || value === 3);
 
+type Range = readonly [least: number, most: number];
+const range = (expected: string, accepts: (most: number) => boolean) =>
+  kind<Range>(expected, (value) => {
+    const [least, most] = Array.isArray(value) && value.length === 2 ? (value as number[]) : [];
+    return least !== undefined && most !== undefined && least > 0 && least <= most && accepts(most);
+  });
+
 // In the order in which a configuration prints them.
 export const dataSchema = {
-  /** Crop of non-square images in training, default random; held-out images use the centre. */
-  crop: oneOf('center', 'random')('random'),
+  /**
+   * Crop of images in training: of non-square ones at a random place (`random`, default) or the centre, or of any at a
+   * random place in a random size and proportions (`resized`, torchvision's RandomResizedCrop). Held-out images use the
+   * centre.
+   */
+  crop: oneOf('center', 'random', 'resized')('random'),
   /** Mirror half of the training images, default true. */
   flip: flag(true),
   /** Share (below 1) or number of held-out images, chosen by their contents; default 0.05. */
@@ -39,6 +50,10 @@ export const dataSchema = {
       (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
     )(),
   ),
+  /** `crop: resized`: least and largest share of an image's area, default [0.08, 1]. */
+  cropScale: optional(range('two numbers from above 0 to 1, the smaller first', (most) => most <= 1)()),
+  /** `crop: resized`: least and largest width by height, default [3/4, 4/3]. */
+  cropRatio: optional(range('two positive numbers, the smaller first', () => true)()),
   /** Factor by which the field `lr` of an image is smaller, default 4. */
   lrFactor: optional(count()),
   /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */

@@ -76,7 +76,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
     const { seed, restartCodes } = config.training;
-    const { crop, flip } = config.data;
+    const { crop, cropScale: scale, cropRatio: ratio, flip } = config.data;
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
@@ -88,7 +88,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
-    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
+    const how = { batchSize, seed, crop, scale, ratio, flip, device, fields: namesOf(mapOf(config)) };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
