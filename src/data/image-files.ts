@@ -115,7 +115,7 @@ export class ImageFiles implements PictureStore {
   }
 
   /** Returns width and height in pixels, after rotation by the EXIF orientation. */
-  header(index: number): { width: number; height: number } {
+  sides(index: number): { width: number; height: number } {
     return this.#sidesOf(this.#file(index));
   }
 

@@ -34,6 +34,8 @@ export interface PictureStore {
   label(index: number): number | undefined;
   /** Returns the SHA-256 of the image's source. */
   hash(index: number): string;
+  /** Returns width and height of an image, before or after it is scaled; only buckets need them. */
+  sides?(index: number): { width: number; height: number };
   /**
    * Returns the image, each side at least as long as the store's squares; null if it cannot be decoded and the store
    * skips such images.
@@ -151,6 +153,18 @@ export class ImageSource {
     return this.#store.label(this.#item(index));
   }
 
+  /**
+   * Returns width and height of an image.
+   * @throws RangeError for a store that does not know them
+   */
+  sides(index: number): { width: number; height: number } {
+    const sides = this.#store.sides?.(this.#item(index));
+    if (sides) return sides;
+    throw new RangeError(
+      'this store does not know the sides of its images, which buckets need: give it a method sides',
+    );
+  }
+
   /** Returns the SHA-256 of an image's file or other source, which identifies it in splits. */
   hash(index: number): string {
     return this.#store.hash(this.#item(index));
@@ -191,20 +205,20 @@ export class ImageSource {
 
   /**
    * Reads the same examples as bytes: images [B, H, W, channels], maps [B, H, W]. Height and width are those of the
-   * squares, unless `sides` are given.
+   * squares, unless `sides` are given, to which the largest box of their proportions is then scaled.
    */
   async readSquares(
     indices: readonly number[],
     fields: readonly string[] = [],
     views?: readonly View[],
-    sides: Sides = [this.size, this.size],
+    sides?: Sides,
   ): Promise<Squares> {
     this.checkFields(fields);
     return readCrops({
-      sides,
+      sides: sides ?? [this.size, this.size],
       views: indices.map((_, i) => views?.[i] ?? centreView),
       fields,
-      fitted: this.#fitted,
+      fitted: this.#fitted || sides !== undefined,
       channels: this.channels,
       layout: this.#store.layout ?? null,
       label: fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null,

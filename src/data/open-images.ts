@@ -1,5 +1,6 @@
 import { builtIns, makeScenes, type BuiltIn, type MadeImages } from './built-in.js';
 import { makeEmoji } from './emoji.js';
+import { sidesOfBuckets } from './buckets.js';
 import { countOf, findImages } from './find-images.js';
 import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
@@ -165,7 +166,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     detail: detailOf(config),
     onError: config.onError ?? 'skip',
   });
-  const enlarged = Array.from({ length: store.length }, (_, i) => store.header(i)).filter(
+  const enlarged = Array.from({ length: store.length }, (_, i) => store.sides(i)).filter(
     ({ width, height }) => Math.min(width, height) < size,
   ).length;
   const { skipped, decoded } = store;
@@ -175,9 +176,13 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   return { store, split: null, report: { ...report(kind, store), ...figures } };
 }
 
-/** Returns the shorter side at which crops of unlike size need no enlarging; undefined if crops are as large as images. */
-function detailOf({ size, crop, cropScale = usualResizedCrop.scale }: DataConfig): number | undefined {
-  return crop === 'resized' ? Math.ceil(size / Math.sqrt(cropScale[0])) : undefined;
+/** Returns the shorter side at which crops of unlike sizes need no enlarging; undefined if all are squares of `size`. */
+function detailOf({ size, crop, cropScale, buckets }: DataConfig): number | undefined {
+  if (crop === 'resized') return Math.ceil(size / Math.sqrt((cropScale ?? usualResizedCrop.scale)[0]));
+  if (!buckets) return undefined;
+  // A quarter more, as the proportions of images differ from those of their buckets.
+  const needed = sidesOfBuckets(buckets).map((sides) => Math.ceil(1.25 * Math.min(...sides)));
+  return Math.max(size, ...needed);
 }
 
 export function isBuiltIn(path: string): path is BuiltIn {

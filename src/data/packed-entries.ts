@@ -1,5 +1,5 @@
 /** What a packed folder records of each image: records of one length, and names that are read on demand. */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { decodeName, systemPath } from '../files/file-names.js';
 import { itemAt } from './checks.js';
 import { ShardWriter, type PackedFile } from './shard-writer.js';
@@ -85,11 +85,11 @@ export class RecordedEntries implements PackedEntries {
   readonly #records: Buffer;
   #names: number | null;
 
-  /** Takes the bytes of the records, and opens the file of the names. */
-  constructor(records: Buffer, names: string | Buffer) {
-    this.#records = records;
+  /** Takes the bytes of the records, and the descriptor of the open file of the names, which `close` closes. */
+  constructor(records: Uint8Array, names: number) {
+    this.#records = Buffer.from(records.buffer, records.byteOffset, records.length);
     this.length = Math.floor(records.length / recordBytes);
-    this.#names = openSync(names, 'r');
+    this.#names = names;
   }
 
   name(index: number): string {

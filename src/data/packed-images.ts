@@ -106,6 +106,12 @@ export class PackedImages implements PictureStore {
     return this.#entries.hash(index);
   }
 
+  /** Returns width and height of an image as it is packed. */
+  sides(index: number): { width: number; height: number } {
+    const { width, height } = this.#entries.place(index);
+    return { width, height };
+  }
+
   /** True if an image is always held out, as fixed by the dataset's author. */
   heldOut(index: number): boolean {
     return this.#entries.place(index).heldOut === true;

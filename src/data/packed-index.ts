@@ -1,5 +1,6 @@
 /** The index of a packed folder: reads and checks it. */
 import { createHash } from 'node:crypto';
+import { openSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { recoverPath, systemPath } from '../files/file-names.js';
@@ -78,7 +79,7 @@ async function recordedEntries(path: string, { records, names }: PackIndex): Pro
   if (createHash('sha256').update(bytes).digest('hex') !== records!.sha256) {
     throw new ImageDataError(file, `its contents have changed since it was written; ${again}`);
   }
-  return new RecordedEntries(bytes, systemPath(join(path, names!.file)));
+  return new RecordedEntries(bytes, openSync(systemPath(join(path, names!.file)), 'r'));
 }
 
 /** @throws ImageDataError if a file of a packed folder is missing or does not have its length */

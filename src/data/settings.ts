@@ -12,6 +12,7 @@ import {
   text,
   type Settings,
 } from '../config/schema.js';
+import { areBuckets } from './buckets.js';
 import type { Channels } from './image-source.js';
 
 const channels = kind<Channels>('3, or 1 for grey images', (value) => value === 1 || value === 3);
@@ -54,6 +55,11 @@ export const dataSchema = {
   cropScale: optional(range('two numbers from above 0 to 1, the smaller first', (most) => most <= 1)()),
   /** `crop: resized`: least and largest width by height, default [3/4, 4/3]. */
   cropRatio: optional(range('two positive numbers, the smaller first', () => true)()),
+  /**
+   * First stage: sides of training images that are not square, width by height, such as `[64x64, 80x48, 48x80]`. Each image
+   * goes to the bucket with the nearest proportions, each batch has images of one.
+   */
+  buckets: optional(kind<readonly string[]>('a list of sides such as 80x48', areBuckets)()),
   /** Factor by which the field `lr` of an image is smaller, default 4. */
   lrFactor: optional(count()),
   /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */

@@ -1,4 +1,5 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
+import { sidesOfBuckets } from '../../../data/buckets.js';
 import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
@@ -76,7 +77,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
     const { seed, restartCodes } = config.training;
-    const { crop, cropScale: scale, cropRatio: ratio, flip } = config.data;
+    const { crop, cropScale: scale, cropRatio: ratio, flip, buckets: named } = config.data;
+    const buckets = named && sidesOfBuckets(named);
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
@@ -88,7 +90,17 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
-    const how = { batchSize, seed, crop, scale, ratio, flip, device, fields: namesOf(mapOf(config)) };
+    const how = {
+      batchSize,
+      seed,
+      crop,
+      scale,
+      ratio,
+      buckets,
+      flip,
+      device,
+      fields: namesOf(mapOf(config)),
+    };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
@@ -110,7 +122,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { training } = this.#session.config;
+    const { training, data } = this.#session.config;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -121,7 +133,8 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
+      do recent.push(await next());
+      while (!data.buckets && recent.length * imagesPerStep(training) < restarts.pictures); // Buckets differ in size.
       // An accumulated step may see more images than the memory has room for at once.
       const most = restarts.pictures + training.batchSize - 1;
       torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
