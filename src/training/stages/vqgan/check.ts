@@ -1,4 +1,5 @@
 /** Validates a first stage's configuration before anything is opened or written. */
+import { sidesOfBuckets } from '../../../data/buckets.js';
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
@@ -10,7 +11,7 @@ import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
 import { checkOptimizer } from '../../engine/optimizers.js';
-import { checkFirstStage } from '../first-stage-check.js';
+import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { lossOf } from './loss.js';
@@ -39,13 +40,14 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   try {
     temperatureSetter(model);
     checkGraph(config);
+    checkBuckets(model, config);
     checkOptimizer(config.training, 'Adam');
     const labels = readsLabels(model);
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
     if (!labels) {
       checkWarmup(lossOf(model), config);
-      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, config.data.size);
+      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, shortestSide(config));
       checkPerceptual(config);
     }
     notes.push(...unusedAttention(model.config.ddconfig));
@@ -88,6 +90,24 @@ function checkGraph({ training }: RunConfig): void {
   if (!graph || (accumulate === 1 && !activationCheckpointing)) return;
   const setting = accumulate === 1 ? 'activationCheckpointing=true' : `accumulate=${accumulate}`;
   throw new TypeError(`training.graph cannot record a step with training.${setting}: leave out one of them`);
+}
+
+/** Returns the shortest side of the training images in pixels. */
+function shortestSide({ data }: RunConfig): number {
+  return Math.min(data.size, ...sidesOfBuckets(data.buckets ?? []).flat());
+}
+
+function checkBuckets(model: FirstStage, { data, training }: RunConfig): void {
+  for (const side of sidesOfBuckets(data.buckets ?? []).flat())
+    checkSize(model, side, 'each side in data.buckets');
+  if (data.buckets && data.crop === 'resized') {
+    throw new TypeError(
+      'data.crop=resized draws the proportions of crops, which data.buckets fixes: leave out one of them',
+    );
+  }
+  if (data.buckets && training.graph) {
+    throw new TypeError('training.graph records steps of one size: leave out data.buckets');
+  }
 }
 
 function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, config: RunConfig): void {

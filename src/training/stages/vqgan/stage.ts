@@ -1,4 +1,5 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
+import { sidesOfBuckets } from '../../../data/buckets.js';
 import { Loader } from '../../../data/loader.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
@@ -79,7 +80,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
     const { seed, restartCodes } = config.training;
-    const { crop, flip } = config.data;
+    const { crop, cropScale: scale, cropRatio: ratio, flip, buckets: named } = config.data;
+    const buckets = named && sidesOfBuckets(named);
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
@@ -91,7 +93,17 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
-    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
+    const how = {
+      batchSize,
+      seed,
+      crop,
+      scale,
+      ratio,
+      buckets,
+      flip,
+      device,
+      fields: namesOf(mapOf(config)),
+    };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
@@ -122,7 +134,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { training } = this.#session.config;
+    const { training, data } = this.#session.config;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -133,7 +145,8 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
+      do recent.push(await next());
+      while (!data.buckets && recent.length * imagesPerStep(training) < restarts.pictures); // Buckets differ in size.
       this.#recent = recent;
     }
     return { batch: await next(), waited };
