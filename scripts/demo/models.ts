@@ -2,17 +2,17 @@
 import type { TaskName } from './options.js';
 
 /** Side of the pictures in pixels, of their code grids, and of the block of pixels that is one code. */
-export const size = 64;
-export const side = 8;
+export const size = 48;
+export const side = 12;
 export const stride = size / side;
 
 /** Number of labels of a segmentation. */
 export const labels = 9;
 
-/** Three halvings; two channels for each group of the normalisation are the least that keep an image's mean colours. */
+/** Two halvings; two channels for each group of the normalisation are the least that keep an image's mean colours. */
 const ddconfig = {
   ch: 64,
-  ch_mult: [1, 1, 1, 1],
+  ch_mult: [1, 1, 1],
   num_res_blocks: 0,
   attn_resolutions: [],
   resolution: size,

@@ -14,45 +14,45 @@ export interface Task {
 /** Trainings in the order in which they are run. */
 export const tasks = {
   image: {
-    title: 'VQGAN of images: 64 × 64 pixels become 8 × 8 codes out of 256',
-    steps: 2400,
-    quickSteps: 350,
-    seconds: 400,
+    title: 'VQGAN of images: 48 × 48 pixels become 12 × 12 codes out of 256',
+    steps: 2600,
+    quickSteps: 600,
+    seconds: 290,
   },
   labeller: {
     title:
       'network that labels pictures, to measure the samples with: learns from original scenes only, sharp and blurred',
     steps: 2000,
-    quickSteps: 300,
-    seconds: 220,
+    quickSteps: 500,
+    seconds: 140,
   },
   segmentationMaps: {
-    title: 'VQGAN of segmentations: 64 × 64 labels become 8 × 8 codes out of 128',
+    title: 'VQGAN of segmentations: 48 × 48 labels become 12 × 12 codes out of 128',
     steps: 600,
-    quickSteps: 150,
-    seconds: 180,
+    quickSteps: 250,
+    seconds: 70,
   },
   depthMaps: {
-    title: 'VQGAN of depth maps: 64 × 64 values become 8 × 8 codes out of 128',
+    title: 'VQGAN of depth maps: 48 × 48 values become 12 × 12 codes out of 128',
     steps: 400,
-    quickSteps: 100,
-    seconds: 90,
+    quickSteps: 150,
+    seconds: 60,
   },
-  class: { title: 'transformer: class → image', steps: 3000, quickSteps: 600, seconds: 120 },
-  segmentation: { title: 'transformer: segmentation → image', steps: 5000, quickSteps: 1000, seconds: 300 },
-  depth: { title: 'transformer: depth → image', steps: 5000, quickSteps: 800, seconds: 300 },
+  class: { title: 'transformer: class → image', steps: 2500, quickSteps: 500, seconds: 180 },
+  segmentation: { title: 'transformer: segmentation → image', steps: 3000, quickSteps: 500, seconds: 345 },
+  depth: { title: 'transformer: depth → image', steps: 2600, quickSteps: 450, seconds: 300 },
   superResolution: {
     title: 'transformer: low resolution → image',
-    steps: 2500,
-    quickSteps: 400,
-    seconds: 150,
+    steps: 1500,
+    quickSteps: 250,
+    seconds: 175,
   },
-  layout: { title: 'transformer: layout → image', steps: 3000, quickSteps: 500, seconds: 140 },
+  layout: { title: 'transformer: layout → image', steps: 1500, quickSteps: 300, seconds: 110 },
   panorama: {
     title: 'transformer: segmentation → image, of crops of wide scenes',
-    steps: 3500,
-    quickSteps: 500,
-    seconds: 200,
+    steps: 2000,
+    quickSteps: 350,
+    seconds: 230,
   },
 } satisfies Record<string, Task>;
 
@@ -61,12 +61,12 @@ export type TaskName = keyof typeof tasks;
 /** Kinds of synthesis in the order of the page: what each needs, and seconds that drawing it takes. */
 export const kinds = {
   class: { needs: ['image', 'labeller', 'class'], drawing: 35 },
-  segmentation: { needs: ['image', 'labeller', 'segmentationMaps', 'segmentation'], drawing: 15 },
-  depth: { needs: ['image', 'labeller', 'depthMaps', 'depth'], drawing: 15 },
-  completion: { needs: ['image', 'class'], drawing: 10 },
+  segmentation: { needs: ['image', 'labeller', 'segmentationMaps', 'segmentation'], drawing: 12 },
+  depth: { needs: ['image', 'labeller', 'depthMaps', 'depth'], drawing: 12 },
+  completion: { needs: ['image', 'class'], drawing: 20 },
   'super-resolution': { needs: ['image', 'superResolution'], drawing: 15 },
-  layout: { needs: ['image', 'layout'], drawing: 10 },
-  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 40 },
+  layout: { needs: ['image', 'layout'], drawing: 12 },
+  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 100 },
 } satisfies Record<string, { needs: readonly TaskName[]; drawing: number }>;
 
 export type Kind = keyof typeof kinds;

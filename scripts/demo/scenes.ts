@@ -29,9 +29,9 @@ export interface Split {
 }
 
 export interface DemoScenes {
-  /** Scenes of 64 × 64 pixels. */
+  /** Scenes of 48 × 48 pixels. */
   whole: Split;
-  /** Scenes of 1024 × 256 pixels, read as crops of 64 × 64; empty if none are asked for. */
+  /** Scenes of 1024 × 256 pixels, read as crops of 48 × 48; empty if none are asked for. */
   wide: Split;
   /** Both: what VQGANs learn from. */
   all: Split;

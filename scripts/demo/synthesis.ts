@@ -70,7 +70,7 @@ async function runAll(options: SynthesisOptions, signal: AbortSignal): Promise<v
     whole: quick ? 1024 : 3072,
     heldOut: 128,
     wide: wide ? 48 : 0,
-    panoramas: wide ? (quick ? 1 : 2) : 0,
+    panoramas: wide ? 1 : 0,
   };
   say(`drawing ${counts.whole} scenes, ${counts.heldOut} held-out ones and ${counts.wide} wide ones`);
   const studio: Studio = {

@@ -5,7 +5,10 @@ import { side, size, stride } from '../models.js';
 import { average, grid, openTransformer, seeded, type Studio } from '../studio.js';
 
 /** The hole: codes from `from` up to before `to` in both directions. */
-const hole = { from: 2, to: 6 };
+const hole = { from: 4, to: 8 };
+
+/** Drawings of each picture, of which one is kept. */
+const draws = 4;
 
 /** Draws what is missing in held-out pictures, for their classes. */
 export async function drawCompletions(studio: Studio): Promise<Section> {
@@ -13,23 +16,22 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const net = await openTransformer(studio, 'class');
   const count = quick ? 32 : 64;
   const { image, fields } = await scenes.whole.heldOut.readExamples([...Array(count).keys()], ['label']);
-  const kept = keptCells(); // [8, 8]
+  const kept = keptCells(); // [12, 12]
   const mask = kept.repeatInterleave(stride, 0).repeatInterleave(stride, 1).view([1, 1, size, size]);
   const given = torch.where(mask, image, meanOf(image, mask));
   const codesOf = (images: Tensor) => torch.noGrad(() => net.encodeToZ(images).indices.view([-1, ...grid]));
   const decode = (codes: Tensor) => torch.noGrad(() => net.firstStageModel.decodeIndices(codes)).clamp(-1, 1);
   const condition = net.encodeToC(fields['label']!).indices;
   const complete = (seed: number) => {
-    const drawn = sampleWindowed(net, condition, {
-      grid,
-      completion: codesOf(bridged(image)),
-      mask: kept,
-      topK: 100,
-      generator: seeded(seed),
-    });
-    // The codes around the hole were those of a picture that is plain there: encoded again, they know what was drawn.
-    const around = codesOf(deliver(decode(drawn)));
-    return decode(torch.where(kept, around, drawn));
+    const generator = seeded(seed);
+    const completion = codesOf(bridged(image));
+    const drawOne = () => {
+      const drawn = sampleWindowed(net, condition, { grid, completion, mask: kept, topK: 100, generator });
+      // The codes around the hole were those of a picture that is plain there: encoded again, they know what was drawn.
+      const around = codesOf(deliver(decode(drawn)));
+      return decode(torch.where(kept, around, drawn));
+    };
+    return bestFitting(Array.from({ length: draws }, drawOne), image, mask);
   };
   const deliver = (images: Tensor) => torch.where(mask, image, images);
   const [decoded, another] = [complete(1), complete(2)];
@@ -39,7 +41,7 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
   const rows = torch.cat([given, delivered, deliver(another), decoded, image].map(first));
   const caption =
     `Held-out scenes with a hole of ${(hole.to - hole.from) * stride} × ${(hole.to - hole.from) * stride} pixels (first row), two ` +
-    'completions, the first one decoded from its codes alone, and the originals (last row).';
+    `completions, each the best fitting of ${draws}, the first one decoded from its codes alone, and the originals (last row).`;
   return {
     title: 'Completion of a picture',
     blocks: [await picture(out, 'completion', rows, caption)],
@@ -59,7 +61,27 @@ function keptCells(): Tensor {
   return torch.scope(() => {
     const places = torch.arange(side);
     const within = places.ge(hole.from).logicalAnd(places.lt(hole.to));
-    return within.unsqueeze(1).logicalAnd(within.unsqueeze(0)).logicalNot(); // [8, 8]
+    return within.unsqueeze(1).logicalAnd(within.unsqueeze(0)).logicalNot(); // [12, 12]
+  });
+}
+
+/**
+ * Returns each picture of the drawing that is nearest to the given pixels: a code is drawn from those before it, and does not
+ * know what is given to the right of the hole and below it.
+ */
+function bestFitting(drawings: readonly Tensor[], image: Tensor, mask: Tensor): Tensor {
+  return torch.scope(() => {
+    const all = torch.stack([...drawings]); // [draws, B, 3, H, W]
+    const errors = all.sub(image).mul(mask).square().mean([2, 3, 4]); // [draws, B]
+    return all
+      .gather(
+        0,
+        errors
+          .argmin(0)
+          .view([1, -1, 1, 1, 1])
+          .expand([1, ...image.shape]),
+      )
+      .squeeze(0);
   });
 }
 

@@ -1,7 +1,7 @@
 // Pictures larger than any that was learnt from: a window slides over the segmentation of a wide scene.
 import { sampleWindowed, torch, type Scene, type Tensor } from 'tessera-torch';
 import { colourLabels, picture, type Section } from '../gallery.js';
-import { labels, stride } from '../models.js';
+import { labels, size, stride } from '../models.js';
 import { wide } from '../scenes.js';
 import { openTransformer, seeded, type Studio } from '../studio.js';
 
@@ -13,12 +13,12 @@ export async function drawPanoramas(studio: Studio): Promise<Section> {
   for (const [i, scene] of scenes.panoramas.entries()) {
     const map = mapOf(scene); // [1, 9, 256, 1024]
     const condition = net.encodeToC(map).indices.view([1, wide.height / stride, wide.width / stride]);
-    const codes = sampleWindowed(net, condition, { topK: 100, generator: seeded(i) }); // [1, 32, 128]
+    const codes = sampleWindowed(net, condition, { topK: 100, generator: seeded(i) }); // [1, 64, 256]
     const drawn = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)); // [1, 3, 256, 1024]
     const rows = torch.cat([colourLabels(map), drawn, imageOf(scene)]);
     const caption =
       `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the picture drawn for it through a ` +
-      'window of 64 × 64 pixels, and the original.';
+      `window of ${size} × ${size} pixels, and the original.`;
     blocks.push(await picture(out, `panorama-${i}`, rows, caption, { columns: 1, scale: 1 }));
     await new Promise(setImmediate);
   }
