@@ -106,12 +106,18 @@ export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
 export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
+export {
+  averageOverProcesses,
+  DataParallelOptimizer,
+  synchronizeStatistics,
+} from './training/engine/data-parallel.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';
 export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
+export type { Occasion } from './runs/due.js';
 export type { RunOpening } from './runs/opening.js';
 export type { ImagesState, Precision, RunSetup } from './runs/setup.js';
 export type { RunOptimizer, TrainedState } from './runs/state.js';

@@ -1,20 +1,21 @@
 /** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bestBy } from '../metrics/definitions.js';
 import * as torch from '../torch/index.js';
-import { listCheckpoints, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
+import { readLosses } from './agreement.js';
+import { checkpointPath, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
-import { forgetProgress, RunClock } from './clock.js';
+import { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
-import { NonFiniteError } from './error.js';
+import { Due, type Occasion } from './due.js';
+import type { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
-import { every } from './every.js';
-import { appendMetrics, makeRunFolder, progressJournal, writeConfig, writeEnvironment } from './folder.js';
+import { appendMetrics, progressJournal, type MetricsRecord } from './folder.js';
+import { HeldFolder } from './held-folder.js';
 import { withEpochsInSteps } from './length.js';
-import { lockRun } from './lock.js';
+import { nonFiniteError } from './non-finite.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
 import { setupOf, type RunSetup } from './setup.js';
@@ -58,11 +59,14 @@ export class Run extends torch.InThread {
   #saved: RunCheckpoint | null;
   #clock: RunClock | null = null;
   #wait = new DataWait(0, 0);
-  #release: () => void;
-  #made = false;
+  readonly #held: HeldFolder;
   #closed = false;
-  readonly #before: RunConfig['training'];
-  #due: Record<'log' | 'images' | 'save', (clock: RunClock) => boolean> | null = null;
+  #due: Due | null = null;
+  /** True for the process that writes the folder, of several that train the run: the one of rank 0. */
+  readonly writes = torch.distributed.rank() === 0;
+  readonly #processes = torch.distributed.worldSize();
+  /** What files say about several processes. */
+  readonly #several = this.#processes > 1 ? { processes: this.#processes } : {};
 
   private constructor(folder: string, stage: Stage, { config, resumed, release }: Opened) {
     super('a run', 'open it in each thread');
@@ -70,8 +74,7 @@ export class Run extends torch.InThread {
     this.stage = stage;
     this.#config = config;
     this.checkpoint = this.#saved = resumed?.checkpoint ?? null;
-    this.#before = resumed?.training ?? config.training;
-    this.#release = release;
+    this.#held = new HeldFolder(folder, release, resumed);
   }
 
   /**
@@ -98,7 +101,7 @@ export class Run extends torch.InThread {
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
     const settled = { ...config, training: { ...config.training, device, threads } };
-    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train);
+    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train, this.#processes);
     this.#setup = setup;
   }
 
@@ -110,33 +113,21 @@ export class Run extends torch.InThread {
    */
   async start(trained: TrainedState): Promise<void> {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
-    const { device, threads, precision } = this.setup;
+    const { device, precision } = this.setup;
     this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
-    if (this.checkpoint) this.#forgetOldLength(this.checkpoint.step);
-    else await this.#makeFolder();
-    await writeConfig(this.folder, this.stage, this.#config);
-    const resumed = this.checkpoint && { resumedFrom: this.checkpoint.step };
-    await writeEnvironment(this.folder, { device, threads, precision, notes: this.notes, ...resumed });
-    const { steps, minutes } = this.#config.training;
+    if (this.writes) await this.#describeStart();
+    const { steps, minutes, seed } = this.#config.training;
     const { step = 0, seconds = 0 } = (this.checkpoint?.state ?? {}) as { step?: number; seconds?: number };
-    const journal = progressJournal(this.folder);
-    this.#clock = new RunClock({ steps, minutes }, { step, seconds, journal });
-    if (this.checkpoint) await restoreState(this.checkpoint, trained, device);
+    const journal = this.writes ? { journal: progressJournal(this.folder) } : {};
+    this.#clock = new RunClock({ steps, minutes }, { step, seconds, ...journal });
+    if (this.checkpoint) await restoreState(this.checkpoint, trained, { device, seed });
     else await this.save(trained);
   }
 
-  async #makeFolder(): Promise<void> {
-    const existed = existsSync(this.folder);
-    await makeRunFolder(this.folder);
-    this.#release = lockRun(this.folder);
-    this.#made = !existed; // With the lock taken, no other process can own the folder.
-  }
-
-  /** Called before the new length is written: a process that dies in between resumes with the old one. */
-  #forgetOldLength(step: number): void {
-    const { steps, minutes } = this.#config.training;
-    if (this.#before.steps === steps && this.#before.minutes === minutes) return;
-    forgetProgress(progressJournal(this.folder), step);
+  #describeStart(): Promise<void> {
+    const { device, threads, precision } = this.setup;
+    const details = { device, threads, precision, ...this.#several, notes: this.notes };
+    return this.#held.start({ stage: this.stage, config: this.#config, details });
   }
 
   get #running(): RunClock {
@@ -165,23 +156,36 @@ export class Run extends torch.InThread {
   }
 
   /** Starts the clock, after all preparation that must not count. */
-  begin(): void {
-    if (this.checkpoint) appendMetrics(this.folder, { step: this.step, resumed: true });
+  begin(signal?: AbortSignal): void {
+    if (this.checkpoint) this.append({ step: this.step, resumed: true });
     this.#running.begin();
     this.#wait = new DataWait(this.step, this.seconds);
-    const { logEvery, imagesEvery, saveEvery } = this.config.training;
-    this.#due = { log: every(logEvery, true), images: every(imagesEvery), save: every(saveEvery) };
+    this.#due = new Due(this.config.training, this.#running, signal);
   }
 
-  /** Counts a step, and the milliseconds that it waited for images. */
-  tick(waited = 0): void {
+  /** Appends a line to metrics.jsonl. */
+  append(record: MetricsRecord): void {
+    if (this.writes) appendMetrics(this.folder, record);
+  }
+
+  /**
+   * Counts a step, and the milliseconds that it waited for images. Several processes then agree on what is due, and
+   * whether a signal stops them.
+   */
+  tick(waited = 0, signal?: AbortSignal): void {
     this.#running.tick();
     this.#wait.add(waited, this.step, this.seconds);
+    this.#due?.agree(this.#running, signal);
+  }
+
+  /** True if the signal stops the run; in several processes, if one of them was stopped before its last tick. */
+  stopped(signal?: AbortSignal): boolean {
+    return this.#due?.stops(signal) ?? false;
   }
 
   /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
-  due(what: 'log' | 'images' | 'save'): boolean {
-    return this.#due?.[what](this.#running) || this.done;
+  due(what: Occasion): boolean {
+    return this.#due?.at(what, this.#running) || this.done;
   }
 
   /** Returns the start event of a run, with the number of parameters that its optimizers train. */
@@ -200,9 +204,7 @@ export class Run extends torch.InThread {
    * @throws NonFiniteError with the last good checkpoint
    */
   read(losses: StepRecord['losses']): Record<string, number> {
-    const read = Object.fromEntries(
-      Object.entries(losses).map(([name, value]) => [name, typeof value === 'number' ? value : value.item()]),
-    );
+    const read = readLosses(losses);
     const bad = Object.entries(read).find(([, value]) => !Number.isFinite(value));
     if (bad) throw this.nonFinite(`the loss "${bad[0]}" is ${bad[1]}`);
     return read;
@@ -213,13 +215,13 @@ export class Run extends torch.InThread {
     const { step, progress, seconds } = this;
     const { rate: stepsPerSecond, eta } = this.#running;
     const dataWait = this.#wait.sinceLast(seconds);
-    const shown = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
-    const record = { ...shown, losses: this.read(losses), ...(metrics && { metrics }) };
-    appendMetrics(this.folder, record);
+    const at = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
+    const record = { ...at, losses: this.read(losses), ...(metrics && { metrics }) };
+    this.append(record);
     return {
       type: 'log',
       ...record,
-      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training),
+      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training) * this.#processes,
       eta,
     };
   }
@@ -250,32 +252,29 @@ export class Run extends torch.InThread {
   ): Promise<CheckpointEvent> {
     const bad = firstNonFinite(model);
     if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
-    const metrics = measure();
     const { device, threads, precision, images } = this.setup;
+    const metrics = this.writes ? measure() : {};
     const { tensors, groups } = optimizerState(optimizers, device);
     const { folder, step, stage, seconds, progress } = this;
     const at = { step, metrics, stage, seconds, progress };
-    const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
+    const setup = { device, threads, precision, ...this.#several, ...images };
     const files = { model, optimizer: tensors, ...(average && { ema: average }) };
-    this.#saved = await writeCheckpoint(folder, state, files);
-    await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
+    if (this.writes) {
+      this.#saved = await writeCheckpoint(folder, { ...at, ...setup, data, optimizers: groups }, files);
+      await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
+    } else this.#saved = { step, path: checkpointPath(folder, step) };
     return { type: 'checkpoint', step, path: this.#saved.path };
   }
 
   /** Checkpoint of this step, if it was saved. */
   get saved(): RunCheckpoint | null {
     const saved = this.#saved;
-    return saved?.step === this.step && existsSync(saved.path) ? saved : null;
+    return saved?.step === this.step && (!this.writes || existsSync(saved.path)) ? saved : null;
   }
 
   /** Returns the error for NaN or infinity in training, with what to do. */
   nonFinite(what: string): NonFiniteError {
-    const last = listCheckpoints(this.folder).at(-1);
-    const rate = `training.learningRate=${this.config.training.learningRate / 2}`;
-    const way = last
-      ? `The last good checkpoint is ${last.path}: resume the run from there with a lower learning rate, such as ${rate}`
-      : 'No checkpoint has been written yet: check the weights that the run starts with';
-    return new NonFiniteError(`step ${this.step}: ${what}. ${way}`);
+    return nonFiniteError(this.folder, `step ${this.step}: ${what}`, this.config.training.learningRate);
   }
 
   /** True after `close`. */
@@ -288,12 +287,12 @@ export class Run extends torch.InThread {
     if (this.#closed) return;
     this.#closed = true;
     this.#clock?.close();
-    this.#release();
+    this.#held.release();
   }
 
   /** Closes the run, and removes its folder if the run could not start. */
   async abandon(): Promise<void> {
     this.close();
-    if (this.#made) await rm(this.folder, { recursive: true, force: true }).catch(() => {});
+    await this.#held.remove();
   }
 }

@@ -7,7 +7,7 @@ import { bestBy } from '../metrics/definitions.js';
 import { modelCard } from '../reports/model-card.js';
 import { bestCheckpoint } from '../runs/checkpoint.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
-import { appendMetrics, replaceFile } from '../runs/folder.js';
+import { replaceFile } from '../runs/folder.js';
 import type { Run } from '../runs/run.js';
 import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
@@ -36,21 +36,21 @@ export async function* train<Batch>(
   stage: TrainableStage<Batch>,
   { signal }: { signal?: AbortSignal } = {},
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
+  const evaluate = () => (run.writes ? keepingGenerators(run.setup.device, () => stage.evaluate()) : {});
   const evaluateIfCheap = whenCheap(run, evaluate);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
   try {
     const { optimizers } = stage.state();
     yield run.started(optimizers);
     await stage.prepare?.(signal);
-    run.begin();
-    while (!run.done && !signal?.aborted) {
+    run.begin(signal);
+    while (!run.done && !run.stopped(signal)) {
       const learningRate = setLearningRate(optimizers, run);
       const { batch, waited } = await stage.next();
       const { losses, saving } = torch.scope(() => {
         const log = stage.step(batch);
-        run.tick(waited);
-        const saves = run.due('save') || signal?.aborted === true;
+        run.tick(waited, signal);
+        const saves = run.due('save') || run.stopped(signal);
         return { losses: run.due('log') || saves ? run.read(log) : null, saving: saves };
       });
       torch.dispose(batch);
@@ -60,7 +60,7 @@ export async function* train<Batch>(
       if (losses) yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
-      if (run.due('images') && !run.done) yield* drawn(run, await stage.draw());
+      if (run.due('images') && !run.done && run.writes) yield* drawn(run, await stage.draw());
       if (saving) yield await run.save(stage.state(), evaluate);
     }
     if (!run.saved) yield await run.save(stage.state(), evaluate);
@@ -79,14 +79,14 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   const { step, seconds, folder } = run;
   const interrupted = !run.done;
   const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
-  if (interrupted) {
+  if (interrupted || !run.writes) {
     yield event;
     return;
   }
   const image = await stage.draw();
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();
-  appendMetrics(folder, { step, progress: run.progress, seconds, final: true, metrics });
+  run.append({ step, progress: run.progress, seconds, final: true, metrics });
   const best = bestCheckpoint(folder, bestBy(run.stage))?.step ?? step;
   await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
   yield { ...event, metrics };

@@ -1,48 +1,11 @@
-/** Two processes' worth of ranks, each in a worker: a group belongs to its thread. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import test from 'ava';
 import { torch } from '../../src/index.js';
 import { meetingOf } from '../../src/torch/distributed/meeting.js';
-import { TorchWorker } from './in-worker.js';
-
-const folder = mkdtempSync(join(tmpdir(), 'tessera-group-'));
-let meetings = 0;
-
-class Ranks {
-  readonly workers: readonly TorchWorker[];
-  constructor(count = 2) {
-    this.workers = Array.from({ length: count }, () => new TorchWorker());
-  }
-
-  /** Joins all of them in a group that waits so many seconds. */
-  join(timeout: number): Promise<unknown[]> {
-    const initMethod = `file://${join(folder, String(meetings++))}`;
-    const options = (rank: number) =>
-      JSON.stringify({ initMethod, rank, worldSize: this.workers.length, timeout });
-    return Promise.all(
-      this.workers.map((worker, rank) => worker.run(`torch.distributed.initProcessGroup(${options(rank)})`)),
-    );
-  }
-
-  /** Runs the body of an async function of (d, rank) in each; what it returns, by rank. */
-  run(body: string): Promise<unknown[]> {
-    const call = (rank: number) => `(async (d, rank) => { ${body} })(torch.distributed, ${rank})`;
-    return Promise.all(this.workers.map((worker, rank) => worker.run(call(rank))));
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker[Symbol.asyncDispose]()));
-  }
-}
+import { Ranks } from './ranks.js';
 
 const two = new Ranks();
 test.before(() => two.join(60));
-test.after.always(async () => {
-  await two.end();
-  rmSync(folder, { recursive: true });
-});
+test.after.always(() => two.end());
 
 /** What each rank returns. */
 const collectives: Record<string, [body: string, expected: [unknown, unknown]]> = {

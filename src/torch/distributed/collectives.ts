@@ -77,7 +77,7 @@ export class Work<T = void> {
   }
 }
 
-/** Starts an operation on a tensor that it overwrites, through a copy if the tensor is not contiguous. */
+/** Starts an operation on a tensor that it overwrites, through a copy on the CPU unless it is there and contiguous. */
 function overwriting(
   tensor: Tensor,
   operator: string,
@@ -85,7 +85,8 @@ function overwriting(
   after: () => void = () => {},
 ): Work {
   handleOf(tensor, operator);
-  const dense = tensor.isContiguous() ? null : keep(tensor.detach().contiguous());
+  const direct = tensor.device === 'cpu' && tensor.isContiguous();
+  const dense = direct ? null : keep(unrecorded(() => tensor.detach().cpu().contiguous()));
   putHandles([(dense ?? tensor).handle], 0);
   const work = translated(start, operator);
   return new Work(work, operator, () => {
@@ -165,12 +166,15 @@ export function allGather(
   const group = groupFor(operator);
   handleOf(tensor, operator);
   const { work, results } = scope(() => {
-    const own = unrecorded(() => tensor.detach().contiguous());
+    const own = unrecorded(() => tensor.detach().cpu().contiguous());
     const results = Array.from({ length: worldSize() }, () => emptyLike(own));
     putHandles([own.handle, ...results.map(({ handle }) => handle)], 0);
     return { work: translated(() => native.distributed.allGather(group), operator), results };
   });
-  const running = new Work(work, operator, () => results);
+  const { device } = tensor;
+  const running = new Work(work, operator, () =>
+    device === 'cpu' ? results : results.map((x) => x.to(device)),
+  );
   return asyncOp ? running : running.wait();
 }
 

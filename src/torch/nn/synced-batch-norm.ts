@@ -29,14 +29,17 @@ export function syncedBatchNorm(
   const place = { dtype: wide.dtype, device: wide.device };
   const scale = weight ?? torch.ones([channels], place);
   const shift = bias ?? torch.zeros([channels], place);
-  const { mean, variance, count } = torch.noGrad(() => statisticsOf(wide.detach()));
+  const { mean, variance, count } = torch.noGrad(() => jointStatistics(wide.detach()));
   const inverse = variance.add(eps).rsqrt();
   const output = normalise(count)(wide, scale.to(wide.dtype), shift.to(wide.dtype), mean, inverse);
   return { output: output.to(input.dtype), mean, variance, count };
 }
 
-/** Combines the means and variances of all processes' batches (Chan et al., 1979). */
-function statisticsOf(x: Tensor): Omit<SyncedBatch, 'output'> {
+/**
+ * Returns mean and biased variance of each channel of [B, C, …] over the batches of all processes, combined as by Chan et
+ * al. (1979).
+ */
+export function jointStatistics(x: Tensor): Omit<SyncedBatch, 'output'> {
   const own = x.numel() / x.shape[1]!;
   const { dtype, device } = x;
   const dims = dimsOf(x);

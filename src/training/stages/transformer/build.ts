@@ -7,6 +7,7 @@ import type { Precision } from '../../../runs/setup.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { averagedBy } from '../../engine/data-parallel.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -46,7 +47,7 @@ export function buildTransformer(
     { params: mastersOf(groups.noDecay), weightDecay: 0 },
   ]);
   const norm = clippedBy(optimizer, clipNorm);
-  const stepper = masters.around(copies, norm);
+  const stepper = masters.around(copies, averagedBy(norm));
   net.train();
   return {
     net,

@@ -14,7 +14,7 @@ import { rememberGenerators } from '../../engine/generators.js';
 import { withFrozen } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { backThroughPerceptual, type AtReconstruction } from './at-reconstruction.js';
-import { lossOf } from './loss.js';
+import { adaptiveWeight, lossOf } from './loss.js';
 import type { GeneratorLog, VqganState } from './reference-step.js';
 
 /** A part of a batch and its reconstruction, [B, C, H, W]. */
@@ -64,7 +64,7 @@ export function accumulatedUpdate<K extends string>(
     });
     const sumOf = (key: 'nllAtLast' | 'gAtLast') =>
       judged.map((part) => part[key]).reduce((sum, gradient) => sum.add(gradient));
-    const dWeight = loss.adaptiveWeight(sumOf('nllAtLast'), sumOf('gAtLast'));
+    const dWeight = adaptiveWeight(loss, sumOf('nllAtLast'), sumOf('gAtLast'), state);
     if (discFactor !== 0) {
       const goOn = rememberGenerators(batch.device);
       model.quantize.still(() => {

@@ -8,6 +8,7 @@ import { frozenPartsOf } from '../../../runs/settings.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { averagedBy, averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -47,6 +48,7 @@ export function buildVqgan(
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });
+  synchronizeStatistics(model);
   const frozen = frozenModules(model, frozenPartsOf(config.training));
   freeze(frozen);
   const parts = readsLabels(model)
@@ -82,9 +84,10 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const steppers: VqganOptimizers = {
-    generator: masters.around(ofGenerator, clipped.norm),
-    discriminator: masters.around(ofDiscriminator, clipped.discNorm),
+    generator: masters.around(ofGenerator, averagedBy(clipped.norm)),
+    discriminator: masters.around(ofDiscriminator, averagedBy(clipped.discNorm)),
   };
+  const several = torch.distributed.worldSize() > 1 ? { average: averageOverProcesses } : {};
   const take = step === 'reference' ? referenceStep : onePassStep;
   const graphed = graph ? new GraphedStep(model, steppers, take) : null;
   return {
@@ -92,7 +95,7 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     optimizers: { generator, discriminator },
     graphed,
     step: (images, globalStep) => {
-      const state = { globalStep, accumulate };
+      const state = { globalStep, accumulate, ...several };
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
       return { totalLoss: log.totalLoss, losses: { ...lossesOf(log), ...normsOf(clipped) } };
     },
@@ -115,7 +118,7 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
   const trained = trainedBy(model);
   const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
   const norm = clippedBy(generator, clipNorm);
-  const stepper = masters.around(trained, norm);
+  const stepper = masters.around(trained, averagedBy(norm));
   return {
     masters,
     optimizers: { generator },

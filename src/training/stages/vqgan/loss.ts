@@ -11,6 +11,18 @@ export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   );
 }
 
+/** Returns the adaptive weight of the last layer's gradients, which several processes average before. */
+export function adaptiveWeight(
+  loss: VQLPIPSWithDiscriminator,
+  nll: Tensor,
+  generator: Tensor,
+  { average }: { average?: (tensors: readonly Tensor[]) => Tensor[] },
+): Tensor {
+  if (!average) return loss.adaptiveWeight(nll, generator);
+  const [jointNll, jointGenerator] = average([nll, generator]);
+  return loss.adaptiveWeight(jointNll!, jointGenerator!);
+}
+
 /** Returns the mean logits, detached. */
 export function meanLogits(
   logitsReal: Tensor,

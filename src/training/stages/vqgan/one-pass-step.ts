@@ -15,7 +15,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { accumulatedUpdate } from './accumulated-update.js';
 import { backThroughDiscriminator, backThroughPerceptual } from './at-reconstruction.js';
-import { lossOf } from './loss.js';
+import { adaptiveWeight, lossOf } from './loss.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 /**
@@ -59,7 +59,7 @@ export function onePassStep(
     const atLastLayer = (gradient: Tensor) =>
       torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
     const dWeight = torch.scope(() =>
-      loss.adaptiveWeight(atLastLayer(nll.gradient), atLastLayer(g.gradient)),
+      adaptiveWeight(loss, atLastLayer(nll.gradient), atLastLayer(g.gradient), state),
     );
 
     const toGenerator =

@@ -1,5 +1,6 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
 import { Loader } from '../../../data/loader.js';
+import type { Shard } from '../../../data/shard.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -10,6 +11,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import { StartCodes } from './changed-codes.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import { fromFirst, jointBatch, shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
@@ -68,6 +70,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   /** Moving average of the generator's weights; null if the run has none. */
   readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
+  readonly #shard: Shard;
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
   #start: StartCodes | null = null;
@@ -80,6 +83,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
+    this.#shard = shardOf(config.training);
     this.#parts = buildVqgan(config, precision, device, draws, begin);
     this.model = this.#parts.model;
     this.#average = averageOf(config, this.#parts);
@@ -88,7 +92,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
-    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)) };
+    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)), shard: this.#shard };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
@@ -103,9 +107,9 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async prepare(): Promise<void> {
     this.masters.sync();
-    const { heldOut, device } = this.#session;
+    const { heldOut, device, run } = this.#session;
     this.#validation = await validationImages(heldOut, device, this.#field);
-    if (this.#validation) this.#start = await StartCodes.of(this.#session.run, this.model, this.#validation);
+    if (this.#validation && run.writes) this.#start = await StartCodes.of(run, this.model, this.#validation);
   }
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
@@ -121,11 +125,14 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      while (recent.length * imagesPerStep(training) < restarts.pictures) recent.push(await next());
+      const { worldSize } = this.#shard;
+      while (recent.length * imagesPerStep(training) * worldSize < restarts.pictures)
+        recent.push(jointBatch(await next(), this.#shard));
       // An accumulated step may see more images than the memory has room for at once.
-      const most = restarts.pictures + training.batchSize - 1;
+      const most = restarts.pictures + training.batchSize * worldSize - 1;
       torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
       torch.dispose(recent);
+      fromFirst(model.quantize.stateDict().values());
     }
     return { batch: await next(), waited };
   }

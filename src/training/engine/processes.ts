@@ -1,0 +1,62 @@
+/** The place of this process among those that train a run together. */
+import { availableParallelism } from 'node:os';
+import type { CheckpointState } from '../../runs/checkpoint.js';
+import { RunError } from '../../runs/error.js';
+import type { RunConfig } from '../../runs/config.js';
+import { imagesPerStep } from '../../runs/settings.js';
+import type { Precision } from '../../runs/setup.js';
+import * as torch from '../../torch/index.js';
+
+const { rank, worldSize } = torch.distributed;
+
+/** Returns a number that launchers set, or what it usually is. */
+function variable(name: string, usual: number): number {
+  const value = Number(process.env[name] ?? usual);
+  return Number.isSafeInteger(value) && value >= 0 ? value : usual;
+}
+
+/** Returns the GPU of this process instead of the one that all of them would take: one for each on a machine. */
+export function ownDevice(device: torch.Device): torch.Device {
+  if (worldSize() === 1 || !device.startsWith('cuda')) return device;
+  return `cuda:${variable('LOCAL_RANK', rank()) % torch.cuda.deviceCount()}`;
+}
+
+/** Returns the number of processors for each of the processes on this machine. */
+export function ownProcessors(): number {
+  const here = Math.max(1, variable('LOCAL_WORLD_SIZE', worldSize()));
+  return Math.max(1, Math.floor(availableParallelism() / here));
+}
+
+/** Returns the choice of the first process, whose measurement counts for all. */
+export function firstChoice(precision: Precision): Precision {
+  if (worldSize() === 1) return precision;
+  return torch.scope(() => {
+    const choice = torch.tensor([precision === 'bfloat16' ? 1 : 0]);
+    torch.distributed.broadcast(choice, 0);
+    return choice.item() === 1 ? 'bfloat16' : 'float32';
+  });
+}
+
+/**
+ * Returns notes on a run in several processes, and on a resumed one whose number of processes has changed.
+ *
+ * @throws RunError for a setting that works in a single process only
+ */
+export function notesOnProcesses({ training }: RunConfig, state: CheckpointState | null): string[] {
+  const now = worldSize();
+  const before = (state?.['processes'] as number | undefined) ?? (state ? 1 : now);
+  if (now > 1 && training.graph) {
+    throw new RunError(
+      `training.graph records the steps of a single process, but ${now} train this run: set training.graph=false`,
+    );
+  }
+  const images = imagesPerStep(training);
+  const notes = now > 1 ? [`${now} processes train together: a step averages ${now} × ${images} images`] : [];
+  if (now === before) return notes;
+  return [
+    ...notes,
+    `the run continues in ${now} ${now === 1 ? 'process' : 'processes'} instead of ${before}: a step now averages ` +
+      `${now * images} images instead of ${before * images}, from where the order of images had come to; ` +
+      'training.learningRate is not changed',
+  ];
+}
