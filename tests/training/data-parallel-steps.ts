@@ -55,11 +55,11 @@ function program({ kind, quantizer = 'VQModel', useActnorm = false }: StepCase):
 
 /** What came out in one rank. */
 export interface Compared {
-  /** Largest difference of a weight from that of a single process with the joint batch, relative to the largest. */
+  /** Largest difference of a weight from that of a single process with the joint batch, relative to the tensor's largest. */
   weights: number;
   /** The same of the mean logs. */
   logs: number;
-  /** How far the weights are from where they began. */
+  /** How far the tensor of weights that moved least is from where it began. */
   moved: number;
 }
 
@@ -72,7 +72,7 @@ export async function compareSteps(ranks: Ranks, given: StepCase, steps: number)
     const world = d.worldSize(), block = 2, size = block * world * ${accumulate};
     const mine = (batch) => torch.cat(batch.split(block).filter((_, i) => i % world === rank));
     const alone = make(false), several = make(true), start = make(false);
-    const valuesOf = ({ model }) => torch.cat([...model.stateDict()].filter(([key]) => !key.includes('perceptual')).map(([, x]) => x.detach().double().flatten()));
+    const weightsOf = ({ model }) => [...model.stateDict()].filter(([key]) => !key.includes('perceptual')).map(([, x]) => x.detach().double());
     const scaled = (x) => x.abs().max().item();
     let logs = 0;
     for (let step = 0; step < ${steps}; step++) {
@@ -87,7 +87,13 @@ export async function compareSteps(ranks: Ranks, given: StepCase, steps: number)
         }
       });
     }
-    const [one, own, first] = [alone, several, start].map(valuesOf);
-    return { weights: scaled(own.sub(one)) / scaled(one), logs, moved: scaled(own.sub(first)) };`;
+    const [one, own, first] = [alone, several, start].map(weightsOf);
+    const keys = [...several.model.stateDict()].filter(([key]) => !key.includes('perceptual')).map(([, x]) => x);
+    const weights = Math.max(...own.map((x, i) => scaled(x.sub(one[i])) / (1e-3 + scaled(one[i]))));
+    const moved = Math.min(...several.model.parameters().flatMap((x) => {
+      const i = own.findIndex((_, at) => keys[at] === x);
+      return i >= 0 && x.requiresGrad && x.ndim > 1 ? [scaled(own[i].sub(first[i]))] : [];
+    }));
+    return { weights, logs, moved };`;
   return (await ranks.run(body)) as Compared[];
 }

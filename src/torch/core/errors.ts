@@ -89,10 +89,7 @@ export class DistError extends TorchError {
 const withoutPraise = (message: string): string =>
   message
     .replace(/\[\/[^\]\s]*\.cc:\d+\] /g, '')
-    .replace(
-      /\. This is typically caused by a remote worker crashing\..*$/s,
-      ': another process has ended, and its output says why',
-    );
+    .replace(/\. This is typically caused by .*$/s, ': another process has probably ended; see its output');
 
 /** The processes could not connect to the address where they meet. */
 export class DistNetworkError extends DistError {}
