@@ -39,7 +39,7 @@ async function compareAll(): Promise<void> {
       const worst = (key: 'weights' | 'logs') => Math.max(...results.map((result) => result[key]));
       const moved = Math.min(...results.map((result) => result.moved));
       check(
-        worst('weights') < BOUND && worst('logs') < BOUND && moved > 1e-3,
+        worst('weights') < BOUND && worst('logs') < BOUND && moved > 1e-4,
         `${Object.values(given).join(', ')}: ${steps} steps in ${processes} ranks: weights differ by ` +
           `${worst('weights').toExponential(1)}, logs by ${worst('logs').toExponential(1)}; moved by ${moved.toExponential(1)}`,
       );
