@@ -39,7 +39,9 @@ export async function initProcessGroup(options: ProcessGroupOptions = {}): Promi
     const group = await native.distributed.openGroup(host, port, rank, worldSize, milliseconds, prefix);
     joined = { group, rank, worldSize };
   } catch (error) {
-    throw translate(error);
+    const failure = error as Error;
+    failure.message = `not all of the ${worldSize} processes have connected: ${failure.message}`;
+    throw translate(failure, 'distributed.initProcessGroup');
   } finally {
     joining = false;
   }
