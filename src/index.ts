@@ -33,7 +33,9 @@ export {
   VQModel,
   type VQModelConfig,
 } from './models/autoencoder/vqgan.js';
+export * from './models/losses/adaptive-weight.js';
 export * from './models/losses/discriminator.js';
+export * from './models/losses/lecam.js';
 export * from './models/losses/lpips.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
@@ -105,19 +107,21 @@ export { readConfig, type ConfigFile } from './models/registry/read-config.js';
 export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
+export { checkpointBlocks } from './training/engine/activation-checkpointing.js';
 export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
 export {
   averageOverProcesses,
   DataParallelOptimizer,
   synchronizeStatistics,
 } from './training/engine/data-parallel.js';
+export { FiniteCheck, type NonFinitePolicy, type NonFiniteReport } from './training/engine/finite-check.js';
+export { GuardedOptimizer, type GuardableOptimizer } from './training/engine/guarded-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export * from './training/stages/transformer/step.js';
 export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
-export type { Occasion } from './runs/due.js';
 export type { RunOpening } from './runs/opening.js';
 export type { ImagesState, Precision, RunSetup } from './runs/setup.js';
 export type { RunOptimizer, TrainedState } from './runs/state.js';
@@ -126,7 +130,7 @@ export type { Figures, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
-export type { ScheduleName } from './runs/settings.js';
+export type { ScheduleName } from './runs/setting-kinds.js';
 export type { Stage as TrainingStage } from './runs/config.js';
 export * from './runs/events.js';
 export { NonFiniteError, RunError } from './runs/error.js';
@@ -241,7 +245,8 @@ export type { Ridge } from './data/scene-layout.js';
 export type { Raster, SpriteKind, SpriteTint } from './data/scene-sprites.js';
 export type { Middle } from './models/autoencoder/blocks.js';
 export type { Origin } from './models/weights/key-maps/key-map.js';
-export type { CheckpointState, Measure, OnBytes } from './runs/checkpoint.js';
+export type { Measure } from './metrics/definitions.js';
+export type { CheckpointState, OnBytes } from './runs/checkpoint.js';
 export type { ModelOf } from './runs/open.js';
 export type { Trainer } from './training/trainer.js';
 export type { Tokens } from './training/stages/transformer/held-out.js';

@@ -13,6 +13,7 @@ const benchmarks = {
   ops: 'the cost of a call, beside PyTorch in Python on the same libtorch, or beside another checkout',
   'one-pass': "the one-pass training step against the reference's two passes",
   memory: 'memory of training and decoding, beside PyTorch in Python',
+  data: 'a million packed images: start of an epoch, resident memory, images per second',
   decode: 'what decoding images costs a training step',
   sample: "drawing the tokens of an image, beside the reference's loops in Python",
   encode: 'images per second through a tokenizer, beside PyTorch in Python',

@@ -58,7 +58,7 @@ export type Settings<S extends Schema> = {
 };
 
 /** Creates a field: required, or with the given default. */
-interface Kind<T> {
+export interface Kind<T> {
   (): Field<T, 'required'>;
   <D extends T>(fallback: D): Field<T, 'filled'>;
 }

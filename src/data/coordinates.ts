@@ -1,7 +1,8 @@
 /** Positions of pixels, the condition of images without any other (paper, section 4.3: unconditional faces and scenes). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { cornerOf, type Picture, type View } from './picture.js';
+import type { Box, Sides } from './crop.js';
+import type { Picture } from './picture.js';
 
 /** Field of the positions of an example's pixels in its whole image, under the reference's name. Every image has it. */
 export const COORDINATES = 'coord';
@@ -24,23 +25,25 @@ export function coordinateMap(height: number, width: number, device: torch.Devic
 }
 
 /**
- * Writes the positions of a square crop, `[size, size]`, into `target` at `offset`. Those of a mirrored crop are where the
- * crop lies in the mirrored image, so that they grow to the right in it, too.
+ * Writes the positions of the pixels of a crop, `[height, width]`, into `target` at `offset`: of the nearest pixels of the
+ * box from which it was scaled. Those of a mirrored crop are where the crop lies in the mirrored image, so that they grow
+ * to the right in it, too.
  */
 export function copyCoordinates(
   picture: Pick<Picture, 'width' | 'height'>,
-  size: number,
-  view: View,
+  box: Box,
+  [rows, columns]: Sides,
+  flip: boolean,
   target: Float32Array,
   offset: number,
 ): void {
   const { width, height } = picture;
-  const { left, top } = cornerOf(picture, size, view);
-  const first = view.flip ? width - size - left : left;
-  for (let row = 0; row < size; row++) {
-    for (let column = 0; column < size; column++) {
-      const place = (top + row) * width + first + column;
-      target[offset + row * size + column] = place / (width * height);
+  const first = flip ? width - box.width - box.left : box.left;
+  for (let row = 0; row < rows; row++) {
+    const y = box.top + Math.floor(((row + 0.5) * box.height) / rows);
+    for (let column = 0; column < columns; column++) {
+      const x = first + Math.floor(((column + 0.5) * box.width) / columns);
+      target[offset + row * columns + column] = (y * width + x) / (width * height);
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Sharp } from 'sharp';
 import { systemPath } from '../files/file-names.js';
 import { decodeFloats, measureFloats } from './float-samples.js';
 import { ImageDataError } from './image-error.js';
+import { bytesOfArray, isNpy, readArray } from './npy-samples.js';
 import { greyToRgb, type Picture } from './picture.js';
 import { readWhole } from './read-whole.js';
 import { loadSharp } from './sharp.js';
@@ -19,7 +20,7 @@ export const pictureExtensions: ReadonlySet<string> = new Set(
   '.jpg .jpeg .jpe .jfif .jif .jfi .pjpeg .pjp .png .apng .webp .avif .avifs .gif .tif .tiff'.split(' '),
 );
 
-export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'avif' | 'gif' | 'tiff';
+export type PictureFormat = 'jpeg' | 'png' | 'webp' | 'avif' | 'gif' | 'tiff' | 'npy';
 
 /** Detects the format from a file's first bytes; null if it is not supported. */
 export function sniffFormat(bytes: Uint8Array): PictureFormat | null {
@@ -39,6 +40,8 @@ export type Samples =
   | 'usual'
   /** Drop the last band, which is neither colour nor transparency. */
   | 'spare band'
+  /** Those of a NumPy array, which the decoder does not read. */
+  | 'array'
   | FloatSamples;
 
 /** How an image is scaled to other proportions: cropped at its centre, or each side on its own. */
@@ -60,6 +63,7 @@ export interface PictureHeader {
  */
 export async function readHeader(path: string, bytes: Uint8Array): Promise<PictureHeader> {
   if (bytes.length === 0) throw new ImageDataError(path, 'the file is empty');
+  if (isNpy(bytes)) return headerOfArray(path, bytes);
   const format = sniffFormat(bytes);
   if (format === null) {
     throw new ImageDataError(path, 'this is not a JPEG, PNG, WebP, AVIF, GIF or TIFF, despite its extension');
@@ -74,15 +78,25 @@ export async function readHeader(path: string, bytes: Uint8Array): Promise<Pictu
     });
   if (channels > 5) throw new ImageDataError(path, `it has ${channels} bands; at most 5 are supported`);
   const { width, height } = autoOrient;
-  if (width * height > maxPixels) {
-    const megapixels = (width * height) / 1e6;
-    throw new ImageDataError(
-      path,
-      `${width} × ${height} pixels are ${megapixels.toFixed(0)} megapixels, at most ${Math.floor(maxPixels / 1e6)} are supported; scale it down`,
-    );
-  }
+  checkPixels(path, width, height);
   const samples = await samplesOf(path, bytes);
   return { format, width, height, ...(samples !== 'usual' && { samples }) };
+}
+
+function headerOfArray(path: string, bytes: Uint8Array): PictureHeader {
+  const array = readArray(path, bytes);
+  checkPixels(path, array.width, array.height);
+  bytesOfArray(path, array); // Its values have a known range, or this throws.
+  return { format: 'npy', width: array.width, height: array.height, samples: 'array' };
+}
+
+function checkPixels(path: string, width: number, height: number): void {
+  if (width * height <= maxPixels) return;
+  const megapixels = (width * height) / 1e6;
+  throw new ImageDataError(
+    path,
+    `${width} × ${height} pixels are ${megapixels.toFixed(0)} megapixels, at most ${Math.floor(maxPixels / 1e6)} are supported; scale it down`,
+  );
 }
 
 /** Checks and returns the tags of a TIFF; null for other formats, whose samples the decoder always supports. */
@@ -94,6 +108,7 @@ function checkSamples(path: string, bytes: Uint8Array): TiffTags | null {
 }
 
 async function samplesOf(path: string, bytes: Uint8Array): Promise<Samples> {
+  if (isNpy(bytes)) return 'array';
   const tags = checkSamples(path, bytes);
   if (tags === null) return 'usual';
   if (tags.format === 3 && tags.photometric <= 2) return measureFloats(path, bytes, tags);
@@ -128,6 +143,7 @@ export async function decodePicture(
   const sharp = await loadSharp();
   const bytes = async () => (typeof input === 'string' ? readWhole(input) : input);
   const known = samples ?? (await samplesOf(path, await bytes()));
+  if (known === 'array') return decodeArray(path, await bytes(), width, height, scaling);
   try {
     const image = sharp(readable(input), { failOn: 'error', limitInputPixels: maxPixels });
     if (typeof known === 'object') return await decodeFloats(image, width, height, known, scaling);
@@ -136,6 +152,13 @@ export async function decodePicture(
   } catch (cause) {
     throw new ImageDataError(path, `cannot be decoded (${firstLine(cause)})`, { cause });
   }
+}
+
+async function decodeArray(path: string, bytes: Uint8Array, width: number, height: number, fit: Scaling) {
+  const array = readArray(path, bytes);
+  const { width: columns, height: rows, channels } = array;
+  const raw = { width: columns, height: rows, channels };
+  return decodeWith((await loadSharp())(bytesOfArray(path, array), { raw }), width, height, fit);
 }
 
 /** Returns an input for the decoder, which cannot open names that are not UTF-8. */

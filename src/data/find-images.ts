@@ -3,24 +3,32 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, extname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pictureExtensions } from './decode.js';
 import { decodeName, recoverPath, shownPath, systemPath } from '../files/file-names.js';
+import type { MapKinds } from './example.js';
 import { ImageDataError, unreadable } from './image-error.js';
+import { isRecordList, readRecords } from './image-records.js';
 import { decodeText } from './text-file.js';
 
 export interface FoundImages {
-  kind: 'folder' | 'list';
+  kind: 'folder' | 'list' | 'tar';
   /** Paths in a fixed order, as strings that `systemPath` takes. */
   files: string[];
   /** Class of each file, or empty if there are no classes. */
-  labels: number[];
+  labels: readonly number[];
   /** Names of the classes: the sub-folders, sorted. */
   classes: string[];
   /** Number of files ignored because of their extension, by extension in lower case. */
   ignored: Record<string, number>;
+  /** Maps of each image: their kinds, and a file for each image, by field. */
+  maps?: { kinds: MapKinds; files: Readonly<Record<string, readonly string[]>> };
+  /** Reads the bytes of a file by its place in `files`, for files that are not on the file system. */
+  bytes?: (file: number) => Promise<Uint8Array>;
+  /** Closes what `bytes` reads from. */
+  close?: () => Promise<void>;
 }
 
 /**
  * Finds images by their extensions: in a folder and all folders below it except hidden ones, or in a text file with
- * one path per line, relative to that file. If every image of a folder is in one of several sub-folders, these are the
+ * one path per line, relative to that file, or in a list of records (see `readRecords`). If every image of a folder is in one of several sub-folders, these are the
  * classes.
  * @throws ImageDataError for a missing path, or one without images
  */
@@ -29,22 +37,28 @@ export async function findImages(given: string): Promise<FoundImages> {
   const reasons = { ENOENT: 'there is no such folder or list file' };
   const found = await stat(systemPath(path)).catch(unreadable(path, reasons));
   if (found.isDirectory()) return findInFolder(path);
+  if (isRecordList(path)) return readRecords(path);
   if (isImageList(path)) return readList(path);
   throw new ImageDataError(
     path,
-    'this is not a folder; name a folder of images, or a .txt file with one path per line',
+    'this is not a folder; name a folder of images, a .txt file with one path per line, or a .jsonl, .csv or .tsv list',
   );
 }
 
 /** True if a file is a list of images by its extension. */
 export function isImageList(path: string): boolean {
-  return ['.txt', '.lst', '.list'].includes(extname(path).toLowerCase());
+  return ['.txt', '.lst', '.list'].includes(extname(path).toLowerCase()) || isRecordList(path);
 }
 
 async function findInFolder(path: string): Promise<FoundImages> {
   const files: string[] = [];
   const ignored: Record<string, number> = {};
   await walk(path, files, ignored, new Set());
+  if (files.length === 0 && (ignored['.npy'] ?? 0) > 0) {
+    // Beside images they may be anything, such as features.
+    delete ignored['.npy'];
+    await walk(path, files, {}, new Set(), new Set(['.npy']));
+  }
   if (files.length === 0) {
     const count = countOf(ignored);
     const others = count === 0 ? '' : ` (other files: ${count}). They are: ${describeIgnored(ignored)}`;
@@ -67,6 +81,7 @@ async function walk(
   files: string[],
   ignored: Record<string, number>,
   seen: Set<string>,
+  extensions: ReadonlySet<string> = pictureExtensions,
 ): Promise<void> {
   const top = seen.size === 0;
   for (const entry of await entriesOf(folder, seen)) {
@@ -74,8 +89,9 @@ async function walk(
     if (name.startsWith('.') || name === '__MACOSX') continue;
     const path = join(folder, name);
     const extension = extname(name).toLowerCase();
-    if (await isFolder(entry, path)) await walk(path, files, ignored, top ? new Set(seen) : seen);
-    else if (pictureExtensions.has(extension)) files.push(path);
+    if (await isFolder(entry, path)) {
+      await walk(path, files, ignored, top ? new Set(seen) : seen, extensions);
+    } else if (extensions.has(extension)) files.push(path);
     else ignored[extension] = (ignored[extension] ?? 0) + 1;
   }
 }

@@ -35,7 +35,7 @@ export async function measureFloats(path: string, bytes: Uint8Array, tags: TiffT
 }
 
 /** Returns the value of white, or a description of the samples if it cannot be determined. */
-function whiteOf(samples: Float32Array): 1 | 255 | string {
+export function whiteOf(samples: Float32Array): 1 | 255 | string {
   let [least, most, sum, whole] = [Infinity, -Infinity, 0, true];
   for (const value of samples) {
     if (!Number.isFinite(value)) return `and contain ${Number.isNaN(value) ? 'NaN' : 'infinity'}`;

@@ -1,12 +1,12 @@
 import * as torch from '../torch/index.js';
 import type { Device, Tensor } from '../torch/index.js';
-import { COORDINATES, copyCoordinates } from './coordinates.js';
+import { COORDINATES } from './coordinates.js';
+import type { Sides } from './crop.js';
 import { itemAt } from './checks.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
-import { EDGES, edgesOf } from './edges.js';
 import { ImageDataError } from './image-error.js';
 import { bytesToImages } from './image-tensor.js';
-import { LAYOUT, LAYOUT_WIDTH, layoutRows, type LayoutKind } from './layout.js';
+import { LAYOUT, LAYOUT_WIDTH, type LayoutKind } from './layout.js';
 import {
   checkFactor,
   LOW_RESOLUTION,
@@ -15,7 +15,8 @@ import {
   type LowResolution,
 } from './low-resolution.js';
 import type { Picture, View } from './picture.js';
-import { centreView, copySquare, rgbToGrey } from './picture.js';
+import { centreView } from './picture.js';
+import { readCrops } from './read-squares.js';
 import type { Example, ReadOptions, Squares } from './squares.js';
 
 /** Source of single images: files, a packed folder or memory. */
@@ -33,6 +34,8 @@ export interface PictureStore {
   label(index: number): number | undefined;
   /** Returns the SHA-256 of the image's source. */
   hash(index: number): string;
+  /** Returns width and height of an image, before or after it is scaled; only buckets need them. */
+  sides?(index: number): { width: number; height: number };
   /**
    * Returns the image, each side at least as long as the store's squares; null if it cannot be decoded and the store
    * skips such images.
@@ -64,14 +67,19 @@ export class ImageSource {
   readonly lowResolution: LowResolution;
   #store: PictureStore;
   #items: readonly number[];
+  #fitted: boolean;
 
-  /** Uses the images `items` of the store, by default all, with 3 `channels` by default. */
+  /**
+   * Uses the images `items` of the store, by default all, with 3 `channels` by default. With `fitted` the largest square of
+   * an image is scaled to `size`, for stores whose images are larger.
+   */
   constructor(
     store: PictureStore,
     size: number,
     items?: readonly number[],
     channels: Channels = 3,
     low: LowResolution = usualLowResolution,
+    fitted = false,
   ) {
     if (channels !== 1 && channels !== 3) {
       throw new RangeError(`channels must be 3, or 1 for grey images; got ${String(channels)}`);
@@ -79,13 +87,14 @@ export class ImageSource {
     this.channels = channels;
     this.lowResolution = low;
     this.#store = store;
+    this.#fitted = fitted;
     this.#items = items ?? Array.from({ length: store.length }, (_, i) => i);
     this.size = size;
   }
 
   /** Returns a source of the same images and store with the given channels and, if given, another low resolution. */
   withChannels(channels: Channels, low: LowResolution = this.lowResolution): ImageSource {
-    return new ImageSource(this.#store, this.size, this.#items, channels, low);
+    return new ImageSource(this.#store, this.size, this.#items, channels, low, this.#fitted);
   }
 
   /** Number of images. */
@@ -144,6 +153,18 @@ export class ImageSource {
     return this.#store.label(this.#item(index));
   }
 
+  /**
+   * Returns width and height of an image.
+   * @throws RangeError for a store that does not know them
+   */
+  sides(index: number): { width: number; height: number } {
+    const sides = this.#store.sides?.(this.#item(index));
+    if (sides) return sides;
+    throw new RangeError(
+      'this store does not know the sides of its images, which buckets need: give it a method sides',
+    );
+  }
+
   /** Returns the SHA-256 of an image's file or other source, which identifies it in splits. */
   hash(index: number): string {
     return this.#store.hash(this.#item(index));
@@ -182,63 +203,41 @@ export class ImageSource {
     return this.toExample(await this.readSquares(indices, fields, views), device);
   }
 
-  /** Reads the same examples as bytes: images [B, size, size, channels], maps [B, size, size]. */
+  /**
+   * Reads the same examples as bytes: images [B, H, W, channels], maps [B, H, W]. Height and width are those of the
+   * squares, unless `sides` are given, to which the largest box of their proportions is then scaled.
+   */
   async readSquares(
     indices: readonly number[],
     fields: readonly string[] = [],
     views?: readonly View[],
+    sides?: Sides,
   ): Promise<Squares> {
     this.checkFields(fields);
-    const { size } = this;
-    const names = fields.filter((name) => !notStored.includes(name));
-    const layout = fields.includes(LAYOUT) ? this.#store.layout! : null;
-    const layouts: Float64Array[] = [];
-    const area = size * size;
-    const positions = fields.includes(COORDINATES) ? new Float32Array(indices.length * area) : null;
-    const image = new Uint8Array(indices.length * size * size * 3);
-    const squares = () => new Uint8Array(indices.length * area);
-    const maps = names.map((name) => [name, squares()] as const);
-    const edges = fields.includes(EDGES) ? squares() : null;
-    await Promise.all(
-      indices.map(async (index, i) => {
-        const picture = await this.#load(index);
-        const view = views?.[i] ?? centreView;
-        copySquare(picture, size, view, image, i * area * 3);
-        edges?.set(edgesOf(image.subarray(i * area * 3, (i + 1) * area * 3), size, size), i * area);
-        if (positions) copyCoordinates(picture, size, view, positions, i * area);
-        if (layout) layouts[i] = layoutRows(picture, size, view, layout);
-        for (const [name, bytes] of maps) {
-          const pixels = picture.maps?.[name];
-          if (pixels?.length !== picture.width * picture.height) {
-            throw new ImageDataError(this.name(index), `has no map "${name}" of its own size`);
-          }
-          copySquare({ ...picture, pixels }, size, view, bytes, i * area, 1);
-        }
-      }),
-    );
-    const label = fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null;
-    const own = this.channels === 1 ? rgbToGrey(image) : image;
-    return {
-      image: own,
-      maps: { ...Object.fromEntries(maps), ...(edges && { [EDGES]: edges }) },
-      lowResolution: fields.includes(LOW_RESOLUTION),
-      label,
-      positions,
-      layouts: layout && layouts,
-    };
+    return readCrops({
+      sides: sides ?? [this.size, this.size],
+      views: indices.map((_, i) => views?.[i] ?? centreView),
+      fields,
+      fitted: this.#fitted || sides !== undefined,
+      channels: this.channels,
+      layout: this.#store.layout ?? null,
+      label: fields.includes(LABEL) ? indices.map((index) => this.label(index) as number) : null,
+      load: (place) => this.#load(indices[place]!),
+      nameOf: (place) => this.name(indices[place]!),
+    });
   }
 
   /** Converts the bytes of `readSquares` to tensors, which the caller owns. */
   toExample(squares: Squares, device: Device = 'cpu'): Example {
-    const { maps, label, positions, layouts } = squares;
-    const image = bytesToImages(squares.image, [this.size, this.size], this.channels, device);
+    const { sides, maps, label, positions, layouts } = squares;
+    const image = bytesToImages(squares.image, sides, this.channels, device);
     const fields: Record<string, Tensor> = {};
     if (squares.lowResolution) fields[LOW_RESOLUTION] = lowResolution(image, this.lowResolution);
     for (const [name, bytes] of Object.entries(maps)) {
-      fields[name] = mapToTensor(bytes, this.size, this.#store.maps?.[name] ?? {}, device);
+      fields[name] = mapToTensor(bytes, sides, this.#store.maps?.[name] ?? {}, device);
     }
     if (positions) {
-      fields[COORDINATES] = torch.tensor(positions, { device }).view([-1, 1, this.size, this.size]);
+      fields[COORDINATES] = torch.tensor(positions, { device }).view([-1, 1, ...sides]);
     }
     if (layouts) {
       const rows = torch.scope(() => torch.stack(layouts.map((values) => torch.tensor(values, { device }))));
@@ -281,6 +280,3 @@ export class ImageSource {
     return itemAt(this.#items, index);
   }
 }
-
-/** Fields that are not maps in the store. */
-const notStored: readonly string[] = [LABEL, COORDINATES, LAYOUT, EDGES, LOW_RESOLUTION];

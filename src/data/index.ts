@@ -19,8 +19,11 @@ export {
 export { openImages, type DataReport, type OpenedImages, type OpenImagesOptions } from './open-images.js';
 export type { DataConfig } from './settings.js';
 export { describeImages, inspectImages, type ImagesFound } from './inspect-images.js';
-export { packImages, type PackOptions, type PackReport } from './pack-images.js';
-export { isPacked, packedSize, PackedImages, type PackedEntry, type PackIndex } from './packed-images.js';
+export { packImages, packStore, type PackOptions, type PackReport } from './pack-images.js';
+export { isPacked, packedSize, PackedImages } from './packed-images.js';
+export type { PackedEntry } from './packed-entries.js';
+export type { PackIndex } from './packed-index.js';
+export type { PackedFile } from './shard-writer.js';
 export { type Picture, type View } from './picture.js';
 export { readVectors, saveTextVectors, type TextEncoder, type VectorFile } from './vectors.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './image-grid.js';

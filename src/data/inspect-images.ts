@@ -6,7 +6,7 @@ import { hasOtherPictures, passedOver } from './find-images.js';
 import { ImageDataError } from './image-error.js';
 import { openImages, type DataReport, type OpenImagesOptions } from './open-images.js';
 import type { DataConfig } from './settings.js';
-import type { PackIndex } from './packed-images.js';
+import type { PackIndex } from './packed-index.js';
 
 export interface ImagesFound extends DataReport {
   /** Number of training images of each class, in the order of `classes`. */
@@ -38,7 +38,8 @@ export async function inspectImages(
   }
 }
 
-async function checkShards(folder: string, { shards }: PackIndex, options: OpenImagesOptions): Promise<void> {
+async function checkShards(folder: string, index: PackIndex, options: OpenImagesOptions): Promise<void> {
+  const shards = [...index.shards, ...(index.names ? [index.names] : [])];
   const total = shards.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   for (const { file, sha256 } of shards) {

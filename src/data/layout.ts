@@ -1,5 +1,6 @@
 /** Layouts of images: which objects are where. */
-import { cornerOf, type Picture, type View } from './picture.js';
+import type { Box } from './crop.js';
+import type { Picture } from './picture.js';
 
 /** Field of an example's layout. */
 export const LAYOUT = 'layout';
@@ -24,14 +25,13 @@ export interface LayoutKind {
 export const LAYOUT_WIDTH = 5;
 
 /**
- * Returns the layout of a square crop as rows of five numbers, `[1 + most, 5]`: first the view (1 if it is mirrored, and
+ * Returns the layout of a crop as rows of five numbers, `[1 + most, 5]`: first the view (1 if it is mirrored, and
  * the crop's box), then each object of the whole image (its class and its box); the class of missing objects is −1.
  */
-export function layoutRows(picture: Picture, size: number, view: View, { most }: LayoutKind): Float64Array {
+export function layoutRows(picture: Picture, box: Box, flip: boolean, { most }: LayoutKind): Float64Array {
   const { width, height, objects = [] } = picture;
-  const { left, top } = cornerOf(picture, size, view);
   const rows = new Float64Array((1 + most) * LAYOUT_WIDTH);
-  rows.set([view.flip ? 1 : 0, left / width, top / height, size / width, size / height]);
+  rows.set([flip ? 1 : 0, box.left / width, box.top / height, box.width / width, box.height / height]);
   for (let i = 0; i < most; i++) {
     const object = objects[i];
     rows.set(object ? [object.category, ...object.box] : [-1, 0, 0, 0, 0], (1 + i) * LAYOUT_WIDTH);

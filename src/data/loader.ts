@@ -1,9 +1,12 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Device, Tensor } from '../torch/index.js';
+import { BucketOrder, nearestBucket } from './buckets.js';
 import { checkIntegers } from './checks.js';
+import type { Sides } from './crop.js';
 import type { ImageSource } from './image-source.js';
 import { centreView, type View } from './picture.js';
 import { EpochOrder } from './epoch-order.js';
+import { randomResizedBox, usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
 import { shareOf, type Shard } from './shard.js';
@@ -21,8 +24,17 @@ export interface LoaderOptions {
   batchSize: number;
   /** Seed of order, crops and flips; a 32-bit integer, default 0. */
   seed?: number;
-  /** Crop position for non-square images, default random. */
-  crop?: 'random' | 'center';
+  /** Crop position for non-square images, default random; `resized` crops any image in a random size. */
+  crop?: 'random' | 'center' | 'resized';
+  /** `resized`: least and largest share of an image's area, default [0.08, 1]. */
+  scale?: ResizedCrop['scale'] | undefined;
+  /** `resized`: least and largest width by height, default [3/4, 4/3]. */
+  ratio?: ResizedCrop['ratio'] | undefined;
+  /**
+   * Sides of the images, height and width, instead of the source's squares: each batch has those of one bucket, and each
+   * image goes to the bucket with the nearest proportions. Not with `crop: 'resized'`.
+   */
+  buckets?: readonly Sides[] | undefined;
   /** Mirror half of the images, default true. */
   flip?: boolean;
   /** Position to continue from, as returned by `state()`; default the beginning. */
@@ -41,7 +53,7 @@ export interface LoaderOptions {
 }
 
 export interface Batch {
-  /** float32 [B, C, size, size] in [-1, 1] with the channels of the source; the caller owns it. */
+  /** float32 [B, C, size, size] in [-1, 1], or of a bucket's sides, with the channels of the source; the caller owns it. */
   images: Tensor;
   /** Index of each image in the source. */
   indices: number[];
@@ -56,6 +68,8 @@ export interface Batch {
 interface Planned {
   indices: number[];
   views: View[];
+  /** Height and width; undefined for the source's squares. */
+  sides?: Sides;
   after: LoaderPosition;
 }
 
@@ -75,7 +89,7 @@ interface Planned {
  */
 export class Loader {
   #source: ImageSource;
-  #options: Required<Omit<LoaderOptions, 'position'>>;
+  #options: Required<Omit<LoaderOptions, 'position' | 'scale' | 'ratio' | 'buckets'>> & ResizedCrop;
   #ahead: ReadAhead<Planned, Squares>;
   #given: LoaderPosition;
 
@@ -83,6 +97,7 @@ export class Loader {
     const { batchSize, seed = 0, crop = 'random', flip = true, prefetch = 4 } = options;
     const { fields = [], device = 'cpu' } = options;
     const { shard = { rank: 0, worldSize: 1, block: batchSize } } = options;
+    const { scale = usualResizedCrop.scale, ratio = usualResizedCrop.ratio } = options;
     const { epoch, position } = options.position ?? { epoch: 0, position: 0 };
     checkIntegers('loader option', {
       batchSize: [batchSize, 1],
@@ -90,17 +105,22 @@ export class Loader {
       'position.epoch': [epoch, 0],
       'position.position': [position, 0],
     });
-    if (position >= source.length) {
+    const order = options.buckets && bucketOrder(source, options.buckets, options);
+    const length = order ? order.length * batchSize : source.length;
+    if (position >= length) {
       throw new RangeError(
-        `cannot continue at image ${position} of ${source.length}: the position is from other data`,
+        `cannot continue at image ${position} of ${length}: the position is from other data`,
       );
     }
     this.#source = source;
     source.checkFields(fields);
-    this.#options = { batchSize, seed, crop, flip, prefetch, fields, device, shard };
+    this.#options = { batchSize, seed, crop, scale, ratio, flip, prefetch, fields, device, shard };
     this.#given = { epoch, position };
-    const read = ({ indices, views }: Planned) => source.readSquares(indices, fields, views);
-    this.#ahead = new ReadAhead(this.#plan({ epoch, position }), read, prefetch);
+    const read = ({ indices, views, sides }: Planned) => source.readSquares(indices, fields, views, sides);
+    const plan = order
+      ? this.#planBuckets(order, options.buckets!, { epoch, position })
+      : this.#plan({ epoch, position });
+    this.#ahead = new ReadAhead(plan, read, prefetch);
   }
 
   /** Returns the position of the next batch, to pass as `position` to a new loader. */
@@ -150,12 +170,52 @@ export class Loader {
     }
   }
 
+  *#planBuckets(
+    order: BucketOrder,
+    buckets: readonly Sides[],
+    { epoch, position }: LoaderPosition,
+  ): Generator<Planned> {
+    const { batchSize } = this.#options;
+    for (let batch = Math.floor(position / batchSize); ;) {
+      const { bucket, indices } = order.at(epoch, batch);
+      const views = indices.map((index) => this.#view(epoch, index));
+      batch += 1;
+      if (batch === order.length) [epoch, batch] = [epoch + 1, 0];
+      yield { indices, views, sides: buckets[bucket]!, after: { epoch, position: batch * batchSize } };
+    }
+  }
+
   #view(epoch: number, index: number): View {
-    const { seed, crop, flip } = this.#options;
+    const { seed, crop, scale, ratio, flip } = this.#options;
     const random = new SeededRandom(new SeededRandom(seed, -1 - epoch).integer(2 ** 32), index);
     const view = { x: random.next(), y: random.next(), flip: flip && random.chance(0.5) };
-    return crop === 'center' ? { ...centreView, flip: view.flip } : view;
+    if (crop === 'center') return { ...centreView, flip: view.flip };
+    if (crop === 'random') return view;
+    const stream = random.integer(2 ** 32);
+    const part = (width: number, height: number) => {
+      const draws = new SeededRandom(stream); // Of its own, so that the same view shows the same part again.
+      return randomResizedBox(width, height, { scale, ratio }, () => draws.next());
+    };
+    return { ...view, part };
   }
+}
+
+/** Assigns the images of a source to buckets. */
+function bucketOrder(
+  source: ImageSource,
+  buckets: readonly Sides[],
+  { batchSize, seed = 0, crop }: LoaderOptions,
+): BucketOrder {
+  if (crop === 'resized') {
+    throw new RangeError(
+      'crops of random size have the proportions that they are drawn with: leave out the buckets',
+    );
+  }
+  checkIntegers('number of', { buckets: [buckets.length, 1] });
+  const bucketOf = Uint16Array.from({ length: source.length }, (_, i) =>
+    nearestBucket(source.sides(i), buckets),
+  );
+  return new BucketOrder(bucketOf, buckets.length, batchSize, seed);
 }
 
 export interface InOrderOptions {

@@ -36,9 +36,9 @@ export function checkFactor(size: number, { factor }: LowResolution): void {
 }
 
 /**
- * Returns square images `[B, C, H, W]` in low resolution: made smaller by bicubic interpolation with antialiasing and
+ * Returns images `[B, C, H, W]` in low resolution: made smaller by bicubic interpolation with antialiasing and
  * rounded to bytes, as `ImageNetScale` of the reference does, then enlarged to their size again.
- * @throws RangeError if the factor does not divide their side
+ * @throws RangeError if the factor does not divide their sides
  *
  * @example
  * ```ts
@@ -46,11 +46,11 @@ export function checkFactor(size: number, { factor }: LowResolution): void {
  * ```
  */
 export function lowResolution(images: Tensor, how: LowResolution = usualLowResolution): Tensor {
-  const side = images.shape[3]!;
-  checkFactor(side, how);
-  const size = side / how.factor;
+  const sides = images.shape.slice(2) as [height: number, width: number];
+  for (const side of sides) checkFactor(side, how);
+  const size = sides.map((side) => side / how.factor);
   return torch.scope(() =>
-    enlarged(F.interpolate(images, { size, mode: 'bicubic', antialias: true }), side, how),
+    enlarged(F.interpolate(images, { size, mode: 'bicubic', antialias: true }), sides, how),
   );
 }
 

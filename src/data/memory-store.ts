@@ -47,6 +47,10 @@ export class MemoryStore implements PictureStore {
     return this.load(index).hash;
   }
 
+  sides(index: number): { width: number; height: number } {
+    return this.load(index);
+  }
+
   load(index: number): MemoryItem {
     return itemAt(this.#items, index);
   }

@@ -1,17 +1,21 @@
 import { builtIns, makeScenes, type BuiltIn, type MadeImages } from './built-in.js';
 import { makeEmoji } from './emoji.js';
+import { sidesOfBuckets } from './buckets.js';
 import { countOf, findImages } from './find-images.js';
 import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
 import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './image-files.js';
 import { ImageSource, type PictureStore } from './image-source.js';
 import { lowResolutionOf } from './low-resolution.js';
-import { isPacked, PackedImages, type PackIndex } from './packed-images.js';
+import { isPacked, PackedImages } from './packed-images.js';
+import type { PackIndex } from './packed-index.js';
+import { usualResizedCrop } from './random-resized-crop.js';
 import type { DataConfig } from './settings.js';
-import { splitByContent } from './split.js';
+import { distinctCount, splitByContent } from './split.js';
+import { findShards } from './tar-shards.js';
 
 export interface DataReport {
-  kind: 'folder' | 'list' | 'packed' | BuiltIn;
+  kind: 'folder' | 'list' | 'tar' | 'packed' | BuiltIn;
   path: string;
   size: number;
   /** Number of training images, and of held-out images. */
@@ -37,10 +41,7 @@ export interface DataReport {
   fingerprint: string;
 }
 
-export interface OpenImagesOptions extends Omit<ImageFilesOptions, 'size' | 'onError'> {
-  /** Keep the maps of built-in scenes, the fields `segmentation` and `depth`; default false. */
-  maps?: boolean;
-}
+export type OpenImagesOptions = Omit<ImageFilesOptions, 'size' | 'detail' | 'onError'>;
 
 export interface OpenedImages {
   train: ImageSource;
@@ -78,7 +79,7 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
       ? null
       : await openPart({ ...config, path: heldOutPath }, options).catch(closeMain);
   const held = other?.store ?? main.store;
-  const split = main.split ?? splitByContent(hashesOf(main.store), other === null ? heldOut : 0);
+  const split = main.split ?? splitByContent(main.store, other === null ? heldOut : 0);
   let { train } = split;
   let heldItems = split.heldOut;
   if (other !== null) {
@@ -95,9 +96,10 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   // Held-out images are measured throughout a run, so they must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
   const low = lowResolutionOf(config);
+  const fitted = detailOf(config) !== undefined;
   const sources = {
-    train: new ImageSource(main.store, size, train, channels, low),
-    heldOut: new ImageSource(held, size, heldItems, channels, low),
+    train: new ImageSource(main.store, size, train, channels, low, fitted),
+    heldOut: new ImageSource(held, size, heldItems, channels, low, fitted),
   };
   const fingerprint = fingerprintOf(sources.train, sources.heldOut);
   const report = { ...main.report, train: train.length, heldOut: heldItems.length, fingerprint };
@@ -134,7 +136,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     decoded: true,
     ignored: 0,
     ignoredKinds: {},
-    duplicates: store.length - new Set(hashesOf(store)).size,
+    duplicates: store.length - distinctCount(store),
     enlarged: 0,
     classes: store.classes,
     fingerprint: '',
@@ -145,7 +147,8 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   }
   if (await isPacked(path)) {
     const store = await PackedImages.open(path);
-    if (store.index.size !== size) {
+    const detail = detailOf(config);
+    if (detail === undefined ? store.index.size !== size : store.index.size < size) {
       await store.close();
       throw new ImageDataError(
         path,
@@ -156,9 +159,14 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     const skipped = [...store.index.skipped];
     return { store, split: madeSplit(store), report: { ...report('packed', store), skipped } };
   }
-  const found = await findImages(path);
-  const store = await ImageFiles.open(path, found, { ...options, size, onError: config.onError ?? 'skip' });
-  const enlarged = Array.from({ length: store.length }, (_, i) => store.header(i)).filter(
+  const found = (await findShards(path, options)) ?? (await findImages(path));
+  const store = await ImageFiles.open(path, found, {
+    ...options,
+    size,
+    detail: detailOf(config),
+    onError: config.onError ?? 'skip',
+  });
+  const enlarged = Array.from({ length: store.length }, (_, i) => store.sides(i)).filter(
     ({ width, height }) => Math.min(width, height) < size,
   ).length;
   const { skipped, decoded } = store;
@@ -166,6 +174,15 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   const ignored = countOf(ignoredKinds);
   const figures = { skipped, decoded, ignored, ignoredKinds, enlarged };
   return { store, split: null, report: { ...report(kind, store), ...figures } };
+}
+
+/** Returns the shorter side at which crops of unlike sizes need no enlarging; undefined if all are squares of `size`. */
+function detailOf({ size, crop, cropScale, buckets }: DataConfig): number | undefined {
+  if (crop === 'resized') return Math.ceil(size / Math.sqrt((cropScale ?? usualResizedCrop.scale)[0]));
+  if (!buckets) return undefined;
+  // A quarter more, as the proportions of images differ from those of their buckets.
+  const needed = sidesOfBuckets(buckets).map((sides) => Math.ceil(1.25 * Math.min(...sides)));
+  return Math.max(size, ...needed);
 }
 
 export function isBuiltIn(path: string): path is BuiltIn {
@@ -180,10 +197,10 @@ function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptio
   return name === 'scenes' ? makeScenes(request) : makeEmoji(request);
 }
 
-function madeSplit({ index }: PackedImages): { train: number[]; heldOut: number[] } | null {
-  if (!index.splitMade) return null;
+function madeSplit(store: PackedImages): { train: number[]; heldOut: number[] } | null {
+  if (!store.index.splitMade) return null;
   const split = { train: [] as number[], heldOut: [] as number[] };
-  for (const [i, { heldOut }] of index.images.entries()) (heldOut ? split.heldOut : split.train).push(i);
+  for (let i = 0; i < store.length; i++) (store.heldOut(i) ? split.heldOut : split.train).push(i);
   return split;
 }
 

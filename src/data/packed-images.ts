@@ -1,47 +1,21 @@
-import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
+import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { recoverPath, systemPath } from '../files/file-names.js';
-import { itemAt } from './checks.js';
-import { ImageDataError } from './image-error.js';
 import type { MapKinds } from './example.js';
+import { ImageDataError } from './image-error.js';
 import type { PictureStore } from './image-source.js';
-import type { SkippedImage } from './image-files.js';
+import type { PackedEntries } from './packed-entries.js';
+import {
+  again,
+  checkLength,
+  indexFile,
+  openEntries,
+  packFormat,
+  readIndex,
+  type PackIndex,
+} from './packed-index.js';
 import type { Picture } from './picture.js';
-
-export const packFormat = 'tessera-images';
-export const packVersion = 1;
-const indexFile = 'index.json';
-
-export interface PackedEntry {
-  name: string;
-  hash: string;
-  shard: number;
-  /** Byte offset in the shard of its pixels [height, width, 3], followed by its maps, [height, width] each. */
-  offset: number;
-  width: number;
-  height: number;
-  label?: number;
-  /** Always held out, as fixed by the dataset's author. */
-  heldOut?: true;
-}
-
-/** Content of `index.json` in a packed folder. */
-export interface PackIndex {
-  format: typeof packFormat;
-  version: typeof packVersion;
-  /** Path of the images that were packed. */
-  source: string;
-  /** Length of every image's shorter side in pixels. */
-  size: number;
-  classes: string[];
-  /** Maps of every image, in the order in which they follow its pixels. */
-  maps?: MapKinds;
-  /** True if the dataset's author fixed which images are held out. */
-  splitMade: boolean;
-  shards: { file: string; bytes: number; sha256: string }[];
-  images: PackedEntry[];
-  skipped: SkippedImage[];
-}
 
 /** True if a path is a folder that `packImages` wrote. */
 export async function isPacked(path: string): Promise<boolean> {
@@ -56,7 +30,8 @@ export async function packedSize(path: string): Promise<number | undefined> {
 }
 
 /**
- * Images of a packed folder: uint8 pixels, read by position.
+ * Images of a packed folder: uint8 pixels, read by position and compared with their checksums. The memory that it takes
+ * does not depend on their size; the records of a million images take 64 MB.
  *
  * @example
  * ```ts
@@ -66,14 +41,16 @@ export async function packedSize(path: string): Promise<number | undefined> {
  * ```
  */
 export class PackedImages implements PictureStore {
-  /** Content of index.json: images, classes and shards. */
+  /** Content of index.json: classes and shards. */
   readonly index: PackIndex;
   #path: string;
+  #entries: PackedEntries;
   #shards: FileHandle[];
 
-  private constructor(path: string, index: PackIndex, shards: FileHandle[]) {
+  private constructor(path: string, index: PackIndex, entries: PackedEntries, shards: FileHandle[]) {
     this.#path = path;
     this.index = index;
+    this.#entries = entries;
     this.#shards = shards;
   }
 
@@ -84,27 +61,24 @@ export class PackedImages implements PictureStore {
   static async open(given: string): Promise<PackedImages> {
     const path = await recoverPath(given);
     const index = await readIndex(path);
+    const entries = await openEntries(path, index);
     const shards: FileHandle[] = [];
     try {
-      for (const { file, bytes } of index.shards) {
-        const shard = join(path, file);
-        const found = await stat(systemPath(shard)).catch(() => null);
-        if (found?.size !== bytes) {
-          const state = found === null ? 'is missing' : `has ${found.size} bytes`;
-          throw new ImageDataError(shard, `${state}, the index says ${bytes} bytes; ${again}`);
-        }
-        shards.push(await open(systemPath(shard), 'r'));
+      for (const shard of index.shards) {
+        await checkLength(path, shard);
+        shards.push(await open(systemPath(join(path, shard.file)), 'r'));
       }
     } catch (error) {
+      entries.close();
       await Promise.all(shards.map((shard) => shard.close()));
       throw error;
     }
-    return new PackedImages(path, index, shards);
+    return new PackedImages(path, index, entries, shards);
   }
 
   /** Number of images. */
   get length(): number {
-    return this.index.images.length;
+    return this.#entries.length;
   }
 
   /** Names of the classes; empty if there are none. */
@@ -119,34 +93,47 @@ export class PackedImages implements PictureStore {
 
   /** Returns the name of an image: its path in the original folder. */
   name(index: number): string {
-    return this.#entry(index).name;
+    return this.#entries.name(index);
   }
 
   /** Returns the class index of an image, or undefined. */
   label(index: number): number | undefined {
-    return this.#entry(index).label;
+    return this.#entries.place(index).label;
   }
 
   /** Returns the hash of an image's file, which identifies copies. */
   hash(index: number): string {
-    return this.#entry(index).hash;
+    return this.#entries.hash(index);
+  }
+
+  /** Returns width and height of an image as it is packed. */
+  sides(index: number): { width: number; height: number } {
+    const { width, height } = this.#entries.place(index);
+    return { width, height };
+  }
+
+  /** True if an image is always held out, as fixed by the dataset's author. */
+  heldOut(index: number): boolean {
+    return this.#entries.place(index).heldOut === true;
   }
 
   /**
    * Reads the pixels and maps of an image.
-   * @throws ImageDataError if its shard is truncated
+   * @throws ImageDataError if its shard is truncated, or its pixels do not have their checksum
    */
   async load(index: number): Promise<Picture> {
-    const { shard, offset, width, height } = this.#entry(index);
+    const { shard, offset, width, height, checksum } = this.#entries.place(index);
     const area = width * height;
     const names = Object.keys(this.maps);
     const bytes = new Uint8Array(area * (3 + names.length));
     const { bytesRead } = await (this.#shards[shard] as FileHandle).read(bytes, 0, bytes.length, offset);
+    const file = () => join(this.#path, this.index.shards[shard]?.file ?? '');
     if (bytesRead !== bytes.length) {
-      throw new ImageDataError(
-        join(this.#path, this.index.shards[shard]?.file ?? ''),
-        `ends before image ${index}; ${again}`,
-      );
+      throw new ImageDataError(file(), `ends before image ${index}; ${again}`);
+    }
+    if (checksum !== undefined && crc32(bytes) !== checksum) {
+      const reason = `image ${index} (${this.name(index)}) has changed since it was written`;
+      throw new ImageDataError(file(), `${reason}; ${again}`);
     }
     const mapAt = (i: number) => bytes.subarray(area * (3 + i), area * (4 + i));
     const maps = Object.fromEntries(names.map((name, i) => [name, mapAt(i)]));
@@ -155,63 +142,7 @@ export class PackedImages implements PictureStore {
 
   /** Closes the shards; the images cannot be read afterwards. */
   async close(): Promise<void> {
+    this.#entries.close();
     await Promise.all(this.#shards.splice(0).map((shard) => shard.close()));
   }
-
-  #entry(index: number): PackedEntry {
-    return itemAt(this.index.images, index);
-  }
-}
-
-const again = 'pack the images again with: npx tessera-torch data pack';
-
-async function readIndex(path: string): Promise<PackIndex> {
-  const file = join(await recoverPath(path), indexFile);
-  let index: PackIndex;
-  try {
-    index = JSON.parse(await readFile(systemPath(file), 'utf8')) as PackIndex;
-  } catch (cause) {
-    const { message } = cause as Error;
-    throw new ImageDataError(file, `the index of the packed images cannot be read (${message}); ${again}`, {
-      cause,
-    });
-  }
-  const wrong = whatIsWrong(index);
-  if (wrong) throw new ImageDataError(file, `${wrong}; ${again}`);
-  return index;
-}
-
-function whatIsWrong(index: PackIndex): string | null {
-  const { format, version }: { format: unknown; version: unknown } = index;
-  if (format !== packFormat) return `its format is ${String(format)}, expected ${packFormat}`;
-  if (version !== packVersion) return `its version is ${String(version)}, this release reads ${packVersion}`;
-  if (!(Number.isSafeInteger(index.size) && index.size > 0)) return `its size is ${index.size}`;
-  if (!Array.isArray(index.images) || !Array.isArray(index.shards) || !Array.isArray(index.classes)) {
-    return 'it has no lists of images, shards and classes';
-  }
-  if (!areMaps(index.maps)) return 'its maps are not { field: { labels } }';
-  if (index.images.length === 0) return 'it lists no images';
-  for (const [i, image] of index.images.entries()) {
-    const { shard, offset, width, height, label } = image;
-    const whole = [shard, offset, width, height].every((value) => Number.isSafeInteger(value) && value >= 0);
-    const end = offset + width * height * (3 + Object.keys(index.maps ?? {}).length);
-    if (!whole || Math.min(width, height) < index.size || !(end <= (index.shards[shard]?.bytes ?? -1))) {
-      return `image ${i} is outside its shard`;
-    }
-    if (label !== undefined && index.classes[label] === undefined)
-      return `image ${i} has an unknown class: ${label}`;
-  }
-  return null;
-}
-
-/** True if a value describes maps by field, or is absent. */
-function areMaps(maps: unknown): boolean {
-  if (maps === undefined) return true;
-  const isRecord = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value);
-  const areLabels = (labels: unknown) =>
-    labels === undefined || (Array.isArray(labels) && labels.every((label) => typeof label === 'string'));
-  return (
-    isRecord(maps) &&
-    Object.values(maps as MapKinds).every((kind) => isRecord(kind) && areLabels(kind.labels))
-  );
 }

@@ -20,51 +20,28 @@ export interface View {
   y: number;
   /** True to mirror left and right. */
   flip: boolean;
+  /** Returns the part of an image to be scaled to the crop, instead of `x` and `y`. */
+  part?: (width: number, height: number) => { left: number; top: number; width: number; height: number };
 }
 
 export const centreView: Readonly<View> = { x: 0.5, y: 0.5, flip: false };
 
-/** Returns the left and upper edge of a crop in pixels. */
+/** Returns the left and upper edge of a crop of `sides`, height and width, in pixels. */
 export function cornerOf(
   { width, height }: Pick<Picture, 'width' | 'height'>,
-  size: number,
+  [rows, columns]: readonly [height: number, width: number],
   view: View,
 ): { left: number; top: number } {
-  if (width < size || height < size) {
+  if (width < columns || height < rows) {
     throw new RangeError(
-      `an image of ${width} × ${height} pixels is too small for a crop of ${size} × ${size}`,
+      `an image of ${width} × ${height} pixels is too small for a crop of ${columns} × ${rows}`,
     );
   }
   // Uniform over all crop positions, for a uniform x in [0, 1).
   return {
-    left: Math.min(width - size, Math.floor(view.x * (width - size + 1))),
-    top: Math.min(height - size, Math.floor(view.y * (height - size + 1))),
+    left: Math.min(width - columns, Math.floor(view.x * (width - columns + 1))),
+    top: Math.min(height - rows, Math.floor(view.y * (height - rows + 1))),
   };
-}
-
-/** Copies the square crop of `view`, [size, size, channels], into `target` at `offset`. */
-export function copySquare(
-  picture: Picture,
-  size: number,
-  view: View,
-  target: Uint8Array,
-  offset: number,
-  channels: 1 | 3 = 3,
-): void {
-  const { width, pixels } = picture;
-  const { left, top } = cornerOf(picture, size, view);
-  for (let row = 0; row < size; row++) {
-    const from = ((top + row) * width + left) * channels;
-    const to = offset + row * size * channels;
-    if (!view.flip) {
-      target.set(pixels.subarray(from, from + size * channels), to);
-      continue;
-    }
-    for (let x = 0; x < size; x++) {
-      const source = from + (size - 1 - x) * channels;
-      for (let c = 0; c < channels; c++) target[to + x * channels + c] = pixels[source + c] as number;
-    }
-  }
 }
 
 /** Converts grey bytes [height, width] to RGB. */

@@ -40,13 +40,18 @@ export class SeededRandom {
   /** Returns a shuffled copy (Fisher-Yates). */
   shuffle<T>(items: readonly T[]): T[] {
     const result = [...items];
-    for (let i = result.length - 1; i > 0; i--) {
-      const j = this.integer(i + 1);
-      const held = result[i] as T;
-      result[i] = result[j] as T;
-      result[j] = held;
-    }
+    this.permute(result);
     return result;
+  }
+
+  /** Shuffles in place, in the order of `shuffle`. */
+  permute<T>(items: { readonly length: number; [index: number]: T }): void {
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      const held = items[i] as T;
+      items[i] = items[j] as T;
+      items[j] = held;
+    }
   }
 }
 

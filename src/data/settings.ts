@@ -12,21 +12,33 @@ import {
   text,
   type Settings,
 } from '../config/schema.js';
+import { areBuckets } from './buckets.js';
 import type { Channels } from './image-source.js';
 
 const channels = kind<Channels>('3, or 1 for grey images', (value) => value === 1 || value === 3);
 
+type Range = readonly [least: number, most: number];
+const range = (expected: string, accepts: (most: number) => boolean) =>
+  kind<Range>(expected, (value) => {
+    const [least, most] = Array.isArray(value) && value.length === 2 ? (value as number[]) : [];
+    return least !== undefined && most !== undefined && least > 0 && least <= most && accepts(most);
+  });
+
 // In the order in which a configuration prints them.
 export const dataSchema = {
-  /** Crop of non-square images in training, default random; held-out images use the centre. */
-  crop: oneOf('center', 'random')('random'),
+  /**
+   * Crop of images in training: of non-square ones at a random place (`random`, default) or the centre, or of any at a
+   * random place in a random size and proportions (`resized`, torchvision's RandomResizedCrop). Held-out images use the
+   * centre.
+   */
+  crop: oneOf('center', 'random', 'resized')('random'),
   /** Mirror half of the training images, default true. */
   flip: flag(true),
   /** Share (below 1) or number of held-out images, chosen by their contents; default 0.05. */
   heldOut: notNegative(0.05),
   /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
   onError: oneOf('skip', 'stop')('skip'),
-  /** A folder of images, a .txt list of them, a packed folder, or the built-in `scenes` or `emoji`. */
+  /** A folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or the built-in `scenes` or `emoji`. */
   path: changeable(flagged('--data <folder>', 'images to train on', text())),
   /** Side of the training squares in pixels. */
   size: optional(count()),
@@ -39,6 +51,15 @@ export const dataSchema = {
       (value) => Array.isArray(value) && value.every((name) => typeof name === 'string'),
     )(),
   ),
+  /** `crop: resized`: least and largest share of an image's area, default [0.08, 1]. */
+  cropScale: optional(range('two numbers from above 0 to 1, the smaller first', (most) => most <= 1)()),
+  /** `crop: resized`: least and largest width by height, default [3/4, 4/3]. */
+  cropRatio: optional(range('two positive numbers, the smaller first', () => true)()),
+  /**
+   * First stage: sides of training images that are not square, width by height, such as `[64x64, 80x48, 48x80]`. Each image
+   * goes to the bucket with the nearest proportions, each batch has images of one.
+   */
+  buckets: optional(kind<readonly string[]>('a list of sides such as 80x48', areBuckets)()),
   /** Factor by which the field `lr` of an image is smaller, default 4. */
   lrFactor: optional(count()),
   /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */

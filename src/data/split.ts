@@ -16,23 +16,58 @@ export interface Split {
   heldOut: number[];
 }
 
+/** Images by their hashes: a list of these, or a store. */
+export type Hashed = readonly string[] | { readonly length: number; hash(index: number): string };
+
+function hashOf(images: Hashed, index: number): string {
+  return 'hash' in images ? images.hash(index) : (images[index] as string);
+}
+
+/** Returns the places of all images. A million hashes as strings would take 90 MB and seconds to sort. */
+function placesOf(images: Hashed): Float64Array {
+  return Float64Array.from({ length: images.length }, (_, i) => place(hashOf(images, i)));
+}
+
+/** Returns the hashes of the images whose place is chosen, each once. */
+function hashesAt(images: Hashed, places: Float64Array, isChosen: (place: number) => boolean): Set<string> {
+  const hashes = new Set<string>();
+  for (const [i, where] of places.entries()) if (isChosen(where)) hashes.add(hashOf(images, i));
+  return hashes;
+}
+
+/** Returns the number of different images, given their places and the same sorted. */
+function countDistinct(images: Hashed, places: Float64Array, sorted: Float64Array): number {
+  const shared = new Set<number>(); // By copies, or by chance.
+  for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) shared.add(sorted[i]!);
+  let alone = 0;
+  for (const where of places) if (!shared.has(where)) alone++;
+  return alone + hashesAt(images, places, (where) => shared.has(where)).size;
+}
+
+/** Returns the number of different images. */
+export function distinctCount(images: Hashed): number {
+  const places = placesOf(images);
+  return countDistinct(images, places, places.toSorted());
+}
+
 /**
  * Splits images by their contents alone. A `heldOut` below 1 is a share: each image is decided independently, so that
  * adding, removing or renaming files moves no other. From 1 it is a number of different images, and 0 holds out none.
  * Equal images are always on the same side. With a share, at least one image is held out and one is left.
  * @throws RangeError if nothing would be left to train on
  */
-export function splitByContent(hashes: readonly string[], heldOut: number): Split {
+export function splitByContent(images: Hashed, heldOut: number): Split {
   if (!(heldOut >= 0) || (heldOut >= 1 && !Number.isSafeInteger(heldOut))) {
     throw new RangeError(
       `data.heldOut must be a share below 1 or a whole number of images, for example 0.05 or 32; got ${heldOut}`,
     );
   }
-  const ranked = [...new Set(hashes)].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
-  const distinct = ranked.length;
+  const places = placesOf(images);
+  const sorted = places.toSorted();
+  const distinct = countDistinct(images, places, sorted);
   let count = heldOut;
   if (heldOut > 0 && heldOut < 1) {
-    const below = ranked.filter((hash) => place(hash) < heldOut).length;
+    const below = hashesAt(images, places, (where) => where < heldOut).size;
     count = Math.max(1, Math.min(distinct - 1, below));
   }
   if (count > 0 && count >= distinct) {
@@ -41,8 +76,24 @@ export function splitByContent(hashes: readonly string[], heldOut: number): Spli
         'Add images, or set data.heldOut=0',
     );
   }
-  const chosen = new Set(ranked.slice(0, count));
+  const chosen = firstHashes(images, places, sorted, count);
   const split: Split = { train: [], heldOut: [] };
-  for (const [i, hash] of hashes.entries()) (chosen.has(hash) ? split.heldOut : split.train).push(i);
+  for (let i = 0; i < images.length; i++) {
+    (chosen.has(hashOf(images, i)) ? split.heldOut : split.train).push(i);
+  }
   return split;
+}
+
+/** Returns the first `count` different hashes in the order of their places. */
+function firstHashes(images: Hashed, places: Float64Array, sorted: Float64Array, count: number): Set<string> {
+  if (count === 0) return new Set();
+  let last = 0;
+  // The place of the hash number `count`, or a later one: hashes may share a place by chance.
+  for (let different = 1; different < count && last < sorted.length - 1; last++) {
+    if (sorted[last + 1] !== sorted[last]) different++;
+  }
+  const limit = sorted[last]!;
+  const ranked = [...hashesAt(images, places, (where) => where <= limit)];
+  ranked.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+  return new Set(ranked.slice(0, count));
 }

@@ -1,5 +1,6 @@
 /** What image sources give: examples as tensors, or as the bytes that these are made of. */
 import type { Device, Tensor } from '../torch/index.js';
+import type { Sides } from './crop.js';
 import type { View } from './picture.js';
 
 /** A batch of examples. */
@@ -12,14 +13,16 @@ export interface Example {
 
 /** Bytes of a batch of examples. */
 export interface Squares {
-  image: Uint8Array; // [B, size, size, channels]
-  maps: Record<string, Uint8Array>; // [B, size, size] each
+  /** Height and width of the images: those of the source's squares, unless others were requested. */
+  sides: Sides;
+  image: Uint8Array; // [B, H, W, channels]
+  maps: Record<string, Uint8Array>; // [B, H, W] each
   /** True if the low resolution of the images is requested. */
   lowResolution: boolean;
   /** Class of each image, if requested. */
   label: number[] | null;
   /** Where the pixels are in their whole image, if requested. */
-  positions: Float32Array | null; // [B, size, size]
+  positions: Float32Array | null; // [B, H, W]
   /** Layout of each image, if requested. */
   layouts: Float64Array[] | null; // B of [1 + objects, 5]
 }

@@ -72,6 +72,7 @@ export const codesInUse: Metric = {
   label: 'codes in use',
   short: 'codes',
   digits: 0,
+  better: 'higher',
   curve: { chart: codebookChart, name: 'codes in use', fromZero: true },
   ofCounts: (counts) => codebookUse(counts).used,
 };
@@ -82,6 +83,7 @@ export const perplexity: Metric = {
   label: 'codebook perplexity',
   short: 'perplexity',
   digits: 0,
+  better: 'higher',
   curve: { chart: codebookChart, name: 'perplexity', fromZero: true },
   ofCounts: (counts) => codebookUse(counts).perplexity,
 };

@@ -25,9 +25,22 @@ export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric
   transformer: [heldOutLossMetric, histogramMetric, countModel],
 };
 
-/** Returns the metrics that select the best checkpoint of a stage: the first of them that was measured decides. */
-export function bestBy(stage: keyof typeof metricsOf): { name: string; better: 'higher' | 'lower' }[] {
-  return metricsOf[stage].flatMap(({ name, better }) => (better ? [{ name, better }] : []));
+/** A metric that says which of two models is better. */
+export interface Measure {
+  name: string;
+  better: 'higher' | 'lower';
+}
+
+/**
+ * Returns the metrics that select the best checkpoint of a stage: the first of them that was measured decides.
+ *
+ * @param name the only one to return, under its name or, for the loss that the stage is trained on, as `loss`
+ * @returns none for a name that is not among them
+ */
+export function bestBy(stage: keyof typeof metricsOf, name?: string): Measure[] {
+  const all = metricsOf[stage].filter(({ better, atEnd }) => better && !atEnd);
+  const named = all.filter((metric) => metric.name === name || (name === 'loss' && 'ofLoss' in metric));
+  return (name === undefined ? all : named).map((metric) => ({ name: metric.name, better: metric.better! }));
 }
 
 /** Returns the definition of a metric, or undefined for a name from an older version. */

@@ -64,6 +64,7 @@ export const meanIouMetric: Metric = {
   label: 'intersection over union, mean over labels',
   short: 'IoU',
   digits: 4,
+  better: 'higher',
   curve: { chart: 'held-out label maps', name: 'mean IoU' },
   ofConfusion: meanIou,
 };

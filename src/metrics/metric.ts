@@ -53,7 +53,7 @@ export type Metric = Measurement &
   Omit<Shown, 'better'> & {
     /** Name in the progress line of the terminal. */
     short: string;
-    /** Which of two values is better. The stage's first metric with this field selects the best checkpoint. */
+    /** Which of two values is better. The stage's first measured metric with this field selects the best checkpoint. */
     better?: 'higher' | 'lower';
     /** Measured only at the end of a run, on all held-out data. */
     atEnd?: true;

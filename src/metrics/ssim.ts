@@ -196,6 +196,7 @@ export const ssimMetric: Metric = {
   label: 'SSIM of reconstructions',
   short: 'SSIM',
   digits: 4,
+  better: 'higher',
   curve: { chart: 'held-out reconstructions, SSIM', name: 'held-out' },
   protocol: { window: `gaussian ${WINDOW} × ${WINDOW}, σ 1.5`, range: 2, clamped: true, border: 'valid' },
   ofImages: ({ images, reconstruction }) =>

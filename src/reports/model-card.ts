@@ -40,10 +40,10 @@ Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? ''
 ## Data
 
 ${counts.train} images of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${counts.heldOut} more were held
-out by their contents and never trained on. ${data.crop === 'random' ? 'Images that are not square were cropped at random positions.' : 'Images that are not square were cropped to their centre.'}
+out by their contents and never trained on. ${crops[data.crop]}
 
 ## Metrics
-${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which \`--ema\` takes.\n` : ''}
+${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which commands use; with \`--no-ema\` they use the trained weights.\n` : ''}
 | on held-out images | |
 | --- | --- |
 ${rows.length > 0 ? rows.join('\n') : '| no images were held out | |'}
@@ -66,6 +66,13 @@ ${yaml().stringify(model).trim()}
 }
 
 /** Facts about a model that was trained elsewhere. */
+/** What is said of the crops of training images. */
+const crops: Readonly<Record<RunConfig['data']['crop'], string>> = {
+  random: 'Images that are not square were cropped at random positions.',
+  center: 'Images that are not square were cropped to their centre.',
+  resized: 'Images were cropped at random positions, in random sizes and proportions.',
+};
+
 export interface ImportFacts {
   stage: Stage;
   config: RunConfig;

@@ -42,6 +42,8 @@ export interface Page {
   /** One or two sentences below the title. */
   lead: string;
   sections: readonly PageSection[];
+  /** Seconds after which a browser reads the page again. Default: never. */
+  refresh?: number;
 }
 
 const style = `
@@ -81,7 +83,7 @@ export async function writePage(path: string, page: Page): Promise<void> {
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(page.title)}</title>
+${page.refresh === undefined ? '' : `<meta http-equiv="refresh" content="${page.refresh}">\n`}<title>${escape(page.title)}</title>
 <style>${style}
 </style>
 <main>

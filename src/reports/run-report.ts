@@ -15,12 +15,17 @@ import { writePage, type PageBlock, type Figure } from './page.js';
  * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run is in
  * progress.
  *
+ * @param options.running the run goes on: the page says so, and a browser reads it again every half minute. Default false
+ *
  * @example
  * ```ts
  * console.log(await writeReport('runs/mine')); // runs/mine/report.html
  * ```
  */
-export async function writeReport(run: string): Promise<string> {
+export async function writeReport(
+  run: string,
+  { running = false }: { running?: boolean } = {},
+): Promise<string> {
   const { stage, ...config } = await readConfig(run);
   const records = readMetrics(run);
   const last = records.at(-1);
@@ -35,7 +40,8 @@ export async function writeReport(run: string): Promise<string> {
   const page = join(run, 'report.html');
   await writePage(page, {
     title: `${title} run ${run}`,
-    lead: last ? `After ${last.step.toLocaleString('en')} steps.` : 'Nothing has been measured yet.',
+    lead: leadOf(last, running),
+    ...(running && { refresh: 30 }),
     sections: [
       ...(pictures.length > 0 ? [{ title: 'Images', blocks: pictures }] : []),
       {
@@ -50,6 +56,12 @@ export async function writeReport(run: string): Promise<string> {
     ],
   });
   return page;
+}
+
+function leadOf(last: MetricsRecord | undefined, running: boolean): string {
+  if (!last) return 'Nothing has been measured yet.';
+  const steps = `After ${last.step.toLocaleString('en')} steps`;
+  return running ? `${steps}; training was going on when this page was written.` : `${steps}.`;
 }
 
 /** Returns the last logged value of each held-out metric. */

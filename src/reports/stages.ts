@@ -30,17 +30,15 @@ const hasMaps = ({ data }: RunConfig): boolean => (data.maps ?? []).length > 0;
 
 const transformerOn = (run: string, config: RunConfig) =>
   `npx tessera-torch train transformer --vqgan ${hasMaps(config) ? `RUN --condition ${run} -c maps` : run}`;
-/** Flag that takes the weights which the run's metrics and images are of. */
-const averaged = ({ training }: RunConfig): string => (training.ema > 0 ? ' --ema' : '');
 const reconstructBy = (run: string, config: RunConfig) =>
-  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES${averaged(config)}`];
+  hasMaps(config) ? [] : [`npx tessera-torch reconstruct ${run} IMAGES`];
 const hasFile = (config: RunConfig): boolean => hasMaps(config) || config.training.vectors !== undefined;
 /** True if a class is to be named, alone or with other conditions. */
 const hasClass = ({ model: { params } }: RunConfig): boolean =>
   JSON.stringify(params?.['cond_stage_config'] ?? null).includes('"taming.modules.util.Labelator"');
 const sampleGrid = (run: string, config: RunConfig, count = '') => {
   const condition = `${hasClass(config) ? ' --class 0' : ''}${hasFile(config) ? ' --condition FILE' : ''}`;
-  return `npx tessera-torch sample ${run}${condition}${count} --grid${averaged(config)}`;
+  return `npx tessera-torch sample ${run}${condition}${count} --grid`;
 };
 
 const norms: Panel = {
@@ -73,6 +71,7 @@ const vqgan: StageTexts = {
       lines: [
         ['gan', 'generator'],
         ['disc', 'discriminator'],
+        ['lecam', 'LeCam'],
         ['weight', 'adaptive weight'],
       ],
     },

@@ -7,6 +7,8 @@ import * as torch from '../torch/index.js';
 export interface Agreement {
   /** True if one of the processes was asked to stop. */
   stop: boolean;
+  /** True if one of the processes was asked for a checkpoint. */
+  ask: boolean;
   /** Completed share of the run, 0 to 1. */
   progress: number;
   log: boolean;
@@ -15,16 +17,16 @@ export interface Agreement {
 }
 
 /** Returns what holds for all processes, of what each of them has decided on its own. */
-export function agreeOn({ stop, progress, log, images, save }: Agreement): Agreement {
+export function agreeOn({ stop, ask, progress, log, images, save }: Agreement): Agreement {
   const own = [progress, Number(log), Number(images), Number(save)];
   const given = torch.distributed.rank() === 0 ? own : own.map(() => -1);
-  const [stops, share, ...due] = torch.scope(() => {
-    const values = torch.tensor([Number(stop), ...given], { dtype: 'float64' });
+  const [stops, asks, share, ...due] = torch.scope(() => {
+    const values = torch.tensor([Number(stop), Number(ask), ...given], { dtype: 'float64' });
     torch.distributed.allReduce(values, { op: 'max' });
     return values.tolist() as number[];
   });
   const [logs, draws, saves] = due.map((value) => value === 1) as [boolean, boolean, boolean];
-  return { stop: stops === 1, progress: share!, log: logs, images: draws, save: saves };
+  return { stop: stops === 1, ask: asks === 1, progress: share!, log: logs, images: draws, save: saves };
 }
 
 /** Returns the mean of each number over all processes; in a single one, the numbers. */

@@ -12,6 +12,7 @@ import { jsonIn } from '../files/look.js';
 import { moveAside, replaceFolder } from '../files/folder.js';
 import { saveSafetensors } from '../torch/io/index.js';
 import type { Tensor } from '../torch/index.js';
+import type { Measure } from '../metrics/definitions.js';
 import { RunError, writeError } from './error.js';
 
 /** A complete checkpoint of a run: a folder below `checkpoints/`. */
@@ -97,12 +98,6 @@ export async function removePartialCheckpoints(run: string): Promise<void> {
   await Promise.all(partial.map((name) => rm(join(root(run), name), { recursive: true, force: true })));
 }
 
-/** The metric that determines the best checkpoint. */
-export interface Measure {
-  name: string;
-  better: 'higher' | 'lower';
-}
-
 /**
  * Returns the checkpoint with the best value of the metric, or of the first of several metrics that a checkpoint has;
  * undefined if none has one.
@@ -111,35 +106,39 @@ export function bestCheckpoint(
   run: string,
   measure: Measure | readonly Measure[],
 ): RunCheckpoint | undefined {
-  for (const each of [measure].flat()) {
-    const best = bestOf(run, each);
-    if (best) return best;
-  }
-  return undefined;
+  return bestCheckpoints(run, measure)[0];
 }
 
-function bestOf(run: string, { name, better }: Measure): RunCheckpoint | undefined {
-  let best: { checkpoint: RunCheckpoint; value: number } | undefined;
-  for (const checkpoint of listCheckpoints(run)) {
-    const value = readState(checkpoint.path)?.metrics?.[name];
-    if (value === undefined) continue;
-    if (!best || (better === 'higher' ? value > best.value : value < best.value))
-      best = { checkpoint, value };
+/** Returns the checkpoints that have the metric, or the first of several that any has, best first; equals by step. */
+function bestCheckpoints(run: string, measure: Measure | readonly Measure[]): RunCheckpoint[] {
+  for (const { name, better } of [measure].flat()) {
+    const measured = listCheckpoints(run).flatMap((checkpoint) => {
+      const value: unknown = readState(checkpoint.path)?.metrics?.[name];
+      // JSON writes an infinite value (the PSNR of a perfect reconstruction) as null.
+      const number = value === null ? (better === 'higher' ? Infinity : -Infinity) : value;
+      return typeof number === 'number' ? [{ checkpoint, value: number }] : [];
+    });
+    const sign = better === 'higher' ? -1 : 1;
+    const order = (a: number, b: number) => (a === b ? 0 : sign * (a - b));
+    if (measured.length > 0) {
+      return measured.sort((a, b) => order(a.value, b.value)).map(({ checkpoint }) => checkpoint);
+    }
   }
-  return best?.checkpoint;
+  return [];
 }
 
-/** Removes the checkpoints up to `step`, except the newest `keep` and the best one. */
+/** Removes the checkpoints up to `step`, except the newest `keep` and the best `keepBest`. */
 export async function pruneCheckpoints(
   run: string,
   step: number,
   keep: number,
   measure: Measure | readonly Measure[],
+  keepBest = 1,
 ): Promise<void> {
   const all = listCheckpoints(run).filter((checkpoint) => checkpoint.step <= step);
-  const best = bestCheckpoint(run, measure);
+  const best = bestCheckpoints(run, measure).slice(0, keepBest);
   for (const { step: old, path } of all.slice(0, -keep)) {
-    if (old === best?.step) continue;
+    if (best.some((kept) => kept.step === old)) continue;
     // Renamed first: a half-deleted folder must not look like a checkpoint.
     const partial = join(root(run), `.${nameOf(old)}.${process.pid}.partial`);
     await moveAside(path, partial, 'state.json');
@@ -187,6 +186,49 @@ export async function newestCheckpoint(
       ? `${run} has no complete checkpoint: it was stopped before its first one. Start a new run.`
       : `${run} has no usable checkpoint (${problems.join('; ')}). Restore the files from a copy, or start a new run.`,
   );
+}
+
+/**
+ * Returns the best checkpoint by a metric, or by the first of several that any checkpoint has, if its files match their
+ * hashes.
+ *
+ * @throws RunError if none has it, or the best one is damaged
+ */
+export async function intactBest(
+  run: string,
+  measures: readonly Measure[],
+  onBytes?: OnBytes,
+): Promise<RunCheckpoint & { state: CheckpointState }> {
+  const best = bestCheckpoint(run, measures);
+  if (best) return intact(best, onBytes);
+  const names = measures.map(({ name }) => name).join(' or ');
+  throw new RunError(
+    `${run} has no checkpoint with a value of ${names}, by which one would be the best: take the newest, or one by its step`,
+  );
+}
+
+/**
+ * Returns the checkpoint of a step, if its files match their hashes.
+ *
+ * @throws RunError if there is none, or it is damaged
+ */
+export async function intactOfStep(
+  run: string,
+  step: number,
+  onBytes?: OnBytes,
+): Promise<RunCheckpoint & { state: CheckpointState }> {
+  const all = listCheckpoints(run);
+  const found = all.find((checkpoint) => checkpoint.step === step);
+  if (found) return intact(found, onBytes);
+  throw new RunError(
+    `${run} has no checkpoint of step ${step}; it has those of ${all.map((kept) => kept.step).join(', ') || 'none'}`,
+  );
+}
+
+async function intact(checkpoint: RunCheckpoint, onBytes?: OnBytes) {
+  const problem = await problemOf(checkpoint.path, onBytes);
+  if (problem === null) return { ...checkpoint, state: readState(checkpoint.path) as CheckpointState };
+  throw new RunError(`${checkpoint.path}: ${problem}. Restore it from a copy, or take another checkpoint`);
 }
 
 /** Returns the state of the newest checkpoint that has one, whose other files are not read; null if there is none. */

@@ -5,17 +5,13 @@ import { isTree, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
+import { checkBest } from './choice.js';
 import { checkDecay, lengthKeys } from './length.js';
-import {
-  imagesPerStep,
-  sectionsOf,
-  type dataSchema,
-  type Interval,
-  type Stage,
-  type TrainingConfig,
-} from './settings.js';
+import type { Interval } from './setting-kinds.js';
+import { imagesPerStep, sectionsOf, type dataSchema, type Stage, type TrainingConfig } from './settings.js';
 
-export type { Interval, Stage, TrainingConfig } from './settings.js';
+export type { Interval } from './setting-kinds.js';
+export type { Stage, TrainingConfig } from './settings.js';
 
 export interface RunConfig {
   model: ModelConfig;
@@ -61,6 +57,7 @@ export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   }
   if (training.schedule === 'cosine' && !hasOwn(given['training'], 'decayFrom')) training.decayFrom = 0;
   checkDecay(training);
+  checkBest(stage, training);
   const { size = resolutionOf(model), channels = channelsOf(model) } = data;
   return { model, data: { ...data, size, channels }, training };
 }

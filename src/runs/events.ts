@@ -73,6 +73,8 @@ export interface EndEvent {
   interrupted: boolean;
   checkpoint: string;
   seconds: number;
+  /** Why the run ended before its length, by `training.patience`. */
+  stopped?: string;
   /** Final metrics on all held-out images; undefined if the run was interrupted. */
   metrics?: Record<string, number>;
 }

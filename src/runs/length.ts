@@ -1,6 +1,8 @@
 /** Length of a run, and what depends on it. */
 import { ConfigError } from '../config/read.js';
+import { forgetProgress } from './clock.js';
 import type { RunConfig, Stage, TrainingConfig } from './config.js';
+import { progressJournal } from './folder.js';
 import { imagesPerStep } from './settings.js';
 
 /** Settings that end a run; the first that is reached does. */
@@ -34,6 +36,20 @@ export function withEpochsInSteps(
   const settled = { ...training, steps: Math.min(steps, length) };
   checkDecay(settled);
   return { ...config, training: settled };
+}
+
+/**
+ * Removes the progress that a resumed run recorded after `step`, if its length is another now. Called before the new length
+ * is written: a process that dies in between resumes with the old one.
+ */
+export function forgetOldLength(
+  run: string,
+  before: TrainingConfig,
+  now: TrainingConfig,
+  step: number,
+): void {
+  if (before.steps !== now.steps || before.minutes !== now.minutes)
+    forgetProgress(progressJournal(run), step);
 }
 
 /** @throws ConfigError if the learning rate falls from a number of steps on, which is not before the end of the run */

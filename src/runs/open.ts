@@ -1,5 +1,4 @@
 /** Opens a trained model from a run folder or a checkpoint file, ready to use. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { show } from '../config/read.js';
 import { isFile } from '../files/look.js';
@@ -7,21 +6,15 @@ import { FirstStage } from '../models/autoencoder/vqgan.js';
 import { modelFromConfig } from '../models/registry/from-config.js';
 import { isLoss, withoutLoss } from '../models/registry/without-loss.js';
 import type { Net2NetTransformer } from '../models/two-stage.js';
-import { loadCheckpoint, type Checkpoint } from '../torch/io/index.js';
 import type * as nn from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
-import {
-  averageOf,
-  newestCheckpoint,
-  newestState,
-  type CheckpointState,
-  type OnBytes,
-} from './checkpoint.js';
-import { describeCheckpointFile, told, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
+import { newestCheckpoint, newestState, type CheckpointState, type OnBytes } from './checkpoint.js';
+import { describeCheckpointFile, withWeights, type CheckpointAndConfig } from './checkpoint-file.js';
 import type { RunConfig, Stage } from './config.js';
 import { RunError } from './error.js';
 import { firstStageOf, INNER } from './first-stage.js';
 import { readConfig } from './folder.js';
+import { openRunWeights, type RunWeights, type WeightsChoice } from './weights.js';
 
 export interface OpenedRun<M extends nn.Module> {
   /** Of a model that was trained elsewhere, without `data.path`, and with an empty `training`. */
@@ -33,16 +26,16 @@ export interface OpenedRun<M extends nn.Module> {
   step: number;
   /** Folder of the checkpoint, or its file. */
   checkpoint: string;
+  /** True if the weights are the moving average of those that were trained. */
+  ema: boolean;
   /** Names of the classes it was trained on; empty if there were none. */
   classes: readonly string[];
 }
 
 /** A run, and which of its weights to open. */
-export interface RunSource {
+export interface RunSource extends WeightsChoice {
   /** Folder of the run. */
   run: string;
-  /** Takes the moving average of the weights, if the run has one, instead of the trained ones. Default false. */
-  ema?: boolean;
 }
 
 /** What a trained model is opened from: the folder of a run, or a checkpoint file. */
@@ -67,7 +60,8 @@ type Described<S extends Stage> = Promise<DescribedRun<ModelOf[S]>>;
  * Opens the newest complete checkpoint of a run, or a checkpoint file, for the given stage. Of a transformer, the stage
  * `vqgan` is the first stage inside it.
  *
- * @param source run folder, `{ run, ema: true }` for its averaged weights, or `{ checkpoint, config }`
+ * @param source run folder, `{ run, ema: false }` for the trained weights of one that averages them, or
+ *   `{ checkpoint, config }`
  * @throws RunError if there is none, it has no such stage, or its weights do not match its configuration
  *
  * @example
@@ -91,8 +85,8 @@ export async function openRun<S extends Stage>(
  * @throws RunError if the run or the configuration does not exist, or does not have the stage
  */
 export async function describeRun<S extends Stage>(source: ModelSource, stage: S): Described<S> {
-  if (typeof source === 'string') return describeFromFolder(source, stage, false);
-  if (isRunSource(source)) return describeFromFolder(source.run, stage, source.ema ?? false);
+  if (typeof source === 'string') return describeFromFolder(source, stage, {});
+  if (isRunSource(source)) return describeFromFolder(source.run, stage, source);
   if (typeof source?.checkpoint === 'string' && source.config) return describeFromFile(source, stage);
   throw new TypeError(
     `a model is opened from a run folder, or from { checkpoint, config }; got ${show(source)}`,
@@ -114,12 +108,17 @@ async function describeFromFile<S extends Stage>(source: CheckpointAndConfig, st
     load: async (wanted, onBytes) => {
       await withWeights(described, () => {}, onBytes);
       const device = placed(model, wanted);
-      return { config, model, device, step: 0, checkpoint: source.checkpoint, classes };
+      const { checkpoint, ema = false } = source;
+      return { config, model, device, step: 0, checkpoint, ema, classes };
     },
   };
 }
 
-async function describeFromFolder<S extends Stage>(run: string, stage: S, ema: boolean): Described<S> {
+async function describeFromFolder<S extends Stage>(
+  run: string,
+  stage: S,
+  choice: WeightsChoice,
+): Described<S> {
   if (isFile(run)) {
     throw new RunError(
       `${run} is a file, not the folder of a run; a checkpoint needs the configuration of its model: ` +
@@ -147,10 +146,17 @@ async function describeFromFolder<S extends Stage>(run: string, stage: S, ema: b
     model,
     classes,
     load: async (wanted, onBytes) => {
-      const { step, path, state } = await newestCheckpoint(run, onBytes);
-      await loadModelOfRun(model, run, path, { prefix: stage === found ? '' : INNER, ema, onBytes });
+      const prefix = stage === found ? '' : INNER;
+      const weights = await openRunWeights(run, choice, { prefix, onBytes });
+      try {
+        fill(model, run, weights);
+      } finally {
+        weights.close();
+      }
+      const { step, path, state } = weights.checkpoint;
       const device = placed(model, wanted);
-      return { config, model, device, step, checkpoint: path, classes: classesIn(state) };
+      const at = { step, checkpoint: path, ema: weights.ema };
+      return { config, model, device, ...at, classes: classesIn(state) };
     },
   };
 }
@@ -172,33 +178,13 @@ export function deviceFor(wanted: 'auto' | torch.Device): torch.Device {
 }
 
 /**
- * Fills a model with the weights of a run's checkpoint that are below `prefix`; the training loss's are left out. With
- * `ema`, the moving average replaces those that the run trained.
+ * Fills a model with weights of a run; the training loss's are left out.
  *
- * @param path of the checkpoint's folder
- * @throws RunError if they do not match, or have no moving average
+ * @throws RunError if they do not match
  */
-export async function loadModelOfRun(
-  model: nn.Module,
-  run: string,
-  path: string,
-  {
-    prefix = '',
-    ema = false,
-    onBytes,
-  }: { prefix?: string; ema?: boolean; onBytes?: OnBytes | undefined } = {},
-): Promise<void> {
-  const [file, averageFile] = [join(path, 'model.safetensors'), averageOf({ path })];
-  if (ema && !existsSync(averageFile)) throw noAverage(run);
-  using checkpoint = await loadCheckpoint(file);
-  using averaged = ema ? await loadCheckpoint(averageFile) : null;
-  const below = ({ tensors }: Checkpoint) =>
-    tensors.renamed((key) => (key.startsWith(prefix) && !isLoss(key) ? key.slice(prefix.length) : null));
-  const weights = told(below(checkpoint), file, onBytes);
-  const average = averaged && below(averaged);
-  if (average?.size === 0) throw noAverage(run);
+function fill(model: nn.Module, run: string, { tensors, file }: RunWeights): void {
   try {
-    torch.scope(() => model.loadStateDict(average ? new Map([...weights, ...average]) : weights));
+    torch.scope(() => model.loadStateDict(tensors.renamed((key) => (isLoss(key) ? null : key))));
   } catch (error) {
     throw new RunError(
       `${file} does not match ${join(run, 'config.yaml')} (${reasonOf(error)}): restore either file from a copy`,
@@ -206,11 +192,6 @@ export async function loadModelOfRun(
     );
   }
 }
-
-const noAverage = (run: string) =>
-  new RunError(
-    `${run} has no moving average of these weights: it was trained without training.ema; leave out --ema`,
-  );
 
 /** Returns the reason for a mismatch, which a state dict's error has in the lines after its first. */
 function reasonOf(error: unknown): string {

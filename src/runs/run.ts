@@ -1,25 +1,24 @@
 /** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { bestBy } from '../metrics/definitions.js';
 import * as torch from '../torch/index.js';
 import { readLosses } from './agreement.js';
-import { checkpointPath, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
+import { clockOf, recordBeginning } from './beginning.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
-import { RunClock } from './clock.js';
+import type { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
-import { Due, type Occasion } from './due.js';
 import type { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
-import { appendMetrics, progressJournal, type MetricsRecord } from './folder.js';
+import { appendMetrics, type MetricsRecord } from './folder.js';
 import { HeldFolder } from './held-folder.js';
-import { withEpochsInSteps } from './length.js';
+import { forgetOldLength, withEpochsInSteps } from './length.js';
 import { nonFiniteError } from './non-finite.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
+import { Saving, type SaveOptions } from './saving.js';
 import { setupOf, type RunSetup } from './setup.js';
-import { countTrained, firstNonFinite, optimizerState, restoreState, type TrainedState } from './state.js';
+import { countTrained, firstNonFinite, restoreState, type TrainedState } from './state.js';
+import { Timetable, type Task } from './timetable.js';
 
 /**
  * A run in its folder. `open` checks and reads, `start` takes the weights and writes. Then a loop takes steps, calls
@@ -56,25 +55,25 @@ export class Run extends torch.InThread {
   readonly checkpoint: (RunCheckpoint & { state: CheckpointState }) | null;
   #config: RunConfig;
   #setup: RunSetup | null = null;
-  #saved: RunCheckpoint | null;
+  #saving: Saving | null = null;
   #clock: RunClock | null = null;
   #wait = new DataWait(0, 0);
   readonly #held: HeldFolder;
+  #asked = false;
   #closed = false;
-  #due: Due | null = null;
+  readonly #before: RunConfig['training'];
+  #timetable: Timetable | null = null;
   /** True for the process that writes the folder, of several that train the run: the one of rank 0. */
   readonly writes = torch.distributed.rank() === 0;
-  readonly #processes = torch.distributed.worldSize();
-  /** What files say about several processes. */
-  readonly #several = this.#processes > 1 ? { processes: this.#processes } : {};
 
   private constructor(folder: string, stage: Stage, { config, resumed, release }: Opened) {
     super('a run', 'open it in each thread');
     this.folder = folder;
     this.stage = stage;
     this.#config = config;
-    this.checkpoint = this.#saved = resumed?.checkpoint ?? null;
-    this.#held = new HeldFolder(folder, release, resumed);
+    this.checkpoint = resumed?.checkpoint ?? null;
+    this.#before = resumed?.training ?? config.training;
+    this.#held = new HeldFolder(folder, release);
   }
 
   /**
@@ -101,7 +100,8 @@ export class Run extends torch.InThread {
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
     const settled = { ...config, training: { ...config.training, device, threads } };
-    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train, this.#processes);
+    const processes = torch.distributed.worldSize();
+    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train, processes);
     this.#setup = setup;
   }
 
@@ -113,25 +113,21 @@ export class Run extends torch.InThread {
    */
   async start(trained: TrainedState): Promise<void> {
     if (!this.#setup) this.settle(this.#config, setupOf(trained));
-    const { device, precision } = this.setup;
-    this.#config = { ...this.#config, training: { ...this.#config.training, precision } };
-    if (this.writes) await this.#describeStart();
-    const { steps, minutes, seed } = this.#config.training;
-    const { step = 0, seconds = 0 } = (this.checkpoint?.state ?? {}) as { step?: number; seconds?: number };
-    const journal = this.writes ? { journal: progressJournal(this.folder) } : {};
-    this.#clock = new RunClock({ steps, minutes }, { step, seconds, ...journal });
-    if (this.checkpoint) await restoreState(this.checkpoint, trained, { device, seed });
+    const { folder, stage, setup, notes, checkpoint } = this;
+    const training = { ...this.#config.training, precision: setup.precision };
+    const config = (this.#config = { ...this.#config, training });
+    if (this.writes && checkpoint) forgetOldLength(folder, this.#before, training, checkpoint.step);
+    else if (this.writes) await this.#held.make();
+    const beginning = { folder, stage, config, setup, notes, checkpoint };
+    if (this.writes) await recordBeginning(beginning);
+    this.#clock = clockOf(beginning);
+    this.#saving = new Saving({ folder, stage, setup, training, last: checkpoint });
+    if (checkpoint) await restoreState(checkpoint, trained, { ...setup, seed: training.seed });
     else await this.save(trained);
   }
 
-  #describeStart(): Promise<void> {
-    const { device, threads, precision } = this.setup;
-    const details = { device, threads, precision, ...this.#several, notes: this.notes };
-    return this.#held.start({ stage: this.stage, config: this.#config, details });
-  }
-
   get #running(): RunClock {
-    if (!this.#clock) throw new Error('the run has not started: call start first');
+    if (!this.#clock) throw notStarted();
     return this.#clock;
   }
 
@@ -152,7 +148,12 @@ export class Run extends torch.InThread {
 
   /** True when the run is over. */
   get done(): boolean {
-    return this.#running.done;
+    return this.#running.done || this.stopped !== null;
+  }
+
+  /** Why the run ends early, by `training.patience`; null if it does not. */
+  get stopped(): string | null {
+    return this.#saving?.stopped ?? null;
   }
 
   /** Starts the clock, after all preparation that must not count. */
@@ -160,7 +161,7 @@ export class Run extends torch.InThread {
     if (this.checkpoint) this.append({ step: this.step, resumed: true });
     this.#running.begin();
     this.#wait = new DataWait(this.step, this.seconds);
-    this.#due = new Due(this.config.training, this.#running, signal);
+    this.#timetable = new Timetable(this.config.training).begin(this.#running, signal);
   }
 
   /** Appends a line to metrics.jsonl. */
@@ -168,34 +169,30 @@ export class Run extends torch.InThread {
     if (this.writes) appendMetrics(this.folder, record);
   }
 
-  /**
-   * Counts a step, and the milliseconds that it waited for images. Several processes then agree on what is due, and
-   * whether a signal stops them.
-   */
+  /** Counts a step, and the milliseconds that it waited for images; several processes then agree on what is due. */
   tick(waited = 0, signal?: AbortSignal): void {
     this.#running.tick();
     this.#wait.add(waited, this.step, this.seconds);
-    this.#due?.agree(this.#running, signal);
+    this.#asked = this.#timetable?.agree(this.#running, { signal, asked: this.#asked }) ?? this.#asked;
   }
 
-  /** True if the signal stops the run; in several processes, if one of them was stopped before its last tick. */
-  stopped(signal?: AbortSignal): boolean {
-    return this.#due?.stops(signal) ?? false;
+  /** True if the signal stops the run; in several processes, if one was stopped before its last tick. */
+  interrupted(signal?: AbortSignal): boolean {
+    return this.#timetable?.stops(signal) ?? false;
   }
 
   /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
-  due(what: Occasion): boolean {
-    return this.#due?.at(what, this.#running) || this.done;
+  due(task: Task): boolean {
+    return this.#timetable?.due(task, this.#running) || this.done;
   }
 
   /** Returns the start event of a run, with the number of parameters that its optimizers train. */
   started(optimizers: TrainedState['optimizers']): StartEvent {
     const { images, device, threads, precision } = this.setup;
     const parameters = countTrained(optimizers);
-    const counts = images?.images ?? { train: 0, heldOut: 0 };
     const { folder, step, notes } = this;
-    const at = { step, folder, device, threads, precision };
-    return { type: 'start', ...at, parameters, images: counts, notes };
+    const at = { step, folder, device, threads, precision, parameters };
+    return { type: 'start', ...at, images: images?.images ?? { train: 0, heldOut: 0 }, notes };
   }
 
   /**
@@ -218,12 +215,8 @@ export class Run extends torch.InThread {
     const at = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
     const record = { ...at, losses: this.read(losses), ...(metrics && { metrics }) };
     this.append(record);
-    return {
-      type: 'log',
-      ...record,
-      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training) * this.#processes,
-      eta,
-    };
+    const images = imagesPerStep(this.config.training) * torch.distributed.worldSize();
+    return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * images, eta };
   }
 
   /** Returns the share of the time spent waiting for images, once, if it is too high; otherwise null. */
@@ -241,35 +234,39 @@ export class Run extends torch.InThread {
     return { type: 'images', step: this.step, path };
   }
 
+  /** Asks for a checkpoint after the present step. */
+  saveSoon(): void {
+    this.#asked = true;
+  }
+
+  /** True if a checkpoint was asked for by `saveSoon` and not written since. */
+  get asked(): boolean {
+    return this.#asked;
+  }
+
   /**
-   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best.
+   * Writes a checkpoint with the result of `measure` as its metrics, and removes old ones except the best few.
    *
    * @throws NonFiniteError if a weight is NaN or infinite
    */
   async save(
-    { model, optimizers, average, data }: TrainedState,
+    trained: TrainedState,
     measure: () => Record<string, number> = () => ({}),
+    options: SaveOptions = {},
   ): Promise<CheckpointEvent> {
-    const bad = firstNonFinite(model);
+    if (!this.#saving) throw notStarted();
+    const bad = firstNonFinite(trained.model);
     if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
-    const { device, threads, precision, images } = this.setup;
     const metrics = this.writes ? measure() : {};
-    const { tensors, groups } = optimizerState(optimizers, device);
-    const { folder, step, stage, seconds, progress } = this;
-    const at = { step, metrics, stage, seconds, progress };
-    const setup = { device, threads, precision, ...this.#several, ...images };
-    const files = { model, optimizer: tensors, ...(average && { ema: average }) };
-    if (this.writes) {
-      this.#saved = await writeCheckpoint(folder, { ...at, ...setup, data, optimizers: groups }, files);
-      await pruneCheckpoints(folder, step, this.config.training.keep, bestBy(stage));
-    } else this.#saved = { step, path: checkpointPath(folder, step) };
-    return { type: 'checkpoint', step, path: this.#saved.path };
+    this.#asked = false;
+    const { step, seconds, progress } = this;
+    const { path } = await this.#saving.save(trained, metrics, { step, seconds, progress }, options);
+    return { type: 'checkpoint', step, path };
   }
 
   /** Checkpoint of this step, if it was saved. */
   get saved(): RunCheckpoint | null {
-    const saved = this.#saved;
-    return saved?.step === this.step && (!this.writes || existsSync(saved.path)) ? saved : null;
+    return this.#saving?.at(this.step) ?? null;
   }
 
   /** Returns the error for NaN or infinity in training, with what to do. */
@@ -296,3 +293,5 @@ export class Run extends torch.InThread {
     await this.#held.remove();
   }
 }
+
+const notStarted = () => new Error('the run has not started: call start first');

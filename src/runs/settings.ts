@@ -5,8 +5,6 @@ import {
   flag,
   flagged,
   integer,
-  isTree,
-  kind,
   number,
   oneOf,
   optional,
@@ -18,92 +16,19 @@ import {
   type Settings,
 } from '../config/schema.js';
 import { dataSchema as imageSchema } from '../data/settings.js';
-import type { Device } from '../torch/index.js';
+import {
+  betas,
+  device,
+  interval,
+  optimizer,
+  parts,
+  scheduleNames,
+  shareOrSteps,
+  threads,
+} from './setting-kinds.js';
 
 /** Stage of training: `vqgan` is the first, `transformer` the second. */
 export type Stage = 'vqgan' | 'transformer';
-
-/** A number of steps, or a time: `500`, `'30s'`, `'5m'`. */
-export type Interval = number | string;
-
-const isCount = (value: unknown) => count().accepts(value);
-const interval = kind<Interval>(
-  'a number of steps, or a time such as 30s or 5m',
-  (value) =>
-    isCount(value) || (typeof value === 'string' && /^\d+(\.\d+)?[sm]$/.test(value) && parseFloat(value) > 0),
-);
-const device = kind<'auto' | Device>(
-  'auto, cpu, cuda or cuda:N',
-  (value) => typeof value === 'string' && /^(auto|cpu|cuda(:\d+)?)$/.test(value),
-);
-const threads = kind<number | 'auto'>(
-  'a positive integer or auto',
-  (value) => value === 'auto' || isCount(value),
-);
-/** Parts of a first stage that a run may keep as they are. */
-export type FrozenPart = 'encoder' | 'quantizer';
-const frozenPartNames: readonly string[] = ['encoder', 'quantizer'] satisfies FrozenPart[];
-/** Returns the names in a list, or in a text that separates them by commas. */
-const namesOf = (value: unknown): unknown[] =>
-  typeof value === 'string' ? value.split(',') : Array.isArray(value) ? value : [value];
-const parts = kind<string | readonly FrozenPart[]>(
-  `the parts to freeze, ${frozenPartNames.join(' or ')}, or both, separated by a comma`,
-  (value) => namesOf(value).every((name) => frozenPartNames.includes(name as string)),
-);
-
-/** Returns the parts that a run keeps as they are. */
-export const frozenPartsOf = ({ freeze = [] }: { freeze?: string | readonly FrozenPart[] }) =>
-  [...new Set(namesOf(freeze))] as FrozenPart[];
-
-/** Shapes of the learning rate over a run. */
-export type ScheduleName = 'linear' | 'cosine' | 'constant' | 'reference';
-const scheduleNames = ['linear', 'cosine', 'constant', 'reference'] as const satisfies ScheduleName[];
-
-const shareOrSteps = kind<number>(
-  'a share of the run from 0 to 1, or a number of steps from 2 on',
-  (value) => share().accepts(value) || (isCount(value) && value !== 1),
-);
-
-const betas = kind<[number, number]>(
-  'a list of two numbers in [0, 1)',
-  (value) =>
-    Array.isArray(value) &&
-    value.length === 2 &&
-    value.every((beta) => typeof beta === 'number' && beta >= 0 && beta < 1),
-);
-
-/** Optimizers of `optim` that a run can use. */
-export const optimizerNames = [
-  'Adadelta',
-  'Adagrad',
-  'Adam',
-  'AdamW',
-  'Adamax',
-  'ASGD',
-  'NAdam',
-  'RAdam',
-  'RMSprop',
-  'Rprop',
-  'SGD',
-] as const;
-export type OptimizerName = (typeof optimizerNames)[number];
-
-/** An optimizer, and settings of it under their names in `optim`. */
-export interface ChosenOptimizer {
-  target: OptimizerName;
-  params?: Readonly<Record<string, unknown>>;
-}
-
-const isOptimizerName = (value: unknown) => (optimizerNames as readonly unknown[]).includes(value);
-const optimizer = kind<OptimizerName | ChosenOptimizer>(
-  `one of ${optimizerNames.join(', ')}, or { target, params } with such a target`,
-  (value) =>
-    isOptimizerName(value) ||
-    (isTree(value) &&
-      isOptimizerName(value['target']) &&
-      (value['params'] === undefined || isTree(value['params'])) &&
-      Object.keys(value).every((key) => key === 'target' || key === 'params')),
-);
 
 export const dataSchema = {
   ...imageSchema,
@@ -119,6 +44,11 @@ const shared = {
    */
   accumulate: count(1),
   /**
+   * Keep only the inputs of the networks' blocks for backward, which computes the blocks a second time: less memory, the
+   * same results. Default false.
+   */
+  activationCheckpointing: changeable(flag(false)),
+  /**
    * Optimizer of `optim`, such as `SGD`, or `{ target: SGD, params: { momentum: 0.9 } }`. It takes `learningRate`, and
    * `betas` and `weightDecay` if it has them. Default: Adam, stage 2: AdamW.
    */
@@ -129,8 +59,15 @@ const shared = {
    */
   clipNorm: changeable(optional(positive())),
   /**
+   * Look for NaN and infinity in the losses and gradients of each step, name the first tensor and its step, and end the
+   * run (`stop`), leave out such updates (`skip`), or return to the weights of the last checkpoint and go on with the
+   * images that follow (`rollback`). Default: end if a loss is not finite when it is logged, or a weight when it is saved.
+   */
+  nonFinite: changeable(optional(oneOf('stop', 'skip', 'rollback')())),
+  /**
    * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
-   * measures and draws with the average, and saves it beside the weights. Default 0: none.
+   * measures and draws with the average, and saves it beside the weights; what uses the run takes the average. Default 0:
+   * none.
    */
   ema: changeable(probability(0)),
   /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
@@ -158,10 +95,28 @@ const shared = {
   logEvery: changeable(interval('10s')),
   /** Interval of image grids. Default 1m. */
   imagesEvery: changeable(interval('1m')),
+  /** Draw image grids also after steps 1, 2, 4, 8, …, up to `imagesEvery` if that is in steps. Default false. */
+  earlyImages: changeable(flag(false)),
+  /** Write event files of TensorBoard: losses, metrics and images. Default false. */
+  tensorboard: changeable(flag(false)),
+  /** Write the losses and metrics of each logged step as a table, `metrics.csv`. Default false. */
+  csv: changeable(flag(false)),
   /** Interval of checkpoints. Default 5m. */
   saveEvery: changeable(interval('5m')),
-  /** Number of checkpoints to keep besides the best one. Default 2. */
+  /** Number of checkpoints to keep besides the best ones. Default 2. */
   keep: changeable(count(2)),
+  /**
+   * Metric of held-out data that says which checkpoint is the best: `psnr`, `ssim`, `used`, `perplexity`, of label maps
+   * `pixelAccuracy`, `meanIou`; stage 2: `loss`. Default: the first of them that is measured.
+   */
+  best: changeable(optional(text())),
+  /** Number of best checkpoints to keep. Default 1. */
+  keepBest: changeable(count(1)),
+  /**
+   * Ends the run after this many evaluations without a better value of `best`. The evaluations are those of checkpoints,
+   * every `saveEvery`. Default: no such end.
+   */
+  patience: changeable(optional(count())),
 };
 
 const end = {
@@ -177,6 +132,13 @@ const end = {
   from: optional(
     flagged('--from <weights>', 'begin with the weights of a checkpoint file, or of a run', text()),
   ),
+  /**
+   * Take the moving average of the weights from those runs that have one, of the runs that `from`, `vqgan` and `condition`
+   * name; false: their trained weights. Default true.
+   */
+  useEma: flag(true),
+  /** Take the best checkpoint of those runs instead of the newest. Default false. */
+  useBest: flag(false),
 };
 
 const vqgan = {
@@ -268,6 +230,12 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 
 /** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
+
+/** Returns which weights to take of the runs that a configuration names. */
+export const usedOf = ({ useEma, useBest }: TrainingConfig): { ema?: false; checkpoint?: 'best' } => ({
+  ...(!useEma && { ema: false }),
+  ...(useBest && { checkpoint: 'best' }),
+});
 
 /** Returns the number of images per step. */
 export const imagesPerStep = ({ batchSize, accumulate }: TrainingConfig): number => batchSize * accumulate;

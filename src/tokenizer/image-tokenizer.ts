@@ -79,13 +79,16 @@ export class ImageTokenizer extends torch.InThread {
   readonly dtype: TokenizerDType;
   /** Pixels of the shorter side that the model was trained with, to which files are scaled by default. */
   readonly size: number;
+  /** True if the weights are the moving average of those that were trained. */
+  readonly ema: boolean;
   #disposed = false;
 
-  private constructor({ model, config, device }: OpenedRun<FirstStage>, dtype: TokenizerDType) {
+  private constructor({ model, config, device, ema }: OpenedRun<FirstStage>, dtype: TokenizerDType) {
     super('a tokenizer', 'open one in each thread');
     this.model = model;
     this.size = config.data.size;
     this.device = device;
+    this.ema = ema;
     this.dtype = dtype;
   }
 
@@ -93,7 +96,7 @@ export class ImageTokenizer extends torch.InThread {
    * Opens the newest checkpoint of a run (of a transformer, the first stage in it), or a checkpoint file that
    * `loadCheckpoint` reads, with the configuration of its model.
    *
-   * @param source folder of a run (`{ run, ema: true }`: its averaged weights), or a checkpoint file
+   * @param source folder of a run (`{ run, ema: false }`: its trained weights, if it also averages them), or a checkpoint file
    * @throws RunError if the run does not exist or has no checkpoint, its model has no codes, or the checkpoint is not of
    *   the configuration; ConfigFileError or CheckpointError if a file cannot be read
    *

@@ -8,7 +8,8 @@ import { Tensor } from './core/tensor.js';
  * Calls `fn` without keeping the intermediate results for backward: backward calls it a second time instead. Saves
  * memory at the cost of one more forward pass (arXiv 1604.06174).
  *
- * The second call sees the same random numbers as the first. `parameters` are the tensors besides the inputs that `fn`
+ * The second call sees the same random numbers as the first, those of the default generators of the CPU and of the inputs'
+ * devices. `parameters` are the tensors besides the inputs that `fn`
  * uses and that are to be trained: this function returns their gradients, so it has to know them.
  * @param fn from the inputs to one tensor
  * @param parameters such as `module.parameters()`
@@ -20,22 +21,27 @@ export function checkpoint(
 ): Tensor {
   if (!isGradEnabled()) return fn(...inputs);
   const count = inputs.length;
-  const generator = defaultGenerator();
+  const devices = new Set(['cpu', ...inputs.map(({ device }) => device)]);
+  const generators = [...devices].map((device) => defaultGenerator(device));
+  const statesNow = () => generators.map((generator) => generator.getState());
+  const goTo = (states: readonly Tensor[]) =>
+    generators.forEach((generator, i) => generator.setState(states[i]!));
   const recomputed = customFunction({
     name: 'checkpoint',
     forward(context, ...tensors: Tensor[]) {
-      context.saveForBackward(generator.getState(), ...tensors.slice(0, count));
+      context.saveForBackward(...statesNow(), ...tensors.slice(0, count));
       const result = fn(...tensors.slice(0, count));
       if (!(result instanceof Tensor))
         throw new ArgumentError('checkpoint: the function must return one tensor');
       return result;
     },
-    backward({ savedTensors: [state, ...saved], needsInputGrad }, gradient) {
-      const now = generator.getState();
-      generator.setState(state!);
+    backward({ savedTensors, needsInputGrad }, gradient) {
+      const saved = savedTensors.slice(generators.length);
+      const now = statesNow();
+      goTo(savedTensors);
       const again = saved.map((tensor, i) => tensor.detach().requiresGrad_(needsInputGrad[i]));
       const output = enableGrad(() => fn(...again));
-      generator.setState(now);
+      goTo(now);
       const wanted = [...again, ...parameters];
       const tracked = wanted.filter((tensor) => tensor.requiresGrad);
       const gradients = grad([output], tracked, { gradOutputs: [gradient], allowUnused: true });

@@ -3,6 +3,7 @@ import type { RunConfig, Stage as StageName } from '../runs/config.js';
 import type { Precision } from '../runs/setup.js';
 import type { TrainedState } from '../runs/state.js';
 import type { Tensor } from '../torch/index.js';
+import type { FiniteCheck } from './engine/finite-check.js';
 import type { Images } from './images.js';
 import type { Session } from './session.js';
 
@@ -15,8 +16,14 @@ export interface TrainableStage<Batch = unknown> {
   prepare?(signal?: AbortSignal): Promise<void>;
   /** Returns the next batch, and the milliseconds spent waiting for it. `train` disposes of the batch. */
   next(): Promise<{ batch: Batch; waited: number }>;
+  /** Returns the position in the data, as in `state().data`, cheaply: called before each `next`. */
+  position?(): unknown;
   /** Takes one step; its losses stay on the device. */
   step(batch: Batch): Record<string, Tensor | number>;
+  /** Looks for NaN and infinity in the steps; without it, the losses are looked at when they are read. */
+  readonly check?: FiniteCheck | null;
+  /** Called after the tensors of `state()` were restored during training. */
+  restored?(): void;
   /** Returns an optional note to report after a step, or null. */
   remark?(): string | null;
   /** Measures the fixed validation set; empty if nothing is held out. */

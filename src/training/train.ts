@@ -3,21 +3,27 @@
  * takes the steps.
  */
 import { join } from 'node:path';
-import { bestBy } from '../metrics/definitions.js';
 import { modelCard } from '../reports/model-card.js';
 import { bestCheckpoint } from '../runs/checkpoint.js';
+import { checkMeasured, measuresOf } from '../runs/choice.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
 import { replaceFile } from '../runs/folder.js';
+import { NonFiniteError } from '../runs/error.js';
 import type { Run } from '../runs/run.js';
+import type { TrainedState } from '../runs/state.js';
 import * as torch from '../torch/index.js';
 import { slowData } from './engine/slow-data.js';
+import { followed } from './engine/followed.js';
 import { keepingGenerators } from './engine/generators.js';
+import { Recovery } from './engine/recovery.js';
+import { rescued, wholeWhileReading } from './engine/rescue.js';
 import { setLearningRate } from './engine/schedule.js';
 import type { Figures, TrainableStage } from './stage.js';
 
 /**
  * Trains a stage in a started run to its end, or until the signal aborts: the current step is then finished and saved.
- * Breaking out of the loop over the events stops immediately, without saving. Closes the stage and the run.
+ * Breaking out of the loop over the events stops immediately, without saving. If reading images or an observer of events
+ * throws, the last step is saved first. Closes the stage and the run.
  *
  * @throws NonFiniteError with the last good checkpoint
  *
@@ -31,40 +37,67 @@ import type { Figures, TrainableStage } from './stage.js';
  * }
  * ```
  */
-export async function* train<Batch>(
+export function train<Batch>(
   run: Run,
   stage: TrainableStage<Batch>,
-  { signal }: { signal?: AbortSignal } = {},
+  options: { signal?: AbortSignal } = {},
+): AsyncGenerator<TrainingEvent, void, undefined> {
+  return followed(run, steps(run, stage, options));
+}
+
+async function* steps<Batch>(
+  run: Run,
+  stage: TrainableStage<Batch>,
+  { signal }: { signal?: AbortSignal },
 ): AsyncGenerator<TrainingEvent, void, undefined> {
   const evaluate = () => (run.writes ? keepingGenerators(run.setup.device, () => stage.evaluate()) : {});
   const evaluateIfCheap = whenCheap(run, evaluate);
+  const recovery = new Recovery(run, stage);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
+  // Gives the state of the last whole step; null where that is being changed.
+  let whole: (() => TrainedState) | null = () => stage.state();
   try {
     const { optimizers } = stage.state();
     yield run.started(optimizers);
     await stage.prepare?.(signal);
     run.begin(signal);
-    while (!run.done && !run.stopped(signal)) {
+    if (!run.done && !run.interrupted(signal) && run.writes && choosesBy(run))
+      checkMeasured(run.stage, run.config.training, evaluate());
+    while (!run.done && !run.interrupted(signal)) {
       const learningRate = setLearningRate(optimizers, run);
+      whole = wholeWhileReading(stage);
       const { batch, waited } = await stage.next();
-      const { losses, saving } = torch.scope(() => {
-        const log = stage.step(batch);
-        run.tick(waited, signal);
-        const saves = run.due('save') || run.stopped(signal);
-        return { losses: run.due('log') || saves ? run.read(log) : null, saving: saves };
-      });
+      whole = null;
+      const taken = torch.scope(() =>
+        recovery.attempt(() => {
+          const log = stage.step(batch);
+          run.tick(waited, signal);
+          const due = run.due('save');
+          const saving = due || run.asked || run.interrupted(signal);
+          return { read: run.due('log') || saving ? recovery.read(log) : null, due, saving };
+        }),
+      );
+      if (!(taken instanceof NonFiniteError)) whole = () => stage.state();
       torch.dispose(batch);
       yield { type: 'step', step: run.step, progress: run.progress };
-      const remark = stage.remark?.() ?? null;
-      if (remark !== null) yield note(remark);
-      if (losses) yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
+      if (taken instanceof NonFiniteError) {
+        yield note(await recovery.rollBack(taken));
+        continue;
+      }
+      const { read, due, saving } = taken;
+      for (const remark of [read?.remark, stage.remark?.()]) if (remark) yield note(remark);
+      if (read) yield run.log({ losses: read.losses, learningRate, metrics: evaluateIfCheap() });
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
       if (run.due('images') && !run.done && run.writes) yield* drawn(run, await stage.draw());
-      if (saving) yield await run.save(stage.state(), evaluate);
+      if (saving) yield await run.save(stage.state(), evaluate, { counts: due });
     }
     if (!run.saved) yield await run.save(stage.state(), evaluate);
+    if (run.stopped !== null) yield note(run.stopped);
     yield* end(run, stage);
+  } catch (error) {
+    yield* rescued(run, whole, error);
+    throw error;
   } finally {
     await closeTraining(run, stage);
   }
@@ -76,9 +109,10 @@ function* drawn(run: Run, path: string | null) {
 
 /** Ends a run: if it is complete, measures all held-out images and writes the model card. */
 async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { step, seconds, folder } = run;
+  const { step, seconds, folder, stopped } = run;
   const interrupted = !run.done;
-  const event: EndEvent = { type: 'end', step, checkpoint: run.saved!.path, seconds, interrupted };
+  const at = { step, checkpoint: run.saved!.path, seconds, interrupted };
+  const event: EndEvent = { type: 'end', ...at, ...(stopped !== null && { stopped }) };
   if (interrupted || !run.writes) {
     yield event;
     return;
@@ -87,10 +121,14 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();
   run.append({ step, progress: run.progress, seconds, final: true, metrics });
-  const best = bestCheckpoint(folder, bestBy(run.stage))?.step ?? step;
+  const best = bestCheckpoint(folder, measuresOf(run.stage, run.config.training))?.step ?? step;
   await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
   yield { ...event, metrics };
 }
+
+/** True if the run chooses checkpoints, or its end, by a metric that it must therefore measure. */
+const choosesBy = ({ config: { training } }: Run): boolean =>
+  training.best !== undefined || training.patience !== undefined;
 
 /** Releases a stage and its run, at most once. */
 export async function closeTraining(run: Run, stage: TrainableStage): Promise<void> {

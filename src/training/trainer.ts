@@ -104,6 +104,11 @@ export abstract class Trainer<Batch> extends torch.InThread {
     return train(this.#training.session.run, this.#training.stage, options);
   }
 
+  /** Saves a checkpoint after the present step, and trains on. */
+  saveSoon(): void {
+    this.#training.session.run.saveSoon();
+  }
+
   /** Ends the run without another checkpoint; `run` does this automatically. */
   close(): Promise<void> {
     return closeTraining(this.#training.session.run, this.#training.stage);

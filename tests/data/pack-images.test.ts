@@ -5,9 +5,10 @@ import { ImageDataError } from '../../src/data/image-error.js';
 import type { ImageSource } from '../../src/data/image-source.js';
 import { inspectImages, describeImages } from '../../src/data/inspect-images.js';
 import { openImages } from '../../src/data/open-images.js';
-import { packImages } from '../../src/data/pack-images.js';
-import type { PackIndex } from '../../src/data/packed-images.js';
-import { packedSize } from '../../src/data/packed-images.js';
+import { packImages, packStore } from '../../src/data/pack-images.js';
+import { PackedImages, packedSize } from '../../src/data/packed-images.js';
+import type { PackIndex } from '../../src/data/packed-index.js';
+import { contentHash } from '../../src/data/split.js';
 import { folderFor, gradientImage, writePictures } from './pictures.js';
 
 const all = (source: ImageSource) => Array.from({ length: source.length }, (_, i) => i);
@@ -139,16 +140,34 @@ const damages: [string, Spoil, RegExp][] = [
     (folder) => truncate(join(folder, 'index.json'), 200),
     /index of the packed images cannot be read/,
   ],
-  ['a later version', rewrite((index) => (index.version = 9 as 1)), /its version is 9, this release reads 1/],
-  ['a picture outside its shard', rewrite((index) => (index.images[3]!.offset = 1e9)), /image 3 is outside/],
-  ['a picture too small', rewrite((index) => (index.images[2]!.width = 2)), /image 2 is outside/],
-  ['an unknown class', rewrite((index) => (index.images[1]!.label = 7)), /image 1 has an unknown class: 7/],
-  ['no pictures', rewrite((index) => (index.images = [])), /lists no images/],
+  [
+    'a later version',
+    rewrite((index) => (index.version = 9 as 1)),
+    /its version is 9, this release reads 1 and 2/,
+  ],
+  ['no pictures', rewrite((index) => (index.records!.bytes = 0)), /lists no images/],
+  ['half a record', rewrite((index) => (index.records!.bytes -= 9)), /its records have 1399 bytes/],
+  ['no records', rewrite((index) => (index.records = undefined!)), /no lists of images/],
   ['maps that are a list', rewrite((index) => (index.maps = ['depth'] as never)), /its maps are not/],
   ['a map without a kind', rewrite((index) => (index.maps = { depth: null! })), /its maps are not/],
   ['labels that are numbers', rewrite((index) => (index.maps = { a: { labels: [1 as never] } })), /its maps/],
   ['a map that its shard lacks', rewrite((index) => (index.maps = { depth: {} })), /is outside its shard/],
   ['no lists', rewrite((index) => (index.shards = null as never)), /no lists of images/],
+  ['fewer classes', rewrite((index) => index.classes.pop()), /image 11 has an unknown class: 1/],
+  [
+    'short names',
+    (folder) => truncate(join(folder, 'names.bin'), 9),
+    /names\.bin: has 9 bytes, the index says/,
+  ],
+  [
+    'a changed record',
+    async (folder) => {
+      const bytes = await readFile(join(folder, 'records.bin'));
+      bytes[64 + 40]! ^= 1;
+      await writeFile(join(folder, 'records.bin'), bytes);
+    },
+    /records\.bin: its contents have changed/,
+  ],
 ];
 
 let whole: string;
@@ -172,6 +191,93 @@ for (const [what, spoil, message] of damages) {
     t.regex(error.message, /: npx tessera-torch data pack$/);
   });
 }
+
+const listing = new URL('../fixtures/packed-1', import.meta.url).pathname;
+const listDamages: [string, (index: PackIndex) => unknown, RegExp][] = [
+  ['a picture outside its shard', ({ images }) => (images![3]!.offset = 1e9), /image 3 is outside/],
+  ['a picture too small', ({ images }) => (images![2]!.width = 2), /image 2 is outside/],
+  ['an unknown class', ({ images }) => (images![1]!.label = 7), /image 1 has an unknown class: 7/],
+  ['no pictures', (index) => (index.images = []), /lists no images/],
+];
+for (const [what, change, message] of listDamages) {
+  test(`a folder packed by an earlier release with ${what} is refused`, async (t) => {
+    const packed = join(await folderFor(t), 'packed');
+    await cp(listing, packed, { recursive: true });
+    const index = JSON.parse(await readFile(join(packed, 'index.json'), 'utf8')) as PackIndex;
+    await rewrite(change)(packed, index);
+    await t.throwsAsync(openImages({ path: packed, size: 4 }), { instanceOf: ImageDataError, message });
+  });
+}
+
+test('a folder packed by an earlier release is read as before', async (t) => {
+  const { train, heldOut, report, close } = await openImages({ path: listing, size: 4, heldOut: 1 });
+  t.is(report.fingerprint, '901479e728e51d20');
+  t.deepEqual([train.length, heldOut.length], [5, 1]);
+  t.is(train.name(0), 'cats/0.png');
+  t.deepEqual(train.classes, ['cats', 'dogs']);
+  t.is(
+    contentHash(await train.readBytes([0, 1, 2, 3, 4])),
+    'befce1bd72edddbb1e6d172d1d87d29501abb37ffa43f99ebd72fab8a5e37ac1',
+  );
+  await close();
+});
+
+test('a changed pixel is an error that names its picture as soon as it is read', async (t) => {
+  const packed = join(await folderFor(t), 'packed');
+  await cp(whole, packed, { recursive: true });
+  const shard = join(packed, 'pixels-00000.bin');
+  const pixels = await readFile(shard);
+  pixels[3 * 8 * 8 * 3 + 5]! ^= 1;
+  await writeFile(shard, pixels);
+  const store = await PackedImages.open(packed);
+  t.is((await store.load(2)).pixels.length, 8 * 8 * 3);
+  await t.throwsAsync(store.load(3), {
+    instanceOf: ImageDataError,
+    message: /pixels-00000\.bin: image 3 \(cats\/003\.png\) has changed since it was written; pack/,
+  });
+  await store.close();
+});
+
+test('a store that makes its pictures is packed with names, classes and hashes', async (t) => {
+  const packed = join(await folderFor(t), 'packed');
+  const picture = (i: number) => ({
+    width: 3,
+    height: 2,
+    pixels: Uint8Array.from({ length: 18 }, (_, k) => i + k),
+  });
+  const length = 5000; // More than are written at once.
+  const store = {
+    length,
+    classes: ['even', 'odd'],
+    name: (i: number) => `picture ${i} \udce9`,
+    label: (i: number) => i % 2,
+    hash: (i: number) => contentHash(`${i}`),
+    load: async (i: number) => (i === 7 ? null : picture(i % 200)),
+    close: async () => {},
+  };
+  t.like(await packStore(store, 2, packed, { shardBytes: 50_000 }), { images: 4999, bytes: 4999 * 18 });
+  const read = await PackedImages.open(packed);
+  t.is(read.length, 4999);
+  for (const [at, i] of [
+    [6, 6],
+    [7, 8],
+    [4998, 4999],
+  ] as const) {
+    t.deepEqual(
+      [read.name(at), read.label(at), read.hash(at)],
+      [`picture ${i} \udce9`, i % 2, contentHash(`${i}`)],
+    );
+    t.deepEqual(new Uint8Array((await read.load(at)).pixels), picture(i % 200).pixels);
+  }
+  t.throws(() => read.hash(4999), {
+    instanceOf: RangeError,
+    message: /index 4999 is out of range for 4999 images/,
+  });
+  await read.close();
+  await t.throwsAsync(packStore({ ...store, hash: () => 'abc' }, 2, join(packed, 'no')), {
+    message: /must be a SHA-256/,
+  });
+});
 
 test('inspecting tells what there is, and finds changed pixels', async (t) => {
   const files = await photos(t);

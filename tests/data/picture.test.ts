@@ -1,12 +1,18 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { copySquare } from '../../src/data/picture.js';
+import { boxOf, copyBox } from '../../src/data/crop.js';
+import type { Picture, View } from '../../src/data/picture.js';
 
 /** A picture whose pixels hold their own place: [x, y, 7]. */
 function placed(width: number, height: number) {
   const pixels = new Uint8Array(width * height * 3);
   for (let i = 0; i < width * height; i++) pixels.set([i % width, Math.floor(i / width), 7], i * 3);
   return { width, height, pixels };
+}
+
+/** Copies the square of a view. */
+function copySquare(picture: Picture, size: number, view: View, target: Uint8Array, offset: number): void {
+  copyBox(picture, picture.pixels, boxOf(picture, [size, size], view, false), view.flip, target, offset);
 }
 
 const shape = fc.record({

@@ -1,6 +1,6 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { contentHash, splitByContent } from '../../src/data/split.js';
+import { contentHash, distinctCount, splitByContent } from '../../src/data/split.js';
 
 const hashes = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => contentHash(`picture ${from + i}`));
@@ -62,3 +62,33 @@ for (const heldOut of [-1, 1.5, Number.NaN, Infinity]) {
     });
   });
 }
+
+/** The split as it is defined: different hashes in the order of their places, the first of which are held out. */
+function rankedSplit(list: readonly string[], heldOut: number) {
+  const place = (hash: string) => Number.parseInt(hash.slice(0, 12), 16) / 2 ** 48;
+  const ranked = [...new Set(list)].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+  const below = ranked.filter((hash) => place(hash) < heldOut).length;
+  const count = heldOut > 0 && heldOut < 1 ? Math.max(1, Math.min(ranked.length - 1, below)) : heldOut;
+  const chosen = new Set(ranked.slice(0, count));
+  return [...list.keys()].filter((i) => chosen.has(list[i]!));
+}
+
+testProp(
+  'the held-out images are the first of all different hashes, also where these share a place',
+  [
+    fc.array(fc.tuple(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 3 })), {
+      minLength: 12,
+      maxLength: 60,
+    }),
+    fc.constantFrom(0, 0.05, 0.3, 0.9, 1, 2, 3),
+  ],
+  (t, pairs, heldOut) => {
+    const list = pairs.map(([a, b]) => contentHash(`${a}`).slice(0, 12) + contentHash(`${b}`).slice(12));
+    const distinct = new Set(list).size;
+    t.is(distinctCount(list), distinct);
+    if (distinct <= Math.max(1, heldOut)) return;
+    t.deepEqual(splitByContent(list, heldOut).heldOut, rankedSplit(list, heldOut));
+    const store = { length: list.length, hash: (i: number) => list[i]! };
+    t.deepEqual(splitByContent(store, heldOut), splitByContent(list, heldOut));
+  },
+);

@@ -25,7 +25,7 @@ const kinds: StepCase[] = [
   { kind: 'onePassStep' },
   { kind: 'onePassStep', quantizer: 'EMAVQ' },
   { kind: 'referenceStep' },
-  { kind: 'referenceStep', quantizer: 'EMAVQ', useActnorm: true },
+  { kind: 'referenceStep', quantizer: 'EMAVQ', useActnorm: true, lecamLossWeight: 1 },
   { kind: 'transformer' },
 ];
 

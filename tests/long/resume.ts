@@ -1,7 +1,9 @@
 /**
  * `npm run test:long -- resume [moments]`: training of either stage, ended by SIGINT, SIGTERM and SIGKILL at random moments
  * (ten of each by default), leaves a complete checkpoint every time; the resumed run's losses, weights and optimizers
- * equal those of the run that nobody disturbed, bit for bit. Seeded; about a quarter of an hour.
+ * equal those of the run that nobody disturbed, bit for bit. SIGINT and SIGKILL are also tried with the engine's settings
+ * on: accumulation, clipping, averaged weights, a schedule in steps, and patience, whose count is compared. Seeded; about
+ * twenty minutes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
@@ -23,12 +25,35 @@ const signals = ['SIGINT', 'SIGTERM', 'SIGKILL'] as const;
 const trainers = { vqgan: VqganTrainer, transformer: TransformerTrainer };
 type Stage = keyof typeof trainers;
 
-function configOf(stage: Stage, vqgan: string) {
+/** Settings that a run is tried with, and the signals that end it. */
+const arms = {
+  plain: { signals, training: { batchSize: 4 } },
+  engine: {
+    signals: ['SIGINT', 'SIGKILL'],
+    training: {
+      batchSize: 2,
+      accumulate: 2,
+      clipNorm: 0.5,
+      ema: 0.9,
+      schedule: 'cosine',
+      warmup: 5,
+      finalLearningRate: 0.1,
+      // Never reached: that would leave fewer steps to be killed in.
+      patience: 30,
+      keepBest: 2,
+      tensorboard: true,
+      csv: true,
+    },
+  },
+} as const;
+type Arm = keyof typeof arms;
+
+function configOf(stage: Stage, arm: Arm, vqgan: string) {
   const size = 16;
   const data = { path: 'scenes', size, count: 40, heldOut: 8 };
   const shared = {
     steps: STEPS,
-    batchSize: 4,
+    ...arms[arm].training,
     threads: 1,
     device: 'cpu',
     logEvery: 1,
@@ -64,11 +89,11 @@ function configOf(stage: Stage, vqgan: string) {
 }
 
 /** The child's work: a run from its beginning, or the rest of one. */
-async function train(stage: Stage, run: string, vqgan: string): Promise<void> {
+async function train(stage: Stage, arm: Arm, run: string, vqgan: string): Promise<void> {
   const { signal } = interruptible();
   const trainer = existsSync(join(run, 'config.yaml'))
     ? await trainers[stage].resume(run)
-    : await trainers[stage].create(configOf(stage, vqgan), { run });
+    : await trainers[stage].create(configOf(stage, arm, vqgan), { run });
   process.stdout.write('ready\n');
   let interrupted = false;
   for await (const event of trainer.run({ signal })) if (event.type === 'end') ({ interrupted } = event);
@@ -76,10 +101,9 @@ async function train(stage: Stage, run: string, vqgan: string): Promise<void> {
 }
 
 /** Starts a run and waits for its first line, which comes after the checkpoint of step 0. */
-async function start(stage: Stage, run: string, vqgan: string) {
-  const child: ChildProcess = spawn(process.execPath, ['--import=tsx', SELF, 'train', stage, run, vqgan], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+async function start(stage: Stage, arm: Arm, run: string, vqgan: string) {
+  const args = ['--import=tsx', SELF, 'train', stage, arm, run, vqgan];
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let errors = '';
   child.stderr?.on('data', (chunk: Buffer) => (errors += chunk.toString()));
   const ended = new Promise<string>((resolve) => {
@@ -98,72 +122,89 @@ function randomStream(seed: number): () => number {
   };
 }
 
-/** All that must be equal: the losses of every step, and the hashes of the last checkpoint's files. */
+/** All that must be equal: the losses of every step, the hashes of the last checkpoint's files, and the count of patience. */
 async function outcome(run: string): Promise<string> {
   const losses = readMetrics(run).flatMap(({ step, losses: values, final }) =>
     final ? [] : [[step, values]],
   );
   const { step, state } = await newestCheckpoint(run);
-  return JSON.stringify({ losses, step, files: state['files'] });
+  return JSON.stringify({ losses, step, files: state['files'], patience: state['patience'] });
+}
+
+/** Says what did not hold, and counts it. */
+class Failures {
+  count = 0;
+
+  expect(holds: boolean, what: string): void {
+    if (holds) return;
+    this.count++;
+    console.log(`FAILED: ${what}`);
+  }
+}
+
+/** Ends a run by a signal after `milliseconds`, and checks that the resumed one ends as the undisturbed one did. */
+async function disturb(
+  { stage, arm, run, vqgan }: { stage: Stage; arm: Arm; run: string; vqgan: string },
+  { signal, after, what }: { signal: (typeof signals)[number]; after: number; what: string },
+  expected: string,
+  failures: Failures,
+): Promise<number> {
+  const first = await start(stage, arm, run, vqgan);
+  const timer = setTimeout(() => first.child.kill(signal), after);
+  const code = await first.ended;
+  clearTimeout(timer);
+  const allowed = signal === 'SIGKILL' ? ['SIGKILL', '0'] : ['130', '0'];
+  failures.expect(allowed.includes(code), `${what}: ended with ${code}: ${first.errors()}`);
+  const newest = await newestCheckpoint(run).catch((error: Error) => ({ step: -1, message: error.message }));
+  failures.expect(newest.step >= 0, `${what}: ${'message' in newest ? newest.message : ''}`);
+  const last = listCheckpoints(run).at(-1)?.step ?? -1;
+  failures.expect(newest.step === last, `${what}: the newest checkpoint is damaged`);
+  const second = await start(stage, arm, run, vqgan);
+  const resumed = await second.ended;
+  failures.expect(resumed === '0', `${what}: the resumed run ended with ${resumed}: ${second.errors()}`);
+  const same = (await outcome(run).catch(String)) === expected;
+  failures.expect(same, `${what}: resumed losses or weights differ`);
+  const partial = readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('.'));
+  const clean = partial.length === 0 && !existsSync(join(run, 'run.lock'));
+  failures.expect(clean, `${what}: left ${partial.join(', ')}`);
+  rmSync(run, { recursive: true, force: true });
+  return last;
 }
 
 async function prove(moments: number): Promise<number> {
   const root = mkdtempSync(join(tmpdir(), 'tessera-resume-'));
   const random = randomStream(4);
-  let failures = 0;
-  const expect = (holds: boolean, what: string) => {
-    if (holds) return;
-    failures++;
-    console.log(`FAILED: ${what}`);
-  };
-  for (const stage of ['vqgan', 'transformer'] as const) {
-    const vqgan = join(root, 'vqgan');
-    const whole = join(root, stage);
-    const undisturbed = await start(stage, whole, vqgan);
-    const end = await undisturbed.ended;
-    const duration = performance.now() - undisturbed.begun;
-    expect(end === '0', `${stage}, undisturbed: ended with ${end}: ${undisturbed.errors()}`);
-    const expected = await outcome(whole);
-    for (const signal of signals) {
-      const atSteps: number[] = [];
-      for (let i = 0; i < moments; i++) {
-        const run = join(root, `${stage}-${signal}-${i}`);
-        const what = `${stage}, ${signal} number ${i + 1}`;
-        const first = await start(stage, run, vqgan);
-        const timer = setTimeout(() => first.child.kill(signal), random() * 0.9 * duration);
-        const code = await first.ended;
-        clearTimeout(timer);
-        const allowed = signal === 'SIGKILL' ? ['SIGKILL', '0'] : ['130', '0'];
-        expect(allowed.includes(code), `${what}: ended with ${code}: ${first.errors()}`);
-        const newest = await newestCheckpoint(run).catch((error: Error) => ({
-          step: -1,
-          message: error.message,
-        }));
-        expect(newest.step >= 0, `${what}: ${'message' in newest ? newest.message : ''}`);
-        const last = listCheckpoints(run).at(-1)?.step ?? -1;
-        expect(newest.step === last, `${what}: the newest checkpoint is damaged`);
-        atSteps.push(last);
-        const second = await start(stage, run, vqgan);
-        const resumed = await second.ended;
-        expect(resumed === '0', `${what}: the resumed run ended with ${resumed}: ${second.errors()}`);
-        expect((await outcome(run).catch(String)) === expected, `${what}: resumed losses or weights differ`);
-        const partial = readdirSync(join(run, 'checkpoints')).filter((name) => name.startsWith('.'));
-        expect(
-          partial.length === 0 && !existsSync(join(run, 'run.lock')),
-          `${what}: left ${partial.join(', ')}`,
+  const failures = new Failures();
+  const vqgan = join(root, 'vqgan-plain');
+  for (const arm of ['plain', 'engine'] as const) {
+    for (const stage of ['vqgan', 'transformer'] as const) {
+      const whole = join(root, `${stage}-${arm}`);
+      const undisturbed = await start(stage, arm, whole, vqgan);
+      const end = await undisturbed.ended;
+      const duration = performance.now() - undisturbed.begun;
+      failures.expect(end === '0', `${stage}, ${arm}: ended with ${end}: ${undisturbed.errors()}`);
+      const expected = await outcome(whole);
+      for (const signal of arms[arm].signals) {
+        const atSteps: number[] = [];
+        for (let i = 0; i < moments; i++) {
+          const run = join(root, `${stage}-${arm}-${signal}-${i}`);
+          const what = `${stage}, ${arm}, ${signal} number ${i + 1}`;
+          const how = { signal, after: random() * 0.9 * duration, what };
+          atSteps.push(await disturb({ stage, arm, run, vqgan }, how, expected, failures));
+        }
+        console.log(
+          `${stage}, ${arm}: ${signal} ${moments} times; went on from steps ${atSteps.join(', ')} of ${STEPS}`,
         );
-        rmSync(run, { recursive: true, force: true });
       }
-      console.log(
-        `${stage}: ${signal} ${moments} times; went on from steps ${atSteps.join(', ')} of ${STEPS}`,
-      );
     }
   }
   rmSync(root, { recursive: true, force: true });
-  console.log(failures === 0 ? 'all resumed runs equal the undisturbed ones' : `${failures} failures`);
-  return failures;
+  console.log(
+    failures.count === 0 ? 'all resumed runs equal the undisturbed ones' : `${failures.count} failures`,
+  );
+  return failures.count;
 }
 
-const [mode = '10', stage, run = '', vqgan = ''] = process.argv.slice(2);
-if (mode === 'train') await train(stage as Stage, run, vqgan);
+const [mode = '10', stage, arm, run = '', vqgan = ''] = process.argv.slice(2);
+if (mode === 'train') await train(stage as Stage, arm as Arm, run, vqgan);
 else process.exitCode = (await prove(Number(mode))) === 0 ? 0 : 1;

@@ -19,11 +19,16 @@ test('a metric is drawn as a curve during a run, or as a level into the chart of
 });
 
 test('the best checkpoint of a stage is chosen by its first metric that says what is better', (t) => {
-  t.deepEqual(bestBy('vqgan'), [
-    { name: 'psnr', better: 'higher' },
-    { name: 'pixelAccuracy', better: 'higher' },
-  ]);
-  t.deepEqual(bestBy('transformer'), [{ name: 'heldOutLoss', better: 'lower' }]);
+  const inOrder = ['psnr', 'ssim', 'pixelAccuracy', 'meanIou', 'used', 'perplexity'];
+  t.deepEqual(
+    bestBy('vqgan'),
+    inOrder.map((name) => ({ name, better: 'higher' as const })),
+  );
+  const loss = [{ name: 'heldOutLoss', better: 'lower' as const }];
+  t.deepEqual(bestBy('transformer'), loss);
+  t.deepEqual(bestBy('transformer', 'loss'), loss);
+  t.deepEqual(bestBy('vqgan', 'ssim'), [{ name: 'ssim', better: 'higher' }]);
+  for (const name of ['loss', 'changedCodes', 'countModel']) t.deepEqual(bestBy('vqgan', name), [], name);
 });
 
 test('a value is shown with its digits and unit', (t) => {

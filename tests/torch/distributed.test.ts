@@ -189,7 +189,8 @@ test('a process that nobody meets is told so after the timeout', async (t) => {
   const options = { initMethod: 'tcp://127.0.0.1:1', rank: 1, worldSize: 2, timeout: 0.3 };
   const error = await t.throwsAsync(torch.distributed.initProcessGroup(options), {
     instanceOf: torch.DistError,
-    message: /not all of the 2 processes have connected: .*\(rank 1 of 2, at 127\.0\.0\.1:1, timeout 0\.3 s\)/,
+    message:
+      /not all of the 2 processes have connected: .*\(rank 1 of 2, at 127\.0\.0\.1:1, timeout 0\.3 s\)/,
   });
   t.is(error?.name, 'DistNetworkError');
   t.is(torch.distributed.worldSize(), 1);

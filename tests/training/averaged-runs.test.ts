@@ -61,14 +61,17 @@ test.serial('the weights of either stage are averaged, measured and opened', asy
       }
     }
     const { state } = await newestCheckpoint(run);
-    const of = async (ema: boolean) => {
-      const { model } = await openRun({ run, ema }, stage as keyof typeof runs, 'cpu');
-      return model;
+    const of = async (ema?: boolean) => {
+      const opened = await openRun({ run, ema }, stage as keyof typeof runs, 'cpu');
+      t.is(opened.ema, ema ?? true);
+      return opened.model;
     };
-    const [trained, averaged] = [await of(false), await of(true)];
+    const [trained, averaged, unasked] = [await of(false), await of(true), await of()];
     const key = keys.find((name) => name.endsWith('weight'))!;
     t.true(averaged.stateDict().get(key)!.sub(expected.get(key)!).abs().max().item() < 1e-6);
     t.false(trained.stateDict().get(key)!.equal(averaged.stateDict().get(key)!));
+    for (const [name, tensor] of unasked.stateDict())
+      t.true(tensor.equal(averaged.stateDict().get(name)!), name);
     if (trained instanceof FirstStage && averaged instanceof FirstStage) {
       const pictures = (await validationImages(images().heldOut, 'cpu'))!;
       t.is(measureImages(averaged, pictures)['psnr'], state.metrics['psnr']);
@@ -88,18 +91,24 @@ test.serial('the weights of either stage are averaged, measured and opened', asy
   await t.throwsAsync(openRun(inner, 'vqgan', 'cpu'), { message: /has no moving average of these weights/ });
   const picture = join(folder, 'picture.png');
   await oneColour(SIZE, SIZE, '#336699').png().toFile(picture);
-  const psnrOf = async (ema: boolean) => {
+  const psnrOf = async (ema?: boolean) => {
     const out = join(folder, `reconstructed ${ema}`);
-    await reconstruct(join(folder, 'vqgan'), [picture], { device: 'cpu', quiet: true, ema, out });
-    const { ema: recorded = false, pictures: results } = JSON.parse(
+    await reconstruct(join(folder, 'vqgan'), [picture], {
+      device: 'cpu',
+      quiet: true,
+      out,
+      ...(ema !== undefined && { ema }),
+    });
+    const { ema: recorded, pictures: results } = JSON.parse(
       readFileSync(join(out, 'reconstructions.json'), 'utf8'),
     ) as { ema?: boolean; pictures: { psnr: number }[] };
-    t.is(recorded, ema);
+    t.is(recorded, ema === false ? undefined : true);
     return results[0]!.psnr;
   };
   t.not(await psnrOf(true), await psnrOf(false));
+  t.is(await psnrOf(), await psnrOf(true));
   t.deepEqual(sourceOf('run', { ema: true }), { run: 'run', ema: true });
-  t.regex(readFileSync(join(folder, 'vqgan', 'README.md'), 'utf8'), /moving average .*--ema/);
+  t.regex(readFileSync(join(folder, 'vqgan', 'README.md'), 'utf8'), /moving average .*--no-ema/);
 });
 
 test.serial('a run goes on with an average from where it is, and without one', async (t) => {

@@ -45,3 +45,18 @@ test.serial(
     t.deepEqual(readdirSync(join(folder, 'two')).sort(), readdirSync(join(folder, 'one')).sort());
   },
 );
+
+test.serial('settings that decide by what a single process sees are refused in several', async (t) => {
+  const folder = temporaryFolder(t);
+  const { data, ...rest } = vqganConfig({ nonFinite: 'skip', patience: 2 });
+  const config = { ...rest, data: { ...data, path: folder } };
+  const open = created(config, join(folder, 'run'));
+  const errors = await two.run(
+    `try { await tessera.VqganTrainer.${open}; } catch (error) { return error.message; }`,
+  );
+  for (const message of errors)
+    t.regex(
+      message as string,
+      /^2 processes train this run, but training\.nonFinite=skip and training\.patience work/,
+    );
+});

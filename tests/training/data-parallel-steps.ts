@@ -6,11 +6,12 @@ export interface StepCase {
   kind: 'onePassStep' | 'referenceStep' | 'transformer';
   quantizer?: 'VQModel' | 'EMAVQ';
   useActnorm?: boolean;
+  lecamLossWeight?: number;
   accumulate?: number;
 }
 
 /** Makes `make()`: a model, its optimizers, and `step(batch, state)`, in float64; with `several` of several ranks. */
-function program({ kind, quantizer = 'VQModel', useActnorm = false }: StepCase): string {
+function program({ kind, quantizer = 'VQModel', useActnorm = false, lecamLossWeight = 0 }: StepCase): string {
   // At 1e-2 rounding alone grows, in one process, from 4e-16 to 2.5e-7 in 50 steps; at 1e-3 to 3e-13.
   const optimizer = '{ lr: 1e-3, betas: [0.5, 0.9], eps: 1e-3 }';
   if (kind === 'transformer')
@@ -37,7 +38,7 @@ function program({ kind, quantizer = 'VQModel', useActnorm = false }: StepCase):
     const { ${quantizer}, VQLPIPSWithDiscriminator, ${kind}, DataParallelOptimizer, averageOverProcesses, synchronizeStatistics } = tessera;
     const make = (several) => {
       torch.manualSeed(3);
-      const lossconfig = nn.skipInit(() => new VQLPIPSWithDiscriminator({ discStart: 0, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: ${useActnorm} }));
+      const lossconfig = nn.skipInit(() => new VQLPIPSWithDiscriminator({ discStart: 0, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: ${useActnorm}, lecamLossWeight: ${lecamLossWeight}, lecamDecay: 0.5 }));
       for (const parameter of lossconfig.discriminator.parameters()) nn.init.normal_(parameter, 0, 0.3);
       const model = new ${quantizer}({ ddconfig, nEmbed: 12, embedDim: 4, ${settings} lossconfig });
       model.to('float64').train();

@@ -4,14 +4,32 @@ import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import { count, flag, number, oneOf, type Given, type Settings } from '../../config/schema.js';
+import {
+  count,
+  flag,
+  natural,
+  notNegative,
+  number,
+  oneOf,
+  positive,
+  probability,
+  type Given,
+  type Settings,
+} from '../../config/schema.js';
+import { AdaptiveWeight } from './adaptive-weight.js';
 import { NLayerDiscriminator } from './discriminator.js';
+import { LeCam } from './lecam.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
 import { LPIPS } from './lpips.js';
 
 const schema = {
   /** First step (in batches) at which the discriminator is used and trained. */
   discStart: number(),
+  /**
+   * Number of steps before `discStart` in which the discriminator already learns, while the generator does not feel it:
+   * it then does not begin with the gradients of an untrained discriminator. Default 0.
+   */
+  discWarmup: natural(0),
   /** Weight of the codebook loss. Default 1. */
   codebookWeight: number(1),
   /** Weight of the absolute pixel difference. Default 1; the reference has this option but ignores it. */
@@ -22,8 +40,21 @@ const schema = {
   discInChannels: count(3),
   /** Factor applied to both adversarial losses from `discStart` on. Default 1. */
   discFactor: number(1),
-  /** Factor applied to the adaptive weight. Default 1. */
+  /** Factor applied to the adaptive weight; without that, the weight itself. Default 1. */
   discWeight: number(1),
+  /** If false, the adversarial loss has the fixed weight `discWeight`, as in LlamaGen. Default true. */
+  discAdaptiveWeight: flag(true),
+  /** Largest adaptive weight, before `discWeight`. Default 1e4. */
+  maxAdaptiveWeight: positive(1e4),
+  /**
+   * Share that a moving average of the adaptive weight keeps at each step, such as 0.99; the average then weighs the
+   * adversarial loss. It starts with the first weight from `discStart` on. Default 0: each step has its own weight.
+   */
+  adaptiveWeightSmoothing: probability(0),
+  /** Weight of LeCam regularisation in the discriminator's loss; see `LeCam`. Default 0: none. */
+  lecamLossWeight: notNegative(0),
+  /** Share that LeCam's moving averages of the logits keep at each step. Default 0.999. */
+  lecamDecay: probability(0.999),
   /** Weight of LPIPS. Default 1; 0 disables it. */
   perceptualWeight: number(1),
   /** If true, the discriminator uses ActNorm instead of batch norm. Default false. */
@@ -47,9 +78,6 @@ export interface ReconstructionLoss {
   /** LPIPS alone, averaged and unweighted; 0 if the term is disabled. */
   perceptual: Tensor;
 }
-
-const adaptiveDelta = 1e-4;
-const adaptiveMaximum = 1e4;
 
 /** Returns ½ (mean relu(1 − real) + mean relu(1 + fake)). */
 export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
@@ -85,6 +113,7 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     'logits',
     'generatorLoss',
     'discriminatorLoss',
+    'lecamLoss',
     'adaptiveWeight',
   ];
   /** Schema of the accepted configuration. */
@@ -98,6 +127,10 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
   readonly discStart: number;
   readonly codebookWeight: number;
   readonly discConditional: boolean;
+  /** LeCam regularisation; null if its weight is 0. */
+  readonly lecam: LeCam | null;
+  /** Balances the two losses at the decoder's last layer. */
+  readonly adversarialWeight: AdaptiveWeight;
   #saidAbsent = false;
 
   constructor(config: VQLPIPSWithDiscriminatorConfig) {
@@ -114,6 +147,14 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
       nLayers: settings.discNumLayers,
       useActnorm: settings.useActnorm,
     });
+    this.lecam = settings.lecamLossWeight > 0 ? new LeCam(settings.lecamDecay) : null;
+    this.adversarialWeight = new AdaptiveWeight(settings);
+    if (settings.discWarmup > Math.max(0, settings.discStart)) {
+      throw new RangeError(
+        `VQLPIPSWithDiscriminator: discWarmup is ${settings.discWarmup}, but only ${settings.discStart} steps precede ` +
+          'discStart: start the discriminator later, or warm it up for fewer steps',
+      );
+    }
   }
 
   /** True if the perceptual term is used: its weight is not 0 and the weights of LPIPS are loaded. */
@@ -124,6 +165,11 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
   /** Returns 0 before `discStart`, then `discFactor`. `globalStep` counts batches from 0. */
   discFactorAt(globalStep: number): number {
     return globalStep < this.config.discStart ? 0 : this.config.discFactor;
+  }
+
+  /** Returns the factor of the discriminator's own loss: that of `discFactorAt`, but `discWarmup` steps earlier. */
+  learningFactorAt(globalStep: number): number {
+    return this.discFactorAt(globalStep + this.config.discWarmup);
   }
 
   /** Computes the mean of pixellossWeight · |x − x̂| + perceptualWeight · LPIPS(x, x̂), for x and x̂ [B, C, H, W]. */
@@ -162,17 +208,21 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
   }
 
   /**
-   * Returns λ = ‖∂nll/∂L‖ / (‖∂g/∂L‖ + δ), clamped to [0, 1e4], times `discWeight`. It balances the two losses at
-   * the decoder's last layer L (equation 7). δ is 1e-4 as in the reference's code (the paper says 1e-6).
+   * Returns LeCam's term of the discriminator's loss, unweighted, and moves its averages; 0 if its weight is 0.
+   *
+   * @param share share of these logits in those of the step
+   */
+  lecamLoss(logitsReal: Tensor, logitsFake: Tensor, share = 1): Tensor {
+    const { dtype, device } = logitsFake;
+    return this.lecam?.forward(logitsReal, logitsFake, share) ?? torch.zeros([], { dtype, device });
+  }
+
+  /**
+   * Returns λ = ‖∂nll/∂L‖ / (‖∂g/∂L‖ + δ), clamped to [0, `maxAdaptiveWeight`], times `discWeight`. It balances the two
+   * losses at the decoder's last layer L (equation 7). δ is 1e-4 as in the reference's code (the paper says 1e-6).
    */
   adaptiveWeight(nllGradient: Tensor, generatorGradient: Tensor): Tensor {
-    const norm = (gradient: Tensor) => torch.linalgVectorNorm(atLeastFloat32(gradient));
-    return torch.noGrad(() =>
-      norm(nllGradient)
-        .div(norm(generatorGradient).add(adaptiveDelta))
-        .clamp(0, adaptiveMaximum)
-        .mul(this.config.discWeight),
-    );
+    return this.adversarialWeight.ofStep(nllGradient, generatorGradient);
   }
 
   #sayIfAbsent(): void {

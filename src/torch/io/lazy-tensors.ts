@@ -84,6 +84,45 @@ class WatchedReader implements TensorReader {
   }
 }
 
+/** Reads each tensor from the second of two files, if that has it, or else from the first. */
+class OverlaidReader implements TensorReader {
+  readonly #under: LazyTensors;
+  readonly #over: LazyTensors;
+
+  constructor(under: LazyTensors, over: LazyTensors) {
+    this.#under = under;
+    this.#over = over;
+  }
+
+  #of(key: string): LazyTensors {
+    return this.#over.has(key) ? this.#over : this.#under;
+  }
+
+  info(key: string): CheckpointTensorInfo {
+    return this.#of(key).info(key)!;
+  }
+
+  read(key: string): Tensor {
+    return this.#of(key).get(key)!;
+  }
+
+  readMany(keys: readonly string[]): Tensor[] {
+    const [over, under] = [
+      this.#over.getMany(keys),
+      this.#under.getMany(keys.filter((key) => !this.#over.has(key))),
+    ];
+    return keys.map((key) => over.get(key) ?? under.get(key)!);
+  }
+
+  readInto(key: string, target: Tensor): void {
+    this.#of(key).readInto(key, target);
+  }
+
+  identity(key: string): string | undefined {
+    return this.#of(key).identity(key);
+  }
+}
+
 let readers = 0;
 const readerNumbers = new WeakMap<TensorReader, number>();
 
@@ -190,6 +229,12 @@ export class LazyTensors extends InThread implements LazyTensorMap {
   /** Returns the same tensors; each that is read is told by its bytes. */
   watched(onRead: (bytes: number) => void): LazyTensors {
     return new LazyTensors(new WatchedReader(this.#reader, onRead), this.#keys);
+  }
+
+  /** Returns the same keys; a tensor that `other` has, too, is read from there. Reads nothing. */
+  overlaidBy(other: LazyTensors): LazyTensors {
+    const keys = [...this.#keys.keys()];
+    return new LazyTensors(new OverlaidReader(this, other), new Map(keys.map((key) => [key, key])));
   }
 
   /** Iterates over the tensors, reading one at a time. */

@@ -68,6 +68,11 @@ interface AdamState extends ParameterState {
 
 /** Adam (Kingma and Ba, arXiv 1412.6980), with weight decay added to the gradient. */
 export class Adam extends Optimizer<AdamSettings> {
+  /**
+   * 1 on the device skips steps of fused parameters, as if they had not been called, without waiting for the device; 0
+   * takes them. Float32 [], which the caller keeps alive, as PyTorch's `found_inf`. Default null: steps are taken.
+   */
+  foundInf: Tensor | null = null;
   readonly #rates: Rate[] = [];
 
   constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
@@ -202,8 +207,11 @@ export class Adam extends Optimizer<AdamSettings> {
         eps: group.eps,
         amsgrad: group.amsgrad,
         maximize: group.maximize,
+        ...(this.foundInf && { found_inf: this.foundInf }),
       },
     );
+    if (this.foundInf === null) return;
+    torch.callOperator('aten::_foreach_sub_', 'List', [steps, steps.map(() => this.foundInf)]);
   }
 
   #stepSingle({ parameter, gradient, state }: Slot, group: ParameterGroup<AdamSettings>): void {

@@ -1,6 +1,7 @@
 /** Training in several processes, each with a batch of its own: what a step exchanges with the others. */
 import { ActNorm } from '../../models/losses/discriminator.js';
 import type { Shard } from '../../data/shard.js';
+import { LeCam } from '../../models/losses/lecam.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
@@ -79,12 +80,13 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
 
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,
- * ActNorm's first batch, codes that follow moving averages. Changes the module and returns it.
+ * ActNorm's first batch, LeCam's averages, codes that follow moving averages. Changes the module and returns it.
  */
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);
   for (const part of module.modules())
-    if (part instanceof ActNorm || part instanceof EMAVectorQuantizer) part.synchronize();
+    if (part instanceof ActNorm || part instanceof EMAVectorQuantizer || part instanceof LeCam)
+      part.synchronize();
   return module;
 }
 

@@ -1,15 +1,15 @@
 /** The optimizers of a run, by the names of `optim`. */
 import { nearest } from '../../config/nearest.js';
 import type { TrainingConfig } from '../../runs/config.js';
-import type { OptimizerName } from '../../runs/settings.js';
+import type { OptimizerName } from '../../runs/setting-kinds.js';
 import type { RunOptimizer } from '../../runs/state.js';
 import * as optim from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import type { ClippableOptimizer } from './clipped-optimizer.js';
+import type { GuardableOptimizer } from './guarded-optimizer.js';
 
 /** An optimizer of `optim`, whatever its settings. */
-export interface AnyOptimizer extends ClippableOptimizer, RunOptimizer {
+export interface AnyOptimizer extends GuardableOptimizer, RunOptimizer {
   readonly paramGroups: { params: Tensor[]; lr: number }[];
   dispose(): void;
 }

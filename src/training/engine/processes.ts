@@ -42,12 +42,14 @@ export function firstChoice(precision: Precision): Precision {
  *
  * @throws RunError for a setting that works in a single process only
  */
-export function notesOnProcesses({ training }: RunConfig, state: CheckpointState | null): string[] {
+export function notesOnProcesses({ data, training }: RunConfig, state: CheckpointState | null): string[] {
   const now = worldSize();
   const before = (state?.['processes'] as number | undefined) ?? (state ? 1 : now);
-  if (now > 1 && training.graph) {
+  const alone = aloneSettings({ data, training });
+  if (now > 1 && alone.length > 0) {
     throw new RunError(
-      `training.graph records the steps of a single process, but ${now} train this run: set training.graph=false`,
+      `${now} processes train this run, but ${alone.join(' and ')} ${alone.length === 1 ? 'works' : 'work'} in a single ` +
+        'process only: leave it out, or train in one process',
     );
   }
   const images = imagesPerStep(training);
@@ -59,4 +61,15 @@ export function notesOnProcesses({ training }: RunConfig, state: CheckpointState
       `${now * images} images instead of ${before * images}, from where the order of images had come to; ` +
       'training.learningRate is not changed',
   ];
+}
+
+/** Returns the settings that decide by what a single process sees. */
+function aloneSettings({ data, training }: Pick<RunConfig, 'data' | 'training'>): string[] {
+  const { graph, nonFinite, patience } = training;
+  return Object.entries({
+    'training.graph': graph,
+    [`training.nonFinite=${nonFinite}`]: nonFinite === 'skip' || nonFinite === 'rollback',
+    'training.patience': patience !== undefined,
+    'data.buckets': data.buckets !== undefined,
+  }).flatMap(([name, set]) => (set ? [name] : []));
 }

@@ -1,5 +1,5 @@
 import type { RunConfig } from '../../runs/config.js';
-import type { ScheduleName } from '../../runs/settings.js';
+import type { ScheduleName } from '../../runs/setting-kinds.js';
 import type { TrainedState } from '../../runs/state.js';
 
 /** Shape of the learning rate over a run. */

@@ -24,14 +24,14 @@ export function checkFirstStage(
 }
 
 /** @throws TypeError if a first stage does not divide images of this size into whole codes */
-export function checkSize(model: FirstStage, size: number): void {
+export function checkSize(model: FirstStage, size: number, setting = 'data.size'): void {
   const block = model.stride;
   const { ch, chMult } = model.config.ddconfig;
   // With a single position, each group of a 32-group norm would have only one value to normalise.
   const least = ch * Math.max(...chMult.slice(-1)) > 32 ? block : 2 * block;
   if (size % block === 0 && size >= least) return;
   throw new TypeError(
-    `data.size must be a multiple of ${block}, the model's downsampling factor${least > block ? `, and at least ${least}` : ''}; ` +
+    `${setting} must be a multiple of ${block}, the model's downsampling factor${least > block ? `, and at least ${least}` : ''}; ` +
       `got ${size}. The nearest valid size is ${Math.max(least, Math.round(size / block) * block)}`,
   );
 }

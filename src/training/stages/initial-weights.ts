@@ -7,12 +7,13 @@ import { join } from 'node:path';
 import { LPIPS_PREFIX } from '../../models/registry/without-loss.js';
 import { ignoreKeysOf, loadFrom } from '../../models/weights/initial.js';
 import type { LoadReport } from '../../models/weights/load.js';
-import { loadCheckpoint } from '../../torch/io/index.js';
+import { loadCheckpoint, type Checkpoint } from '../../torch/io/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import type { RunConfig } from '../../runs/config.js';
-import { newestCheckpoint, weightsOf } from '../../runs/checkpoint.js';
 import { RunError } from '../../runs/error.js';
 import type { Run } from '../../runs/run.js';
+import { usedOf } from '../../runs/settings.js';
+import { openRunWeights } from '../../runs/weights.js';
 
 /** An open checkpoint to initialise a model from. */
 export interface InitialWeights {
@@ -60,14 +61,11 @@ async function openInitialWeights(config: RunConfig): Promise<InitialWeights | n
   const at = 'model.params.ckpt_path';
   if (typeof path !== 'string')
     throw new TypeError(`${at} must be the path of a checkpoint file, got ${JSON.stringify(path)}`);
-  checkFile(path, at);
   return openWeights(path, { path, at, ignore: [...ignoreKeysOf(params), LPIPS_PREFIX] });
 }
 
 /** Opens the weights that `training.from` names. Parts that have runs of their own are left to those. */
 async function openFrom(from: string, { training }: RunConfig): Promise<InitialWeights> {
-  const file = isRun(from) ? weightsOf(await newestCheckpoint(from)) : from;
-  checkFile(file, 'training.from');
   const ignore = [
     LPIPS_PREFIX,
     'first_stage_model.loss.',
@@ -75,15 +73,27 @@ async function openFrom(from: string, { training }: RunConfig): Promise<InitialW
     ...(training.vqgan === undefined ? [] : ['first_stage_model.']),
     ...(training.condition === undefined ? [] : ['cond_stage_model.']),
   ];
-  return openWeights(file, { path: from, at: 'training.from', ignore, resize: RESIZED });
+  const how = { path: from, at: 'training.from', ignore, resize: RESIZED };
+  if (!isRun(from)) return openWeights(from, how);
+  const { tensors, ema, close } = await openRunWeights(from, usedOf(training));
+  const path = ema ? `${from} (moving average)` : from;
+  return initialFrom({ tensors, close }, { ...how, path });
 }
 
 /** Opens a checkpoint file that the setting `at` names by `path`. */
 async function openWeights(
   file: string,
-  { path, at, ...options }: { path: string; at: string; ignore: string[]; resize?: RegExp },
+  { path, ...options }: { path: string; at: string; ignore: string[]; resize?: RegExp },
 ): Promise<InitialWeights> {
-  const checkpoint = await loadCheckpoint(file);
+  checkFile(file, options.at);
+  return initialFrom(await loadCheckpoint(file), { path, ...options });
+}
+
+/** Returns the weights of an open checkpoint. */
+function initialFrom(
+  checkpoint: Pick<Checkpoint, 'tensors' | 'close'>,
+  { path, at, ...options }: { path: string; at: string; ignore: string[]; resize?: RegExp },
+): InitialWeights {
   return {
     path,
     fill(net) {

@@ -312,3 +312,26 @@ test('a link is written through', async (t) => {
   t.true(lstatSync(link).isSymbolicLink());
   t.deepEqual((await loadCheckpoint(path)).tensors.get('a')?.tolist(), [1]);
 });
+
+test('tensors of another file take the place of those with their names', async (t) => {
+  const [under, over] = [fresh(), fresh()];
+  await saveSafetensors(under, new Map(['a', 'b', 'c'].map((key, i) => [key, torch.full([2], i)])));
+  await saveSafetensors(over, new Map(Object.entries({ b: torch.full([3], 7), d: torch.full([1], 8) })));
+  using first = await loadCheckpoint(under);
+  using second = await loadCheckpoint(over);
+  const both = first.tensors.overlaidBy(second.tensors);
+  t.deepEqual([...both.keys()], ['a', 'b', 'c'], 'no key is added');
+  t.deepEqual(both.info('b')?.shape, [3]);
+  t.deepEqual(both.get('b')!.tolist(), [7, 7, 7]);
+  t.deepEqual(
+    [...both.getMany(['c', 'b', 'a'])].map(([key, tensor]) => [key, tensor.tolist()]),
+    [
+      ['c', [2, 2]],
+      ['b', [7, 7, 7]],
+      ['a', [0, 0]],
+    ],
+  );
+  const into = torch.zeros([3]);
+  both.below('').readInto('b', into);
+  t.deepEqual(into.tolist(), [7, 7, 7]);
+});

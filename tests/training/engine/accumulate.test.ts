@@ -1,9 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { BCELossWithQuant } from '../../../src/models/losses/segmentation-loss.js';
-import { VQLPIPSWithDiscriminator } from '../../../src/models/losses/vqgan-loss.js';
 import { EMAVQ, VQModel, type FirstStage } from '../../../src/models/autoencoder/vqgan.js';
-import * as nn from '../../../src/torch/nn/index.js';
-import * as optim from '../../../src/torch/optim/index.js';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import { partsOf } from '../../../src/training/engine/accumulate.js';
@@ -12,52 +9,7 @@ import { referenceStep } from '../../../src/training/stages/vqgan/reference-step
 import { segmentationStep } from '../../../src/training/stages/vqgan/segmentation-step.js';
 import { transformerStep } from '../../../src/training/stages/transformer/step.js';
 import { classNet, ddconfig } from '../../sampling/first-stages.js';
-
-const sizes = { nEmbed: 12, embedDim: 4 };
-
-const lossSettings = { discStart: 1, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: true };
-
-interface Made {
-  model: FirstStage;
-  /** Takes a step, and returns its log. */
-  step(batch: Tensor, globalStep: number, accumulate: number): Record<string, Tensor | number>;
-}
-
-const adam = (parameters: Tensor[]) => new optim.Adam(parameters, { lr: 1e-2, betas: [0.5, 0.9] });
-
-/** A model whose discriminator has no batch statistics, so that a batch and its parts must agree. */
-function adversarial(
-  take: typeof onePassStep,
-  Model: typeof VQModel | typeof EMAVQ = VQModel,
-  dropout = 0,
-): Made {
-  torch.manualSeed(3);
-  // LPIPS is not used, and costs much.
-  const loss = nn.skipInit(() => new VQLPIPSWithDiscriminator(lossSettings));
-  for (const parameter of loss.discriminator.parameters()) nn.init.normal_(parameter, 0, 0.3);
-  const settings = {
-    ddconfig: { ...ddconfig, dropout, numResBlocks: dropout > 0 ? 1 : 0 },
-    ...sizes,
-    lossconfig: loss,
-  };
-  const model = (
-    Model === EMAVQ ? new EMAVQ({ ...settings, beta: 0.25 }) : new VQModel(settings)
-  ) as FirstStage;
-  const { encoder, decoder, quantConv, postQuantConv, quantize } = model.train();
-  for (const part of [encoder, decoder, quantConv, postQuantConv, quantize, loss.discriminator])
-    part.to('float64');
-  loss.logits(torch.randn([4, 3, 8, 8], { dtype: 'float64' })); // ActNorm takes its scale from a first batch.
-  const optimizers = {
-    generator: adam(model.generatorParameters()),
-    discriminator: adam(loss.discriminator.parameters()),
-  };
-  return {
-    model,
-    step: (batch, globalStep, accumulate) => ({
-      ...take(model, optimizers, batch, { globalStep, accumulate }),
-    }),
-  };
-}
+import { adam, adversarial, sizes, type Made } from '../adversarial.js';
 
 function ofLabels(): Made {
   torch.manualSeed(3);
@@ -89,9 +41,24 @@ function countForwards(model: FirstStage): number[] {
 for (const { name, make, forwards } of [
   // The discriminator is off in the first of three steps; while it is on, the parts are decoded twice.
   { name: 'one-pass', make: () => adversarial(onePassStep), forwards: 4 + 8 + 8 },
-  { name: 'one-pass, EMA codebook', make: () => adversarial(onePassStep, EMAVQ), forwards: 20 },
+  { name: 'one-pass, EMA codebook', make: () => adversarial(onePassStep, { Model: EMAVQ }), forwards: 20 },
   { name: 'reference', make: () => adversarial(referenceStep), forwards: 8 + 12 + 12 },
-  { name: 'reference, EMA codebook', make: () => adversarial(referenceStep, EMAVQ), forwards: 32 },
+  { name: 'reference, EMA codebook', make: () => adversarial(referenceStep, { Model: EMAVQ }), forwards: 32 },
+  {
+    name: 'one-pass, smoothed weight',
+    make: () => adversarial(onePassStep, { loss: { adaptiveWeightSmoothing: 0.5, maxAdaptiveWeight: 2 } }),
+    forwards: 20,
+  },
+  {
+    name: 'one-pass, fixed weight',
+    make: () => adversarial(onePassStep, { loss: { discAdaptiveWeight: false, discWeight: 0.3 } }),
+    forwards: 12,
+  },
+  {
+    name: 'reference, fixed weight',
+    make: () => adversarial(referenceStep, { loss: { discAdaptiveWeight: false, discWeight: 0.3 } }),
+    forwards: 24,
+  },
   { name: 'segmentation', make: ofLabels, forwards: 12 },
 ]) {
   test(`a step in four parts is that of the whole batch, in float64: ${name}`, (t) => {
@@ -117,7 +84,7 @@ for (const { name, make, forwards } of [
 
 test('the second pass over the parts draws the random numbers of the first', (t) => {
   torch.scope(() => {
-    const { model, step } = adversarial(onePassStep, VQModel, 0.5);
+    const { model, step } = adversarial(onePassStep, { dropout: 0.5 });
     const seen: Tensor[] = [];
     model.registerForwardHook((_, __, output) => {
       seen.push(torch.keep((output as { reconstruction: Tensor }).reconstruction.detach().clone()));
@@ -129,7 +96,7 @@ test('the second pass over the parts draws the random numbers of the first', (t)
     t.false(seen[0]!.narrow(0, 0, 1).equal(seen[1]!.narrow(0, 0, 1)));
     torch.dispose(seen);
     torch.manualSeed(3);
-    adversarial(onePassStep, VQModel, 0.5).step(batches.select(0, 0), 0, 2); // decodes each part once
+    adversarial(onePassStep, { dropout: 0.5 }).step(batches.select(0, 0), 0, 2); // decodes each part once
     t.is(torch.rand([1]).item(), after);
   });
 });

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { resolveConfig } from '../../../src/runs/config.js';
-import { optimizerNames } from '../../../src/runs/settings.js';
+import { optimizerNames } from '../../../src/runs/setting-kinds.js';
 import * as torch from '../../../src/torch/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import * as optim from '../../../src/torch/optim/index.js';

@@ -2,7 +2,8 @@ import { Command } from 'commander';
 import type { BuiltIn } from '../../../data/built-in.js';
 import { choice, numeric } from '../../arguments.js';
 
-const sources = 'a folder of images, a .txt list of them, a packed folder, or: scenes, emoji';
+const sources =
+  'a folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or: scenes, emoji';
 
 /** Defines `tessera-torch data`, which inspects images before training and prepares them. */
 export function dataCommand(data: Command): Command {
@@ -57,7 +58,10 @@ function packCommand(): Command {
     .description('decode images once into a folder that training reads fast')
     .argument('<folder>', 'folder for the packed images')
     .option('--overwrite', 'replace an existing packed folder')
-    .option('--maps', 'also pack segmentation and depth of the built-in scenes')
+    .option(
+      '--maps',
+      'also pack the maps that a list names, or segmentation and depth of the built-in scenes',
+    )
     .action(async (path: string, folder: string, flags: SourceFlags & PackFlags) => {
       await (await import('./run.js')).pack(path, folder, flags);
     });

@@ -37,7 +37,7 @@ export async function decode(run: string, paths: string[], flags: TokenFlags): P
           run,
           tokens,
           file,
-          ...(flags.ema && { ema: true }),
+          ...(tokenizer.ema && { ema: true }),
         });
         count++;
         if (flags.json) process.stdout.write(`${JSON.stringify({ file, picture, grid })}\n`);

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { positiveInteger } from '../../arguments.js';
 import type { Device } from '../../../torch/index.js';
-import { withFileFlags, type FileFlags } from '../../model-flags.js';
+import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
 import { withOutputFlags } from '../../token-flags.js';
 
-export interface EvalFlags extends FileFlags {
+export interface EvalFlags extends SourceFlags {
   device: 'auto' | Device;
   images?: string;
   features?: string;
@@ -42,7 +42,7 @@ export function evalCommand(command: Command): Command {
     .option('--batch <count>', 'images that run together', positiveInteger, 16)
     .option('--save-features <file>', 'write the features of a folder, to use as <what> or --reference later')
     .option('--out <file>', 'write values and protocol as JSON');
-  withFileFlags(command, 'YAML file or preset of the model, if <what> is a checkpoint file').option(
+  withSourceFlags(command, 'YAML file or preset of the model, if <what> is a checkpoint file').option(
     '--device <device>',
     'auto, cpu or cuda:0',
     'auto',

@@ -50,10 +50,10 @@ export async function reconstruct(run: string, images: string[], flags: Reconstr
       `--size ${size} is smaller than one code, ${unit} × ${unit} pixels; give at least ${unit}`,
     );
   const reading = byteProgress(flags);
-  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
+  const { step, device, ema } = await described.load(flags.device, reading.tell).finally(reading.end);
   const { precision = 'float32' } = flags;
   setDType(model, precision);
-  const recipe = { command: 'reconstruct', run, step, size, precision, ...(flags.ema && { ema: true }) };
+  const recipe = { command: 'reconstruct', run, step, size, precision, ...(ema && { ema }) };
   const say = (text: string, record: object) => {
     if (flags.json) process.stdout.write(`${JSON.stringify(record)}\n`);
     else if (!flags.quiet) process.stdout.write(`${text}\n`);

@@ -39,12 +39,13 @@ export async function sample(run: string, flags: SampleFlags): Promise<void> {
   checkWindow(model, area, conditions, run);
   // After all checks, as the weights of a large model take minutes.
   const reading = byteProgress(flags);
-  const { step, device } = await described.load(flags.device, reading.tell).finally(reading.end);
+  const { step, device, ema } = await described.load(flags.device, reading.tell).finally(reading.end);
   model.transformer.to(precision);
   const recipe = {
     command: 'sample',
     run,
     step,
+    ...(ema && { ema }),
     ...filters,
     ...guidance,
     seed,

@@ -74,10 +74,8 @@ export function imageRecipe({
   size,
   vary,
   share = 0.3,
-  ema,
 }: SampleFlags): Record<string, unknown> {
   return {
-    ...(ema && { ema }),
     ...(size && { size }),
     ...(image !== undefined && { image }),
     ...(mask !== undefined && { mask }),

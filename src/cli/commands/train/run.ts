@@ -8,7 +8,7 @@ import { listCheckpoints } from '../../../runs/checkpoint.js';
 import type { RunConfig, Stage } from '../../../runs/config.js';
 import type { EndEvent } from '../../../runs/events.js';
 import { stageTexts } from '../../../reports/stages.js';
-import { saveRunCurves, writeReport } from '../../../reports/index.js';
+import { writeReport } from '../../../reports/index.js';
 import { RunError } from '../../../runs/error.js';
 import type { RunPlan } from '../../../training/trainer.js';
 import type { TransformerTrainer } from '../../../training/transformer-trainer.js';
@@ -19,7 +19,7 @@ import { configOfStart, inheritedConfig } from './first-stage.js';
 import { interruptSignal } from '../../interrupt.js';
 import { terminalProgress } from '../../terminal.js';
 import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './config.js';
-import { trainOutput } from './output.js';
+import { trainOutput, type TrainOutput } from './output.js';
 import type { TrainFlags } from './command.js';
 import { UsageError } from '../../usage-error.js';
 import { INTERRUPTED } from '../../exit-codes.js';
@@ -81,21 +81,37 @@ async function trainAlike(
   progress.end();
   const output = trainOutput({ ...flags, stage, steps: trainer.config.training.steps });
   signal.addEventListener('abort', () => output.stopping(), { once: true });
+  const saveSoon = () => trainer.saveSoon();
+  process.on('SIGUSR1', saveSoon);
   const before = trainer.step;
   let end: EndEvent | null = null;
   try {
     for await (const event of trainer.run({ signal })) {
       output.event(event);
-      if (event.type === 'images') await saveRunCurves(trainer.folder, stage);
+      if (event.type === 'images') await showSoFar(trainer, output);
       if (event.type === 'end') end = event;
     }
+  } catch (error) {
+    // The page must not say that training goes on.
+    await writeReport(trainer.folder).catch(() => {});
+    throw error;
   } finally {
+    process.off('SIGUSR1', saveSoon);
     output.end();
   }
   if (end?.interrupted) process.exitCode = INTERRUPTED;
   if (!isFirst()) return;
   const report = await writeReport(trainer.folder);
   if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer, end, { report, before });
+}
+
+/** Writes the page of a run that goes on, which it does even if the page cannot be written. */
+async function showSoFar({ folder, step }: AnyTrainer, output: TrainOutput): Promise<void> {
+  try {
+    await writeReport(folder, { running: true });
+  } catch (error) {
+    output.event({ type: 'note', step, message: `report.html was not written: ${(error as Error).message}` });
+  }
 }
 
 /** Awaits a trainer. If it fails to start, calls `cleanUp` and converts errors in settings to usage errors. */
@@ -215,7 +231,9 @@ function tellEnd(
     const bySteps = minutes === undefined || (limit !== undefined && end.step >= limit);
     const reached = bySteps ? `${limit} steps` : `${minutes} minutes`;
     say(
-      `nothing to do: the run had already reached its end, ${reached}; to continue it, give a longer one: --minutes M or training.steps=N`,
+      end.stopped === undefined
+        ? `nothing to do: the run had already reached its end, ${reached}; to continue it, give a longer one: --minutes M or training.steps=N`
+        : `nothing to do: the run has ${end.stopped}; to continue it, raise training.patience=${config.training.patience}`,
     );
   }
   say(`done: ${steps}; images, curves and metrics: ${report}`);

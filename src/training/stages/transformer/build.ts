@@ -6,8 +6,11 @@ import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setup.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { averagedBy } from '../../engine/data-parallel.js';
+import { FiniteCheck } from '../../engine/finite-check.js';
+import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -18,6 +21,8 @@ export interface TransformerParts {
   net: Net2NetTransformer;
   masters: MasterWeights;
   optimizer: AnyOptimizer;
+  /** Looks for NaN and infinity in losses and gradients, if requested. */
+  check: FiniteCheck | null;
   /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and what else to log. */
   step(tokens: Tokens): { loss: Tensor } & Record<string, Tensor>;
 }
@@ -33,10 +38,11 @@ export function buildTransformer(
   init: boolean,
   begin: (net: Net2NetTransformer) => void = () => {},
 ): TransformerParts {
-  const { weightDecay, conditionDropout, accumulate, clipNorm } = config.training;
+  const { weightDecay, conditionDropout, accumulate, clipNorm, activationCheckpointing } = config.training;
   const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
   begin(net);
   const gpt = net.transformer;
+  if (activationCheckpointing) checkpointBlocks(gpt);
   const condition = net.learnedCondition;
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
@@ -47,12 +53,17 @@ export function buildTransformer(
     { params: mastersOf(groups.noDecay), weightDecay: 0 },
   ]);
   const norm = clippedBy(optimizer, clipNorm);
-  const stepper = masters.around(copies, averagedBy(norm));
+  const check = FiniteCheck.of(config.training);
+  const stepper = masters.around(
+    copies,
+    averagedBy(check?.guard(optimizer, namesIn(net, copies), norm) ?? norm),
+  );
   net.train();
   return {
     net,
     masters,
     optimizer,
+    check,
     step: ({ z, c }) =>
       torch.scope(() => {
         const tokens = { z, c: dropConditions(net, c, conditionDropout) };
@@ -67,7 +78,7 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
   const device = chosenDevice(config);
   // One batch says enough.
   const single = { ...config, training: { ...config.training, accumulate: 1 } };
-  const { net, masters, optimizer, step } = buildTransformer(single, precision, device, true);
+  const { net, masters, optimizer, check, step } = buildTransformer(single, precision, device, true);
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
   const { condStageModel: stage } = net;
@@ -79,6 +90,7 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
         }
       : { z: zeros(blockSize), c: zeros(1) };
   const time = timeSteps(() => torch.scope(() => step(tokens).loss.item()));
+  check?.dispose();
   optimizer.dispose();
   torch.dispose([tokens, masters.all(net)]);
   return time;

@@ -34,6 +34,11 @@ export function fieldsToEncode({ field, fields }: Condition): string[] {
  */
 export function checkTransformer(config: RunConfig, initial: InitialWeights | null = null): string[] {
   checkOptimizer(config.training, 'AdamW');
+  if (config.data.buckets) {
+    throw new RunError(
+      'data.buckets is for first stages: a transformer is trained on codes of squares; leave it out',
+    );
+  }
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
   const net = modelFromConfig<Net2NetTransformer>(model, { init: false });

@@ -173,9 +173,23 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 
-  step(tokens: Tokens): Record<string, Tensor> {
-    const losses = this.#parts.step(tokens);
-    this.#average?.update(this.#session.run.step + 1);
+  get check() {
+    return this.#parts.check;
+  }
+
+  restored(): void {
+    this.#parts.masters.sync();
+  }
+
+  position(): unknown {
+    return this.#order?.position ?? this.#begunAt;
+  }
+
+  step(tokens: Tokens): Record<string, Tensor | number> {
+    const { step } = this.#session.run;
+    const take = () => this.#parts.step(tokens);
+    const losses = this.check ? this.check.around(step + 1, take) : take();
+    this.#average?.update(step + 1);
     return losses;
   }
 
@@ -208,7 +222,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
       model: masters.stateDict(net.stateDict()),
       optimizers: { transformer: optimizer },
       average: this.#average?.weights,
-      data: this.#order?.position ?? this.#begunAt,
+      data: this.position(),
     };
   }
 
@@ -219,6 +233,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   close(): Promise<void> {
     this.#average?.dispose();
+    this.check?.dispose();
     torch.dispose([this.#codes, this.#vectors, this.#logged]);
     this.#codes = null;
     this.#logged = null;

@@ -1,12 +1,12 @@
 /** The trained models that a transformer uses frozen: its first stage, and the one that encodes a map as its condition. */
 import { existsSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { ignoreKeysOf, loadFrom } from '../../../models/weights/initial.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { readConfig } from '../../../runs/folder.js';
-import { newestCheckpoint } from '../../../runs/checkpoint.js';
+import { usedOf } from '../../../runs/settings.js';
+import { openRunWeights } from '../../../runs/weights.js';
 import type * as nn from '../../../torch/nn/index.js';
 import { loadCheckpoint } from '../../../torch/io/index.js';
 import { checkFile } from '../initial-weights.js';
@@ -90,18 +90,24 @@ export async function loadPart(
       `${path === undefined ? `no trained ${what} was named` : `there is no trained ${what} at ${path}`}; name its run in training.${setting} (--${setting} RUN)`,
     );
   }
-  const file = isRun(path) ? join((await newestCheckpoint(path)).path, 'model.safetensors') : path;
-  const checkpoint = await loadCheckpoint(file);
+  const { file, tensors, close } = await openPart(path, config);
   try {
     const ignore = ['loss.', ...(config.training[setting] === undefined ? ignoreKeysOf(params) : [])];
     // Weights saved before a remap do not say which codes are used: the configuration does.
-    const keys = [...checkpoint.tensors.keys()];
+    const keys = [...tensors.keys()];
     if (!keys.some((name) => name.endsWith('quantize.used'))) ignore.push('quantize.used');
-    const { prefix } = loadFrom(model, checkpoint.tensors, { ignore });
+    const { prefix } = loadFrom(model, tensors, { ignore });
     return prefix === '' ? null : `the weights of the ${what} were found under "${prefix}" in ${file}`;
   } catch (cause) {
     throw new RunError(`${file} does not match model.params.${key}: ${(cause as Error).message}`, { cause });
   } finally {
-    checkpoint.close();
+    close();
   }
+}
+
+/** Opens the weights of a run, or those of a file. */
+async function openPart(path: string, { training }: RunConfig) {
+  if (isRun(path)) return openRunWeights(path, usedOf(training));
+  const { tensors, close } = await loadCheckpoint(path);
+  return { file: path, tensors, close };
 }

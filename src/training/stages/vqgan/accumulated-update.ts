@@ -3,7 +3,7 @@
  * whole batch, which are known only after its last part. Backpropagating both losses through the generator for each part
  * would cost a second backward; instead, the parts go through the generator twice: without gradients, to find the
  * weight and the losses' gradients at each reconstruction, then with them, by the same random numbers. While the
- * discriminator is off there is nothing to weigh, and once is enough.
+ * discriminator is off there is nothing to weigh, and a fixed weight is known: once is then enough.
  */
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -14,7 +14,7 @@ import { rememberGenerators } from '../../engine/generators.js';
 import { withFrozen } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { backThroughPerceptual, type AtReconstruction } from './at-reconstruction.js';
-import { adaptiveWeight, lossOf } from './loss.js';
+import { averaged, lossOf } from './loss.js';
 import type { GeneratorLog, VqganState } from './reference-step.js';
 
 /** A part of a batch and its reconstruction, [B, C, H, W]. */
@@ -52,26 +52,33 @@ export function accumulatedUpdate<K extends string>(
       reconstruction.mul(gradient).sum().add(ofQuantizer).mul(share).backward();
       optimizer.gather?.();
     };
+    const { adversarialWeight } = loss;
+    const combined = ({ nll, g }: Gradients, weight: Tensor) =>
+      discFactor === 0 ? nll : nll.add(g.mul(weight).mul(discFactor));
+    const once = discFactor === 0 || !adversarialWeight.adaptive;
+    const backAtOnce = (decoded: Decoded, gradients: Gradients) =>
+      back(decoded, combined(gradients, torch.full([], loss.config.discWeight, likeOf(gradients.g))));
     const judged: Judged<K>[] = [];
     const replays: (() => void)[] = [];
     const moveCodes = model.quantize.still(() => {
       for (const [i, part] of images.entries()) {
         replays.push(rememberGenerators(batch.device));
         const own = { images: part, share, state: { ...state, ...(conditions && { cond: conditions[i]! }) } };
-        const look = () => torch.scope(() => lookAt(model, own, judge, discFactor === 0 ? back : null));
-        judged.push(discFactor === 0 ? look() : withoutGenerator(model, look));
+        const look = () => torch.scope(() => lookAt(model, own, judge, once ? backAtOnce : null));
+        judged.push(once ? look() : withoutGenerator(model, look));
       }
     });
-    const sumOf = (key: 'nllAtLast' | 'gAtLast') =>
-      judged.map((part) => part[key]).reduce((sum, gradient) => sum.add(gradient));
-    const dWeight = adaptiveWeight(loss, sumOf('nllAtLast'), sumOf('gAtLast'), state);
-    if (discFactor !== 0) {
+    const atLast = (key: keyof Gradients) =>
+      judged.map((part) => part.last![key]).reduce((sum, gradient) => sum.add(gradient));
+    const dWeight = adversarialWeight.next(discFactor, judged[0]!.logs.nllLoss, () =>
+      averaged({ nll: atLast('nll'), generator: atLast('g') }, state),
+    );
+    if (!once) {
       const goOn = rememberGenerators(batch.device);
       model.quantize.still(() => {
         for (const [i, part] of images.entries()) {
           replays[i]!();
-          const { nll, g } = judged[i]!;
-          torch.scope(() => back(model.forward(part), nll.add(g.mul(dWeight).mul(discFactor))));
+          torch.scope(() => back(model.forward(part), combined(judged[i]!, dWeight)));
         }
       });
       goOn();
@@ -90,21 +97,26 @@ export function accumulatedUpdate<K extends string>(
 type LossKey = 'nllLoss' | 'pLoss' | 'quantLoss' | 'gLoss';
 type Decoded = Pick<ReturnType<FirstStage['forward']>, 'reconstruction' | 'loss'>;
 
-/** What a part contributes: gradients at its reconstruction, its share of those at the last layer, and its logs. */
-interface Judged<K extends string> {
+/** Gradients of the two losses of a part with respect to its reconstruction. */
+interface Gradients {
   nll: Tensor;
   g: Tensor;
-  nllAtLast: Tensor;
-  gAtLast: Tensor;
+}
+
+/** What a part contributes: its gradients, its share of those at the last layer, if the weight needs them, and its logs. */
+interface Judged<K extends string> extends Gradients {
+  last: Gradients | null;
   logs: Record<K | LossKey, Tensor>;
 }
 
-/** Computes the losses of a part; with `back`, sends the gradient of the first one through the generator. */
+const likeOf = ({ dtype, device }: Tensor) => ({ dtype, device });
+
+/** Computes the losses of a part; with `back`, sends their gradients through the generator. */
 function lookAt<K extends string>(
   model: FirstStage,
   part: Omit<Part, 'reconstruction'>,
   judge: Judge<K>,
-  back: ((decoded: Decoded, gradient: Tensor) => void) | null,
+  back: ((decoded: Decoded, gradients: Gradients) => void) | null,
 ): Judged<K> {
   const decoded = model.forward(part.images);
   const { reconstruction, loss: quantLoss } = decoded;
@@ -116,10 +128,12 @@ function lookAt<K extends string>(
     const how = { gradOutputs: [gradient], retainGraph: true };
     return atLeastFloat32(torch.grad([reconstruction], [model.lastLayer], how)[0]!).mul(part.share);
   };
-  const [nllAtLast, gAtLast] = [atLast(nll.gradient), atLast(g.gradient)];
-  back?.(decoded, nll.gradient);
+  const gradients = { nll: nll.gradient, g: g.gradient };
+  const { adaptive } = lossOf(model).adversarialWeight;
+  const last = adaptive ? { nll: atLast(gradients.nll), g: atLast(gradients.g) } : null;
+  back?.(decoded, gradients);
   const losses = { nllLoss: nll.value, pLoss, quantLoss: quantLoss.detach(), gLoss: g.value };
-  return { nll: nll.gradient, g: g.gradient, nllAtLast, gAtLast, logs: { ...losses, ...logs } };
+  return { ...gradients, last, logs: { ...losses, ...logs } };
 }
 
 /** Runs `fn` while autograd records nothing of the generator but its last layer. */

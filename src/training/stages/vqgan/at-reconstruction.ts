@@ -4,8 +4,8 @@ import type { Tensor } from '../../../torch/index.js';
 import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import { addGradients } from '../../engine/accumulate.js';
 import { zeroGradients } from '../../engine/gradients.js';
-import { meanLogits } from './loss.js';
-import type { VqganLog, VqganState } from './reference-step.js';
+import { discriminatorLosses, meanLogits } from './loss.js';
+import type { DiscriminatorLog, VqganState } from './reference-step.js';
 
 /** A loss and its gradient with respect to the reconstruction. */
 export interface AtReconstruction {
@@ -37,8 +37,8 @@ export function backThroughDiscriminator(
   reconstruction: Tensor,
   state: VqganState,
   share = 1,
-): Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'> & { generator: AtReconstruction } {
-  const discFactor = loss.discFactorAt(state.globalStep);
+): DiscriminatorLog & { generator: AtReconstruction } {
+  const discFactor = loss.learningFactorAt(state.globalStep);
   const learning = discFactor !== 0;
   const parameters = loss.discriminator.parameters();
   const image = reconstruction.detach().requiresGrad_();
@@ -50,18 +50,22 @@ export function backThroughDiscriminator(
     ? loss.logits(batch, state.cond)
     : torch.noGrad(() => loss.logits(batch, state.cond));
   let discLoss: Tensor;
+  let lecamLoss: Tensor;
   if (learning) {
-    discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
+    const losses = discriminatorLosses(loss, logitsReal, logitsFake, share);
+    ({ lecamLoss } = losses);
+    discLoss = losses.total.mul(discFactor);
     const trained = parameters.filter((parameter) => parameter.requiresGrad);
     const weighted = share === 1 ? discLoss : discLoss.mul(share);
     addGradients(trained, torch.grad([weighted], trained, { allowUnused: true }));
   } else {
-    discLoss = torch.zerosLike(gLoss.detach());
+    discLoss = lecamLoss = torch.zerosLike(gLoss.detach());
     zeroGradients(parameters);
   }
   return {
     generator: { value: gLoss.detach(), gradient: gradient! },
     discLoss: discLoss.detach(),
+    lecamLoss,
     ...meanLogits(logitsReal, logitsFake),
   };
 }

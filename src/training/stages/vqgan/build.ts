@@ -1,14 +1,18 @@
 /** Builds the first stage's model, optimizers and step from a configuration. */
+import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf } from '../../../runs/settings.js';
+import { frozenPartsOf } from '../../../runs/setting-kinds.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
-import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
+import { clippedBy, normsOf, type ClippableOptimizer } from '../../engine/clipped-optimizer.js';
 import { averagedBy, averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
+import { FiniteCheck } from '../../engine/finite-check.js';
+import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -28,6 +32,8 @@ export interface VqganParts {
   optimizers: Record<string, AnyOptimizer>;
   /** Takes a step on a batch [B, C, H, W]; `totalLoss` is the one that the generator's gradients come from. */
   step(batch: Tensor, globalStep: number): { totalLoss: Tensor; losses: StepLosses };
+  /** Looks for NaN and infinity in losses and gradients, if requested. */
+  check: FiniteCheck | null;
   /** Replays steps as a CUDA graph, if requested. */
   graphed: GraphedStep | null;
 }
@@ -43,7 +49,7 @@ export function buildVqgan(
   init: boolean,
   begin: (model: FirstStage) => void = () => {},
 ): VqganParts {
-  const { channelsLast } = config.training;
+  const { channelsLast, activationCheckpointing } = config.training;
   const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
@@ -51,9 +57,11 @@ export function buildVqgan(
   synchronizeStatistics(model);
   const frozen = frozenModules(model, frozenPartsOf(config.training));
   freeze(frozen);
+  if (activationCheckpointing) [model.encoder, model.decoder].forEach(checkpointBlocks);
   const parts = readsLabels(model)
     ? labelParts(model, config, precision)
     : adversarialParts(model, config, precision);
+  parts.check?.protect(untrainedState(model, parts));
   model.train();
   freeze(frozen);
   return {
@@ -69,6 +77,14 @@ type Parts = Omit<VqganParts, 'model'>;
 const trainedBy = (model: FirstStage) =>
   model.generatorParameters().filter((parameter) => parameter.requiresGrad);
 
+/** Returns the state that steps change besides the optimizers: statistics, and codes that follow their latents. */
+function untrainedState(model: FirstStage, { masters, optimizers }: Parts): Tensor[] {
+  const groups = Object.values(optimizers).flatMap(({ paramGroups }) => paramGroups);
+  const trained = new Set(groups.flatMap(({ params }) => params));
+  const own = [...model.stateDict()].filter(([key]) => !key.startsWith(LPIPS_PREFIX));
+  return own.flatMap(([, tensor]) => (trained.has(masters.of([tensor])[0]!) ? [] : [tensor]));
+}
+
 /** Trains autoencoder and discriminator against each other. */
 function adversarialParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { step, graph, accumulate, clipNorm } = training;
@@ -83,9 +99,12 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     lr,
   });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
+  const check = FiniteCheck.of(training);
+  const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: ClippableOptimizer) =>
+    masters.around(copies, averagedBy(check?.guard(optimizer, namesIn(model, copies), inner) ?? inner));
   const steppers: VqganOptimizers = {
-    generator: masters.around(ofGenerator, averagedBy(clipped.norm)),
-    discriminator: masters.around(ofDiscriminator, averagedBy(clipped.discNorm)),
+    generator: around(ofGenerator, generator, clipped.norm),
+    discriminator: around(ofDiscriminator, discriminator, clipped.discNorm),
   };
   const several = torch.distributed.worldSize() > 1 ? { average: averageOverProcesses } : {};
   const take = step === 'reference' ? referenceStep : onePassStep;
@@ -93,11 +112,15 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   return {
     masters,
     optimizers: { generator, discriminator },
+    check,
     graphed,
     step: (images, globalStep) => {
       const state = { globalStep, accumulate, ...several };
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
-      return { totalLoss: log.totalLoss, losses: { ...lossesOf(log), ...normsOf(clipped) } };
+      return {
+        totalLoss: log.totalLoss,
+        losses: { ...lossesOf(log), ...lecamOf(model, log), ...normsOf(clipped) },
+      };
     },
   };
 }
@@ -111,6 +134,10 @@ const lossesOf = (log: VqganLog): StepLosses => ({
   weight: log.dWeight.mul(log.discFactor),
 });
 
+/** Returns LeCam's term, if the loss has it. */
+const lecamOf = (model: FirstStage, { lecamLoss }: VqganLog): StepLosses =>
+  lossOf(model).lecam ? { lecam: lecamLoss } : {};
+
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { accumulate, clipNorm } = training;
@@ -118,10 +145,15 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
   const trained = trainedBy(model);
   const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
   const norm = clippedBy(generator, clipNorm);
-  const stepper = masters.around(trained, averagedBy(norm));
+  const check = FiniteCheck.of(training);
+  const stepper = masters.around(
+    trained,
+    averagedBy(check?.guard(generator, namesIn(model, trained), norm) ?? norm),
+  );
   return {
     masters,
     optimizers: { generator },
+    check,
     graphed: null,
     step: (labels) => {
       const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels, { accumulate });
@@ -136,7 +168,7 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const device = chosenDevice(config);
   // With a graph, the first three steps are not replayed, and one is recorded. One batch says enough.
   const eager = { ...config, training: { ...config.training, graph: false, accumulate: 1 } };
-  const { model, masters, optimizers, step } = buildVqgan(eager, precision, device, true);
+  const { model, masters, optimizers, check, step } = buildVqgan(eager, precision, device, true);
   if (!readsLabels(model)) {
     const { perceptualLoss } = lossOf(model);
     // Random LPIPS weights take as long as the trained ones.
@@ -147,7 +179,7 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const batch = torch.rand([batchSize, model.config.ddconfig.inChannels, size, size], { device });
   // At infinity the discriminator acts, wherever it starts.
   const time = timeSteps(() => torch.scope(() => step(batch, Infinity).totalLoss.item()));
-  for (const optimizer of Object.values(optimizers)) optimizer.dispose();
+  for (const each of [check, ...Object.values(optimizers)]) each?.dispose();
   torch.dispose([batch, masters.all(model)]);
   return time;
 }

@@ -1,4 +1,5 @@
 /** Validates a first stage's configuration before anything is opened or written. */
+import { sidesOfBuckets } from '../../../data/buckets.js';
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
@@ -10,7 +11,7 @@ import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
 import { checkOptimizer } from '../../engine/optimizers.js';
-import { checkFirstStage } from '../first-stage-check.js';
+import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { lossOf } from './loss.js';
@@ -39,12 +40,14 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   try {
     temperatureSetter(model);
     checkGraph(config);
+    checkBuckets(model, config);
     checkOptimizer(config.training, 'Adam');
     const labels = readsLabels(model);
     if (labels) checkLabels(model, config);
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
     if (!labels) {
-      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, config.data.size);
+      checkWarmup(lossOf(model), config);
+      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, shortestSide(config));
       checkPerceptual(config);
     }
     notes.push(...unusedAttention(model.config.ddconfig));
@@ -82,11 +85,29 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   );
 }
 
-function checkGraph({ training: { graph, accumulate } }: RunConfig): void {
-  if (!graph || accumulate === 1) return;
-  throw new TypeError(
-    `training.graph cannot record a step with training.accumulate=${accumulate}: leave out one of them`,
-  );
+function checkGraph({ training }: RunConfig): void {
+  const { graph, accumulate, activationCheckpointing } = training;
+  if (!graph || (accumulate === 1 && !activationCheckpointing)) return;
+  const setting = accumulate === 1 ? 'activationCheckpointing=true' : `accumulate=${accumulate}`;
+  throw new TypeError(`training.graph cannot record a step with training.${setting}: leave out one of them`);
+}
+
+/** Returns the shortest side of the training images in pixels. */
+function shortestSide({ data }: RunConfig): number {
+  return Math.min(data.size, ...sidesOfBuckets(data.buckets ?? []).flat());
+}
+
+function checkBuckets(model: FirstStage, { data, training }: RunConfig): void {
+  for (const side of sidesOfBuckets(data.buckets ?? []).flat())
+    checkSize(model, side, 'each side in data.buckets');
+  if (data.buckets && data.crop === 'resized') {
+    throw new TypeError(
+      'data.crop=resized draws the proportions of crops, which data.buckets fixes: leave out one of them',
+    );
+  }
+  if (data.buckets && training.graph) {
+    throw new TypeError('training.graph records steps of one size: leave out data.buckets');
+  }
 }
 
 function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, config: RunConfig): void {
@@ -131,6 +152,14 @@ function checkDiscriminator(
     `${section}.disc_num_layers is ${discriminator.nLayers}, too many for images of ${size} pixels (data.size): set ` +
       (most > 0 ? `it to at most ${most}, or ` : '') +
       `data.size to at least ${least}`,
+  );
+}
+
+function checkWarmup({ config: { discWarmup } }: VQLPIPSWithDiscriminator, { training }: RunConfig): void {
+  if (discWarmup === 0 || training.discriminatorFrom === 0) return;
+  throw new TypeError(
+    `model.params.lossconfig.params.disc_warmup counts steps before disc_start, but training.discriminatorFrom=` +
+      `${training.discriminatorFrom} starts the discriminator at a share of the run: set disc_start instead of it`,
   );
 }
 

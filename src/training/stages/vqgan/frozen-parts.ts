@@ -1,7 +1,7 @@
 /** Parts of a first stage that a run keeps as they are. */
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type * as nn from '../../../torch/nn/index.js';
-import type { FrozenPart } from '../../../runs/settings.js';
+import type { FrozenPart } from '../../../runs/setting-kinds.js';
 
 /** Modules of each part; the convolution before the quantizer belongs to the encoder. */
 const modulesOf: Record<FrozenPart, (model: FirstStage) => nn.Module[]> = {

@@ -10,7 +10,7 @@ type Setting = Record<string, unknown>;
 
 /**
  * Runs a VQGAN training step as a CUDA graph. It is recorded after three eager steps, and recorded again whenever a
- * number in it changes: when the discriminator starts, and with each temperature. Learning rates may change at every
+ * number in it changes: when the discriminator starts to learn and to act, and with each temperature. Learning rates may change at every
  * step if the optimizers are `capturable`; otherwise each change records the step again. The log's tensors are
  * overwritten by the next step. If recording is not possible, steps run eagerly, and `eagerReason` says why.
  *
@@ -75,7 +75,9 @@ export class GraphedStep extends torch.InThread {
       ),
     );
     const temperature = this.#model.quantize.temperature ?? null;
-    return JSON.stringify([lossOf(this.#model).discFactorAt(globalStep), temperature, accumulate, settings]);
+    const loss = lossOf(this.#model);
+    const factors = [loss.discFactorAt(globalStep), loss.learningFactorAt(globalStep)];
+    return JSON.stringify([factors, temperature, accumulate, settings]);
   }
 
   /** Releases the memory of the recording. */

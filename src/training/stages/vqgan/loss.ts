@@ -1,4 +1,5 @@
 /** Functions that both VQGAN training steps use. */
+import type { LastLayerGradients } from '../../../models/losses/adaptive-weight.js';
 import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -11,16 +12,14 @@ export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   );
 }
 
-/** Returns the adaptive weight of the last layer's gradients, which several processes average before. */
-export function adaptiveWeight(
-  loss: VQLPIPSWithDiscriminator,
-  nll: Tensor,
-  generator: Tensor,
+/** Returns the last layer's gradients over the batches of all processes, if several train together. */
+export function averaged(
+  { nll, generator }: LastLayerGradients,
   { average }: { average?: (tensors: readonly Tensor[]) => Tensor[] },
-): Tensor {
-  if (!average) return loss.adaptiveWeight(nll, generator);
+): LastLayerGradients {
+  if (!average) return { nll, generator };
   const [jointNll, jointGenerator] = average([nll, generator]);
-  return loss.adaptiveWeight(jointNll!, jointGenerator!);
+  return { nll: jointNll!, generator: jointGenerator! };
 }
 
 /** Returns the mean logits, detached. */
@@ -29,4 +28,24 @@ export function meanLogits(
   logitsFake: Tensor,
 ): { logitsReal: Tensor; logitsFake: Tensor } {
   return { logitsReal: logitsReal.detach().mean(), logitsFake: logitsFake.detach().mean() };
+}
+
+/**
+ * Returns the discriminator's loss with LeCam's weighted term, without its factor, and that term alone, detached.
+ *
+ * @param share share of these logits in those of the step
+ */
+export function discriminatorLosses(
+  loss: VQLPIPSWithDiscriminator,
+  logitsReal: Tensor,
+  logitsFake: Tensor,
+  share: number,
+): { total: Tensor; lecamLoss: Tensor } {
+  const own = loss.discriminatorLoss(logitsReal, logitsFake);
+  const lecam = loss.lecamLoss(logitsReal, logitsFake, share);
+  const { lecamLossWeight } = loss.config;
+  return {
+    total: lecamLossWeight > 0 ? own.add(lecam.mul(lecamLossWeight)) : own,
+    lecamLoss: lecam.detach(),
+  };
 }

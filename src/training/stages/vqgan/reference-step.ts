@@ -9,7 +9,7 @@ import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate
 import { withFrozen, zeroGradients } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { accumulatedUpdate } from './accumulated-update.js';
-import { adaptiveWeight, lossOf, meanLogits } from './loss.js';
+import { averaged, discriminatorLosses, lossOf, meanLogits } from './loss.js';
 
 /** Optimizers of a VQGAN. The reference uses Adam for both, betas (0.5, 0.9), eps 1e-8, with one learning rate. */
 export interface VqganOptimizers {
@@ -38,23 +38,26 @@ export interface VqganLog {
   nllLoss: Tensor;
   /** LPIPS, unweighted; 0 if the term is off. */
   pLoss: Tensor;
-  /** Adaptive weight times discWeight, without the discriminator's factor. */
+  /** Weight of the adversarial loss, without the discriminator's factor: by default the adaptive weight times discWeight. */
   dWeight: Tensor;
   /** 0 before discStart. */
   discFactor: number;
   /** −mean of the logits of reconstructions, unweighted. */
   gLoss: Tensor;
-  /** The discriminator's loss times its factor. */
+  /** The discriminator's loss times its factor, with LeCam's term. */
   discLoss: Tensor;
+  /** LeCam's term alone, unweighted; 0 if it is off. */
+  lecamLoss: Tensor;
   /** Mean logit of the images. */
   logitsReal: Tensor;
   /** Mean logit of the reconstructions at the discriminator's update. */
   logitsFake: Tensor;
 }
 
+/** Log of the discriminator's update. */
+export type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'lecamLoss' | 'logitsReal' | 'logitsFake'>;
 /** Log of the generator's update. */
-export type GeneratorLog = Omit<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
-type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'logitsReal' | 'logitsFake'>;
+export type GeneratorLog = Omit<VqganLog, keyof DiscriminatorLog>;
 
 /**
  * Trains on one batch [B, C, H, W] in [−1, 1]. The model must be in training mode to update the discriminator's batch
@@ -94,10 +97,10 @@ function updateGenerator(
     const { nll, perceptual } = loss.reconstructionLoss(batch, reconstruction);
     const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond));
 
-    const { lastLayer } = model;
-    const [nllGradient] = torch.grad([nll], [lastLayer], { retainGraph: true });
-    const [gGradient] = torch.grad([gLoss], [lastLayer], { retainGraph: true });
-    const dWeight = adaptiveWeight(loss, nllGradient!, gGradient!, state);
+    const atLastLayer = (value: Tensor) => torch.grad([value], [model.lastLayer], { retainGraph: true })[0]!;
+    const dWeight = loss.adversarialWeight.next(discFactor, nll, () =>
+      averaged({ nll: atLastLayer(nll), generator: atLastLayer(gLoss) }, state),
+    );
 
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero changes neither value nor gradient, but its backward would still run.
@@ -160,19 +163,21 @@ function updateDiscriminator(
 /** Adds the gradients of the discriminator's loss on a part, reconstructed again, to those of the parts before it. */
 function backThroughDiscriminator(model: FirstStage, part: Tensor, state: VqganState): DiscriminatorLog {
   const loss = lossOf(model);
-  const discFactor = loss.discFactorAt(state.globalStep);
+  const discFactor = loss.learningFactorAt(state.globalStep);
   const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(part).reconstruction));
   const logits = (images: Tensor) => loss.logits(images, state.cond);
   if (discFactor === 0) {
-    // Before discStart the logits are logged and the statistics updated, but nothing is learnt.
+    // Before it learns the logits are logged and the statistics updated.
     const log = torch.noGrad(() => meanLogits(logits(part), logits(reconstruction)));
     zeroGradients(loss.discriminator.parameters());
-    return { ...log, discLoss: torch.zerosLike(log.logitsReal) };
+    const none = torch.zerosLike(log.logitsReal);
+    return { ...log, discLoss: none, lecamLoss: none };
   }
   const logitsReal = logits(part);
   const logitsFake = logits(reconstruction);
-  const discLoss = loss.discriminatorLoss(logitsReal, logitsFake).mul(discFactor);
   const { accumulate = 1 } = state;
+  const { total, lecamLoss } = discriminatorLosses(loss, logitsReal, logitsFake, 1 / accumulate);
+  const discLoss = total.mul(discFactor);
   (accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
-  return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach() };
+  return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
 }

@@ -1,10 +1,12 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
+import { sidesOfBuckets } from '../../../data/buckets.js';
 import { Loader } from '../../../data/loader.js';
 import type { Shard } from '../../../data/shard.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
-import { frozenPartsOf, imagesPerStep } from '../../../runs/settings.js';
+import { frozenPartsOf } from '../../../runs/setting-kinds.js';
+import { imagesPerStep } from '../../../runs/settings.js';
 import type { TrainedState } from '../../../runs/state.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -71,6 +73,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
   readonly #shard: Shard;
+  /** Images of a step before which codes are restarted. */
+  #recent: Tensor[] | null = null;
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
   #start: StartCodes | null = null;
@@ -79,7 +83,8 @@ export class VqganStage implements TrainableStage<Tensor> {
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
     const { seed, restartCodes } = config.training;
-    const { crop, flip } = config.data;
+    const { crop, cropScale: scale, cropRatio: ratio, flip, buckets: named } = config.data;
+    const buckets = named && sidesOfBuckets(named);
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
@@ -92,7 +97,18 @@ export class VqganStage implements TrainableStage<Tensor> {
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
-    const how = { batchSize, seed, crop, flip, device, fields: namesOf(mapOf(config)), shard: this.#shard };
+    const how = {
+      batchSize,
+      seed,
+      crop,
+      scale,
+      ratio,
+      buckets,
+      flip,
+      device,
+      fields: namesOf(mapOf(config)),
+      shard: this.#shard,
+    };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
 
@@ -105,6 +121,15 @@ export class VqganStage implements TrainableStage<Tensor> {
     return this.#parts.masters;
   }
 
+  get check() {
+    return this.#parts.check;
+  }
+
+  restored(): void {
+    this.masters.sync();
+    this.#parts.graphed?.dispose(); // It reads the state that the optimizers had.
+  }
+
   async prepare(): Promise<void> {
     this.masters.sync();
     const { heldOut, device, run } = this.#session;
@@ -114,7 +139,7 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
     const { step, progress } = this.#session.run;
-    const { training } = this.#session.config;
+    const { training, data } = this.#session.config;
     let waited = 0;
     const next = async () => {
       const given = await this.#loader.next();
@@ -125,24 +150,40 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      const { worldSize } = this.#shard;
-      while (recent.length * imagesPerStep(training) * worldSize < restarts.pictures)
-        recent.push(jointBatch(await next(), this.#shard));
-      // An accumulated step may see more images than the memory has room for at once.
-      const most = restarts.pictures + training.batchSize * worldSize - 1;
-      torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
-      torch.dispose(recent);
-      fromFirst(model.quantize.stateDict().values());
+      const jointImages = imagesPerStep(training) * this.#shard.worldSize;
+      do recent.push(jointBatch(await next(), this.#shard));
+      while (!data.buckets && recent.length * jointImages < restarts.pictures); // Buckets differ in size.
+      this.#recent = recent;
     }
     return { batch: await next(), waited };
   }
 
+  position(): unknown {
+    return this.#loader.state();
+  }
+
+  /** Moves unused codes onto latents of the images that `next` has read for this. */
+  #restartCodes(): void {
+    const { model } = this;
+    const recent = this.#recent;
+    this.#recent = null;
+    if (recent === null || !canRestartCodes(model)) return;
+    // An accumulated step may see more images than the memory has room for at once.
+    const { block, worldSize } = this.#shard;
+    const most = restarts.pictures + block * worldSize - 1;
+    torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
+    torch.dispose(recent);
+    fromFirst(model.quantize.stateDict().values());
+  }
+
   step(batch: Tensor): Record<string, Tensor | number> {
     const { step, progress } = this.#session.run;
+    this.#restartCodes();
     this.#setTemperature(step);
     // -Infinity is before any start, so the discriminator neither contributes to the loss nor learns.
     const globalStep = progress < this.#session.config.training.discriminatorFrom ? -Infinity : step;
-    const { losses } = this.#parts.step(batch, globalStep);
+    const take = () => this.#parts.step(batch, globalStep).losses;
+    const losses = this.check ? this.check.around(step + 1, take) : take();
     this.#average?.update(step + 1);
     return losses;
   }
@@ -199,8 +240,9 @@ export class VqganStage implements TrainableStage<Tensor> {
   close(): Promise<void> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
+    this.check?.dispose();
     this.#average?.dispose();
-    torch.dispose(this.#validation);
+    torch.dispose([this.#validation, this.#recent]);
     this.#start?.dispose();
     return this.#session.close();
   }

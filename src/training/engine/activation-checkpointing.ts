@@ -1,0 +1,36 @@
+/** Activation checkpointing (arXiv 1604.06174): blocks keep their input for backward, which computes the rest again. */
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type * as nn from '../../torch/nn/index.js';
+import { AttnBlock, Downsample, ResnetBlock, Upsample } from '../../models/autoencoder/blocks.js';
+import { Block } from '../../models/priors/gpt.js';
+
+/** What is computed again at once: none of these contains another. */
+const blocks = [ResnetBlock, AttnBlock, Downsample, Upsample, Block];
+
+/**
+ * Lets the blocks of a network (residual blocks, attention, resampling, blocks of a transformer) keep only their inputs
+ * for backward, which computes each block a second time, with the same random numbers. Results and gradients are the
+ * same, bit for bit. Calls without gradients, and with a cache, are not affected.
+ *
+ * @returns the number of blocks
+ */
+export function checkpointBlocks(network: nn.Module): number {
+  const found = network.modules().filter((module) => blocks.some((kind) => module instanceof kind));
+  for (const block of found) checkpointBlock(block);
+  return found.length;
+}
+
+function checkpointBlock(block: nn.Module): void {
+  const forward = block.forward as (x: Tensor, ...rest: unknown[]) => Tensor;
+  const parameters = block.parameters();
+  block.forward = (x: Tensor, ...rest: unknown[]): Tensor => {
+    if (!torch.isGradEnabled()) return forward(x, ...rest);
+    // Recorded also the first time: without gradients, a block may use other kernels, which round differently.
+    const compute = (input: Tensor) =>
+      torch.isGradEnabled()
+        ? forward(input, ...rest)
+        : torch.scope(() => torch.enableGrad(() => forward(input, ...rest)).detach());
+    return torch.checkpoint(compute, [x], parameters);
+  };
+}

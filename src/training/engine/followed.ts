@@ -1,0 +1,37 @@
+/** What follows the events of a run: files in which other programs show it. */
+import { RunCsv } from '../../reports/metrics-csv.js';
+import { RunEvents } from '../../reports/tensorboard/run-events.js';
+import type { TrainingEvent } from '../../runs/events.js';
+import type { Run } from '../../runs/run.js';
+
+interface Follower {
+  take(event: TrainingEvent): Promise<void>;
+}
+
+/** Returns what a run asks for, by its setting. */
+function followersOf({ folder, config: { training } }: Run): Map<string, Follower> {
+  const followers = new Map<string, Follower>();
+  if (training.tensorboard) followers.set('tensorboard', new RunEvents(folder));
+  if (training.csv) followers.set('csv', new RunCsv(folder));
+  return followers;
+}
+
+/** Passes on the events of a run, each after its followers have taken it. One that fails is left out from then on. */
+export async function* followed(
+  run: Run,
+  events: AsyncGenerator<TrainingEvent, void, undefined>,
+): AsyncGenerator<TrainingEvent, void, undefined> {
+  const followers = followersOf(run);
+  for await (const event of events) {
+    const failed: string[] = [];
+    for (const [setting, follower] of followers) {
+      // The run is worth more than what shows it.
+      await follower.take(event).catch((error: Error) => {
+        followers.delete(setting);
+        failed.push(`training.${setting} is off from here on: ${error.message}`);
+      });
+    }
+    yield event;
+    for (const message of failed) yield { type: 'note', step: run.step, message };
+  }
+}

@@ -1,0 +1,134 @@
+/** Optimizers that look at their gradients before each step. */
+import * as optim from '../../torch/optim/index.js';
+import type { ParameterState } from '../../torch/optim/index.js';
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { ClippableOptimizer } from './clipped-optimizer.js';
+import type { StepOptimizer } from './step-optimizer.js';
+
+/** What is guarded: an optimizer of `optim`, with its state. */
+export interface GuardableOptimizer extends ClippableOptimizer {
+  readonly state: ReadonlyMap<Tensor, ParameterState>;
+}
+
+/**
+ * An optimizer for training steps that notes on the device, before each of its steps, which gradients are finite. With
+ * `skip` it leaves out steps with others, on the device as well: Adam and AdamW have a kernel for it, of other optimizers
+ * the parameters and their state are copied before each step and put back.
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * const optimizer = new GuardedOptimizer(new optim.Adam(layer.parameters()), { skip: true });
+ * layer.forward(torch.full([1, 8], NaN)).sum().backward();
+ * optimizer.step(); // changes nothing
+ * console.log(optimizer.finite.tolist()); // [false, true]: the gradient of the weight, and of the bias
+ * ```
+ */
+export class GuardedOptimizer extends torch.InThread implements StepOptimizer {
+  /** Whether the gradient of each parameter was finite at the last step, bool [parameters]; overwritten by the next. */
+  readonly finite: Tensor;
+  readonly #optimizer: GuardableOptimizer;
+  readonly #inner: StepOptimizer;
+  readonly #skip: boolean;
+  /** 1 if the step is to be left out, float32 []. */
+  readonly #found: Tensor;
+  /** Stands for gradients that are missing. */
+  readonly #zero: Tensor;
+
+  /**
+   * @param options.inner the optimizer, clipped; default: as it is
+   * @param options.skip leave out steps with NaN or infinity; default false
+   */
+  constructor(
+    optimizer: GuardableOptimizer,
+    { inner = optimizer, skip = false }: { inner?: StepOptimizer; skip?: boolean } = {},
+  ) {
+    super('a guarded optimizer', 'make one in each thread');
+    this.#optimizer = optimizer;
+    this.#inner = inner;
+    this.#skip = skip;
+    const { device = 'cpu' } = this.#parameters[0] ?? {};
+    this.finite = torch.keep(torch.ones([this.#parameters.length], { dtype: 'bool', device }));
+    this.#found = torch.keep(torch.zeros([], { dtype: 'float32', device }));
+    this.#zero = torch.keep(torch.zeros([], { dtype: 'float32', device }));
+    if (skip && optimizer instanceof optim.Adam) optimizer.foundInf = this.#found;
+  }
+
+  get #parameters(): Tensor[] {
+    return this.#optimizer.paramGroups.flatMap(({ params }) => params);
+  }
+
+  /** Groups of the optimizer. */
+  get paramGroups(): GuardableOptimizer['paramGroups'] {
+    return this.#optimizer.paramGroups;
+  }
+
+  /** Drops all gradients. */
+  zeroGrad(): void {
+    this.#inner.zeroGrad();
+  }
+
+  /** Notes which gradients are finite, and updates the parameters. Does not wait for the device. */
+  step(): void {
+    torch.scope(() =>
+      torch.noGrad(() => {
+        const gradients = this.#parameters.map(({ grad }) => grad ?? this.#zero);
+        if (gradients.length === 0) return;
+        this.finite.copy_(torch.stack(sizesOf(gradients)).isfinite());
+        if (this.#skip) this.#found.copy_(this.finite.all().logicalNot());
+      }),
+    );
+    if (!this.#skip || this.#skipsByKernel) this.#inner.step();
+    else torch.scope(() => this.#stepAndPutBack());
+  }
+
+  get #skipsByKernel(): boolean {
+    const { foundInf = null, paramGroups } = this.#optimizer as Partial<optim.Adam>;
+    return foundInf !== null && paramGroups!.every(({ fused }) => fused !== false);
+  }
+
+  #stepAndPutBack(): void {
+    const parameters = this.#parameters.filter(({ grad }) => grad !== null);
+    const { state } = this.#optimizer;
+    // The first step makes the state, which cannot be put back: the only step that waits for the device.
+    if (parameters.some((parameter) => !state.has(parameter)) && this.#found.item() !== 0) return;
+    const changed = parameters.flatMap((parameter) => [
+      parameter,
+      ...Object.values(state.get(parameter) ?? {}),
+    ]);
+    const before = torch.noGrad(() => changed.map((tensor) => tensor.detach().clone()));
+    this.#inner.step();
+    putBack(changed, before, this.#found.bool());
+  }
+
+  /** Copies the learning rates of a `capturable` optimizer to the device. */
+  refreshLearningRates(): void {
+    this.#inner.refreshLearningRates?.();
+  }
+
+  /** Releases its own tensors; otherwise the garbage collector does. */
+  dispose(): void {
+    if (this.#optimizer instanceof optim.Adam) this.#optimizer.foundInf = null;
+    torch.dispose([this.finite, this.#found, this.#zero]);
+  }
+}
+
+/** Gives tensors the values that they had before, where the flag, bool [], is true. */
+export function putBack(tensors: readonly Tensor[], before: readonly Tensor[], flag: Tensor): void {
+  torch.noGrad(() => {
+    for (const [i, tensor] of tensors.entries())
+      tensor.copy_(torch.where(flag.to(tensor.device), before[i]!, tensor));
+  });
+}
+
+/** Returns a number for each tensor that is finite if, and only if, all of its elements are; but see the comment. */
+function sizesOf(tensors: readonly Tensor[]): Tensor[] {
+  // One kernel on a GPU. On the CPU, where the largest magnitude takes twenty times as long, the sum, which could also
+  // overflow: for a gradient of 1e30 that is as good a reason.
+  if (tensors[0]!.device === 'cpu') return tensors.map((tensor) => tensor.sum());
+  return torch.callOperator('aten::_foreach_norm', 'Scalar', [
+    tensors,
+    torch.floatScalar(Infinity),
+  ]) as Tensor[];
+}

@@ -1,0 +1,106 @@
+/** What a run does about NaN and infinity: `training.nonFinite`. */
+import { newestCheckpoint } from '../../runs/checkpoint.js';
+import { NonFiniteError } from '../../runs/error.js';
+import { appendMetrics } from '../../runs/folder.js';
+import type { Run } from '../../runs/run.js';
+import { restoreState, type TrainedState } from '../../runs/state.js';
+import type { Tensor } from '../../torch/index.js';
+import type { FiniteCheck } from './finite-check.js';
+
+/** Steps with NaN or infinity in a row after which a run that skips them ends. */
+const mostSkipped = 20;
+
+/** Times that a run returns to the same checkpoint before it ends. */
+const mostReturns = 3;
+
+/** The part of a stage that recovery needs. */
+interface Recoverable {
+  readonly check?: FiniteCheck | null;
+  state(): TrainedState;
+  restored?(): void;
+}
+
+/** Reads losses, and applies the policy of a run to what is not finite. */
+export class Recovery {
+  readonly #run: Run;
+  readonly #stage: Recoverable;
+  /** How often the run returned to a checkpoint of a step. */
+  #returns = { to: -1, count: 0 };
+
+  constructor(run: Run, stage: Recoverable) {
+    this.#run = run;
+    this.#stage = stage;
+  }
+
+  get #policy() {
+    return this.#run.config.training.nonFinite;
+  }
+
+  /**
+   * Reads losses as numbers, with a note if steps were skipped. Waits for the device.
+   *
+   * @throws NonFiniteError that names the first tensor with NaN or infinity, and its step
+   */
+  read(losses: Record<string, Tensor | number>): { losses: Record<string, number>; remark: string | null } {
+    const found = this.#stage.check?.report() ?? null;
+    if (this.#policy !== 'skip') {
+      if (found) throw this.#run.nonFinite(found.what);
+      return {
+        losses: this.#policy === undefined ? this.#readUnchecked(losses) : this.#run.read(losses),
+        remark: null,
+      };
+    }
+    if (found && found.inRow >= mostSkipped) {
+      throw this.#run.nonFinite(`${found.what}, and each of the last ${found.inRow} steps was skipped`);
+    }
+    const read = Object.entries(losses).map(
+      ([name, value]) => [name, typeof value === 'number' ? value : value.item()] as const,
+    );
+    const finite = Object.fromEntries(read.filter(([, value]) => Number.isFinite(value)));
+    const skipped = found?.count ?? 0;
+    const remark =
+      found && `${found.what}; training.nonFinite=skip left out ${skipped} of the steps since the last log`;
+    return { losses: { ...finite, skipped }, remark };
+  }
+
+  /** Reads the losses of a run that does not look at each step; its error says how to. */
+  #readUnchecked(losses: Record<string, Tensor | number>): Record<string, number> {
+    try {
+      return this.#run.read(losses);
+    } catch (error) {
+      if (!(error instanceof NonFiniteError)) throw error;
+      const way = 'or with training.nonFinite=stop, which names the step and the tensor that it begins with';
+      throw new NonFiniteError(`${error.message}, ${way}`);
+    }
+  }
+
+  /** Calls the function; returns its NonFiniteError if the run then returns to its last checkpoint. */
+  attempt<T>(fn: () => T): T | NonFiniteError {
+    try {
+      return fn();
+    } catch (error) {
+      if (this.#policy === 'rollback' && error instanceof NonFiniteError) return error;
+      throw error;
+    }
+  }
+
+  /**
+   * Restores weights, optimizers and generators of the last checkpoint; steps, schedules and the order of the data go
+   * on. Returns a note.
+   *
+   * @throws the error, if the run has returned to this checkpoint three times
+   */
+  async rollBack(error: NonFiniteError): Promise<string> {
+    const { folder, step, setup } = this.#run;
+    const checkpoint = await newestCheckpoint(folder);
+    const count = this.#returns.to === checkpoint.step ? this.#returns.count + 1 : 1;
+    if (count > mostReturns) throw error;
+    this.#returns = { to: checkpoint.step, count };
+    const { seed } = this.#run.config.training;
+    await restoreState(checkpoint, this.#stage.state(), { ...setup, seed });
+    this.#stage.restored?.();
+    appendMetrics(folder, { step, rolledBackTo: checkpoint.step });
+    const what = error.message.split('. ')[0]!;
+    return `${what}; training.nonFinite=rollback goes on with the weights of step ${checkpoint.step} and the next images`;
+  }
+}
