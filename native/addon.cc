@@ -18,14 +18,10 @@ static Napi::Object init(Napi::Env env, Napi::Object object) {
   exports.add<results>("results");
   exports.add<resolve>("resolve");
   exports.add<schemas>("schemas");
-  exportScopes(exports);
-  exportStorage(exports);
-  exportAutograd(exports);
-  exportCallbacks(exports);
-  exportRandom(exports);
-  exportDevice(exports);
-  exportMemory(exports);
-  exportCuda(exports);
+  for (const auto part : {exportScopes, exportStorage, exportAutograd, exportCallbacks, exportRandom, exportDevice,
+                          exportMemory, exportCuda, exportDistributed}) {
+    part(exports);
+  }
   return object;
 }
 NODE_API_MODULE(tessera, init)

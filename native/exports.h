@@ -44,5 +44,6 @@ void exportRandom(Exports& exports);
 void exportDevice(Exports& exports);
 void exportMemory(Exports& exports);
 void exportCuda(Exports& exports);
+void exportDistributed(Exports& exports);
 
 }  // namespace tessera

@@ -15,6 +15,7 @@ const ENTRIES = ['index', 'cli/main', 'cli/commands/doctor/doctor-probe'];
 const NAMESPACES = [
   'torch/index',
   'torch/cuda/index',
+  'torch/distributed/index',
   'torch/nn/index',
   'torch/nn/init',
   'torch/nn/functional',

@@ -109,6 +109,11 @@ export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
 export { checkpointBlocks } from './training/engine/activation-checkpointing.js';
 export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
+export {
+  averageOverProcesses,
+  DataParallelOptimizer,
+  synchronizeStatistics,
+} from './training/engine/data-parallel.js';
 export { FiniteCheck, type NonFinitePolicy, type NonFiniteReport } from './training/engine/finite-check.js';
 export { GuardedOptimizer, type GuardableOptimizer } from './training/engine/guarded-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../files/package.js';
 import { endWithReader, readerIsGone } from './broken-pipe.js';
+import { FAILED, INTERRUPTED, USAGE } from './exit-codes.js';
 import { wasInterrupted } from './interrupt.js';
 import { messageOf } from './system-error.js';
 import { paint } from './terminal.js';
@@ -10,11 +11,6 @@ import { UsageError } from './usage-error.js';
 /** Command that works before and after installation, by the package's name; `tessera` is another package on npm. */
 const COMMAND = 'npx tessera-torch';
 
-/** Exit codes of every command. */
-const FAILED = 1;
-const USAGE = 2;
-const INTERRUPTED = 130;
-
 const descriptions = {
   setup: 'install libtorch, and build the native addon if no prebuilt one is installed',
   doctor: 'check platform, libtorch, addon and devices',
@@ -22,6 +18,7 @@ const descriptions = {
   convert: 'convert a checkpoint to another format: safetensors, or a file that PyTorch reads',
   import: 'make a run of a checkpoint that was trained elsewhere',
   train: 'train a model on your images: train vqgan, then train transformer',
+  launch: 'start a command in several processes that train together',
   reconstruct: 'encode images with a trained model and decode them again',
   eval: 'measure models and generated images, and compare what was measured alike',
   encode: 'write the tokens of images, for language models and other programs',
@@ -38,6 +35,7 @@ const loaders: Record<keyof typeof descriptions, () => Promise<(command: Command
   convert: async () => (await import('./commands/convert/command.js')).convertCommand,
   import: async () => (await import('./commands/import/command.js')).importCommand,
   train: async () => (await import('./commands/train/command.js')).trainCommand,
+  launch: async () => (await import('./commands/launch/command.js')).launchCommand,
   reconstruct: async () => (await import('./commands/reconstruct/command.js')).reconstructCommand,
   eval: async () => (await import('./commands/eval/command.js')).evalCommand,
   encode: async () => (await import('./commands/encode/command.js')).encodeCommand,

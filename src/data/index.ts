@@ -41,3 +41,4 @@ export { layoutScene, type SceneLayout, type SceneObject, type SceneRequest } fr
 export { sceneLabels, type RenderedScene, type SceneLabel } from './scene-render.js';
 export { openSpriteSheet, SpriteSheet } from './scene-sprites.js';
 export { seasons, timesOfDay, type Season, type TimeOfDay } from './scene-palette.js';
+export type { Shard } from './shard.js';

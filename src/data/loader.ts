@@ -9,6 +9,7 @@ import { EpochOrder } from './epoch-order.js';
 import { randomResizedBox, usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
+import { shareOf, type Shard } from './shard.js';
 import type { Squares } from './squares.js';
 
 /** Position of the next batch in the endless series of epochs. */
@@ -44,6 +45,11 @@ export interface LoaderOptions {
   fields?: readonly string[];
   /** Default `cpu`. */
   device?: Device;
+  /**
+   * For one of several processes: its share of batches that all of them draw in the same order, so that no two see the
+   * same image in an epoch. `batchSize` is that of this process. Default: alone.
+   */
+  shard?: Shard;
 }
 
 export interface Batch {
@@ -90,6 +96,7 @@ export class Loader {
   constructor(source: ImageSource, options: LoaderOptions) {
     const { batchSize, seed = 0, crop = 'random', flip = true, prefetch = 4 } = options;
     const { fields = [], device = 'cpu' } = options;
+    const { shard = { rank: 0, worldSize: 1, block: batchSize } } = options;
     const { scale = usualResizedCrop.scale, ratio = usualResizedCrop.ratio } = options;
     const { epoch, position } = options.position ?? { epoch: 0, position: 0 };
     checkIntegers('loader option', {
@@ -107,7 +114,7 @@ export class Loader {
     }
     this.#source = source;
     source.checkFields(fields);
-    this.#options = { batchSize, seed, crop, scale, ratio, flip, prefetch, fields, device };
+    this.#options = { batchSize, seed, crop, scale, ratio, flip, prefetch, fields, device, shard };
     this.#given = { epoch, position };
     const read = ({ indices, views, sides }: Planned) => source.readSquares(indices, fields, views, sides);
     const plan = order
@@ -148,19 +155,18 @@ export class Loader {
   }
 
   *#plan({ epoch, position }: LoaderPosition): Generator<Planned> {
-    const { batchSize, seed } = this.#options;
+    const { batchSize, seed, shard } = this.#options;
     const order = new EpochOrder(this.#source.length, seed);
     for (;;) {
-      const indices: number[] = [];
-      const views: View[] = [];
-      while (indices.length < batchSize) {
-        const index = order.at(epoch, position);
-        indices.push(index);
-        views.push(this.#view(epoch, index));
+      const joint: { index: number; epoch: number }[] = [];
+      while (joint.length < batchSize * shard.worldSize) {
+        joint.push({ index: order.at(epoch, position), epoch });
         position += 1;
         if (position === this.#source.length) [epoch, position] = [epoch + 1, 0];
       }
-      yield { indices, views, after: { epoch, position } };
+      const own = shareOf(joint, shard);
+      const views = own.map((image) => this.#view(image.epoch, image.index));
+      yield { indices: own.map(({ index }) => index), views, after: { epoch, position } };
     }
   }
 

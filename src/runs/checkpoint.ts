@@ -45,6 +45,9 @@ export const weightsOf = ({ path }: RunCheckpoint): string => join(path, 'model.
 /** Returns the file with the moving average of those weights that are trained, in a checkpoint of a run that has one. */
 export const averageOf = ({ path }: Pick<RunCheckpoint, 'path'>): string => join(path, 'ema.safetensors');
 
+/** Returns the path of a run's checkpoint. */
+export const checkpointPath = (run: string, step: number): string => join(root(run), nameOf(step));
+
 /** Returns the complete checkpoints of a run, oldest first. */
 export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];
@@ -63,7 +66,7 @@ export async function writeCheckpoint(
   tensors: { model: Tensors; optimizer: Tensors; ema?: Tensors },
   onBytes?: OnBytes,
 ): Promise<RunCheckpoint> {
-  const path = join(root(run), nameOf(state.step));
+  const path = checkpointPath(run, state.step);
   const partial = join(root(run), `.${nameOf(state.step)}.${process.pid}.partial`);
   try {
     await mkdir(partial, { recursive: true });

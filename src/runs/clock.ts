@@ -105,6 +105,11 @@ export class RunClock {
     }
   }
 
+  /** Takes over the progress of the process whose clock counts. */
+  adopt(progress: number): void {
+    this.progress = progress;
+  }
+
   /** Closes the journal's file; the progress in it is kept. */
   close(): void {
     if (this.#journal !== null) closeSync(this.#journal);

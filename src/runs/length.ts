@@ -13,9 +13,15 @@ export const lengthKeys = ['steps', 'minutes', 'epochs'] as const satisfies (key
  * every image once; of a second stage, every stored view of every image.
  *
  * @param images number of training images
+ * @param processes number of processes, each with a batch of its own
  * @throws ConfigError if it is not known, or the learning rate would fall after the end
  */
-export function withEpochsInSteps(stage: Stage, config: RunConfig, images: number | undefined): RunConfig {
+export function withEpochsInSteps(
+  stage: Stage,
+  config: RunConfig,
+  images: number | undefined,
+  processes = 1,
+): RunConfig {
   const { training, data } = config;
   const { epochs, steps = Infinity } = training;
   if (epochs === undefined) return config;
@@ -26,13 +32,16 @@ export function withEpochsInSteps(stage: Stage, config: RunConfig, images: numbe
     );
   }
   const views = stage === 'transformer' ? training.views * (data.flip ? 2 : 1) : 1;
-  const length = Math.max(1, Math.ceil((epochs * images * views) / imagesPerStep(training)));
+  const length = Math.max(1, Math.ceil((epochs * images * views) / (imagesPerStep(training) * processes)));
   const settled = { ...training, steps: Math.min(steps, length) };
   checkDecay(settled);
   return { ...config, training: settled };
 }
 
-/** Removes the progress that a resumed run recorded after `step`, if its length is another now. */
+/**
+ * Removes the progress that a resumed run recorded after `step`, if its length is another now. Called before the new length
+ * is written: a process that dies in between resumes with the old one.
+ */
 export function forgetOldLength(
   run: string,
   before: TrainingConfig,

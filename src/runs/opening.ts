@@ -6,6 +6,7 @@ import { isForeign, resolveConfig, type RunConfig, type Stage } from './config.j
 import { RunError } from './error.js';
 import { checkRunIsNew, checkWritable, readConfig } from './folder.js';
 import { checkUnlocked, lockRun } from './lock.js';
+import * as torch from '../torch/index.js';
 
 /**
  * Starts a new run with a configuration { model, data, training }, or resumes one with the few keys that may change.
@@ -23,8 +24,18 @@ export interface Opened {
   release: () => void;
 }
 
-/** Checks that a run can start, or takes the lock of a resumed one. */
+/**
+ * Checks that a run can start, or takes the lock of a resumed one. Of several processes that train a run, only the first
+ * one locks its folder.
+ */
 export async function openFolder(run: string, stage: Stage, opening: RunOpening): Promise<Opened> {
+  const opened = await checkedFolder(run, stage, opening);
+  // Before one of the processes makes the folder that the others must not find.
+  if (torch.distributed.worldSize() > 1) torch.distributed.barrier();
+  return opened;
+}
+
+async function checkedFolder(run: string, stage: Stage, opening: RunOpening): Promise<Opened> {
   if (!('new' in opening)) return resume(run, stage, opening.resume);
   checkRunIsNew(run);
   checkUnlocked(run);
@@ -48,9 +59,10 @@ async function resume(run: string, stage: Stage, changes: unknown): Promise<Open
     );
   }
   const config = withChanges(stage, stored, changes);
-  const release = lockRun(run);
+  const writes = torch.distributed.rank() === 0;
+  const release = writes ? lockRun(run) : () => {};
   try {
-    await removePartialCheckpoints(run);
+    if (writes) await removePartialCheckpoints(run);
     const checkpoint = await newestCheckpoint(run);
     return { config, resumed: { checkpoint, training: stored.training }, release };
   } catch (error) {

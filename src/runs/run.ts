@@ -1,17 +1,18 @@
 /** A run from the perspective of a training loop: its folder, lock, clock, metrics and checkpoints. */
 import { join } from 'node:path';
 import * as torch from '../torch/index.js';
+import { readLosses } from './agreement.js';
 import { clockOf, recordBeginning } from './beginning.js';
-import { listCheckpoints } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
 import type { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';
 import { DataWait } from './data-wait.js';
-import { NonFiniteError } from './error.js';
+import type { NonFiniteError } from './error.js';
 import type { CheckpointEvent, ImagesEvent, LogEvent, StartEvent, StepRecord } from './events.js';
-import { appendMetrics } from './folder.js';
+import { appendMetrics, type MetricsRecord } from './folder.js';
 import { HeldFolder } from './held-folder.js';
 import { forgetOldLength, withEpochsInSteps } from './length.js';
+import { nonFiniteError } from './non-finite.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
 import { Saving, type SaveOptions } from './saving.js';
@@ -62,6 +63,8 @@ export class Run extends torch.InThread {
   #closed = false;
   readonly #before: RunConfig['training'];
   #timetable: Timetable | null = null;
+  /** True for the process that writes the folder, of several that train the run: the one of rank 0. */
+  readonly writes = torch.distributed.rank() === 0;
 
   private constructor(folder: string, stage: Stage, { config, resumed, release }: Opened) {
     super('a run', 'open it in each thread');
@@ -97,7 +100,8 @@ export class Run extends torch.InThread {
   settle(config: RunConfig, setup: RunSetup): void {
     const { device, threads } = setup;
     const settled = { ...config, training: { ...config.training, device, threads } };
-    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train);
+    const processes = torch.distributed.worldSize();
+    this.#config = withEpochsInSteps(this.stage, settled, setup.images?.images.train, processes);
     this.#setup = setup;
   }
 
@@ -112,14 +116,13 @@ export class Run extends torch.InThread {
     const { folder, stage, setup, notes, checkpoint } = this;
     const training = { ...this.#config.training, precision: setup.precision };
     const config = (this.#config = { ...this.#config, training });
-    // Before the new length is written: a process that dies in between resumes with the old one.
-    if (checkpoint) forgetOldLength(folder, this.#before, training, checkpoint.step);
-    else await this.#held.make();
+    if (this.writes && checkpoint) forgetOldLength(folder, this.#before, training, checkpoint.step);
+    else if (this.writes) await this.#held.make();
     const beginning = { folder, stage, config, setup, notes, checkpoint };
-    await recordBeginning(beginning);
+    if (this.writes) await recordBeginning(beginning);
     this.#clock = clockOf(beginning);
     this.#saving = new Saving({ folder, stage, setup, training, last: checkpoint });
-    if (checkpoint) await restoreState(checkpoint, trained, setup.device);
+    if (checkpoint) await restoreState(checkpoint, trained, { ...setup, seed: training.seed });
     else await this.save(trained);
   }
 
@@ -154,17 +157,28 @@ export class Run extends torch.InThread {
   }
 
   /** Starts the clock, after all preparation that must not count. */
-  begin(): void {
-    if (this.checkpoint) appendMetrics(this.folder, { step: this.step, resumed: true });
+  begin(signal?: AbortSignal): void {
+    if (this.checkpoint) this.append({ step: this.step, resumed: true });
     this.#running.begin();
     this.#wait = new DataWait(this.step, this.seconds);
-    this.#timetable = new Timetable(this.config.training);
+    this.#timetable = new Timetable(this.config.training).begin(this.#running, signal);
   }
 
-  /** Counts a step, and the milliseconds that it waited for images. */
-  tick(waited = 0): void {
+  /** Appends a line to metrics.jsonl. */
+  append(record: MetricsRecord): void {
+    if (this.writes) appendMetrics(this.folder, record);
+  }
+
+  /** Counts a step, and the milliseconds that it waited for images; several processes then agree on what is due. */
+  tick(waited = 0, signal?: AbortSignal): void {
     this.#running.tick();
     this.#wait.add(waited, this.step, this.seconds);
+    this.#asked = this.#timetable?.agree(this.#running, { signal, asked: this.#asked }) ?? this.#asked;
+  }
+
+  /** True if the signal stops the run; in several processes, if one was stopped before its last tick. */
+  interrupted(signal?: AbortSignal): boolean {
+    return this.#timetable?.stops(signal) ?? false;
   }
 
   /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
@@ -176,10 +190,9 @@ export class Run extends torch.InThread {
   started(optimizers: TrainedState['optimizers']): StartEvent {
     const { images, device, threads, precision } = this.setup;
     const parameters = countTrained(optimizers);
-    const counts = images?.images ?? { train: 0, heldOut: 0 };
     const { folder, step, notes } = this;
-    const at = { step, folder, device, threads, precision };
-    return { type: 'start', ...at, parameters, images: counts, notes };
+    const at = { step, folder, device, threads, precision, parameters };
+    return { type: 'start', ...at, images: images?.images ?? { train: 0, heldOut: 0 }, notes };
   }
 
   /**
@@ -188,9 +201,7 @@ export class Run extends torch.InThread {
    * @throws NonFiniteError with the last good checkpoint
    */
   read(losses: StepRecord['losses']): Record<string, number> {
-    const read = Object.fromEntries(
-      Object.entries(losses).map(([name, value]) => [name, typeof value === 'number' ? value : value.item()]),
-    );
+    const read = readLosses(losses);
     const bad = Object.entries(read).find(([, value]) => !Number.isFinite(value));
     if (bad) throw this.nonFinite(`the loss "${bad[0]}" is ${bad[1]}`);
     return read;
@@ -201,15 +212,11 @@ export class Run extends torch.InThread {
     const { step, progress, seconds } = this;
     const { rate: stepsPerSecond, eta } = this.#running;
     const dataWait = this.#wait.sinceLast(seconds);
-    const shown = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
-    const record = { ...shown, losses: this.read(losses), ...(metrics && { metrics }) };
-    appendMetrics(this.folder, record);
-    return {
-      type: 'log',
-      ...record,
-      imagesPerSecond: stepsPerSecond * imagesPerStep(this.config.training),
-      eta,
-    };
+    const at = { step, progress, seconds, learningRate, stepsPerSecond, dataWait };
+    const record = { ...at, losses: this.read(losses), ...(metrics && { metrics }) };
+    this.append(record);
+    const images = imagesPerStep(this.config.training) * torch.distributed.worldSize();
+    return { type: 'log', ...record, imagesPerSecond: stepsPerSecond * images, eta };
   }
 
   /** Returns the share of the time spent waiting for images, once, if it is too high; otherwise null. */
@@ -250,9 +257,9 @@ export class Run extends torch.InThread {
     if (!this.#saving) throw notStarted();
     const bad = firstNonFinite(trained.model);
     if (bad !== null) throw this.nonFinite(`the tensor ${bad} contains NaN or infinity`);
-    const metrics = measure();
-    const { step, seconds, progress } = this;
+    const metrics = this.writes ? measure() : {};
     this.#asked = false;
+    const { step, seconds, progress } = this;
     const { path } = await this.#saving.save(trained, metrics, { step, seconds, progress }, options);
     return { type: 'checkpoint', step, path };
   }
@@ -264,12 +271,7 @@ export class Run extends torch.InThread {
 
   /** Returns the error for NaN or infinity in training, with what to do. */
   nonFinite(what: string): NonFiniteError {
-    const last = listCheckpoints(this.folder).at(-1);
-    const rate = `training.learningRate=${this.config.training.learningRate / 2}`;
-    const way = last
-      ? `The last good checkpoint is ${last.path}: resume the run from there with a lower learning rate, such as ${rate}`
-      : 'No checkpoint has been written yet: check the weights that the run starts with';
-    return new NonFiniteError(`step ${this.step}: ${what}. ${way}`);
+    return nonFiniteError(this.folder, `step ${this.step}: ${what}`, this.config.training.learningRate);
   }
 
   /** True after `close`. */

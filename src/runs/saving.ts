@@ -1,11 +1,12 @@
 /** Checkpoints that a run in progress writes. */
 import { existsSync } from 'node:fs';
-import { pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
+import * as torch from '../torch/index.js';
+import { checkpointPath, pruneCheckpoints, writeCheckpoint } from './checkpoint.js';
 import type { CheckpointState, RunCheckpoint } from './checkpoint.js';
 import { measuresOf } from './choice.js';
 import type { Stage, TrainingConfig } from './config.js';
 import { Patience, type PatienceState } from './patience.js';
-import type { RunSetup } from './setup.js';
+import { severalProcesses, type RunSetup } from './setup.js';
 import { optimizerState, type TrainedState } from './state.js';
 
 /** The moment of a checkpoint. */
@@ -59,10 +60,14 @@ export class Saving {
   /** Returns the last checkpoint if it is of this step. */
   at(step: number): RunCheckpoint | null {
     const last = this.#last;
-    return last?.step === step && existsSync(last.path) ? last : null;
+    const there = last?.step === step && (torch.distributed.rank() > 0 || existsSync(last.path));
+    return there ? last : null;
   }
 
-  /** Writes a checkpoint with its metrics, and removes old ones except the best few. */
+  /**
+   * Writes a checkpoint with its metrics, and removes old ones except the best few. Of several processes the first one
+   * writes, and the others take part with their generators.
+   */
   async save(
     { model, optimizers, average, data }: TrainedState,
     metrics: Record<string, number>,
@@ -72,10 +77,20 @@ export class Saving {
     const { folder, stage, training, setup } = this.#options;
     const { device, threads, precision, images } = setup;
     const { tensors, groups } = optimizerState(optimizers, device);
+    if (torch.distributed.rank() > 0) return (this.#last = { step, path: checkpointPath(folder, step) });
     if (counts) this.#patience?.take(step, metrics);
     const patience = this.#patience?.state;
     const at = { step, metrics, stage, seconds, progress, ...(patience && { patience }) };
-    const state = { ...at, device, threads, precision, ...images, data, optimizers: groups };
+    const state = {
+      ...at,
+      device,
+      threads,
+      precision,
+      ...severalProcesses(),
+      ...images,
+      data,
+      optimizers: groups,
+    };
     const files = { model, optimizer: tensors, ...(average && { ema: average }) };
     this.#last = await writeCheckpoint(folder, state, files);
     const { keep, keepBest } = training;

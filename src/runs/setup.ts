@@ -29,3 +29,9 @@ export function setupOf({ model }: TrainedState): RunSetup {
   const device = [...model.values()][0]?.device ?? 'cpu';
   return { device, threads: torch.getNumThreads(), precision: 'float32' };
 }
+
+/** Returns what the files of a run in several processes say about them; nothing in a single one. */
+export function severalProcesses(): { processes?: number } {
+  const processes = torch.distributed.worldSize();
+  return processes > 1 ? { processes } : {};
+}

@@ -6,6 +6,7 @@ import { loadEntries } from '../torch/nn/state-dict.js';
 import type { OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { generatorStates, restoreGenerators } from './generators.js';
 import { averageOf, type RunCheckpoint, type CheckpointState } from './checkpoint.js';
 
 /** Optimizer interface that a run needs; every optimizer in `optim` implements it. */
@@ -53,9 +54,7 @@ export function optimizerState(
       for (const [key, tensor] of Object.entries(entry)) tensors.set(`${name}.${index}.${key}`, tensor);
     }
   }
-  for (const place of new Set(['cpu', device])) {
-    tensors.set(`random.${place}`, torch.keep(torch.defaultGenerator(place).getState()));
-  }
+  for (const [name, generator] of generatorStates(device)) tensors.set(name, generator);
   return { tensors, groups };
 }
 
@@ -63,7 +62,7 @@ export function optimizerState(
 export async function restoreState(
   { path, state }: RunCheckpoint & { state: CheckpointState },
   { model, optimizers, average }: TrainedState,
-  device: torch.Device,
+  { device, seed }: { device: torch.Device; seed: number },
 ): Promise<void> {
   using weights = await loadCheckpoint(join(path, 'model.safetensors'));
   loadEntries([...model], weights.tensors, true, 'the model of config.yaml');
@@ -81,10 +80,7 @@ export async function restoreState(
       }
       optimizer.loadStateDict(saved);
     }
-    for (const place of new Set(['cpu', device])) {
-      const generator = tensors.get(`random.${place}`);
-      if (generator) torch.defaultGenerator(place).setState(generator);
-    }
+    restoreGenerators(tensors, device, { seed, step: state.step });
   });
 }
 

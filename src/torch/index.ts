@@ -16,6 +16,7 @@ export { customFunction, FunctionContext, type FunctionDefinition } from './cust
 export type { HookHandle } from './hooks.js';
 export * from './core/device.js';
 export * as cuda from './cuda/index.js';
+export * as distributed from './distributed/index.js';
 export * from './backends.js';
 export { InThread } from './core/in-thread.js';
 export { expectNoLeaks } from './leaks.js';

@@ -5,8 +5,9 @@ import type { RunOpening } from '../runs/opening.js';
 import { Run } from '../runs/run.js';
 import type { RunConfig } from '../runs/config.js';
 import type { Precision } from '../runs/setup.js';
-import type * as torch from '../torch/index.js';
+import * as torch from '../torch/index.js';
 import { chooseDevice, setUpComputing } from './engine/device.js';
+import { firstChoice, notesOnProcesses, ownDevice, ownProcessors } from './engine/processes.js';
 import { fasterPrecision, idleProcessors } from './engine/tune.js';
 import { imagesState, openRunImages, sameImages, type Images, type TrainerOptions } from './images.js';
 import type { TrainableStage, StageKind } from './stage.js';
@@ -35,7 +36,8 @@ export async function openSession(
   let close = async () => {};
   try {
     const given = checkpoint ? run.config : await kind.adapt(selfContained(run.config), notes);
-    const device = chooseDevice(given.training.device);
+    notes.push(...notesOnProcesses(given, checkpoint?.state ?? null));
+    const device = ownDevice(chooseDevice(given.training.device));
     const threads = await threadsOf(run, given, device);
     setUpComputing(device, threads, given.training);
     const images = await openRunImages(given, options, notes);
@@ -70,7 +72,8 @@ async function threadsOf(
   { training: { threads: wanted } }: RunConfig,
   device: torch.Device,
 ): Promise<number> {
-  if (!checkpoint) return wanted === 'auto' ? await idleProcessors() : wanted;
+  if (!checkpoint && wanted !== 'auto') return wanted;
+  if (!checkpoint) return torch.distributed.worldSize() > 1 ? ownProcessors() : await idleProcessors();
   const { state } = checkpoint;
   const threads = wanted === 'auto' ? (state['threads'] as number) : wanted;
   for (const [name, now] of Object.entries({ device, threads })) {
@@ -95,7 +98,8 @@ function precisionOf(
 ): Precision {
   const wanted = config.training.precision;
   if (wanted !== 'auto') return wanted;
-  if (!dry) return fasterPrecision(device, notes, (precision) => kind.measure(config, precision));
+  if (!dry)
+    return firstChoice(fasterPrecision(device, notes, (precision) => kind.measure(config, precision)));
   notes.push('precision: measured when the run starts');
   return 'float32';
 }

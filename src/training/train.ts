@@ -7,7 +7,7 @@ import { modelCard } from '../reports/model-card.js';
 import { bestCheckpoint } from '../runs/checkpoint.js';
 import { checkMeasured, measuresOf } from '../runs/choice.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
-import { appendMetrics, replaceFile } from '../runs/folder.js';
+import { replaceFile } from '../runs/folder.js';
 import { NonFiniteError } from '../runs/error.js';
 import type { Run } from '../runs/run.js';
 import type { TrainedState } from '../runs/state.js';
@@ -50,7 +50,7 @@ async function* steps<Batch>(
   stage: TrainableStage<Batch>,
   { signal }: { signal?: AbortSignal },
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const evaluate = () => keepingGenerators(run.setup.device, () => stage.evaluate());
+  const evaluate = () => (run.writes ? keepingGenerators(run.setup.device, () => stage.evaluate()) : {});
   const evaluateIfCheap = whenCheap(run, evaluate);
   const recovery = new Recovery(run, stage);
   const note = (message: string) => ({ type: 'note', step: run.step, message }) as const;
@@ -60,10 +60,10 @@ async function* steps<Batch>(
     const { optimizers } = stage.state();
     yield run.started(optimizers);
     await stage.prepare?.(signal);
-    run.begin();
-    if (!run.done && !signal?.aborted && choosesBy(run))
+    run.begin(signal);
+    if (!run.done && !run.interrupted(signal) && run.writes && choosesBy(run))
       checkMeasured(run.stage, run.config.training, evaluate());
-    while (!run.done && !signal?.aborted) {
+    while (!run.done && !run.interrupted(signal)) {
       const learningRate = setLearningRate(optimizers, run);
       whole = wholeWhileReading(stage);
       const { batch, waited } = await stage.next();
@@ -71,9 +71,9 @@ async function* steps<Batch>(
       const taken = torch.scope(() =>
         recovery.attempt(() => {
           const log = stage.step(batch);
-          run.tick(waited);
+          run.tick(waited, signal);
           const due = run.due('save');
-          const saving = due || run.asked || signal?.aborted === true;
+          const saving = due || run.asked || run.interrupted(signal);
           return { read: run.due('log') || saving ? recovery.read(log) : null, due, saving };
         }),
       );
@@ -89,7 +89,7 @@ async function* steps<Batch>(
       if (read) yield run.log({ losses: read.losses, learningRate, metrics: evaluateIfCheap() });
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
-      if (run.due('images') && !run.done) yield* drawn(run, await stage.draw());
+      if (run.due('images') && !run.done && run.writes) yield* drawn(run, await stage.draw());
       if (saving) yield await run.save(stage.state(), evaluate, { counts: due });
     }
     if (!run.saved) yield await run.save(stage.state(), evaluate);
@@ -113,14 +113,14 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   const interrupted = !run.done;
   const at = { step, checkpoint: run.saved!.path, seconds, interrupted };
   const event: EndEvent = { type: 'end', ...at, ...(stopped !== null && { stopped }) };
-  if (interrupted) {
+  if (interrupted || !run.writes) {
     yield event;
     return;
   }
   const image = await stage.draw();
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();
-  appendMetrics(folder, { step, progress: run.progress, seconds, final: true, metrics });
+  run.append({ step, progress: run.progress, seconds, final: true, metrics });
   const best = bestCheckpoint(folder, measuresOf(run.stage, run.config.training))?.step ?? step;
   await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
   yield { ...event, metrics };

@@ -3,7 +3,9 @@ import type { RunConfig } from '../runs/config.js';
 import type { TrainingEvent } from '../runs/events.js';
 import type { RunOpening } from '../runs/opening.js';
 import { countTrained } from '../runs/state.js';
+import { seedOwn } from '../runs/generators.js';
 import * as torch from '../torch/index.js';
+import { shareWeights } from './engine/data-parallel.js';
 import type { TrainerOptions } from './images.js';
 import { openSession, type Session } from './session.js';
 import type { TrainableStage, StageKind } from './stage.js';
@@ -43,6 +45,8 @@ export async function openTraining<S extends TrainableStage>(
   let stage: S | null = null;
   try {
     stage = await kind.build(session);
+    shareWeights(stage.state());
+    seedOwn(run.config.training.seed);
     if (!opening.dry) await run.start(stage.state());
     return { session, stage };
   } catch (error) {

@@ -71,6 +71,32 @@ test('every epoch has every picture once, in another order', async (t) => {
   t.notDeepEqual(other[0]!.indices, epochs[0]);
 });
 
+test('the shares of several processes make up the batches of one, and go on from its position', async (t) => {
+  const source = wide(7);
+  const joint = new Loader(source, { batchSize: 12, seed: 3 });
+  const before = await draw(joint, 1);
+  const position = joint.state();
+  const [next] = await draw(joint, 1);
+  joint.close();
+  const shares = await Promise.all(
+    [0, 1, 2].map(async (rank) => {
+      const shard = { rank, worldSize: 3, block: 2 };
+      const loader = new Loader(source, { batchSize: 4, seed: 3, position, shard });
+      const [batch] = await draw(loader, 1);
+      loader.close();
+      return { ...batch!, after: loader.state() };
+    }),
+  );
+  t.is(before[0]!.indices.length, 12);
+  const order = [0, 1, 2, 0, 1, 2].flatMap((rank, i) =>
+    shares[rank]!.indices.slice(i < 3 ? 0 : 2, i < 3 ? 2 : 4),
+  );
+  t.deepEqual(order, next!.indices);
+  const sorted = (images: number[]) => images.toSorted((a, b) => a - b);
+  t.deepEqual(sorted(shares.flatMap(({ images }) => images)), sorted(next!.images));
+  for (const { after } of shares) t.deepEqual(after, shares[0]!.after);
+});
+
 test('images are the pictures named by indices and labels, in [-1, 1]', async (t) => {
   const loader = new Loader(wide(6), { batchSize: 6 });
   const { images, indices, labels, waited } = await loader.next();

@@ -46,6 +46,12 @@ export const longTests: readonly LongTest[] = [
     minutes: 4,
     quick: ['60', '40'],
   },
+  {
+    name: 'distributed',
+    what: 'training in several processes against one, and the end of one of them',
+    minutes: 2,
+    quick: ['10', '2'],
+  },
   { name: 'resume', what: 'runs killed at any moment', minutes: 16, quick: ['2'] },
   { name: 'equal-tokens', what: 'every way of sampling, token by token', minutes: 4, quick: ['32'] },
   { name: 'encode', what: 'tokens of 2,000 images, killed at any moment', minutes: 6, quick: ['200', '3'] },

@@ -2,6 +2,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
+import { jointStatistics } from '../../torch/nn/synced-batch-norm.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, type Given } from '../../config/schema.js';
 
@@ -38,6 +39,7 @@ export class ActNorm extends nn.Module {
   declare initialized: Tensor;
   /** Version of `initialized` when it was last read as 1; reading it at every step would synchronize with the device. */
   #readAt: { buffer: Tensor; version: number } | null = null;
+  #synced = false;
 
   constructor(channels: number) {
     super();
@@ -48,6 +50,11 @@ export class ActNorm extends nn.Module {
 
   protected override stateLoaded(): void {
     this.#readAt = null;
+  }
+
+  /** Initialises from the first batches of all processes, as if they were one. */
+  synchronize(): void {
+    this.#synced = true;
   }
 
   override forward(x: Tensor): Tensor {
@@ -82,13 +89,24 @@ export class ActNorm extends nn.Module {
       );
     }
     torch.noGrad(() => {
-      const perChannel = x.transpose(0, 1).reshape([x.shape[1] ?? 0, -1]); // [C, B·H·W]
-      const deviation = perChannel.std([1]); // unbiased
-      this.loc.copy_(perChannel.mean([1]).neg().reshape(this.loc.shape));
+      const { mean, deviation } = this.#synced && torch.distributed.worldSize() > 1 ? jointly(x) : alone(x);
+      this.loc.copy_(mean.neg().reshape(this.loc.shape));
       this.scale.copy_(deviation.add(1e-6).reciprocal().reshape(this.scale.shape));
       this.initialized.fill_(1);
     });
   }
+}
+
+/** Mean and unbiased standard deviation of each channel of x [B, C, H, W], each [C]. */
+function alone(x: Tensor): { mean: Tensor; deviation: Tensor } {
+  const perChannel = x.transpose(0, 1).reshape([x.shape[1] ?? 0, -1]); // [C, B·H·W]
+  return { mean: perChannel.mean([1]), deviation: perChannel.std([1]) };
+}
+
+/** The same over the batches of all processes. */
+function jointly(x: Tensor): { mean: Tensor; deviation: Tensor } {
+  const { mean, variance, count } = jointStatistics(x);
+  return { mean, deviation: variance.mul(count / Math.max(1, count - 1)).sqrt() };
 }
 
 /**

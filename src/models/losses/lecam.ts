@@ -22,6 +22,7 @@ export class LeCam extends nn.Module {
   /** Moving average of the mean logit of reconstructions, []. */
   declare readonly logitsFakeEma: Tensor;
   readonly #decay: number;
+  #synced = false;
 
   /** @param decay share of the averages that an update keeps */
   constructor(decay = 0.999) {
@@ -29,6 +30,11 @@ export class LeCam extends nn.Module {
     this.#decay = decay;
     this.registerBuffer('logitsRealEma', torch.zeros([]));
     this.registerBuffer('logitsFakeEma', torch.zeros([]));
+  }
+
+  /** Moves the averages by the logits of all processes, which then keep the same averages. */
+  synchronize(): void {
+    this.#synced = true;
   }
 
   /**
@@ -41,8 +47,11 @@ export class LeCam extends nn.Module {
   override forward(logitsReal: Tensor, logitsFake: Tensor, share = 1): Tensor {
     const rate = (1 - this.#decay) * share;
     torch.noGrad(() => {
-      this.logitsRealEma.lerp_(logitsReal.mean().to(this.logitsRealEma.dtype), rate);
-      this.logitsFakeEma.lerp_(logitsFake.mean().to(this.logitsFakeEma.dtype), rate);
+      const means = [logitsReal, logitsFake].map((logits) => logits.mean().to(this.logitsRealEma.dtype));
+      if (this.#synced && torch.distributed.worldSize() > 1)
+        torch.distributed.allReduceCoalesced(means, { op: 'avg' });
+      this.logitsRealEma.lerp_(means[0]!, rate);
+      this.logitsFakeEma.lerp_(means[1]!, rate);
     });
     // Copies: the averages move again, maybe before this term's backward.
     const [real, fake] = [this.logitsRealEma, this.logitsFakeEma].map((ema) => atLeastFloat32(ema).clone());

@@ -62,6 +62,7 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
   readonly embedding: EmbeddingEMA;
   /** Latents of the forwards since `still` began; null outside of it. */
   #gathered: Assigned | null = null;
+  #synced = false;
 
   constructor(config: EMAVectorQuantizerConfig) {
     super(readConfig(schema, config, 'EMAVectorQuantizer'));
@@ -92,6 +93,11 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
     const { clusterSize, embedAvg } = this.embedding;
     embedAvg.indexCopy_(0, at, points.to(embedAvg.dtype));
     clusterSize.indexFill_(0, at, 1);
+  }
+
+  /** Moves the codes towards the latents of all processes, which then keep the same codes. */
+  synchronize(): void {
+    this.#synced = true;
   }
 
   override still(fn: () => void): () => void {
@@ -125,6 +131,8 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
   #move({ counts, sums }: Assigned): void {
     const { weight, clusterSize, embedAvg } = this.embedding;
     const { decay, eps } = this.config;
+    if (this.#synced && torch.distributed.worldSize() > 1)
+      torch.distributed.allReduceCoalesced([counts, sums]);
     torch.scope(() => {
       clusterSize.mul_(decay).add_(counts, { alpha: 1 - decay });
       embedAvg.mul_(decay).add_(sums, { alpha: 1 - decay });

@@ -1,4 +1,5 @@
 import { acrossCopies } from './across-copies.js';
+import { peers } from './processes.js';
 import { hideOwnFrames, setLateCause } from './stack-trace.js';
 
 /**
@@ -60,6 +61,43 @@ export class LeakError extends TorchError {
   }
 }
 
+/**
+ * A failure between processes; base of the three below, with PyTorch's names. The message says which process this is,
+ * where they meet, and how long they wait.
+ */
+export class DistError extends TorchError {
+  /** Rank of this process; null before it joined a group. */
+  readonly rank: number | null;
+  /** Where the processes meet, such as `127.0.0.1:29500`; null before this process joined a group. */
+  readonly address: string | null;
+  /** Seconds that a process waits for the others; null before this process joined a group. */
+  readonly timeout: number | null;
+
+  constructor(message: string, options: ErrorOptions & { operator?: string | null } = {}) {
+    const group = peers();
+    const at = group
+      ? ` (rank ${group.rank} of ${group.worldSize}, at ${group.address}, timeout ${group.timeout} s)`
+      : '';
+    super(`${withoutPraise(message)}${at}`, options);
+    this.rank = group?.rank ?? null;
+    this.address = group?.address ?? null;
+    this.timeout = group?.timeout ?? null;
+  }
+}
+
+/** Gloo names a line of its sources, and wishes good luck, where it should say what happened. */
+const withoutPraise = (message: string): string =>
+  message
+    .replace(/\[\/[^\]\s]*\.cc:\d+\] /g, '')
+    .replace(/\. This is typically caused by .*$/s, ': another process has probably ended; see its output');
+
+/** The processes could not connect to the address where they meet. */
+export class DistNetworkError extends DistError {}
+/** The store in which processes exchange their addresses did not answer in time. */
+export class DistStoreError extends DistError {}
+/** A collective operation failed: another process has ended, or did not take part in time. */
+export class DistBackendError extends DistError {}
+
 for (const [name, Class] of Object.entries({
   TorchError,
   ShapeError,
@@ -76,6 +114,10 @@ for (const [name, Class] of Object.entries({
   AutogradError,
   UnsafeOperatorError,
   LeakError,
+  DistError,
+  DistNetworkError,
+  DistStoreError,
+  DistBackendError,
 })) {
   acrossCopies(Class, name);
 }
@@ -89,6 +131,9 @@ interface NativeError extends Error {
 const byKind: Record<string, typeof TorchError> = {
   Argument: ArgumentError,
   Disposed: DisposedError,
+  DistBackend: DistBackendError,
+  DistNetwork: DistNetworkError,
+  DistStore: DistStoreError,
   Foreign: ForeignTensorError,
   Index: IndexError,
   LinAlg: LinAlgError,
@@ -102,6 +147,8 @@ const byKind: Record<string, typeof TorchError> = {
 
 // libtorch has one class for most of its errors; only the wording distinguishes them.
 const byWording: [RegExp, typeof TorchError][] = [
+  // From backward, in which a reducer waits for the other processes.
+  [/third_party\/gloo|gloo\/transport/, DistBackendError],
   // Matches the first line only: libtorch's advice below it mentions device-side assertions for every error.
   [
     /^.*(device-side assert triggered|illegal memory access|misaligned address|illegal instruction|invalid program counter|global\/shared address space|hardware stack error|unspecified launch failure|launch timed out|uncorrectable (ECC|NVLink) error)/i,

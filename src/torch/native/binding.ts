@@ -1,4 +1,5 @@
 import type { CudaBinding } from './cuda-binding.js';
+import type { DistributedBinding } from './distributed-binding.js';
 
 /** The addon's exports (native/*.cc). Tensors are handles: numbers that encode a slot and its generation. */
 export interface Binding {
@@ -55,4 +56,5 @@ export interface Binding {
   builtAgainst(): string;
 
   cuda: CudaBinding;
+  distributed: DistributedBinding;
 }

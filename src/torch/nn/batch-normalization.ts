@@ -7,6 +7,8 @@ import { Module } from './module.js';
 import { scaleAndShift } from './normalization.js';
 import type { Parameter } from './parameter.js';
 import { pythonBool, pythonFloat } from './sizes.js';
+import { syncedBatchNorm } from './synced-batch-norm.js';
+import { worldSize } from '../distributed/index.js';
 
 export interface BatchNormOptions extends FactoryOptions {
   /** Added to the variance. Default 1e-5. */
@@ -74,18 +76,39 @@ abstract class ChannelNorm extends Module {
 }
 
 abstract class BatchNorm extends ChannelNorm {
+  #synced = false;
+
   constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super(numFeatures, options, true);
+  }
+
+  /** Uses the statistics of the batches of all processes in training; see {@link convertSyncBatchnorm}. */
+  synchronize(): void {
+    this.#synced = true;
   }
 
   override forward(input: Tensor): Tensor {
     this.expect(input);
     const { weight, bias, runningMean, runningVar, eps } = this;
     const useBatch = this.training || runningMean === null;
+    if (this.#synced && useBatch && worldSize() > 1) return this.#overAll(input);
     // Checked before the batch is counted: one value would permanently leave NaN in the running statistics.
     if (useBatch) expectSeveralValues(this.constructor.name, input.shape);
     const factor = this.training && this.trackRunningStats ? this.#countBatch() : (this.momentum ?? 0);
     return torch.batchNorm(input, weight, bias, runningMean, runningVar, useBatch, factor, eps, true); // as the input
+  }
+
+  #overAll(input: Tensor): Tensor {
+    const { output, mean, variance, count } = syncedBatchNorm(input, this.weight, this.bias, this.eps);
+    if (this.training && this.trackRunningStats) {
+      const factor = this.#countBatch();
+      torch.noGrad(() => {
+        this.runningMean!.lerp_(mean.to(this.runningMean!), factor);
+        // As in PyTorch, the running variance is the unbiased one.
+        this.runningVar!.lerp_(variance.mul(count / Math.max(1, count - 1)).to(this.runningVar!), factor);
+      });
+    }
+    return output;
   }
 
   /** Counts the batch and returns its weight in the running statistics. */
@@ -108,6 +131,16 @@ export class BatchNorm2d extends BatchNorm {
 /** Normalises channels of [B, channels, D, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
 export class BatchNorm3d extends BatchNorm {
   protected override readonly shapes = ['B, C, D, H, W'];
+}
+
+/**
+ * Makes every batch norm of a module use the statistics of the batches of all processes in training, as if they were one
+ * batch; changes the module and returns it. Without a process group nothing changes. PyTorch's
+ * `nn.SyncBatchNorm.convert_sync_batchnorm`, except that the layers stay the same objects.
+ */
+export function convertSyncBatchnorm<M extends Module>(module: M): M {
+  for (const part of module.modules()) if (part instanceof BatchNorm) part.synchronize();
+  return module;
 }
 
 abstract class InstanceNorm extends ChannelNorm {

@@ -17,6 +17,7 @@ export type {
   Convolution,
   PaddingMode,
 } from './convolution.js';
+export { DistributedDataParallel, type DistributedDataParallelOptions } from './data-parallel.js';
 export { CosineSimilarity, PairwiseDistance } from './distance.js';
 export { AlphaDropout, Dropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout } from './dropout.js';
 export * from './embedding.js';

@@ -96,7 +96,8 @@ export class Recovery {
     const count = this.#returns.to === checkpoint.step ? this.#returns.count + 1 : 1;
     if (count > mostReturns) throw error;
     this.#returns = { to: checkpoint.step, count };
-    await restoreState(checkpoint, this.#stage.state(), setup.device);
+    const { seed } = this.#run.config.training;
+    await restoreState(checkpoint, this.#stage.state(), { ...setup, seed });
     this.#stage.restored?.();
     appendMetrics(folder, { step, rolledBackTo: checkpoint.step });
     const what = error.message.split('. ')[0]!;

@@ -3,6 +3,7 @@ import type { CheckpointEvent, NoteEvent } from '../../runs/events.js';
 import { NonFiniteError } from '../../runs/error.js';
 import type { Run } from '../../runs/run.js';
 import type { TrainedState } from '../../runs/state.js';
+import * as torch from '../../torch/index.js';
 import type { TrainableStage } from '../stage.js';
 
 /**
@@ -27,6 +28,8 @@ export async function* rescued(
   whole: (() => TrainedState) | null,
   error: unknown,
 ): AsyncGenerator<CheckpointEvent | NoteEvent, void, undefined> {
+  // The other processes do not know: they would wait for what this one does not take part in.
+  if (torch.distributed.worldSize() > 1) return;
   if (whole === null || error instanceof NonFiniteError || run.saved !== null) return;
   let saved: CheckpointEvent;
   try {

@@ -22,6 +22,8 @@ import { examplePlaces, readChanges, readTrainConfig, type TrainInput } from './
 import { trainOutput, type TrainOutput } from './output.js';
 import type { TrainFlags } from './command.js';
 import { UsageError } from '../../usage-error.js';
+import { INTERRUPTED } from '../../exit-codes.js';
+import { isFirst, joinProcesses, leaveProcesses, ofFirst } from './processes.js';
 
 type AnyTrainer = VqganTrainer | TransformerTrainer;
 
@@ -32,10 +34,25 @@ const trainers = {
 } satisfies Record<Stage, unknown>;
 
 export async function train(stage: Stage, input: TrainInput, flags: TrainFlags): Promise<void> {
-  const resumed = flags.resume === undefined ? null : findRun(stage, flags);
   const signal = interruptSignal();
+  if (!flags.printConfig) await joinProcesses();
+  try {
+    await trainAlike(stage, input, { ...flags, quiet: flags.quiet || !isFirst() }, signal);
+  } finally {
+    leaveProcesses();
+  }
+}
+
+/** Trains in this process, which may be one of several that do the same. */
+async function trainAlike(
+  stage: Stage,
+  input: TrainInput,
+  flags: TrainFlags,
+  signal: AbortSignal,
+): Promise<void> {
+  const resumed = flags.resume === undefined ? null : ofFirst(() => findRun(stage, flags));
   const progress = terminalProgress();
-  const opening = { signal, onProgress: progress.step };
+  const opening = { signal, ...(isFirst() && { onProgress: progress.step }) };
   const Trainer = await trainers[stage]();
   let trainer;
   if (resumed !== null) {
@@ -47,15 +64,17 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
     const { config, notes } = await newConfig(stage, input, flags.printConfig);
     if (!flags.json && !flags.quiet) for (const note of notes) progress.line(`note: ${note}`);
     if (flags.printConfig) return void process.stdout.write(stringify(config, { lineWidth: 110 }));
-    const run = runFolder(stage, flags);
+    const run = ofFirst(() => runFolder(stage, flags));
     if (flags.dryRun) {
       const plan = await opened<RunPlan>(Trainer.plan(config, { run, ...opening }));
       progress.end();
+      if (!isFirst()) return;
       return describe(stage, plan, run);
     }
     const existed = existsSync(run);
     trainer = await opened<AnyTrainer>(Trainer.create(config, { run, ...opening }), () => {
-      const another = existed || existsSync(join(run, 'run.lock')) || listCheckpoints(run).length > 0;
+      const another =
+        !isFirst() || existed || existsSync(join(run, 'run.lock')) || listCheckpoints(run).length > 0;
       if (existsSync(run) && !another) rmSync(run, { recursive: true });
     });
   }
@@ -80,9 +99,10 @@ export async function train(stage: Stage, input: TrainInput, flags: TrainFlags):
     process.off('SIGUSR1', saveSoon);
     output.end();
   }
+  if (end?.interrupted) process.exitCode = INTERRUPTED;
+  if (!isFirst()) return;
   const report = await writeReport(trainer.folder);
   if (end && !flags.json && !flags.quiet) tellEnd(stage, trainer, end, { report, before });
-  if (end?.interrupted) process.exitCode = 130;
 }
 
 /** Writes the page of a run that goes on, which it does even if the page cannot be written. */

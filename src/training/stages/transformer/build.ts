@@ -8,6 +8,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { averagedBy } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
@@ -53,7 +54,10 @@ export function buildTransformer(
   ]);
   const norm = clippedBy(optimizer, clipNorm);
   const check = FiniteCheck.of(config.training);
-  const stepper = masters.around(copies, check?.guard(optimizer, namesIn(net, copies), norm) ?? norm);
+  const stepper = masters.around(
+    copies,
+    averagedBy(check?.guard(optimizer, namesIn(net, copies), norm) ?? norm),
+  );
   net.train();
   return {
     net,

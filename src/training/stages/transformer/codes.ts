@@ -6,6 +6,7 @@ import type { ImageSource } from '../../../data/image-source.js';
 import type { View } from '../../../data/picture.js';
 import { ReadAhead } from '../../../data/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
+import { shareOf, type Shard } from '../../../data/shard.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
@@ -73,6 +74,8 @@ export async function codesOf(file: string, request: CodesRequest): Promise<Code
     Object.fromEntries(namedTensors(codes).map(([name, tensor]) => [name, tensor.to('int32')])),
   );
   const { vectors } = request;
+  // Several processes encode alike; one of them writes, and the others may not find the file yet.
+  if (torch.distributed.rank() > 0) return onDevice(codes, request);
   await saveSafetensors(file, { ...small, ...(vectors && { [VECTORS]: vectors.table }) });
   torch.dispose([small, codes]);
   return readCodes(file, request.device);
@@ -85,6 +88,22 @@ function namedTensors(codes: Codes): [name: string, tensor: Tensor][] {
       return tensor ? [[names[part][kind], tensor] as [string, Tensor]] : [];
     }),
   );
+}
+
+/** Moves codes that are not read from the file to where `readCodes` would put them. */
+function onDevice(codes: Codes, { device, vectors }: CodesRequest): Codes {
+  const moved = torch.scope(() => {
+    const table = vectors?.table.to(device).clone() ?? null;
+    const rows = (part: CodeRows): CodeRows => ({
+      codes: part.codes.to(device).clone(),
+      labels: part.labels.to(device).clone(),
+      condition: part.condition && part.condition.to(device).clone(),
+      vectors: table,
+    });
+    return torch.keep({ train: rows(codes.train), heldOut: rows(codes.heldOut) });
+  });
+  torch.dispose(codes);
+  return moved;
 }
 
 async function readCodes(file: string, device: torch.Device): Promise<Codes> {
@@ -187,10 +206,12 @@ export class RowOrder {
     return this.#position;
   }
 
-  next(batchSize: number): number[] {
-    return Array.from({ length: batchSize }, () => {
+  /** Returns the rows of a batch; of the batches of several processes together, those of the given share. */
+  next(batchSize: number, shard: Shard = { rank: 0, worldSize: 1, block: batchSize }): number[] {
+    const joint = Array.from({ length: batchSize * shard.worldSize }, () => {
       const at = this.#position++;
       return this.#order.at(Math.floor(at / this.#count), at % this.#count);
     });
+    return shareOf(joint, shard);
   }
 }

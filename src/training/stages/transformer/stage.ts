@@ -14,6 +14,7 @@ import { LogitsError } from '../../../sampling/logits-error.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
+import { shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
@@ -167,7 +168,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   async next(): Promise<{ batch: Tokens; waited: number }> {
     await new Promise(setImmediate); // Steps are synchronous: a signal such as Ctrl-C needs a turn of the event loop.
-    const rows = this.#order!.next(imagesPerStep(this.#session.config.training));
+    const { training } = this.#session.config;
+    const rows = this.#order!.next(imagesPerStep(training), shardOf(training));
     return { batch: torch.scope(() => tokensOf(this.net, this.#codes!.train, rows)), waited: 0 };
   }
 

@@ -14,7 +14,7 @@ import { rememberGenerators } from '../../engine/generators.js';
 import { withFrozen } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { backThroughPerceptual, type AtReconstruction } from './at-reconstruction.js';
-import { lossOf } from './loss.js';
+import { averaged, lossOf } from './loss.js';
 import type { GeneratorLog, VqganState } from './reference-step.js';
 
 /** A part of a batch and its reconstruction, [B, C, H, W]. */
@@ -70,10 +70,9 @@ export function accumulatedUpdate<K extends string>(
     });
     const atLast = (key: keyof Gradients) =>
       judged.map((part) => part.last![key]).reduce((sum, gradient) => sum.add(gradient));
-    const dWeight = adversarialWeight.next(discFactor, judged[0]!.logs.nllLoss, () => ({
-      nll: atLast('nll'),
-      generator: atLast('g'),
-    }));
+    const dWeight = adversarialWeight.next(discFactor, judged[0]!.logs.nllLoss, () =>
+      averaged({ nll: atLast('nll'), generator: atLast('g') }, state),
+    );
     if (!once) {
       const goOn = rememberGenerators(batch.device);
       model.quantize.still(() => {

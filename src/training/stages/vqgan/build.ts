@@ -9,11 +9,11 @@ import { frozenPartsOf } from '../../../runs/setting-kinds.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
-import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
+import { clippedBy, normsOf, type ClippableOptimizer } from '../../engine/clipped-optimizer.js';
+import { averagedBy, averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
-import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Precision } from '../../../runs/setup.js';
@@ -54,6 +54,7 @@ export function buildVqgan(
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });
+  synchronizeStatistics(model);
   const frozen = frozenModules(model, frozenPartsOf(config.training));
   freeze(frozen);
   if (activationCheckpointing) [model.encoder, model.decoder].forEach(checkpointBlocks);
@@ -99,12 +100,13 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const check = FiniteCheck.of(training);
-  const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: StepOptimizer) =>
-    masters.around(copies, check?.guard(optimizer, namesIn(model, copies), inner) ?? inner);
+  const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: ClippableOptimizer) =>
+    masters.around(copies, averagedBy(check?.guard(optimizer, namesIn(model, copies), inner) ?? inner));
   const steppers: VqganOptimizers = {
     generator: around(ofGenerator, generator, clipped.norm),
     discriminator: around(ofDiscriminator, discriminator, clipped.discNorm),
   };
+  const several = torch.distributed.worldSize() > 1 ? { average: averageOverProcesses } : {};
   const take = step === 'reference' ? referenceStep : onePassStep;
   const graphed = graph ? new GraphedStep(model, steppers, take) : null;
   return {
@@ -113,7 +115,7 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
     check,
     graphed,
     step: (images, globalStep) => {
-      const state = { globalStep, accumulate };
+      const state = { globalStep, accumulate, ...several };
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
       return {
         totalLoss: log.totalLoss,
@@ -144,7 +146,10 @@ function labelParts(model: FirstStage, { training }: RunConfig, precision: Preci
   const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
   const norm = clippedBy(generator, clipNorm);
   const check = FiniteCheck.of(training);
-  const stepper = masters.around(trained, check?.guard(generator, namesIn(model, trained), norm) ?? norm);
+  const stepper = masters.around(
+    trained,
+    averagedBy(check?.guard(generator, namesIn(model, trained), norm) ?? norm),
+  );
   return {
     masters,
     optimizers: { generator },

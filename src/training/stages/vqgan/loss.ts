@@ -1,4 +1,5 @@
 /** Functions that both VQGAN training steps use. */
+import type { LastLayerGradients } from '../../../models/losses/adaptive-weight.js';
 import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -9,6 +10,16 @@ export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
   throw new TypeError(
     'a training step needs a model with a loss: create it with lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
   );
+}
+
+/** Returns the last layer's gradients over the batches of all processes, if several train together. */
+export function averaged(
+  { nll, generator }: LastLayerGradients,
+  { average }: { average?: (tensors: readonly Tensor[]) => Tensor[] },
+): LastLayerGradients {
+  if (!average) return { nll, generator };
+  const [jointNll, jointGenerator] = average([nll, generator]);
+  return { nll: jointNll!, generator: jointGenerator! };
 }
 
 /** Returns the mean logits, detached. */

@@ -15,7 +15,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { accumulatedUpdate } from './accumulated-update.js';
 import { backThroughDiscriminator, backThroughPerceptual } from './at-reconstruction.js';
-import { lossOf } from './loss.js';
+import { averaged, lossOf } from './loss.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
 /**
@@ -58,10 +58,9 @@ export function onePassStep(
 
     const atLastLayer = (gradient: Tensor) =>
       torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
-    const dWeight = loss.adversarialWeight.next(discFactor, nll.value, () => ({
-      nll: atLastLayer(nll.gradient),
-      generator: atLastLayer(g.gradient),
-    }));
+    const dWeight = loss.adversarialWeight.next(discFactor, nll.value, () =>
+      averaged({ nll: atLastLayer(nll.gradient), generator: atLastLayer(g.gradient) }, state),
+    );
 
     const toGenerator =
       discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));

@@ -9,7 +9,7 @@ import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate
 import { withFrozen, zeroGradients } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { accumulatedUpdate } from './accumulated-update.js';
-import { discriminatorLosses, lossOf, meanLogits } from './loss.js';
+import { averaged, discriminatorLosses, lossOf, meanLogits } from './loss.js';
 
 /** Optimizers of a VQGAN. The reference uses Adam for both, betas (0.5, 0.9), eps 1e-8, with one learning rate. */
 export interface VqganOptimizers {
@@ -24,6 +24,8 @@ export interface VqganState extends Accumulation {
   globalStep: number;
   /** Condition for a conditional discriminator, [B, C, H, W]. */
   cond?: Tensor;
+  /** Averages tensors over the processes that train together; see `averageOverProcesses`. Default: alone. */
+  average?: (tensors: readonly Tensor[]) => Tensor[];
 }
 
 /** Scalars of a step, detached and still on the device: reading one waits for the step, so read at log steps only. */
@@ -96,10 +98,9 @@ function updateGenerator(
     const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond));
 
     const atLastLayer = (value: Tensor) => torch.grad([value], [model.lastLayer], { retainGraph: true })[0]!;
-    const dWeight = loss.adversarialWeight.next(discFactor, nll, () => ({
-      nll: atLastLayer(nll),
-      generator: atLastLayer(gLoss),
-    }));
+    const dWeight = loss.adversarialWeight.next(discFactor, nll, () =>
+      averaged({ nll: atLastLayer(nll), generator: atLastLayer(gLoss) }, state),
+    );
 
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero changes neither value nor gradient, but its backward would still run.

@@ -1,6 +1,7 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
 import { sidesOfBuckets } from '../../../data/buckets.js';
 import { Loader } from '../../../data/loader.js';
+import type { Shard } from '../../../data/shard.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
@@ -12,6 +13,7 @@ import type { Tensor } from '../../../torch/index.js';
 import { canRestartCodes, restartUnusedCodes } from './code-restarts.js';
 import { StartCodes } from './changed-codes.js';
 import { temperatureSetter } from './gumbel-temperature.js';
+import { fromFirst, jointBatch, shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
@@ -70,6 +72,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   /** Moving average of the generator's weights; null if the run has none. */
   readonly #average: WeightAverage | null;
   #validation: Tensor | null = null;
+  readonly #shard: Shard;
   /** Images of a step before which codes are restarted. */
   #recent: Tensor[] | null = null;
   readonly #restarts: boolean;
@@ -85,6 +88,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     torch.manualSeed(seed);
     const begin = (model: FirstStage) => noteStart(run, model, initial);
     this.#session = session;
+    this.#shard = shardOf(config.training);
     this.#parts = buildVqgan(config, precision, device, draws, begin);
     this.model = this.#parts.model;
     this.#average = averageOf(config, this.#parts);
@@ -103,6 +107,7 @@ export class VqganStage implements TrainableStage<Tensor> {
       flip,
       device,
       fields: namesOf(mapOf(config)),
+      shard: this.#shard,
     };
     this.#loader = new Loader(train, { ...how, ...(position && { position }) });
   }
@@ -127,9 +132,9 @@ export class VqganStage implements TrainableStage<Tensor> {
 
   async prepare(): Promise<void> {
     this.masters.sync();
-    const { heldOut, device } = this.#session;
+    const { heldOut, device, run } = this.#session;
     this.#validation = await validationImages(heldOut, device, this.#field);
-    if (this.#validation) this.#start = await StartCodes.of(this.#session.run, this.model, this.#validation);
+    if (this.#validation && run.writes) this.#start = await StartCodes.of(run, this.model, this.#validation);
   }
 
   async next(): Promise<{ batch: Tensor; waited: number }> {
@@ -145,8 +150,9 @@ export class VqganStage implements TrainableStage<Tensor> {
     const restart = this.#restarts && canRestartCodes(model);
     if (restart && step % restarts.every === 0 && progress < restarts.until) {
       const recent: Tensor[] = [];
-      do recent.push(await next());
-      while (!data.buckets && recent.length * imagesPerStep(training) < restarts.pictures); // Buckets differ in size.
+      const jointImages = imagesPerStep(training) * this.#shard.worldSize;
+      do recent.push(jointBatch(await next(), this.#shard));
+      while (!data.buckets && recent.length * jointImages < restarts.pictures); // Buckets differ in size.
       this.#recent = recent;
     }
     return { batch: await next(), waited };
@@ -163,9 +169,11 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#recent = null;
     if (recent === null || !canRestartCodes(model)) return;
     // An accumulated step may see more images than the memory has room for at once.
-    const most = restarts.pictures + this.#session.config.training.batchSize - 1;
+    const { block, worldSize } = this.#shard;
+    const most = restarts.pictures + block * worldSize - 1;
     torch.scope(() => restartUnusedCodes(model, firstRows(torch.cat(recent), most)));
     torch.dispose(recent);
+    fromFirst(model.quantize.stateDict().values());
   }
 
   step(batch: Tensor): Record<string, Tensor | number> {

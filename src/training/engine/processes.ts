@@ -1,0 +1,75 @@
+/** The place of this process among those that train a run together. */
+import { availableParallelism } from 'node:os';
+import type { CheckpointState } from '../../runs/checkpoint.js';
+import { RunError } from '../../runs/error.js';
+import type { RunConfig } from '../../runs/config.js';
+import { imagesPerStep } from '../../runs/settings.js';
+import type { Precision } from '../../runs/setup.js';
+import * as torch from '../../torch/index.js';
+
+const { rank, worldSize } = torch.distributed;
+
+/** Returns a number that launchers set, or what it usually is. */
+function variable(name: string, usual: number): number {
+  const value = Number(process.env[name] ?? usual);
+  return Number.isSafeInteger(value) && value >= 0 ? value : usual;
+}
+
+/** Returns the GPU of this process instead of the one that all of them would take: one for each on a machine. */
+export function ownDevice(device: torch.Device): torch.Device {
+  if (worldSize() === 1 || !device.startsWith('cuda')) return device;
+  return `cuda:${variable('LOCAL_RANK', rank()) % torch.cuda.deviceCount()}`;
+}
+
+/** Returns the number of processors for each of the processes on this machine. */
+export function ownProcessors(): number {
+  const here = Math.max(1, variable('LOCAL_WORLD_SIZE', worldSize()));
+  return Math.max(1, Math.floor(availableParallelism() / here));
+}
+
+/** Returns the choice of the first process, whose measurement counts for all. */
+export function firstChoice(precision: Precision): Precision {
+  if (worldSize() === 1) return precision;
+  return torch.scope(() => {
+    const choice = torch.tensor([precision === 'bfloat16' ? 1 : 0]);
+    torch.distributed.broadcast(choice, 0);
+    return choice.item() === 1 ? 'bfloat16' : 'float32';
+  });
+}
+
+/**
+ * Returns notes on a run in several processes, and on a resumed one whose number of processes has changed.
+ *
+ * @throws RunError for a setting that works in a single process only
+ */
+export function notesOnProcesses({ data, training }: RunConfig, state: CheckpointState | null): string[] {
+  const now = worldSize();
+  const before = (state?.['processes'] as number | undefined) ?? (state ? 1 : now);
+  const alone = aloneSettings({ data, training });
+  if (now > 1 && alone.length > 0) {
+    throw new RunError(
+      `${now} processes train this run, but ${alone.join(' and ')} ${alone.length === 1 ? 'works' : 'work'} in a single ` +
+        'process only: leave it out, or train in one process',
+    );
+  }
+  const images = imagesPerStep(training);
+  const notes = now > 1 ? [`${now} processes train together: a step averages ${now} × ${images} images`] : [];
+  if (now === before) return notes;
+  return [
+    ...notes,
+    `the run continues in ${now} ${now === 1 ? 'process' : 'processes'} instead of ${before}: a step now averages ` +
+      `${now * images} images instead of ${before * images}, from where the order of images had come to; ` +
+      'training.learningRate is not changed',
+  ];
+}
+
+/** Returns the settings that decide by what a single process sees. */
+function aloneSettings({ data, training }: Pick<RunConfig, 'data' | 'training'>): string[] {
+  const { graph, nonFinite, patience } = training;
+  return Object.entries({
+    'training.graph': graph,
+    [`training.nonFinite=${nonFinite}`]: nonFinite === 'skip' || nonFinite === 'rollback',
+    'training.patience': patience !== undefined,
+    'data.buckets': data.buckets !== undefined,
+  }).flatMap(([name, set]) => (set ? [name] : []));
+}

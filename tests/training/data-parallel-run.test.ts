@@ -1,0 +1,62 @@
+/** Runs in two ranks, each in a worker. */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'ava';
+import { readMetrics } from '../../src/runs/folder.js';
+import { Ranks } from '../torch/ranks.js';
+import { created, pictures, trainedIn } from './data-parallel-runs.js';
+import { temporaryFolder, vqganConfig } from './tiny.js';
+
+const two = new Ranks();
+test.before(() => two.join(60));
+test.after.always(() => two.end());
+
+/** Losses of all steps, and metrics at the end: in between, they are measured when there is time. */
+function figuresOf(run: string): Record<string, number> {
+  const entries = readMetrics(run).flatMap(({ step, losses, metrics, final }) =>
+    Object.entries({ ...(losses as object), ...(final === true && (metrics as object)) }).map(
+      ([name, value]) => [`${name} at ${step}${final === true ? ', at the end' : ''}`, value] as const,
+    ),
+  );
+  return Object.fromEntries(entries) as Record<string, number>;
+}
+
+test.serial(
+  'a run in two processes logs what one with the joint batch does, and one process writes it',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const { data, ...rest } = vqganConfig({ steps: 3, batchSize: 2, clipNorm: 1, ema: 0.5, saveEvery: 2 });
+    const config = { ...rest, data: { ...data, path: await pictures(temporaryFolder(t)) } };
+    const joint = { ...config, training: { ...config.training, batchSize: 4 } };
+    const [first, second] = await trainedIn(two, created(config, join(folder, 'two')));
+    t.deepEqual(first, second);
+    const alone = `const { VqganTrainer } = tessera; d.destroyProcessGroup();
+    if (rank > 0) return;
+    for await (const event of (await VqganTrainer.${created(joint, join(folder, 'one'))}).run()) ;`;
+    await two.run(alone);
+    await two.join(60);
+    const [several, single] = ['two', 'one'].map((name) => figuresOf(join(folder, name)));
+    t.deepEqual(Object.keys(several!), Object.keys(single!));
+    for (const [name, value] of Object.entries(several!))
+      t.true(
+        Math.abs(value - single![name]!) < 2e-3 * Math.max(1, Math.abs(value)),
+        `${name} ${value} ${single![name]}`,
+      );
+    t.deepEqual(readdirSync(join(folder, 'two')).sort(), readdirSync(join(folder, 'one')).sort());
+  },
+);
+
+test.serial('settings that decide by what a single process sees are refused in several', async (t) => {
+  const folder = temporaryFolder(t);
+  const { data, ...rest } = vqganConfig({ nonFinite: 'skip', patience: 2 });
+  const config = { ...rest, data: { ...data, path: folder } };
+  const open = created(config, join(folder, 'run'));
+  const errors = await two.run(
+    `try { await tessera.VqganTrainer.${open}; } catch (error) { return error.message; }`,
+  );
+  for (const message of errors)
+    t.regex(
+      message as string,
+      /^2 processes train this run, but training\.nonFinite=skip and training\.patience work/,
+    );
+});
