@@ -106,7 +106,9 @@ export class TarFile {
     for (const [i, byte] of header.entries()) if (i < 148 || i >= 156) sum += byte;
     if (sum === numberIn(header, 148, 8)) return;
     const compressed =
-      at === 0 ? compressions.find(([start]) => header.subarray(0, start.length).equals(start)) : undefined;
+      at === 0
+        ? compressions.find(([start]) => header.toString('hex', 0, start.length / 2) === start)
+        : undefined;
     if (compressed) {
       throw new ImageDataError(
         this.path,
@@ -123,11 +125,12 @@ interface Extended {
   size?: number;
 }
 
-const compressions: readonly (readonly [start: Buffer, name: string, command: string])[] = [
-  [Buffer.from([0x1f, 0x8b]), 'gzip', 'gunzip'],
-  [Buffer.from([0x28, 0xb5, 0x2f, 0xfd]), 'Zstandard', 'unzstd'],
-  [Buffer.from([0xfd, 0x37, 0x7a, 0x58]), 'xz', 'unxz'],
-  [Buffer.from('BZh'), 'bzip2', 'bunzip2'],
+/** First bytes of compressed files, in hexadecimal digits. */
+const compressions: readonly (readonly [start: string, name: string, command: string])[] = [
+  ['1f8b', 'gzip', 'gunzip'],
+  ['28b52ffd', 'Zstandard', 'unzstd'],
+  ['fd377a58', 'xz', 'unxz'],
+  ['425a68', 'bzip2', 'bunzip2'],
 ];
 
 function cString(bytes: Buffer): string {

@@ -18,7 +18,7 @@ import { imagesPerStep } from './settings.js';
 import { Saving, type SaveOptions } from './saving.js';
 import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, restoreState, type TrainedState } from './state.js';
-import { Timetable, type Task } from './timetable.js';
+import { Timetable, type RunTask } from './timetable.js';
 
 /**
  * A run in its folder. `open` checks and reads, `start` takes the weights and writes. Then a loop takes steps, calls
@@ -182,7 +182,7 @@ export class Run extends torch.InThread {
   }
 
   /** True at the steps when `logEvery`, `imagesEvery` or `saveEvery` is due, and at the last. Call once per step. */
-  due(task: Task): boolean {
+  due(task: RunTask): boolean {
     return this.#timetable?.due(task, this.#running) || this.done;
   }
 

@@ -5,11 +5,11 @@ import { parseInterval, type Interval, type TrainingConfig } from './config.js';
 import { every } from './every.js';
 
 /** What a run does now and then. */
-export type Task = 'log' | 'images' | 'save';
+export type RunTask = 'log' | 'images' | 'save';
 
 /** When a run logs, draws images and saves; in several processes, the same in all of them. */
 export class Timetable {
-  readonly #due: Readonly<Record<Task, (clock: RunClock) => boolean>>;
+  readonly #due: Readonly<Record<RunTask, (clock: RunClock) => boolean>>;
   readonly #several = torch.distributed.worldSize() > 1;
   #agreed: Agreement | null = null;
 
@@ -35,7 +35,7 @@ export class Timetable {
     return this.#agreed!.ask;
   }
 
-  #agree(clock: RunClock, due: Record<Task, boolean>, { signal, asked }: Requests): void {
+  #agree(clock: RunClock, due: Record<RunTask, boolean>, { signal, asked }: Requests): void {
     if (!this.#several) return;
     const stop = signal?.aborted === true;
     this.#agreed = agreeOn({ ...due, progress: clock.progress, stop, ask: asked });
@@ -43,7 +43,7 @@ export class Timetable {
   }
 
   /** True at the steps when a task is due. Call once per step. */
-  due(task: Task, clock: RunClock): boolean {
+  due(task: RunTask, clock: RunClock): boolean {
     return this.#several ? (this.#agreed?.[task] ?? false) : this.#due[task](clock);
   }
 

@@ -10,7 +10,7 @@ import { namesIn } from './names-in.js';
 function loadedWith(file: string, loaded = new Set<string>()): Set<string> {
   if (loaded.has(file)) return loaded;
   loaded.add(file);
-  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export|\})[^"'`;]*"(\.[^"]+)";$/gm);
+  const imports = readFileSync(file, 'utf8').matchAll(/^(?:import|export|\})[^"'`;=]*"(\.[^"]+)";$/gm);
   for (const [, path = ''] of imports) loadedWith(resolve(dirname(file), path), loaded);
   return loaded;
 }
