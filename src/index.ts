@@ -249,7 +249,7 @@ export type { Middle } from './models/autoencoder/blocks.js';
 export type { Origin } from './models/weights/key-maps/key-map.js';
 export type { Measure } from './metrics/definitions.js';
 export type { CheckpointState, OnBytes } from './runs/checkpoint.js';
-export type { SaveOptions } from './runs/saving.js';
+export type { RunSaveOptions } from './runs/saving.js';
 export type { RunTask } from './runs/timetable.js';
 export type { WeightsChoice } from './runs/weights.js';
 export type { ModelOf } from './runs/open.js';

@@ -15,7 +15,7 @@ import { forgetOldLength, withEpochsInSteps } from './length.js';
 import { nonFiniteError } from './non-finite.js';
 import { openFolder, type Opened, type RunOpening } from './opening.js';
 import { imagesPerStep } from './settings.js';
-import { Saving, type SaveOptions } from './saving.js';
+import { Saving, type RunSaveOptions } from './saving.js';
 import { setupOf, type RunSetup } from './setup.js';
 import { countTrained, firstNonFinite, restoreState, type TrainedState } from './state.js';
 import { Timetable, type RunTask } from './timetable.js';
@@ -252,7 +252,7 @@ export class Run extends torch.InThread {
   async save(
     trained: TrainedState,
     measure: () => Record<string, number> = () => ({}),
-    options: SaveOptions = {},
+    options: RunSaveOptions = {},
   ): Promise<CheckpointEvent> {
     if (!this.#saving) throw notStarted();
     const bad = firstNonFinite(trained.model);

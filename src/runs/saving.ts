@@ -29,7 +29,7 @@ export interface SavingOptions {
 }
 
 /** What a checkpoint is besides one of the schedule, which counts for `patience` and replaces older ones. */
-export interface SaveOptions {
+export interface RunSaveOptions {
   /** Its metrics count for `training.patience`. Default true; false for one that was asked for in between. */
   counts?: boolean;
   /** Old checkpoints are removed. Default true. */
@@ -72,7 +72,7 @@ export class Saving {
     { model, optimizers, average, data }: TrainedState,
     metrics: Record<string, number>,
     { step, seconds, progress }: Moment,
-    { counts = true, prunes = true }: SaveOptions = {},
+    { counts = true, prunes = true }: RunSaveOptions = {},
   ): Promise<RunCheckpoint> {
     const { folder, stage, training, setup } = this.#options;
     const { device, threads, precision, images } = setup;

@@ -31,29 +31,32 @@ const config = (data: object, training = {}) => {
 };
 const buckets = ['16x16', '32x16', '24x16'];
 
-test('a first stage trains on batches of unlike sides, and resumes with the same losses and weights', async (t) => {
-  const folder = temporaryFolder(t);
-  const run = async (name: string, given: object, stopAt?: number) => {
-    const trainer = await VqganTrainer.create(config(given), { run: join(folder, name), images: images() });
-    return lossesOf(await eventsOf(trainer, stopAt));
-  };
-  const whole = await run('whole', { buckets });
-  t.notDeepEqual(whole, await run('squares', {}), 'the buckets have an effect');
-  await run('stopped', { buckets }, 2);
-  const resumed = await VqganTrainer.resume(join(folder, 'stopped'), { images: images() });
-  const rest = lossesOf(await eventsOf(resumed));
-  t.deepEqual([...rest.keys()], [3, 4]);
-  for (const [step, losses] of rest) t.deepEqual(losses, whole.get(step));
-  const weights = async (name: string) => {
-    const { tensors, close } = await loadCheckpoint(
-      join(folder, name, 'checkpoints', 'step-0000004', 'model.safetensors'),
-    );
-    const values = [...tensors].map(([key, tensor]) => [key, tensor.flatten().tolist()]);
-    close();
-    return values;
-  };
-  t.deepEqual(await weights('stopped'), await weights('whole'));
-});
+test.serial(
+  'a first stage trains on batches of unlike sides, and resumes with the same losses and weights',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const run = async (name: string, given: object, stopAt?: number) => {
+      const trainer = await VqganTrainer.create(config(given), { run: join(folder, name), images: images() });
+      return lossesOf(await eventsOf(trainer, stopAt));
+    };
+    const whole = await run('whole', { buckets });
+    t.notDeepEqual(whole, await run('squares', {}), 'the buckets have an effect');
+    await run('stopped', { buckets }, 2);
+    const resumed = await VqganTrainer.resume(join(folder, 'stopped'), { images: images() });
+    const rest = lossesOf(await eventsOf(resumed));
+    t.deepEqual([...rest.keys()], [3, 4]);
+    for (const [step, losses] of rest) t.deepEqual(losses, whole.get(step));
+    const weights = async (name: string) => {
+      const { tensors, close } = await loadCheckpoint(
+        join(folder, name, 'checkpoints', 'step-0000004', 'model.safetensors'),
+      );
+      const values = [...tensors].map(([key, tensor]) => [key, tensor.flatten().tolist()]);
+      close();
+      return values;
+    };
+    t.deepEqual(await weights('stopped'), await weights('whole'));
+  },
+);
 
 for (const [data, training, message] of [
   [{ buckets: ['17x16'] }, {}, /each side in data\.buckets must be a multiple of 2.*got 17/],
@@ -61,13 +64,13 @@ for (const [data, training, message] of [
   [{ buckets }, { graph: true }, /training\.graph records steps of one size/],
   [{ buckets: ['16'] }, {}, /data\.buckets must be a list of sides such as 80x48/],
 ] as const) {
-  test(`buckets are refused: ${String(message)}`, async (t) => {
+  test.serial(`buckets are refused: ${String(message)}`, async (t) => {
     const run = join(temporaryFolder(t), 'run');
     await t.throwsAsync(VqganTrainer.create(config(data, training), { run, images: images() }), { message });
   });
 }
 
-test('a transformer refuses buckets', async (t) => {
+test.serial('a transformer refuses buckets', async (t) => {
   const folder = temporaryFolder(t);
   const vqgan = join(folder, 'vqgan');
   await eventsOf(await VqganTrainer.create(vqganConfig({ steps: 1 }), { run: vqgan, images: images() }));
