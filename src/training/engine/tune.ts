@@ -5,22 +5,34 @@ import type { Precision } from '../../runs/setup.js';
 import * as torch from '../../torch/index.js';
 import { keepingGenerators } from './generators.js';
 
+/** Threads of libtorch before a run chose fewer by itself, and its choice, which does not bind the runs after it. */
+let before = { threads: 0, chosen: 0 };
+
 /**
  * Counts the processors that are currently idle: with more threads than these, threads wait for each other at every
- * operator.
+ * operator. At most those that the program gave libtorch.
+ *
+ * @param idle counts idle processors, by default over 300 ms
  */
-export async function idleProcessors(): Promise<number> {
-  const count = Math.min(availableParallelism(), torch.getNumThreads());
+export async function idleProcessors(idle: () => Promise<number> = idleNow): Promise<number> {
+  const present = torch.getNumThreads();
+  const threads = present === before.chosen ? before.threads : present;
+  const count = Math.min(availableParallelism(), threads);
   if (count === 1) return 1;
+  const chosen = Math.max(1, Math.min(count, Math.round(await idle())));
+  before = { threads, chosen };
+  return chosen;
+}
+
+async function idleNow(): Promise<number> {
   const times = () =>
     cpus().map(({ times: t }) => ({ idle: t.idle, all: t.idle + t.user + t.sys + t.nice + t.irq }));
-  const before = times();
+  const start = times();
   await setTimeout(300);
-  const idle = times().reduce((sum, now, i) => {
-    const { idle: was, all } = before[i] ?? { idle: 0, all: 0 };
+  return times().reduce((sum, now, i) => {
+    const { idle: was, all } = start[i] ?? { idle: 0, all: 0 };
     return sum + (now.idle - was) / Math.max(1, now.all - all);
   }, 0);
-  return Math.max(1, Math.min(count, Math.round(idle)));
 }
 
 /** Returns the precision with the shorter step time, and adds a note that says why. */
