@@ -108,7 +108,8 @@ export * from './training/stages/vqgan/reference-step.js';
 export * from './training/stages/vqgan/one-pass-step.js';
 export type { Accumulation } from './training/engine/accumulate.js';
 export { checkpointBlocks } from './training/engine/activation-checkpointing.js';
-export { ClippedOptimizer, type ClippableOptimizer } from './training/engine/clipped-optimizer.js';
+export { ClippedOptimizer } from './training/engine/clipped-optimizer.js';
+export { WrappedOptimizer, type WrappableOptimizer } from './training/engine/wrapped-optimizer.js';
 export {
   averageOverProcesses,
   DataParallelOptimizer,

@@ -34,7 +34,7 @@ export class TarFile {
 
   /** Opens an archive. @throws ImageDataError if there is none */
   static async open(path: string): Promise<TarFile> {
-    const reasons = { ENOENT: 'there is no such archive' };
+    const reasons = { ENOENT: 'the archive does not exist' };
     const file = await open(systemPath(path), 'r').catch(unreadable(path, reasons));
     return new TarFile(path, file, (await file.stat()).size);
   }

@@ -129,7 +129,7 @@ test('missing archives and wrong ranges are refused, and other paths are not tak
   const folder = await folderFor(t);
   const refused = (path: string, message: RegExp) =>
     t.throwsAsync(openImages({ path: join(folder, path), size: 8 }), { instanceOf: ImageDataError, message });
-  await refused('{08..10}.tar', /08\.tar: there is no such archive/);
+  await refused('{08..10}.tar', /08\.tar: the archive does not exist/);
   await refused('{3..1}.tar', /\{3\.\.1\} has -1 numbers; expected the smaller one first/);
   await writeFile(join(folder, 'a.tar'), tarOf({}));
   await t.throwsAsync(findShards(folder), { message: /no images in this archive/ });

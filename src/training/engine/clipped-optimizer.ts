@@ -2,11 +2,7 @@ import { clipGradNorm_ } from '../../torch/nn/clip-gradients.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { StepOptimizer } from './step-optimizer.js';
-
-/** What clipping needs of an optimizer; those of `optim` have it. */
-export interface ClippableOptimizer extends StepOptimizer {
-  readonly paramGroups: readonly { params: Tensor[] }[];
-}
+import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
 /**
  * An optimizer for training steps that, before each of its steps, scales all its gradients together so that their norm
@@ -21,48 +17,27 @@ export interface ClippableOptimizer extends StepOptimizer {
  * console.log(optimizer.norm.item());
  * ```
  */
-export class ClippedOptimizer extends torch.InThread implements StepOptimizer {
+export class ClippedOptimizer extends WrappedOptimizer {
   /** Norm of the gradients at the last step before they were scaled, float32 []: overwritten by the next step. */
   readonly norm: Tensor;
-  readonly #optimizer: ClippableOptimizer;
   readonly #maxNorm: number;
 
   /** @throws RangeError if `maxNorm` is not a positive number */
-  constructor(optimizer: ClippableOptimizer, maxNorm: number) {
-    super('a clipped optimizer', 'make one in each thread');
+  constructor(optimizer: WrappableOptimizer, maxNorm: number) {
+    super(optimizer, 'a clipped optimizer', 'make one in each thread');
     if (!(maxNorm > 0)) throw new RangeError(`maxNorm must be a number above 0, got ${maxNorm}`);
-    this.#optimizer = optimizer;
     this.#maxNorm = maxNorm;
-    const { device = 'cpu' } = this.#parameters[0] ?? {};
+    const { device = 'cpu' } = this.parameters[0] ?? {};
     this.norm = torch.keep(torch.zeros([], { dtype: 'float32', device }));
-  }
-
-  get #parameters(): Tensor[] {
-    return this.#optimizer.paramGroups.flatMap(({ params }) => params);
-  }
-
-  /** Groups of the optimizer. */
-  get paramGroups(): ClippableOptimizer['paramGroups'] {
-    return this.#optimizer.paramGroups;
-  }
-
-  /** Drops all gradients. */
-  zeroGrad(): void {
-    this.#optimizer.zeroGrad();
   }
 
   /** Scales the gradients and updates the parameters. Does not wait for the device. */
   step(): void {
     torch.scope(() => {
-      const norm = clipGradNorm_(this.#parameters, this.#maxNorm);
+      const norm = clipGradNorm_(this.parameters, this.#maxNorm);
       torch.noGrad(() => this.norm.copy_(norm));
     });
-    this.#optimizer.step();
-  }
-
-  /** Copies the learning rates of a `capturable` optimizer to the device. */
-  refreshLearningRates(): void {
-    this.#optimizer.refreshLearningRates?.();
+    this.optimizer.step();
   }
 
   /** Releases `norm`; otherwise the garbage collector does. */
@@ -72,7 +47,7 @@ export class ClippedOptimizer extends torch.InThread implements StepOptimizer {
 }
 
 /** Returns the optimizer, clipped if a norm is given. */
-export function clippedBy<O extends ClippableOptimizer>(
+export function clippedBy<O extends WrappableOptimizer>(
   optimizer: O,
   maxNorm: number | undefined,
 ): O | ClippedOptimizer {

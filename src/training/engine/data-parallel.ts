@@ -8,8 +8,8 @@ import type { TrainingConfig } from '../../runs/config.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
-import type { ClippableOptimizer } from './clipped-optimizer.js';
 import type { StepOptimizer } from './step-optimizer.js';
+import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
 const { allGather, allReduceCoalesced, broadcastCoalesced, rank, worldSize } = torch.distributed;
 
@@ -26,45 +26,26 @@ const { allGather, allReduceCoalesced, broadcastCoalesced, rank, worldSize } = t
  * transformerStep(net, optimizer, { x: images, c: images });
  * ```
  */
-export class DataParallelOptimizer extends torch.InThread implements StepOptimizer {
-  readonly #optimizer: ClippableOptimizer;
-
+export class DataParallelOptimizer extends WrappedOptimizer {
   /** @param optimizer clipped or not: norms are those of the averaged gradients */
-  constructor(optimizer: ClippableOptimizer) {
-    super('a data-parallel optimizer', 'make one in each process');
-    this.#optimizer = optimizer;
-  }
-
-  /** Groups of the optimizer. */
-  get paramGroups(): ClippableOptimizer['paramGroups'] {
-    return this.#optimizer.paramGroups;
-  }
-
-  /** Drops all gradients. */
-  zeroGrad(): void {
-    this.#optimizer.zeroGrad();
+  constructor(optimizer: WrappableOptimizer) {
+    super(optimizer, 'a data-parallel optimizer', 'make one in each process');
   }
 
   /** Averages the gradients and updates the parameters. @throws DistBackendError if another process has ended */
   step(): void {
-    torch.scope(() => {
-      const parameters = this.#optimizer.paramGroups.flatMap(({ params }) => params);
+    torch.scope(() =>
       allReduceCoalesced(
-        parameters.flatMap(({ grad }) => (grad === null ? [] : [grad])),
+        this.parameters.flatMap(({ grad }) => (grad === null ? [] : [grad])),
         { op: 'avg' },
-      );
-    });
-    this.#optimizer.step();
-  }
-
-  /** Copies the learning rates of a `capturable` optimizer to the device. */
-  refreshLearningRates(): void {
-    this.#optimizer.refreshLearningRates?.();
+      ),
+    );
+    this.optimizer.step();
   }
 }
 
 /** Returns the optimizer of one of several processes, and the same one in a single process. */
-export function averagedBy(optimizer: ClippableOptimizer): StepOptimizer {
+export function averagedBy(optimizer: WrappableOptimizer): StepOptimizer {
   return worldSize() > 1 ? new DataParallelOptimizer(optimizer) : optimizer;
 }
 

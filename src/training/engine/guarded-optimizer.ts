@@ -3,11 +3,11 @@ import * as optim from '../../torch/optim/index.js';
 import type { ParameterState } from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import type { ClippableOptimizer } from './clipped-optimizer.js';
 import type { StepOptimizer } from './step-optimizer.js';
+import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
 /** What is guarded: an optimizer of `optim`, with its state. */
-export interface GuardableOptimizer extends ClippableOptimizer {
+export interface GuardableOptimizer extends WrappableOptimizer {
   readonly state: ReadonlyMap<Tensor, ParameterState>;
 }
 
@@ -25,10 +25,9 @@ export interface GuardableOptimizer extends ClippableOptimizer {
  * console.log(optimizer.finite.tolist()); // [false, true]: the gradient of the weight, and of the bias
  * ```
  */
-export class GuardedOptimizer extends torch.InThread implements StepOptimizer {
+export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
   /** Whether the gradient of each parameter was finite at the last step, bool [parameters]; overwritten by the next. */
   readonly finite: Tensor;
-  readonly #optimizer: GuardableOptimizer;
   readonly #inner: StepOptimizer;
   readonly #skip: boolean;
   /** 1 if the step is to be left out, float32 []. */
@@ -44,36 +43,21 @@ export class GuardedOptimizer extends torch.InThread implements StepOptimizer {
     optimizer: GuardableOptimizer,
     { inner = optimizer, skip = false }: { inner?: StepOptimizer; skip?: boolean } = {},
   ) {
-    super('a guarded optimizer', 'make one in each thread');
-    this.#optimizer = optimizer;
+    super(optimizer, 'a guarded optimizer', 'make one in each thread');
     this.#inner = inner;
     this.#skip = skip;
-    const { device = 'cpu' } = this.#parameters[0] ?? {};
-    this.finite = torch.keep(torch.ones([this.#parameters.length], { dtype: 'bool', device }));
+    const { device = 'cpu' } = this.parameters[0] ?? {};
+    this.finite = torch.keep(torch.ones([this.parameters.length], { dtype: 'bool', device }));
     this.#found = torch.keep(torch.zeros([], { dtype: 'float32', device }));
     this.#zero = torch.keep(torch.zeros([], { dtype: 'float32', device }));
     if (skip && optimizer instanceof optim.Adam) optimizer.foundInf = this.#found;
-  }
-
-  get #parameters(): Tensor[] {
-    return this.#optimizer.paramGroups.flatMap(({ params }) => params);
-  }
-
-  /** Groups of the optimizer. */
-  get paramGroups(): GuardableOptimizer['paramGroups'] {
-    return this.#optimizer.paramGroups;
-  }
-
-  /** Drops all gradients. */
-  zeroGrad(): void {
-    this.#inner.zeroGrad();
   }
 
   /** Notes which gradients are finite, and updates the parameters. Does not wait for the device. */
   step(): void {
     torch.scope(() =>
       torch.noGrad(() => {
-        const gradients = this.#parameters.map(({ grad }) => grad ?? this.#zero);
+        const gradients = this.parameters.map(({ grad }) => grad ?? this.#zero);
         if (gradients.length === 0) return;
         this.finite.copy_(torch.stack(sizesOf(gradients)).isfinite());
         if (this.#skip) this.#found.copy_(this.finite.all().logicalNot());
@@ -84,13 +68,13 @@ export class GuardedOptimizer extends torch.InThread implements StepOptimizer {
   }
 
   get #skipsByKernel(): boolean {
-    const { foundInf = null, paramGroups } = this.#optimizer as Partial<optim.Adam>;
+    const { foundInf = null, paramGroups } = this.optimizer as Partial<optim.Adam>;
     return foundInf !== null && paramGroups!.every(({ fused }) => fused !== false);
   }
 
   #stepAndPutBack(): void {
-    const parameters = this.#parameters.filter(({ grad }) => grad !== null);
-    const { state } = this.#optimizer;
+    const parameters = this.parameters.filter(({ grad }) => grad !== null);
+    const { state } = this.optimizer;
     // The first step makes the state, which cannot be put back: the only step that waits for the device.
     if (parameters.some((parameter) => !state.has(parameter)) && this.#found.item() !== 0) return;
     const changed = parameters.flatMap((parameter) => [
@@ -102,14 +86,9 @@ export class GuardedOptimizer extends torch.InThread implements StepOptimizer {
     putBack(changed, before, this.#found.bool());
   }
 
-  /** Copies the learning rates of a `capturable` optimizer to the device. */
-  refreshLearningRates(): void {
-    this.#inner.refreshLearningRates?.();
-  }
-
   /** Releases its own tensors; otherwise the garbage collector does. */
   dispose(): void {
-    if (this.#optimizer instanceof optim.Adam) this.#optimizer.foundInf = null;
+    if (this.optimizer instanceof optim.Adam) this.optimizer.foundInf = null;
     torch.dispose([this.finite, this.#found, this.#zero]);
   }
 }

@@ -9,13 +9,14 @@ import { frozenPartsOf } from '../../../runs/setting-kinds.js';
 import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
-import { clippedBy, normsOf, type ClippableOptimizer } from '../../engine/clipped-optimizer.js';
+import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { averagedBy, averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
+import type { WrappableOptimizer } from '../../engine/wrapped-optimizer.js';
 import type { Precision } from '../../../runs/setup.js';
 import { onePassStep } from './one-pass-step.js';
 import { lossOf } from './loss.js';
@@ -100,7 +101,7 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   });
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const check = FiniteCheck.of(training);
-  const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: ClippableOptimizer) =>
+  const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: WrappableOptimizer) =>
     masters.around(copies, averagedBy(check?.guard(optimizer, namesIn(model, copies), inner) ?? inner));
   const steppers: VqganOptimizers = {
     generator: around(ofGenerator, generator, clipped.norm),

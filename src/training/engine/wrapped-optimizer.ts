@@ -1,0 +1,60 @@
+import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
+import type { StepOptimizer } from './step-optimizer.js';
+
+/** What an optimizer that does something before each step needs of the one around which it is; those of `optim` have it. */
+export interface WrappableOptimizer extends StepOptimizer {
+  readonly paramGroups: readonly { params: Tensor[] }[];
+}
+
+/**
+ * An optimizer for training steps around another one of the same parameters: a subclass says what it does before a step.
+ *
+ * @example
+ * ```ts
+ * class NegatedOptimizer extends WrappedOptimizer {
+ *   constructor(optimizer: WrappableOptimizer) {
+ *     super(optimizer, 'a negated optimizer', 'make one in each thread');
+ *   }
+ *   step(): void {
+ *     for (const { grad } of this.parameters) grad?.neg_();
+ *     this.optimizer.step();
+ *   }
+ * }
+ * ```
+ */
+export abstract class WrappedOptimizer<O extends WrappableOptimizer = WrappableOptimizer>
+  extends torch.InThread
+  implements StepOptimizer
+{
+  protected readonly optimizer: O;
+
+  /** @param what such as `a clipped optimizer` @param instead what to do instead of sending it to another thread */
+  protected constructor(optimizer: O, what: string, instead: string) {
+    super(what, instead);
+    this.optimizer = optimizer;
+  }
+
+  /** Parameters of all groups. */
+  protected get parameters(): Tensor[] {
+    return this.optimizer.paramGroups.flatMap(({ params }) => params);
+  }
+
+  /** Groups of the optimizer. */
+  get paramGroups(): WrappableOptimizer['paramGroups'] {
+    return this.optimizer.paramGroups;
+  }
+
+  /** Drops all gradients. */
+  zeroGrad(): void {
+    this.optimizer.zeroGrad();
+  }
+
+  /** Updates the parameters. */
+  abstract step(): void;
+
+  /** Copies the learning rates of a `capturable` optimizer to the device. */
+  refreshLearningRates(): void {
+    this.optimizer.refreshLearningRates?.();
+  }
+}
