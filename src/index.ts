@@ -200,6 +200,7 @@ export {
 export { tokenLogProbabilities, variations, type VariationsOptions } from './sampling/variations.js';
 export type { RedrawOptions } from './sampling/redraw.js';
 export { sampleScene, type SampleSceneOptions } from './sampling/scenes.js';
+export type { GridCondition } from './sampling/window-condition.js';
 export { sampleWindowed, type SampleWindowedOptions } from './sampling/windows.js';
 export type { WindowOptions } from './sampling/window-options.js';
 export type { WindowCell, WindowStep } from './sampling/orders/window.js';

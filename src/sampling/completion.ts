@@ -4,6 +4,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import { conditionFor, redrawTokens, type RedrawOptions } from './redraw.js';
+import type { GridCondition } from './window-condition.js';
 
 /** A larger image that the given ones are a part of. */
 export interface Canvas {
@@ -15,10 +16,10 @@ export interface Canvas {
 
 export interface CompleteImagesOptions extends RedrawOptions {
   /**
-   * Condition tokens `[B, N]`; of a spatial condition those of the whole canvas. Default: the start token of an
-   * unconditional model.
+   * Condition tokens `[B, N]`; of a spatial condition those of the whole canvas; of several conditions also a list of the
+   * tokens of each, which a canvas that needs windows requires. Default: the start token of an unconditional model.
    */
-  condition?: Tensor;
+  condition?: GridCondition;
   /** Draw a larger image around the given ones (outpainting). Default: the images are complete in size. */
   canvas?: Canvas;
 }

@@ -12,6 +12,7 @@ import { drawInOnePass } from './orders/one-pass.js';
 import type { WindowStep } from './orders/window.js';
 import { checkSteps, generate, TokenSampler } from './sampler.js';
 import type { GenerateOptions } from './sampler.js';
+import { isMapOf, joinedTokens, onGrid, partsOf, type GridCondition } from './window-condition.js';
 import { sampleWindowed } from './windows.js';
 
 export interface SampleTokensOptions extends Omit<
@@ -101,9 +102,11 @@ export interface SampleImagesOptions extends SampleTokensOptions {
 }
 
 /**
- * Samples images `[B, C, H, W]` for an encoded condition, tokens `[B, N]` or vectors `[B, N, D]`: draws the rest of the code grid and decodes it. If there
- * is a condition token for each code, the grid can be larger than the one the model was trained on: codes are then drawn
- * by {@link sampleWindowed}.
+ * Samples images `[B, C, H, W]` for an encoded condition, tokens `[B, N]` or vectors `[B, N, D]`: draws the rest of the code
+ * grid and decodes it. Of several conditions, the tokens of all or a list of the tokens of each (`Several.encodeParts`).
+ *
+ * If there is a condition token for each code, the grid can be larger than the one the model was trained on: codes are
+ * then drawn by {@link sampleWindowed}. Several conditions must be a list for that.
  *
  * @example
  * ```ts
@@ -114,7 +117,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
  */
 export function sampleImages(
   net: Net2NetTransformer,
-  condition: Tensor,
+  condition: GridCondition,
   { grid = [16, 16], window, onStep, ...options }: SampleImagesOptions = {},
 ): Tensor {
   return torch.noGrad(() =>
@@ -127,12 +130,13 @@ export function sampleImages(
         );
       }
       const area = grid[0] * grid[1];
-      const spatial = condition.ndim === 2 && condition.shape[1] === area;
-      const fits = condition.shape[1]! + area - 1 <= net.transformer.blockSize;
+      const joined = joinedTokens(condition);
+      const spatial = partsOf(condition).some((part) => isMapOf(grid, part));
+      const fits = joined.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler, seeds } = options;
         const pick = sampler?.pick ?? options;
-        const codes = sampleWindowed(net, spatial ? condition.view([-1, ...grid]) : condition, {
+        const codes = sampleWindowed(net, onGrid(condition, grid), {
           ...pick,
           grid,
           seeds: seeds ?? null,
@@ -143,7 +147,7 @@ export function sampleImages(
         });
         return net.decodeToImg(codes.flatten(1), grid);
       }
-      return net.decodeToImg(sampleTokens(net, condition, rest, options), grid);
+      return net.decodeToImg(sampleTokens(net, joined, rest, options), grid);
     }),
   );
 }

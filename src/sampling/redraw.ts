@@ -4,6 +4,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { sampleTokens, type SampleTokensOptions } from './images.js';
 import type { WindowStep } from './orders/window.js';
+import { joinedTokens, onGrid, type GridCondition } from './window-condition.js';
 import { sampleWindowed } from './windows.js';
 
 export interface RedrawOptions extends Omit<SampleTokensOptions, 'prefix' | 'known' | 'onToken'> {
@@ -24,7 +25,7 @@ export interface RedrawOptions extends Omit<SampleTokensOptions, 'prefix' | 'kno
  */
 export function redrawTokens(
   net: Net2NetTransformer,
-  condition: Tensor,
+  condition: GridCondition,
   tokens: Tensor,
   mask: Tensor,
   grid: readonly [number, number],
@@ -34,11 +35,11 @@ export function redrawTokens(
     torch.scope(() => {
       const [batch, area] = tokens.shape as [number, number];
       const known = mask.logicalNot();
-      const count = condition.shape[1]!;
-      if (window !== undefined || count + area - 1 > net.transformer.blockSize) {
+      const before = joinedTokens(condition);
+      if (window !== undefined || before.shape[1]! + area - 1 > net.transformer.blockSize) {
         const inGrid = (of: Tensor) => of.view([batch, ...grid]);
         const { sampler, seeds } = options;
-        return sampleWindowed(net, count === area ? inGrid(condition) : condition, {
+        return sampleWindowed(net, onGrid(condition, grid), {
           ...(sampler?.pick ?? options),
           seeds: seeds ?? null,
           completion: inGrid(tokens),
@@ -51,7 +52,7 @@ export function redrawTokens(
       const first = (mask.any(0).tolist() as boolean[]).indexOf(true);
       if (first < 0) return tokens.clone();
       const rest = (of: Tensor) => of.narrow(1, first, area - first);
-      return sampleTokens(net, condition, area - first, {
+      return sampleTokens(net, before, area - first, {
         ...options,
         prefix: first > 0 ? tokens.narrow(1, 0, first) : null,
         known: { tokens: rest(tokens), mask: rest(known) },
@@ -62,15 +63,15 @@ export function redrawTokens(
 }
 
 /**
- * Returns the condition tokens `[B, N]`: those given, or the start token of an unconditional model.
+ * Returns the condition: that given, or the start token of an unconditional model.
  * @throws TypeError if none are given and the model needs them
  */
-export function conditionFor(
+export function conditionFor<C extends GridCondition>(
   caller: string,
   net: Net2NetTransformer,
-  condition: Tensor | undefined,
+  condition: C | undefined,
   { shape, device }: Tensor,
-): Tensor {
+): C | Tensor {
   if (condition) return condition;
   if (net.unconditional)
     return net.encodeToC(torch.zeros([shape[0]!, 1], { dtype: 'int64', device })).indices;

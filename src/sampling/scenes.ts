@@ -54,7 +54,13 @@ export function sampleScene(
         'with the noTokens that the model was trained with.',
     );
   }
-  const window = windowSide('sampleScene', prior, builder.embeddingDim, asked ?? null, side);
+  const window = windowSide(
+    'sampleScene',
+    prior,
+    { grids: 0, tokens: builder.embeddingDim },
+    asked ?? null,
+    side,
+  );
   const grid = asked ?? [window, window];
   return torch.noGrad(() =>
     torch.scope(() => {

@@ -9,6 +9,7 @@ import { checkGuidable } from './guidance.js';
 import { checkFilterOptions, codesOnly } from './logits.js';
 import type { PickOptions } from './logits.js';
 import type { WindowStep } from './orders/window.js';
+import type { TokensBefore } from './window-condition.js';
 
 export interface WindowOptions extends DrawOptions {
   /** Code grid `[h, w]`, at least one window in both directions. */
@@ -138,27 +139,26 @@ export const by = ([height, width]: readonly [number, number]): string => `${hei
 /**
  * Returns the side of the window: that asked for, or the largest that fits the block.
  *
- * @param condition number of tokens before a window's codes; `'grid'` if there is one for each code
+ * @param before what comes before a window's codes
  * @param grid null if it is to be one window
  * @throws RangeError if such windows with their condition do not fit the block or the grid
  */
 export function windowSide(
   caller: string,
   { blockSize, nUnmasked }: Pick<Prior, 'blockSize' | 'nUnmasked'>,
-  condition: number | 'grid',
+  { grids, tokens }: TokensBefore,
   grid: readonly [number, number] | null,
   asked?: number,
 ): number {
   // The last token of a window is not fed.
   const room = blockSize + 1;
-  const area = condition === 'grid' ? room / 2 : Math.max(0, room - condition);
-  const largest = Math.floor(Math.sqrt(area));
+  const largest = Math.floor(Math.sqrt(Math.max(0, room - tokens) / (grids + 1)));
   const window = asked ?? largest;
   if (window > largest || largest === 0) {
-    const what =
-      condition === 'grid'
-        ? 'their condition'
-        : `${condition} condition ${condition === 1 ? 'token' : 'tokens'}`;
+    const what = [
+      ...(grids > 0 ? ['their condition'] : []),
+      ...(tokens > 0 || grids === 0 ? [`${tokens} condition ${tokens === 1 ? 'token' : 'tokens'}`] : []),
+    ].join(' and ');
     throw new RangeError(
       `${caller}: windows of ${by([window, window])} codes with ${what} do not fit the model's block of ${blockSize} positions: ` +
         (largest > 0 ? `pass a window of at most ${largest}.` : 'build the model with a larger blockSize.'),
@@ -173,7 +173,7 @@ export function windowSide(
         `window: ${least}.`,
     );
   }
-  const before = condition === 'grid' ? window * window : condition;
+  const before = tokens + grids * window * window;
   if (nUnmasked > before) {
     throw new RangeError(
       `${caller}: the model's unmasked prefix has ${nUnmasked} positions, of which the condition fills ${before}; windows ` +

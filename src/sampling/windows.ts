@@ -3,7 +3,14 @@ import type { Net2NetTransformer } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { drawInWindows, planWindows } from './orders/window.js';
-import type { WindowCondition } from './orders/window.js';
+import {
+  checkParts,
+  gridsOf,
+  inWindows,
+  partsOf,
+  tokensBefore,
+  type GridCondition,
+} from './window-condition.js';
 import { by, readDraws, windowSide } from './window-options.js';
 import type { WindowOptions } from './window-options.js';
 
@@ -31,8 +38,8 @@ export interface SampleWindowedOptions extends WindowOptions {
  * condition of the window followed by the window's codes before this one.
  *
  * The condition is a grid of tokens `[B, h, w]` (codes of a segmentation or depth map, coordinates), of which each window
- * takes its part, or tokens `[B, N]` (a class, a start token), which are put before each window. A model without a grid as
- * condition does not know where in the image a window is.
+ * takes its part, or tokens `[B, N]` (a class, a start token), which are put before each window; of several conditions, a
+ * list of them in their order. A model without a grid as condition does not know where in the image a window is.
  *
  * `repetitionPenalty` and `repetitionWindow` count the codes that the window has before this one, in its reading order.
  *
@@ -57,7 +64,7 @@ export interface SampleWindowedOptions extends WindowOptions {
  */
 export function sampleWindowed(
   net: Net2NetTransformer,
-  condition: Tensor,
+  condition: GridCondition,
   options: SampleWindowedOptions = {},
 ): Tensor {
   const {
@@ -72,24 +79,24 @@ export function sampleWindowed(
     ...given
   } = options;
   const { transformer: prior } = net;
-  const batch = checkCondition(net, condition);
+  const parts = partsOf(condition);
+  const batch = checkParts('sampleWindowed', net, parts);
   const draws = readDraws('sampleWindowed', net, batch, given);
-  const grid = gridOf(condition, asked, completion);
-  const before = condition.ndim === 3 ? 'grid' : condition.shape[1]!;
-  const window = windowSide('sampleWindowed', prior, before, grid, side);
+  const grid = gridOf(gridsOf(parts), asked, completion);
+  const window = windowSide('sampleWindowed', prior, tokensBefore(parts), grid, side);
   const start = kept ?? Math.floor((grid[0] * grid[1]) / 2);
   checkGiven(batch, grid, completion, { start: kept, mask, referenceStart });
   return torch.noGrad(() =>
     torch.scope(() => {
-      if (condition.ndim === 2) net.condition.check?.(condition);
+      if (parts.length === 1 && parts[0]!.ndim === 2) net.condition.check?.(parts[0]!);
       const known =
         completion && (mask ? masked(completion, mask) : completed(completion, start, referenceStart));
-      const { device } = condition;
+      const { device } = parts[0]!;
       const tokens = known?.tokens ?? torch.zeros([batch, ...grid], { dtype: 'int64', device });
       const isGiven = known?.given ?? (() => false);
       const { wavefront, most, cacheBytes, pick, noiseOn } = draws;
       const request = {
-        condition: conditionOf(condition, window),
+        condition: inWindows(parts, window),
         start: tokens.to(device).long(),
         kept: known?.kept?.to(device) ?? null,
         plan: planWindows({ grid, window, given: isGiven, wavefront, most }),
@@ -103,19 +110,6 @@ export function sampleWindowed(
       return drawInWindows('sampleWindowed', prior, request, pick);
     }),
   );
-}
-
-/** Returns a window's part of a grid of tokens `[B, h, w]`, or the tokens `[B, N]` for all windows. */
-function conditionOf(condition: Tensor, window: number): WindowCondition {
-  if (condition.ndim === 2) {
-    return {
-      length: condition.shape[1]!,
-      of: (cells) => condition.repeatInterleave(cells.length, 0),
-    };
-  }
-  const flat = condition.flatten(1); // [B, h·w]
-  const length = window * window;
-  return { length, of: (_, places) => flat.indexSelect(1, places.flatten()).view([-1, length]) };
 }
 
 /** What is known before sampling: start tokens `[B, h, w]`, cells not drawn for any image, and for some images only. */
@@ -144,40 +138,24 @@ function masked(completion: Tensor, mask: Tensor): Known {
 
 const text = (shape: readonly number[]) => `[${shape.join(', ')}]`;
 
-/** Returns the number of rows. */
-function checkCondition(net: Net2NetTransformer, condition: Tensor): number {
-  const { ndim, shape } = condition;
-  if (net.condition.embed) {
-    throw new RangeError(
-      'sampleWindowed: the condition is vectors, which do not say where a window is; sample the model’s own grid with sampleImages.',
-    );
-  }
-  if ((ndim === 2 || ndim === 3) && condition.numel() > 0) return shape[0]!;
-  throw new torch.ShapeError(
-    `sampleWindowed: the condition must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${text(shape)}.`,
-  );
-}
-
 function gridOf(
-  condition: Tensor,
+  own: readonly (readonly [number, number])[],
   asked: readonly [number, number] | undefined,
   completion: Tensor | null,
 ): readonly [number, number] {
-  const last = (of: Tensor) => of.shape.slice(-2) as [number, number];
-  const own = condition.ndim === 3 ? last(condition) : null;
-  const grid = asked ?? own ?? (completion ? last(completion) : null);
+  const given = completion ? (completion.shape.slice(-2) as [number, number]) : null;
+  const grid = asked ?? own[0] ?? given;
   if (!grid) {
     throw new RangeError(
       'sampleWindowed: the condition is not a grid, so pass the code grid to sample: grid: [height, width].',
     );
   }
-  if (own && (own[0] !== grid[0] || own[1] !== grid[1])) {
-    throw new torch.ShapeError(
-      `sampleWindowed: the condition is a grid of ${by(own)} tokens, but the code grid is ${by(grid)}; pass a condition of the ` +
-        'code grid’s size, or leave grid out.',
-    );
-  }
-  return grid;
+  const other = own.find(([height, width]) => height !== grid[0] || width !== grid[1]);
+  if (!other) return grid;
+  throw new torch.ShapeError(
+    `sampleWindowed: the condition is a grid of ${by(other)} tokens, but the code grid is ${by(grid)}; pass a condition of the ` +
+      'code grid’s size, or leave grid out.',
+  );
 }
 
 function checkGiven(

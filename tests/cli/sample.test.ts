@@ -19,6 +19,9 @@ import { drawnSize } from '../../src/cli/commands/sample/size.js';
 import { Watcher } from '../../src/cli/commands/sample/watch.js';
 import { checkWindow } from '../../src/cli/commands/sample/window.js';
 import { UsageError } from '../../src/cli/usage-error.js';
+import { FirstStage } from '../../src/models/autoencoder/vqgan.js';
+import { Labelator } from '../../src/models/conditions/class.js';
+import { Several } from '../../src/models/conditions/several.js';
 import { CoordStage } from '../../src/models/conditions/coordinates.js';
 import { SpiralOutPermuter } from '../../src/models/orders/permuter.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
@@ -200,12 +203,16 @@ test.serial('larger images need a model that draws through a window', async (t) 
       net,
       Object.fromEntries(Object.entries(more).map(([name, value]) => [name, { value }])),
     ) as typeof net;
-    checkWindow(model, sides, [{ row, recipe: {}, described: '' }], 'RUN');
+    const given = model.condStageModel instanceof Several ? [torch.tensor([0n]), row] : row;
+    checkWindow(model, sides, [{ row: given, recipe: {}, described: '' }], 'RUN');
   };
+  const severalOf = (map: FirstStage | CoordStage) =>
+    new Several({ conditions: [new Labelator({ nClasses: 3 }), map], keys: [null, 'map'], firstId: 16 });
   check({});
   check({ pkeep: 0 }, drawnSize(net, 16, undefined));
   const { firstStageModel: condStageModel, config } = net;
   check({ condStageModel });
+  check({ condStageModel: severalOf(condStageModel as FirstStage) });
   const half = { condStageModel, config: { ...config, downsampleCondSize: 8 } };
   for (const [more, message] of [
     [{ pkeep: 0 }, /draws all codes at once/],
@@ -216,6 +223,7 @@ test.serial('larger images need a model that draws through a window', async (t) 
     [{ condition: { embed: () => row } }, /the vectors do not say where a window is/],
     [half, /the map has 16 tokens for 96 codes, but windows need one for each; leave --size out/],
     [{ condStageModel: new CoordStage({ nEmbed: 16, downFactor: 4 }) }, /24 tokens for 96 codes/],
+    [{ condStageModel: severalOf(new CoordStage({ nEmbed: 16, downFactor: 4 })) }, /24 tokens for 96 codes/],
   ] as const) {
     t.throws(() => check(more), { instanceOf: UsageError, message });
   }

@@ -68,7 +68,7 @@ const conditions: [
   [
     'a class and a map',
     ['-c', 'classes-and-maps', '--condition', depth],
-    ['--class', '3', '--condition', map],
+    ['--class', '3', '--condition', map, '--size', '24x16'],
     ['label', 'depth'],
     false,
   ],

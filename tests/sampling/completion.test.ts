@@ -5,6 +5,7 @@ import { Labelator } from '../../src/models/conditions/class.js';
 import { VQModel } from '../../src/models/autoencoder/vqgan.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { completeImages, type CompleteImagesOptions } from '../../src/sampling/completion.js';
+import type { WindowStep } from '../../src/sampling/orders/window.js';
 import { TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
@@ -135,6 +136,24 @@ test('a canvas places images in a larger one, which is drawn through windows', (
     t.deepEqual(part.tolist(), images.tolist());
     t.deepEqual(result.images.shape, [2, 3, ...size]);
   }
+});
+
+test('of several conditions, windows on a canvas have their part of those with a token for each code', (t) => {
+  const map = torch.randint(0, 12, [2, 36], { generator: new torch.Generator().manualSeed(8) });
+  const canvas = { size: [8, 18], at: [0, 0] } as const;
+  const fed: unknown[] = [];
+  const onStep = (step: WindowStep) => void fed.push(step.fed.tolist());
+  completeImages(net, images, null, { canvas, seeds: [3, 4], condition: [condition, map], onStep });
+  const completion = torch.zeros([2, 4, 9], { dtype: 'int64' });
+  const own = net.firstStageModel.encode(images).indices.view([2, 4, 4]);
+  torch.noGrad(() => void completion.narrow(2, 0, 4).copy_(own));
+  const given = { completion, mask: torch.arange(9).lt(4).expand([4, 9]), seeds: [3, 4], window: 2 };
+  const expected: unknown[] = [];
+  sampleWindowed(net, [condition, map.view([2, 4, 9])], {
+    ...given,
+    onStep: (step) => void expected.push(step.fed.tolist()),
+  });
+  t.deepEqual(fed, expected);
 });
 
 test('where nothing is to be drawn, the codes are those of the images', (t) => {

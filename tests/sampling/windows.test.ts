@@ -10,6 +10,7 @@ import { LogitsError } from '../../src/sampling/logits-error.js';
 import { planWindows } from '../../src/sampling/orders/window.js';
 import type { WindowCell, WindowStep } from '../../src/sampling/orders/window.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
+import type { GridCondition } from '../../src/sampling/window-condition.js';
 import type { SampleWindowedOptions } from '../../src/sampling/windows.js';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
@@ -277,6 +278,42 @@ test('sampleImages draws from windows where the condition is a grid that does no
   t.deepEqual(sampleImages(net, condition.flatten(1), { ...options, window: 3 }).tolist(), narrow.tolist());
 });
 
+test('of several conditions, each window has its part of the grids and all other tokens, in their order', (t) => {
+  const net = netOf({ block: 40 });
+  const [ofClass, map, other] = [random([2, 1]), random([2, 6, 5]), random([2, 6, 5], 4)];
+  const parts = [map, ofClass, other];
+  const options = { window: 3, greedy: true } as const;
+  const windows: unknown[] = [];
+  const onStep = ({ cells, fed }: WindowStep) => {
+    for (const [i, { top, left }] of cells.entries()) {
+      for (const row of [0, 1]) {
+        const cut = (grid: Tensor) => grid.select(0, row).narrow(0, top, 3).narrow(1, left, 3).flatten();
+        const expected = torch.cat([cut(map), ofClass.select(0, row), cut(other)]).tolist();
+        t.deepEqual(
+          fed
+            .select(0, row * cells.length + i)
+            .narrow(0, 0, 19)
+            .tolist(),
+          expected,
+        );
+        windows.push(expected);
+      }
+    }
+  };
+  const drawn = sampleWindowed(net, parts, { ...options, onStep });
+  t.is(windows.length, 2 * 6 * 5);
+  for (const how of [{ order: 'sequential' }, { cacheBytes: 0 }, { wholeWindow: true }] as const) {
+    t.deepEqual(sampleWindowed(net, parts, { ...options, ...how }).tolist(), drawn.tolist());
+  }
+  const tokens = parts.map((part) => part.flatten(1)); // As `Several.encodeParts` returns them.
+  const images = sampleImages(net, tokens, { grid: [6, 5], ...options });
+  t.deepEqual(images.tolist(), drawn.unsqueeze(1).double().tolist());
+  const own = parts.map((part) => (part.ndim === 3 ? part.narrow(1, 0, 3).narrow(2, 0, 3) : part).flatten(1));
+  const sequence = sampleTokens(net, torch.cat(own, 1), 9, { greedy: true });
+  const inOne = sampleImages(net, own, { grid: [3, 3], greedy: true });
+  t.deepEqual(inOne.flatten(1).tolist(), sequence.double().tolist());
+});
+
 test('sampleImages draws after a class from windows only if it is asked to', (t) => {
   const net = netOf({ classes: true, block: 16 });
   const label = torch.tensor([[1n]]);
@@ -298,7 +335,7 @@ const completion = (tokens: readonly number[], mask: readonly number[]) => ({
   mask: zeros(mask),
 });
 
-const refused: Record<string, [Tensor, SampleWindowedOptions, RegExp, NetOptions?]> = {
+const refused: Record<string, [GridCondition, SampleWindowedOptions, RegExp, NetOptions?]> = {
   'a window larger than the block allows': [
     map,
     { window: 5 },
@@ -318,6 +355,19 @@ const refused: Record<string, [Tensor, SampleWindowedOptions, RegExp, NetOptions
     /a grid of 3×8 codes is smaller than the window of 4×4; pass a larger grid, or window: 3/,
   ],
   'a condition of another size': [map, { grid: [8, 6] }, /a grid of 6×8 tokens, but the code grid is 8×6/],
+  'one of two grids of another size': [
+    [label, map, zeros([1, 6, 7])],
+    { window: 3 },
+    /a grid of 6×7 tokens, but the code grid is 6×8/,
+  ],
+  'conditions of other numbers of images': [[zeros([2, 1]), map], {}, /number of rows, got 2 and 1/],
+  'windows that do not fit with two conditions': [
+    [label, map],
+    { window: 4 },
+    /4×4 codes with their condition and 1 condition token do not fit .* block of 31 .* at most 3/,
+    { block: 31 },
+  ],
+  'no conditions': [[], {}, /got an empty list/],
   'a condition that is not tokens': [
     zeros([1, 1, 6, 8]),
     {},

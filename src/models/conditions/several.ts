@@ -1,6 +1,7 @@
 import { readConfig } from '../../config/read.js';
 import { flag, kind, models, natural, optional, type Given } from '../../config/schema.js';
 import * as torch from '../../torch/index.js';
+import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Encoded } from '../encoded.js';
 import type { Condition, ConditionInput, Stage } from './condition.js';
@@ -34,7 +35,7 @@ const keys = kind<readonly (string | null)[]>(
  * ```
  */
 export class Several extends nn.Module implements Condition {
-  protected static override readonly scoped: readonly string[] = ['encode'];
+  protected static override readonly scoped: readonly string[] = ['encode', 'encodeParts'];
   /** Schema of the accepted configuration. */
   static readonly schema = {
     /** The conditions, in the order of their tokens. */
@@ -89,18 +90,26 @@ export class Several extends nn.Module implements Condition {
 
   /** Encodes a batch of each condition's field, in their order, as tokens `[B, N]` int64: those of all, joined. */
   encode(values: ConditionInput): Encoded {
+    const indices = torch.cat(this.encodeParts(values), 1);
+    return { quantized: indices, loss: null, indices };
+  }
+
+  /**
+   * Encodes a batch of each condition's field as the tokens `[B, N]` of each, in their order, which `sampleImages` takes
+   * for images of any size.
+   * @throws TypeError if there are not as many values as conditions
+   */
+  encodeParts(values: ConditionInput): Tensor[] {
     const list = values instanceof torch.Tensor ? [values] : values;
     if (list.length !== this.parts.length) {
       throw new TypeError(
         `Several: it has ${this.parts.length} conditions (${this.fields.join(', ')}), but was given ${list.length}`,
       );
     }
-    const rows = this.parts.map(({ condStageModel, offset }, i) => {
+    return this.parts.map(({ condStageModel, offset }, i) => {
       const { indices } = condStageModel.encode(list[i]!);
       return indices.reshape([list[i]!.shape[0]!, -1]).add(offset); // [B, N of this one]
     });
-    const indices = torch.cat(rows, 1);
-    return { quantized: indices, loss: null, indices };
   }
 
   /** Returns a description of all. */

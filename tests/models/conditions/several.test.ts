@@ -35,6 +35,8 @@ for (const [separateVocabulary, tokens] of [
   test(`tokens follow each other, with ids of their own: ${separateVocabulary}`, (t) => {
     const stage = new Several({ conditions: [labels(), places()], separateVocabulary, firstId: 10 });
     t.deepEqual(stage.encode(inputs()).indices.tolist(), tokens as unknown as number[][]);
+    const parts = stage.encodeParts(inputs()).map((part) => part.tolist());
+    t.deepEqual(parts, [tokens.map((row) => row.slice(0, 1)), tokens.map((row) => row.slice(1))]);
     t.deepEqual(stage.fields, ['label', 'coord']);
     t.is(stage.nCodes, separateVocabulary ? 19 : 5);
   });

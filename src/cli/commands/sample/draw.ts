@@ -1,6 +1,7 @@
 /** Draws batches of images for `sample`: of the trained size, or larger ones through a window. */
 import type { ConditionInput } from '../../../models/conditions/condition.js';
 import { LayoutStage } from '../../../models/conditions/layout/stage.js';
+import { Several } from '../../../models/conditions/several.js';
 import type { ObjectAnnotation } from '../../../models/conditions/layout/annotation.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { DrawOptions } from '../../../sampling/engines/token-memory.js';
@@ -93,7 +94,7 @@ const own: Way = ({ model, area: { grid }, sampler }, { rows, seeds, onCells }) 
 const windowed: Way = ({ model, area, pick }, { rows, seeds, onCells }) => {
   const { grid } = area;
   const how = { ...pick, seeds, grid, window: area.window!, onStep: cellsOf(grid, onCells) };
-  return { images: sampleImages(model, conditionOf(model, rows), how) };
+  return { images: sampleImages(model, partsOf(model, rows), how) };
 };
 
 const scene: Way = ({ model, area: { grid, window }, pick }, { rows, seeds, onCells }) => {
@@ -113,7 +114,7 @@ const completing =
     return completeImages(model, images, mask?.to(device) ?? null, {
       ...pick,
       seeds,
-      condition: conditionOf(model, rows),
+      condition: partsOf(model, rows),
       ...(canvas && { canvas }),
       ...(window !== null && { window }),
       onToken: tokensByCell(model, grid[0] * grid[1], onCells),
@@ -146,10 +147,18 @@ function objectsOf(layouts: Tensor): ObjectAnnotation[] {
 }
 
 /** Returns the encoded condition of rows: tokens `[B, N]`, or vectors. */
-function conditionOf(model: Net2NetTransformer, rows: ConditionInput): Tensor {
-  const { device } = model.transformer.posEmb;
-  return model.encodeToC(rows instanceof torch.Tensor ? rows.to(device) : rows.map((row) => row.to(device)))
-    .indices;
+const conditionOf = (model: Net2NetTransformer, rows: ConditionInput): Tensor =>
+  model.encodeToC(onDevice(model, rows)).indices;
+
+/** Returns the same of each condition, if there are several. */
+const partsOf = (model: Net2NetTransformer, rows: ConditionInput): Tensor | Tensor[] =>
+  model.condition instanceof Several
+    ? model.condition.encodeParts(onDevice(model, rows))
+    : conditionOf(model, rows);
+
+function onDevice({ transformer }: Net2NetTransformer, rows: ConditionInput): ConditionInput {
+  const { device } = transformer.posEmb;
+  return rows instanceof torch.Tensor ? rows.to(device) : rows.map((row) => row.to(device));
 }
 
 const countOf = (rows: ConditionInput): number => (rows instanceof torch.Tensor ? rows : rows[0]!).shape[0]!;

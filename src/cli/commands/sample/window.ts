@@ -1,8 +1,11 @@
 /** What images larger than the trained ones need of a model, as their codes are drawn through a window. */
 import { CoordStage } from '../../../models/conditions/coordinates.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
+import { Several } from '../../../models/conditions/several.js';
 import { IdentityPermuter } from '../../../models/orders/permuter.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
 import type { ChosenCondition } from './condition.js';
 import type { DrawnSize } from './size.js';
@@ -28,21 +31,27 @@ export function checkWindow(
   }
   if (pkeep <= 0) refuse('the model draws all codes at once; leave --size out');
   if (condition.embed) refuse('the vectors do not say where a window is; leave --size out');
-  const [tokens, area] = [mapTokens(model, first!), grid[0] * grid[1]];
-  if (tokens !== null && tokens !== area) {
+  const area = grid[0] * grid[1];
+  for (const tokens of mapTokens(model, first!.row)) {
+    if (tokens === area) continue;
     refuse(`the map has ${tokens} tokens for ${area} codes, but windows need one for each; leave --size out`);
   }
 }
 
-/** Returns the number of tokens of a map; null for other conditions. */
-function mapTokens(
-  { condStageModel: stage, config }: Net2NetTransformer,
-  { row }: ChosenCondition,
-): number | null {
+/** Returns the numbers of tokens of the condition's maps: none, one, or those of several. */
+function mapTokens({ condStageModel: stage, config }: Net2NetTransformer, rows: ConditionInput): number[] {
+  if (stage instanceof Several) {
+    const [each, size] = [rows as readonly Tensor[], -1]; // Several conditions are not resized.
+    return stage.parts.flatMap(({ condStageModel }, i) => tokensOfMap(condStageModel, each[i]!, size));
+  }
+  return 'shape' in rows ? tokensOfMap(stage, rows, config.downsampleCondSize) : [];
+}
+
+/** @param resized side that maps are resized to; −1: they are not */
+function tokensOfMap(stage: Stage, { shape }: Tensor, resized: number): number[] {
   const stride =
     stage instanceof FirstStage ? stage.stride : stage instanceof CoordStage ? stage.downFactor : null;
-  if (stride === null || !('shape' in row)) return null;
-  const side = config.downsampleCondSize;
-  const [height, width] = side > -1 ? [side, side] : (row.shape.slice(2) as [number, number]);
-  return Math.floor(height / stride) * Math.floor(width / stride);
+  if (stride === null) return [];
+  const [height, width] = resized > -1 ? [resized, resized] : (shape.slice(2) as [number, number]);
+  return [Math.floor(height / stride) * Math.floor(width / stride)];
 }
