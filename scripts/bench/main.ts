@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 
 const benchmarks = {
   ops: 'the cost of a call, beside PyTorch in Python on the same libtorch, or beside another checkout',
+  before: 'training steps, decoding and sampling: time and memory beside another checkout',
   'one-pass': "the one-pass training step against the reference's two passes",
   memory: 'memory of training and decoding, beside PyTorch in Python',
   data: 'a million packed images: start of an epoch, resident memory, images per second',

@@ -1,0 +1,82 @@
+/**
+ * `npm run bench -- before ../before`: training steps, decoding and sampling beside another checkout of this, built: time
+ * in processes that alternate, and the peak of resident memory. For changes that must not cost anything.
+ *
+ *     npm run bench -- before ../before --rounds 31      more rounds than the 15
+ *     npm run bench -- before ../before --memory         memory, too: a new process for every measurement
+ *
+ * Exit code 1 where the geometric mean, or a case, is above what is promised.
+ */
+import { execFileSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { torch } from 'tessera-torch';
+import { compare, median, report, startArm, type Comparison } from './arms.js';
+
+const cases = [
+  'one-pass step',
+  'reference step',
+  'decode 256 × 256',
+  'sample 2 × 64, batch 1',
+  'sample 6 × 256, batch 8',
+];
+const memoryCases = ['decode', 'reference step', 'one-pass step'];
+
+const { values, positionals } = parseArgs({
+  options: { rounds: { type: 'string', default: '15' }, memory: { type: 'boolean' } },
+  allowPositionals: true,
+});
+const rounds = Number(values.rounds);
+const [before] = positionals;
+if (before === undefined || !(rounds > 0)) {
+  console.error('usage: npm run bench -- before CHECKOUT [--rounds N] [--memory]');
+  process.exit(2);
+}
+const folders = ['.', resolve(before)] as const;
+const armFile = fileURLToPath(new URL('before-arm.ts', import.meta.url));
+const [ours, theirs] = folders.map((folder) =>
+  startArm(process.execPath, ['--import=tsx', armFile], {}, folder),
+);
+const versions = { node: process.version, libtorch: torch.version, against: before };
+const times = await compare(ours!, theirs!, cases, rounds);
+ours!.stop();
+theirs!.stop();
+report('before', 'ms', versions, times);
+judge(times);
+if (values.memory) {
+  const peaks = memoryCases.map((name) => comparePeaks(name));
+  report('before-memory', 'MB', versions, peaks);
+  judge(peaks);
+}
+
+/** Alternates processes that run a case of the memory benchmark once. */
+function comparePeaks(name: string): Comparison {
+  const peakIn = (cwd: string) => {
+    const args = ['--import=tsx', 'scripts/bench/memory-arm.ts', name, '2'];
+    const printed = execFileSync(process.execPath, args, { cwd, encoding: 'utf8' });
+    return (JSON.parse(printed) as { peak: number }).peak;
+  };
+  const pairs = Array.from({ length: rounds }, (_, round) => {
+    const [first, second] = round % 2 === 0 ? folders : [folders[1], folders[0]];
+    const [one, other] = [peakIn(first), peakIn(second)];
+    return round % 2 === 0 ? ([one, other] as const) : ([other, one] as const);
+  });
+  const ratios = pairs.map(([a, b]) => a / b);
+  return {
+    name,
+    ours: median(pairs.map(([a]) => a)),
+    theirs: median(pairs.map(([, b]) => b)),
+    ratio: median(ratios),
+    lowest: Math.min(...ratios),
+    highest: Math.max(...ratios),
+  };
+}
+
+function judge(results: readonly Comparison[]): void {
+  const mean = Math.exp(results.reduce((sum, { ratio }) => sum + Math.log(ratio), 0) / results.length);
+  console.log(
+    `geometric mean of the ratios ${mean.toFixed(3)} (at most 1.02 is promised, and no case above 1.05)`,
+  );
+  if (mean > 1.02 || results.some(({ ratio }) => ratio > 1.05)) process.exitCode = 1;
+}
