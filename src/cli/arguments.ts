@@ -19,3 +19,6 @@ export function choice(flags: string, help: string, values: readonly string[], o
 }
 
 export const positiveInteger = numeric((n) => Number.isSafeInteger(n) && n > 0, 'a positive integer');
+
+/** Collects the values of a flag that may be given several times. */
+export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];

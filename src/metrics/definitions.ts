@@ -3,6 +3,7 @@ import { changedCodesMetric } from './changed-codes.js';
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
 import { countModel } from './count-model.js';
 import { heldOutLossMetric } from './held-out-loss.js';
+import { lpipsMetric } from './lpips.js';
 import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
 import { featureMetrics } from './feature-metrics.js';
@@ -15,6 +16,7 @@ export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric
   vqgan: [
     psnrMetric,
     ssimMetric,
+    lpipsMetric,
     meanColourPsnr,
     pixelAccuracyMetric,
     meanIouMetric,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { positiveInteger } from '../../arguments.js';
+import { collect, positiveInteger } from '../../arguments.js';
 import type { Device } from '../../../torch/index.js';
 import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
 import { withOutputFlags } from '../../token-flags.js';
@@ -8,6 +8,7 @@ export interface EvalFlags extends SourceFlags {
   device: 'auto' | Device;
   images?: string;
   features?: string;
+  lpips?: string[];
   reference?: string;
   size?: number;
   batch: number;
@@ -29,6 +30,11 @@ export function evalCommand(command: Command): Command {
     .option(
       '--features <file>',
       "weights of FID's Inception, for rFID of runs, and FID and others of folders",
+    )
+    .option(
+      '--lpips <file>',
+      'weights of LPIPS, for LPIPS of reconstructions; may be repeated; "installed" for those of setup --weights lpips',
+      collect,
     )
     .option(
       '--reference <folder>',

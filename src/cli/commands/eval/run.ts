@@ -6,6 +6,7 @@ import { packageVersion } from '../../../files/package.js';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
 import { loadInception, type InceptionV3 } from '../../../metrics/inception/inception.js';
+import type { LPIPS } from '../../../models/losses/lpips.js';
 import { evaluationCard } from '../../../reports/evaluation-card.js';
 import { deviceFor } from '../../../runs/open.js';
 import { writing } from '../../images.js';
@@ -13,6 +14,7 @@ import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
 import { evaluateRun } from './of-run.js';
 import { evaluateSet, openSet, type ImageSet } from './of-set.js';
+import { openLpips } from './perceptual.js';
 import { readResults } from './results.js';
 
 const isResult = (what: string) => what.toLowerCase().endsWith('.json');
@@ -42,6 +44,7 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
 class Evaluating {
   readonly #flags: EvalFlags;
   #network: InceptionV3 | null = null;
+  #lpips: LPIPS | null = null;
   #reference: ImageSet | null = null;
 
   constructor(flags: EvalFlags) {
@@ -57,10 +60,18 @@ class Evaluating {
             'images: name the images to reconstruct with --images',
         );
       }
-      return evaluateRun(what, flags, await this.#inception());
+      return evaluateRun(what, flags, {
+        inception: await this.#inception(),
+        lpips: await this.#perceptual(),
+      });
     }
     if (flags.images !== undefined) {
       throw new UsageError(`${shownPath(what)} is not a run; --images names images for a run to reconstruct`);
+    }
+    if (flags.lpips !== undefined) {
+      throw new UsageError(
+        `${shownPath(what)} is not a run; --lpips compares reconstructions with their originals: leave it out`,
+      );
     }
     const set = await openSet(what, flags, await this.#inception());
     if (flags.reference === undefined && flags.saveFeatures === undefined) {
@@ -79,5 +90,13 @@ class Evaluating {
     if (features === undefined) return null;
     this.#network ??= (await loadInception(features)).to(deviceFor(device));
     return this.#network;
+  }
+
+  /** Returns LPIPS, or null without `--lpips`. */
+  async #perceptual(): Promise<LPIPS | null> {
+    const { lpips, device } = this.#flags;
+    if (lpips === undefined) return null;
+    this.#lpips ??= await openLpips(lpips, deviceFor(device));
+    return this.#lpips;
   }
 }

@@ -1,0 +1,48 @@
+/** The images on which a run is measured: those that it held out, or those of `--images`. */
+import type { ImageSource } from '../../../data/image-source.js';
+import type { RunConfig } from '../../../runs/config.js';
+import { openRunImages } from '../../../training/images.js';
+import { interruptSignal } from '../../interrupt.js';
+import { UsageError } from '../../usage-error.js';
+import type { EvalFlags } from './command.js';
+
+/** Images that are measured. */
+export interface MeasuredImages {
+  source: ImageSource;
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the images, of side `--size` or as in training.
+ *
+ * @param use what to do with the images of `--images`, for errors: `reconstruct`
+ * @throws UsageError if there are none
+ */
+export async function openMeasured(
+  run: string,
+  config: RunConfig,
+  { images, size = config.data.size }: Pick<EvalFlags, 'images' | 'size'>,
+  use: string,
+): Promise<MeasuredImages> {
+  const { heldOutPath: _, ...shared } = config.data;
+  // All images of a named folder, none held out.
+  const data =
+    images === undefined ? { ...config.data, size } : { ...shared, path: images, heldOut: 0, size };
+  if (!data.path) {
+    throw new UsageError(`${run} was trained elsewhere; name images to ${use} with --images`);
+  }
+  const opened = await openRunImages({ ...config, data }, { signal: interruptSignal() }, []);
+  const source = images === undefined ? opened.heldOut : opened.train;
+  const close = () => opened.close();
+  if (source.length > 0) return { source, close };
+  await close();
+  throw new UsageError(`${run} held out no images; name images to ${use} with --images`);
+}
+
+/** @throws UsageError for a side that is not a whole number of codes */
+export function expectSize(size: number, stride: number): void {
+  if (size % stride === 0) return;
+  throw new UsageError(
+    `--size ${size} is not a whole number of codes, ${stride} × ${stride} pixels each; give a multiple of ${stride}`,
+  );
+}
