@@ -2,7 +2,7 @@
 import { changedCodesMetric } from './changed-codes.js';
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
 import { countModel } from './count-model.js';
-import { heldOutLossMetric } from './held-out-loss.js';
+import { bitsPerDimensionMetric, bitsPerTokenMetric, heldOutLossMetric } from './held-out-loss.js';
 import { lpipsMetric } from './lpips.js';
 import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
@@ -24,7 +24,7 @@ export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric
     perplexity,
     changedCodesMetric,
   ],
-  transformer: [heldOutLossMetric, histogramMetric, countModel],
+  transformer: [heldOutLossMetric, bitsPerTokenMetric, bitsPerDimensionMetric, histogramMetric, countModel],
 };
 
 /** A metric that says which of two models is better. */

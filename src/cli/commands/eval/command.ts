@@ -1,11 +1,13 @@
 import type { Command } from 'commander';
-import { collect, positiveInteger } from '../../arguments.js';
+import { choice, collect, positiveInteger } from '../../arguments.js';
+import type { Stage } from '../../../runs/config.js';
 import type { Device } from '../../../torch/index.js';
 import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
 import { withOutputFlags } from '../../token-flags.js';
 
 export interface EvalFlags extends SourceFlags {
   device: 'auto' | Device;
+  stage?: Stage;
   images?: string;
   features?: string;
   lpips?: string[];
@@ -23,10 +25,17 @@ export function evalCommand(command: Command): Command {
   command
     .argument(
       '<what...>',
-      'runs of VQGANs (of transformers, their first stages), or folders of images, files of features (.npy, .safetensors), ' +
+      'runs of VQGANs or transformers, or folders of images, files of features (.npy, .safetensors), ' +
         'or results that --out wrote (.json)',
     )
-    .option('--images <folder>', 'images to reconstruct; default: those that the run held out')
+    .addOption(
+      choice(
+        '--stage <stage>',
+        'stage of a model to measure; default: the one that a run trained, of a file vqgan',
+        ['vqgan', 'transformer'],
+      ),
+    )
+    .option('--images <folder>', 'images to measure a run on; default: those that it held out')
     .option(
       '--features <file>',
       "weights of FID's Inception, for rFID of runs, and FID and others of folders",
@@ -57,13 +66,15 @@ export function evalCommand(command: Command): Command {
     .addHelpText(
       'after',
       `
-Runs are measured by their reconstructions: PSNR, SSIM, the use of the codebook, and rFID with --features. Folders of
+Runs of VQGANs are measured by their reconstructions: PSNR, SSIM, the use of the codebook, rFID with --features, LPIPS with
+--lpips. Runs of transformers are measured by the codes of images: nats and bits per code, bits per dimension. Folders of
 generated images are compared with --reference: FID, KID, IS, precision, recall, density, coverage, and the distance to
 the nearest reference image. Several results are shown side by side, if they were measured alike.
 
 Examples:
   $ npx tessera-torch eval runs/vqgan
   $ npx tessera-torch eval runs/a runs/b --images photos
+  $ npx tessera-torch eval runs/transformer
   $ npx tessera-torch eval samples --features pt_inception-2015-12-05-6726825d.pth --reference photos
   $ npx tessera-torch eval generated.npy --reference real.npy`,
     )

@@ -1,5 +1,4 @@
 /** Measures a first stage by the reconstructions of images. */
-import { createHash } from 'node:crypto';
 import type { ImageSource } from '../../../data/image-source.js';
 import { metricsOf } from '../../../metrics/definitions.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
@@ -19,7 +18,7 @@ import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
 import { lpipsProtocol } from './perceptual.js';
-import { expectSize, openMeasured } from './run-images.js';
+import { bytesOf, expectSize, openMeasured, PixelHash } from './run-images.js';
 
 /** Networks that measure reconstructions, where their weights are given. */
 export interface Networks {
@@ -93,7 +92,7 @@ function protocolOf(source: ImageSource, field: string | null): Protocol {
 /** A pass over the images: their hash, and with a network the features of both sides. */
 class Pass {
   readonly #network: InceptionV3 | null;
-  readonly #hash = createHash('sha256');
+  readonly #hash = new PixelHash();
   readonly #originals: Tensor[] = [];
   readonly #reconstructions: Tensor[] = [];
 
@@ -103,7 +102,7 @@ class Pass {
 
   /** Takes a batch of images and their reconstructions [B, C, H, W]. */
   take(images: Tensor, reconstruction: Tensor): void {
-    this.#hash.update(bytesOf(images).to('cpu').contiguous().toTypedArray() as Uint8Array);
+    this.#hash.update(images);
     const network = this.#network;
     if (!network) return;
     // As if saved as a file, like every published FID.
@@ -118,7 +117,7 @@ class Pass {
   }
 
   protocol(): Protocol {
-    const images = `sha256 ${this.#hash.digest('hex')}`;
+    const images = this.#hash.digest();
     if (!this.#network) return { images };
     return {
       images,
@@ -128,6 +127,3 @@ class Pass {
     };
   }
 }
-
-/** Returns images in [−1, 1] as bytes of the same shape. */
-const bytesOf = (images: Tensor): Tensor => images.clamp(-1, 1).add(1).mul(127.5).round().to('uint8');

@@ -1,6 +1,8 @@
 /** The images on which a run is measured: those that it held out, or those of `--images`. */
+import { createHash } from 'node:crypto';
 import type { ImageSource } from '../../../data/image-source.js';
 import type { RunConfig } from '../../../runs/config.js';
+import type { Tensor } from '../../../torch/index.js';
 import { openRunImages } from '../../../training/images.js';
 import { interruptSignal } from '../../interrupt.js';
 import { UsageError } from '../../usage-error.js';
@@ -45,4 +47,22 @@ export function expectSize(size: number, stride: number): void {
   throw new UsageError(
     `--size ${size} is not a whole number of codes, ${stride} × ${stride} pixels each; give a multiple of ${stride}`,
   );
+}
+
+/** Returns images in [−1, 1] as bytes of the same shape. */
+export const bytesOf = (images: Tensor): Tensor => images.clamp(-1, 1).add(1).mul(127.5).round().to('uint8');
+
+/** The SHA-256 of the pixels of images, which says in a protocol which images were measured. */
+export class PixelHash {
+  readonly #hash = createHash('sha256');
+
+  /** Adds a batch [B, C, H, W] in [−1, 1]. */
+  update(images: Tensor): void {
+    this.#hash.update(bytesOf(images).to('cpu').contiguous().toTypedArray() as Uint8Array);
+  }
+
+  /** Returns the hash, after which no batch can be added. */
+  digest(): string {
+    return `sha256 ${this.#hash.digest('hex')}`;
+  }
 }

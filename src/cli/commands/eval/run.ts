@@ -8,10 +8,13 @@ import type { Evaluation } from '../../../metrics/evaluation.js';
 import { loadInception, type InceptionV3 } from '../../../metrics/inception/inception.js';
 import type { LPIPS } from '../../../models/losses/lpips.js';
 import { evaluationCard } from '../../../reports/evaluation-card.js';
+import type { Stage } from '../../../runs/config.js';
+import { readConfig } from '../../../runs/folder.js';
 import { deviceFor } from '../../../runs/open.js';
 import { writing } from '../../images.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
+import { evaluateCodes } from './of-codes.js';
 import { evaluateRun } from './of-run.js';
 import { evaluateSet, openSet, type ImageSet } from './of-set.js';
 import { openLpips } from './perceptual.js';
@@ -40,6 +43,11 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
   if (!flags.json && !flags.quiet) process.stdout.write(`${card}\n`);
 }
 
+/** Returns what of a model is measured: `--stage`, or else what a run has trained, and of a file the first stage. */
+async function stageOf(what: string, { stage, config }: EvalFlags): Promise<Stage> {
+  return stage ?? (config === undefined ? (await readConfig(what)).stage : 'vqgan');
+}
+
 /** The network and the reference, which are opened once for everything that is measured. */
 class Evaluating {
   readonly #flags: EvalFlags;
@@ -60,6 +68,7 @@ class Evaluating {
             'images: name the images to reconstruct with --images',
         );
       }
+      if ((await stageOf(what, flags)) === 'transformer') return evaluateCodes(what, flags);
       return evaluateRun(what, flags, {
         inception: await this.#inception(),
         lpips: await this.#perceptual(),
