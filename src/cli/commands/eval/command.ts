@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { choice, collect, positiveInteger } from '../../arguments.js';
+import { choice, collect, natural, positiveInteger } from '../../arguments.js';
 import type { Stage } from '../../../runs/config.js';
 import type { Device } from '../../../torch/index.js';
 import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
@@ -12,6 +12,12 @@ export interface EvalFlags extends SourceFlags {
   features?: string;
   lpips?: string[];
   reference?: string;
+  copies?: string;
+  training?: string;
+  heldOut?: string;
+  samples?: number;
+  seed?: number;
+  neighbours?: number;
   size?: number;
   batch: number;
   saveFeatures?: string;
@@ -50,6 +56,25 @@ export function evalCommand(command: Command): Command {
       'real images, or a file of their features, to compare folders or files with',
     )
     .option(
+      '--copies <file.png>',
+      'show which training images are nearest to a folder of images, or to images that a run draws',
+    )
+    .option(
+      '--training <path>',
+      'with --copies: the run or folder of training images; default: the run that is sampled',
+    )
+    .option(
+      '--held-out <folder>',
+      'with --copies and a folder of training images: others, to show what is usual',
+    )
+    .option('--samples <count>', 'with --copies: images that a run draws; default 64', positiveInteger)
+    .option('--seed <number>', 'with --copies: seed of the images that a run draws; default 1', natural)
+    .option(
+      '--neighbours <count>',
+      'with --copies: training images beside each image; default 3',
+      positiveInteger,
+    )
+    .option(
       '--size <pixels>',
       'side of the images, cropped to their centre; default: of runs as in training, of folders whole images',
       positiveInteger,
@@ -69,14 +94,16 @@ export function evalCommand(command: Command): Command {
 Runs of VQGANs are measured by their reconstructions: PSNR, SSIM, the use of the codebook, rFID with --features, LPIPS with
 --lpips. Runs of transformers are measured by the codes of images: nats and bits per code, bits per dimension. Folders of
 generated images are compared with --reference: FID, KID, IS, precision, recall, density, coverage, and the distance to
-the nearest reference image. Several results are shown side by side, if they were measured alike.
+the nearest reference image. Several results are shown side by side, if they were measured alike. --copies shows generated
+images beside their nearest training images, and compares the distances with those of images that no model has seen.
 
 Examples:
   $ npx tessera-torch eval runs/vqgan
   $ npx tessera-torch eval runs/a runs/b --images photos
   $ npx tessera-torch eval runs/transformer
   $ npx tessera-torch eval samples --features pt_inception-2015-12-05-6726825d.pth --reference photos
-  $ npx tessera-torch eval generated.npy --reference real.npy`,
+  $ npx tessera-torch eval generated.npy --reference real.npy
+  $ npx tessera-torch eval runs/transformer --copies nearest.png`,
     )
     .action(async (what: string[], flags: EvalFlags) => {
       await (await import('./run.js')).evaluateAll(what, flags);

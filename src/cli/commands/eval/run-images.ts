@@ -1,12 +1,18 @@
 /** The images on which a run is measured: those that it held out, or those of `--images`. */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
+import { isFile } from '../../../files/look.js';
 import type { RunConfig } from '../../../runs/config.js';
 import type { Tensor } from '../../../torch/index.js';
 import { openRunImages } from '../../../training/images.js';
 import { interruptSignal } from '../../interrupt.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
+
+/** True for a run, and for a checkpoint file with its configuration. */
+export const isModel = (what: string, { config }: Pick<EvalFlags, 'config'>): boolean =>
+  config !== undefined || isFile(join(what, 'config.yaml'));
 
 /** Images that are measured. */
 export interface MeasuredImages {

@@ -1,6 +1,4 @@
 /** Implementation of `tessera-torch eval`, after the command line is parsed. Loads libtorch. */
-import { join } from 'node:path';
-import { isFile } from '../../../files/look.js';
 import { shownPath } from '../../../files/file-names.js';
 import { packageVersion } from '../../../files/package.js';
 import { writeAtomically } from '../../../files/atomic-file.js';
@@ -15,9 +13,11 @@ import { writing } from '../../images.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
 import { evaluateCodes } from './of-codes.js';
+import { evaluateCopies } from './of-copies.js';
 import { evaluateRun } from './of-run.js';
 import { evaluateSet, openSet, type ImageSet } from './of-set.js';
 import { openLpips } from './perceptual.js';
+import { isModel } from './run-images.js';
 import { readResults } from './results.js';
 
 const isResult = (what: string) => what.toLowerCase().endsWith('.json');
@@ -27,6 +27,7 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
   if (flags.saveFeatures !== undefined && whats.length > 1) {
     throw new UsageError('--save-features writes the features of one folder; name one');
   }
+  expectCopies(whats, flags);
   const evaluating = new Evaluating(flags);
   const results: Evaluation[] = [];
   for (const what of whats) {
@@ -41,6 +42,21 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
   }
   const card = evaluationCard(results); // Also checks that they are alike.
   if (!flags.json && !flags.quiet) process.stdout.write(`${card}\n`);
+}
+
+const OF_COPIES = ['training', 'heldOut', 'samples', 'seed', 'neighbours'] as const;
+
+/** @throws UsageError for flags of `--copies` without it, and for several pictures in one file */
+function expectCopies(whats: readonly string[], flags: EvalFlags): void {
+  if (flags.copies === undefined) {
+    const stray = OF_COPIES.find((name) => flags[name] !== undefined);
+    if (stray === undefined) return;
+    const name = stray === 'heldOut' ? 'held-out' : stray;
+    throw new UsageError(
+      `--${name} is for the picture of nearest training images: name its file with --copies`,
+    );
+  }
+  if (whats.length > 1) throw new UsageError('--copies writes the picture of one folder or run; name one');
 }
 
 /** Returns what of a model is measured: `--stage`, or else what a run has trained, and of a file the first stage. */
@@ -61,7 +77,8 @@ class Evaluating {
 
   async measured(what: string): Promise<Evaluation> {
     const flags = this.#flags;
-    if (flags.config !== undefined || isFile(join(what, 'config.yaml'))) {
+    if (flags.copies !== undefined) return evaluateCopies(what, flags, await this.#inception());
+    if (isModel(what, flags)) {
       if (flags.reference !== undefined) {
         throw new UsageError(
           `${shownPath(what)} is a model, whose reconstructions are compared with their originals; --reference is for folders of ` +
