@@ -1,6 +1,7 @@
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { parse, stringify } from 'yaml';
 import { weightsHash } from '../../src/metrics/extract.js';
 import { readMetrics } from '../../src/runs/folder.js';
 import { openRun } from '../../src/runs/open.js';
@@ -111,6 +112,20 @@ test.serial(
     t.regex(conditional.stderr, /condition is none for the first, and label for the second/);
   },
 );
+
+test.serial('a checkpoint file is measured like the run it is from, in the size that is given', async (t) => {
+  const config = path('a.yaml');
+  const { model } = parse(readFileSync(path('a', 'config.yaml'), 'utf8')) as { model: unknown };
+  writeFileSync(config, stringify({ model }));
+  const file = path('a', 'checkpoints', 'step-0000002', 'model.safetensors');
+  const images = ['--images', path('photos')];
+  const args = [file, '--config', config, '--stage', 'transformer', ...images, '--size', '16'];
+  const [ofFile, ofRun] = [await evaluated(...args), await evaluated(path('a'), ...images)];
+  t.deepEqual([ofFile[0]!.values, ofFile[0]!.protocol], [ofRun[0]!.values, ofRun[0]!.protocol]);
+  const larger = await tesseraHere(['eval', ...args.slice(0, -1), '32']);
+  t.is(larger.code, 2, larger.stderr);
+  t.regex(larger.stderr, /takes at most 64 codes, but images of 32 pixels have 256: .* at most 16/);
+});
 
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ['another size', () => [path('a'), '--size', '8'], /--size is for reconstructions: add --stage vqgan/],

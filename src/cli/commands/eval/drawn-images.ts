@@ -3,7 +3,7 @@ import { ImageSource, type Channels } from '../../../data/image-source.js';
 import { MemoryStore, type MemoryItem } from '../../../data/memory-store.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { openRun } from '../../../runs/open.js';
-import type { RunConfig } from '../../../runs/config.js';
+import { isForeign, type RunConfig } from '../../../runs/config.js';
 import { ImageSampler } from '../../../sampling/images.js';
 import { encodeCentres } from '../../../training/stages/transformer/codes.js';
 import { encodersOf } from '../../../training/stages/transformer/encoders.js';
@@ -16,7 +16,7 @@ import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
 import type { SampledImages, TrainingImages } from './copy-images.js';
-import { bytesOf } from './run-images.js';
+import { bytesOf, expectFits } from './run-images.js';
 
 /** Images that are drawn if `--samples` does not say it. */
 const SAMPLES = 64;
@@ -34,6 +34,7 @@ export async function drawImages(
   const { samples = SAMPLES, seed = 1, batch } = flags;
   const { model: net, config, device } = await openRun(sourceOf(run, flags), 'transformer', flags.device);
   expectAlike(run, config, images.train);
+  expectFits(run, net, images.train.size);
   const signal = interruptSignal();
   const conditions = await conditionsOf(run, net, config, {
     device,
@@ -65,10 +66,14 @@ export async function drawImages(
   };
 }
 
-/** @throws UsageError for training images of another size or other channels than the model's */
-function expectAlike(run: string, { data }: RunConfig, { size, channels }: ImageSource): void {
+/**
+ * @throws UsageError for training images of another size or other channels than the model's, where it is known: a file does
+ *   not say the size
+ */
+function expectAlike(run: string, config: RunConfig, { size, channels }: ImageSource): void {
+  const { data } = config;
   const own: Channels = data.channels ?? 3;
-  if (data.size === size && own === channels) return;
+  if ((isForeign(config) || data.size === size) && own === channels) return;
   throw new UsageError(
     `${run} draws images of ${data.size} pixels and ${own} channels, but the training images have ${size} and ${channels}: ` +
       `give --size ${data.size}, or draw images with tessera-torch sample and name their folder`,

@@ -18,7 +18,7 @@ import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
-import { openMeasured, PixelHash } from './run-images.js';
+import { expectFits, openMeasured, PixelHash } from './run-images.js';
 
 /** Opens the run of a transformer and measures the codes of its held-out images, or of `--images`. */
 export async function evaluateCodes(run: string, flags: EvalFlags): Promise<Evaluation> {
@@ -29,6 +29,7 @@ export async function evaluateCodes(run: string, flags: EvalFlags): Promise<Eval
     device,
     classes,
   } = await openRun(sourceOf(run, flags), 'transformer', flags.device);
+  expectFits(run, net, flags.size ?? config.data.size);
   const { source, close } = await openMeasured(run, config, flags, 'encode');
   try {
     expectClasses(run, net, source, classes);
@@ -56,9 +57,14 @@ export async function evaluateCodes(run: string, flags: EvalFlags): Promise<Eval
   }
 }
 
-/** @throws UsageError for flags of reconstructions, which are those of the first stage */
-function expectNoFlags(run: string, { features, lpips, size }: EvalFlags): void {
-  const given = Object.entries({ features, lpips, size }).find(([, value]) => value !== undefined)?.[0];
+/**
+ * @throws UsageError for flags of reconstructions, which are those of the first stage; also for the size, which only a
+ *   checkpoint file does not say
+ */
+function expectNoFlags(run: string, { features, lpips, size, config }: EvalFlags): void {
+  const given = Object.entries({ features, lpips, ...(config === undefined && { size }) }).find(
+    ([, value]) => value !== undefined,
+  )?.[0];
   if (given === undefined) return;
   throw new UsageError(
     `${run} is the run of a transformer, which is measured by the codes of images; --${given} is for reconstructions: ` +

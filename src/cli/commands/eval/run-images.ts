@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
 import { isFile } from '../../../files/look.js';
+import { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import type { Tensor } from '../../../torch/index.js';
 import { openRunImages } from '../../../training/images.js';
@@ -52,6 +54,23 @@ export function expectSize(size: number, stride: number): void {
   if (size % stride === 0) return;
   throw new UsageError(
     `--size ${size} is not a whole number of codes, ${stride} × ${stride} pixels each; give a multiple of ${stride}`,
+  );
+}
+
+/** @throws UsageError for images that are not a whole number of codes, or more codes than the transformer takes */
+export function expectFits(
+  run: string,
+  { firstStageModel, transformer }: Net2NetTransformer,
+  size: number,
+): void {
+  if (!(firstStageModel instanceof FirstStage)) return;
+  const { stride } = firstStageModel;
+  expectSize(size, stride);
+  const most = Math.floor(Math.sqrt(transformer.blockSize)) * stride;
+  if (size <= most) return;
+  throw new UsageError(
+    `${run} takes at most ${transformer.blockSize} codes, but images of ${size} pixels have ${(size / stride) ** 2}: give ` +
+      `the --size that it was trained on, at most ${most}`,
   );
 }
 
