@@ -18,4 +18,9 @@ export function choice(flags: string, help: string, values: readonly string[], o
   return new Option(flags, help).choices(values).default(otherwise);
 }
 
+export const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');
+
 export const positiveInteger = numeric((n) => Number.isSafeInteger(n) && n > 0, 'a positive integer');
+
+/** Collects the values of a flag that may be given several times. */
+export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];

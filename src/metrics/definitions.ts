@@ -1,8 +1,10 @@
 /** Metrics of each stage, in the order in which they are reported. A new metric needs one line here. */
 import { changedCodesMetric } from './changed-codes.js';
 import { codesInUse, histogramMetric, perplexity } from './codebook-use.js';
+import { copyMetrics } from './copies.js';
 import { countModel } from './count-model.js';
-import { heldOutLossMetric } from './held-out-loss.js';
+import { bitsPerDimensionMetric, bitsPerTokenMetric, heldOutLossMetric } from './held-out-loss.js';
+import { lpipsMetric } from './lpips.js';
 import { meanIouMetric, pixelAccuracyMetric } from './label-maps.js';
 import { meanColourPsnr } from './mean-colour.js';
 import { featureMetrics } from './feature-metrics.js';
@@ -15,6 +17,7 @@ export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric
   vqgan: [
     psnrMetric,
     ssimMetric,
+    lpipsMetric,
     meanColourPsnr,
     pixelAccuracyMetric,
     meanIouMetric,
@@ -22,7 +25,7 @@ export const metricsOf: Readonly<Record<'vqgan' | 'transformer', readonly Metric
     perplexity,
     changedCodesMetric,
   ],
-  transformer: [heldOutLossMetric, histogramMetric, countModel],
+  transformer: [heldOutLossMetric, bitsPerTokenMetric, bitsPerDimensionMetric, histogramMetric, countModel],
 };
 
 /** A metric that says which of two models is better. */
@@ -50,7 +53,7 @@ export function metricNamed(name: string): Metric | undefined {
     .find((metric) => metric.name === name);
 }
 
-/** Returns how a value is shown, of a stage's metric or of one of features; undefined for an unknown name. */
+/** Returns how a value is shown, of a stage's metric or of one of sets of images; undefined for an unknown name. */
 export function shownNamed(name: string): Shown | undefined {
-  return metricNamed(name) ?? featureMetrics.find((metric) => metric.name === name);
+  return metricNamed(name) ?? [...featureMetrics, ...copyMetrics].find((metric) => metric.name === name);
 }

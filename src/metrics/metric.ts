@@ -2,12 +2,17 @@
 import type { Tensor } from '../torch/index.js';
 import type { Protocol } from './protocol.js';
 
+/** Returns the perceptual distance [B, 1, 1, 1] of two batches of images [B, C, H, W] in [−1, 1]. */
+export type PerceptualDistance = (a: Tensor, b: Tensor) => Tensor;
+
 /** Held-out images and their reconstructions, both [B, C, H, W] in [−1, 1]. */
 export interface Reconstructions {
   images: Tensor;
   reconstruction: Tensor;
   /** Pixels per side of the square that one code stands for. */
   stride: number;
+  /** A perceptual distance; null or left out if there are no weights of one. */
+  perceptual?: PerceptualDistance | null;
 }
 
 /** Training and held-out grids of codes for the second stage, in reading order. */

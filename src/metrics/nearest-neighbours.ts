@@ -59,7 +59,7 @@ export interface Memorisation extends Nearest {
 }
 
 /** Share of held-out images that count as near. */
-const NEAR = 0.01;
+export const NEAR = 0.01;
 
 /**
  * Compares generated images with their nearest training images, by features [N, D] and [M, D], in float64 on the CPU.
@@ -94,11 +94,12 @@ export function memorisation(
   };
 }
 
-const shareBelow = (values: readonly number[], limit: number): number =>
+/** Returns the share of values that are smaller than a limit. */
+export const shareBelow = (values: readonly number[], limit: number): number =>
   values.filter((value) => value < limit).length / values.length;
 
 /** Returns the quantile of at least one value, interpolated between neighbours. */
-function quantile(values: readonly number[], share: number): number {
+export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const place = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];

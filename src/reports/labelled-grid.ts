@@ -67,6 +67,6 @@ function fitted(label: Labelled, width: number): string {
 }
 
 /** Escapes all non-ASCII characters of a JSON text. */
-function inAscii(json: string): string {
+export function inAscii(json: string): string {
   return json.replace(/[^\x20-\x7e]/g, (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }

@@ -75,6 +75,14 @@ const vqgan: StageTexts = {
         ['weight', 'adaptive weight'],
       ],
     },
+    {
+      title: 'codebook on training images',
+      lines: [
+        ['trainPerplexity', 'perplexity'],
+        ['deadCodes', 'dead codes'],
+      ],
+      fromZero: true,
+    },
     norms,
   ],
   next: transformerOn,

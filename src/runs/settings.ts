@@ -166,6 +166,11 @@ const vqgan = {
    * the quantizer's codes cannot be moved, which the run reports. Default true.
    */
   restartCodes: flag(true),
+  /**
+   * Stage 1: follow which codes training images use, and log their perplexity and the number of dead codes, which no image
+   * has used in this many steps; the run says if more than half have died. Default: not followed.
+   */
+  codeWindow: changeable(optional(count())),
   ...end,
   /** Stage 1: parts that keep their weights, without gradients and optimizer state: `encoder`, `quantizer`, or both. */
   freeze: optional(flagged('--freeze <parts>', 'keep these parts as they are: encoder, quantizer', parts())),

@@ -24,6 +24,8 @@ export interface TrainableStage<Batch = unknown> {
   readonly check?: FiniteCheck | null;
   /** Called after the tensors of `state()` were restored during training. */
   restored?(): void;
+  /** Returns figures to log with the losses; called only after steps that are logged. */
+  observed?(): Figures;
   /** Returns an optional note to report after a step, or null. */
   remark?(): string | null;
   /** Measures the fixed validation set; empty if nothing is held out. */

@@ -85,8 +85,12 @@ async function* steps<Batch>(
         continue;
       }
       const { read, due, saving } = taken;
+      const observed = read && stage.observed?.();
       for (const remark of [read?.remark, stage.remark?.()]) if (remark) yield note(remark);
-      if (read) yield run.log({ losses: read.losses, learningRate, metrics: evaluateIfCheap() });
+      if (read) {
+        const losses = { ...read.losses, ...observed };
+        yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
+      }
       const share = run.waitsTooMuch();
       if (share !== null) yield note(slowData(share, run));
       if (run.due('images') && !run.done && run.writes) yield* drawn(run, await stage.draw());

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import test from 'ava';
 import { saveFeatures } from '../../src/metrics/feature-file.js';
 import { frechetDistance } from '../../src/metrics/frechet.js';
-import { saveNpy } from '../../src/torch/io/index.js';
+import { weightsHash } from '../../src/metrics/extract.js';
+import { LPIPS } from '../../src/models/losses/lpips.js';
+import { saveNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { images, temporaryFolder, vqganConfig } from '../training/tiny.js';
@@ -102,6 +104,40 @@ test.serial('features of any network from files', async (t) => {
   t.regex(unlike.stderr, /network is not said by the file for the first, and mine for the second/);
 });
 
+test.serial('LPIPS where its weights are given, also in several files, with their hash', async (t) => {
+  const network = new LPIPS();
+  const [vgg, weightings] = ['vgg', 'lin'].map((name) => path(`${name}.safetensors`));
+  const tensors = [...network.stateDict()];
+  const ofVgg = tensors.filter(([key]) => key.startsWith('net.'));
+  // As torchvision names them.
+  const named = ofVgg.map(([key, tensor]) => [key.replace(/^net\.slice\d\./, 'features.'), tensor] as const);
+  await saveSafetensors(vgg!, new Map(named));
+  await saveSafetensors(weightings!, new Map(tensors.filter(([key]) => key.startsWith('lin'))));
+  const args = ['eval', path('a'), '--images', path('photos'), '--json'];
+  const measured = async (...files: string[]) => {
+    const { code, stdout, stderr } = await tesseraHere([
+      ...args,
+      ...files.flatMap((file) => ['--lpips', file]),
+    ]);
+    t.is(code, 0, stderr);
+    return lines(stdout)[0]!;
+  };
+  const result = await measured(vgg!, weightings!);
+  const { 'lpips.weights': weights, ...protocol } = result.protocol;
+  t.is(weights, `sha256 ${weightsHash(network)}`);
+  const { lpips, ...others } = result.values;
+  t.true(Number.isFinite(lpips) && lpips !== 0, String(lpips));
+  const without = await measured();
+  t.deepEqual(without.values, others);
+  t.deepEqual(
+    Object.keys(protocol).filter((field) => !(field in without.protocol)),
+    ['lpips.network', 'lpips.clamped', 'lpips.average'],
+  );
+  const lacking = await tesseraHere([...args, '--lpips', vgg!]);
+  t.is(lacking.code, 2);
+  t.regex(lacking.stderr, /vgg\.safetensors lacks 5 tensors of LPIPS, such as lin0.*the weightings/);
+});
+
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ['a folder without a reference', () => [path('real.npy')], /compare it with: --reference/],
   [
@@ -111,6 +147,8 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ],
   ['a reference for a run', () => [path('a'), '--reference', path('photos')], /--reference is for folders/],
   ['images for no run', () => [path('real.npy'), '--images', path('photos')], /is not a run; --images/],
+  ['LPIPS of no run', () => [path('real.npy'), '--lpips', path('x')], /--lpips compares reconstructions/],
+  ['LPIPS from no file', () => [path('a'), '--lpips', path('x')], /--lpips: there is no file .*"installed"/],
   ['a size between codes', () => [path('a'), '--images', path('photos'), '--size', '17'], /a multiple of 2/],
   ['a file that is no result', () => [path('a', 'environment.json')], /has no results/],
 ];

@@ -1,59 +1,71 @@
 /** Measures a first stage by the reconstructions of images. */
-import { createHash } from 'node:crypto';
 import type { ImageSource } from '../../../data/image-source.js';
 import { metricsOf } from '../../../metrics/definitions.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
 import { featuresOf, weightsHash } from '../../../metrics/extract.js';
 import { frechetDistance } from '../../../metrics/frechet.js';
 import type { InceptionV3 } from '../../../metrics/inception/inception.js';
+import { lpipsMetric } from '../../../metrics/lpips.js';
 import type { Protocol } from '../../../metrics/protocol.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import { LPIPS } from '../../../models/losses/lpips.js';
 import { openRun } from '../../../runs/open.js';
-import { openRunImages } from '../../../training/images.js';
 import { mapOf } from '../../../training/stages/vqgan/check.js';
 import { measureSource } from '../../../training/stages/vqgan/held-out.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
+import { lpipsProtocol } from './perceptual.js';
+import { bytesOf, expectSize, openMeasured, PixelHash } from './run-images.js';
+
+/** Networks that measure reconstructions, where their weights are given. */
+export interface Networks {
+  /** For rFID. */
+  inception: InceptionV3 | null;
+  lpips: LPIPS | null;
+}
 
 /** Opens a run and measures the reconstructions of its held-out images, or of `--images`. */
 export async function evaluateRun(
   run: string,
   flags: EvalFlags,
-  network: InceptionV3 | null,
+  { inception, lpips }: Networks,
 ): Promise<Evaluation> {
   const { model, config, device } = await openRun(sourceOf(run, flags), 'vqgan', flags.device);
-  const { images, size = config.data.size, batch } = flags;
+  const { size = config.data.size, batch } = flags;
   expectImages(run, model);
   expectSize(size, model.stride);
-  const { heldOutPath: _, ...shared } = config.data;
-  // All images of a named folder, none held out.
-  const data =
-    images === undefined ? { ...config.data, size } : { ...shared, path: images, heldOut: 0, size };
-  if (!data.path) {
-    throw new UsageError(`${run} was trained elsewhere; name images to reconstruct with --images`);
-  }
-  const opened = await openRunImages({ ...config, data }, { signal: interruptSignal() }, []);
+  if (lpips) expectSides(size);
+  const { source, close } = await openMeasured(run, config, flags, 'reconstruct');
   try {
-    const source = images === undefined ? opened.heldOut : opened.train;
-    if (source.length === 0) {
-      throw new UsageError(`${run} held out no images; name images to reconstruct with --images`);
-    }
     const field = mapOf(config);
-    const pass = new Pass(network);
+    const pass = new Pass(inception);
     const onBatch = (given: Tensor, reconstruction: Tensor) => pass.take(given, reconstruction);
-    const values = await measureSource(model, source, device, field, { batch, onBatch });
+    const perceptual = lpips && ((a: Tensor, b: Tensor) => lpips.forward(a, b));
+    const values = await measureSource(model, source, device, field, { batch, perceptual, onBatch });
     return {
       what: run,
       values: { ...values, ...pass.values() },
-      protocol: { ...protocolOf(source, field), ...pass.protocol() },
+      protocol: {
+        ...protocolOf(source, field),
+        ...(lpips && lpipsProtocol(lpips)),
+        ...pass.protocol(),
+      },
     };
   } finally {
-    await opened.close();
+    await close();
   }
+}
+
+/** @throws UsageError for images that LPIPS cannot take */
+function expectSides(size: number): void {
+  const { leastSide } = LPIPS;
+  if (size >= leastSide) return;
+  throw new UsageError(
+    `--lpips needs images of at least ${leastSide} pixels, but they have ${size}: give a larger --size, or leave it out`,
+  );
 }
 
 function expectImages(run: string, model: FirstStage): void {
@@ -62,15 +74,10 @@ function expectImages(run: string, model: FirstStage): void {
   throw new UsageError(`${run} was trained on label maps of ${inChannels} channels; name a run of images`);
 }
 
-function expectSize(size: number, stride: number): void {
-  if (size % stride === 0) return;
-  throw new UsageError(
-    `--size ${size} is not a whole number of codes, ${stride} × ${stride} pixels each; give a multiple of ${stride}`,
-  );
-}
-
 function protocolOf(source: ImageSource, field: string | null): Protocol {
-  const ofMetrics = metricsOf.vqgan.flatMap(({ name, protocol = {} }) =>
+  // LPIPS's holds only where it is measured.
+  const always = metricsOf.vqgan.filter((metric) => metric !== lpipsMetric);
+  const ofMetrics = always.flatMap(({ name, protocol = {} }) =>
     Object.entries(protocol).map(([key, value]) => [`${name}.${key}`, value] as const),
   );
   return {
@@ -85,7 +92,7 @@ function protocolOf(source: ImageSource, field: string | null): Protocol {
 /** A pass over the images: their hash, and with a network the features of both sides. */
 class Pass {
   readonly #network: InceptionV3 | null;
-  readonly #hash = createHash('sha256');
+  readonly #hash = new PixelHash();
   readonly #originals: Tensor[] = [];
   readonly #reconstructions: Tensor[] = [];
 
@@ -95,7 +102,7 @@ class Pass {
 
   /** Takes a batch of images and their reconstructions [B, C, H, W]. */
   take(images: Tensor, reconstruction: Tensor): void {
-    this.#hash.update(bytesOf(images).to('cpu').contiguous().toTypedArray() as Uint8Array);
+    this.#hash.update(images);
     const network = this.#network;
     if (!network) return;
     // As if saved as a file, like every published FID.
@@ -110,7 +117,7 @@ class Pass {
   }
 
   protocol(): Protocol {
-    const images = `sha256 ${this.#hash.digest('hex')}`;
+    const images = this.#hash.digest();
     if (!this.#network) return { images };
     return {
       images,
@@ -120,6 +127,3 @@ class Pass {
     };
   }
 }
-
-/** Returns images in [−1, 1] as bytes of the same shape. */
-const bytesOf = (images: Tensor): Tensor => images.clamp(-1, 1).add(1).mul(127.5).round().to('uint8');

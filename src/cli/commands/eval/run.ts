@@ -1,18 +1,23 @@
 /** Implementation of `tessera-torch eval`, after the command line is parsed. Loads libtorch. */
-import { join } from 'node:path';
-import { isFile } from '../../../files/look.js';
 import { shownPath } from '../../../files/file-names.js';
 import { packageVersion } from '../../../files/package.js';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
 import { loadInception, type InceptionV3 } from '../../../metrics/inception/inception.js';
+import type { LPIPS } from '../../../models/losses/lpips.js';
 import { evaluationCard } from '../../../reports/evaluation-card.js';
+import type { Stage } from '../../../runs/config.js';
+import { readConfig } from '../../../runs/folder.js';
 import { deviceFor } from '../../../runs/open.js';
 import { writing } from '../../images.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
+import { evaluateCodes } from './of-codes.js';
+import { evaluateCopies } from './of-copies.js';
 import { evaluateRun } from './of-run.js';
 import { evaluateSet, openSet, type ImageSet } from './of-set.js';
+import { openLpips } from './perceptual.js';
+import { isModel } from './run-images.js';
 import { readResults } from './results.js';
 
 const isResult = (what: string) => what.toLowerCase().endsWith('.json');
@@ -22,6 +27,7 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
   if (flags.saveFeatures !== undefined && whats.length > 1) {
     throw new UsageError('--save-features writes the features of one folder; name one');
   }
+  expectCopies(whats, flags);
   const evaluating = new Evaluating(flags);
   const results: Evaluation[] = [];
   for (const what of whats) {
@@ -38,10 +44,31 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
   if (!flags.json && !flags.quiet) process.stdout.write(`${card}\n`);
 }
 
+const OF_COPIES = ['training', 'heldOut', 'samples', 'seed', 'neighbours'] as const;
+
+/** @throws UsageError for flags of `--copies` without it, and for several pictures in one file */
+function expectCopies(whats: readonly string[], flags: EvalFlags): void {
+  if (flags.copies === undefined) {
+    const stray = OF_COPIES.find((name) => flags[name] !== undefined);
+    if (stray === undefined) return;
+    const name = stray === 'heldOut' ? 'held-out' : stray;
+    throw new UsageError(
+      `--${name} is for the picture of nearest training images: name its file with --copies`,
+    );
+  }
+  if (whats.length > 1) throw new UsageError('--copies writes the picture of one folder or run; name one');
+}
+
+/** Returns what of a model is measured: `--stage`, or else what a run has trained, and of a file the first stage. */
+async function stageOf(what: string, { stage, config }: EvalFlags): Promise<Stage> {
+  return stage ?? (config === undefined ? (await readConfig(what)).stage : 'vqgan');
+}
+
 /** The network and the reference, which are opened once for everything that is measured. */
 class Evaluating {
   readonly #flags: EvalFlags;
   #network: InceptionV3 | null = null;
+  #lpips: LPIPS | null = null;
   #reference: ImageSet | null = null;
 
   constructor(flags: EvalFlags) {
@@ -50,17 +77,27 @@ class Evaluating {
 
   async measured(what: string): Promise<Evaluation> {
     const flags = this.#flags;
-    if (flags.config !== undefined || isFile(join(what, 'config.yaml'))) {
+    if (flags.copies !== undefined) return evaluateCopies(what, flags, await this.#inception());
+    if (isModel(what, flags)) {
       if (flags.reference !== undefined) {
         throw new UsageError(
           `${shownPath(what)} is a model, whose reconstructions are compared with their originals; --reference is for folders of ` +
             'images: name the images to reconstruct with --images',
         );
       }
-      return evaluateRun(what, flags, await this.#inception());
+      if ((await stageOf(what, flags)) === 'transformer') return evaluateCodes(what, flags);
+      return evaluateRun(what, flags, {
+        inception: await this.#inception(),
+        lpips: await this.#perceptual(),
+      });
     }
     if (flags.images !== undefined) {
       throw new UsageError(`${shownPath(what)} is not a run; --images names images for a run to reconstruct`);
+    }
+    if (flags.lpips !== undefined) {
+      throw new UsageError(
+        `${shownPath(what)} is not a run; --lpips compares reconstructions with their originals: leave it out`,
+      );
     }
     const set = await openSet(what, flags, await this.#inception());
     if (flags.reference === undefined && flags.saveFeatures === undefined) {
@@ -79,5 +116,13 @@ class Evaluating {
     if (features === undefined) return null;
     this.#network ??= (await loadInception(features)).to(deviceFor(device));
     return this.#network;
+  }
+
+  /** Returns LPIPS, or null without `--lpips`. */
+  async #perceptual(): Promise<LPIPS | null> {
+    const { lpips, device } = this.#flags;
+    if (lpips === undefined) return null;
+    this.#lpips ??= await openLpips(lpips, deviceFor(device));
+    return this.#lpips;
   }
 }

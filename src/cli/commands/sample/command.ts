@@ -1,7 +1,7 @@
 import type { GuidanceOptions, GuidanceSchedule } from '../../../sampling/guidance.js';
 import type { FilterOptions } from '../../../sampling/logits.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { numeric, positiveInteger } from '../../arguments.js';
+import { natural, numeric, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 import type { Kept, PhotoFlags } from './photo.js';
 import type { PixelSize } from './size.js';
@@ -202,7 +202,6 @@ function animation(file: string): string {
   throw new InvalidArgumentError('It must be the name of a .webp or .gif file.');
 }
 
-const natural = numeric((n) => Number.isSafeInteger(n) && n >= 0, 'a non-negative integer');
 const notNegative = numeric((n) => n >= 0 && n < Infinity, 'a non-negative number');
 const positiveNumber = numeric((n) => n > 0 && n < Infinity, 'a number above 0');
 const shareOrNone = numeric((n) => n >= 0 && n <= 1, 'a number from 0 to 1');

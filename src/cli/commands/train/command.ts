@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import type { Field } from '../../../config/schema.js';
 import { sectionsOf, type Stage } from '../../../runs/settings.js';
-import { numeric } from '../../arguments.js';
+import { collect, numeric } from '../../arguments.js';
 import type { TrainInput } from './config.js';
 
 interface TrainFlags {
@@ -125,7 +125,5 @@ function settingFlags(stage: Stage): { option: Option; path: string }[] {
     }),
   );
 }
-
-const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
 
 const positive = numeric((n) => n > 0 && n < Infinity, 'a number above 0');

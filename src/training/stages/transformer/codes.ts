@@ -29,22 +29,31 @@ export interface Codes {
   heldOut: CodeRows;
 }
 
-export interface CodesRequest {
-  train: ImageSource;
-  heldOut: ImageSource;
+/** What images are encoded with. */
+export interface Encoders {
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;
   /** Fields that are the condition, and their encoder: [B, C, H, W] each → tokens, int64 [B, N]. Null without such. */
   condition: { fields: readonly string[]; encode: (values: Tensor[]) => Tensor } | null;
+}
+
+interface EncodingRequest extends Encoders {
+  device: torch.Device;
+  /** Images that are encoded together. Default 16. */
+  batch?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface CodesRequest extends EncodingRequest {
+  train: ImageSource;
+  heldOut: ImageSource;
   /** Vectors that are the condition; null for other conditions. */
   vectors: ImageVectors | null;
-  device: torch.Device;
   /** Crops of each training image: 1 takes the central one, more are taken at random positions. */
   views: number;
   /** Also encode the mirror image of each crop. */
   flip: boolean;
   seed: number;
-  signal?: AbortSignal | undefined;
 }
 
 /** File name of the codes in a run folder. */
@@ -90,21 +99,46 @@ function namedTensors(codes: Codes): [name: string, tensor: Tensor][] {
   );
 }
 
+/**
+ * Encodes the central crop of every image, and writes no file. Returns null if the signal aborted.
+ *
+ * @param request.vectors of these images, as their held-out part; null for other conditions
+ */
+export async function encodeCentres(
+  source: ImageSource,
+  request: EncodingRequest & Pick<CodesRequest, 'vectors'>,
+): Promise<CodeRows | null> {
+  const { vectors, device } = request;
+  const rows = await encodeAll(source, request, () => [centre], vectors?.heldOut ?? null);
+  if (!rows) return null;
+  const moved = torch.scope(() =>
+    torch.keep(rowsOnDevice(rows, device, vectors?.table.to(device).clone() ?? null)),
+  );
+  torch.dispose(rows);
+  return moved;
+}
+
 /** Moves codes that are not read from the file to where `readCodes` would put them. */
 function onDevice(codes: Codes, { device, vectors }: CodesRequest): Codes {
   const moved = torch.scope(() => {
     const table = vectors?.table.to(device).clone() ?? null;
-    const rows = (part: CodeRows): CodeRows => ({
-      codes: part.codes.to(device).clone(),
-      labels: part.labels.to(device).clone(),
-      condition: part.condition && part.condition.to(device).clone(),
-      vectors: table,
-    });
+    const rows = (part: CodeRows) => rowsOnDevice(part, device, table);
     return torch.keep({ train: rows(codes.train), heldOut: rows(codes.heldOut) });
   });
   torch.dispose(codes);
   return moved;
 }
+
+const rowsOnDevice = (
+  { codes, labels, condition }: CodeRows,
+  device: torch.Device,
+  vectors: Tensor | null,
+): CodeRows => ({
+  codes: codes.to(device).clone(),
+  labels: labels.to(device).clone(),
+  condition: condition && condition.to(device).clone(),
+  vectors,
+});
 
 async function readCodes(file: string, device: torch.Device): Promise<Codes> {
   const checkpoint = await loadCheckpoint(file);
@@ -137,15 +171,15 @@ function viewsOf(index: number, count: number, flip: boolean, seed: number): Vie
 
 async function encodeAll(
   source: ImageSource,
-  { encode, condition, device, signal }: CodesRequest,
+  { encode, condition, device, batch = BATCH, signal }: EncodingRequest,
   viewsOfImage: (index: number) => View[],
   vectorRows: readonly number[] | null,
 ): Promise<CodeRows | null> {
   const wanted = Array.from({ length: source.length }, (_, index) =>
     viewsOfImage(index).map((view) => ({ index, view })),
   ).flat();
-  const batches = Array.from({ length: Math.ceil(wanted.length / BATCH) }, (_, i) =>
-    wanted.slice(i * BATCH, (i + 1) * BATCH),
+  const batches = Array.from({ length: Math.ceil(wanted.length / batch) }, (_, i) =>
+    wanted.slice(i * batch, (i + 1) * batch),
   );
   const fields = condition?.fields ?? [];
   const ahead = new ReadAhead(batches, (some) =>

@@ -32,15 +32,22 @@ export function conditionOf({ condition, vectors }: CodeRows, index: Tensor): Te
   return rows && vectors ? vectors.indexSelect(0, rows.flatten()) : rows;
 }
 
-/** Returns the cross-entropy in nats per code on the first `rows` held-out rows; empty if none are held out. */
-export function heldOutLoss(net: Net2NetTransformer, codes: Codes, rows = Infinity): Metrics {
-  const { heldOut } = codes;
+/**
+ * Returns the cross-entropy in nats per code on the first `rows` held-out rows, `batch` at a time; empty if none are held
+ * out.
+ */
+export function heldOutLoss(
+  net: Net2NetTransformer,
+  { heldOut }: Pick<Codes, 'heldOut'>,
+  rows = Infinity,
+  batch = BATCH,
+): Metrics {
   const count = Math.min(rows, heldOut.codes.shape[0]!);
   if (count === 0) return {};
   let sum = 0;
   nn.inEvaluation(net, () => {
-    for (let from = 0; from < count; from += BATCH) {
-      const some = Array.from({ length: Math.min(BATCH, count - from) }, (_, i) => from + i);
+    for (let from = 0; from < count; from += batch) {
+      const some = Array.from({ length: Math.min(batch, count - from) }, (_, i) => from + i);
       torch.scope(() => {
         const tokens = tokensOf(net, heldOut, some);
         sum += torch.noGrad(() => transformerLoss(net, { tokens })).item() * some.length;

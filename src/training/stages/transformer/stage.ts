@@ -13,7 +13,6 @@ import type { TrainedState } from '../../../runs/state.js';
 import { LogitsError } from '../../../sampling/logits-error.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { keepingGenerators } from '../../engine/generators.js';
 import { shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
@@ -21,10 +20,11 @@ import type { Session } from '../../session.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
-import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
+import { checkMaps, checkTransformer } from './check.js';
 import { countClasses } from './classes.js';
 import { sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
+import { encodersOf } from './encoders.js';
 import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
 import { readLogged, saveLog, type LoggedImages } from './log-images.js';
@@ -132,25 +132,17 @@ export class TransformerStage implements TrainableStage<Tokens> {
     this.#parts.masters.sync();
     const { run, train, heldOut, device, config } = this.#session;
     const { views, seed } = config.training;
-    const { firstStageModel } = this.net;
-    const encode = (images: Tensor) =>
-      keepingGenerators(device, () => firstStageModel.encode(images).indices);
-    const { condition } = this.net;
-    const fields = fieldsToEncode(condition);
-    const ofFields = (values: Tensor[]) =>
-      keepingGenerators(device, () => this.net.encodeToC(condition.fields ? values : values[0]!).indices);
     const file = join(run.folder, codesFile);
     if (!existsSync(file)) this.#vectors ??= await vectorsOf(config, this.#session);
     const request: CodesRequest = {
+      ...encodersOf(this.net, device),
       train,
       heldOut,
-      encode,
       device,
       views,
       flip: config.data.flip,
       seed,
       signal,
-      condition: fields.length === 0 ? null : { fields, encode: ofFields },
       vectors: this.#vectors,
     };
     this.#codes = await codesOf(file, request);

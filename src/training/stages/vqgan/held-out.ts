@@ -5,7 +5,7 @@ import { inOrder, type Batch } from '../../../data/loader.js';
 import { countCodesOf } from '../../../metrics/codebook-use.js';
 import { confusionOf } from '../../../metrics/label-maps.js';
 import { metricsOf } from '../../../metrics/definitions.js';
-import type { Metric } from '../../../metrics/metric.js';
+import type { Metric, PerceptualDistance } from '../../../metrics/metric.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
@@ -60,6 +60,8 @@ export function measureImages(model: FirstStage, images: Tensor): Metrics {
 export interface MeasureOptions {
   /** Number of images that run together. Default 32. */
   batch?: number;
+  /** Distance for LPIPS. Default: none, and LPIPS is not measured. */
+  perceptual?: PerceptualDistance | null;
   /** Called with each batch of images and their reconstructions, [B, C, H, W], in a scope. */
   onBatch?(this: void, images: Tensor, reconstruction: Tensor): void;
 }
@@ -70,7 +72,7 @@ export async function measureSource(
   source: ImageSource,
   device: torch.Device,
   field: string | null = null,
-  { batch: size = SHOWN, onBatch }: MeasureOptions = {},
+  { batch: size = SHOWN, perceptual = null, onBatch }: MeasureOptions = {},
 ): Promise<Metrics> {
   if (source.length === 0) return {};
   const labels = readsLabels(model);
@@ -81,7 +83,7 @@ export async function measureSource(
     const images = inputOf(given, field);
     torch.scope(() => {
       const { reconstruction, indices } = reconstruct(model, images);
-      const batch = { images, reconstruction, stride: model.stride };
+      const batch = { images, reconstruction, stride: model.stride, perceptual };
       if (labels) confusion = summed(confusion, confusionIn(images, reconstruction));
       for (const metric of labels ? [] : metricsOf.vqgan.filter(isOfImages)) {
         const values = metric.ofImages(batch);

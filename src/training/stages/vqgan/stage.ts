@@ -32,6 +32,7 @@ import {
 import { lossOf } from './loss.js';
 import { loadLpips, settleLpips } from './lpips.js';
 import { readsLabels } from './segmentation-step.js';
+import { TrainingCodes } from './training-codes.js';
 
 /** Every `every` steps, up to the share `until` of the run, unused codes move to latents of `pictures` images. */
 const restarts = { every: 50, until: 0.6, pictures: 32 };
@@ -78,11 +79,13 @@ export class VqganStage implements TrainableStage<Tensor> {
   readonly #restarts: boolean;
   /** Codes under the initial weights; null if there are none to compare. */
   #start: StartCodes | null = null;
+  /** Use of the codes in training; null if the run does not follow it. */
+  readonly #codes: TrainingCodes | null;
   #eagerReason: string | null = null;
 
   constructor(session: Session, initial: InitialWeights | null) {
     const { run, config, device, precision, draws, train } = session;
-    const { seed, restartCodes } = config.training;
+    const { seed, restartCodes, codeWindow: window } = config.training;
     const { crop, cropScale: scale, cropRatio: ratio, flip, buckets: named } = config.data;
     const buckets = named && sidesOfBuckets(named);
     torch.manualSeed(seed);
@@ -95,6 +98,8 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#setTemperature = temperatureSetter(this.model);
     this.#restarts = restartCodes && !frozenPartsOf(config.training).includes('quantizer');
     if (this.#restarts && !canRestartCodes(this.model)) run.notes.push(noRestarts(this.model));
+    this.#codes =
+      window === undefined ? null : new TrainingCodes(this.model, { window, step: run.step, device });
     const position = run.checkpoint?.state['data'] as ReturnType<Loader['state']> | undefined;
     const batchSize = imagesPerStep(config.training);
     const how = {
@@ -188,9 +193,14 @@ export class VqganStage implements TrainableStage<Tensor> {
     return losses;
   }
 
+  observed(): Figures {
+    return this.#codes?.read(this.#session.run.step) ?? {};
+  }
+
   remark(): string | null {
     return (
       this.#eagerRemark() ??
+      this.#codes?.remark() ??
       (this.#session.run.done ? this.#averaged(() => this.#start?.report() ?? null) : null)
     );
   }
@@ -242,6 +252,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#parts.graphed?.dispose();
     this.check?.dispose();
     this.#average?.dispose();
+    this.#codes?.dispose();
     torch.dispose([this.#validation, this.#recent]);
     this.#start?.dispose();
     return this.#session.close();
