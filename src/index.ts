@@ -119,6 +119,7 @@ export { FiniteCheck, type NonFinitePolicy, type NonFiniteReport } from './train
 export { GuardedOptimizer, type GuardableOptimizer } from './training/engine/guarded-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
+export { RowOrder } from './training/stages/transformer/row-order.js';
 export * from './training/stages/transformer/step.js';
 export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
@@ -155,6 +156,7 @@ export {
 export type { TokenizerDType } from './tokenizer/dtype.js';
 export type { CheckpointAndConfig } from './runs/checkpoint-file.js';
 export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';
+export { TokenSet } from './tokenizer/token-set.js';
 export { tokenText, type TemplateName } from './tokenizer/templates.js';
 export type { TileOptions } from './tokenizer/tiles.js';
 export * from './reports/index.js';
@@ -255,6 +257,8 @@ export type { RunSaveOptions } from './runs/saving.js';
 export type { RunTask } from './runs/timetable.js';
 export type { WeightsChoice } from './runs/weights.js';
 export type { ModelOf } from './runs/open.js';
+export type { Split } from './data/split.js';
+export type { TokenSets } from './training/token-images.js';
 export type { Trainer } from './training/trainer.js';
 export type { Tokens } from './training/stages/transformer/held-out.js';
 export type {

@@ -40,6 +40,11 @@ export class LeftOut {
     }
   }
 
+  /** Prints an image that cannot be used, and why. */
+  async add(file: string, reason: string): Promise<void> {
+    await this.unless(file, () => Promise.reject(new ImageDataError(file, reason)));
+  }
+
   /** Returns the error for the case that no image can be used. */
   nothingElse(): Error {
     const [first] = this.#errors;

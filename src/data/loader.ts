@@ -6,11 +6,12 @@ import type { Sides } from './crop.js';
 import type { ImageSource } from './image-source.js';
 import { centreView, type View } from './picture.js';
 import { EpochOrder } from './epoch-order.js';
-import { randomResizedBox, usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
+import { usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
 import { ReadAhead } from './read-ahead.js';
 import { SeededRandom } from './seeded-random.js';
 import { shareOf, type Shard } from './shard.js';
 import type { Squares } from './squares.js';
+import { drawView } from './views.js';
 
 /** Position of the next batch in the endless series of epochs. */
 export interface LoaderPosition {
@@ -186,17 +187,11 @@ export class Loader {
   }
 
   #view(epoch: number, index: number): View {
-    const { seed, crop, scale, ratio, flip } = this.#options;
-    const random = new SeededRandom(new SeededRandom(seed, -1 - epoch).integer(2 ** 32), index);
-    const view = { x: random.next(), y: random.next(), flip: flip && random.chance(0.5) };
-    if (crop === 'center') return { ...centreView, flip: view.flip };
-    if (crop === 'random') return view;
-    const stream = random.integer(2 ** 32);
-    const part = (width: number, height: number) => {
-      const draws = new SeededRandom(stream); // Of its own, so that the same view shows the same part again.
-      return randomResizedBox(width, height, { scale, ratio }, () => draws.next());
-    };
-    return { ...view, part };
+    const { seed } = this.#options;
+    return drawView(
+      new SeededRandom(new SeededRandom(seed, -1 - epoch).integer(2 ** 32), index),
+      this.#options,
+    );
   }
 }
 

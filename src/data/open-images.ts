@@ -11,8 +11,9 @@ import { isPacked, PackedImages } from './packed-images.js';
 import type { PackIndex } from './packed-index.js';
 import { usualResizedCrop } from './random-resized-crop.js';
 import type { DataConfig } from './settings.js';
-import { distinctCount, splitByContent } from './split.js';
+import { distinctCount, splitFrom } from './split.js';
 import { findShards } from './tar-shards.js';
+import { isTokenFolder } from './token-folder.js';
 
 export interface DataReport {
   kind: 'folder' | 'list' | 'tar' | 'packed' | BuiltIn;
@@ -79,20 +80,14 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
       ? null
       : await openPart({ ...config, path: heldOutPath }, options).catch(closeMain);
   const held = other?.store ?? main.store;
-  const split = main.split ?? splitByContent(main.store, other === null ? heldOut : 0);
-  let { train } = split;
-  let heldItems = split.heldOut;
-  if (other !== null) {
-    const kept = new Set(hashesOf(other.store));
-    train = train.filter((i) => !kept.has(main.store.hash(i)));
-    heldItems = Array.from({ length: other.store.length }, (_, i) => i);
-    if (train.length === 0) {
-      throw new ImageDataError(
-        config.path,
-        `all its images are also in ${heldOutPath}; none is left to train on`,
-      );
-    }
+  const { train, heldOut: chosen } = splitFrom(main.store, other?.store ?? null, main.split, heldOut);
+  if (other !== null && train.length === 0) {
+    throw new ImageDataError(
+      config.path,
+      `all its images are also in ${heldOutPath}; none is left to train on`,
+    );
   }
+  let heldItems = chosen;
   // Held-out images are measured throughout a run, so they must be readable now.
   if (!(other ?? main).report.decoded) heldItems = await readable(held, heldItems);
   const low = lowResolutionOf(config);
@@ -144,6 +139,12 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   if (isBuiltIn(path)) {
     const { store, train, heldOut } = await makeBuiltIn(path, config, options);
     return { store, split: { train, heldOut }, report: report(path, store) };
+  }
+  if (isTokenFolder(path)) {
+    throw new ImageDataError(
+      path,
+      'these are tokens of images, on which only a transformer is trained; name the images',
+    );
   }
   if (await isPacked(path)) {
     const store = await PackedImages.open(path);
@@ -211,10 +212,6 @@ function addHeldOut(report: DataReport, other: DataReport): void {
   const kinds = { ...report.ignoredKinds };
   for (const [kind, count] of Object.entries(other.ignoredKinds)) kinds[kind] = (kinds[kind] ?? 0) + count;
   report.ignoredKinds = kinds;
-}
-
-function hashesOf(store: PictureStore): string[] {
-  return Array.from({ length: store.length }, (_, i) => store.hash(i));
 }
 
 async function readable(store: PictureStore, items: readonly number[]): Promise<number[]> {

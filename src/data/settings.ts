@@ -38,7 +38,10 @@ export const dataSchema = {
   heldOut: notNegative(0.05),
   /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
   onError: oneOf('skip', 'stop')('skip'),
-  /** A folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or the built-in `scenes` or `emoji`. */
+  /**
+   * A folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or the built-in `scenes` or
+   * `emoji`. Stage 2: also a token set, as `encode` writes it.
+   */
   path: changeable(flagged('--data <folder>', 'images to train on', text())),
   /** Side of the training squares in pixels. */
   size: optional(count()),
@@ -64,7 +67,7 @@ export const dataSchema = {
   lrFactor: optional(count()),
   /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */
   lrEnlarge: optional(oneOf('nearest', 'bicubic')()),
-  /** Folder, list or packed folder of held-out images, instead of a share of `path`. */
+  /** Folder, list or packed folder of held-out images, instead of a share of `path`; of a token set another one. */
   heldOutPath: changeable(optional(text())),
   /** Built-in images: total number, default 4096. */
   count: optional(count()),

@@ -97,3 +97,20 @@ function firstHashes(images: Hashed, places: Float64Array, sorted: Float64Array,
   ranked.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
   return new Set(ranked.slice(0, count));
 }
+
+/**
+ * Returns the images to train on and those held out: by the split that their source comes with (`made`), or by their
+ * contents. All of `other`, if there is such a set, are held out instead, and what equals one of them is left out.
+ */
+export function splitFrom(
+  main: Exclude<Hashed, readonly string[]>,
+  other: Exclude<Hashed, readonly string[]> | null,
+  made: Split | null,
+  heldOut: number,
+): Split {
+  const split = made ?? splitByContent(main, other === null ? heldOut : 0);
+  if (other === null) return split;
+  const indices = Array.from({ length: other.length }, (_, i) => i);
+  const kept = new Set(indices.map((i) => other.hash(i)));
+  return { train: split.train.filter((i) => !kept.has(main.hash(i))), heldOut: indices };
+}

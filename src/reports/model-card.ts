@@ -27,6 +27,7 @@ export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts
     const metric = metricNamed(name);
     return `| ${metric?.label ?? name} | ${metric ? formatMetric(metric, value) : value} |`;
   });
+  const tokens = run.setup.imagesFrom === 'tokens';
   const mirrored = data.flip ? 'mirrored half of the time' : 'never mirrored';
   const longer =
     training.minutes === undefined ? `training.steps=${step * 2}` : `--minutes ${training.minutes * 2}`;
@@ -39,8 +40,8 @@ Tessera on ${device === 'cpu' ? `${threads} processor thread${threads === 1 ? ''
 
 ## Data
 
-${counts.train} images of ${data.size} × ${data.size} pixels from \`${data.path}\`, ${mirrored}; ${counts.heldOut} more were held
-out by their contents and never trained on. ${crops[data.crop]}
+${counts.train} images of ${data.size} × ${data.size} pixels ${tokens ? 'as tokens ' : ''}from \`${data.path}\`, ${tokens ? views : mirrored}; ${counts.heldOut} more were held
+out by their contents and never trained on. ${tokens ? '' : crops[data.crop]}
 
 ## Metrics
 ${training.ema > 0 ? `\nThose of the moving average of the weights (${training.ema}), which commands use; with \`--no-ema\` they use the trained weights.\n` : ''}
@@ -65,7 +66,9 @@ ${yaml().stringify(model).trim()}
 `;
 }
 
-/** Facts about a model that was trained elsewhere. */
+/** What is said of the views of a token set, which were cropped and mirrored when it was made. */
+const views = 'one of the views of each in each epoch';
+
 /** What is said of the crops of training images. */
 const crops: Readonly<Record<RunConfig['data']['crop'], string>> = {
   random: 'Images that are not square were cropped at random positions.',
@@ -73,6 +76,7 @@ const crops: Readonly<Record<RunConfig['data']['crop'], string>> = {
   resized: 'Images were cropped at random positions, in random sizes and proportions.',
 };
 
+/** Facts about a model that was trained elsewhere. */
 export interface ImportFacts {
   stage: Stage;
   config: RunConfig;

@@ -124,7 +124,10 @@ const end = {
   steps: changeable(optional(flagged('--steps <n>', 'end after this many steps', count()))),
   /** Length of the run in minutes; see `steps`. */
   minutes: changeable(optional(flagged('--minutes <m>', 'end after this many minutes', positive()))),
-  /** Length of the run in passes over the training images, or the codes of all their views; see `steps`. */
+  /**
+   * Length of the run in passes over the training images, or the codes of all their views (of token sets, one view of each
+   * image); see `steps`.
+   */
   epochs: changeable(
     optional(flagged('--epochs <n>', 'end after this many passes over the images', positive())),
   ),
@@ -197,7 +200,10 @@ const transformer = {
     'probability of training without the condition, for guidance; default 0',
     probability(0),
   ),
-  /** Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop. Default 1. */
+  /**
+   * Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop. Default 1. A token set has
+   * views of its own.
+   */
   views: count(1),
   /** Stage 2: number of images in a grid of samples. Default 16. */
   samples: changeable(count(16)),
@@ -223,7 +229,11 @@ const dataSchemas = {
   vqgan: dataSchema,
   transformer: {
     ...dataSchema,
-    path: flagged('--data <folder>', "images to train on; default: the VQGAN's", dataSchema.path),
+    path: flagged(
+      '--data <folder>',
+      "images to train on, or tokens of them; default: the VQGAN's",
+      dataSchema.path,
+    ),
   },
 } satisfies Record<Stage, Schema>;
 

@@ -1,5 +1,4 @@
 /** Images to tokens and back, with a trained first stage. */
-import { createHash } from 'node:crypto';
 import { show } from '../config/read.js';
 import { imageGrid } from '../data/image-grid.js';
 import { sharpOf } from '../data/sharp.js';
@@ -9,9 +8,9 @@ import type { ModelConfig } from '../models/registry/from-config.js';
 import { openRun, type ModelSource, type OpenedRun } from '../runs/open.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
-import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
 import { setDType, tokenizerDTypes, type TokenizerDType } from './dtype.js';
 import { checkTakesFiles, encodePictures } from './encode-pictures.js';
+import { fingerprintOfWeights } from './fingerprint.js';
 import { checkFit, fitTensor, oneOf, readFitted, type FitOptions, type FittedPicture } from './fit.js';
 import { checkIds, checkSize } from './ids.js';
 import { inBatches } from './in-batches.js';
@@ -228,15 +227,7 @@ export class ImageTokenizer extends torch.InThread {
   /** Returns the SHA-256 of the weights as they compute, in hexadecimal: it changes with any of them. */
   fingerprint(): string {
     this.#checkOpen();
-    const hash = createHash('sha256');
-    torch.noGrad(() => {
-      for (const [key, tensor] of [...this.model.stateDict()].sort(([a], [b]) => (a < b ? -1 : 1))) {
-        if (key.startsWith('loss.')) continue;
-        hash.update(`${key} ${tensor.dtype} [${tensor.shape.join(', ')}]\n`);
-        torch.scope(() => eachChunk(rowMajor(tensor), (bytes) => hash.update(bytes)));
-      }
-    });
-    return hash.digest('hex');
+    return fingerprintOfWeights(this.model);
   }
 
   /** Frees the weights; the tokenizer cannot be used afterwards. */

@@ -74,25 +74,26 @@ export function fromSequence(
   { offset = 0, markers }: SequenceOptions,
 ): { ids: Int32Array; grid: [number, number] } {
   const fail = (problem: string) => new RangeError(`${problem}; give the offset and the markers of encoding`);
-  let rows = Array.from(sequence);
+  let rows = sequence;
   let size = grid;
   if (markers) {
-    const width = rows.indexOf(markers.row) - 1;
-    const height = (rows.length - 2) / (width + 1);
-    if (rows[0] !== markers.begin)
-      throw fail(`the first token is ${rows[0]}, not the marker ${markers.begin}`);
+    const tokens = Array.from(sequence);
+    const width = tokens.indexOf(markers.row) - 1;
+    const height = (tokens.length - 2) / (width + 1);
+    if (tokens[0] !== markers.begin)
+      throw fail(`the first token is ${tokens[0]}, not the marker ${markers.begin}`);
     if (width < 1) throw fail(`there is no row that ends with the marker ${markers.row}`);
-    if (rows.at(-1) !== markers.end) {
-      throw fail(`the last token is ${rows.at(-1)}, not the marker ${markers.end}`);
+    if (tokens.at(-1) !== markers.end) {
+      throw fail(`the last token is ${tokens.at(-1)}, not the marker ${markers.end}`);
     }
-    const ends = rows.slice(1, -1).filter((_, i) => (i + 1) % (width + 1) === 0);
+    const ends = tokens.slice(1, -1).filter((_, i) => (i + 1) % (width + 1) === 0);
     if (!Number.isSafeInteger(height) || ends.some((token) => token !== markers.row)) {
       throw fail(`the rows between the markers are not all ${width} ids long`);
     }
     if (grid && (grid[0] !== height || grid[1] !== width)) {
       throw fail(`the markers show a grid of ${height} × ${width} ids, not ${grid[0]} × ${grid[1]}`);
     }
-    rows = rows.slice(1, -1).filter((_, i) => (i + 1) % (width + 1) !== 0);
+    rows = tokens.slice(1, -1).filter((_, i) => (i + 1) % (width + 1) !== 0);
     size = [height, width];
   }
   if (!size || rows.length !== size[0] * size[1]) {
@@ -102,5 +103,7 @@ export function fromSequence(
         : `the grid of ${rows.length} tokens is not known`,
     );
   }
-  return { ids: Int32Array.from(rows, (token) => token - offset), grid: [...size] };
+  const ids = new Int32Array(rows.length);
+  for (let i = 0; i < ids.length; i++) ids[i] = rows[i]! - offset; // Several times as fast as `from`, for sets of millions.
+  return { ids, grid: [...size] };
 }

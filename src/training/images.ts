@@ -7,6 +7,8 @@ import { fingerprintOf } from '../data/fingerprint.js';
 import { passedOver } from '../data/find-images.js';
 import { lowResolutionOf } from '../data/low-resolution.js';
 import { openImages, type DataReport } from '../data/open-images.js';
+import { contentHash } from '../data/split.js';
+import { isTokenFolder } from '../data/token-folder.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
 import { isModel, sectionsOfSeveral } from './stages/transformer/condition-sections.js';
 import { codesFile } from './stages/transformer/codes.js';
@@ -14,11 +16,14 @@ import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
 import type { ImagesState } from '../runs/setup.js';
 import type { ImageSource } from '../data/image-source.js';
+import { openTokenImages, type TokenSets, type TokenImages } from './token-images.js';
 
 /** Images that are not opened from `config.data.path`. */
 export interface Images {
   train: ImageSource;
   heldOut: ImageSource;
+  /** Their ids, if they are those of a token set, whose pixels are not there. */
+  tokens?: TokenSets;
 }
 
 export interface TrainerOptions {
@@ -30,16 +35,22 @@ export interface TrainerOptions {
   signal?: AbortSignal | undefined;
 }
 
-type Opened = Images & { report?: DataReport; close(): Promise<void> };
+type Opened = Images & { report?: Pick<DataReport, 'kind'> | TokenImages['report']; close(): Promise<void> };
 
-/** Opens the images that the configuration names, or uses those passed by the caller, and adds notes about them. */
+/**
+ * Opens the images that the configuration names, or uses those passed by the caller, and adds notes about them.
+ *
+ * @param takesTokens true for a stage that can be trained on a token set; default false
+ */
 export async function openRunImages(
   config: RunConfig,
   { images, onProgress, signal }: TrainerOptions,
   notes: string[],
+  takesTokens = false,
 ): Promise<Opened> {
   const maps = config.data.maps ?? [];
   if (images) return withMaps(givenImages(config, images), maps, config);
+  if (takesTokens && isTokenFolder(config.data.path)) return openTokenImages(config, notes);
   const needed = maps.some((name) => !derivedFields.includes(name));
   const opened = await openImages(config.data, { maps: needed, onProgress, signal });
   await withMaps(opened, maps, config);
@@ -81,11 +92,13 @@ function givenImages({ data }: RunConfig, { train, heldOut }: Images): Opened {
 }
 
 /** Returns the description of a run's images that checkpoints record. */
-export function imagesState({ train, heldOut }: Images): ImagesState {
+export function imagesState({ train, heldOut, tokens }: Images): ImagesState {
+  const images = fingerprintOf(train, heldOut);
+  const digests = tokens && [images, tokens.train.digest, tokens.heldOut.digest].join(' ');
   return {
     images: { train: train.length, heldOut: heldOut.length },
     classes: train.classes,
-    fingerprint: fingerprintOf(train, heldOut),
+    fingerprint: digests ? contentHash(digests).slice(0, 16) : images,
   };
 }
 

@@ -40,7 +40,7 @@ export async function openSession(
     const device = ownDevice(chooseDevice(given.training.device));
     const threads = await threadsOf(run, given, device);
     setUpComputing(device, threads, given.training);
-    const images = await openRunImages(given, options, notes);
+    const images = await openRunImages(given, options, notes, kind.takesTokens ?? false);
     ({ close } = images);
     const known = checkpoint
       ? await sameImages(folder, given, images, checkpoint.state, notes)

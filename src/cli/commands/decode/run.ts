@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { shownPath } from '../../../files/file-names.js';
 import type { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
+import { readTokens, tokenFiles, type TokenImage } from '../../../tokenizer/read-tokens.js';
 import { checkSequence } from '../../../tokenizer/sequence.js';
 import { tileOptions, tilingOf, type TileOptions } from '../../../tokenizer/tiles.js';
 import * as torch from '../../../torch/index.js';
@@ -11,7 +12,6 @@ import { saveImage } from '../../images.js';
 import { countOf } from '../../numbers.js';
 import { openTokenizer } from '../../open-tokenizer.js';
 import type { TokenFlags } from '../../token-flags.js';
-import { readTokens, tokenFiles, type TokenImage } from './read-tokens.js';
 
 export async function decode(run: string, paths: string[], flags: TokenFlags): Promise<void> {
   const signal = interruptSignal();

@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
+import type { FixedViews } from '../../../data/views.js';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
 import { templateNames, type TemplateName } from '../../../tokenizer/templates.js';
-import { choice, positiveInteger } from '../../arguments.js';
+import { choice, numeric, positiveInteger } from '../../arguments.js';
 import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
 
 /** Formats of token files. */
@@ -15,12 +16,19 @@ export interface EncodeFlags extends TokenFlags {
   fit: Fit;
   padding: Padding;
   template?: TemplateName;
+  /** Crops of each image, for a set to train on; none: each image as a whole. */
+  views?: number;
+  crop?: FixedViews['crop'];
+  flip?: FixedViews['flip'];
+  seed?: number;
 }
 
 /** Defines `tessera-torch encode`, which writes the tokens of images. */
 export function encodeCommand(command: Command): Command {
   const fits: readonly Fit[] = ['crop', 'pad', 'resize'];
   const paddings: readonly Padding[] = ['reflect', 'replicate'];
+  const crops: readonly FixedViews['crop'][] = ['random', 'resized', 'center'];
+  const flips: readonly FixedViews['flip'][] = ['random', 'both', 'none'];
   command
     .argument('<run>', 'run folder of a VQGAN, or of a transformer, whose first stage is used')
     .argument('<paths...>', 'image files, folders of them, or lists (.txt, one path per line)')
@@ -43,6 +51,24 @@ export function encodeCommand(command: Command): Command {
         'add the text of each image as that language model writes it',
         templateNames,
       ),
+    )
+    .option(
+      '--views <count>',
+      'make a set to train a transformer on: the central crop and other crops of each image, with its class',
+      positiveInteger,
+    )
+    .addOption(choice('--crop <how>', 'the other crops of --views; default random', crops))
+    .addOption(
+      choice(
+        '--flip <how>',
+        'with --views, mirror half of the other crops, have each crop also mirrored, or none; default random',
+        flips,
+      ),
+    )
+    .option(
+      '--seed <number>',
+      'of the crops of --views; default 1',
+      numeric(Number.isSafeInteger, 'an integer'),
     );
   return withOutputFlags(withTokenFlags(command, 'added to'), 'token file')
     .addHelpText(
@@ -53,12 +79,15 @@ npy: int32 [h, w] per image; with --shard [N, h, w] per file, and the file names
 safetensors: "ids", int32 [N, h, w], with the file names in the metadata.
 With --markers the ids of an image are one sequence: begin, (ids, row) for each row, end.
 Images of a shard whose grids differ are in one array for each grid, such as "ids.16x24".
+With --views one path is named, as for train --data; the rows of an image follow each other. The set is then --data of
+train transformer.
 
 A killed run continues where it stopped if it is repeated with the same settings.
 
 Examples:
   $ npx tessera-torch encode runs/vqgan photos --square
   $ npx tessera-torch encode runs/vqgan photos --to safetensors --square --shard 5000 --precision bfloat16
+  $ npx tessera-torch encode runs/vqgan photos --views 8 --to safetensors --out tokens
   $ npx tessera-torch encode last.ckpt list.txt --config imagenet --offset 32000 --markers 33024,33025,33026`,
     )
     .action(async (run: string, paths: string[], flags: EncodeFlags) => {

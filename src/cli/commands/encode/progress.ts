@@ -1,7 +1,7 @@
 /** Progress of `encode`: images, rate and time left. */
+import type { ShardEntry } from '../../../tokenizer/manifest.js';
 import { countOf, duration, shortNumber } from '../../numbers.js';
 import { isInteractive } from '../../terminal.js';
-import type { ShardEntry } from './manifest.js';
 
 /** Milliseconds between redraws of the line on a terminal. */
 const REDRAW = 100;
@@ -25,14 +25,16 @@ export class Progress {
     this.#total = total;
   }
 
-  /** Counts encoded images and redraws the line, if there is one. */
+  /** Counts encoded images, which may be parts of them, and redraws the line, if there is one. */
   advance(count: number): void {
     this.#encoded += count;
     const { json, quiet } = this.#flags;
     const now = performance.now();
     if (json || quiet || !isInteractive(process.stderr) || now - this.#last < REDRAW) return;
     this.#last = now;
-    process.stderr.write(`\r\x1b[K${this.#kept + this.#encoded} of ${this.#total} images${this.#pace()}`);
+    process.stderr.write(
+      `\r\x1b[K${Math.floor(this.#kept + this.#encoded)} of ${this.#total} images${this.#pace()}`,
+    );
   }
 
   /** Removes the line from the terminal, before anything else is printed. */

@@ -1,6 +1,7 @@
 /** Files with the tokens of images, in each format. */
 import { join } from 'node:path';
 import { writeAtomically } from '../../../files/atomic-file.js';
+import type { ImageRecord } from '../../../tokenizer/read-tokens.js';
 import { toSequence, type Markers } from '../../../tokenizer/sequence.js';
 import { tokenText, type TemplateName } from '../../../tokenizer/templates.js';
 import { saveNpy, saveSafetensors } from '../../../torch/io/index.js';
@@ -15,6 +16,8 @@ export interface EncodedFile {
   size: [number, number];
   /** [h·w], without offset and markers. */
   ids: Int32Array;
+  /** Which of its views this is, from 0, and what is recorded of it; only in a set for training. */
+  viewed?: { view: number; record: ImageRecord };
 }
 
 /** Content of the file beside an array of several images. */
@@ -23,6 +26,9 @@ export interface ShardList {
   files: string[];
   /** Heights and widths in pixels, if any image was padded. */
   sizes?: [number, number][];
+  /** Rows of each image, which follow each other, and what is recorded of it; only in a set for training. */
+  views?: number;
+  images?: ImageRecord[];
 }
 
 export interface ShardOptions {
@@ -61,10 +67,11 @@ export async function writeShard(
     const tensors = new Map<string, torch.Tensor>();
     const metadata: Record<string, string> = {};
     for (const [grid, group] of groups) {
-      const { files, sizes } = listOf(group, options);
+      const { grid: _, ...lists } = listOf(group, options);
       tensors.set(`ids${suffix(grid)}`, stack(group, options));
-      metadata[`files${suffix(grid)}`] = JSON.stringify(files);
-      if (sizes) metadata[`sizes${suffix(grid)}`] = JSON.stringify(sizes);
+      for (const [list, values] of Object.entries(lists)) {
+        metadata[`${list}${suffix(grid)}`] = JSON.stringify(values);
+      }
     }
     await saveSafetensors(join(folder, `${name}.safetensors`), tensors, { metadata });
     torch.dispose(tensors);
@@ -114,19 +121,24 @@ function stack(images: readonly EncodedFile[], options: ShardOptions): torch.Ten
   return torch.fromTypedArray(all, [images.length, ...shape], { dtype: 'int32' });
 }
 
-/** Returns the name and the grid of an image, and its size if it was padded. */
-function describe({ file, grid, size }: EncodedFile, { stride }: ShardOptions) {
+/** Returns the name and the grid of an image, its size if it was padded, and what is recorded of a view. */
+function describe({ file, grid, size, viewed }: EncodedFile, { stride }: ShardOptions) {
   const padded = size[0] !== grid[0] * stride || size[1] !== grid[1] * stride;
-  return { file, grid, ...(padded && { size }) };
+  return { file, grid, ...(padded && { size }), ...(viewed && { view: viewed.view, ...viewed.record }) };
 }
 
 /** Returns what the array of a group does not hold: its grid, and the file names in its order. */
 function listOf(images: readonly EncodedFile[], options: ShardOptions): ShardList {
   const described = images.map((image) => describe(image, options));
   const padded = described.some(({ size }) => size !== undefined);
+  const firsts = images.filter(({ viewed }) => (viewed?.view ?? 0) === 0);
   return {
     grid: images[0]!.grid,
-    files: images.map(({ file }) => file),
+    files: firsts.map(({ file }) => file),
     ...(padded && { sizes: images.map(({ size }) => size) }),
+    ...(images[0]!.viewed && {
+      views: images.length / firsts.length,
+      images: firsts.map(({ viewed }) => viewed!.record),
+    }),
   };
 }

@@ -64,6 +64,7 @@ Examples:
   $ npx tessera-torch train transformer --vqgan runs/vqgan --minutes 120 training.batchSize=16
   $ npx tessera-torch train transformer --vqgan runs/vqgan -c classes   class-conditional: sample with --class
   $ npx tessera-torch train transformer --vqgan runs/vqgan --condition runs/depth -c maps   conditioned on depth maps
+  $ npx tessera-torch train transformer --vqgan runs/vqgan --data tokens   on what encode --views wrote, without images
   $ npx tessera-torch train transformer --resume latest
   $ npx tessera-torch train transformer --print-config`,
 };

@@ -1,12 +1,10 @@
 /** Encodes images to rows of codes, for the second stage. */
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { EpochOrder } from '../../../data/epoch-order.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import type { View } from '../../../data/picture.js';
 import { ReadAhead } from '../../../data/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
-import { shareOf, type Shard } from '../../../data/shard.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
@@ -14,7 +12,7 @@ import type { ImageVectors } from './vectors.js';
 
 /** Codes of N crops of images. */
 export interface CodeRows {
-  /** int64 [N, h·w], each row a flattened grid; the views of an image are consecutive. */
+  /** int64 [N, h·w], of token sets also int32 or int16, each row a flattened grid; the views of an image are consecutive. */
   codes: Tensor;
   /** Class of each row, int64 [N]; zeros if there are no classes. */
   labels: Tensor;
@@ -22,6 +20,8 @@ export interface CodeRows {
   condition: Tensor | null;
   /** Vectors that are the condition, [M, K, D], the same in both parts; null or left out for other conditions. */
   vectors?: Tensor | null;
+  /** Rows of an image, of which an epoch takes one; left out: an epoch takes each row. */
+  views?: number;
 }
 
 export interface Codes {
@@ -221,31 +221,4 @@ function joined(rows: Tensor[]): Tensor {
   const all = torch.cat(rows);
   torch.dispose(rows);
   return all;
-}
-
-/** Endless batches of rows: every row once per epoch, in an order that depends only on the seed and the epoch. */
-export class RowOrder {
-  readonly #count: number;
-  readonly #order: EpochOrder;
-  #position: number;
-
-  constructor(count: number, seed: number, position = 0) {
-    this.#count = count;
-    this.#order = new EpochOrder(count, seed);
-    this.#position = position;
-  }
-
-  /** Number of rows returned so far. */
-  get position(): number {
-    return this.#position;
-  }
-
-  /** Returns the rows of a batch; of the batches of several processes together, those of the given share. */
-  next(batchSize: number, shard: Shard = { rank: 0, worldSize: 1, block: batchSize }): number[] {
-    const joint = Array.from({ length: batchSize * shard.worldSize }, () => {
-      const at = this.#position++;
-      return this.#order.at(Math.floor(at / this.#count), at % this.#count);
-    });
-    return shareOf(joint, shard);
-  }
 }

@@ -11,6 +11,9 @@ import { transformerLoss } from './step.js';
 /** Number of rows measured at a time. */
 const BATCH = 16;
 
+/** Most images of a token set whose codes the metrics count: lists of millions of rows would not fit into memory. */
+const MOST = 65_536;
+
 /** Codes in reading order [B, L] after their condition, tokens [B, N] or vectors [B, N, D]. */
 export interface Tokens {
   z: Tensor;
@@ -21,7 +24,7 @@ export interface Tokens {
 export function tokensOf(net: Net2NetTransformer, rows: CodeRows, which: number[]): Tokens {
   const { codes, labels } = rows;
   const index = torch.tensor(BigInt64Array.from(which, BigInt), { device: codes.device });
-  const z = net.permuter.forward(codes.indexSelect(0, index)); // [B, L]
+  const z = net.permuter.forward(codes.indexSelect(0, index).to('int64')); // [B, L]
   const c = conditionOf(rows, index) ?? net.encodeToC(labels.indexSelect(0, index)).indices; // [B, 1] for a class
   return { z, c };
 }
@@ -62,7 +65,7 @@ export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
   const heldOut = codes.heldOut.codes;
   if (heldOut.shape[0] === 0) return {};
   const grids = {
-    train: rowsOf(codes.train.codes),
+    train: rowsOf(firstViews(codes.train)),
     heldOut: rowsOf(heldOut),
     size: net.transformer.vocabSize,
     width: Math.round(Math.sqrt(heldOut.shape[1]!)),
@@ -72,6 +75,14 @@ export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
     if ('ofGrids' in metric) values[metric.name] = metric.ofGrids(grids);
   }
   return values;
+}
+
+/** Returns the rows of the training images that the metrics count: of token sets the first view of each of many. */
+function firstViews({ codes, views }: CodeRows): Tensor {
+  if (views === undefined) return codes;
+  const images = Math.min(MOST, codes.shape[0]! / views);
+  const rows = BigInt64Array.from({ length: images }, (_, i) => BigInt(i * views));
+  return codes.indexSelect(0, torch.tensor(rows, { device: codes.device }));
 }
 
 function rowsOf(codes: Tensor): number[][] {

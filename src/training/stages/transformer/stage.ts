@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { LABEL } from '../../../data/example.js';
+import { isTokenFolder } from '../../../data/token-folder.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
@@ -17,18 +18,21 @@ import { shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
+import type { TokenSets } from '../../token-images.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
 import { checkMaps, checkTransformer } from './check.js';
 import { countClasses } from './classes.js';
 import { sectionsOfSeveral, withOnly } from './condition-sections.js';
-import { codesFile, codesOf, RowOrder, type Codes, type CodesRequest } from './codes.js';
+import { codesFile, codesOf, type Codes, type CodesRequest } from './codes.js';
 import { encodersOf } from './encoders.js';
 import { adoptFirstStage } from './first-stage.js';
 import { heldOutLoss, measureCodes, tokensOf, type Tokens } from './held-out.js';
 import { readLogged, saveLog, type LoggedImages } from './log-images.js';
 import { saveSamples } from './preview.js';
+import { RowOrder } from './row-order.js';
+import { checkMadeWith, checkNeedsNoPixels, checkTokens, codesOfTokens } from './token-codes.js';
 import { conditionPart, firstStagePart, loadPart } from './trained-part.js';
 import { vectorsOf, type ImageVectors } from './vectors.js';
 
@@ -38,14 +42,21 @@ const MEASURED = 32;
 /** Prepares a transformer for training. */
 export const transformer: StageKind<TransformerStage> = {
   name: 'transformer',
+  takesTokens: true,
   settle(config: RunConfig, images: Images) {
-    checkMaps(config, images);
+    if (images.tokens) checkTokens(config, images.tokens);
+    else checkMaps(config, images);
     return countClasses(config, images);
   },
   measure: timeTransformerStep,
   async adapt(config: RunConfig, notes: string[]) {
     const adapted = await adoptFirstStage(config);
     const fields = await withInitialWeights(adapted, (initial) => checkTransformer(adapted, initial));
+    if (isTokenFolder(adapted.data.path)) {
+      checkNeedsNoPixels(adapted, fields);
+      // The views of a token set were cropped and mirrored when it was made.
+      return { ...adapted, data: { ...adapted.data, flip: false } };
+    }
     notes.push(describeCodes(adapted));
     const maps = fields.filter((name) => name !== LABEL);
     return maps.length === 0 ? adapted : { ...adapted, data: { ...adapted.data, maps } };
@@ -62,6 +73,7 @@ export const transformer: StageKind<TransformerStage> = {
         const note = await loadPart(part, model, given);
         if (note !== null) run.notes.push(note);
       }
+      if (session.tokens) checkMadeWith(stage.net, session.tokens);
       return stage;
     });
   },
@@ -100,7 +112,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   #codes: Codes | null = null;
   /** Vectors that are the condition, as long as the codes do not hold them. */
   #vectors: ImageVectors | null;
-  /** Images that are drawn beside what the model makes of them. */
+  /** Images that are drawn beside what the model makes of them; null if the run has tokens instead. */
   #logged: LoggedImages | null = null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
@@ -127,9 +139,22 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return below(loaded) && !below(missing) && !below(misshapen.map(({ key }) => key));
   }
 
-  /** Encodes every image once: the first stage is frozen. */
+  /** Encodes every image once, as the first stage is frozen, or takes the ids of a token set. */
   async prepare(signal?: AbortSignal): Promise<void> {
     this.#parts.masters.sync();
+    const { train, heldOut, tokens, device, config } = this.#session;
+    const { samples, seed } = config.training;
+    this.#codes = tokens ? await this.#codesOf(tokens) : await this.#encode(signal);
+    torch.dispose(this.#vectors);
+    this.#vectors = null;
+    if (!this.#codes) return;
+    if (!tokens)
+      this.#logged = await readLogged(this.net, this.#codes, { train, heldOut }, { samples, device });
+    const { codes, views = 1 } = this.#codes.train;
+    this.#order = new RowOrder(codes.shape[0]! / views, seed, this.#begunAt, views);
+  }
+
+  async #encode(signal: AbortSignal | undefined): Promise<Codes | null> {
     const { run, train, heldOut, device, config } = this.#session;
     const { views, seed } = config.training;
     const file = join(run.folder, codesFile);
@@ -145,13 +170,20 @@ export class TransformerStage implements TrainableStage<Tokens> {
       signal,
       vectors: this.#vectors,
     };
-    this.#codes = await codesOf(file, request);
-    torch.dispose(this.#vectors);
-    this.#vectors = null;
-    if (!this.#codes) return;
-    const { samples } = config.training;
-    this.#logged = await readLogged(this.net, this.#codes, { train, heldOut }, { samples, device });
-    this.#order = new RowOrder(this.#codes.train.codes.shape[0]!, seed, this.#begunAt);
+    return codesOf(file, request);
+  }
+
+  /** Takes the codes of token sets, which a resumed run reads again, and frees those. */
+  async #codesOf(tokens: TokenSets): Promise<Codes> {
+    const { run, train, heldOut, device, config } = this.#session;
+    if (run.checkpoint) {
+      checkTokens(config, tokens);
+      checkMadeWith(this.net, tokens);
+    }
+    this.#vectors ??= await vectorsOf(config, this.#session);
+    const codes = codesOfTokens({ train, heldOut, tokens }, this.#vectors, device);
+    for (const set of new Set([tokens.train, tokens.heldOut])) set.dispose();
+    return codes;
   }
 
   get #begunAt(): number {
@@ -200,8 +232,9 @@ export class TransformerStage implements TrainableStage<Tokens> {
     const how = { samples, topK, seed, device, size: config.data.size, classes: train.classes };
     try {
       await this.#averaged(() => saveSamples(path, this.net, this.#codes!, how));
+      const logged = this.#logged;
       const log = run.imagePath('log-images');
-      await this.#averaged(() => saveLog(log, this.net, this.#logged!, how));
+      if (logged) await this.#averaged(() => saveLog(log, this.net, logged, how));
     } catch (error) {
       throw error instanceof LogitsError ? run.nonFinite(`no image can be sampled: ${error.message}`) : error;
     }

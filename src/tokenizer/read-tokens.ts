@@ -3,13 +3,23 @@ import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { attempt, exists } from '../../../files/look.js';
-import { fromSequence, type Markers } from '../../../tokenizer/sequence.js';
-import { loadCheckpoint, loadNpy } from '../../../torch/io/index.js';
-import type { Tensor } from '../../../torch/index.js';
-import * as torch from '../../../torch/index.js';
+import { attempt, exists } from '../files/look.js';
+import { fromSequence, type Markers } from './sequence.js';
+import { loadCheckpoint, loadNpy } from '../torch/io/index.js';
+import type { Tensor } from '../torch/index.js';
+import * as torch from '../torch/index.js';
 
-/** Ids of one image, without offset and markers. */
+/** What a set for training records of an image. */
+export interface ImageRecord {
+  /** Class of the image; left out if the images have none. */
+  class?: number;
+  /** SHA-256 of its file or other source, by which it is held out. */
+  sha256: string;
+  /** True if its source always holds it out. */
+  heldOut?: true;
+}
+
+/** Ids of one image, or of one view of it, without offset and markers. */
 export interface TokenImage {
   /** Name of the image, as in the token file, or made from the token file's name. */
   file: string;
@@ -17,30 +27,33 @@ export interface TokenImage {
   /** Height and width in pixels, if the token file names them. */
   size?: [number, number];
   ids: Int32Array;
+  /** What the token file records of it, if that is for training. */
+  record?: ImageRecord;
 }
 
 export interface ReadOptions {
   offset: number;
   markers?: Markers;
-  /** Number of ids of the codebook. */
-  nCodes: number;
+  /** Number of ids of the codebook. Default: any non-negative integer is an id. */
+  nCodes?: number;
 }
 
-const extensions = ['.jsonl', '.npy', '.safetensors'];
+/** Extensions of token files. */
+export const tokenExtensions = ['.jsonl', '.npy', '.safetensors'];
 
 /** Returns the named token files, and those in the named folders, sorted. @throws Error if there is none */
 export function tokenFiles(paths: readonly string[]): string[] {
   return paths.flatMap((path) => {
     if (!exists(path)) throw new Error(`${path}: there is no such token file or folder`);
     if (!statSync(path).isDirectory()) {
-      if (extensions.includes(extname(path))) return [path];
-      throw new Error(`${path}: this is not a token file; name ${extensions.join(', ')} files`);
+      if (tokenExtensions.includes(extname(path))) return [path];
+      throw new Error(`${path}: this is not a token file; name ${tokenExtensions.join(', ')} files`);
     }
     const names = readdirSync(path).filter(
-      (name) => !name.startsWith('.') && extensions.includes(extname(name)),
+      (name) => !name.startsWith('.') && tokenExtensions.includes(extname(name)),
     );
     if (names.length > 0) return names.sort().map((name) => join(path, name));
-    throw new Error(`${path}: there are no token files here (${extensions.join(', ')})`);
+    throw new Error(`${path}: there are no token files here (${tokenExtensions.join(', ')})`);
   });
 }
 
@@ -60,11 +73,12 @@ async function* readLines(path: string, options: ReadOptions): AsyncGenerator<To
     number++;
     if (line.trim() === '') continue;
     const place = `${path}:${number}`;
-    const { file, grid, ids, size } = recordOf(line, place);
+    const { file, grid, ids, size, class: label, sha256, heldOut } = recordOf(line, place);
     if (!isIntegers(ids)) throw new Error(`${place}: "ids" is not a list of integers`);
     if (grid !== undefined && !isPair(grid)) throw new Error(`${place}: "grid" is not [rows, columns]`);
     const name = typeof file === 'string' ? file : `${basename(path, '.jsonl')}-${number}`;
-    yield imageOf(place, name, ids, grid ?? null, size, options);
+    const given = { class: label, sha256, ...(heldOut === true && { heldOut }) };
+    yield imageOf(place, { file: name, size, record: given }, ids, grid ?? null, options);
   }
 }
 
@@ -81,14 +95,12 @@ async function* readNpy(path: string, options: ReadOptions): AsyncGenerator<Toke
     const stem = basename(path, '.npy');
     if (tensor.ndim === single) {
       const one = torch.scope(() => tensor.unsqueeze(0));
-      yield* imagesOf(path, one, [`${stem}.png`], undefined, options);
+      yield* imagesOf(path, one, { files: [`${stem}.png`] }, options);
       return;
     }
     const beside = path.replace(/\.npy$/, '.json');
-    const { files, sizes } = exists(beside)
-      ? (recordOf(await readFile(beside, 'utf8'), beside) as { files?: unknown; sizes?: unknown })
-      : {};
-    yield* imagesOf(path, tensor, files, sizes, options);
+    const lists = exists(beside) ? (recordOf(await readFile(beside, 'utf8'), beside) as Lists) : {};
+    yield* imagesOf(path, tensor, lists, options);
   } finally {
     if (!tensor.disposed) tensor.dispose();
   }
@@ -107,17 +119,25 @@ async function* readSafetensors(
       return typeof text === 'string' ? JSON.parse(text) : undefined;
     };
     const tensor = checkpoint.tensors.get(key)!;
-    yield* imagesOf(path, tensor, list('files'), list('sizes'), options);
+    const [files, sizes, views, records] = ['files', 'sizes', 'views', 'images'].map(list);
+    yield* imagesOf(path, tensor, { files, sizes, views, images: records }, options);
     tensor.dispose();
   }
 }
 
-/** Splits an array [N, h, w], or [N, L] with markers, into images. */
+/** What stands beside an array, as `ShardList` of encode. */
+interface Lists {
+  files?: unknown;
+  sizes?: unknown;
+  views?: unknown;
+  images?: unknown;
+}
+
+/** Splits an array [N, h, w], or [N, L] with markers, into images, or into the views of images. */
 function* imagesOf(
   path: string,
   tensor: Tensor,
-  files: unknown,
-  sizes: unknown,
+  { files, sizes, views, images }: Lists,
   options: ReadOptions,
 ): Generator<TokenImage, void, undefined> {
   const { shape, dtype } = tensor;
@@ -132,24 +152,34 @@ function* imagesOf(
   const [count = 0, ...rest] = shape;
   const stem = basename(path, extname(path));
   const length = rest.reduce((product, side) => product * side, 1);
-  const values = torch.scope(() => tensor.to('int64').contiguous().toTypedArray()) as BigInt64Array;
+  const values = numbersOf(tensor);
   const grid = options.markers ? null : (rest as [number, number]);
+  const at = (list: unknown, i: number): unknown => (Array.isArray(list) ? list[i] : undefined);
+  const perImage = Number.isSafeInteger(views) ? (views as number) : 1;
   for (let i = 0; i < count; i++) {
-    const name: unknown = Array.isArray(files) ? files[i] : undefined;
-    const sequence = Array.from(values.subarray(i * length, (i + 1) * length), Number);
-    const size: unknown = Array.isArray(sizes) ? sizes[i] : undefined;
+    const image = Math.floor(i / perImage);
+    const name = at(files, image);
+    const sequence = values.subarray(i * length, (i + 1) * length);
     const file = typeof name === 'string' ? name : `${stem}-${i}.png`;
-    yield imageOf(`${path}, image ${i}`, file, sequence, grid, size, options);
+    const found = { file, size: at(sizes, image), record: at(images, image) };
+    yield imageOf(`${path}, image ${i}`, found, sequence, grid, options);
   }
+}
+
+/** Returns the integers of a tensor. */
+function numbersOf(tensor: Tensor): Int32Array | Float64Array {
+  return torch.scope(() => {
+    if (tensor.dtype === 'int32') return tensor.contiguous().toTypedArray() as Int32Array;
+    return tensor.to('float64').contiguous().toTypedArray() as Float64Array;
+  });
 }
 
 function imageOf(
   place: string,
-  file: string,
-  sequence: number[],
+  { file, size, record }: { file: string; size: unknown; record: unknown },
+  sequence: ArrayLike<number>,
   grid: [number, number] | null,
-  size: unknown,
-  { nCodes, ...options }: ReadOptions,
+  { nCodes = Infinity, ...options }: ReadOptions,
 ): TokenImage {
   let found: ReturnType<typeof fromSequence>;
   try {
@@ -165,11 +195,14 @@ function imageOf(
         'give the --offset and the --markers of encoding, and the model it was made with',
     );
   }
-  return { file, ...found, ...(isPair(size) && { size }) };
+  return { file, ...found, ...(isPair(size) && { size }), ...(isRecord(record) && { record }) };
 }
 
 const isIntegers = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((item) => Number.isSafeInteger(item));
+
+const isRecord = (value: unknown): value is ImageRecord =>
+  typeof (value as Partial<ImageRecord> | undefined)?.sha256 === 'string';
 
 const isPair = (value: unknown): value is [number, number] =>
   isIntegers(value) && value.length === 2 && value.every((side) => side > 0);
