@@ -68,8 +68,8 @@ export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
   }
 
   get #skipsByKernel(): boolean {
-    const { foundInf = null, paramGroups } = this.optimizer as Partial<optim.Adam>;
-    return foundInf !== null && paramGroups!.every(({ fused }) => fused !== false);
+    const { foundInf = null, skipsOnDevice = false } = this.optimizer as Partial<optim.Adam>;
+    return foundInf !== null && skipsOnDevice;
   }
 
   #stepAndPutBack(): void {
