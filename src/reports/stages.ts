@@ -49,6 +49,8 @@ const norms: Panel = {
   ],
 };
 
+const scales: Panel = { title: 'scale of losses, in float16', lines: [['scale', 'scale']] };
+
 const vqgan: StageTexts = {
   title: 'VQGAN',
   what: 'A VQGAN: it encodes an image as a grid of codes and decodes such a grid to an image.',
@@ -76,6 +78,7 @@ const vqgan: StageTexts = {
       ],
     },
     norms,
+    scales,
   ],
   next: transformerOn,
   uses: (run, config) => [...reconstructBy(run, config), transformerOn(run, config)],
@@ -89,7 +92,7 @@ const transformer: StageTexts = {
   title: 'Transformer',
   what: 'A transformer over the codes of a VQGAN: it generates grids of codes, which the VQGAN decodes to new images.',
   remark: () => '',
-  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms],
+  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms, scales],
   next: sampleGrid,
   uses: (run, config) => [sampleGrid(run, config)],
   suggestions: (run, config) => [sampleGrid(run, config, ' --n 16')],

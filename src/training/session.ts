@@ -4,7 +4,7 @@ import { withUsedCodes } from '../models/quantizers/remap.js';
 import type { RunOpening } from '../runs/opening.js';
 import { Run } from '../runs/run.js';
 import type { RunConfig } from '../runs/config.js';
-import type { Precision } from '../runs/setup.js';
+import type { Precision } from '../runs/setting-kinds.js';
 import * as torch from '../torch/index.js';
 import { chooseDevice, setUpComputing } from './engine/device.js';
 import { firstChoice, notesOnProcesses, ownDevice, ownProcessors } from './engine/processes.js';

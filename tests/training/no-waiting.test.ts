@@ -7,6 +7,7 @@ import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { Labelator } from '../../src/models/conditions/class.js';
 import { resolveConfig } from '../../src/runs/config.js';
+import { precisions } from '../../src/runs/setting-kinds.js';
 import { transformerOptimizer, transformerStep } from '../../src/training/stages/transformer/step.js';
 import { buildVqgan } from '../../src/training/stages/vqgan/build.js';
 import { GridStage } from '../golden/net2net.js';
@@ -19,7 +20,7 @@ test('reading is noticed', (t) => {
   t.is(x.item(), 1);
 });
 
-for (const precision of ['float32', 'bfloat16'] as const) {
+for (const precision of precisions) {
   for (const step of ['one-pass', 'reference']) {
     test(`a ${step} step of VQGAN in ${precision}`, (t) => {
       const parts = buildVqgan(

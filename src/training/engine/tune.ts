@@ -1,7 +1,7 @@
 /** Measurements for `auto`: idle processors and the faster precision. */
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import type { Precision } from '../../runs/setup.js';
+import type { Precision } from '../../runs/setting-kinds.js';
 import * as torch from '../../torch/index.js';
 import { keepingGenerators } from './generators.js';
 
