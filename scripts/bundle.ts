@@ -14,6 +14,7 @@ const ENTRIES = ['index', 'cli/main', 'cli/commands/doctor/doctor-probe'];
 /** Modules that the package exports as namespaces: `export * as torch from './torch/index.js'`. */
 const NAMESPACES = [
   'torch/index',
+  'torch/amp/index',
   'torch/cuda/index',
   'torch/distributed/index',
   'torch/nn/index',

@@ -98,7 +98,7 @@ const runs: readonly [stage: 'vqgan' | 'transformer', what: string, config: unkn
   ['vqgan', 'no minutes', { ...run, training: { minutes: 0 } }],
   ['vqgan', 'a share above 1', { ...run, training: { steps: 1, warmup: 1.5 } }],
   ['vqgan', 'one beta', { ...run, training: { steps: 1, betas: [0.5] } }],
-  ['vqgan', 'an unknown precision', { ...run, training: { steps: 1, precision: 'float16' } }],
+  ['vqgan', 'an unknown precision', { ...run, training: { steps: 1, precision: 'float64' } }],
   ['vqgan', 'an unknown device', { ...run, training: { steps: 1, device: 'gpu' } }],
   ['vqgan', 'threads by another word', { ...run, training: { steps: 1, threads: 'all' } }],
   ['vqgan', 'an interval in hours', { ...run, training: { steps: 1, saveEvery: '1h' } }],

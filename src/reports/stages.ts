@@ -49,6 +49,8 @@ const norms: Panel = {
   ],
 };
 
+const scales: Panel = { title: 'scale of losses, in float16', lines: [['scale', 'scale']] };
+
 const vqgan: StageTexts = {
   title: 'VQGAN',
   what: 'A VQGAN: it encodes an image as a grid of codes and decodes such a grid to an image.',
@@ -84,6 +86,7 @@ const vqgan: StageTexts = {
       fromZero: true,
     },
     norms,
+    scales,
   ],
   next: transformerOn,
   uses: (run, config) => [...reconstructBy(run, config), transformerOn(run, config)],
@@ -97,7 +100,7 @@ const transformer: StageTexts = {
   title: 'Transformer',
   what: 'A transformer over the codes of a VQGAN: it generates grids of codes, which the VQGAN decodes to new images.',
   remark: () => '',
-  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms],
+  panels: [{ title: 'cross-entropy, nats per code', lines: [['loss', 'training']] }, norms, scales],
   next: sampleGrid,
   uses: (run, config) => [sampleGrid(run, config)],
   suggestions: (run, config) => [sampleGrid(run, config, ' --n 16')],

@@ -1,4 +1,5 @@
 /** Events of a training run. */
+import type { Precision } from './setting-kinds.js';
 import type { Tensor } from '../torch/index.js';
 
 export interface StartEvent {
@@ -8,7 +9,7 @@ export interface StartEvent {
   folder: string;
   device: string;
   threads: number;
-  precision: 'float32' | 'bfloat16';
+  precision: Precision;
   /** Number of trained parameters. */
   parameters: number;
   /** Number of training and held-out images. */
@@ -40,7 +41,7 @@ export interface LogEvent {
   learningRate: number;
   /** Share of the time since the last log spent waiting for images. */
   dataWait: number;
-  /** Losses of this step. Stage 1: rec, perceptual, vq, gan, disc, weight. Stage 2: loss. With clipNorm: norm, discNorm. */
+  /** Losses of this step. Stage 1: rec, perceptual, vq, gan, disc, weight. Stage 2: loss. With clipNorm: norm, discNorm. In float16: scale. */
   losses: Record<string, number>;
   /** Held-out metrics, if they were measured. Stage 1: psnr, used, perplexity. Stage 2: heldOutLoss. */
   metrics?: Record<string, number>;

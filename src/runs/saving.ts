@@ -69,7 +69,7 @@ export class Saving {
    * writes, and the others take part with their generators.
    */
   async save(
-    { model, optimizers, average, data }: TrainedState,
+    { model, optimizers, average, scaler, data }: TrainedState,
     metrics: Record<string, number>,
     { step, seconds, progress }: Moment,
     { counts = true, prunes = true }: RunSaveOptions = {},
@@ -90,6 +90,7 @@ export class Saving {
       ...images,
       data,
       optimizers: groups,
+      ...(scaler && { scaler: scaler.stateDict() }),
     };
     const files = { model, optimizer: tensors, ...(average && { ema: average }) };
     this.#last = await writeCheckpoint(folder, state, files);

@@ -34,6 +34,16 @@ export const parts = kind<string | readonly FrozenPart[]>(
 export const frozenPartsOf = ({ freeze = [] }: { freeze?: string | readonly FrozenPart[] }) =>
   [...new Set(namesOf(freeze))] as FrozenPart[];
 
+/** Precisions in which networks are trained: that of their weights, or of float32 weights under autocast. */
+export const precisions = [
+  'float32',
+  'bfloat16',
+  'float16',
+  'autocast-bfloat16',
+  'autocast-float16',
+] as const;
+export type Precision = (typeof precisions)[number];
+
 /** Shapes of the learning rate over a run. */
 export type ScheduleName = 'linear' | 'cosine' | 'constant' | 'reference';
 export const scheduleNames = ['linear', 'cosine', 'constant', 'reference'] as const satisfies ScheduleName[];

@@ -22,6 +22,7 @@ import {
   interval,
   optimizer,
   parts,
+  precisions,
   scheduleNames,
   shareOrSteps,
   threads,
@@ -81,8 +82,12 @@ const shared = {
   decayFrom: shareOrSteps(0.4),
   /** Final learning rate, as a share of the peak. Default 0.05. */
   finalLearningRate: changeable(share(0.05)),
-  /** Precision of the networks; `auto` times both and uses the faster one. Default float32. */
-  precision: oneOf('float32', 'bfloat16', 'auto')('float32'),
+  /**
+   * Precision of the networks: `bfloat16` and `float16` copies of float32 weights, or float32 weights under autocast
+   * (`autocast-bfloat16`, `autocast-float16`). In float16 losses are scaled, as by `torch.amp.GradScaler`. `auto` times
+   * float32 and 16 bits, and uses the faster one. Default float32.
+   */
+  precision: oneOf(...precisions, 'auto')('float32'),
   /** Device; `auto` uses CUDA if available. */
   device: changeable(device('auto')),
   /** Number of threads; `auto` uses the processors that are idle when the run starts. */

@@ -1,8 +1,6 @@
 import * as torch from '../torch/index.js';
+import type { Precision } from './setting-kinds.js';
 import type { TrainedState } from './state.js';
-
-/** Dtype in which networks are trained. */
-export type Precision = 'float32' | 'bfloat16';
 
 /** Device, threads, precision and images of a run. */
 export interface RunSetup {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { loadCheckpoint } from '../torch/io/index.js';
 import { loadEntries } from '../torch/nn/state-dict.js';
 import type { OptimizerState, SavedGroup } from '../torch/optim/index.js';
+import type { GradScaler, GradScalerState } from '../torch/amp/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { generatorStates, restoreGenerators } from './generators.js';
@@ -21,12 +22,14 @@ export interface RunOptimizer {
 
 /** State of a training that a checkpoint stores: weights, optimizers, position in the data. */
 export interface TrainedState {
-  /** Weights by key: float32 masters if the network itself is bfloat16. */
+  /** Weights by key: float32 masters if the network itself has 16 bits. */
   model: ReadonlyMap<string, Tensor>;
   /** Optimizers by name, under which the checkpoint stores their state. */
   optimizers: Readonly<Record<string, RunOptimizer>>;
   /** Moving average of the trained weights, by the same keys; see `WeightAverage`. */
   average?: ReadonlyMap<string, Tensor> | undefined;
+  /** Scaler of losses, of which the checkpoint stores the state. */
+  scaler?: GradScaler | null | undefined;
   /** Position in the data: plain values, available as `checkpoint.state.data` in a resumed run. */
   data?: unknown;
 }
@@ -61,7 +64,7 @@ export function optimizerState(
 /** Restores a checkpoint into `trained` and into the default generators. */
 export async function restoreState(
   { path, state }: RunCheckpoint & { state: CheckpointState },
-  { model, optimizers, average }: TrainedState,
+  { model, optimizers, average, scaler }: TrainedState,
   { device, seed }: { device: torch.Device; seed: number },
 ): Promise<void> {
   using weights = await loadCheckpoint(join(path, 'model.safetensors'));
@@ -70,6 +73,7 @@ export async function restoreState(
   using others = await loadCheckpoint(join(path, 'optimizer.safetensors'));
   const { tensors } = others;
   const groups = state['optimizers'] as Record<string, SavedGroup[]>;
+  if (state['scaler']) scaler?.loadStateDict(state['scaler'] as GradScalerState);
   torch.scope(() => {
     for (const [name, optimizer] of Object.entries(optimizers)) {
       const saved: OptimizerState = { state: {}, param_groups: groups[name]! };

@@ -26,7 +26,7 @@ function deviceType(device: Device): number {
  * Mixed precision, like PyTorch's autocast: within `fn` products, convolutions and attention of float32 tensors on the
  * device are computed in 16 bits; operators that need float32 (norms, losses; on CUDA sums and softmax too) use it,
  * according to libtorch's list for the device. Weights stay float32; each is cast once until the outermost autocast
- * ends. The backward pass belongs outside. With float16, gradients can underflow: `optim.GradScaler` scales the loss.
+ * ends. The backward pass belongs outside. With float16, gradients can underflow: `amp.GradScaler` scales the loss.
  *
  *     const loss = torch.autocast('cuda', { dtype: 'bfloat16' }, () => F.mseLoss(model.forward(x), y));
  *     loss.backward();

@@ -1,3 +1,4 @@
+import { autocast, autocastDType } from './autocast.js';
 import { enableGrad, grad, isGradEnabled } from './core/autograd.js';
 import { customFunction } from './custom-function.js';
 import { ArgumentError } from './core/errors.js';
@@ -9,7 +10,7 @@ import { Tensor } from './core/tensor.js';
  * memory at the cost of one more forward pass (arXiv 1604.06174).
  *
  * The second call sees the same random numbers as the first, those of the default generators of the CPU and of the inputs'
- * devices. `parameters` are the tensors besides the inputs that `fn`
+ * devices, and the same autocast. `parameters` are the tensors besides the inputs that `fn`
  * uses and that are to be trained: this function returns their gradients, so it has to know them.
  * @param fn from the inputs to one tensor
  * @param parameters such as `module.parameters()`
@@ -26,6 +27,7 @@ export function checkpoint(
   const statesNow = () => generators.map((generator) => generator.getState());
   const goTo = (states: readonly Tensor[]) =>
     generators.forEach((generator, i) => generator.setState(states[i]!));
+  const again = autocasting([...devices]);
   const recomputed = customFunction({
     name: 'checkpoint',
     forward(context, ...tensors: Tensor[]) {
@@ -39,14 +41,27 @@ export function checkpoint(
       const saved = savedTensors.slice(generators.length);
       const now = statesNow();
       goTo(savedTensors);
-      const again = saved.map((tensor, i) => tensor.detach().requiresGrad_(needsInputGrad[i]));
-      const output = enableGrad(() => fn(...again));
+      const given = saved.map((tensor, i) => tensor.detach().requiresGrad_(needsInputGrad[i]));
+      const output = enableGrad(() => again(() => fn(...given)));
       goTo(now);
-      const wanted = [...again, ...parameters];
+      const wanted = [...given, ...parameters];
       const tracked = wanted.filter((tensor) => tensor.requiresGrad);
       const gradients = grad([output], tracked, { gradOutputs: [gradient], allowUnused: true });
       return wanted.map((tensor) => (tensor.requiresGrad ? gradients[tracked.indexOf(tensor)]! : null));
     },
   });
   return recomputed(...inputs, ...parameters);
+}
+
+/** Returns a function that calls another one under the autocast that the devices have now. */
+function autocasting(devices: readonly string[]): <T>(fn: () => T) => T {
+  const types = [...new Set(devices.map((device) => device.replace(/:.*/, '')))];
+  const before = types
+    .filter((type) => type === 'cpu' || type === 'cuda')
+    .map((type) => [type, autocastDType(type)] as const);
+  return (fn) =>
+    before.reduce<typeof fn>((inner, [type, dtype]) => {
+      if (autocastDType(type) === dtype) return inner;
+      return () => autocast(type, dtype ? { dtype } : { enabled: false }, inner);
+    }, fn)();
 }

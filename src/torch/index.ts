@@ -9,6 +9,7 @@ export type { Elements, NestedArray } from './elements.js';
 export * from './creation.js';
 export * from './core/scope.js';
 export * from './autocast.js';
+export * as amp from './amp/index.js';
 export * from './core/autograd.js';
 export { checkpoint } from './checkpoint.js';
 export { gradcheck, type GradcheckOptions } from './gradcheck.js';

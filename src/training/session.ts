@@ -4,11 +4,11 @@ import { withUsedCodes } from '../models/quantizers/remap.js';
 import type { RunOpening } from '../runs/opening.js';
 import { Run } from '../runs/run.js';
 import type { RunConfig } from '../runs/config.js';
-import type { Precision } from '../runs/setup.js';
+import type { Precision } from '../runs/setting-kinds.js';
 import * as torch from '../torch/index.js';
 import { chooseDevice, setUpComputing } from './engine/device.js';
 import { firstChoice, notesOnProcesses, ownDevice, ownProcessors } from './engine/processes.js';
-import { fasterPrecision, idleProcessors } from './engine/tune.js';
+import { fasterPrecision, idleProcessors, noteOnPrecision } from './engine/tune.js';
 import { imagesState, openRunImages, sameImages, type Images, type TrainerOptions } from './images.js';
 import type { TrainableStage, StageKind } from './stage.js';
 
@@ -97,7 +97,11 @@ function precisionOf(
   { device, notes, dry }: { device: torch.Device; notes: string[]; dry: boolean },
 ): Precision {
   const wanted = config.training.precision;
-  if (wanted !== 'auto') return wanted;
+  if (wanted !== 'auto') {
+    const note = noteOnPrecision(wanted, device);
+    if (note !== null) notes.push(note);
+    return wanted;
+  }
   if (!dry)
     return firstChoice(fasterPrecision(device, notes, (precision) => kind.measure(config, precision)));
   notes.push('precision: measured when the run starts');

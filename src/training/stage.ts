@@ -1,7 +1,8 @@
 /** Interfaces of a training stage: `TrainableStage` takes steps and measures, `StageKind` prepares one for a run. */
 import type { RunConfig, Stage as StageName } from '../runs/config.js';
-import type { Precision } from '../runs/setup.js';
+import type { Precision } from '../runs/setting-kinds.js';
 import type { TrainedState } from '../runs/state.js';
+import type * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { FiniteCheck } from './engine/finite-check.js';
 import type { Images } from './images.js';
@@ -22,6 +23,8 @@ export interface TrainableStage<Batch = unknown> {
   step(batch: Batch): Record<string, Tensor | number>;
   /** Looks for NaN and infinity in the steps; without it, the losses are looked at when they are read. */
   readonly check?: FiniteCheck | null;
+  /** Scaler of losses whose gradients pass through float16; null if they do not. */
+  readonly scaler?: torch.amp.GradScaler | null;
   /** Called after the tensors of `state()` were restored during training. */
   restored?(): void;
   /** Returns figures to log with the losses; called only after steps that are logged. */

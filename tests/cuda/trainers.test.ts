@@ -17,9 +17,12 @@ for (const training of [
   { step: 'one-pass' },
   { step: 'reference' },
   { precision: 'bfloat16' },
+  { precision: 'float16', nonFinite: 'skip' },
+  { precision: 'autocast-float16' },
   // Enough steps to be recorded before the stop and after it; wide enough for the fused kernels.
   { graph: true, steps: 12, ch: 64 },
   { graph: true, steps: 12, ch: 64, channelsLast: true, precision: 'bfloat16' },
+  { graph: true, steps: 12, ch: 64, precision: 'float16' },
 ] as const) {
   const { ch, ...settings } = { ch: 32, steps: 6, ...training };
   onDevice(`a VQGAN run with ${JSON.stringify(training)} learns, stops and resumes there`, async (t) => {

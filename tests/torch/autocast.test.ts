@@ -89,6 +89,31 @@ test('training: weights and gradients are float32, and what was cast is not kept
   t.true(again.float().sub(model.forward(x)).abs().max().item() < 0.05);
 });
 
+test('what backward computes a second time, it computes under the autocast of the first', (t) => {
+  const weight = torch.linspace(-2, 1, 64).view([8, 8]).requiresGrad_();
+  const seen: unknown[] = [];
+  const layer = (input: Tensor) => {
+    seen.push(torch.autocastDType('cpu'));
+    return input.matmul(weight).sin().matmul(weight);
+  };
+  for (const dtype of ['bfloat16', 'float16'] as const) {
+    const gradient = (forward: () => Tensor) => {
+      weight.grad = null;
+      torch.autocast('cpu', { dtype }, forward).float().sum().backward();
+      return weight.grad!.tolist();
+    };
+    const plain = gradient(() => layer(x));
+    t.deepEqual(
+      gradient(() => torch.checkpoint(layer, [x], [weight])),
+      plain,
+    );
+    t.deepEqual(seen.splice(0), [dtype, dtype, dtype]);
+  }
+  const loss = torch.checkpoint(layer, [x], [weight]).sum();
+  torch.autocast('cpu', () => loss.backward());
+  t.deepEqual(seen, [null, null]);
+});
+
 test('other devices and dtypes, and functions that wait, are refused', async (t) => {
   t.throws(() => torch.autocast('meta', () => 1), { instanceOf: torch.ArgumentError, message: /not meta/ });
   t.throws(() => torch.autocast('cpu', { dtype: 'float32' as 'float16' }, () => 1), {

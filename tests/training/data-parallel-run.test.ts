@@ -1,7 +1,8 @@
 /** Runs in two ranks, each in a worker. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { listCheckpoints } from '../../src/runs/checkpoint.js';
 import { readMetrics } from '../../src/runs/folder.js';
 import { Ranks } from '../torch/ranks.js';
 import { created, pictures, trainedIn } from './data-parallel-runs.js';
@@ -43,6 +44,34 @@ test.serial(
         `${name} ${value} ${single![name]}`,
       );
     t.deepEqual(readdirSync(join(folder, 'two')).sort(), readdirSync(join(folder, 'one')).sort());
+  },
+);
+
+test.serial(
+  'a step that overflows float16 in one process is left out by both, which keep one scale',
+  async (t) => {
+    const folder = temporaryFolder(t);
+    const { data, ...rest } = vqganConfig({
+      precision: 'float16',
+      steps: 3,
+      batchSize: 1,
+      keep: 9,
+      saveEvery: 1,
+    });
+    const config = { ...rest, data: { ...data, path: await pictures(temporaryFolder(t)) } };
+    const run = join(folder, 'run');
+    const [first, second] = await trainedIn(two, created(config, run), {
+      before:
+        'trainer.model.decoder.convOut.weight.registerHook((x) => rank === 1 && trainer.step === 1 ? x.mul(Infinity) : undefined);',
+    });
+    t.deepEqual(first, second);
+    const scales = listCheckpoints(run).map(({ path }) => {
+      const { scaler } = JSON.parse(readFileSync(join(path, 'state.json'), 'utf8')) as {
+        scaler: { scale: number };
+      };
+      return scaler.scale;
+    });
+    t.deepEqual(scales, [65536, 65536, 32768, 32768]);
   },
 );
 

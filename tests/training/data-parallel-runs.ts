@@ -16,10 +16,15 @@ export async function pictures(folder: string): Promise<string> {
   return folder;
 }
 
-/** Trains in both ranks, the second of which is told to stop after a step; the weights of each at the end, as their sum and the sum of their squares. */
-export async function trainedIn(ranks: Ranks, open: string, stopAt = 0): Promise<[number, number][]> {
+/** Trains in both ranks, the second of which may be told to stop after a step, and what is done before the first; the weights of each at the end, as their sum and the sum of their squares. */
+export async function trainedIn(
+  ranks: Ranks,
+  open: string,
+  { stopAt = 0, before = '' }: { stopAt?: number; before?: string } = {},
+): Promise<[number, number][]> {
   const body = `
     const trainer = await tessera.VqganTrainer.${open};
+    ${before}
     const controller = new AbortController();
     for await (const event of trainer.run({ signal: controller.signal }))
       if (event.type === 'step' && event.step === ${stopAt} && rank === 1) controller.abort();

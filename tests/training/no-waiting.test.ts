@@ -1,53 +1,18 @@
 /** A training step launches work and never reads from the device: on a GPU each read would wait for all that came before. */
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
 import * as torch from '../../src/torch/index.js';
-import { Tensor } from '../../src/torch/index.js';
+import type { Tensor } from '../../src/torch/index.js';
 import { GPT } from '../../src/models/priors/gpt.js';
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { Labelator } from '../../src/models/conditions/class.js';
 import { resolveConfig } from '../../src/runs/config.js';
+import { precisions } from '../../src/runs/setting-kinds.js';
 import { transformerOptimizer, transformerStep } from '../../src/training/stages/transformer/step.js';
 import { buildVqgan } from '../../src/training/stages/vqgan/build.js';
 import { GridStage } from '../golden/net2net.js';
+import { withoutReading } from '../torch/without-reading.js';
 import { vqganConfig } from './tiny.js';
-
-// What brings values to the host, and what libtorch itself can only size by looking at values.
-const reading = [
-  'item',
-  'tolist',
-  'toTypedArray',
-  'cpu',
-  'nonzero',
-  'nonzeroNumpy',
-  'argwhere',
-  'maskedSelect',
-  'multinomial',
-  'bincount',
-  'isNonzero',
-  'equal',
-] as const;
-
-/** Runs `fn` with every reading method failing. */
-function withoutReading(t: ExecutionContext, fn: () => void): void {
-  const prototype = Tensor.prototype as unknown as { [name: string]: unknown };
-  const kept = reading.map((name) => [name, Object.getOwnPropertyDescriptor(prototype, name)] as const);
-  for (const [name, descriptor] of kept) {
-    t.truthy(descriptor, name);
-    Object.defineProperty(prototype, name, {
-      ...descriptor,
-      value: () => {
-        throw new Error(`${name}() waits for the device`);
-      },
-    });
-  }
-  try {
-    fn();
-  } finally {
-    for (const [name, descriptor] of kept) Object.defineProperty(prototype, name, descriptor!);
-  }
-}
 
 test('reading is noticed', (t) => {
   const x = torch.ones([]);
@@ -55,7 +20,7 @@ test('reading is noticed', (t) => {
   t.is(x.item(), 1);
 });
 
-for (const precision of ['float32', 'bfloat16'] as const) {
+for (const precision of precisions) {
   for (const step of ['one-pass', 'reference']) {
     test(`a ${step} step of VQGAN in ${precision}`, (t) => {
       const parts = buildVqgan(

@@ -75,12 +75,12 @@ export class AdaptiveWeight extends nn.Module {
     const { average } = this;
     if (!average || discFactor === 0) return weight;
     return torch.noGrad(() => {
-      average.lerp_(
-        torch.stack([weight, torch.onesLike(weight)]).to(average.dtype),
-        1 - adaptiveWeightSmoothing,
-      );
+      const share = 1 - adaptiveWeightSmoothing;
+      const moved = average.lerp(torch.stack([weight, torch.onesLike(weight)]).to(average.dtype), share);
+      // A weight that is not a number belongs to a step that is left out, or ends the run: it must not stay.
+      average.copy_(torch.where(weight.isfinite(), moved, average));
       // Divided by the shares, as Adam corrects its moments: the sum starts at 0, the average with the first weight.
-      const [sum, shares] = average.unbind();
+      const [sum, shares] = moved.unbind();
       return sum!.div(shares!).to(weight.dtype);
     });
   }

@@ -79,6 +79,13 @@ export class Adam extends Optimizer<AdamSettings> {
     super(params, { ...defaults, ...withoutUndefined(options) });
   }
 
+  /** True if `foundInf` skips steps: the kernel updates every parameter. */
+  get skipsOnDevice(): boolean {
+    return this.paramGroups.every(
+      ({ fused, params }) => fused !== false && params.every((parameter) => canFuse(layoutOf(parameter))),
+    );
+  }
+
   /** True if weight decay is applied to the weights directly (AdamW). */
   protected get decoupled(): boolean {
     return false;

@@ -8,7 +8,7 @@ export * from './checkpoint-state.js';
 export * from './composed-schedulers.js';
 export * from './cosine-schedulers.js';
 export * from './cyclic.js';
-export * from './grad-scaler.js';
+export * from '../amp/grad-scaler.js';
 export * from './lambda-schedulers.js';
 export type { ListOptimizer } from './list-optimizer.js';
 export * from './one-cycle.js';

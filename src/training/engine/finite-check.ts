@@ -1,7 +1,9 @@
 /** Finds NaN and infinity in the losses and gradients of steps, without waiting for the device at each step. */
+import type { GradScaler } from '../../torch/amp/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { GuardedOptimizer, putBack, type GuardableOptimizer } from './guarded-optimizer.js';
+import { figuresOfGradients } from './loss-scale.js';
 import type { StepOptimizer } from './step-optimizer.js';
 
 /** What a run does about NaN and infinity. */
@@ -61,13 +63,15 @@ export class FiniteCheck extends torch.InThread {
    *
    * @param names names of its parameters, in the order of its groups
    * @param inner the optimizer, clipped; default: as it is
+   * @param scaler scaler of the losses, if they are scaled; default null
    */
   guard(
     optimizer: GuardableOptimizer,
     names: readonly string[],
     inner: StepOptimizer = optimizer,
+    scaler: GradScaler | null = null,
   ): GuardedOptimizer {
-    const guarded = new GuardedOptimizer(optimizer, { inner, skip: this.policy === 'skip' });
+    const guarded = new GuardedOptimizer(optimizer, { inner, skip: this.policy === 'skip', scaler });
     this.#guarded.push({ optimizer: guarded, names });
     return guarded;
   }
@@ -89,8 +93,10 @@ export class FiniteCheck extends torch.InThread {
   }
 
   #note(step: number, losses: Record<string, Tensor | number>, before: readonly Tensor[]): void {
+    const scaled = this.#guarded.some(({ optimizer }) => optimizer.scaler !== null);
     const tensors = Object.entries(losses).filter(
-      (entry): entry is [string, Tensor] => typeof entry[1] !== 'number',
+      (entry): entry is [string, Tensor] =>
+        typeof entry[1] !== 'number' && !(scaled && figuresOfGradients.includes(entry[0])),
     );
     const values = tensors.map(([, value]) => value.detach().to('float32'));
     const flags = this.#guarded.map(({ optimizer }) => optimizer.finite);

@@ -1,8 +1,10 @@
 /** Optimizers that look at their gradients before each step. */
+import type { GradScaler } from '../../torch/amp/index.js';
 import * as optim from '../../torch/optim/index.js';
 import type { ParameterState } from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import { leastScale } from './loss-scale.js';
 import type { StepOptimizer } from './step-optimizer.js';
 import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
@@ -14,7 +16,8 @@ export interface GuardableOptimizer extends WrappableOptimizer {
 /**
  * An optimizer for training steps that notes on the device, before each of its steps, which gradients are finite. With
  * `skip` it leaves out steps with others, on the device as well: Adam and AdamW have a kernel for it, of other optimizers
- * the parameters and their state are copied before each step and put back.
+ * the parameters and their state are copied before each step and put back. With `scaler` it unscales the gradients first,
+ * and leaves out steps whose scaled gradients overflowed, which then count as finite: the scale will be lowered.
  *
  * @example
  * ```ts
@@ -23,6 +26,16 @@ export interface GuardableOptimizer extends WrappableOptimizer {
  * layer.forward(torch.full([1, 8], NaN)).sum().backward();
  * optimizer.step(); // changes nothing
  * console.log(optimizer.finite.tolist()); // [false, true]: the gradient of the weight, and of the bias
+ *
+ * // A step in float16, of a transformer:
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const masters = new MasterWeights([net.transformer], 'float16');
+ * const scaler = new torch.amp.GradScaler();
+ * const weights = net.transformer.parameters();
+ * const inner = new GuardedOptimizer(new optim.AdamW(masters.of(weights), { lr: 1e-4 }), { scaler });
+ * const images = torch.zeros([2, 3, 64, 64]);
+ * transformerStep(net, masters.around(weights, inner), { x: images, c: images });
+ * scaler.update();
  * ```
  */
 export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
@@ -30,6 +43,7 @@ export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
   readonly finite: Tensor;
   readonly #inner: StepOptimizer;
   readonly #skip: boolean;
+  readonly #scaler: GradScaler | null;
   /** 1 if the step is to be left out, float32 []. */
   readonly #found: Tensor;
   /** Stands for gradients that are missing. */
@@ -38,38 +52,61 @@ export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
   /**
    * @param options.inner the optimizer, clipped; default: as it is
    * @param options.skip leave out steps with NaN or infinity; default false
+   * @param options.scaler scaler of the losses, whose `update` the caller calls after the step; default none
    */
   constructor(
     optimizer: GuardableOptimizer,
-    { inner = optimizer, skip = false }: { inner?: StepOptimizer; skip?: boolean } = {},
+    {
+      inner = optimizer,
+      skip = false,
+      scaler = null,
+    }: { inner?: StepOptimizer; skip?: boolean; scaler?: GradScaler | null } = {},
   ) {
     super(optimizer, 'a guarded optimizer', 'make one in each thread');
     this.#inner = inner;
     this.#skip = skip;
+    this.#scaler = scaler;
     const { device = 'cpu' } = this.parameters[0] ?? {};
     this.finite = torch.keep(torch.ones([this.parameters.length], { dtype: 'bool', device }));
     this.#found = torch.keep(torch.zeros([], { dtype: 'float32', device }));
     this.#zero = torch.keep(torch.zeros([], { dtype: 'float32', device }));
-    if (skip && optimizer instanceof optim.Adam) optimizer.foundInf = this.#found;
+    if (this.#leavesOut && optimizer instanceof optim.Adam) optimizer.foundInf = this.#found;
+  }
+
+  override get scaler(): GradScaler | null {
+    return this.#scaler;
+  }
+
+  get #leavesOut(): boolean {
+    return this.#skip || this.#scaler !== null;
   }
 
   /** Notes which gradients are finite, and updates the parameters. Does not wait for the device. */
   step(): void {
     torch.scope(() =>
       torch.noGrad(() => {
+        this.#scaler?.unscale_(this.optimizer);
         const gradients = this.parameters.map(({ grad }) => grad ?? this.#zero);
         if (gradients.length === 0) return;
         this.finite.copy_(torch.stack(sizesOf(gradients)).isfinite());
         if (this.#skip) this.#found.copy_(this.finite.all().logicalNot());
+        if (this.#scaler) this.#excuseOverflow(this.#scaler);
       }),
     );
-    if (!this.#skip || this.#skipsByKernel) this.#inner.step();
+    if (!this.#leavesOut || this.#skipsByKernel) this.#inner.step();
     else torch.scope(() => this.#stepAndPutBack());
   }
 
+  #excuseOverflow(scaler: GradScaler): void {
+    const overflowed = scaler.foundInf(this.optimizer);
+    this.#found.copy_(this.#skip ? this.#found.maximum(overflowed) : overflowed);
+    const canFall = scaler.scaleOn(overflowed.device).ge(leastScale);
+    this.finite.logicalOr_(overflowed.bool().logicalAnd(canFall));
+  }
+
   get #skipsByKernel(): boolean {
-    const { foundInf = null, paramGroups } = this.optimizer as Partial<optim.Adam>;
-    return foundInf !== null && paramGroups!.every(({ fused }) => fused !== false);
+    const { foundInf = null, skipsOnDevice = false } = this.optimizer as Partial<optim.Adam>;
+    return foundInf !== null && skipsOnDevice;
   }
 
   #stepAndPutBack(): void {

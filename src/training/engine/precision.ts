@@ -1,13 +1,16 @@
 /**
- * Training with bfloat16 networks: the networks compute with bfloat16 copies of their weights, while the optimizer
- * keeps and updates float32 masters. Values are converted back to float32 where they leave a network, so that the
- * quantizer, all losses and the adaptive weight never see bfloat16. (Casting at every layer, as autocast does, moves
+ * Training with networks in 16 bits: the networks compute with bfloat16 or float16 copies of their weights, while the
+ * optimizer keeps and updates float32 masters. Values are converted back to float32 where they leave a network, so that
+ * the quantizer, all losses and the adaptive weight never see 16 bits. (Casting at every layer, as autocast does, moves
  * norms and activations through float32 memory; this does not.)
  */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { StepOptimizer } from './step-optimizer.js';
+
+/** Dtypes of 16 bits that networks compute in. */
+export type HalfDType = 'bfloat16' | 'float16';
 
 interface Pair {
   copy: Tensor;
@@ -28,36 +31,41 @@ interface Pair {
  * ```
  */
 export class MasterWeights {
+  readonly #dtype: HalfDType;
   readonly #masters = new Map<Tensor, Tensor>();
   /** Version of each copy when it was last equal to its master. */
   readonly #versions = new Map<Tensor, number>();
 
-  /** Converts `networks` to bfloat16 in place and keeps float32 masters of their weights. */
-  constructor(networks: Iterable<nn.Module> = []) {
+  /**
+   * Converts `networks` to 16 bits in place and keeps float32 masters of their weights.
+   *
+   * @param dtype of the networks, default bfloat16; float16 needs scaled losses, see `torch.amp.GradScaler`
+   */
+  constructor(networks: Iterable<nn.Module> = [], dtype: HalfDType = 'bfloat16') {
+    this.#dtype = dtype;
     for (const network of networks) this.lower(network);
   }
 
-  /** Converts a network to bfloat16 in place, except batch norms, and keeps float32 masters of its weights. */
+  /** Converts a network to 16 bits in place, except batch norms, and keeps float32 masters of its weights. */
   lower(network: nn.Module): void {
+    const dtype = this.#dtype;
     for (const module of network.modules()) {
-      // Batch statistics average over many steps, too finely for bfloat16; the kernel accepts mixed dtypes.
+      // Batch statistics average over many steps, too finely for 16 bits; the kernel accepts mixed dtypes.
       if (module instanceof nn.BatchNorm2d) continue;
       for (const parameter of Object.values(module).filter((value) => value instanceof nn.Parameter)) {
         if (this.#masters.has(parameter)) continue;
         torch.noGrad(() => {
           this.#masters.set(parameter, torch.keep(parameter.detach().clone()));
           torch.scope(() => {
-            parameter.data = parameter.detach().to('bfloat16');
+            parameter.data = parameter.detach().to(dtype);
           });
           this.#versions.set(parameter, versionOf(parameter));
         });
       }
     }
-    const cast = (dtype: 'bfloat16' | 'float32') => (value: unknown) =>
-      value instanceof torch.Tensor && /^(b?float)/.test(value.dtype) ? value.to(dtype) : value;
-    network.registerForwardPreHook((_, args) => args.map(cast('bfloat16')));
+    network.registerForwardPreHook((_, args) => args.map(floatsTo(dtype)));
     network.registerForwardHook((_, __, output) =>
-      Array.isArray(output) ? output.map(cast('float32')) : cast('float32')(output),
+      Array.isArray(output) ? output.map(floatsTo('float32')) : floatsTo('float32')(output),
     );
   }
 
@@ -66,7 +74,7 @@ export class MasterWeights {
     return [...parameters].map((parameter) => this.#masters.get(parameter) ?? parameter);
   }
 
-  /** Returns the state dict with masters instead of their bfloat16 copies. */
+  /** Returns the state dict with masters instead of their copies in 16 bits. */
   stateDict(state: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
     this.#adopt(this.#pairs());
     return new Map([...state].map(([key, tensor]) => [key, this.#masters.get(tensor) ?? tensor]));
@@ -88,13 +96,14 @@ export class MasterWeights {
     };
     return {
       paramGroups: optimizer.paramGroups ?? [],
+      scaler: optimizer.scaler ?? null,
       refreshLearningRates: () => optimizer.refreshLearningRates?.(),
       zeroGrad() {
         for (const copy of copies) copy.grad = null;
         optimizer.zeroGrad();
         gathered = false;
       },
-      // In float32: bfloat16 would lose most of what a part adds to the sum of those before it.
+      // In float32: 16 bits would lose most of what a part adds to the sum of those before it.
       gather,
       step: () => {
         this.#adopt(pairs);
@@ -143,6 +152,12 @@ export class MasterWeights {
     );
     for (const { copy } of pairs) this.#versions.set(copy, versionOf(copy));
   }
+}
+
+/** Returns a function that converts floating-point tensors to a dtype, and returns other values as they are. */
+export function floatsTo(dtype: HalfDType | 'float32'): (value: unknown) => unknown {
+  return (value) =>
+    value instanceof torch.Tensor && /^(b?float)/.test(value.dtype) ? value.to(dtype) : value;
 }
 
 function versionOf(tensor: Tensor): number {

@@ -4,7 +4,7 @@ import type { CheckpointState } from '../../runs/checkpoint.js';
 import { RunError } from '../../runs/error.js';
 import type { RunConfig } from '../../runs/config.js';
 import { imagesPerStep } from '../../runs/settings.js';
-import type { Precision } from '../../runs/setup.js';
+import { precisions, type Precision } from '../../runs/setting-kinds.js';
 import * as torch from '../../torch/index.js';
 
 const { rank, worldSize } = torch.distributed;
@@ -31,9 +31,9 @@ export function ownProcessors(): number {
 export function firstChoice(precision: Precision): Precision {
   if (worldSize() === 1) return precision;
   return torch.scope(() => {
-    const choice = torch.tensor([precision === 'bfloat16' ? 1 : 0]);
+    const choice = torch.tensor([precisions.indexOf(precision)]);
     torch.distributed.broadcast(choice, 0);
-    return choice.item() === 1 ? 'bfloat16' : 'float32';
+    return precisions[choice.item()]!;
   });
 }
 

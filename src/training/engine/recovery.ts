@@ -4,8 +4,10 @@ import { NonFiniteError } from '../../runs/error.js';
 import { appendMetrics } from '../../runs/folder.js';
 import type { Run } from '../../runs/run.js';
 import { restoreState, type TrainedState } from '../../runs/state.js';
+import type { GradScaler } from '../../torch/amp/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { FiniteCheck } from './finite-check.js';
+import { figuresOfGradients, leastScale } from './loss-scale.js';
 
 /** Steps with NaN or infinity in a row after which a run that skips them ends. */
 const mostSkipped = 20;
@@ -16,6 +18,7 @@ const mostReturns = 3;
 /** The part of a stage that recovery needs. */
 interface Recoverable {
   readonly check?: FiniteCheck | null;
+  readonly scaler?: GradScaler | null;
   state(): TrainedState;
   restored?(): void;
 }
@@ -41,7 +44,8 @@ export class Recovery {
    *
    * @throws NonFiniteError that names the first tensor with NaN or infinity, and its step
    */
-  read(losses: Record<string, Tensor | number>): { losses: Record<string, number>; remark: string | null } {
+  read(taken: Record<string, Tensor | number>): { losses: Record<string, number>; remark: string | null } {
+    const losses = this.#stage.scaler ? withoutOverflow(taken) : taken;
     const found = this.#stage.check?.report() ?? null;
     if (this.#policy !== 'skip') {
       if (found) throw this.#run.nonFinite(found.what);
@@ -66,7 +70,11 @@ export class Recovery {
   /** Reads the losses of a run that does not look at each step; its error says how to. */
   #readUnchecked(losses: Record<string, Tensor | number>): Record<string, number> {
     try {
-      return this.#run.read(losses);
+      const read = this.#run.read(losses);
+      const { scale = 1 } = read;
+      if (this.#stage.scaler && scale < leastScale)
+        throw this.#run.nonFinite(`gradients overflow float16 although losses are scaled by only ${scale}`);
+      return read;
     } catch (error) {
       if (!(error instanceof NonFiniteError)) throw error;
       const way = 'or with training.nonFinite=stop, which names the step and the tensor that it begins with';
@@ -103,4 +111,13 @@ export class Recovery {
     const what = error.message.split('. ')[0]!;
     return `${what}; training.nonFinite=rollback goes on with the weights of step ${checkpoint.step} and the next images`;
   }
+}
+
+/** Leaves out what was computed from gradients that overflowed float16; the step was left out, and its losses are good. */
+function withoutOverflow(losses: Record<string, Tensor | number>): Record<string, Tensor | number> {
+  const kept = Object.entries(losses).filter(
+    ([name, value]) =>
+      !figuresOfGradients.includes(name) || Number.isFinite(typeof value === 'number' ? value : value.item()),
+  );
+  return Object.fromEntries(kept);
 }

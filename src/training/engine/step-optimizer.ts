@@ -1,9 +1,13 @@
+import type { GradScaler } from '../../torch/amp/index.js';
+
 /** Optimizer interface that a training step needs. */
 export interface StepOptimizer {
   zeroGrad(): void;
   step(): void;
   /** Called after each part of an accumulated step, if gradients are to be summed elsewhere; see `MasterWeights`. */
   gather?(): void;
+  /** The scaler by which it unscales its gradients: a training step scales the losses with it. Default: none. */
+  readonly scaler?: GradScaler | null;
   /** Its settings, which are baked into a recorded step. */
   readonly paramGroups?: readonly object[];
   /** For recorded steps: copies the learning rates to the device; see `optim.Adam`. */

@@ -1,9 +1,10 @@
 /** Measurements for `auto`: idle processors and the faster precision. */
 import { availableParallelism, cpus } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
-import type { Precision } from '../../runs/setup.js';
+import type { Precision } from '../../runs/setting-kinds.js';
 import * as torch from '../../torch/index.js';
 import { keepingGenerators } from './generators.js';
+import type { HalfDType } from './precision.js';
 
 /** Threads of libtorch before a run chose fewer by itself, and its choice, which does not bind the runs after it. */
 let before = { threads: 0, chosen: 0 };
@@ -35,20 +36,43 @@ async function idleNow(): Promise<number> {
   }, 0);
 }
 
-/** Returns the precision with the shorter step time, and adds a note that says why. */
+/** Returns the precision with the shorter step time, and adds a note that says why. Only what can win is timed. */
 export function fasterPrecision(
   device: torch.Device,
   notes: string[],
   measure: (precision: Precision) => number,
 ): Precision {
+  const lower = fastestHalf(device);
   const [single, half] = keepingGenerators<[number, number]>(device, () => [
     measure('float32'),
-    measure('bfloat16'),
+    measure(lower),
   ]);
-  const chosen = half < single ? 'bfloat16' : 'float32';
+  const chosen = half < single ? lower : 'float32';
   const shown = (ms: number) => `${ms.toFixed(ms < 10 ? 1 : 0)} ms`;
-  notes.push(`precision: ${chosen} (a step takes ${shown(single)} in float32, ${shown(half)} in bfloat16)`);
+  notes.push(`precision: ${chosen} (a step takes ${shown(single)} in float32, ${shown(half)} in ${lower})`);
   return chosen;
+}
+
+/** Returns a note if a run computes in a precision that its device is slow in; null if it does not. */
+export function noteOnPrecision(precision: Precision, device: torch.Device): string | null {
+  if (device !== 'cpu' || !precision.endsWith('float16') || precision.endsWith('bfloat16')) return null;
+  return (
+    `training.precision=${precision}: processors compute in float16 many times more slowly than in float32; ` +
+    'bfloat16 may be faster, which training.precision=auto measures'
+  );
+}
+
+/**
+ * Returns the precision of 16 bits that can be the fastest on a device: bfloat16, and float16 on a GPU without bfloat16,
+ * before Ampere. Autocast computes the same products, and moves norms and activations through float32 memory besides.
+ */
+export function fastestHalf(
+  device: torch.Device,
+  capabilityOf: (device: torch.Device) => readonly number[] = torch.cuda.deviceCapability,
+): HalfDType {
+  if (!device.startsWith('cuda')) return 'bfloat16';
+  const [major = 0] = capabilityOf(device);
+  return major < 8 ? 'float16' : 'bfloat16';
 }
 
 /** Returns the fastest of a few timed calls in milliseconds, after two untimed ones: other programs only add time. */

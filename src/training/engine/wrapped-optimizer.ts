@@ -1,3 +1,4 @@
+import type { GradScaler } from '../../torch/amp/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { StepOptimizer } from './step-optimizer.js';
@@ -43,6 +44,11 @@ export abstract class WrappedOptimizer<O extends WrappableOptimizer = WrappableO
   /** Groups of the optimizer. */
   get paramGroups(): WrappableOptimizer['paramGroups'] {
     return this.optimizer.paramGroups;
+  }
+
+  /** Scaler of the losses whose gradients the optimizer takes. */
+  get scaler(): GradScaler | null {
+    return this.optimizer.scaler ?? null;
   }
 
   /** Drops all gradients. */

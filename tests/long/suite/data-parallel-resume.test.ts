@@ -19,7 +19,7 @@ test.serial('a run that one process stops goes on bit for bit in all, with the n
     training,
   };
   const straight = await trainedIn(two, created(config, join(folder, 'straight')));
-  const stopped = await trainedIn(two, created(config, join(folder, 'stopped')), 1);
+  const stopped = await trainedIn(two, created(config, join(folder, 'stopped')), { stopAt: 1 });
   t.is(readMetrics(join(folder, 'stopped')).at(-1)!.step, 2);
   const resumed = await trainedIn(two, `resume(${JSON.stringify(join(folder, 'stopped'))})`);
   t.deepEqual(resumed, straight);

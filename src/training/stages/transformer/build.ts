@@ -3,23 +3,22 @@ import { VectorStage } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
-import type { Precision } from '../../../runs/setup.js';
+import type { Precision } from '../../../runs/setting-kinds.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
-import { averagedBy } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
+import { MixedPrecision } from '../../engine/mixed-precision.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
-import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { Tokens } from './held-out.js';
 import { decayGroups, dropConditions, transformerStep, type DecayGroups } from './step.js';
 
 export interface TransformerParts {
   net: Net2NetTransformer;
-  masters: MasterWeights;
+  precision: MixedPrecision;
   optimizer: AnyOptimizer;
   /** Looks for NaN and infinity in losses and gradients, if requested. */
   check: FiniteCheck | null;
@@ -46,7 +45,9 @@ export function buildTransformer(
   const condition = net.learnedCondition;
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
-  const masters = new MasterWeights(precision === 'bfloat16' ? [gpt] : []);
+  const mixed = new MixedPrecision(precision, net);
+  mixed.lower(gpt);
+  const { masters } = mixed;
   const mastersOf = (part: DecayGroups['decay']) => masters.of(part.map(([, parameter]) => parameter));
   const optimizer = optimizerOf(config.training, 'AdamW', [
     { params: mastersOf(groups.decay), weightDecay },
@@ -54,20 +55,19 @@ export function buildTransformer(
   ]);
   const norm = clippedBy(optimizer, clipNorm);
   const check = FiniteCheck.of(config.training);
-  const stepper = masters.around(
-    copies,
-    averagedBy(check?.guard(optimizer, namesIn(net, copies), norm) ?? norm),
-  );
+  const names = namesIn(net, copies);
+  const stepper = mixed.stepper({ copies, names, optimizer, clipped: norm, check });
   net.train();
   return {
     net,
-    masters,
+    precision: mixed,
     optimizer,
     check,
     step: ({ z, c }) =>
       torch.scope(() => {
         const tokens = { z, c: dropConditions(net, c, conditionDropout) };
-        return { ...transformerStep(net, stepper, { tokens }, { accumulate }), ...normsOf({ norm }) };
+        const log = mixed.around(() => transformerStep(net, stepper, { tokens }, { accumulate }));
+        return { ...log, ...normsOf({ norm }), ...mixed.figures(device) };
       }),
   };
 }
@@ -78,7 +78,8 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
   const device = chosenDevice(config);
   // One batch says enough.
   const single = { ...config, training: { ...config.training, accumulate: 1 } };
-  const { net, masters, optimizer, check, step } = buildTransformer(single, precision, device, true);
+  const parts = buildTransformer(single, precision, device, true);
+  const { net, optimizer, check, step } = parts;
   const { blockSize } = net.transformer;
   const zeros = (length: number) => torch.zeros([batchSize, length], { dtype: 'int64', device });
   const { condStageModel: stage } = net;
@@ -90,8 +91,7 @@ export function timeTransformerStep(config: RunConfig, precision: Precision): nu
         }
       : { z: zeros(blockSize), c: zeros(1) };
   const time = timeSteps(() => torch.scope(() => step(tokens).loss.item()));
-  check?.dispose();
-  optimizer.dispose();
-  torch.dispose([tokens, masters.all(net)]);
+  for (const each of [check, optimizer, parts.precision]) each?.dispose();
+  torch.dispose([tokens, parts.precision.masters.all(net)]);
   return time;
 }

@@ -141,7 +141,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
 
   /** Encodes every image once, as the first stage is frozen, or takes the ids of a token set. */
   async prepare(signal?: AbortSignal): Promise<void> {
-    this.#parts.masters.sync();
+    this.#parts.precision.masters.sync();
     const { train, heldOut, tokens, device, config } = this.#session;
     const { samples, seed } = config.training;
     this.#codes = tokens ? await this.#codesOf(tokens) : await this.#encode(signal);
@@ -201,8 +201,12 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return this.#parts.check;
   }
 
+  get scaler() {
+    return this.#parts.precision.scaler;
+  }
+
   restored(): void {
-    this.#parts.masters.sync();
+    this.#parts.precision.masters.sync();
   }
 
   position(): unknown {
@@ -242,11 +246,12 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 
   state(): TrainedState {
-    const { masters, net, optimizer } = this.#parts;
+    const { precision, net, optimizer } = this.#parts;
     return {
-      model: masters.stateDict(net.stateDict()),
+      model: precision.masters.stateDict(net.stateDict()),
       optimizers: { transformer: optimizer },
       average: this.#average?.weights,
+      scaler: precision.scaler,
       data: this.position(),
     };
   }
@@ -259,6 +264,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   close(): Promise<void> {
     this.#average?.dispose();
     this.check?.dispose();
+    this.#parts.precision.dispose();
     torch.dispose([this.#codes, this.#vectors, this.#logged]);
     this.#codes = null;
     this.#logged = null;
@@ -269,7 +275,8 @@ export class TransformerStage implements TrainableStage<Tokens> {
 /** Averages what the optimizer trains; the first stage is frozen. */
 function averageOf({ training: { ema } }: RunConfig, parts: TransformerParts): WeightAverage | null {
   if (ema === 0) return null;
-  const { net, masters, optimizer } = parts;
+  const { net, optimizer } = parts;
+  const { masters } = parts.precision;
   const trained = new Set(optimizer.paramGroups.flatMap(({ params }) => params));
   const weights = [...net.stateDict()].filter(([, tensor]) => trained.has(masters.of([tensor])[0]!));
   return new WeightAverage(new Map(weights), ema, masters);

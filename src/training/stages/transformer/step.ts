@@ -7,6 +7,7 @@ import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import type { ConditionInput } from '../../../models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { partsOf, type Accumulation } from '../../engine/accumulate.js';
+import { scaledFor } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import type { GPT } from '../../../models/priors/gpt.js';
 
@@ -133,7 +134,7 @@ export function transformerStep(
     const losses: Tensor[] = [];
     for (const part of batchesOf(batch, accumulate)) {
       const loss = transformerLoss(net, part);
-      (accumulate === 1 ? loss : loss.div(accumulate)).backward();
+      scaledFor(optimizer, accumulate === 1 ? loss : loss.div(accumulate)).backward();
       if (accumulate > 1) optimizer.gather?.();
       losses.push(loss.detach());
     }

@@ -11,6 +11,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import { meanOfParts, partsOf } from '../../engine/accumulate.js';
 import { rememberGenerators } from '../../engine/generators.js';
+import { scaledFor, unscaledFor, type Scaling } from '../../engine/loss-scale.js';
 import { withFrozen } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { backThroughPerceptual, type AtReconstruction } from './at-reconstruction.js';
@@ -49,7 +50,7 @@ export function accumulatedUpdate<K extends string>(
     const back = ({ reconstruction, loss: quantLoss }: Decoded, gradient: Tensor) => {
       const ofQuantizer = quantLoss.mul(loss.codebookWeight);
       // The gradient of this scalar with respect to the reconstruction is `gradient`.
-      reconstruction.mul(gradient).sum().add(ofQuantizer).mul(share).backward();
+      scaledFor(optimizer, reconstruction.mul(gradient).sum().add(ofQuantizer).mul(share)).backward();
       optimizer.gather?.();
     };
     const { adversarialWeight } = loss;
@@ -64,7 +65,7 @@ export function accumulatedUpdate<K extends string>(
       for (const [i, part] of images.entries()) {
         replays.push(rememberGenerators(batch.device));
         const own = { images: part, share, state: { ...state, ...(conditions && { cond: conditions[i]! }) } };
-        const look = () => torch.scope(() => lookAt(model, own, judge, once ? backAtOnce : null));
+        const look = () => torch.scope(() => lookAt(model, optimizer, own, judge, once ? backAtOnce : null));
         judged.push(once ? look() : withoutGenerator(model, look));
       }
     });
@@ -114,6 +115,7 @@ const likeOf = ({ dtype, device }: Tensor) => ({ dtype, device });
 /** Computes the losses of a part; with `back`, sends their gradients through the generator. */
 function lookAt<K extends string>(
   model: FirstStage,
+  scaling: Scaling,
   part: Omit<Part, 'reconstruction'>,
   judge: Judge<K>,
   back: ((decoded: Decoded, gradients: Gradients) => void) | null,
@@ -121,12 +123,13 @@ function lookAt<K extends string>(
   const decoded = model.forward(part.images);
   const { reconstruction, loss: quantLoss } = decoded;
   const { pLoss, ...nll } = torch.scope(() =>
-    backThroughPerceptual(lossOf(model), part.images, reconstruction),
+    backThroughPerceptual(lossOf(model), part.images, reconstruction, scaling),
   );
   const { generator: g, logs } = torch.scope(() => judge({ ...part, reconstruction }));
   const atLast = (gradient: Tensor) => {
-    const how = { gradOutputs: [gradient], retainGraph: true };
-    return atLeastFloat32(torch.grad([reconstruction], [model.lastLayer], how)[0]!).mul(part.share);
+    const how = { gradOutputs: [scaledFor(scaling, gradient)], retainGraph: true };
+    const [atLayer] = torch.grad([reconstruction], [model.lastLayer], how);
+    return atLeastFloat32(unscaledFor(scaling, atLayer!)).mul(part.share);
   };
   const gradients = { nll: nll.gradient, g: g.gradient };
   const { adaptive } = lossOf(model).adversarialWeight;

@@ -3,6 +3,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import { addGradients } from '../../engine/accumulate.js';
+import { scaledFor, unscaledFor, type Scaling } from '../../engine/loss-scale.js';
 import { zeroGradients } from '../../engine/gradients.js';
 import { discriminatorLosses, meanLogits } from './loss.js';
 import type { DiscriminatorLog, VqganState } from './reference-step.js';
@@ -13,28 +14,31 @@ export interface AtReconstruction {
   gradient: Tensor; // [B, C, H, W]
 }
 
-/** Computes the pixel and perceptual loss with its gradient. */
+/** Computes the pixel and perceptual loss with its gradient, which is not scaled. */
 export function backThroughPerceptual(
   loss: VQLPIPSWithDiscriminator,
   batch: Tensor,
   reconstruction: Tensor,
+  scaling: Scaling,
 ): AtReconstruction & { pLoss: Tensor } {
   const image = reconstruction.detach().requiresGrad_();
   const { nll, perceptual } = loss.reconstructionLoss(batch, image);
-  const [gradient] = torch.grad([nll], [image]);
-  return { value: nll.detach(), gradient: gradient!, pLoss: perceptual };
+  const [gradient] = torch.grad([scaledFor(scaling, nll)], [image]);
+  return { value: nll.detach(), gradient: unscaledFor(scaling, gradient!), pLoss: perceptual };
 }
 
 /**
  * Computes the generator's loss with its gradient, and the discriminator's gradients, in one pass over the
  * reconstruction.
  *
+ * @param optimizers the generator's gradient is not scaled; the discriminator's are, if its optimizer has a scaler
  * @param share weight of the discriminator's gradients, which are added to those that its parameters have
  */
 export function backThroughDiscriminator(
   loss: VQLPIPSWithDiscriminator,
   batch: Tensor,
   reconstruction: Tensor,
+  optimizers: { generator: Scaling; discriminator: Scaling },
   state: VqganState,
   share = 1,
 ): DiscriminatorLog & { generator: AtReconstruction } {
@@ -44,7 +48,8 @@ export function backThroughDiscriminator(
   const image = reconstruction.detach().requiresGrad_();
   const logitsFake = loss.logits(image, state.cond);
   const gLoss = loss.generatorLoss(logitsFake);
-  const [gradient] = torch.grad([gLoss], [image], { retainGraph: learning });
+  const scaledLoss = scaledFor(optimizers.generator, gLoss);
+  const [gradient] = torch.grad([scaledLoss], [image], { retainGraph: learning });
 
   const logitsReal = learning
     ? loss.logits(batch, state.cond)
@@ -56,14 +61,14 @@ export function backThroughDiscriminator(
     ({ lecamLoss } = losses);
     discLoss = losses.total.mul(discFactor);
     const trained = parameters.filter((parameter) => parameter.requiresGrad);
-    const weighted = share === 1 ? discLoss : discLoss.mul(share);
+    const weighted = scaledFor(optimizers.discriminator, share === 1 ? discLoss : discLoss.mul(share));
     addGradients(trained, torch.grad([weighted], trained, { allowUnused: true }));
   } else {
     discLoss = lecamLoss = torch.zerosLike(gLoss.detach());
     zeroGradients(parameters);
   }
   return {
-    generator: { value: gLoss.detach(), gradient: gradient! },
+    generator: { value: gLoss.detach(), gradient: unscaledFor(optimizers.generator, gradient!) },
     discLoss: discLoss.detach(),
     lecamLoss,
     ...meanLogits(logitsReal, logitsFake),

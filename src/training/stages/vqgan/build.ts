@@ -10,14 +10,14 @@ import { freeze, frozenModules } from './frozen-parts.js';
 import { GraphedStep } from './graphed-step.js';
 import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
-import { averagedBy, averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
+import { averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
+import { MixedPrecision } from '../../engine/mixed-precision.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
-import { MasterWeights } from '../../engine/precision.js';
 import { timeSteps } from '../../engine/tune.js';
 import type { WrappableOptimizer } from '../../engine/wrapped-optimizer.js';
-import type { Precision } from '../../../runs/setup.js';
+import type { Precision } from '../../../runs/setting-kinds.js';
 import { onePassStep } from './one-pass-step.js';
 import { lossOf } from './loss.js';
 import { referenceStep, type VqganLog, type VqganOptimizers } from './reference-step.js';
@@ -28,7 +28,7 @@ export type StepLosses = Record<string, Tensor | number>;
 
 export interface VqganParts {
   model: FirstStage;
-  masters: MasterWeights;
+  precision: MixedPrecision;
   /** By the names under which checkpoints hold them: `generator`, and `discriminator` if there is one. */
   optimizers: Record<string, AnyOptimizer>;
   /** Takes a step on a batch [B, C, H, W]; `totalLoss` is the one that the generator's gradients come from. */
@@ -79,7 +79,7 @@ const trainedBy = (model: FirstStage) =>
   model.generatorParameters().filter((parameter) => parameter.requiresGrad);
 
 /** Returns the state that steps change besides the optimizers: statistics, and codes that follow their latents. */
-function untrainedState(model: FirstStage, { masters, optimizers }: Parts): Tensor[] {
+function untrainedState(model: FirstStage, { precision: { masters }, optimizers }: Parts): Tensor[] {
   const groups = Object.values(optimizers).flatMap(({ paramGroups }) => paramGroups);
   const trained = new Set(groups.flatMap(({ params }) => params));
   const own = [...model.stateDict()].filter(([key]) => !key.startsWith(LPIPS_PREFIX));
@@ -92,7 +92,9 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   const { discriminatorLearningRate: lr = training.learningRate } = training;
   const settings = { capturable: graph };
   const { discriminator: network } = lossOf(model);
-  const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder, network] : []);
+  const mixed = new MixedPrecision(precision, model);
+  mixed.lower(model.encoder, model.decoder, network);
+  const { masters } = mixed;
   const [ofGenerator, ofDiscriminator] = [trainedBy(model), network.parameters()];
   const generator = optimizerOf(training, 'Adam', [{ params: masters.of(ofGenerator) }], settings);
   const discriminator = optimizerOf(training, 'Adam', [{ params: masters.of(ofDiscriminator) }], {
@@ -102,16 +104,17 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
   const clipped = { norm: clippedBy(generator, clipNorm), discNorm: clippedBy(discriminator, clipNorm) };
   const check = FiniteCheck.of(training);
   const around = (copies: Tensor[], optimizer: AnyOptimizer, inner: WrappableOptimizer) =>
-    masters.around(copies, averagedBy(check?.guard(optimizer, namesIn(model, copies), inner) ?? inner));
+    mixed.stepper({ copies, names: namesIn(model, copies), optimizer, clipped: inner, check });
   const steppers: VqganOptimizers = {
     generator: around(ofGenerator, generator, clipped.norm),
     discriminator: around(ofDiscriminator, discriminator, clipped.discNorm),
   };
   const several = torch.distributed.worldSize() > 1 ? { average: averageOverProcesses } : {};
-  const take = step === 'reference' ? referenceStep : onePassStep;
+  const ofStep = step === 'reference' ? referenceStep : onePassStep;
+  const take: typeof ofStep = (...args) => mixed.around(() => ofStep(...args));
   const graphed = graph ? new GraphedStep(model, steppers, take) : null;
   return {
-    masters,
+    precision: mixed,
     optimizers: { generator, discriminator },
     check,
     graphed,
@@ -120,7 +123,12 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
       const log = graphed ? graphed.run(images, state) : take(model, steppers, images, state);
       return {
         totalLoss: log.totalLoss,
-        losses: { ...lossesOf(log), ...lecamOf(model, log), ...normsOf(clipped) },
+        losses: {
+          ...lossesOf(log),
+          ...lecamOf(model, log),
+          ...normsOf(clipped),
+          ...mixed.figures(images.device),
+        },
       };
     },
   };
@@ -142,23 +150,23 @@ const lecamOf = (model: FirstStage, { lecamLoss }: VqganLog): StepLosses =>
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {
   const { accumulate, clipNorm } = training;
-  const masters = new MasterWeights(precision === 'bfloat16' ? [model.encoder, model.decoder] : []);
+  const mixed = new MixedPrecision(precision, model);
+  mixed.lower(model.encoder, model.decoder);
   const trained = trainedBy(model);
-  const generator = optimizerOf(training, 'Adam', [{ params: masters.of(trained) }]);
+  const generator = optimizerOf(training, 'Adam', [{ params: mixed.masters.of(trained) }]);
   const norm = clippedBy(generator, clipNorm);
   const check = FiniteCheck.of(training);
-  const stepper = masters.around(
-    trained,
-    averagedBy(check?.guard(generator, namesIn(model, trained), norm) ?? norm),
-  );
+  const names = namesIn(model, trained);
+  const stepper = mixed.stepper({ copies: trained, names, optimizer: generator, clipped: norm, check });
   return {
-    masters,
+    precision: mixed,
     optimizers: { generator },
     check,
     graphed: null,
     step: (labels) => {
-      const { totalLoss, bceLoss, quantLoss } = segmentationStep(model, stepper, labels, { accumulate });
-      return { totalLoss, losses: { rec: bceLoss, vq: quantLoss, ...normsOf({ norm }) } };
+      const log = mixed.around(() => segmentationStep(model, stepper, labels, { accumulate }));
+      const { totalLoss, bceLoss: rec, quantLoss: vq } = log;
+      return { totalLoss, losses: { rec, vq, ...normsOf({ norm }), ...mixed.figures(labels.device) } };
     },
   };
 }
@@ -169,18 +177,19 @@ export function timeVqganStep(config: RunConfig, precision: Precision): number {
   const device = chosenDevice(config);
   // With a graph, the first three steps are not replayed, and one is recorded. One batch says enough.
   const eager = { ...config, training: { ...config.training, graph: false, accumulate: 1 } };
-  const { model, masters, optimizers, check, step } = buildVqgan(eager, precision, device, true);
+  const parts = buildVqgan(eager, precision, device, true);
+  const { model, optimizers, check, step } = parts;
   if (!readsLabels(model)) {
     const { perceptualLoss } = lossOf(model);
     // Random LPIPS weights take as long as the trained ones.
     if (config.training.lpips !== 'off') perceptualLoss.loadStateDict(perceptualLoss.stateDict());
-    if (precision === 'bfloat16') masters.lower(perceptualLoss.net);
+    parts.precision.lower(perceptualLoss.net);
   }
   const { size } = config.data;
   const batch = torch.rand([batchSize, model.config.ddconfig.inChannels, size, size], { device });
   // At infinity the discriminator acts, wherever it starts.
   const time = timeSteps(() => torch.scope(() => step(batch, Infinity).totalLoss.item()));
-  for (const each of [check, ...Object.values(optimizers)]) each?.dispose();
-  torch.dispose([batch, masters.all(model)]);
+  for (const each of [check, ...Object.values(optimizers), parts.precision]) each?.dispose();
+  torch.dispose([batch, parts.precision.masters.all(model)]);
   return time;
 }

@@ -15,6 +15,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { accumulatedUpdate } from './accumulated-update.js';
 import { backThroughDiscriminator, backThroughPerceptual } from './at-reconstruction.js';
+import { scaledFor, unscaledFor } from '../../engine/loss-scale.js';
 import { averaged, lossOf } from './loss.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
 
@@ -49,15 +50,19 @@ export function onePassStep(
     const { reconstruction, loss: quantLoss } = model.forward(batch);
 
     // Separate scopes free each network's intermediates before the next one runs.
-    const { pLoss, ...nll } = torch.scope(() => backThroughPerceptual(loss, batch, reconstruction));
+    const { pLoss, ...nll } = torch.scope(() =>
+      backThroughPerceptual(loss, batch, reconstruction, optimizers.generator),
+    );
     optimizers.discriminator.zeroGrad();
     const { generator: g, ...discriminator } = torch.scope(() =>
-      backThroughDiscriminator(loss, batch, reconstruction, state),
+      backThroughDiscriminator(loss, batch, reconstruction, optimizers, state),
     );
     optimizers.discriminator.step();
 
-    const atLastLayer = (gradient: Tensor) =>
-      torch.grad([reconstruction], [model.lastLayer], { gradOutputs: [gradient], retainGraph: true })[0]!;
+    const atLastLayer = (gradient: Tensor) => {
+      const how = { gradOutputs: [scaledFor(optimizers.generator, gradient)], retainGraph: true };
+      return unscaledFor(optimizers.generator, torch.grad([reconstruction], [model.lastLayer], how)[0]!);
+    };
     const dWeight = loss.adversarialWeight.next(discFactor, nll.value, () =>
       averaged({ nll: atLastLayer(nll.gradient), generator: atLastLayer(g.gradient) }, state),
     );
@@ -66,7 +71,8 @@ export function onePassStep(
       discFactor === 0 ? nll.gradient : nll.gradient.add(g.gradient.mul(dWeight).mul(discFactor));
     const weightedQuantLoss = quantLoss.mul(loss.codebookWeight);
     // The gradient of this scalar with respect to the reconstruction is `toGenerator`.
-    reconstruction.mul(toGenerator).sum().add(weightedQuantLoss).backward();
+    const total = reconstruction.mul(toGenerator).sum().add(weightedQuantLoss);
+    scaledFor(optimizers.generator, total).backward();
     optimizers.generator.step();
 
     const withCodebook = nll.value.add(weightedQuantLoss.detach());
@@ -86,14 +92,16 @@ export function onePassStep(
 /** The same step in parts: each goes through the discriminator once, which learns from all of them. */
 function accumulatedStep(
   model: FirstStage,
-  { generator, discriminator }: VqganOptimizers,
+  optimizers: VqganOptimizers,
   batch: Tensor,
   state: VqganState,
 ): VqganLog {
+  const { generator, discriminator } = optimizers;
   discriminator.zeroGrad();
   const log = accumulatedUpdate(model, generator, batch, state, (part) => {
     const { images, reconstruction, share } = part;
-    const judged = backThroughDiscriminator(lossOf(model), images, reconstruction, part.state, share);
+    const loss = lossOf(model);
+    const judged = backThroughDiscriminator(loss, images, reconstruction, optimizers, part.state, share);
     discriminator.gather?.();
     const { generator: g, ...logs } = judged;
     return { generator: g, logs };

@@ -7,6 +7,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate.js';
 import { withFrozen, zeroGradients } from '../../engine/gradients.js';
+import { scaledFor, unscaledFor } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { accumulatedUpdate } from './accumulated-update.js';
 import { averaged, discriminatorLosses, lossOf, meanLogits } from './loss.js';
@@ -97,7 +98,10 @@ function updateGenerator(
     const { nll, perceptual } = loss.reconstructionLoss(batch, reconstruction);
     const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond));
 
-    const atLastLayer = (value: Tensor) => torch.grad([value], [model.lastLayer], { retainGraph: true })[0]!;
+    const atLastLayer = (value: Tensor) => {
+      const [gradient] = torch.grad([scaledFor(optimizer, value)], [model.lastLayer], { retainGraph: true });
+      return unscaledFor(optimizer, gradient!);
+    };
     const dWeight = loss.adversarialWeight.next(discFactor, nll, () =>
       averaged({ nll: atLastLayer(nll), generator: atLastLayer(gLoss) }, state),
     );
@@ -105,7 +109,7 @@ function updateGenerator(
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero changes neither value nor gradient, but its backward would still run.
     const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
-    totalLoss.backward();
+    scaledFor(optimizer, totalLoss).backward();
     optimizer.step();
     return {
       totalLoss: totalLoss.detach(),
@@ -130,8 +134,11 @@ function updateInParts(
     accumulatedUpdate<never>(model, optimizer, batch, state, ({ reconstruction, state: { cond } }) => {
       const image = reconstruction.detach().requiresGrad_();
       const gLoss = loss.generatorLoss(loss.logits(image, cond));
-      const [gradient] = torch.grad([gLoss], [image]);
-      return { generator: { value: gLoss.detach(), gradient: gradient! }, logs: {} };
+      const [gradient] = torch.grad([scaledFor(optimizer, gLoss)], [image]);
+      return {
+        generator: { value: gLoss.detach(), gradient: unscaledFor(optimizer, gradient!) },
+        logs: {},
+      };
     }),
   );
 }
@@ -150,7 +157,7 @@ function updateDiscriminator(
   const learn = () => {
     for (const [i, part] of images.entries()) {
       const own = { ...state, ...(conditions && { cond: conditions[i]! }) };
-      logs.push(torch.scope(() => backThroughDiscriminator(model, part, own)));
+      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, own)));
       if (accumulate > 1) optimizer.gather?.();
     }
   };
@@ -161,7 +168,12 @@ function updateDiscriminator(
 }
 
 /** Adds the gradients of the discriminator's loss on a part, reconstructed again, to those of the parts before it. */
-function backThroughDiscriminator(model: FirstStage, part: Tensor, state: VqganState): DiscriminatorLog {
+function backThroughDiscriminator(
+  model: FirstStage,
+  optimizer: StepOptimizer,
+  part: Tensor,
+  state: VqganState,
+): DiscriminatorLog {
   const loss = lossOf(model);
   const discFactor = loss.learningFactorAt(state.globalStep);
   const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(part).reconstruction));
@@ -178,6 +190,6 @@ function backThroughDiscriminator(model: FirstStage, part: Tensor, state: VqganS
   const { accumulate = 1 } = state;
   const { total, lecamLoss } = discriminatorLosses(loss, logitsReal, logitsFake, 1 / accumulate);
   const discLoss = total.mul(discFactor);
-  (accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
+  scaledFor(optimizer, accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
   return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
 }

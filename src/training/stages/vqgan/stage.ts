@@ -52,13 +52,13 @@ export const vqgan: StageKind<VqganStage> = {
     return config;
   },
   async build(session: Session) {
-    const { run, config, precision } = session;
+    const { run, config } = session;
     const build = (initial: InitialWeights | null) => new VqganStage(session, initial);
     const stage = run.checkpoint ? build(null) : await withInitialWeights(config, build);
     if (readsLabels(stage.model)) return stage;
     const loss = lossOf(stage.model);
     await loadLpips(loss, config.training.lpips);
-    if (precision === 'bfloat16') stage.masters.lower(loss.perceptualLoss.net);
+    stage.precision.lower(loss.perceptualLoss.net);
     return stage;
   },
 };
@@ -122,8 +122,12 @@ export class VqganStage implements TrainableStage<Tensor> {
     return mapOf(this.#session.config);
   }
 
-  get masters() {
-    return this.#parts.masters;
+  get precision() {
+    return this.#parts.precision;
+  }
+
+  get scaler() {
+    return this.precision.scaler;
   }
 
   get check() {
@@ -131,12 +135,12 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   restored(): void {
-    this.masters.sync();
+    this.precision.masters.sync();
     this.#parts.graphed?.dispose(); // It reads the state that the optimizers had.
   }
 
   async prepare(): Promise<void> {
-    this.masters.sync();
+    this.precision.masters.sync();
     const { heldOut, device, run } = this.#session;
     this.#validation = await validationImages(heldOut, device, this.#field);
     if (this.#validation && run.writes) this.#start = await StartCodes.of(run, this.model, this.#validation);
@@ -235,11 +239,12 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   state(): TrainedState {
-    const { masters, optimizers } = this.#parts;
-    const state = [...masters.stateDict(this.model.stateDict())];
+    const { precision, optimizers } = this.#parts;
+    const state = [...precision.masters.stateDict(this.model.stateDict())];
     // LPIPS is never trained and the same in every run, so it is read from its own file instead.
     const model = new Map(state.filter(([key]) => !key.startsWith(LPIPS_PREFIX)));
-    return { model, optimizers, average: this.#average?.weights, data: this.#loader.state() };
+    const { scaler } = precision;
+    return { model, optimizers, average: this.#average?.weights, scaler, data: this.#loader.state() };
   }
 
   /** Calls `fn` with the averaged weights, if the run averages them. */
@@ -251,6 +256,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     this.#loader.close();
     this.#parts.graphed?.dispose();
     this.check?.dispose();
+    this.precision.dispose();
     this.#average?.dispose();
     this.#codes?.dispose();
     torch.dispose([this.#validation, this.#recent]);
@@ -260,13 +266,13 @@ export class VqganStage implements TrainableStage<Tensor> {
 }
 
 /** Averages what the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
-function averageOf({ training: { ema } }: RunConfig, { model, masters }: VqganParts): WeightAverage | null {
+function averageOf({ training: { ema } }: RunConfig, { model, precision }: VqganParts): WeightAverage | null {
   if (ema === 0) return null;
   const trained = new Set<Tensor>(model.generatorParameters());
   const weights = [...model.stateDict()].filter(
     ([key, tensor]) => key.startsWith('quantize.') || trained.has(tensor),
   );
-  return new WeightAverage(new Map(weights), ema, masters);
+  return new WeightAverage(new Map(weights), ema, precision.masters);
 }
 
 const firstRows = (batch: Tensor, most: number): Tensor =>
