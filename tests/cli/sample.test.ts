@@ -19,7 +19,7 @@ import { drawnSize } from '../../src/cli/commands/sample/size.js';
 import { Watcher } from '../../src/cli/commands/sample/watch.js';
 import { checkWindow } from '../../src/cli/commands/sample/window.js';
 import { UsageError } from '../../src/cli/usage-error.js';
-import { FirstStage } from '../../src/models/autoencoder/vqgan.js';
+import type { FirstStage } from '../../src/models/autoencoder/vqgan.js';
 import { Labelator } from '../../src/models/conditions/class.js';
 import { Several } from '../../src/models/conditions/several.js';
 import { CoordStage } from '../../src/models/conditions/coordinates.js';

@@ -83,7 +83,10 @@ export function worldSize(): number {
 /** Returns the group for an operation. @throws ArgumentError without one */
 export function groupFor(operator: string): NativeGroup {
   if (joined !== null) return joined.group;
-  throw new ArgumentError(`${operator}: the process group is not initialized: call await initProcessGroup() first`, {
-    operator,
-  });
+  throw new ArgumentError(
+    `${operator}: the process group is not initialized: call await initProcessGroup() first`,
+    {
+      operator,
+    },
+  );
 }
