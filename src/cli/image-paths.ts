@@ -1,7 +1,7 @@
 /** Images named on the command line, and names for what is made from them. */
 import { stat } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
-import { findImages, isImageList } from '../data/find-images.js';
+import { findImages, isImageList } from '../data/files/find-images.js';
 import { unreadable } from '../data/image-error.js';
 import { recoverPath, systemPath } from '../files/file-names.js';
 import type { LeftOut } from './left-out.js';

@@ -1,23 +1,23 @@
 import * as torch from '../torch/index.js';
 import type { Device, Tensor } from '../torch/index.js';
-import { COORDINATES } from './coordinates.js';
-import type { Sides } from './crop.js';
+import { COORDINATES } from './fields/coordinates.js';
+import type { Sides } from './batches/crop.js';
 import { itemAt } from './checks.js';
-import { checkFields, LABEL, mapToTensor, type MapKinds } from './example.js';
+import { checkFields, LABEL, mapToTensor, type MapKinds } from './fields/example.js';
 import { ImageDataError } from './image-error.js';
-import { bytesToImages } from './image-tensor.js';
-import { LAYOUT, LAYOUT_WIDTH, type LayoutKind } from './layout.js';
+import { bytesToImages } from './pictures/image-tensor.js';
+import { LAYOUT, LAYOUT_WIDTH, type LayoutKind } from './fields/layout.js';
 import {
   checkFactor,
   LOW_RESOLUTION,
   lowResolution,
   usualLowResolution,
   type LowResolution,
-} from './low-resolution.js';
-import type { Picture, View } from './picture.js';
-import { centreView } from './picture.js';
-import { readCrops } from './read-squares.js';
-import type { Example, ReadOptions, Squares } from './squares.js';
+} from './fields/low-resolution.js';
+import type { Picture, View } from './pictures/picture.js';
+import { centreView } from './pictures/picture.js';
+import { readCrops } from './batches/read-squares.js';
+import type { Example, ReadOptions, Squares } from './batches/squares.js';
 
 /** Source of single images: files, a packed folder or memory. */
 export interface PictureStore {

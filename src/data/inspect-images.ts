@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import { recoverPath, shownPath, systemPath } from '../files/file-names.js';
-import { hasOtherPictures, passedOver } from './find-images.js';
+import { hasOtherPictures, passedOver } from './files/find-images.js';
 import { ImageDataError } from './image-error.js';
 import { openImages, type DataReport, type OpenImagesOptions } from './open-images.js';
 import type { DataConfig } from './settings.js';
-import type { PackIndex } from './packed-index.js';
+import type { PackIndex } from './packed/packed-index.js';
 
 export interface ImagesFound extends DataReport {
   /** Number of training images of each class, in the order of `classes`. */

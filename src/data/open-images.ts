@@ -1,19 +1,19 @@
-import { builtIns, makeScenes, type BuiltIn, type MadeImages } from './built-in.js';
-import { makeEmoji } from './emoji.js';
-import { sidesOfBuckets } from './buckets.js';
-import { countOf, findImages } from './find-images.js';
+import { builtIns, makeScenes, type BuiltIn, type MadeImages } from './built-in/built-in.js';
+import { makeEmoji } from './built-in/emoji.js';
+import { sidesOfBuckets } from './batches/buckets.js';
+import { countOf, findImages } from './files/find-images.js';
 import { fingerprintOf } from './fingerprint.js';
 import { ImageDataError } from './image-error.js';
-import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './image-files.js';
+import { ImageFiles, type ImageFilesOptions, type SkippedImage } from './files/image-files.js';
 import { ImageSource, type PictureStore } from './image-source.js';
-import { lowResolutionOf } from './low-resolution.js';
-import { isPacked, PackedImages } from './packed-images.js';
-import type { PackIndex } from './packed-index.js';
-import { usualResizedCrop } from './random-resized-crop.js';
+import { lowResolutionOf } from './fields/low-resolution.js';
+import { isPacked, PackedImages } from './packed/packed-images.js';
+import type { PackIndex } from './packed/packed-index.js';
+import { usualResizedCrop } from './batches/random-resized-crop.js';
 import type { DataConfig } from './settings.js';
 import { distinctCount, splitFrom } from './split.js';
-import { findShards } from './tar-shards.js';
-import { isTokenFolder } from './token-folder.js';
+import { findShards } from './files/tar-shards.js';
+import { isTokenFolder } from './files/token-folder.js';
 
 export interface DataReport {
   kind: 'folder' | 'list' | 'tar' | 'packed' | BuiltIn;

@@ -12,7 +12,7 @@ import {
   text,
   type Settings,
 } from '../config/schema.js';
-import { areBuckets } from './buckets.js';
+import { areBuckets } from './batches/buckets.js';
 import type { Channels } from './image-source.js';
 
 const channels = kind<Channels>('3, or 1 for grey images', (value) => value === 1 || value === 3);

@@ -1,6 +1,6 @@
 /** Curves of a run, from its metrics.jsonl. */
 import { join } from 'node:path';
-import { loadSharp } from '../data/sharp.js';
+import { loadSharp } from '../data/pictures/sharp.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { metricsOf } from '../metrics/definitions.js';
 import type { Stage } from '../runs/config.js';

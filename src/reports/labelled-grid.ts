@@ -1,5 +1,10 @@
 /** Images in a grid with the name of its class below each. */
-import { imageGrid, savePixels, type ImageGridOptions, type PackedImage } from '../data/image-grid.js';
+import {
+  imageGrid,
+  savePixels,
+  type ImageGridOptions,
+  type PackedImage,
+} from '../data/pictures/image-grid.js';
 import type { Tensor } from '../torch/index.js';
 import { canDraw, strokeText, textWidth } from './stroke-text.js';
 

@@ -1,5 +1,5 @@
 /** A picture of a scene's layout: where which objects are. */
-import { loadSharp } from '../data/sharp.js';
+import { loadSharp } from '../data/pictures/sharp.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { additionalParametersString } from '../models/conditions/layout/annotation.js';
 import { absoluteBbox, type BoundingBox } from '../models/conditions/layout/boxes.js';

@@ -1,5 +1,5 @@
 /** A picture of images beside their nearest training images. */
-import { imageGrid, savePixels, type PackedImage } from '../data/image-grid.js';
+import { imageGrid, savePixels, type PackedImage } from '../data/pictures/image-grid.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 import { inAscii } from './labelled-grid.js';

@@ -3,7 +3,7 @@ import { basename } from 'node:path';
 import { nearest } from '../config/nearest.js';
 import { presetFile, presetNames } from '../config/presets.js';
 import { isTree } from '../config/schema.js';
-import { LABEL } from '../data/example.js';
+import { LABEL } from '../data/fields/example.js';
 import { isFile } from '../files/look.js';
 import { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { Lookup } from '../models/quantizers/lookups.js';

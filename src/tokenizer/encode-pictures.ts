@@ -1,4 +1,4 @@
-import { bytesToImages } from '../data/image-tensor.js';
+import { bytesToImages } from '../data/pictures/image-tensor.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { FittedPicture } from './fit.js';

@@ -1,7 +1,7 @@
 /** Fits images to a first stage: both sides become multiples of its stride. */
-import { decodePicture, readHeader, scaledSize } from '../data/decode.js';
-import { rgbToGrey } from '../data/picture.js';
-import { readWhole } from '../data/read-whole.js';
+import { decodePicture, readHeader, scaledSize } from '../data/pictures/decode.js';
+import { rgbToGrey } from '../data/pictures/picture.js';
+import { readWhole } from '../data/pictures/read-whole.js';
 import { show } from '../config/read.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';

@@ -1,7 +1,7 @@
 /** Images to tokens and back, with a trained first stage. */
 import { show } from '../config/read.js';
-import { imageGrid } from '../data/image-grid.js';
-import { sharpOf } from '../data/sharp.js';
+import { imageGrid } from '../data/pictures/image-grid.js';
+import { sharpOf } from '../data/pictures/sharp.js';
 import { shownPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { ModelConfig } from '../models/registry/from-config.js';

@@ -1,7 +1,7 @@
 /** Collects images of equal size into batches while they are read ahead. */
 import { availableParallelism } from 'node:os';
 import { ImageDataError } from '../data/image-error.js';
-import { ReadAhead } from '../data/read-ahead.js';
+import { ReadAhead } from '../data/batches/read-ahead.js';
 import type { FittedPicture } from './fit.js';
 
 /** Images of equal size, or one that cannot be used. */

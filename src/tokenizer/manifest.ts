@@ -1,7 +1,7 @@
 /** The list of a token set's finished shards, by which encode continues and by which a set is read. */
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { TOKEN_LIST } from '../data/token-folder.js';
+import { TOKEN_LIST } from '../data/files/token-folder.js';
 import { exists, jsonIn } from '../files/look.js';
 import { describeFile } from '../runs/checkpoint.js';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { itemAt } from '../data/checks.js';
 import { ImageDataError } from '../data/image-error.js';
 import { splitFrom, type Split } from '../data/split.js';
-import { isTokenFolder, TOKEN_LIST } from '../data/token-folder.js';
+import { isTokenFolder, TOKEN_LIST } from '../data/files/token-folder.js';
 import { recoverPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import { RunError } from '../runs/error.js';

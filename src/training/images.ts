@@ -2,13 +2,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { shownPath } from '../files/file-names.js';
-import { derivedFields } from '../data/example.js';
+import { derivedFields } from '../data/fields/example.js';
 import { fingerprintOf } from '../data/fingerprint.js';
-import { passedOver } from '../data/find-images.js';
-import { lowResolutionOf } from '../data/low-resolution.js';
+import { passedOver } from '../data/files/find-images.js';
+import { lowResolutionOf } from '../data/fields/low-resolution.js';
 import { openImages, type DataReport } from '../data/open-images.js';
 import { contentHash } from '../data/split.js';
-import { isTokenFolder } from '../data/token-folder.js';
+import { isTokenFolder } from '../data/files/token-folder.js';
 import type { CheckpointState } from '../runs/checkpoint.js';
 import { isModel, sectionsOfSeveral } from './stages/transformer/condition-sections.js';
 import { codesFile } from './stages/transformer/codes.js';

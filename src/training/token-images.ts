@@ -2,7 +2,7 @@
 import { ImageDataError } from '../data/image-error.js';
 import { ImageSource, type PictureStore } from '../data/image-source.js';
 import { splitFrom } from '../data/split.js';
-import { isTokenFolder } from '../data/token-folder.js';
+import { isTokenFolder } from '../data/files/token-folder.js';
 import type { RunConfig } from '../runs/config.js';
 import { RunError } from '../runs/error.js';
 import { TokenSet } from '../tokenizer/token-set.js';

@@ -2,7 +2,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { folderFor, writePictures } from '../data/pictures.js';
+import { folderFor, writePictures } from '../data/pictures/pictures.js';
 import { tessera, tesseraHere } from './tessera.js';
 
 const data = (...args: string[]) => tesseraHere(['data', ...args]);

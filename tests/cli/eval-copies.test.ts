@@ -4,7 +4,7 @@ import test from 'ava';
 import sharp from 'sharp';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { gradientImage } from '../data/pictures.js';
+import { gradientImage } from '../data/pictures/pictures.js';
 import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from '../training/tiny.js';
 import { tesseraHere } from './tessera.js';
 

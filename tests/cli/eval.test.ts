@@ -9,7 +9,7 @@ import { saveNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { images, temporaryFolder, vqganConfig } from '../training/tiny.js';
-import { gradientImage } from '../data/pictures.js';
+import { gradientImage } from '../data/pictures/pictures.js';
 import { tesseraHere } from './tessera.js';
 
 const teardown: (() => unknown)[] = [];

@@ -13,7 +13,7 @@ import test from 'ava';
 import sharp from 'sharp';
 import type { ImportFlags } from '../../src/cli/commands/import/command.js';
 import { importFile } from '../../src/cli/commands/import/run.js';
-import { imageGrid } from '../../src/data/image-grid.js';
+import { imageGrid } from '../../src/data/pictures/image-grid.js';
 import { inspectFile } from '../../src/cli/commands/inspect/run.js';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import { sample } from '../../src/cli/commands/sample/run.js';

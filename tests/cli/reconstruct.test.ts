@@ -6,7 +6,7 @@ import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
 import type { ReconstructFlags } from '../../src/cli/commands/reconstruct/command.js';
 import { ImageDataError } from '../../src/data/image-error.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { plain } from '../data/pictures.js';
+import { plain } from '../data/pictures/pictures.js';
 import { images, temporaryFolder, vqganConfig } from '../training/tiny.js';
 
 let run: string;

@@ -5,7 +5,7 @@ import { ImageDataError } from '../../src/data/image-error.js';
 import { describeImages, inspectImages } from '../../src/data/inspect-images.js';
 import { openImages } from '../../src/data/open-images.js';
 import type { ImageSource } from '../../src/data/image-source.js';
-import { folderFor, gradientImage, plain, writePictures } from './pictures.js';
+import { folderFor, gradientImage, plain, writePictures } from './pictures/pictures.js';
 
 const names = (source: ImageSource) =>
   Array.from({ length: source.length }, (_, i) => basename(source.name(i)));

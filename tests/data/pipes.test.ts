@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { basename, join } from 'node:path';
 import test from 'ava';
 import { openImages } from '../../src/data/open-images.js';
-import { folderFor, writePictures } from './pictures.js';
+import { folderFor, writePictures } from './pictures/pictures.js';
 
 test('a pipe under the name of a picture is left out, and not waited for', async (t) => {
   const folder = await folderFor(t);

@@ -6,8 +6,8 @@ import { decodeName, recoverPath, shownPath, systemPath } from '../../src/files/
 import { ImageDataError } from '../../src/data/image-error.js';
 import { describeImages, inspectImages } from '../../src/data/inspect-images.js';
 import { openImages } from '../../src/data/open-images.js';
-import { packImages } from '../../src/data/pack-images.js';
-import { folderFor, plain } from '../data/pictures.js';
+import { packImages } from '../../src/data/packed/pack-images.js';
+import { folderFor, plain } from '../data/pictures/pictures.js';
 
 const bytesOf = (path: string) => Buffer.from(path, 'latin1');
 

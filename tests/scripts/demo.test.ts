@@ -81,12 +81,18 @@ test('an earlier demo is replaced, and no other folder', (t) => {
 
 const order = Object.keys(tasks) as TaskName[];
 
+/** The tasks whose models a task uses. */
+function partsOf(task: TaskName): { vqgan?: string; condition?: string } {
+  if (task === 'labeller') return {};
+  return task === 'panorama' ? { vqgan: 'image', condition: 'segmentationMaps' } : plans[task].training;
+}
+
 for (const kind of kindNames) {
   test(`${kind}: what it needs is trained after what that needs`, (t) => {
     const needed: readonly TaskName[] = tasksOf([kind]);
     t.deepEqual(new Set(needed), new Set(kinds[kind].needs));
     for (const task of needed) {
-      const { vqgan, condition } = task === 'labeller' ? {} : plans[task].training;
+      const { vqgan, condition } = partsOf(task);
       for (const part of [vqgan, condition].filter((name) => name !== undefined)) {
         const before = kinds[kind].needs.slice(0, (kinds[kind].needs as TaskName[]).indexOf(task));
         t.true((before as string[]).includes(part), `${task} needs ${part}`);

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { EncodeFlags } from '../../src/cli/commands/encode/command.js';
 import { ImageDataError } from '../../src/data/image-error.js';
 import { openImages } from '../../src/data/open-images.js';
-import { fixedViews } from '../../src/data/views.js';
+import { fixedViews } from '../../src/data/batches/views.js';
 import { RunError } from '../../src/runs/error.js';
 import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
 import { TokenSet } from '../../src/tokenizer/token-set.js';

@@ -14,7 +14,7 @@ import type { Tensor } from '../../src/torch/index.js';
 import { measureImages, validationImages } from '../../src/training/stages/vqgan/held-out.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { plain as oneColour } from '../data/pictures.js';
+import { plain as oneColour } from '../data/pictures/pictures.js';
 import { inTwo, trainFirstStage, transformerTrainer, vqganTrainer, type Settings } from './engine-runs.js';
 import { eventsOf, images, lossesOf, SIZE, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
-import { MemoryStore, type MemoryItem } from '../../src/data/memory-store.js';
+import { MemoryStore, type MemoryItem } from '../../src/data/built-in/memory-store.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import {

@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parse } from 'yaml';
-import { packImages } from '../../src/data/pack-images.js';
+import { packImages } from '../../src/data/packed/pack-images.js';
 import { RunError } from '../../src/runs/error.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { plain } from '../data/pictures.js';
+import { plain } from '../data/pictures/pictures.js';
 import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 
 type Form = 'folder' | 'list' | 'packed';

@@ -3,16 +3,16 @@ import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
 import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
-import { rgbToGrey } from '../../src/data/picture.js';
+import { rgbToGrey } from '../../src/data/pictures/picture.js';
 import { openImages } from '../../src/data/open-images.js';
-import { packImages } from '../../src/data/pack-images.js';
+import { packImages } from '../../src/data/packed/pack-images.js';
 import { LPIPS } from '../../src/models/losses/lpips.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
 import { openRun } from '../../src/runs/open.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { folderFor, writePictures } from '../data/pictures.js';
+import { folderFor, writePictures } from '../data/pictures/pictures.js';
 import { eventsOf, images, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 
 /** The tiny configuration for grey images, as in the reference: one channel in, one out. */

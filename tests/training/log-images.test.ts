@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { imageGrid } from '../../src/data/image-grid.js';
+import { imageGrid } from '../../src/data/pictures/image-grid.js';
 import type { ConditionInput } from '../../src/models/conditions/condition.js';
 import type { Net2NetTransformer } from '../../src/models/two-stage.js';
 import { writeReport } from '../../src/reports/run-report.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
-import { imageGrid } from '../../src/data/image-grid.js';
+import { imageGrid } from '../../src/data/pictures/image-grid.js';
 import { sampled } from '../cli/sampled.js';
 import type { LayoutStage } from '../../src/models/conditions/layout/stage.js';
 import { sampleScene } from '../../src/sampling/scenes.js';

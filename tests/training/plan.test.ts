@@ -7,7 +7,7 @@ import * as torch from '../../src/torch/index.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { writePictures } from '../data/pictures.js';
+import { writePictures } from '../data/pictures/pictures.js';
 import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
 
 type Config = ReturnType<typeof vqganConfig>;

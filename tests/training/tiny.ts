@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { ImageSource } from '../../src/data/image-source.js';
-import { MemoryStore } from '../../src/data/memory-store.js';
+import { MemoryStore } from '../../src/data/built-in/memory-store.js';
 import type { TrainingEvent } from '../../src/runs/events.js';
 import type { Images } from '../../src/training/images.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';

@@ -1,6 +1,6 @@
 /** Training in several processes, each with a batch of its own: what a step exchanges with the others. */
 import { ActNorm } from '../../models/losses/discriminator.js';
-import type { Shard } from '../../data/shard.js';
+import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
 import type { TrainedState } from '../../runs/state.js';

@@ -8,7 +8,7 @@ import * as torch from '../../../src/torch/index.js';
 import { savePytorch, saveSafetensors } from '../../../src/torch/io/index.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { tesseraHere } from '../../cli/tessera.js';
-import { gradientImage } from '../../data/pictures.js';
+import { gradientImage } from '../../data/pictures/pictures.js';
 import { images, temporaryFolder, vqganConfig } from '../../training/tiny.js';
 
 test('the Inception of FID from a file, which may lack the counters of batches', async (t) => {

@@ -1,9 +1,9 @@
 /** The configurations that the reference ships, made small: each trains three steps, and second stages sample. */
 import { join } from 'node:path';
 import test from 'ava';
-import { coordinateMap } from '../../../src/data/coordinates.js';
+import { coordinateMap } from '../../../src/data/fields/coordinates.js';
 import { ImageSource } from '../../../src/data/image-source.js';
-import { MemoryStore } from '../../../src/data/memory-store.js';
+import { MemoryStore } from '../../../src/data/built-in/memory-store.js';
 import { modelFromConfig, type ModelConfig } from '../../../src/models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../src/models/two-stage.js';
 import { sampleImages } from '../../../src/sampling/images.js';

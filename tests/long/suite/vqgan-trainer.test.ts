@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import { ImageSource } from '../../../src/data/image-source.js';
-import { MemoryStore } from '../../../src/data/memory-store.js';
+import { MemoryStore } from '../../../src/data/built-in/memory-store.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { eventsOf, images, lossesOf, stripes, temporaryFolder, vqganConfig } from '../../training/tiny.js';
 

@@ -7,7 +7,7 @@ import test from 'ava';
 import { zipOf } from '../../long/zip-of.js';
 import { convertFile } from '../../../src/cli/commands/convert/run.js';
 import { inspectFile } from '../../../src/cli/commands/inspect/run.js';
-import { saveImageGrid } from '../../../src/data/image-grid.js';
+import { saveImageGrid } from '../../../src/data/pictures/image-grid.js';
 import * as torch from '../../../src/torch/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import {

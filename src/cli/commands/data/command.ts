@@ -1,5 +1,5 @@
 import { Command } from 'commander';
-import type { BuiltIn } from '../../../data/built-in.js';
+import type { BuiltIn } from '../../../data/built-in/built-in.js';
 import { choice, numeric } from '../../arguments.js';
 
 const sources =

@@ -12,9 +12,9 @@ import {
   type DataConfig,
   type DataReport,
 } from '../../../data/index.js';
-import type { BuiltIn } from '../../../data/built-in.js';
-import type { ImageFilesOptions } from '../../../data/image-files.js';
-import { passedOver } from '../../../data/find-images.js';
+import type { BuiltIn } from '../../../data/built-in/built-in.js';
+import type { ImageFilesOptions } from '../../../data/files/image-files.js';
+import { passedOver } from '../../../data/files/find-images.js';
 import { shownPath } from '../../../files/file-names.js';
 import { interruptSignal } from '../../interrupt.js';
 import { paint, terminalProgress } from '../../terminal.js';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { FixedViews } from '../../../data/views.js';
+import type { FixedViews } from '../../../data/batches/views.js';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
 import { templateNames, type TemplateName } from '../../../tokenizer/templates.js';
 import { choice, numeric, positiveInteger } from '../../arguments.js';

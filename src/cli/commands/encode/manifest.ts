@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TOKEN_LIST } from '../../../data/token-folder.js';
+import { TOKEN_LIST } from '../../../data/files/token-folder.js';
 import { writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
 import { isTemporary } from '../../../files/temporary.js';

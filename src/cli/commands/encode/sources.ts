@@ -2,10 +2,10 @@
 import { createHash } from 'node:crypto';
 import { ImageDataError } from '../../../data/image-error.js';
 import { openPart } from '../../../data/open-images.js';
-import type { Picture, View } from '../../../data/picture.js';
-import { readCrops } from '../../../data/read-squares.js';
+import type { Picture, View } from '../../../data/pictures/picture.js';
+import { readCrops } from '../../../data/batches/read-squares.js';
 import type { DataConfig } from '../../../data/settings.js';
-import { fixedViews, type FixedViews } from '../../../data/views.js';
+import { fixedViews, type FixedViews } from '../../../data/batches/views.js';
 import { readFitted, type FitOptions, type FittedPicture } from '../../../tokenizer/fit.js';
 import type { ImageTokenizer } from '../../../tokenizer/image-tokenizer.js';
 import type { Origin } from '../../../tokenizer/manifest.js';

@@ -1,6 +1,6 @@
 /** Images that a run draws for `eval --copies`. */
 import { ImageSource, type Channels } from '../../../data/image-source.js';
-import { MemoryStore, type MemoryItem } from '../../../data/memory-store.js';
+import { MemoryStore, type MemoryItem } from '../../../data/built-in/memory-store.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { openRun } from '../../../runs/open.js';
 import { isForeign, type RunConfig } from '../../../runs/config.js';

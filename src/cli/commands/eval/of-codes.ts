@@ -1,5 +1,5 @@
 /** Measures a second stage by the codes of images: how many bits they cost. */
-import { LABEL } from '../../../data/example.js';
+import { LABEL } from '../../../data/fields/example.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { countCodesOf, histogramEntropy } from '../../../metrics/codebook-use.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';

@@ -1,6 +1,6 @@
 /** Measures whether generated images are copies of training images, and draws them beside the nearest ones. */
 import type { ImageSource } from '../../../data/image-source.js';
-import { inOrder } from '../../../data/loader.js';
+import { inOrder } from '../../../data/batches/loader.js';
 import { shownPath } from '../../../files/file-names.js';
 import { copyFigures, pixelFeatures, pixelProtocol } from '../../../metrics/copies.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';

@@ -1,9 +1,9 @@
 /** Measures a set of images, by its features, against a reference set. */
 import { createHash } from 'node:crypto';
-import { decodePicture, readHeader } from '../../../data/decode.js';
-import { findImages } from '../../../data/find-images.js';
-import { bytesToImages } from '../../../data/image-tensor.js';
-import { readWhole } from '../../../data/read-whole.js';
+import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
+import { findImages } from '../../../data/files/find-images.js';
+import { bytesToImages } from '../../../data/pictures/image-tensor.js';
+import { readWhole } from '../../../data/pictures/read-whole.js';
 import { isFile } from '../../../files/look.js';
 import { shownPath } from '../../../files/file-names.js';
 import { differingField, UnlikeProtocolsError, type Evaluation } from '../../../metrics/evaluation.js';

@@ -1,7 +1,7 @@
 /** Implementation of `tessera-torch reconstruct`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
 import { shownPath } from '../../../files/file-names.js';
-import { bytesToImages } from '../../../data/image-tensor.js';
+import { bytesToImages } from '../../../data/pictures/image-tensor.js';
 import { readFitted } from '../../../tokenizer/fit.js';
 import { imagesOf, indicesOf } from '../../../tokenizer/indices.js';
 import { setDType, type TokenizerDType } from '../../../tokenizer/dtype.js';

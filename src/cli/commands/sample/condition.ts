@@ -1,21 +1,21 @@
 /** What an image is sampled for: the class of --class, or the map or layout in the file of --condition or --layout. */
 import { readFile } from 'node:fs/promises';
-import { bytesToImages } from '../../../data/image-tensor.js';
-import { COORDINATES, coordinateMap } from '../../../data/coordinates.js';
-import { EDGES, edgesOf } from '../../../data/edges.js';
-import { LABEL, mapToTensor } from '../../../data/example.js';
-import { decodePicture, readHeader } from '../../../data/decode.js';
-import { LAYOUT } from '../../../data/layout.js';
+import { bytesToImages } from '../../../data/pictures/image-tensor.js';
+import { COORDINATES, coordinateMap } from '../../../data/fields/coordinates.js';
+import { EDGES, edgesOf } from '../../../data/fields/edges.js';
+import { LABEL, mapToTensor } from '../../../data/fields/example.js';
+import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
+import { LAYOUT } from '../../../data/fields/layout.js';
 import {
   enlarged,
   LOW_RESOLUTION,
   usualLowResolution,
   type LowResolution,
-} from '../../../data/low-resolution.js';
-import { rgbToGrey } from '../../../data/picture.js';
-import { readBlackAndWhite, readMapFile } from '../../../data/map-file.js';
-import { readVectors } from '../../../data/vectors.js';
-import { readWhole } from '../../../data/read-whole.js';
+} from '../../../data/fields/low-resolution.js';
+import { rgbToGrey } from '../../../data/pictures/picture.js';
+import { readBlackAndWhite, readMapFile } from '../../../data/pictures/map-file.js';
+import { readVectors } from '../../../data/fields/vectors.js';
+import { readWhole } from '../../../data/pictures/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Condition, ConditionInput } from '../../../models/conditions/condition.js';
 import { Labelator } from '../../../models/conditions/class.js';

@@ -1,6 +1,6 @@
 /** Files that `sample` writes: an image each or one grid, the page, and the recipe. */
 import { join } from 'node:path';
-import { imageGrid, type PackedImage } from '../../../data/image-grid.js';
+import { imageGrid, type PackedImage } from '../../../data/pictures/image-grid.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { saveImage, saveRecipe, type Recipe } from '../../images.js';

@@ -1,7 +1,7 @@
 /** The page of `sample --gallery`: small pictures of all images, with their conditions, seeds and settings. */
 import { basename } from 'node:path';
-import { imageGrid } from '../../../data/image-grid.js';
-import { loadSharp } from '../../../data/sharp.js';
+import { imageGrid } from '../../../data/pictures/image-grid.js';
+import { loadSharp } from '../../../data/pictures/sharp.js';
 import { writePage, type GalleryPicture } from '../../../reports/page.js';
 import type { Tensor } from '../../../torch/index.js';
 import { writing, type Recipe } from '../../images.js';

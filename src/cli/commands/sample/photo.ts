@@ -1,10 +1,10 @@
 /** The image that `sample` completes, and which of its pixels are to be drawn. */
-import { decodePicture, readHeader } from '../../../data/decode.js';
-import { bytesToImages } from '../../../data/image-tensor.js';
-import { readMapFile } from '../../../data/map-file.js';
-import { LAYOUT } from '../../../data/layout.js';
-import { rgbToGrey } from '../../../data/picture.js';
-import { readWhole } from '../../../data/read-whole.js';
+import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
+import { bytesToImages } from '../../../data/pictures/image-tensor.js';
+import { readMapFile } from '../../../data/pictures/map-file.js';
+import { LAYOUT } from '../../../data/fields/layout.js';
+import { rgbToGrey } from '../../../data/pictures/picture.js';
+import { readWhole } from '../../../data/pictures/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { Canvas } from '../../../sampling/completion.js';

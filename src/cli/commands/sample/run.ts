@@ -1,6 +1,6 @@
 /** Implementation of `tessera-torch sample`, after the command line is parsed. Loads libtorch. */
 import { join } from 'node:path';
-import { lowResolutionOf } from '../../../data/low-resolution.js';
+import { lowResolutionOf } from '../../../data/fields/low-resolution.js';
 import { isFile } from '../../../files/look.js';
 import { describeRun } from '../../../runs/open.js';
 import * as torch from '../../../torch/index.js';

@@ -1,9 +1,9 @@
 /** What `sample` shows while codes are drawn: partial pictures in the files (--stream), and frames (--animate). */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { imageGrid, type PackedImage } from '../../../data/image-grid.js';
-import { pngNow } from '../../../data/png.js';
-import { loadSharp } from '../../../data/sharp.js';
+import { imageGrid, type PackedImage } from '../../../data/pictures/image-grid.js';
+import { pngNow } from '../../../data/pictures/png.js';
+import { loadSharp } from '../../../data/pictures/sharp.js';
 import { replaceNow, writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';

@@ -1,7 +1,7 @@
 /** Validates a second stage's configuration before anything is opened or written. */
-import { COORDINATES } from '../../../data/coordinates.js';
-import { LABEL } from '../../../data/example.js';
-import { LAYOUT } from '../../../data/layout.js';
+import { COORDINATES } from '../../../data/fields/coordinates.js';
+import { LABEL } from '../../../data/fields/example.js';
+import { LAYOUT } from '../../../data/fields/layout.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Condition } from '../../../models/conditions/condition.js';

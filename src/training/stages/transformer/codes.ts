@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { ImageSource } from '../../../data/image-source.js';
-import type { View } from '../../../data/picture.js';
-import { ReadAhead } from '../../../data/read-ahead.js';
+import type { View } from '../../../data/pictures/picture.js';
+import { ReadAhead } from '../../../data/batches/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';

@@ -1,5 +1,5 @@
 /** Draws the reference's log_images of a second stage: a few held-out images, and what the model makes of them. */
-import { LABEL } from '../../../data/example.js';
+import { LABEL } from '../../../data/fields/example.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { CoordStage } from '../../../models/conditions/coordinates.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';

@@ -1,6 +1,6 @@
 /** Draws the image grid of a second stage in training: samples of its classes, or for held-out conditions. */
-import { LABEL } from '../../../data/example.js';
-import { saveImageGrid } from '../../../data/image-grid.js';
+import { LABEL } from '../../../data/fields/example.js';
+import { saveImageGrid } from '../../../data/pictures/image-grid.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { sampleImages } from '../../../sampling/images.js';

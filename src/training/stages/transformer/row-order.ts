@@ -1,7 +1,7 @@
 /** Order of the rows of codes in training. */
-import { EpochOrder } from '../../../data/epoch-order.js';
+import { EpochOrder } from '../../../data/batches/epoch-order.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
-import { shareOf, type Shard } from '../../../data/shard.js';
+import { shareOf, type Shard } from '../../../data/batches/shard.js';
 
 /**
  * Endless batches of rows: of every image one row per epoch, in an order and of a view that depend only on the seed and the

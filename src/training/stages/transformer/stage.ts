@@ -1,8 +1,8 @@
 /** Training of the second stage: a transformer over the codes of the frozen first stage. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { LABEL } from '../../../data/example.js';
-import { isTokenFolder } from '../../../data/token-folder.js';
+import { LABEL } from '../../../data/fields/example.js';
+import { isTokenFolder } from '../../../data/files/token-folder.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';

@@ -1,7 +1,7 @@
 /** The vectors that a transformer is conditioned on, and which image has which. */
 import { basename, extname, relative } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
-import { readVectors, type VectorFile } from '../../../data/vectors.js';
+import { readVectors, type VectorFile } from '../../../data/fields/vectors.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import type { RunConfig } from '../../../runs/config.js';

@@ -1,5 +1,5 @@
 /** Validates a first stage's configuration before anything is opened or written. */
-import { sidesOfBuckets } from '../../../data/buckets.js';
+import { sidesOfBuckets } from '../../../data/batches/buckets.js';
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';

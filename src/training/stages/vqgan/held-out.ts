@@ -1,7 +1,7 @@
 /** Held-out evaluation of a first stage: metrics, and a grid of reconstructions. */
-import { saveImageGrid } from '../../../data/image-grid.js';
+import { saveImageGrid } from '../../../data/pictures/image-grid.js';
 import type { ImageSource } from '../../../data/image-source.js';
-import { inOrder, type Batch } from '../../../data/loader.js';
+import { inOrder, type Batch } from '../../../data/batches/loader.js';
 import { countCodesOf } from '../../../metrics/codebook-use.js';
 import { confusionOf } from '../../../metrics/label-maps.js';
 import { metricsOf } from '../../../metrics/definitions.js';

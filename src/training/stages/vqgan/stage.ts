@@ -1,7 +1,7 @@
 /** Training of the first stage: encoder, codebook, decoder and discriminator. */
-import { sidesOfBuckets } from '../../../data/buckets.js';
-import { Loader } from '../../../data/loader.js';
-import type { Shard } from '../../../data/shard.js';
+import { sidesOfBuckets } from '../../../data/batches/buckets.js';
+import { Loader } from '../../../data/batches/loader.js';
+import type { Shard } from '../../../data/batches/shard.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
 import type { RunConfig } from '../../../runs/config.js';
