@@ -81,7 +81,7 @@ export interface Plan {
   training: { vqgan?: string; condition?: string } & Record<string, unknown>;
 }
 
-export const plans: Record<Exclude<TaskName, 'labeller'>, Plan> = {
+export const plans: Record<Exclude<TaskName, 'labeller' | 'panorama'>, Plan> = {
   image: { stage: 'vqgan', model: vqganOf('image', 3, 256), training: vqganTraining },
   segmentationMaps: {
     stage: 'vqgan',
@@ -102,10 +102,4 @@ export const plans: Record<Exclude<TaskName, 'labeller'>, Plan> = {
     training: gptTraining,
   },
   layout: { stage: 'transformer', model: transformerFor(ofLayout), training: gptTraining },
-  // Crops at many places of each wide scene.
-  panorama: {
-    stage: 'transformer',
-    model: transformerFor({}),
-    training: { ...gptTraining, condition: 'segmentationMaps', views: 24 },
-  },
 };

@@ -49,10 +49,10 @@ export const tasks = {
   },
   layout: { title: 'transformer: layout → image', steps: 1500, quickSteps: 300, seconds: 90 },
   panorama: {
-    title: 'transformer: segmentation → image, of crops of wide scenes',
-    steps: 2500,
+    title: 'transformer: class and segmentation → image, of windows of large scenes',
+    steps: 4000,
     quickSteps: 350,
-    seconds: 240,
+    seconds: 420,
   },
 } satisfies Record<string, Task>;
 
@@ -66,7 +66,7 @@ export const kinds = {
   completion: { needs: ['image', 'class'], drawing: 20 },
   'super-resolution': { needs: ['image', 'superResolution'], drawing: 15 },
   layout: { needs: ['image', 'layout'], drawing: 12 },
-  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 100 },
+  panorama: { needs: ['image', 'segmentationMaps', 'panorama'], drawing: 70 },
 } satisfies Record<string, { needs: readonly TaskName[]; drawing: number }>;
 
 export type Kind = keyof typeof kinds;

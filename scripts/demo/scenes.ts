@@ -1,4 +1,4 @@
-// The scenes that the synthesis demo learns from: whole ones, and wide ones of which it sees crops.
+// The scenes that the synthesis demo learns from: small ones, and larger ones of which it sees crops and windows.
 import {
   ImageSource,
   makeScene,
@@ -19,6 +19,8 @@ import { size } from './models.js';
 const series = { train: sceneSplits.train, heldOut: sceneSplits.validation };
 /** Pixels of a wide scene. */
 export const wide = { width: 1024, height: 256 };
+/** What panoramas are learnt from: as high, so that objects are as large. */
+const piece = { width: 256, height: 256 };
 
 /** Names of the classes: a season and a time of day. */
 export const classNames = seasons.flatMap((season) => timesOfDay.map((time) => `${season} ${time}`));
@@ -31,8 +33,8 @@ export interface Split {
 export interface DemoScenes {
   /** Scenes of 48 × 48 pixels. */
   whole: Split;
-  /** Scenes of 1024 × 256 pixels, read as crops of 48 × 48; empty if none are asked for. */
-  wide: Split;
+  /** Scenes of 256 × 256 pixels; empty if none are asked for. */
+  pieces: Split;
   /** Both: what VQGANs learn from. */
   all: Split;
   /** Wide scenes that no training sees. */
@@ -42,7 +44,7 @@ export interface DemoScenes {
 export interface SceneCounts {
   whole: number;
   heldOut: number;
-  wide: number;
+  pieces: number;
   panoramas: number;
 }
 
@@ -61,21 +63,22 @@ export async function drawScenes(count: SceneCounts, signal: AbortSignal): Promi
   const parts = [
     await draw(series.train, count.whole, square),
     await draw(series.heldOut, count.heldOut, square),
-    await draw(series.train, count.wide, wide),
+    await draw(series.train, count.pieces, piece),
+    await draw(series.heldOut, Math.ceil(count.pieces / 12), piece),
     await draw(series.heldOut, count.panoramas, wide),
   ] as const;
   const store = new SceneStore(parts.flat());
   let first = 0;
-  const [whole, heldOut, wideTrain, panoramas] = parts.map((part) => part.map(() => first++));
-  // A wide scene has many crops: a third of what a VQGAN learns from are such.
-  const repeats = count.wide > 0 ? Math.ceil(count.whole / 2 / count.wide) : 0;
-  const repeated = Array.from({ length: repeats }, () => wideTrain!).flat();
-  const source = (items: readonly number[]) => new ImageSource(store, size, items);
+  const [whole, heldOut, pieces, heldOutPieces] = parts.map((part) => part.map(() => first++));
+  // A piece has many crops: a third of what a VQGAN learns from are such.
+  const repeats = count.pieces > 0 ? Math.ceil(count.whole / 2 / count.pieces) : 0;
+  const repeated = Array.from({ length: repeats }, () => pieces!).flat();
+  const source = (items: readonly number[], side = size) => new ImageSource(store, side, items);
   return {
     whole: { train: source(whole!), heldOut: source(heldOut!) },
-    wide: { train: source(wideTrain!), heldOut: source(panoramas!) },
+    pieces: { train: source(pieces!, piece.height), heldOut: source(heldOutPieces!, piece.height) },
     all: { train: source([...whole!, ...repeated]), heldOut: source(heldOut!) },
-    panoramas: parts[3],
+    panoramas: parts[4],
   };
 }
 

@@ -13,6 +13,8 @@ export interface Studio {
   /** Trained if a kind needs it. */
   labeller: Labeller | null;
   scores: LabellerScores | null;
+  /** Trained if panoramas are drawn. */
+  panorama: Net2NetTransformer | null;
 }
 
 /** Code grid of an image. */

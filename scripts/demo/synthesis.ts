@@ -10,6 +10,7 @@ import { drawPanoramas } from './kinds/panorama.js';
 import { drawSuperResolution } from './kinds/super-resolution.js';
 import { measureLabeller, trainLabeller } from './labeller.js';
 import { plans, size } from './models.js';
+import { trainPanorama } from './panorama-training.js';
 import {
   kinds,
   minutesFor,
@@ -69,16 +70,17 @@ async function runAll(options: SynthesisOptions, signal: AbortSignal): Promise<v
   const counts = {
     whole: quick ? 1024 : 3072,
     heldOut: 128,
-    wide: wide ? 48 : 0,
+    pieces: wide ? (quick ? 48 : 240) : 0,
     panoramas: wide ? 1 : 0,
   };
-  say(`drawing ${counts.whole} scenes, ${counts.heldOut} held-out ones and ${counts.wide} wide ones`);
+  say(`drawing ${counts.whole} scenes, ${counts.heldOut} held-out ones and ${counts.pieces} larger ones`);
   const studio: Studio = {
     out,
     quick,
     scenes: await drawScenes(counts, signal),
     labeller: null,
     scores: null,
+    panorama: null,
   };
   const sections = new Map<Kind, Section>();
   const steps: Partial<Record<TaskName, number>> = {};
@@ -117,8 +119,13 @@ async function trainOne(
 ): Promise<number> {
   const { out, scenes } = studio;
   const steps = tasks[task][quick ? 'quickSteps' : 'steps'];
+  const length = { steps: bySteps ? steps : Infinity, minutes, signal };
+  if (task === 'panorama') {
+    const { net, taken } = await trainPanorama(out, scenes.pieces, length);
+    studio.panorama = net;
+    return taken;
+  }
   if (task === 'labeller') {
-    const length = { steps: bySteps ? steps : Infinity, minutes, signal };
     studio.labeller = await trainLabeller(scenes.whole.train, length);
     if (studio.labeller) studio.scores = await measureLabeller(studio.labeller, scenes.whole.heldOut);
     return steps;
@@ -139,7 +146,7 @@ async function trainOne(
       saveEvery: '60m',
     },
   };
-  const split = stage === 'vqgan' ? scenes.all : task === 'panorama' ? scenes.wide : scenes.whole;
+  const split = stage === 'vqgan' ? scenes.all : scenes.whole;
   const Trainer = stage === 'vqgan' ? VqganTrainer : TransformerTrainer;
   const trainer = await Trainer.create(config, { run: runOf(out, task), images: split });
   return (await follow(trainer, signal, { rate: true })).step;

@@ -10,7 +10,7 @@ export const lengthKeys = ['steps', 'minutes', 'epochs'] as const satisfies (key
 
 /**
  * Returns the configuration with the length of its epochs in `steps`. An epoch of a first stage is as many steps as take
- * every image once; of a second stage, every stored view of every image.
+ * every image once; of a second stage, every stored view of every image, or of a token set one view of each.
  *
  * @param images number of training images
  * @param processes number of processes, each with a batch of its own

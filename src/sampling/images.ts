@@ -131,7 +131,8 @@ export function sampleImages(
       }
       const area = grid[0] * grid[1];
       const joined = joinedTokens(condition);
-      const spatial = partsOf(condition).some((part) => isMapOf(grid, part));
+      const parts = partsOf(condition);
+      const spatial = parts.some((part) => isMapOf(grid, part) || (parts.length > 1 && part.ndim === 3));
       const fits = joined.shape[1]! + area - 1 <= net.transformer.blockSize;
       if (window !== undefined || (spatial && !fits && net.pkeep > 0)) {
         const { prefix, onToken, sampler, seeds } = options;

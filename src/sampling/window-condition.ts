@@ -24,9 +24,14 @@ const isGrid = (part: Tensor): boolean => part.ndim === 3;
 export const partsOf = (condition: GridCondition): readonly Tensor[] =>
   condition instanceof torch.Tensor ? [condition] : condition;
 
-/** Returns the tokens `[B, N]` of all conditions, of which each is tokens. */
+/** Returns the tokens `[B, N]` of several conditions; one condition, which may be vectors, as it is. */
 export const joinedTokens = (condition: GridCondition): Tensor =>
-  condition instanceof torch.Tensor ? condition : torch.cat([...condition], 1);
+  condition instanceof torch.Tensor
+    ? condition
+    : torch.cat(
+        condition.map((part) => part.flatten(1)),
+        1,
+      );
 
 /** Returns the parts of a condition, of which those with a token for each code become grids `[B, h, w]`. */
 export const onGrid = (condition: GridCondition, grid: readonly [number, number]): Tensor[] =>
@@ -47,11 +52,12 @@ export function checkParts(caller: string, net: Net2NetTransformer, parts: reado
       `${caller}: the condition is vectors, which do not say where a window is; sample the model’s own grid with sampleImages.`,
     );
   }
-  const wrong = parts.find((part) => (part.ndim !== 2 && part.ndim !== 3) || part.numel() === 0);
-  if (wrong || parts.length === 0) {
-    const got = wrong ? `[${wrong.shape.join(', ')}]` : 'an empty list';
+  const at = parts.findIndex((part) => (part.ndim !== 2 && part.ndim !== 3) || part.numel() === 0);
+  if (at >= 0 || parts.length === 0) {
+    const got = at >= 0 ? `[${parts[at]!.shape.join(', ')}]` : 'an empty list';
+    const which = parts.length > 1 ? `condition ${at}` : 'the condition';
     throw new torch.ShapeError(
-      `${caller}: the condition must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${got}.`,
+      `${caller}: ${which} must be a grid of tokens [batch, height, width] or tokens [batch, count], got ${got}.`,
     );
   }
   const [batch] = parts[0]!.shape as [number];

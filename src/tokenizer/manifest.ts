@@ -29,8 +29,8 @@ export interface Origin {
   model: string;
   /** The images: their number, and the SHA-256 of what identifies them. */
   images: { count: number; sha256: string };
-  /** Of a set for training: rows of ids of each image, and the names of the classes. */
-  training?: { views: number; classes: readonly string[] };
+  /** Of a set for training: rows of ids of each image, the names of the classes, and whether its source has a split. */
+  training?: { views: number; classes: readonly string[]; split?: true };
 }
 
 export interface ManifestContent extends Origin {

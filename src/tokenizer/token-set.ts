@@ -59,7 +59,7 @@ export class TokenSet extends torch.InThread {
     this.grid = grid;
     this.digest = digestOf(content);
     this.hashed = content.training !== undefined;
-    this.split = splitOf(images);
+    this.split = splitOf(images, content.training?.split ?? false);
     this.#images = images;
     this.#made = content;
     ({ ids: this.ids, largest: this.largest } = read.all());
@@ -185,9 +185,9 @@ function digestOf({ settings, model, images, training, shards }: ManifestContent
     .digest('hex');
 }
 
-/** Returns the split that is recorded; null if no image is. */
-function splitOf(images: readonly SetImage[]): Split | null {
+/** Returns the split that is recorded; null if the source has none. */
+function splitOf(images: readonly SetImage[], made: boolean): Split | null {
   const split: Split = { train: [], heldOut: [] };
   for (const [i, { heldOut }] of images.entries()) (heldOut ? split.heldOut : split.train).push(i);
-  return split.heldOut.length > 0 ? split : null;
+  return made ? split : null;
 }

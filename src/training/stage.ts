@@ -46,7 +46,7 @@ export interface TrainableStage<Batch = unknown> {
 /** Prepares a stage of this package, from its configuration to its first step. */
 export interface StageKind<S extends TrainableStage> {
   name: StageName;
-  /** True if it can be trained on a token set in place of images. */
+  /** True if it can be trained on a token set instead of images. */
   takesTokens?: boolean;
   /** Resolves and validates the configuration before any image is opened. */
   adapt(config: RunConfig, notes: string[]): Promise<RunConfig>;

@@ -1,7 +1,8 @@
-import { mkdirSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { parse, stringify } from 'yaml';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { gradientImage } from '../data/pictures/pictures.js';
@@ -135,6 +136,18 @@ test.serial(
 );
 
 const nearest = () => ['--copies', path('x.png')];
+/** Makes a run whose images are not there any more, only their tokens, and returns its path. */
+function runOnTokens(): string {
+  const [tokens, copy] = [path('tokens'), path('run-on-tokens')];
+  mkdirSync(tokens, { recursive: true });
+  writeFileSync(join(tokens, 'tokens.json'), '{ "format": 1 }');
+  cpSync(path('plain'), copy, { recursive: true });
+  const file = join(copy, 'config.yaml');
+  const config = parse(readFileSync(file, 'utf8')) as { data: object };
+  writeFileSync(file, stringify({ ...config, data: { ...config.data, path: tokens } }));
+  return copy;
+}
+
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   [
     'flags of the picture without it',
@@ -167,6 +180,19 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
     'a size that a run does not draw',
     () => [path('plain'), ...nearest(), '--size', '8'],
     /draws images of 16 pixels.*--size 16/,
+  ],
+  [
+    'a run on tokens',
+    () => [path('copies'), ...nearest(), '--training', runOnTokens()],
+    /trained on the tokens in .*, which have no pixels; name the training images.*--training/,
+  ],
+  [
+    'results instead of images',
+    () => {
+      writeFileSync(path('results.json'), '{}');
+      return [path('results.json'), ...nearest()];
+    },
+    /results\.json has results, not images/,
   ],
 ];
 for (const [what, args, message] of refusals) {

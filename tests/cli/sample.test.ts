@@ -21,6 +21,7 @@ import { checkWindow } from '../../src/cli/commands/sample/window.js';
 import { UsageError } from '../../src/cli/usage-error.js';
 import type { FirstStage } from '../../src/models/autoencoder/vqgan.js';
 import { Labelator } from '../../src/models/conditions/class.js';
+import { LayoutStage } from '../../src/models/conditions/layout/stage.js';
 import { Several } from '../../src/models/conditions/several.js';
 import { CoordStage } from '../../src/models/conditions/coordinates.js';
 import { SpiralOutPermuter } from '../../src/models/orders/permuter.js';
@@ -208,6 +209,17 @@ test.serial('larger images need a model that draws through a window', async (t) 
   };
   const severalOf = (map: FirstStage | CoordStage) =>
     new Several({ conditions: [new Labelator({ nClasses: 3 }), map], keys: [null, 'map'], firstId: 16 });
+  const layout = {
+    noObjectClasses: 4,
+    noMaxObjects: 3,
+    noTokens: 40,
+    encodeCrop: false,
+    useGroupParameter: false,
+  };
+  const withLayout = new Several({
+    conditions: [new Labelator({ nClasses: 3 }), new LayoutStage(layout)],
+    firstId: 16,
+  });
   check({});
   check({ pkeep: 0 }, drawnSize(net, 16, undefined));
   const { firstStageModel: condStageModel, config } = net;
@@ -223,6 +235,10 @@ test.serial('larger images need a model that draws through a window', async (t) 
     [{ condition: { embed: () => row } }, /the vectors do not say where a window is/],
     [half, /the map has 16 tokens for 96 codes, but windows need one for each; leave --size out/],
     [{ condStageModel: new CoordStage({ nEmbed: 16, downFactor: 4 }) }, /24 tokens for 96 codes/],
+    [
+      { condStageModel: withLayout, condition: withLayout },
+      /a layout beside other conditions is that of the whole image/,
+    ],
     [{ condStageModel: severalOf(new CoordStage({ nEmbed: 16, downFactor: 4 })) }, /24 tokens for 96 codes/],
   ] as const) {
     t.throws(() => check(more), { instanceOf: UsageError, message });

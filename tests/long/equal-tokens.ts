@@ -163,8 +163,11 @@ function fail(what: string): void {
   console.log(`FAILED: ${what}`);
 }
 
-/** Windows over a grid larger than the model's, cell by cell and as a wavefront, with and without the cache. */
-function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16'): void {
+/**
+ * Windows over a grid larger than the model's, cell by cell and as a wavefront, with and without the cache: of a map, and of
+ * a class and a map.
+ */
+function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16', ofClass: boolean): void {
   const backbone = { ch: 32, chMult: [1], numResBlocks: 0, attnResolutions: [], resolution: 8 };
   const ddconfig = { ...backbone, inChannels: 3, outCh: 3, zChannels: 8, doubleZ: false };
   const net = new Net2NetTransformer({
@@ -175,7 +178,9 @@ function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16'): void {
   const grid = [20, 28] as const;
   const images = Math.ceil((ROWS * IMAGE) / (grid[0] * grid[1]));
   torch.manualSeed(9);
-  const condition = torch.randint(0, VOCABULARY, [images, ...grid]);
+  const map = torch.randint(0, VOCABULARY, [images, ...grid]);
+  const condition = ofClass ? [torch.randint(0, VOCABULARY, [images, 1]), map] : map;
+  const what = ofClass ? 'windows of a class and a map' : 'windows';
   const draw = (options: SampleWindowedOptions) =>
     torch.scope(
       () =>
@@ -194,9 +199,9 @@ function compareWindows(dtype: 'float64' | 'float32' | 'bfloat16'): void {
     const rows = expected.filter((row, i) => String(row) !== String(found[i])).length;
     const count = expected.length * expected[0]!.length;
     console.log(
-      `${dtype.padEnd(9)}windows, ${way}: ${rows} of ${expected.length} images (${count} tokens) differ`,
+      `${dtype.padEnd(9)}${what}, ${way}: ${rows} of ${expected.length} images (${count} tokens) differ`,
     );
-    if (dtype !== 'bfloat16' && rows > 0) fail(`windows, ${way}: ${dtype} differs`);
+    if (dtype !== 'bfloat16' && rows > 0) fail(`${what}, ${way}: ${dtype} differs`);
   }
 }
 
@@ -208,7 +213,7 @@ for (const dtype of ['float64', 'float32', 'bfloat16'] as const) {
     const prefix = torch.randint(0, VOCABULARY, [rows, length]);
     compare(name, { gpt, prefix, seeds: Array.from({ length: rows }, (_, row) => 1000 + row), more }, dtype);
   }
-  compareWindows(dtype);
+  for (const ofClass of [false, true]) compareWindows(dtype, ofClass);
 }
 console.log(failures === 0 ? 'all equal' : `${failures} failures`);
 process.exitCode = failures === 0 ? 0 : 1;

@@ -114,3 +114,18 @@ test.serial('only a run in float16 saves a scaler', async (t) => {
   await eventsOf(await starts.transformer(run, { precision: 'autocast-bfloat16', steps: 1 }));
   t.false('scaler' in (await newestCheckpoint(run)).state);
 });
+
+test.serial(
+  'under autocast a transformer learns in 16 bits, and measures and draws in float32',
+  async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    const trainer = await starts.transformer(run, { precision: 'autocast-bfloat16', steps: 1, samples: 1 });
+    const { transformer } = trainer.net;
+    const seen = new Set<string>();
+    transformer.head.registerForwardHook((_, __, logits) => {
+      seen.add(`${transformer.training ? 'training' : 'evaluation'}: ${(logits as Tensor).dtype}`);
+    });
+    t.like((await eventsOf(trainer)).at(-1), { type: 'end', step: 1 });
+    t.deepEqual(seen, new Set(['training: bfloat16', 'evaluation: float32']));
+  },
+);

@@ -1,23 +1,25 @@
-// Pictures larger than any that was learnt from: a window slides over the segmentation of a wide scene.
-import { sampleWindowed, torch, type Scene, type Tensor } from 'tessera-torch';
+// Pictures larger than any that was learnt from: a window slides over the segmentation of a wide scene of a class.
+import { sampleWindowed, torch, type Scene, type Several, type Tensor } from 'tessera-torch';
 import { colourLabels, picture, type Section } from '../gallery.js';
 import { labels, size, stride } from '../models.js';
 import { wide } from '../scenes.js';
-import { openTransformer, seeded, type Studio } from '../studio.js';
+import { seeded, type Studio } from '../studio.js';
 
 /** Draws a panorama for each wide held-out scene. */
 export async function drawPanoramas(studio: Studio): Promise<Section> {
-  const { out, scenes } = studio;
-  const net = await openTransformer(studio, 'panorama');
+  const { out, scenes, panorama: net } = studio;
+  if (!net) throw new Error('the transformer of panoramas has not been trained');
+  const several = net.condition as Several;
   const blocks = [];
   for (const [i, scene] of scenes.panoramas.entries()) {
     const map = mapOf(scene); // [1, 9, 256, 1024]
-    const condition = net.encodeToC(map).indices.view([1, wide.height / stride, wide.width / stride]);
-    const codes = sampleWindowed(net, condition, { topK: 100, generator: seeded(i) }); // [1, 64, 256]
+    const [ofClass, codesOfMap] = several.encodeParts([torch.tensor([BigInt(scene.classIndex)]), map]);
+    const grid = codesOfMap!.view([1, wide.height / stride, wide.width / stride]);
+    const codes = sampleWindowed(net, [ofClass!, grid], { topP: 0.9, generator: seeded(i) }); // [1, 64, 256]
     const drawn = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)); // [1, 3, 256, 1024]
     const rows = torch.cat([colourLabels(map), drawn, imageOf(scene)]);
     const caption =
-      `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the picture drawn for it through a ` +
+      `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the picture drawn for it and the class “${scene.className}” through a ` +
       `window of ${size} × ${size} pixels, and the original.`;
     blocks.push(await picture(out, `panorama-${i}`, rows, caption, { columns: 1, scale: 1 }));
     await new Promise(setImmediate);

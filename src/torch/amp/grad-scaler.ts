@@ -147,6 +147,10 @@ export class GradScaler extends InThread {
    * @throws ArgumentError if they were not unscaled, or there are none
    */
   foundInf(optimizer: Scalable): Tensor {
+    if (!this.enabled) {
+      const { device = 'cpu' } = optimizer.paramGroups[0]?.params[0] ?? {};
+      return zeros([], { dtype: 'float32', device });
+    }
     const [first, ...others] = this.#foundBy(optimizer);
     return others.reduce((sum, flag) => sum.maximum(flag.to(sum.device)), first!);
   }
@@ -204,7 +208,12 @@ export class GradScaler extends InThread {
         callOperator('aten::_amp_update_scale_', '', args);
       });
     }
-    dispose(found);
+    this.forget();
+  }
+
+  /** Forgets which gradients were unscaled since the last update, as after a step that threw. */
+  forget(): void {
+    dispose([...this.#optimizers.values()].map(({ found }) => found));
     this.#optimizers.clear();
   }
 
@@ -242,9 +251,9 @@ export class GradScaler extends InThread {
 
   /** Releases its tensors; otherwise the garbage collector does. It then begins anew with the last loaded state. */
   dispose(): void {
-    dispose([this.#scale, this.#tracker, ...[...this.#optimizers.values()].map(({ found }) => found)]);
+    this.forget();
+    dispose([this.#scale, this.#tracker]);
     this.#scale = this.#tracker = null;
-    this.#optimizers.clear();
   }
 }
 

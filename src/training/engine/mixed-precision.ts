@@ -80,9 +80,14 @@ export class MixedPrecision {
 
   /** Takes a training step, after which the scale of the next one is set. */
   around<T>(step: () => T): T {
-    const result = step();
-    this.scaler?.update();
-    return result;
+    try {
+      const result = step();
+      this.scaler?.update();
+      return result;
+    } catch (error) {
+      this.scaler?.forget(); // A step that cannot be recorded as a graph is taken again.
+      throw error;
+    }
   }
 
   /** Returns the scale after a step, to be logged. */

@@ -124,6 +124,7 @@ test('gradients are unscaled once, to be clipped, and a disabled scaler does not
   t.is(off.scale(loss), loss);
   t.true(off.step(optimizer));
   off.update();
+  t.is(off.foundInf(optimizer).item(), 0);
   t.deepEqual([off.getScale(), off.scaleOn('cpu').item(), off.stateDict()], [1, 1, {}]);
 });
 
@@ -165,4 +166,22 @@ test('a disposed scaler has given its tensors back', (t) => {
     scaler.dispose();
     t.is(torch.memory().tensors, before);
   });
+});
+
+test('a step that threw can be taken again after forget', (t) => {
+  const p = new nn.Parameter(torch.tensor([3, 4]));
+  const optimizer = new optim.SGD([p], { lr: 1 });
+  const scaler = new torch.amp.GradScaler({ initScale: 4 });
+  const take = () => {
+    p.grad = null;
+    scaler.scale(p.sum()).backward();
+    scaler.unscale_(optimizer);
+  };
+  take();
+  t.throws(take, { message: /unscale_ was already called/ });
+  scaler.forget();
+  take();
+  t.true(scaler.step(optimizer));
+  scaler.update();
+  t.deepEqual(p.tolist(), [2, 3]);
 });

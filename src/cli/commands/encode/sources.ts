@@ -160,7 +160,11 @@ export async function viewedImages(
     origin: async () => {
       const hash = createHash('sha256').update(JSON.stringify(store.classes));
       for (let i = 0; i < store.length; i++) hash.update(JSON.stringify([store.name(i), record(i)]));
-      const training = { views: fixedViews('0', views).length, classes: store.classes };
+      const training = {
+        views: fixedViews('0', views).length,
+        classes: store.classes,
+        ...(held && { split: true as const }),
+      };
       return { images: { count: store.length, sha256: hash.digest('hex') }, training };
     },
     close: () => store.close(),

@@ -1,7 +1,9 @@
 /** The images of `eval --copies`: training images, those that no model has seen, and samples. */
 import type { ImageSource } from '../../../data/image-source.js';
+import { isTokenFolder } from '../../../data/files/token-folder.js';
 import { openImages } from '../../../data/open-images.js';
 import { shownPath } from '../../../files/file-names.js';
+import { isForeign, type RunConfig } from '../../../runs/config.js';
 import { readConfig } from '../../../runs/folder.js';
 import { openRunImages } from '../../../training/images.js';
 import { interruptSignal } from '../../interrupt.js';
@@ -31,6 +33,7 @@ export async function openTraining(what: string, flags: EvalFlags): Promise<Trai
       );
     }
     const config = await readConfig(training);
+    expectPixels(training, config);
     const data = { ...config.data, size: size ?? config.data.size };
     return openRunImages({ ...config, data }, { signal }, []);
   }
@@ -46,6 +49,16 @@ export async function openTraining(what: string, flags: EvalFlags): Promise<Trai
   }
   const others = heldOut === undefined ? { heldOut: 0 } : { heldOutPath: heldOut };
   return openImages({ path: training, size, ...others }, { signal });
+}
+
+/** @throws UsageError for a run whose training images are not known, or were tokens */
+function expectPixels(run: string, config: RunConfig): void {
+  const way = 'name the training images, or a run that was trained on them, with --training';
+  if (isForeign(config)) throw new UsageError(`${shownPath(run)} was trained elsewhere; ${way}`);
+  if (!isTokenFolder(config.data.path)) return;
+  throw new UsageError(
+    `${shownPath(run)} was trained on the tokens in ${shownPath(config.data.path)}, which have no pixels; ${way}`,
+  );
 }
 
 /** Opens a folder of generated images, in the size and the channels of training images. */

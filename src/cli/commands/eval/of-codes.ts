@@ -37,9 +37,8 @@ export async function evaluateCodes(run: string, flags: EvalFlags): Promise<Eval
     const rows = await encoded(net, source, config, { device, batch: flags.batch, hash });
     const { heldOutLoss: nats } = heldOutLoss(net, { heldOut: rows }, Infinity, flags.batch);
     const [count, length] = rows.codes.shape as [number, number];
-    const counts = countCodesOf(
-      rows.codes.flatten().to('cpu').toTypedArray() as BigInt64Array,
-      net.transformer.vocabSize,
+    const counts = torch.scope(() =>
+      countCodesOf(rows.codes.flatten().to('cpu').toTypedArray() as BigInt64Array, net.transformer.vocabSize),
     );
     torch.dispose(rows);
     const dimensions = source.channels * source.size ** 2;

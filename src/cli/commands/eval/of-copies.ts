@@ -126,7 +126,7 @@ class Comparing {
         mirrored.push(torch.scope(() => torch.keep(this.#features(images.flip([3])))));
       }
     }
-    const among = new NearestAmong([torch.cat(features), torch.cat(mirrored)], k);
+    const among = torch.scope(() => new NearestAmong([torch.cat(features), torch.cat(mirrored)], k));
     torch.dispose([features, mirrored]);
     for await (const images of this.#batches(reference, hashes.at(-1)!)) {
       torch.scope(() => among.take(this.#features(images)));

@@ -9,6 +9,7 @@ import type { RunConfig } from '../../../runs/config.js';
 import type { Tensor } from '../../../torch/index.js';
 import { openRunImages } from '../../../training/images.js';
 import { interruptSignal } from '../../interrupt.js';
+import { isTokenFolder } from '../../../data/files/token-folder.js';
 import { UsageError } from '../../usage-error.js';
 import type { EvalFlags } from './command.js';
 
@@ -40,6 +41,12 @@ export async function openMeasured(
     images === undefined ? { ...config.data, size } : { ...shared, path: images, heldOut: 0, size };
   if (!data.path) {
     throw new UsageError(`${run} was trained elsewhere; name images to ${use} with --images`);
+  }
+  if (images === undefined && isTokenFolder(data.path)) {
+    throw new UsageError(
+      `${run} was trained on the tokens in ${data.path}, which have no pixels; name images to ${use} with --images, such as ` +
+        'those that it held out',
+    );
   }
   const opened = await openRunImages({ ...config, data }, { signal: interruptSignal() }, []);
   const source = images === undefined ? opened.heldOut : opened.train;

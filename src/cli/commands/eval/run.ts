@@ -57,6 +57,8 @@ function expectCopies(whats: readonly string[], flags: EvalFlags): void {
     );
   }
   if (whats.length > 1) throw new UsageError('--copies writes the picture of one folder or run; name one');
+  if (!isResult(whats[0]!)) return;
+  throw new UsageError(`--copies: ${shownPath(whats[0]!)} has results, not images; name a folder or a run`);
 }
 
 /** Returns what of a model is measured: `--stage`, or else what a run has trained, and of a file the first stage. */

@@ -2,7 +2,8 @@
 import { CoordStage } from '../../../models/conditions/coordinates.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
-import { Several } from '../../../models/conditions/several.js';
+import { LayoutStage } from '../../../models/conditions/layout/stage.js';
+import { Several, type ConditionPart } from '../../../models/conditions/several.js';
 import { IdentityPermuter } from '../../../models/orders/permuter.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -31,12 +32,17 @@ export function checkWindow(
   }
   if (pkeep <= 0) refuse('the model draws all codes at once; leave --size out');
   if (condition.embed) refuse('the vectors do not say where a window is; leave --size out');
+  if (condition instanceof Several && condition.parts.some(isLayout)) {
+    refuse('a layout beside other conditions is that of the whole image, not of a window; leave --size out');
+  }
   const area = grid[0] * grid[1];
   for (const tokens of mapTokens(model, first!.row)) {
     if (tokens === area) continue;
     refuse(`the map has ${tokens} tokens for ${area} codes, but windows need one for each; leave --size out`);
   }
 }
+
+const isLayout = ({ condStageModel }: ConditionPart) => condStageModel instanceof LayoutStage;
 
 /** Returns the numbers of tokens of the condition's maps: none, one, or those of several. */
 function mapTokens({ condStageModel: stage, config }: Net2NetTransformer, rows: ConditionInput): number[] {

@@ -45,7 +45,7 @@ export function buildTransformer(
   const condition = net.learnedCondition;
   const groups = decayGroups(gpt, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
-  const mixed = new MixedPrecision(precision, net);
+  const mixed = new MixedPrecision(precision, gpt); // Drawing puts only the GPT into evaluation mode.
   mixed.lower(gpt);
   const { masters } = mixed;
   const mastersOf = (part: DecayGroups['decay']) => masters.of(part.map(([, parameter]) => parameter));

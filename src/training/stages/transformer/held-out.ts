@@ -65,7 +65,7 @@ export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
   const heldOut = codes.heldOut.codes;
   if (heldOut.shape[0] === 0) return {};
   const grids = {
-    train: rowsOf(firstViews(codes.train)),
+    train: torch.scope(() => rowsOf(firstViews(codes.train))),
     heldOut: rowsOf(heldOut),
     size: net.transformer.vocabSize,
     width: Math.round(Math.sqrt(heldOut.shape[1]!)),

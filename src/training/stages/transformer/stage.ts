@@ -22,7 +22,7 @@ import type { TokenSets } from '../../token-images.js';
 import type { Figures, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
-import { checkMaps, checkTransformer } from './check.js';
+import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
 import { countClasses } from './classes.js';
 import { sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { codesFile, codesOf, type Codes, type CodesRequest } from './codes.js';
@@ -177,6 +177,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   async #codesOf(tokens: TokenSets): Promise<Codes> {
     const { run, train, heldOut, device, config } = this.#session;
     if (run.checkpoint) {
+      checkNeedsNoPixels(config, fieldsToEncode(this.net.condition));
       checkTokens(config, tokens);
       checkMadeWith(this.net, tokens);
     }

@@ -1,4 +1,5 @@
 /** Codes of a second stage from token sets, without any image. */
+import { LABEL } from '../../../data/fields/example.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
@@ -16,7 +17,7 @@ import type { ImageVectors } from './vectors.js';
 export function checkNeedsNoPixels({ data }: RunConfig, fields: readonly string[]): void {
   if (fields.length === 0) return;
   throw new RunError(
-    `the condition ${fields.join(', ')} is computed from images, but data.path is the token set ${data.path}: train on the images, or ` +
+    `the condition ${fields.filter((name) => name !== LABEL).join(' and ')} is computed from images, but data.path is the token set ${data.path}: train on the images, or ` +
       'without a condition, on classes or on vectors',
   );
 }

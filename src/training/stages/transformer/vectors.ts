@@ -1,5 +1,5 @@
 /** The vectors that a transformer is conditioned on, and which image has which. */
-import { basename, extname, relative } from 'node:path';
+import { extname } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
 import { readVectors, type VectorFile } from '../../../data/fields/vectors.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
@@ -64,7 +64,7 @@ export async function vectorsOf(config: RunConfig, images: Images): Promise<Imag
   const path = fileOf(config);
   const file = await readVectors(path);
   try {
-    const rows = file.names ? byName(path, file.names, config) : inOrder(path, file, images, config);
+    const rows = file.names ? byName(path, file.names) : inOrder(path, file, images, config);
     const { train, heldOut } = images;
     return { table: file.rows, train: rows(train), heldOut: rows(heldOut) };
   } catch (error) {
@@ -78,13 +78,14 @@ type RowsOf = (source: ImageSource) => number[];
 const indices = ({ length }: ImageSource): number[] => Array.from({ length }, (_, i) => i);
 
 /** Rows by the name of an image, with or without its folder and extension, or else by that of its class. */
-function byName(path: string, names: readonly string[], { data }: RunConfig): RowsOf {
+function byName(path: string, names: readonly string[]): RowsOf {
   const rows = new Map(names.map((name, row) => [name, row]));
   const rowOf = (source: ImageSource, i: number): number | undefined => {
     const whole = source.name(i);
-    const below = relative(data.path, whole).replaceAll('\\', '/');
+    const parts = whole.replaceAll('\\', '/').split('/');
     const label = source.label(i);
-    const files = [whole, below, basename(whole)];
+    // Of a token set the images' own folder is not known, so that any of the first folders may be left out.
+    const files = [whole, ...parts.map((_, from) => parts.slice(from).join('/'))];
     const bare = files.map((name) => name.slice(0, name.length - extname(name).length));
     const classes = label === undefined ? [] : [source.classes[label]!];
     const name = [...files, ...bare, ...classes].find((one) => rows.has(one));

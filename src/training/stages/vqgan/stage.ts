@@ -202,11 +202,10 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 
   remark(): string | null {
-    return (
-      this.#eagerRemark() ??
-      this.#codes?.remark() ??
-      (this.#session.run.done ? this.#averaged(() => this.#start?.report() ?? null) : null)
-    );
+    const { done } = this.#session.run;
+    const report = done ? this.#averaged(() => this.#start?.report() ?? null) : null;
+    const remarks = [this.#eagerRemark(), this.#codes?.remark(), report].filter(Boolean);
+    return remarks.length > 0 ? remarks.join('; ') : null;
   }
 
   #eagerRemark(): string | null {
