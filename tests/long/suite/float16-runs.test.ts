@@ -3,15 +3,21 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { newestCheckpoint } from '../../src/runs/checkpoint.js';
-import { NonFiniteError } from '../../src/runs/error.js';
-import type { TrainingEvent } from '../../src/runs/events.js';
-import * as torch from '../../src/torch/index.js';
-import type { Tensor } from '../../src/torch/index.js';
-import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { inTwo, trainFirstStage, transformerTrainer, vqganTrainer, type Settings } from './engine-runs.js';
-import { eventsOf, images, lossesOf, temporaryFolder } from './tiny.js';
+import { newestCheckpoint } from '../../../src/runs/checkpoint.js';
+import { NonFiniteError } from '../../../src/runs/error.js';
+import type { TrainingEvent } from '../../../src/runs/events.js';
+import * as torch from '../../../src/torch/index.js';
+import type { Tensor } from '../../../src/torch/index.js';
+import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import {
+  inTwo,
+  trainFirstStage,
+  transformerTrainer,
+  vqganTrainer,
+  type Settings,
+} from '../../training/engine-runs.js';
+import { eventsOf, images, lossesOf, temporaryFolder } from '../../training/tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-float16-'));
 const vqgan = join(root, 'vqgan');

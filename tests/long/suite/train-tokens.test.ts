@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
-import { readMetrics } from '../../src/runs/folder.js';
-import { encoded } from '../tokenizer/token-sets.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { temporaryFolder, vqganConfig } from '../training/tiny.js';
-import { trained } from './trained.js';
+import { readMetrics } from '../../../src/runs/folder.js';
+import { encoded } from '../../tokenizer/token-sets.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import { temporaryFolder, vqganConfig } from '../../training/tiny.js';
+import { trained } from '../../cli/trained.js';
 
 test.serial('built-in images keep their split and classes as tokens, and train alike', async (t) => {
   const vqgan = join(temporaryFolder(t), 'vqgan');

@@ -3,20 +3,34 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { reconstruct } from '../../src/cli/commands/reconstruct/run.js';
-import { sourceOf } from '../../src/cli/model-flags.js';
-import { FirstStage } from '../../src/models/autoencoder/vqgan.js';
-import { listCheckpoints, newestCheckpoint } from '../../src/runs/checkpoint.js';
-import { openRun } from '../../src/runs/open.js';
-import { loadCheckpoint } from '../../src/torch/io/index.js';
-import * as torch from '../../src/torch/index.js';
-import type { Tensor } from '../../src/torch/index.js';
-import { measureImages, validationImages } from '../../src/training/stages/vqgan/held-out.js';
-import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { plain as oneColour } from '../data/pictures/pictures.js';
-import { inTwo, trainFirstStage, transformerTrainer, vqganTrainer, type Settings } from './engine-runs.js';
-import { eventsOf, images, lossesOf, SIZE, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+import { reconstruct } from '../../../src/cli/commands/reconstruct/run.js';
+import { sourceOf } from '../../../src/cli/model-flags.js';
+import { FirstStage } from '../../../src/models/autoencoder/vqgan.js';
+import { listCheckpoints, newestCheckpoint } from '../../../src/runs/checkpoint.js';
+import { openRun } from '../../../src/runs/open.js';
+import { loadCheckpoint } from '../../../src/torch/io/index.js';
+import * as torch from '../../../src/torch/index.js';
+import type { Tensor } from '../../../src/torch/index.js';
+import { measureImages, validationImages } from '../../../src/training/stages/vqgan/held-out.js';
+import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import { plain as oneColour } from '../../data/pictures/pictures.js';
+import {
+  inTwo,
+  trainFirstStage,
+  transformerTrainer,
+  vqganTrainer,
+  type Settings,
+} from '../../training/engine-runs.js';
+import {
+  eventsOf,
+  images,
+  lossesOf,
+  SIZE,
+  temporaryFolder,
+  transformerConfig,
+  vqganConfig,
+} from '../../training/tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-engine-'));
 const vqgan = join(root, 'vqgan');

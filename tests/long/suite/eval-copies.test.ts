@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
 import { parse, stringify } from 'yaml';
-import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { gradientImage } from '../data/pictures/pictures.js';
-import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from '../training/tiny.js';
-import { tesseraHere } from './tessera.js';
+import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import { gradientImage } from '../../data/pictures/pictures.js';
+import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from '../../training/tiny.js';
+import { tesseraHere } from '../../cli/tessera.js';
 
 const teardown: (() => unknown)[] = [];
 const folder = temporaryFolder({ teardown: (fn) => void teardown.push(fn) });

@@ -1,19 +1,26 @@
 import { cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { EncodeFlags } from '../../src/cli/commands/encode/command.js';
-import { newestCheckpoint } from '../../src/runs/checkpoint.js';
-import { RunError } from '../../src/runs/error.js';
-import { TokenSet } from '../../src/tokenizer/token-set.js';
-import { codesOfTokens } from '../../src/training/stages/transformer/token-codes.js';
-import { openTokenImages } from '../../src/training/token-images.js';
-import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
-import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
-import { saveSafetensors } from '../../src/torch/io/index.js';
-import * as torch from '../../src/torch/index.js';
-import { encoded, photosOfClasses } from '../tokenizer/token-sets.js';
-import { runs } from '../tokenizer/tokenizers.js';
-import { eventsOf, images, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from './tiny.js';
+import type { EncodeFlags } from '../../../src/cli/commands/encode/command.js';
+import { newestCheckpoint } from '../../../src/runs/checkpoint.js';
+import { RunError } from '../../../src/runs/error.js';
+import { TokenSet } from '../../../src/tokenizer/token-set.js';
+import { codesOfTokens } from '../../../src/training/stages/transformer/token-codes.js';
+import { openTokenImages } from '../../../src/training/token-images.js';
+import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import { saveSafetensors } from '../../../src/torch/io/index.js';
+import * as torch from '../../../src/torch/index.js';
+import { encoded, photosOfClasses } from '../../tokenizer/token-sets.js';
+import { runs } from '../../tokenizer/tokenizers.js';
+import {
+  eventsOf,
+  images,
+  lossesOf,
+  temporaryFolder,
+  transformerConfig,
+  vqganConfig,
+} from '../../training/tiny.js';
 
 let made: Awaited<ReturnType<typeof runs>>;
 let photos: string;
