@@ -4,13 +4,14 @@
  * which ends the other with an error that says so.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/files/package.js';
 import { compareSteps, type StepCase } from '../training/data-parallel-steps.js';
 import { Ranks } from '../torch/ranks.js';
 import { vqganConfig } from '../training/tiny.js';
+import { rankOf } from './rank-of.js';
 
 const [steps = 50, processes = 4] = process.argv.slice(2).map(Number);
 const BOUND = 1e-8;
@@ -87,23 +88,6 @@ async function killOne(): Promise<void> {
   );
   if (!named || !launcher) process.stdout.write(text);
   rmSync(folder, { recursive: true });
-}
-
-/** Finds a launched process by its parent and its rank. */
-function rankOf(parent: number, rank: number): number {
-  const children = readdirSync('/proc').filter((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      const ofParent = new RegExp(`^PPid:\\s+${parent}$`, 'm').test(
-        readFileSync(`/proc/${name}/status`, 'utf8'),
-      );
-      return ofParent && readFileSync(`/proc/${name}/environ`, 'utf8').split('\0').includes(`RANK=${rank}`);
-    } catch {
-      return false; // It has ended.
-    }
-  });
-  if (children.length !== 1) throw new Error(`found ${children.length} processes of rank ${rank}`);
-  return Number(children[0]);
 }
 
 await compareAll();

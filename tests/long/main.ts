@@ -52,6 +52,12 @@ export const longTests: readonly LongTest[] = [
     minutes: 2,
     quick: ['10', '2'],
   },
+  {
+    name: 'launches',
+    what: 'a run in two processes: killed, by torchrun, in two network namespaces',
+    minutes: 3,
+    quick: ['2'],
+  },
   { name: 'resume', what: 'runs killed at any moment', minutes: 16, quick: ['2'] },
   { name: 'equal-tokens', what: 'every way of sampling, token by token', minutes: 4, quick: ['32'] },
   { name: 'encode', what: 'tokens of 2,000 images, killed at any moment', minutes: 6, quick: ['200', '3'] },
