@@ -58,7 +58,7 @@ export const longTests: readonly LongTest[] = [
     minutes: 3,
     quick: ['2'],
   },
-  { name: 'resume', what: 'runs killed at any moment', minutes: 16, quick: ['2'] },
+  { name: 'resume', what: 'runs killed at any moment', minutes: 20, quick: ['2'] },
   { name: 'equal-tokens', what: 'every way of sampling, token by token', minutes: 4, quick: ['32'] },
   { name: 'encode', what: 'tokens of 2,000 images, killed at any moment', minutes: 6, quick: ['200', '3'] },
   // Not in --quick: 2,000 steps end before the engine's first full collection, which the slope has to contain.
