@@ -59,7 +59,7 @@ export interface Comparison {
 }
 
 /** For each case, what the two arms measured, a pair a round. */
-type Pairs = [number, number][][];
+export type Pairs = [number, number][][];
 
 /** Alternates the two arms over the cases, round by round over all of them, for at most `rounds` rounds until `late`. */
 export async function compare(
@@ -116,7 +116,8 @@ async function measureRounds(
   return measured;
 }
 
-function summarize(names: readonly string[], measured: Pairs): Comparison[] {
+/** Returns the medians and the ratios of what was measured for each case. */
+export function summarize(names: readonly string[], measured: Pairs): Comparison[] {
   return names.map((name, i) => {
     const pairs = measured[i]!;
     const ratios = pairs.map(([a, b]) => a / b);

@@ -12,7 +12,7 @@ import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { torch } from 'tessera-torch';
-import { compare, median, report, startArm, type Comparison } from './arms.js';
+import { compare, report, startArm, summarize, type Comparison } from './arms.js';
 
 const cases = [
   'one-pass step',
@@ -45,32 +45,23 @@ theirs!.stop();
 report('before', 'ms', versions, times);
 judge(times);
 if (values.memory) {
-  const peaks = memoryCases.map((name) => comparePeaks(name));
+  const peaks = summarize(memoryCases, memoryCases.map(peaksOf));
   report('before-memory', 'MB', versions, peaks);
   judge(peaks);
 }
 
-/** Alternates processes that run a case of the memory benchmark once. */
-function comparePeaks(name: string): Comparison {
+/** Alternates processes that run a case of the memory benchmark once; returns the peaks of both checkouts. */
+function peaksOf(name: string): [number, number][] {
   const peakIn = (cwd: string) => {
     const args = ['--import=tsx', 'scripts/bench/memory-arm.ts', name, '2'];
     const printed = execFileSync(process.execPath, args, { cwd, encoding: 'utf8' });
     return (JSON.parse(printed) as { peak: number }).peak;
   };
-  const pairs = Array.from({ length: rounds }, (_, round) => {
-    const [first, second] = round % 2 === 0 ? folders : [folders[1], folders[0]];
-    const [one, other] = [peakIn(first), peakIn(second)];
-    return round % 2 === 0 ? ([one, other] as const) : ([other, one] as const);
+  return Array.from({ length: rounds }, (_, round) => {
+    const theirsFirst = round % 2 === 1 ? peakIn(folders[1]) : null;
+    const own = peakIn(folders[0]);
+    return [own, theirsFirst ?? peakIn(folders[1])];
   });
-  const ratios = pairs.map(([a, b]) => a / b);
-  return {
-    name,
-    ours: median(pairs.map(([a]) => a)),
-    theirs: median(pairs.map(([, b]) => b)),
-    ratio: median(ratios),
-    lowest: Math.min(...ratios),
-    highest: Math.max(...ratios),
-  };
 }
 
 function judge(results: readonly Comparison[]): void {

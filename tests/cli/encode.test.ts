@@ -23,6 +23,7 @@ import { ImageTokenizer } from '../../src/tokenizer/image-tokenizer.js';
 import { tokenText } from '../../src/tokenizer/templates.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../src/torch/io/index.js';
 import { temporaryFolder, vqganConfig } from '../training/tiny.js';
+import { defaults } from '../tokenizer/token-sets.js';
 import { png, runs } from '../tokenizer/tokenizers.js';
 import { tessera, tesseraHere } from './tessera.js';
 
@@ -33,17 +34,6 @@ test.before(async () => {
   tokenizer = await ImageTokenizer.open(made.vqgan, { device: 'cpu' });
 });
 test.after.always(() => made.remove());
-
-const defaults = {
-  to: 'jsonl',
-  fit: 'crop',
-  padding: 'reflect',
-  offset: 0,
-  batch: 16,
-  device: 'cpu',
-  precision: 'float32',
-  quiet: true,
-} as const;
 
 type Given = Partial<EncodeFlags> & { out: string };
 

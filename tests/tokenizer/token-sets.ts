@@ -5,7 +5,8 @@ import type { EncodeFlags } from '../../src/cli/commands/encode/command.js';
 import { encode } from '../../src/cli/commands/encode/run.js';
 import { png } from './tokenizers.js';
 
-const defaults = {
+/** What the command line gives where no flag is given. */
+export const defaults = {
   to: 'jsonl',
   fit: 'crop',
   padding: 'reflect',

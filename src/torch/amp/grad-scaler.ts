@@ -249,7 +249,7 @@ export class GradScaler extends InThread {
     this.#tracker?.fill_(state._growth_tracker);
   }
 
-  /** Releases its tensors; otherwise the garbage collector does. It then begins anew with the last loaded state. */
+  /** Releases its tensors; otherwise the garbage collector does. The next use starts from the last loaded state. */
   dispose(): void {
     this.forget();
     dispose([this.#scale, this.#tracker]);

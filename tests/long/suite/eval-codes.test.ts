@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { parse, stringify } from 'yaml';
@@ -9,6 +9,7 @@ import { TransformerTrainer } from '../../../src/training/transformer-trainer.js
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { gradientImage } from '../../data/pictures/pictures.js';
 import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from '../../training/tiny.js';
+import { runOnTokens } from '../../cli/run-on-tokens.js';
 import { tesseraHere } from '../../cli/tessera.js';
 
 const teardown: (() => unknown)[] = [];
@@ -127,18 +128,6 @@ test.serial('a checkpoint file is measured like the run it is from, in the size 
   t.regex(larger.stderr, /takes at most 64 codes, but images of 32 pixels have 256: .* at most 16/);
 });
 
-/** Makes a run whose images are not there any more, only their tokens, and returns its path. */
-function runOnTokens(run: string): string {
-  const [tokens, copy] = [path('tokens'), path('run-on-tokens')];
-  mkdirSync(tokens, { recursive: true });
-  writeFileSync(join(tokens, 'tokens.json'), '{ "format": 1 }');
-  cpSync(run, copy, { recursive: true });
-  const file = join(copy, 'config.yaml');
-  const config = parse(readFileSync(file, 'utf8')) as { data: object };
-  writeFileSync(file, stringify({ ...config, data: { ...config.data, path: tokens } }));
-  return copy;
-}
-
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ['another size', () => [path('a'), '--size', '8'], /--size is for reconstructions: add --stage vqgan/],
   ['LPIPS', () => [path('a'), '--lpips', 'x'], /--lpips is for reconstructions: add --stage vqgan/],
@@ -149,7 +138,7 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ],
   [
     'a run on tokens',
-    () => [runOnTokens(path('a'))],
+    () => [runOnTokens(folder, path('a'))],
     /trained on the tokens in .*, which have no pixels; name images to encode with --images/,
   ],
 ];

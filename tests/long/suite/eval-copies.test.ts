@@ -1,12 +1,12 @@
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
-import { parse, stringify } from 'yaml';
 import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { gradientImage } from '../../data/pictures/pictures.js';
 import { eventsOf, temporaryFolder, transformerConfig, vqganConfig } from '../../training/tiny.js';
+import { runOnTokens } from '../../cli/run-on-tokens.js';
 import { tesseraHere } from '../../cli/tessera.js';
 
 const teardown: (() => unknown)[] = [];
@@ -136,18 +136,6 @@ test.serial(
 );
 
 const nearest = () => ['--copies', path('x.png')];
-/** Makes a run whose images are not there any more, only their tokens, and returns its path. */
-function runOnTokens(): string {
-  const [tokens, copy] = [path('tokens'), path('run-on-tokens')];
-  mkdirSync(tokens, { recursive: true });
-  writeFileSync(join(tokens, 'tokens.json'), '{ "format": 1 }');
-  cpSync(path('plain'), copy, { recursive: true });
-  const file = join(copy, 'config.yaml');
-  const config = parse(readFileSync(file, 'utf8')) as { data: object };
-  writeFileSync(file, stringify({ ...config, data: { ...config.data, path: tokens } }));
-  return copy;
-}
-
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   [
     'flags of the picture without it',
@@ -183,7 +171,7 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ],
   [
     'a run on tokens',
-    () => [path('copies'), ...nearest(), '--training', runOnTokens()],
+    () => [path('copies'), ...nearest(), '--training', runOnTokens(folder, path('plain'))],
     /trained on the tokens in .*, which have no pixels; name the training images.*--training/,
   ],
   [

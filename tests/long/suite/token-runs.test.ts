@@ -213,26 +213,56 @@ test.serial('sets and configurations that do not fit are refused before a run is
   );
 });
 
+test.serial('a run on pixels of images cannot be resumed on their tokens', async (t) => {
+  const config = configOn(photos, { classes: true, training: { steps: 2 } });
+  const stage = { target: 'taming.modules.misc.coord.CoordStage', params: { n_embed: 4, down_factor: 4 } };
+  const params = { ...config.model.params, cond_stage_key: 'coord', cond_stage_config: stage };
+  const folder = join(temporaryFolder(t), 'run');
+  const given = { ...config, model: { ...config.model, params } };
+  await eventsOf(await TransformerTrainer.create(given, { run: folder }), 1);
+  const changes = { data: { path: await set(t, { views: 1 }), changed: 'accept' } };
+  const resumed = async () => eventsOf(await TransformerTrainer.resume(folder, { changes }));
+  await t.throwsAsync(resumed, { message: /condition coord is computed from images, but data\.path is/ });
+});
+
 test.serial('vectors condition a transformer on tokens, by the names of the images', async (t) => {
   const tokens = await set(t, { views: 2, flip: 'both' });
   const file = join(temporaryFolder(t), 'vectors.safetensors');
   using whole = await TokenSet.open(tokens);
-  const names = Array.from({ length: 12 }, (_, i) => whole.name(i)).reverse();
-  await saveSafetensors(
-    file,
-    { vectors: torch.randn([12, 6]) },
-    { metadata: { names: JSON.stringify(names) } },
-  );
+  const table = torch.randn([12, 6]);
+  /** Writes the vector of each image under what its name becomes, the last image first. */
+  const write = (nameOf: (name: string) => string) =>
+    saveSafetensors(
+      file,
+      new Map(Array.from({ length: 12 }, (_, i) => [nameOf(whole.name(11 - i)), table.select(0, i).clone()])),
+    );
+  await write((name) => name);
   const config = configOn(tokens, { classes: true, training: { vectors: file, steps: 2 } });
   config.model.params = {
     ...config.model.params,
     cond_stage_config: { target: 'tessera.conditions.VectorStage' },
   } as never;
-  t.like((await run(config, join(temporaryFolder(t), 'run'))).at(-1), { type: 'end', step: 2 });
+  const events = await run(config, join(temporaryFolder(t), 'run'));
+  t.like(events.at(-1), { type: 'end', step: 2 });
+  await write((name) => name.split('/').slice(-2).join('/')); // As in the folder of the images.
+  const again = await run(config, join(temporaryFolder(t), 'run'));
+  t.deepEqual(lossesOf(again), lossesOf(events));
+  const inOrder = join(temporaryFolder(t), 'rows.safetensors');
+  await saveSafetensors(inOrder, { vectors: table });
+  const unnamed = { ...config, training: { ...config.training, vectors: inOrder } };
+  t.notDeepEqual(
+    lossesOf(await run(unnamed, join(temporaryFolder(t), 'run'))),
+    lossesOf(events),
+    'names are not used',
+  );
   const data = { path: tokens, size: 16, heldOut: 4, channels: 3 };
   const opened = await openTokenImages({ data, training: { views: 1 } } as never, []);
-  const table = torch.zeros([12, 1, 6]);
-  const codes = codesOfTokens(opened, { table, train: [...Array(8).keys()], heldOut: [8, 9, 10, 11] }, 'cpu');
+  const zeros = torch.zeros([12, 1, 6]);
+  const codes = codesOfTokens(
+    opened,
+    { table: zeros, train: [...Array(8).keys()], heldOut: [8, 9, 10, 11] },
+    'cpu',
+  );
   t.deepEqual(
     codes.train.condition!.flatten().tolist(),
     [...Array(32).keys()].map((row) => Math.floor(row / 4)),

@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { readMetrics } from '../../../src/runs/folder.js';
+import { TokenSet } from '../../../src/tokenizer/token-set.js';
 import { encoded } from '../../tokenizer/token-sets.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { temporaryFolder, vqganConfig } from '../../training/tiny.js';
@@ -38,4 +39,14 @@ test.serial('built-in images keep their split and classes as tokens, and train a
     readdirSync(join(ofTokens.run, 'images')).map((name) => name.split('-0')[0]),
     ['samples'],
   );
+});
+
+test.serial('a set of built-in images of which none is held out holds out none', async (t) => {
+  const vqgan = join(temporaryFolder(t), 'vqgan');
+  const scenes = { path: 'scenes', size: 16, count: 6, heldOut: 0 };
+  await (await VqganTrainer.create({ ...vqganConfig(), data: scenes }, { run: vqgan })).close();
+  using tokens = await TokenSet.open(
+    await encoded(vqgan, 'scenes', { out: join(temporaryFolder(t), 'tokens'), views: 1 }),
+  );
+  t.deepEqual(tokens.divide(2), { train: [0, 1, 2, 3, 4, 5], heldOut: [] });
 });

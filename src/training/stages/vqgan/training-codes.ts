@@ -19,7 +19,7 @@ export interface TrainingCodesOptions {
 
 /**
  * Counts the codes that a first stage chooses in training, on its device: steps do not wait for it. Counts are read where
- * steps are logged, of all processes together. A resumed run counts anew.
+ * steps are logged, of all processes together. A resumed run starts from zero.
  */
 export class TrainingCodes {
   readonly #window: number;
@@ -76,7 +76,7 @@ export class TrainingCodes {
     return { trainPerplexity, deadCodes };
   }
 
-  /** Returns the counts of all processes since the last reading, and begins to count anew. */
+  /** Returns the counts of all processes since the last reading, and starts counting from zero again. */
   #taken(): BigInt64Array {
     return torch.noGrad(() =>
       torch.scope(() => {
