@@ -20,7 +20,7 @@ const ddconfig = {
   attn_resolutions: [],
 };
 
-/** Arguments of each, as a configuration has them, for codes of a width of their own. */
+/** Arguments of each, as a configuration has them, for few codes of width 4. */
 const params: Record<string, Record<string, unknown>> = {
   Vector: { n_embed: 16, embed_dim: 4, legacy: false },
   EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
@@ -31,16 +31,17 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
   const quantizer = { target: `tessera.quantizers.${name}`, params: params[name]! };
 
   test(`${name}: in a first stage of a configuration`, (t) => {
-    t.truthy(params[name], `add parameters of 16 codes of width 4 to the table above`);
+    t.truthy(params[name], 'add its arguments to the table above');
     const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
     torch.manualSeed(5);
     const model = modelFromConfig<FirstStage>(config);
     t.true(model.quantize instanceof Class);
-    t.is(model.config.nEmbed, 16);
+    const { nEmbed } = model.config;
+    t.is(nEmbed, params[name]!['n_embed'] ?? nEmbed);
     const read = codesOfConfig(config.params);
     t.deepEqual(
       [read.nEmbed, read.nCodes],
-      [16, model.nCodes],
+      [nEmbed, model.nCodes],
       'a second stage reads them from the configuration',
     );
     const x = torch.rand([1, 3, 8, 8]);
@@ -50,7 +51,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     t.true(Number(indices.max().item()) < model.nCodes);
     const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
-    if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, 16 codes of width 4`));
+    if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
   });
 
   test(`${name}: by itself`, (t) => {
