@@ -49,6 +49,7 @@ export {
   type KeyValueCacheShape,
 } from './models/priors/key-value-cache.js';
 export type * from './models/priors/prior.js';
+export type { Affine } from './torch/nn/packed-weights.js';
 export {
   Net2NetTransformer,
   type EncodedTokens,

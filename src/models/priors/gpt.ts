@@ -8,7 +8,7 @@ import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
 import { gptSchema, readGpt, type GPTConfig, type ResolvedConfig } from './gpt-config.js';
 import { KeyValueCache, type AnyCache, type CacheAt } from './key-value-cache.js';
-import type { Affine, DecodeModel, Prior, PriorForwardOptions } from './prior.js';
+import type { DecodeModel, Prior, PriorForwardOptions } from './prior.js';
 
 /** Returns a mask with ones where row i may attend to column j: j ≤ i, or both in the unmasked prefix. [1, 1, T, T] */
 function attentionMask(blockSize: number, nUnmasked: number): Tensor {
@@ -83,8 +83,7 @@ export class CausalSelfAttention extends nn.Module {
     const [batch, count, width] = x.shape as [number, number, number];
     const { nHead } = this.config;
     if (cache && 'qkv' in cache) {
-      const { weight, bias } = cache.qkv[layer]!;
-      const projected = F.linear(x, weight, bias); // [B, 1, 3E]
+      const projected = nn.affine(x, cache.qkv[layer]!); // [B, 1, 3E]
       const size = width / nHead;
       const query = projected.asStrided([batch, nHead, 1, size], [3 * width, size, size, 1]); // [B, H, 1, D]
       // One view instead of three: an operator on the host takes as long as a small matrix product.
@@ -278,7 +277,7 @@ export class GPT extends nn.Module implements Prior {
   }
 
   /** Returns the concatenated query, key and value weights of each layer, as new tensors. */
-  qkv(): Affine[] {
+  qkv(): nn.Affine[] {
     return [...this.blocks].map(({ attn }) => attn.qkv());
   }
 

@@ -1,6 +1,6 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import type { Affine } from './prior.js';
+import type { Affine } from '../../torch/nn/index.js';
 
 export interface KeyValueCacheShape {
   nLayer: number;

@@ -3,12 +3,6 @@ import type { Tensor } from '../../torch/index.js';
 import type * as nn from '../../torch/nn/index.js';
 import type { AnyCache, CacheAt, KeyValueCache } from './key-value-cache.js';
 
-/** Weights of a linear layer, stored row by row. */
-export interface Affine {
-  weight: Tensor; // [outputs, inputs]
-  bias: Tensor | null; // [outputs]
-}
-
 /** Weight, bias and epsilon of a layer norm; null weight or bias if it has none. */
 export interface Norm {
   weight: Tensor | null;
@@ -30,10 +24,10 @@ export interface PriorForwardOptions {
 /** A pre-norm block with GELU between two linear layers, in the form the fused decode kernels take. */
 export interface DecodeBlock {
   ln1: Norm;
-  proj: Affine;
+  proj: nn.Affine;
   ln2: Norm;
-  widen: Affine;
-  narrow: Affine;
+  widen: nn.Affine;
+  narrow: nn.Affine;
   /** Runs the block with regular operators: x `[B, 1, E]` → `[B, 1, E]`. */
   forward(x: Tensor, cache: CacheAt): Tensor;
 }
@@ -45,7 +39,7 @@ export interface DecodeModel {
   positions: Tensor; // [1, T, E]
   blocks: DecodeBlock[];
   norm: Norm;
-  head: Affine;
+  head: nn.Affine;
 }
 
 /** An autoregressive model of token sequences. */
@@ -63,7 +57,7 @@ export interface Prior extends nn.Module {
   /** Creates an empty cache; `capacity` defaults to `blockSize`. */
   createCache(batch: number, capacity?: number): KeyValueCache;
   /** Returns the concatenated query, key and value weights of each layer as new tensors, for `KeyValueCache.at`. */
-  qkv(): Affine[];
+  qkv(): nn.Affine[];
   /** Returns the weights for the fused decode kernels. Undefined for models the kernels do not support. */
   decodeModel?(): DecodeModel;
 }

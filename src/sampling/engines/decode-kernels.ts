@@ -1,9 +1,10 @@
 /** Bindings of the kernels in native/kernels/decode.cu: the models they support and how each kernel is launched. */
-import type { Affine, Norm, Prior } from '../../models/priors/prior.js';
+import type { Norm, Prior } from '../../models/priors/prior.js';
 import { isContiguous } from '../../torch/core/layout.js';
 import { kernelElements, packagedKernels } from '../../torch/cuda/kernel.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import type { Affine } from '../../torch/nn/index.js';
 
 // Must match native/kernels/decode.cu.
 const WARPS = 8;

@@ -3,6 +3,7 @@ import type { KeyValueCache } from '../../models/priors/key-value-cache.js';
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import * as nn from '../../torch/nn/index.js';
 import type { Start, TokenMemory } from './token-memory.js';
 
 /** Draws tokens into its own memory, in the order set by its caller. */
@@ -13,6 +14,8 @@ export interface Engine {
   readonly fed: Tensor;
   /** Largest of the logits each token was drawn from, at that token's index: `[B, room]` float64. */
   readonly peaks: Tensor;
+  /** Weights with which each step multiplies the vectors of the newest tokens, if they may be packed meanwhile. */
+  readonly products: readonly nn.Affine[];
   /** Starts sequences. */
   begin(start: Start): void;
   /** Draws token number `at` of each row, given all tokens before it. */
@@ -46,6 +49,7 @@ export function eagerEngine(prior: Prior, memory: TokenMemory, cache: KeyValueCa
     tokens,
     fed,
     peaks,
+    products: cache ? [...prior.modules()].filter((module) => module instanceof nn.Linear) : [],
     begin(start) {
       const { embeddings = null, nullEmbeddings } = start;
       const guided = embeddings && fed !== tokens;

@@ -1,8 +1,9 @@
 /** One-token forward with the fused CUDA kernels. No other code implements a model's arithmetic outside the model. */
 import type { KeyValueCache } from '../../models/priors/key-value-cache.js';
-import type { Affine, DecodeBlock, DecodeModel, Prior } from '../../models/priors/prior.js';
+import type { DecodeBlock, DecodeModel, Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import type { Affine } from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
 import { DecodeKernels, whyNoDecodeKernels } from './decode-kernels.js';
 

@@ -2,6 +2,7 @@
 import type { Prior } from '../../models/priors/prior.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import type * as nn from '../../torch/nn/index.js';
 import { codesOnly } from '../logits.js';
 import type { PickOptions } from '../logits.js';
 import { whyNoDecodeKernels } from './decode-kernels.js';
@@ -132,6 +133,8 @@ export function recordedEngine(
     tokens,
     fed,
     peaks,
+    // A recording holds addresses, so it must not read copies that are made for each call.
+    products: record ? [] : [...qkv, ...productsOf(prior)],
     kernelFailure: typeof byKernels === 'string' ? byKernels : null,
     get eagerReason() {
       for (const { eagerReason } of recorded.values()) if (eagerReason) return eagerReason;
@@ -161,6 +164,13 @@ export function recordedEngine(
       eager.dispose();
     },
   };
+}
+
+/** Returns the weights of a step's products, without those of query, key and value. */
+function productsOf(prior: Prior): nn.Affine[] {
+  const model = prior.decodeModel?.();
+  if (!model) return [];
+  return [...model.blocks.flatMap(({ proj, widen, narrow }) => [proj, widen, narrow]), model.head];
 }
 
 function recorderFor(device: torch.Device, { generator }: PickOptions): StepRecorder | null {

@@ -1,11 +1,14 @@
 /** Draws one token after another, in reading order. */
 import type { Prior } from '../../models/priors/prior.js';
-import { inEvaluation } from '../../torch/nn/index.js';
+import { inEvaluation, withPackedWeights } from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Engine } from '../engines/eager.js';
 import type { Start } from '../engines/token-memory.js';
 import { checkPeaks } from '../logits-error.js';
+
+/** Number of steps from which packing the weights pays. */
+const FEWEST_STEPS = 32;
 
 /** Tokens that are known among those to draw, and are fed as they are. */
 export interface KnownTokens {
@@ -41,7 +44,7 @@ export function drawInOrder(
     torch.noGrad(() =>
       torch.scope(() => {
         engine.begin(sequence);
-        for (let step = 0; step < steps; step++) {
+        const draw = (step: number) =>
           torch.scope(() => {
             const at = start + step;
             engine.draw(at);
@@ -50,7 +53,11 @@ export function drawInOrder(
             if (onCpu) checkPeaks(peaks.narrow(1, at, 1), caller, step);
             onToken?.(step, tokens.narrow(1, at, 1));
           });
-        }
+        // Packing takes as long as a few steps.
+        const products = steps < FEWEST_STEPS ? [] : engine.products;
+        withPackedWeights(products, { rows: engine.fed.shape[0]! }, () => {
+          for (let step = 0; step < steps; step++) draw(step);
+        });
         if (!onCpu) checkPeaks(peaks.narrow(1, start, steps), caller);
         return tokens.narrow(1, 0, start + steps).clone();
       }),

@@ -2,6 +2,7 @@ import * as torch from '../index.js';
 import type { DType, Device, Tensor } from '../index.js';
 import * as init from './init.js';
 import { Module } from './module.js';
+import { affine, type Affine } from './packed-weights.js';
 import { Parameter } from './parameter.js';
 import { pythonBool } from './sizes.js';
 
@@ -36,7 +37,7 @@ export interface LinearOptions extends FactoryOptions {
 }
 
 /** y = x Wᵀ + b over the last dimension; `weight` is [out, in]. */
-export class Linear extends Module {
+export class Linear extends Module implements Affine {
   /** Size of the input's last dimension. */
   readonly inFeatures: number;
   /** Size of the output's last dimension. */
@@ -44,6 +45,7 @@ export class Linear extends Module {
   /** [outFeatures, inFeatures]. */
   weight: Parameter;
   bias: Parameter | null;
+  declare packed?: Affine['packed'];
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {
     super();
@@ -55,7 +57,7 @@ export class Linear extends Module {
   }
 
   override forward(input: Tensor): Tensor {
-    return torch.linear(input, this.weight, this.bias); // [..., out]
+    return affine(input, this); // [..., out]
   }
 
   protected override extraRepr(): string {

@@ -37,7 +37,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     const model = modelFromConfig<FirstStage>(config);
     t.true(model.quantize instanceof Class);
     const { nEmbed } = model.config;
-    t.is(nEmbed, params[name]!['n_embed'] ?? nEmbed);
+    t.is(nEmbed, Number(params[name]!['n_embed'] ?? nEmbed));
     const read = codesOfConfig(config.params);
     t.deepEqual(
       [read.nEmbed, read.nCodes],
