@@ -3,7 +3,8 @@
  * without the cache, by a `TokenSampler`, in batches of other sizes, and through windows in sequence or as a wavefront; for
  * conditions of each length, with guidance and without. In float64 all are equal. In float32, over more than 10,000 tokens
  * a condition, each first difference of a row is traced: the scores of its two tokens, computed in float64, are within
- * 1e-5 of each other. bfloat16: how many rows differ. One thread, seeded.
+ * 1e-5 of each other; also of a model that is wide enough for its weights to be packed. bfloat16: how many rows differ.
+ * One thread, seeded.
  */
 import { Net2NetTransformer, VQModel, GPT } from '../../src/index.js';
 import { rowNoise, seedWords } from '../../src/sampling/cell-noise.js';
@@ -23,9 +24,15 @@ torch.setNumThreads(1);
 let failures = 0;
 
 /** A GPT as if trained: positions, norms and biases matter, and so do the scores of keys and tokens. */
-function lively(dtype: 'float64' | 'float32' | 'bfloat16'): GPT {
+function lively(dtype: 'float64' | 'float32' | 'bfloat16', width = 32): GPT {
   torch.manualSeed(6);
-  const gpt = new GPT({ vocabSize: VOCABULARY + 1, blockSize: 130, nLayer: 3, nHead: 2, nEmbd: 32 }).eval();
+  const gpt = new GPT({
+    vocabSize: VOCABULARY + 1,
+    blockSize: 130,
+    nLayer: 3,
+    nHead: 2,
+    nEmbd: width,
+  }).eval();
   torch.noGrad(() => {
     for (const parameter of gpt.parameters()) {
       if (parameter.ndim === 1) torch.scope(() => void parameter.add_(torch.randn(parameter.shape).mul(0.3)));
@@ -97,8 +104,8 @@ const ways: Record<string, Way> = {
 };
 
 /** The scores of all tokens at a row's image token number `drawn.length`, after the tokens drawn before it, in float64. */
-function scoresAfter({ prefix, seeds, more }: Request, row: number, drawn: readonly number[]): number[] {
-  const exact = lively('float64');
+function scoresAfter({ gpt, prefix, seeds, more }: Request, row: number, drawn: readonly number[]): number[] {
+  const exact = lively('float64', gpt.config.nEmbd);
   const { guidance, guidanceSchedule, ...filters } = more;
   return torch.noGrad(() =>
     torch.scope(() => {
@@ -214,6 +221,14 @@ for (const dtype of ['float64', 'float32', 'bfloat16'] as const) {
     compare(name, { gpt, prefix, seeds: Array.from({ length: rows }, (_, row) => 1000 + row), more }, dtype);
   }
   for (const ofClass of [false, true]) compareWindows(dtype, ofClass);
+}
+const wide = lively('float32', 256);
+for (const name of ['a class, guided', 'a map, a token for each code']) {
+  const { length, more } = conditions[name]!;
+  torch.manualSeed(length);
+  const prefix = torch.randint(0, VOCABULARY, [ROWS, length]);
+  const seeds = Array.from({ length: ROWS }, (_, row) => 1000 + row);
+  compare(`${name}, packed weights`, { gpt: wide, prefix, seeds, more }, 'float32');
 }
 console.log(failures === 0 ? 'all equal' : `${failures} failures`);
 process.exitCode = failures === 0 ? 0 : 1;

@@ -25,7 +25,13 @@ export * as init from './init.js';
 export { initEnabled, skipInit } from './init-switch.js';
 export { inEvaluation } from './evaluation.js';
 export { Bilinear, Identity, Linear, type FactoryOptions, type LinearOptions } from './linear.js';
-export { affine, withPackedWeights, type Affine, type PackOptions } from './packed-weights.js';
+export {
+  affine,
+  withPackedWeights,
+  type Affine,
+  type PackedWeight,
+  type PackOptions,
+} from './packed-weights.js';
 export * from './loss.js';
 export type { Loss, WeightedLoss } from './loss-base.js';
 export * from './margin-losses.js';

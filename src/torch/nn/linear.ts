@@ -45,6 +45,7 @@ export class Linear extends Module implements Affine {
   /** [outFeatures, inFeatures]. */
   weight: Parameter;
   bias: Parameter | null;
+  /** Packed weight, while `withPackedWeights` runs a function. */
   declare packed?: Affine['packed'];
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {

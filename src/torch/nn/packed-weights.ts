@@ -10,8 +10,10 @@ export interface Affine {
   packed?: PackedWeight | undefined;
 }
 
-interface PackedWeight {
+/** A weight in oneDNN's layout; only its operators read it. */
+export interface PackedWeight {
   readonly weight: Tensor;
+  /** Number of rows of the inputs that it is packed for. */
   readonly rows: number;
 }
 
