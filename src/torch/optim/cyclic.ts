@@ -30,7 +30,15 @@ export interface CyclicOptions {
   lastEpoch?: number;
 }
 
-/** Cycles between two learning rates (Smith, arXiv 1506.01186). Step it after every batch. */
+/**
+ * Cycles between two learning rates (Smith, arXiv 1506.01186). Step it after every batch.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { momentum: 0.9 });
+ * const scheduler = new optim.CyclicLR(optimizer, 1e-3, 1e-2, { stepSizeUp: 500 });
+ * ```
+ */
 export class CyclicLR extends LRScheduler {
   /** The highest rate of each group. */
   maxLrs: number[];
