@@ -24,6 +24,12 @@ export interface GradcheckOptions {
  * @returns true
  * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not contiguous
  * leaves of dtype float64
+ *
+ * @example
+ * ```ts
+ * const x = torch.randn([3], { dtype: 'float64', requiresGrad: true });
+ * torch.gradcheck((x) => x.sin(), [x]); // true
+ * ```
  */
 export function gradcheck(
   fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],
