@@ -20,6 +20,11 @@ const ROWS = 'vectors';
  * `vectors`, or a tensor for each image or class under its name, [D] or [N, D]. The caller owns the rows.
  *
  * @throws ImageDataError for a file that is not one of these
+ *
+ * @example
+ * ```ts
+ * const { rows, names } = await readVectors('texts.npy'); // [M, N, D]
+ * ```
  */
 export async function readVectors(path: string): Promise<VectorFile> {
   const { names, tensors } = await tensorsOf(path).catch((cause: Error) => {
