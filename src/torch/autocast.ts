@@ -5,7 +5,6 @@ import { guard, within, type Enter } from './core/mode.js';
 import { native } from './native/load.js';
 import { checkOptions } from './core/arguments.js';
 
-/** Options of {@link autocast}. */
 export interface AutocastOptions {
   /** The dtype to compute in. Default `float16` on CUDA, `bfloat16` on the CPU. */
   dtype?: 'float16' | 'bfloat16';

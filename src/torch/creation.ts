@@ -24,7 +24,6 @@ export interface TensorOptions {
   requiresGrad?: boolean;
 }
 
-/** Options of random tensors. */
 export interface RandomOptions extends TensorOptions {
   /** Default: the device's default generator. */
   generator?: Generator;

@@ -7,7 +7,6 @@ import { isContiguous } from './core/layout.js';
 
 type Checked = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 
-/** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
   /** Step of the finite differences. Default 1e-6. */
   eps?: number;

@@ -4,7 +4,6 @@ import type { Tensor } from '../../torch/index.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../torch/io/index.js';
 import { ImageDataError } from '../image-error.js';
 
-/** Vectors of a file. */
 export interface VectorFile {
   /** float32 [M, N, D]: M rows of N vectors of D numbers. */
   rows: Tensor;

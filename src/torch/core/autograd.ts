@@ -6,7 +6,6 @@ import { describe } from './describe.js';
 import { born, type Tensor } from './tensor.js';
 import { checkOptions, handlesOf } from './arguments.js';
 
-/** Options of {@link grad}. */
 export interface GradOptions {
   /** One gradient for each output, of the output's shape; not needed for outputs of one element. */
   gradOutputs?: readonly (Tensor | null)[];

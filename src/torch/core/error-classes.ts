@@ -163,7 +163,6 @@ export class UnsafeOperatorError extends TorchError {}
  * ```
  */
 export class LeakError extends TorchError {
-  /** The number of tensors. */
   readonly tensors: number;
 
   constructor(message: string, tensors: number) {

@@ -53,7 +53,7 @@ export function floatScalar(value: number): FloatScalar {
   return new FloatScalar(value);
 }
 
-/** Makes a complex scalar. */
+/** Makes a complex number as a scalar argument: `x.mul(torch.complexScalar(0, 1))`. */
 export function complexScalar(re: number, im: number): ComplexScalar {
   return new ComplexScalar(re, im);
 }

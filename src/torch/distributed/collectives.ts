@@ -17,7 +17,6 @@ export type ReduceOp = 'sum' | 'avg' | 'product' | 'min' | 'max';
 /** libtorch's numbers of the operations; gloo has no average, which is a sum that is divided here. */
 const REDUCE_OPS: Readonly<Record<ReduceOp, number>> = { sum: 0, avg: 0, product: 2, min: 3, max: 4 };
 
-/** Options of a collective operation. */
 export interface CollectiveOptions {
   /** Return a {@link Work} at once instead of waiting. Default false. */
   asyncOp?: boolean;

@@ -4,7 +4,6 @@ import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
-/** Settings of {@link ASGD}. */
 export interface ASGDSettings {
   /** Initial learning rate. Default 1e-2. */
   lr: number;

@@ -3,7 +3,6 @@ import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, inSnakeCase, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
-/** Options of {@link CyclicLR}. */
 export interface CyclicOptions {
   /** Steps from the lowest rate to the highest. Default 2000. */
   stepSizeUp?: number;

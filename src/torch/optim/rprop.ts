@@ -5,7 +5,6 @@ import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
-/** Settings of {@link Rprop}. */
 export interface RpropSettings {
   /** Initial step size. Default 1e-2. */
   lr: number;

@@ -55,9 +55,7 @@ export interface VqganLog {
   logitsFake: Tensor;
 }
 
-/** Log of the discriminator's update. */
 export type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'lecamLoss' | 'logitsReal' | 'logitsFake'>;
-/** Log of the generator's update. */
 export type GeneratorLog = Omit<VqganLog, keyof DiscriminatorLog>;
 
 /**
