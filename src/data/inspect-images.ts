@@ -17,6 +17,12 @@ export interface ImagesFound extends DataReport {
  * Decodes every image of a data configuration once and reports what there is to train on. Checks the checksums of a
  * packed folder.
  * @throws ImageDataError for a path without usable images, or a damaged packed folder
+ *
+ * @example
+ * ```ts
+ * const found = await inspectImages({ path: 'photos', size: 64 });
+ * console.log(describeImages(found));
+ * ```
  */
 export async function inspectImages(
   config: DataConfig,
@@ -59,7 +65,14 @@ async function checkShards(folder: string, index: PackIndex, options: OpenImages
   }
 }
 
-/** Formats the findings as lines of text. */
+/**
+ * Formats the findings as lines of text.
+ *
+ * @example
+ * ```ts
+ * console.log(describeImages(await inspectImages({ path: 'photos', size: 64 })));
+ * ```
+ */
 export function describeImages(found: ImagesFound): string {
   const { kind, path, size, train, heldOut, skipped, classes, classCounts } = found;
   const lines = [

@@ -12,9 +12,11 @@ export interface Interruptible {
  * the second ends the process at once with exit code 130. Call `release` to remove the signal handlers.
  *
  * @example
+ * ```ts
  * const { signal, release } = interruptible();
- * for await (const event of trainer.run({ signal })) console.log(event.type);
+ * const { report } = await openImages({ path: 'photos', size: 64 }, { signal });
  * release();
+ * ```
  */
 export function interruptible(): Interruptible {
   const controller = new AbortController();

@@ -13,7 +13,14 @@ export interface CodebookUse {
   entropyBits: number;
 }
 
-/** Counts how often each of `size` codes occurs. */
+/**
+ * Counts how often each of `size` codes occurs.
+ *
+ * @example
+ * ```ts
+ * const counts = countCodesOf([0, 2, 2], 4); // [1, 0, 2, 0]
+ * ```
+ */
 export function countCodesOf(codes: Iterable<number | bigint>, size: number): Float64Array {
   const counts = new Float64Array(size);
   for (const code of codes) {
@@ -25,7 +32,15 @@ export function countCodesOf(codes: Iterable<number | bigint>, size: number): Fl
   return counts;
 }
 
-/** Returns the entropy of a histogram in nats: the lowest cross-entropy of a model without context. */
+/**
+ * Returns the entropy of a histogram in nats: the lowest cross-entropy of a model without context.
+ *
+ * @example
+ * ```ts
+ * const codes = [0, 1, 1, 0];
+ * histogramEntropy(countCodesOf(codes, 2)); // 0.693…, ln 2
+ * ```
+ */
 export function histogramEntropy(counts: Float64Array): number {
   const total = counts.reduce((sum, count) => sum + count, 0);
   let entropy = 0;

@@ -127,7 +127,15 @@ function crossEntropy(
   return sum / count;
 }
 
-/** Returns the cross-entropy of `heldOut` under a count model of `train`, in nats per code. */
+/**
+ * Returns the cross-entropy of `heldOut` under a count model of `train`, in nats per code.
+ *
+ * @example
+ * ```ts
+ * const grids = Array.from({ length: 20 }, () => [0, 1, 0, 1]);
+ * countModelCrossEntropy(grids.slice(2), grids.slice(0, 2), { size: 2, width: 2 }); // near 0: rows are alike
+ * ```
+ */
 export function countModelCrossEntropy(
   train: readonly CodeGrid[],
   heldOut: readonly CodeGrid[],

@@ -32,7 +32,14 @@ export async function extractFeatures(
   return whole;
 }
 
-/** Returns the features [B, D], float32 on the CPU, of one batch. */
+/**
+ * Returns the features [B, D], float32 on the CPU, of one batch.
+ *
+ * @example
+ * ```ts
+ * const features = featuresOf(new nn.Conv2d(3, 8, 4, { stride: 4 }), torch.zeros([2, 3, 16, 16])); // [2, 8]
+ * ```
+ */
 export function featuresOf(network: FeatureNetwork, images: Tensor): Tensor {
   const run = (): unknown => (network instanceof nn.Module ? forwardOf(network)(images) : network(images));
   return torch.noGrad(() =>

@@ -24,14 +24,30 @@ export function confusionOf(labels: Tensor, predicted: Tensor, count: number): F
   });
 }
 
-/** Returns the share of pixels whose predicted label is right. */
+/**
+ * Returns the share of pixels whose predicted label is right.
+ *
+ * @example
+ * ```ts
+ * const confusion = confusionOf(torch.tensor([0n, 0n, 1n, 1n]), torch.tensor([0n, 1n, 1n, 1n]), 2);
+ * pixelAccuracy(confusion); // 0.75
+ * ```
+ */
 export function pixelAccuracy(confusion: Float64Array): number {
   const count = Math.sqrt(confusion.length);
   const right = confusion.filter((_, i) => i % (count + 1) === 0);
   return sum(right) / sum(confusion);
 }
 
-/** Returns the intersection over union, averaged over the labels that occur or are predicted. */
+/**
+ * Returns the intersection over union, averaged over the labels that occur or are predicted.
+ *
+ * @example
+ * ```ts
+ * const confusion = confusionOf(torch.tensor([0n, 0n, 1n]), torch.tensor([0n, 1n, 1n]), 2);
+ * meanIou(confusion); // 0.5: one of two pixels for both labels
+ * ```
+ */
 export function meanIou(confusion: Float64Array): number {
   const count = Math.sqrt(confusion.length);
   const shares: number[] = [];

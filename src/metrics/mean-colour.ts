@@ -6,6 +6,11 @@ import { psnrTensor } from './psnr.js';
 /**
  * Replaces every block of `block` × `block` pixels of images [B, C, H, W] with its mean colour: the output of a decoder
  * that knows only one exact colour per code.
+ *
+ * @example
+ * ```ts
+ * const blocks = meanColourBlocks(torch.rand([4, 3, 64, 64]), 16); // [4, 3, 64, 64]
+ * ```
  */
 export function meanColourBlocks(images: Tensor, block: number): Tensor {
   const [, , height = 0, width = 0] = images.shape;

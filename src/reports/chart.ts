@@ -47,7 +47,14 @@ export function tickLabel(value: number): string {
   return String(+value.toPrecision(3));
 }
 
-/** Returns the chart as an SVG document. */
+/**
+ * Returns the chart as an SVG document.
+ *
+ * @example
+ * ```ts
+ * const svg = chartSvg({ title: 'loss', series: [{ name: 'train', points: [[0, 7], [1000, 5]] }] });
+ * ```
+ */
 export function chartSvg(options: ChartOptions): string {
   const { title, width = 420, height = 260 } = options;
   return (

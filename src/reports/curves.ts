@@ -29,7 +29,15 @@ function panelsOf(stage: Stage): Panel[] {
   return [...panels.values()];
 }
 
-/** Returns the charts of a run that have data. */
+/**
+ * Returns the charts of a run that have data.
+ *
+ * @example
+ * ```ts
+ * const charts = runCharts('runs/vqgan', 'vqgan');
+ * await saveCurves('curves.png', charts);
+ * ```
+ */
 export function runCharts(run: string, stage: Stage, levels: CurveLevels = {}): ChartOptions[] {
   const records = readMetrics(run);
   return panelsOf(stage).flatMap(({ title, lines, fromZero = false }) => {
@@ -59,7 +67,14 @@ function figureOf(record: MetricsRecord, key: string): number | undefined {
   return undefined;
 }
 
-/** Writes the charts, two per row, as one PNG; returns false if there is no data yet. */
+/**
+ * Writes the charts, two per row, as one PNG; returns false if there is no data yet.
+ *
+ * @example
+ * ```ts
+ * await saveCurves('loss.png', [{ title: 'loss', series: [{ name: 'train', points: [[0, 7], [1000, 5]] }] }]);
+ * ```
+ */
 export async function saveCurves(path: string, charts: readonly ChartOptions[]): Promise<boolean> {
   if (charts.length === 0) return false;
   const [width, height] = [420, 260];
@@ -80,7 +95,14 @@ export async function saveCurves(path: string, charts: readonly ChartOptions[]):
   return true;
 }
 
-/** Writes `curves.png` into a run folder. */
+/**
+ * Writes `curves.png` into a run folder.
+ *
+ * @example
+ * ```ts
+ * await saveRunCurves('runs/vqgan', 'vqgan'); // writes runs/vqgan/curves.png
+ * ```
+ */
 export async function saveRunCurves(run: string, stage: Stage, levels?: CurveLevels): Promise<boolean> {
   return saveCurves(join(run, 'curves.png'), runCharts(run, stage, levels));
 }

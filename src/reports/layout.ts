@@ -33,6 +33,14 @@ const line = 3;
  * Returns a layout's tokens as an SVG document: a box or a point for each object, with its class and properties, and a
  * grey frame around the crop if it is encoded.
  * @throws ShapeError for tokens that are not the builder's
+ *
+ * @example
+ * ```ts
+ * const builder = new ObjectsBoundingBoxConditionalBuilder({
+ *   noObjectClasses: 2, noMaxObjects: 5, noTokens: 1024, encodeCrop: true, useGroupParameter: false,
+ * });
+ * const svg = layoutSvg(builder, builder.build([{ categoryNo: 1, bbox: [0.1, 0.5, 0.3, 0.4] }]));
+ * ```
  */
 export function layoutSvg(
   builder: ObjectsConditionalBuilder<BoundingBox | CenterPoint>,

@@ -71,7 +71,15 @@ const style = `
   pre { background: #f1f1eb; padding: 12px 16px; overflow-x: auto; font-size: 14px; line-height: 1.5; border-radius: 4px; }
   summary { cursor: pointer; color: var(--mark); }`;
 
-/** Writes the page; it appears under its name only when complete. */
+/**
+ * Writes the page; it appears under its name only when complete.
+ *
+ * @example
+ * ```ts
+ * const blocks = [{ kind: 'text' as const, text: 'It works.' }];
+ * await writePage('page.html', { title: 'Report', lead: 'One run.', sections: [{ title: 'Result', blocks }] });
+ * ```
+ */
 export async function writePage(path: string, page: Page): Promise<void> {
   const sections = await Promise.all(
     page.sections.map(async ({ title, blocks }) => {

@@ -48,7 +48,14 @@ export const averageOf = ({ path }: Pick<RunCheckpoint, 'path'>): string => join
 /** Returns the path of a run's checkpoint. */
 export const checkpointPath = (run: string, step: number): string => join(root(run), nameOf(step));
 
-/** Returns the complete checkpoints of a run, oldest first. */
+/**
+ * Returns the complete checkpoints of a run, oldest first.
+ *
+ * @example
+ * ```ts
+ * for (const { step, path } of listCheckpoints('runs/vqgan')) console.log(step, path);
+ * ```
+ */
 export function listCheckpoints(run: string): RunCheckpoint[] {
   if (!existsSync(root(run))) return [];
   return readdirSync(root(run))
@@ -101,6 +108,12 @@ export async function removePartialCheckpoints(run: string): Promise<void> {
 /**
  * Returns the checkpoint with the best value of the metric, or of the first of several metrics that a checkpoint has;
  * undefined if none has one.
+ *
+ * @example
+ * ```ts
+ * const best = bestCheckpoint('runs/vqgan', { name: 'lpips', better: 'lower' });
+ * console.log(best?.step, best?.path);
+ * ```
  */
 export function bestCheckpoint(
   run: string,

@@ -34,6 +34,12 @@ export function chosenDevice({ training: { device } }: RunConfig): Device {
  * Checks a configuration and fills in all defaults. The model section is checked when the model is built.
  *
  * @throws TypeError with the path of a key that is unknown (with the nearest known key), missing or of the wrong type
+ *
+ * @example
+ * ```ts
+ * const config = resolveConfig('vqgan', await readConfig('vqgan.yaml'));
+ * console.log(config.training.batchSize);
+ * ```
  */
 export function resolveConfig(stage: Stage, input: unknown): RunConfig {
   const given = knownSections(stage, input);

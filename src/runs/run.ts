@@ -45,9 +45,7 @@ import { Timetable, type RunTask } from './timetable.js';
  * ```
  */
 export class Run extends torch.InThread {
-  /** Path of the run's folder. */
   readonly folder: string;
-  /** Stage that the run trains. */
   readonly stage: Stage;
   /** Sentences to show when the run starts. */
   readonly notes: string[] = [];

@@ -36,6 +36,14 @@ export interface SampleTokensOptions extends Omit<
  *
  * Only ids that are codes of the first stage are drawn, even if the vocabulary is larger.
  * @throws RangeError for a condition that is not a class of the model, or if the sequence exceeds its block
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const { indices: condition } = net.encodeToC(torch.zeros([4, 3, 64, 64]));
+ * const tokens = sampleTokens(net, condition, 256, { topK: 100 }); // [4, 256]
+ * const images = net.decodeToImg(tokens, [16, 16]);
+ * ```
  */
 export function sampleTokens(
   net: Net2NetTransformer,
@@ -233,6 +241,14 @@ export interface ImageLog {
 /**
  * Returns the images of a training run's image grid: at most `count` (4) images of a batch and the model's samples for
  * them, all `[B, C, H, W]`. Draws with temperature 1 and top-k 100 by default.
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const images = torch.zeros([2, 3, 64, 64]);
+ * const { samplesNopix } = logImages(net, images, images, { topK: 100 }); // [2, 3, 64, 64]
+ * await saveImageGrid('samples.png', samplesNopix);
+ * ```
  */
 export function logImages(
   net: Net2NetTransformer,

@@ -126,6 +126,12 @@ export function minPLogits(logits: Tensor, p: number): Tensor {
  * `[…, V]` → `[…, V]`, in at least float32.
  *
  * @param seen ids that `repetitionPenalty` acts on, bool `[…, V]`; null: it does nothing
+ *
+ * @example
+ * ```ts
+ * const logits = torch.tensor([[0, 1, 2, 3]]);
+ * const kept = filterLogits(logits, { temperature: 0.5, topK: 2 }); // [[-Infinity, -Infinity, 4, 6]]
+ * ```
  */
 export function filterLogits(
   logits: Tensor,
@@ -149,6 +155,12 @@ export function codesOnly<P extends PickOptions>({ nCodes }: { nCodes: number },
 /**
  * Returns the probabilities used for sampling. `[…, V]` → `[…, V]`
  * @throws RangeError naming an invalid option
+ *
+ * @example
+ * ```ts
+ * const logits = torch.tensor([[1, 1, 3, 3]]);
+ * const probabilities = tokenProbabilities(logits, { topK: 2 }); // [[0, 0, 0.5, 0.5]]
+ * ```
  */
 export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}): Tensor {
   checkFilterOptions(options);
@@ -159,6 +171,12 @@ export function tokenProbabilities(logits: Tensor, options: FilterOptions = {}):
  * Picks one token per row of logits: `[…, V]` → `[…, 1]` int64.
  * @throws RangeError naming an invalid option
  * @throws LogitsError on the CPU if a row is NaN or infinite; GPUs are not checked, to avoid a synchronization
+ *
+ * @example
+ * ```ts
+ * const logits = torch.randn([4, 1024]);
+ * const token = pickToken(logits, { temperature: 0.9, topK: 100, topP: 0.95 }); // [4, 1]
+ * ```
  */
 export function pickToken(logits: Tensor, options: PickOptions = {}): Tensor {
   checkFilterOptions(options);

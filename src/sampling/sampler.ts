@@ -42,7 +42,6 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
   onToken?: (step: number, tokens: Tensor) => void;
 }
 
-/** Options of one sequence. */
 export type SequenceOptions = Pick<
   GenerateOptions,
   'embeddings' | 'conditionLength' | 'nullCondition' | 'nullEmbeddings' | 'seeds' | 'known' | 'onToken'

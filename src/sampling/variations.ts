@@ -74,6 +74,14 @@ export function variations(
  * Computes the log-probability of each token `[B, L]` (in reading order) given the condition tokens `[B, N]` and all tokens
  * before it, in one forward: `[B, L]` in at least float32.
  * @throws RangeError if they do not fit the model's block
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const images = torch.zeros([2, 3, 64, 64]);
+ * const { indices: tokens } = net.encodeToZ(images);
+ * const logs = tokenLogProbabilities(net, tokens, net.encodeToC(images).indices); // of the tokens' shape
+ * ```
  */
 export function tokenLogProbabilities(net: Net2NetTransformer, tokens: Tensor, condition: Tensor): Tensor {
   const { transformer: prior } = net;

@@ -5,7 +5,6 @@ import type { Archive } from './manifest.js';
 import { formatBytes, type Progress } from './progress.js';
 import { selectLibtorch, unpack } from './unpack.js';
 
-/** Options of `installLibtorch`. */
 export interface InstallOptions {
   flavor: Flavor;
   progress: Progress;

@@ -126,7 +126,6 @@ export class ImageTokenizer extends torch.InThread {
     return this.model.stride;
   }
 
-  /** Channels of the images. */
   get channels(): number {
     return this.model.encoder.inChannels;
   }

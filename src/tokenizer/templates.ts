@@ -20,7 +20,6 @@ const templates = {
   },
 } satisfies Record<string, Template>;
 
-/** Name of a template. */
 export type TemplateName = keyof typeof templates;
 
 /** Names of all templates. */

@@ -29,7 +29,6 @@ import { ShardReader, type SetImage } from './shard-reader.js';
  * ```
  */
 export class TokenSet extends torch.InThread {
-  /** Folder of the set. */
   readonly path: string;
   /** Number of views of each image: its rows. */
   readonly views: number;

@@ -5,7 +5,6 @@ import { guard, within, type Enter } from './core/mode.js';
 import { native } from './native/load.js';
 import { checkOptions } from './core/arguments.js';
 
-/** Options of {@link autocast}. */
 export interface AutocastOptions {
   /** The dtype to compute in. Default `float16` on CUDA, `bfloat16` on the CPU. */
   dtype?: 'float16' | 'bfloat16';
@@ -27,12 +26,17 @@ function deviceType(device: Device): number {
  * device are computed in 16 bits; operators that need float32 (norms, losses; on CUDA sums and softmax too) use it,
  * according to libtorch's list for the device. Weights stay float32; each is cast once until the outermost autocast
  * ends. The backward pass belongs outside. With float16, gradients can underflow: `amp.GradScaler` scales the loss.
- *
- *     const loss = torch.autocast('cuda', { dtype: 'bfloat16' }, () => F.mseLoss(model.forward(x), y));
- *     loss.backward();
- *
  * Without a function it applies to a block: `using _ = torch.autocast('cuda');`
+ *
  * @throws ArgumentError for another device or dtype
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const [x, y] = [torch.randn([4, 8]), torch.randn([4, 2])];
+ * const loss = torch.autocast('cpu', { dtype: 'bfloat16' }, () => F.mseLoss(model.forward(x), y));
+ * loss.backward();
+ * ```
  */
 export function autocast<T>(device: Device, fn: () => T): T;
 export function autocast<T>(device: Device, options: AutocastOptions, fn: () => T): T;

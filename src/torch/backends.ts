@@ -30,6 +30,11 @@ export const backends = { cuda: { matmul }, cudnn };
 /**
  * Makes operators give the same bits each time, at some cost. Those that cannot do so throw, or warn with `warnOnly`.
  * On CUDA, products of matrices also need the variable CUBLAS_WORKSPACE_CONFIG=:4096:8, set before the process starts.
+ *
+ * @example
+ * ```ts
+ * torch.useDeterministicAlgorithms(true, { warnOnly: true });
+ * ```
  */
 export function useDeterministicAlgorithms(
   on: boolean,

@@ -14,6 +14,13 @@ import { Tensor } from './core/tensor.js';
  * uses and that are to be trained: this function returns their gradients, so it has to know them.
  * @param fn from the inputs to one tensor
  * @param parameters such as `module.parameters()`
+ *
+ * @example
+ * ```ts
+ * const block = new nn.Sequential(new nn.Linear(8, 64), new nn.GELU(), new nn.Linear(64, 8));
+ * const x = torch.randn([4, 8]);
+ * const y = torch.checkpoint((x) => block.forward(x), [x], block.parameters()); // [4, 8]
+ * ```
  */
 export function checkpoint(
   fn: (...inputs: Tensor[]) => Tensor,

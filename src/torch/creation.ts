@@ -24,7 +24,6 @@ export interface TensorOptions {
   requiresGrad?: boolean;
 }
 
-/** Options of random tensors. */
 export interface RandomOptions extends TensorOptions {
   /** Default: the device's default generator. */
   generator?: Generator;
@@ -67,17 +66,38 @@ export function empty(shape: readonly number[], options: TensorOptions = {}): Te
   return make(creators.empty, [shape], options);
 }
 
-/** Returns a tensor of zeros. */
+/**
+ * Returns a tensor of zeros.
+ *
+ * @example
+ * ```ts
+ * const x = torch.zeros([2, 3], { dtype: 'int64' });
+ * ```
+ */
 export function zeros(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return make(creators.zeros, [shape], options);
 }
 
-/** Returns a tensor of ones. */
+/**
+ * Returns a tensor of ones.
+ *
+ * @example
+ * ```ts
+ * const weights = torch.ones([8], { requiresGrad: true });
+ * ```
+ */
 export function ones(shape: readonly number[], options: TensorOptions = {}): Tensor {
   return make(creators.ones, [shape], options);
 }
 
-/** Returns a tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean. */
+/**
+ * Returns a tensor with the same value everywhere: float32 for a number, int64 for a bigint, bool for a boolean.
+ *
+ * @example
+ * ```ts
+ * const x = torch.full([2, 3], 0.5); // float32
+ * ```
+ */
 export function full(
   shape: readonly number[],
   value: number | boolean | bigint | ComplexScalar,
@@ -86,7 +106,14 @@ export function full(
   return make(creators.full, [shape, value], options, inferDType(value));
 }
 
-/** Draws independent samples from the standard normal distribution. */
+/**
+ * Draws independent samples from the standard normal distribution.
+ *
+ * @example
+ * ```ts
+ * const noise = torch.randn([4, 3, 64, 64], { generator: new torch.Generator().manualSeed(1) });
+ * ```
+ */
 export function randn(shape: readonly number[], options: RandomOptions = {}): Tensor {
   return draw(creators.randn, [shape], options);
 }
@@ -96,7 +123,14 @@ export function rand(shape: readonly number[], options: RandomOptions = {}): Ten
   return draw(creators.rand, [shape], options);
 }
 
-/** Draws independent integers from `low` to `high` − 1; int64 unless `dtype` is given. */
+/**
+ * Draws independent integers from `low` to `high` − 1; int64 unless `dtype` is given.
+ *
+ * @example
+ * ```ts
+ * const codes = torch.randint(0, 1024, [4, 256]); // int64, from 0 to 1023
+ * ```
+ */
 export function randint(
   low: number,
   high: number,
@@ -114,6 +148,11 @@ export function randperm(count: number, options: RandomOptions = {}): Tensor {
 /**
  * Returns the numbers from `start` (0) to `end` (exclusive) in steps of `step` (1): `arange(end)` or
  * `arange(start, end, step)`. float32 unless `dtype` is given.
+ *
+ * @example
+ * ```ts
+ * const x = torch.arange(1, 10, 3); // [1, 4, 7]
+ * ```
  */
 export function arange(end: number, options?: TensorOptions): Tensor;
 export function arange(start: number, end: number, options?: TensorOptions): Tensor;
@@ -133,7 +172,14 @@ export function arange(...args: (number | TensorOptions | undefined)[]): Tensor 
   return make(creators.arange, [start, end, step], options, 'float32');
 }
 
-/** Returns `steps` evenly spaced numbers from `start` to `end`, both included. */
+/**
+ * Returns `steps` evenly spaced numbers from `start` to `end`, both included.
+ *
+ * @example
+ * ```ts
+ * const x = torch.linspace(0, 1, 5); // [0, 0.25, 0.5, 0.75, 1]
+ * ```
+ */
 export function linspace(start: number, end: number, steps: number, options: TensorOptions = {}): Tensor {
   return make(creators.linspace, [floatScalar(start), floatScalar(end), steps], options);
 }
@@ -147,6 +193,12 @@ export function eye(rows: number, columns = rows, options: TensorOptions = {}): 
  * Returns a tensor with a copy of the given elements. Numbers give float32, bigints int64, booleans bool, complex
  * numbers complex64, a typed array its own type (one dimension), unless `dtype` is given.
  * @throws ShapeError if nested arrays differ in length
+ *
+ * @example
+ * ```ts
+ * const x = torch.tensor([[1, 2, 3], [4, 5, 6]]); // float32 [2, 3]
+ * const labels = torch.tensor([0n, 3n]); // int64 [2]
+ * ```
  */
 export function tensor(data: TensorData | TypedArray, options: TensorOptions = {}): Tensor {
   checkOptions(options, 'torch.tensor');
@@ -162,6 +214,11 @@ export function tensor(data: TensorData | TypedArray, options: TensorOptions = {
  * if `dtype` is that of the original tensor: bits of float16, bfloat16 and float8, interleaved parts of complex
  * numbers.
  * @throws ShapeError if the number of elements does not match the shape
+ *
+ * @example
+ * ```ts
+ * const x = torch.fromTypedArray(new Uint8Array(12), [2, 2, 3]); // uint8 [2, 2, 3]
+ * ```
  */
 export function fromTypedArray(
   data: TypedArray,

@@ -7,7 +7,23 @@ import { native } from './native/load.js';
 import { putHandles } from './native/wire.js';
 import { Tensor } from './core/tensor.js';
 
-/** Values that `forward` saves for `backward`. */
+/**
+ * Values that `forward` saves for `backward`.
+ *
+ * @example
+ * ```ts
+ * const clipped = torch.customFunction({
+ *   forward(context: torch.FunctionContext, x: Tensor, limit: number) {
+ *     context.saveForBackward(x);
+ *     context.values.set('limit', limit);
+ *     return x.clamp(-limit, limit);
+ *   },
+ *   backward({ savedTensors: [x], values }, gradient) {
+ *     return gradient.mul(x!.abs().le(values.get('limit') as number));
+ *   },
+ * });
+ * ```
+ */
 export class FunctionContext {
   /** For each tensor argument, in order: true if its gradient will be needed. */
   readonly needsInputGrad: readonly boolean[];
@@ -40,15 +56,17 @@ export interface FunctionDefinition<Args extends unknown[], Result extends Tenso
 }
 
 /**
- * Makes an operator with a custom gradient:
+ * Makes an operator with a custom gradient. Its backward is recorded if `createGraph` is set, so higher-order gradients
+ * work. Tensor arguments are those passed directly, not in arrays.
  *
- *     const square = torch.customFunction({
- *       forward(context, x: Tensor) { context.saveForBackward(x); return x.mul(x); },
- *       backward({ savedTensors: [x] }, gradient) { return gradient.mul(x!).mul(2); },
- *     });
- *
- * Its backward is recorded if `createGraph` is set, so higher-order gradients work.
- * Tensor arguments are those passed directly, not in arrays.
+ * @example
+ * ```ts
+ * const square = torch.customFunction({
+ *   forward(context, x: Tensor) { context.saveForBackward(x); return x.mul(x); },
+ *   backward({ savedTensors: [x] }, gradient) { return gradient.mul(x!).mul(2); },
+ * });
+ * const y = square(torch.tensor([3], { requiresGrad: true })); // [9]
+ * ```
  */
 export function customFunction<Args extends unknown[], Result extends Tensor | Tensor[]>(
   definition: FunctionDefinition<Args, Result>,

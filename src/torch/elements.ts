@@ -6,7 +6,6 @@ import { ComplexScalar } from './core/scalar.js';
 import { scope } from './core/scope.js';
 import type { Tensor } from './core/tensor.js';
 
-/** Nested arrays of elements. */
 export type NestedArray = Elements[];
 
 /** A tensor's elements in JavaScript: nested arrays, or the only element of a tensor without dimensions. */

@@ -7,7 +7,6 @@ import { isContiguous } from './core/layout.js';
 
 type Checked = (...inputs: Tensor[]) => Tensor | readonly Tensor[];
 
-/** Options of {@link gradcheck}. */
 export interface GradcheckOptions {
   /** Step of the finite differences. Default 1e-6. */
   eps?: number;
@@ -24,6 +23,12 @@ export interface GradcheckOptions {
  * @returns true
  * @throws AutogradError that names the first element in disagreement; ArgumentError for inputs that are not contiguous
  * leaves of dtype float64
+ *
+ * @example
+ * ```ts
+ * const x = torch.randn([3], { dtype: 'float64', requiresGrad: true });
+ * torch.gradcheck((x) => x.sin(), [x]); // true
+ * ```
  */
 export function gradcheck(
   fn: (...inputs: Tensor[]) => Tensor | readonly Tensor[],

@@ -4,7 +4,14 @@ import { ArgumentError, IndexError, named } from './core/errors.js';
 import { callOperator } from './core/dispatch.js';
 import { Tensor } from './core/tensor.js';
 
-/** A part of a dimension: `torch.slice(start, end, step)`, like Python's `start:end:step`. */
+/**
+ * A part of a dimension: `torch.slice(start, end, step)`, like Python's `start:end:step`.
+ *
+ * @example
+ * ```ts
+ * const { start, end, step } = new torch.Slice(0, 10, 2); // torch.slice(0, 10, 2) makes it too
+ * ```
+ */
 export class Slice {
   /** First element, counted from the end if negative; null for the dimension's first. */
   readonly start: number | null;
@@ -31,7 +38,15 @@ acrossCopies(Slice, 'Slice');
 /** An index into a dimension: see `Tensor.at`. */
 export type Index = number | Slice | '...' | null | boolean | Tensor;
 
-/** Selects the elements from `start` to `end` (exclusive); negative positions count from the end, null means all. */
+/**
+ * Selects the elements from `start` to `end` (exclusive); negative positions count from the end, null means all.
+ *
+ * @example
+ * ```ts
+ * const x = torch.arange(12).reshape([3, 4]);
+ * const columns = x.at('...', torch.slice(1, 3)); // [3, 2]
+ * ```
+ */
 export function slice(start: number | null = null, end: number | null = null, step = 1): Slice {
   return new Slice(start, end, step);
 }
@@ -108,7 +123,15 @@ export function at(tensor: Tensor, indices: readonly Index[]): Tensor {
   return callOperator('aten::index', 'Tensor', [view, tensors]) as Tensor;
 }
 
-/** Implements `x[indices] = value`, in place; returns the tensor. */
+/**
+ * Implements `x[indices] = value`, in place; returns the tensor.
+ *
+ * @example
+ * ```ts
+ * const x = torch.zeros([2, 3]);
+ * torch.setAt(x, [0, torch.slice(1)], 5); // [[0, 5, 5], [0, 0, 0]]
+ * ```
+ */
 export function setAt(tensor: Tensor, indices: readonly Index[], value: Tensor | number | boolean): Tensor {
   const operator = 'torch.setAt';
   if (!(tensor instanceof Tensor))

@@ -17,10 +17,14 @@ const SHOWN = 20;
  * design (an optimizer's state, created at its first step; tensors of a scope that is still open) do count: run the
  * code once before, and outside scopes.
  *
- *     test('a step leaves nothing behind', () => torch.expectNoLeaks(() => step(batch)));
- *
  * @returns what `fn` returns
  * @throws LeakError with the number, dtypes and shapes of the tensors; or, unchanged, what `fn` throws
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * torch.expectNoLeaks(() => torch.scope(() => model.forward(torch.randn([4, 8])).tolist())); // in a test
+ * ```
  */
 export function expectNoLeaks<T>(fn: () => T): T {
   const before = liveTensors();

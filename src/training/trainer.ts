@@ -84,7 +84,6 @@ export abstract class Trainer<Batch> extends torch.InThread {
     return this.#training.session.run.config;
   }
 
-  /** Path of the run's folder. */
   get folder(): string {
     return this.#training.session.run.folder;
   }

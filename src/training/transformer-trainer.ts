@@ -19,7 +19,6 @@ import { openTraining, planTraining, Trainer, type RunPlan, type Training } from
  * ```
  */
 export class TransformerTrainer extends Trainer<Tokens> {
-  /** The model in training. */
   readonly net: Net2NetTransformer;
 
   private constructor(training: Training<TransformerStage>) {

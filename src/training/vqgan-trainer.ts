@@ -18,7 +18,6 @@ import { openTraining, planTraining, Trainer, type RunPlan, type Training } from
  * ```
  */
 export class VqganTrainer extends Trainer<Tensor> {
-  /** The model in training. */
   readonly model: FirstStage;
 
   private constructor(training: Training<VqganStage>) {

@@ -225,6 +225,13 @@ export interface InOrderOptions {
 /**
  * Yields every image once in order, cropped to its central square; decodes the next batch while the current one is
  * used. The last batch may be smaller. For held-out metrics and for extracting codes.
+ *
+ * @example
+ * ```ts
+ * const { heldOut, close } = await openImages({ path: 'photos', size: 64 });
+ * for await (const { images } of inOrder(heldOut, 16)) console.log(images.shape); // [16, 3, 64, 64]
+ * await close();
+ * ```
  */
 export async function* inOrder(
   source: ImageSource,

@@ -1,7 +1,6 @@
 /** Random crops of random size and proportions: torchvision's `RandomResizedCrop`. */
 import type { Box } from './crop.js';
 
-/** Sizes of the crops. */
 export interface ResizedCrop {
   /** Least and largest share of the image's area. */
   scale: readonly [least: number, most: number];

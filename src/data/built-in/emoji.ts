@@ -68,6 +68,11 @@ export interface EmojiFolderOptions extends Pick<ImageFilesOptions, 'onProgress'
  * Writes `count` emoji as PNG files into a new folder with a sub-folder for each class. The folder appears under its
  * name only when complete.
  * @throws ImageDataError for a folder that is not empty
+ *
+ * @example
+ * ```ts
+ * await writeEmoji('emoji', { seed: 1, count: 1000, size: 64 });
+ * ```
  */
 export async function writeEmoji(folder: string, options: EmojiFolderOptions): Promise<void> {
   const keep = async () => false;

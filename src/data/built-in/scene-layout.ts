@@ -53,7 +53,15 @@ export interface SceneRequest {
 /** Height in pixels below which a scene has fewer and larger objects. */
 const smallPicture = 96;
 
-/** Returns the layout of scene `index` of the endless series `seed`. */
+/**
+ * Returns the layout of scene `index` of the endless series `seed`.
+ *
+ * @example
+ * ```ts
+ * const layout = layoutScene({ seed: 1, index: 0, width: 64, height: 64 });
+ * console.log(layout.season, layout.timeOfDay);
+ * ```
+ */
 export function layoutScene(request: SceneRequest): SceneLayout {
   const { seed, index, width, height } = request;
   for (const [name, value] of Object.entries({ seed, index, width, height })) {

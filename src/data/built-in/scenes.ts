@@ -76,6 +76,11 @@ export interface SceneFolderOptions extends Pick<ImageFilesOptions, 'onProgress'
  * Writes `count` scenes as PNG files (`00000.png` …) and their labels (`scenes.json`) into a folder, which appears
  * under its name only when complete. Replaces an existing folder of scenes, but no other.
  * @throws ImageDataError for a folder with other content
+ *
+ * @example
+ * ```ts
+ * await writeScenes('scenes', { seed: 1, count: 1000, width: 64 });
+ * ```
  */
 export async function writeScenes(folder: string, options: SceneFolderOptions): Promise<void> {
   const { seed, count, width, height = width } = options;

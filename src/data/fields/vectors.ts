@@ -4,7 +4,6 @@ import type { Tensor } from '../../torch/index.js';
 import { loadCheckpoint, loadNpy, saveSafetensors } from '../../torch/io/index.js';
 import { ImageDataError } from '../image-error.js';
 
-/** Vectors of a file. */
 export interface VectorFile {
   /** float32 [M, N, D]: M rows of N vectors of D numbers. */
   rows: Tensor;
@@ -20,6 +19,11 @@ const ROWS = 'vectors';
  * `vectors`, or a tensor for each image or class under its name, [D] or [N, D]. The caller owns the rows.
  *
  * @throws ImageDataError for a file that is not one of these
+ *
+ * @example
+ * ```ts
+ * const { rows, names } = await readVectors('texts.npy'); // [M, N, D]
+ * ```
  */
 export async function readVectors(path: string): Promise<VectorFile> {
   const { names, tensors } = await tensorsOf(path).catch((cause: Error) => {

@@ -17,7 +17,14 @@ import {
 } from './packed-index.js';
 import type { Picture } from '../pictures/picture.js';
 
-/** True if a path is a folder that `packImages` wrote. */
+/**
+ * True if a path is a folder that `packImages` wrote.
+ *
+ * @example
+ * ```ts
+ * if (!(await isPacked('packed'))) await packImages({ path: 'photos', size: 64 }, 'packed');
+ * ```
+ */
 export async function isPacked(path: string): Promise<boolean> {
   const file = systemPath(join(await recoverPath(path), indexFile));
   const text = await readFile(file, 'utf8').catch(() => '');

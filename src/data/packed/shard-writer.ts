@@ -3,7 +3,6 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { syncAndClose } from '../../files/sync-file.js';
 
-/** A file of a packed folder. */
 export interface PackedFile {
   file: string;
   bytes: number;

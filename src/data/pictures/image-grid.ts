@@ -24,6 +24,11 @@ export interface PackedImage {
 /**
  * Arranges images [N, C, H, W] in [−1, 1] (C 1 or 3; other values are clamped) in rows on white.
  * @throws ShapeError for any other shape
+ *
+ * @example
+ * ```ts
+ * const { width, height, pixels } = imageGrid(torch.zeros([4, 3, 64, 64]), { columns: 2 });
+ * ```
  */
 export function imageGrid(
   images: Tensor,

@@ -1,6 +1,5 @@
 import type { PlacedObject } from '../fields/layout.js';
 
-/** A decoded image. */
 export interface Picture {
   width: number;
   height: number;
@@ -8,7 +7,6 @@ export interface Picture {
   pixels: Uint8Array;
   /** Maps of the image by field, one byte per pixel, [height, width]. */
   maps?: Readonly<Record<string, Uint8Array>>;
-  /** Its objects. */
   objects?: readonly PlacedObject[];
 }
 

@@ -50,7 +50,6 @@ export class Several extends nn.Module implements Condition {
     /** The first id, if they are: the number of the image's codes. Default 0. */
     firstId: natural(0),
   };
-  /** The conditions' modules. */
   readonly conditions: nn.ModuleList<Stage>;
   /** The conditions in the order of their tokens. */
   readonly parts: readonly ConditionPart[];
@@ -112,7 +111,7 @@ export class Several extends nn.Module implements Condition {
     });
   }
 
-  /** Returns a description of all. */
+  /** Joins the descriptions of the choices of all conditions. */
   choices(names: readonly string[]): string {
     return this.parts.map(({ condition }) => condition.choices(names)).join(' and ');
   }

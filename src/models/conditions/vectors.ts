@@ -75,7 +75,7 @@ export class VectorStage extends nn.Module implements Condition {
     return this.proj.forward(vectors.to(this.proj.weight.dtype));
   }
 
-  /** Returns a description of the vectors. */
+  /** Returns a description such as `vectors of 512 numbers`. */
   choices(): string {
     return `vectors of ${this.dim} numbers`;
   }

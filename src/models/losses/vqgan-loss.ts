@@ -79,7 +79,14 @@ export interface ReconstructionLoss {
   perceptual: Tensor;
 }
 
-/** Returns ½ (mean relu(1 − real) + mean relu(1 + fake)). */
+/**
+ * Returns ½ (mean relu(1 − real) + mean relu(1 + fake)).
+ *
+ * @example
+ * ```ts
+ * hingeDiscriminatorLoss(torch.tensor([2]), torch.tensor([-0.5])); // 0.25
+ * ```
+ */
 export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
   return F.relu(real.neg().add(1))
     .mean()
@@ -87,7 +94,14 @@ export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
     .mul(0.5);
 }
 
-/** Returns ½ (mean softplus(−real) + mean softplus(fake)). */
+/**
+ * Returns ½ (mean softplus(−real) + mean softplus(fake)).
+ *
+ * @example
+ * ```ts
+ * vanillaDiscriminatorLoss(torch.zeros([4]), torch.zeros([4])); // 0.693…, ln 2
+ * ```
+ */
 export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
   return F.softplus(real.neg()).mean().add(F.softplus(fake).mean()).mul(0.5);
 }

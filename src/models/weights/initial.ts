@@ -35,6 +35,12 @@ export function ignoreKeysOf(params: Readonly<Record<string, unknown>>): string[
 /**
  * Returns the checkpoints that a model's configuration names under `ckpt_path` and that have not been loaded, since
  * `modelFromConfig` does not read files. Empty after {@link initFromCkpt} has loaded them.
+ *
+ * @example
+ * ```ts
+ * const model = modelFromConfig((await readConfig('model.yaml')).model);
+ * for (const { module, path } of unloadedCheckpoints(model)) console.log(module, path);
+ * ```
  */
 export function unloadedCheckpoints(model: Module): UnloadedCheckpoint[] {
   return [...model.namedModules()].flatMap(([module, inner]) => {

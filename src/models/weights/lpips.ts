@@ -19,7 +19,16 @@ export function storedLpips(): string | null {
   return path !== null && isFile(path) ? path : null;
 }
 
-/** Returns a new LPIPS with the weights from `tessera-torch setup --weights lpips`; errors say how to get them. */
+/**
+ * Returns a new LPIPS with the weights from `tessera-torch setup --weights lpips`; errors say how to get them.
+ *
+ * @example
+ * ```ts
+ * const lpips = await publishedLpips();
+ * const [a, b] = [torch.zeros([1, 3, 64, 64]), torch.ones([1, 3, 64, 64])];
+ * const distance = lpips.forward(a, b); // [1, 1, 1, 1]
+ * ```
+ */
 export async function publishedLpips(): Promise<LPIPS> {
   const path = lpipsPath();
   using checkpoint = await loadCheckpoint(path).catch((cause: unknown) => {

@@ -26,7 +26,6 @@ export interface WindowCell {
 export interface WindowStep {
   /** Number of the step, from 0. */
   step: number;
-  /** Number of steps. */
   steps: number;
   /** The K cells drawn together, in reading order. */
   cells: readonly WindowCell[];

@@ -6,7 +6,6 @@ import { describe } from './describe.js';
 import { born, type Tensor } from './tensor.js';
 import { checkOptions, handlesOf } from './arguments.js';
 
-/** Options of {@link grad}. */
 export interface GradOptions {
   /** One gradient for each output, of the output's shape; not needed for outputs of one element. */
   gradOutputs?: readonly (Tensor | null)[];
@@ -22,6 +21,13 @@ export interface GradOptions {
  * Computes the gradients of the sum of `outputs` with respect to `inputs`, without touching any `.grad`.
  * @returns one tensor of each input's shape; null, with `allowUnused`, for an input that no output depends on
  * @throws AutogradError for an input that no output depends on, or if the graph was freed
+ *
+ * @example
+ * ```ts
+ * const x = torch.tensor(3, { requiresGrad: true });
+ * const [slope] = torch.grad([x.pow(2)], [x], { createGraph: true }); // 6
+ * const [curvature] = torch.grad([slope!], [x]); // 2
+ * ```
  */
 export function grad(
   outputs: readonly Tensor[],
@@ -66,6 +72,12 @@ const inference = (enabled: boolean): Enter => {
 /**
  * Calls `fn` without recording: no graph is built, nothing inside can be differentiated. Without a function it applies
  * to a block: `using _ = torch.noGrad();`
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const y = torch.noGrad(() => model.forward(torch.randn([4, 8]))); // [4, 2], without a graph
+ * ```
  */
 export function noGrad<T>(fn: () => T): T;
 export function noGrad(): Disposable;
@@ -73,7 +85,16 @@ export function noGrad<T>(fn?: () => T): T | Disposable {
   return fn ? within(unrecorded, fn) : guard(unrecorded);
 }
 
-/** Calls `fn` with recording, inside `noGrad`. Without a function it applies to a block, like `noGrad`. */
+/**
+ * Calls `fn` with recording, inside `noGrad`. Without a function it applies to a block, like `noGrad`.
+ *
+ * @example
+ * ```ts
+ * const x = torch.ones([2], { requiresGrad: true });
+ * const y = torch.noGrad(() => torch.enableGrad(() => x.mul(2)));
+ * console.log(y.requiresGrad); // true
+ * ```
+ */
 export function enableGrad<T>(fn: () => T): T;
 export function enableGrad(): Disposable;
 export function enableGrad<T>(fn?: () => T): T | Disposable {
@@ -89,6 +110,12 @@ export function enableGrad<T>(fn?: () => T): T | Disposable {
  * `using _ = torch.inferenceMode();`
  *
  * @param enabled false leaves the mode temporarily, like PyTorch's `inference_mode(False)`
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const y = torch.inferenceMode(() => model.forward(torch.randn([4, 8]))); // [4, 2]
+ * ```
  */
 export function inferenceMode<T>(fn: () => T): T;
 export function inferenceMode(enabled?: boolean): Disposable;
@@ -116,6 +143,12 @@ export function isGradEnabled(): boolean {
 /**
  * Calls `fn` with anomaly detection: a backward pass inside it fails with the name of the operator that produced NaN.
  * Slow: use it for debugging.
+ *
+ * @example
+ * ```ts
+ * const x = torch.tensor(-1, { requiresGrad: true });
+ * torch.detectAnomaly(() => x.sqrt().backward()); // throws an error that names SqrtBackward0
+ * ```
  */
 export function detectAnomaly<T>(fn: () => T): T {
   const before = native.setAnomalyDetection(true);

@@ -51,12 +51,20 @@ export function whyNoCuda(): string {
   return cudaLoadError ?? addonMismatch ?? 'no NVIDIA device or driver answers';
 }
 
-/** Returns the number of threads that operators run on in this process. */
+/**
+ * Sets how many threads an operator on the CPU may use, in this process.
+ *
+ * @example
+ * ```ts
+ * torch.setNumThreads(4);
+ * torch.getNumThreads(); // 4
+ * ```
+ */
 export function setNumThreads(count: number): void {
   translated(() => native.setNumThreads(count));
 }
 
-/** Sets how many threads an operator on the CPU may use. */
+/** Returns the number of threads that an operator on the CPU may use. */
 export function getNumThreads(): number {
   return native.getNumThreads();
 }
@@ -71,7 +79,16 @@ export interface Memory {
   peakBytes: Record<string, number>;
 }
 
-/** Counts live tensors and the memory they use. */
+/**
+ * Counts live tensors and the memory they use.
+ *
+ * @example
+ * ```ts
+ * const x = torch.zeros([1024]);
+ * const { tensors, bytes } = torch.memory();
+ * console.log(tensors, bytes['cpu']); // at least 1 and 4096
+ * ```
+ */
 export function memory(): Memory {
   const { tensors, cpuBytes, cpuPeakBytes } = native.memory();
   const result: Memory = { tensors, bytes: { cpu: cpuBytes }, peakBytes: { cpu: cpuPeakBytes } };
@@ -100,6 +117,11 @@ export function memoryBudget(): number {
 /**
  * Sets the memory budget: an allocation beyond it throws OutOfMemoryError, and smaller ones still work. Without it the
  * system would grant more than there is and kill the process once the memory is touched.
+ *
+ * @example
+ * ```ts
+ * torch.setMemoryBudget(4 * 2 ** 30); // 4 GiB
+ * ```
  */
 export function setMemoryBudget(bytes: number): void {
   translated(() => native.setMemoryBudget(bytes));

@@ -142,6 +142,11 @@ export function bindOverload(name: string, overload: string): BoundOverload {
  * @param kwargs by the schema's names
  * @returns the result; an array for several results, undefined for none
  * @throws NotImplementedError if this libtorch has no such operator; ArgumentError for wrong types or counts
+ *
+ * @example
+ * ```ts
+ * const x = torch.callOperator('aten::add', 'Tensor', [torch.ones([2]), torch.ones([2])], { alpha: 3 }); // [4, 4]
+ * ```
  */
 export function callOperator(
   name: string,

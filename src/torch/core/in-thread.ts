@@ -11,6 +11,12 @@ export function notCloned(what: string, instead: string): symbol {
 /**
  * Base class of objects that belong to this thread: `structuredClone`, `postMessage` and `JSON.stringify` throw an
  * error that says what to send or write instead.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD([torch.zeros([2], { requiresGrad: true })]);
+ * JSON.stringify(optimizer); // throws an ArgumentError: save its stateDict() with savePytorch
+ * ```
  */
 export abstract class InThread {
   /** Keeps the object from being cloned. */

@@ -12,7 +12,15 @@ function seedBits(seed: number | bigint): bigint {
   return BigInt.asUintN(64, BigInt(seed));
 }
 
-/** A stream of random numbers, passed to an operator as `{ generator }`. */
+/**
+ * A stream of random numbers, passed to an operator as `{ generator }`.
+ *
+ * @example
+ * ```ts
+ * const generator = new torch.Generator().manualSeed(1);
+ * const x = torch.randn([2, 3], { generator }); // the same numbers each time
+ * ```
+ */
 export class Generator extends InThread {
   /** The device whose random operators can use it. */
   readonly device: string;
@@ -67,7 +75,15 @@ export function defaultGenerator(device = 'cpu'): Generator {
   return generator;
 }
 
-/** Seeds the default generators of all devices and returns the CPU's. */
+/**
+ * Seeds the default generators of all devices and returns the CPU's.
+ *
+ * @example
+ * ```ts
+ * torch.manualSeed(1);
+ * const x = torch.randn([2, 3]); // the same numbers each time
+ * ```
+ */
 export function manualSeed(seed: number | bigint): Generator {
   translated(() => native.manualSeed(seedBits(seed)));
   return defaultGenerator();

@@ -1,7 +1,14 @@
 import { acrossCopies } from './across-copies.js';
 import { ArgumentError } from './errors.js';
 
-/** A number that stays a float where a schema takes any scalar, even if it is integral. */
+/**
+ * A number that stays a float where a schema takes any scalar, even if it is integral.
+ *
+ * @example
+ * ```ts
+ * const x = torch.tensor([1n, 2n]).mul(new torch.FloatScalar(2)); // float32, where mul(2) is int64
+ * ```
+ */
 export class FloatScalar {
   // Makes the class a nominal type: an arbitrary object with a value is not a scalar.
   declare private readonly brand: never;
@@ -12,7 +19,14 @@ export class FloatScalar {
   }
 }
 
-/** A complex number as an operator's scalar argument or result. */
+/**
+ * A complex number as an operator's scalar argument or result.
+ *
+ * @example
+ * ```ts
+ * const x = torch.ones([2]).mul(new torch.ComplexScalar(0, 1)); // complex64
+ * ```
+ */
 export class ComplexScalar {
   declare private readonly brand: never;
   /** Real part. */
@@ -39,7 +53,7 @@ export function floatScalar(value: number): FloatScalar {
   return new FloatScalar(value);
 }
 
-/** Makes a complex scalar. */
+/** Makes a complex number as a scalar argument: `x.mul(torch.complexScalar(0, 1))`. */
 export function complexScalar(re: number, im: number): ComplexScalar {
   return new ComplexScalar(re, im);
 }

@@ -64,13 +64,27 @@ function isPromise(value: unknown): value is Promise<unknown> {
 /**
  * Removes the tensors in a tree from all scopes: the garbage collector owns them from now on.
  * @returns the tree
+ *
+ * @example
+ * ```ts
+ * const weights = torch.scope(() => torch.keep(torch.randn([8]))); // survives all scopes
+ * weights.dispose();
+ * ```
  */
 export function keep<T>(tree: T): T {
   for (const tensor of tensorsIn(tree)) adopt(tensor);
   return tree;
 }
 
-/** Frees the tensors in a tree at once. */
+/**
+ * Frees the tensors in a tree at once.
+ *
+ * @example
+ * ```ts
+ * const batch = { images: torch.zeros([4, 3, 8, 8]), labels: [torch.zeros([4])] };
+ * torch.dispose(batch); // frees both tensors
+ * ```
+ */
 export function dispose(tree: unknown): void {
   for (const tensor of new Set(tensorsIn(tree))) if (!tensor.disposed) tensor.dispose();
 }

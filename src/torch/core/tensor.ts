@@ -42,6 +42,14 @@ export interface Tensor extends TensorMethods {}
  * An array of numbers in libtorch's memory, on the CPU or a GPU, recorded by autograd. Created by functions such as
  * `torch.zeros` and `torch.tensor` and by operators, never by `new`. Freed when its scope ends, by `dispose`, or,
  * outside all scopes, once the garbage collector finds its object unreachable.
+ *
+ * @example
+ * ```ts
+ * const x: Tensor = torch.tensor([[1, 2], [3, 4]], { requiresGrad: true });
+ * const y = x.matmul(x.t()).sum();
+ * y.backward();
+ * console.log(y.item(), x.shape, x.dtype, x.grad!.tolist()); // 52 [2, 2] float32 [[8, 12], [8, 12]]
+ * ```
  */
 export class Tensor {
   /** The slot that holds the tensor; negative once the handle was taken away. */

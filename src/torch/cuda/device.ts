@@ -32,7 +32,15 @@ export function deviceIndex(device: CudaDevice = 'cuda'): number {
   );
 }
 
-/** True if tensors can be on a GPU here; never throws. */
+/**
+ * True if tensors can be on a GPU here; never throws.
+ *
+ * @example
+ * ```ts
+ * const device = torch.cuda.isAvailable() ? 'cuda' : 'cpu';
+ * const x = torch.zeros([2, 3], { device });
+ * ```
+ */
 export function isAvailable(): boolean {
   return cudaDeviceCount() > 0;
 }
@@ -72,7 +80,14 @@ export function setDevice(device: CudaDevice): void {
   onCuda((cuda) => cuda.setDevice(index));
 }
 
-/** Calls `fn` with another device as the current one. @returns what `fn` returns */
+/**
+ * Calls `fn` with another device as the current one. @returns what `fn` returns
+ *
+ * @example
+ * ```ts
+ * const x = torch.cuda.withDevice(1, () => torch.zeros([2, 3], { device: 'cuda' })); // on cuda:1
+ * ```
+ */
 export function withDevice<T>(device: CudaDevice, fn: () => T): T {
   const index = deviceIndex(device);
   const before = currentDevice();
@@ -85,7 +100,17 @@ export function withDevice<T>(device: CudaDevice, fn: () => T): T {
   }
 }
 
-/** Waits until all work queued on a device is done. Throws the errors of kernels that ran in the meantime. */
+/**
+ * Waits until all work queued on a device is done. Throws the errors of kernels that ran in the meantime.
+ *
+ * @example
+ * ```ts
+ * const start = performance.now();
+ * const x = torch.ones([1024, 1024], { device: 'cuda' }).matmul(torch.ones([1024, 1024], { device: 'cuda' }));
+ * torch.cuda.synchronize();
+ * console.log(performance.now() - start, 'ms');
+ * ```
+ */
 export function synchronize(device?: CudaDevice): void {
   const index = deviceIndex(device);
   onCuda((cuda) => cuda.synchronizeDevice(index));

@@ -48,13 +48,17 @@ function reasonOf(attempt: () => unknown): string | null {
  * Records the work that a function does on the device and repeats it as one launch: a step of many small kernels then
  * costs only the kernels.
  *
- *     const step = torch.cuda.graph((images: Tensor) => trainOn(images));
- *     for (const images of batches) step.run(images);
- *
  * Each `run` has the effect of a call of `fn`. The first runs do call it; the next one records it; from then on
  * JavaScript in `fn` no longer runs, so its numbers are frozen: a learning rate or a counter that changes must be a
  * tensor. `fn` must not read from the device (`item()`) or change shapes. If it cannot be recorded, every run calls
  * `fn`, and `eagerReason` holds the reason. Random numbers continue as they would without a graph.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2).to('cuda');
+ * using step = new torch.cuda.Graph((x: Tensor) => torch.noGrad(() => model.forward(x)));
+ * for (let i = 0; i < 10; i++) step.run(torch.randn([4, 8], { device: 'cuda' })); // from the fourth on one launch
+ * ```
  */
 export class Graph<Result> extends InThread {
   readonly #fn: (...inputs: Tensor[]) => Result;
@@ -184,7 +188,16 @@ function copyInto(held: Tensor, input: Tensor): void {
   noGrad(() => held.copy_(input, true));
 }
 
-/** Records a function; see {@link Graph}. */
+/**
+ * Records a function; see {@link Graph}.
+ *
+ * @example
+ * ```ts
+ * const step = torch.cuda.graph((x: Tensor) => x.square().sum());
+ * for (let i = 0; i < 10; i++) step.run(torch.full([8], i, { device: 'cuda' }));
+ * console.log(step.captured, step.eagerReason);
+ * ```
+ */
 export function graph<Result>(
   fn: (...inputs: Tensor[]) => Result,
   options: GraphOptions = {},

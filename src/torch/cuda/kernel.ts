@@ -29,6 +29,17 @@ export type Launch = (
 /**
  * Kernels written in CUDA C++, compiled at first use for the device they are used on, by NVRTC, which comes with
  * libtorch. They are `extern "C" __global__` functions.
+ *
+ * @example
+ * ```ts
+ * const source = `extern "C" __global__ void twice(float* x, int n) {
+ *   int i = blockIdx.x * blockDim.x + threadIdx.x;
+ *   if (i < n) x[i] *= 2;
+ * }`;
+ * const kernels = new torch.cuda.Kernels(source, 'twice.cu');
+ * const x = torch.ones([1000], { device: 'cuda' });
+ * kernels.launch('twice', { grid: [4], block: [256] }, 'ti', [x, x.numel()]); // x is 2 everywhere
+ * ```
  */
 export class Kernels extends InThread {
   readonly #source: string;

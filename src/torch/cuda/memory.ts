@@ -26,7 +26,16 @@ export function memoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).allocatedBytes.current;
 }
 
-/** Returns the peak number of bytes of tensors since `resetPeakMemoryStats`. */
+/**
+ * Returns the peak number of bytes of tensors since `resetPeakMemoryStats`.
+ *
+ * @example
+ * ```ts
+ * torch.cuda.resetPeakMemoryStats();
+ * const x = torch.zeros([1024, 1024], { device: 'cuda' });
+ * console.log(torch.cuda.maxMemoryAllocated()); // at least 4 MiB
+ * ```
+ */
 export function maxMemoryAllocated(device?: CudaDevice): number {
   return memoryStats(device).allocatedBytes.peak;
 }
@@ -47,7 +56,14 @@ export function resetPeakMemoryStats(device?: CudaDevice): void {
   onCuda((cuda) => cuda.resetPeakMemory(index));
 }
 
-/** Returns the device's free and total bytes as its driver reports them, other processes included. */
+/**
+ * Returns the device's free and total bytes as its driver reports them, other processes included.
+ *
+ * @example
+ * ```ts
+ * const { free, total } = torch.cuda.memGetInfo('cuda:0');
+ * ```
+ */
 export function memGetInfo(device?: CudaDevice): { free: number; total: number } {
   const index = deviceIndex(device);
   const [free, total] = onCuda((cuda) => cuda.memoryInfo(index));

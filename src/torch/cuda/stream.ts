@@ -7,6 +7,15 @@ import { deviceIndex, onCuda, undoOnCuda, withDevice, type CudaDevice } from './
  * A queue of work on a device. Work on one stream runs in order; streams run concurrently, and a result made on one may
  * be used on another only after `waitStream` or `waitEvent`. libtorch has 32 streams of each priority per device and
  * hands them out in rotation.
+ *
+ * @example
+ * ```ts
+ * const side = new torch.cuda.Stream();
+ * const x = torch.ones([1024], { device: 'cuda' });
+ * side.waitStream(torch.cuda.currentStream());
+ * const y = torch.cuda.withStream(side, () => x.mul(2));
+ * torch.cuda.currentStream().waitStream(side); // from here on, y may be used
+ * ```
  */
 export class Stream extends InThread {
   /** libtorch's number for the stream. */
@@ -63,7 +72,19 @@ export class Stream extends InThread {
   }
 }
 
-/** A mark in a stream: other streams and the host can wait for it, and two events measure the time between them. */
+/**
+ * A mark in a stream: other streams and the host can wait for it, and two events measure the time between them.
+ *
+ * @example
+ * ```ts
+ * const [start, end] = [0, 1].map(() => new torch.cuda.Event({ enableTiming: true }));
+ * start!.record();
+ * const y = torch.ones([1024, 1024], { device: 'cuda' }).square();
+ * end!.record();
+ * end!.synchronize();
+ * console.log(start!.elapsedTime(end!), 'ms');
+ * ```
+ */
 export class Event extends InThread {
   readonly #event: NativeEvent;
 
@@ -114,7 +135,14 @@ export function defaultStream(device?: CudaDevice): Stream {
   return new Stream(index, { id: onCuda((cuda) => cuda.defaultStream(index)) });
 }
 
-/** Calls `fn` with the stream, and its device, as the current ones. @returns what `fn` returns */
+/**
+ * Calls `fn` with the stream, and its device, as the current ones. @returns what `fn` returns
+ *
+ * @example
+ * ```ts
+ * const x = torch.cuda.withStream(new torch.cuda.Stream(), () => torch.zeros([8], { device: 'cuda' }));
+ * ```
+ */
 export function withStream<T>(stream: Stream, fn: () => T): T {
   return withDevice(stream.device, () => {
     const before = currentStream(stream.device);

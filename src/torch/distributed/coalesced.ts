@@ -16,6 +16,13 @@ const PIECE = 25 * 2 ** 20;
  *
  * @param options.op default `sum`
  * @throws DistBackendError if another process has ended, or does not take part within the timeout
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * model.forward(torch.randn([4, 8])).square().mean().backward();
+ * torch.distributed.allReduceCoalesced(model.parameters().map((p) => p.grad!), { op: 'avg' });
+ * ```
  */
 export function allReduceCoalesced(tensors: readonly Tensor[], { op = 'sum' }: { op?: ReduceOp } = {}): void {
   inPieces(tensors, (piece) => allReduce(piece, { op, asyncOp: true }));
@@ -26,6 +33,12 @@ export function allReduceCoalesced(tensors: readonly Tensor[], { op = 'sum' }: {
  * shapes and dtypes must be the same in all processes.
  *
  * @throws DistBackendError if another process has ended, or does not take part within the timeout
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * torch.distributed.broadcastCoalesced([...model.stateDict().values()], 0); // all processes start alike
+ * ```
  */
 export function broadcastCoalesced(tensors: readonly Tensor[], src: number): void {
   inPieces(tensors, (piece) => broadcast(piece, src, { asyncOp: true }));

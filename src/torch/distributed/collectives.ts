@@ -17,7 +17,6 @@ export type ReduceOp = 'sum' | 'avg' | 'product' | 'min' | 'max';
 /** libtorch's numbers of the operations; gloo has no average, which is a sum that is divided here. */
 const REDUCE_OPS: Readonly<Record<ReduceOp, number>> = { sum: 0, avg: 0, product: 2, min: 3, max: 4 };
 
-/** Options of a collective operation. */
 export interface CollectiveOptions {
   /** Return a {@link Work} at once instead of waiting. Default false. */
   asyncOp?: boolean;
@@ -104,6 +103,14 @@ function overwriting(
  *
  * @param options.op default `sum`
  * @throws DistBackendError if another process has ended, or does not take part within the timeout
+ *
+ * @example
+ * ```ts
+ * const counts = torch.ones([1024]);
+ * torch.distributed.allReduce(counts); // the sums over all processes
+ * const loss = torch.rand([]);
+ * torch.distributed.allReduce(loss, { op: 'avg' }); // the mean over all processes
+ * ```
  */
 export function allReduce(tensor: Tensor, options: { op?: ReduceOp; asyncOp: true }): Work;
 export function allReduce(tensor: Tensor, options?: { op?: ReduceOp; asyncOp?: false }): void;
@@ -132,6 +139,12 @@ export function allReduce(
  * the same everywhere.
  *
  * @throws DistBackendError if another process has ended, or does not take part within the timeout
+ *
+ * @example
+ * ```ts
+ * const weights = torch.randn([8]);
+ * torch.distributed.broadcast(weights, 0); // those of process 0 in all processes
+ * ```
  */
 export function broadcast(tensor: Tensor, src: number, options: { asyncOp: true }): Work;
 export function broadcast(tensor: Tensor, src: number, options?: { asyncOp?: false }): void;
@@ -155,6 +168,12 @@ export function broadcast(
  * the same everywhere. The caller owns the results.
  *
  * @throws DistBackendError if another process has ended, or does not take part within the timeout
+ *
+ * @example
+ * ```ts
+ * const own = torch.full([2], torch.distributed.rank());
+ * const all = torch.distributed.allGather(own); // [0, 0], [1, 1], …
+ * ```
  */
 export function allGather(tensor: Tensor, options: { asyncOp: true }): Work<Tensor[]>;
 export function allGather(tensor: Tensor, options?: { asyncOp?: false }): Tensor[];
@@ -178,7 +197,15 @@ export function allGather(
   return asyncOp ? running : running.wait();
 }
 
-/** Waits until all processes have called it; PyTorch's `barrier`. @throws DistBackendError as the others do */
+/**
+ * Waits until all processes have called it; PyTorch's `barrier`. @throws DistBackendError as the others do
+ *
+ * @example
+ * ```ts
+ * if (torch.distributed.rank() === 0) await saveSafetensors('start.safetensors', { x: torch.randn([8]) });
+ * torch.distributed.barrier(); // now all processes can read the file
+ * ```
+ */
 export function barrier(options: { asyncOp: true }): Work;
 export function barrier(options?: { asyncOp?: false }): void;
 export function barrier({ asyncOp = false }: CollectiveOptions = {}): Work | void {

@@ -24,6 +24,13 @@ let groups = 0;
  *
  * @throws DistNetworkError, DistStoreError or DistBackendError if not all processes came within the timeout
  * @throws ArgumentError for a missing or contradictory setting
+ *
+ * @example
+ * ```ts
+ * await torch.distributed.initProcessGroup(); // in each process of `tessera-torch launch`
+ * console.log(`process ${torch.distributed.rank()} of ${torch.distributed.worldSize()}`);
+ * torch.distributed.destroyProcessGroup();
+ * ```
  */
 export async function initProcessGroup(options: ProcessGroupOptions = {}): Promise<void> {
   const { host, port, rank, worldSize, timeout } = meetingOf(options);

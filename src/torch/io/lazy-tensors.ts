@@ -149,7 +149,6 @@ export class LazyTensors extends InThread implements LazyTensorMap {
     this.#keys = keys;
   }
 
-  /** Number of tensors. */
   get size(): number {
     return this.#keys.size;
   }

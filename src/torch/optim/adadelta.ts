@@ -18,7 +18,14 @@ export interface AdadeltaSettings {
 
 const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false };
 
-/** Adadelta: scales updates by the size of previous ones (Zeiler, arXiv 1212.5701). */
+/**
+ * Adadelta: scales updates by the size of previous ones (Zeiler, arXiv 1212.5701).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Adadelta(new nn.Linear(8, 2).parameters(), { rho: 0.95 });
+ * ```
+ */
 export class Adadelta extends ListOptimizer<AdadeltaSettings> {
   constructor(params: Optimized<AdadeltaSettings>, options: Partial<AdadeltaSettings> = {}) {
     super(params, defaults, options);

@@ -33,7 +33,14 @@ const defaults: AdagradSettings = {
 // c10/core/DeviceType.h
 const CPU = 0;
 
-/** Adagrad: gradient divided by the root of the sum of its squares (Duchi, Hazan and Singer, 2011). */
+/**
+ * Adagrad: gradient divided by the root of the sum of its squares (Duchi, Hazan and Singer, 2011).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Adagrad(new nn.Linear(8, 2).parameters(), { lr: 0.1, lrDecay: 1e-4 });
+ * ```
+ */
 export class Adagrad extends ListOptimizer<AdagradSettings> {
   constructor(params: Optimized<AdagradSettings>, options: Partial<AdagradSettings> = {}) {
     super(params, defaults, options);

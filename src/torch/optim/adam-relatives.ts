@@ -58,7 +58,14 @@ abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimiz
   }
 }
 
-/** NAdam: Adam with Nesterov momentum (Dozat, 2016). */
+/**
+ * NAdam: Adam with Nesterov momentum (Dozat, 2016).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.NAdam(new nn.Linear(8, 2).parameters(), { lr: 1e-3, momentumDecay: 4e-3 });
+ * ```
+ */
 export class NAdam extends AdamRelative<NAdamSettings> {
   protected override readonly scalarStates = { step: 0, mu_product: 1 };
 
@@ -95,6 +102,14 @@ export class NAdam extends AdamRelative<NAdamSettings> {
 /**
  * RAdam: Adam with an adaptive step only once the variance of the second moment is known (Liu et al., arXiv
  * 1908.03265).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.RAdam(new nn.Linear(8, 2).parameters(), {
+ *   weightDecay: 0.01,
+ *   decoupledWeightDecay: true,
+ * });
+ * ```
  */
 export class RAdam extends AdamRelative<RAdamSettings> {
   constructor(params: Optimized<RAdamSettings>, options: Partial<RAdamSettings> = {}) {
@@ -130,6 +145,11 @@ export class RAdam extends AdamRelative<RAdamSettings> {
 
 /**
  * Adamax: Adam with the largest decayed gradient instead of the root mean square (Kingma and Ba, arXiv 1412.6980, 7.1).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Adamax(new nn.Linear(8, 2).parameters(), { betas: [0.9, 0.99] });
+ * ```
  */
 export class Adamax extends AdamRelative<AdamaxSettings> {
   constructor(params: Optimized<AdamaxSettings>, options: Partial<AdamaxSettings> = {}) {

@@ -66,7 +66,17 @@ interface AdamState extends ParameterState {
   exp_avg_sq: Tensor;
 }
 
-/** Adam (Kingma and Ba, arXiv 1412.6980), with weight decay added to the gradient. */
+/**
+ * Adam (Kingma and Ba, arXiv 1412.6980), with weight decay added to the gradient.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const optimizer = new optim.Adam(model.parameters(), { lr: 3e-4, betas: [0.9, 0.99] });
+ * model.forward(torch.randn([4, 8])).square().mean().backward();
+ * optimizer.step();
+ * ```
+ */
 export class Adam extends Optimizer<AdamSettings> {
   /**
    * 1 on the device skips steps of fused parameters, as if they had not been called, without waiting for the device; 0
@@ -257,7 +267,18 @@ export class Adam extends Optimizer<AdamSettings> {
   }
 }
 
-/** Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101). */
+/**
+ * Adam with decoupled weight decay (Loshchilov and Hutter, arXiv 1711.05101).
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const optimizer = new optim.AdamW([
+ *   { params: [model.weight], weightDecay: 0.1 },
+ *   { params: [model.bias!], weightDecay: 0 },
+ * ]);
+ * ```
+ */
 export class AdamW extends Adam {
   constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
     super(params, { weightDecay: 1e-2, ...withoutUndefined(options) });

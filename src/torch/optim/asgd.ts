@@ -4,7 +4,6 @@ import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
-/** Settings of {@link ASGD}. */
 export interface ASGDSettings {
   /** Initial learning rate. Default 1e-2. */
   lr: number;
@@ -31,7 +30,18 @@ const defaults: ASGDSettings = {
   maximize: false,
 };
 
-/** Gradient descent that also averages the weights, in the state `ax` (Polyak and Juditsky, 1992). */
+/**
+ * Gradient descent that also averages the weights, in the state `ax` (Polyak and Juditsky, 1992).
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const optimizer = new optim.ASGD(model.parameters(), { lr: 0.1, t0: 1000 });
+ * model.forward(torch.randn([4, 8])).square().mean().backward();
+ * optimizer.step();
+ * const averaged = optimizer.state.get(model.weight)!['ax']!; // [2, 8]
+ * ```
+ */
 export class ASGD extends ListOptimizer<ASGDSettings> {
   protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
 

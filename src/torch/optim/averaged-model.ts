@@ -18,6 +18,15 @@ export interface AveragedModelOptions {
 /**
  * The average of a model's weights over training: call `update()` after every optimizer step, and `use(…)` to run the
  * model with the averaged weights. State dicts are compatible with torch.optim.swa_utils.AveragedModel.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const averaged = new optim.AveragedModel(model);
+ * // … after each step of an optimizer:
+ * averaged.update();
+ * const y = averaged.use(() => model.forward(torch.randn([4, 8]))); // [4, 2]
+ * ```
  */
 export class AveragedModel extends InThread {
   readonly decay: number | null;
@@ -130,7 +139,17 @@ export class AveragedModel extends InThread {
   }
 }
 
-/** {@link AveragedModel} with exponential decay: average ← decay · average + (1 − decay) · weights. */
+/**
+ * {@link AveragedModel} with exponential decay: average ← decay · average + (1 − decay) · weights.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * const average = new optim.ExponentialMovingAverage(model, { decay: 0.9999 });
+ * average.update(); // after each step of an optimizer
+ * average.copyTo(model); // at the end of training
+ * ```
+ */
 export class ExponentialMovingAverage extends AveragedModel {
   constructor(
     model: Module,

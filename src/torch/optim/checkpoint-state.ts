@@ -9,12 +9,18 @@ export interface Source {
 }
 
 /**
- * Reads an optimizer's state dict from a file of torch.save:
- * `optimizer.loadStateDict(optimizerStateFrom(checkpoint, 'optimizer'))`. Its tensors belong to the current scope.
+ * Reads an optimizer's state dict from a file of torch.save. Its tensors belong to the current scope.
  *
  * @param path keys that lead to the state dict, separated by dots (`optimizer_states.0`); empty if the file contains
  * nothing else
  * @throws ArgumentError if there is none
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Adam(new nn.Linear(8, 2).parameters());
+ * using checkpoint = await loadCheckpoint('checkpoint.pt');
+ * optimizer.loadStateDict(optim.optimizerStateFrom(checkpoint, 'optimizer'));
+ * ```
  */
 export function optimizerStateFrom(checkpoint: Source, path = ''): OptimizerState {
   const parts = path === '' ? [] : path.split('.');
@@ -41,8 +47,13 @@ export function optimizerStateFrom(checkpoint: Source, path = ''): OptimizerStat
 }
 
 /**
- * Returns a state dict with numeric keys, as PyTorch expects it:
- * `savePytorch(path, { optimizer: pytorchState(saved) })`.
+ * Returns a state dict with numeric keys, as PyTorch expects it.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Adam(new nn.Linear(8, 2).parameters());
+ * await savePytorch('optimizer.pt', { optimizer: optim.pytorchState(optimizer.stateDict()) });
+ * ```
  */
 export function pytorchState(saved: OptimizerState): {
   state: Map<number, ParameterState>;

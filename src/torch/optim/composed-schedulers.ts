@@ -75,7 +75,17 @@ abstract class ComposedScheduler extends InThread implements Schedule {
   }
 }
 
-/** Runs one schedule after another, each starting at its milestone. */
+/**
+ * Runs one schedule after another, each starting at its milestone.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new optim.LinearLR(optimizer, { startFactor: 0.01, totalIters: 500 });
+ * const decay = new optim.CosineAnnealingLR(optimizer, 9500);
+ * const scheduler = new optim.SequentialLR(optimizer, [warmUp, decay], [500]);
+ * ```
+ */
 export class SequentialLR extends ComposedScheduler {
   /** Steps at which the second, third, … schedule starts. */
   milestones: number[];
@@ -127,7 +137,17 @@ export class SequentialLR extends ComposedScheduler {
   }
 }
 
-/** Runs several schedules at once: their factors multiply. */
+/**
+ * Runs several schedules at once: their factors multiply.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const warmUp = new optim.LinearLR(optimizer, { startFactor: 0.01, totalIters: 500 });
+ * const decay = new optim.ExponentialLR(optimizer, 0.9999);
+ * const scheduler = new optim.ChainedScheduler([warmUp, decay]);
+ * ```
+ */
 export class ChainedScheduler extends ComposedScheduler {
   constructor(schedulers: readonly Part[]) {
     super('ChainedScheduler', schedulers[0]?.optimizer as Schedulable, schedulers, {});

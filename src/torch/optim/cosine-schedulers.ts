@@ -5,6 +5,12 @@ import type { Schedulable } from './scheduler.js';
 /**
  * Anneals from the initial learning rate to `etaMin` along half a cosine in `tMax` steps, and back (Loshchilov and
  * Hutter, arXiv 1608.03983).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.AdamW(new nn.Linear(8, 2).parameters(), { lr: 1e-3 });
+ * const scheduler = new optim.CosineAnnealingLR(optimizer, 10_000, { etaMin: 1e-5 });
+ * ```
  */
 export class CosineAnnealingLR extends LRScheduler {
   /** Steps from the highest to the lowest rate. */
@@ -47,6 +53,12 @@ export class CosineAnnealingLR extends LRScheduler {
 /**
  * Anneals from the initial learning rate to `etaMin` along half cosines with restarts, the first t0 steps long, each
  * `tMult` times as long as the previous one.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.AdamW(new nn.Linear(8, 2).parameters(), { lr: 1e-3 });
+ * const scheduler = new optim.CosineAnnealingWarmRestarts(optimizer, 100, { tMult: 2 }); // restarts at 100, 300, …
+ * ```
  */
 export class CosineAnnealingWarmRestarts extends LRScheduler {
   /** Steps of the first descent. */

@@ -3,7 +3,6 @@ import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, inSnakeCase, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, SchedulerState } from './scheduler.js';
 
-/** Options of {@link CyclicLR}. */
 export interface CyclicOptions {
   /** Steps from the lowest rate to the highest. Default 2000. */
   stepSizeUp?: number;
@@ -30,7 +29,15 @@ export interface CyclicOptions {
   lastEpoch?: number;
 }
 
-/** Cycles between two learning rates (Smith, arXiv 1506.01186). Step it after every batch. */
+/**
+ * Cycles between two learning rates (Smith, arXiv 1506.01186). Step it after every batch.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { momentum: 0.9 });
+ * const scheduler = new optim.CyclicLR(optimizer, 1e-3, 1e-2, { stepSizeUp: 500 });
+ * ```
+ */
 export class CyclicLR extends LRScheduler {
   /** The highest rate of each group. */
   maxLrs: number[];

@@ -32,14 +32,30 @@ abstract class FactorScheduler extends LRScheduler {
   }
 }
 
-/** The initial learning rate times a function of the step. */
+/**
+ * The initial learning rate times a function of the step.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.LambdaLR(optimizer, (step) => 1 / (1 + step)); // 0.1, 0.05, …
+ * ```
+ */
 export class LambdaLR extends FactorScheduler {
   protected override rates(): number[] {
     return this.baseLrs.map((lr, i) => lr * (this.factors[i] as Factor)(this.lastEpoch));
   }
 }
 
-/** The previous learning rate times a function of the step. */
+/**
+ * The previous learning rate times a function of the step.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.MultiplicativeLR(optimizer, (step) => (step % 10 === 0 ? 0.5 : 1)); // halved every 10 steps
+ * ```
+ */
 export class MultiplicativeLR extends FactorScheduler {
   protected override rates(): number[] {
     if (this.initial) return this.currentRates;
@@ -63,7 +79,14 @@ export interface WarmUpCosineOptions {
 /**
  * Returns a value for each step: a straight line up, then half a cosine down, then constant.
  * `LambdaWarmUpCosineScheduler` of taming-transformers, used there for the temperature of the Gumbel softmax; with base
- * learning rate 1 it is a factor for {@link LambdaLR}: `new LambdaLR(optimizer, warmUpCosine({ … }))`.
+ * learning rate 1 it is a factor for {@link LambdaLR}.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 1 });
+ * const options = { warmUpSteps: 100, start: 0, max: 1e-3, min: 1e-5, maxDecaySteps: 10_000 };
+ * const scheduler = new optim.LambdaLR(optimizer, optim.warmUpCosine(options));
+ * ```
  */
 export function warmUpCosine(options: WarmUpCosineOptions): Factor {
   const { warmUpSteps, min, max, start, maxDecaySteps } = options;

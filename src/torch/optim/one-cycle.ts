@@ -38,7 +38,15 @@ export interface Phase {
   end_momentum: string;
 }
 
-/** Rises to a peak and anneals to almost zero (Smith and Topin, arXiv 1708.07120). */
+/**
+ * Rises to a peak and anneals to almost zero (Smith and Topin, arXiv 1708.07120).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { momentum: 0.9 });
+ * const scheduler = new optim.OneCycleLR(optimizer, 0.1, { totalSteps: 1000 }); // from 0.004 to 0.1 to 4e-7
+ * ```
+ */
 export class OneCycleLR extends LRScheduler {
   /** Number of steps of the cycle; further steps throw. */
   totalSteps: number;

@@ -22,7 +22,16 @@ export interface PlateauOptions {
   eps?: number;
 }
 
-/** Reduces the learning rate when a metric has stopped improving. */
+/**
+ * Reduces the learning rate when a metric has stopped improving.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.ReduceLROnPlateau(optimizer, { patience: 1 });
+ * for (const loss of [0.5, 0.5, 0.5]) scheduler.step(loss); // the third time, lr becomes 0.01
+ * ```
+ */
 export class ReduceLROnPlateau extends InThread {
   /** The optimizer whose learning rates are reduced. */
   readonly optimizer: Schedulable;

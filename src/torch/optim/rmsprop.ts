@@ -33,6 +33,11 @@ const defaults: RMSpropSettings = {
 
 /**
  * RMSprop: gradient divided by its running root mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850).
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.RMSprop(new nn.Linear(8, 2).parameters(), { lr: 1e-3, centered: true });
+ * ```
  */
 export class RMSprop extends ListOptimizer<RMSpropSettings> {
   constructor(params: Optimized<RMSpropSettings>, options: Partial<RMSpropSettings> = {}) {

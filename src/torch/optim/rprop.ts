@@ -5,7 +5,6 @@ import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
-/** Settings of {@link Rprop}. */
 export interface RpropSettings {
   /** Initial step size. Default 1e-2. */
   lr: number;
@@ -22,6 +21,11 @@ const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 
 /**
  * Rprop: steps whose size depends on how often an element's gradient kept its sign, not on its magnitude (Riedmiller
  * and Braun, 1993). For whole batches: the noise of small ones changes signs.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.Rprop(new nn.Linear(8, 2).parameters(), { stepSizes: [1e-6, 1] });
+ * ```
  */
 export class Rprop extends ListOptimizer<RpropSettings> {
   constructor(params: Optimized<RpropSettings>, options: Partial<RpropSettings> = {}) {

@@ -2,7 +2,15 @@ import { ArgumentError } from '../core/errors.js';
 import { LRScheduler } from './scheduler.js';
 import type { Schedulable, SchedulerState } from './scheduler.js';
 
-/** Multiplies the learning rate by gamma every `stepSize` steps. */
+/**
+ * Multiplies the learning rate by gamma every `stepSize` steps.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.StepLR(optimizer, 30, { gamma: 0.5 }); // 0.1; from step 30 on 0.05
+ * ```
+ */
 export class StepLR extends LRScheduler {
   /** Steps between two reductions. */
   stepSize: number;
@@ -28,7 +36,15 @@ export class StepLR extends LRScheduler {
   }
 }
 
-/** Multiplies the learning rate by gamma at each milestone; one listed twice counts twice. */
+/**
+ * Multiplies the learning rate by gamma at each milestone; one listed twice counts twice.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.MultiStepLR(optimizer, [30, 80]); // divides by 10 at steps 30 and 80
+ * ```
+ */
 export class MultiStepLR extends LRScheduler {
   /** The number of times that each milestone is listed. */
   milestones: Map<number, number>;
@@ -67,7 +83,15 @@ export class MultiStepLR extends LRScheduler {
   }
 }
 
-/** Multiplies the learning rate by gamma at every step. */
+/**
+ * Multiplies the learning rate by gamma at every step.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.ExponentialLR(optimizer, 0.99); // 0.1, 0.099, …
+ * ```
+ */
 export class ExponentialLR extends LRScheduler {
   /** Factor of the learning rate at every step. */
   gamma: number;
@@ -89,7 +113,15 @@ export class ExponentialLR extends LRScheduler {
   }
 }
 
-/** Multiplies the learning rate by `factor` until `totalIters` steps are done. */
+/**
+ * Multiplies the learning rate by `factor` until `totalIters` steps are done.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.ConstantLR(optimizer, { factor: 0.5, totalIters: 4 }); // 0.05 for 4 steps, then 0.1
+ * ```
+ */
 export class ConstantLR extends LRScheduler {
   /** Factor of the learning rate until `totalIters`. */
   factor: number;
@@ -121,6 +153,12 @@ export class ConstantLR extends LRScheduler {
 
 /**
  * Changes the learning rate linearly from `startFactor` to `endFactor` of its value in `totalIters` steps: a warm-up.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.LinearLR(optimizer, { startFactor: 0.1, totalIters: 1000 }); // from 0.01 to 0.1
+ * ```
  */
 export class LinearLR extends LRScheduler {
   /** Factor of the learning rate at the start. */
@@ -167,7 +205,15 @@ export class LinearLR extends LRScheduler {
   }
 }
 
-/** Decays the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`. */
+/**
+ * Decays the learning rate to 0 in `totalIters` steps, as (1 − step / totalIters) to the power of `power`.
+ *
+ * @example
+ * ```ts
+ * const optimizer = new optim.SGD(new nn.Linear(8, 2).parameters(), { lr: 0.1 });
+ * const scheduler = new optim.PolynomialLR(optimizer, { totalIters: 1000, power: 2 });
+ * ```
+ */
 export class PolynomialLR extends LRScheduler {
   /** Steps until the learning rate is 0. */
   totalIters: number;

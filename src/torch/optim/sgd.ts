@@ -30,7 +30,17 @@ const defaults: SGDSettings = {
   maximize: false,
 };
 
-/** Stochastic gradient descent, optionally with momentum. */
+/**
+ * Stochastic gradient descent, optionally with momentum.
+ *
+ * @example
+ * ```ts
+ * const weights = torch.tensor([1, 2], { requiresGrad: true });
+ * const optimizer = new optim.SGD([weights], { lr: 0.1, momentum: 0.9 });
+ * weights.square().sum().backward();
+ * optimizer.step(); // weights are [0.8, 1.6]: gradients 2 and 4
+ * ```
+ */
 export class SGD extends ListOptimizer<SGDSettings> {
   // The momentum's first value is the first gradient, so no step count is needed.
   protected override readonly scalarStates = {};

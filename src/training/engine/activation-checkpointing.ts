@@ -14,6 +14,12 @@ const blocks = [ResnetBlock, AttnBlock, Downsample, Upsample, Block];
  * same, bit for bit. Calls without gradients, and with a cache, are not affected.
  *
  * @returns the number of blocks
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const count = checkpointBlocks(model); // 44
+ * ```
  */
 export function checkpointBlocks(network: nn.Module): number {
   const found = network.modules().filter((module) => blocks.some((kind) => module instanceof kind));

@@ -52,6 +52,12 @@ export function averagedBy(optimizer: WrappableOptimizer): StepOptimizer {
 /**
  * Returns the means of tensors over all processes: for `average` in the state of a VQGAN's step, whose adaptive weight
  * compares the gradients of all batches together.
+ *
+ * @example
+ * ```ts
+ * await torch.distributed.initProcessGroup();
+ * const [mean] = averageOverProcesses([torch.full([], torch.distributed.rank())]); // 0.5 in two processes
+ * ```
  */
 export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
   const means = torch.noGrad(() => tensors.map((tensor) => tensor.detach().clone()));
@@ -62,6 +68,12 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,
  * ActNorm's first batch, LeCam's averages, codes that follow moving averages. Changes the module and returns it.
+ *
+ * @example
+ * ```ts
+ * await torch.distributed.initProcessGroup();
+ * const discriminator = synchronizeStatistics(new NLayerDiscriminator());
+ * ```
  */
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);

@@ -41,7 +41,6 @@ export abstract class WrappedOptimizer<O extends WrappableOptimizer = WrappableO
     return this.optimizer.paramGroups.flatMap(({ params }) => params);
   }
 
-  /** Groups of the optimizer. */
   get paramGroups(): WrappableOptimizer['paramGroups'] {
     return this.optimizer.paramGroups;
   }

@@ -24,7 +24,17 @@ export interface KeyMap {
   fromReference(keys: readonly string[]): KeyTable;
 }
 
-/** Returns a view of a state dict under other keys. Tensors are read and converted on access. */
+/**
+ * Returns a view of a state dict under other keys. Tensors are read and converted on access.
+ *
+ * @example
+ * ```ts
+ * using checkpoint = await loadCheckpoint('vq_ds16_c2i.pt');
+ * const keys = [...checkpoint.tensors.keys()];
+ * const table = recogniseKeys(keys)!.toReference(keys);
+ * const weights = withKeys(checkpoint.tensors, table); // under the reference's keys
+ * ```
+ */
 export function withKeys(source: StateSource, table: KeyTable): StateSource & LazyTensorMap {
   return new Renamed(source, table);
 }

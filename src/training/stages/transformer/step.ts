@@ -21,6 +21,13 @@ export interface DecayGroups {
 /**
  * Selects the parameters that weight decay applies to. Sorted by name, as in the reference, so that the optimizer state
  * of a reference checkpoint matches by index. Those of a condition that is learned with the GPT follow.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * const { decay, noDecay } = decayGroups(gpt);
+ * console.log(decay[0]![0], noDecay[0]![0]); // blocks.0.attn.key.weight blocks.0.attn.key.bias
+ * ```
  */
 export function decayGroups(gpt: GPT, condition: nn.Module | null = null): DecayGroups {
   const parts = [gpt, ...(condition ? [condition] : [])].map(groupsOf);
@@ -52,7 +59,15 @@ export interface TransformerOptimizerOptions {
   condition?: nn.Module | null;
 }
 
-/** Returns AdamW over the transformer's parameters, in the two groups of `decayGroups`. */
+/**
+ * Returns AdamW over the transformer's parameters, in the two groups of `decayGroups`.
+ *
+ * @example
+ * ```ts
+ * const gpt = new GPT({ vocabSize: 1024, blockSize: 256, nLayer: 4, nHead: 8, nEmbd: 256 });
+ * const optimizer = transformerOptimizer(gpt, { lr: 3e-4, weightDecay: 0.1 });
+ * ```
+ */
 export function transformerOptimizer(
   gpt: GPT,
   { lr, betas = [0.9, 0.95], weightDecay = 0.01, condition = null }: TransformerOptimizerOptions,
@@ -79,7 +94,16 @@ export interface TokenBatch {
   tokens: { z: Tensor; c: Tensor };
 }
 
-/** Returns the mean cross-entropy of the image codes in nats, a scalar. */
+/**
+ * Returns the mean cross-entropy of the image codes in nats, a scalar.
+ *
+ * @example
+ * ```ts
+ * const { model: net } = await openRun('runs/transformer', 'transformer');
+ * const images = torch.zeros([2, 3, 64, 64]);
+ * transformerLoss(net, { x: images, c: images }).backward();
+ * ```
+ */
 export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch | TokenBatch): Tensor {
   return torch.scope(() => {
     const { logits, targets } =

@@ -22,6 +22,12 @@ export function canRestartCodes(model: FirstStage): model is RestartableModel {
  * that are in use are moved.
  *
  * @returns the number of codes in use before the restart
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const used = restartUnusedCodes(model, torch.rand([1, 3, 64, 64]).mul(2).sub(1)); // at most 16 of 1024
+ * ```
  */
 export function restartUnusedCodes(model: RestartableModel, images: Tensor): number {
   return torch.noGrad(() =>
@@ -47,7 +53,15 @@ function latentsOf(model: RestartableModel, images: Tensor): Tensor {
   return atLeastFloat32(z.permute([0, 2, 3, 1]).reshape([-1, model.quantize.embedDim]));
 }
 
-/** Counts how often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed]. */
+/**
+ * Counts how often each code is chosen for `images` [B, C, H, W], remapped or not: int64 [nEmbed].
+ *
+ * @example
+ * ```ts
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256 });
+ * const counts = countCodes(model, torch.zeros([1, 3, 64, 64])); // [1024], 16 in all
+ * ```
+ */
 export function countCodes(model: RestartableModel, images: Tensor): Tensor {
   return torch.noGrad(() =>
     torch.scope(() => {

@@ -55,9 +55,7 @@ export interface VqganLog {
   logitsFake: Tensor;
 }
 
-/** Log of the discriminator's update. */
 export type DiscriminatorLog = Pick<VqganLog, 'discLoss' | 'lecamLoss' | 'logitsReal' | 'logitsFake'>;
-/** Log of the generator's update. */
 export type GeneratorLog = Omit<VqganLog, keyof DiscriminatorLog>;
 
 /**
@@ -66,6 +64,16 @@ export type GeneratorLog = Omit<VqganLog, keyof DiscriminatorLog>;
  * reconstructions in the second.
  *
  * @throws TypeError if the model has no VQLPIPSWithDiscriminator
+ *
+ * @example
+ * ```ts
+ * const loss = new VQLPIPSWithDiscriminator({ discStart: 0 });
+ * const model = new VQModel({ ddconfig: backbones.f16, nEmbed: 1024, embedDim: 256, lossconfig: loss });
+ * const generator = new optim.Adam(model.generatorParameters(), { lr: 1e-4 });
+ * const discriminator = new optim.Adam(loss.discriminator.parameters(), { lr: 1e-4 });
+ * const batch = torch.zeros([1, 3, 64, 64]);
+ * const log = referenceStep(model, { generator, discriminator }, batch, { globalStep: 0 });
+ * ```
  */
 export function referenceStep(
   model: FirstStage,
