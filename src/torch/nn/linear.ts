@@ -45,6 +45,7 @@ export class Linear extends Module implements Affine {
   /** [outFeatures, inFeatures]. */
   weight: Parameter;
   bias: Parameter | null;
+  /** The weight, packed for inputs of a number of rows; see {@link withPackedWeights}. Default: none. */
   declare packed?: Affine['packed'];
 
   constructor(inFeatures: number, outFeatures: number, options: LinearOptions = {}) {

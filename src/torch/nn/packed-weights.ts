@@ -10,8 +10,11 @@ export interface Affine {
   packed?: PackedWeight | undefined;
 }
 
-interface PackedWeight {
+/** A weight in oneDNN's layout. */
+export interface PackedWeight {
+  /** Opaque: only oneDNN's products read it. */
   readonly weight: Tensor;
+  /** Number of rows of the inputs that it is packed for. */
   readonly rows: number;
 }
 
