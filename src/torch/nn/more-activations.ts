@@ -4,7 +4,14 @@ import { Overwriting } from './overwriting.js';
 import type { InplaceOptions } from './overwriting.js';
 import { pythonFloat } from './sizes.js';
 
-/** SiLU with a piecewise linear sigmoid: x · min(max(x + 3, 0), 6) / 6 of every element; any shape. */
+/**
+ * SiLU with a piecewise linear sigmoid: x · min(max(x + 3, 0), 6) / 6 of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Hardswish().forward(torch.tensor([-4, 1.5, 4])).tolist(); // [0, 1.125, 4]
+ * ```
+ */
 export class Hardswish extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardswish_() : input.hardswish();
@@ -15,14 +22,28 @@ export class Hardswish extends Overwriting {
   }
 }
 
-/** x · tanh(softplus(x)) (Misra, arXiv 1908.08681). */
+/**
+ * x · tanh(softplus(x)) (Misra, arXiv 1908.08681).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Mish().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.3, 0, 1.94]
+ * ```
+ */
 export class Mish extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.mish_() : input.mish();
   }
 }
 
-/** ELU with the factors of self-normalising networks (Klambauer et al., arXiv 1706.02515). */
+/**
+ * ELU with the factors of self-normalising networks (Klambauer et al., arXiv 1706.02515).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.SELU().forward(torch.tensor([-1, 0, 2])).tolist(); // [-1.11, 0, 2.1]
+ * ```
+ */
 export class SELU extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.selu_() : input.selu();
@@ -44,21 +65,42 @@ abstract class Exponential extends Overwriting {
   }
 }
 
-/** x if positive, otherwise alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289). */
+/**
+ * x if positive, otherwise alpha · (eˣ − 1) (Clevert et al., arXiv 1511.07289).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ELU().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.63, 0, 2]
+ * ```
+ */
 export class ELU extends Exponential {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.elu_(this.alpha) : input.elu(this.alpha);
   }
 }
 
-/** max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483). */
+/**
+ * max(x, 0) + min(0, alpha · (exp(x / alpha) − 1)) (Barron, arXiv 1704.07483).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.CELU(2).forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.79, 0, 2]
+ * ```
+ */
 export class CELU extends Exponential {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.celu_(this.alpha) : input.celu(this.alpha);
   }
 }
 
-/** log(1 + exp(beta · x)) / beta, or x if beta · x is above the threshold. */
+/**
+ * log(1 + exp(beta · x)) / beta, or x if beta · x is above the threshold.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Softplus().forward(torch.tensor([-1, 0, 30])).tolist(); // [0.31, 0.69, 30]
+ * ```
+ */
 export class Softplus extends Module {
   /** Sharpness of the bend at 0. */
   readonly beta: number;
@@ -80,21 +122,42 @@ export class Softplus extends Module {
   }
 }
 
-/** The softsign: x / (1 + |x|) of every element; any shape. */
+/**
+ * The softsign: x / (1 + |x|) of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Softsign().forward(torch.tensor([-1, 0, 3])).tolist(); // [-0.5, 0, 0.75]
+ * ```
+ */
 export class Softsign extends Module {
   override forward(input: Tensor): Tensor {
     return input.div(input.abs().add(1));
   }
 }
 
-/** x − tanh(x) of every element; any shape. */
+/**
+ * x − tanh(x) of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Tanhshrink().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.24, 0, 1.04]
+ * ```
+ */
 export class Tanhshrink extends Module {
   override forward(input: Tensor): Tensor {
     return input.sub(input.tanh());
   }
 }
 
-/** Multiplies the first half of a dimension by the sigmoid of the second (Dauphin et al., arXiv 1612.08083). */
+/**
+ * Multiplies the first half of a dimension by the sigmoid of the second (Dauphin et al., arXiv 1612.08083).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.GLU(1).forward(torch.randn([2, 64, 8])); // [2, 32, 8]
+ * ```
+ */
 export class GLU extends Module {
   /** The dimension that is halved. */
   readonly dim: number;

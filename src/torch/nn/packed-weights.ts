@@ -29,7 +29,14 @@ export interface PackOptions {
   mostBytes?: number;
 }
 
-/** Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows. */
+/**
+ * Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows.
+ *
+ * @example
+ * ```ts
+ * const y = nn.affine(torch.randn([4, 8]), new nn.Linear(8, 2)); // [4, 2]
+ * ```
+ */
 export function affine(x: Tensor, { weight, bias, packed }: Affine): Tensor {
   if (packed && x.numel() === packed.rows * weight.shape[1]!) {
     return torch.callOperator('mkldnn::_linear_pointwise', '', [

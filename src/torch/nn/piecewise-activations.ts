@@ -9,7 +9,14 @@ import type { InplaceOptions } from './overwriting.js';
 import type { Parameter } from './parameter.js';
 import { pythonFloat } from './sizes.js';
 
-/** A piecewise linear sigmoid: min(max(x + 3, 0), 6) / 6 of every element; any shape. */
+/**
+ * A piecewise linear sigmoid: min(max(x + 3, 0), 6) / 6 of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Hardsigmoid().forward(torch.tensor([-4, 0, 4])).tolist(); // [0, 0.5, 1]
+ * ```
+ */
 export class Hardsigmoid extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.hardsigmoid_() : input.hardsigmoid();
@@ -20,14 +27,28 @@ export class Hardsigmoid extends Overwriting {
   }
 }
 
-/** The positive part, at most 6: min(max(x, 0), 6) of every element; any shape. */
+/**
+ * The positive part, at most 6: min(max(x, 0), 6) of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReLU6().forward(torch.tensor([-1, 3, 8])).tolist(); // [0, 3, 6]
+ * ```
+ */
 export class ReLU6 extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.relu6_() : input.relu6();
   }
 }
 
-/** Limits x to [min, max]. */
+/**
+ * Limits x to [min, max].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Hardtanh().forward(torch.tensor([-3, 0.5, 3])).tolist(); // [-1, 0.5, 1]
+ * ```
+ */
 export class Hardtanh extends Overwriting {
   /** Smallest value of the result. */
   readonly min: number;
@@ -49,7 +70,14 @@ export class Hardtanh extends Overwriting {
   }
 }
 
-/** Returns x if it is above the threshold, otherwise the value. */
+/**
+ * Returns x if it is above the threshold, otherwise the value.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Threshold(0.5, -1).forward(torch.tensor([0.2, 0.75])).tolist(); // [-1, 0.75]
+ * ```
+ */
 export class Threshold extends Overwriting {
   /** Elements above it are kept. */
   readonly threshold: number;
@@ -87,21 +115,42 @@ abstract class Shrinking extends Module {
   }
 }
 
-/** Returns x, or 0 if x is in [−lambda, lambda]. */
+/**
+ * Returns x, or 0 if x is in [−lambda, lambda].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Hardshrink().forward(torch.tensor([-0.4, 0.75])).tolist(); // [0, 0.75]
+ * ```
+ */
 export class Hardshrink extends Shrinking {
   override forward(input: Tensor): Tensor {
     return input.hardshrink(this.lambda);
   }
 }
 
-/** Moves x towards 0 by lambda, at most to 0. */
+/**
+ * Moves x towards 0 by lambda, at most to 0.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Softshrink().forward(torch.tensor([-0.4, 0.75])).tolist(); // [0, 0.25]
+ * ```
+ */
 export class Softshrink extends Shrinking {
   override forward(input: Tensor): Tensor {
     return input.softshrink(this.lambda);
   }
 }
 
-/** x if positive, otherwise weight · x, with one trained weight, or one per channel (He et al., arXiv 1502.01852). */
+/**
+ * x if positive, otherwise weight · x, with one trained weight, or one per channel (He et al., arXiv 1502.01852).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.PReLU(64).forward(torch.randn([2, 64, 8, 8])); // [2, 64, 8, 8]
+ * ```
+ */
 export class PReLU extends Module {
   /** 1, or the number of channels for a slope per channel. */
   readonly numParameters: number;
@@ -127,6 +176,11 @@ export class PReLU extends Module {
 /**
  * Leaky ReLU whose slope is drawn for each negative element in training, and is the middle of the range in evaluation
  * (arXiv 1505.00853). Any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.RReLU(0.1, 0.3).eval().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.2, 0, 2]
+ * ```
  */
 export class RReLU extends Overwriting {
   /** Smallest slope. */
