@@ -5,29 +5,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
-import { collectReference, type Entry } from '../../scripts/reference/collect.js';
 import { packageRoot } from '../../src/files/package.js';
+import { examples, reference, runExample, runExamples } from './run-example.js';
 
-// Of dist, which `npm test` builds first.
-const reference = collectReference();
 const typescript = createRequire(import.meta.url).resolve('typescript/package.json');
 const tsc = join(dirname(typescript), 'bin', 'tsc');
-
-interface Example {
-  path: string;
-  code: string;
-}
-
-function examplesOf(path: string, { documentation, members }: Entry): Example[] {
-  const texts = [documentation, ...members.map((member) => member.documentation)];
-  return texts.flatMap((text) =>
-    [...text.matchAll(/@example\s*```ts\n([^]*?)```/g)].map(([, code]) => ({ path, code: code! })),
-  );
-}
-
-const examples = [...reference].flatMap(([namespace, entries]) =>
-  entries.flatMap((entry) => examplesOf(namespace ? `${namespace}.${entry.name}` : entry.name, entry)),
-);
 
 /** What an example takes from the package's root: it is written without the import that every one would begin with. */
 function moduleOf(code: string): string {
@@ -74,7 +56,7 @@ test('examples in docstrings compile', async (t) => {
 });
 
 /** Namespaces whose classes all have an example; `''` is the root. */
-const namespaces = ['', 'torch', 'torch.cuda', 'torch.distributed', 'optim'];
+const namespaces = ['', 'torch', 'torch.cuda', 'torch.distributed', 'optim', 'nn'];
 
 /** Functions from which users start, by namespace: each has an example. */
 const starts: Readonly<Record<string, string>> = {
@@ -102,6 +84,17 @@ const starts: Readonly<Record<string, string>> = {
   'torch.distributed': `
     allGather allReduce allReduceCoalesced barrier broadcast broadcastCoalesced initProcessGroup`,
   optim: 'optimizerStateFrom pytorchState warmUpCosine',
+  nn: `
+    chain clipGradNorm_ clipGradValue_ convertSyncBatchnorm inEvaluation registerParametrization removeParametrization
+    skipInit spectralNorm summary weightNorm withPackedWeights`,
+  'nn.init': `
+    calculateFans calculateGain constant_ dirac_ eye_ kaimingNormal_ kaimingUniform_ normal_ ones_ orthogonal_ sparse_
+    truncNormal_ uniform_ xavierNormal_ xavierUniform_ zeros_`,
+  F: `
+    avgPool2d batchNorm binaryCrossEntropyWithLogits conv1d conv2d convTranspose2d cosineSimilarity crossEntropy ctcLoss
+    dropout embedding fold gelu groupNorm gumbelSoftmax interpolate klDiv l1Loss layerNorm leakyRelu linear logSoftmax
+    maxPool2d mseLoss nllLoss normalize oneHot pad pairwiseDistance pixelShuffle relu rmsNorm scaledDotProductAttention
+    sigmoid silu smoothL1Loss softmax unfold`,
 };
 
 const shown = new Set(examples.map(({ path }) => path));
@@ -128,4 +121,40 @@ test('every function from which users start has an example', (t) => {
     paths.filter((path) => !shown.has(path)),
     [],
   );
+});
+
+// Those of the root, which build whole models, are run by tests/long/suite.
+test('examples of the namespaces run, and give the shapes and values in their comments', async (t) => {
+  const { claims, problems } = await runExamples(examples.filter(({ namespace }) => namespace !== ''));
+  t.true(claims > 190);
+  t.deepEqual(problems, []);
+});
+
+test('a comment that is not true is found', async (t) => {
+  const problemsOf = async (code: string) => (await runExample(code)).problems;
+  t.deepEqual(await problemsOf('const y = torch.zeros([2, 3]); // [3, 2]'), [
+    'const y = torch.zeros([2, 3]); // [3, 2] is [2,3]',
+  ]);
+  t.deepEqual(await problemsOf('const { shape } = torch.zeros([2]);\nconst third = 1 / 3; // 0.34'), [
+    'const third = 1 / 3; // 0.34 is 0.3333333333333333',
+  ]);
+  t.is((await problemsOf("const [a, [b]] = ['x', [[1n]]] as const; // 'x', [2]")).length, 1);
+  t.is((await problemsOf('const x = torch.tensor([7, 8]); // [7, 9]')).length, 1);
+  t.regex((await problemsOf('torch.zeros([2]).add(torch.ones([3]));'))[0]!, /^ShapeError/);
+  t.deepEqual(await problemsOf('torch.zeros([2]).add(torch.ones([3])); // throws a DTypeError'), [
+    'torch.zeros([2]).add(torch.ones([3])); // throws a DTypeError throws a ShapeError',
+  ]);
+  t.deepEqual(await problemsOf('torch.zeros([2]); // throws an error'), [
+    'torch.zeros([2]); // throws an error throws nothing',
+  ]);
+});
+
+test('true comments pass', async (t) => {
+  const code = `
+const [a, [b]] = [torch.ones([4]), [0.126]]; // [4], 0.13
+const c = 1; // one
+const d = torch.tensor([7n, 8n]); // [7, 8]
+torch.zeros([2]).add(torch.ones([3])); // throws a ShapeError: they differ
+torch.zeros([2]).add(torch.ones([3])); // throws an error`;
+  t.deepEqual(await runExample(code), { claims: 4, problems: [] });
 });

@@ -5,14 +5,28 @@ import { Module } from './module.js';
 import { Overwriting } from './overwriting.js';
 import type { InplaceOptions } from './overwriting.js';
 
-/** The positive part: max(x, 0) of every element; any shape. */
+/**
+ * The positive part: max(x, 0) of every element; any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReLU().forward(torch.tensor([-1, 0, 2])).tolist(); // [0, 0, 2]
+ * ```
+ */
 export class ReLU extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.relu_() : input.relu();
   }
 }
 
-/** x if positive, otherwise slope · x. */
+/**
+ * x if positive, otherwise slope · x.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LeakyReLU(0.1).forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.1, 0, 2]
+ * ```
+ */
 export class LeakyReLU extends Overwriting {
   /** Factor of negative elements. */
   readonly negativeSlope: number;
@@ -31,14 +45,28 @@ export class LeakyReLU extends Overwriting {
   }
 }
 
-/** x · sigmoid(x), also called swish. */
+/**
+ * x · sigmoid(x), also called swish.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.SiLU().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.27, 0, 1.76]
+ * ```
+ */
 export class SiLU extends Overwriting {
   override forward(input: Tensor): Tensor {
     return this.inplace ? input.silu_() : input.silu();
   }
 }
 
-/** x · Φ(x), where Φ is the normal distribution's cumulative function, or its tanh approximation. */
+/**
+ * x · Φ(x), where Φ is the normal distribution's cumulative function, or its tanh approximation.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.GELU({ approximate: 'tanh' }).forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.16, 0, 1.95]
+ * ```
+ */
 export class GELU extends Module {
   /** The exact form (`none`), or the tanh approximation. */
   readonly approximate: 'none' | 'tanh';
@@ -57,14 +85,28 @@ export class GELU extends Module {
   }
 }
 
-/** 1 / (1 + e⁻ˣ). Any shape. */
+/**
+ * 1 / (1 + e⁻ˣ). Any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Sigmoid().forward(torch.tensor([-1, 0, 2])).tolist(); // [0.27, 0.5, 0.88]
+ * ```
+ */
 export class Sigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return input.sigmoid();
   }
 }
 
-/** The hyperbolic tangent. Any shape. */
+/**
+ * The hyperbolic tangent. Any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Tanh().forward(torch.tensor([-1, 0, 2])).tolist(); // [-0.76, 0, 0.96]
+ * ```
+ */
 export class Tanh extends Module {
   override forward(input: Tensor): Tensor {
     return input.tanh();
@@ -86,35 +128,71 @@ abstract class AlongDimension extends Module {
   }
 }
 
-/** eˣ divided by its sum along a dimension: positive, with sum 1. Any shape. */
+/**
+ * eˣ divided by its sum along a dimension: positive, with sum 1. Any shape.
+ *
+ * @example
+ * ```ts
+ * const shares = new nn.Softmax(-1).forward(torch.randn([2, 10])); // [2, 10]
+ * const sums = shares.sum([-1]).tolist(); // [1, 1]
+ * ```
+ */
 export class Softmax extends AlongDimension {
   override forward(input: Tensor): Tensor {
     return input.softmax(this.dim);
   }
 }
 
-/** The logarithm of the softmax along a dimension, computed stably. Any shape. */
+/**
+ * The logarithm of the softmax along a dimension, computed stably. Any shape.
+ *
+ * @example
+ * ```ts
+ * const logShares = new nn.LogSoftmax(-1).forward(torch.tensor([2, 2])).tolist(); // [-0.69, -0.69]
+ * ```
+ */
 export class LogSoftmax extends AlongDimension {
   override forward(input: Tensor): Tensor {
     return input.logSoftmax(this.dim);
   }
 }
 
-/** The softmax of −x along a dimension: the smallest elements get the largest shares. Any shape. */
+/**
+ * The softmax of −x along a dimension: the smallest elements get the largest shares. Any shape.
+ *
+ * @example
+ * ```ts
+ * const shares = new nn.Softmin(-1).forward(torch.tensor([1, 2])).tolist(); // [0.73, 0.27]
+ * ```
+ */
 export class Softmin extends AlongDimension {
   override forward(input: Tensor): Tensor {
     return input.neg().softmax(this.dim);
   }
 }
 
-/** log(sigmoid(x)), accurate for large negative x. Any shape. */
+/**
+ * log(sigmoid(x)), accurate for large negative x. Any shape.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LogSigmoid().forward(torch.tensor([-100, 0])).tolist(); // [-100, -0.69]
+ * ```
+ */
 export class LogSigmoid extends Module {
   override forward(input: Tensor): Tensor {
     return torch.logSigmoid(input);
   }
 }
 
-/** The softmax over the channels of [B, C, H, W] or [C, H, W], at every position. */
+/**
+ * The softmax over the channels of [B, C, H, W] or [C, H, W], at every position.
+ *
+ * @example
+ * ```ts
+ * const shares = new nn.Softmax2d().forward(torch.randn([2, 5, 8, 8])); // [2, 5, 8, 8]
+ * ```
+ */
 export class Softmax2d extends Module {
   override forward(input: Tensor): Tensor {
     if (input.ndim === 3 || input.ndim === 4) return input.softmax(-3);

@@ -44,42 +44,85 @@ abstract class AdaptivePool extends Module {
   }
 }
 
-/** Mean over windows of [B, C, L] chosen so that the output has the given length. */
+/**
+ * Mean over windows of [B, C, L] chosen so that the output has the given length.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AdaptiveAvgPool1d(5).forward(torch.randn([2, 64, 8])); // [2, 64, 5]
+ * ```
+ */
 export class AdaptiveAvgPool1d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(1, outputSize, torch.adaptiveAvgPool1d);
   }
 }
 
-/** Mean over windows of [B, C, H, W] chosen so that the output has the given size. */
+/**
+ * Mean over windows of [B, C, H, W] chosen so that the output has the given size.
+ *
+ * @example
+ * ```ts
+ * const means = new nn.AdaptiveAvgPool2d(1).forward(torch.randn([2, 64, 7, 9])); // [2, 64, 1, 1]
+ * const rows = new nn.AdaptiveAvgPool2d([3, null]).forward(torch.randn([2, 64, 7, 9])); // [2, 64, 3, 9]
+ * ```
+ */
 export class AdaptiveAvgPool2d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(2, outputSize, torch.adaptiveAvgPool2d);
   }
 }
 
-/** Mean over windows of [B, C, D, H, W] chosen so that the output has the given size. */
+/**
+ * Mean over windows of [B, C, D, H, W] chosen so that the output has the given size.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AdaptiveAvgPool3d([4, 2, 2]).forward(torch.randn([2, 8, 9, 7, 7])); // [2, 8, 4, 2, 2]
+ * ```
+ */
 export class AdaptiveAvgPool3d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(3, outputSize, torch.adaptiveAvgPool3d);
   }
 }
 
-/** Largest value of windows of [B, C, L] chosen so that the output has the given length. */
+/**
+ * Largest value of windows of [B, C, L] chosen so that the output has the given length.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AdaptiveMaxPool1d(5).forward(torch.randn([2, 64, 8])); // [2, 64, 5]
+ * ```
+ */
 export class AdaptiveMaxPool1d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(1, outputSize, torch.adaptiveMaxPool1d);
   }
 }
 
-/** Largest value of windows of [B, C, H, W] chosen so that the output has the given size. */
+/**
+ * Largest value of windows of [B, C, H, W] chosen so that the output has the given size.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AdaptiveMaxPool2d([3, 5]).forward(torch.randn([2, 64, 7, 9])); // [2, 64, 3, 5]
+ * ```
+ */
 export class AdaptiveMaxPool2d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(2, outputSize, torch.adaptiveMaxPool2d);
   }
 }
 
-/** Largest value of windows of [B, C, D, H, W] chosen so that the output has the given size. */
+/**
+ * Largest value of windows of [B, C, D, H, W] chosen so that the output has the given size.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AdaptiveMaxPool3d(2).forward(torch.randn([2, 8, 9, 7, 7])); // [2, 8, 2, 2, 2]
+ * ```
+ */
 export class AdaptiveMaxPool3d extends AdaptivePool {
   constructor(outputSize: AdaptiveSize) {
     super(3, outputSize, torch.adaptiveMaxPool3d);

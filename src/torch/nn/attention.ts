@@ -36,7 +36,16 @@ export interface AttentionCall {
 // torch.nn's name for a Linear that is excluded from quantization; it appears in printed models.
 class NonDynamicallyQuantizableLinear extends Linear {}
 
-/** Multi-head attention (Vaswani et al., arXiv 1706.03762), with the weights of torch.nn.MultiheadAttention. */
+/**
+ * Multi-head attention (Vaswani et al., arXiv 1706.03762), with the weights of torch.nn.MultiheadAttention.
+ *
+ * @example
+ * ```ts
+ * const attention = new nn.MultiheadAttention(64, 8, { batchFirst: true });
+ * const x = torch.randn([2, 10, 64]);
+ * const [y, weights] = attention.forward(x, x, x, { isCausal: true }); // [2, 10, 64], [2, 10, 10]
+ * ```
+ */
 export class MultiheadAttention extends Module {
   /** Width E of queries and results. */
   readonly embedDim: number;

@@ -118,17 +118,40 @@ abstract class BatchNorm extends ChannelNorm {
   }
 }
 
-/** Normalises channels of [B, channels] or [B, channels, L] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+/**
+ * Normalises channels of [B, channels] or [B, channels, L] over the batch (Ioffe and Szegedy, arXiv 1502.03167).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.BatchNorm1d(64).forward(torch.randn([8, 64])); // [8, 64]
+ * ```
+ */
 export class BatchNorm1d extends BatchNorm {
   protected override readonly shapes = ['B, C', 'B, C, L'];
 }
 
-/** Normalises channels of [B, channels, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+/**
+ * Normalises channels of [B, channels, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167).
+ *
+ * @example
+ * ```ts
+ * const norm = new nn.BatchNorm2d(64);
+ * const y = norm.forward(torch.randn([8, 64, 16, 16])); // [8, 64, 16, 16]
+ * const z = norm.eval().forward(torch.randn([1, 64, 16, 16])); // [1, 64, 16, 16]
+ * ```
+ */
 export class BatchNorm2d extends BatchNorm {
   protected override readonly shapes = ['B, C, H, W'];
 }
 
-/** Normalises channels of [B, channels, D, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167). */
+/**
+ * Normalises channels of [B, channels, D, H, W] over the batch (Ioffe and Szegedy, arXiv 1502.03167).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.BatchNorm3d(8).forward(torch.randn([2, 8, 4, 6, 6])); // [2, 8, 4, 6, 6]
+ * ```
+ */
 export class BatchNorm3d extends BatchNorm {
   protected override readonly shapes = ['B, C, D, H, W'];
 }
@@ -137,6 +160,11 @@ export class BatchNorm3d extends BatchNorm {
  * Makes every batch norm of a module use the statistics of the batches of all processes in training, as if they were one
  * batch; changes the module and returns it. Without a process group nothing changes. PyTorch's
  * `nn.SyncBatchNorm.convert_sync_batchnorm`, except that the layers stay the same objects.
+ *
+ * @example
+ * ```ts
+ * const model = nn.convertSyncBatchnorm(new nn.Sequential(new nn.Conv2d(3, 8, 3), new nn.BatchNorm2d(8)));
+ * ```
  */
 export function convertSyncBatchnorm<M extends Module>(module: M): M {
   for (const part of module.modules()) if (part instanceof BatchNorm) part.synchronize();
@@ -161,17 +189,38 @@ abstract class InstanceNorm extends ChannelNorm {
   }
 }
 
-/** Normalises channels of [B, channels, L] for each sample (Ulyanov et al., arXiv 1607.08022). */
+/**
+ * Normalises channels of [B, channels, L] for each sample (Ulyanov et al., arXiv 1607.08022).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.InstanceNorm1d(64).forward(torch.randn([2, 64, 16])); // [2, 64, 16]
+ * ```
+ */
 export class InstanceNorm1d extends InstanceNorm {
   protected override readonly shapes = ['B, C, L', 'C, L'];
 }
 
-/** Normalises channels of [B, channels, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
+/**
+ * Normalises channels of [B, channels, H, W] for each sample (Ulyanov et al., arXiv 1607.08022).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.InstanceNorm2d(64, { affine: true }).forward(torch.randn([2, 64, 8, 8])); // [2, 64, 8, 8]
+ * ```
+ */
 export class InstanceNorm2d extends InstanceNorm {
   protected override readonly shapes = ['B, C, H, W', 'C, H, W'];
 }
 
-/** Normalises channels of [B, channels, D, H, W] for each sample (Ulyanov et al., arXiv 1607.08022). */
+/**
+ * Normalises channels of [B, channels, D, H, W] for each sample (Ulyanov et al., arXiv 1607.08022).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.InstanceNorm3d(8).forward(torch.randn([2, 8, 4, 6, 6])); // [2, 8, 4, 6, 6]
+ * ```
+ */
 export class InstanceNorm3d extends InstanceNorm {
   protected override readonly shapes = ['B, C, D, H, W', 'C, D, H, W'];
 }

@@ -16,6 +16,13 @@ function gradientsOf(parameters: Iterable<Tensor> | Tensor): Map<string, Tensor[
  * @param options.normType Infinity for the largest magnitude. Default 2.
  * @param options.errorIfNonfinite throw if the norm is infinite or NaN, before anything is scaled. Default false.
  * @returns the norm before scaling, a tensor without dimensions
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * model.forward(torch.randn([4, 8])).square().sum().backward();
+ * const norm = nn.clipGradNorm_(model.parameters(), 1); // []
+ * ```
  */
 export function clipGradNorm_(
   parameters: Iterable<Tensor> | Tensor,
@@ -46,7 +53,16 @@ export function clipGradNorm_(
   });
 }
 
-/** Clamps every element of every gradient to [−clipValue, clipValue]. */
+/**
+ * Clamps every element of every gradient to [−clipValue, clipValue].
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Linear(8, 2);
+ * model.forward(torch.randn([4, 8])).square().sum().backward();
+ * nn.clipGradValue_(model.parameters(), 0.5);
+ * ```
+ */
 export function clipGradValue_(parameters: Iterable<Tensor> | Tensor, clipValue: number): void {
   unrecorded(() => {
     for (const list of gradientsOf(parameters).values()) {

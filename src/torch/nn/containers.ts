@@ -68,7 +68,15 @@ export class Sequential extends Module {
   }
 }
 
-/** A list of modules, with keys `0`, `1`, …; it has no `forward`. */
+/**
+ * A list of modules, with keys `0`, `1`, …; it has no `forward`.
+ *
+ * @example
+ * ```ts
+ * const blocks = new nn.ModuleList([new nn.Linear(8, 16), new nn.Linear(16, 2)]);
+ * const y = nn.chain(torch.randn([4, 8]), ...blocks); // [4, 2]
+ * ```
+ */
 export class ModuleList<M extends Module = Module> extends MemberList<M> {
   constructor(modules: Iterable<M> = []) {
     super('Module', modules);
@@ -92,7 +100,15 @@ export class ModuleList<M extends Module = Module> extends MemberList<M> {
   }
 }
 
-/** Modules by name; the names are used unchanged as keys. It has no `forward`. */
+/**
+ * Modules by name; the names are used unchanged as keys. It has no `forward`.
+ *
+ * @example
+ * ```ts
+ * const heads = new nn.ModuleDict({ shape: new nn.Linear(8, 3), colour: new nn.Linear(8, 5) });
+ * const y = heads.get('colour').forward(torch.randn([4, 8])); // [4, 5]
+ * ```
+ */
 export class ModuleDict<M extends Module = Module> extends MemberDict<M> {
   constructor(modules: ReadonlyMap<string, M> | Readonly<Record<string, M>> = {}) {
     super('Module', modules);

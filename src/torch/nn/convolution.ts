@@ -122,21 +122,42 @@ export abstract class Convolution<S extends Size> extends ConvNd<S> {
   }
 }
 
-/** 1-D convolution of [B, in, L] (or [in, L]); `weight` is [out, in / groups, kernel]. */
+/**
+ * 1-D convolution of [B, in, L] (or [in, L]); `weight` is [out, in / groups, kernel].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Conv1d(16, 32, 3, { stride: 2 }).forward(torch.randn([2, 16, 50])); // [2, 32, 24]
+ * ```
+ */
 export class Conv1d extends Convolution<Size1> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size1, options: Conv1dOptions = {}) {
     super(1, inChannels, outChannels, kernelSize, options, torch.conv1d);
   }
 }
 
-/** 2-D convolution of [B, in, H, W] (or [in, H, W]); `weight` is [out, in / groups, kernel height, kernel width]. */
+/**
+ * 2-D convolution of [B, in, H, W] (or [in, H, W]); `weight` is [out, in / groups, kernel height, kernel width].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Conv2d(3, 16, 3, { padding: 1 }).forward(torch.randn([2, 3, 32, 32])); // [2, 16, 32, 32]
+ * ```
+ */
 export class Conv2d extends Convolution<Size2> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size2, options: Conv2dOptions = {}) {
     super(2, inChannels, outChannels, kernelSize, options, torch.conv2d);
   }
 }
 
-/** 3-D convolution of [B, in, D, H, W] (or [in, D, H, W]); `weight` is [out, in / groups, ...kernel]. */
+/**
+ * 3-D convolution of [B, in, D, H, W] (or [in, D, H, W]); `weight` is [out, in / groups, ...kernel].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Conv3d(3, 8, [1, 3, 3]).forward(torch.randn([1, 3, 4, 16, 16])); // [1, 8, 4, 14, 14]
+ * ```
+ */
 export class Conv3d extends Convolution<Size3> {
   constructor(inChannels: number, outChannels: number, kernelSize: Size3, options: Conv3dOptions = {}) {
     super(3, inChannels, outChannels, kernelSize, options, torch.conv3d);

@@ -2,7 +2,14 @@ import type { Tensor } from '../index.js';
 import { cosineSimilarity, pairwiseDistance } from './functional/vectors.js';
 import { Module } from './module.js';
 
-/** {@link cosineSimilarity} as a module. */
+/**
+ * {@link cosineSimilarity} as a module.
+ *
+ * @example
+ * ```ts
+ * const cosine = new nn.CosineSimilarity(-1).forward(torch.tensor([1, 0]), torch.tensor([1, 1])).item(); // 0.71
+ * ```
+ */
 export class CosineSimilarity extends Module {
   /** The dimension that holds the vectors' elements. */
   readonly dim: number;
@@ -20,7 +27,14 @@ export class CosineSimilarity extends Module {
   }
 }
 
-/** {@link pairwiseDistance} as a module. */
+/**
+ * {@link pairwiseDistance} as a module.
+ *
+ * @example
+ * ```ts
+ * const distance = new nn.PairwiseDistance().forward(torch.tensor([3, 0]), torch.tensor([0, 4])).item(); // 5
+ * ```
+ */
 export class PairwiseDistance extends Module {
   /** The p of the norm: 2 for the Euclidean norm. */
   readonly p: number;

@@ -49,7 +49,14 @@ function rowAt(layer: string, index: number | null | undefined, count: number): 
   return index < 0 ? count + index : index;
 }
 
-/** A table of vectors looked up by integers; `weight` is [number of vectors, dimensions]. */
+/**
+ * A table of vectors looked up by integers; `weight` is [number of vectors, dimensions].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Embedding(1000, 64).forward(torch.tensor([[1n, 5n, 2n]])); // [1, 3, 64]
+ * ```
+ */
 export class Embedding extends EmbeddingTable {
   constructor(numEmbeddings: number, embeddingDim: number, options: EmbeddingOptions = {}) {
     super('Embedding', numEmbeddings, embeddingDim, options);
@@ -71,7 +78,16 @@ export interface EmbeddingBagOptions extends EmbeddingOptions {
   mode?: 'sum' | 'mean' | 'max';
 }
 
-/** Sums, means or maxima of embedding vectors, one for each bag of indices. */
+/**
+ * Sums, means or maxima of embedding vectors, one for each bag of indices.
+ *
+ * @example
+ * ```ts
+ * const bags = new nn.EmbeddingBag(1000, 64, { mode: 'sum' });
+ * const indices = torch.tensor([1n, 5n, 2n, 4n]);
+ * const sums = bags.forward(indices, torch.tensor([0n, 3n])); // [2, 64]
+ * ```
+ */
 export class EmbeddingBag extends EmbeddingTable {
   readonly mode: 'sum' | 'mean' | 'max';
 

@@ -6,6 +6,12 @@ import type { Module } from './module.js';
  *
  * @param fn synchronous: modes are restored when it returns
  * @returns what `fn` returned
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Sequential(new nn.Linear(8, 2), new nn.Dropout());
+ * const y = nn.inEvaluation(model, () => model.forward(torch.randn([4, 8]))); // [4, 2]
+ * ```
  */
 export function inEvaluation<T>(module: Module, fn: () => T): T {
   // Each module separately: parts may be frozen in evaluation mode while the whole is trained.

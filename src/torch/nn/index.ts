@@ -52,6 +52,7 @@ export * from './padding.js';
 export { Parameter } from './parameter.js';
 export { ParameterDict, ParameterList } from './parameter-containers.js';
 export * from './parametrize.js';
+export * from './piecewise-activations.js';
 export * from './pooling.js';
 export { GRU, LSTM, RNN } from './recurrent.js';
 export type { LSTMOptions, Recurrent, RecurrentOptions, RNNOptions, WeightName } from './recurrent.js';

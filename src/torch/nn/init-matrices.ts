@@ -15,7 +15,14 @@ function expectDims(name: string, tensor: Tensor, least: number, most: number): 
   );
 }
 
-/** Fills a matrix with ones on the diagonal and zeros elsewhere. */
+/**
+ * Fills a matrix with ones on the diagonal and zeros elsewhere.
+ *
+ * @example
+ * ```ts
+ * const rows = nn.init.eye_(torch.empty([2, 3])).tolist(); // [[1, 0, 0], [0, 1, 0]]
+ * ```
+ */
 export function eye_(tensor: Tensor): Tensor {
   expectDims('eye_', tensor, 2, 2);
   const [rows = 0, columns = 0] = tensor.shape;
@@ -30,6 +37,13 @@ export function eye_(tensor: Tensor): Tensor {
 /**
  * Initialises a convolution that passes its channels through, as far as it has outputs for them; in groups, group by
  * group.
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Conv2d(3, 3, 3, { padding: 1, bias: false });
+ * nn.init.dirac_(layer.weight);
+ * const same = layer.forward(torch.ones([3, 1, 2])).tolist(); // [[[1, 1]], [[1, 1]], [[1, 1]]]
+ * ```
  */
 export function dirac_(tensor: Tensor, groups = 1): Tensor {
   expectDims('dirac_', tensor, 3, 5);
@@ -52,6 +66,12 @@ export function dirac_(tensor: Tensor, groups = 1): Tensor {
 /**
  * Fills a tensor, with all dimensions but the first flattened, with a (semi-)orthogonal matrix times gain (Saxe et al.,
  * arXiv 1312.6120).
+ *
+ * @example
+ * ```ts
+ * const q = nn.init.orthogonal_(torch.empty([2, 8]));
+ * const products = q.matmul(q.t()).sum([0]).tolist(); // [1, 1]
+ * ```
  */
 export function orthogonal_(tensor: Tensor, gain = 1, options: RandomOptions = {}): Tensor {
   expectDims('orthogonal_', tensor, 2, Infinity);
@@ -71,7 +91,15 @@ export function orthogonal_(tensor: Tensor, gain = 1, options: RandomOptions = {
   });
 }
 
-/** Fills a matrix from a normal distribution, with a share of zeros in every column (Martens, 2010). */
+/**
+ * Fills a matrix from a normal distribution, with a share of zeros in every column (Martens, 2010).
+ *
+ * @example
+ * ```ts
+ * const weight = nn.init.sparse_(torch.empty([10, 4]), 0.9);
+ * const zeros = weight.eq(0).sum([0]).tolist(); // [9, 9, 9, 9]
+ * ```
+ */
 export function sparse_(tensor: Tensor, sparsity: number, std = 0.01, options: RandomOptions = {}): Tensor {
   expectDims('sparse_', tensor, 2, 2);
   const [rows = 0, columns = 0] = tensor.shape;

@@ -6,6 +6,12 @@ let skipping = 0;
 /**
  * Runs `fn`, in which modules are built with uninitialised parameters: for a model whose weights are loaded next.
  * Buffers (masks, running statistics) are set as usual.
+ *
+ * @example
+ * ```ts
+ * const model = nn.skipInit(() => new nn.Linear(8, 2));
+ * model.loadStateDict(new nn.Linear(8, 2).stateDict());
+ * ```
  */
 export function skipInit<T>(fn: () => T): T {
   skipping++;
@@ -16,7 +22,15 @@ export function skipInit<T>(fn: () => T): T {
   }
 }
 
-/** True outside {@link skipInit}; check this before an initialisation that does not use this module. */
+/**
+ * True outside {@link skipInit}; check this before an initialisation that does not use this module.
+ *
+ * @example
+ * ```ts
+ * const scale = torch.empty([64]);
+ * if (nn.initEnabled()) scale.fill_(0.02);
+ * ```
+ */
 export function initEnabled(): boolean {
   return skipping === 0;
 }

@@ -17,27 +17,64 @@ export interface InitOptions {
 export type FanMode = 'fanIn' | 'fanOut';
 export type Nonlinearity = 'linear' | 'sigmoid' | 'tanh' | 'relu' | 'leakyRelu' | 'selu';
 
-/** Fills a tensor from the uniform distribution on [low, high). */
+/**
+ * Fills a tensor from the uniform distribution on [low, high).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.uniform_(layer.weight, -0.1, 0.1);
+ * ```
+ */
 export function uniform_(tensor: Tensor, low = 0, high = 1, options: InitOptions = {}): Tensor {
   return fill(tensor, () => tensor.uniform_(low, high, { generator: options.generator ?? null }));
 }
 
-/** Fills a tensor from a normal distribution with the given mean and standard deviation. */
+/**
+ * Fills a tensor from a normal distribution with the given mean and standard deviation.
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.normal_(layer.weight, 0, 0.02);
+ * ```
+ */
 export function normal_(tensor: Tensor, mean = 0, std = 1, options: InitOptions = {}): Tensor {
   return fill(tensor, () => tensor.normal_(mean, std, { generator: options.generator ?? null }));
 }
 
-/** Sets every element to `value`; does nothing in `skipInit`. Returns the tensor. */
+/**
+ * Sets every element to `value`; does nothing in `skipInit`. Returns the tensor.
+ *
+ * @example
+ * ```ts
+ * const values = nn.init.constant_(torch.empty([3]), 0.5).tolist(); // [0.5, 0.5, 0.5]
+ * ```
+ */
 export function constant_(tensor: Tensor, value: number): Tensor {
   return fill(tensor, () => tensor.fill_(value));
 }
 
-/** Sets every element to 0; does nothing in `skipInit`. Returns the tensor. */
+/**
+ * Sets every element to 0; does nothing in `skipInit`. Returns the tensor.
+ *
+ * @example
+ * ```ts
+ * const values = nn.init.zeros_(torch.empty([3])).tolist(); // [0, 0, 0]
+ * ```
+ */
 export function zeros_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.zero_());
 }
 
-/** Sets every element to 1; does nothing in `skipInit`. Returns the tensor. */
+/**
+ * Sets every element to 1; does nothing in `skipInit`. Returns the tensor.
+ *
+ * @example
+ * ```ts
+ * const values = nn.init.ones_(torch.empty([3])).tolist(); // [1, 1, 1]
+ * ```
+ */
 export function ones_(tensor: Tensor): Tensor {
   return fill(tensor, () => tensor.fill_(1));
 }
@@ -55,6 +92,11 @@ const gains: Readonly<Record<Nonlinearity, (slope: number) => number>> = {
  * Returns the factor by which a nonlinearity shrinks the standard deviation of its input (He et al., arXiv 1502.01852).
  *
  * @param slope negative slope, used for `leakyRelu` only
+ *
+ * @example
+ * ```ts
+ * const gain = nn.init.calculateGain('relu'); // 1.41
+ * ```
  */
 export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number {
   if (Object.hasOwn(gains, nonlinearity)) return gains[nonlinearity](slope);
@@ -65,6 +107,11 @@ export function calculateGain(nonlinearity: Nonlinearity, slope = 0.01): number 
  * Returns the number of inputs and outputs connected to one element: a weight is [out, in, ...kernel].
  *
  * @throws RangeError for fewer than two dimensions
+ *
+ * @example
+ * ```ts
+ * const { fanIn, fanOut } = nn.init.calculateFans(torch.empty([64, 3, 5, 5])); // 75, 1600
+ * ```
  */
 export function calculateFans(tensor: Tensor): { fanIn: number; fanOut: number } {
   const [outputs, inputs, ...kernel] = tensor.shape;
@@ -85,14 +132,30 @@ export interface KaimingOptions extends InitOptions {
   nonlinearity?: Nonlinearity;
 }
 
-/** Fills a tensor uniformly with bound gain · √(3 / fan) (He et al., arXiv 1502.01852). */
+/**
+ * Fills a tensor uniformly with bound gain · √(3 / fan) (He et al., arXiv 1502.01852).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.kaimingUniform_(layer.weight, { nonlinearity: 'relu' });
+ * ```
+ */
 export function kaimingUniform_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   if (tensor.numel() === 0) return tensor;
   const bound = Math.sqrt(3) * kaimingStd(tensor, options);
   return uniform_(tensor, -bound, bound, options);
 }
 
-/** Fills a tensor normally with standard deviation gain / √fan (He et al., arXiv 1502.01852). */
+/**
+ * Fills a tensor normally with standard deviation gain / √fan (He et al., arXiv 1502.01852).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Conv2d(3, 64, 3);
+ * nn.init.kaimingNormal_(layer.weight, { mode: 'fanOut', nonlinearity: 'relu' });
+ * ```
+ */
 export function kaimingNormal_(tensor: Tensor, options: KaimingOptions = {}): Tensor {
   if (tensor.numel() === 0) return tensor;
   return normal_(tensor, 0, kaimingStd(tensor, options), options);
@@ -103,13 +166,29 @@ function kaimingStd(tensor: Tensor, options: KaimingOptions): number {
   return calculateGain(nonlinearity, a) / Math.sqrt(calculateFans(tensor)[mode]);
 }
 
-/** Fills a tensor uniformly with bound gain · √(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+/**
+ * Fills a tensor uniformly with bound gain · √(6 / (fanIn + fanOut)) (Glorot and Bengio, 2010).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.xavierUniform_(layer.weight, nn.init.calculateGain('tanh'));
+ * ```
+ */
 export function xavierUniform_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   const bound = Math.sqrt(3) * xavierStd(tensor, gain);
   return uniform_(tensor, -bound, bound, options);
 }
 
-/** Fills a tensor normally with standard deviation gain · √(2 / (fanIn + fanOut)) (Glorot and Bengio, 2010). */
+/**
+ * Fills a tensor normally with standard deviation gain · √(2 / (fanIn + fanOut)) (Glorot and Bengio, 2010).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.xavierNormal_(layer.weight);
+ * ```
+ */
 export function xavierNormal_(tensor: Tensor, gain = 1, options: InitOptions = {}): Tensor {
   return normal_(tensor, 0, xavierStd(tensor, gain), options);
 }
@@ -123,6 +202,12 @@ function xavierStd(tensor: Tensor, gain: number): number {
  * Fills a tensor from a normal distribution, redrawing values outside [low, high]. If the interval contains little of
  * the distribution, proposals are uniform and accepted by the ratio of the density to its peak, so that few rounds are
  * needed.
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.Linear(8, 2);
+ * nn.init.truncNormal_(layer.weight, 0, 0.02, -0.04, 0.04);
+ * ```
  */
 export function truncNormal_(
   tensor: Tensor,

@@ -36,7 +36,14 @@ export interface LinearOptions extends FactoryOptions {
   bias?: boolean;
 }
 
-/** y = x Wᵀ + b over the last dimension; `weight` is [out, in]. */
+/**
+ * y = x Wᵀ + b over the last dimension; `weight` is [out, in].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Linear(20, 30).forward(torch.randn([128, 20])); // [128, 30]
+ * ```
+ */
 export class Linear extends Module implements Affine {
   /** Size of the input's last dimension. */
   readonly inFeatures: number;
@@ -66,14 +73,28 @@ export class Linear extends Module implements Affine {
   }
 }
 
-/** Returns its input unchanged. */
+/**
+ * Returns its input unchanged.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Identity().forward(torch.randn([4, 8])); // [4, 8]
+ * ```
+ */
 export class Identity extends Module {
   override forward<T>(input: T): T {
     return input;
   }
 }
 
-/** x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2]. */
+/**
+ * x₁ᵀ W x₂ + b for each output; `weight` is [out, in1, in2].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Bilinear(8, 16, 2).forward(torch.randn([4, 8]), torch.randn([4, 16])); // [4, 2]
+ * ```
+ */
 export class Bilinear extends Module {
   /** Size of the first input's last dimension. */
   readonly in1Features: number;

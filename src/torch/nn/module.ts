@@ -33,7 +33,7 @@ import { loadEntries, type LoadResult, type StateSource } from './state-dict.js'
  *     return x.add(this.inner.forward(x));
  *   }
  * }
- * const y = new Residual().forward(torch.randn([2, 64]));
+ * const y = new Residual().forward(torch.randn([2, 64])); // [2, 64]
  * ```
  */
 export class Module extends InThread {

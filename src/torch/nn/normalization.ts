@@ -17,7 +17,14 @@ export interface GroupNormOptions extends FactoryOptions {
   bias?: boolean;
 }
 
-/** Normalises groups of channels of [B, channels, ...] for each sample (Wu and He, arXiv 1803.08494). */
+/**
+ * Normalises groups of channels of [B, channels, ...] for each sample (Wu and He, arXiv 1803.08494).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.GroupNorm(8, 64).forward(torch.randn([2, 64, 16, 16])); // [2, 64, 16, 16]
+ * ```
+ */
 export class GroupNorm extends Module {
   /** Number of groups; divides the channels. */
   readonly numGroups: number;
@@ -62,7 +69,14 @@ export interface LayerNormOptions extends FactoryOptions {
   bias?: boolean;
 }
 
-/** Normalises over the last dimensions, of the given shape (Ba et al., arXiv 1607.06450). */
+/**
+ * Normalises over the last dimensions, of the given shape (Ba et al., arXiv 1607.06450).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LayerNorm(64).forward(torch.randn([2, 10, 64])); // [2, 10, 64]
+ * ```
+ */
 export class LayerNorm extends Module {
   /** Sizes of the last dimensions, over which mean and variance are taken. */
   readonly normalizedShape: number[];
@@ -99,6 +113,11 @@ export interface RMSNormOptions extends FactoryOptions {
 
 /**
  * Divides by the root mean square over the last dimensions, of the given shape (Zhang and Sennrich, arXiv 1910.07467).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.RMSNorm(64).forward(torch.randn([2, 10, 64])); // [2, 10, 64]
+ * ```
  */
 export class RMSNorm extends Module {
   /** Sizes of the last dimensions, over which the mean square is taken. */

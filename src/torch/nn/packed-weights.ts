@@ -10,8 +10,9 @@ export interface Affine {
   packed?: PackedWeight | undefined;
 }
 
-/** A weight in oneDNN's layout; only its operators read it. */
+/** A weight in oneDNN's layout. */
 export interface PackedWeight {
+  /** Opaque: only oneDNN's products read it. */
   readonly weight: Tensor;
   /** Number of rows of the inputs that it is packed for. */
   readonly rows: number;
@@ -28,7 +29,14 @@ export interface PackOptions {
   mostBytes?: number;
 }
 
-/** Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows. */
+/**
+ * Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows.
+ *
+ * @example
+ * ```ts
+ * const y = nn.affine(torch.randn([4, 8]), new nn.Linear(8, 2)); // [4, 2]
+ * ```
+ */
 export function affine(x: Tensor, { weight, bias, packed }: Affine): Tensor {
   if (packed && x.numel() === packed.rows * weight.shape[1]!) {
     return torch.callOperator('mkldnn::_linear_pointwise', '', [

@@ -43,105 +43,210 @@ abstract class ConstantPadding extends Padding {
   }
 }
 
-/** Pads [B, C, L] with a number. */
+/**
+ * Pads [B, C, L] with a number.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ConstantPad1d([1, 2], 9).forward(torch.tensor([[1, 2, 3]])).tolist(); // [[9, 1, 2, 3, 9, 9]]
+ * ```
+ */
 export class ConstantPad1d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(1, padding, value);
   }
 }
 
-/** Pads [B, C, H, W] with a number. */
+/**
+ * Pads [B, C, H, W] with a number.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ConstantPad2d([1, 1, 2, 0], 9).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 10, 10]
+ * ```
+ */
 export class ConstantPad2d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(2, padding, value);
   }
 }
 
-/** Pads [B, C, D, H, W] with a number. */
+/**
+ * Pads [B, C, D, H, W] with a number.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ConstantPad3d(1, 9).forward(torch.randn([2, 3, 4, 6, 6])); // [2, 3, 6, 8, 8]
+ * ```
+ */
 export class ConstantPad3d extends ConstantPadding {
   constructor(padding: Size, value: number) {
     super(3, padding, value);
   }
 }
 
-/** Pads [B, C, L] with zeros. */
+/**
+ * Pads [B, C, L] with zeros.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ZeroPad1d([1, 2]).forward(torch.tensor([[1, 2, 3]])).tolist(); // [[0, 1, 2, 3, 0, 0]]
+ * ```
+ */
 export class ZeroPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'constant');
   }
 }
 
-/** Pads [B, C, H, W] with zeros. */
+/**
+ * Pads [B, C, H, W] with zeros.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ZeroPad2d([1, 1, 2, 0]).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 10, 10]
+ * ```
+ */
 export class ZeroPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'constant');
   }
 }
 
-/** Pads [B, C, D, H, W] with zeros. */
+/**
+ * Pads [B, C, D, H, W] with zeros.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ZeroPad3d(1).forward(torch.randn([2, 3, 4, 6, 6])); // [2, 3, 6, 8, 8]
+ * ```
+ */
 export class ZeroPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'constant');
   }
 }
 
-/** Pads [B, C, L] with its reflection at the ends, which are not repeated. */
+/**
+ * Pads [B, C, L] with its reflection at the ends, which are not repeated.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReflectionPad1d([1, 2]).forward(torch.tensor([[1, 2, 3]])).tolist(); // [[2, 1, 2, 3, 2, 1]]
+ * ```
+ */
 export class ReflectionPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'reflect');
   }
 }
 
-/** Pads [B, C, H, W] with its reflection at the borders, which are not repeated. */
+/**
+ * Pads [B, C, H, W] with its reflection at the borders, which are not repeated.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReflectionPad2d([1, 1, 2, 0]).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 10, 10]
+ * ```
+ */
 export class ReflectionPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'reflect');
   }
 }
 
-/** Pads [B, C, D, H, W] with its reflection at the borders, which are not repeated. */
+/**
+ * Pads [B, C, D, H, W] with its reflection at the borders, which are not repeated.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReflectionPad3d(1).forward(torch.randn([2, 3, 4, 6, 6])); // [2, 3, 6, 8, 8]
+ * ```
+ */
 export class ReflectionPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'reflect');
   }
 }
 
-/** Pads [B, C, L] by repeating its ends. */
+/**
+ * Pads [B, C, L] by repeating its ends.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReplicationPad1d([1, 2]).forward(torch.tensor([[1, 2, 3]])).tolist(); // [[1, 1, 2, 3, 3, 3]]
+ * ```
+ */
 export class ReplicationPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'replicate');
   }
 }
 
-/** Pads [B, C, H, W] by repeating its borders. */
+/**
+ * Pads [B, C, H, W] by repeating its borders.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReplicationPad2d([1, 1, 2, 0]).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 10, 10]
+ * ```
+ */
 export class ReplicationPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'replicate');
   }
 }
 
-/** Pads [B, C, D, H, W] by repeating its borders. */
+/**
+ * Pads [B, C, D, H, W] by repeating its borders.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ReplicationPad3d(1).forward(torch.randn([2, 3, 4, 6, 6])); // [2, 3, 6, 8, 8]
+ * ```
+ */
 export class ReplicationPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'replicate');
   }
 }
 
-/** Pads [B, C, L] circularly, from the opposite end. */
+/**
+ * Pads [B, C, L] circularly, from the opposite end.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.CircularPad1d([1, 2]).forward(torch.tensor([[1, 2, 3]])).tolist(); // [[3, 1, 2, 3, 1, 2]]
+ * ```
+ */
 export class CircularPad1d extends Padding {
   constructor(padding: Size) {
     super(1, padding, 'circular');
   }
 }
 
-/** Pads [B, C, H, W] circularly, from the opposite side. */
+/**
+ * Pads [B, C, H, W] circularly, from the opposite side.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.CircularPad2d([1, 1, 2, 0]).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 10, 10]
+ * ```
+ */
 export class CircularPad2d extends Padding {
   constructor(padding: Size) {
     super(2, padding, 'circular');
   }
 }
 
-/** Pads [B, C, D, H, W] circularly, from the opposite side. */
+/**
+ * Pads [B, C, D, H, W] circularly, from the opposite side.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.CircularPad3d(1).forward(torch.randn([2, 3, 4, 6, 6])); // [2, 3, 6, 8, 8]
+ * ```
+ */
 export class CircularPad3d extends Padding {
   constructor(padding: Size) {
     super(3, padding, 'circular');

@@ -7,7 +7,15 @@ function shown(parameter: Parameter): string {
   return `Parameter containing: [torch.${dtype} of size ${shape.join('x')}${place}]`;
 }
 
-/** A list of parameters, with keys `0`, `1`, …; it has no `forward`. */
+/**
+ * A list of parameters, with keys `0`, `1`, …; it has no `forward`.
+ *
+ * @example
+ * ```ts
+ * const scales = new nn.ParameterList([64, 32].map((width) => new nn.Parameter(torch.ones([width]))));
+ * const last = scales.get(-1); // [32]
+ * ```
+ */
 export class ParameterList extends MemberList<Parameter> {
   constructor(parameters: Iterable<Parameter> = []) {
     super('Parameter', parameters);
@@ -22,7 +30,15 @@ export class ParameterList extends MemberList<Parameter> {
   }
 }
 
-/** Parameters by name; the names are used unchanged as keys. It has no `forward`. */
+/**
+ * Parameters by name; the names are used unchanged as keys. It has no `forward`.
+ *
+ * @example
+ * ```ts
+ * const tokens = new nn.ParameterDict({ start: new nn.Parameter(torch.zeros([1, 64])) });
+ * const start = tokens.get('start'); // [1, 64]
+ * ```
+ */
 export class ParameterDict extends MemberDict<Parameter> {
   constructor(parameters: ReadonlyMap<string, Parameter> | Readonly<Record<string, Parameter>> = {}) {
     super('Parameter', parameters);

@@ -6,14 +6,39 @@ import { ModuleDict } from './containers.js';
 import { Module } from './module.js';
 import { Parameter } from './parameter.js';
 
-/** Computes a parameter from others, called originals. */
+/**
+ * Computes a parameter from others, called originals.
+ *
+ * @example
+ * ```ts
+ * class Symmetric extends nn.Parametrization {
+ *   override forward(original: Tensor): Tensor {
+ *     return original.triu().add(original.triu(1).t());
+ *   }
+ *   override rightInverse(value: Tensor): Tensor {
+ *     return value.triu();
+ *   }
+ * }
+ * const layer = nn.registerParametrization(new nn.Linear(2, 2), 'weight', new Symmetric());
+ * layer.weight.sum().backward(); // reaches the original
+ * ```
+ */
 export abstract class Parametrization extends Module {
   abstract override forward(...originals: Tensor[]): Tensor;
   /** Computes originals from which `forward` makes the given tensor, or one close to it. */
   abstract rightInverse(value: Tensor): Tensor | readonly Tensor[];
 }
 
-/** A parametrization and its originals: keys `original`, or `original0`, `original1`, …, and `0.…`. */
+/**
+ * A parametrization and its originals: keys `original`, or `original0`, `original1`, …, and `0.…`.
+ *
+ * @example
+ * ```ts
+ * const layer = nn.weightNorm(new nn.Linear(8, 2));
+ * const list = layer.modules().find((module) => module instanceof nn.ParametrizationList)!;
+ * const [lengths, directions] = list.originals; // [2, 1], [2, 8]
+ * ```
+ */
 export class ParametrizationList extends Module {
   /** The parameters that are trained instead of the computed one. */
   readonly originals: readonly Parameter[];
@@ -67,6 +92,20 @@ type Parametrized = Module & { parametrizations?: ModuleDict<ParametrizationList
  *
  * @param name field of the module that holds the parameter
  * @returns the module
+ *
+ * @example
+ * ```ts
+ * class Positive extends nn.Parametrization {
+ *   override forward(original: Tensor): Tensor {
+ *     return original.exp();
+ *   }
+ *   override rightInverse(value: Tensor): Tensor {
+ *     return value.clampMin(1e-6).log();
+ *   }
+ * }
+ * const layer = nn.registerParametrization(new nn.Linear(8, 2), 'weight', new Positive());
+ * const keys = [...layer.stateDict().keys()]; // ['bias', 'parametrizations.weight.original']
+ * ```
  */
 export function registerParametrization<M extends Module>(
   module: M,
@@ -96,13 +135,29 @@ export function registerParametrization<M extends Module>(
   return module;
 }
 
-/** True if the module's parameter of that name, or any if no name is given, is computed from others. */
+/**
+ * True if the module's parameter of that name, or any if no name is given, is computed from others.
+ *
+ * @example
+ * ```ts
+ * const layer = nn.weightNorm(new nn.Linear(8, 2));
+ * const found = [nn.isParametrized(layer, 'weight'), nn.isParametrized(layer, 'bias')]; // [true, false]
+ * ```
+ */
 export function isParametrized(module: Module, name?: string): boolean {
   const list = (module as Parametrized).parametrizations;
   return list !== undefined && (name === undefined || list.has(name));
 }
 
-/** Replaces the parametrization with a parameter of the current value. */
+/**
+ * Replaces the parametrization with a parameter of the current value.
+ *
+ * @example
+ * ```ts
+ * const layer = nn.weightNorm(new nn.Linear(8, 2));
+ * const keys = [...nn.removeParametrization(layer, 'weight').stateDict().keys()]; // ['weight', 'bias']
+ * ```
+ */
 export function removeParametrization<M extends Module>(module: M, name: string): M {
   const holder = module as Parametrized;
   const list = holder.parametrizations;

@@ -75,21 +75,42 @@ abstract class MaxPool<S extends Size> extends Pool<S> {
   }
 }
 
-/** The largest value of each window of [B, C, L]. */
+/**
+ * The largest value of each window of [B, C, L].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.MaxPool1d(2).forward(torch.tensor([[1, 4, 2, 3]])).tolist(); // [[4, 3]]
+ * ```
+ */
 export class MaxPool1d extends MaxPool<Size1> {
   constructor(kernelSize: Size1, options: MaxPoolOptions<Size1> = {}) {
     super(1, kernelSize, options, torch.maxPool1d, torch.maxPool1dWithIndices);
   }
 }
 
-/** Largest value of each window of [B, C, H, W]. */
+/**
+ * Largest value of each window of [B, C, H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.MaxPool2d(3, { stride: 2, padding: 1 }).forward(torch.randn([2, 64, 32, 32])); // [2, 64, 16, 16]
+ * ```
+ */
 export class MaxPool2d extends MaxPool<Size2> {
   constructor(kernelSize: Size2, options: MaxPoolOptions<Size2> = {}) {
     super(2, kernelSize, options, torch.maxPool2d, torch.maxPool2dWithIndices);
   }
 }
 
-/** Largest value of each window of [B, C, D, H, W]. */
+/**
+ * Largest value of each window of [B, C, D, H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.MaxPool3d([1, 2, 2]).forward(torch.randn([2, 8, 4, 16, 16])); // [2, 8, 4, 8, 8]
+ * ```
+ */
 export class MaxPool3d extends MaxPool<Size3> {
   constructor(kernelSize: Size3, options: MaxPoolOptions<Size3> = {}) {
     super(3, kernelSize, options, torch.maxPool3d, torch.maxPool3dWithIndices);
@@ -115,7 +136,14 @@ abstract class AvgPool<S extends Size> extends Pool<S> {
   }
 }
 
-/** Mean of each window of [B, C, L]. */
+/**
+ * Mean of each window of [B, C, L].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AvgPool1d(2).forward(torch.tensor([[1, 4, 2, 3]])).tolist(); // [[2.5, 2.5]]
+ * ```
+ */
 export class AvgPool1d extends AvgPool<Size1> {
   constructor(kernelSize: Size1, options: AvgPoolOptions<Size1> = {}) {
     super(1, kernelSize, options, torch.avgPool1d);
@@ -127,14 +155,28 @@ export class AvgPool1d extends AvgPool<Size1> {
   }
 }
 
-/** Mean of each window of [B, C, H, W]. */
+/**
+ * Mean of each window of [B, C, H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AvgPool2d(2).forward(torch.randn([2, 64, 32, 32])); // [2, 64, 16, 16]
+ * ```
+ */
 export class AvgPool2d extends AvgPool<Size2> {
   constructor(kernelSize: Size2, options: AvgPoolOptions<Size2> = {}) {
     super(2, kernelSize, options, torch.avgPool2d);
   }
 }
 
-/** Mean of each window of [B, C, D, H, W]. */
+/**
+ * Mean of each window of [B, C, D, H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.AvgPool3d(2).forward(torch.randn([2, 8, 4, 16, 16])); // [2, 8, 2, 8, 8]
+ * ```
+ */
 export class AvgPool3d extends AvgPool<Size3> {
   constructor(kernelSize: Size3, options: AvgPoolOptions<Size3> = {}) {
     super(3, kernelSize, options, torch.avgPool3d);

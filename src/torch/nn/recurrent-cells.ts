@@ -60,7 +60,16 @@ abstract class RecurrentCell extends Module {
   }
 }
 
-/** One step of an {@link RNN}. */
+/**
+ * One step of an {@link RNN}.
+ *
+ * @example
+ * ```ts
+ * const cell = new nn.RNNCell(8, 16);
+ * const first = cell.forward(torch.randn([4, 8])); // [4, 16]
+ * const second = cell.forward(torch.randn([4, 8]), first); // [4, 16]
+ * ```
+ */
 export class RNNCell extends RecurrentCell {
   readonly nonlinearity: 'tanh' | 'relu';
 
@@ -86,7 +95,16 @@ export class RNNCell extends RecurrentCell {
   }
 }
 
-/** One step of a {@link GRU}. */
+/**
+ * One step of a {@link GRU}.
+ *
+ * @example
+ * ```ts
+ * const cell = new nn.GRUCell(8, 16);
+ * const first = cell.forward(torch.randn([4, 8])); // [4, 16]
+ * const second = cell.forward(torch.randn([4, 8]), first); // [4, 16]
+ * ```
+ */
 export class GRUCell extends RecurrentCell {
   /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
@@ -99,7 +117,16 @@ export class GRUCell extends RecurrentCell {
   }
 }
 
-/** One step of an {@link LSTM}. */
+/**
+ * One step of an {@link LSTM}.
+ *
+ * @example
+ * ```ts
+ * const lstm = new nn.LSTMCell(8, 16);
+ * const states = lstm.forward(torch.randn([4, 8]));
+ * const [hidden, cell] = lstm.forward(torch.randn([4, 8]), states); // [4, 16], [4, 16]
+ * ```
+ */
 export class LSTMCell extends RecurrentCell {
   /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {

@@ -184,7 +184,15 @@ export function checkNonlinearity(name: string, given: 'tanh' | 'relu'): 'tanh' 
   throw new torch.ArgumentError(`${name}: nonlinearity must be tanh or relu, not ${describe(given)}`);
 }
 
-/** hₜ = tanh(W xₜ + b + W' hₜ₋₁ + b'), or relu, over a sequence, in one layer or several. */
+/**
+ * hₜ = tanh(W xₜ + b + W' hₜ₋₁ + b'), or relu, over a sequence, in one layer or several.
+ *
+ * @example
+ * ```ts
+ * const rnn = new nn.RNN(8, 16, { batchFirst: true });
+ * const [output, hidden] = rnn.forward(torch.randn([4, 10, 8])); // [4, 10, 16], [1, 4, 16]
+ * ```
+ */
 export class RNN extends Recurrent {
   readonly nonlinearity: 'tanh' | 'relu';
 
@@ -208,7 +216,15 @@ export class RNN extends Recurrent {
   }
 }
 
-/** Gated recurrent units (Cho et al., arXiv 1406.1078) over a sequence, in one layer or several. */
+/**
+ * Gated recurrent units (Cho et al., arXiv 1406.1078) over a sequence, in one layer or several.
+ *
+ * @example
+ * ```ts
+ * const gru = new nn.GRU(8, 16, { batchFirst: true, bidirectional: true });
+ * const [output, hidden] = gru.forward(torch.randn([4, 10, 8])); // [4, 10, 32], [2, 4, 16]
+ * ```
+ */
 export class GRU extends Recurrent {
   /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: RecurrentOptions = {}) {
@@ -227,7 +243,7 @@ export class GRU extends Recurrent {
  * @example
  * ```ts
  * const lstm = new nn.LSTM(8, 16, { numLayers: 2, batchFirst: true });
- * const [output, [hidden, cell]] = lstm.forward(torch.randn([4, 10, 8])); // [4, 10, 16], [2, 4, 16] twice
+ * const [output, [hidden, cell]] = lstm.forward(torch.randn([4, 10, 8])); // [4, 10, 16], [2, 4, 16], [2, 4, 16]
  * ```
  */
 export class LSTM extends Recurrent {

@@ -6,7 +6,14 @@ import { Module } from './module.js';
 import { pythonFloat, shownSize, tuple } from './sizes.js';
 import type { Size2 } from './sizes.js';
 
-/** Merges the dimensions from `startDim` to `endDim` into one. */
+/**
+ * Merges the dimensions from `startDim` to `endDim` into one.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Flatten().forward(torch.randn([2, 3, 4, 4])); // [2, 48]
+ * ```
+ */
 export class Flatten extends Module {
   /** First dimension that is merged. */
   readonly startDim: number;
@@ -28,7 +35,14 @@ export class Flatten extends Module {
   }
 }
 
-/** Splits a dimension into several; a size of −1 is inferred. */
+/**
+ * Splits a dimension into several; a size of −1 is inferred.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Unflatten(1, [3, 4, -1]).forward(torch.randn([2, 48])); // [2, 3, 4, 4]
+ * ```
+ */
 export class Unflatten extends Module {
   /** The dimension that is split. */
   readonly dim: number;
@@ -50,7 +64,14 @@ export class Unflatten extends Module {
   }
 }
 
-/** Rearranges [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158). */
+/**
+ * Rearranges [B, C · r², H, W] to [B, C, r · H, r · W] (Shi et al., arXiv 1609.05158).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.PixelShuffle(2).forward(torch.randn([1, 12, 4, 4])); // [1, 3, 8, 8]
+ * ```
+ */
 export class PixelShuffle extends Module {
   /** Factor of height and width; the channels are divided by its square. */
   readonly upscaleFactor: number;
@@ -69,7 +90,14 @@ export class PixelShuffle extends Module {
   }
 }
 
-/** Moves squares of r × r positions into the channels: [B, C, r · H, r · W] to [B, C · r², H, W]. */
+/**
+ * Moves squares of r × r positions into the channels: [B, C, r · H, r · W] to [B, C · r², H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.PixelUnshuffle(2).forward(torch.randn([1, 3, 8, 8])); // [1, 12, 4, 4]
+ * ```
+ */
 export class PixelUnshuffle extends Module {
   /** Divisor of height and width; the channels are multiplied by its square. */
   readonly downscaleFactor: number;
@@ -88,7 +116,15 @@ export class PixelUnshuffle extends Module {
   }
 }
 
-/** {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`. */
+/**
+ * {@link interpolate} as a module: `new Upsample({ scaleFactor: 2 })`.
+ *
+ * @example
+ * ```ts
+ * const upsample = new nn.Upsample({ scaleFactor: 2, mode: 'bicubic' });
+ * const y = upsample.forward(torch.randn([1, 3, 8, 8])); // [1, 3, 16, 16]
+ * ```
+ */
 export class Upsample extends Module {
   /** Size or factor, and the resampling mode. */
   readonly options: InterpolateOptions;
@@ -113,14 +149,28 @@ export class Upsample extends Module {
   }
 }
 
-/** {@link Upsample} of [B, C, H, W] that repeats the nearest element. */
+/**
+ * {@link Upsample} of [B, C, H, W] that repeats the nearest element.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.UpsamplingNearest2d({ scaleFactor: 2 }).forward(torch.randn([1, 3, 8, 8])); // [1, 3, 16, 16]
+ * ```
+ */
 export class UpsamplingNearest2d extends Upsample {
   constructor(options: { size?: Size2; scaleFactor?: Size2 }) {
     super({ ...options, mode: 'nearest' });
   }
 }
 
-/** Bilinear {@link Upsample} of [B, C, H, W] with aligned corners. */
+/**
+ * Bilinear {@link Upsample} of [B, C, H, W] with aligned corners.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.UpsamplingBilinear2d({ size: [9, 12] }).forward(torch.randn([1, 3, 8, 8])); // [1, 3, 9, 12]
+ * ```
+ */
 export class UpsamplingBilinear2d extends Upsample {
   constructor(options: { size?: Size2; scaleFactor?: Size2 }) {
     super({ ...options, mode: 'bilinear', alignCorners: true });

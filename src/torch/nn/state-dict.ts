@@ -34,7 +34,18 @@ const lenient =
   'unexpected keys';
 const unrelated = 'the two have no key in common: are these weights of this model?';
 
-/** The keys or shapes of a state dict do not match the module. Nothing was loaded. */
+/**
+ * The keys or shapes of a state dict do not match the module. Nothing was loaded.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   new nn.Linear(8, 2).loadStateDict(new nn.Linear(4, 2).stateDict());
+ * } catch (error) {
+ *   if (error instanceof nn.StateDictError) console.error(error.mismatched); // weight, with both shapes
+ * }
+ * ```
+ */
 export class StateDictError extends torch.TorchError {
   readonly missing: string[];
   readonly unexpected: string[];

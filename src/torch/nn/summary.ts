@@ -26,7 +26,16 @@ export interface Summary {
   toString(): string;
 }
 
-/** Counts a model's parameters: `console.log(String(summary(model)))`. */
+/**
+ * Counts a model's parameters: `console.log(String(summary(model)))`.
+ *
+ * @example
+ * ```ts
+ * const model = new nn.Sequential(new nn.Linear(8, 32), new nn.GELU(), new nn.Linear(32, 2));
+ * console.log(String(nn.summary(model)));
+ * const { parameters } = nn.summary(model); // 354
+ * ```
+ */
 export function summary(model: Module): Summary {
   const counted = model.namedParameters().map(([key, parameter]) => ({
     owner: key.slice(0, Math.max(key.lastIndexOf('.'), 0)),

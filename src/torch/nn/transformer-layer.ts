@@ -23,7 +23,15 @@ export interface TransformerEncoderLayerOptions extends FactoryOptions {
   bias?: boolean;
 }
 
-/** Self-attention and a feed-forward part with residuals (Vaswani et al., arXiv 1706.03762). */
+/**
+ * Self-attention and a feed-forward part with residuals (Vaswani et al., arXiv 1706.03762).
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.TransformerEncoderLayer(64, 8, { dimFeedforward: 256, batchFirst: true });
+ * const y = layer.forward(torch.randn([2, 10, 64])); // [2, 10, 64]
+ * ```
+ */
 export class TransformerEncoderLayer extends Module {
   /** Self-attention of the sequence. */
   readonly selfAttn: MultiheadAttention;

@@ -53,21 +53,44 @@ abstract class TransposedConvolution<S extends Size> extends ConvNd<S> {
   }
 }
 
-/** Transposed 1-D convolution of [B, in, L]; `weight` is [in, out / groups, kernel]. */
+/**
+ * Transposed 1-D convolution of [B, in, L]; `weight` is [in, out / groups, kernel].
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.ConvTranspose1d(16, 8, 4, { stride: 2, padding: 1 });
+ * const y = layer.forward(torch.randn([2, 16, 50])); // [2, 8, 100]
+ * ```
+ */
 export class ConvTranspose1d extends TransposedConvolution<Size1> {
   constructor(inChannels: number, outChannels: number, kernel: Size1, options: ConvTranspose1dOptions = {}) {
     super(1, inChannels, outChannels, kernel, options, torch.convTranspose1d);
   }
 }
 
-/** Transposed 2-D convolution of [B, in, H, W]; `weight` is [in, out / groups, kernel height, kernel width]. */
+/**
+ * Transposed 2-D convolution of [B, in, H, W]; `weight` is [in, out / groups, kernel height, kernel width].
+ *
+ * @example
+ * ```ts
+ * const layer = new nn.ConvTranspose2d(16, 3, 4, { stride: 2, padding: 1 });
+ * const y = layer.forward(torch.randn([2, 16, 8, 8])); // [2, 3, 16, 16]
+ * ```
+ */
 export class ConvTranspose2d extends TransposedConvolution<Size2> {
   constructor(inChannels: number, outChannels: number, kernel: Size2, options: ConvTranspose2dOptions = {}) {
     super(2, inChannels, outChannels, kernel, options, torch.convTranspose2d);
   }
 }
 
-/** Transposed 3-D convolution of [B, in, D, H, W]; `weight` is [in, out / groups, ...kernel]. */
+/**
+ * Transposed 3-D convolution of [B, in, D, H, W]; `weight` is [in, out / groups, ...kernel].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.ConvTranspose3d(8, 3, 2, { stride: 2 }).forward(torch.randn([1, 8, 2, 4, 4])); // [1, 3, 4, 8, 8]
+ * ```
+ */
 export class ConvTranspose3d extends TransposedConvolution<Size3> {
   constructor(inChannels: number, outChannels: number, kernel: Size3, options: ConvTranspose3dOptions = {}) {
     super(3, inChannels, outChannels, kernel, options, torch.convTranspose3d);

@@ -31,6 +31,12 @@ class _WeightNorm extends Parametrization {
  * @param name field of the weight. Default `weight`.
  * @param options.dim dimension along which every entry has its own length; −1: one length for all. Default 0.
  * @returns the module
+ *
+ * @example
+ * ```ts
+ * const layer = nn.weightNorm(new nn.Linear(20, 30));
+ * const y = layer.forward(torch.randn([128, 20])); // [128, 30]
+ * ```
  */
 export function weightNorm<M extends Module>(
   module: M,
@@ -111,6 +117,12 @@ export interface SpectralNormOptions {
  *
  * @param name field of the weight. Default `weight`.
  * @returns the module
+ *
+ * @example
+ * ```ts
+ * const layer = nn.spectralNorm(new nn.Conv2d(3, 64, 3, { padding: 1 }));
+ * const y = layer.forward(torch.randn([2, 3, 8, 8])); // [2, 64, 8, 8]
+ * ```
  */
 export function spectralNorm<M extends Module>(
   module: M,

@@ -5,7 +5,14 @@ import { Module } from './module.js';
 import { pythonBool, pythonFloat, shownSize, spread, tuple } from './sizes.js';
 import type { Size, Size1, Size2, Size3 } from './sizes.js';
 
-/** {@link unfold} as a module: [B, C, H, W] to [B, C · kernel area, number of windows]. */
+/**
+ * {@link unfold} as a module: [B, C, H, W] to [B, C · kernel area, number of windows].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Unfold(3, { padding: 1 }).forward(torch.randn([2, 3, 8, 8])); // [2, 27, 64]
+ * ```
+ */
 export class Unfold extends Module {
   /** Height and width of a window. */
   readonly kernelSize: Size2;
@@ -27,7 +34,14 @@ export class Unfold extends Module {
   }
 }
 
-/** {@link fold} as a module: [B, C · kernel area, number of windows] to [B, C, H, W]. */
+/**
+ * {@link fold} as a module: [B, C · kernel area, number of windows] to [B, C, H, W].
+ *
+ * @example
+ * ```ts
+ * const y = new nn.Fold([8, 8], 2, { stride: 2 }).forward(torch.randn([2, 12, 16])); // [2, 3, 8, 8]
+ * ```
+ */
 export class Fold extends Module {
   /** Height and width of the result. */
   readonly outputSize: Size2;
@@ -91,21 +105,45 @@ abstract class MaxUnpool<S extends Size> extends Module {
   }
 }
 
-/** Undoes {@link MaxPool1d}: puts the maxima at their positions, zeros elsewhere. */
+/**
+ * Undoes {@link MaxPool1d}: puts the maxima at their positions, zeros elsewhere.
+ *
+ * @example
+ * ```ts
+ * const [maxima, indices] = new nn.MaxPool1d(2).withIndices(torch.tensor([[[1, 4, 3, 2]]]));
+ * const y = new nn.MaxUnpool1d(2).forward(maxima, indices).tolist(); // [[[0, 4, 3, 0]]]
+ * ```
+ */
 export class MaxUnpool1d extends MaxUnpool<Size1> {
   constructor(kernelSize: Size1, options: { stride?: Size1; padding?: Size1 } = {}) {
     super(1, kernelSize, options, windows.maxUnpool1d);
   }
 }
 
-/** Undoes {@link MaxPool2d}: puts the maxima at their positions, zeros elsewhere. */
+/**
+ * Undoes {@link MaxPool2d}: puts the maxima at their positions, zeros elsewhere.
+ *
+ * @example
+ * ```ts
+ * const [maxima, indices] = new nn.MaxPool2d(2).withIndices(torch.randn([2, 3, 8, 8]));
+ * const y = new nn.MaxUnpool2d(2).forward(maxima, indices); // [2, 3, 8, 8]
+ * ```
+ */
 export class MaxUnpool2d extends MaxUnpool<Size2> {
   constructor(kernelSize: Size2, options: { stride?: Size2; padding?: Size2 } = {}) {
     super(2, kernelSize, options, windows.maxUnpool2d);
   }
 }
 
-/** Undoes {@link MaxPool3d}: puts the maxima at their positions, zeros elsewhere. */
+/**
+ * Undoes {@link MaxPool3d}: puts the maxima at their positions, zeros elsewhere.
+ *
+ * @example
+ * ```ts
+ * const [maxima, indices] = new nn.MaxPool3d(2).withIndices(torch.randn([2, 3, 4, 8, 8]));
+ * const y = new nn.MaxUnpool3d(2).forward(maxima, indices); // [2, 3, 4, 8, 8]
+ * ```
+ */
 export class MaxUnpool3d extends MaxUnpool<Size3> {
   constructor(kernelSize: Size3, options: { stride?: Size3; padding?: Size3 } = {}) {
     super(3, kernelSize, options, windows.maxUnpool3d);
@@ -136,28 +174,56 @@ abstract class LPPool<S extends Size> extends Module {
   }
 }
 
-/** {@link lpPool1d} as a module. */
+/**
+ * {@link lpPool1d} as a module.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LPPool1d(2, 2).forward(torch.tensor([[3, 4, 6, 8]])).tolist(); // [[5, 10]]
+ * ```
+ */
 export class LPPool1d extends LPPool<Size1> {
   override forward(input: Tensor): Tensor {
     return windows.lpPool1d(input, this.normType, this.kernelSize, this.options);
   }
 }
 
-/** {@link lpPool2d} as a module. */
+/**
+ * {@link lpPool2d} as a module.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LPPool2d(2, 2).forward(torch.randn([2, 3, 8, 8])); // [2, 3, 4, 4]
+ * ```
+ */
 export class LPPool2d extends LPPool<Size2> {
   override forward(input: Tensor): Tensor {
     return windows.lpPool2d(input, this.normType, this.kernelSize, this.options);
   }
 }
 
-/** {@link lpPool3d} as a module. */
+/**
+ * {@link lpPool3d} as a module.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LPPool3d(2, 2).forward(torch.randn([2, 3, 4, 8, 8])); // [2, 3, 2, 4, 4]
+ * ```
+ */
 export class LPPool3d extends LPPool<Size3> {
   override forward(input: Tensor): Tensor {
     return windows.lpPool3d(input, this.normType, this.kernelSize, this.options);
   }
 }
 
-/** {@link localResponseNorm} as a module. */
+/**
+ * {@link localResponseNorm} as a module.
+ *
+ * @example
+ * ```ts
+ * const y = new nn.LocalResponseNorm(5).forward(torch.randn([2, 64, 8, 8])); // [2, 64, 8, 8]
+ * ```
+ */
 export class LocalResponseNorm extends Module {
   /** Number of neighbouring channels. */
   readonly size: number;
@@ -189,7 +255,15 @@ export class LocalResponseNorm extends Module {
   }
 }
 
-/** {@link channelShuffle} as a module. */
+/**
+ * {@link channelShuffle} as a module.
+ *
+ * @example
+ * ```ts
+ * const x = torch.tensor([[[1], [2], [3], [4]]]);
+ * const y = new nn.ChannelShuffle(2).forward(x).tolist(); // [[[1], [3], [2], [4]]]
+ * ```
+ */
 export class ChannelShuffle extends Module {
   /** Number of groups; divides the channels. */
   readonly groups: number;

@@ -1,17 +1,38 @@
 import * as torch from '../../index.js';
 import type { Tensor } from '../../index.js';
 
-/** Returns the positive part: max(x, 0). */
+/**
+ * Returns the positive part: max(x, 0).
+ *
+ * @example
+ * ```ts
+ * const y = F.relu(torch.tensor([-1, 0, 2])).tolist(); // [0, 0, 2]
+ * ```
+ */
 export function relu(input: Tensor): Tensor {
   return input.relu();
 }
 
-/** Returns x if positive, otherwise `negativeSlope` · x. */
+/**
+ * Returns x if positive, otherwise `negativeSlope` · x.
+ *
+ * @example
+ * ```ts
+ * const y = F.leakyRelu(torch.tensor([-1, 0, 2]), 0.1).tolist(); // [-0.1, 0, 2]
+ * ```
+ */
 export function leakyRelu(input: Tensor, negativeSlope = 0.01): Tensor {
   return input.leakyRelu(negativeSlope);
 }
 
-/** Returns x · sigmoid(x), also called swish. */
+/**
+ * Returns x · sigmoid(x), also called swish.
+ *
+ * @example
+ * ```ts
+ * const y = F.silu(torch.tensor([-1, 0, 2])).tolist(); // [-0.27, 0, 1.76]
+ * ```
+ */
 export function silu(input: Tensor): Tensor {
   return input.silu();
 }
@@ -19,6 +40,11 @@ export function silu(input: Tensor): Tensor {
 /**
  * Returns x · Φ(x), where Φ is the normal distribution's cumulative function (Hendrycks and Gimpel, arXiv 1606.08415),
  * or its tanh approximation.
+ *
+ * @example
+ * ```ts
+ * const y = F.gelu(torch.tensor([-1, 0, 2])).tolist(); // [-0.16, 0, 1.95]
+ * ```
  */
 export function gelu(
   input: Tensor,
@@ -27,7 +53,14 @@ export function gelu(
   return approximate === 'none' ? input.gelu() : input.gelu({ approximate });
 }
 
-/** Returns the logistic function: 1 / (1 + e⁻ˣ). */
+/**
+ * Returns the logistic function: 1 / (1 + e⁻ˣ).
+ *
+ * @example
+ * ```ts
+ * const y = F.sigmoid(torch.tensor([-1, 0, 2])).tolist(); // [0.27, 0.5, 0.88]
+ * ```
+ */
 export function sigmoid(input: Tensor): Tensor {
   return input.sigmoid();
 }
@@ -37,17 +70,38 @@ export function tanh(input: Tensor): Tensor {
   return input.tanh();
 }
 
-/** Returns log(1 + eˣ), linear above the threshold. */
+/**
+ * Returns log(1 + eˣ), linear above the threshold.
+ *
+ * @example
+ * ```ts
+ * const y = F.softplus(torch.tensor([-1, 0, 30])).tolist(); // [0.31, 0.69, 30]
+ * ```
+ */
 export function softplus(input: Tensor, beta = 1, threshold = 20): Tensor {
   return input.softplus(beta, threshold);
 }
 
-/** Returns eˣ divided by its sum along a dimension. */
+/**
+ * Returns eˣ divided by its sum along a dimension.
+ *
+ * @example
+ * ```ts
+ * const shares = F.softmax(torch.tensor([2, 1]), -1).tolist(); // [0.73, 0.27]
+ * ```
+ */
 export function softmax(input: Tensor, dim: number): Tensor {
   return input.softmax(dim);
 }
 
-/** Returns the logarithm of the softmax along a dimension, computed stably. */
+/**
+ * Returns the logarithm of the softmax along a dimension, computed stably.
+ *
+ * @example
+ * ```ts
+ * const logShares = F.logSoftmax(torch.tensor([2, 2]), -1).tolist(); // [-0.69, -0.69]
+ * ```
+ */
 export function logSoftmax(input: Tensor, dim: number): Tensor {
   return input.logSoftmax(dim);
 }
@@ -112,7 +166,14 @@ export function logSigmoid(input: Tensor): Tensor {
   return torch.logSigmoid(input);
 }
 
-/** Multiplies the first half of a dimension by the sigmoid of the second. */
+/**
+ * Multiplies the first half of a dimension by the sigmoid of the second.
+ *
+ * @example
+ * ```ts
+ * const y = F.glu(torch.randn([2, 64, 8]), 1); // [2, 32, 8]
+ * ```
+ */
 export function glu(input: Tensor, dim = -1): Tensor {
   return input.glu(dim);
 }

@@ -24,6 +24,11 @@ export interface CrossEntropyOptions extends ReductionOptions {
  *
  * @param logits [N, C] or [N, C, ...]
  * @param target class indices [N] or [N, ...], or probabilities of the logits' shape
+ *
+ * @example
+ * ```ts
+ * const loss = F.crossEntropy(torch.randn([4, 10]), torch.tensor([1n, 0n, 9n, 4n])); // []
+ * ```
  */
 export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntropyOptions = {}): Tensor {
   const { weight = null, reduction, ignoreIndex = -100, labelSmoothing = 0 } = options;
@@ -31,12 +36,26 @@ export function crossEntropy(logits: Tensor, target: Tensor, options: CrossEntro
   return torch.crossEntropyLoss(logits, target, weight, code, ignoreIndex, labelSmoothing);
 }
 
-/** Returns the mean, sum or tensor of (a − b)². */
+/**
+ * Returns the mean, sum or tensor of (a − b)².
+ *
+ * @example
+ * ```ts
+ * const loss = F.mseLoss(torch.tensor([1, 2]), torch.tensor([1, 4])).item(); // 2
+ * ```
+ */
 export function mseLoss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
   return torch.mseLoss(input, target, reductionCode(options.reduction));
 }
 
-/** Returns the mean, sum or tensor of |a − b|. */
+/**
+ * Returns the mean, sum or tensor of |a − b|.
+ *
+ * @example
+ * ```ts
+ * const loss = F.l1Loss(torch.tensor([1, 2]), torch.tensor([1, 4])).item(); // 1
+ * ```
+ */
 export function l1Loss(input: Tensor, target: Tensor, options: ReductionOptions = {}): Tensor {
   return torch.l1Loss(input, target, reductionCode(options.reduction));
 }
@@ -47,7 +66,14 @@ export interface BinaryCrossEntropyOptions extends ReductionOptions {
   posWeight?: Tensor | null;
 }
 
-/** Computes the cross-entropy of sigmoid(logits) against probabilities of the same shape. */
+/**
+ * Computes the cross-entropy of sigmoid(logits) against probabilities of the same shape.
+ *
+ * @example
+ * ```ts
+ * const loss = F.binaryCrossEntropyWithLogits(torch.tensor([2, -1]), torch.tensor([1, 0])).item(); // 0.22
+ * ```
+ */
 export function binaryCrossEntropyWithLogits(
   logits: Tensor,
   target: Tensor,
@@ -57,7 +83,15 @@ export function binaryCrossEntropyWithLogits(
   return torch.binaryCrossEntropyWithLogits(logits, target, weight, posWeight, reductionCode(reduction));
 }
 
-/** Computes the negative log-likelihood of classes: log-probabilities [N, C, ...] against indices [N, ...]. */
+/**
+ * Computes the negative log-likelihood of classes: log-probabilities [N, C, ...] against indices [N, ...].
+ *
+ * @example
+ * ```ts
+ * const logProbs = torch.randn([4, 10]).logSoftmax(-1);
+ * const loss = F.nllLoss(logProbs, torch.tensor([1n, 0n, 9n, 4n])); // []
+ * ```
+ */
 export function nllLoss(
   input: Tensor,
   target: Tensor,
@@ -67,7 +101,14 @@ export function nllLoss(
   return torch.nllLossNd(input, target, weight, reductionCode(reduction), ignoreIndex);
 }
 
-/** Computes the cross-entropy of probabilities against probabilities. */
+/**
+ * Computes the cross-entropy of probabilities against probabilities.
+ *
+ * @example
+ * ```ts
+ * const loss = F.binaryCrossEntropy(torch.tensor([0.9, 0.2]), torch.tensor([1, 0])).item(); // 0.16
+ * ```
+ */
 export function binaryCrossEntropy(
   input: Tensor,
   target: Tensor,
@@ -86,7 +127,15 @@ export interface KLDivOptions {
   logTarget?: boolean;
 }
 
-/** Returns target · (log target − input), for an input of logarithms. */
+/**
+ * Returns target · (log target − input), for an input of logarithms.
+ *
+ * @example
+ * ```ts
+ * const target = torch.randn([4, 10]).softmax(-1);
+ * const loss = F.klDiv(torch.randn([4, 10]).logSoftmax(-1), target, { reduction: 'batchmean' }); // []
+ * ```
+ */
 export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {}): Tensor {
   const { reduction, logTarget = false } = options;
   const code = reductionCode(reduction === 'batchmean' ? 'sum' : reduction);
@@ -96,7 +145,14 @@ export function klDiv(input: Tensor, target: Tensor, options: KLDivOptions = {})
   });
 }
 
-/** Returns the squared difference below `beta` (half, over beta), the absolute difference above. */
+/**
+ * Returns the squared difference below `beta` (half, over beta), the absolute difference above.
+ *
+ * @example
+ * ```ts
+ * const loss = F.smoothL1Loss(torch.tensor([1, 2]), torch.tensor([1, 4]), { beta: 0.5 }).item(); // 0.875
+ * ```
+ */
 export function smoothL1Loss(
   input: Tensor,
   target: Tensor,
@@ -180,6 +236,13 @@ export interface CTCOptions extends ReductionOptions {
  * @param logProbs [T, B, C]
  * @param targets [B, S], or all concatenated
  * @param inputLengths, targetLengths one for each sequence
+ *
+ * @example
+ * ```ts
+ * const logProbs = torch.randn([50, 2, 20]).logSoftmax(-1);
+ * const targets = torch.randint(1, 20, [2, 10]);
+ * const loss = F.ctcLoss(logProbs, targets, [50, 50], [10, 8]); // []
+ * ```
  */
 export function ctcLoss(
   logProbs: Tensor,

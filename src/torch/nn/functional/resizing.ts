@@ -5,7 +5,17 @@ import type { Size } from '../sizes.js';
 
 export type PadMode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
-/** @param padding amounts before and after, from the last dimension on: [left, right, top, bottom, …] */
+/**
+ * Adds elements before and after each of the last dimensions: a number, or those that the mode takes from the tensor.
+ *
+ * @param padding amounts before and after, from the last dimension on: [left, right, top, bottom, …]
+ *
+ * @example
+ * ```ts
+ * const y = F.pad(torch.tensor([1, 2]), [1, 2]).tolist(); // [0, 1, 2, 0, 0]
+ * const mirrored = F.pad(torch.randn([2, 3, 8, 8]), [1, 1, 2, 2], { mode: 'reflect' }); // [2, 3, 12, 10]
+ * ```
+ */
 export function pad(
   input: Tensor,
   padding: readonly number[],
@@ -41,7 +51,15 @@ const dimsOfMode: Partial<Record<InterpolateMode, number>> = {
   trilinear: 3,
 };
 
-/** Resizes the last dimensions of [B, C, L], [B, C, H, W] or [B, C, D, H, W] to a size or by a factor. */
+/**
+ * Resizes the last dimensions of [B, C, L], [B, C, H, W] or [B, C, D, H, W] to a size or by a factor.
+ *
+ * @example
+ * ```ts
+ * const larger = F.interpolate(torch.randn([1, 3, 8, 8]), { scaleFactor: 2, mode: 'bilinear' }); // [1, 3, 16, 16]
+ * const fixed = F.interpolate(torch.randn([1, 3, 8, 8]), { size: [5, 7] }); // [1, 3, 5, 7]
+ * ```
+ */
 export function interpolate(input: Tensor, options: InterpolateOptions): Tensor {
   const { mode = 'nearest', alignCorners = false, antialias = false } = options;
   const dims = input.ndim - 2;
@@ -80,7 +98,14 @@ export function interpolate(input: Tensor, options: InterpolateOptions): Tensor 
   }
 }
 
-/** Moves channels into squares of r × r positions: [B, C · r², H, W] to [B, C, r · H, r · W]. */
+/**
+ * Moves channels into squares of r × r positions: [B, C · r², H, W] to [B, C, r · H, r · W].
+ *
+ * @example
+ * ```ts
+ * const y = F.pixelShuffle(torch.randn([1, 12, 4, 4]), 2); // [1, 3, 8, 8]
+ * ```
+ */
 export function pixelShuffle(input: Tensor, upscaleFactor: number): Tensor {
   return torch.pixelShuffle(input, upscaleFactor);
 }

@@ -11,7 +11,15 @@ export interface AttentionOptions {
   scale?: number | null;
 }
 
-/** Returns softmax(q kᵀ · scale + mask) v, for q [..., L, E], k [..., S, E], v [..., S, V]: [..., L, V]. */
+/**
+ * Returns softmax(q kᵀ · scale + mask) v, for q [..., L, E], k [..., S, E], v [..., S, V]: [..., L, V].
+ *
+ * @example
+ * ```ts
+ * const [q, k, v] = [torch.randn([2, 8, 10, 64]), torch.randn([2, 8, 12, 64]), torch.randn([2, 8, 12, 32])];
+ * const y = F.scaledDotProductAttention(q, k, v); // [2, 8, 10, 32]
+ * ```
+ */
 export function scaledDotProductAttention(
   query: Tensor,
   key: Tensor,
@@ -33,7 +41,15 @@ export interface GumbelSoftmaxOptions {
   generator?: Generator;
 }
 
-/** Draws a differentiable sample of softmax(logits) (Jang et al., arXiv 1611.01144). */
+/**
+ * Draws a differentiable sample of softmax(logits) (Jang et al., arXiv 1611.01144).
+ *
+ * @example
+ * ```ts
+ * const sample = F.gumbelSoftmax(torch.randn([4, 10]), { tau: 0.5, hard: true }); // [4, 10]
+ * const ones = sample.sum([-1]).tolist(); // [1, 1, 1, 1]
+ * ```
+ */
 export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}): Tensor {
   const { tau = 1, hard = false, dim = -1, generator } = options;
   return torch.scope(() => {
@@ -50,12 +66,26 @@ export function gumbelSoftmax(logits: Tensor, options: GumbelSoftmaxOptions = {}
   });
 }
 
-/** Converts int64 [...] to int64 [..., classes], with 1 at the index. */
+/**
+ * Converts int64 [...] to int64 [..., classes], with 1 at the index.
+ *
+ * @example
+ * ```ts
+ * const rows = F.oneHot(torch.tensor([2n, 0n]), 3).tolist(); // [[0, 0, 1], [1, 0, 0]]
+ * ```
+ */
 export function oneHot(indices: Tensor, numClasses = -1): Tensor {
   return torch.oneHot(indices, numClasses);
 }
 
-/** Scales vectors to length 1 along `dim`: x / max(‖x‖, eps). */
+/**
+ * Scales vectors to length 1 along `dim`: x / max(‖x‖, eps).
+ *
+ * @example
+ * ```ts
+ * const unit = F.normalize(torch.tensor([[3, 4]])).tolist(); // [[0.6, 0.8]]
+ * ```
+ */
 export function normalize(
   input: Tensor,
   { p = 2, dim = 1, eps = 1e-12 }: { p?: number; dim?: number; eps?: number } = {},
@@ -63,7 +93,14 @@ export function normalize(
   return torch.scope(() => input.div(torch.linalgVectorNorm(input, p, [dim], true).clampMin(eps)));
 }
 
-/** Returns the cosine of the angle between vectors along `dim`. */
+/**
+ * Returns the cosine of the angle between vectors along `dim`.
+ *
+ * @example
+ * ```ts
+ * const cosine = F.cosineSimilarity(torch.tensor([1, 0]), torch.tensor([1, 1]), { dim: -1 }).item(); // 0.71
+ * ```
+ */
 export function cosineSimilarity(
   x1: Tensor,
   x2: Tensor,
@@ -72,7 +109,14 @@ export function cosineSimilarity(
   return torch.cosineSimilarity(x1, x2, dim, eps);
 }
 
-/** Returns the norm of the difference along the last dimension, with `eps` added to each of its elements. */
+/**
+ * Returns the norm of the difference along the last dimension, with `eps` added to each of its elements.
+ *
+ * @example
+ * ```ts
+ * const distance = F.pairwiseDistance(torch.tensor([3, 0]), torch.tensor([0, 4])).item(); // 5
+ * ```
+ */
 export function pairwiseDistance(
   x1: Tensor,
   x2: Tensor,

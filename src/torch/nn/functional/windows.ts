@@ -16,6 +16,11 @@ export interface WindowOptions {
 /**
  * Extracts every window of [B, C, H, W] as a column: [B, C · kernel area, number of windows], row by row.
  * @throws TorchError if no window fits
+ *
+ * @example
+ * ```ts
+ * const y = F.unfold(torch.randn([2, 3, 8, 8]), 3, { padding: 1 }); // [2, 27, 64]
+ * ```
  */
 export function unfold(input: Tensor, kernelSize: Size2, options: WindowOptions = {}): Tensor {
   const { stride = 1, padding = 0, dilation = 1 } = options;
@@ -26,6 +31,11 @@ export function unfold(input: Tensor, kernelSize: Size2, options: WindowOptions 
  * Adds the columns of {@link unfold} up at their positions: [B, C · kernel area, number of windows] to [B, C, H, W],
  * where [H, W] is `outputSize`. Elements in several windows are summed.
  * @throws TorchError if the columns are not those of such an image
+ *
+ * @example
+ * ```ts
+ * const y = F.fold(torch.randn([2, 12, 16]), [8, 8], 2, { stride: 2 }); // [2, 3, 8, 8]
+ * ```
  */
 export function fold(
   input: Tensor,
