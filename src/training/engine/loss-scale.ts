@@ -13,7 +13,7 @@ export type Scaling = Pick<StepOptimizer, 'scaler'>;
 /** Scale below which gradients that overflow are an alarm, as in fairseq: lowering it further will not help. */
 export const leastScale = 1e-4;
 
-/** Names of logged figures that are computed from gradients: at a step that overflows they are not finite. */
+/** Names of logged values that are computed from gradients, which are not finite at a step that overflows. */
 export const figuresOfGradients: readonly string[] = ['weight', 'norm', 'discNorm'];
 
 /** Returns a loss, or a gradient to send backward, times the scale. */

@@ -36,7 +36,7 @@ export class MixedPrecision {
   readonly #model: nn.Module;
   readonly #guarded: GuardedOptimizer[] = [];
 
-  /** @param model is in training mode in training steps; autocast applies only then, so measured figures are float32 */
+  /** @param model is in training mode in training steps; autocast applies only then, so metrics are measured in float32 */
   constructor(precision: Precision, model: nn.Module) {
     this.#precision = precision;
     this.#model = model;

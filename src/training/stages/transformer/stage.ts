@@ -19,7 +19,7 @@ import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { TokenSets } from '../../token-images.js';
-import type { Figures, TrainableStage, StageKind } from '../../stage.js';
+import type { MetricValues, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
 import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
@@ -222,11 +222,11 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return losses;
   }
 
-  evaluate(): Figures {
+  evaluate(): MetricValues {
     return this.#averaged(() => heldOutLoss(this.net, this.#codes!, MEASURED));
   }
 
-  async evaluateAll(): Promise<Figures> {
+  async evaluateAll(): Promise<MetricValues> {
     return this.#averaged(() => measureCodes(this.net, this.#codes!));
   }
 
