@@ -143,7 +143,7 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
     /--training is for the picture .*--copies/,
   ],
   ['two folders for one picture', () => [path('copies'), path('others'), ...nearest()], /name one/],
-  ['a picture of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the picture is a PNG/],
+  ['an image of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the image is a PNG/],
   [
     'no training images',
     () => [path('copies'), ...nearest()],
