@@ -1,6 +1,6 @@
 /**
  * Scaled losses in training steps. Gradients that pass through float16 would underflow, so losses are multiplied by the
- * scale of a `GradScaler` before they are backpropagated. What a step computes from gradients itself is unscaled first.
+ * scale of a `GradScaler` before they are backpropagated. Gradients from which a step computes values are unscaled first.
  */
 import { atLeastFloat32 } from '../../models/quantizers/latents.js';
 import * as torch from '../../torch/index.js';

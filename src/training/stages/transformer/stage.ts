@@ -112,7 +112,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   #codes: Codes | null = null;
   /** Vectors that are the condition, as long as the codes do not hold them. */
   #vectors: ImageVectors | null;
-  /** Images that are drawn beside what the model makes of them; null if the run has tokens instead. */
+  /** Images that are drawn with their reconstructions and samples for them; null if the run has tokens instead. */
   #logged: LoggedImages | null = null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
@@ -273,7 +273,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 }
 
-/** Averages what the optimizer trains; the first stage is frozen. */
+/** Averages the weights that the optimizer trains; the first stage is frozen. */
 function averageOf({ training: { ema } }: RunConfig, parts: TransformerParts): WeightAverage | null {
   if (ema === 0) return null;
   const { net, optimizer } = parts;

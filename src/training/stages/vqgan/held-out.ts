@@ -19,7 +19,7 @@ const SHOWN = 32;
 const COLUMNS = 8;
 
 /**
- * Returns what a model is trained on of a batch, the images or their map `field`, and disposes of the rest.
+ * Returns the part of a batch that a model is trained on, the images or their map `field`, and disposes of the rest.
  */
 export function inputOf(batch: Pick<Batch, 'images' | 'fields'>, field: string | null): Tensor {
   const { images, fields } = batch;

@@ -264,7 +264,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 }
 
-/** Averages what the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
+/** Averages the weights that the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
 function averageOf({ training: { ema } }: RunConfig, { model, precision }: VqganParts): WeightAverage | null {
   if (ema === 0) return null;
   const trained = new Set<Tensor>(model.generatorParameters());

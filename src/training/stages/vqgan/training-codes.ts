@@ -1,4 +1,4 @@
-/** Which codes the images that a run trains on use: a moving histogram, and an alarm if most codes have died. */
+/** Use of the codes by the images that a run trains on: a moving histogram, and an alarm if most codes have died. */
 import { histogramEntropy } from '../../../metrics/codebook-use.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Quantized } from '../../../models/encoded.js';
