@@ -69,7 +69,7 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
     /part of the path is a file/,
   ],
   [
-    'missing pictures',
+    'missing images',
     (c, folder) => Object.assign(c.data, { path: join(folder, 'gone') }),
     /there is no such folder/,
   ],

@@ -138,11 +138,11 @@ test.serial(
 const nearest = () => ['--copies', path('x.png')];
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   [
-    'flags of the picture without it',
+    'flags of --copies without it',
     () => [path('copies'), '--training', path('photos')],
     /--training is for the picture .*--copies/,
   ],
-  ['two folders for one picture', () => [path('copies'), path('others'), ...nearest()], /name one/],
+  ['two folders for one image', () => [path('copies'), path('others'), ...nearest()], /name one/],
   ['an image of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the image is a PNG/],
   [
     'no training images',
