@@ -1,4 +1,4 @@
-/** What a kept sampler does when its model changes, or breaks, between replays. */
+/** Behaviour of a kept sampler when its model changes, or breaks, between replays. */
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleImages } from '../../src/sampling/images.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';

@@ -32,7 +32,7 @@ function classConfig(training: Record<string, unknown>) {
   };
 }
 
-/** What the EXIF data of a PNG say in ASCII. */
+/** Returns the EXIF data of a PNG as ASCII. */
 async function described(path: string): Promise<string> {
   return (await sharp(path).metadata()).exif?.toString('latin1') ?? '';
 }
