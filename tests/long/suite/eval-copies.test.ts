@@ -140,7 +140,7 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
   [
     'flags of --copies without it',
     () => [path('copies'), '--training', path('photos')],
-    /--training is for the picture .*--copies/,
+    /--training is for the image .*--copies/,
   ],
   ['two folders for one image', () => [path('copies'), path('others'), ...nearest()], /name one/],
   ['an image of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the image is a PNG/],

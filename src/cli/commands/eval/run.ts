@@ -53,7 +53,7 @@ function expectCopies(whats: readonly string[], flags: EvalFlags): void {
     if (stray === undefined) return;
     const name = stray === 'heldOut' ? 'held-out' : stray;
     throw new UsageError(
-      `--${name} belongs to --copies: name the file for the image of nearest training images with --copies`,
+      `--${name} is for the image of the nearest training images: name its file with --copies`,
     );
   }
   if (whats.length > 1) throw new UsageError('--copies writes the image of one folder or run; name one');
