@@ -1,6 +1,6 @@
 /**
- * Loads, for a test file that AVA names, what build-tests.mjs made of it. CommonJS, as AVA loads a TypeScript file
- * through `require`, which can be told how without another thread, in every Node that is supported.
+ * Loads, for a test file that AVA names, the file that build-tests.mjs made of it. CommonJS, as AVA loads a TypeScript
+ * file through `require`, which can be extended without another thread in every supported Node.
  */
 const { join, relative } = require('node:path');
 const { pathToFileURL } = require('node:url');

@@ -129,7 +129,7 @@ export type { RunOpening } from './runs/opening.js';
 export type { ImagesState, RunSetup } from './runs/setup.js';
 export type { RunOptimizer, TrainedState } from './runs/state.js';
 export { train } from './training/train.js';
-export type { Figures, TrainableStage } from './training/stage.js';
+export type { Figures, MetricValues, TrainableStage } from './training/stage.js';
 export * from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';

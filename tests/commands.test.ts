@@ -20,7 +20,7 @@ function texts(): string[] {
   return [...below, 'README.md', 'CMakeLists.txt'];
 }
 
-test('every command that is told to the reader goes by the name of the package', (t) => {
+test('every command in texts for readers goes by the name of the package', (t) => {
   const found: string[] = [];
   for (const file of texts()) {
     for (const [index, line] of readFileSync(join(root, file), 'utf8').split('\n').entries())

@@ -98,7 +98,7 @@ test('no circle of value imports anywhere in src', (t) => {
   t.deepEqual(circlesOf(new Map(sources.map((file) => [file, valueImportsOf(file)]))), []);
 });
 
-/** What the ground floor of the tensor library may use at run time, by folder. */
+/** Folders that the ground floor of the tensor library may use at run time, by folder. */
 const GROUND: Readonly<Record<string, readonly string[]>> = {
   'torch/core': ['torch/core', 'torch/native', 'files'],
   'torch/checks': ['torch/checks', 'torch/core', 'torch/native'],

@@ -1,6 +1,6 @@
 /**
- * Two programs measured against each other: each is a process of its own that times what it is told to, a name a line on
- * standard input, and answers with JSON. Rounds alternate, so that a machine whose speed drifts slows both alike.
+ * Two programs measured against each other: each is a process of its own that reads the name of a case from a line of
+ * standard input, times it, and answers with JSON. Rounds alternate, so that a machine whose speed drifts slows both alike.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -58,7 +58,7 @@ export interface Comparison {
   highest: number;
 }
 
-/** For each case, what the two arms measured, a pair a round. */
+/** For each case, the measurements of the two arms, a pair a round. */
 export type Pairs = [number, number][][];
 
 /** Alternates the two arms over the cases, round by round over all of them, for at most `rounds` rounds until `late`. */

@@ -1,11 +1,11 @@
 /**
- * `npm run bench -- before ../before`: training steps, decoding and sampling beside another checkout of this, built: time
+ * `npm run bench -- before ../before`: training steps, decoding and sampling, compared with another built checkout: time
  * in processes that alternate, and the peak of resident memory. For changes that must not cost anything.
  *
  *     npm run bench -- before ../before --rounds 31      more rounds than the 15
  *     npm run bench -- before ../before --memory         memory, too: a new process for every measurement
  *
- * Exit code 1 where the geometric mean, or a case, is above what is promised.
+ * Exit code 1 if the geometric mean, or a case, is above the promised bound.
  */
 import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';

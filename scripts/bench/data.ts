@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- data [images] [seconds]`: training data that is larger than memory. Packs that many pictures of
+ * `npm run bench -- data [images] [seconds]`: training data that is larger than memory. Packs that many images of
  * 32 × 32 (default a million: 3.2 GB in the system's temporary folder, removed at the end), then streams batches of 256
  * from them for some seconds (default 60) in a process of its own, and prints the time to open them, to start an epoch
  * and to begin the next one, resident memory while it streams, and images per second.
@@ -20,7 +20,7 @@ const seconds = Number(process.argv[3] ?? 60);
 const side = 32;
 const limits = { epochStart: 2, growth: 64 };
 
-/** Makes pictures as they are asked for, each of other bytes: a ramp that begins and rises by its number. */
+/** Makes images as they are asked for, each of other bytes: a ramp that begins and rises by its number. */
 function ramps(length: number): PictureStore {
   const pixelsOf = (index: number) => {
     const pixels = Buffer.allocUnsafe(side * side * 3);

@@ -1,7 +1,7 @@
 /**
- * What decoding costs a training step: the same steps of a small VQGAN at 64 × 64 on 256-pixel JPEG files decoded anew
- * each time, on the same files as they are opened by default (decoded once, kept in memory), and on the same pictures
- * packed. Rounds alternate in one process; a loader reads ahead only in its own rounds.
+ * Cost of decoding in a training step: the same steps of a small VQGAN at 64 × 64 on 256-pixel JPEG files decoded each
+ * time, on the same files as they are opened by default (decoded once, kept in memory), and on the same images packed.
+ * Rounds alternate in one process; a loader reads ahead only in its own rounds.
  * `npx tsx scripts/bench/decode.ts [seconds]`
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- encode [rounds] [images]`: images per second through a tokenizer, from JPEG files to ids, beside the
+ * `npm run bench -- encode [rounds] [images]`: images per second through a tokenizer, from JPEG files to ids, against the
  * same work in Python's PyTorch with Pillow: a plain loop, and a DataLoader with a worker of its own. The f16 VQGAN at a
  * quarter of its width, random weights of the same seed in both, 400 × 300 pixels cut to 128 × 128, batch 16, two
  * threads. Rounds alternate. TESSERA_PYTHON names the Python.

@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: what things cost, each as a ratio to something else measured in the same run.
+ * `npm run bench`: benchmarks, each a ratio to something else measured in the same run.
  *
  *     npm run bench -- --list                         what there is
  *     npm run bench -- ops --against ../before        one of them, with arguments of its own
@@ -10,16 +10,16 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const benchmarks = {
-  ops: 'the cost of a call, beside PyTorch in Python on the same libtorch, or beside another checkout',
-  before: 'training steps, decoding and sampling: time and memory beside another checkout',
+  ops: 'the cost of a call, compared with PyTorch in Python on the same libtorch, or with another checkout',
+  before: 'training steps, decoding and sampling: time and memory, compared with another checkout',
   'one-pass': "the one-pass training step against the reference's two passes",
-  memory: 'memory of training and decoding, beside PyTorch in Python',
+  memory: 'memory of training and decoding, compared with PyTorch in Python',
   data: 'a million packed images: start of an epoch, resident memory, images per second',
-  decode: 'what decoding images costs a training step',
-  sample: "drawing the tokens of an image, beside the reference's loops in Python",
-  encode: 'images per second through a tokenizer, beside PyTorch in Python',
+  decode: 'the cost of decoding images in a training step',
+  sample: "drawing the tokens of an image, compared with the reference's loops in Python",
+  encode: 'images per second through a tokenizer, compared with PyTorch in Python',
   tiles: 'memory and seams of decoding 2048 × 2048 pixels in tiles',
-  window: 'sampling through a sliding window, beside the loop of the reference over whole windows',
+  window: "sampling through a sliding window, compared with the reference's loop over whole windows",
 };
 
 const [name = '--list', ...more] = process.argv.slice(2);

@@ -6,7 +6,7 @@
  * the same numbers. OMP_NUM_THREADS=2; every measurement is a process of its own, arms alternating; nothing but the
  * threads is set for either. Linux only. TESSERA_PYTHON names the Python.
  *
- * The time of the last decoding or step is printed beside it: one sample a process, so take it as a hint.
+ * The time of the last decoding or step is printed next to it: one sample a process, so take it as a hint.
  * Exits with 1 where our peak is above 1.1 times theirs.
  */
 import { execFileSync } from 'node:child_process';

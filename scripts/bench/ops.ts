@@ -1,11 +1,11 @@
 /**
- * `npm run bench -- ops`: what calling an operator costs from TypeScript, in a scope, against Python's PyTorch. Both arms
+ * `npm run bench -- ops`: the cost of calling an operator from TypeScript, in a scope, against Python's PyTorch. Both arms
  * run one thread and the same libtorch version on tensors of four elements. TESSERA_PYTHON names the Python.
  *
- *     npm run bench -- ops --against ../before      against another checkout of this, built
+ *     npm run bench -- ops --against ../before      against another built checkout
  *     npm run bench -- ops --rounds 31              more rounds than the 15
  *
- * Exit code 1 where the geometric mean, or a rung, is above what is promised.
+ * Exit code 1 if the geometric mean, or a rung, is above the promised bound.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';

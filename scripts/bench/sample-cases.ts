@@ -1,14 +1,14 @@
-/** What sample.ts measures; both arms get one as JSON. */
+/** Case that sample.ts measures; both arms get it as JSON. */
 export interface SampleCase {
   name: string;
   layers: number;
   width: number;
   batch: number;
-  /** What Python's arm does: the reference's cached loop, its loop without a cache, or whole windows. */
+  /** Loop of Python's arm: the reference's with its cache, without a cache, or over whole windows. */
   theirs: 'cached' | 'uncached' | 'windows';
   /** Sampled in windows of 16 × 16 codes over a grid of this height and width. */
   window?: [number, number];
-  /** How many times as fast we want to be at least. */
+  /** Least speed that we aim at, as a multiple of theirs. */
   aim: number;
   /** Takes minutes: one round. */
   slow?: boolean;

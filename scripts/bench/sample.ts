@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- sample [--rounds 5] [--only TEXT] [--tokens 256]`: drawing 256 tokens of an image with a GPT, beside plain PyTorch in
- * Python (`scripts/pytorch/gpt_torch.py`) at the same precision: with the cache against the reference's own cached loop,
- * and against its loop without a cache, which computes everything again for each token; and the sliding window over a
- * grid of 20 × 32 codes against the reference's loop over whole windows. Random weights of one seed, vocabulary of 1024,
- * top-k 100, two threads; the arms must give the same logits. Rounds alternate. TESSERA_PYTHON names the Python.
+ * `npm run bench -- sample [--rounds 5] [--only TEXT] [--tokens 256]`: drawing 256 tokens of an image with a GPT, against
+ * plain PyTorch in Python (`scripts/pytorch/gpt_torch.py`) at the same precision: with the cache against the reference's
+ * own cached loop, and against its loop without a cache, which computes everything again for each token; and the sliding
+ * window over a grid of 20 × 32 codes against the reference's loop over whole windows. Random weights of one seed,
+ * vocabulary of 1024, top-k 100, two threads; the arms must give the same logits. Rounds alternate. TESSERA_PYTHON names
+ * the Python.
  *
  * For one sequence, a token reads each weight once, so that the memory sets a floor: it is measured and printed.
  */

@@ -50,7 +50,7 @@ async function seams(side: number, tile: number) {
   const tiled = await tokenizer.decode(ids, { tile });
   return torch.scope(() => {
     const difference = tiled.sub(whole).abs().div(whole.std(true));
-    // The step between neighbouring columns, which is what an eye sees of a seam, beside that of the whole image.
+    // The step between neighbouring columns, which makes a seam visible, compared with that of the whole image.
     const step = (x: torch.Tensor) =>
       x
         .narrow(3, 1, side - 1)

@@ -1,4 +1,4 @@
-// The page of the synthesis demo, its pictures, and the figures beside it.
+// The page of the synthesis demo, its images, and the JSON file of its metrics.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import sharp from 'sharp';
@@ -18,23 +18,23 @@ export interface DemoFigure {
   value: number;
   /** The value as text, with its unit. */
   text: string;
-  /** What it should reach; undefined if it is only stated. */
+  /** Value that it should reach; undefined if it is only stated. */
   aim?: string;
   reached?: boolean;
   note?: string;
 }
 
-/** What a kind of synthesis gives to the page. */
+/** Section of the page, made by a kind of synthesis. */
 export interface Section {
   title: string;
   blocks: PageBlock[];
   figures: DemoFigure[];
 }
 
-/** Number of decimals that are printed. */
+/** Formats a value with the number of decimals that are printed. */
 const rounded = (value: number, digits = 3) => value.toFixed(digits);
 
-/** Returns a figure that is only stated. */
+/** Returns a value that is only stated. */
 export const stated = (name: string, value: number, unit = '', note?: string): DemoFigure => ({
   name,
   value,
@@ -42,7 +42,7 @@ export const stated = (name: string, value: number, unit = '', note?: string): D
   ...(note !== undefined && { note }),
 });
 
-/** Returns a figure that should be at least `aim`. */
+/** Returns a value that should be at least `aim`. */
 export const atLeast = (name: string, value: number, aim: number, note = ''): DemoFigure => ({
   name,
   value,
@@ -79,7 +79,7 @@ const colours = [
   [230, 130, 200],
 ];
 
-/** Returns segmentations [N, 9, H, W] as pictures [N, 3, H, W], a colour for each label. */
+/** Returns segmentations [N, 9, H, W] as images [N, 3, H, W], a colour for each label. */
 export function colourLabels(maps: Tensor): Tensor {
   return torch.scope(() => {
     const palette = torch.tensor(colours).to('float32').div(127.5).sub(1); // [9, 3]
@@ -87,7 +87,7 @@ export function colourLabels(maps: Tensor): Tensor {
   });
 }
 
-/** Returns an SVG document as a picture [1, 3, height, width]. */
+/** Returns an SVG document as an image [1, 3, height, width]. */
 export async function svgPicture(svg: string): Promise<Tensor> {
   const { data, info } = await sharp(Buffer.from(svg))
     .removeAlpha()
@@ -105,7 +105,7 @@ export interface GalleryFacts {
   facts: Record<string, unknown>;
 }
 
-/** Writes `gallery.html` and the figures with the sections so far; returns the page's path. */
+/** Writes `gallery.html`, and the metrics as JSON, with the sections so far; returns the page's path. */
 export async function writeGallery(
   out: string,
   sections: ReadonlyMap<Kind, Section>,

@@ -1,4 +1,4 @@
-// A small network that labels pictures. It learns from original scenes only, sharp and blurred; the demo measures samples with it.
+// A small network that labels images. It learns from original scenes only, sharp and blurred; the demo measures samples with it.
 import {
   confusionOf,
   F,
@@ -14,7 +14,7 @@ import { labels } from './models.js';
 import { classNames } from './scenes.js';
 import { sayStep } from './terminal.js';
 
-/** What is in pictures: segmentation logits [B, 9, H, W], depth [B, 1, H, W] in [−1, 1], class logits [B, 16]. */
+/** Labels of images: segmentation logits [B, 9, H, W], depth [B, 1, H, W] in [−1, 1], class logits [B, 16]. */
 export interface Labels {
   segmentation: Tensor;
   depth: Tensor;
@@ -108,7 +108,7 @@ export async function trainLabeller(
   }
 }
 
-/** Labels pictures [N, 3, H, W] in batches. */
+/** Labels images [N, 3, H, W] in batches. */
 export function labelsOf(labeller: Labeller, images: Tensor): Labels {
   return torch.noGrad(() =>
     torch.scope(() => {
@@ -131,7 +131,7 @@ export const iouOf = (found: Tensor, map: Tensor): number =>
 export const depthError = (found: Tensor, map: Tensor): number =>
   torch.scope(() => Number(found.clamp(-1, 1).sub(map).abs().mean().div(2).item()));
 
-/** Returns the share of pictures whose class is found. */
+/** Returns the share of images whose class is found. */
 export const accuracyOf = (found: Tensor, classes: Tensor): number =>
   torch.scope(() => Number(found.argmax(1).eq(classes).double().mean().item()));
 

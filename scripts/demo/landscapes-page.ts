@@ -2,10 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tessera from 'tessera-torch';
-import { torch, type Figure, type Tensor } from 'tessera-torch';
+import { torch, type ReportRow, type Tensor } from 'tessera-torch';
 
 /** Returns the metrics of both stages on held-out landscapes, and whether each reaches its target. */
-export function metricRows(metrics: Record<string, number>): Figure[] {
+export function metricRows(metrics: Record<string, number>): ReportRow[] {
   const value = (name: string) => metrics[name] ?? Number.NaN;
   const gain = value('psnr') - value('meanColourPsnr');
   const below = 1 - value('heldOutLoss') / value('histogramEntropy');

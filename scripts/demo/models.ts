@@ -1,7 +1,7 @@
 // Configurations of the models that the synthesis demo trains.
 import type { TaskName } from './options.js';
 
-/** Side of the pictures in pixels, of their code grids, and of the block of pixels that is one code. */
+/** Side of the images in pixels, of their code grids, and of the block of pixels that is one code. */
 export const size = 48;
 export const side = 12;
 export const stride = size / side;
@@ -74,7 +74,7 @@ const gptTraining = { batchSize: 8, learningRate: 2e-3, topK: 256, vqgan: 'image
 /** Conditions are dropped now and then, so that drawing can be guided. */
 const guided = { ...gptTraining, conditionDropout: 0.1 };
 
-/** What a task trains: stage, model and settings. `vqgan` and `condition` name the tasks whose models it uses. */
+/** Plan of a task: stage, model and settings. `vqgan` and `condition` name the tasks whose models it uses. */
 export interface Plan {
   stage: 'vqgan' | 'transformer';
   model: object;

@@ -1,4 +1,4 @@
-// What the synthesis demo can draw, what it trains for that, and its flags. Does not load libtorch.
+// Kinds of synthesis that the demo draws, trainings that they need, and flags. Does not load libtorch.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -21,7 +21,7 @@ export const tasks = {
   },
   labeller: {
     title:
-      'network that labels pictures, to measure the samples with: learns from original scenes only, sharp and blurred',
+      'network that labels images, to measure the samples with: learns from original scenes only, sharp and blurred',
     steps: 2000,
     quickSteps: 500,
     seconds: 60,
@@ -74,7 +74,7 @@ export const kindNames = Object.keys(kinds) as Kind[];
 
 export const usage = `usage: npm run demo -- synthesis [--only KIND] [--quick] [--minutes M] [--out FOLDER]
   --only     draw one kind only, and train what it needs; may be repeated: ${kindNames.join(', ')}
-  --quick    at most 10 minutes in all: shorter training, poorer pictures, fewer conditions
+  --quick    at most 10 minutes in all: shorter training, poorer images, fewer conditions
   --minutes  train as long as M minutes for everything allow, instead of a fixed number of steps (at most 45 minutes)
   --out      folder for everything, default demo-synthesis; an earlier demo there is replaced`;
 
@@ -118,7 +118,7 @@ export function readOptions(args: readonly string[]): SynthesisOptions | null {
   };
 }
 
-/** File of the figures, by which an earlier demo is known. */
+/** File of the metrics, by which an earlier demo is recognised. */
 export const FIGURES = 'synthesis.json';
 
 /**

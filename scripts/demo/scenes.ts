@@ -19,7 +19,7 @@ import { size } from './models.js';
 const series = { train: sceneSplits.train, heldOut: sceneSplits.validation };
 /** Pixels of a wide scene. */
 export const wide = { width: 1024, height: 256 };
-/** What panoramas are learnt from: as high, so that objects are as large. */
+/** Pixels of a scene from which panoramas are learnt: of the same height, so that objects have the same size. */
 const piece = { width: 256, height: 256 };
 
 /** Names of the classes: a season and a time of day. */

@@ -1,4 +1,4 @@
-// What the kinds of synthesis draw with: the trained models, held-out scenes and the folder of the page.
+// Everything that the kinds of synthesis draw with: the trained models, held-out scenes and the folder of the page.
 import { join } from 'node:path';
 import { openRun, torch, type Net2NetTransformer, type Tensor } from 'tessera-torch';
 import type { Labeller, LabellerScores } from './labeller.js';
@@ -35,7 +35,7 @@ export function labellerOf({ labeller, scores }: Studio): { labeller: Labeller; 
   return { labeller, scores };
 }
 
-/** Returns a generator of its own, so that a picture depends on the weights and the seed alone. */
+/** Returns a generator of its own, so that an image depends on the weights and the seed alone. */
 export function seeded(seed: number): torch.Generator {
   const generator = new torch.Generator('cpu');
   generator.manualSeed(seed);

@@ -1,5 +1,5 @@
 // Synthesis demo, given 45 minutes on two cores: trains small models on the built-in scenes, draws for classes, maps, low
-// resolutions, layouts, holes and wide scenes, measures how well the pictures fit, and writes a gallery page.
+// resolutions, layouts, holes and wide scenes, measures how well the images fit, and writes a gallery page.
 import { interruptible, TransformerTrainer, VqganTrainer } from 'tessera-torch';
 import { writeGallery, type Section } from './gallery.js';
 import { drawClasses } from './kinds/classes.js';
@@ -156,7 +156,7 @@ function leadOf(quick: boolean): string {
   const time = `${Math.floor(seconds() / 60)} minutes ${Math.round(seconds() % 60)} seconds`;
   return (
     `One VQGAN of images, VQGANs of maps, and a transformer of 4 layers and width 128 for each kind, trained in ${time} on ` +
-    `this machine${quick ? ' with --quick: shorter training, poorer pictures and fewer conditions than without' : ''}.`
+    `this machine${quick ? ' with --quick: shorter training, poorer images and fewer conditions than without' : ''}.`
   );
 }
 

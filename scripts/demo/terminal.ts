@@ -1,4 +1,4 @@
-// What all demos print.
+// Output that all demos print.
 import type { EndEvent, TrainingEvent } from 'tessera-torch';
 
 const started = performance.now();

@@ -1,4 +1,4 @@
-/** What our arms of gpu-check share: requests, timing, and what is running. */
+/** Functions that our arms of gpu-check share: requests, timing, flags and memory. */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { torch } from 'tessera-torch';
@@ -72,7 +72,7 @@ export function matmulRate(device: torch.Device, size: number): number {
   return rate;
 }
 
-/** Whether float32 products and convolutions may use TensorFloat-32. The fastest convolutions are looked for. */
+/** Allows float32 products and convolutions to use TensorFloat-32, or not, and looks for the fastest convolutions. */
 export function setFlags({ tf32 }: { tf32: boolean }): void {
   torch.backends.cuda.matmul.allowTf32 = tf32;
   torch.backends.cudnn.allowTf32 = tf32;

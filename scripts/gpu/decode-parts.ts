@@ -1,4 +1,4 @@
-/** Where the time of a sampled token goes: the parts of its step, each recorded and replayed alone, in the step's shapes. */
+/** Times of the parts of a sampled token's step, each recorded and replayed alone, in the step's shapes. */
 import { F, pickToken, torch } from 'tessera-torch';
 import type { Affine, GPT, Norm, Tensor } from 'tessera-torch';
 import { timing } from './arm.js';

@@ -55,7 +55,7 @@ function makeTrainer(config: GPTConfig, made: GPT, precision: Variant['precision
         stepper.step();
         return loss.detach();
       }),
-    /** Where a step's time goes. */
+    /** Returns the times of a step's parts. */
     profile(tokens: Tensor): Profile {
       const modules = [...gpt.blocks].flatMap(
         (block) =>
@@ -145,7 +145,7 @@ function sample(request: Request) {
   return { ...took, fallbacks: reasons };
 }
 
-/** What was asked for and could not be. */
+/** Returns the requested fast paths that are not used, with the reasons. */
 function whyNot({ eagerReason, kernelFailure }: TokenSampler): string[] {
   return [
     ...(eagerReason === null ? [] : [`not replayed as graphs: ${eagerReason}`]),

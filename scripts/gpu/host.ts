@@ -1,11 +1,11 @@
-/** What calling an operator costs the host: the ladder of `npm run bench -- ops` on tensors of the device and of the CPU. */
+/** Time that calling an operator takes on the host: the ladder of `npm run bench -- ops` on CUDA and CPU tensors. */
 import { compare, python, startArm } from '../bench/arms.js';
 import { RUNGS } from '../bench/rungs.js';
 import type { Findings } from './results.js';
 import { ask, elapsed, pythonArm, say } from './rounds.js';
 import type { Settings } from './rounds.js';
 
-/** On a GPU the rest of the rungs holds the driver's launch, too, which costs both sides the same. */
+/** Rungs without a launch. On a GPU the others include the driver's launch, which costs both sides the same. */
 const launchless = new Set(['empty', 'view']);
 
 export async function measureHost(settings: Settings, findings: Findings): Promise<void> {

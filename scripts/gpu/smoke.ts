@@ -1,4 +1,4 @@
-/** Whether the device computes: an operator of each family, the reference's models, a training step, a graph. */
+/** Checks that the device computes: an operator of each family, the reference's models, a training step, a graph. */
 import type { Arm } from '../bench/arms.js';
 import type { Findings } from './results.js';
 import { ask, elapsed, ourArm, say, within } from './rounds.js';

@@ -1,4 +1,4 @@
-// `scripts/gpu-check table`: what was measured so far. It needs neither the addon nor libtorch.
+// `scripts/gpu-check table`: the measurements so far. Needs neither the addon nor libtorch.
 import { printTable } from './results.js';
 
 printTable(process.argv.includes('--tiny'));

@@ -1,11 +1,11 @@
-/** Where the time of a step goes, by the device's own clock: marks at the borders of modules, forwards and backwards. */
+/** Times of a step's parts, by the device's own clock: marks at the borders of modules, forwards and backwards. */
 import { torch } from 'tessera-torch';
 import type { Tensor, nn } from 'tessera-torch';
 import { synchronize } from './arm.js';
 import type { Profile } from './rounds.js';
 
 interface Mark {
-  /** What goes on from here to the next mark. */
+  /** Part of the step between this mark and the next one. */
   what: string;
   at: torch.cuda.Event | number;
 }
@@ -30,7 +30,7 @@ export function timelineOf(
     ...optimizers.map((optimizer) => watchOptimizer(optimizer, mark)),
   ];
   try {
-    // Hooks keep the backward on this thread, for which cuDNN looks for its algorithms anew.
+    // Hooks keep the backward on this thread, for which cuDNN looks for its algorithms again.
     for (let i = 0; i < 3; i++) step();
     marks.length = 0;
     synchronize(device);

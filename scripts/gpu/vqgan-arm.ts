@@ -41,9 +41,9 @@ interface Variant {
 interface Trainer {
   step: (images: Tensor) => Pick<VqganLog, 'nllLoss' | 'gLoss' | 'discLoss' | 'dWeight'>;
   batch: (count: number) => Tensor;
-  /** What was asked for and could not be. */
+  /** Returns the requested fast paths that are not used, with the reasons. */
   fallbacks: () => string[];
-  /** Where a step's time goes. */
+  /** Returns the times of a step's parts. */
   profile: (images: Tensor) => Profile;
   dispose: () => void;
 }

@@ -20,7 +20,7 @@ type Losses = Record<'nll' | 'g' | 'd' | 'weight', number>[];
 const flat = (logs: Losses) => logs.flatMap(({ nll, g, d, weight }) => [nll, g, d, weight]);
 const nll = (logs: Losses) => logs.map((log) => log.nll);
 
-/** What torch.compile is given: settled beforehand, as it compiles while other parts run. */
+/** Settings of the compiled arm, fixed in advance: torch.compile compiles while other parts run. */
 export const COMPILED = { precision: 'pure', channels_last: true };
 
 /** Our settings that are compared: one fast path at a time is added, then each is left out. */
@@ -150,7 +150,7 @@ export async function measureVqgan(settings: Settings, findings: Findings): Prom
         ours: { arm: arms.ours, request: timeOf(oursBest, batch, 2 * steps) },
         eager: { arm: arms.eager, request: timeOf(eagerBest, batch, 2 * steps) },
         llamagen: { arm: arms.llamagen, request: timeOf(eagerBest, batch, 2 * steps) },
-        // Another batch size would be compiled anew.
+        // Another batch size would be compiled again.
         ...(first &&
           withCompiled && { compiled: { arm: arms.compiled, request: timeOf(COMPILED, batch, 2 * steps) } }),
       } as Record<Name, Case>;

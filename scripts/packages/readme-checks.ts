@@ -10,7 +10,7 @@ import { root } from './stage.js';
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
 
-/** What runs the README's programs as they stand; what they import comes with the package, or the README says so. */
+/** Tool that runs the README's programs as they stand. Their imports come with the package, or the README names them. */
 const MORE = ['tsx@4'];
 
 /** Commands that the README's prose mentions in part: presets, classes, landscapes. */

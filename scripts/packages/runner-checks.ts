@@ -31,7 +31,7 @@ const tsx: Check<Workshop> = {
 
 /** A CommonJS program under tsx that imports an ES module: two copies of the package. */
 const tsxTwice: Check<Workshop> = {
-  name: 'tsx, CommonJS beside an ES module',
+  name: 'tsx, CommonJS with an ES module',
   run(workshop) {
     const project = installed(workshop, 'tsx-twice', ['tsx@4'], {});
     project.write(
@@ -125,7 +125,7 @@ const jest: Check<Workshop> = {
   },
 };
 
-/** A registry that is emptied between tests: the package is loaded anew in the same realm. */
+/** A registry that is emptied between tests: the package is loaded again in the same realm. */
 const jestReset: Check<Workshop> = {
   name: 'Jest, resetModules',
   run(workshop) {

@@ -16,7 +16,7 @@ const RESOLUTIONS = [
   { resolution: 'bundler', module: 'esnext' },
 ];
 
-/** What projects set that declarations might stumble over. */
+/** Settings of projects with which declarations might fail. */
 const SETTINGS: Record<string, Record<string, unknown>> = {
   'default types': {},
   'no types, only the library of ES2022': { types: [], lib: ['ES2022'] },

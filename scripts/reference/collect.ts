@@ -5,7 +5,7 @@ import { API, type Checker, type Project, type Symbol as Named } from 'typescrip
 /** A method, accessor, property or constructor of a class, or a field of an interface. */
 export interface Member {
   name: string;
-  /** What its docstring says, or that of the member of a base class that it overrides. */
+  /** Text of its docstring, or of that of the base class's member that it overrides. */
   documentation: string;
   signatures: string[];
 }
@@ -97,7 +97,7 @@ function entryOf(checker: Checker, project: Project, name: string, symbol: Named
   return entry;
 }
 
-/** What a configuration may hold, of which the type is that of a schema. */
+/** Returns the settings of a configuration whose type is that of a schema. */
 function settingsOf(checker: Checker, project: Project, symbol: Named): Member[] {
   const type = checker.getDeclaredTypeOfSymbol(symbol);
   return checker.getPropertiesOfType(type).map((property) => {
@@ -133,7 +133,7 @@ function membersOf(checker: Checker, project: Project, symbol: Named, nodes: Nod
   return [...members.values()];
 }
 
-/** The docstring of the member of the same name in the nearest base class that has one. */
+/** Returns the docstring of the member of the same name in the nearest base class that has one. */
 function inherited(checker: Checker, project: Project, symbol: Named, name: string): string {
   const type = checker.getDeclaredTypeOfSymbol(symbol);
   for (const base of checker.getBaseTypes(type as Parameters<Checker['getBaseTypes']>[0])) {
@@ -149,7 +149,7 @@ function inherited(checker: Checker, project: Project, symbol: Named, name: stri
   return '';
 }
 
-/** A property that holds a constructor's argument is what its `@param`, or the option of the same name, says. */
+/** Returns the text for a property that holds a constructor's argument: of its `@param`, or of the option of its name. */
 function asGiven(checker: Checker, project: Project, node: Node, name: string): string {
   let found = '';
   node.forEachChild((child) => {
@@ -184,20 +184,20 @@ function nameOf(node: Node): string | null {
   return (node as Node & { name: Node }).name.getText();
 }
 
-/** A declaration's text on one line of code or several, without its docstring. */
+/** Returns a declaration's text, in one line or several, without its docstring. */
 function text(node: Node): string {
   const whole = node.kind === SyntaxKind.VariableDeclaration ? `const ${node.getText()}` : node.getText();
   return whole.replace(/^export (declare )?/, '').replace(/^(abstract |static |readonly )*declare /, '$1');
 }
 
-/** What stands before a class's or interface's members. */
+/** Returns the text before a class's or interface's members. */
 function header(node: Node): string {
   const open = node.getText().indexOf('{\n');
   const head = open < 0 ? node.getText().replace(/\{\s*\}$/, '') : node.getText().slice(0, open);
   return head.replace(/^export (declare )?/, '').trim();
 }
 
-/** A docstring without its stars; of a declaration of JavaScript's own, none. */
+/** Returns a docstring without its asterisks; none for declarations of JavaScript itself. */
 function documentationOf(node: Node): string {
   const owner =
     node.kind === SyntaxKind.VariableDeclaration ? ((node.parent.parent as Node | undefined) ?? node) : node;

@@ -134,6 +134,7 @@ function prose(documentation: string): string {
     .replaceAll(/@param (\S+) /g, '\n- `$1`: ')
     .replaceAll(/@returns? /g, '\n- returns ')
     .replaceAll(/@throws /g, '\n- throws ')
+    .replaceAll(/@deprecated /g, '**Deprecated.** ')
     .replaceAll(/@example\s*/g, '\nExample:\n\n')
     .trim();
 }

@@ -9,14 +9,14 @@ import type { TokenizerDType } from '../tokenizer/dtype.js';
 import { choice } from './arguments.js';
 import { UsageError } from './usage-error.js';
 
-/** What a checkpoint file needs to be opened. */
+/** Flags with which a checkpoint file is opened. */
 export interface FileFlags {
   config?: string;
   lookup?: Lookup;
   ema?: boolean;
 }
 
-/** What also says which checkpoint of a run to open. */
+/** The same flags, and the one that chooses a run's checkpoint. */
 export interface SourceFlags extends FileFlags {
   checkpoint?: WeightsChoice['checkpoint'];
 }
@@ -64,7 +64,7 @@ export function withModelFlags(command: Command, what: string): Command {
     );
 }
 
-/** Returns what a model is opened from. @throws UsageError for a file, or flags of one, without `--config` */
+/** Returns the source of a model. @throws UsageError for a file, or flags of one, without `--config` */
 export function sourceOf(run: string, { config, lookup, ema, checkpoint }: SourceFlags): ModelSource {
   if (config !== undefined && checkpoint !== undefined) {
     throw new UsageError(`--checkpoint ${checkpoint} is for runs: ${run} is a checkpoint file; leave it out`);

@@ -11,7 +11,7 @@ import { UsageError } from './usage-error.js';
  */
 const COMPILED_SHAPES = 128;
 
-/** What flags are checked by. */
+/** Properties of a tokenizer by which flags are checked. */
 export type TokenizerFacts = Pick<ImageTokenizer, 'nCodes' | 'stride' | 'channels' | 'size'>;
 
 /**

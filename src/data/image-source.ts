@@ -26,7 +26,7 @@ export interface PictureStore {
   readonly classes: readonly string[];
   /** Maps of every image by field, such as `segmentation` and `depth`; none if left out. */
   readonly maps?: MapKinds;
-  /** What the layouts of the images have in common; null or left out: they have none. */
+  /** Properties that the layouts of the images have in common; null or left out: they have none. */
   readonly layout?: LayoutKind | null;
   /** Returns the path or another name of an image. */
   name(index: number): string;
@@ -63,7 +63,7 @@ export class ImageSource {
   readonly size: number;
   /** Channels of an image: 3 (red, green and blue), or 1 (grey). */
   readonly channels: Channels;
-  /** How the field `lr` is made. */
+  /** Settings of the field `lr`. */
   readonly lowResolution: LowResolution;
   #store: PictureStore;
   #items: readonly number[];
@@ -181,11 +181,10 @@ export class ImageSource {
 
   /**
    * Reads examples by index: the image as in `read`, and the named fields, cropped by the same views. `label` is int64
-   * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1]; `coord`, which
-   * every source has, is where the pixels are in their whole image, [B, 1, size, size] in [0, 1); `edges` and `lr`, which
-   * every source has, too, are computed from the crop: its edges, [B, 1, size, size], 1 on an edge and else -1, and the
-   * image in low resolution, [B, channels, size, size];
-   * `layout` is the crop and the objects of the image, [B, 1 + objects, 5] float64 (see `LayoutStage`).
+   * [B]; a map of labels is one-hot [B, labels, size, size], another map [B, 1, size, size] in [-1, 1]; `layout` is the
+   * crop and the objects of the image, [B, 1 + objects, 5] float64 (see `LayoutStage`). Every source has three more:
+   * `coord`, the positions of the pixels in their whole image, [B, 1, size, size] in [0, 1); `edges`, computed from the
+   * crop, [B, 1, size, size], 1 on an edge and else -1; and `lr`, the crop in low resolution, [B, channels, size, size].
    * @throws RangeError for a field that the source does not have
    *
    * @example

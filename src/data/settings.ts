@@ -36,7 +36,7 @@ export const dataSchema = {
   flip: flag(true),
   /** Share (below 1) or number of held-out images, chosen by their contents; default 0.05. */
   heldOut: notNegative(0.05),
-  /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
+  /** Policy for files that cannot be decoded: report and skip them (`skip`, default), or throw (`stop`). */
   onError: oneOf('skip', 'stop')('skip'),
   /**
    * A folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or the built-in `scenes` or
@@ -65,7 +65,7 @@ export const dataSchema = {
   buckets: optional(kind<readonly string[]>('a list of sides such as 80x48', areBuckets)()),
   /** Factor by which the field `lr` of an image is smaller, default 4. */
   lrFactor: optional(count()),
-  /** How the field `lr` is enlarged to the image's size again, `nearest` (default) or `bicubic`. */
+  /** Interpolation that enlarges the field `lr` to the image's size again, `nearest` (default) or `bicubic`. */
   lrEnlarge: optional(oneOf('nearest', 'bicubic')()),
   /** Folder, list or packed folder of held-out images, instead of a share of `path`; of a token set another one. */
   heldOutPath: changeable(optional(text())),

@@ -1,4 +1,4 @@
-/** Metrics of how much of a codebook is used. */
+/** Metrics of the use of a codebook. */
 import type { Tensor } from '../torch/index.js';
 import type { Metric } from './metric.js';
 
@@ -9,7 +9,7 @@ export interface CodebookUse {
   share: number;
   /** exp of the histogram's entropy: the number of equally frequent codes that would be as hard to guess. */
   perplexity: number;
-  /** The histogram's entropy in bits: what a code costs at least if it is stored without its context. */
+  /** The histogram's entropy in bits: the least that a code costs if it is stored without its context. */
   entropyBits: number;
 }
 

@@ -1,4 +1,4 @@
-/** Whether generated images are copies of training images: their distances beside those of held-out images. */
+/** Finds copies of training images among generated ones: compares their distances with those of held-out images. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { Shown } from './metric.js';
@@ -30,7 +30,7 @@ export function copyFigures(
 /** Most pixels per side that are compared. */
 const SIDE = 32;
 
-/** What the distance of `pixelFeatures` depends on. */
+/** Conditions that distances of `pixelFeatures` depend on. */
 export const pixelProtocol: Protocol = {
   network: `none: pixels in [−1, 1], averaged to at most ${SIDE} × ${SIDE}`,
   distance: 'root mean square',

@@ -53,7 +53,7 @@ export function metricNamed(name: string): Metric | undefined {
     .find((metric) => metric.name === name);
 }
 
-/** Returns how a value is shown, of a stage's metric or of one of sets of images; undefined for an unknown name. */
+/** Returns the words and digits of a metric, of a stage or of sets of images; undefined for an unknown name. */
 export function shownNamed(name: string): Shown | undefined {
   return metricNamed(name) ?? [...featureMetrics, ...copyMetrics].find((metric) => metric.name === name);
 }

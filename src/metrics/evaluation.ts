@@ -1,13 +1,13 @@
 /** Results with the protocol by which they were measured, and which of them may be compared. */
 import type { Protocol } from './protocol.js';
 
-/** What was measured of one model or set of images. */
+/** Result of measuring one model or set of images. */
 export interface Evaluation {
   /** Run, folder or file. */
   what: string;
   /** Values by the names of their metrics. */
   values: Readonly<Record<string, number>>;
-  /** How they were measured. */
+  /** Conditions under which they were measured. */
   protocol: Protocol;
 }
 

@@ -4,7 +4,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 
-/** What turns images [B, C, H, W] in [−1, 1] into features [B, D], or into maps [B, D, h, w], which are averaged. */
+/** Network from images [B, C, H, W] in [−1, 1] to features [B, D], or to maps [B, D, h, w], which are averaged. */
 export type FeatureNetwork = nn.Module | ((images: Tensor) => Tensor);
 
 /**

@@ -8,7 +8,7 @@ import type { Protocol } from './protocol.js';
 export interface FeatureSet {
   /** One row for each image: [N, D]. */
   features: Tensor;
-  /** How they were made; null if the file does not say it. */
+  /** Conditions under which they were made; null if the file does not state them. */
   protocol: Protocol | null;
 }
 

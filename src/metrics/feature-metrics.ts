@@ -34,7 +34,7 @@ export interface FeatureSets {
   probabilities?: Tensor | null;
 }
 
-/** The published settings, and what a small set leaves of them. */
+/** Published settings, which are reduced for small sets. */
 const [KID_SUBSETS, KID_SIZE, KID_SEED, NEIGHBOURS, SPLITS] = [100, 1000, 0, 5, 10];
 
 /**

@@ -25,7 +25,7 @@ export interface CodeGrids {
   width: number;
 }
 
-/** How a metric is measured: by one of these functions, or by the stage itself (a loss). */
+/** Measurement of a metric: by one of these functions, or by the stage itself (a loss). */
 type Measurement =
   | {
       /** Returns a value per image: [B]; the metric is their mean. Null if the images do not have it. */
@@ -49,7 +49,7 @@ export interface Shown {
   unit?: string;
   /** Digits after the decimal point. */
   digits: number;
-  /** Which of two values is better. */
+  /** Direction of better values. */
   better?: 'higher' | 'lower';
 }
 
@@ -58,13 +58,13 @@ export type Metric = Measurement &
   Omit<Shown, 'better'> & {
     /** Name in the progress line of the terminal. */
     short: string;
-    /** Which of two values is better. The stage's first measured metric with this field selects the best checkpoint. */
+    /** Direction of better values. The stage's first measured metric with this field selects the best checkpoint. */
     better?: 'higher' | 'lower';
     /** Measured only at the end of a run, on all held-out data. */
     atEnd?: true;
     /** Chart that shows it as a curve. */
     curve?: { chart: string; name: string; fromZero?: true };
-    /** How it is measured, for reports that compare runs: whatever would give another value if it were different. */
+    /** Conditions of the measurement, for reports that compare runs. */
     protocol?: Protocol;
     /** Draws it as a horizontal line in the chart of another metric, for comparison. */
     level?: { of: string; name: string };

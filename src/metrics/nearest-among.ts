@@ -64,7 +64,7 @@ export class NearestAmong {
     throw new torch.ShapeError(`NearestAmong compares features of ${expected} values, got ${width}`);
   }
 
-  /** Returns what was found, and frees the features. @throws RangeError if the reference was empty */
+  /** Returns the neighbours found, and frees the features. @throws RangeError if the reference was empty */
   finish(): Neighbours {
     const best = this.#best;
     if (!best) throw new RangeError('NearestAmong: the reference has no rows; pass some to take()');

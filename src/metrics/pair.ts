@@ -2,7 +2,7 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
-/** How the values of images are read. */
+/** Options of how the values of images are read. */
 export interface RangeOptions {
   /**
    * Span of the values: 1 for images in [0, 1], 2 in [−1, 1], 255 for bytes; values are taken as they are. Default:

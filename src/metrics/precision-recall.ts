@@ -8,8 +8,8 @@ export interface PrecisionRecallOptions {
   /** A ball reaches to the k-th nearest of the other features of its set. Default 5. */
   k?: number;
   /**
-   * Whether a feature exactly on the border of a ball is in it: not by `prdc` (the code of Naeem et al.), but by `improved`
-   * (torch-fidelity and ADM's evaluation, after Kynkäänniemi et al.). Only equal distances differ. Default `prdc`.
+   * Rule for a feature exactly on the border of a ball: it is outside by `prdc` (the code of Naeem et al.), and inside by
+   * `improved` (torch-fidelity and ADM's evaluation, after Kynkäänniemi et al.). Default `prdc`.
    */
   rule?: 'prdc' | 'improved';
 }

@@ -1,4 +1,4 @@
-/** What a measured value depends on besides the model. */
+/** Conditions that a metric's value depends on besides the model. */
 
-/** How something was measured: whatever would give another value if it were different. */
+/** Conditions of a measurement: everything that would change the value if it were different. */
 export type Protocol = Readonly<Record<string, string | number | boolean | null>>;

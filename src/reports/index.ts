@@ -9,5 +9,6 @@ export {
   type Page,
   type PageBlock,
   type PageSection,
+  type ReportRow,
 } from './page.js';
 export { writeReport } from './run-report.js';

@@ -1,4 +1,4 @@
-/** A picture of a scene's layout: where which objects are. */
+/** An image of a scene's layout: the objects and their places. */
 import { loadSharp } from '../data/pictures/sharp.js';
 import { writeAtomically } from '../files/atomic-file.js';
 import { additionalParametersString } from '../models/conditions/layout/annotation.js';
@@ -77,7 +77,7 @@ export function layoutSvg(
 }
 
 /**
- * Writes the picture of a layout as a PNG; the file appears under its name only when complete.
+ * Writes the image of a layout as a PNG; the file appears under its name only when complete.
  *
  * @example
  * ```ts

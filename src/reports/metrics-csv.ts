@@ -8,9 +8,9 @@ type Row = Readonly<Record<string, unknown>>;
 
 const metricsCsv = (run: string): string => join(run, 'metrics.csv');
 
-/** Returns a record as a row: its losses and metrics beside its own numbers. */
+/** Returns a record as a row: its own numbers, then its losses and metrics. */
 function rowOf({ losses, metrics, final, ...own }: MetricsRecord): Row {
-  // Those of all held-out images are other figures than those of the fixed few that a run measures.
+  // Metrics of all held-out images have columns of their own: a run otherwise measures a fixed few of them.
   const measured = Object.entries((metrics ?? {}) as Row).map(([name, value]) => [
     final === true ? `final_${name}` : name,
     value,

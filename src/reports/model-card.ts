@@ -66,10 +66,10 @@ ${yaml().stringify(model).trim()}
 `;
 }
 
-/** What is said of the views of a token set, which were cropped and mirrored when it was made. */
+/** Text about the views of a token set, which were cropped and mirrored when it was made. */
 const views = 'one of the views of each in each epoch';
 
-/** What is said of the crops of training images. */
+/** Texts about the crops of training images. */
 const crops: Readonly<Record<RunConfig['data']['crop'], string>> = {
   random: 'Images that are not square were cropped at random positions.',
   center: 'Images that are not square were cropped to their centre.',

@@ -1,4 +1,4 @@
-/** A picture of images beside their nearest training images. */
+/** An image that shows images next to their nearest training images. */
 import { imageGrid, savePixels, type PackedImage } from '../data/pictures/image-grid.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
@@ -7,7 +7,7 @@ import { strokeText, textWidth } from './stroke-text.js';
 
 /** Images, and the nearest training images of each. */
 export interface NeighbourRows {
-  /** What the images are, such as `samples`; the letters must have glyphs. */
+  /** Name of the images, such as `samples`; its letters must have glyphs. */
   heading: string;
   /** [R, C, H, W] in [−1, 1]. */
   images: Tensor;
@@ -23,7 +23,7 @@ export interface NeighbourSheet {
   /** Line at the top. */
   title: string;
   samples: NeighbourRows;
-  /** What is usual, to the right; null without held-out images. */
+  /** Held-out images for comparison, to the right; null if there are none. */
   heldOut: NeighbourRows | null;
   /** Distance below which samples are near, which are marked; null without held-out images. */
   near: number | null;
@@ -37,7 +37,7 @@ const colours = { usual: '#333', near: '#c22' };
  * Writes a PNG with a row for each sample: the sample, framed, and its nearest training images with their distances, and
  * to the right the same of a held-out image. Samples that are near have red distances.
  *
- * @param description what the EXIF field ImageDescription holds, as JSON
+ * @param description content of the EXIF field ImageDescription, as JSON
  */
 export async function saveNeighbourSheet(
   path: string,
@@ -48,7 +48,7 @@ export async function saveNeighbourSheet(
   await savePixels(path, pixels, { svg, description: inAscii(JSON.stringify(description)) });
 }
 
-/** Returns the pixels of a sheet, and what is drawn over them. */
+/** Returns the pixels of a sheet, and the drawing over them. */
 export function neighbourSheet(sheet: NeighbourSheet): { pixels: PackedImage; svg: string } {
   const sides = [sheet.samples, ...(sheet.heldOut ? [sheet.heldOut] : [])];
   const { cells, side } = torch.scope(() => {
@@ -98,7 +98,7 @@ function withHead({ width, height, pixels }: PackedImage): PackedImage {
   return { width, height: height + layout.head, pixels: Buffer.concat([head, pixels]) };
 }
 
-/** Returns the height of letters, at most 9 pixels, with which a line is not wider than the picture. */
+/** Returns the height of letters, at most 9 pixels, with which a line is not wider than the image. */
 function fittedHeight(text: string, width: number): number {
   return Math.min(9, (9 * width) / textWidth(text, 9));
 }

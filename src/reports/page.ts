@@ -2,7 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { replaceFile } from '../runs/folder.js';
 
-export interface Figure {
+/** A row of a page's table: a metric and its value. */
+export interface ReportRow {
   name: string;
   value: string;
   /** A value to compare with, or an explanation. */
@@ -11,14 +12,17 @@ export interface Figure {
   reached?: boolean;
 }
 
-/** A small picture among others. */
+/** @deprecated The former name of {@link ReportRow}. */
+export type Figure = ReportRow;
+
+/** A small image in a gallery. */
 export interface GalleryPicture {
-  /** PNG file's bytes. */
+  /** Bytes of the PNG file. */
   png: Uint8Array;
   caption: string;
   /** A second line. */
   note?: string;
-  /** Address of the whole picture, relative to the page. */
+  /** Address of the whole image, relative to the page. */
   link?: string;
   pixelated?: boolean;
 }
@@ -28,7 +32,7 @@ export type PageBlock =
   | { kind: 'picture'; path: string; caption: string; pixelated?: boolean }
   | { kind: 'gallery'; pictures: readonly GalleryPicture[] }
   | { kind: 'charts'; svgs: readonly string[] }
-  | { kind: 'figures'; figures: readonly Figure[] }
+  | { kind: 'figures'; figures: readonly ReportRow[] }
   | { kind: 'commands'; lines: readonly string[] }
   | { kind: 'details'; title: string; text: string };
 
@@ -137,7 +141,7 @@ function thumbnail(picture: GalleryPicture): string {
   return `<figure>${shown}<figcaption>${escape(caption)}${note ? `<br>${escape(note)}` : ''}</figcaption></figure>`;
 }
 
-function row({ name, value, note = '', reached }: Figure): string {
+function row({ name, value, note = '', reached }: ReportRow): string {
   const mark =
     reached === undefined ? '' : reached ? ' <span class="yes">✓</span>' : ' <span class="no">✗</span>';
   return `<tr><td>${escape(name)}</td><td class="value">${escape(value)}${mark}</td><td class="note">${escape(note)}</td></tr>`;

@@ -9,7 +9,7 @@ import { readConfig, readMetrics, type MetricsRecord } from '../runs/folder.js';
 import { chartSvg, type ChartLevel } from './chart.js';
 import { runCharts, saveCurves, type CurveLevels } from './curves.js';
 import { stageTexts } from './stages.js';
-import { writePage, type PageBlock, type Figure } from './page.js';
+import { writePage, type PageBlock, type ReportRow } from './page.js';
 
 /**
  * Writes `curves.png` and `report.html` into a run folder and returns the page's path. Safe while the run is in
@@ -76,7 +76,7 @@ function figuresOf(records: readonly MetricsRecord[]): Map<string, number> {
   return newest;
 }
 
-function shown(key: string, value: number): Figure {
+function shown(key: string, value: number): ReportRow {
   const metric = metricNamed(key);
   return { name: metric?.label ?? key, value: metric ? formatMetric(metric, value) : value.toFixed(3) };
 }

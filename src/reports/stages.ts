@@ -25,7 +25,7 @@ export interface StageTexts {
   suggestions(run: string, config: RunConfig): readonly string[];
 }
 
-/** Maps that a run reads with its images: a first stage is then one of maps, a transformer draws for them. */
+/** True for a run that reads maps with its images: a first stage trained on them, or a transformer conditioned on them. */
 const hasMaps = ({ data }: RunConfig): boolean => (data.maps ?? []).length > 0;
 
 const transformerOn = (run: string, config: RunConfig) =>

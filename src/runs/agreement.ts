@@ -1,6 +1,6 @@
 /**
- * What the processes of a run do alike after a step. Their clocks differ and a signal reaches one of them first, so that
- * the first process decides, and any of them can ask to stop.
+ * Agreement of a run's processes on what they all do after a step. Their clocks differ, and a signal reaches one of them
+ * first; therefore the first process decides, and any of them can ask to stop.
  */
 import * as torch from '../torch/index.js';
 
@@ -16,7 +16,7 @@ export interface Agreement {
   save: boolean;
 }
 
-/** Returns what holds for all processes, of what each of them has decided on its own. */
+/** Returns the decisions that hold for all processes, from those that each of them has made on its own. */
 export function agreeOn({ stop, ask, progress, log, images, save }: Agreement): Agreement {
   const own = [progress, Number(log), Number(images), Number(save)];
   const given = torch.distributed.rank() === 0 ? own : own.map(() => -1);

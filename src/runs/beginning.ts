@@ -1,4 +1,4 @@
-/** What a run writes into its folder when it begins or is resumed, and the clock that it begins with. */
+/** Beginning of a run: the files that it writes when it begins or is resumed, and its clock. */
 import type { CheckpointState } from './checkpoint.js';
 import { RunClock } from './clock.js';
 import type { RunConfig, Stage } from './config.js';

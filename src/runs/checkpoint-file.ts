@@ -41,7 +41,7 @@ export interface OpenedFile {
   stage: Stage;
   /** On the CPU, without its training loss. */
   model: FirstStage | Net2NetTransformer;
-  /** What a run would have as its configuration, except for images and training. */
+  /** Configuration that a run of the model would have, except for images and training. */
   config: RunConfig;
   /** Tensors of the file. */
   tensors: LazyTensors;
@@ -59,7 +59,7 @@ export interface DescribedFile extends Pick<OpenedFile, 'stage' | 'model' | 'con
   source: CheckpointAndConfig;
   /** Name of the configuration in messages. */
   name: string;
-  /** What to ask for if the file's keys do not say how codes are chosen; null if that is settled. */
+  /** Error message if the file's keys leave the lookup rule open, which asks for it; null if the rule is settled. */
   asks: string | null;
 }
 
@@ -118,7 +118,7 @@ export async function withCheckpointFile<T>(
   return withWeights(await describeCheckpointFile(source, wanted), use);
 }
 
-/** Returns the tensors of a file as `onBytes` is told of, if it is given. */
+/** Returns the tensors of a file; reading one calls `onBytes`, if it is given. */
 export function told(tensors: LazyTensors, file: string, onBytes?: OnBytes): LazyTensors {
   if (!onBytes) return tensors;
   const total = [...tensors.keys()].reduce((sum, key) => sum + bytesOf(tensors.info(key)!), 0);

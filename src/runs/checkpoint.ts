@@ -175,7 +175,7 @@ export async function problemOf(path: string, onBytes?: OnBytes): Promise<string
 /**
  * Returns the newest checkpoint whose files match their hashes, and its state.
  *
- * @param onBytes is told of the files while they are read, which takes a while for large ones
+ * @param onBytes called while the files are read, which takes a while for large ones
  * @throws RunError if there is none
  *
  * @example
@@ -257,7 +257,7 @@ function readState(path: string): CheckpointState | null {
   return jsonIn(join(path, 'state.json')) as CheckpointState | null;
 }
 
-/** Is told what is done with a large file, and how many of its bytes are done. */
+/** Called with the operation on a large file, and with the number of bytes that are done. */
 export type OnBytes = (what: string, done: number, total: number) => void;
 
 /** Reads a file's size and hash. @throws the system's error */

@@ -1,4 +1,4 @@
-/** By which metric a run chooses its best checkpoint. */
+/** The metric by which a run chooses its best checkpoint. */
 import { nearest } from '../config/nearest.js';
 import { ConfigError } from '../config/read.js';
 import { bestBy, type Measure } from '../metrics/definitions.js';

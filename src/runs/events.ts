@@ -74,7 +74,7 @@ export interface EndEvent {
   interrupted: boolean;
   checkpoint: string;
   seconds: number;
-  /** Why the run ended before its length, by `training.patience`. */
+  /** Reason why the run ended early, by `training.patience`. */
   stopped?: string;
   /** Final metrics on all held-out images; undefined if the run was interrupted. */
   metrics?: Record<string, number>;

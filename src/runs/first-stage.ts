@@ -18,7 +18,7 @@ const byDistance = /^taming\.models\.vqgan\.VQ(Segmentation)?Model$/;
  * Sets the lookup rule of a model's first stage.
  *
  * @param lookup rule to set; if undefined, that of the configuration stays
- * @returns the model section, and what to ask for if only a checkpoint in another project's layout would fix the rule
+ * @returns the model section, and a message that asks for the rule if only another project's layout could settle it
  * @throws RunError for a rule where codes are not looked up
  */
 export function withLookup(

@@ -1,4 +1,4 @@
-/** Length of a run, and what depends on it. */
+/** Length of a run, and the settings and files that depend on it. */
 import { ConfigError } from '../config/read.js';
 import { forgetProgress } from './clock.js';
 import type { RunConfig, Stage, TrainingConfig } from './config.js';

@@ -32,13 +32,13 @@ export interface OpenedRun<M extends nn.Module> {
   classes: readonly string[];
 }
 
-/** A run, and which of its weights to open. */
+/** A run, and the choice of its weights. */
 export interface RunSource extends WeightsChoice {
   /** Folder of the run. */
   run: string;
 }
 
-/** What a trained model is opened from: the folder of a run, or a checkpoint file. */
+/** Source of a trained model: the folder of a run, or a checkpoint file. */
 export type ModelSource = string | RunSource | CheckpointAndConfig;
 
 export interface ModelOf {
@@ -79,8 +79,8 @@ export async function openRun<S extends Stage>(
 }
 
 /**
- * Builds the model that {@link openRun} opens, and leaves its weights, which may take minutes, to `load`: what is wanted of
- * a model can be checked before.
+ * Builds the model that {@link openRun} opens, but leaves its weights, which may take minutes, to `load`, so that a model
+ * can be checked first.
  *
  * @throws RunError if the run or the configuration does not exist, or does not have the stage
  */

@@ -2,7 +2,7 @@
 import { metricNamed, type Measure } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
 
-/** What a checkpoint records of it. */
+/** State of the patience in a checkpoint. */
 export interface PatienceState {
   metric: string;
   /** Best value so far; null for infinity. */

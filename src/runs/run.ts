@@ -149,7 +149,7 @@ export class Run extends torch.InThread {
     return this.#running.done || this.stopped !== null;
   }
 
-  /** Why the run ends early, by `training.patience`; null if it does not. */
+  /** Reason why the run ends early, by `training.patience`; null if it does not. */
   get stopped(): string | null {
     return this.#saving?.stopped ?? null;
   }

@@ -18,7 +18,7 @@ export interface Moment {
   progress: number;
 }
 
-/** What the checkpoints of a run depend on. */
+/** Settings and state that the checkpoints of a run depend on. */
 export interface SavingOptions {
   folder: string;
   stage: Stage;
@@ -28,7 +28,7 @@ export interface SavingOptions {
   last: (RunCheckpoint & { state: CheckpointState }) | null;
 }
 
-/** What a checkpoint is besides one of the schedule, which counts for `patience` and replaces older ones. */
+/** Role of a checkpoint. One of the schedule counts for `patience` and replaces older ones. */
 export interface RunSaveOptions {
   /** Its metrics count for `training.patience`. Default true; false for one that was asked for in between. */
   counts?: boolean;
@@ -52,7 +52,7 @@ export class Saving {
       patience === undefined ? null : new Patience(patience, measuresOf(stage, training), state);
   }
 
-  /** Why the run ends early; null if it does not. */
+  /** Reason why the run ends early; null if it does not. */
   get stopped(): string | null {
     return this.#patience?.stopped ?? null;
   }

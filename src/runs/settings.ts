@@ -33,7 +33,7 @@ export type Stage = 'vqgan' | 'transformer';
 
 export const dataSchema = {
   ...imageSchema,
-  /** What to do if a resumed run's images have changed: refuse (`stop`, default) or continue with them (`accept`). */
+  /** Policy if a resumed run's images have changed: refuse (`stop`, default) or continue with them (`accept`). */
   changed: changeable(optional(oneOf('stop', 'accept')())),
 };
 
@@ -67,8 +67,8 @@ const shared = {
   nonFinite: changeable(optional(oneOf('stop', 'skip', 'rollback')())),
   /**
    * Share that the moving average of the weights keeps at each step, such as 0.999; see `WeightAverage`. A run then
-   * measures and draws with the average, and saves it beside the weights; what uses the run takes the average. Default 0:
-   * none.
+   * measures and draws with the average, and saves it next to the weights; commands and other runs take the average.
+   * Default 0: none.
    */
   ema: changeable(probability(0)),
   /** Shape of the learning rate over the run; see `LearningRateShape`. Default linear. */
@@ -175,8 +175,8 @@ const vqgan = {
    */
   restartCodes: flag(true),
   /**
-   * Stage 1: follow which codes training images use, and log their perplexity and the number of dead codes, which no image
-   * has used in this many steps; the run says if more than half have died. Default: not followed.
+   * Stage 1: count the codes that training images use, and log their perplexity and the number of dead codes, which no
+   * image has used in this many steps; the run says if more than half have died. Default: not counted.
    */
   codeWindow: changeable(optional(count())),
   ...end,
@@ -251,7 +251,7 @@ export const sectionsOf = (stage: Stage) => ({ data: dataSchemas[stage], trainin
 /** Settings of both stages; a run has only those of its stage. */
 export type TrainingConfig = Settings<typeof vqgan & typeof transformer>;
 
-/** Returns which weights to take of the runs that a configuration names. */
+/** Returns the choice of weights from the runs that a configuration names. */
 export const usedOf = ({ useEma, useBest }: TrainingConfig): { ema?: false; checkpoint?: 'best' } => ({
   ...(!useEma && { ema: false }),
   ...(useBest && { checkpoint: 'best' }),

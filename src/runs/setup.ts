@@ -28,7 +28,7 @@ export function setupOf({ model }: TrainedState): RunSetup {
   return { device, threads: torch.getNumThreads(), precision: 'float32' };
 }
 
-/** Returns what the files of a run in several processes say about them; nothing in a single one. */
+/** Returns the entry that records the processes in a run's files; empty in a single process. */
 export function severalProcesses(): { processes?: number } {
   const processes = torch.distributed.worldSize();
   return processes > 1 ? { processes } : {};

@@ -4,10 +4,10 @@ import type { RunClock } from './clock.js';
 import { parseInterval, type Interval, type TrainingConfig } from './config.js';
 import { every } from './every.js';
 
-/** What a run does now and then. */
+/** Recurring task of a run. */
 export type RunTask = 'log' | 'images' | 'save';
 
-/** When a run logs, draws images and saves; in several processes, the same in all of them. */
+/** Times at which a run logs, draws images and saves, the same in all of its processes. */
 export class Timetable {
   readonly #due: Readonly<Record<RunTask, (clock: RunClock) => boolean>>;
   readonly #several = torch.distributed.worldSize() > 1;
@@ -25,8 +25,8 @@ export class Timetable {
   }
 
   /**
-   * Agrees with the other processes, after a step, on what is due, and on the progress of the first one's clock. Returns
-   * whether one of them was asked for a checkpoint.
+   * Agrees with the other processes, after a step, on the tasks that are due, and on the progress of the first one's
+   * clock. Returns true if one of them was asked for a checkpoint.
    */
   agree(clock: RunClock, requests: Requests): boolean {
     if (!this.#several) return requests.asked;
@@ -53,7 +53,7 @@ export class Timetable {
   }
 }
 
-/** What a process was asked for from outside. */
+/** Requests to a process from outside. */
 interface Requests {
   signal: AbortSignal | undefined;
   /** True if it was asked for a checkpoint. */

@@ -17,7 +17,7 @@ import { measuresOf } from './choice.js';
 import { RunError } from './error.js';
 import { readConfig } from './folder.js';
 
-/** Which of a run's weights to take. */
+/** Choice of a run's weights. */
 export interface WeightsChoice {
   /**
    * True takes the moving average of the weights, and fails if the run has none; false takes the trained weights. Default:

@@ -23,8 +23,8 @@ export interface GuidanceOptions {
    */
   guidance?: number | null;
   /**
-   * How the scale at token k of N grows from 1 to s: `constant` (s from the start, default), `linear`
-   * (1 + (s − 1)·k/N), or `cosine` (1 + (s − 1)·(1 − cos(π·(k/N)^p))/2, as RAR does).
+   * Scale at token k of N, which grows from 1 to s: `constant` (s from the start, default), `linear`
+   * (1 + (s − 1)·k/N), or `cosine` (1 + (s − 1)·(1 − cos(π·(k/N)^p))/2, as in RAR).
    */
   guidanceSchedule?: GuidanceSchedule;
   /** The power p of the cosine schedule. Default 1. */
@@ -98,7 +98,7 @@ export function guidedLogits(logits: Tensor, scale: Tensor): Tensor {
   });
 }
 
-/** @throws RangeError for an invalid option, or if guidance is asked for and the model knows no dropped condition */
+/** @throws RangeError for an invalid option, or if guidance is asked for and the model has no dropped condition */
 export function checkGuidable(net: Pick<Net2NetTransformer, 'isGuidable'>, options: GuidanceOptions): void {
   checkGuidance(options);
   if (!isGuided(options) || net.isGuidable) return;
@@ -120,7 +120,7 @@ export function refuseGuidance(caller: string, options: GuidanceOptions): void {
   );
 }
 
-/** What stands for a dropped condition, and the vectors that its vectors replace. */
+/** Tokens or vectors of a dropped condition, and the vectors that they replace. */
 export interface Dropped {
   embeddings?: Tensor | null | undefined;
   nullCondition?: Tensor | null | undefined;

@@ -13,7 +13,7 @@ export interface RejectionOptions extends Omit<
   SampleImagesOptions,
   'prefix' | 'sampler' | 'seeds' | 'onToken'
 > {
-  /** What judges the images. A module is used in the mode that it is in; call `eval()` first. */
+  /** Classifier of the images. A module is used in the mode that it is in; call `eval()` first. */
   classifier: Classifier;
   /** Class that each image should show, int64 `[B]`. Default: the condition, for models of classes. */
   labels?: Tensor;
@@ -21,7 +21,7 @@ export interface RejectionOptions extends Omit<
   acceptance?: number;
 }
 
-/** Images that were kept, and how the classifier judged them. */
+/** Images that were kept, and their scores. */
 export interface AcceptedImages {
   /** `[B, C, H, W]` */
   images: Tensor;

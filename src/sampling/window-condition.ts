@@ -5,12 +5,12 @@ import type { Tensor } from '../torch/index.js';
 import type { WindowCondition } from './orders/window.js';
 
 /**
- * An encoded condition, or what each of several conditions encodes as, in their order: a grid of tokens `[B, h, w]`, one
- * for each code (of a map, or coordinates), or tokens `[B, N]` (a class, a start token).
+ * An encoded condition, or those of several conditions, in their order: each a grid of tokens `[B, h, w]`, one for each
+ * code (of a map, or coordinates), or tokens `[B, N]` (a class, a start token).
  */
 export type GridCondition = Tensor | readonly Tensor[];
 
-/** What comes before the codes of a window. */
+/** Numbers of tokens before the codes of a window. */
 export interface TokensBefore {
   /** Number of grids, of which a window has a token for each of its codes. */
   grids: number;
@@ -20,7 +20,7 @@ export interface TokensBefore {
 
 const isGrid = (part: Tensor): boolean => part.ndim === 3;
 
-/** Returns what a condition consists of. */
+/** Returns the parts of a condition. */
 export const partsOf = (condition: GridCondition): readonly Tensor[] =>
   condition instanceof torch.Tensor ? [condition] : condition;
 
@@ -37,7 +37,7 @@ export const joinedTokens = (condition: GridCondition): Tensor =>
 export const onGrid = (condition: GridCondition, grid: readonly [number, number]): Tensor[] =>
   partsOf(condition).map((part) => (isMapOf(grid, part) ? part.view([-1, ...grid]) : part));
 
-/** True for tokens of which there is one for each code of a grid. */
+/** True if there is one token for each code of a grid. */
 export const isMapOf = ([height, width]: readonly [number, number], { ndim, shape }: Tensor): boolean =>
   ndim === 2 && shape[1] === height * width;
 
@@ -72,7 +72,7 @@ export function checkParts(caller: string, net: Net2NetTransformer, parts: reado
 export const gridsOf = (parts: readonly Tensor[]): (readonly [number, number])[] =>
   parts.filter(isGrid).map(({ shape }) => shape.slice(1) as [number, number]);
 
-/** Returns what a condition puts before the codes of a window. */
+/** Returns the numbers of tokens that a condition puts before the codes of a window. */
 export function tokensBefore(parts: readonly Tensor[]): TokensBefore {
   const others = parts.filter((part) => !isGrid(part));
   const tokens = others.reduce((sum, { shape }) => sum + shape[1]!, 0);

@@ -45,7 +45,7 @@ export interface WindowOptions extends DrawOptions {
   onStep?: (step: WindowStep) => void;
 }
 
-/** Options of how windows are drawn, with defaults. */
+/** Options of drawing windows, with defaults. */
 export interface WindowDraws {
   pick: DrawOptions;
   wavefront: boolean;
@@ -139,7 +139,7 @@ export const by = ([height, width]: readonly [number, number]): string => `${hei
 /**
  * Returns the side of the window: that asked for, or the largest that fits the block.
  *
- * @param before what comes before a window's codes
+ * @param before numbers of tokens before a window's codes
  * @param grid null if it is to be one window
  * @throws RangeError if such windows with their condition do not fit the block or the grid
  */

@@ -112,7 +112,7 @@ export function sampleWindowed(
   );
 }
 
-/** What is known before sampling: start tokens `[B, h, w]`, cells not drawn for any image, and for some images only. */
+/** Known before sampling: start tokens `[B, h, w]`, cells not drawn for any image, and cells kept for some images only. */
 interface Known {
   tokens: Tensor;
   given: (cell: number) => boolean;

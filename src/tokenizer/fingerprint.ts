@@ -5,7 +5,7 @@ import * as torch from '../torch/index.js';
 import { eachChunk, rowMajor } from '../torch/io/tensor-bytes.js';
 import type { TokenizerDType } from './dtype.js';
 
-/** Keys of what `setDType` converts. */
+/** Keys of the weights that `setDType` converts. */
 const converted = /^(encoder|decoder|quant_conv|post_quant_conv)\./;
 
 /**

@@ -7,13 +7,13 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 
-/** How sides that are not multiples of the stride become such. */
+/** Way of making sides multiples of the stride. */
 export type Fit = 'crop' | 'pad' | 'resize';
 
 /** Content of the pixels that `fit: 'pad'` adds. */
 export type Padding = 'reflect' | 'replicate';
 
-/** How images are scaled and fitted to whole codes. */
+/** Options of how images are scaled and fitted to whole codes. */
 export interface FitOptions {
   /**
    * Shorter side in pixels; the aspect ratio is kept, but at most four to one: longer images are cropped to their
@@ -24,7 +24,7 @@ export interface FitOptions {
   /** True to crop the centre square first, so that all images have the same grid. Default false. */
   square?: boolean;
   /**
-   * How both sides become multiples of the stride: `crop` (default) to the next smaller ones at the centre, `pad` to
+   * Way of making both sides multiples of the stride: `crop` (default) to the next smaller ones at the centre, `pad` to
    * the next larger ones at the right and the bottom, `resize` to the nearest ones, each side on its own.
    */
   fit?: Fit;
@@ -32,7 +32,7 @@ export interface FitOptions {
   padding?: Padding;
 }
 
-/** What images are fitted to. */
+/** Model to which images are fitted. */
 export interface FitTarget {
   /** Pixels per code along a side. */
   readonly stride: number;
@@ -116,7 +116,7 @@ function isCut(
   return header.width * scale > width + 1 || header.height * scale > height + 1;
 }
 
-/** Returns the pixels of a side that are kept of the image, before any padding. */
+/** Returns a side in pixels after cropping or resizing, before any padding. */
 function keptSide(side: number, stride: number, fit: Fit): number {
   if (fit === 'pad') return side;
   const codes = fit === 'crop' ? Math.floor(side / stride) : Math.round(side / stride);

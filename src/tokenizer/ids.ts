@@ -1,4 +1,4 @@
-/** Checks of what a tokenizer decodes. */
+/** Checks of the ids and sizes that a tokenizer decodes. */
 import { show } from '../config/read.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';

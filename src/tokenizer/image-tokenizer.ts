@@ -72,7 +72,7 @@ export interface DecodeOptions extends TileOptions {
 export class ImageTokenizer extends torch.InThread {
   /** The model, in evaluation mode on `device`. */
   readonly model: FirstStage;
-  /** Where it computes. */
+  /** Device on which it computes. */
   readonly device: torch.Device;
   /** dtype of the encoder and the decoder. */
   readonly dtype: TokenizerDType;

@@ -9,7 +9,7 @@ export interface PictureBatch {
   /** Positions of the images in the list. */
   indices: number[];
   pictures: FittedPicture[];
-  /** Why the image at the only position cannot be used; `pictures` is then empty. */
+  /** Error of an image that cannot be used, the only one of its batch; `pictures` is then empty. */
   error?: ImageDataError;
 }
 

@@ -8,7 +8,7 @@ import { describeFile } from '../runs/checkpoint.js';
 /** Raised when older versions could not read the folder. */
 export const FORMAT = 1;
 
-/** Images per shard if encode is not told another number. */
+/** Images per shard if encode is not given another number. */
 export const SHARD = 1000;
 
 /** A finished shard. */
@@ -21,7 +21,7 @@ export interface ShardEntry {
   leftOut?: { file: string; reason: string }[];
 }
 
-/** What the token files depend on. A resumed run must have the same. */
+/** Origin of token files: everything they depend on. A resumed run must have the same. */
 export interface Origin {
   /** Flags that change the content of the files, by their names. */
   settings: Record<string, unknown>;

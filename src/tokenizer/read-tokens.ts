@@ -9,7 +9,7 @@ import { loadCheckpoint, loadNpy } from '../torch/io/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as torch from '../torch/index.js';
 
-/** What a set for training records of an image. */
+/** Record of an image in a set for training. */
 export interface ImageRecord {
   /** Class of the image; left out if the images have none. */
   class?: number;
@@ -27,7 +27,7 @@ export interface TokenImage {
   /** Height and width in pixels, if the token file names them. */
   size?: [number, number];
   ids: Int32Array;
-  /** What the token file records of it, if that is for training. */
+  /** Record of it, if the token file is for training. */
   record?: ImageRecord;
 }
 
@@ -98,8 +98,8 @@ async function* readNpy(path: string, options: ReadOptions): AsyncGenerator<Toke
       yield* imagesOf(path, one, { files: [`${stem}.png`] }, options);
       return;
     }
-    const beside = path.replace(/\.npy$/, '.json');
-    const lists = exists(beside) ? (recordOf(await readFile(beside, 'utf8'), beside) as Lists) : {};
+    const sidecar = path.replace(/\.npy$/, '.json');
+    const lists = exists(sidecar) ? (recordOf(await readFile(sidecar, 'utf8'), sidecar) as Lists) : {};
     yield* imagesOf(path, tensor, lists, options);
   } finally {
     if (!tensor.disposed) tensor.dispose();
@@ -125,7 +125,7 @@ async function* readSafetensors(
   }
 }
 
-/** What stands beside an array, as `ShardList` of encode. */
+/** Content of the JSON file next to an array, as `ShardList` of encode. */
 interface Lists {
   files?: unknown;
   sizes?: unknown;

@@ -3,7 +3,7 @@ import { show } from '../config/read.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
-/** How images too large for the memory are computed. */
+/** Options for images that are too large for the memory. */
 export interface TileOptions {
   /**
    * Side in pixels of the overlapping tiles in which images are computed, rounded down to whole codes, such as 512.
@@ -14,7 +14,7 @@ export interface TileOptions {
   overlap?: number;
 }
 
-/** How an image is cut, in codes. */
+/** Sizes of an image's tiles, in codes. */
 export interface Tiling {
   /** Side of the square tiles; a shorter side of the image is not cut. */
   tile: number;
@@ -27,7 +27,7 @@ export function tileOptions({ tile, overlap }: TileOptions): TileOptions {
   return { ...(tile !== undefined && { tile }), ...(overlap !== undefined && { overlap }) };
 }
 
-/** Returns how images are cut, in codes; null if they are not. @throws RangeError for sides that cannot be */
+/** Returns the sizes of tiles in codes; null without tiles. @throws RangeError for sides that cannot be cut */
 export function tilingOf({ tile, overlap }: TileOptions, stride: number): Tiling | null {
   if (tile === undefined) {
     if (overlap === undefined) return null;

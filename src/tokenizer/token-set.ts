@@ -36,7 +36,7 @@ export class TokenSet extends torch.InThread {
   readonly grid: readonly [height: number, width: number];
   /** Names of the classes; empty if there are none. */
   readonly classes: readonly string[];
-  /** Changes with the ids, the images, their order and what is recorded of them. */
+  /** Hash that changes with the ids, the images, their order and their records. */
   readonly digest: string;
   /** True if the images are known by the hashes of their files, as a set made with `--views` is; else by their ids. */
   readonly hashed: boolean;

@@ -9,7 +9,10 @@ import type { Images } from './images.js';
 import type { Session } from './session.js';
 
 /** Metrics by name. */
-export type Figures = Record<string, number>;
+export type MetricValues = Record<string, number>;
+
+/** @deprecated The former name of {@link MetricValues}. */
+export type Figures = MetricValues;
 
 /** A model in training, as `train` drives it. Only `step` may change the training state. */
 export interface TrainableStage<Batch = unknown> {
@@ -27,14 +30,14 @@ export interface TrainableStage<Batch = unknown> {
   readonly scaler?: torch.amp.GradScaler | null;
   /** Called after the tensors of `state()` were restored during training. */
   restored?(): void;
-  /** Returns figures to log with the losses; called only after steps that are logged. */
-  observed?(): Figures;
+  /** Returns metrics to log with the losses; called only after steps that are logged. */
+  observed?(): MetricValues;
   /** Returns an optional note to report after a step, or null. */
   remark?(): string | null;
   /** Measures the fixed validation set; empty if nothing is held out. */
-  evaluate(): Figures;
+  evaluate(): MetricValues;
   /** Measures all held-out images. */
-  evaluateAll(): Promise<Figures>;
+  evaluateAll(): Promise<MetricValues>;
   /** Writes a grid of images and returns its path, or null if there is nothing to show. */
   draw(): Promise<string | null>;
   /** Returns the state to save; restoring writes to the same tensors. */

@@ -1,4 +1,4 @@
-/** Opens token sets instead of the images that they were made of. */
+/** Opens token sets instead of the images that they were made from. */
 import { ImageDataError } from '../data/image-error.js';
 import { ImageSource, type PictureStore } from '../data/image-source.js';
 import { splitFrom } from '../data/split.js';

@@ -18,7 +18,7 @@ import { keepingGenerators } from './engine/generators.js';
 import { Recovery } from './engine/recovery.js';
 import { rescued, wholeWhileReading } from './engine/rescue.js';
 import { setLearningRate } from './engine/schedule.js';
-import type { Figures, TrainableStage } from './stage.js';
+import type { MetricValues, TrainableStage } from './stage.js';
 
 /**
  * Trains a stage in a started run to its end, or until the signal aborts: the current step is then finished and saved.
@@ -142,7 +142,7 @@ export async function closeTraining(run: Run, stage: TrainableStage): Promise<vo
 }
 
 /** Measures held-out metrics if they take at most a twentieth of the time; always the first and the last time. */
-function whenCheap(run: Run, evaluate: () => Figures): () => Figures | null {
+function whenCheap(run: Run, evaluate: () => MetricValues): () => MetricValues | null {
   let next = -1;
   return () => {
     if (run.seconds < next && !run.done) return null;

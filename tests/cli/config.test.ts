@@ -100,7 +100,7 @@ for (const [kind, make] of [
   ['folder', (path: string) => mkdirSync(path)],
   ['file', (path: string) => writeFileSync(path, 'no configuration')],
 ] as const) {
-  test.serial(`the preset under everything is the package's own beside a ${kind} of its name`, async (t) => {
+  test.serial(`the preset under everything is the package's own next to a ${kind} of its name`, async (t) => {
     const [at, before] = [folder(t), process.cwd()];
     make(join(at, 'small'));
     mkdirSync(join(at, 'faces'));
@@ -116,7 +116,7 @@ for (const [kind, make] of [
   });
 }
 
-test('a folder in place of a configuration is called one, and so is a name that Node could not read', async (t) => {
+test('a folder instead of a configuration is called one, and so is a name that Node could not read', async (t) => {
   const at = folder(t);
   const reading = (name: string) => readTrainConfig('vqgan', input({ files: [name] }));
   const plain = await t.throwsAsync(reading(at), { instanceOf: UsageError });

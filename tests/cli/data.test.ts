@@ -32,9 +32,13 @@ test('a folder is inspected, packed, inspected again and previewed', async (t) =
   t.like(JSON.parse(json.stdout), { kind: 'packed', size: 32, train: 15, heldOut: 5 });
 
   const png = join(root, 'grid.png');
-  const preview = await data('preview', packed, png, '--pictures', '9', '--scale', '2');
+  const preview = await data('preview', packed, png, '--images', '9', '--scale', '2');
   t.is(preview.code, 0, preview.stderr);
   t.like(await sharp(png).metadata(), { width: 3 * 64 + 2 * 2, height: 3 * 64 + 2 * 2 });
+
+  const formerly = await data('preview', packed, png, '--pictures', '4');
+  t.is(formerly.code, 0, formerly.stderr);
+  t.like(await sharp(png).metadata(), { width: 2 * 32 + 2, height: 2 * 32 + 2 });
 });
 
 test('built-in images are written as files', async (t) => {

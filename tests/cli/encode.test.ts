@@ -168,7 +168,7 @@ test.serial('--template adds the text that a model reads, of ids without the off
   t.is(line!.text, tokenText(await idsOf(file), [8, 8], 'emu3'));
 });
 
-test.serial('npy: one array per image, or shards with their file names beside', async (t) => {
+test.serial('npy: one array per image, or shards with their file names in another file', async (t) => {
   const folder = await photos(t, [16, 20, 16, 16]);
   const [each, shards] = ['each', 'shards'].map((name) => join(folder, name)) as [string, string];
   await outcome([folder, join(folder, '0.png')], { out: each, to: 'npy' });

@@ -150,7 +150,7 @@ const refusals: [what: string, args: () => string[], message: RegExp][] = [
   ['LPIPS of no run', () => [path('real.npy'), '--lpips', path('x')], /--lpips compares reconstructions/],
   ['LPIPS from no file', () => [path('a'), '--lpips', path('x')], /--lpips: there is no file .*"installed"/],
   ['a size between codes', () => [path('a'), '--images', path('photos'), '--size', '17'], /a multiple of 2/],
-  ['a file that is no result', () => [path('a', 'environment.json')], /has no results/],
+  ['a file without results', () => [path('a', 'environment.json')], /has no results/],
 ];
 for (const [what, args, message] of refusals) {
   test.serial(`refused: ${what}`, async (t) => {

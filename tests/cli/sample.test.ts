@@ -237,7 +237,7 @@ test.serial('larger images need a model that draws through a window', async (t) 
     [{ condStageModel: new CoordStage({ nEmbed: 16, downFactor: 4 }) }, /24 tokens for 96 codes/],
     [
       { condStageModel: withLayout, condition: withLayout },
-      /a layout beside other conditions is that of the whole image/,
+      /a layout among other conditions is that of the whole image/,
     ],
     [{ condStageModel: severalOf(new CoordStage({ nEmbed: 16, downFactor: 4 })) }, /24 tokens for 96 codes/],
   ] as const) {
@@ -271,7 +271,7 @@ test.serial('images larger than the trained ones are drawn through a window, gui
   t.notDeepEqual(await draw('wide guided', '--guidance', '30'), unguided);
 });
 
-/** True if images are equal but for the rounding of another batch. */
+/** True if images are equal except for the rounding of another batch. */
 const alike = (one: string, other: string) =>
   Buffer.from(one, 'hex').every(
     (byte, i) => Math.abs(byte - parseInt(other.slice(2 * i, 2 * i + 2), 16)) <= 1,
@@ -465,7 +465,7 @@ function differing(one: string, other: string, width: number): boolean[][] {
   );
 }
 
-test.serial('an image is completed where the mask is white, or beside the half that is kept', async (t) => {
+test.serial('an image is completed where the mask is white, or outside the half that is kept', async (t) => {
   const photo = await imageFile('photo', 16, 16);
   const given = (await sharp(photo).raw().toBuffer()).toString('hex');
   const mask = await imageFile('mask', 16, 16, [[3, 4, 6, 5]]);

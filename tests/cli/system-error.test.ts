@@ -10,7 +10,7 @@ const file = join(root, 'file');
 writeFileSync(file, '');
 test.after.always(() => rmSync(root, { recursive: true, force: true }));
 
-/** What the system would have thrown: closed places cannot be made for a test that root may run. */
+/** Returns an error as the system throws it: a test that root may run cannot make places without permission. */
 function systemError(code: string, syscall: string, path: string): Error {
   return Object.assign(new Error(`${code}: …, ${syscall} '${path}'`), { code, syscall, path });
 }

@@ -5,7 +5,7 @@ import { packageRoot } from '../../src/files/package.js';
 
 const main = join(packageRoot(), 'dist', 'cli', 'main.js');
 
-/** What a command line came to. */
+/** Outcome of a command line. */
 export interface Outcome {
   code: number | null;
   stdout: string;

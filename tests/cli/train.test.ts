@@ -23,7 +23,7 @@ interface Watch {
   /** … this is done, and awaited before the signals are sent. */
   meanwhile?: () => Promise<void>;
   signals?: readonly NodeJS.Signals[];
-  /** What the command is started through. */
+  /** Program through which the command is started. */
   through?: readonly string[];
 }
 

@@ -7,7 +7,7 @@ export default {
   extensions: { ts: 'module' },
   nodeArguments: ['--import=tsx'],
   workerThreads: false,
-  // On a large device several fit beside each other: TESSERA_TEST_JOBS=8.
+  // On a large device several fit at once: TESSERA_TEST_JOBS=8.
   concurrency: Number(process.env['TESSERA_TEST_JOBS'] ?? 1),
   timeout: '7m',
   // float32 means float32: the bounds are not those of TensorFloat-32.

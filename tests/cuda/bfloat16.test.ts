@@ -1,4 +1,4 @@
-/** How far bfloat16 networks may be from float32 ones: relative errors in the Euclidean norm, stated per test. */
+/** Errors of bfloat16 networks against float32 ones, relative and in the Euclidean norm; each test states its bound. */
 import type { ExecutionContext } from 'ava';
 import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';

@@ -9,7 +9,7 @@ import * as torch from '../../src/torch/index.js';
 
 export const device = (process.env['TESSERA_TEST_DEVICE'] ?? 'cuda:0') as torch.Device;
 
-/** Why nothing can run on the device; null where it can. */
+/** Reason why nothing can run on the device; null if it can be used. */
 const absent = reasonOfAbsence();
 
 function reasonOfAbsence(): string | null {

@@ -1,4 +1,4 @@
-/** What a kept sampler does when its model changes, or breaks, between replays. */
+/** Behaviour of a kept sampler when its model changes, or breaks, between replays. */
 import { generate, TokenSampler } from '../../src/sampling/sampler.js';
 import { sampleImages } from '../../src/sampling/images.js';
 import { sampleWindowed } from '../../src/sampling/windows.js';
@@ -48,7 +48,7 @@ for (const kernels of [false, true]) {
   });
 }
 
-onDevice('classes beyond the codes are never drawn, and what is no class is refused', (t) => {
+onDevice('classes beyond the codes are never drawn, and a label that is not a class is refused', (t) => {
   const net = placed(() => classNet('VQModel'));
   using sampler = new TokenSampler(net.transformer, { batch: 2, topK: 5 });
   const classes = (...numbers: bigint[]) => torch.tensor(numbers.map((number) => [number])).to(device);

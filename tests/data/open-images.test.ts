@@ -31,7 +31,7 @@ test('a folder is searched recursively, by extension; hidden files and others ar
   t.deepEqual((await train.read([0, 1, 2])).shape, [3, 3, 8, 8]);
 });
 
-test('sub-folders are classes where every picture lies in one', async (t) => {
+test('sub-folders are classes if every image is in one', async (t) => {
   const folder = await folderFor(t);
   for (const name of ['cats', 'dogs', 'dogs/big']) {
     await mkdir(join(folder, name));
@@ -47,7 +47,7 @@ test('sub-folders are classes where every picture lies in one', async (t) => {
   t.deepEqual((await openImages({ path: folder, size: 8 })).train.classes, []);
 });
 
-test('a list file names pictures relative to itself', async (t) => {
+test('a list file names images relative to itself', async (t) => {
   const folder = await folderFor(t);
   await mkdir(join(folder, 'photos'));
   const [first, second] = await writePictures(join(folder, 'photos'), 3);
@@ -112,7 +112,7 @@ test('or end the work with the first, if asked to', async (t) => {
   });
 });
 
-test('where not all is decoded at once, half a picture is found out when it is read, and not held out', async (t) => {
+test('if not all images are decoded at once, half an image is detected when it is read, and not held out', async (t) => {
   const folder = await folderFor(t);
   const bad = await mixedFolder(folder);
   const options = { decodeAll: false, cacheBytes: 0 };
@@ -131,7 +131,7 @@ for (const [what, make, message] of [
     /no images here or in its sub-folders \(other files: 1\)\./,
   ],
   [
-    'broken pictures only',
+    'broken images only',
     (folder: string) => writeFile(join(folder, 'a.png'), ''),
     /none of its 1 images can be used; the first: .*a\.png: the file is empty/,
   ],
@@ -143,7 +143,7 @@ for (const [what, make, message] of [
   });
 }
 
-test('a missing path and a file that is no list are named', async (t) => {
+test('a missing path and a file that is not a list are named', async (t) => {
   const folder = await folderFor(t);
   await t.throwsAsync(openImages({ path: join(folder, 'gone'), size: 8 }), {
     message: /gone: there is no such folder or list file/,
@@ -178,7 +178,7 @@ test('what is held out follows from contents: names, copies and new files change
   for (const hash of hashes(before.train)) t.true(hashes(after.train).has(hash));
 });
 
-test('pictures of a held-out folder are not trained on', async (t) => {
+test('images of a held-out folder are not trained on', async (t) => {
   const [folder, other] = [await folderFor(t), await folderFor(t)];
   const [shared] = await writePictures(folder, 5);
   await copyFile(shared!, join(other, 'shared.png'));
@@ -208,7 +208,7 @@ test('impossible options are refused', async (t) => {
   }
 });
 
-test('small pictures are enlarged, and counted', async (t) => {
+test('small images are enlarged, and counted', async (t) => {
   const folder = await folderFor(t);
   await writePictures(folder, 2, 5);
   const { report } = await openImages({ path: folder, size: 8, heldOut: 0 });
@@ -267,7 +267,7 @@ test('scenes kept for measuring are not trained on', async (t) => {
   });
 });
 
-test('a picture is read whole: a wide one shows its left part, its middle or its right part', async (t) => {
+test('an image is read whole: a wide one shows its left part, its middle or its right part', async (t) => {
   const folder = await folderFor(t);
   const path = join(folder, 'wide.png');
   await gradientImage(64, 16).png().toFile(path);
@@ -280,7 +280,7 @@ test('a picture is read whole: a wide one shows its left part, its middle or its
   t.true(red[2]! > 0.45 && red[2]! < 0.6, `${red[2]}`);
 });
 
-test('JPEGs go by all of their extensions, and what is passed over is told by kind', async (t) => {
+test('JPEGs go by all of their extensions, and files that are passed over are reported by kind', async (t) => {
   const folder = await folderFor(t);
   const jpegs = ['a.jpg', 'b.JPEG', 'c.jfif', 'd.jpe', 'e.JFIF', 'f.jif', 'g.pjpeg'];
   for (const [i, name] of jpegs.entries()) {

@@ -4,7 +4,7 @@ import test from 'ava';
 import { openImages } from '../../src/data/open-images.js';
 import { folderFor, writePictures } from './pictures/pictures.js';
 
-test('a pipe under the name of a picture is left out, and not waited for', async (t) => {
+test('a pipe under the name of an image is left out, and not waited for', async (t) => {
   const folder = await folderFor(t);
   await writePictures(folder, 2);
   execFileSync('mkfifo', [join(folder, 'pipe.png')]);

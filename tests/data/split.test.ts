@@ -35,7 +35,7 @@ testProp(
   },
 );
 
-test('new pictures move no other one to the other side', (t) => {
+test('new images move no other one to the other side', (t) => {
   const before = splitByContent(hashes(0, 300), 0.1);
   const after = splitByContent(hashes(0, 900), 0.1);
   t.deepEqual(
@@ -49,7 +49,7 @@ test('a share is held out about as large as asked for', (t) => {
   t.true(Math.abs(heldOut.length - 200) < 50, `${heldOut.length}`);
 });
 
-test('a share of very few pictures holds out one and leaves one', (t) => {
+test('a share of very few images holds out one and leaves one', (t) => {
   t.is(splitByContent(hashes(0, 3), 0.001).heldOut.length, 1);
   t.is(splitByContent(hashes(0, 3), 0.999).train.length, 1);
 });

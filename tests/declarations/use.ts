@@ -12,7 +12,7 @@ export function step(x: Tensor): number {
   return Number(loss.item());
 }
 
-/** What a checkpoint holds. */
+/** Returns the keys and dtypes of a checkpoint. */
 export async function names(path: string): Promise<string[]> {
   const { tensors, close } = await loadCheckpoint(path);
   const found = [...tensors.keys()];

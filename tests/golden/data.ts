@@ -18,7 +18,7 @@ export interface Check {
 /** Bounds of tests/fixtures/golden/README.md. */
 export const bounds = { float64: 1e-6, trajectory: 1e-5, float32: 1e-4, exact: 0 } as const;
 
-/** What is zero by mathematics is noise near 1e-17 in float64: a tensor with nothing above this counts as zero. */
+/** Largest value of a tensor that counts as zero: exact zeros become noise near 1e-17 in float64. */
 const absoluteFloor = 1e-12;
 
 export interface GoldenConfig {
@@ -110,7 +110,7 @@ export function need(tensors: Weights, key: string): Tensor {
   return tensor;
 }
 
-/** Where the data lies, and so the models that are compared with it. */
+/** Returns the device of the data, and so of the models that are compared with it. */
 export function deviceOf(tensors: Weights): torch.Device {
   const [tensor] = tensors.values();
   if (!tensor) throw new Error('no data, so no device');

@@ -65,7 +65,7 @@ function close(actual: number, expected: number, largest: number): boolean {
   return Math.abs(actual - expected) <= tolerance * largest + tolerance * Math.abs(expected);
 }
 
-/** What is wrong with a result; nothing for one that agrees. */
+/** Returns the error of a result; null for one that agrees. */
 function difference(actual: unknown, expected: Value): string | null {
   if (expected === null) return actual === null || actual === undefined ? null : 'expected nothing';
   if (typeof expected === 'object' && 'list' in expected) {
@@ -112,7 +112,7 @@ const cpuOnly = new Set([
   'aten::_histogramdd_from_bin_tensors.',
 ]);
 
-/** Whether a recorded call says something about other devices: of least squares CUDA has one driver only. */
+/** True if a recorded call applies to a device: for least squares, CUDA has only one driver. */
 function belongsOn(device: torch.Device, { op, overload, kwargs }: Call): boolean {
   if (device === 'cpu') return true;
   const driver = op === 'aten::linalg_lstsq' ? kwargs['driver'] : null;

@@ -1,4 +1,4 @@
-/** Why some tensors influence nothing, by mathematics. */
+/** Mathematical reasons why some tensors influence nothing. */
 
 export const keyBias =
   "an attention key's bias adds the same amount to all scores of a query, which softmax cancels";

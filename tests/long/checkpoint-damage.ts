@@ -84,7 +84,7 @@ const damages: Readonly<Record<string, (bytes: Buffer, random: Random) => Buffer
 export interface Attack {
   name: string;
   bytes: Buffer;
-  /** Whether a load that differs from the whole file may be told from it at all: checksums cover what changed. */
+  /** True if a load that differs from the whole file must be detected: checksums cover the changed bytes. */
   detectable: boolean;
 }
 

@@ -151,7 +151,7 @@ async function child(from: number, to: number, folder: string): Promise<void> {
   }
 }
 
-/** Runs files [from, to) and starts anew behind one that ends the process. */
+/** Runs files [from, to), and starts again after one that ends the process. */
 async function run(
   from: number,
   to: number,

@@ -138,7 +138,7 @@ function scoresAfter({ gpt, prefix, seeds, more }: Request, row: number, drawn: 
   );
 }
 
-/** How far apart the scores of the first two unlike tokens are, as a share of the larger; null if the rows are equal. */
+/** Returns the gap of the scores of the first two unlike tokens, as a share of the larger; null if the rows are equal. */
 function firstGap(request: Request, row: number, a: readonly number[], b: readonly number[]): number | null {
   const at = a.findIndex((token, i) => token !== b[i]);
   if (at < 0) return null;

@@ -62,7 +62,7 @@ function argumentsFor(from: number, end: number, lane: number): string[] {
   return [...limits, process.execPath, ...loader, ...worker, ...(options.overload ? [options.overload] : [])];
 }
 
-/** What stands in front of libc in the children; without a C compiler nothing does, and all takes five times as long. */
+/** Returns the preload of libc for the children; without a C compiler there is none, and everything takes five times as long. */
 function preloaded(): Record<string, string> {
   const library = join(home, 'preload.so');
   const { status } = spawnSync('cc', ['-O1', '-shared', '-fPIC', '-o', library, PRELOAD, '-ldl'], {
@@ -154,7 +154,7 @@ function runChild(from: number, end: number, lane: number): Promise<End> {
   });
 }
 
-/** What the child wrote before it ended, without libtorch's warnings. */
+/** Returns the output of the child before it ended, without libtorch's warnings. */
 function said(noise: string): string {
   const lines = noise
     .split('\n')

@@ -1,7 +1,7 @@
 /**
  * Runs every public overload on a float64 sample and compares the gradients of those that autograd records with finite
  * differences. Fails where the outcome is not what tests/fixtures/gradients.json says, where an overload has no
- * explanation, and below 90% agreement. `--write` writes the list anew.
+ * explanation, and below 90% agreement. `--write` rewrites the list.
  *
  *     npm run test:long -- gradients [--write]
  */

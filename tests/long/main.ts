@@ -20,9 +20,9 @@ interface LongTest {
   minutes: number;
   /** Arguments with which `--quick` runs it, if it does. */
   quick?: readonly string[];
-  /** What has to be there besides; runs only when it is named. */
+  /** Further requirements; a test that has some runs only when it is named. */
   needs?: string;
-  /** The program and its arguments, unless it is the file of this name beside this one. */
+  /** The program and its arguments, unless it is the file of this name next to this one. */
   command?: readonly [string, ...string[]];
 }
 
@@ -82,7 +82,7 @@ export const longTests: readonly LongTest[] = [
   },
   {
     name: 'checkpoints-full-size',
-    what: 'loading 6 GB: time and memory, beside PyTorch',
+    what: 'loading 6 GB: time and memory, compared with PyTorch',
     minutes: 10,
     needs: `${PYTHON} and 7 GB of disk`,
   },

@@ -92,7 +92,7 @@ test('metrics of a resumed run replace those done before', (t) => {
   ]);
 });
 
-test('a folder that is no run is told from one that is not there', async (t) => {
+test('a folder that is not a run is distinguished from one that does not exist', async (t) => {
   const run = temporaryFolder(t);
   await t.throwsAsync(readConfig(run), { message: /is not a run: it has no config\.yaml/ });
   await t.throwsAsync(readConfig(join(run, 'none')), { message: /there is no run at/ });

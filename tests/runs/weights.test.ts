@@ -1,4 +1,4 @@
-/** Which weights of a run other runs begin with. */
+/** Choice of the weights of a run that other runs begin with. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

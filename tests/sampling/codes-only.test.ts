@@ -66,7 +66,7 @@ for (const [order, options] of Object.entries(orders)) {
   });
 }
 
-test('the pictures of a training run are made of codes', (t) => {
+test('the images of a training run are made of codes', (t) => {
   const net = classNet('VQModel with a remapped codebook');
   const log = logImages(net, torch.randn([2, 3, 8, 8]), torch.tensor([11n, 9n]));
   for (const images of Object.values(log)) t.deepEqual((images as Tensor).shape, [2, 3, 8, 8]);

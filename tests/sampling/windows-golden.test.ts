@@ -88,7 +88,7 @@ interface Cell {
   token: number;
 }
 
-/** What a call fed, the logits that it read and the cells that it drew, in reading order, and its number of steps. */
+/** Returns the tokens that a call fed, its logits and drawn cells, in reading order, and its number of steps. */
 function watched(window: number, call: (onStep: (step: WindowStep) => void) => Tensor) {
   const cells: Cell[] = [];
   let steps = 0;

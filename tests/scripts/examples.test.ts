@@ -11,7 +11,7 @@ import { examples, reference, runExample, runExamples } from './run-example.js';
 const typescript = createRequire(import.meta.url).resolve('typescript/package.json');
 const tsc = join(dirname(typescript), 'bin', 'tsc');
 
-/** What an example takes from the package's root: it is written without the import that every one would begin with. */
+/** Returns an example with its import from the package's root, which examples are written without. */
 function moduleOf(code: string): string {
   const names = ['torch', 'nn', 'F', 'optim', ...reference.get('')!.map(({ name }) => name)];
   const words = new Set(code.replace(/\/\/.*|'[^'\n]*'/g, '').match(/(?<![.\w])\w+/g));

@@ -24,7 +24,7 @@ test('a setting may be new only where the list names it', (t) => {
   t.is(differences(...withoutAdded(other, changed, ['training.fresh'])).length, 1);
 });
 
-test('times and rates are no difference, losses are', (t) => {
+test('differences in times and rates do not count, those in losses do', (t) => {
   const line = (loss: number, seconds: number) =>
     `{"step":1,"seconds":${seconds},"losses":{"rec":${loss}},"metrics":{"psnr":9}}\n`;
   t.deepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.5, 2)));

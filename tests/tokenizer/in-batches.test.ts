@@ -36,7 +36,7 @@ test('batches do not depend on how long reading takes', async (t) => {
   t.deepEqual(await batches(widths, 3, [9, 0, 5, 0, 0, 7, 0, 0]), expected);
 });
 
-test('an image that cannot be used is told in its place; other errors end the work', async (t) => {
+test('an image that cannot be used is reported in its place; other errors end the work', async (t) => {
   const broken = new ImageDataError('a.png', 'it is broken');
   t.deepEqual(await batches([1, broken, 1, 1], 2), ['it is broken', [0, 2], [3]]);
   await t.throwsAsync(batches([1, new TypeError('no'), 1], 2), { instanceOf: TypeError, message: 'no' });

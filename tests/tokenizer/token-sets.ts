@@ -5,7 +5,7 @@ import type { EncodeFlags } from '../../src/cli/commands/encode/command.js';
 import { encode } from '../../src/cli/commands/encode/run.js';
 import { png } from './tokenizers.js';
 
-/** What the command line gives where no flag is given. */
+/** Defaults of the command line's flags. */
 export const defaults = {
   to: 'jsonl',
   fit: 'crop',

@@ -70,25 +70,25 @@ const picture = async (path: string, green: number) =>
 type Place = Awaited<ReturnType<typeof stopped>>;
 const changes: [string, Form, (place: Place) => unknown, RegExp][] = [
   [
-    'one picture for another',
+    'one image for another',
     'folder',
     ({ photos }) => picture(join(photos, 'cats', '1.png'), 255),
     /as many images .* not the same/,
   ],
   [
-    'a picture more',
+    'one image more',
     'folder',
     ({ photos }) => picture(join(photos, 'cats', '9.png'), 255),
     /now has 7 training images/,
   ],
   [
-    'a picture less',
+    'one image less',
     'folder',
     ({ photos }) => rmSync(join(photos, 'cats', '1.png')),
     /training images and .* held-out images/,
   ],
   [
-    'a picture in another class',
+    'an image in another class',
     'folder',
     ({ photos }) => renameSync(join(photos, 'cats', '3.png'), join(photos, 'dogs', '33.png')),
     /not the same/,
@@ -112,7 +112,7 @@ const changes: [string, Form, (place: Place) => unknown, RegExp][] = [
     /not the same/,
   ],
   [
-    'other pictures packed',
+    'other images packed',
     'packed',
     async ({ photos, packed }) => {
       await picture(join(photos, 'cats', '1.png'), 255);
@@ -124,13 +124,13 @@ const changes: [string, Form, (place: Place) => unknown, RegExp][] = [
 
 /** Accepting is the same for all; these go on with other contents, with fewer pictures, and from a packed folder. */
 const taken: ReadonlySet<string> = new Set([
-  'one picture for another',
-  'a picture less',
-  'other pictures packed',
+  'one image for another',
+  'one image less',
+  'other images packed',
 ]);
 
 for (const [what, form, change, message] of changes) {
-  test.serial(`a run is not resumed on other pictures unless that is accepted: ${what}`, async (t) => {
+  test.serial(`a run is not resumed on other images unless that is accepted: ${what}`, async (t) => {
     const place = await stopped(t, form);
     await change(place);
     const { run } = place;
@@ -150,7 +150,7 @@ for (const [what, form, change, message] of changes) {
   });
 }
 
-test.serial('pictures that were only moved, or packed, are the same', async (t) => {
+test.serial('images that were only moved, or packed, are the same', async (t) => {
   const { folder, photos, packed, run } = await stopped(t);
   const moved = join(folder, 'moved');
   renameSync(photos, moved);
@@ -171,7 +171,7 @@ test.serial('a checkpoint of before that says nothing of the contents is resumed
 });
 
 test.serial(
-  'a second stage encodes accepted pictures anew, but cannot take another number of classes',
+  'a second stage encodes accepted images again, but cannot take another number of classes',
   async (t) => {
     const { folder, photos, run: vqgan } = await stopped(t);
     const config = transformerConfig(vqgan, { steps: 3 });

@@ -32,7 +32,7 @@ function classConfig(training: Record<string, unknown>) {
   };
 }
 
-/** What the EXIF data of a PNG say in ASCII. */
+/** Returns the EXIF data of a PNG as ASCII. */
 async function described(path: string): Promise<string> {
   return (await sharp(path).metadata()).exif?.toString('latin1') ?? '';
 }
@@ -80,7 +80,7 @@ test('a preview of a model that has become NaN names the last good checkpoint', 
   );
 });
 
-test('classes are spread evenly over the pictures of a grid', (t) => {
+test('classes are spread evenly over the images of a grid', (t) => {
   const ten = Array.from({ length: 10 }, (_, i) => i);
   for (const [classes, count, expected] of [
     [[0, 1, 2], 6, [0, 0, 1, 1, 2, 2]],
@@ -105,7 +105,7 @@ test('a caption is the name, its beginning, or the number where letters lack', a
     t.like(info, { channels: 3, width: 64 });
     t.true(
       data.subarray(0, 64 * 64 * 3).every((value) => value === 255),
-      'nothing over the picture',
+      'nothing over the image',
     );
     return Buffer.from(data.subarray(64 * 64 * 3)).toString('hex');
   };

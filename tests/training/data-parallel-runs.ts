@@ -33,6 +33,6 @@ export async function trainedIn(
   return (await ranks.run(body)) as [number, number][];
 }
 
-/** How a new run is opened. */
+/** Returns the code that opens a new run. */
 export const created = (config: unknown, run: string) =>
   `create(${JSON.stringify(config)}, { run: ${JSON.stringify(run)} })`;

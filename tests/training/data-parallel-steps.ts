@@ -55,13 +55,13 @@ function program({ kind, quantizer = 'VQModel', useActnorm = false, lecamLossWei
     const joint = (n, step) => torch.arange(n * 192, { dtype: 'float64' }).mul(1 + 0.37 * step).sin().view([n, 3, 8, 8]);`;
 }
 
-/** What came out in one rank. */
+/** Result of one rank. */
 export interface Compared {
   /** Largest difference of a weight from that of a single process with the joint batch, relative to the tensor's largest. */
   weights: number;
   /** The same of the mean logs. */
   logs: number;
-  /** How far the tensor of weights that moved least is from where it began. */
+  /** Distance of the tensor of weights that moved least from its initial value. */
   moved: number;
 }
 

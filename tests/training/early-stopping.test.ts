@@ -84,40 +84,43 @@ function endOf(metric: 'psnr' | 'ssim', patience: number): { end: number; since:
   throw new Error('the values of this test do not go down');
 }
 
-test.serial('a run ends after so many evaluations without a better value, and says so', async (t) => {
-  const patient = { ...training, keep: 99, best: 'ssim', patience: 2 };
-  const { end, since } = endOf('ssim', 2);
-  t.true(end < 9, `after step ${end}`);
-  const whole = await eventsOf(await vqganTrainer(place('whole'), patient));
-  const last = whole.at(-1)!;
-  t.like(last, { type: 'end', step: end, interrupted: false });
-  t.regex(
-    notesOf(whole).join(),
-    new RegExp(`stopped early: ssim has not improved in 2 evaluations since step ${since} `),
-  );
-  t.truthy(last.type === 'end' && last.metrics, 'it is measured as at the end of any run');
+test.serial(
+  'a run ends after the given number of evaluations without a better value, and says so',
+  async (t) => {
+    const patient = { ...training, keep: 99, best: 'ssim', patience: 2 };
+    const { end, since } = endOf('ssim', 2);
+    t.true(end < 9, `after step ${end}`);
+    const whole = await eventsOf(await vqganTrainer(place('whole'), patient));
+    const last = whole.at(-1)!;
+    t.like(last, { type: 'end', step: end, interrupted: false });
+    t.regex(
+      notesOf(whole).join(),
+      new RegExp(`stopped early: ssim has not improved in 2 evaluations since step ${since} `),
+    );
+    t.truthy(last.type === 'end' && last.metrics, 'it is measured as at the end of any run');
 
-  // Interrupted in between, which saves and measures once more, it ends at the same step, with the same losses.
-  const first = await eventsOf(await vqganTrainer(place('parts'), { ...patient, saveEvery: 1 }), end - 1);
-  const second = await eventsOf(await resume('parts'));
-  t.is(second.at(-1)!.step, end);
-  t.deepEqual(new Map([...lossesOf(first), ...lossesOf(second)]), lossesOf(whole));
-  const files = async (name: string) => {
-    const { files: hashes, patience } = (await newestCheckpoint(place(name))).state;
-    return { hashes, patience };
-  };
-  t.deepEqual(await files('parts'), await files('whole'));
-  t.like((await files('whole')).patience, { metric: 'ssim', step: since, waited: 2 });
+    // Interrupted in between, which saves and measures once more, it ends at the same step, with the same losses.
+    const first = await eventsOf(await vqganTrainer(place('parts'), { ...patient, saveEvery: 1 }), end - 1);
+    const second = await eventsOf(await resume('parts'));
+    t.is(second.at(-1)!.step, end);
+    t.deepEqual(new Map([...lossesOf(first), ...lossesOf(second)]), lossesOf(whole));
+    const files = async (name: string) => {
+      const { files: hashes, patience } = (await newestCheckpoint(place(name))).state;
+      return { hashes, patience };
+    };
+    t.deepEqual(await files('parts'), await files('whole'));
+    t.like((await files('whole')).patience, { metric: 'ssim', step: since, waited: 2 });
 
-  // Ended, it has nothing to do; with more patience it goes on where it was.
-  const again = await eventsOf(await resume('whole'));
-  t.deepEqual(lossesOf(again), new Map());
-  t.like(again.at(-1), { step: end });
-  const on = await eventsOf(await resume('whole', { patience: 99 }));
-  t.is(on.at(-1)!.step, 9);
-  t.is((await newestCheckpoint(place('all'))).state.metrics['ssim'], values.at(-1)!.ssim);
-  t.is((await newestCheckpoint(place('whole'))).state.metrics['ssim'], values.at(-1)!.ssim);
-});
+    // Ended, it has nothing to do; with more patience it goes on where it was.
+    const again = await eventsOf(await resume('whole'));
+    t.deepEqual(lossesOf(again), new Map());
+    t.like(again.at(-1), { step: end });
+    const on = await eventsOf(await resume('whole', { patience: 99 }));
+    t.is(on.at(-1)!.step, 9);
+    t.is((await newestCheckpoint(place('all'))).state.metrics['ssim'], values.at(-1)!.ssim);
+    t.is((await newestCheckpoint(place('whole'))).state.metrics['ssim'], values.at(-1)!.ssim);
+  },
+);
 
 test.serial('checkpoints in between do not count for patience', async (t) => {
   // Evaluations at steps 3, 6 and 9 only; one that is asked for at each of the other steps.

@@ -67,7 +67,7 @@ test.serial('gradients of either optimizer are clipped, and their norms logged',
   t.is(plain[0]!['norm'], undefined);
   const high = await logOf('high', { clipNorm: 1e6 });
   t.true(high[0]!['norm']! > 0.01 && high[0]!['discNorm']! > 0.01);
-  // Adam's steps do not depend on the size of all gradients, but on that of each beside those before.
+  // Adam's steps do not depend on the size of all gradients, but on that of each compared with the earlier ones.
   const low = await logOf('low', { clipNorm: 1e-9 });
   t.deepEqual([low[0]!['norm'], low[0]!['discNorm']], [high[0]!['norm'], high[0]!['discNorm']]);
   const { norm: _, discNorm: __, ...rest } = high[1]!;

@@ -1,4 +1,4 @@
-/** What is measured or drawn while a model is trained leaves every part of it in its mode, also where it fails. */
+/** Measuring or drawing while a model is trained leaves every part of it in its mode, even if it fails. */
 import { join } from 'node:path';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

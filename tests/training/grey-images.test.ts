@@ -83,7 +83,7 @@ test.serial('both stages train on grey images, with LPIPS', async (t) => {
 });
 
 test.serial(
-  'a discriminator that is told of one channel, as the reference must be, is the same',
+  'a discriminator with one channel set explicitly, as the reference needs, is the same',
   async (t) => {
     const plan = (loss: object, run = join(temporaryFolder(t), 'run')) =>
       VqganTrainer.plan(greyConfig({}, { ...loss }), { run, images: images() });

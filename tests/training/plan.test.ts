@@ -13,7 +13,7 @@ import { eventsOf, images, temporaryFolder, transformerConfig, vqganConfig } fro
 type Config = ReturnType<typeof vqganConfig>;
 type FirstStage = { first_stage_config: Config['model'] };
 
-/** What is wrong, and how it comes about. */
+/** Faults, the changes that cause them, and the errors. */
 const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp][] = [
   [
     'a size that does not divide',
@@ -69,7 +69,7 @@ const vqganFaults: [string, (config: Config, folder: string) => unknown, RegExp]
     /part of the path is a file/,
   ],
   [
-    'missing pictures',
+    'missing images',
     (c, folder) => Object.assign(c.data, { path: join(folder, 'gone') }),
     /there is no such folder/,
   ],

@@ -1,4 +1,4 @@
-// Completion of pictures with a hole: codes around it are kept, those in it are drawn.
+// Completion of images with a hole: codes around it are kept, those in it are drawn.
 import { psnr, sampleWindowed, torch, type Tensor } from 'tessera-torch';
 import { picture, stated, type DemoFigure, type Section } from '../gallery.js';
 import { side, size, stride } from '../models.js';
@@ -7,10 +7,10 @@ import { average, grid, openTransformer, seeded, type Studio } from '../studio.j
 /** The hole: codes from `from` up to before `to` in both directions. */
 const hole = { from: 4, to: 8 };
 
-/** Drawings of each picture, of which one is kept. */
+/** Number of completions drawn for each image, of which one is kept. */
 const draws = 4;
 
-/** Draws what is missing in held-out pictures, for their classes. */
+/** Draws the missing part of held-out images, for their classes. */
 export async function drawCompletions(studio: Studio): Promise<Section> {
   const { out, scenes, quick } = studio;
   const net = await openTransformer(studio, 'class');
@@ -27,7 +27,7 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
     const completion = codesOf(bridged(image));
     const drawOne = () => {
       const drawn = sampleWindowed(net, condition, { grid, completion, mask: kept, topK: 100, generator });
-      // The codes around the hole were those of a picture that is plain there: encoded again, they know what was drawn.
+      // The codes around the hole were those of an image that is plain there: encoded again, they include what was drawn.
       const around = codesOf(deliver(decode(drawn)));
       return decode(torch.where(kept, around, drawn));
     };
@@ -43,13 +43,13 @@ export async function drawCompletions(studio: Studio): Promise<Section> {
     `Held-out scenes with a hole of ${(hole.to - hole.from) * stride} × ${(hole.to - hole.from) * stride} pixels (first row), two ` +
     `completions, each the best fitting of ${draws}, the first one decoded from its codes alone, and the originals (last row).`;
   return {
-    title: 'Completion of a picture',
+    title: 'Completion of an image',
     blocks: [await picture(out, 'completion', rows, caption)],
     figures: [
       ...outside(
         { image, decoded, reconstruction, delivered },
         mask,
-        quick ? `${count} pictures (64 without --quick)` : `${count} pictures`,
+        quick ? `${count} images (64 without --quick)` : `${count} images`,
       ),
       ...inside({ 'the sample': delivered, 'a mean-colour fill': given }, image),
     ],
@@ -66,8 +66,8 @@ function keptCells(): Tensor {
 }
 
 /**
- * Returns each picture of the drawing that is nearest to the given pixels: a code is drawn from those before it, and does not
- * know what is given to the right of the hole and below it.
+ * Returns for each image the drawing that is nearest to the given pixels: a code is drawn from those before it, and does
+ * not depend on the pixels to the right of the hole and below it.
  */
 function bestFitting(drawings: readonly Tensor[], image: Tensor, mask: Tensor): Tensor {
   return torch.scope(() => {
@@ -108,7 +108,7 @@ function bridged(images: Tensor): Tensor {
   });
 }
 
-/** Compares the given part with the reconstruction of the whole picture. */
+/** Compares the given part with the reconstruction of the whole image. */
 function outside(
   {
     image,
@@ -139,7 +139,7 @@ function outside(
       reached: Math.abs(loss) <= 0.5,
     },
     {
-      ...stated('largest change of a given pixel in the delivered picture', same),
+      ...stated('largest change of a given pixel in the completed image', same),
       aim: '0',
       reached: same === 0,
     },

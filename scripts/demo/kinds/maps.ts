@@ -6,7 +6,7 @@ import { grid, inParts, labellerOf, openTransformer, seeded, type Studio } from 
 
 export type MapKind = 'segmentation' | 'depth';
 
-/** How wrong the labels of samples are, given the maps. */
+/** Errors of the samples' labels, given the maps. */
 const errors = {
   segmentation: (found: Labels, map: Tensor) => 1 - iouOf(found.segmentation, map),
   depth: (found: Labels, map: Tensor) => depthError(found.depth, map),

@@ -1,4 +1,4 @@
-// Pictures larger than any that was learnt from: a window slides over the segmentation of a wide scene of a class.
+// Images larger than those that were learnt from: a window slides over the segmentation of a wide scene of a class.
 import { sampleWindowed, torch, type Scene, type Several, type Tensor } from 'tessera-torch';
 import { colourLabels, picture, type Section } from '../gallery.js';
 import { labels, size, stride } from '../models.js';
@@ -19,7 +19,7 @@ export async function drawPanoramas(studio: Studio): Promise<Section> {
     const drawn = torch.noGrad(() => net.firstStageModel.decodeIndices(codes)); // [1, 3, 256, 1024]
     const rows = torch.cat([colourLabels(map), drawn, imageOf(scene)]);
     const caption =
-      `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the picture drawn for it and the class “${scene.className}” through a ` +
+      `${wide.width} × ${wide.height} pixels: the segmentation of a wide held-out scene, the image drawn for it and the class “${scene.className}” through a ` +
       `window of ${size} × ${size} pixels, and the original.`;
     blocks.push(await picture(out, `panorama-${i}`, rows, caption, { columns: 1, scale: 1 }));
     await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-// Low resolution → image: details are drawn that a picture of 16 × 16 pixels has lost.
+// Low resolution → image: details are drawn that an image of 16 × 16 pixels has lost.
 import { ImageSampler, lowResolution, psnr, torch, type Tensor } from 'tessera-torch';
 import { picture, stated, type Section } from '../gallery.js';
 import { size } from '../models.js';
@@ -32,7 +32,7 @@ export async function drawSuperResolution(studio: Studio): Promise<Section> {
         'samples made small again, PSNR to what was given',
         decibels(made, low),
         ' dB',
-        `${count} pictures; to another scene’s ${decibels(made, torch.roll(low, [1], [0])).toFixed(2)} dB`,
+        `${count} images; to another scene’s ${decibels(made, torch.roll(low, [1], [0])).toFixed(2)} dB`,
       ),
       stated('samples, PSNR to the original', decibels(samples, image), ' dB'),
       stated('low resolution, PSNR to the original', decibels(low, image), ' dB'),

@@ -1,4 +1,4 @@
-/** Crops of images: a box of the image becomes a picture of given sides. */
+/** Crops of images: a box of the image becomes an image of given sides. */
 import { cornerOf, type Picture, type View } from '../pictures/picture.js';
 import { loadSharp } from '../pictures/sharp.js';
 
@@ -14,9 +14,9 @@ export interface Box {
 }
 
 /**
- * Returns the part of a picture that a view shows in `sides`: pixel for pixel, or with `fitted` the largest box of these
+ * Returns the part of an image that a view shows in `sides`: pixel for pixel, or with `fitted` the largest box of these
  * proportions, to be scaled.
- * @throws RangeError for a picture that is smaller, unless fitted
+ * @throws RangeError for an image that is smaller, unless fitted
  */
 export function boxOf(picture: Picture, [height, width]: Sides, view: View, fitted: boolean): Box {
   if (view.part) return view.part(picture.width, picture.height);
@@ -29,7 +29,7 @@ export function boxOf(picture: Picture, [height, width]: Sides, view: View, fitt
   return { ...box, ...cornerOf(picture, [box.height, box.width], view) };
 }
 
-/** Returns the box of a picture as a picture of the given sides; the picture itself if nothing has to be scaled. */
+/** Returns the box of an image as an image of the given sides; the image itself if nothing has to be scaled. */
 export async function scaledTo(
   picture: Picture,
   box: Box,
@@ -68,7 +68,7 @@ async function scaledPixels(
   return Uint8Array.from({ length: sides[0] * sides[1] }, (_, i) => data[i * info.channels]!);
 }
 
-/** Copies a box of a picture's bytes, [box.height, box.width, channels], into `target` at `offset`. */
+/** Copies a box of an image's bytes, [box.height, box.width, channels], into `target` at `offset`. */
 export function copyBox(
   { width }: Pick<Picture, 'width'>,
   pixels: Uint8Array,

@@ -11,7 +11,7 @@ export interface ResizedCrop {
 /** Those of torchvision. */
 export const usualResizedCrop: ResizedCrop = { scale: [0.08, 1], ratio: [3 / 4, 4 / 3] };
 
-/** How often a box is drawn that may not fit, before the centre is taken. */
+/** Number of boxes drawn, each of which may not fit, before the centre is taken. */
 const tries = 10;
 
 /**

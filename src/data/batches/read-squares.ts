@@ -1,4 +1,4 @@
-/** Cuts a batch of crops out of pictures, with the fields that belong to them. */
+/** Cuts a batch of crops out of images, with the fields that belong to them. */
 import { COORDINATES, copyCoordinates } from '../fields/coordinates.js';
 import { boxOf, copyBox, scaledTo, type Sides } from './crop.js';
 import { EDGES, edgesOf } from '../fields/edges.js';
@@ -27,7 +27,7 @@ export interface SquaresRequest {
   nameOf: (place: number) => string;
 }
 
-/** Reads the crops of a batch. @throws ImageDataError for a picture without one of its maps */
+/** Reads the crops of a batch. @throws ImageDataError for an image without one of its maps */
 export async function readCrops(request: SquaresRequest): Promise<Squares> {
   const { sides, views, fields, fitted, channels, label, load, nameOf } = request;
   const [height, width] = sides;

@@ -1,10 +1,10 @@
-/** The share of one process in what several train on together. */
+/** The share of one process in the images that several processes train on together. */
 export interface Shard {
   /** Number of the process, from 0. */
   rank: number;
   /** Number of processes. */
   worldSize: number;
-  /** Number of images that a process computes at once. Each takes so many in turn. */
+  /** Number of images that a process computes at once. The processes take turns in blocks of this many. */
   block: number;
 }
 

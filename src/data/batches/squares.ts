@@ -1,4 +1,4 @@
-/** What image sources give: examples as tensors, or as the bytes that these are made of. */
+/** Output of image sources: examples as tensors, or as the bytes that these are made of. */
 import type { Device, Tensor } from '../../torch/index.js';
 import type { Sides } from './crop.js';
 import type { View } from '../pictures/picture.js';
@@ -21,7 +21,7 @@ export interface Squares {
   lowResolution: boolean;
   /** Class of each image, if requested. */
   label: number[] | null;
-  /** Where the pixels are in their whole image, if requested. */
+  /** Positions of the pixels in their whole image, if requested. */
   positions: Float32Array | null; // [B, H, W]
   /** Layout of each image, if requested. */
   layouts: Float64Array[] | null; // B of [1 + objects, 5]

@@ -1,9 +1,9 @@
-/** Views of images in training: which crop, mirrored or not. */
+/** Views of images in training: crops, mirrored or not. */
 import { centreView, type View } from '../pictures/picture.js';
 import { randomResizedBox, usualResizedCrop, type ResizedCrop } from './random-resized-crop.js';
 import { SeededRandom } from '../seeded-random.js';
 
-/** How the view of an image in training is drawn; see `LoaderOptions`. */
+/** Options of drawing the view of an image in training; see `LoaderOptions`. */
 export interface ViewOptions extends Partial<ResizedCrop> {
   crop: 'random' | 'center' | 'resized';
   /** Mirror half of the views. */
@@ -26,7 +26,7 @@ export function drawView(
   return { ...view, part };
 }
 
-/** Which views of each image are kept. */
+/** Choice of the views of each image that are kept. */
 export interface FixedViews {
   /** Crops: the central one, and others that are drawn. */
   count: number;

@@ -48,7 +48,7 @@ export async function makeScene(request: SceneRequest, sprites?: SpriteSheet): P
 
 /**
  * Returns the objects of a scene from far to near, with the part of their box that is in the image, exact to the pixel.
- * What is nearer may hide an object.
+ * An object may be hidden by nearer ones.
  */
 export function sceneObjects({
   layout,

@@ -65,7 +65,7 @@ function smoothed(values: Float64Array, height: number, width: number): Float64A
   return result;
 }
 
-/** Returns how much of the Gaussian is inside a line, at each of its pixels. */
+/** Returns the share of the Gaussian that is inside a line, at each of its pixels. */
 function shares(count: number): Float64Array {
   const line = new Float64Array(count).fill(1);
   convolve(line, line, 0, 1, count);
@@ -108,8 +108,8 @@ function gradients(values: Float64Array, height: number, width: number): [Float6
 }
 
 /**
- * True if the magnitude at a place is at least as large as those beside it along the gradient, which are interpolated
- * between the two neighbours that the gradient points between.
+ * True if the magnitude at a place is at least as large as those next to it along the gradient, each of which is
+ * interpolated between the two neighbours that the gradient points between.
  */
 function isRidge(magnitude: Float64Array, at: number, width: number, down: number, right: number): boolean {
   const [steep, flat] = [Math.abs(down), Math.abs(right)];

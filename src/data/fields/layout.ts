@@ -1,4 +1,4 @@
-/** Layouts of images: which objects are where. */
+/** Layouts of images: their objects, each with its class and its box. */
 import type { Box } from '../batches/crop.js';
 import type { Picture } from '../pictures/picture.js';
 
@@ -13,7 +13,7 @@ export interface PlacedObject {
   box: readonly [x: number, y: number, width: number, height: number];
 }
 
-/** What the layouts of a store's images have in common. */
+/** Properties that the layouts of a store's images have in common. */
 export interface LayoutKind {
   /** Names of the objects' classes. */
   classes: readonly string[];

@@ -6,11 +6,11 @@ import * as F from '../../torch/nn/functional.js';
 /** Field of an example's low resolution, under the reference's name. Every image has it. */
 export const LOW_RESOLUTION = 'lr';
 
-/** How images are made small, and large again. */
+/** Settings by which images are made small, and large again. */
 export interface LowResolution {
   /** Factor by which both sides shrink. */
   factor: number;
-  /** How the small image is enlarged to its whole size. */
+  /** Interpolation that enlarges the small image to its whole size. */
   enlarge: 'nearest' | 'bicubic';
 }
 

@@ -55,7 +55,7 @@ async function findInFolder(path: string): Promise<FoundImages> {
   const ignored: Record<string, number> = {};
   await walk(path, files, ignored, new Set());
   if (files.length === 0 && (ignored['.npy'] ?? 0) > 0) {
-    // Beside images they may be anything, such as features.
+    // Next to images they may be anything, such as features.
     delete ignored['.npy'];
     await walk(path, files, {}, new Set(), new Set(['.npy']));
   }

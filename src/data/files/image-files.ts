@@ -20,7 +20,7 @@ const hashBytes = 32;
 
 export type OnError = 'skip' | 'stop';
 
-/** An image that was skipped, and why. */
+/** An image that was skipped, and the reason. */
 export interface SkippedImage {
   /** Path; bytes that are not UTF-8 are lone surrogates, U+DC00 + byte. */
   path: string;
@@ -32,7 +32,7 @@ export interface ImageFilesOptions {
   size: number;
   /** Keep images larger than `size`, up to this length of the shorter side; default `size`. */
   detail?: number | undefined;
-  /** What to do with a file that cannot be decoded: report and skip it (`skip`, default), or throw (`stop`). */
+  /** Policy for files that cannot be decoded: report and skip them (`skip`, default), or throw (`stop`). */
   onError?: OnError;
   /** Decode all images before any is used; by default if there are few, or with `onError: 'stop'`. */
   decodeAll?: boolean;

@@ -6,7 +6,7 @@ import { ImageDataError, unreadable } from '../image-error.js';
 /** A file in an archive. */
 export interface TarMember {
   name: string;
-  /** Where its bytes begin in the archive, and how many there are. */
+  /** Position of its bytes in the archive, and their number. */
   offset: number;
   bytes: number;
 }
@@ -94,7 +94,7 @@ export class TarFile {
     return (await this.#peek(offset, bytes)).toString('utf8');
   }
 
-  /** Reads what a header says of the next one. */
+  /** Reads the content of an extended header. */
   async #extension(kind: 'x' | 'L', offset: number, bytes: number): Promise<Extended> {
     if (bytes > longestNames) throw new ImageDataError(this.path, `has an extended header of ${bytes} bytes`);
     const content = await this.#peek(offset, bytes);
@@ -119,7 +119,7 @@ export class TarFile {
   }
 }
 
-/** What an extended header says of the member after it. */
+/** Content of an extended header, which describes the member after it. */
 interface Extended {
   path?: string;
   size?: number;

@@ -88,7 +88,7 @@ function expanded(path: string): string[] {
   ).flatMap((number) => expanded(path.replace(whole, number)));
 }
 
-/** Where the images of archives are: 14 bytes for each besides its name. */
+/** Places of the images in archives: 14 bytes for each besides its name. */
 class ShardImages {
   readonly #files: string[] = [];
   readonly #shards: number[] = [];

@@ -105,7 +105,7 @@ export async function packStore(
 
 type Packed = Pick<OpenedStore, 'store' | 'split'> & { report: Pick<OpenedStore['report'], 'skipped'> };
 
-/** What a packed folder says of where its images come from. */
+/** Origin of a packed folder's images. */
 interface Origin {
   /** Path as the user gave it, for errors. */
   given: string;

@@ -1,4 +1,4 @@
-/** What a packed folder records of each image: records of one length, and names that are read on demand. */
+/** Entries of a packed folder's images: records of one length, and names that are read on demand. */
 import { closeSync, readSync } from 'node:fs';
 import { decodeName, systemPath } from '../../files/file-names.js';
 import { itemAt } from '../checks.js';
@@ -20,7 +20,7 @@ export interface PackedEntry {
   checksum?: number;
 }
 
-/** Where the pixels of an image are. */
+/** Place and properties of an image's pixels. */
 export type PackedPlace = Omit<PackedEntry, 'name' | 'hash'>;
 
 /** Images of a packed folder, by index. */
@@ -66,7 +66,7 @@ export class ListedEntries implements PackedEntries {
  */
 export const recordBytes = 64;
 
-/** Where the fields after the hash begin. */
+/** Offsets of the fields after the hash. */
 const at = {
   offset: 32,
   shard: 38,

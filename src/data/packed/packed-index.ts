@@ -63,7 +63,7 @@ export async function readIndex(path: string): Promise<PackIndex> {
   return index;
 }
 
-/** Opens what an index says of its images. @throws ImageDataError if they are damaged or outside their shards */
+/** Opens the entries of the images in an index. @throws ImageDataError if they are damaged or outside their shards */
 export async function openEntries(path: string, index: PackIndex): Promise<PackedEntries> {
   const entries = index.images ? new ListedEntries(index.images) : await recordedEntries(path, index);
   const wrong = whatIsOutside(index, entries);

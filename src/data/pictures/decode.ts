@@ -44,7 +44,7 @@ export type Samples =
   | 'array'
   | FloatSamples;
 
-/** How an image is scaled to other proportions: cropped at its centre, or each side on its own. */
+/** Scaling of an image to other proportions: cropped at its centre, or each side on its own. */
 export type Scaling = 'cover' | 'fill';
 
 export interface PictureHeader {

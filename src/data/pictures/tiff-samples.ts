@@ -14,7 +14,7 @@ export interface TiffTags {
   extra: readonly number[];
 }
 
-/** How to convert floating point samples to bytes. */
+/** Conversion of floating point samples to bytes. */
 export interface FloatSamples {
   /** Value of white: 1 or 255. */
   white: 1 | 255;
@@ -84,7 +84,7 @@ const names: Readonly<Record<number, string>> = {
   34892: 'linear raw data of a camera',
 };
 
-/** Returns why a TIFF's samples are not supported; null if they are. */
+/** Returns the reason why a TIFF's samples are not supported; null if they are. */
 export function tiffFault({ bits, format, samples, photometric, extra }: TiffTags): string | null {
   const colour = colours[photometric];
   const beyond = samples - (colour ?? samples);

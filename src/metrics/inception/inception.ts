@@ -116,7 +116,7 @@ export class InceptionV3 extends nn.Module {
     this.requiresGrad_(false);
   }
 
-  /** How images reach the network, for the protocol of a result. */
+  /** Identity of the network and its resizing, for the protocol of a result. */
   get protocol(): Protocol {
     return {
       network: 'Inception of FID (2015-12-05), 2048 features',

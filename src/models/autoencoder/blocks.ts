@@ -255,7 +255,7 @@ export class Level extends nn.Module {
   }
 }
 
-/** What all published backbones share. */
+/** Settings that all published backbones share. */
 const published = {
   doubleZ: false,
   zChannels: 256,

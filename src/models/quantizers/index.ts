@@ -9,7 +9,7 @@ export * from './ema.js';
 export * from './gumbel.js';
 export * from './vector.js';
 
-/** A quantizer's class, and how it is recognised in configurations and weights. */
+/** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
 export interface QuantizerEntry {
   readonly Class: (new (config: never) => Quantizer) & { readonly schema: Schema };
   /** Name that `inspect` prints for a first stage with it: the reference's, or else the class's. */

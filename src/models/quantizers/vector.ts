@@ -24,8 +24,8 @@ const schema = {
     (value) => typeof value === 'boolean',
   )(),
   /**
-   * How codes are chosen: `nearest` (default), or by the largest `dot` product or `cosine`, as other projects' models
-   * with the same keys do. With `cosine`, latents and codes are scaled to length 1.
+   * Rule that chooses a code: the `nearest` one (default), or the one with the largest `dot` product or `cosine`, as in
+   * other projects' models with the same keys. With `cosine`, latents and codes are scaled to length 1.
    */
   lookup: oneOf(...lookups)('nearest'),
   ...remapSchema,
@@ -42,7 +42,7 @@ export type VectorQuantizerConfig = Given<typeof schema>;
  * ```ts
  * const quantizer = new VectorQuantizer({ nEmbed: 1024, embedDim: 256, legacy: true });
  * const { quantized, loss, indices } = quantizer.forward(torch.randn([2, 256, 16, 16]));
- * const codes = quantizer.codes(indices.view([2, 16, 16])); // [2, 256, 16, 16]: quantized, but for rounding
+ * const codes = quantizer.codes(indices.view([2, 16, 16])); // [2, 256, 16, 16]: quantized, up to rounding
  * ```
  */
 export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {

@@ -74,7 +74,7 @@ export async function initFromCkpt(model: Module): Promise<LoadReport[]> {
   return reports;
 }
 
-/** How {@link loadFrom} loads. */
+/** Options of {@link loadFrom}. */
 export interface LoadFromOptions {
   /** Prefixes of keys to leave out. */
   ignore?: readonly string[];

@@ -1,4 +1,4 @@
-/** Sources of published weights, and how their files are verified. */
+/** Sources of published weights, with the checksums that are known. */
 
 export interface PublishedFile {
   /** File name, also used in messages. */

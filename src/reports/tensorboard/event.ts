@@ -5,13 +5,13 @@
 import { maskedCrc32c } from './crc32c.js';
 import { bytesField, doubleField, floatField, integerField } from './protobuf.js';
 
-/** A picture as TensorBoard stores it: the bytes of a PNG file. */
+/** An image as TensorBoard stores it: the bytes of a PNG file. */
 export interface PngSummary {
   tag: string;
   png: Uint8Array;
 }
 
-/** What an event says. */
+/** Content of an event. */
 export type EventContent =
   | { /** Begins each file. */ version: true }
   | { /** Drops what was logged from this step on: a resumed run repeats it. */ restart: true }

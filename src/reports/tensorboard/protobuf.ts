@@ -11,7 +11,7 @@ function varint(value: number): number[] {
   return [...bytes, rest];
 }
 
-/** How the bytes of a field are laid out. */
+/** Wire types: the layouts of a field's bytes. */
 const wire = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 };
 
 const tag = (field: number, layout: number): number[] => varint(field * 8 + layout);

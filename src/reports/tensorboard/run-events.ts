@@ -21,7 +21,7 @@ export class RunEvents {
     this.#now = now;
   }
 
-  /** Writes what TensorBoard shows of an event of the run. @throws the system's error */
+  /** Writes the parts of an event of the run that TensorBoard shows. @throws the system's error */
   async take(event: TrainingEvent): Promise<void> {
     if (event.type === 'start') this.#begin(event.step);
     else if (event.type === 'log') this.#write({ scalars: scalarsOf(event) }, event.step);

@@ -1,4 +1,4 @@
-/** Bindings of the kernels in native/kernels/decode.cu: the models they support and how each kernel is launched. */
+/** Bindings of the kernels in native/kernels/decode.cu: the models they support and the launch of each kernel. */
 import type { Norm, Prior } from '../../models/priors/prior.js';
 import { isContiguous } from '../../torch/core/layout.js';
 import { kernelElements, packagedKernels } from '../../torch/cuda/kernel.js';

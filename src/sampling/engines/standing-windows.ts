@@ -7,7 +7,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { WindowCell } from '../orders/window.js';
 
-/** A cell to draw, and what is kept of its window. */
+/** A cell to draw, and the part of its window that is kept. */
 export interface StandingCell {
   /** Number of the cell in its step. */
   index: number;

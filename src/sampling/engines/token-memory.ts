@@ -7,7 +7,7 @@ import { guidanceScales, guidedLogits, isGuided, type GuidanceOptions } from '..
 import { drawToken, type Drawn, type PickOptions } from '../logits.js';
 import { looksBack, seenIds } from '../repetition.js';
 
-/** What a sequence starts with. */
+/** Start of a batch of sequences. */
 export interface Start {
   /** First tokens, `[B, L]`. */
   prefix: Tensor;
@@ -25,10 +25,10 @@ export interface Start {
   steps: number;
 }
 
-/** How tokens are drawn. */
+/** Options of drawing tokens. */
 export interface DrawOptions extends PickOptions, GuidanceOptions {}
 
-/** Memory at fixed addresses for tokens and for what drawing needs of earlier ones, so that draws can be recorded. */
+/** Memory at fixed addresses for tokens and for the values that drawing needs, so that draws can be recorded. */
 export class TokenMemory {
   /** Prefix and drawn tokens, `[B, room]` int64. */
   readonly tokens: Tensor;

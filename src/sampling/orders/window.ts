@@ -91,7 +91,7 @@ export function planWindows({
   );
 }
 
-/** What is fed before the codes of a window. */
+/** Tokens that are fed before the codes of a window. */
 export interface WindowCondition {
   /** Number of tokens. */
   length: number;

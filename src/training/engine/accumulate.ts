@@ -2,11 +2,11 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 
-/** How a training step computes its batch. */
+/** Options of how a training step computes its batch. */
 export interface Accumulation {
   /**
    * Number of equal parts of the batch whose gradients are averaged before the update. The step then needs the memory of
-   * one part, and its result is that of the whole batch, but for what a part normalises by its own statistics.
+   * one part. Its result is that of the whole batch, except where a part is normalised by its own statistics.
    * Default 1.
    */
   accumulate?: number;
@@ -15,7 +15,7 @@ export interface Accumulation {
 /**
  * Splits a batch [B, …] along its first dimension.
  *
- * @throws RangeError if it cannot be split into so many equal parts
+ * @throws RangeError if it cannot be split into `count` equal parts
  */
 export function partsOf(batch: Tensor, count = 1): Tensor[] {
   if (count === 1) return [batch];

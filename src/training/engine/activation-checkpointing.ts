@@ -5,7 +5,7 @@ import type * as nn from '../../torch/nn/index.js';
 import { AttnBlock, Downsample, ResnetBlock, Upsample } from '../../models/autoencoder/blocks.js';
 import { Block } from '../../models/priors/gpt.js';
 
-/** What is computed again at once: none of these contains another. */
+/** Modules that are computed again as a whole; none of them contains another. */
 const blocks = [ResnetBlock, AttnBlock, Downsample, Upsample, Block];
 
 /**

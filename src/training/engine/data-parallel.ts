@@ -1,4 +1,4 @@
-/** Training in several processes, each with a batch of its own: what a step exchanges with the others. */
+/** Training in several processes, each with a batch of its own: the values that their steps exchange. */
 import { ActNorm } from '../../models/losses/discriminator.js';
 import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';

@@ -6,10 +6,10 @@ import { GuardedOptimizer, putBack, type GuardableOptimizer } from './guarded-op
 import { figuresOfGradients } from './loss-scale.js';
 import type { StepOptimizer } from './step-optimizer.js';
 
-/** What a run does about NaN and infinity. */
+/** Policy of a run for NaN and infinity. */
 export type NonFinitePolicy = 'stop' | 'skip' | 'rollback';
 
-/** What was found since the last report. */
+/** Findings since the last report. */
 export interface NonFiniteReport {
   /** The first tensor with NaN or infinity, and its step. */
   what: string;
@@ -23,7 +23,7 @@ export interface NonFiniteReport {
 const never = 2 ** 52;
 
 /**
- * Records on the device where NaN or infinity first appeared, among the losses of steps and the gradients of guarded
+ * Records on the device the first NaN or infinity among the losses of steps and the gradients of guarded
  * optimizers. `report` reads the record, at the steps at which a run reads its losses.
  *
  * @example
@@ -42,7 +42,7 @@ const never = 2 ** 52;
  * ```
  */
 export class FiniteCheck extends torch.InThread {
-  /** What the run does about what is found. */
+  /** Policy of the run for its findings. */
   readonly policy: NonFinitePolicy;
   readonly #guarded: { optimizer: GuardedOptimizer; names: readonly string[] }[] = [];
   #protected: readonly Tensor[] = [];
@@ -114,7 +114,7 @@ export class FiniteCheck extends torch.InThread {
     if (before.length > 0) putBack(this.#protected, before, bad);
   }
 
-  /** Returns what was found since the last report, or null. Waits for the device. */
+  /** Returns the findings since the last report, or null. Waits for the device. */
   report(): NonFiniteReport | null {
     const record = this.#record;
     if (!record) return null;
@@ -150,7 +150,7 @@ export class FiniteCheck extends torch.InThread {
   }
 }
 
-/** The record: int64 [] but for the positions, [losses and gradients]. */
+/** The record on the device: int64 [], except `positions`, int64 [losses and gradients]. */
 interface Found {
   /** Names of the losses, whose positions come first. */
   losses: readonly string[];

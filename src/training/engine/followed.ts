@@ -1,4 +1,4 @@
-/** What follows the events of a run: files in which other programs show it. */
+/** Followers of a run's events: they write files in which other programs show the run. */
 import { RunCsv } from '../../reports/metrics-csv.js';
 import { RunEvents } from '../../reports/tensorboard/run-events.js';
 import type { TrainingEvent } from '../../runs/events.js';
@@ -8,7 +8,7 @@ interface Follower {
   take(event: TrainingEvent): Promise<void>;
 }
 
-/** Returns what a run asks for, by its setting. */
+/** Returns the followers that a run's settings ask for, by setting. */
 function followersOf({ folder, config: { training } }: Run): Map<string, Follower> {
   const followers = new Map<string, Follower>();
   if (training.tensorboard) followers.set('tensorboard', new RunEvents(folder));
@@ -25,7 +25,7 @@ export async function* followed(
   for await (const event of events) {
     const failed: string[] = [];
     for (const [setting, follower] of followers) {
-      // The run is worth more than what shows it.
+      // A file that cannot be written must not end the run.
       await follower.take(event).catch((error: Error) => {
         followers.delete(setting);
         failed.push(`training.${setting} is off from here on: ${error.message}`);

@@ -1,4 +1,4 @@
-/** Optimizers that look at their gradients before each step. */
+/** Optimizers that check their gradients before each step. */
 import type { GradScaler } from '../../torch/amp/index.js';
 import * as optim from '../../torch/optim/index.js';
 import type { ParameterState } from '../../torch/optim/index.js';
@@ -8,16 +8,16 @@ import { leastScale } from './loss-scale.js';
 import type { StepOptimizer } from './step-optimizer.js';
 import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
-/** What is guarded: an optimizer of `optim`, with its state. */
+/** Optimizer that can be guarded: one of `optim`, with its state. */
 export interface GuardableOptimizer extends WrappableOptimizer {
   readonly state: ReadonlyMap<Tensor, ParameterState>;
 }
 
 /**
  * An optimizer for training steps that notes on the device, before each of its steps, which gradients are finite. With
- * `skip` it leaves out steps with others, on the device as well: Adam and AdamW have a kernel for it, of other optimizers
- * the parameters and their state are copied before each step and put back. With `scaler` it unscales the gradients first,
- * and leaves out steps whose scaled gradients overflowed, which then count as finite: the scale will be lowered.
+ * `skip` it leaves out steps in which one is not, on the device as well: Adam and AdamW have a kernel for this; with other
+ * optimizers the parameters and their state are copied before each step and restored. With `scaler` it unscales the
+ * gradients first and leaves out steps whose scaled gradients overflowed; these count as finite, as the scale is lowered.
  *
  * @example
  * ```ts
@@ -39,7 +39,7 @@ export interface GuardableOptimizer extends WrappableOptimizer {
  * ```
  */
 export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
-  /** Whether the gradient of each parameter was finite at the last step, bool [parameters]; overwritten by the next. */
+  /** True for each parameter whose gradient was finite at the last step, bool [parameters]; overwritten by the next. */
   readonly finite: Tensor;
   readonly #inner: StepOptimizer;
   readonly #skip: boolean;

@@ -1,6 +1,6 @@
 /**
  * Scaled losses in training steps. Gradients that pass through float16 would underflow, so losses are multiplied by the
- * scale of a `GradScaler` before they are backpropagated. What a step computes from gradients itself is unscaled first.
+ * scale of a `GradScaler` before they are backpropagated. Gradients from which a step computes values are unscaled first.
  */
 import { atLeastFloat32 } from '../../models/quantizers/latents.js';
 import * as torch from '../../torch/index.js';
@@ -13,7 +13,7 @@ export type Scaling = Pick<StepOptimizer, 'scaler'>;
 /** Scale below which gradients that overflow are an alarm, as in fairseq: lowering it further will not help. */
 export const leastScale = 1e-4;
 
-/** Names of logged figures that are computed from gradients: at a step that overflows they are not finite. */
+/** Names of logged values that are computed from gradients, which are not finite at a step that overflows. */
 export const figuresOfGradients: readonly string[] = ['weight', 'norm', 'discNorm'];
 
 /** Returns a loss, or a gradient to send backward, times the scale. */

@@ -9,7 +9,7 @@ import { floatsTo, MasterWeights } from './precision.js';
 import type { StepOptimizer } from './step-optimizer.js';
 import type { WrappableOptimizer } from './wrapped-optimizer.js';
 
-/** What an optimizer for training steps is made of. */
+/** Parts of an optimizer for training steps. */
 export interface Stepped {
   /** Parameters of the networks, whose masters the optimizer updates. */
   copies: readonly Tensor[];
@@ -22,8 +22,8 @@ export interface Stepped {
 }
 
 /**
- * What `training.precision` makes of networks, optimizers and losses: copies of weights in 16 bits with float32 masters,
- * or autocast; and for float16, one scaler of the losses.
+ * Applies `training.precision` to networks, optimizers and losses: copies of weights in 16 bits with float32 masters, or
+ * autocast; and for float16, one scaler of the losses.
  *
  * One scaler serves both optimizers of a first stage, as Lightning's does in the reference; but its scale changes once,
  * after both, as PyTorch's documentation asks for: gradients of both networks are pending when the first one steps.
@@ -36,7 +36,7 @@ export class MixedPrecision {
   readonly #model: nn.Module;
   readonly #guarded: GuardedOptimizer[] = [];
 
-  /** @param model is in training mode in training steps; autocast applies only then, so measured figures are float32 */
+  /** @param model is in training mode in training steps; autocast applies only then, so metrics are measured in float32 */
   constructor(precision: Precision, model: nn.Module) {
     this.#precision = precision;
     this.#model = model;

@@ -36,8 +36,8 @@ function settingsOf(name: OptimizerName): string[] {
 }
 
 /**
- * Creates the optimizer of a configuration. Learning rate, betas and weight decay come from `training`, the rest and what
- * differs from them from `training.optimizer.params`; settings that the optimizer does not have are left out.
+ * Creates the optimizer of a configuration. Learning rate, betas and weight decay come from `training`, other settings
+ * (and other betas) from `training.optimizer.params`. Settings of `training` that the optimizer does not have are left out.
  *
  * @param usual optimizer of the stage if the configuration does not name one
  * @param groups parameters, and settings of their own

@@ -9,7 +9,7 @@ import * as torch from '../../torch/index.js';
 
 const { rank, worldSize } = torch.distributed;
 
-/** Returns a number that launchers set, or what it usually is. */
+/** Returns the number in an environment variable that launchers set, or its usual value. */
 function variable(name: string, usual: number): number {
   const value = Number(process.env[name] ?? usual);
   return Number.isSafeInteger(value) && value >= 0 ? value : usual;
@@ -63,7 +63,7 @@ export function notesOnProcesses({ data, training }: RunConfig, state: Checkpoin
   ];
 }
 
-/** Returns the settings that decide by what a single process sees. */
+/** Returns the settings of a configuration that work in a single process only. */
 function aloneSettings({ data, training }: Pick<RunConfig, 'data' | 'training'>): string[] {
   const { graph, nonFinite, patience } = training;
   return Object.entries({

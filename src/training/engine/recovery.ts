@@ -1,4 +1,4 @@
-/** What a run does about NaN and infinity: `training.nonFinite`. */
+/** Handling of NaN and infinity in a run: `training.nonFinite`. */
 import { newestCheckpoint } from '../../runs/checkpoint.js';
 import { NonFiniteError } from '../../runs/error.js';
 import { appendMetrics } from '../../runs/folder.js';
@@ -23,11 +23,11 @@ interface Recoverable {
   restored?(): void;
 }
 
-/** Reads losses, and applies the policy of a run to what is not finite. */
+/** Reads losses, and applies the policy of a run to values that are not finite. */
 export class Recovery {
   readonly #run: Run;
   readonly #stage: Recoverable;
-  /** How often the run returned to a checkpoint of a step. */
+  /** Number of times that the run returned to the checkpoint of step `to`. */
   #returns = { to: -1, count: 0 };
 
   constructor(run: Run, stage: Recoverable) {
@@ -113,7 +113,7 @@ export class Recovery {
   }
 }
 
-/** Leaves out what was computed from gradients that overflowed float16; the step was left out, and its losses are good. */
+/** Leaves out values computed from gradients that overflowed float16: the step was left out, but its losses are valid. */
 function withoutOverflow(losses: Record<string, Tensor | number>): Record<string, Tensor | number> {
   const kept = Object.entries(losses).filter(
     ([name, value]) =>

@@ -7,8 +7,8 @@ import * as torch from '../../torch/index.js';
 import type { TrainableStage } from '../stage.js';
 
 /**
- * Returns what gives the state of the last whole step while the next batch is read: with the position before that batch, so
- * that a resumed run reads it again. Null if the stage does not tell its position.
+ * Returns a function that gives the state of the last whole step while the next batch is read: with the position before
+ * that batch, so that a resumed run reads it again. Null if the stage does not report its position.
  */
 export function wholeWhileReading(
   stage: Pick<TrainableStage, 'position' | 'state'>,
@@ -21,7 +21,7 @@ export function wholeWhileReading(
  * Saves the last whole step of a run that an error is about to end, unless it is saved already. Removes no checkpoint, and
  * saves nothing after NaN or infinity.
  *
- * @param whole gives the state of that step; null if the error came in the middle of one
+ * @param whole returns the state of that step; null if the error occurred in the middle of one
  */
 export async function* rescued(
   run: Run,

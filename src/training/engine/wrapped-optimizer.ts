@@ -3,13 +3,13 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { StepOptimizer } from './step-optimizer.js';
 
-/** What an optimizer that does something before each step needs of the one around which it is; those of `optim` have it. */
+/** Optimizer that {@link WrappedOptimizer} can wrap, as all of `optim` are. */
 export interface WrappableOptimizer extends StepOptimizer {
   readonly paramGroups: readonly { params: Tensor[] }[];
 }
 
 /**
- * An optimizer for training steps around another one of the same parameters: a subclass says what it does before a step.
+ * An optimizer for training steps that wraps another one of the same parameters; a subclass adds work before each step.
  *
  * @example
  * ```ts

@@ -17,7 +17,7 @@ import { openRunWeights } from '../../runs/weights.js';
 
 /** An open checkpoint to initialise a model from. */
 export interface InitialWeights {
-  /** What they are from, for messages. */
+  /** Source of the weights, for messages. */
   readonly path: string;
   /**
    * Loads the weights into a model, except the keys in `ignore_keys`; keys that the file lacks are left unchanged.

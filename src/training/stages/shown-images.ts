@@ -3,7 +3,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 
 /**
- * Returns what a first stage takes or gives, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]: label maps in the model's
+ * Returns inputs or outputs of a first stage, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]: label maps in the model's
  * colours, one channel as grey. The caller owns the result.
  */
 export function shownImages(model: FirstStage, values: Tensor): Tensor {

@@ -57,7 +57,7 @@ testProp(
   { numRuns: 40 },
 );
 
-test('every epoch has every picture once, in another order', async (t) => {
+test('every epoch has every image once, in another order', async (t) => {
   const batches = await draw(new Loader(wide(12), { batchSize: 4, seed: 3 }), 9);
   const epochs = [0, 3, 6].map((from) => batches.slice(from, from + 3).flatMap(({ indices }) => indices));
   for (const epoch of epochs)
@@ -97,7 +97,7 @@ test('the shares of several processes make up the batches of one, and go on from
   for (const { after } of shares) t.deepEqual(after, shares[0]!.after);
 });
 
-test('images are the pictures named by indices and labels, in [-1, 1]', async (t) => {
+test('a batch has the images that its indices and labels name, in [-1, 1]', async (t) => {
   const loader = new Loader(wide(6), { batchSize: 6 });
   const { images, indices, labels, waited } = await loader.next();
   t.deepEqual(images.shape, [6, 3, size, size]);
@@ -114,7 +114,7 @@ test('images are the pictures named by indices and labels, in [-1, 1]', async (t
   );
 });
 
-test('crops and flips vary over pictures and epochs; centre crops without flips do not', async (t) => {
+test('crops and flips vary over images and epochs; centre crops without flips do not', async (t) => {
   const seen = async (options: Partial<LoaderOptions>) => {
     const batches = await draw(new Loader(wide(8), { batchSize: 8, seed: 1, ...options }), 6);
     const red = batches.flatMap(({ images, indices }) =>
@@ -184,7 +184,7 @@ test('batches are read ahead of the one asked for, and no further', async (t) =>
   t.is(asked.length, 10);
 });
 
-test('time spent waiting is told: none for what was ready', async (t) => {
+test('time spent waiting is reported: none for batches that were ready', async (t) => {
   const { source } = slow(40, 100);
   const loader = new Loader(source, { batchSize: 2, prefetch: 1 });
   const first = await loader.next();
@@ -194,7 +194,7 @@ test('time spent waiting is told: none for what was ready', async (t) => {
   loader.close();
 });
 
-test('a picture that is skipped is replaced by the next, the same each time', async (t) => {
+test('an image that is skipped is replaced by the next, the same each time', async (t) => {
   const broken = (i: number) => (i === 2 || i === 3 ? ('skip' as const) : null);
   const blue = async () => {
     const { images, indices } = await new Loader(slow(5, 0, broken).source, { batchSize: 5, seed: 1 }).next();
@@ -221,7 +221,7 @@ test('an error of a batch read ahead is thrown when that batch is asked for', as
   t.true(given.length < 6 && !given.includes(5));
 });
 
-test('inOrder gives every picture once, its middle, the last batch smaller', async (t) => {
+test('inOrder gives every image once, its middle, the last batch smaller', async (t) => {
   const indices: number[][] = [];
   for await (const batch of inOrder(wide(7), 3)) {
     t.deepEqual(batch.images.shape, [batch.indices.length, 3, size, size]);

@@ -67,7 +67,7 @@ test('all seasons and times of day come up, and every kind of thing', async (t) 
 });
 
 testProp(
-  'picture, segmentation and depth agree at every size',
+  'image, segmentation and depth agree at every size',
   [fc.integer({ min: 16, max: 96 }), fc.integer({ min: 16, max: 200 }), fc.nat({ max: 1000 })],
   async (t, height, width, index) => {
     const sprites = await sheet;

@@ -87,6 +87,6 @@ test('the field is computed from the crop, mirrored with it, from colours also w
       const [row, column] = [Math.floor(i / size), i % size];
       return edge !== wanted[row * size + size - 1 - column];
     });
-    t.true(differs.length < 4, 'mirrored, but for ties');
+    t.true(differs.length < 4, 'mirrored, except for ties');
   }
 });

@@ -80,7 +80,7 @@ test('a field that the images lack is refused with those they have', async (t) =
   await t.throwsAsync(source.readExamples([0], ['depth']), expected);
 });
 
-test('a picture without the map that its store promises is an error', async (t) => {
+test('an image without the map that its store promises is an error', async (t) => {
   const item = { name: 'bare', hash: '0', width: size, height: size, pixels: gradient(size, size, 0) };
   const source = new ImageSource(new MemoryStore([item], [], { depth: {} }), size);
   await t.throwsAsync(source.readExamples([0], ['depth']), {

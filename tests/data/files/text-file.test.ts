@@ -38,7 +38,7 @@ for (const [encoding, encode] of encodings) {
 }
 
 const binaries: [string, () => Buffer | Promise<Buffer>, RegExp][] = [
-  ['a picture', () => plain(8, 8, '#000000').png().toBuffer(), /this is an image \(PNG\)/],
+  ['an image', () => plain(8, 8, '#000000').png().toBuffer(), /this is an image \(PNG\)/],
   ['a JPEG', () => plain(8, 8, '#000000').jpeg().toBuffer(), /this is an image \(JPEG\)/],
   ['a gzip file', () => gzipSync('a.png\n'.repeat(99)), /this is a gzip file; unpack it/],
   ['a zip file', () => Buffer.from('PK\x03\x04\x14\0\0\0', 'latin1'), /this is a zip file/],

@@ -26,7 +26,7 @@ async function photos(t: Pick<ExecutionContext, 'teardown'>): Promise<string> {
   return folder;
 }
 
-test('packed pictures give the same pixels, classes and sides as their files', async (t) => {
+test('packed images give the same pixels, classes and sides as their files', async (t) => {
   const files = await photos(t);
   await writeFile(join(files, 'cats', 'broken.png'), 'no picture');
   const packed = join(await folderFor(t), 'new', 'packed');
@@ -109,7 +109,7 @@ test('a packed folder appears whole or not at all, and replaces only one of its 
   t.deepEqual(await readdir(root), ['packed']);
 });
 
-test('pictures packed at another size are refused with both ways out', async (t) => {
+test('images packed at another size are refused with both ways out', async (t) => {
   const files = await photos(t);
   const packed = join(await folderFor(t), 'packed');
   await packImages({ path: files, size: 8 }, packed);
@@ -145,7 +145,7 @@ const damages: [string, Spoil, RegExp][] = [
     rewrite((index) => (index.version = 9 as 1)),
     /its version is 9, this release reads 1 and 2/,
   ],
-  ['no pictures', rewrite((index) => (index.records!.bytes = 0)), /lists no images/],
+  ['no images', rewrite((index) => (index.records!.bytes = 0)), /lists no images/],
   ['half a record', rewrite((index) => (index.records!.bytes -= 9)), /its records have 1399 bytes/],
   ['no records', rewrite((index) => (index.records = undefined!)), /no lists of images/],
   ['maps that are a list', rewrite((index) => (index.maps = ['depth'] as never)), /its maps are not/],
@@ -194,10 +194,10 @@ for (const [what, spoil, message] of damages) {
 
 const listing = new URL('../../fixtures/packed-1', import.meta.url).pathname;
 const listDamages: [string, (index: PackIndex) => unknown, RegExp][] = [
-  ['a picture outside its shard', ({ images }) => (images![3]!.offset = 1e9), /image 3 is outside/],
-  ['a picture too small', ({ images }) => (images![2]!.width = 2), /image 2 is outside/],
+  ['an image outside its shard', ({ images }) => (images![3]!.offset = 1e9), /image 3 is outside/],
+  ['an image too small', ({ images }) => (images![2]!.width = 2), /image 2 is outside/],
   ['an unknown class', ({ images }) => (images![1]!.label = 7), /image 1 has an unknown class: 7/],
-  ['no pictures', (index) => (index.images = []), /lists no images/],
+  ['no images', (index) => (index.images = []), /lists no images/],
 ];
 for (const [what, change, message] of listDamages) {
   test(`a folder packed by an earlier release with ${what} is refused`, async (t) => {
@@ -222,7 +222,7 @@ test('a folder packed by an earlier release is read as before', async (t) => {
   await close();
 });
 
-test('a changed pixel is an error that names its picture as soon as it is read', async (t) => {
+test('a changed pixel is an error that names its image as soon as it is read', async (t) => {
   const packed = join(await folderFor(t), 'packed');
   await cp(whole, packed, { recursive: true });
   const shard = join(packed, 'pixels-00000.bin');
@@ -238,7 +238,7 @@ test('a changed pixel is an error that names its picture as soon as it is read',
   await store.close();
 });
 
-test('a store that makes its pictures is packed with names, classes and hashes', async (t) => {
+test('a store that makes its images is packed with names, classes and hashes', async (t) => {
   const packed = join(await folderFor(t), 'packed');
   const picture = (i: number) => ({
     width: 3,

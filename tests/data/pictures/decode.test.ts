@@ -77,7 +77,7 @@ const kinds: [string, () => Sharp, [number, number, number], number][] = [
 ];
 
 for (const [kind, make, colour, tolerance] of kinds) {
-  test(`a ${kind} picture becomes RGB`, async (t) => {
+  test(`a ${kind} image becomes RGB`, async (t) => {
     const path = join(await folderFor(t), 'picture');
     await make().toFile(path);
     const { pixels } = await decodePicture(path, 1, 1);
@@ -88,7 +88,7 @@ for (const [kind, make, colour, tolerance] of kinds) {
   });
 }
 
-test('a picture is turned upright, and its header says the upright size', async (t) => {
+test('an image is turned upright, and its header says the upright size', async (t) => {
   const path = join(await folderFor(t), 'turned.jpg');
   // Orientation 6 is shown turned a quarter clockwise: what was at the top comes to the right.
   await gradientImage(40, 20).withMetadata({ orientation: 6 }).jpeg({ quality: 100 }).toFile(path);
@@ -193,7 +193,7 @@ testProp(
 );
 
 testProp(
-  'any picture is decoded to the size asked for',
+  'any image is decoded to the size asked for',
   [fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 90 }), fc.integer({ min: 1, max: 40 })],
   async (t, width, height, size) => {
     const png = await plain(width, height, '#336699').png().toBuffer();

@@ -22,7 +22,7 @@ test('channels and rows keep their order, and one channel is grey', (t) => {
   t.deepEqual([...imageGrid(torch.tensor([[[[1]]]]), { scale: 2 }).pixels], Array(12).fill(255));
 });
 
-test('what is no batch of images is refused', (t) => {
+test('a tensor that is not a batch of images is refused', (t) => {
   for (const shape of [
     [3, 4, 4],
     [1, 2, 4, 4],

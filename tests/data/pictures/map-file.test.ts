@@ -37,7 +37,7 @@ test('equal channels are one value; transparency does not count', async (t) => {
   t.deepEqual([...(await readMapFile(await written('rgba.png', rgba, 2, 4), 2))], [5, 6, 7, 8]);
 });
 
-test('a file that is no map is refused by name', async (t) => {
+test('a file that is not a map is refused by name', async (t) => {
   const coloured = await written('colours.png', [1, 1, 1, 9, 2, 2, 3, 3, 3, 4, 4, 4], 2, 3);
   const text = join(folder, 'text.png');
   writeFileSync(text, 'no image');

@@ -40,7 +40,7 @@ for (const [what, array, pixel] of cases) {
   });
 }
 
-test('arrays beside images are not images, but a list may name them', async (t) => {
+test('arrays next to images are not images, but a list may name them', async (t) => {
   const folder = await folderFor(t);
   await saveNpy(join(folder, 'a.npy'), of([9, 9, 9, 9], [2, 2], 'uint8'));
   await plain(2, 2, 'white').png().toFile(join(folder, 'b.png'));

@@ -23,7 +23,7 @@ const shape = fc.record({
 const unit = fc.double({ min: 0, max: 1, noNaN: true });
 
 testProp(
-  'a view is a whole square of the picture, and its mirror image is the same square mirrored',
+  'a view is a whole square of the image, and its mirror image is the same square mirrored',
   [shape, unit, unit],
   (t, { size, wider, higher }, x, y) => {
     const picture = placed(size + wider, size + higher);
@@ -52,7 +52,7 @@ test('the middle view is the middle', (t) => {
   t.deepEqual([...target], [3, 0, 7]);
 });
 
-test('a square larger than the picture is refused', (t) => {
+test('a square larger than the image is refused', (t) => {
   t.throws(() => copySquare(placed(3, 9), 4, { x: 0, y: 0, flip: false }, new Uint8Array(48), 0), {
     instanceOf: RangeError,
     message: /3 × 9 pixels is too small for a crop of 4 × 4/,

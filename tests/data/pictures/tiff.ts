@@ -9,7 +9,7 @@ export interface TiffPicture {
   format: number;
   /** 0 white is zero, 1 black is zero, 2 RGB, 5 CMYK, 8 Lab. */
   photometric?: number;
-  /** What the samples beyond the colours are: 0 unspecified, 2 transparency. */
+  /** Kinds of the samples beyond the colours: 0 unspecified, 2 transparency. */
   extra?: number[];
   /** Value of each sample, by its position. */
   value: (index: number) => number;

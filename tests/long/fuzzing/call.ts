@@ -99,7 +99,7 @@ function changed(list: readonly unknown[], random: Random): unknown[] {
 
 const FEW = 1024;
 
-/** What users do next: look at the result, go on with it, go back from it. */
+/** Uses the result as users do: reads it, computes with it, backpropagates from it. */
 function useResult(result: unknown, random: Random): unknown {
   for (const tensor of tensorsOf(result)) {
     if (tensor.disposed) continue;

@@ -10,7 +10,7 @@ function cyclic(): unknown[] {
   return list;
 }
 
-/** What no operator takes, or takes only in places. */
+/** Values that no operator takes, or that few arguments take. */
 export const oddities: ((random: Random, shared: Common) => unknown)[] = [
   () => null,
   () => undefined,

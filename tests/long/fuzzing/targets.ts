@@ -1,4 +1,4 @@
-/** What the fuzz calls: every public overload as function and as method, and what is written by hand. */
+/** Targets of the fuzz: every public overload as function and as method, and hand-written functions. */
 import * as torch from '../../../src/torch/index.js';
 import { camelCase, fullName, parseSchema, type Schema } from '../../../src/torch/core/schema.js';
 import { publicOperators } from '../../../scripts/public-operators.js';

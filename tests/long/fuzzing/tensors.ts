@@ -12,7 +12,7 @@ const SIZES = [0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 8];
 const LARGE_SIZES = [9, 16, 17, 33, 64];
 const MOST_ELEMENTS = 2048;
 
-/** What the tensors of one call have in common, so that some of them fit each other. */
+/** Properties that the tensors of one call share, so that some of them fit each other. */
 export interface Common {
   /** Nothing malformed: a call that may well work, for others to be made from. */
   tidy: boolean;
@@ -99,7 +99,7 @@ function dense(random: Random, shape: readonly number[], dtype: DType): Tensor {
   return torch.randint(random.chance(0.3) ? -3 : 0, 9, shape).to(dtype);
 }
 
-/** How a tensor may lie in memory, or not lie there at all. */
+/** Layouts of a tensor: strided, overlapping, sparse and others. */
 const forms: Record<string, (tensor: Tensor, random: Random) => Tensor> = {
   transposed: (tensor) => (tensor.ndim > 1 ? tensor.transpose(0, -1) : tensor),
   expanded: (tensor, random) => tensor.unsqueeze(0).expand([random.int(0, 4), ...tensor.shape]),

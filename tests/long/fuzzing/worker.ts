@@ -40,7 +40,7 @@ function write(entry: object): void {
   writeSync(log, `${JSON.stringify(entry)}\n`);
 }
 
-/** What a failure should not be, or null. */
+/** Returns the fault of an error that is not as it should be; null if it is. */
 function fault(error: unknown): string | null {
   if (!(error instanceof torch.TorchError))
     return `${(error as Error)?.constructor?.name}: ${String((error as Error)?.message)}`;

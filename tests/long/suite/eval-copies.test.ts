@@ -138,12 +138,12 @@ test.serial(
 const nearest = () => ['--copies', path('x.png')];
 const refusals: [what: string, args: () => string[], message: RegExp][] = [
   [
-    'flags of the picture without it',
+    'flags of --copies without it',
     () => [path('copies'), '--training', path('photos')],
-    /--training is for the picture .*--copies/,
+    /--training is for the image .*--copies/,
   ],
-  ['two folders for one picture', () => [path('copies'), path('others'), ...nearest()], /name one/],
-  ['a picture of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the picture is a PNG/],
+  ['two folders for one image', () => [path('copies'), path('others'), ...nearest()], /name one/],
+  ['an image of another kind', () => [path('copies'), '--copies', 'x.jpg'], /x\.jpg: the image is a PNG/],
   [
     'no training images',
     () => [path('copies'), ...nearest()],

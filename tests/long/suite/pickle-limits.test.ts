@@ -1,4 +1,4 @@
-/** What pickles may unfold to. */
+/** Limits of the values that pickles unfold to. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';

@@ -34,7 +34,7 @@ class SlowStore extends MemoryStore {
   }
 }
 
-test.serial('where pictures take long the pack command is named, once', async (t) => {
+test.serial('if images take long, the pack command is named, once', async (t) => {
   const run = join(temporaryFolder(t), 'run');
   const plain = stripes(6);
   const slow = new SlowStore(Array.from({ length: 6 }, (_, i) => plain.load(i)));

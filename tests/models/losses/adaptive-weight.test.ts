@@ -15,7 +15,7 @@ const loss = torch.keep(torch.zeros([]));
 const near = (t: ExecutionContext, actual: number, expected: number) =>
   t.true(Math.abs(actual - expected) < 1e-5 * Math.max(1, expected), `${actual}, not ${expected}`);
 
-/** Gradients whose norms have this ratio, but for δ. */
+/** Gradients whose norms have this ratio, except for δ. */
 const gradients = (ratio: number) => () => ({
   nll: torch.tensor([0, ratio]),
   generator: torch.tensor([1, 0]),

@@ -25,10 +25,10 @@ const cases: [name: string, yaml: string, expected: unknown][] = [
     'a: [1, x]\nb: ${a}\nc: true\nd: ${c}\ne: null\nf: ${e}\n',
     { a: [1, 'x'], b: [1, 'x'], c: true, d: true, e: null, f: null },
   ],
-  ['beside itself', 'a:\n  b: 1\n  c: ${.b}\n', { a: { b: 1, c: 1 } }],
+  ['next to itself', 'a:\n  b: 1\n  c: ${.b}\n', { a: { b: 1, c: 1 } }],
   ['one level up', 'a:\n  b: 1\n  c:\n    d: ${..b}\n', { a: { b: 1, c: { d: 1 } } }],
   ['two levels up', 'x: 5\na:\n  c:\n    d: ${...x}\n', { x: 5, a: { c: { d: 5 } } }],
-  ['beside itself in a list', 'a: [7, "${.0}"]\n', { a: [7, 7] }],
+  ['next to itself in a list', 'a: [7, "${.0}"]\n', { a: [7, 7] }],
   ['up from a list', 'a:\n  n: 2\n  l: ["${..n}"]\n', { a: { n: 2, l: [2] } }],
   ['an item of a list', 'a: [4, 5]\nb: ${a[1]}\nc: ${a.0}\n', { a: [4, 5], b: 5, c: 4 }],
   ['keys in brackets', 'a: { b: { c: 1 } }\nd: ${a[b][c]}\n', { a: { b: { c: 1 } }, d: 1 }],
@@ -193,7 +193,7 @@ test('tags give scalars their types', async (t) => {
   t.deepEqual((await readConfig(file)) as unknown, { a: 3, b: '5', c: 7, d: [1], e: 1000 });
 });
 
-test('an anchor that is given anew inside itself may be referred to there', async (t) => {
+test('an anchor that is defined again inside itself may be referred to there', async (t) => {
   const config: unknown = await readConfig(written('a: &a [&a x, *a]\n'));
   t.deepEqual(config, { a: ['x', 'x'] });
 });

@@ -336,7 +336,7 @@ test('latent diffusion: the averaged weights where there are some', (t) => {
   ]);
 });
 
-test('models are told by their keys', (t) => {
+test('models are recognised by their keys', (t) => {
   const shapesOf = (name: string) => new Map(keysOf(name).keys.map(([key, shape]) => [key, shape]));
   t.deepEqual(describeWeights(shapesOf('vqgan_imagenet_f16_16384')), [
     'VQModel f16, 16384 codes of width 256, base width 128, with its discriminator and LPIPS',

@@ -13,7 +13,7 @@ const quiet = { say() {} };
 
 test.beforeEach(() => void ran.splice(0));
 
-test.serial('a fault is told and the others run', async (t) => {
+test.serial('a failure is reported and the others run', async (t) => {
   const outcomes = await runChecks(checks, {}, quiet);
   t.deepEqual(ran, ['one', 'two', 'three']);
   t.deepEqual(

@@ -18,7 +18,7 @@ let home: string;
 let main: string;
 let packed: string[];
 
-/** The packages as npm lays them out, with the checkout's dependencies beside them. */
+/** The packages as npm lays them out, with the checkout's dependencies next to them. */
 test.before(async () => {
   home = mkdtempSync(join(tmpdir(), 'tessera-staged-'));
   const modules = join(home, 'node_modules');

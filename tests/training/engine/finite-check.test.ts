@@ -41,7 +41,7 @@ test('the first tensor that is not finite is named with its step, whatever follo
     count: 3,
     inRow: 0,
   });
-  t.is(check.report(), null, 'each report begins anew');
+  t.is(check.report(), null, 'each report begins again');
   step(Infinity, NaN);
   t.like(check.report(), { what: 'the loss "gan" is NaN or infinite at step 7', inRow: 1 });
   step(1, -Infinity, NaN);

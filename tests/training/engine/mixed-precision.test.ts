@@ -1,4 +1,4 @@
-/** Steps in the precisions of `training.precision`, beside those in float32. */
+/** Steps in the precisions of `training.precision`, compared with those in float32. */
 import test from 'ava';
 import { resolveConfig } from '../../../src/runs/config.js';
 import type { Precision } from '../../../src/runs/setting-kinds.js';

@@ -1,4 +1,4 @@
-/** What a new run begins from: `ckpt_path` in the reference's structure, and first stages in files of others. */
+/** Weights that a new run begins with: `ckpt_path` in the reference's structure, and first stages in files of others. */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ function vqgan(more: Params) {
 
 const trained = modelFromConfig<VQModel>(vqganConfig().model);
 const state = trained.stateDict();
-/** What a run said when it started, as its folder keeps it. */
+/** Returns the notes of a run's last start, from its folder. */
 function notesOf({ folder }: { folder: string }): string {
   const starts = JSON.parse(readFileSync(join(folder, 'environment.json'), 'utf8')) as { notes: string[] }[];
   return starts.at(-1)!.notes.join('\n');

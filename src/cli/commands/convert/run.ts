@@ -40,12 +40,12 @@ export async function convertFile(from: string, to: string, flags: ConvertFlags)
       `the tensors of ${from} would take ${formatBytes(bytes)}, but the file has only ${formatBytes(size)}; it is not converted`,
     );
   }
-  await write(to, ending, tensors, beside(checkpoint, flags.all ?? false));
+  await write(to, ending, tensors, otherValues(checkpoint, flags.all ?? false));
   return `${to}: ${tensors.size} tensors, ${formatBytes(statSync(to).size)}`;
 }
 
 /** Returns the values besides the weights, except those whose tensors are not written, such as optimizer states. */
-function beside({ all, metadata }: Checkpoint, everything: boolean): Record<string, unknown> {
+function otherValues({ all, metadata }: Checkpoint, everything: boolean): Record<string, unknown> {
   const torn = new Set(everything ? [] : [...all.keys()].map((key) => key.split('.')[0]));
   return Object.fromEntries(Object.entries(metadata).filter(([name]) => !torn.has(name)));
 }

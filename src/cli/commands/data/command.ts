@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import type { BuiltIn } from '../../../data/built-in/built-in.js';
 import { choice, numeric } from '../../arguments.js';
 
@@ -68,7 +68,9 @@ function packCommand(): Command {
 }
 
 export interface PreviewFlags {
-  pictures: number;
+  images: number;
+  /** Former name of `images`, still accepted. */
+  pictures?: number;
   scale: number;
 }
 
@@ -76,7 +78,8 @@ function previewCommand(): Command {
   return sourceCommand('preview')
     .description('draw a grid of images as training sees them, cropped and mirrored')
     .argument('<png>', 'the PNG file to write')
-    .option('--pictures <n>', 'number of images', integer(1), 36)
+    .option('--images <n>', 'number of images', integer(1), 36)
+    .addOption(new Option('--pictures <n>', 'former name of --images').argParser(integer(1)).hideHelp())
     .option('--scale <n>', 'factor to enlarge each image by', integer(1), 1)
     .action(async (path: string, png: string, flags: SourceFlags & PreviewFlags) => {
       await (await import('./run.js')).preview(path, png, flags);

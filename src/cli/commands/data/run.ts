@@ -38,7 +38,7 @@ export async function pack(path: string, folder: string, flags: SourceFlags & Pa
 }
 
 export async function preview(path: string, png: string, flags: SourceFlags & PreviewFlags): Promise<void> {
-  const { pictures: batchSize, scale } = flags;
+  const { images: count, pictures: batchSize = count, scale } = flags;
   const config = await configOf(path, flags);
   const { train, report, close } = await withProgress((options) =>
     openImages(config, { ...options, decodeAll: false }),

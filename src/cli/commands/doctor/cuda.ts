@@ -6,13 +6,13 @@ import type { Check } from './diagnosis.js';
 
 /** Findings of the child process about CUDA. */
 export interface CudaReport {
-  /** Why CUDA cannot be used; null if it can. */
+  /** Reason why CUDA cannot be used; null if it can. */
   reason: string | null;
   /** Highest CUDA version that the driver supports, such as 13000; null without a driver. */
   driver: number | null;
   /** Descriptions such as `NVIDIA H200, capability 9.0, 139 GiB`. */
   devices: string[];
-  /** Why CUDA graphs cannot be captured; null if they can. */
+  /** Reason why CUDA graphs cannot be captured; null if they can. */
   graphs: string | null;
 }
 

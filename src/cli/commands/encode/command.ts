@@ -67,7 +67,7 @@ export function encodeCommand(command: Command): Command {
     )
     .option(
       '--seed <number>',
-      'of the crops of --views; default 1',
+      'seed of the crops of --views; default 1',
       numeric(Number.isSafeInteger, 'an integer'),
     );
   return withOutputFlags(withTokenFlags(command, 'added to'), 'token file')
@@ -75,7 +75,7 @@ export function encodeCommand(command: Command): Command {
       'after',
       `
 jsonl: a line {"file", "grid": [h, w], "ids": [...]} per image, row by row; with --template also "text".
-npy: int32 [h, w] per image; with --shard [N, h, w] per file, and the file names in a .json beside it.
+npy: int32 [h, w] per image; with --shard [N, h, w] per file, and the file names in a .json next to it.
 safetensors: "ids", int32 [N, h, w], with the file names in the metadata.
 With --markers the ids of an image are one sequence: begin, (ids, row) for each row, end.
 Images of a shard whose grids differ are in one array for each grid, such as "ids.16x24".

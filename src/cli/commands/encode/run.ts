@@ -186,7 +186,7 @@ class Encoding {
   }
 }
 
-/** Returns how images are fitted. */
+/** Returns the options of fitting images. */
 function fitOf({ size, square = false, fit, padding }: EncodeFlags): FitOptions {
   return { ...(size !== undefined && { size }), square, fit, padding };
 }

@@ -16,11 +16,11 @@ export interface EncodedFile {
   size: [number, number];
   /** [h·w], without offset and markers. */
   ids: Int32Array;
-  /** Which of its views this is, from 0, and what is recorded of it; only in a set for training. */
+  /** Number of the view, from 0, and the record of its image; only in a set for training. */
   viewed?: { view: number; record: ImageRecord };
 }
 
-/** Content of the file beside an array of several images. */
+/** Content of the JSON file next to an array of several images. */
 export interface ShardList {
   grid: [number, number];
   files: string[];
@@ -41,7 +41,7 @@ export interface ShardOptions {
   stride: number;
 }
 
-/** Writes a shard of the given name, without extension; returns the names of its files. None has none. */
+/** Writes a shard of the given name, without extension; returns the names of its files: none without images. */
 export async function writeShard(
   folder: string,
   name: string,
@@ -121,13 +121,13 @@ function stack(images: readonly EncodedFile[], options: ShardOptions): torch.Ten
   return torch.fromTypedArray(all, [images.length, ...shape], { dtype: 'int32' });
 }
 
-/** Returns the name and the grid of an image, its size if it was padded, and what is recorded of a view. */
+/** Returns the name and the grid of an image, its size if it was padded, and the record of a view. */
 function describe({ file, grid, size, viewed }: EncodedFile, { stride }: ShardOptions) {
   const padded = size[0] !== grid[0] * stride || size[1] !== grid[1] * stride;
   return { file, grid, ...(padded && { size }), ...(viewed && { view: viewed.view, ...viewed.record }) };
 }
 
-/** Returns what the array of a group does not hold: its grid, and the file names in its order. */
+/** Returns the list that belongs to the array of a group: its grid, and the file names in the array's order. */
 function listOf(images: readonly EncodedFile[], options: ShardOptions): ShardList {
   const described = images.map((image) => describe(image, options));
   const padded = described.some(({ size }) => size !== undefined);

@@ -1,4 +1,4 @@
-/** What `encode` encodes: images as a whole, or views of images to train on. */
+/** Sources of `encode`: images as a whole, or views of images to train on. */
 import { createHash } from 'node:crypto';
 import { ImageDataError } from '../../../data/image-error.js';
 import { openPart } from '../../../data/open-images.js';
@@ -23,7 +23,7 @@ export interface EncodeSource {
   name(image: number): string;
   /** Reads a view; those of an image are read one after the other. @throws ImageDataError for an image that cannot be used */
   read(image: number, view: number): Promise<FittedPicture>;
-  /** Returns what a set for training records of an image; null in other sets. */
+  /** Returns the record of an image in a set for training; null in other sets. */
   record(image: number): ImageRecord | null;
   /** Images that were left out when the source was opened. */
   readonly skipped: readonly { path: string; reason: string }[];

@@ -71,7 +71,7 @@ export function evalCommand(command: Command): Command {
     .option('--seed <number>', 'with --copies: seed of the images that a run draws; default 1', natural)
     .option(
       '--neighbours <count>',
-      'with --copies: training images beside each image; default 3',
+      'with --copies: training images next to each image; default 3',
       positiveInteger,
     )
     .option(
@@ -95,7 +95,7 @@ Runs of VQGANs are measured by their reconstructions: PSNR, SSIM, the use of the
 --lpips. Runs of transformers are measured by the codes of images: nats and bits per code, bits per dimension. Folders of
 generated images are compared with --reference: FID, KID, IS, precision, recall, density, coverage, and the distance to
 the nearest reference image. Several results are shown side by side, if they were measured alike. --copies shows generated
-images beside their nearest training images, and compares the distances with those of images that no model has seen.
+images next to their nearest training images, and compares the distances with those of images that no model has seen.
 
 Examples:
   $ npx tessera-torch eval runs/vqgan

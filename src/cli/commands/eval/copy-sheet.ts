@@ -1,14 +1,14 @@
-/** The picture of `eval --copies`: which samples are shown, and beside which held-out images. */
+/** The image of `eval --copies`: the samples it shows, and the held-out images next to them. */
 import type { ImageSource } from '../../../data/image-source.js';
 import type { Neighbours } from '../../../metrics/nearest-among.js';
 import { saveNeighbourSheet, type NeighbourRows } from '../../../reports/neighbour-sheet.js';
 import * as torch from '../../../torch/index.js';
 import { writing } from '../../images.js';
 
-/** Rows of the picture. */
+/** Rows of the image. */
 const ROWS = 12;
 
-/** Compared images and what was found of them. */
+/** Compared images and their neighbours. */
 export interface Compared {
   train: ImageSource;
   samples: ImageSource;
@@ -18,8 +18,8 @@ export interface Compared {
 }
 
 /**
- * Writes the samples that are nearest to training images, the nearest first, and beside each the held-out image of the
- * same rank among its kind, which shows what is usual.
+ * Writes the samples that are nearest to training images, the nearest first, and next to each the held-out image of the
+ * same rank, which shows how near unseen images usually are.
  */
 export async function saveCopies(
   path: string,

@@ -18,13 +18,13 @@ import type { EvalFlags } from './command.js';
 import type { SampledImages, TrainingImages } from './copy-images.js';
 import { bytesOf, expectFits } from './run-images.js';
 
-/** Images that are drawn if `--samples` does not say it. */
+/** Number of images drawn if `--samples` is not given. */
 const SAMPLES = 64;
 
 /**
  * Draws images of a transformer. Conditions are those of the held-out images, in turn.
  *
- * @throws UsageError for a condition of which there are no held-out images
+ * @throws UsageError for a condition without held-out images
  */
 export async function drawImages(
   run: string,

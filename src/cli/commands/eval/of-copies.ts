@@ -1,4 +1,4 @@
-/** Measures whether generated images are copies of training images, and draws them beside the nearest ones. */
+/** Measures whether generated images are copies of training images, and shows them next to the nearest ones. */
 import type { ImageSource } from '../../../data/image-source.js';
 import { inOrder } from '../../../data/batches/loader.js';
 import { shownPath } from '../../../files/file-names.js';
@@ -18,10 +18,10 @@ import { saveCopies } from './copy-sheet.js';
 import { drawImages } from './drawn-images.js';
 import { isModel, PixelHash } from './run-images.js';
 
-/** Training images that are shown beside each sample if `--neighbours` does not say it. */
+/** Number of training images shown next to each sample if `--neighbours` is not given. */
 const NEIGHBOURS = 3;
 
-/** Compares a folder of images, or images that a run draws, with training images, and writes the picture `--copies`. */
+/** Compares a folder of images, or images that a run draws, with training images, and writes the image `--copies`. */
 export async function evaluateCopies(
   what: string,
   flags: EvalFlags,
@@ -87,7 +87,7 @@ async function compared(
 
 const OTHERS = ['reference', 'images', 'saveFeatures', 'lpips', 'stage'] as const;
 
-/** @throws UsageError for flags of other measurements, and for a picture that is not a PNG */
+/** @throws UsageError for flags of other measurements, and for an image file that is not a PNG */
 function expectFlags(flags: EvalFlags): void {
   const stray = OTHERS.find((name) => flags[name] !== undefined);
   if (stray !== undefined) {
@@ -98,7 +98,7 @@ function expectFlags(flags: EvalFlags): void {
   }
   if (flags.copies!.toLowerCase().endsWith('.png')) return;
   throw new UsageError(
-    `--copies ${shownPath(flags.copies!)}: the picture is a PNG; name a file that ends in .png`,
+    `--copies ${shownPath(flags.copies!)}: the image is a PNG; name a file that ends in .png`,
   );
 }
 

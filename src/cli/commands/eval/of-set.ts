@@ -24,7 +24,7 @@ export interface ImageSet {
   what: string;
   features: Tensor;
   probabilities: Tensor | null;
-  /** How the features were made; `images` identifies the set. */
+  /** Conditions under which the features were made; `images` identifies the set. */
   protocol: Protocol;
 }
 

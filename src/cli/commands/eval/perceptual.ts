@@ -10,7 +10,7 @@ import type { Device } from '../../../torch/index.js';
 import { loadCheckpoint, type Checkpoint } from '../../../torch/io/index.js';
 import { UsageError } from '../../usage-error.js';
 
-/** What `--lpips` takes for the weights that `setup` has installed. */
+/** Value of `--lpips` that stands for the weights that `setup` has installed. */
 const INSTALLED = 'installed';
 
 /**
@@ -53,7 +53,7 @@ function filled(open: readonly Checkpoint[], files: readonly string[]): LPIPS {
   return lpips;
 }
 
-/** Returns what values of an LPIPS depend on. */
+/** Returns the conditions that values of an LPIPS depend on. */
 export function lpipsProtocol(lpips: LPIPS): Protocol {
   const { name, protocol } = lpipsMetric;
   const own = Object.entries(protocol).map(([key, value]) => [`${name}.${key}`, value] as const);

@@ -46,22 +46,22 @@ export async function evaluateAll(whats: readonly string[], flags: EvalFlags): P
 
 const OF_COPIES = ['training', 'heldOut', 'samples', 'seed', 'neighbours'] as const;
 
-/** @throws UsageError for flags of `--copies` without it, and for several pictures in one file */
+/** @throws UsageError for flags of `--copies` without it, and for several folders or runs with it */
 function expectCopies(whats: readonly string[], flags: EvalFlags): void {
   if (flags.copies === undefined) {
     const stray = OF_COPIES.find((name) => flags[name] !== undefined);
     if (stray === undefined) return;
     const name = stray === 'heldOut' ? 'held-out' : stray;
     throw new UsageError(
-      `--${name} is for the picture of nearest training images: name its file with --copies`,
+      `--${name} is for the image of the nearest training images: name its file with --copies`,
     );
   }
-  if (whats.length > 1) throw new UsageError('--copies writes the picture of one folder or run; name one');
+  if (whats.length > 1) throw new UsageError('--copies writes the image of one folder or run; name one');
   if (!isResult(whats[0]!)) return;
   throw new UsageError(`--copies: ${shownPath(whats[0]!)} has results, not images; name a folder or a run`);
 }
 
-/** Returns what of a model is measured: `--stage`, or else what a run has trained, and of a file the first stage. */
+/** Returns the stage to measure: `--stage`, or else the one that a run has trained, or the first stage of a file. */
 async function stageOf(what: string, { stage, config }: EvalFlags): Promise<Stage> {
   return stage ?? (config === undefined ? (await readConfig(what)).stage : 'vqgan');
 }

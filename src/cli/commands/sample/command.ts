@@ -124,7 +124,7 @@ export function sampleCommand(command: Command): Command {
     .option('--grid', 'write one image, grid.png, instead of one file each')
     .option(
       '--stream [codes]',
-      'write pictures of the codes so far into the same files, after every so many codes; default: a row of codes',
+      'write images of the codes so far to the same files, each time after this number of codes; default: a row of codes',
       positiveInteger,
     )
     .option(

@@ -1,4 +1,4 @@
-/** What an image is sampled for: the class of --class, or the map or layout in the file of --condition or --layout. */
+/** The condition of a sampled image: the class of --class, or the map, vectors or layout in a file. */
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/pictures/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/fields/coordinates.js';
@@ -29,7 +29,7 @@ import { UsageError } from '../../usage-error.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
-  /** Rows of what the condition encodes: one, or several for the images in turn; a list if there are several conditions. */
+  /** Rows for the condition to encode: one, or several for the images in turn; a list if there are several conditions. */
   row: ConditionInput;
   /** Entries of the recipe that name it. */
   recipe: Record<string, string | number>;
@@ -49,14 +49,14 @@ interface ConditionFlags {
   layout?: string;
 }
 
-/** What a condition is read for. */
+/** Images and model for which a condition is read. */
 interface ConditionPlace {
   /** Height and width of the images in pixels. */
   size: readonly [height: number, width: number];
   /** Names of the classes. */
   names: readonly string[];
   run: string;
-  /** How the training images were made smaller; default: the usual way. */
+  /** Scaling by which the training images were made smaller; default: the usual one. */
   low?: LowResolution;
 }
 

@@ -15,7 +15,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
 
-/** Is told the cells (in rows of the grid) whose codes were drawn together, and their codes `[B, K]`. */
+/** Called with cells (in rows of the grid) whose codes were drawn together, and with their codes `[B, K]`. */
 export type OnCells = (cells: readonly number[], tokens: Tensor) => void;
 
 /** A batch to draw. */
@@ -35,7 +35,7 @@ export interface DrawnImages {
 
 export type Draw = (batch: Batch) => DrawnImages;
 
-/** Tells {@link OnCells} of a model that draws its own grid, in its reading order. */
+/** Calls {@link OnCells} for a model that draws its own grid, in its reading order. */
 function tokensByCell({ permuter }: Net2NetTransformer, area: number, onCells: OnCells) {
   const order = torch.scope(() =>
     permuter
@@ -55,9 +55,9 @@ const cellsOf =
     );
 
 /**
- * Returns the function that draws batches of images, and keeps what is needed for them until it is disposed of.
+ * Returns a function that draws batches of images, and keeps what they need until it is disposed of.
  *
- * @param photo image to complete or to vary; null: all of an image is drawn
+ * @param photo image to complete or to vary; null: images are drawn whole
  */
 export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOptions, photo: Photo | null) {
   const sampler = new ImageSampler(model, pick);
@@ -76,7 +76,7 @@ export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOpt
   return { draw, [Symbol.dispose]: () => sampler.dispose() };
 }
 
-/** What draws. */
+/** Everything that a way of drawing uses. */
 interface Drawer {
   model: Net2NetTransformer;
   area: DrawnSize;

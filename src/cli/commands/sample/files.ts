@@ -14,7 +14,7 @@ interface FileFlags {
   json?: boolean;
 }
 
-/** What all images have in common. */
+/** Settings that all images have in common. */
 interface Common {
   /** Folder of the files. */
   out: string;
@@ -24,7 +24,7 @@ interface Common {
   conditions: number;
 }
 
-/** Writes images as they are drawn, and at the end what shows or lists all of them. */
+/** Writes images as they are drawn, and at the end the files that show or list all of them. */
 export class SampleFiles {
   readonly flags: FileFlags;
   readonly common: Common;
@@ -69,7 +69,7 @@ export class SampleFiles {
     await this.#gallery?.save(join(out, 'gallery.html'), { ...recipe, n: each });
   }
 
-  /** Returns what is shown of images that are being drawn, by the paths of their files. */
+  /** Returns images that are being drawn as far as they are known, by the paths of their files. */
   partial(planned: readonly PlannedImage[], images: Tensor): [path: string, picture: PackedImage][] {
     if (!this.flags.grid) {
       return planned.map((one, i) => [this.pathOf(one), imageGrid(images.narrow(0, i, 1))]);

@@ -1,4 +1,4 @@
-/** The page of `sample --gallery`: small pictures of all images, with their conditions, seeds and settings. */
+/** The page of `sample --gallery`: thumbnails of all images, with their conditions, seeds and settings. */
 import { basename } from 'node:path';
 import { imageGrid } from '../../../data/pictures/image-grid.js';
 import { loadSharp } from '../../../data/pictures/sharp.js';
@@ -7,14 +7,14 @@ import type { Tensor } from '../../../torch/index.js';
 import { writing, type Recipe } from '../../images.js';
 import type { PlannedImage } from './pictures.js';
 
-/** Largest side of a picture on the page, in pixels. */
+/** Largest side of a thumbnail, in pixels. */
 const most = 256;
 
-/** Collects small pictures for a page. */
+/** Collects thumbnails for a page. */
 export class Gallery {
   readonly #sections = new Map<string, GalleryPicture[]>();
 
-  /** Adds an image `[1, C, H, W]`, and its file, to which the picture leads. */
+  /** Adds an image `[1, C, H, W]`, and its file, to which the thumbnail is linked. */
   async add({ index, condition, seed }: PlannedImage, image: Tensor, file: string | null): Promise<void> {
     const title = condition.label?.name ?? condition.described.replace(/^ for /, '');
     const name = title === '' ? 'Images' : title;

@@ -1,4 +1,4 @@
-/** Pictures of images that are being drawn: the codes so far, decoded, and grey where there are none yet. */
+/** Images while they are being drawn: the codes so far, decoded, and grey where there are none yet. */
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { placeImages } from '../../../sampling/completion.js';
 import * as torch from '../../../torch/index.js';
@@ -6,7 +6,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
 
-/** What is known of images before their codes are drawn. */
+/** Codes and pixels of images that are known before their codes are drawn. */
 interface Start {
   /** Codes `[B, h·w]`, 0 where they are not known. */
   codes: Tensor;

@@ -33,7 +33,7 @@ export interface Photo {
   image: Tensor;
   /** True where it is drawn, [H, W]; null: nowhere. */
   mask: Tensor | null;
-  /** Where it lies in a larger image; null: it is the whole image. */
+  /** Its place in a larger image; null: it is the whole image. */
   canvas: Canvas | null;
   /** Share of its codes that are drawn again; null: it is completed. */
   share: number | null;
@@ -84,7 +84,7 @@ export async function readPhoto(
   return bytesToImages(channels === 1 ? rgbToGrey(pixels) : pixels, [height, width], channels);
 }
 
-/** Reads the image of `--vary`, or that of `--image` and what is to be drawn of it; null without both. */
+/** Reads the image of `--vary`, or that of `--image` with the part to draw; null without both. */
 export async function choosePhoto(
   model: Net2NetTransformer,
   flags: PhotoFlags,
@@ -105,7 +105,7 @@ export async function choosePhoto(
 }
 
 /**
- * Reads the image of `--image`, and what is to be drawn of it.
+ * Reads the image of `--image`, and the part of it to draw.
  *
  * @throws UsageError if the mask has another size or is black, or the image does not lie in the size
  */
@@ -156,7 +156,7 @@ async function readMask(file: string, photo: string, size: readonly [number, num
   return torch.tensor(bytes).ge(128).view(size);
 }
 
-/** Returns the mask of what is not kept, [height, width]; null if that is not asked for. */
+/** Returns the mask of the part that is not kept, [height, width]; null without `--keep`. */
 function keptMask(
   kept: Kept | undefined,
   [height, width]: readonly [number, number],

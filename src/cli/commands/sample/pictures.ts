@@ -1,4 +1,4 @@
-/** The images that `sample` draws, in order: of which condition, and with which seed. */
+/** The images that `sample` draws, in order, each with its condition and its seed. */
 import type { ConditionInput } from '../../../models/conditions/condition.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -33,7 +33,7 @@ export function planImages(
   );
 }
 
-/** Returns the rows of what the condition encodes, and the seeds, of images that are drawn together. */
+/** Returns the rows for the condition to encode, and the seeds, of images that are drawn together. */
 export function batchOf(images: readonly PlannedImage[]): { rows: ConditionInput; seeds: number[] | null } {
   const seeds = images.flatMap(({ seed }) => (seed === null ? [] : [seed]));
   const rowsOf = (pick: (condition: ChosenCondition) => Tensor) =>

@@ -1,8 +1,8 @@
 import { isInteractive } from '../../terminal.js';
 
 /**
- * Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. It is told how many images are
- * finished, how many are being drawn, and how many of their codes are known.
+ * Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. It takes the numbers of
+ * finished images, of images that are being drawn, and of their known codes.
  */
 export function progressOf(flags: { quiet?: boolean; json?: boolean }, images: number, codes: number) {
   const { stderr } = process;

@@ -7,7 +7,7 @@ import { filtersAmong, type FilterOptions } from '../../../sampling/logits.js';
 import { UsageError } from '../../usage-error.js';
 import type { SampleFlags } from './command.js';
 
-/** How codes are drawn. */
+/** Settings with which codes are drawn. */
 export interface DrawSettings {
   pick: DrawOptions;
   filters: FilterOptions & { topK: number; temperature: number };

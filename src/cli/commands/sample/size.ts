@@ -3,7 +3,7 @@ import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import { UsageError } from '../../usage-error.js';
 
-/** What is drawn. */
+/** Size of the images to draw. */
 export interface DrawnSize {
   /** Height and width in pixels. */
   size: [height: number, width: number];
@@ -26,7 +26,7 @@ export function strideOf({ firstStageModel: first }: Net2NetTransformer): number
 }
 
 /**
- * Returns what is drawn: images of `wanted` pixels, or of the trained size.
+ * Returns the size of the images to draw: `wanted` pixels, or the trained size.
  *
  * @param trained side of the training images in pixels
  * @param flag names the size in errors

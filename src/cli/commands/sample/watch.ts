@@ -1,4 +1,4 @@
-/** What `sample` shows while codes are drawn: partial pictures in the files (--stream), and frames (--animate). */
+/** Images that `sample` shows while codes are drawn: partial ones in the files (--stream), and frames (--animate). */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { imageGrid, type PackedImage } from '../../../data/pictures/image-grid.js';
@@ -16,7 +16,7 @@ import type { PlannedImage } from './pictures.js';
 import type { DrawnSize } from './size.js';
 
 interface WatchFlags {
-  /** Number of codes between partial pictures; true: a row of codes. */
+  /** Number of codes between partial images; true: a row of codes. */
   stream?: number | true;
   /** Path of an animated WebP or GIF. */
   animate?: string;

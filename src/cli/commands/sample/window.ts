@@ -1,4 +1,4 @@
-/** What images larger than the trained ones need of a model, as their codes are drawn through a window. */
+/** Checks of a model for images larger than the trained ones, whose codes are drawn through a window. */
 import { CoordStage } from '../../../models/conditions/coordinates.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
@@ -33,7 +33,7 @@ export function checkWindow(
   if (pkeep <= 0) refuse('the model draws all codes at once; leave --size out');
   if (condition.embed) refuse('the vectors do not say where a window is; leave --size out');
   if (condition instanceof Several && condition.parts.some(isLayout)) {
-    refuse('a layout beside other conditions is that of the whole image, not of a window; leave --size out');
+    refuse('a layout among other conditions is that of the whole image, not of a window; leave --size out');
   }
   const area = grid[0] * grid[1];
   for (const tokens of mapTokens(model, first!.row)) {

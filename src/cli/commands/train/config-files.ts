@@ -121,10 +121,10 @@ export class ConfigSource {
     }
   }
 
-  /** Returns the value at a path; if it is a reference to a map, a copy of that map, which may be changed. */
-  #mapAt(path: readonly string[], found: unknown, beside: ConfigTree = {}): unknown {
+  /** Returns the value at a path; for a reference to a map, a copy of that map, which may be changed. */
+  #mapAt(path: readonly string[], found: unknown, besides: ConfigTree = {}): unknown {
     if (!isInterpolation(found)) return found;
-    const value = this.#explained(() => valueAt({ ...beside, ...this.tree }, path));
+    const value = this.#explained(() => valueAt({ ...besides, ...this.tree }, path));
     return isTree(value) ? structuredClone(value) : found;
   }
 

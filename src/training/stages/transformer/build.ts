@@ -22,7 +22,7 @@ export interface TransformerParts {
   optimizer: AnyOptimizer;
   /** Looks for NaN and infinity in losses and gradients, if requested. */
   check: FiniteCheck | null;
-  /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and what else to log. */
+  /** Takes one step on codes in reading order [B, L] after their condition; returns the loss, and other values to log. */
   step(tokens: Tokens): { loss: Tensor } & Record<string, Tensor>;
 }
 

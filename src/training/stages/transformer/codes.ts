@@ -29,7 +29,7 @@ export interface Codes {
   heldOut: CodeRows;
 }
 
-/** What images are encoded with. */
+/** Encoders of images and of their conditions. */
 export interface Encoders {
   /** Images [B, 3, H, W] → codes, int64 [B, h, w]. */
   encode: (images: Tensor) => Tensor;

@@ -1,4 +1,4 @@
-/** How a second stage encodes images and their conditions. */
+/** Encoders of images and conditions, made of the models of a second stage. */
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import type * as torch from '../../../torch/index.js';

@@ -53,7 +53,7 @@ export async function adoptFirstStage(config: RunConfig): Promise<RunConfig> {
 const lacksClasses = (section: unknown): boolean =>
   isModel(section) && section.target === LABELATOR && section.params?.['n_classes'] === undefined;
 
-/** Returns how the run of the condition's VQGAN makes images small, so that the transformer sees the same. */
+/** Returns the low-resolution settings of the run of the condition's VQGAN, so that the transformer sees the same images. */
 async function lowResolutionIn(run: string | undefined): Promise<Partial<RunConfig['data']>> {
   if (run === undefined || !isRun(run)) return {};
   const { lrFactor, lrEnlarge } = (await readConfig(run)).data;

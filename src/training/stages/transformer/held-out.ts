@@ -5,7 +5,7 @@ import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { CodeRows, Codes } from './codes.js';
-import type { Figures as Metrics } from '../../stage.js';
+import type { MetricValues } from '../../stage.js';
 import { transformerLoss } from './step.js';
 
 /** Number of rows measured at a time. */
@@ -44,7 +44,7 @@ export function heldOutLoss(
   { heldOut }: Pick<Codes, 'heldOut'>,
   rows = Infinity,
   batch = BATCH,
-): Metrics {
+): MetricValues {
   const count = Math.min(rows, heldOut.codes.shape[0]!);
   if (count === 0) return {};
   let sum = 0;
@@ -61,7 +61,7 @@ export function heldOutLoss(
 }
 
 /** Measures the loss on all held-out rows, and the metrics that need all codes. */
-export function measureCodes(net: Net2NetTransformer, codes: Codes): Metrics {
+export function measureCodes(net: Net2NetTransformer, codes: Codes): MetricValues {
   const heldOut = codes.heldOut.codes;
   if (heldOut.shape[0] === 0) return {};
   const grids = {

@@ -1,4 +1,4 @@
-/** Draws the reference's log_images of a second stage: a few held-out images, and what the model makes of them. */
+/** Draws the reference's log_images of a second stage: a few held-out images, reconstructions of them, and samples. */
 import { LABEL } from '../../../data/fields/example.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { CoordStage } from '../../../models/conditions/coordinates.js';
@@ -58,7 +58,7 @@ export async function readLogged(
 }
 
 /**
- * Writes what `logImages` gives for images as one PNG, a row for each: the image, above the name of its class if that is
+ * Writes the result of `logImages` as one PNG, a row for each image: the image, above the name of its class if that is
  * the condition; its reconstruction; its condition if that is a map; samples with the first half of the codes given, with
  * none given, and of the most likely codes.
  *
@@ -124,7 +124,7 @@ function conditionColumns(
   return Object.fromEntries(columns);
 }
 
-/** Returns what a stage takes or gives, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]; null if it is not an image. */
+/** Returns inputs or outputs of a stage, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]; null if they are not images. */
 function pictureOf(stage: Stage, values: Tensor): Tensor | null {
   if (stage instanceof FirstStage) return shownImages(stage, values);
   // Positions are from 0 to 1.

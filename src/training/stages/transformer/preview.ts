@@ -27,7 +27,7 @@ export interface PreviewOptions {
 }
 
 /**
- * Writes samples as one PNG: each class equally often, with its name, if the condition is a class; each beside its
+ * Writes samples as one PNG: each class equally often, with its name, if the condition is a class; each next to its
  * condition if that is a map.
  *
  * @throws LogitsError if the model's logits are not finite
@@ -45,7 +45,7 @@ export async function saveSamples(
   const images = torch.scope(() => {
     const condition = given ?? net.encodeToC(labelsOf(shown, options.device)).indices; // [N, C]
     const samples = sample(net, codes, condition, options); // [N, 3, H, W]
-    return given ? beside(net, given, samples) : samples;
+    return given ? nextToConditions(net, given, samples) : samples;
   });
   try {
     if (net.condition.field === LABEL) {
@@ -86,7 +86,7 @@ function sample(
 }
 
 /** Puts the image of each condition [N, C] before its sample [N, 3, H, W], where the condition decodes to an image. */
-function beside(net: Net2NetTransformer, condition: Tensor, samples: Tensor): Tensor {
+function nextToConditions(net: Net2NetTransformer, condition: Tensor, samples: Tensor): Tensor {
   const stage = net.condStageModel;
   if (!(stage instanceof FirstStage)) return samples;
   const side = Math.round(Math.sqrt(condition.shape[1]!));

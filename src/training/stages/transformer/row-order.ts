@@ -4,8 +4,8 @@ import { SeededRandom } from '../../../data/seeded-random.js';
 import { shareOf, type Shard } from '../../../data/batches/shard.js';
 
 /**
- * Endless batches of rows: of every image one row per epoch, in an order and of a view that depend only on the seed and the
- * epoch. A trainer's order of the same seed is the same.
+ * Endless batches of rows. An epoch has one row of every image; order and views depend only on the seed and the epoch.
+ * With the same seed, a trainer has the same order.
  *
  * @example
  * ```ts

@@ -19,7 +19,7 @@ import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
 import type { TokenSets } from '../../token-images.js';
-import type { Figures, TrainableStage, StageKind } from '../../stage.js';
+import type { MetricValues, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildTransformer, timeTransformerStep, type TransformerParts } from './build.js';
 import { checkMaps, checkTransformer, fieldsToEncode } from './check.js';
@@ -112,7 +112,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   #codes: Codes | null = null;
   /** Vectors that are the condition, as long as the codes do not hold them. */
   #vectors: ImageVectors | null;
-  /** Images that are drawn beside what the model makes of them; null if the run has tokens instead. */
+  /** Images that are drawn with their reconstructions and samples for them; null if the run has tokens instead. */
   #logged: LoggedImages | null = null;
   #order: RowOrder | null = null;
   /** Report on the initial weights of a new run; null if it has none. */
@@ -222,11 +222,11 @@ export class TransformerStage implements TrainableStage<Tokens> {
     return losses;
   }
 
-  evaluate(): Figures {
+  evaluate(): MetricValues {
     return this.#averaged(() => heldOutLoss(this.net, this.#codes!, MEASURED));
   }
 
-  async evaluateAll(): Promise<Figures> {
+  async evaluateAll(): Promise<MetricValues> {
     return this.#averaged(() => measureCodes(this.net, this.#codes!));
   }
 
@@ -273,7 +273,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   }
 }
 
-/** Averages what the optimizer trains; the first stage is frozen. */
+/** Averages the weights that the optimizer trains; the first stage is frozen. */
 function averageOf({ training: { ema } }: RunConfig, parts: TransformerParts): WeightAverage | null {
   if (ema === 0) return null;
   const { net, optimizer } = parts;

@@ -14,7 +14,7 @@ import { checkFile } from '../initial-weights.js';
 type Params = Record<string, unknown>;
 const dummyLoss: ModelConfig = { target: 'taming.modules.losses.DummyLoss' };
 
-/** Where a configuration names a trained model, and what it is called in messages. */
+/** Keys by which a configuration names a trained model, and the model's name in messages. */
 export interface TrainedPart {
   /** Setting of `training` that names its run or file, and the command-line flag of that. */
   setting: 'vqgan' | 'condition';

@@ -1,4 +1,4 @@
-/** The vectors that a transformer is conditioned on, and which image has which. */
+/** The vectors that a transformer is conditioned on, and the row of each image among them. */
 import { extname } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
 import { readVectors, type VectorFile } from '../../../data/fields/vectors.js';

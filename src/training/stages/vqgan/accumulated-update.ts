@@ -28,7 +28,7 @@ export interface Part {
   share: number;
 }
 
-/** Returns the adversarial loss of a part with its gradient, and what else is logged. */
+/** Returns the adversarial loss of a part with its gradient, and the other values to log. */
 type Judge<K extends string> = (part: Part) => { generator: AtReconstruction; logs: Record<K, Tensor> };
 
 /** Updates the generator by the mean of the losses of all parts of a batch [B, C, H, W], and averages the logs. */
@@ -104,7 +104,7 @@ interface Gradients {
   g: Tensor;
 }
 
-/** What a part contributes: its gradients, its share of those at the last layer, if the weight needs them, and its logs. */
+/** Contribution of a part: its gradients, its share of those at the last layer if the weight is adaptive, and its logs. */
 interface Judged<K extends string> extends Gradients {
   last: Gradients | null;
   logs: Record<K | LossKey, Tensor>;

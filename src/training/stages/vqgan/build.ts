@@ -74,7 +74,7 @@ export function buildVqgan(
 
 type Parts = Omit<VqganParts, 'model'>;
 
-/** Returns the parameters that the generator's optimizer trains: all of them, but those of frozen parts. */
+/** Returns the parameters that the generator's optimizer trains: all of them, except those of frozen parts. */
 const trainedBy = (model: FirstStage) =>
   model.generatorParameters().filter((parameter) => parameter.requiresGrad);
 

@@ -1,4 +1,4 @@
-/** How far a run has moved from the weights that it began with: the codes of held-out images that have changed. */
+/** Distance of a run from the weights that it began with: the share of codes of held-out images that have changed. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
@@ -28,8 +28,8 @@ export class StartCodes {
   }
 
   /**
-   * Encodes the images [N, C, H, W] with the weights of a run that begins; of a resumed run, reads the codes. Returns
-   * null if the run did not begin with given weights, or the images are others.
+   * Encodes the images [N, C, H, W] with the weights of a run that begins, or reads the codes of a resumed run. Returns
+   * null if the run did not begin with given weights, or has no codes for images of this number and size.
    */
   static async of(run: Run, model: FirstStage, images: Tensor): Promise<StartCodes | null> {
     if (run.config.training.from === undefined) return null;

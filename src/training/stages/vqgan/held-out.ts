@@ -10,7 +10,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import type { Figures as Metrics } from '../../stage.js';
+import type { MetricValues } from '../../stage.js';
 import { shownImages } from '../shown-images.js';
 import { readsLabels } from './segmentation-step.js';
 
@@ -19,7 +19,7 @@ const SHOWN = 32;
 const COLUMNS = 8;
 
 /**
- * Returns what a model is trained on of a batch, the images or their map `field`, and disposes of the rest.
+ * Returns the part of a batch that a model is trained on, the images or their map `field`, and disposes of the rest.
  */
 export function inputOf(batch: Pick<Batch, 'images' | 'fields'>, field: string | null): Tensor {
   const { images, fields } = batch;
@@ -48,7 +48,7 @@ export async function validationImages(
 export const namesOf = (field: string | null): string[] => (field === null ? [] : [field]);
 
 /** Measures a batch of images by the metrics that are cheap enough to compute during a run. */
-export function measureImages(model: FirstStage, images: Tensor): Metrics {
+export function measureImages(model: FirstStage, images: Tensor): MetricValues {
   const { reconstruction, indices } = reconstruct(model, images);
   const batch = { images, reconstruction, stride: model.stride };
   const counts = countCodesOf(numbers(indices), model.config.nEmbed);
@@ -73,7 +73,7 @@ export async function measureSource(
   device: torch.Device,
   field: string | null = null,
   { batch: size = SHOWN, perceptual = null, onBatch }: MeasureOptions = {},
-): Promise<Metrics> {
+): Promise<MetricValues> {
   if (source.length === 0) return {};
   const labels = readsLabels(model);
   let confusion: Float64Array | null = null;
@@ -119,7 +119,7 @@ const isOfImages = (metric: Metric): metric is OfImages => 'ofImages' in metric;
 function measured(
   counts: Float64Array,
   of: Float64Array | ((metric: OfImages) => number | undefined),
-): Metrics {
+): MetricValues {
   const valueOf = (metric: Metric): number | undefined => {
     if ('ofCounts' in metric) return metric.ofCounts(counts);
     if (of instanceof Float64Array) return 'ofConfusion' in metric ? metric.ofConfusion(of) : undefined;

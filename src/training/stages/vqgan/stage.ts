@@ -17,7 +17,7 @@ import { fromFirst, jointBatch, shardOf } from '../../engine/data-parallel.js';
 import { WeightAverage } from '../../engine/weight-average.js';
 import type { Images } from '../../images.js';
 import type { Session } from '../../session.js';
-import type { Figures, TrainableStage, StageKind } from '../../stage.js';
+import type { MetricValues, TrainableStage, StageKind } from '../../stage.js';
 import { noteStart, withInitialWeights, type InitialWeights } from '../initial-weights.js';
 import { buildVqgan, timeVqganStep, type VqganParts } from './build.js';
 import { checkMap, checkVqgan, fieldOf, mapOf, withDiscriminatorChannels } from './check.js';
@@ -197,7 +197,7 @@ export class VqganStage implements TrainableStage<Tensor> {
     return losses;
   }
 
-  observed(): Figures {
+  observed(): MetricValues {
     return this.#codes?.read(this.#session.run.step) ?? {};
   }
 
@@ -215,13 +215,13 @@ export class VqganStage implements TrainableStage<Tensor> {
     return `training.graph: steps run eagerly, not as a CUDA graph: ${reason}`;
   }
 
-  evaluate(): Figures {
+  evaluate(): MetricValues {
     const images = this.#validation;
     if (!images) return {};
     return this.#averaged(() => ({ ...measureImages(this.model, images), ...this.#start?.changed() }));
   }
 
-  async evaluateAll(): Promise<Figures> {
+  async evaluateAll(): Promise<MetricValues> {
     const { heldOut, device } = this.#session;
     return this.#averaged(async () => {
       const metrics = await measureSource(this.model, heldOut, device, this.#field);
@@ -264,7 +264,7 @@ export class VqganStage implements TrainableStage<Tensor> {
   }
 }
 
-/** Averages what the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
+/** Averages the weights that the generator's optimizer trains, and the codes, which a quantizer may move by itself. */
 function averageOf({ training: { ema } }: RunConfig, { model, precision }: VqganParts): WeightAverage | null {
   if (ema === 0) return null;
   const trained = new Set<Tensor>(model.generatorParameters());

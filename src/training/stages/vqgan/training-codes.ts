@@ -1,10 +1,10 @@
-/** Which codes the images that a run trains on use: a moving histogram, and an alarm if most codes have died. */
+/** Use of the codes by the images that a run trains on: a moving histogram, and an alarm if most codes have died. */
 import { histogramEntropy } from '../../../metrics/codebook-use.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Quantized } from '../../../models/encoded.js';
 import * as torch from '../../../torch/index.js';
 import type { HookHandle, Tensor } from '../../../torch/index.js';
-import type { Figures } from '../../stage.js';
+import type { MetricValues } from '../../stage.js';
 
 /** Share of dead codes that is reported, and the share below which it may be reported again. */
 const ALARM = { above: 0.5, below: 0.4 };
@@ -61,7 +61,7 @@ export class TrainingCodes {
    * Reads the counts, which waits for the device. Returns the perplexity of the moving histogram and, once a whole window
    * has been seen, the number of dead codes.
    */
-  read(step: number): Figures {
+  read(step: number): MetricValues {
     const counts = this.#taken();
     const keep = Math.exp(-Math.max(0, step - this.#readAt) / this.#window);
     this.#readAt = step;

@@ -1,7 +1,7 @@
 import test from 'ava';
 import { RowOrder } from '../../../../src/training/stages/transformer/row-order.js';
 
-test('an epoch has one view of every image, drawn anew in each', (t) => {
+test('an epoch has one view of every image, drawn again in each', (t) => {
   const order = new RowOrder(7, 3, 0, 5);
   const epochs = Array.from({ length: 40 }, () => order.next(7));
   const seen = new Set<number>();

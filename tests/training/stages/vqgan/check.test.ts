@@ -36,17 +36,17 @@ function changed({ loss, dd, data, training }: Changes) {
 
 const wrong: [string, Changes, RegExp][] = [
   [
-    'a discriminator deeper than the pictures',
+    'a discriminator deeper than the images',
     { loss: { disc_num_layers: 3 } },
     /disc_num_layers is 3, too many for images of 16 pixels \(data\.size\): set it to at most 2, or data\.size to at least 24/,
   ],
   [
-    'pictures too small for any discriminator',
+    'images too small for any discriminator',
     { data: { size: 4 } },
     /disc_num_layers is 1.*set data\.size to at least 6/,
   ],
   [
-    'more halvings than the pictures bear',
+    'more halvings than the images allow',
     { dd: { ch_mult: [1, 1, 1, 1, 1, 1] } },
     /data\.size must be a multiple of 32/,
   ],
@@ -118,7 +118,7 @@ test.serial('attention at a side that no level has is noted', async (t) => {
   );
 });
 
-test.serial('pictures too small for the perceptual loss are refused, where it acts', async (t) => {
+test.serial('images too small for the perceptual loss are refused if it is used', async (t) => {
   const folder = temporaryFolder(t);
   const lpips = join(folder, 'lpips.safetensors');
   await saveSafetensors(lpips, { a: torch.zeros([1]) });

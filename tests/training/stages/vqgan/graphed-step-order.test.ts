@@ -13,7 +13,7 @@ const { log } = pretence;
 pretendCuda();
 
 test.serial(
-  'a graphed step is recorded anew for a learning rate, but not for that of a capturable optimizer',
+  'a graphed step is recorded again for a learning rate, but not for that of a capturable optimizer',
   (t) => {
     for (const capturable of [false, true]) {
       const weight = new nn.Parameter(torch.zeros([3]));
