@@ -40,7 +40,7 @@ export * from './models/losses/lpips.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
-export * from './models/priors/gpt.js';
+export * from './models/priors/index.js';
 export {
   KeyValueCache,
   type AnyCache,
@@ -56,6 +56,7 @@ export {
   type ImageStage as FirstStage,
   type Net2NetParts,
   type Net2NetTransformerConfig,
+  type TwoStage,
 } from './models/two-stage.js';
 export type { TwoStageSettings } from './models/two-stage-config.js';
 export type { Encoded, Quantized } from './models/encoded.js';

@@ -21,7 +21,7 @@ import {
   ZCurvePermuter,
 } from '../orders/permuter.js';
 import { BCELoss, BCELossWithQuant, DummyLoss } from '../losses/segmentation-loss.js';
-import { GPT } from '../priors/gpt.js';
+import { priors } from '../priors/index.js';
 import { EMAVQ, FirstStage, firstStageSchema, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
 import { quantizers } from '../quantizers/index.js';
 import type { Quantizer } from '../quantizers/quantizer.js';
@@ -88,7 +88,10 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
     ),
   ],
   ['taming.models.cond_transformer.Net2NetTransformer', of(Net2NetTransformer)],
-  ['taming.modules.transformer.mingpt.GPT', of(GPT)],
+  ...Object.entries(priors).map(
+    ([name, { Class, target = `tessera.priors.${name}` }]) =>
+      [target, as(Class.schema, (settings) => new Class(settings as never))] as const,
+  ),
   ['taming.modules.misc.coord.CoordStage', of(CoordStage)],
   ['taming.modules.util.Labelator', of(Labelator)],
   ['taming.modules.util.SOSProvider', of(SOSProvider)],

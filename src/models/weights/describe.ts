@@ -1,5 +1,6 @@
 /** One-line summary of the model a state dict belongs to. */
 import { strideOf } from '../autoencoder/stride.js';
+import { priors } from '../priors/index.js';
 import { quantizers } from '../quantizers/index.js';
 import { recogniseKeys } from './key-maps/index.js';
 
@@ -30,16 +31,17 @@ function describeReference(shapes: Shapes): string[] {
         .filter(([key]) => key.startsWith(prefix))
         .map(([key, shape]) => [key.slice(prefix.length), shape]),
     );
-  if (shapes.has('transformer.tok_emb.weight')) {
+  const prior = describePrior(below('transformer.'));
+  if (prior !== null) {
     const parts = [
-      ['transformer', describeTransformer(below('transformer.'))],
+      ['transformer', prior],
       ['first stage', describeFirstStage(below('first_stage_model.'))],
       ['condition', describeFirstStage(below('cond_stage_model.'))],
     ] as const;
     const known = parts.filter(([, text]) => text !== null).map(([name, text]) => `${name}: ${text}`);
     return [`Net2NetTransformer; ${known.join('; ')}`];
   }
-  const transformer = describeTransformer(shapes);
+  const transformer = describePrior(shapes);
   if (transformer !== null) return [transformer];
   const first = describeFirstStage(shapes);
   if (first !== null) return [first];
@@ -55,12 +57,13 @@ function countOf(shapes: Shapes, pattern: RegExp): number {
   ).size;
 }
 
-function describeTransformer(shapes: Shapes): string | null {
-  const embedding = shapes.get('tok_emb.weight');
-  const positions = shapes.get('pos_emb');
-  if (embedding === undefined || positions === undefined) return null;
-  const layers = countOf(shapes, /^blocks\.(\d+)\./);
-  return `GPT, ${layers} layers of width ${embedding[1]}, ${embedding[0]} tokens, ${positions[1]} positions`;
+/** Returns a line on the prior that weights belong to, or null. */
+function describePrior(shapes: Shapes): string | null {
+  for (const { describe } of Object.values(priors)) {
+    const text = describe?.(shapes) ?? null;
+    if (text !== null) return text;
+  }
+  return null;
 }
 
 function describeFirstStage(shapes: Shapes): string | null {

@@ -22,7 +22,7 @@ import { Labelator } from '../../../models/conditions/class.js';
 import { Several } from '../../../models/conditions/several.js';
 import { VECTORS, type VectorStage } from '../../../models/conditions/vectors.js';
 import type { Labelled } from '../../../reports/labelled-grid.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
@@ -40,7 +40,7 @@ export interface ChosenCondition {
 }
 
 /** A model with a condition, or one of its several conditions. */
-type Conditioned = Pick<Net2NetTransformer, 'condition' | 'condStageModel'>;
+type Conditioned = Pick<TwoStage, 'condition' | 'condStageModel'>;
 
 interface ConditionFlags {
   class?: string;
@@ -66,7 +66,7 @@ interface ConditionPlace {
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseConditions(
-  model: Net2NetTransformer,
+  model: TwoStage,
   flags: ConditionFlags,
   place: ConditionPlace,
 ): Promise<ChosenCondition[]> {

@@ -8,7 +8,7 @@ import type { Condition } from '../../../models/conditions/condition.js';
 import { Several, type ConditionPart } from '../../../models/conditions/several.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
@@ -41,7 +41,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
-  const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
+  const net = modelFromConfig<TwoStage>(model, { init: false });
   const params = config.model.params as Params;
   const first = (params['first_stage_config'] as { params: Params }).params;
   const needed = sizes(first, params, config.data.size);
@@ -129,11 +129,7 @@ function checkObjects(params: Params, { path }: RunConfig['data'], { objectClass
 }
 
 /** Throws if the transformer's vocabulary or block is too small. */
-function checkRoom(
-  { transformer }: Net2NetTransformer,
-  needed: ReturnType<typeof sizes>,
-  { data }: RunConfig,
-) {
+function checkRoom({ transformer }: TwoStage, needed: ReturnType<typeof sizes>, { data }: RunConfig) {
   for (const [name, value] of [
     ['vocab_size', transformer.vocabSize],
     ['block_size', transformer.blockSize],
@@ -148,7 +144,7 @@ function checkRoom(
 }
 
 /** Throws if the reading order is for a code grid of a different size than that of the images. */
-function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
+function checkOrder({ permuter }: TwoStage, codes: number): void {
   try {
     torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));
   } catch (cause) {

@@ -5,7 +5,7 @@ import { CoordStage } from '../../../models/conditions/coordinates.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { saveLabelledGrid } from '../../../reports/labelled-grid.js';
 import { logImages } from '../../../sampling/images.js';
 import * as torch from '../../../torch/index.js';
@@ -32,7 +32,7 @@ export interface LoggedImages {
 
 /** Reads the first held-out images, or the first training images if none are held out. The caller owns the result. */
 export async function readLogged(
-  net: Net2NetTransformer,
+  net: TwoStage,
   codes: Codes,
   { train, heldOut }: { train: ImageSource; heldOut: ImageSource },
   { samples, device }: Pick<PreviewOptions, 'samples' | 'device'>,
@@ -66,7 +66,7 @@ export async function readLogged(
  */
 export async function saveLog(
   path: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   logged: LoggedImages,
   options: Omit<PreviewOptions, 'samples'>,
 ): Promise<void> {
@@ -90,7 +90,7 @@ export async function saveLog(
 
 /** Returns the images of each column [N, 3, H, W], by its caption. */
 function columnsOf(
-  net: Net2NetTransformer,
+  net: TwoStage,
   { inputs, condition }: LoggedImages,
   { device, seed, topK }: Omit<PreviewOptions, 'samples'>,
 ): Record<string, Tensor> {
@@ -111,7 +111,7 @@ function columnsOf(
 
 /** Returns the conditions that are maps as images [N, 3, H, W] of the given size, each under its field. */
 function conditionColumns(
-  { condition, condStageModel }: Net2NetTransformer,
+  { condition, condStageModel }: TwoStage,
   given: ConditionInput,
   size: number[],
 ): Record<string, Tensor> {
