@@ -60,28 +60,7 @@ export {
 } from './models/two-stage.js';
 export type { TwoStageSettings } from './models/two-stage-config.js';
 export type { Encoded, Quantized } from './models/encoded.js';
-export type { Condition, ConditionInput, Stage } from './models/conditions/condition.js';
-export { Labelator } from './models/conditions/class.js';
-export { CoordStage } from './models/conditions/coordinates.js';
-export { SOSProvider } from './models/conditions/none.js';
-export { DummyCondStage } from './models/conditions/tokens.js';
-export {
-  additionalParametersString,
-  type ObjectAnnotation,
-  type ObjectFlags,
-} from './models/conditions/layout/annotation.js';
-export * from './models/conditions/layout/boxes.js';
-export {
-  ObjectsBoundingBoxConditionalBuilder,
-  ObjectsCenterPointsConditionalBuilder,
-  type CenterPoint,
-  type LayoutConfig,
-  type ObjectsConditionalBuilder,
-} from './models/conditions/layout/builder.js';
-export * from './models/conditions/layout/coco.js';
-export { Several, type ConditionPart } from './models/conditions/several.js';
-export { VectorStage } from './models/conditions/vectors.js';
-export { LayoutStage } from './models/conditions/layout/stage.js';
+export * from './models/conditions/index.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
 export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';

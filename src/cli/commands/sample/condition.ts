@@ -256,8 +256,8 @@ async function pixelsOf(file: string, [height, width]: readonly [number, number]
 }
 
 /** Returns the channels of the maps that the condition's encoder takes. */
-function channelsOf({ condStageModel: stage }: Conditioned): number {
-  return stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+function channelsOf({ condition, condStageModel: stage }: Conditioned): number {
+  return condition.channels ?? stage.inChannels ?? 3;
 }
 
 /** Reads a layout from a JSON file: [1, 1 + objects, 5]. */

@@ -1,5 +1,4 @@
 /** The size of the images that `sample` draws, in pixels and in codes. */
-import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { TwoStage } from '../../../models/two-stage.js';
 import { UsageError } from '../../usage-error.js';
 
@@ -22,7 +21,7 @@ const by = (sides: readonly number[]) => sides.join('x');
 
 /** Returns the pixels per code of a model's images. */
 export function strideOf({ firstStageModel: first }: TwoStage): number {
-  return first instanceof FirstStage ? first.stride : 16;
+  return first.stride ?? 16;
 }
 
 /**

@@ -1,6 +1,4 @@
 /** What images larger than the trained ones need of a model, as their codes are drawn through a window. */
-import { CoordStage } from '../../../models/conditions/coordinates.js';
-import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
 import { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import { Several, type ConditionPart } from '../../../models/conditions/several.js';
@@ -54,10 +52,8 @@ function mapTokens({ condStageModel: stage, config }: TwoStage, rows: ConditionI
 }
 
 /** @param resized side that maps are resized to; −1: they are not */
-function tokensOfMap(stage: Stage, { shape }: Tensor, resized: number): number[] {
-  const stride =
-    stage instanceof FirstStage ? stage.stride : stage instanceof CoordStage ? stage.downFactor : null;
-  if (stride === null) return [];
+function tokensOfMap({ stride }: Stage, { shape }: Tensor, resized: number): number[] {
+  if (stride === undefined) return [];
   const [height, width] = resized > -1 ? [resized, resized] : (shape.slice(2) as [number, number]);
   return [Math.floor(height / stride) * Math.floor(width / stride)];
 }

@@ -1,8 +1,7 @@
 /** Draws the reference's log_images of a second stage: a few held-out images, and what the model makes of them. */
 import { LABEL } from '../../../data/fields/example.js';
 import type { ImageSource } from '../../../data/image-source.js';
-import { CoordStage } from '../../../models/conditions/coordinates.js';
-import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
+import type { Condition, ConditionInput, Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { TwoStage } from '../../../models/two-stage.js';
@@ -97,7 +96,7 @@ function columnsOf(
   return keepingGenerators(device, () => {
     torch.manualSeed(seed); // The same random numbers each time, so that only the model changes.
     const log = logImages(net, inputs, condition, { topK: Math.min(topK, net.transformer.vocabSize) });
-    const shown = (images: Tensor) => pictureOf(net.firstStageModel, images) ?? images;
+    const shown = (images: Tensor) => pictureOf(net.firstStageModel, {}, images) ?? images;
     return {
       input: shown(log.inputs),
       reconstruction: shown(log.reconstructions),
@@ -117,16 +116,15 @@ function conditionColumns(
 ): Record<string, Tensor> {
   const stages = condStageModel instanceof Several ? condStageModel.parts : [{ condStageModel, condition }];
   const values = given instanceof torch.Tensor ? [given] : given;
-  const columns = stages.flatMap(({ condStageModel: stage, condition: { field } }, i) => {
-    const picture = pictureOf(stage, values[i]!); // Smaller than the image if it is one of low resolution.
-    return picture ? [[field!, F.interpolate(picture, { size, mode: 'nearest' })] as const] : [];
+  const columns = stages.flatMap(({ condStageModel: stage, condition: of }, i) => {
+    const picture = pictureOf(stage, of, values[i]!); // Smaller than the image if it is one of low resolution.
+    return picture ? [[of.field!, F.interpolate(picture, { size, mode: 'nearest' })] as const] : [];
   });
   return Object.fromEntries(columns);
 }
 
 /** Returns what a stage takes or gives, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]; null if it is not an image. */
-function pictureOf(stage: Stage, values: Tensor): Tensor | null {
+function pictureOf(stage: Stage, condition: Pick<Condition, 'shown'>, values: Tensor): Tensor | null {
   if (stage instanceof FirstStage) return shownImages(stage, values);
-  // Positions are from 0 to 1.
-  return stage instanceof CoordStage ? values.mul(2).sub(1).expand([-1, 3, -1, -1]).contiguous() : null;
+  return condition.shown?.(values) ?? null;
 }
