@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/pictures/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/fields/coordinates.js';
-import { EDGES, edgesOf } from '../../../data/fields/edges.js';
-import { LABEL, mapToTensor } from '../../../data/fields/example.js';
+import { EDGES } from '../../../data/fields/edges.js';
+import { computedFields, LABEL, mapToTensor } from '../../../data/fields/example.js';
 import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
 import { LAYOUT } from '../../../data/fields/layout.js';
 import {
@@ -175,7 +175,8 @@ async function chooseOne(
           : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await (readers[field] ?? mapOf)(model, file, place);
+  const read = readers[field] ?? (computedFields[field]?.ofCrop ? computedIn : mapOf);
+  const row = await read(model, file, place);
   return { row, recipe: { condition: file }, described: ` for ${file}` };
 }
 
@@ -203,7 +204,7 @@ function classOf(
   }
 }
 
-/** Readers of a condition's file by its field; `mapOf` reads others. */
+/** Readers of a condition's file by its field; `computedIn` and `mapOf` read others. */
 const readers: Readonly<
   Record<string, (model: Conditioned, file: string, place: ConditionPlace) => Promise<Tensor>>
 > = {
@@ -228,11 +229,16 @@ async function vectorsIn({ condStageModel: stage }: Conditioned, file: string): 
 }
 
 /** Reads edges: an image in black and white has them in white, of any other they are computed. */
-async function edgesIn(_: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
-  const drawn = await readBlackAndWhite(file, size);
-  if (drawn) return mapToTensor(drawn, size, {}, 'cpu');
-  const [height, width] = size;
-  return mapToTensor(edgesOf(await pixelsOf(file, size), height, width), size, {}, 'cpu');
+async function edgesIn(model: Conditioned, file: string, place: ConditionPlace): Promise<Tensor> {
+  const drawn = await readBlackAndWhite(file, place.size);
+  return drawn ? mapToTensor(drawn, place.size, {}, 'cpu') : computedIn(model, file, place);
+}
+
+/** Computes the condition's field from an image. */
+async function computedIn({ condition }: Conditioned, file: string, place: ConditionPlace): Promise<Tensor> {
+  const [height, width] = place.size;
+  const bytes = computedFields[condition.field!]!.ofCrop!(await pixelsOf(file, place.size), height, width);
+  return mapToTensor(bytes, place.size, {}, 'cpu');
 }
 
 /** Reads an image at the low resolution that the model was trained on, and enlarges it. */
