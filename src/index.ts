@@ -40,7 +40,7 @@ export * from './models/losses/lpips.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
-export * from './models/priors/gpt.js';
+export * from './models/priors/index.js';
 export {
   KeyValueCache,
   type AnyCache,
@@ -56,31 +56,11 @@ export {
   type ImageStage as FirstStage,
   type Net2NetParts,
   type Net2NetTransformerConfig,
+  type TwoStage,
 } from './models/two-stage.js';
 export type { TwoStageSettings } from './models/two-stage-config.js';
 export type { Encoded, Quantized } from './models/encoded.js';
-export type { Condition, ConditionInput, Stage } from './models/conditions/condition.js';
-export { Labelator } from './models/conditions/class.js';
-export { CoordStage } from './models/conditions/coordinates.js';
-export { SOSProvider } from './models/conditions/none.js';
-export { DummyCondStage } from './models/conditions/tokens.js';
-export {
-  additionalParametersString,
-  type ObjectAnnotation,
-  type ObjectFlags,
-} from './models/conditions/layout/annotation.js';
-export * from './models/conditions/layout/boxes.js';
-export {
-  ObjectsBoundingBoxConditionalBuilder,
-  ObjectsCenterPointsConditionalBuilder,
-  type CenterPoint,
-  type LayoutConfig,
-  type ObjectsConditionalBuilder,
-} from './models/conditions/layout/builder.js';
-export * from './models/conditions/layout/coco.js';
-export { Several, type ConditionPart } from './models/conditions/several.js';
-export { VectorStage } from './models/conditions/vectors.js';
-export { LayoutStage } from './models/conditions/layout/stage.js';
+export * from './models/conditions/index.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';
 export { initFromCkpt, unloadedCheckpoints, type UnloadedCheckpoint } from './models/weights/initial.js';

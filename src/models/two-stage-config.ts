@@ -7,7 +7,8 @@ import type { Given, Settings } from '../config/schema.js';
 import { checkpointSchema } from './registry/checkpoint-schema.js';
 import type { Stage } from './conditions/condition.js';
 import { Permuter } from './orders/permuter.js';
-import { GPT } from './priors/gpt.js';
+import type { GPT } from './priors/gpt.js';
+import type { Prior } from './priors/prior.js';
 
 /** A first stage as used by a second stage: it also decodes grids of codes into images. */
 export interface ImageStage extends Stage {
@@ -16,8 +17,8 @@ export interface ImageStage extends Stage {
   decodeIndices(indices: Tensor): Tensor;
 }
 
-const has = (value: unknown, ...methods: string[]): boolean =>
-  value instanceof nn.Module && methods.every((name) => name in value);
+const has = (value: unknown, ...members: string[]): boolean =>
+  value instanceof nn.Module && members.every((name) => name in value);
 
 // Listed in the order in which the reference builds the parts, so that a seed gives the same weights.
 export const twoStageSchema = {
@@ -42,7 +43,9 @@ export const twoStageSchema = {
       (value) => value instanceof Permuter,
     ),
   ),
-  transformerConfig: model<GPT>('a GPT', (value) => value instanceof GPT),
+  transformerConfig: model<Prior>('a GPT', (value) =>
+    has(value, 'vocabSize', 'blockSize', 'nUnmasked', 'nCodes'),
+  ),
   /** Batch entry with the images. Default `image`. */
   firstStageKey: text('image'),
   /** Batch entry with the condition. Default `depth`, or the first stage's key if unconditional. */
@@ -68,7 +71,9 @@ export const twoStageSchema = {
 };
 
 /** Settings under the reference's names in camelCase, with models instead of configurations. */
-export type Net2NetParts = Given<typeof twoStageSchema>;
+export type Net2NetParts<P extends Prior = GPT> = Omit<Given<typeof twoStageSchema>, 'transformerConfig'> & {
+  transformerConfig: P;
+};
 
 /** Names of the parts in this package, mapped to the reference's names used in its configuration files. */
 const referenceNames = {
@@ -82,14 +87,17 @@ const referenceNames = {
  * The models it consists of, given as `prior`, `firstStage`, `condition` and `order` or under the reference's names, plus
  * the reference's other parameters in camelCase.
  */
-export type Net2NetTransformerConfig = Omit<Net2NetParts, 'firstStageConfig' | 'transformerConfig'> & {
+export type Net2NetTransformerConfig<P extends Prior = GPT> = Omit<
+  Net2NetParts,
+  'firstStageConfig' | 'transformerConfig'
+> & {
   condition?: Net2NetParts['condStageConfig'];
   order?: Net2NetParts['permuterConfig'];
 } & (Pick<Net2NetParts, 'firstStageConfig'> | { firstStage: ImageStage }) &
-  (Pick<Net2NetParts, 'transformerConfig'> | { prior: GPT });
+  (Pick<Net2NetParts<P>, 'transformerConfig'> | { prior: P });
 
 /** Reads a configuration that uses either set of names for its parts. */
-export function readParts(config: Net2NetTransformerConfig): Settings<typeof twoStageSchema> {
+export function readParts<P extends Prior>(config: Net2NetTransformerConfig<P>): TwoStageSettings<P> {
   const owner = 'Net2NetTransformer';
   const given: Record<string, unknown> = { ...config };
   for (const [own, reference] of Object.entries(referenceNames)) {
@@ -100,8 +108,11 @@ export function readParts(config: Net2NetTransformerConfig): Settings<typeof two
     }
     given[reference] = part;
   }
-  return readConfig(twoStageSchema, given as Net2NetParts, owner);
+  return readConfig(twoStageSchema, given as Given<typeof twoStageSchema>, owner) as TwoStageSettings<P>;
 }
 
 /** Settings of a second stage, with its parts built. */
-export type TwoStageSettings = Settings<typeof twoStageSchema>;
+export type TwoStageSettings<P extends Prior = GPT> = Omit<
+  Settings<typeof twoStageSchema>,
+  'transformerConfig'
+> & { transformerConfig: P };

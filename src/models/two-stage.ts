@@ -9,6 +9,7 @@ import { SOSProvider } from './conditions/none.js';
 import type { Encoded } from './encoded.js';
 import { IdentityPermuter, type Permuter } from './orders/permuter.js';
 import type { GPT } from './priors/gpt.js';
+import type { Prior } from './priors/prior.js';
 import { readParts, twoStageSchema } from './two-stage-config.js';
 import type { ImageStage, Net2NetTransformerConfig, TwoStageSettings } from './two-stage-config.js';
 
@@ -25,11 +26,16 @@ function freeze<T extends nn.Module>(stage: T): T {
   return stage;
 }
 
-/** @throws RangeError if a condition embeds to another width than the transformer's */
-function checkWidth(condition: Stage & { readonly nEmbd?: number }, { config }: GPT): void {
-  if (condition.nEmbd === undefined || condition.nEmbd === config.nEmbd) return;
+/** @throws RangeError if a condition embeds to another width than the transformer's, or the transformer takes no vectors */
+function checkWidth(condition: Stage & { readonly nEmbd?: number }, { nEmbd }: Prior): void {
+  if (condition.nEmbd === undefined || condition.nEmbd === nEmbd) return;
+  if (nEmbd === undefined) {
+    throw new RangeError(
+      'Net2NetTransformer: the condition embeds, but the transformer takes tokens only; use a condition of tokens.',
+    );
+  }
   throw new RangeError(
-    `Net2NetTransformer: the condition embeds to nEmbd ${condition.nEmbd}, but the transformer's is ${config.nEmbd}; set them to the same.`,
+    `Net2NetTransformer: the condition embeds to nEmbd ${condition.nEmbd}, but the transformer's is ${nEmbd}; set them to the same.`,
   );
 }
 
@@ -49,7 +55,7 @@ function checkWidth(condition: Stage & { readonly nEmbd?: number }, { config }: 
  * const { logits, targets } = net.forward(images, images); // 16 codes an image
  * ```
  */
-export class Net2NetTransformer extends nn.Module {
+export class Net2NetTransformer<P extends Prior = GPT> extends nn.Module {
   protected static override readonly scoped: readonly string[] = [
     'predict',
     'encodeToZ',
@@ -65,14 +71,14 @@ export class Net2NetTransformer extends nn.Module {
   /** Reading order of the codes. */
   readonly permuter: Permuter;
   /** Autoregressive model of the sequence of condition tokens and image codes. */
-  readonly transformer: GPT;
+  readonly transformer: P;
   readonly condStageKey: string;
   readonly pkeep: number;
   readonly unconditional: boolean;
   /** Configuration this was built from. */
-  readonly config: Readonly<TwoStageSettings>;
+  readonly config: Readonly<TwoStageSettings<P>>;
 
-  constructor(config: Net2NetTransformerConfig) {
+  constructor(config: Net2NetTransformerConfig<P>) {
     super();
     const settings = readParts(config);
     const { firstStageConfig: firstStage, transformerConfig: transformer, sosToken } = settings;
@@ -231,3 +237,6 @@ export class Net2NetTransformer extends nn.Module {
     return { x: pick(this.config.firstStageKey), c: fields ? fields.map(pick) : pick(this.condStageKey) };
   }
 }
+
+/** A second stage with any prior. */
+export type TwoStage = Net2NetTransformer<Prior>;

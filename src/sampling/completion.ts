@@ -1,5 +1,5 @@
 /** Completion of images: some of their pixels are given, and the codes of the others are drawn. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
@@ -54,7 +54,7 @@ export interface CompletedImages {
  * ```
  */
 export function completeImages(
-  net: Net2NetTransformer,
+  net: TwoStage,
   images: Tensor,
   mask: Tensor | null,
   { condition, canvas, ...options }: CompleteImagesOptions = {},
@@ -88,7 +88,7 @@ export interface PlacedImages {
 
 /** Encodes images `[B, C, H, W]` and places them on their canvas, with what is to be drawn as {@link completeImages} says. */
 export function placeImages(
-  net: Net2NetTransformer,
+  net: TwoStage,
   images: Tensor,
   mask: Tensor | null,
   canvas?: Canvas,
@@ -100,7 +100,7 @@ export function placeImages(
 }
 
 /** Encodes images as grids of codes `[B, h, w]`. */
-function encoded(net: Net2NetTransformer, images: Tensor): { indices: Tensor; stride: number } {
+function encoded(net: TwoStage, images: Tensor): { indices: Tensor; stride: number } {
   const [batch, , height, width] = images.shape as [number, number, number, number];
   const { quantized, indices } = net.firstStageModel.encode(images);
   const [h, w] = quantized.shape.slice(-2) as [number, number];

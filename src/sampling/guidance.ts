@@ -1,5 +1,5 @@
 /** Classifier-free guidance (arXiv 2207.12598): logits move away from those of a dropped condition. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 
@@ -99,7 +99,7 @@ export function guidedLogits(logits: Tensor, scale: Tensor): Tensor {
 }
 
 /** @throws RangeError for an invalid option, or if guidance is asked for and the model has no dropped condition */
-export function checkGuidable(net: Pick<Net2NetTransformer, 'isGuidable'>, options: GuidanceOptions): void {
+export function checkGuidable(net: Pick<TwoStage, 'isGuidable'>, options: GuidanceOptions): void {
   checkGuidance(options);
   if (!isGuided(options) || net.isGuidable) return;
   throw new RangeError(

@@ -1,6 +1,6 @@
 /** Sampling of images from conditions: the second stage draws the codes and its first stage decodes them. */
 import type { ConditionInput } from '../models/conditions/condition.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
@@ -46,7 +46,7 @@ export interface SampleTokensOptions extends Omit<
  * ```
  */
 export function sampleTokens(
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: Tensor,
   steps: number,
   { prefix, sampler, ...options }: SampleTokensOptions = {},
@@ -80,7 +80,7 @@ export function sampleTokens(
 }
 
 /** Returns the tokens or the vectors that stand for a condition before the image's tokens, and those of a dropped one. */
-function startOf(net: Net2NetTransformer, condition: Tensor) {
+function startOf(net: TwoStage, condition: Tensor) {
   const dropped = net.dropped(condition);
   const stage = net.condition;
   if (!stage.embed) {
@@ -124,7 +124,7 @@ export interface SampleImagesOptions extends SampleTokensOptions {
  * ```
  */
 export function sampleImages(
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: GridCondition,
   { grid = [16, 16], window, onStep, ...options }: SampleImagesOptions = {},
 ): Tensor {
@@ -180,12 +180,12 @@ function filled(prefix: Tensor, [height, width]: readonly [number, number]): Ten
  * ```
  */
 export class ImageSampler extends torch.InThread {
-  readonly #net: Net2NetTransformer;
+  readonly #net: TwoStage;
   readonly #pick: PickOptions & GuidanceOptions;
   readonly #samplers = new Map<number, TokenSampler>();
 
   /** @throws RangeError naming an invalid option, or if guidance is asked for and the model cannot be guided */
-  constructor(net: Net2NetTransformer, pick: PickOptions & GuidanceOptions = {}) {
+  constructor(net: TwoStage, pick: PickOptions & GuidanceOptions = {}) {
     super('a sampler', 'make one in each thread');
     checkFilterOptions(pick);
     checkGuidable(net, pick);
@@ -251,7 +251,7 @@ export interface ImageLog {
  * ```
  */
 export function logImages(
-  net: Net2NetTransformer,
+  net: TwoStage,
   x: Tensor,
   c: ConditionInput,
   { count = 4, ...options }: SampleTokensOptions & { count?: number } = {},

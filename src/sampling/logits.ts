@@ -1,62 +1,10 @@
 /** Filters logits and draws the next token. No function here reads values back from a GPU. */
 import * as torch from '../torch/index.js';
 import type { Generator, Tensor } from '../torch/index.js';
+import { filterEntries as entries, filters, type FilterOptions } from './filters.js';
 import { checkPeaks } from './logits-error.js';
-import { repetitionLogits } from './repetition.js';
 
-interface Filter {
-  fits(value: number): boolean;
-  /** Error text: the valid values, and what to do instead. */
-  must: string;
-  instead?: string;
-  /** @param seen ids drawn before, where the sampler keeps them: bool `[…, V]`. Absent for an option of another filter. */
-  apply?(logits: Tensor, value: number, seen: Tensor | null): Tensor;
-}
-
-const isCount = (value: number) => Number.isSafeInteger(value) && value > 0;
-
-/** Filters in the order of application. To add one, add a function and an entry here; all samplers accept it. */
-const filters = {
-  /**
-   * Keep only ids below this number: the codes of a first stage, if the vocabulary also holds others, such as classes.
-   * Default: all; `generate` and `TokenSampler` use the model's `nCodes`. Applied first.
-   */
-  nCodes: { fits: isCount, must: 'be a positive integer, or null for all ids', apply: codeLogits },
-  /**
-   * Make ids less likely that are among the image's tokens so far: divide their positive logits by this value and multiply
-   * negative ones (CTRL, arXiv 1909.05858, section 4.1). Default 1 (off); below 1, they become more likely. Applied before
-   * `temperature`, and also if `greedy`. Only where tokens are drawn one after another; in windows, the window's tokens
-   * count.
-   */
-  repetitionPenalty: {
-    fits: (value) => value > 0 && Number.isFinite(value),
-    must: 'be a positive number',
-    apply: (logits, value, seen) => (seen ? repetitionLogits(logits, seen, value) : logits),
-  },
-  /** Number of the image's last tokens that `repetitionPenalty` looks at. Default: all. */
-  repetitionWindow: { fits: isCount, must: 'be a positive integer, or null for all tokens' },
-  /** Divide the logits by this value before `topK` and `topP`. Default 1. */
-  temperature: {
-    fits: (value) => value > 0 && Number.isFinite(value),
-    must: 'be a positive number',
-    instead: '; to take the most likely tokens, pass greedy: true.',
-    apply: (logits, value) => (value === 1 ? logits : logits.div(value)),
-  },
-  /** Keep the k most likely tokens, including ties with the k-th. Default: all. */
-  topK: { fits: isCount, must: 'be a positive integer, or null for no limit', apply: topKLogits },
-  /** Keep the most likely tokens until their total probability exceeds p. Default 1 (all). Applied after `topK`. */
-  topP: { fits: (value) => value > 0 && value <= 1, must: 'be a number in (0, 1]', apply: topPLogits },
-  /**
-   * Keep the tokens whose probability is at least this share of the largest (arXiv 2407.01082). Default 0 (all). Applied
-   * after `topP`.
-   */
-  minP: { fits: (value) => value >= 0 && value <= 1, must: 'be a number in [0, 1]', apply: minPLogits },
-} satisfies Record<string, Filter>;
-
-/** Options that restrict the tokens and change their probabilities; null or undefined disables a filter. */
-export type FilterOptions = { [Name in keyof typeof filters]?: number | null };
-
-const entries = Object.entries(filters) as [keyof FilterOptions, Filter][];
+export type { FilterOptions } from './filters.js';
 
 export interface PickOptions extends FilterOptions {
   /** Take the most likely token instead of drawing one. Default false. */
@@ -78,23 +26,16 @@ export function checkFilterOptions(options: FilterOptions): void {
   }
 }
 
+const unseen = { torch, seen: null };
+
 /** Sets the logits of ids from `count` on to −∞, so that only codes are drawn. `[…, V]` → `[…, V]` */
 export function codeLogits(logits: Tensor, count: number): Tensor {
-  const others = logits.shape.at(-1)! - count;
-  if (others <= 0) return logits;
-  return torch.scope(() =>
-    torch.cat([logits.narrow(-1, 0, count), logits.narrow(-1, count, others).fullLike(-Infinity)], -1),
-  );
+  return filters.nCodes.apply(logits, count, unseen);
 }
 
 /** Sets all logits below the k-th largest to −∞; ties with the k-th are kept. `[…, V]` → `[…, V]` */
 export function topKLogits(logits: Tensor, k: number): Tensor {
-  const vocabulary = logits.shape.at(-1)!;
-  if (k >= vocabulary) return logits;
-  return torch.scope(() => {
-    const [largest] = logits.topk(k);
-    return logits.maskedFill(logits.lt(largest.narrow(-1, k - 1, 1)), -Infinity);
-  });
+  return filters.topK.apply(logits, k, unseen);
 }
 
 /**
@@ -102,15 +43,7 @@ export function topKLogits(logits: Tensor, k: number): Tensor {
  * crosses p, and sets the rest to −∞ (nucleus sampling, arXiv 1904.09751). `[…, V]` → `[…, V]`
  */
 export function topPLogits(logits: Tensor, p: number): Tensor {
-  if (p >= 1) return logits;
-  return torch.scope(() => {
-    const [sorted, order] = logits.sort({ stable: true, dim: -1, descending: true });
-    const reached = sorted.softmax(-1).cumsum(-1).gt(p);
-    // A token is removed if the tokens before it already exceed p; the first one is always kept.
-    const before = reached.narrow(-1, 0, logits.shape.at(-1)! - 1);
-    const drop = torch.cat([reached.narrow(-1, 0, 1).zerosLike(), before], -1);
-    return logits.maskedFill(drop.zerosLike().scatter(-1, order, drop), -Infinity);
-  });
+  return filters.topP.apply(logits, p, unseen);
 }
 
 /**
@@ -118,7 +51,7 @@ export function topPLogits(logits: Tensor, p: number): Tensor {
  * logits: those less than the largest + ln p. `[…, V]` → `[…, V]`
  */
 export function minPLogits(logits: Tensor, p: number): Tensor {
-  return torch.scope(() => logits.maskedFill(logits.lt(logits.amax([-1], true).add(Math.log(p))), -Infinity));
+  return filters.minP.apply(logits, p, unseen);
 }
 
 /**
@@ -140,8 +73,9 @@ export function filterLogits(
 ): Tensor {
   return torch.scope(() => {
     const whole = ['float64', 'float32'].includes(logits.dtype) ? logits : logits.float();
+    const given = { torch, seen };
     return entries.reduce(
-      (x, [name, { apply }]) => (options[name] && apply ? apply(x, options[name], seen) : x),
+      (x, [name, { apply }]) => (options[name] && apply ? apply(x, options[name], given) : x),
       whole,
     );
   });
@@ -203,12 +137,12 @@ export interface Drawn {
  */
 export function drawToken(
   logits: Tensor,
-  { greedy = false, generator, ...filters }: PickOptions = {},
+  { greedy = false, generator, ...options }: PickOptions = {},
   given: Tensor | null = null,
   seen: Tensor | null = null,
 ): Drawn {
   return torch.scope(() => {
-    const kept = filterLogits(logits, greedy ? greedily(filters) : filters, seen);
+    const kept = filterLogits(logits, greedy ? greedily(options) : options, seen);
     const peak = kept.amax([-1], true);
     if (greedy) return { token: kept.argmax(-1, true), peak };
     const probabilities = kept.softmax(-1);
@@ -221,6 +155,8 @@ export function drawToken(
 }
 
 /** Returns the filters that change which token is the most likely one. */
-function greedily({ nCodes = null, repetitionPenalty = null }: FilterOptions): FilterOptions {
-  return { nCodes, repetitionPenalty };
+function greedily(options: FilterOptions): FilterOptions {
+  return Object.fromEntries(
+    entries.flatMap(([name, { whenGreedy }]) => (whenGreedy ? [[name, options[name] ?? null]] : [])),
+  );
 }

@@ -1,5 +1,5 @@
 /** Draws some cells of a code grid again, and keeps the others. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { sampleTokens, type SampleTokensOptions } from './images.js';
@@ -24,7 +24,7 @@ export interface RedrawOptions extends Omit<SampleTokensOptions, 'prefix' | 'kno
  * and each after all that come before it, and returns all of them.
  */
 export function redrawTokens(
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: GridCondition,
   tokens: Tensor,
   mask: Tensor,
@@ -68,7 +68,7 @@ export function redrawTokens(
  */
 export function conditionFor<C extends GridCondition>(
   caller: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: C | undefined,
   { shape, device }: Tensor,
 ): C | Tensor {

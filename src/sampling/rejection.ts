@@ -1,6 +1,6 @@
 /** Rejection sampling: of many samples, keep those that a classifier recognises (arXiv 2012.09841, section 4.4). */
 import { show } from '../config/read.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
@@ -49,7 +49,7 @@ export interface AcceptedImages {
  * ```
  */
 export function sampleAccepted(
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: Tensor,
   { classifier, labels, acceptance = 0.5, grid, window, ...pick }: RejectionOptions,
 ): AcceptedImages {

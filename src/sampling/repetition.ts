@@ -1,6 +1,7 @@
 /** Control of repetition: tokens that were drawn before become less likely (CTRL, arXiv 1909.05858, section 4.1). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { filters } from './filters.js';
 
 export interface RepetitionOptions {
   repetitionPenalty?: number | null;
@@ -14,10 +15,7 @@ export interface RepetitionOptions {
  * @param seen bool `[…, V]`
  */
 export function repetitionLogits(logits: Tensor, seen: Tensor, penalty: number): Tensor {
-  return torch.scope(() => {
-    const changed = torch.where(logits.gt(0), logits.div(penalty), logits.mul(penalty));
-    return torch.where(seen, changed, logits);
-  });
+  return filters.repetitionPenalty.apply(logits, penalty, { torch, seen });
 }
 
 /** True if the options need the tokens drawn before. */

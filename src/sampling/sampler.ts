@@ -96,7 +96,8 @@ export function generate(prior: Prior, prefix: Tensor, steps: number, options: G
   checkNullCondition('generate', prefix, { nullCondition, nullEmbeddings, embeddings }, pick);
   checkSeeds('generate', seeds, batch);
   checkKnown('generate', known, [batch, steps]);
-  const cache = useCache && steps > 1 ? prior.createCache(rowsFor(batch, pick), before + steps - 1) : null;
+  const rows = rowsFor(batch, pick);
+  const cache = useCache && steps > 1 ? (prior.createCache?.(rows, before + steps - 1) ?? null) : null;
   const { device } = prefix;
   const engine = eagerEngine(
     prior,

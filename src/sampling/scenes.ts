@@ -1,7 +1,7 @@
 /** Sampling of scenes from layouts, at the trained size and beyond. */
 import type { ObjectAnnotation } from '../models/conditions/layout/annotation.js';
 import type { ObjectsConditionalBuilder } from '../models/conditions/layout/builder.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { drawInWindows, planWindows } from './orders/window.js';
@@ -39,7 +39,7 @@ export interface SampleSceneOptions extends WindowOptions {
  * ```
  */
 export function sampleScene(
-  net: Net2NetTransformer,
+  net: TwoStage,
   annotations: readonly ObjectAnnotation[],
   builder: ObjectsConditionalBuilder<unknown>,
   { grid: asked, window: side, count = 1, onStep, ...given }: SampleSceneOptions = {},

@@ -1,5 +1,5 @@
 /** Variations of images: some of their tokens are drawn again. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import { inEvaluation } from '../torch/nn/index.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
@@ -39,7 +39,7 @@ export interface VariationsOptions extends RedrawOptions {
  * ```
  */
 export function variations(
-  net: Net2NetTransformer,
+  net: TwoStage,
   tokens: Tensor,
   { condition, grid: asked, share, mask = null, locked = null, ...options }: VariationsOptions,
 ): Tensor {
@@ -83,7 +83,7 @@ export function variations(
  * const logs = tokenLogProbabilities(net, tokens, net.encodeToC(images).indices); // of the tokens' shape
  * ```
  */
-export function tokenLogProbabilities(net: Net2NetTransformer, tokens: Tensor, condition: Tensor): Tensor {
+export function tokenLogProbabilities(net: TwoStage, tokens: Tensor, condition: Tensor): Tensor {
   const { transformer: prior } = net;
   const [before, count] = [condition.shape[1]!, tokens.shape[1]!];
   if (before + count - 1 > prior.blockSize) {

@@ -1,5 +1,5 @@
 /** The condition of a grid of codes that is drawn through windows: grids of tokens, and tokens that are the same everywhere. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import type { WindowCondition } from './orders/window.js';
@@ -46,7 +46,7 @@ export const isMapOf = ([height, width]: readonly [number, number], { ndim, shap
  *
  * @throws RangeError if the condition is vectors, or ShapeError naming the part
  */
-export function checkParts(caller: string, net: Net2NetTransformer, parts: readonly Tensor[]): number {
+export function checkParts(caller: string, net: TwoStage, parts: readonly Tensor[]): number {
   if (net.condition.embed) {
     throw new RangeError(
       `${caller}: the condition is vectors, which do not say where a window is; sample the model’s own grid with sampleImages.`,

@@ -1,7 +1,7 @@
 /** Options of all samplers that draw from windows, and their checks. */
 import { IdentityPermuter } from '../models/orders/permuter.js';
 import type { Prior } from '../models/priors/prior.js';
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import { cellNoise, checkSeeds, rowNoise, seedWords, type CellNoise } from './cell-noise.js';
 import { rowsFor, type DrawOptions } from './engines/token-memory.js';
@@ -62,7 +62,7 @@ export interface WindowDraws {
  */
 export function readDraws(
   caller: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   batch: number,
   {
     seed,
@@ -118,7 +118,7 @@ export function checkCount(caller: string, name: string, value: number): void {
   throw new RangeError(`${caller}: ${name} must be a positive integer, got ${value}.`);
 }
 
-function checkModel(caller: string, { pkeep, permuter }: Net2NetTransformer): void {
+function checkModel(caller: string, { pkeep, permuter }: TwoStage): void {
   if (!(permuter instanceof IdentityPermuter)) {
     throw new RangeError(
       `${caller}: the model reads the grid in the order of ${permuter.constructor.name}, but windows need a model that ` +

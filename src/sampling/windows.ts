@@ -1,5 +1,5 @@
 /** Sampling of code grids larger than the trained one, through a window that slides over the grid. */
-import type { Net2NetTransformer } from '../models/two-stage.js';
+import type { TwoStage } from '../models/two-stage.js';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import { drawInWindows, planWindows } from './orders/window.js';
@@ -63,7 +63,7 @@ export interface SampleWindowedOptions extends WindowOptions {
  * ```
  */
 export function sampleWindowed(
-  net: Net2NetTransformer,
+  net: TwoStage,
   condition: GridCondition,
   options: SampleWindowedOptions = {},
 ): Tensor {

@@ -1,16 +1,12 @@
 /** Indices of the codes of images, without random numbers, and images of indices. */
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
-import { GumbelQuantizer } from '../models/quantizers/gumbel.js';
-import { atLeastFloat32, channelsToEnd } from '../models/quantizers/latents.js';
-import { NearestQuantizer } from '../models/quantizers/quantizer.js';
 import type { Tensor } from '../torch/index.js';
 import type { TokenizerDType } from './dtype.js';
 import { inTiles, type Tiling } from './tiles.js';
 
 /**
  * Returns the indices of images [B, C, H, W] as int64 [B, h, w]. They are those of `model.encode`, except where that
- * draws random numbers: Gumbel quantizers choose the most likely code instead of a sample, and quantizers that replace
- * codes out of use by random ones choose among the codes in use. In the current scope.
+ * draws random numbers: see `Quantizer.indices`. In the current scope.
  *
  * @param dtype dtype of the encoder's weights
  * @param tiling tiles in which the encoder computes; null for whole images
@@ -21,21 +17,9 @@ export function indicesOf(
   dtype: TokenizerDType,
   tiling: Tiling | null = null,
 ): Tensor {
-  const quantizer = model.quantize;
   const encoded = (x: Tensor) => model.encodeToPrequant(x.to(dtype)).float();
   const z = tiling ? inTiles(images, tiling, { from: model.stride, to: 1 }, encoded) : encoded(images); // [B, D, h, w]
-  const [batch, , height, width] = z.shape as [number, number, number, number];
-  const shape = [batch, height, width];
-  const { used, unknownToken } = quantizer;
-  if (quantizer instanceof GumbelQuantizer) {
-    const logits = atLeastFloat32(quantizer.proj.forward(z)); // [B, K, h, w]
-    return (used ? logits.indexSelect(1, used) : logits).argmax(1);
-  }
-  if (used && unknownToken === 'random' && quantizer instanceof NearestQuantizer) {
-    const points = channelsToEnd(z).reshape([-1, quantizer.embedDim]); // [B·h·w, D]
-    return quantizer.choose(points, quantizer.codebook.indexSelect(0, used)).reshape(shape);
-  }
-  return quantizer.forward(z).indices.reshape(shape);
+  return model.quantize.indices(z);
 }
 
 /**

@@ -23,7 +23,8 @@ export class TransformerTrainer extends Trainer<Tokens> {
 
   private constructor(training: Training<TransformerStage>) {
     super(training);
-    this.net = training.stage.net;
+    // Typed with the usual prior; one with another has that.
+    this.net = training.stage.net as Net2NetTransformer;
   }
 
   /**

@@ -8,6 +8,7 @@ import {
   loadCheckpoint,
   LPIPS,
   modelFromConfig,
+  Net2NetTransformer,
   NLayerDiscriminator,
   readConfig,
   saveSafetensors,
@@ -16,6 +17,7 @@ import {
   VQModel,
   type Checkpoint,
   type ConfigFile,
+  type Prior,
   type RunCheckpoint,
   type Tensor,
 } from 'tessera-torch';
@@ -73,6 +75,16 @@ gpt.forward(x, { embeddings: x });
 new GPT({ blockSize: 8, nLayer: 1, nHead: 1, nEmbd: 8 });
 // @ts-expect-error unknown option
 gpt.forward(x, { embedding: x });
+// the prior of a second stage is of the class that it was built with: a GPT if that is not known
+const ofGpt = (net: Net2NetTransformer): number =>
+  net.transformer.config.nEmbd + net.config.transformerConfig.nEmbd;
+const ofAny = (net: Net2NetTransformer<Prior>): number => net.transformer.vocabSize;
+const net = new Net2NetTransformer({ firstStage: vq, prior: gpt, condition: '__is_unconditional__' });
+is<Equal<typeof net.transformer, GPT>>(true);
+ofGpt(net);
+ofAny(net);
+// @ts-expect-error a prior is an autoregressive model
+new Net2NetTransformer({ firstStage: vq, prior: vq, condition: '__is_unconditional__' });
 // @ts-expect-error config objects are checked
 new NLayerDiscriminator({ nLayers: '3' });
 // @ts-expect-error config objects are checked

@@ -1,8 +1,7 @@
 /** Cuts a batch of crops out of images, with the fields that belong to them. */
 import { COORDINATES, copyCoordinates } from '../fields/coordinates.js';
 import { boxOf, copyBox, scaledTo, type Sides } from './crop.js';
-import { EDGES, edgesOf } from '../fields/edges.js';
-import { LABEL } from '../fields/example.js';
+import { computedFields, derivedFields, LABEL } from '../fields/example.js';
 import { ImageDataError } from '../image-error.js';
 import { LAYOUT, layoutRows, type LayoutKind } from '../fields/layout.js';
 import { LOW_RESOLUTION } from '../fields/low-resolution.js';
@@ -10,7 +9,7 @@ import { rgbToGrey, type Picture, type View } from '../pictures/picture.js';
 import type { Squares } from './squares.js';
 
 /** Fields that are not maps in the store. */
-const notStored: readonly string[] = [LABEL, COORDINATES, LAYOUT, EDGES, LOW_RESOLUTION];
+const notStored: readonly string[] = [LABEL, LAYOUT, ...derivedFields];
 
 export interface SquaresRequest {
   sides: Sides;
@@ -40,7 +39,10 @@ export async function readCrops(request: SquaresRequest): Promise<Squares> {
   const image = new Uint8Array(count * area * 3);
   const bytes = () => new Uint8Array(count * area);
   const maps = names.map((name) => [name, bytes()] as const);
-  const edges = fields.includes(EDGES) ? bytes() : null;
+  const computed = fields.flatMap((name) => {
+    const { ofCrop } = computedFields[name] ?? {};
+    return ofCrop ? [{ name, ofCrop, target: bytes() }] : [];
+  });
   const read = async (view: View, i: number) => {
     const whole = await load(i);
     const box = boxOf(whole, sides, view, fitted);
@@ -48,7 +50,8 @@ export async function readCrops(request: SquaresRequest): Promise<Squares> {
     if (missing !== undefined) throw new ImageDataError(nameOf(i), `has no map "${missing}" of its own size`);
     const cut = await scaledTo(whole, box, sides);
     copyBox(cut.picture, cut.picture.pixels, cut.box, view.flip, image, i * area * 3);
-    edges?.set(edgesOf(image.subarray(i * area * 3, (i + 1) * area * 3), height, width), i * area);
+    const crop = image.subarray(i * area * 3, (i + 1) * area * 3);
+    for (const { ofCrop, target } of computed) target.set(ofCrop(crop, height, width), i * area);
     if (positions) copyCoordinates(whole, box, sides, view.flip, positions, i * area);
     if (layout) layouts[i] = layoutRows(whole, box, view.flip, layout);
     for (const [name, target] of maps) {
@@ -59,7 +62,7 @@ export async function readCrops(request: SquaresRequest): Promise<Squares> {
   return {
     sides,
     image: channels === 1 ? rgbToGrey(image) : image,
-    maps: { ...Object.fromEntries(maps), ...(edges && { [EDGES]: edges }) },
+    maps: Object.fromEntries([...maps, ...computed.map(({ name, target }) => [name, target] as const)]),
     lowResolution: fields.includes(LOW_RESOLUTION),
     label,
     positions,

@@ -2,7 +2,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import { COORDINATES } from './coordinates.js';
-import { EDGES } from './edges.js';
+import { EDGES, edgesOf } from './edges.js';
 import { bytesToImages } from '../pictures/image-tensor.js';
 import { LOW_RESOLUTION } from './low-resolution.js';
 
@@ -37,8 +37,24 @@ export function mapToTensor(
   });
 }
 
-/** Fields that are computed from each image, and so are there for any. */
-export const derivedFields: readonly string[] = [COORDINATES, EDGES, LOW_RESOLUTION];
+/** How a field is computed. */
+export interface ComputedField {
+  /**
+   * Computes bytes [height, width] from the colours of a crop, [height, width, 3]: a map of intensities. Left out if the
+   * field is computed from something else, where images are read (`readCrops`) or become tensors (`ImageSource.toExample`).
+   */
+  ofCrop?(rgb: Uint8Array, height: number, width: number): Uint8Array;
+}
+
+/** Fields that are computed from each image, and so are there for any. To add one, add its file, and an entry here. */
+export const computedFields: Readonly<Record<string, ComputedField>> = {
+  [COORDINATES]: {},
+  [EDGES]: { ofCrop: edgesOf },
+  [LOW_RESOLUTION]: {},
+};
+
+/** Names of the fields that are computed. */
+export const derivedFields: readonly string[] = Object.keys(computedFields);
 
 /**
  * Checks that a source has the requested fields; any has those that are derived.

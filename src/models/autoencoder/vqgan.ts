@@ -149,6 +149,11 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     return this.quantize.reEmbed;
   }
 
+  /** Channels of the images that it encodes. */
+  get inChannels(): number {
+    return this.config.ddconfig.inChannels;
+  }
+
   /** Pixels per side covered by one code. */
   get stride(): number {
     return this.encoder.downsamplingFactor;

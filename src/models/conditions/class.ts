@@ -5,7 +5,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Encoded } from '../encoded.js';
-import type { Condition } from './condition.js';
+import type { Condition, ConditionSizes } from './condition.js';
 
 /**
  * Conditions on class labels: the class id is the only conditioning token.
@@ -28,10 +28,17 @@ export class Labelator extends nn.Module implements Condition {
   readonly nClasses: number;
   /** Field of an example that holds its class. */
   readonly field = 'label';
+  /** Null: its field is not a map. */
+  readonly channels = null;
 
   constructor(config: Given<typeof Labelator.schema>) {
     super();
     this.nClasses = readConfig(Labelator.schema, config, 'Labelator').nClasses;
+  }
+
+  /** Returns the sizes for `params` of a configuration; a number of classes that is not known yet counts as 0. */
+  static sizes(params: Readonly<Record<string, unknown>>): ConditionSizes {
+    return { ids: (params['n_classes'] ?? 0) as number, tokens: 1 };
   }
 
   /** Number of ids: one for each class. */

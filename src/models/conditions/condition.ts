@@ -7,6 +7,10 @@ import type { Encoded } from '../encoded.js';
 export interface Stage extends nn.Module {
   /** Number of the ids that `encode` returns, from 0 on; undefined if it does not know them. */
   readonly nCodes?: number;
+  /** Channels of the images that it encodes; undefined if it does not encode images. */
+  readonly inChannels?: number;
+  /** Pixels per side covered by one token of a map; undefined if its tokens are not a grid. */
+  readonly stride?: number;
   encode(x: Tensor): Encoded;
 }
 
@@ -19,6 +23,11 @@ export interface Condition {
   readonly field: string | null;
   /** Fields of a condition that consists of several, whose `encode` takes a list; undefined for others. */
   readonly fields?: readonly string[];
+  /**
+   * Channels C of the map `[B, C, H, W]` that is its field; null if the field is not a map, or there is none. Undefined if
+   * the field is not one that images have, so that a run cannot train with it.
+   */
+  readonly channels?: number | null | undefined;
   /** Encodes a batch of that field as indices, one row of tokens per image; as vectors `[B, N, D]` if the condition embeds. */
   encode(x: Tensor): Encoded;
   /**
@@ -26,6 +35,8 @@ export interface Condition {
    * transformer's width, `[B, N, D]` → `[B, N, E]`. Its parameters are trained with the transformer. Undefined for tokens.
    */
   embed?(vectors: Tensor): Tensor;
+  /** Returns maps of its field as images `[B, 3, H, W]` in [−1, 1], to look at. Undefined if they are not to be shown. */
+  shown?(maps: Tensor): Tensor;
   /** Of a condition that embeds: true if vectors of zeros stand for a dropped condition. */
   readonly hasDropped?: boolean;
   /**
@@ -41,4 +52,12 @@ export interface Condition {
    * @throws RangeError with the expected format
    */
   parse(text: string, names: readonly string[]): Tensor;
+}
+
+/** How much of a sequence a condition takes. */
+export interface ConditionSizes {
+  /** Number of its token ids, from 0 on; 0 if it embeds. */
+  ids: number;
+  /** Number of its tokens, or vectors, for an image. */
+  tokens: number;
 }

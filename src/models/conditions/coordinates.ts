@@ -5,7 +5,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import * as F from '../../torch/nn/functional.js';
 import type { Encoded } from '../encoded.js';
-import type { Condition } from './condition.js';
+import type { Condition, ConditionSizes } from './condition.js';
 
 /**
  * Conditions on image coordinates: a map of pixel positions in [0, 1] is averaged over blocks of `downFactor` pixels
@@ -32,12 +32,25 @@ export class CoordStage extends nn.Module implements Condition {
   readonly downFactor: number;
   /** Field of an example that holds the position map, under the reference's name. */
   readonly field = 'coord';
+  /** One channel: both positions are one number. */
+  readonly channels = 1;
 
   constructor(config: Given<typeof CoordStage.schema>) {
     super();
     const { nEmbed, downFactor } = readConfig(CoordStage.schema, config, 'CoordStage');
     this.nEmbed = nEmbed;
     this.downFactor = downFactor;
+  }
+
+  /** Returns the sizes for `params` of a configuration and images of `size` pixels. */
+  static sizes(params: Readonly<Record<string, unknown>>, size: number): ConditionSizes {
+    const { n_embed: largest, down_factor: factor } = params as Record<string, number>;
+    return { ids: largest! + 1, tokens: Math.floor(size / factor!) ** 2 };
+  }
+
+  /** Pixels per side covered by one token: `downFactor`. */
+  get stride(): number {
+    return this.downFactor;
   }
 
   /** Number of ids: nEmbed + 1. */
@@ -62,6 +75,11 @@ export class CoordStage extends nn.Module implements Condition {
   /** Decodes quantized coordinates `[B, 1, h, w]` into a map `[B, 1, h·f, w·f]` in [0, 1]. */
   decode(quantized: Tensor): Tensor {
     return F.interpolate(quantized.div(this.nEmbed), { scaleFactor: this.downFactor, mode: 'nearest' });
+  }
+
+  /** Returns position maps `[B, 1, H, W]` in [0, 1] as grey images `[B, 3, H, W]` in [−1, 1]. */
+  shown(maps: Tensor): Tensor {
+    return maps.mul(2).sub(1).expand([-1, 3, -1, -1]).contiguous();
   }
 
   /** Returns a description of the position map. */

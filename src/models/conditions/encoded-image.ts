@@ -8,6 +8,7 @@ import type { Condition, Stage } from './condition.js';
 export function encodedImage(stage: Stage, field: string): Condition {
   return {
     field,
+    channels: stage.inChannels,
     encode: (image) => stage.encode(image),
     choices: () => `images of the field "${field}"`,
     parse: () => {

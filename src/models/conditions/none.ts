@@ -27,6 +27,8 @@ export class SOSProvider extends nn.Module implements Condition {
   readonly sosToken: number;
   /** Always null: no field of an example is read. */
   readonly field = null;
+  /** Null: there is no map. */
+  readonly channels = null;
 
   constructor(config: Given<typeof SOSProvider.schema>) {
     super();

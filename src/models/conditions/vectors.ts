@@ -4,7 +4,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Encoded } from '../encoded.js';
-import type { Condition } from './condition.js';
+import type { Condition, ConditionSizes } from './condition.js';
 
 /** Field of the vectors. */
 export const VECTORS = 'vectors';
@@ -45,6 +45,8 @@ export class VectorStage extends nn.Module implements Condition {
   readonly proj: nn.Linear;
   /** Name under which a batch holds the vectors. */
   readonly field = VECTORS;
+  /** Null: its field is not a map. */
+  readonly channels = null;
 
   constructor(config: Given<typeof VectorStage.schema>) {
     super();
@@ -56,6 +58,11 @@ export class VectorStage extends nn.Module implements Condition {
     this.proj = new nn.Linear(settings.dim, settings.nEmbd);
     nn.init.normal_(this.proj.weight, 0, 0.02);
     nn.init.zeros_(this.proj.bias!);
+  }
+
+  /** Returns the sizes for `params` of a configuration. */
+  static sizes(params: Readonly<Record<string, unknown>>): ConditionSizes {
+    return { ids: 0, tokens: (params['count'] ?? 1) as number };
   }
 
   /** Returns vectors `[B, count, dim]`, or `[B, dim]` if an image has one, as `[B, count, dim]`. */

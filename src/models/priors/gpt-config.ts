@@ -56,3 +56,12 @@ export function readGpt(config: GPTConfig): ResolvedConfig {
   }
   return settings;
 }
+
+/** Returns a line on the GPT that weights of these shapes belong to; null if it is not one. */
+export function describeGpt(shapes: ReadonlyMap<string, readonly number[]>): string | null {
+  const embedding = shapes.get('tok_emb.weight');
+  const positions = shapes.get('pos_emb');
+  if (embedding === undefined || positions === undefined) return null;
+  const layers = new Set([...shapes.keys()].flatMap((key) => /^blocks\.(\d+)\./.exec(key)?.[1] ?? [])).size;
+  return `GPT, ${layers} layers of width ${embedding[1]}, ${embedding[0]} tokens, ${positions[1]} positions`;
+}

@@ -189,6 +189,7 @@ export class GPT extends nn.Module implements Prior {
   readonly vocabSize: number;
   readonly blockSize: number;
   readonly nUnmasked: number;
+  readonly nEmbd: number;
   /**
    * Sampling only draws ids below this number. It equals `vocabSize` until a `Net2NetTransformer` sets it to the number
    * of codes of its first stage. Larger ids, such as classes, are only used as input.
@@ -205,6 +206,7 @@ export class GPT extends nn.Module implements Prior {
     this.vocabSize = vocabSize;
     this.blockSize = blockSize;
     this.nUnmasked = nUnmasked;
+    this.nEmbd = nEmbd;
     this.nCodes = vocabSize;
     this.tokEmb = new nn.Embedding(vocabSize, nEmbd);
     this.posEmb = new nn.Parameter(torch.zeros([1, blockSize, nEmbd]));

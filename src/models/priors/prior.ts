@@ -42,7 +42,10 @@ export interface DecodeModel {
   head: nn.Affine;
 }
 
-/** An autoregressive model of token sequences. */
+/**
+ * An autoregressive model of token sequences, which a second stage is built with, trains and draws from. To train it with the
+ * command line, its schema takes `vocabSize` and `blockSize`, which the first stage and the condition decide.
+ */
 export interface Prior extends nn.Module {
   /** Number of token ids V: logits are `[…, V]`. */
   readonly vocabSize: number;
@@ -50,14 +53,26 @@ export interface Prior extends nn.Module {
   readonly blockSize: number;
   /** Number of leading positions that attend to each other in both directions; a cache cannot grow within them. */
   readonly nUnmasked: number;
-  /** Only ids below this number are drawn. */
-  readonly nCodes: number;
+  /** Only ids below this number are drawn. It is `vocabSize` until a `Net2NetTransformer` sets the codes of its first stage. */
+  nCodes: number;
+  /** Width E of prepended embeddings. Undefined for models that take none. */
+  readonly nEmbd?: number;
+  /** Blocks one after another, each of which activation checkpointing may compute again. Default: none. */
+  readonly blocks?: Iterable<nn.Module>;
   /** Maps token ids `[B, T]` int64 to logits `[B, N + T, V]`, with N prepended embeddings. */
   forward(tokens: Tensor, options?: PriorForwardOptions): Tensor;
-  /** Creates an empty cache; `capacity` defaults to `blockSize`. */
-  createCache(batch: number, capacity?: number): KeyValueCache;
-  /** Returns the concatenated query, key and value weights of each layer as new tensors, for `KeyValueCache.at`. */
-  qkv(): nn.Affine[];
+  /** Returns the weights that weight decay applies to. Default: those of its linear layers. */
+  decayedWeights?(): Iterable<nn.Parameter>;
+  /**
+   * Creates an empty cache; `capacity` defaults to `blockSize`. Undefined for models without attention: samplers then give
+   * the whole sequence for each token.
+   */
+  createCache?(batch: number, capacity?: number): KeyValueCache;
+  /**
+   * Returns the concatenated query, key and value weights of each layer as new tensors, for `KeyValueCache.at`. Models with
+   * `createCache` have it.
+   */
+  qkv?(): nn.Affine[];
   /** Returns the weights for the fused decode kernels. Undefined for models the kernels do not support. */
   decodeModel?(): DecodeModel;
 }

@@ -87,6 +87,11 @@ export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
     };
   }
 
+  override indices(z: Tensor): Tensor {
+    const logits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
+    return (this.used ? logits.indexSelect(1, this.used) : logits).argmax(1);
+  }
+
   /** Returns the noise added to the logits: −log E with E exponentially distributed. Override to use other noise. */
   protected gumbelNoise(logits: Tensor): Tensor {
     return torch.noGrad(() => torch.emptyLike(logits).exponential_().log_().neg_());

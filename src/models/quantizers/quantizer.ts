@@ -69,6 +69,16 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
    */
   abstract override forward(z: Tensor): Quantized;
 
+  /**
+   * Returns the indices of latents z [B, latentDim, h, w] without random numbers, int64 [B, h, w]: those of `forward`, unless
+   * that draws some. A quantizer whose `forward` does, or which can be remapped, overrides this: it takes the most likely
+   * code, and chooses among the codes in use if others would be replaced by random ones.
+   */
+  indices(z: Tensor): Tensor {
+    const [batch, , height, width] = z.shape as [number, number, number, number];
+    return this.forward(z).indices.reshape([batch, height, width]);
+  }
+
   /** The codes: [K, D]. */
   abstract get codebook(): Tensor;
 
@@ -183,6 +193,14 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
    */
   choose(latents: Tensor, codebook: Tensor = this.codebook): Tensor {
     return chosenCodes(latents, codebook, this.config.lookup ?? 'nearest');
+  }
+
+  override indices(z: Tensor): Tensor {
+    const { used, unknownToken } = this;
+    if (!used || unknownToken !== 'random') return super.indices(z);
+    const [batch, , height, width] = z.shape as [number, number, number, number];
+    const points = channelsToEnd(z).reshape([-1, this.embedDim]); // [B·h·w, D]
+    return this.choose(points, this.codebook.indexSelect(0, used)).reshape([batch, height, width]);
   }
 
   /** Returns the latents of z [B, D, h, w] and their chosen codes, both [B, h, w, D], and the code indices [N]. */

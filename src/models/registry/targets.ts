@@ -1,13 +1,7 @@
 /** The classes of the reference that a configuration may name. */
 import { count, model, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
-import { Labelator } from '../conditions/class.js';
-import { LayoutStage } from '../conditions/layout/stage.js';
-import { CoordStage } from '../conditions/coordinates.js';
-import { SOSProvider } from '../conditions/none.js';
-import { Several } from '../conditions/several.js';
-import { DummyCondStage } from '../conditions/tokens.js';
-import { VectorStage } from '../conditions/vectors.js';
+import { conditions } from '../conditions/index.js';
 import { NLayerDiscriminator } from '../losses/discriminator.js';
 import { Net2NetTransformer } from '../two-stage.js';
 import { LPIPS } from '../losses/lpips.js';
@@ -21,7 +15,7 @@ import {
   ZCurvePermuter,
 } from '../orders/permuter.js';
 import { BCELoss, BCELossWithQuant, DummyLoss } from '../losses/segmentation-loss.js';
-import { GPT } from '../priors/gpt.js';
+import { priors } from '../priors/index.js';
 import { EMAVQ, FirstStage, firstStageSchema, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
 import { quantizers } from '../quantizers/index.js';
 import type { Quantizer } from '../quantizers/quantizer.js';
@@ -42,6 +36,19 @@ function of<S extends Schema>(Class: (new (config: Given<S>) => nn.Module) & { r
 /** Returns a target from a schema and a function that builds a model from its settings. */
 function as<S extends Schema>(schema: S, make: (settings: Given<S>) => nn.Module): Target {
   return { schema, make: (settings) => make(settings as Given<S>) };
+}
+
+/** Returns the targets of a registry: the reference's names, or else those below `tessera`. */
+function entriesOf(
+  room: string,
+  entries: Readonly<
+    Record<string, { Class: (new (config: never) => nn.Module) & { schema: Schema }; target?: string }>
+  >,
+): [string, Target][] {
+  return Object.entries(entries).map(([name, { Class, target = `tessera.${room}.${name}` }]) => [
+    target,
+    { schema: Class.schema, make: (settings) => new Class(settings as never) },
+  ]);
 }
 
 const { inChannels: inputNc, ...discriminatorSchema } = NLayerDiscriminator.schema;
@@ -88,11 +95,8 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
     ),
   ],
   ['taming.models.cond_transformer.Net2NetTransformer', of(Net2NetTransformer)],
-  ['taming.modules.transformer.mingpt.GPT', of(GPT)],
-  ['taming.modules.misc.coord.CoordStage', of(CoordStage)],
-  ['taming.modules.util.Labelator', of(Labelator)],
-  ['taming.modules.util.SOSProvider', of(SOSProvider)],
-  ['taming.models.dummy_cond_stage.DummyCondStage', of(DummyCondStage)],
+  ...entriesOf('priors', priors),
+  ...entriesOf('conditions', conditions),
   [`${permuters}.Identity`, as({}, () => new IdentityPermuter())],
   [`${permuters}.Subsample`, of(SubsamplePermuter)],
   [`${permuters}.ZCurve`, of(ZCurvePermuter)],
@@ -104,13 +108,7 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
     'tessera.autoencoder.FirstStage',
     as(anyFirstStage, ({ quantizer, ...config }) => new FirstStage(config, quantizer)),
   ],
-  ['tessera.conditions.LayoutStage', of(LayoutStage)],
-  ['tessera.conditions.Several', of(Several)],
-  ['tessera.conditions.VectorStage', of(VectorStage)],
-  ...Object.entries(quantizers).map(
-    ([name, { Class }]) =>
-      [`tessera.quantizers.${name}`, as(Class.schema, (settings) => new Class(settings as never))] as const,
-  ),
+  ...entriesOf('quantizers', quantizers),
 ]);
 
 /** Classes of the reference that configurations name but that are not models here, with the reason. */

@@ -1,5 +1,6 @@
 /** One-line summary of the model a state dict belongs to. */
 import { strideOf } from '../autoencoder/stride.js';
+import { priors } from '../priors/index.js';
 import { quantizers } from '../quantizers/index.js';
 import { recogniseKeys } from './key-maps/index.js';
 
@@ -30,16 +31,17 @@ function describeReference(shapes: Shapes): string[] {
         .filter(([key]) => key.startsWith(prefix))
         .map(([key, shape]) => [key.slice(prefix.length), shape]),
     );
-  if (shapes.has('transformer.tok_emb.weight')) {
+  const prior = describePrior(below('transformer.'));
+  if (prior !== null) {
     const parts = [
-      ['transformer', describeTransformer(below('transformer.'))],
+      ['transformer', prior],
       ['first stage', describeFirstStage(below('first_stage_model.'))],
       ['condition', describeFirstStage(below('cond_stage_model.'))],
     ] as const;
     const known = parts.filter(([, text]) => text !== null).map(([name, text]) => `${name}: ${text}`);
     return [`Net2NetTransformer; ${known.join('; ')}`];
   }
-  const transformer = describeTransformer(shapes);
+  const transformer = describePrior(shapes);
   if (transformer !== null) return [transformer];
   const first = describeFirstStage(shapes);
   if (first !== null) return [first];
@@ -55,12 +57,13 @@ function countOf(shapes: Shapes, pattern: RegExp): number {
   ).size;
 }
 
-function describeTransformer(shapes: Shapes): string | null {
-  const embedding = shapes.get('tok_emb.weight');
-  const positions = shapes.get('pos_emb');
-  if (embedding === undefined || positions === undefined) return null;
-  const layers = countOf(shapes, /^blocks\.(\d+)\./);
-  return `GPT, ${layers} layers of width ${embedding[1]}, ${embedding[0]} tokens, ${positions[1]} positions`;
+/** Returns a line on the prior that weights belong to, or null. */
+function describePrior(shapes: Shapes): string | null {
+  for (const { describe } of Object.values(priors)) {
+    const text = describe?.(shapes) ?? null;
+    if (text !== null) return text;
+  }
+  return null;
 }
 
 function describeFirstStage(shapes: Shapes): string | null {
@@ -76,7 +79,7 @@ function describeFirstStage(shapes: Shapes): string | null {
     ...(shapes.has('loss.discriminator.main.0.weight') ? ['its discriminator'] : []),
     ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),
   ];
-  const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no codebook';
+  const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no stored codes';
   const aside = loss.length > 0 ? `, with ${loss.join(' and ')}` : '';
-  return `${known?.stage ?? 'VQModel'} f${strideOf(levels)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
+  return `${known?.stage ?? 'first stage'} f${strideOf(levels)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
 }

@@ -62,6 +62,7 @@ export function recordedEngine(
   options: TokenSamplerOptions,
   kernelsOf = kernelForward,
 ): RecordedEngine {
+  if (!hasCache(prior)) return wholeEngine(prior, options);
   const { batch, capacity = prior.blockSize, bucket = 32, kernels: wanted } = options;
   const pick = codesOnly(prior, options);
   const rows = rowsFor(batch, options);
@@ -163,6 +164,29 @@ export function recordedEngine(
       torch.dispose([at, position, qkv]);
       eager.dispose();
     },
+  };
+}
+
+type CachingPrior = Prior & Required<Pick<Prior, 'createCache' | 'qkv'>>;
+
+const hasCache = (prior: Prior): prior is CachingPrior =>
+  prior.createCache !== undefined && prior.qkv !== undefined;
+
+/** Creates an engine that gives a prior without a cache the whole sequence for each token. */
+function wholeEngine(prior: Prior, options: TokenSamplerOptions): RecordedEngine {
+  const { batch, capacity = prior.blockSize, kernels } = options;
+  const places = placesOf(prior);
+  const { device } = prior.parameters()[0]!;
+  const room = { batch, room: capacity + 1, device };
+  const reason = 'the model has no cache';
+  return {
+    ...eagerEngine(prior, new TokenMemory(prior, codesOnly(prior, options), room), null),
+    kernelFailure: kernels ? reason : null,
+    eagerReason: reason,
+    get fits() {
+      return placesOf(prior) === places;
+    },
+    clear() {},
   };
 }
 

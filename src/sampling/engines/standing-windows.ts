@@ -107,10 +107,11 @@ export function windowEngine(
   const { device } = prior.parameters()[0]!;
   const capacity = largest(plan.flat(), lengthOf);
   // One slot takes what is not kept.
-  const steps = planSlots(plan, lengthOf, Math.floor(cacheBytes / (rows * capacity * bytesOf(prior))) - 1);
+  const kept = Math.floor(cacheBytes / (rows * capacity * bytesOf(prior))) - 1;
+  const steps = planSlots(plan, lengthOf, kept);
   const cells = steps.flat(2);
   const slots = largest(cells, ({ slot }) => (slot ?? -1) + 1);
-  const cache = slots > 0 ? prior.createCache(rows * (slots + 1), capacity) : null;
+  const cache = slots > 0 ? prior.createCache!(rows * (slots + 1), capacity) : null;
   const upTo = (count: number) => torch.arange(count, { dtype: 'int64', device });
   const each = (value: (cell: StandingCell) => number) =>
     torch.tensor(
@@ -163,10 +164,10 @@ export function windowEngine(
   };
 }
 
-/** Returns the bytes that a position of a row takes in a cache. */
+/** Returns the bytes that a position of a row takes in a cache; infinity if the prior has none. */
 function bytesOf(prior: Prior): number {
-  using cache = prior.createCache(1, 1);
-  return cache.bytes;
+  using cache = prior.createCache?.(1, 1);
+  return cache?.bytes ?? Infinity;
 }
 
 function largest<T>(items: readonly T[], value: (item: T) => number): number {

@@ -4,6 +4,7 @@ import type { Tensor } from '../../torch/index.js';
 import type * as nn from '../../torch/nn/index.js';
 import { AttnBlock, Downsample, ResnetBlock, Upsample } from '../../models/autoencoder/blocks.js';
 import { Block } from '../../models/priors/gpt.js';
+import type { Prior } from '../../models/priors/prior.js';
 
 /** Modules that are computed again as a whole; none of them contains another. */
 const blocks = [ResnetBlock, AttnBlock, Downsample, Upsample, Block];
@@ -25,6 +26,11 @@ export function checkpointBlocks(network: nn.Module): number {
   const found = network.modules().filter((module) => blocks.some((kind) => module instanceof kind));
   for (const block of found) checkpointBlock(block);
   return found.length;
+}
+
+/** Lets the blocks that a prior names keep only their inputs, as `checkpointBlocks` does for those of the package's networks. */
+export function checkpointPrior({ blocks: own = [] }: Prior): void {
+  for (const block of own) checkpointBlock(block);
 }
 
 function checkpointBlock(block: nn.Module): void {

@@ -26,6 +26,8 @@ test('weights say the stride of a model without residual blocks', (t) => {
   const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
   t.is(model.stride, 4);
   t.regex(describeWeights(shapes)[0]!, /^VQModel f4, 16 codes of width 4/);
+  const withoutCodes = new Map([...shapes].filter(([key]) => !key.startsWith('quantize.')));
+  t.regex(describeWeights(withoutCodes)[0]!, /^first stage f4, no stored codes, base width 32/);
 });
 
 test('a quantizer whose settings do not name the number of codes computes it', (t) => {

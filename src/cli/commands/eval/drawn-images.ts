@@ -1,7 +1,7 @@
 /** Images that a run draws for `eval --copies`. */
 import { ImageSource, type Channels } from '../../../data/image-source.js';
 import { MemoryStore, type MemoryItem } from '../../../data/built-in/memory-store.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { openRun } from '../../../runs/open.js';
 import { isForeign, type RunConfig } from '../../../runs/config.js';
 import { ImageSampler } from '../../../sampling/images.js';
@@ -96,7 +96,7 @@ interface Conditioning {
 
 async function conditionsOf(
   run: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   config: RunConfig,
   { device, images }: Conditioning,
 ): Promise<Conditions> {
@@ -131,11 +131,7 @@ async function conditionsOf(
 }
 
 /** Returns the codes per side of an image. */
-async function gridOf(
-  net: Net2NetTransformer,
-  { size, channels }: ImageSource,
-  device: torch.Device,
-): Promise<number> {
+async function gridOf(net: TwoStage, { size, channels }: ImageSource, device: torch.Device): Promise<number> {
   const { encode } = encodersOf(net, device);
   return torch.noGrad(() =>
     torch.scope(() =>

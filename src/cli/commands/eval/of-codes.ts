@@ -6,7 +6,7 @@ import type { Evaluation } from '../../../metrics/evaluation.js';
 import { weightsHash } from '../../../metrics/extract.js';
 import { codeRates } from '../../../metrics/held-out-loss.js';
 import type { Protocol } from '../../../metrics/protocol.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { openRun } from '../../../runs/open.js';
 import { encodeCentres, type CodeRows } from '../../../training/stages/transformer/codes.js';
@@ -74,7 +74,7 @@ function expectNoFlags(run: string, { features, lpips, size, config }: EvalFlags
 /** @throws UsageError for images of other classes than the model's */
 function expectClasses(
   run: string,
-  { condition }: Net2NetTransformer,
+  { condition }: TwoStage,
   { classes: found }: ImageSource,
   classes: readonly string[],
 ): void {
@@ -94,7 +94,7 @@ interface Encoding {
 }
 
 async function encoded(
-  net: Net2NetTransformer,
+  net: TwoStage,
   source: ImageSource,
   config: RunConfig,
   { device, batch, hash }: Encoding,
@@ -119,7 +119,7 @@ async function encoded(
   return rows!;
 }
 
-function protocolOf({ firstStageModel, condition }: Net2NetTransformer, source: ImageSource): Protocol {
+function protocolOf({ firstStageModel, condition }: TwoStage, source: ImageSource): Protocol {
   return {
     measured: 'codes',
     firstStage: `sha256 ${weightsHash(firstStageModel)}`,

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ImageSource } from '../../../data/image-source.js';
 import { isFile } from '../../../files/look.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import type { Tensor } from '../../../torch/index.js';
 import { openRunImages } from '../../../training/images.js';
@@ -65,11 +65,7 @@ export function expectSize(size: number, stride: number): void {
 }
 
 /** @throws UsageError for images that are not a whole number of codes, or more codes than the transformer takes */
-export function expectFits(
-  run: string,
-  { firstStageModel, transformer }: Net2NetTransformer,
-  size: number,
-): void {
+export function expectFits(run: string, { firstStageModel, transformer }: TwoStage, size: number): void {
   if (!(firstStageModel instanceof FirstStage)) return;
   const { stride } = firstStageModel;
   expectSize(size, stride);

@@ -1,5 +1,5 @@
 import type { GuidanceOptions, GuidanceSchedule } from '../../../sampling/guidance.js';
-import type { FilterOptions } from '../../../sampling/logits.js';
+import { flaggedFilters, type FilterOptions } from '../../../sampling/filters.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { natural, numeric, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
@@ -33,23 +33,10 @@ export interface SampleFlags
 export function sampleCommand(command: Command): Command {
   command
     .argument('<run>', 'run folder of a transformer')
-    .option('--n <count>', 'number of images, of each class if there are several', positiveInteger, 16)
-    .option('--top-k <k>', 'sample only from the k most likely codes; default 100', positiveInteger)
-    .option(
-      '--top-p <p>',
-      'sample only from the most likely codes with this total probability; default 1: all',
-      share,
-    )
-    .option(
-      '--min-p <p>',
-      'sample only from codes at least this share as likely as the likeliest; default 0: all',
-      shareOrNone,
-    )
-    .option(
-      '--repetition-penalty <x>',
-      "above 1: the image's codes so far become less likely; default 1: off",
-      positiveNumber,
-    )
+    .option('--n <count>', 'number of images, of each class if there are several', positiveInteger, 16);
+  for (const { fits, flag } of flaggedFilters())
+    command.option(flag.name, flag.help, numeric(fits, flag.wanted));
+  command
     .option(
       '--guidance <s>',
       'classifier-free guidance: above 1, images follow the class or map more closely; default 1: none',
@@ -203,6 +190,4 @@ function animation(file: string): string {
 }
 
 const notNegative = numeric((n) => n >= 0 && n < Infinity, 'a non-negative number');
-const positiveNumber = numeric((n) => n > 0 && n < Infinity, 'a number above 0');
-const shareOrNone = numeric((n) => n >= 0 && n <= 1, 'a number from 0 to 1');
 const share = numeric((n) => n > 0 && n <= 1, 'a number above 0 and at most 1');

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { bytesToImages } from '../../../data/pictures/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/fields/coordinates.js';
-import { EDGES, edgesOf } from '../../../data/fields/edges.js';
-import { LABEL, mapToTensor } from '../../../data/fields/example.js';
+import { EDGES } from '../../../data/fields/edges.js';
+import { computedFields, LABEL, mapToTensor } from '../../../data/fields/example.js';
 import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
 import { LAYOUT } from '../../../data/fields/layout.js';
 import {
@@ -22,7 +22,7 @@ import { Labelator } from '../../../models/conditions/class.js';
 import { Several } from '../../../models/conditions/several.js';
 import { VECTORS, type VectorStage } from '../../../models/conditions/vectors.js';
 import type { Labelled } from '../../../reports/labelled-grid.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
@@ -40,7 +40,7 @@ export interface ChosenCondition {
 }
 
 /** A model with a condition, or one of its several conditions. */
-type Conditioned = Pick<Net2NetTransformer, 'condition' | 'condStageModel'>;
+type Conditioned = Pick<TwoStage, 'condition' | 'condStageModel'>;
 
 interface ConditionFlags {
   class?: string;
@@ -66,7 +66,7 @@ interface ConditionPlace {
  * @throws UsageError if the model's condition is another one, or none is named
  */
 export async function chooseConditions(
-  model: Net2NetTransformer,
+  model: TwoStage,
   flags: ConditionFlags,
   place: ConditionPlace,
 ): Promise<ChosenCondition[]> {
@@ -175,7 +175,8 @@ async function chooseOne(
           : `${run} was trained on maps of the field "${field}": give one with --condition FILE`,
     );
   }
-  const row = await (readers[field] ?? mapOf)(model, file, place);
+  const read = readers[field] ?? (computedFields[field]?.ofCrop ? computedIn : mapOf);
+  const row = await read(model, file, place);
   return { row, recipe: { condition: file }, described: ` for ${file}` };
 }
 
@@ -203,7 +204,7 @@ function classOf(
   }
 }
 
-/** Readers of a condition's file by its field; `mapOf` reads others. */
+/** Readers of a condition's file by its field; `computedIn` and `mapOf` read others. */
 const readers: Readonly<
   Record<string, (model: Conditioned, file: string, place: ConditionPlace) => Promise<Tensor>>
 > = {
@@ -228,11 +229,16 @@ async function vectorsIn({ condStageModel: stage }: Conditioned, file: string): 
 }
 
 /** Reads edges: an image in black and white has them in white, of any other they are computed. */
-async function edgesIn(_: Conditioned, file: string, { size }: ConditionPlace): Promise<Tensor> {
-  const drawn = await readBlackAndWhite(file, size);
-  if (drawn) return mapToTensor(drawn, size, {}, 'cpu');
-  const [height, width] = size;
-  return mapToTensor(edgesOf(await pixelsOf(file, size), height, width), size, {}, 'cpu');
+async function edgesIn(model: Conditioned, file: string, place: ConditionPlace): Promise<Tensor> {
+  const drawn = await readBlackAndWhite(file, place.size);
+  return drawn ? mapToTensor(drawn, place.size, {}, 'cpu') : computedIn(model, file, place);
+}
+
+/** Computes the condition's field from an image. */
+async function computedIn({ condition }: Conditioned, file: string, place: ConditionPlace): Promise<Tensor> {
+  const [height, width] = place.size;
+  const bytes = computedFields[condition.field!]!.ofCrop!(await pixelsOf(file, place.size), height, width);
+  return mapToTensor(bytes, place.size, {}, 'cpu');
 }
 
 /** Reads an image at the low resolution that the model was trained on, and enlarges it. */
@@ -256,8 +262,8 @@ async function pixelsOf(file: string, [height, width]: readonly [number, number]
 }
 
 /** Returns the channels of the maps that the condition's encoder takes. */
-function channelsOf({ condStageModel: stage }: Conditioned): number {
-  return stage instanceof FirstStage ? stage.config.ddconfig.inChannels : 3;
+function channelsOf({ condition, condStageModel: stage }: Conditioned): number {
+  return condition.channels ?? stage.inChannels ?? 3;
 }
 
 /** Reads a layout from a JSON file: [1, 1 + objects, 5]. */

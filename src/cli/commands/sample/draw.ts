@@ -3,7 +3,7 @@ import type { ConditionInput } from '../../../models/conditions/condition.js';
 import { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import { Several } from '../../../models/conditions/several.js';
 import type { ObjectAnnotation } from '../../../models/conditions/layout/annotation.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { DrawOptions } from '../../../sampling/engines/token-memory.js';
 import { completeImages } from '../../../sampling/completion.js';
 import { ImageSampler, sampleImages } from '../../../sampling/images.js';
@@ -36,7 +36,7 @@ export interface DrawnImages {
 export type Draw = (batch: Batch) => DrawnImages;
 
 /** Calls {@link OnCells} for a model that draws its own grid, in its reading order. */
-function tokensByCell({ permuter }: Net2NetTransformer, area: number, onCells: OnCells) {
+function tokensByCell({ permuter }: TwoStage, area: number, onCells: OnCells) {
   const order = torch.scope(() =>
     permuter
       .forward(torch.arange(area, { dtype: 'int64' }).view([1, area]))
@@ -59,7 +59,7 @@ const cellsOf =
  *
  * @param photo image to complete or to vary; null: images are drawn whole
  */
-export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOptions, photo: Photo | null) {
+export function drawer(model: TwoStage, area: DrawnSize, pick: DrawOptions, photo: Photo | null) {
   const sampler = new ImageSampler(model, pick);
   const isScene = model.condStageModel instanceof LayoutStage && area.window !== null;
   const way = photo
@@ -78,7 +78,7 @@ export function drawer(model: Net2NetTransformer, area: DrawnSize, pick: DrawOpt
 
 /** Everything that a way of drawing uses. */
 interface Drawer {
-  model: Net2NetTransformer;
+  model: TwoStage;
   area: DrawnSize;
   pick: DrawOptions;
   sampler: ImageSampler;
@@ -109,7 +109,7 @@ const completing =
   ({ image, mask, canvas }: Photo): Way =>
   ({ model, area, pick }, { rows, seeds, onCells }) => {
     const { grid, window } = area;
-    const { device } = model.transformer.posEmb;
+    const { device } = model.transformer.parameters()[0]!;
     const images = image.to(device).expand([countOf(rows), ...image.shape.slice(1)]);
     return completeImages(model, images, mask?.to(device) ?? null, {
       ...pick,
@@ -125,7 +125,7 @@ const completing =
 const varying =
   (image: Tensor, share: number): Way =>
   ({ model, area: { grid }, pick }, { rows, seeds, onCells }) => {
-    const given = model.encodeToZ(image.to(model.transformer.posEmb.device)).indices;
+    const given = model.encodeToZ(image.to(model.transformer.parameters()[0]!.device)).indices;
     const tokens = variations(model, given.repeat([countOf(rows), 1]), {
       ...pick,
       seeds,
@@ -147,17 +147,17 @@ function objectsOf(layouts: Tensor): ObjectAnnotation[] {
 }
 
 /** Returns the encoded condition of rows: tokens `[B, N]`, or vectors. */
-const conditionOf = (model: Net2NetTransformer, rows: ConditionInput): Tensor =>
+const conditionOf = (model: TwoStage, rows: ConditionInput): Tensor =>
   model.encodeToC(onDevice(model, rows)).indices;
 
 /** Returns the same of each condition, if there are several. */
-const partsOf = (model: Net2NetTransformer, rows: ConditionInput): Tensor | Tensor[] =>
+const partsOf = (model: TwoStage, rows: ConditionInput): Tensor | Tensor[] =>
   model.condition instanceof Several
     ? model.condition.encodeParts(onDevice(model, rows))
     : conditionOf(model, rows);
 
-function onDevice({ transformer }: Net2NetTransformer, rows: ConditionInput): ConditionInput {
-  const { device } = transformer.posEmb;
+function onDevice({ transformer }: TwoStage, rows: ConditionInput): ConditionInput {
+  const { device } = transformer.parameters()[0]!;
   return rows instanceof torch.Tensor ? rows.to(device) : rows.map((row) => row.to(device));
 }
 

@@ -1,5 +1,5 @@
 /** Images while they are being drawn: the codes so far, decoded, and grey where there are none yet. */
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { placeImages } from '../../../sampling/completion.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -18,12 +18,12 @@ interface Start {
 
 /** A batch that is being drawn. */
 export class PartialImages {
-  readonly #model: Net2NetTransformer;
+  readonly #model: TwoStage;
   readonly #area: DrawnSize;
   readonly #start: Start;
   readonly #missing: Set<number>;
 
-  constructor(model: Net2NetTransformer, area: DrawnSize, photo: Photo | null, batch: number) {
+  constructor(model: TwoStage, area: DrawnSize, photo: Photo | null, batch: number) {
     this.#model = model;
     this.#area = area;
     this.#start = torch.noGrad(() => torch.scope(() => startOf(model, area, photo, batch)));
@@ -69,8 +69,8 @@ export class PartialImages {
   }
 }
 
-function startOf(model: Net2NetTransformer, { grid }: DrawnSize, photo: Photo | null, batch: number): Start {
-  const { device } = model.transformer.posEmb;
+function startOf(model: TwoStage, { grid }: DrawnSize, photo: Photo | null, batch: number): Start {
+  const { device } = model.transformer.parameters()[0]!;
   const area = grid[0] * grid[1];
   if (!photo) {
     return {
@@ -92,7 +92,7 @@ function startOf(model: Net2NetTransformer, { grid }: DrawnSize, photo: Photo | 
 }
 
 /** Returns the codes of the image that is varied. */
-function startOfVariations(model: Net2NetTransformer, image: Tensor, batch: number): Omit<Start, 'given'> {
+function startOfVariations(model: TwoStage, image: Tensor, batch: number): Omit<Start, 'given'> {
   const codes = placeImages(model, image, null).codes.flatten(1);
   return {
     codes: codes.repeat([batch, 1]),

@@ -6,7 +6,7 @@ import { LAYOUT } from '../../../data/fields/layout.js';
 import { rgbToGrey } from '../../../data/pictures/picture.js';
 import { readWhole } from '../../../data/pictures/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { Canvas } from '../../../sampling/completion.js';
 import { readFitted } from '../../../tokenizer/fit.js';
 import * as torch from '../../../torch/index.js';
@@ -48,7 +48,7 @@ export interface Photo {
  * @throws UsageError if it is unscaled and not whole codes, or the model's images are maps
  */
 export async function readPhoto(
-  model: Net2NetTransformer,
+  model: TwoStage,
   file: string,
   {
     trained,
@@ -86,7 +86,7 @@ export async function readPhoto(
 
 /** Reads the image of `--vary`, or that of `--image` with the part to draw; null without both. */
 export async function choosePhoto(
-  model: Net2NetTransformer,
+  model: TwoStage,
   flags: PhotoFlags,
   trained: number,
 ): Promise<Photo | null> {
@@ -110,7 +110,7 @@ export async function choosePhoto(
  * @throws UsageError if the mask has another size or is black, or the image does not lie in the size
  */
 async function toComplete(
-  model: Net2NetTransformer,
+  model: TwoStage,
   flags: PhotoFlags & { image: string },
   trained: number,
 ): Promise<Photo> {

@@ -1,6 +1,6 @@
 /** The settings of `sample`: how codes are drawn, and the recipe that names them. */
 import type { RunConfig } from '../../../runs/config.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { DrawOptions } from '../../../sampling/engines/token-memory.js';
 import { guidanceAmong, isGuided, type GuidanceOptions } from '../../../sampling/guidance.js';
 import { filtersAmong, type FilterOptions } from '../../../sampling/logits.js';
@@ -20,7 +20,7 @@ export interface DrawSettings {
  * @throws UsageError for guidance or seeds that the model does not support
  */
 export function drawSettings(
-  model: Net2NetTransformer,
+  model: TwoStage,
   flags: SampleFlags,
   { config, run }: { config: RunConfig; run: string },
 ): DrawSettings {

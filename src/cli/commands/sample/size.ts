@@ -1,6 +1,5 @@
 /** The size of the images that `sample` draws, in pixels and in codes. */
-import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { UsageError } from '../../usage-error.js';
 
 /** Size of the images to draw. */
@@ -21,8 +20,8 @@ export type PixelSize = readonly [width: number, height: number];
 const by = (sides: readonly number[]) => sides.join('x');
 
 /** Returns the pixels per code of a model's images. */
-export function strideOf({ firstStageModel: first }: Net2NetTransformer): number {
-  return first instanceof FirstStage ? first.stride : 16;
+export function strideOf({ firstStageModel: first }: TwoStage): number {
+  return first.stride ?? 16;
 }
 
 /**
@@ -33,7 +32,7 @@ export function strideOf({ firstStageModel: first }: Net2NetTransformer): number
  * @throws UsageError if a side is not a multiple of the stride, or smaller than the trained one
  */
 export function drawnSize(
-  model: Net2NetTransformer,
+  model: TwoStage,
   trained: number,
   wanted: PixelSize | undefined,
   flag = '--size',

@@ -6,7 +6,7 @@ import { pngNow } from '../../../data/pictures/png.js';
 import { loadSharp } from '../../../data/pictures/sharp.js';
 import { replaceNow, writeAtomically } from '../../../files/atomic-file.js';
 import { systemPath } from '../../../files/file-names.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import { writing } from '../../images.js';
 import type { SampleFiles } from './files.js';
@@ -28,7 +28,7 @@ const delay = { frame: 60, last: 2000 };
 /** Follows batches while they are drawn. */
 export class Watcher {
   readonly #flags: WatchFlags;
-  readonly #model: Net2NetTransformer;
+  readonly #model: TwoStage;
   readonly #area: DrawnSize;
   readonly #photo: Photo | null;
   readonly #files: SampleFiles;
@@ -45,7 +45,7 @@ export class Watcher {
       area,
       photo,
       files,
-    }: { model: Net2NetTransformer; area: DrawnSize; photo: Photo | null; files: SampleFiles },
+    }: { model: TwoStage; area: DrawnSize; photo: Photo | null; files: SampleFiles },
   ) {
     this.#flags = flags;
     this.#model = model;

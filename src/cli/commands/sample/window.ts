@@ -1,11 +1,9 @@
 /** Checks of a model for images larger than the trained ones, whose codes are drawn through a window. */
-import { CoordStage } from '../../../models/conditions/coordinates.js';
-import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
 import { LayoutStage } from '../../../models/conditions/layout/stage.js';
 import { Several, type ConditionPart } from '../../../models/conditions/several.js';
 import { IdentityPermuter } from '../../../models/orders/permuter.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
 import type { ChosenCondition } from './condition.js';
@@ -13,7 +11,7 @@ import type { DrawnSize } from './size.js';
 
 /** @throws UsageError if images of that size are drawn through a window, and the model or the flags do not allow it */
 export function checkWindow(
-  model: Net2NetTransformer,
+  model: TwoStage,
   { size: [height, width], grid, window }: DrawnSize,
   [first]: readonly ChosenCondition[],
   run: string,
@@ -45,7 +43,7 @@ export function checkWindow(
 const isLayout = ({ condStageModel }: ConditionPart) => condStageModel instanceof LayoutStage;
 
 /** Returns the numbers of tokens of the condition's maps: none, one, or those of several. */
-function mapTokens({ condStageModel: stage, config }: Net2NetTransformer, rows: ConditionInput): number[] {
+function mapTokens({ condStageModel: stage, config }: TwoStage, rows: ConditionInput): number[] {
   if (stage instanceof Several) {
     const [each, size] = [rows as readonly Tensor[], -1]; // Several conditions are not resized.
     return stage.parts.flatMap(({ condStageModel }, i) => tokensOfMap(condStageModel, each[i]!, size));
@@ -54,10 +52,8 @@ function mapTokens({ condStageModel: stage, config }: Net2NetTransformer, rows: 
 }
 
 /** @param resized side that maps are resized to; −1: they are not */
-function tokensOfMap(stage: Stage, { shape }: Tensor, resized: number): number[] {
-  const stride =
-    stage instanceof FirstStage ? stage.stride : stage instanceof CoordStage ? stage.downFactor : null;
-  if (stride === null) return [];
+function tokensOfMap({ stride }: Stage, { shape }: Tensor, resized: number): number[] {
+  if (stride === undefined) return [];
   const [height, width] = resized > -1 ? [resized, resized] : (shape.slice(2) as [number, number]);
   return [Math.floor(height / stride) * Math.floor(width / stride)];
 }

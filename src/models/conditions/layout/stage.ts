@@ -4,7 +4,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Encoded } from '../../encoded.js';
-import type { Condition } from '../condition.js';
+import type { Condition, ConditionSizes } from '../condition.js';
 import {
   ObjectsBoundingBoxConditionalBuilder,
   ObjectsCenterPointsConditionalBuilder,
@@ -35,6 +35,8 @@ export class LayoutStage extends nn.Module implements Condition {
   readonly builder: ObjectsBoundingBoxConditionalBuilder | ObjectsCenterPointsConditionalBuilder;
   /** Field of an example that holds its layout. */
   readonly field = 'layout';
+  /** Null: its field is not a map. */
+  readonly channels = null;
 
   constructor(config: Given<typeof LayoutStage.schema>) {
     super();
@@ -43,6 +45,12 @@ export class LayoutStage extends nn.Module implements Condition {
       places === 'objects_bbox'
         ? new ObjectsBoundingBoxConditionalBuilder(settings)
         : new ObjectsCenterPointsConditionalBuilder(settings);
+  }
+
+  /** Returns the sizes of the condition that `build` makes of a configuration. */
+  static sizes(_params: unknown, _size: number, build: () => LayoutStage): ConditionSizes {
+    const { builder } = build();
+    return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
   }
 
   /** Number of ids. */

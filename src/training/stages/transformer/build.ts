@@ -1,12 +1,12 @@
 /** Builds the second stage's model, optimizer and step from a configuration. */
 import { VectorStage } from '../../../models/conditions/vectors.js';
 import { modelFromConfig } from '../../../models/registry/from-config.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setting-kinds.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import { checkpointBlocks } from '../../engine/activation-checkpointing.js';
+import { checkpointPrior } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { MixedPrecision } from '../../engine/mixed-precision.js';
@@ -17,7 +17,7 @@ import type { Tokens } from './held-out.js';
 import { decayGroups, dropConditions, transformerStep, type DecayGroups } from './step.js';
 
 export interface TransformerParts {
-  net: Net2NetTransformer;
+  net: TwoStage;
   precision: MixedPrecision;
   optimizer: AnyOptimizer;
   /** Looks for NaN and infinity in losses and gradients, if requested. */
@@ -35,18 +35,18 @@ export function buildTransformer(
   precision: Precision,
   device: torch.Device,
   init: boolean,
-  begin: (net: Net2NetTransformer) => void = () => {},
+  begin: (net: TwoStage) => void = () => {},
 ): TransformerParts {
   const { weightDecay, conditionDropout, accumulate, clipNorm, activationCheckpointing } = config.training;
-  const net = modelFromConfig<Net2NetTransformer>(config.model, { init }).to(device) as Net2NetTransformer;
+  const net = modelFromConfig<TwoStage>(config.model, { init }).to(device) as TwoStage;
   begin(net);
-  const gpt = net.transformer;
-  if (activationCheckpointing) checkpointBlocks(gpt);
+  const prior = net.transformer;
+  if (activationCheckpointing) checkpointPrior(prior);
   const condition = net.learnedCondition;
-  const groups = decayGroups(gpt, condition);
+  const groups = decayGroups(prior, condition);
   const copies = [...groups.decay, ...groups.noDecay].map(([, parameter]) => parameter);
-  const mixed = new MixedPrecision(precision, gpt); // Drawing puts only the GPT into evaluation mode.
-  mixed.lower(gpt);
+  const mixed = new MixedPrecision(precision, prior); // Drawing puts only the prior into evaluation mode.
+  mixed.lower(prior);
   const { masters } = mixed;
   const mastersOf = (part: DecayGroups['decay']) => masters.of(part.map(([, parameter]) => parameter));
   const optimizer = optimizerOf(config.training, 'AdamW', [

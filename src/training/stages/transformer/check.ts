@@ -1,14 +1,13 @@
 /** Validates a second stage's configuration before anything is opened or written. */
-import { COORDINATES } from '../../../data/fields/coordinates.js';
 import { LABEL } from '../../../data/fields/example.js';
 import { LAYOUT } from '../../../data/fields/layout.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Condition } from '../../../models/conditions/condition.js';
-import { Several, type ConditionPart } from '../../../models/conditions/several.js';
+import type { Condition, Stage } from '../../../models/conditions/condition.js';
+import { Several } from '../../../models/conditions/several.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
-import { modelFromConfig } from '../../../models/registry/from-config.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
@@ -17,8 +16,8 @@ import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
 import type { InitialWeights } from '../initial-weights.js';
 import { withClasses } from './classes.js';
-import { sectionsOfSeveral } from './condition-sections.js';
-import { sizes } from './first-stage.js';
+import { isModel, sectionsOfSeveral } from './condition-sections.js';
+import { isCondition, sizes } from './first-stage.js';
 
 type Params = Record<string, unknown>;
 
@@ -41,14 +40,14 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
-  const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
+  const net = modelFromConfig<TwoStage>(model, { init: false });
   const params = config.model.params as Params;
   const first = (params['first_stage_config'] as { params: Params }).params;
   const needed = sizes(first, params, config.data.size);
   const { codesPerSide } = codesOfConfig(first);
   try {
     const parts = net.condStageModel instanceof Several ? net.condStageModel.parts : [net];
-    if (!parts.every(isKnown)) {
+    if (parts.some(({ condition }) => condition.channels === undefined)) {
       throw new RunError(
         'model.params.cond_stage_config: this trainer supports class labels (taming.modules.util.Labelator), coordinates ' +
           '(taming.modules.misc.coord.CoordStage), layouts (tessera.conditions.LayoutStage), vectors ' +
@@ -76,51 +75,55 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
 }
 
-/** True for a condition that this trainer can encode. */
-function isKnown({
-  condition: { field },
-  condStageModel,
-}: Pick<ConditionPart, 'condition' | 'condStageModel'>) {
-  const known = field === null || [LABEL, COORDINATES, LAYOUT, VECTORS].includes(field);
-  return known || condStageModel instanceof FirstStage;
-}
-
-/** @throws RunError if the maps of the images have other channels than the VQGAN of the condition takes */
+/** @throws RunError if the maps of the images have other channels than the condition takes, or the layouts other classes */
 export function checkMaps(config: RunConfig, { train }: Images): void {
-  const { model, data } = config;
-  const params = model.params as Params;
-  const several = sectionsOfSeveral(params['cond_stage_config']);
-  if (!several) return checkMap(params, data, train, data.maps?.[0]);
-  const { keys } = (params['cond_stage_config'] as { params: { keys: (string | null)[] } }).params;
-  for (const [i, section] of several.entries()) {
-    const field = 'no_object_classes' in (section.params ?? {}) ? LAYOUT : (keys[i] ?? undefined);
-    checkMap({ ...params, cond_stage_config: section }, data, train, field);
+  // The number of classes is not known before the images are counted.
+  const params = withClasses(config, 1).model.params as Params;
+  const condition = params['cond_stage_config'];
+  const several = sectionsOfSeveral(condition);
+  const { keys = [] } = ((several && (condition as ModelConfig).params) ?? {}) as {
+    keys?: (string | null)[];
+  };
+  for (const [i, section] of (several ?? [condition]).entries()) {
+    const field = (several ? keys[i] : config.data.maps?.[0]) ?? null;
+    checkCondition(section, { params, field, path: config.data.path, train });
   }
 }
 
-function checkMap(
-  params: Params,
-  data: RunConfig['data'],
-  train: Images['train'],
-  field: string | undefined,
+function checkCondition(
+  section: unknown,
+  given: { params: Params; field: string | null; path: string; train: Images['train'] },
 ): void {
-  if (field === undefined || field === COORDINATES) return;
-  if (field === LAYOUT) return checkObjects(params, data, train);
-  const shared = params['cond_stage_config'] === '__is_first_stage__';
-  const key = shared ? 'first_stage_config' : 'cond_stage_config';
-  const { ddconfig } = (params[key] as { params: { ddconfig: { in_channels: number } } }).params;
+  const { params, path, train } = given;
+  const { field, channels: taken, where } = inputOf(section, params, given.field);
+  if (field === LAYOUT) return checkObjects(section as ModelConfig, path, train);
+  if (field === null || taken === null) return;
   const channels = train.channelsOfMap(field);
-  if (ddconfig.in_channels === channels) return;
+  if (taken === channels) return;
   throw new RunError(
-    `the map "${field}" of the images in ${data.path} has ${channels} channel${channels === 1 ? '' : 's'}, but the condition's VQGAN takes ` +
-      `${ddconfig.in_channels} (model.params.${key}.params.ddconfig.in_channels): name one trained on such maps`,
+    `the map "${field}" of the images in ${path} has ${channels} channel${channels === 1 ? '' : 's'}, but the condition${where}`,
   );
 }
 
+/** Returns the field that a condition reads and the channels that it takes, and where a configuration names those. */
+function inputOf(section: unknown, params: Params, field: string | null) {
+  if (isModel(section) && isCondition(section)) {
+    const stage = modelFromConfig<Stage & Condition>(section, { init: false });
+    const { channels = null } = stage;
+    torch.dispose([...stage.parameters(), ...stage.buffers()]);
+    return { field: stage.field, channels, where: `, a ${section.target}, takes ${channels}` };
+  }
+  const key = isModel(section) ? 'cond_stage_config' : 'first_stage_config';
+  const shared = section === '__is_first_stage__' ? (params[key] as ModelConfig) : section;
+  if (!isModel(shared)) return { field: null, channels: null, where: '' };
+  const { in_channels: channels } = shared.params!['ddconfig'] as { in_channels: number };
+  const where = `'s VQGAN takes ${channels} (model.params.${key}.params.ddconfig.in_channels): name one trained on such maps`;
+  return { field, channels, where };
+}
+
 /** Throws unless the condition has the classes of the images' objects. */
-function checkObjects(params: Params, { path }: RunConfig['data'], { objectClasses }: Images['train']): void {
-  const condition = params['cond_stage_config'] as { params: { no_object_classes: number } };
-  const given = condition.params.no_object_classes;
+function checkObjects({ params }: ModelConfig, path: string, { objectClasses }: Images['train']): void {
+  const given = params!['no_object_classes'] as number;
   if (given >= objectClasses.length) return;
   throw new RunError(
     `the layouts of ${path} have ${objectClasses.length} classes of objects (${objectClasses.join(', ')}), but ` +
@@ -129,11 +132,7 @@ function checkObjects(params: Params, { path }: RunConfig['data'], { objectClass
 }
 
 /** Throws if the transformer's vocabulary or block is too small. */
-function checkRoom(
-  { transformer }: Net2NetTransformer,
-  needed: ReturnType<typeof sizes>,
-  { data }: RunConfig,
-) {
+function checkRoom({ transformer }: TwoStage, needed: ReturnType<typeof sizes>, { data }: RunConfig) {
   for (const [name, value] of [
     ['vocab_size', transformer.vocabSize],
     ['block_size', transformer.blockSize],
@@ -148,7 +147,7 @@ function checkRoom(
 }
 
 /** Throws if the reading order is for a code grid of a different size than that of the images. */
-function checkOrder({ permuter }: Net2NetTransformer, codes: number): void {
+function checkOrder({ permuter }: TwoStage, codes: number): void {
   try {
     torch.scope(() => void permuter.forward(torch.zeros([1, codes], { dtype: 'int64' })));
   } catch (cause) {

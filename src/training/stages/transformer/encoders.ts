@@ -1,5 +1,5 @@
 /** Encoders of images and conditions, made of the models of a second stage. */
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import type * as torch from '../../../torch/index.js';
 import { keepingGenerators } from '../../engine/generators.js';
@@ -7,7 +7,7 @@ import { fieldsToEncode } from './check.js';
 import type { Encoders } from './codes.js';
 
 /** Returns encoders that leave the default generators as they are. */
-export function encodersOf(net: Net2NetTransformer, device: torch.Device): Encoders {
+export function encodersOf(net: TwoStage, device: torch.Device): Encoders {
   const { firstStageModel, condition } = net;
   const fields = fieldsToEncode(condition);
   const ofFields = (values: Tensor[]) =>

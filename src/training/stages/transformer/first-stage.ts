@@ -1,6 +1,11 @@
 /** Model section and sizes that a second stage takes from its trained first stage and from its condition. */
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
-import type { LayoutStage } from '../../../models/conditions/layout/stage.js';
+import {
+  conditions,
+  type Condition,
+  type ConditionSizes,
+  type Stage,
+} from '../../../models/conditions/index.js';
 import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
@@ -140,12 +145,19 @@ export function sizes(
   return { vocab_size: Math.max(nCodes, ids), block_size: codesPerSide(size) ** 2 + tokens - 1 };
 }
 
+/** Classes of conditions by their targets. */
+const classes = new Map(
+  Object.entries(conditions).map(([name, { Class, target = `tessera.conditions.${name}` }]) => [
+    target,
+    Class,
+  ]),
+);
+
+/** True for the section of a condition, as opposed to that of a first stage that encodes a map. */
+export const isCondition = ({ target }: ModelConfig): boolean => classes.has(target);
+
 /** Returns the number of token ids of a condition, and of tokens that it encodes an image of the given size to. */
-export function sizesOfCondition(
-  first: Params,
-  params: Params,
-  size: number,
-): { ids: number; tokens: number } {
+export function sizesOfCondition(first: Params, params: Params, size: number): ConditionSizes {
   const condition = params['cond_stage_config'] as ModelConfig | string | undefined;
   const several = sectionsOfSeveral(condition);
   if (several) {
@@ -160,20 +172,13 @@ export function sizesOfCondition(
   if (condition === '__is_unconditional__') {
     return { ids: ((params['sos_token'] ?? 0) as number) + 1, tokens: 1 };
   }
-  const smaller = (params['downsample_cond_size'] ?? -1) as number;
   const encoder = isModel(condition) ? ((condition.params ?? {}) as Params) : first;
   if ('ddconfig' in encoder) {
+    const smaller = (params['downsample_cond_size'] ?? -1) as number;
     const { nCodes, codesPerSide } = codesOfConfig(encoder);
     return { ids: nCodes, tokens: codesPerSide(smaller > -1 ? smaller : size) ** 2 };
   }
-  if ('down_factor' in encoder) {
-    const { n_embed: largest, down_factor: factor } = encoder as Record<string, number>;
-    return { ids: largest! + 1, tokens: Math.floor(size / factor!) ** 2 };
-  }
-  if ('no_object_classes' in encoder) {
-    const { builder } = modelFromConfig<LayoutStage>(condition as ModelConfig);
-    return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
-  }
-  if ('dim' in encoder) return { ids: 0, tokens: (encoder['count'] ?? 1) as number };
-  return { ids: (encoder['n_classes'] ?? 0) as number, tokens: 1 };
+  const section = condition as ModelConfig;
+  const build = () => modelFromConfig<Stage & Condition>(section);
+  return classes.get(section.target)?.sizes?.(encoder, size, build) ?? { ids: 0, tokens: 1 };
 }

@@ -1,6 +1,6 @@
 /** Held-out metrics of a second stage, and their baselines. */
 import { metricsOf } from '../../../metrics/definitions.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -21,7 +21,7 @@ export interface Tokens {
 }
 
 /** Selects rows of codes, permuted to the transformer's reading order, with their condition. */
-export function tokensOf(net: Net2NetTransformer, rows: CodeRows, which: number[]): Tokens {
+export function tokensOf(net: TwoStage, rows: CodeRows, which: number[]): Tokens {
   const { codes, labels } = rows;
   const index = torch.tensor(BigInt64Array.from(which, BigInt), { device: codes.device });
   const z = net.permuter.forward(codes.indexSelect(0, index).to('int64')); // [B, L]
@@ -40,7 +40,7 @@ export function conditionOf({ condition, vectors }: CodeRows, index: Tensor): Te
  * out.
  */
 export function heldOutLoss(
-  net: Net2NetTransformer,
+  net: TwoStage,
   { heldOut }: Pick<Codes, 'heldOut'>,
   rows = Infinity,
   batch = BATCH,
@@ -61,7 +61,7 @@ export function heldOutLoss(
 }
 
 /** Measures the loss on all held-out rows, and the metrics that need all codes. */
-export function measureCodes(net: Net2NetTransformer, codes: Codes): MetricValues {
+export function measureCodes(net: TwoStage, codes: Codes): MetricValues {
   const heldOut = codes.heldOut.codes;
   if (heldOut.shape[0] === 0) return {};
   const grids = {

@@ -1,11 +1,10 @@
 /** Draws the reference's log_images of a second stage: a few held-out images, reconstructions of them, and samples. */
 import { LABEL } from '../../../data/fields/example.js';
 import type { ImageSource } from '../../../data/image-source.js';
-import { CoordStage } from '../../../models/conditions/coordinates.js';
-import type { ConditionInput, Stage } from '../../../models/conditions/condition.js';
+import type { Condition, ConditionInput, Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { saveLabelledGrid } from '../../../reports/labelled-grid.js';
 import { logImages } from '../../../sampling/images.js';
 import * as torch from '../../../torch/index.js';
@@ -32,7 +31,7 @@ export interface LoggedImages {
 
 /** Reads the first held-out images, or the first training images if none are held out. The caller owns the result. */
 export async function readLogged(
-  net: Net2NetTransformer,
+  net: TwoStage,
   codes: Codes,
   { train, heldOut }: { train: ImageSource; heldOut: ImageSource },
   { samples, device }: Pick<PreviewOptions, 'samples' | 'device'>,
@@ -66,7 +65,7 @@ export async function readLogged(
  */
 export async function saveLog(
   path: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   logged: LoggedImages,
   options: Omit<PreviewOptions, 'samples'>,
 ): Promise<void> {
@@ -90,14 +89,14 @@ export async function saveLog(
 
 /** Returns the images of each column [N, 3, H, W], by its caption. */
 function columnsOf(
-  net: Net2NetTransformer,
+  net: TwoStage,
   { inputs, condition }: LoggedImages,
   { device, seed, topK }: Omit<PreviewOptions, 'samples'>,
 ): Record<string, Tensor> {
   return keepingGenerators(device, () => {
     torch.manualSeed(seed); // The same random numbers each time, so that only the model changes.
     const log = logImages(net, inputs, condition, { topK: Math.min(topK, net.transformer.vocabSize) });
-    const shown = (images: Tensor) => pictureOf(net.firstStageModel, images) ?? images;
+    const shown = (images: Tensor) => pictureOf(net.firstStageModel, {}, images) ?? images;
     return {
       input: shown(log.inputs),
       reconstruction: shown(log.reconstructions),
@@ -111,22 +110,21 @@ function columnsOf(
 
 /** Returns the conditions that are maps as images [N, 3, H, W] of the given size, each under its field. */
 function conditionColumns(
-  { condition, condStageModel }: Net2NetTransformer,
+  { condition, condStageModel }: TwoStage,
   given: ConditionInput,
   size: number[],
 ): Record<string, Tensor> {
   const stages = condStageModel instanceof Several ? condStageModel.parts : [{ condStageModel, condition }];
   const values = given instanceof torch.Tensor ? [given] : given;
-  const columns = stages.flatMap(({ condStageModel: stage, condition: { field } }, i) => {
-    const picture = pictureOf(stage, values[i]!); // Smaller than the image if it is one of low resolution.
-    return picture ? [[field!, F.interpolate(picture, { size, mode: 'nearest' })] as const] : [];
+  const columns = stages.flatMap(({ condStageModel: stage, condition: of }, i) => {
+    const picture = pictureOf(stage, of, values[i]!); // Smaller than the image if it is one of low resolution.
+    return picture ? [[of.field!, F.interpolate(picture, { size, mode: 'nearest' })] as const] : [];
   });
   return Object.fromEntries(columns);
 }
 
 /** Returns inputs or outputs of a stage, [B, C, H, W], as images [B, 3, H, W] in [−1, 1]; null if they are not images. */
-function pictureOf(stage: Stage, values: Tensor): Tensor | null {
+function pictureOf(stage: Stage, condition: Pick<Condition, 'shown'>, values: Tensor): Tensor | null {
   if (stage instanceof FirstStage) return shownImages(stage, values);
-  // Positions are from 0 to 1.
-  return stage instanceof CoordStage ? values.mul(2).sub(1).expand([-1, 3, -1, -1]).contiguous() : null;
+  return condition.shown?.(values) ?? null;
 }

@@ -2,7 +2,7 @@
 import { LABEL } from '../../../data/fields/example.js';
 import { saveImageGrid } from '../../../data/pictures/image-grid.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { sampleImages } from '../../../sampling/images.js';
 import * as F from '../../../torch/nn/functional.js';
 import * as torch from '../../../torch/index.js';
@@ -34,7 +34,7 @@ export interface PreviewOptions {
  */
 export async function saveSamples(
   path: string,
-  net: Net2NetTransformer,
+  net: TwoStage,
   codes: Codes,
   options: PreviewOptions,
 ): Promise<void> {
@@ -72,7 +72,7 @@ function conditionsOf({ heldOut, train }: Codes, count: number): Tensor | null {
 }
 
 function sample(
-  net: Net2NetTransformer,
+  net: TwoStage,
   codes: Codes,
   condition: Tensor,
   { device, seed, topK }: PreviewOptions,
@@ -86,7 +86,7 @@ function sample(
 }
 
 /** Puts the image of each condition [N, C] before its sample [N, 3, H, W], where the condition decodes to an image. */
-function nextToConditions(net: Net2NetTransformer, condition: Tensor, samples: Tensor): Tensor {
+function nextToConditions(net: TwoStage, condition: Tensor, samples: Tensor): Tensor {
   const stage = net.condStageModel;
   if (!(stage instanceof FirstStage)) return samples;
   const side = Math.round(Math.sqrt(condition.shape[1]!));

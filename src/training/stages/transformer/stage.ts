@@ -6,7 +6,7 @@ import { isTokenFolder } from '../../../data/files/token-folder.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { LoadReport } from '../../../models/weights/load.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { imagesPerStep } from '../../../runs/settings.js';
@@ -80,7 +80,7 @@ export const transformer: StageKind<TransformerStage> = {
 };
 
 /** Returns the frozen models of a transformer, each with its keys and the configuration that names its weights. */
-function frozenParts({ firstStageModel, condStageModel }: Net2NetTransformer, config: RunConfig) {
+function frozenParts({ firstStageModel, condStageModel }: TwoStage, config: RunConfig) {
   const first = {
     part: firstStagePart,
     key: 'first_stage_model',
@@ -104,7 +104,7 @@ function frozenParts({ firstStageModel, condStageModel }: Net2NetTransformer, co
 
 /** A transformer in training. */
 export class TransformerStage implements TrainableStage<Tokens> {
-  readonly net: Net2NetTransformer;
+  readonly net: TwoStage;
   readonly #session: Session;
   readonly #parts: TransformerParts;
   /** Moving average of the trained weights; null if the run has none. */
@@ -121,7 +121,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   constructor(session: Session, initial: InitialWeights | null, vectors: ImageVectors | null = null) {
     const { run, config, device, precision, draws } = session;
     torch.manualSeed(config.training.seed);
-    const begin = (net: Net2NetTransformer) => {
+    const begin = (net: TwoStage) => {
       this.#start = noteStart(run, net, initial);
     };
     this.#session = session;

@@ -5,14 +5,14 @@ import * as F from '../../../torch/nn/functional.js';
 import * as optim from '../../../torch/optim/index.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
 import type { ConditionInput } from '../../../models/conditions/condition.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import { partsOf, type Accumulation } from '../../engine/accumulate.js';
 import { scaledFor } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
-import type { GPT } from '../../../models/priors/gpt.js';
+import type { Prior } from '../../../models/priors/prior.js';
 
 export interface DecayGroups {
-  /** Weights of the linear layers, sorted by name. */
+  /** Weights of the linear layers, or those that the prior names, sorted by name. */
   decay: [name: string, parameter: nn.Parameter][];
   /** Biases, LayerNorms, embeddings and positions, sorted by name. */
   noDecay: [name: string, parameter: nn.Parameter][];
@@ -20,7 +20,7 @@ export interface DecayGroups {
 
 /**
  * Selects the parameters that weight decay applies to. Sorted by name, as in the reference, so that the optimizer state
- * of a reference checkpoint matches by index. Those of a condition that is learned with the GPT follow.
+ * of a reference checkpoint matches by index. Those of a condition that is learned with the prior follow.
  *
  * @example
  * ```ts
@@ -29,19 +29,17 @@ export interface DecayGroups {
  * console.log(decay[0]![0], noDecay[0]![0]); // blocks.0.attn.key.weight blocks.0.attn.key.bias
  * ```
  */
-export function decayGroups(gpt: GPT, condition: nn.Module | null = null): DecayGroups {
-  const parts = [gpt, ...(condition ? [condition] : [])].map(groupsOf);
+export function decayGroups(prior: Prior, condition: nn.Module | null = null): DecayGroups {
+  const parts = [prior, ...(condition ? [condition] : [])].map(groupsOf);
   return {
     decay: parts.flatMap(({ decay }) => decay),
     noDecay: parts.flatMap(({ noDecay }) => noDecay),
   };
 }
 
-function groupsOf(module: nn.Module): DecayGroups {
-  const decaying = new Set<nn.Parameter>();
-  for (const part of module.modules()) {
-    if (part instanceof nn.Linear) decaying.add(part.weight);
-  }
+function groupsOf(module: nn.Module & Pick<Prior, 'decayedWeights'>): DecayGroups {
+  const linear = () => module.modules().flatMap((part) => (part instanceof nn.Linear ? [part.weight] : []));
+  const decaying = new Set<nn.Parameter>(module.decayedWeights?.() ?? linear());
   const byName = [...module.namedParameters()].sort(([a], [b]) => (a < b ? -1 : 1)) as DecayGroups['decay'];
   return {
     decay: byName.filter(([, parameter]) => decaying.has(parameter)),
@@ -69,10 +67,10 @@ export interface TransformerOptimizerOptions {
  * ```
  */
 export function transformerOptimizer(
-  gpt: GPT,
+  prior: Prior,
   { lr, betas = [0.9, 0.95], weightDecay = 0.01, condition = null }: TransformerOptimizerOptions,
 ): optim.AdamW {
-  const { decay, noDecay } = decayGroups(gpt, condition);
+  const { decay, noDecay } = decayGroups(prior, condition);
   return new optim.AdamW(
     [
       { params: decay.map(([, parameter]) => parameter), weightDecay },
@@ -104,7 +102,7 @@ export interface TokenBatch {
  * transformerLoss(net, { x: images, c: images }).backward();
  * ```
  */
-export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch | TokenBatch): Tensor {
+export function transformerLoss(net: TwoStage, batch: TransformerBatch | TokenBatch): Tensor {
   return torch.scope(() => {
     const { logits, targets } =
       'tokens' in batch
@@ -119,7 +117,7 @@ export function transformerLoss(net: Net2NetTransformer, batch: TransformerBatch
  * device's generator. Draws nothing at probability 0.
  * @throws RangeError if the model has no dropped condition
  */
-export function dropConditions(net: Net2NetTransformer, condition: Tensor, probability: number): Tensor {
+export function dropConditions(net: TwoStage, condition: Tensor, probability: number): Tensor {
   if (!(probability > 0)) return condition;
   return torch.scope(() => {
     const dropped = net.dropped(condition);
@@ -148,7 +146,7 @@ export function dropConditions(net: Net2NetTransformer, condition: Tensor, proba
  * ```
  */
 export function transformerStep(
-  net: Net2NetTransformer,
+  net: TwoStage,
   optimizer: StepOptimizer,
   batch: TransformerBatch | TokenBatch,
   { accumulate = 1 }: Accumulation = {},

@@ -2,7 +2,7 @@
 import { LABEL } from '../../../data/fields/example.js';
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { Net2NetTransformer } from '../../../models/two-stage.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
@@ -43,7 +43,7 @@ export function checkTokens({ model, data }: RunConfig, { train, heldOut }: Toke
 }
 
 /** @throws RunError if token sets were not made with the first stage of a model, whose weights are loaded */
-export function checkMadeWith({ firstStageModel }: Net2NetTransformer, { train, heldOut }: TokenSets): void {
+export function checkMadeWith({ firstStageModel }: TwoStage, { train, heldOut }: TokenSets): void {
   if (!(firstStageModel instanceof FirstStage)) return;
   for (const set of new Set([train, heldOut])) set.checkMadeWith(firstStageModel);
 }
