@@ -14,7 +14,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Checkout, type Rows } from './same-as/checkout.js';
-import { differences } from './same-as/compare.js';
+import { differences, withoutNew } from './same-as/compare.js';
 import { freezeMistakes } from './same-as/frozen-mistakes.js';
 import { makeImages } from './same-as/images.js';
 import { sections, type Section } from './same-as/sections.js';
@@ -35,14 +35,16 @@ async function compare(section: Section, other: Checkout, own: Checkout): Promis
   // Each checkout runs in separate single-threaded processes, to use two cores.
   const [theirs, ours] = await Promise.all([asked(section, other), asked(section, own)]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
-  const [before, now] = section.prepare ? section.prepare(theirs, ours) : [theirs, ours];
+  const shared = section.grows ? withoutNew(theirs, ours) : ours;
+  const added = Object.keys(ours).length - Object.keys(shared).length;
+  const [before, now] = section.prepare ? section.prepare(theirs, shared) : [theirs, shared];
   const unequal = differences(before, now);
   const failed = ours[section.name]?.startsWith('could not be asked') ? ['it could not be asked'] : [];
   const wrong = [...failed, ...(section.check?.(ours) ?? [])];
   const total = Object.keys({ ...before, ...now }).length;
   const result = unequal.length === 0 ? 'equal' : `${unequal.length} DIFFER`;
   console.log(
-    `${section.name.padEnd(12)} ${String(total).padStart(4)} compared  ${result.padEnd(11)} ${seconds.padStart(4)} s`,
+    `${section.name.padEnd(12)} ${String(total).padStart(4)} compared  ${result.padEnd(11)} ${seconds.padStart(4)} s${added > 0 ? `, ${added} added here` : ''}`,
   );
   for (const { row, lines } of unequal) console.log(`  ${row}\n${lines.map((l) => `      ${l}`).join('\n')}`);
   for (const line of wrong) console.log(`  WRONG by itself: ${line}`);

@@ -10,6 +10,8 @@ export interface Section {
   name: string;
   what: string;
   ask(checkout: Checkout): Promise<Rows>;
+  /** True if a row that only this checkout has was added, which is not a difference. */
+  grows?: boolean;
   /** Makes the rows of both checkouts comparable. */
   prepare?(other: Rows, own: Rows): [other: Rows, own: Rows];
   /** Returns what is wrong with the rows of this checkout by themselves. */
@@ -21,6 +23,7 @@ export const sections: readonly Section[] = [
     name: 'exports',
     what: 'names that the public entry exports',
     ask: (checkout) => checkout.ask('exports'),
+    grows: true,
   },
   {
     name: 'states',

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { differences } from '../../scripts/same-as/compare.js';
+import { differences, withoutNew } from '../../scripts/same-as/compare.js';
 import { withoutAdded } from '../../scripts/same-as/configs.js';
 import { timelessLines } from '../../scripts/same-as/run-rows.js';
 
@@ -12,6 +12,16 @@ test('rows that are not equal, or that only one checkout has, are differences', 
     { row: 'gone', lines: ['− only the other checkout has this row'] },
   ]);
   t.deepEqual(differences(own, own), []);
+});
+
+test('a row may be new where rows are added, but none may be gone', (t) => {
+  const [other, own] = [
+    { same: 'a', gone: 'x' },
+    { same: 'a', fresh: 'y' },
+  ];
+  t.deepEqual(differences(other, withoutNew(other, own)), [
+    { row: 'gone', lines: ['− only the other checkout has this row'] },
+  ]);
 });
 
 test('a setting may be new only where the list names it', (t) => {
