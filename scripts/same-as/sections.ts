@@ -1,6 +1,7 @@
 /** The sections of the comparison, the fastest first. */
+import { withoutAdded, withoutAddedInRuns } from './added-settings.js';
 import type { Checkout, Rows } from './checkout.js';
-import { askConfigs, presetNames, withoutAdded } from './configs.js';
+import { askConfigs, presetNames } from './configs.js';
 import { unlikeFrozen } from './frozen-mistakes.js';
 import { askCommandMistakes } from './mistakes-commands.js';
 import { askOldRuns } from './old-runs.js';
@@ -39,7 +40,8 @@ export const sections: readonly Section[] = [
     name: 'configs',
     what: '--print-config of every preset and stage, as text',
     ask: (checkout) => askConfigs(checkout, presetNames(checkout.root)),
-    prepare: withoutAdded,
+    grows: true,
+    prepare: (other, own) => withoutAdded(other, own),
   },
   {
     name: 'mistakes',
@@ -57,11 +59,13 @@ export const sections: readonly Section[] = [
     name: 'old-runs',
     what: 'results of runs of version 0.1: images, samples, resumed for two steps',
     ask: askOldRuns,
+    prepare: withoutAddedInRuns,
   },
   {
     name: 'runs',
     what: 'tiny runs of both stages, stopped and resumed: checkpoints, metrics, images; samples from them',
     ask: askRuns,
+    prepare: withoutAddedInRuns,
     check: failing,
   },
 ];

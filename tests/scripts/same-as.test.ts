@@ -1,6 +1,7 @@
 import test from 'ava';
+import { withoutAdded } from '../../scripts/same-as/added-settings.js';
+import type { Rows } from '../../scripts/same-as/checkout.js';
 import { differences, withoutNew } from '../../scripts/same-as/compare.js';
-import { withoutAdded } from '../../scripts/same-as/configs.js';
 import { timelessLines } from '../../scripts/same-as/run-rows.js';
 
 test('rows that are not equal, or that only one checkout has, are differences', (t) => {
@@ -24,14 +25,16 @@ test('a row may be new where rows are added, but none may be gone', (t) => {
   ]);
 });
 
-test('a setting may be new only where the list names it', (t) => {
+test('a setting may be new only where the list names it, with the listed value', (t) => {
   const other = { small: 'training:\n  steps: 1\n' };
   const own = { small: 'training:\n  steps: 1\n  fresh: 2\n' };
-  t.is(differences(...withoutAdded(other, own, [])).length, 1);
-  t.is(differences(...withoutAdded(other, own, ['training.other'])).length, 1);
-  t.deepEqual(differences(...withoutAdded(other, own, ['training.fresh'])), []);
-  const changed = { small: 'training:\n  steps: 3\n  fresh: 2\n' };
-  t.is(differences(...withoutAdded(other, changed, ['training.fresh'])).length, 1);
+  const found = (now: Rows, added: Record<string, unknown>) =>
+    differences(...withoutAdded(other, now, () => true, added)).length;
+  t.is(found(own, {}), 1);
+  t.is(found(own, { 'training.other': 2 }), 1);
+  t.is(found(own, { 'training.fresh': 3 }), 1);
+  t.is(found(own, { 'training.fresh': 2 }), 0);
+  t.is(found({ small: 'training:\n  steps: 3\n  fresh: 2\n' }, { 'training.fresh': 2 }), 1);
 });
 
 test('times and rates are no difference, losses are', (t) => {
