@@ -4,7 +4,6 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import sharp from 'sharp';
 import type { Rows } from './checkout.js';
-import { STEPS } from './run-cases.js';
 
 /** Fields of metrics, states and events with times and rates. */
 const OF_TIME = new Set([
@@ -34,19 +33,12 @@ export function timeless(json: string, indent = 0): string {
   return JSON.stringify(parsed, null, indent);
 }
 
-/**
- * Returns the lines of a file of JSON lines without times and rates. Metrics on held-out images are kept only at the
- * first and the last step: at others a run computes them only if that takes little of its time.
- */
+/** Returns the lines of a file of JSON lines without times and rates. */
 export function timelessLines(text: string): string[] {
   return text
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line) => {
-      const record = JSON.parse(timeless(line)) as Record<string, unknown>;
-      if ('losses' in record && record['step'] !== 1 && record['step'] !== STEPS) delete record['metrics'];
-      return JSON.stringify(record);
-    });
+    .map((line) => timeless(line));
 }
 
 /** Returns all files below a folder, sorted. */

@@ -37,9 +37,10 @@ test('a setting may be new only where the list names it, with the listed value',
   t.is(found({ small: 'training:\n  steps: 3\n  fresh: 2\n' }, { 'training.fresh': 2 }), 1);
 });
 
-test('times and rates are no difference, losses are', (t) => {
-  const line = (loss: number, seconds: number) =>
-    `{"step":1,"seconds":${seconds},"losses":{"rec":${loss}},"metrics":{"psnr":9}}\n`;
+test('times and rates are no difference, losses and metrics are', (t) => {
+  const line = (loss: number, seconds: number, psnr = 9) =>
+    `{"step":2,"seconds":${seconds},"losses":{"rec":${loss}},"metrics":{"psnr":${psnr}}}\n`;
   t.deepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.5, 2)));
   t.notDeepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.25, 1)));
+  t.notDeepEqual(timelessLines(line(0.5, 1)), timelessLines(line(0.5, 1, 8)));
 });
