@@ -41,6 +41,14 @@ export function timelessLines(text: string): string[] {
     .map((line) => timeless(line));
 }
 
+/** Returns what is wrong with rows by themselves: commands that failed, and resumed runs unlike the whole ones. */
+export function failing(rows: Rows): string[] {
+  return Object.entries(rows).flatMap(([name, value]) => [
+    ...(/^exit code (?!0$)/m.test(value) ? [`${name}: ${value}`] : []),
+    ...(/^NOT as the whole run/m.test(value) ? [`${name}: ${value.split('\n').at(-1)}`] : []),
+  ]);
+}
+
 /** Returns all files below a folder, sorted. */
 export function filesBelow(folder: string): string[] {
   if (!existsSync(folder)) return [];

@@ -139,10 +139,3 @@ export async function askRuns(checkout: Checkout): Promise<Rows> {
   const rows = Object.assign({}, ...[...whole].map(([name, of]) => prefixed(name, of))) as Rows;
   return { ...rows, ...(await resumedRuns(checkout, whole)), ...(await made(checkout)) };
 }
-
-/** Returns rows that are wrong by themselves, whatever the other checkout answers. */
-export function failing(rows: Rows): string[] {
-  return Object.entries(rows)
-    .filter(([name, value]) => name.startsWith('resumed: ') && value.includes('NOT as the whole run'))
-    .map(([name, value]) => `${name}: ${value.split('\n').at(-1)}`);
-}

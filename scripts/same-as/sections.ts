@@ -5,7 +5,8 @@ import { askConfigs, presetNames } from './configs.js';
 import { unlikeFrozen } from './frozen-mistakes.js';
 import { askCommandMistakes } from './mistakes-commands.js';
 import { askOldRuns } from './old-runs.js';
-import { askRuns, failing } from './runs.js';
+import { failing } from './run-rows.js';
+import { askRuns } from './runs.js';
 
 export interface Section {
   name: string;
@@ -60,6 +61,7 @@ export const sections: readonly Section[] = [
     what: 'results of runs of version 0.1: images, samples, resumed for two steps',
     ask: askOldRuns,
     prepare: withoutAddedInRuns,
+    check: failing,
   },
   {
     name: 'runs',

@@ -2,7 +2,7 @@ import test from 'ava';
 import { withoutAdded } from '../../scripts/same-as/added-settings.js';
 import type { Rows } from '../../scripts/same-as/checkout.js';
 import { differences, withoutNew } from '../../scripts/same-as/compare.js';
-import { timelessLines } from '../../scripts/same-as/run-rows.js';
+import { failing, timelessLines } from '../../scripts/same-as/run-rows.js';
 
 test('rows that are not equal, or that only one checkout has, are differences', (t) => {
   const other = { same: 'a', changed: 'one\ntwo\nthree', gone: 'x' };
@@ -35,6 +35,20 @@ test('a setting may be new only where the list names it, with the listed value',
   t.is(found(own, { 'training.fresh': 3 }), 1);
   t.is(found(own, { 'training.fresh': 2 }), 0);
   t.is(found({ small: 'training:\n  steps: 3\n  fresh: 2\n' }, { 'training.fresh': 2 }), 1);
+});
+
+test('a command that fails and a resumed run unlike the whole one are wrong by themselves', (t) => {
+  const rows = {
+    end: 'exit code 0',
+    sample: 'exit code 0\n0.png 4×4×3 f00',
+    reconstruct: 'exit code 1\nerror: no images',
+    'resumed: a': 'exit code 0\nequals the whole run',
+    'resumed: b': 'exit code 0\nNOT as the whole run: metrics',
+  };
+  t.deepEqual(
+    failing(rows).map((line) => line.split(':')[0]),
+    ['reconstruct', 'resumed'],
+  );
 });
 
 test('times and rates are no difference, losses and metrics are', (t) => {
