@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseDocument } from 'yaml';
 import type { Rows } from './checkout.js';
+import { sortedSettings } from './run-rows.js';
 
 /** Values by `section.key`: the value with which a run is as it was without the setting. Maintained by hand. */
 export type AddedSettings = Record<string, unknown>;
@@ -41,6 +42,17 @@ export function withoutAdded(
   return [before, now];
 }
 
-/** Does the same for the rows that are the `config.yaml` of a run. */
-export const withoutAddedInRuns = (other: Rows, own: Rows): [other: Rows, own: Rows] =>
-  withoutAdded(other, own, (row) => row.endsWith(': config.yaml'));
+/**
+ * Does the same for the rows that are the `config.yaml` of a run, each of which becomes two: the values, and the text, in
+ * which the order of the settings counts.
+ */
+export function withoutAddedInRuns(other: Rows, own: Rows): [other: Rows, own: Rows] {
+  const isConfig = (row: string) => row.endsWith(': config.yaml');
+  const withValues = (rows: Rows): Rows => {
+    const configs = Object.entries(rows).filter(([row]) => isConfig(row));
+    const values = configs.map(([row, text]) => [`${row}: values`, sortedSettings(text)] as const);
+    return { ...rows, ...Object.fromEntries(values) };
+  };
+  const [before, now] = withoutAdded(other, own, isConfig);
+  return [withValues(before), withValues(now)];
+}

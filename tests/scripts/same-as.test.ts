@@ -1,8 +1,10 @@
 import test from 'ava';
-import { withoutAdded } from '../../scripts/same-as/added-settings.js';
+import { Accepted, acceptedFile } from '../../scripts/same-as/accepted.js';
+import { withoutAdded, withoutAddedInRuns } from '../../scripts/same-as/added-settings.js';
 import type { Rows } from '../../scripts/same-as/checkout.js';
 import { differences, withoutNew } from '../../scripts/same-as/compare.js';
-import { failing, timelessLines } from '../../scripts/same-as/run-rows.js';
+import { failing, numbersOf, timelessLines } from '../../scripts/same-as/run-rows.js';
+import { sections } from '../../scripts/same-as/sections.js';
 
 test('rows that are not equal, or that only one checkout has, are differences', (t) => {
   const other = { same: 'a', changed: 'one\ntwo\nthree', gone: 'x' };
@@ -35,6 +37,46 @@ test('a setting may be new only where the list names it, with the listed value',
   t.is(found(own, { 'training.fresh': 3 }), 1);
   t.is(found(own, { 'training.fresh': 2 }), 0);
   t.is(found({ small: 'training:\n  steps: 3\n  fresh: 2\n' }, { 'training.fresh': 2 }), 1);
+});
+
+test('the settings of a run are compared without their order, which is a row of its own', (t) => {
+  const row = 'run: config.yaml';
+  const found = (other: string, own: string) =>
+    differences(...withoutAddedInRuns({ [row]: other }, { [row]: own })).map((difference) => difference.row);
+  t.deepEqual(found('a: 1\nb: 2\n', 'a: 1\nb: 2\n'), []);
+  t.deepEqual(found('a: 1\nb: 2\n', 'b: 2\na: 1\n'), [row]);
+  t.deepEqual(found('a: 1\nb: 2\n', 'a: 1\nb: 3\n'), [row, `${row}: values`]);
+  t.deepEqual(found('training:\n  a: 1\n', 'training:\n  a: 1\n  csv: false\n'), []);
+});
+
+test('an accepted row is no longer a difference, and is stale where it does not differ', (t) => {
+  const rows = [{ section: 'one', reason: 'reworded', rows: ['a', 'b'] }];
+  const all = differences({ a: '1', b: '2', c: '3' }, { a: '4', b: '2', c: '5' });
+  const names = (section: string, exact: boolean) => {
+    const { accepted, unequal, stale } = new Accepted(rows, exact).sort(section, all);
+    return [accepted.map(({ row }) => row), unequal.map(({ row }) => row), stale];
+  };
+  t.deepEqual(names('one', true), [['a'], ['c'], ['b']]);
+  t.deepEqual(names('one', false), [['a'], ['c'], []]);
+  t.deepEqual(names('two', true), [[], ['a', 'c'], []]);
+});
+
+test('every accepted row is listed once, with its reason', (t) => {
+  const { accepted } = acceptedFile();
+  const rows = accepted.flatMap(({ section, rows: of }) => of.map((row) => `${section}: ${row}`));
+  t.is(new Set(rows).size, rows.length);
+  t.true(
+    accepted.every(
+      ({ section, reason }) => reason.length > 0 && sections.some(({ name }) => name === section),
+    ),
+  );
+});
+
+test('the numbers of a model card are those of its text and tables, without SSIM', (t) => {
+  const card = (words: string, psnr: string) =>
+    `${words} 6 steps\n\n| PSNR | ${psnr} dB |\n| SSIM | 0.1 |\n\n\`\`\`\n--n 4\n\`\`\`\n\n## Model\n\n7\n`;
+  t.is(numbersOf(card('It trained for', '9.50')), '6 9.50');
+  t.not(numbersOf(card('Trained for', '9.50')), numbersOf(card('Trained for', '9.51')));
 });
 
 test('a command that fails and a resumed run unlike the whole one are wrong by themselves', (t) => {
