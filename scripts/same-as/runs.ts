@@ -122,7 +122,7 @@ async function made(checkout: Checkout): Promise<Rows> {
       '2',
     ],
     'sample, a class by its number': ['sample', 'runs/prior-classes', '--n', '2', '--class', '1'],
-    'sample, classes by turns': ['sample', 'runs/prior-classes', '--n', '3', '--json'],
+    'sample, a class, as JSON': ['sample', 'runs/prior-classes', '--n', '3', '--class', 'square', '--json'],
     'sample, read in a spiral': ['sample', 'runs/prior-spiral', '--n', '2'],
     reconstruct: ['reconstruct', 'runs/float32', '../data/photos', '--json'],
     'reconstruct, larger, a grid': ['reconstruct', 'runs/ema', '../data/classes', '--grid', '--size', '24'],
