@@ -6,15 +6,19 @@
  *     npm run same-as -- --list                list the sections
  *     npm run same-as -- --freeze              write the messages of this checkout into tests/fixtures/mistakes.json
  *
- * Exit codes: 0 all equal, 1 something is not, 2 usage.
+ * Rows that are meant to differ from the commit before the refactoring are listed in same-as/accepted.json, and settings
+ * added since in same-as/added-settings.json.
+ *
+ * Exit codes: 0 all equal or accepted, 1 something is not, 2 usage.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { Accepted } from './same-as/accepted.js';
 import { Checkout, type Rows } from './same-as/checkout.js';
-import { differences } from './same-as/compare.js';
+import { differences, withoutNew } from './same-as/compare.js';
 import { freezeMistakes } from './same-as/frozen-mistakes.js';
 import { makeImages } from './same-as/images.js';
 import { sections, type Section } from './same-as/sections.js';
@@ -29,24 +33,47 @@ async function asked(section: Section, checkout: Checkout): Promise<Rows> {
     .catch((error: Error) => ({ [section.name]: checkout.masked(`could not be asked: ${error.message}`) }));
 }
 
-/** Compares one section, prints the differing rows, and returns their number. */
-async function compare(section: Section, other: Checkout, own: Checkout): Promise<number> {
+/** Numbers of rows. */
+interface Count {
+  wrong: number;
+  accepted: number;
+}
+
+/** Compares one section, prints the differing rows that are not accepted, and returns the numbers of both kinds. */
+async function compare(
+  section: Section,
+  [other, own]: readonly [Checkout, Checkout],
+  list: Accepted,
+): Promise<Count> {
   const start = performance.now();
   // Each checkout runs in separate single-threaded processes, to use two cores.
   const [theirs, ours] = await Promise.all([asked(section, other), asked(section, own)]);
   const seconds = ((performance.now() - start) / 1000).toFixed(0);
-  const [before, now] = section.prepare ? section.prepare(theirs, ours) : [theirs, ours];
-  const unequal = differences(before, now);
+  const shared = section.grows ? withoutNew(theirs, ours) : ours;
+  const added = Object.keys(ours).length - Object.keys(shared).length;
+  const [before, now] = section.prepare ? section.prepare(theirs, shared) : [theirs, shared];
+  const { accepted, unequal, stale } = list.sort(section.name, differences(before, now));
   const failed = ours[section.name]?.startsWith('could not be asked') ? ['it could not be asked'] : [];
-  const wrong = [...failed, ...(section.check?.(ours) ?? [])];
+  const wrong = [
+    ...failed,
+    ...(section.check?.(ours) ?? []),
+    ...stale.map((row) => `${row} is listed in accepted.json, but does not differ`),
+  ];
   const total = Object.keys({ ...before, ...now }).length;
   const result = unequal.length === 0 ? 'equal' : `${unequal.length} DIFFER`;
+  const more = [
+    ...(accepted.length > 0 ? [`${accepted.length} accepted`] : []),
+    ...(added > 0 ? [`${added} added here`] : []),
+  ];
   console.log(
-    `${section.name.padEnd(12)} ${String(total).padStart(4)} compared  ${result.padEnd(11)} ${seconds.padStart(4)} s`,
+    [
+      `${section.name.padEnd(12)} ${String(total).padStart(4)} compared  ${result.padEnd(11)} ${seconds.padStart(4)} s`,
+      ...more,
+    ].join(', '),
   );
   for (const { row, lines } of unequal) console.log(`  ${row}\n${lines.map((l) => `      ${l}`).join('\n')}`);
   for (const line of wrong) console.log(`  WRONG by itself: ${line}`);
-  return unequal.length + wrong.length;
+  return { wrong: unequal.length + wrong.length, accepted: accepted.length };
 }
 
 async function main(): Promise<number> {
@@ -81,10 +108,19 @@ async function main(): Promise<number> {
     const other = new Checkout('other', resolve(positionals[0]!), join(temp, 'other'));
     await makeImages(data, other);
     const chosen = sections.filter(({ name }) => values.only.length === 0 || values.only.includes(name));
-    let count = 0;
-    for (const section of chosen) count += await compare(section, other, own);
-    console.log(count === 0 ? `the same as ${other.root}` : `NOT the same as ${other.root}: ${count} rows`);
-    return count === 0 ? 0 : 1;
+    const list = Accepted.of(other);
+    let [wrong, accepted] = [0, 0];
+    for (const section of chosen) {
+      const count = await compare(section, [other, own], list);
+      wrong += count.wrong;
+      accepted += count.accepted;
+    }
+    const but =
+      accepted > 0 ? `, but for ${accepted} accepted differences (scripts/same-as/accepted.json)` : '';
+    console.log(
+      wrong === 0 ? `the same as ${other.root}${but}` : `NOT the same as ${other.root}: ${wrong} rows${but}`,
+    );
+    return wrong === 0 ? 0 : 1;
   } finally {
     rmSync(temp, { recursive: true, force: true });
   }

@@ -21,12 +21,13 @@ const ASKER = fileURLToPath(new URL('ask.ts', import.meta.url));
 /** Milliseconds after which a process is killed; none takes a tenth of it. */
 const LIMIT = 240_000;
 const LOADER = import.meta.resolve('tsx');
+const STILL_CLOCK = new URL('still-clock.mjs', import.meta.url).href;
 
-/** Runs a program to its end; `env` is added to the environment of this process. */
-function run(args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, args, {
+/** Runs a program to its end, for which time stands still. */
+function run(args: readonly string[], cwd: string): Promise<Outcome> {
+  const child = spawn(process.execPath, [`--import=${STILL_CLOCK}`, ...args], {
     cwd,
-    env: { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1', TZ: 'UTC', ...env },
+    env: { ...process.env, NO_COLOR: '1', OMP_NUM_THREADS: '1', TZ: 'UTC' },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: LIMIT,
   });

@@ -41,3 +41,8 @@ export function differences(other: Rows, own: Rows): Difference[] {
     return [{ row, lines: changedLines(before, now) }];
   });
 }
+
+/** Returns the rows of a checkout that the other one has too. */
+export function withoutNew(other: Rows, own: Rows): Rows {
+  return Object.fromEntries(Object.entries(own).filter(([row]) => row in other));
+}

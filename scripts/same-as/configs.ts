@@ -1,15 +1,10 @@
 /** Output of `--print-config` for every preset of both stages, and for files in the reference's structure. */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parseDocument } from 'yaml';
 import type { Checkout, Rows } from './checkout.js';
 import { runCases } from './run-cases.js';
 
 const stages = ['vqgan', 'transformer'] as const;
-
-/** Settings, as `section.key`, that this checkout may print and the other does not know; maintained by hand. */
-const ADDED = fileURLToPath(new URL('added-settings.json', import.meta.url));
 
 /** Returns the names of presets: files `STAGE-NAME.yaml` in any folder named presets below src. */
 export function presetNames(root: string): string[] {
@@ -84,7 +79,7 @@ function commandLines(names: readonly string[]): Record<string, string[]> {
   return lines;
 }
 
-/** Returns one row per command line. */
+/** Returns two rows per command line: the configuration or the error, and the notes. */
 export async function askConfigs(checkout: Checkout, names: readonly string[]): Promise<Rows> {
   writeFileSync(join(checkout.folder, 'project.yaml'), JSON.stringify(project));
   for (const { name, config } of runCases)
@@ -92,40 +87,8 @@ export async function askConfigs(checkout: Checkout, names: readonly string[]): 
   const rows: Rows = {};
   for (const [name, args] of Object.entries(commandLines(names))) {
     const { code, stdout, stderr } = await checkout.tessera(args);
-    rows[name] = checkout.masked(code === 0 ? `${stdout}${stderr}` : `exit code ${code}\n${stderr}`);
+    rows[name] = checkout.masked(code === 0 ? stdout : `exit code ${code}\n${stderr}`);
+    rows[`${name}: notes`] = code === 0 ? checkout.masked(stderr) : '';
   }
   return rows;
-}
-
-const addedSettings = (): string[] => JSON.parse(readFileSync(ADDED, 'utf8')) as string[];
-
-/** Returns the rows of both checkouts without settings that may have been added here. */
-export function withoutAdded(
-  other: Rows,
-  own: Rows,
-  added: readonly string[] = addedSettings(),
-): [other: Rows, own: Rows] {
-  const before = { ...other };
-  const now = { ...own };
-  if (added.length === 0) return [before, now];
-  for (const [name, text] of Object.entries(own)) {
-    const [document, known] = [parseDocument(text), parseDocument(other[name] ?? '')];
-    const more = added
-      .map((path) => path.split('.'))
-      .filter((path) => document.hasIn(path) && !known.hasIn(path));
-    if (more.length === 0) continue;
-    // With the notes of the command line after it, it cannot be printed again.
-    if (document.errors.length > 0 || known.errors.length > 0) {
-      now[name] = more.reduce(
-        (rest, path) => rest.replace(new RegExp(`^ +${path.at(-1)}: .*\n`, 'm'), ''),
-        text,
-      );
-      continue;
-    }
-    for (const path of more) document.deleteIn(path);
-    // Both are printed again without them, as the order of the other keys still counts.
-    now[name] = document.toString();
-    before[name] = known.toString();
-  }
-  return [before, now];
 }

@@ -32,7 +32,7 @@ export async function askOldRuns(checkout: Checkout): Promise<Rows> {
   const images = {
     sample: ['sample', 'transformer', '--n', '4', '--seed', '3'],
     'sample a class': ['sample', 'transformer-classes', '--n', '3', '--class', 'square'],
-    reconstruct: ['reconstruct', 'vqgan', 'packed-photos', '--json'],
+    reconstruct: ['reconstruct', 'vqgan', '../../data/photos', '--json'],
   };
   for (const [name, args] of Object.entries(images)) {
     const { code, stderr } = await checkout.tessera([...args, '--out', `made/${name}`], old);

@@ -3,8 +3,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import sharp from 'sharp';
+import { parse } from 'yaml';
 import type { Rows } from './checkout.js';
-import { STEPS } from './run-cases.js';
 
 /** Fields of metrics, states and events with times and rates. */
 const OF_TIME = new Set([
@@ -19,8 +19,10 @@ const OF_TIME = new Set([
 
 /** Metrics that runs have gained since; all others must be equal. */
 const ADDED_METRICS = new Set(['ssim']);
-/** Pictures that runs have gained since. */
-const ADDED_PICTURES = /(^|\/)log-images-\d+\.png$/;
+/** Their lines in model cards. */
+const ADDED_IN_CARDS = /^\| SSIM /;
+/** Images that runs have gained since. */
+const ADDED_IMAGES = /(^|\/)log-images-\d+\.png$/;
 
 export const sha256 = (bytes: Buffer | string): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -34,19 +36,33 @@ export function timeless(json: string, indent = 0): string {
   return JSON.stringify(parsed, null, indent);
 }
 
-/**
- * Returns the lines of a file of JSON lines without times and rates. Metrics on held-out images are kept only at the
- * first and the last step: at others a run computes them only if that takes little of its time.
- */
+/** Returns the lines of a file of JSON lines without times and rates. */
 export function timelessLines(text: string): string[] {
   return text
     .split('\n')
     .filter((line) => line.startsWith('{'))
-    .map((line) => {
-      const record = JSON.parse(timeless(line)) as Record<string, unknown>;
-      if ('losses' in record && record['step'] !== 1 && record['step'] !== STEPS) delete record['metrics'];
-      return JSON.stringify(record);
-    });
+    .map((line) => timeless(line));
+}
+
+/** Returns the settings of a configuration in YAML, in the order of their names. */
+export function sortedSettings(config: string): string {
+  const sorted = (value: unknown): unknown =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(
+          Object.entries(value)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([key, inner]) => [key, sorted(inner)]),
+        )
+      : value;
+  return JSON.stringify(sorted(parse(config)), null, 1);
+}
+
+/** Returns what is wrong with rows by themselves: commands that failed, and resumed runs unlike the whole ones. */
+export function failing(rows: Rows): string[] {
+  return Object.entries(rows).flatMap(([name, value]) => [
+    ...(/^exit code (?!0$)/m.test(value) ? [`${name}: ${value}`] : []),
+    ...(/^NOT as the whole run/m.test(value) ? [`${name}: ${value.split('\n').at(-1)}`] : []),
+  ]);
 }
 
 /** Returns all files below a folder, sorted. */
@@ -55,7 +71,7 @@ export function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
-    .filter((name) => !ADDED_PICTURES.test(name))
+    .filter((name) => !ADDED_IMAGES.test(name))
     .sort();
 }
 
@@ -82,6 +98,16 @@ function checkpointRows(path: string): Rows {
   return rows;
 }
 
+/**
+ * Returns the numbers in the text and the tables of a model card, whose wording may change. Left out are examples, added
+ * metrics, and the configuration, which is a row of its own.
+ */
+export function numbersOf(card: string): string {
+  const text = card.replace(/\n## Model\n[^]*/, '').replaceAll(/^```\n[^]*?^```$/gm, '');
+  const lines = text.split('\n').filter((line) => !ADDED_IN_CARDS.test(line));
+  return (lines.join('\n').match(/-?\d+(\.\d+)?/g) ?? []).join(' ');
+}
+
 /** Returns the checkpoints, metrics, images, configuration and files of a run. */
 export async function runRows(run: string): Promise<Rows> {
   const rows: Rows = {};
@@ -97,7 +123,10 @@ export async function runRows(run: string): Promise<Rows> {
   const config = join(run, 'config.yaml');
   if (existsSync(config)) rows['config.yaml'] = readFileSync(config, 'utf8');
   const card = join(run, 'README.md');
-  if (existsSync(card)) rows['README.md'] = readFileSync(card, 'utf8').replace(/\d+ seconds/, '… seconds');
+  if (existsSync(card)) {
+    rows['README.md'] = readFileSync(card, 'utf8').replace(/\d+ seconds/, '… seconds');
+    rows['README.md: numbers'] = numbersOf(rows['README.md']);
+  }
   const codes = join(run, 'codes.safetensors');
   if (existsSync(codes)) rows['codes.safetensors'] = sha256(readFileSync(codes));
   rows['files'] = filesBelow(run).join('\n');

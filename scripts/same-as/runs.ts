@@ -1,11 +1,10 @@
 /** Tiny runs of both stages through the command line; each is also stopped half-way and resumed. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import type { Checkout, Outcome, Rows } from './checkout.js';
 import { differences } from './compare.js';
 import { runCases, STOP } from './run-cases.js';
-import { imagesOf, runRows, timelessLines } from './run-rows.js';
+import { imagesOf, runRows, sortedSettings, timelessLines } from './run-rows.js';
 
 /** Returns the exit code of a command, and its output if it failed. */
 function ending(checkout: Checkout, { code, stdout, stderr }: Outcome): string {
@@ -20,25 +19,27 @@ function prefixed(prefix: string, rows: Rows): Rows {
 function comparable({
   files: _files,
   'README.md': _card,
+  'README.md: numbers': _numbers,
   'metrics.jsonl': metrics = '',
   'config.yaml': config = '',
   ...rows
 }: Rows): Rows {
-  const sorted = (value: unknown): unknown =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(
-          Object.entries(value)
-            .sort(([a], [b]) => (a < b ? -1 : 1))
-            .map(([key, inner]) => [key, sorted(inner)]),
-        )
-      : value;
   const lines = metrics.split('\n').filter((line) => !line.includes('"resumed":true'));
-  return { ...rows, metrics: lines.join('\n'), config: JSON.stringify(sorted(parse(config))) };
+  return { ...rows, metrics: lines.join('\n'), config: sortedSettings(config) };
 }
 
 /** Returns the names of rows in which a resumed run differs from the whole one. */
 function unlike(whole: Rows, resumed: Rows): string[] {
   return differences(comparable(whole), comparable(resumed)).map(({ row }) => row);
+}
+
+/** Returns the events of a run, and what it noted at its start, the wording of which may change. */
+function eventRows(output: string): Rows {
+  const events = timelessLines(output).map((line) => JSON.parse(line) as { notes?: string[] });
+  return {
+    events: events.map(({ notes: _, ...event }) => JSON.stringify(event)).join('\n'),
+    notes: events.flatMap(({ notes = [] }) => notes).join('\n'),
+  };
 }
 
 /** Runs everything from start to end; returns the rows of each run by its name. */
@@ -58,9 +59,12 @@ async function wholeRuns(checkout: Checkout): Promise<Map<string, Rows>> {
       name,
       '--json',
     ]);
-    const events = timelessLines(checkout.masked(outcome.stdout)).join('\n');
     const rows = await runRows(join(checkout.folder, 'runs', name));
-    done.set(name, { end: ending(checkout, outcome), events, ...rows });
+    done.set(name, {
+      end: ending(checkout, outcome),
+      ...eventRows(checkout.masked(outcome.stdout)),
+      ...rows,
+    });
   }
   return done;
 }
@@ -81,7 +85,7 @@ async function resumedRuns(checkout: Checkout, whole: Map<string, Rows>): Promis
   for (const { name, stage } of cases) {
     const outcome = await checkout.tessera(['train', stage, '--resume', `stopped/${name}`, '--quiet']);
     const resumed = await runRows(join(checkout.folder, 'stopped', name));
-    const { end: _end, events: _events, ...expected } = whole.get(name)!;
+    const { end: _end, events: _events, notes: _notes, ...expected } = whole.get(name)!;
     const unequal = unlike(expected, resumed);
     rows[`resumed: ${name}`] = [
       ending(checkout, outcome),
@@ -118,7 +122,7 @@ async function made(checkout: Checkout): Promise<Rows> {
       '2',
     ],
     'sample, a class by its number': ['sample', 'runs/prior-classes', '--n', '2', '--class', '1'],
-    'sample, classes by turns': ['sample', 'runs/prior-classes', '--n', '3', '--json'],
+    'sample, a class, as JSON': ['sample', 'runs/prior-classes', '--n', '3', '--class', 'square', '--json'],
     'sample, read in a spiral': ['sample', 'runs/prior-spiral', '--n', '2'],
     reconstruct: ['reconstruct', 'runs/float32', '../data/photos', '--json'],
     'reconstruct, larger, a grid': ['reconstruct', 'runs/ema', '../data/classes', '--grid', '--size', '24'],
@@ -138,11 +142,4 @@ export async function askRuns(checkout: Checkout): Promise<Rows> {
   const whole = await wholeRuns(checkout);
   const rows = Object.assign({}, ...[...whole].map(([name, of]) => prefixed(name, of))) as Rows;
   return { ...rows, ...(await resumedRuns(checkout, whole)), ...(await made(checkout)) };
-}
-
-/** Returns rows that are wrong by themselves, whatever the other checkout answers. */
-export function failing(rows: Rows): string[] {
-  return Object.entries(rows)
-    .filter(([name, value]) => name.startsWith('resumed: ') && value.includes('NOT as the whole run'))
-    .map(([name, value]) => `${name}: ${value.split('\n').at(-1)}`);
 }

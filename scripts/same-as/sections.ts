@@ -1,15 +1,19 @@
 /** The sections of the comparison, the fastest first. */
+import { withoutAdded, withoutAddedInRuns } from './added-settings.js';
 import type { Checkout, Rows } from './checkout.js';
-import { askConfigs, presetNames, withoutAdded } from './configs.js';
+import { askConfigs, presetNames } from './configs.js';
 import { unlikeFrozen } from './frozen-mistakes.js';
 import { askCommandMistakes } from './mistakes-commands.js';
 import { askOldRuns } from './old-runs.js';
-import { askRuns, failing } from './runs.js';
+import { failing } from './run-rows.js';
+import { askRuns } from './runs.js';
 
 export interface Section {
   name: string;
   what: string;
   ask(checkout: Checkout): Promise<Rows>;
+  /** True if a row that only this checkout has was added, which is not a difference. */
+  grows?: boolean;
   /** Makes the rows of both checkouts comparable. */
   prepare?(other: Rows, own: Rows): [other: Rows, own: Rows];
   /** Returns what is wrong with the rows of this checkout by themselves. */
@@ -21,6 +25,7 @@ export const sections: readonly Section[] = [
     name: 'exports',
     what: 'names that the public entry exports',
     ask: (checkout) => checkout.ask('exports'),
+    grows: true,
   },
   {
     name: 'states',
@@ -36,7 +41,8 @@ export const sections: readonly Section[] = [
     name: 'configs',
     what: '--print-config of every preset and stage, as text',
     ask: (checkout) => askConfigs(checkout, presetNames(checkout.root)),
-    prepare: withoutAdded,
+    grows: true,
+    prepare: (other, own) => withoutAdded(other, own),
   },
   {
     name: 'mistakes',
@@ -54,11 +60,14 @@ export const sections: readonly Section[] = [
     name: 'old-runs',
     what: 'results of runs of version 0.1: images, samples, resumed for two steps',
     ask: askOldRuns,
+    prepare: withoutAddedInRuns,
+    check: failing,
   },
   {
     name: 'runs',
     what: 'tiny runs of both stages, stopped and resumed: checkpoints, metrics, images; samples from them',
     ask: askRuns,
+    prepare: withoutAddedInRuns,
     check: failing,
   },
 ];

@@ -185,12 +185,13 @@ export async function askStates(api: Api): Promise<Rows> {
   return rows;
 }
 
-/** Returns the names that the public entry and its namespaces export at run time. */
+/** Returns one row per name that the public entry and its namespaces export at run time. */
 export function exportedNames(api: Api): Rows {
-  const rows: Rows = { 'the package': Object.keys(api).sort().join('\n') };
-  for (const space of ['torch', 'nn', 'F', 'optim'] as const)
-    rows[space] = Object.keys(api[space]).sort().join('\n');
-  return rows;
+  const spaces = { 'the package': api, torch: api.torch, nn: api.nn, F: api.F, optim: api.optim };
+  const names = Object.entries(spaces).flatMap(([space, of]) =>
+    Object.keys(of).map((name) => `${space}: ${name}`),
+  );
+  return Object.fromEntries(names.sort().map((name) => [name, 'exported']));
 }
 
 /** Writes LPIPS weights of one seed, for runs whose loss has the term. */

@@ -90,9 +90,10 @@ export async function codesOf(file: string, request: CodesRequest): Promise<Code
   return readCodes(file, request.device);
 }
 
+/** Returns the tensors in the order of the file. */
 function namedTensors(codes: Codes): [name: string, tensor: Tensor][] {
-  return (['train', 'heldOut'] as const).flatMap((part) =>
-    (['codes', 'labels', 'condition'] as const).flatMap((kind) => {
+  return (['codes', 'labels', 'condition'] as const).flatMap((kind) =>
+    (['train', 'heldOut'] as const).flatMap((part) => {
       const tensor = codes[part][kind];
       return tensor ? [[names[part][kind], tensor] as [string, Tensor]] : [];
     }),
