@@ -26,8 +26,9 @@ export interface ModelFromConfigOptions {
 
 /**
  * Builds a model from a configuration of the reference. It does not import modules by name or read files:
- * `ckpt_path`, `ignore_keys`, `monitor`, `image_key` and schedulers stay in `model.config.params` without effect
- * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them).
+ * `ckpt_path`, `ignore_keys`, `monitor` and schedulers stay in `model.config.params` without effect
+ * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them). So does `image_key` as far as the
+ * model goes, but it chooses the field of an example that a trainer reads.
  * `model.config` holds a copy of `config` and the model's own options. `VQModel` gets `legacy: true`, as all published
  * models do.
  *
