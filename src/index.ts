@@ -130,7 +130,7 @@ export type { ImagesState, RunSetup } from './runs/setup.js';
 export type { RunOptimizer, TrainedState } from './runs/state.js';
 export { train } from './training/train.js';
 export type { Figures, TrainableStage } from './training/stage.js';
-export * from './files/interrupt.js';
+export { interruptible, type Interruptible } from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
 export type { Precision, ScheduleName } from './runs/setting-kinds.js';
