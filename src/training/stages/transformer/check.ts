@@ -7,11 +7,11 @@ import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Condition } from '../../../models/conditions/condition.js';
 import { Several, type ConditionPart } from '../../../models/conditions/several.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
-import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { Net2NetTransformer } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
@@ -41,7 +41,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
-  const net = modelFromConfig<Net2NetTransformer>(model, { init: false });
+  const net = modelOfSection<Net2NetTransformer>(model, false);
   const params = config.model.params as Params;
   const first = (params['first_stage_config'] as { params: Params }).params;
   const needed = sizes(first, params, config.data.size);

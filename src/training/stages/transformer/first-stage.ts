@@ -1,10 +1,11 @@
 /** Model section and sizes that a second stage takes from its trained first stage and from its condition. */
 import { codesOfConfig } from '../../../models/autoencoder/stride.js';
 import type { LayoutStage } from '../../../models/conditions/layout/stage.js';
-import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { readConfig } from '../../../runs/folder.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { isModel, sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { adoptVectors } from './vectors.js';
 import { conditionPart, configOfPart, firstStagePart, isRun } from './trained-part.js';
@@ -171,7 +172,7 @@ export function sizesOfCondition(
     return { ids: largest! + 1, tokens: Math.floor(size / factor!) ** 2 };
   }
   if ('no_object_classes' in encoder) {
-    const { builder } = modelFromConfig<LayoutStage>(condition as ModelConfig);
+    const { builder } = modelOfSection<LayoutStage>(condition as ModelConfig, false);
     return { ids: builder.config.noTokens, tokens: builder.embeddingDim };
   }
   if ('dim' in encoder) return { ids: 0, tokens: (encoder['count'] ?? 1) as number };
