@@ -25,6 +25,8 @@ export interface Reading {
   nested?: (config: unknown, path: string) => () => unknown;
   /** Wrong settings are reported before missing ones, instead of in the order of the schema. */
   wrongFirst?: boolean;
+  /** Returns the key that an unknown one may have meant. Default: the nearest. */
+  meant?: (unknown: string, known: readonly string[]) => string | undefined;
   /** End of the message about an unknown key. */
   note?: string;
   /** Class whose constructor reads its configuration. */
@@ -42,7 +44,7 @@ const snakeCase = (name: string): string =>
  * @throws ConfigError for the first key that is unknown (with the nearest one), missing, or of the wrong kind
  */
 export function readTree<S extends Schema>(schema: S, given: unknown, reading: Reading): Settings<S> {
-  const { path, snake = false, owner, note = '' } = reading;
+  const { path, snake = false, owner, meant: meantBy = nearest, note = '' } = reading;
   const values = given ?? {};
   if (typeof values !== 'object' || Array.isArray(values)) throw wrongKind('an object', values, reading);
   const at = path === '' ? '' : `${path}.`;
@@ -52,7 +54,7 @@ export function readTree<S extends Schema>(schema: S, given: unknown, reading: R
   // A constructor may be passed a larger configuration; TypeScript rejects misspelt keys there.
   const unknown = owner === undefined && Object.keys(values).find((name) => !fields.has(name));
   if (typeof unknown === 'string') {
-    const meant = nearest(unknown, fields.keys());
+    const meant = meantBy(unknown, [...fields.keys()]);
     const hint = meant === undefined ? 'no keys are allowed there' : `did you mean "${at}${meant}"?`;
     throw new ConfigError(`${at}${unknown}`, `unknown key "${at}${unknown}"; ${hint}${note}`);
   }
