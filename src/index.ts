@@ -102,15 +102,27 @@ export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export { RowOrder } from './training/stages/transformer/row-order.js';
 export * from './training/stages/transformer/step.js';
-export { learningRateAt, type LearningRateShape, type StepCount } from './training/engine/schedule.js';
+export {
+  learningRateAt,
+  setLearningRate,
+  type LearningRateShape,
+  type StepCount,
+} from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
 export type { RunOpening } from './runs/opening.js';
 export type { ImagesState, RunSetup } from './runs/setup.js';
 export type { RunOptimizer, TrainedState } from './runs/state.js';
-export { train } from './training/train.js';
+export { closeTraining, train } from './training/train.js';
+export { followed } from './training/engine/followed.js';
+export { keepingGenerators } from './training/engine/generators.js';
+export { Recovery, type Recoverable } from './training/engine/recovery.js';
+export { rescued, wholeWhileReading } from './training/engine/rescue.js';
+export { slowData } from './training/engine/slow-data.js';
+export { checkChoice } from './runs/choice.js';
+export { writeModelCard, type CardFacts } from './reports/model-card.js';
 export type { Figures, MetricValues, TrainableStage } from './training/stage.js';
-export * from './files/interrupt.js';
+export { interruptible, type Interruptible } from './files/interrupt.js';
 export * from './training/stages/vqgan/code-restarts.js';
 export { resolveConfig, type Interval, type RunConfig, type TrainingConfig } from './runs/config.js';
 export type { Precision, ScheduleName } from './runs/setting-kinds.js';

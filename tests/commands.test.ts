@@ -4,8 +4,7 @@ import test from 'ava';
 import { packageRoot } from '../src/files/package.js';
 
 const root = packageRoot();
-const commands =
-  'setup|doctor|inspect|convert|import|train|reconstruct|encode|decode|sample|data|serve|studio';
+const commands = readdirSync(join(root, 'src/cli/commands')).join('|');
 
 /** Lines that tell a reader to run `tessera`, which npm knows as somebody else's package. */
 const wrong = [/\bnpx tessera(?![-\w])/, new RegExp(`(?<![\\w/.-])tessera (?:${commands})\\b`)];

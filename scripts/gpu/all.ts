@@ -3,6 +3,7 @@
  * or hangs does not affect the others; time that it does not use goes to those that follow.
  */
 import { spawn } from 'node:child_process';
+import { onInterrupt } from '../../src/files/interrupt.js';
 import { Findings, parts, printTable, readResults, writeResults } from './results.js';
 import type { Part, Results } from './results.js';
 import { ask, pythonArm, say, within } from './rounds.js';
@@ -71,10 +72,10 @@ async function runPart(part: Part, box: number, { device, tiny }: Settings): Pro
     }
   };
   const overdue = setTimeout(end, 1000 * (box + GRACE));
-  process.once('SIGINT', end).once('SIGTERM', end);
+  const { release } = onInterrupt(end, end);
   const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
   clearTimeout(overdue);
-  process.off('SIGINT', end).off('SIGTERM', end);
+  release();
   return code;
 }
 

@@ -2,8 +2,9 @@
  * Results of gpu-check: a JSON file with an entry for each part, rewritten after every measurement, and a table of its
  * content.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { replaceNow } from '../../src/files/atomic-file.js';
 
 /** The parts by importance, as a run that is cut short has only the first ones. */
 export const parts = ['smoke', 'tests', 'sample', 'vqgan', 'gpt', 'host'] as const;
@@ -65,8 +66,7 @@ export function writeResults(results: Results, tiny: boolean): void {
   for (const folder of folders) {
     mkdirSync(folder, { recursive: true });
     const path = join(folder, fileName(tiny));
-    writeFileSync(`${path}.new`, JSON.stringify(results, null, 1));
-    renameSync(`${path}.new`, path);
+    replaceNow(path, JSON.stringify(results, null, 1));
   }
 }
 

@@ -21,10 +21,12 @@ export interface Reading {
   snake?: boolean;
   /** Required settings may be missing. */
   partial?: boolean;
-  /** Builds a nested model from its configuration and path. */
-  build?: (config: unknown, path: string) => unknown;
-  /** Checks a nested model instead of building it. */
-  check?: (config: unknown, path: string) => void;
+  /** Reads a nested model from its configuration and path, and returns a function that builds it. */
+  nested?: (config: unknown, path: string) => () => unknown;
+  /** Wrong settings are reported before missing ones, instead of in the order of the schema. */
+  wrongFirst?: boolean;
+  /** Returns the key that an unknown one may have meant. Default: the nearest. */
+  meant?: (unknown: string, known: readonly string[]) => string | undefined;
   /** End of the message about an unknown key. */
   note?: string;
   /** Class whose constructor reads its configuration. */
@@ -36,12 +38,13 @@ const snakeCase = (name: string): string =>
   name.replace(/(?<!^)[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**
- * Reads the settings of a file or a caller. `null` counts as missing.
+ * Reads the settings of a file or a caller. `null` counts as missing. Models below them are read, but only
+ * {@link withNested} builds them.
  *
  * @throws ConfigError for the first key that is unknown (with the nearest one), missing, or of the wrong kind
  */
 export function readTree<S extends Schema>(schema: S, given: unknown, reading: Reading): Settings<S> {
-  const { path, snake = false, owner, note = '' } = reading;
+  const { path, snake = false, owner, meant: meantBy = nearest, note = '' } = reading;
   const values = given ?? {};
   if (typeof values !== 'object' || Array.isArray(values)) throw wrongKind('an object', values, reading);
   const at = path === '' ? '' : `${path}.`;
@@ -51,20 +54,29 @@ export function readTree<S extends Schema>(schema: S, given: unknown, reading: R
   // A constructor may be passed a larger configuration; TypeScript rejects misspelt keys there.
   const unknown = owner === undefined && Object.keys(values).find((name) => !fields.has(name));
   if (typeof unknown === 'string') {
-    const meant = nearest(unknown, fields.keys());
+    const meant = meantBy(unknown, [...fields.keys()]);
     const hint = meant === undefined ? 'no keys are allowed there' : `did you mean "${at}${meant}"?`;
     throw new ConfigError(`${at}${unknown}`, `unknown key "${at}${unknown}"; ${hint}${note}`);
   }
   const valueOf = (name: string) => (values as Record<string, unknown>)[name] ?? undefined;
   const read: Record<string, unknown> = {};
-  // A check reports wrong settings before missing ones; building follows the order of the schema.
   const isMissing = ([name]: [string, unknown]) => Number(valueOf(name) === undefined);
-  const order = reading.check ? [...fields].sort((a, b) => isMissing(a) - isMissing(b)) : fields;
+  const order = reading.wrongFirst ? [...fields].sort((a, b) => isMissing(a) - isMissing(b)) : fields;
   for (const [name, { key, field }] of order) {
     const value = readField(field, valueOf(name), { ...reading, path: `${at}${name}` });
     if (value !== undefined) read[key] = value;
   }
   return read as Settings<S>;
+}
+
+/** Returns settings as {@link readTree} read them, with newly built models, which are built in the order of the schema. */
+export function withNested<S extends Schema>(schema: S, settings: Settings<S>): Settings<S> {
+  const built: Record<string, unknown> = { ...settings };
+  for (const [key, { model }] of Object.entries(schema)) {
+    const make = built[key];
+    if (model === 'now' && typeof make === 'function') built[key] = (make as () => unknown)();
+  }
+  return built as Settings<S>;
 }
 
 /**
@@ -77,27 +89,28 @@ export function readConfig<S extends Schema>(schema: S, given: Given<S>, owner: 
 }
 
 function readField(field: Field & { fields?: Schema }, value: unknown, reading: Reading): unknown {
-  const { path, partial = false, build, check } = reading;
-  const nested = field.model !== undefined && (build ?? check) !== undefined;
+  const { path, partial = false, nested } = reading;
+  const ofModel = field.model !== undefined && nested !== undefined;
   const form = field.list ? 'each as { target, params }' : 'as { target, params }';
-  const expected = nested ? `${field.expected}, ${form}` : field.expected;
+  const expected = ofModel ? `${field.expected}, ${form}` : field.expected;
   if (value === undefined) {
     if (field.need !== 'required' || partial) return field.fallback;
     throw new ConfigError(path, `${named(reading)} is missing; it must be ${expected}`);
   }
   if (field.fields) return readTree(field.fields, value, reading);
-  if (nested && field.list && Array.isArray(value)) {
-    const each = (one: unknown, i: number) => (build ?? check)!(one, `${path}.${i}`);
-    const built = value.map(each);
-    if (!build) return;
+  const accepted = (built: unknown) => {
     if (field.accepts(built)) return built;
-  } else if (nested && isTree(value)) {
-    if (!build) return check?.(value, path);
-    if (field.model === 'later') return () => build(value, path);
-    const built = build(value, path);
-    if (field.accepts(built)) return built;
-  } else if (field.accepts(value)) return value;
-  throw wrongKind(expected, value, reading, field.ranges);
+    throw wrongKind(expected, value, reading, field.ranges);
+  };
+  if (ofModel && field.list && Array.isArray(value)) {
+    const makers = value.map((one: unknown, i) => nested(one, `${path}.${i}`));
+    return () => accepted(makers.map((make) => make()));
+  }
+  if (ofModel && isTree(value)) {
+    const make = nested(value, path);
+    return field.model === 'later' ? make : () => accepted(make());
+  }
+  return accepted(value);
 }
 
 /** Returns the name of a setting for messages. */

@@ -142,9 +142,14 @@ export const models = <T>(
 /** Makes a setting optional: it may be left out or be null. */
 export const optional = <T>(field: Field<T>): Field<T, 'optional'> => ({ ...field, need: 'optional' });
 
+/** Defines a setting of related classes that accepts only some values here, which mean the same; `reason` says why. */
+export const only = <const T>(values: readonly T[], reason: string): Field<T, 'optional'> => {
+  const words = values.map((value) => JSON.stringify(value)).join(', ');
+  return optional(kind<T>(`${words} or left out: ${reason}`, (given) => values.includes(given as T))());
+};
+
 /** Defines a setting of related classes that accepts only one value here; `reason` says why. */
-export const alone = <const T>(value: T, reason: string): Field<T, 'optional'> =>
-  optional(kind<T>(`${JSON.stringify(value)} or left out: ${reason}`, (given) => given === value)());
+export const alone = <const T>(value: T, reason: string): Field<T, 'optional'> => only([value], reason);
 
 /** Defines a setting that published configurations contain and that has no effect on the model. */
 export const kept = <T = unknown>(): Field<T, 'optional'> => optional(kind<T>('anything', () => true)());

@@ -1,5 +1,5 @@
 import { closeSync, openSync, realpathSync, renameSync, unlinkSync, writeSync } from 'node:fs';
-import { open, rename, unlink } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { decodeName, systemPath } from './file-names.js';
 import { syncFolder } from './folder.js';
@@ -7,57 +7,74 @@ import { attempt } from './look.js';
 import { syncAndClose } from './sync-file.js';
 import { sweepOnce, temporaryOf } from './temporary.js';
 
+/** Text, bytes, or a function that writes them. */
+type Content = string | Uint8Array | ((descriptor: number) => void);
+
 /**
  * Writes a file that appears whole or not at all: to a temporary file in the same folder, which is flushed to the disk
- * and renamed. An existing file of that name stays unchanged if anything fails.
+ * and renamed. An existing file of that name stays unchanged if anything fails; a symbolic link is written through.
  *
  * @param content text, bytes, or a function that writes them; the function runs before this returns its promise
  * @throws Error that names the file, its folder and what to do; it keeps the system's `code`
  */
-export async function writeAtomically(
-  path: string,
-  content: string | Uint8Array | ((descriptor: number) => void),
-): Promise<void> {
-  const target = followed(path);
-  const temporary = temporaryOf(target, 'tmp');
-  const descriptor = create(temporary, target);
+export async function writeAtomically(path: string, content: Content): Promise<void> {
+  const file = new UnnamedFile(path, content);
   try {
-    try {
-      if (typeof content === 'function') content(descriptor);
-      else writeAll(descriptor, typeof content === 'string' ? Buffer.from(content) : content);
-    } finally {
-      closeSync(descriptor);
-    }
-    await syncAndClose(await open(systemPath(temporary), 'r+'));
-    await rename(systemPath(temporary), systemPath(target)).catch((cause: unknown) => {
-      throw cannotWrite(target, cause);
-    });
+    await syncAndClose(await open(systemPath(file.temporary), 'r+'));
   } catch (error) {
-    await unlink(systemPath(temporary)).catch(() => {});
+    file.discard();
     throw error;
   }
-  await syncFolder(dirname(target));
+  file.giveName();
+  await syncFolder(dirname(file.target));
 }
 
 /**
- * Replaces a file at once: readers see its old content or the new one. For pictures of work in progress: nothing is flushed to
- * the disk.
+ * Does what {@link writeAtomically} does, at once and without flushing anything to the disk: for pictures of work in
+ * progress.
  *
  * @throws Error that names the file, its folder and what to do
  */
-export function replaceNow(path: string, content: Uint8Array): void {
-  const temporary = temporaryOf(path, 'tmp');
-  const descriptor = create(temporary, path);
-  try {
-    writeAll(descriptor, content);
-  } finally {
-    closeSync(descriptor);
+export function replaceNow(path: string, content: Content): void {
+  new UnnamedFile(path, content).giveName();
+}
+
+/** A complete file that does not have its name yet. */
+class UnnamedFile {
+  /** The file that it becomes: where a symbolic link leads to. */
+  readonly target: string;
+  readonly temporary: string;
+
+  constructor(path: string, content: Content) {
+    this.target = followed(path);
+    this.temporary = temporaryOf(this.target, 'tmp');
+    const descriptor = create(this.temporary, this.target);
+    try {
+      try {
+        if (typeof content === 'function') content(descriptor);
+        else writeAll(descriptor, typeof content === 'string' ? Buffer.from(content) : content);
+      } finally {
+        closeSync(descriptor);
+      }
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
   }
-  try {
-    renameSync(systemPath(temporary), systemPath(path));
-  } catch (cause) {
-    unlinkSync(systemPath(temporary));
-    throw cannotWrite(path, cause);
+
+  /** Takes the name, from a file that may have it. */
+  giveName(): void {
+    try {
+      renameSync(systemPath(this.temporary), systemPath(this.target));
+    } catch (cause) {
+      this.discard();
+      throw cannotWrite(this.target, cause);
+    }
+  }
+
+  /** Removes the file instead. */
+  discard(): void {
+    attempt(() => unlinkSync(systemPath(this.temporary)));
   }
 }
 

@@ -7,6 +7,43 @@ export interface Interruptible {
   release: () => void;
 }
 
+/** A signal that asks a program to end. */
+type InterruptSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
+
+/** Handlers of the signals that ask a program to end; returned by `onInterrupt`. */
+export interface InterruptHandlers {
+  /** Does what the first signal does, unless there was one. */
+  interrupt: () => void;
+  /** Removes the signal handlers. */
+  release: () => void;
+}
+
+/**
+ * Calls `first` at the first Ctrl-C or SIGTERM, or other signal of `signals`, and `again` at each later one, of whichever
+ * kind.
+ */
+export function onInterrupt(
+  first: (signal: InterruptSignal) => void,
+  again: () => void,
+  signals: readonly InterruptSignal[] = ['SIGINT', 'SIGTERM'],
+): InterruptHandlers {
+  let asked = false;
+  const take = (signal: InterruptSignal) => {
+    if (asked) return again();
+    asked = true;
+    first(signal);
+  };
+  for (const name of signals) process.on(name, take);
+  return {
+    interrupt() {
+      if (!asked) take('SIGINT');
+    },
+    release() {
+      for (const name of signals) process.off(name, take);
+    },
+  };
+}
+
 /**
  * Returns an abort signal that the first Ctrl-C or SIGTERM triggers, so that work can finish a step, save and clean up;
  * the second ends the process at once with exit code 130. Call `release` to remove the signal handlers.
@@ -20,18 +57,9 @@ export interface Interruptible {
  */
 export function interruptible(): Interruptible {
   const controller = new AbortController();
-  const onSignal = () => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort(new Error('interrupted'));
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return {
-    signal: controller.signal,
-    interrupt: () => controller.abort(new Error('interrupted')),
-    release() {
-      process.off('SIGINT', onSignal);
-      process.off('SIGTERM', onSignal);
-    },
-  };
+  const handlers = onInterrupt(
+    () => controller.abort(new Error('interrupted')),
+    () => process.exit(130),
+  );
+  return { signal: controller.signal, ...handlers };
 }

@@ -1,23 +1,37 @@
-import { basename, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { yaml } from '../config/yaml.js';
 import { metricNamed } from '../metrics/definitions.js';
 import { formatMetric } from '../metrics/metric.js';
+import { bestCheckpoint } from '../runs/checkpoint.js';
+import { measuresOf } from '../runs/choice.js';
 import type { RunConfig, Stage } from '../runs/config.js';
+import { replaceFile } from '../runs/folder.js';
 import type { Run } from '../runs/run.js';
 import { imagesPerStep } from '../runs/settings.js';
 import { stageTexts } from './stages.js';
 
 export interface CardFacts {
+  /** Seconds of training. */
   seconds: number;
+  /** Held-out metrics by name. */
   metrics: Record<string, number>;
-  /** Step of the best checkpoint. */
-  best: number;
-  /** The last image grid. */
+  /** Path of the last image grid. */
   image: string | null;
 }
 
-/** Returns the README.md of a finished run: the model, its data and training, and how to use it. */
-export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts): string {
+/** Writes the README.md of a finished run, its model card. */
+export async function writeModelCard(run: Run, facts: CardFacts): Promise<void> {
+  const { folder, stage, step, config } = run;
+  const best = bestCheckpoint(folder, measuresOf(stage, config.training))?.step ?? step;
+  await replaceFile(join(folder, 'README.md'), modelCard(run, { ...facts, best }));
+}
+
+/**
+ * Returns the README.md of a finished run: the model, its data and training, and how to use it.
+ *
+ * @param best step of the best checkpoint
+ */
+export function modelCard(run: Run, { seconds, metrics, best, image }: CardFacts & { best: number }): string {
   const { stage, folder, step, config } = run;
   const { device, threads, precision, images } = run.setup;
   const { data, training, model } = config;

@@ -24,8 +24,18 @@ export function checkBest(stage: Stage, training: Choosing): void {
   );
 }
 
-/** @throws RunError if a run that chooses by a metric does not measure it */
-export function checkMeasured(stage: Stage, training: Choosing, metrics: Record<string, number>): void {
+/**
+ * Checks that a run measures the metric by which it chooses checkpoints, or its end, if it does.
+ *
+ * @param measure returns the held-out metrics; called only then
+ * @throws RunError if that metric is not among them
+ */
+export function checkChoice(
+  { stage, config: { training } }: { stage: Stage; config: { training: TrainingConfig } },
+  measure: () => Record<string, number>,
+): void {
+  if (training.best === undefined && training.patience === undefined) return;
+  const metrics = measure();
   const wanted = measuresOf(stage, training).map(({ name }) => name);
   if (wanted.some((name) => metrics[name] !== undefined)) return;
   const setting =

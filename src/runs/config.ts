@@ -1,7 +1,7 @@
 /** Run configuration: the contents of config.yaml, `model` as in the reference, `data` and `training`. */
 import { nearest } from '../config/nearest.js';
 import { ConfigError, readTree, show } from '../config/read.js';
-import { isTree, type Settings } from '../config/schema.js';
+import { isTree, kept, type Settings } from '../config/schema.js';
 import type { Channels } from '../data/image-source.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import type { Device } from '../torch/index.js';
@@ -92,13 +92,15 @@ function knownSections(stage: Stage, input: unknown): Record<string, unknown> {
     );
   }
   const sections = sectionsOf(stage);
-  const known = ['model', ...Object.keys(sections)];
-  const unknown = Object.keys(input).find((key) => !known.includes(key));
-  if (unknown === undefined) return input;
-  const home = Object.entries(sections).find(([, schema]) => Object.hasOwn(schema, unknown));
-  const meant = home && !isTree(input[unknown]) ? `${home[0]}.${unknown}` : nearest(unknown, known);
-  throw new ConfigError(unknown, `unknown key "${unknown}"; did you mean "${meant}"?`);
+  const meant = (unknown: string, known: readonly string[]) => {
+    const home = Object.entries(sections).find(([, schema]) => Object.hasOwn(schema, unknown));
+    return home && !isTree(input[unknown]) ? `${home[0]}.${unknown}` : nearest(unknown, known);
+  };
+  return readTree(whole, input, { path: '', meant });
 }
+
+/** The sections, each of which is read by itself. */
+const whole = { model: kept(), data: kept(), training: kept() };
 
 /**
  * Returns the configuration of a model that was trained elsewhere. It has no images, so `data.path` is missing, and

@@ -1,13 +1,10 @@
 /**
- * The training loop of every stage. Copy it to change what a run does; `Run` manages the folder, a `TrainableStage`
- * takes the steps.
+ * The training loop of every stage. Copy it to change what a run does: the package exports all that it uses. `Run` manages
+ * the folder, a `TrainableStage` takes the steps; `trainer.training` has those of a trainer.
  */
-import { join } from 'node:path';
-import { modelCard } from '../reports/model-card.js';
-import { bestCheckpoint } from '../runs/checkpoint.js';
-import { checkMeasured, measuresOf } from '../runs/choice.js';
+import { writeModelCard } from '../reports/model-card.js';
+import { checkChoice } from '../runs/choice.js';
 import type { EndEvent, TrainingEvent } from '../runs/events.js';
-import { replaceFile } from '../runs/folder.js';
 import { NonFiniteError } from '../runs/error.js';
 import type { Run } from '../runs/run.js';
 import type { TrainedState } from '../runs/state.js';
@@ -61,8 +58,7 @@ async function* steps<Batch>(
     yield run.started(optimizers);
     await stage.prepare?.(signal);
     run.begin(signal);
-    if (!run.done && !run.interrupted(signal) && run.writes && choosesBy(run))
-      checkMeasured(run.stage, run.config.training, evaluate());
+    if (!run.done && !run.interrupted(signal) && run.writes) checkChoice(run, evaluate);
     while (!run.done && !run.interrupted(signal)) {
       const learningRate = setLearningRate(optimizers, run);
       whole = wholeWhileReading(stage);
@@ -91,8 +87,8 @@ async function* steps<Batch>(
         const losses = { ...read.losses, ...observed };
         yield run.log({ losses, learningRate, metrics: evaluateIfCheap() });
       }
-      const share = run.waitsTooMuch();
-      if (share !== null) yield note(slowData(share, run));
+      const slow = slowData(run);
+      if (slow !== null) yield note(slow);
       if (run.due('images') && !run.done && run.writes) yield* drawn(run, await stage.draw());
       if (saving) yield await run.save(stage.state(), evaluate, { counts: due });
     }
@@ -113,7 +109,7 @@ function* drawn(run: Run, path: string | null) {
 
 /** Ends a run: if it is complete, measures all held-out images and writes the model card. */
 async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { step, seconds, folder, stopped } = run;
+  const { step, seconds, stopped } = run;
   const interrupted = !run.done;
   const at = { step, checkpoint: run.saved!.path, seconds, interrupted };
   const event: EndEvent = { type: 'end', ...at, ...(stopped !== null && { stopped }) };
@@ -125,14 +121,9 @@ async function* end(run: Run, stage: TrainableStage): AsyncGenerator<TrainingEve
   yield* drawn(run, image);
   const metrics = await stage.evaluateAll();
   run.append({ step, progress: run.progress, seconds, final: true, metrics });
-  const best = bestCheckpoint(folder, measuresOf(run.stage, run.config.training))?.step ?? step;
-  await replaceFile(join(folder, 'README.md'), modelCard(run, { metrics, best, image, seconds }));
+  await writeModelCard(run, { metrics, image, seconds });
   yield { ...event, metrics };
 }
-
-/** True if the run chooses checkpoints, or its end, by a metric that it must therefore measure. */
-const choosesBy = ({ config: { training } }: Run): boolean =>
-  training.best !== undefined || training.patience !== undefined;
 
 /** Releases a stage and its run, at most once. */
 export async function closeTraining(run: Run, stage: TrainableStage): Promise<void> {

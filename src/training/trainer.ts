@@ -2,6 +2,7 @@
 import type { RunConfig } from '../runs/config.js';
 import type { TrainingEvent } from '../runs/events.js';
 import type { RunOpening } from '../runs/opening.js';
+import type { Run } from '../runs/run.js';
 import { countTrained } from '../runs/state.js';
 import { seedOwn } from '../runs/generators.js';
 import * as torch from '../torch/index.js';
@@ -101,6 +102,12 @@ export abstract class Trainer<Batch> extends torch.InThread {
    */
   run(options: { signal?: AbortSignal } = {}): AsyncGenerator<TrainingEvent, void, undefined> {
     return train(this.#training.session.run, this.#training.stage, options);
+  }
+
+  /** The started run and the stage that it trains, for a loop of your own instead of `run`. */
+  get training(): { run: Run; stage: TrainableStage<Batch> } {
+    const { session, stage } = this.#training;
+    return { run: session.run, stage };
   }
 
   /** Saves a checkpoint after the present step, and trains on. */

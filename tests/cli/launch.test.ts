@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { watch } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { launch } from '../../src/cli/commands/launch/run.js';
 import { packageRoot } from '../../src/files/package.js';
 import { tessera, tesseraHere } from './tessera.js';
 
@@ -66,27 +68,78 @@ for (const [title, code, exit, message] of failures)
     t.regex(outcome.stderr, message);
   });
 
-test('a signal reaches every process once, and the launch ends as interrupted', async (t) => {
-  const path = program(
-    t,
-    `let signals = 0;
-     const wait = setInterval(() => {}, 1000);
-     process.on('SIGINT', () => { signals += 1; console.log('stopped', rank, signals); clearInterval(wait); process.exitCode = 130; });
-     process.channel.unref();
-     console.log('ready');`,
-  );
+/** Launches two processes of a program, sends signals when both have said that they are ready, and waits for its end. */
+async function signalled(
+  path: string,
+  ...signals: NodeJS.Signals[]
+): Promise<{ code: unknown; text: string }> {
   const child = spawn(process.execPath, [main, 'launch', '--processes', '2', '--', path]);
   let text = '';
-  let interrupted = false;
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (more: Buffer) => {
       text += String(more);
-      if (!interrupted && text.split('ready').length === 3) interrupted = child.kill('SIGINT');
+      if (text.split('ready').length === 3) for (const signal of signals.splice(0)) child.kill(signal);
     });
-  const code = await new Promise((resolve) => child.on('close', resolve));
-  t.is(code, 130);
-  t.deepEqual(text.match(/stopped \d \d/g)?.sort(), ['stopped 0 1', 'stopped 1 1']);
+  // Its output is the launched processes', too: it closes when all have ended.
+  return { code: await new Promise((resolve) => child.on('close', resolve)), text };
+}
+
+/** Never reaches its event loop again, like a process that hangs in native code. */
+const hangs = `Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);`;
+
+for (const [sent, taken] of [
+  ['SIGINT', 'SIGINT'],
+  ['SIGTERM', 'SIGTERM'],
+  ['SIGHUP', 'SIGTERM'],
+] as const)
+  test(`${sent} reaches every process once, as ${taken}, and the launch ends as interrupted`, async (t) => {
+    const path = program(
+      t,
+      `let signals = 0;
+       const wait = setInterval(() => {}, 1000);
+       process.on('${taken}', () => { signals += 1; console.log('stopped', rank, signals); clearInterval(wait); process.exitCode = 130; });
+       process.channel.unref();
+       console.log('ready');`,
+    );
+    const { code, text } = await signalled(path, sent);
+    t.is(code, 130);
+    t.deepEqual(text.match(/stopped \d \d/g)?.sort(), ['stopped 0 1', 'stopped 1 1']);
+  });
+
+test('a second signal ends processes that hang, and the launch', async (t) => {
+  const path = program(
+    t,
+    `import { writeSync } from 'node:fs';
+     for (const name of ['SIGINT', 'SIGTERM']) process.on(name, () => {});
+     writeSync(1, 'ready\\n');
+     ${hangs}`,
+  );
+  // Of two kinds: two of the same kind may arrive as one.
+  t.like(await signalled(path, 'SIGINT', 'SIGTERM'), { code: 130 });
 });
+
+test.serial(
+  'once the first process has saved and ended, one that hangs does not keep the launch',
+  async (t) => {
+    const path = program(
+      t,
+      `import { writeFileSync } from 'node:fs';
+     process.on('SIGTERM', () => process.exit(rank === 0 ? 130 : 7));
+     writeFileSync(process.argv[1] + '.ready-' + rank, '');
+     if (rank === 1) ${hangs}
+     ${waits}`,
+    );
+    const { exitCode } = process;
+    const folder = dirname(path);
+    const changes = watch(folder);
+    const ended = launch([path], { processes: 2 }, 1);
+    for await (const _ of changes) if (readdirSync(folder).length === 3) break;
+    process.emit('SIGTERM', 'SIGTERM');
+    await ended;
+    t.is(process.exitCode, 130);
+    process.exitCode = exitCode;
+  },
+);
 
 test('the processes are told if the launcher dies', async (t) => {
   const path = program(t, `${waits} console.log('ready');`);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { nearest } from '../../src/config/nearest.js';
-import { ConfigError, readConfig, readTree, type Reading } from '../../src/config/read.js';
+import { ConfigError, readConfig, readTree, withNested, type Reading } from '../../src/config/read.js';
 import {
   alone,
   changeable,
@@ -73,34 +73,46 @@ for (const [values, path, message] of [
   [[1], 'params', 'params must be an object, got [1]'],
 ] as const) {
   test(`names the place: ${message}`, (t) => {
-    const error = t.throws(() => tree(values, { build: () => 'built' }), { instanceOf: ConfigError });
+    const error = t.throws(() => tree(values, { nested: () => () => 'built' }), { instanceOf: ConfigError });
     t.is(error.message, message);
     t.is(error.path, path);
   });
 }
 
-test('nested models are built in turn, or when their owner asks, and must be what was expected', (t) => {
-  const built: string[] = [];
-  const build = (config: unknown, path: string) => {
-    built.push(path);
-    return (config as { target: string }).target;
+test('nested models are read at once, and built in turn or when their owner asks, as often as wanted', (t) => {
+  const happened: string[] = [];
+  const nested = (config: unknown, path: string) => {
+    happened.push(`read ${path}`);
+    return () => {
+      happened.push(`built ${path}`);
+      return (config as { target: string }).target;
+    };
   };
-  const nested = { ...given, loss: { target: 'later' }, stage: { target: 'built' } };
-  const { loss, stage } = tree(nested, { build });
-  t.deepEqual([stage, built], ['built', ['params.stage']]);
-  t.is(loss!(), 'later');
-  t.throws(() => tree({ ...given, stage: { target: 'GPT' } }, { build }), {
+  const values = { ...given, loss: { target: 'later' }, stage: { target: 'built' } };
+  const settings = tree(values, { nested });
+  t.deepEqual(happened.splice(0), ['read params.loss', 'read params.stage']);
+  for (let time = 0; time < 2; time++) {
+    const { loss, stage } = withNested(schema, settings);
+    t.deepEqual([stage, happened.splice(0)], ['built', ['built params.stage']]);
+    t.is(loss!(), 'later');
+    t.deepEqual(happened.splice(0), ['built params.loss']);
+  }
+  const other = tree({ ...given, stage: { target: 'GPT' } }, { nested });
+  t.throws(() => withNested(schema, other), {
     message: 'params.stage must be a stage, as { target, params }, got "GPT"',
   });
 });
 
-test('a check follows nested models without building them, and says what is wrong before what is missing', (t) => {
-  const checked: string[] = [];
-  const check = (_: unknown, path: string) => void checked.push(path);
-  const nested = { loss: { target: 'x' }, stage: { target: 'y' } };
-  t.throws(() => tree(nested, { check }), { message: /n_embed is missing/ });
-  t.deepEqual(checked, ['params.loss', 'params.stage']);
-  t.notThrows(() => tree(nested, { check, partial: true }));
+test('if asked to, it says what is wrong before what is missing', (t) => {
+  const read: string[] = [];
+  const nested = (_: unknown, path: string) => {
+    read.push(path);
+    return () => 'built';
+  };
+  const values = { loss: { target: 'x' }, stage: { target: 'y' } };
+  t.throws(() => tree(values, { nested, wrongFirst: true }), { message: /n_embed is missing/ });
+  t.deepEqual(read, ['params.loss', 'params.stage']);
+  t.notThrows(() => tree(values, { nested, partial: true }));
 });
 
 test('a constructor says its name, tells kinds from ranges, and leaves other keys alone', (t) => {

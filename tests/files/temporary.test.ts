@@ -1,7 +1,6 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import test from 'ava';
-import { replaceNow, writeAtomically } from '../../src/files/atomic-file.js';
 import { isTemporary, removeLeftovers, temporaryOf } from '../../src/files/temporary.js';
 import { folder } from '../setup/fake-libtorch.js';
 
@@ -33,18 +32,6 @@ test('what a killed process has left is removed, and nothing else', (t) => {
   writeFileSync(join(partial, 'model.safetensors'), 'half');
   removeLeftovers(home);
   t.deepEqual(readdirSync(home).sort(), kept.map((path) => basename(path)).sort());
-});
-
-test('the first write into a folder removes what was left there, and writes', async (t) => {
-  const now = async (path: string, content: Uint8Array) => replaceNow(path, content);
-  for (const write of [writeAtomically, now]) {
-    const home = folder(t);
-    const target = join(home, 'a.txt');
-    writeFileSync(byProcess(DEAD, target), 'half');
-    await write(target, Buffer.from('whole'));
-    t.deepEqual(readdirSync(home), ['a.txt']);
-    t.is(readFileSync(target, 'utf8'), 'whole');
-  }
 });
 
 test('names of incomplete files are told, those of older versions too', (t) => {

@@ -23,10 +23,13 @@ import { run } from './user-programs.js';
 
 const demo = (...args: string[]) => run(join(packageRoot(), 'build', 'tested', 'scripts', 'demo.js'), args);
 
-test('demos have names, and another name is refused', async (t) => {
+test('demos have names, which --list prints, and another name is refused', async (t) => {
+  const list = await demo('--list');
+  t.is(list.code, 0);
+  t.deepEqual(list.stdout.match(/^\S+/gm), ['landscapes', 'synthesis']);
   const { code, stderr } = await demo('landscape');
   t.is(code, 2);
-  t.regex(stderr, /no demo "landscape"; there are: landscapes \(the default\), synthesis/);
+  t.regex(stderr, /there is no 'landscape'; npm run demo -- --list names the demos/);
 });
 
 test('a mistake in the flags of the synthesis demo ends it with its usage', async (t) => {

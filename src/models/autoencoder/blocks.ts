@@ -16,9 +16,12 @@ import {
   flag,
   natural,
   number,
+  only,
   type Given,
   type Settings,
 } from '../../config/schema.js';
+
+const middleAttention = 'a coarsest level without attention is not supported';
 
 export const backboneSchema = {
   /** Width of the finest level; every width must be a multiple of 32. */
@@ -45,12 +48,28 @@ export const backboneSchema = {
   doubleZ: flag(true),
   /** If true, the decoder stops before its last norm and convolution. Default false. */
   givePreEnd: flag(false),
-  /** Latent diffusion's name for the attention used here. */
-  attnType: alone('vanilla', 'only attention with one head over all positions is supported'),
+  /** Latent diffusion's names for the attention used here; xformers computes the same with another kernel. */
+  attnType: only(
+    ['vanilla', 'vanilla-xformers'],
+    'only attention with one head over all positions is supported',
+  ),
   /** Latent diffusion: a tanh at the end of the decoder. */
   tanhOut: alone(false, 'a tanh at the end of the decoder is not supported'),
   /** Latent diffusion: linear attention. */
   useLinearAttn: alone(false, 'linear attention is not supported'),
+  /** Diffusion models: an embedding of the time step, which autoencoders do not have. */
+  useTimestep: alone(false, 'an embedding of time steps is not supported'),
+  /** Activation checkpointing, which does not change results. */
+  useCheckpoint: alone(
+    false,
+    'activation checkpointing is not a setting of the model; use training.activationCheckpointing or checkpointBlocks',
+  ),
+  /** Attention at the coarsest level, which every backbone here has. */
+  midAttn: alone(true, middleAttention),
+  /** Another name of `midAttn`. */
+  useMidAttn: alone(true, middleAttention),
+  /** VAR's name of `midAttn`. */
+  usingMidSa: alone(true, middleAttention),
 };
 
 /** Configuration of the encoder and decoder: the reference's `ddconfig` in camelCase. */

@@ -33,7 +33,10 @@ export const firstStageSchema = {
   ),
   /** Number of segmentation labels that `toRgb` paints in random colours; adds the buffer `colorize`. */
   colorizeNlabels: optional(count()),
-  /** Stored in `config`, but has no effect. */
+  /**
+   * Field of an example that a trainer reads instead of the image, such as `segmentation`; the model itself does not
+   * use it. Default: the image.
+   */
   imageKey: kept<string>(),
   ...checkpointSchema,
 };

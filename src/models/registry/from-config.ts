@@ -1,7 +1,7 @@
 /** Builds models from the reference's configuration files, using a table of known targets. */
 import * as nn from '../../torch/nn/index.js';
 import { nearest } from '../../config/nearest.js';
-import { ConfigError, readTree, show } from '../../config/read.js';
+import { ConfigError, readTree, show, withNested } from '../../config/read.js';
 import { isTree, kept, kind } from '../../config/schema.js';
 import { absentTargets, targets } from './targets.js';
 import { noteCheckpoint } from '../weights/initial.js';
@@ -26,8 +26,9 @@ export interface ModelFromConfigOptions {
 
 /**
  * Builds a model from a configuration of the reference. It does not import modules by name or read files:
- * `ckpt_path`, `ignore_keys`, `monitor`, `image_key` and schedulers stay in `model.config.params` without effect
- * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them).
+ * `ckpt_path`, `ignore_keys`, `monitor` and schedulers stay in `model.config.params` without effect
+ * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them). So does `image_key` as far as the
+ * model goes, but it chooses the field of an example that a trainer reads.
  * `model.config` holds a copy of `config` and the model's own options. `VQModel` gets `legacy: true`, as all published
  * models do.
  *
@@ -44,20 +45,49 @@ export function modelFromConfig<M extends nn.Module = nn.Module>(
   config: ModelConfig,
   { init = true }: ModelFromConfigOptions = {},
 ): M & { config: ModelConfig } {
-  return (init ? build(config, '') : nn.skipInit(() => build(config, ''))) as M & { config: ModelConfig };
+  return readModel<M>(config)({ init });
 }
 
-function build(config: unknown, path: string): nn.Module {
+/** Models of a configuration that has been read: each call builds another. */
+export type ModelMaker<M extends nn.Module = nn.Module> = (
+  options?: ModelFromConfigOptions,
+) => M & { config: ModelConfig };
+
+/** Sections of a configuration that have been read, which may be nested, and what makes their models. */
+export type ReadSections = WeakMap<object, () => nn.Module>;
+
+/**
+ * Reads the configuration that {@link modelFromConfig} takes, with its errors, and returns a function that builds models
+ * without reading it again.
+ *
+ * @param sections sections that were read before and have not changed since; receives those of `config`
+ * @param path path of the configuration, used as the prefix of paths in errors
+ */
+export function readModel<M extends nn.Module = nn.Module>(
+  config: ModelConfig,
+  sections: ReadSections = new WeakMap(),
+  path = '',
+): ModelMaker<M> {
+  const make = read(config, path, sections) as () => M & { config: ModelConfig };
+  return ({ init = true } = {}) => (init ? make() : nn.skipInit(make));
+}
+
+function read(config: unknown, path: string, sections: ReadSections): () => nn.Module {
+  const before = isTree(config) && sections.get(config);
+  if (before) return before;
   const { target, params, known } = readTarget(config, path);
-  let model: nn.Module;
-  try {
-    model = known.make(readTree(known.schema, params, { path: below(path, 'params'), snake: true, build }));
-  } catch (error) {
-    throw withTarget(error, target);
-  }
-  const own = (model as { config?: object }).config;
-  if (params) noteCheckpoint(model, params);
-  return Object.assign(model, { config: { ...own, ...(structuredClone(config) as ModelConfig) } });
+  const nested = (inner: unknown, at: string) => read(inner, at, sections);
+  const settings = inTarget(target, () =>
+    readTree(known.schema, params, { path: below(path, 'params'), snake: true, nested }),
+  );
+  const make = () => {
+    const model = inTarget(target, () => known.make(withNested(known.schema, settings)));
+    const own = (model as { config?: object }).config;
+    if (params) noteCheckpoint(model, params);
+    return Object.assign(model, { config: { ...own, ...(structuredClone(config) as ModelConfig) } });
+  };
+  sections.set(config as ModelConfig, make);
+  return make;
 }
 
 /**
@@ -71,21 +101,38 @@ export function checkModelConfig(config: unknown, path: string, partial: boolean
   if (partial && isTree(config) && config['target'] === undefined)
     return void readEntries(config, path, true);
   const { params, known } = readTarget(config, path);
-  const check = (nested: unknown, at: string) => checkModelConfig(nested, at, partial);
-  readTree(known.schema, params, { path: below(path, 'params'), snake: true, partial, check });
+  const nested = (inner: unknown, at: string) => {
+    checkModelConfig(inner, at, partial);
+    return unbuilt;
+  };
+  readTree(known.schema, params, {
+    path: below(path, 'params'),
+    snake: true,
+    partial,
+    wrongFirst: true,
+    nested,
+  });
 }
+
+const unbuilt = (): never => {
+  throw new Error('a configuration that is only checked builds no model');
+};
 
 const below = (path: string, name: string): string => (path === '' ? name : `${path}.${name}`);
 
 const named = new WeakSet<object>();
 
-/** Prefixes an error message with the target of the innermost model, once. */
-function withTarget(error: unknown, target: string): unknown {
-  if (error instanceof Error && !named.has(error)) {
-    error.message = `${target}: ${error.message}`;
-    named.add(error);
+/** Calls the function, whose errors then begin with the target of the innermost model. */
+function inTarget<T>(target: string, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    if (error instanceof Error && !named.has(error)) {
+      error.message = `${target}: ${error.message}`;
+      named.add(error);
+    }
+    throw error;
   }
-  return error;
 }
 
 const modelSchema = {

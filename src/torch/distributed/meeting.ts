@@ -30,7 +30,7 @@ export interface Meeting {
   timeout: number;
 }
 
-/** The variables that torchrun, Slurm's launchers and `tessera launch` set for every process. */
+/** The variables that torchrun, Slurm's launchers and `tessera-torch launch` set for every process. */
 const RANK = 'RANK';
 const WORLD_SIZE = 'WORLD_SIZE';
 

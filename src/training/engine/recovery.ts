@@ -16,14 +16,25 @@ const mostSkipped = 20;
 const mostReturns = 3;
 
 /** The part of a stage that recovery needs. */
-interface Recoverable {
+export interface Recoverable {
   readonly check?: FiniteCheck | null;
   readonly scaler?: GradScaler | null;
   state(): TrainedState;
   restored?(): void;
 }
 
-/** Reads losses, and applies the policy of a run to values that are not finite. */
+/**
+ * Reads losses, and applies the policy of a run to values that are not finite.
+ *
+ * @example
+ * ```ts
+ * async function takeStep(run: Run, stage: TrainableStage, recovery = new Recovery(run, stage)) {
+ *   const { batch } = await stage.next();
+ *   const read = recovery.attempt(() => recovery.read(stage.step(batch)));
+ *   return read instanceof NonFiniteError ? recovery.rollBack(read) : read.losses;
+ * }
+ * ```
+ */
 export class Recovery {
   readonly #run: Run;
   readonly #stage: Recoverable;

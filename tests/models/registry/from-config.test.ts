@@ -160,12 +160,19 @@ test('a configuration may hold whatever the classes take', (t) => {
 });
 
 test('settings of the wider family are taken where they change nothing, and refused with the reason', (t) => {
-  const family = { attn_type: 'vanilla', tanh_out: false, use_linear_attn: false, give_pre_end: false };
+  const off = { tanh_out: false, use_linear_attn: false, use_timestep: false, use_checkpoint: false };
+  const on = { mid_attn: true, use_mid_attn: true, using_mid_sa: true };
+  const family = { ...off, ...on, attn_type: 'vanilla', give_pre_end: false };
   const keys = (params: object) => [...modelFromConfig(vq(params), { init: false }).stateDict().keys()];
-  t.deepEqual(keys({ ddconfig: { ...ddconfig, ...family } }), keys({}));
-  for (const other of [{ attn_type: 'linear' }, { tanh_out: true }, { use_linear_attn: true }]) {
+  for (const attn_type of ['vanilla', 'vanilla-xformers'])
+    t.deepEqual(keys({ ddconfig: { ...ddconfig, ...family, attn_type } }), keys({}));
+  const others = [
+    ...Object.keys(off).map((key) => ({ [key]: true })),
+    ...Object.keys(on).map((key) => ({ [key]: false })),
+  ];
+  for (const other of [{ attn_type: 'linear' }, { attn_type: 'none' }, ...others]) {
     t.throws(() => keys({ ddconfig: { ...ddconfig, ...other } }), {
-      message: /or left out: .* supported, got /,
+      message: /or left out: .* (supported|training\.activationCheckpointing .*), got /,
     });
   }
 });

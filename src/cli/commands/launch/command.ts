@@ -21,7 +21,7 @@ export function launchCommand(command: Command): Command {
       'after',
       `
 Every process gets RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as with torchrun. Ctrl-C
-reaches all of them; if one fails, the others are ended.
+reaches all of them, and a second one ends them at once; if one fails, the others are ended.
 
 Examples:
   $ npx tessera-torch launch --processes 2 -- train vqgan --data photos

@@ -3,11 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
+import { onInterrupt } from '../../../files/interrupt.js';
 import { isFile } from '../../../files/look.js';
 import { INTERRUPTED, USAGE } from '../../exit-codes.js';
 import type { LaunchFlags } from './command.js';
 
-/** Milliseconds that the other processes have to end by themselves when one has failed. */
+/** Milliseconds that the other processes have to end by themselves when one has failed, or has saved and ended. */
 const GRACE = 10_000;
 
 /** Thrown if one of the processes fails; the message says which one and how it ended. */
@@ -22,13 +23,14 @@ interface Ended {
 }
 
 /**
- * Starts a command in several processes, passes signals on to them, and waits for all. Sets the exit code.
+ * Starts a command in several processes, passes the first signal on to them, and waits for all. Sets the exit code.
  *
  * @throws LaunchError if one of them fails; the others are ended then
  */
 export async function launch(
   args: readonly string[],
   { processes, port, timeout }: LaunchFlags,
+  grace = GRACE,
 ): Promise<void> {
   const meeting = {
     WORLD_SIZE: String(processes),
@@ -41,8 +43,8 @@ export async function launch(
   const program = /\.[cm]?[jt]s$/.test(first) && isFile(first) ? args : [process.argv[1]!, ...args];
   const children = Array.from({ length: processes }, (_, rank) => start(program, rank, meeting));
   const pass = passSignals(children);
-  const failed = await firstFailure(children, pass);
-  pass.end();
+  const failed = await firstFailure(children, pass, grace);
+  pass.release();
   if (pass.interrupted()) process.exitCode = INTERRUPTED;
   else if (failed?.code === USAGE) process.exitCode = USAGE;
   else if (failed) {
@@ -69,44 +71,54 @@ function start(program: readonly string[], rank: number, meeting: NodeJS.Process
   return child;
 }
 
-function passSignals(children: readonly ChildProcess[]) {
-  let interrupted = false;
-  const pass = (signal: NodeJS.Signals) => {
-    interrupted = true;
-    for (const child of children) child.kill(signal);
-  };
-  const names = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const name of names) process.on(name, pass);
-  return {
-    interrupted: () => interrupted,
-    end() {
-      for (const name of names) process.off(name, pass);
-    },
-  };
+/** Kills what is left of the processes. */
+function endAll(children: readonly ChildProcess[]): void {
+  for (const child of children) child.kill('SIGKILL');
 }
 
-/** Waits for all; when one has failed, ends those that do not end by themselves. Returns the first that failed. */
+/**
+ * Passes the first signal on, so that the processes save and end; at the second, kills them and quits. A terminal that
+ * closes (SIGHUP) ends them as SIGTERM does.
+ */
+function passSignals(children: readonly ChildProcess[]) {
+  let interrupted = false;
+  const { release } = onInterrupt(
+    (signal) => {
+      interrupted = true;
+      for (const child of children) child.kill(signal === 'SIGHUP' ? 'SIGTERM' : signal);
+    },
+    () => {
+      endAll(children);
+      process.exit(INTERRUPTED);
+    },
+    ['SIGINT', 'SIGTERM', 'SIGHUP'],
+  );
+  return { interrupted: () => interrupted, release };
+}
+
+/**
+ * Waits for all. Those that do not end by themselves are killed after a while, when one has failed or, in an interrupted
+ * launch, the first, which saves. Returns the first that failed.
+ */
 async function firstFailure(
   children: readonly ChildProcess[],
   { interrupted }: { interrupted(): boolean },
+  grace: number,
 ): Promise<Ended | null> {
   let failed: Ended | null = null;
   let patience: NodeJS.Timeout | undefined;
-  const endAll = () => {
-    for (const child of children) child.kill('SIGKILL');
-  };
   const ends = children.map(async (child, rank) => {
     const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null];
-    if (code === 0 || interrupted()) return;
-    failed ??= { rank, code, signal };
-    patience ??= setTimeout(endAll, GRACE);
+    if (interrupted() ? rank > 0 : code === 0) return;
+    if (!interrupted()) failed ??= { rank, code, signal };
+    patience ??= setTimeout(() => endAll(children), grace);
   });
   try {
     await Promise.all(ends);
   } finally {
     clearTimeout(patience);
     // Also if a process could not be started.
-    endAll();
+    endAll(children);
   }
   return failed;
 }

@@ -1,6 +1,5 @@
 /** Builds the second stage's model, optimizer and step from a configuration. */
 import { VectorStage } from '../../../models/conditions/vectors.js';
-import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { TwoStage } from '../../../models/two-stage.js';
 import { chosenDevice, type RunConfig } from '../../../runs/config.js';
 import type { Precision } from '../../../runs/setting-kinds.js';
@@ -10,6 +9,7 @@ import { checkpointPrior } from '../../engine/activation-checkpointing.js';
 import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { MixedPrecision } from '../../engine/mixed-precision.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -38,7 +38,7 @@ export function buildTransformer(
   begin: (net: TwoStage) => void = () => {},
 ): TransformerParts {
   const { weightDecay, conditionDropout, accumulate, clipNorm, activationCheckpointing } = config.training;
-  const net = modelFromConfig<TwoStage>(config.model, { init }).to(device) as TwoStage;
+  const net = modelOfSection<TwoStage>(config.model, init).to(device) as TwoStage;
   begin(net);
   const prior = net.transformer;
   if (activationCheckpointing) checkpointPrior(prior);

@@ -6,11 +6,12 @@ import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Condition, Stage } from '../../../models/conditions/condition.js';
 import { Several } from '../../../models/conditions/several.js';
 import { VECTORS } from '../../../models/conditions/vectors.js';
-import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
 import type { TwoStage } from '../../../models/two-stage.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import * as torch from '../../../torch/index.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
@@ -20,6 +21,9 @@ import { isModel, sectionsOfSeveral } from './condition-sections.js';
 import { isCondition, sizes } from './first-stage.js';
 
 type Params = Record<string, unknown>;
+
+/** Path of the condition below `model`. */
+const CONDITION = 'params.cond_stage_config';
 
 /** Returns the fields of an image that are encoded once: those of a map or of several conditions, but not one class alone. */
 export function fieldsToEncode({ field, fields }: Condition): string[] {
@@ -40,7 +44,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   }
   // The number of classes is not known before the images are opened.
   const { model } = withClasses(config, 1);
-  const net = modelFromConfig<TwoStage>(model, { init: false });
+  const net = modelOfSection<TwoStage>(model, false);
   const params = config.model.params as Params;
   const first = (params['first_stage_config'] as { params: Params }).params;
   const needed = sizes(first, params, config.data.size);
@@ -77,8 +81,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
 
 /** @throws RunError if the maps of the images have other channels than the condition takes, or the layouts other classes */
 export function checkMaps(config: RunConfig, { train }: Images): void {
-  // The number of classes is not known before the images are counted.
-  const params = withClasses(config, 1).model.params as Params;
+  const params = config.model.params as Params;
   const condition = params['cond_stage_config'];
   const several = sectionsOfSeveral(condition);
   const { keys = [] } = ((several && (condition as ModelConfig).params) ?? {}) as {
@@ -108,7 +111,7 @@ function checkCondition(
 /** Returns the field that a condition reads and the channels that it takes, and where a configuration names those. */
 function inputOf(section: unknown, params: Params, field: string | null) {
   if (isModel(section) && isCondition(section)) {
-    const stage = modelFromConfig<Stage & Condition>(section, { init: false });
+    const stage = modelOfSection<Stage & Condition>(section, false, CONDITION);
     const { channels = null } = stage;
     torch.dispose([...stage.parameters(), ...stage.buffers()]);
     return { field: stage.field, channels, where: `, a ${section.target}, takes ${channels}` };

@@ -6,10 +6,11 @@ import {
   type ConditionSizes,
   type Stage,
 } from '../../../models/conditions/index.js';
-import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { channelsOf, type RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import { readConfig } from '../../../runs/folder.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { isModel, sectionsOfSeveral, withOnly } from './condition-sections.js';
 import { adoptVectors } from './vectors.js';
 import { conditionPart, configOfPart, firstStagePart, isRun } from './trained-part.js';
@@ -179,6 +180,6 @@ export function sizesOfCondition(first: Params, params: Params, size: number): C
     return { ids: nCodes, tokens: codesPerSide(smaller > -1 ? smaller : size) ** 2 };
   }
   const section = condition as ModelConfig;
-  const build = () => modelFromConfig<Stage & Condition>(section);
+  const build = () => modelOfSection<Stage & Condition>(section, false);
   return classes.get(section.target)?.sizes?.(encoder, size, build) ?? { ids: 0, tokens: 1 };
 }

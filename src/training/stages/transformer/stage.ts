@@ -45,8 +45,9 @@ export const transformer: StageKind<TransformerStage> = {
   takesTokens: true,
   settle(config: RunConfig, images: Images) {
     if (images.tokens) checkTokens(config, images.tokens);
-    else checkMaps(config, images);
-    return countClasses(config, images);
+    const settled = countClasses(config, images);
+    if (!images.tokens) checkMaps(settled, images);
+    return settled;
   },
   measure: timeTransformerStep,
   async adapt(config: RunConfig, notes: string[]) {

@@ -1,6 +1,5 @@
 /** Builds the first stage's model, optimizers and step from a configuration. */
 import { LPIPS_PREFIX } from '../../../models/registry/without-loss.js';
-import { modelFromConfig } from '../../../models/registry/from-config.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
@@ -13,6 +12,7 @@ import { clippedBy, normsOf } from '../../engine/clipped-optimizer.js';
 import { averageOverProcesses, synchronizeStatistics } from '../../engine/data-parallel.js';
 import { FiniteCheck } from '../../engine/finite-check.js';
 import { MixedPrecision } from '../../engine/mixed-precision.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { namesIn } from '../../engine/parameter-names.js';
 import { optimizerOf, type AnyOptimizer } from '../../engine/optimizers.js';
 import { timeSteps } from '../../engine/tune.js';
@@ -51,7 +51,7 @@ export function buildVqgan(
   begin: (model: FirstStage) => void = () => {},
 ): VqganParts {
   const { channelsLast, activationCheckpointing } = config.training;
-  const model = modelFromConfig<FirstStage>(config.model, { init }).to(device) as FirstStage;
+  const model = modelOfSection<FirstStage>(config.model, init).to(device) as FirstStage;
   const memoryFormat = channelsLast ? 'channels_last' : 'contiguous_format';
   begin(model);
   if (channelsLast) model.to({ memoryFormat });

@@ -2,7 +2,7 @@
 import { sidesOfBuckets } from '../../../data/batches/buckets.js';
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
-import { modelFromConfig, type ModelConfig } from '../../../models/registry/from-config.js';
+import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { LPIPS } from '../../../models/losses/lpips.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
@@ -10,6 +10,7 @@ import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
+import { modelOfSection } from '../../engine/model-section.js';
 import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
@@ -36,7 +37,7 @@ export function withDiscriminatorChannels(config: RunConfig): RunConfig {
  * @throws TypeError with the setting, and values that would fit
  */
 export function checkVqgan(config: RunConfig, notes: string[], initial: InitialWeights | null = null): void {
-  const model = modelFromConfig<FirstStage>(config.model, { init: false });
+  const model = modelOfSection<FirstStage>(config.model, false);
   try {
     temperatureSetter(model);
     checkGraph(config);
