@@ -43,7 +43,7 @@ export const twoStageSchema = {
       (value) => value instanceof Permuter,
     ),
   ),
-  transformerConfig: model<Prior>('a GPT', (value) =>
+  transformerConfig: model<Prior>('a prior, such as a GPT', (value) =>
     has(value, 'vocabSize', 'blockSize', 'nUnmasked', 'nCodes'),
   ),
   /** Batch entry with the images. Default `image`. */

@@ -27,13 +27,17 @@ function freeze<T extends nn.Module>(stage: T): T {
 }
 
 /** @throws RangeError if a condition embeds to another width than the transformer's, or the transformer takes no vectors */
-function checkWidth(condition: Stage & { readonly nEmbd?: number }, { nEmbd }: Prior): void {
-  if (condition.nEmbd === undefined || condition.nEmbd === nEmbd) return;
+function checkWidth(
+  condition: Stage & Partial<Condition> & { readonly nEmbd?: number },
+  { nEmbd }: Prior,
+): void {
+  if (!condition.embed) return;
   if (nEmbd === undefined) {
     throw new RangeError(
       'Net2NetTransformer: the condition embeds, but the transformer takes tokens only; use a condition of tokens.',
     );
   }
+  if (condition.nEmbd === undefined || condition.nEmbd === nEmbd) return;
   throw new RangeError(
     `Net2NetTransformer: the condition embeds to nEmbd ${condition.nEmbd}, but the transformer's is ${nEmbd}; set them to the same.`,
   );

@@ -38,7 +38,10 @@ export interface GenerateOptions extends PickOptions, GuidanceOptions {
   known?: KnownTokens | null;
   /** If true, cache keys and values of earlier positions instead of recomputing them. Default true. */
   cache?: boolean;
-  /** Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. */
+  /**
+   * Called after every step with its number from 0 and the new tokens `[B, 1]`, which are valid during the call. It must not
+   * change the weights.
+   */
   onToken?: (step: number, tokens: Tensor) => void;
 }
 

@@ -34,7 +34,8 @@ export const examples = [...reference].flatMap(([namespace, entries]) =>
   entries.flatMap((entry) => examplesOf(namespace, entry)),
 );
 
-const needsMore = /\bawait\b|'cuda'|\btorch\.(cuda|distributed)\./;
+// What finds an anomaly also prints where it is.
+const needsMore = /\bawait\b|'cuda'|\btorch\.(cuda|distributed|detectAnomaly)\b/;
 
 /** Runs those examples that need no file, no other process and no GPU; returns what {@link runExample} does. */
 export async function runExamples(list: readonly Example[]): Promise<{ claims: number; problems: string[] }> {
@@ -48,8 +49,9 @@ export async function runExamples(list: readonly Example[]): Promise<{ claims: n
 }
 
 /**
- * Runs an example. Where a comment behind a `const` is nothing but shapes or values, `// [4, 2]` or `// 0.5, true`, it
- * must be what the names hold: the shape of a tensor, or the value, to the digits that are written. A statement followed
+ * Runs an example. Where the comment after a `const` or a statement consists of shapes or values, such as `// [4, 2]` or
+ * `// 0.5, true`, or begins with them (`// [4, 2]: two columns`), these must be what the names hold or the statement gives:
+ * the shape of a tensor, or the value, to the digits that are written. A statement followed
  * by `// throws a ShapeError` must throw an error of that name, one followed by `// throws an error` any.
  *
  * @returns the number of such comments, and what was wrong
@@ -65,7 +67,7 @@ export async function runExample(code: string): Promise<{ claims: number; proble
     const found = held.map((value) => (isTensor(value) ? value.shape : value));
     const holds = (one: unknown, i: number): boolean =>
       isAsSaid(found[i], one) || (isTensor(held[i]) && isAsSaid(held[i].tolist(), one));
-    if (held.length !== said.length || !said.every(holds))
+    if (held.length < said.length || !said.every(holds))
       problems.push(`${line} is ${found.map(shown).join(', ')}`);
   };
   const checkThrows = (line: string, name: string, call: () => void): void => {
@@ -98,7 +100,7 @@ export async function runExample(code: string): Promise<{ claims: number; proble
   return { claims, problems };
 }
 
-/** Puts a check after each declaration with such a comment, and around each statement that throws. */
+/** Puts a check after each declaration with such a comment, around each statement with one, and around those that throw. */
 function withChecks(code: string): string {
   let pattern = '';
   const lines = code.split('\n').map((line) => {
@@ -106,20 +108,39 @@ function withChecks(code: string): string {
     const [, statement, error] = /^(\S.*;) *\/\/ throws an? (\w+)/.exec(line) ?? [];
     if (statement !== undefined)
       return `checkThrows(${JSON.stringify(line)}, '${error}', () => {${statement}});`;
-    const comment = /^(?:const|[)\]}]).*; *\/\/ (.+)$/.exec(line)?.[1];
-    const said = comment === undefined ? null : valuesIn(comment);
-    if (said === null || pattern === '') return line;
+    const [, before, comment = ''] = /^(\S.*); *\/\/ (.+)$/.exec(line) ?? [];
+    const said = before === undefined ? null : valuesIn(comment);
+    if (said === null) return line;
+    const checkOf = (values: string) =>
+      `check(${JSON.stringify(line)}, ${JSON.stringify(said)}, [${values}]);`;
+    if (!/^(const\b|[)\]}])/.test(line))
+      return /^(let|using|for|if|throw|console)\b/.test(line) ? line : checkOf(`(${before})`);
+    if (pattern === '') return line;
     const several = /^[{[]/.test(pattern);
     const names = several ? pattern.match(/\w+(?=\s*[,}\]])/g)! : [/^\w+/.exec(pattern)![0]];
-    return `${line}\ncheck(${JSON.stringify(line)}, ${JSON.stringify(said)}, [${names.join(', ')}]);`;
+    return `${line}\n${checkOf(names.join(', '))}`;
   });
   return lines.join('\n');
 }
 
-/** Returns the values that a comment consists of; null for prose. */
+/** Numbers are kept as they are written, after this sign. */
+const NUMBER = '#';
+
+/**
+ * Returns the values that a comment consists of, or those before a colon, or before a comma and prose; null if there are
+ * none.
+ */
 function valuesIn(comment: string): unknown[] | null {
+  const [, first] = /^(.*?)(?::|, (?=[a-z]+\b(?<!true|false|null)))/.exec(comment) ?? [];
+  return parsed(comment) ?? (first === undefined ? null : parsed(first));
+}
+
+function parsed(text: string): unknown[] | null {
+  const quoted = text
+    .replaceAll("'", '"')
+    .replace(/(?<![\w."])-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?n?|Infinity|NaN)(?![\w."])/g, `"${NUMBER}$&"`);
   try {
-    return JSON.parse(`[${comment.replaceAll("'", '"')}]`) as unknown[];
+    return JSON.parse(`[${quoted}]`) as unknown[];
   } catch {
     return null;
   }
@@ -132,9 +153,18 @@ function isAsSaid(found: unknown, said: unknown): boolean {
       Array.isArray(list) && list.length === said.length && said.every((one, i) => isAsSaid(list[i], one))
     );
   }
-  if (typeof said !== 'number' || !['number', 'bigint'].includes(typeof found)) return found === said;
-  const digits = String(said).split('.')[1]?.length ?? 4;
-  return Math.abs(Number(found) - said) <= 0.5 * 10 ** -digits + 1e-6;
+  if (typeof said !== 'string' || !said.startsWith(NUMBER)) return found === said;
+  return ['number', 'bigint'].includes(typeof found) && isNumber(Number(found), said.slice(NUMBER.length));
+}
+
+/** True for the number that was written, to the digits that are written. */
+function isNumber(found: number, written: string): boolean {
+  const said = Number(written.replace(/n$/, ''));
+  if (!Number.isFinite(said)) return Object.is(found, said);
+  const [, decimals = '', exponent = '0'] = /^[^.e]*(?:\.(\d+))?(?:e(.*))?$/.exec(written)!;
+  const isWhole = decimals === '' && exponent === '0';
+  const unit = isWhole ? 1e-4 : 10 ** (Number(exponent) - decimals.length);
+  return Math.abs(found - said) <= unit * (0.5 + 1e-3);
 }
 
 const shown = (value: unknown): string =>

@@ -4,7 +4,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import type { Encoded } from '../encoded.js';
-import type { Condition } from './condition.js';
+import type { Condition, ConditionSizes } from './condition.js';
 
 /**
  * Unconditional: every sequence starts with the same token.
@@ -33,6 +33,11 @@ export class SOSProvider extends nn.Module implements Condition {
   constructor(config: Given<typeof SOSProvider.schema>) {
     super();
     this.sosToken = readConfig(SOSProvider.schema, config, 'SOSProvider').sosToken;
+  }
+
+  /** Returns the sizes for `params` of a configuration. */
+  static sizes(params: Readonly<Record<string, unknown>>): ConditionSizes {
+    return { ids: ((params['sos_token'] ?? 0) as number) + 1, tokens: 1 };
   }
 
   /** Number of ids, of which only the last is used. */

@@ -28,7 +28,7 @@ export class BCELoss extends nn.Module {
  * ```ts
  * const loss = new BCELossWithQuant({ codebookWeight: 1 });
  * const [logits, labels] = [torch.randn([2, 182, 64, 64]), torch.zeros([2, 182, 64, 64])];
- * const total = loss.forward(torch.tensor(0.1), logits, labels); // 0.1: the quantizer's own loss
+ * const total = loss.forward(torch.tensor(0.1), logits, labels); // with a quantizer's loss of 0.1
  * ```
  */
 export class BCELossWithQuant extends nn.Module {

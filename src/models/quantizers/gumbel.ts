@@ -88,6 +88,7 @@ export class GumbelQuantizer extends Quantizer<Settings<typeof schema>> {
   }
 
   override indices(z: Tensor): Tensor {
+    this.checkLatent(z);
     const logits = atLeastFloat32(this.proj.forward(z)); // [B, K, h, w]
     return (this.used ? logits.indexSelect(1, this.used) : logits).argmax(1);
   }

@@ -196,11 +196,15 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
   }
 
   override indices(z: Tensor): Tensor {
-    const { used, unknownToken } = this;
-    if (!used || unknownToken !== 'random') return super.indices(z);
+    this.checkLatent(z);
     const [batch, , height, width] = z.shape as [number, number, number, number];
-    const points = channelsToEnd(z).reshape([-1, this.embedDim]); // [B·h·w, D]
-    return this.choose(points, this.codebook.indexSelect(0, used)).reshape([batch, height, width]);
+    const points = atLeastFloat32(channelsToEnd(z)).reshape([-1, this.embedDim]); // [B·h·w, D]
+    const { used, unknownToken } = this;
+    const chosen =
+      used && unknownToken === 'random'
+        ? this.choose(points, this.codebook.indexSelect(0, used))
+        : this.remapToUsed(this.choose(points));
+    return chosen.reshape([batch, height, width]);
   }
 
   /** Returns the latents of z [B, D, h, w] and their chosen codes, both [B, h, w, D], and the code indices [N]. */

@@ -178,11 +178,12 @@ function wholeEngine(prior: Prior, options: TokenSamplerOptions): RecordedEngine
   const places = placesOf(prior);
   const { device } = prior.parameters()[0]!;
   const room = { batch, room: capacity + 1, device };
-  const reason = 'the model has no cache';
+  const reason = 'the model has no cache, or no qkv';
+  const wanted = options.record === undefined ? device.startsWith('cuda') : options.record !== null;
   return {
     ...eagerEngine(prior, new TokenMemory(prior, codesOnly(prior, options), room), null),
     kernelFailure: kernels ? reason : null,
-    eagerReason: reason,
+    eagerReason: wanted ? reason : null,
     get fits() {
       return placesOf(prior) === places;
     },

@@ -1,4 +1,5 @@
 /** Weights of linear layers in the layout in which oneDNN multiplies inputs of few rows fastest, on a CPU. */
+import { isContiguous } from '../core/layout.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 
@@ -29,32 +30,28 @@ export interface PackOptions {
   mostBytes?: number;
 }
 
-/**
- * Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows.
- *
- * @example
- * ```ts
- * const y = nn.affine(torch.randn([4, 8]), new nn.Linear(8, 2)); // [4, 2]
- * ```
- */
+/** Returns x Wᵀ + b over the last dimension, with the packed weight if the input has its number of rows. */
 export function affine(x: Tensor, { weight, bias, packed }: Affine): Tensor {
-  if (packed && x.numel() === packed.rows * weight.shape[1]!) {
-    return torch.callOperator('mkldnn::_linear_pointwise', '', [
-      x,
-      packed.weight,
-      bias,
-      'none',
-      [],
-      '',
-    ]) as Tensor;
+  if (packed && suits(x, packed.rows, weight.shape[1]!)) {
+    const args = [x, packed.weight, bias, 'none', [], ''];
+    return torch.callOperator('mkldnn::_linear_pointwise', '', args) as Tensor;
   }
   return torch.linear(x, weight, bias);
 }
 
+/** True for inputs of a packed weight, where neither gradients nor autocast ask for the ordinary product. */
+function suits({ shape, dtype }: Tensor, rows: number, width: number): boolean {
+  if (shape.at(-1) !== width || dtype !== 'float32' || torch.isGradEnabled()) return false;
+  return sizeOf(shape) === rows * width && !torch.isAutocastEnabled('cpu');
+}
+
+const sizeOf = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1);
+
 /**
  * Runs `fn` without gradients while large float32 weights on the CPU are packed for inputs of some rows, at most 64, and
  * returns what it returned. Results change by rounding only. Packing takes about as long as a few products; other inputs,
- * weights and devices, and autocast, work as ever. A libtorch without oneDNN packs nothing.
+ * weights and devices, gradients that `fn` enables and autocast take the weights themselves, and so does a layer for whose
+ * copy there is no memory. A libtorch without oneDNN packs nothing.
  *
  * @param fn synchronous; it must not change the weights, of which it sees copies
  *
@@ -70,31 +67,47 @@ export function withPackedWeights<T>(
   { rows, mostBytes = 2 ** 31 }: PackOptions,
   fn: () => T,
 ): T {
-  const packed: Affine[] = [];
+  const packed: { one: Affine; weight: Tensor }[] = [];
   let bytes = 0;
   try {
     return torch.noGrad(() => {
-      const packable = rows > 0 && rows <= MOST_ROWS ? affines.filter(isPackable) : [];
-      for (const one of isAvailable() ? packable : []) {
-        bytes += 4 * one.weight.numel();
-        if (bytes > mostBytes) break;
-        one.packed = { weight: torch.keep(pack(one.weight, rows)), rows };
-        packed.push(one);
+      const pays = rows > 0 && rows <= MOST_ROWS && isAvailable();
+      for (const one of pays ? affines : []) {
+        const found = packedOf(one, rows, mostBytes - bytes);
+        if (!found) continue;
+        packed.push({ one, weight: found.weight });
+        one.packed = { weight: found.weight, rows };
+        bytes += found.bytes;
       }
       return fn();
     });
   } finally {
-    for (const one of packed) {
-      one.packed!.weight.dispose();
-      one.packed = undefined;
-    }
+    for (const { one } of packed) one.packed = undefined;
+    torch.dispose(packed.map(({ weight }) => weight));
   }
 }
 
-function isPackable({ weight, packed }: Affine): boolean {
-  const { dtype, device } = weight;
-  const fits = dtype === 'float32' && device === 'cpu' && weight.numel() >= FEWEST_WEIGHTS;
-  return fits && !packed && !torch.isAutocastEnabled('cpu');
+/** Returns a packed copy and its size; null if the weights cannot be packed, are packed already, or need more memory. */
+function packedOf(one: Affine, rows: number, mostBytes: number): { weight: Tensor; bytes: number } | null {
+  if (one.packed) return null;
+  return torch.scope(() => {
+    const { weight, bias } = one; // read once: a parametrized weight is computed at each reading
+    const bytes = 4 * weight.numel();
+    if (!isPackable(weight, bias) || bytes > mostBytes) return null;
+    try {
+      return { weight: torch.keep(pack(weight, rows)), bytes };
+    } catch (error) {
+      if (error instanceof torch.OutOfMemoryError) return null;
+      throw error;
+    }
+  });
+}
+
+function isPackable(weight: Tensor, bias: Tensor | null): boolean {
+  const { dtype, device, ndim, shape } = weight;
+  if (dtype !== 'float32' || device !== 'cpu' || ndim !== 2 || weight.numel() < FEWEST_WEIGHTS) return false;
+  // oneDNN reads a bias as `outputs` numbers in a row.
+  return !bias || (bias.dtype === dtype && bias.numel() === shape[0] && isContiguous(bias));
 }
 
 function pack(weight: Tensor, rows: number): Tensor {

@@ -78,7 +78,10 @@ test('a prior without a cache is drawn from', (t) => {
   }
   using sampler = new TokenSampler(prior, { batch: 2, greedy: true });
   t.deepEqual(sampler.sample(start, 6).toTypedArray(), tokens.toTypedArray());
-  t.is(sampler.eagerReason, 'the model has no cache');
+  t.is(sampler.eagerReason, null, 'nothing is to be recorded on a CPU');
+  const record = (work: () => void) => ({ run: work, dispose: () => {} });
+  using recording = new TokenSampler(prior, { batch: 2, record });
+  t.is(recording.eagerReason, 'the model has no cache, or no qkv');
   prior.nCodes = 2;
   t.true(Number(sampler.sample(start, 6).narrow(1, 1, 6).max().item()) < 2);
 });
@@ -101,9 +104,14 @@ test('a second stage with another prior samples images, also from windows', (t) 
 
 test('a condition that embeds needs a prior that takes vectors', (t) => {
   const prior = new RecurrentPrior({ vocabSize: 12, blockSize: 16 });
-  const condition = new VectorStage({ dim: 3, nEmbd: 16 });
-  const error = t.throws(
-    () => new Net2NetTransformer({ prior, firstStage: firstStages.VQModel.make(), condition }),
-  );
-  t.regex(error.message, /takes tokens only/);
+  const ofWidth = new VectorStage({ dim: 3, nEmbd: 16 });
+  const ofUnknownWidth = Object.defineProperty(new VectorStage({ dim: 3, nEmbd: 16 }), 'nEmbd', {
+    value: undefined,
+  });
+  for (const condition of [ofWidth, ofUnknownWidth]) {
+    const error = t.throws(
+      () => new Net2NetTransformer({ prior, firstStage: firstStages.VQModel.make(), condition }),
+    );
+    t.regex(error.message, /takes tokens only/);
+  }
 });

@@ -50,13 +50,17 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     t.deepEqual(indices.shape, [1, 4, 4]);
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     const z = torch.noGrad(() => model.encodeToPrequant(x));
+    const codebook = model.quantize.codebook.tolist();
+    model.train();
     const [once, again] = [3, 4].map((seed) => {
       torch.manualSeed(seed);
       return torch.noGrad(() => model.quantize.indices(z));
     });
+    t.deepEqual(model.quantize.codebook.tolist(), codebook, 'no code moves, not even in training');
     t.deepEqual(once!.shape, [1, 4, 4]);
     t.deepEqual(once!.tolist(), again!.tolist(), 'without random numbers');
     t.true(Number(once!.max().item()) < model.nCodes);
+    t.throws(() => model.quantize.indices(torch.ones([1, 5, 2, 2])), { message: /expects? latents/ });
     t.true(Number(indices.max().item()) < model.nCodes);
     const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
     if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));

@@ -190,7 +190,7 @@ const mistakes: [config: unknown, message: RegExp][] = [
     net2net({ transformer_config: gpt({ block: 3 }) }),
     /"params\.transformer_config\.params\.block".*\.block_size"/,
   ],
-  [net2net({ transformer_config: dummy }), /transformer_config must be a GPT/],
+  [net2net({ transformer_config: dummy }), /transformer_config must be a prior, such as a GPT/],
   [net2net({ first_stage_config: gpt() }), /first_stage_config must be a first stage/],
   [net2net({ cond_stage_config: '__is_first__' }), /cond_stage_config must be .*"__is_first_stage__"/],
   [{ target: 'taming.models.vqgan.VQGAN' }, /nearest is "taming\.models\.vqgan\.(VQModel|EMAVQ)"/],

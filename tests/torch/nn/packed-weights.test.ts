@@ -54,15 +54,49 @@ test('weights are left as they are where packing does not pay or does not apply'
   t.false(isPacked(layerOf(256, 256), { rows: 0 }));
   t.false(isPacked(layerOf(256, 256).double(), { rows: 8 }));
   t.false(isPacked(layerOf(256, 256).to('bfloat16'), { rows: 8 }));
-  t.false(torch.autocast('cpu', () => isPacked(layerOf(256, 256), { rows: 8 })));
-  const layers = [layerOf(256, 256), layerOf(256, 512)];
-  const mostBytes = 4 * 256 * 512;
-  const packed = nn.withPackedWeights(layers, { rows: 1, mostBytes }, () => layers.map((one) => one.packed));
-  t.deepEqual(packed.map(Boolean), [true, false]);
+  t.false(nn.withPackedWeights([new nn.Bilinear(64, 64, 64)], { rows: 8 }, () => false));
+  const layers = [layerOf(256, 256), layerOf(1024, 1024), layerOf(256, 256)];
+  const whichOf = (options: nn.PackOptions) =>
+    nn.withPackedWeights(layers, options, () => layers.map((one) => one.packed !== undefined));
+  t.deepEqual(whichOf({ rows: 1, mostBytes: 2 * 4 * 256 * 256 }), [true, false, true]);
+  const budget = torch.memoryBudget();
+  torch.setMemoryBudget(torch.memory().bytes['cpu']! + 2 ** 20);
+  try {
+    t.deepEqual(whichOf({ rows: 1 }), [true, false, true], 'there is no memory for a copy');
+  } finally {
+    torch.setMemoryBudget(budget);
+  }
+});
+
+test('a bias that does not lie in a row, or has another dtype or size, leaves its layer as it is', (t) => {
+  const many = torch.randn([256, 2]);
+  for (const bias of [many.select(1, 0), torch.ones([1]).expand([256]), torch.ones([1])]) {
+    const one: nn.Affine = { weight: torch.randn([256, 256]), bias };
+    const x = torch.randn([2, 256]);
+    const expected = torch.linear(x, one.weight, bias);
+    t.true(nn.withPackedWeights([one], { rows: 2 }, () => nn.affine(x, one)).equal(expected));
+  }
+});
+
+test('gradients and autocast inside the function take the weights themselves', (t) => {
+  const layer = layerOf(256, 256);
+  const x = torch.randn([2, 256]);
+  nn.withPackedWeights([layer], { rows: 2 }, () => torch.enableGrad(() => layer.forward(x).sum().backward()));
+  t.true(layer.weight.grad!.abs().sum().item() > 0);
+  t.is(
+    nn.withPackedWeights([layer], { rows: 2 }, () => torch.autocast('cpu', () => layer.forward(x).dtype)),
+    'bfloat16',
+  );
+  const wrong = { instanceOf: torch.ShapeError };
+  t.throws(
+    () => nn.withPackedWeights([layer], { rows: 2 }, () => layer.forward(torch.ones([1, 512]))),
+    wrong,
+  );
 });
 
 test('copies are freed at the end, also after an error, and once where calls are nested', (t) => {
-  const layers = [layerOf(256, 256), layerOf(256, 256)];
+  const [first, second] = [layerOf(256, 256), layerOf(256, 256)];
+  const layers = [first, first, second];
   const before = torch.memory().tensors;
   const fail = () => {
     throw new Error('stop');
@@ -79,6 +113,6 @@ test('copies are freed at the end, also after an error, and once where calls are
   t.is(torch.memory().tensors, before);
   t.deepEqual(
     layers.map((one) => one.packed),
-    [undefined, undefined],
+    [undefined, undefined, undefined],
   );
 });
