@@ -6,10 +6,10 @@ import { pathToFileURL } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { build } from 'esbuild';
 import { stringify } from 'yaml';
-import type * as command from '../../src/cli/commands/train/run.js';
-import type { Reading } from '../../src/config/read.js';
-import { packageRoot } from '../../src/files/package.js';
-import { transformerConfig, vqganConfig } from '../training/tiny.js';
+import type * as command from '../../../src/cli/commands/train/run.js';
+import type { Reading } from '../../../src/config/read.js';
+import { packageRoot } from '../../../src/files/package.js';
+import { transformerConfig, vqganConfig } from '../../training/tiny.js';
 
 const root = packageRoot();
 const reader = join(root, 'src/config/read.ts');
