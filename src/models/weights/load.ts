@@ -7,7 +7,7 @@ import type { Tensor } from '../../torch/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import { StateDictError, type StateSource } from '../../torch/nn/state-dict.js';
 import type { KeyMap } from './key-maps/index.js';
-import { chosen, infoOf, Patched } from './sources.js';
+import { chosen, infoOf, withOrigins } from './sources.js';
 import { findPlaces, weightsBelow, type WeightsPlace } from './wrapped.js';
 
 export interface LoadWeightsOptions {
@@ -121,7 +121,7 @@ export function loadWeights(
   if (own.size > 0 && ![...own.keys()].some((key) => given.has(key) && !apart.has(key))) {
     throw nothingLoaded(model, source, options, misshapen);
   }
-  const { missing, unexpected } = model.loadStateDict(new Patched(given, origins), { strict });
+  const { missing, unexpected } = model.loadStateDict(withOrigins(given, origins), { strict });
   for (const key of missing) apart.add(key);
   const kept = [...own.keys()].filter((key) => !apart.has(key) && given.has(key));
   return new LoadReport({ prefix, loaded: kept, missing, unexpected, misshapen, resized });
