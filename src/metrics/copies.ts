@@ -1,6 +1,6 @@
 /** Finds copies of training images among generated ones: compares their distances with those of held-out images. */
-import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Shown } from './metric.js';
 import { NEAR, quantile, shareBelow } from './nearest-neighbours.js';
 import type { Protocol } from './protocol.js';
@@ -41,11 +41,9 @@ export const pixelProtocol: Protocol = {
  * distance of two rows is the root mean square of their differences.
  */
 export function pixelFeatures(images: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const [height, width] = images.shape.slice(2).map((side) => Math.min(side, SIDE)) as [number, number];
-      const rows = images.clamp(-1, 1).adaptiveAvgPool2d([height, width]).flatten(1); // [B, C · h · w]
-      return rows.div(Math.sqrt(rows.shape[1]!)).to('cpu').float();
-    }),
-  );
+  return unrecorded(() => {
+    const [height, width] = images.shape.slice(2).map((side) => Math.min(side, SIDE)) as [number, number];
+    const rows = images.clamp(-1, 1).adaptiveAvgPool2d([height, width]).flatten(1); // [B, C · h · w]
+    return rows.div(Math.sqrt(rows.shape[1]!)).to('cpu').float();
+  });
 }

@@ -99,7 +99,7 @@ class Tables {
     this.#pairCodes = count((code, left, up) => (left * base + up) * base + code);
   }
 
-  probability(code: number, left: number, up: number, { single, pair, left: share }: Settings): number {
+  #probability(code: number, left: number, up: number, { single, pair, left: share }: Settings): number {
     const { size } = this.#options;
     const base = size + 1;
     const histogram = (this.#codes.get(code) + 1) / (this.#total + size);
@@ -110,21 +110,17 @@ class Tables {
     const context = left * base + up;
     return (this.#pairCodes.get(context * base + code) + pair * mixed) / (this.#pairs.get(context) + pair);
   }
-}
 
-function crossEntropy(
-  tables: Tables,
-  grids: readonly CodeGrid[],
-  options: CountModelOptions,
-  settings: Settings,
-): number {
-  let sum = 0;
-  let count = 0;
-  visit(grids, options, (code, left, up) => {
-    sum -= Math.log(tables.probability(code, left, up, settings));
-    count++;
-  });
-  return sum / count;
+  /** Returns the cross-entropy of grids in nats per code. */
+  crossEntropy(grids: readonly CodeGrid[], settings: Settings): number {
+    let sum = 0;
+    let count = 0;
+    visit(grids, this.#options, (code, left, up) => {
+      sum -= Math.log(this.#probability(code, left, up, settings));
+      count++;
+    });
+    return sum / count;
+  }
 }
 
 /**
@@ -145,7 +141,7 @@ export function countModelCrossEntropy(
     throw new RangeError('a count model needs at least one grid to count and one held-out grid to measure');
   }
   const settings = chooseSettings(train, options);
-  return crossEntropy(new Tables(train, options), heldOut, options, settings);
+  return new Tables(train, options).crossEntropy(heldOut, settings);
 }
 
 function chooseSettings(train: readonly CodeGrid[], options: CountModelOptions): Settings {
@@ -159,7 +155,7 @@ function chooseSettings(train: readonly CodeGrid[], options: CountModelOptions):
   const tenth = train.filter((_, i) => i % 10 === 0).slice(0, 40);
   let least = Infinity;
   const attempt = (settings: Settings) => {
-    const entropy = crossEntropy(tables, tenth, options, settings);
+    const entropy = tables.crossEntropy(tenth, settings);
     if (entropy < least) [least, best] = [entropy, settings];
   };
   for (const single of concentrations)

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import * as nn from '../torch/nn/index.js';
 
 /** Network from images [B, C, H, W] in [−1, 1] to features [B, D], or to maps [B, D, h, w], which are averaged. */
@@ -42,21 +43,19 @@ export async function extractFeatures(
  */
 export function featuresOf(network: FeatureNetwork, images: Tensor): Tensor {
   const run = (): unknown => (network instanceof nn.Module ? forwardOf(network)(images) : network(images));
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const output = network instanceof nn.Module ? nn.inEvaluation(network, run) : run();
-      const isTensor = output instanceof torch.Tensor;
-      const maps = isTensor && output.ndim === 4 ? output.mean([2, 3]) : output;
-      if (!(maps instanceof torch.Tensor) || maps.ndim !== 2 || maps.shape[0] !== images.shape[0]) {
-        const got = isTensor ? `[${output.shape.join(', ')}]` : typeof output;
-        throw new torch.ShapeError(
-          `a feature network returns features [B, D] or maps [B, D, h, w] of ${images.shape[0]} images, got ${got}; ` +
-            'pass a function that picks the features of its output',
-        );
-      }
-      return maps.to('cpu').float();
-    }),
-  );
+  return unrecorded(() => {
+    const output = network instanceof nn.Module ? nn.inEvaluation(network, run) : run();
+    const isTensor = output instanceof torch.Tensor;
+    const maps = isTensor && output.ndim === 4 ? output.mean([2, 3]) : output;
+    if (!(maps instanceof torch.Tensor) || maps.ndim !== 2 || maps.shape[0] !== images.shape[0]) {
+      const got = isTensor ? `[${output.shape.join(', ')}]` : typeof output;
+      throw new torch.ShapeError(
+        `a feature network returns features [B, D] or maps [B, D, h, w] of ${images.shape[0]} images, got ${got}; ` +
+          'pass a function that picks the features of its output',
+      );
+    }
+    return maps.to('cpu').float();
+  });
 }
 
 /** A module's own `forward`, whose output is checked by the caller. */

@@ -1,6 +1,7 @@
 /** Fréchet distance of features, which with the features of Inception is FID (arXiv 1706.08500). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featurePair, featureRows } from './features.js';
 
 /** Mean and covariance of features. */
@@ -24,13 +25,11 @@ export interface FeatureStatistics {
  * ```
  */
 export function featureStatistics(features: Tensor): FeatureStatistics {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const rows = featureRows(features, 'featureStatistics');
-      const { mean, centred } = centredRows(rows);
-      return { count: rows.shape[0]!, mean, covariance: centred.transpose(0, 1).matmul(centred) };
-    }),
-  );
+  return unrecorded(() => {
+    const rows = featureRows(features, 'featureStatistics');
+    const { mean, centred } = centredRows(rows);
+    return { count: rows.shape[0]!, mean, covariance: centred.transpose(0, 1).matmul(centred) };
+  });
 }
 
 /** Returns the mean, and rows minus the mean, divided by √(N − 1): their product with themselves is the covariance. */
@@ -54,22 +53,20 @@ function centredRows(rows: Tensor): { mean: Tensor; centred: Tensor } {
  * ```
  */
 export function frechetDistance(featuresA: Tensor, featuresB: Tensor): number {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b, width } = featurePair(featuresA, featuresB, 'frechetDistance');
-      if (Math.min(a.shape[0]!, b.shape[0]!) >= width) {
-        return statisticsDistance(featureStatistics(a), featureStatistics(b));
-      }
-      // tr √(AᵀA BᵀB) is the sum of the singular values of ABᵀ [N, M]: smaller than covariances, and exact without rank.
-      const [first, second] = [centredRows(a), centredRows(b)];
-      const root = torch
-        .linalgSvdvals(first.centred.matmul(second.centred.transpose(0, 1)))
-        .sum()
-        .item();
-      const traces = first.centred.square().sum().add(second.centred.square().sum()).item();
-      return squaredLength(first.mean.sub(second.mean)) + traces - 2 * root;
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b, width } = featurePair(featuresA, featuresB, 'frechetDistance');
+    if (Math.min(a.shape[0]!, b.shape[0]!) >= width) {
+      return statisticsDistance(featureStatistics(a), featureStatistics(b));
+    }
+    // tr √(AᵀA BᵀB) is the sum of the singular values of ABᵀ [N, M]: smaller than covariances, and exact without rank.
+    const [first, second] = [centredRows(a), centredRows(b)];
+    const root = torch
+      .linalgSvdvals(first.centred.matmul(second.centred.transpose(0, 1)))
+      .sum()
+      .item();
+    const traces = first.centred.square().sum().add(second.centred.square().sum()).item();
+    return squaredLength(first.mean.sub(second.mean)) + traces - 2 * root;
+  });
 }
 
 /**
@@ -90,19 +87,14 @@ export function statisticsDistance(a: FeatureStatistics, b: FeatureStatistics): 
       `statisticsDistance compares features of the same network, got means [${a.mean.shape.join(', ')}] and [${b.mean.shape.join(', ')}]`,
     );
   }
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const [first, second] = [a, b].map(({ covariance }) => covariance.to('cpu').double()) as [
-        Tensor,
-        Tensor,
-      ];
-      const root = symmetricRoot(first);
-      const product = torch.linalgEigvalsh(root.matmul(second).matmul(root));
-      const trace = product.clamp(0).sqrt().sum().item();
-      const traces = first.trace().add(second.trace()).item();
-      return squaredLength(a.mean.sub(b.mean)) + traces - 2 * trace;
-    }),
-  );
+  return unrecorded(() => {
+    const [first, second] = [a, b].map(({ covariance }) => covariance.to('cpu').double()) as [Tensor, Tensor];
+    const root = symmetricRoot(first);
+    const product = torch.linalgEigvalsh(root.matmul(second).matmul(root));
+    const trace = product.clamp(0).sqrt().sum().item();
+    const traces = first.trace().add(second.trace()).item();
+    return squaredLength(a.mean.sub(b.mean)) + traces - 2 * trace;
+  });
 }
 
 /** Returns the square root of a symmetric matrix without negative eigenvalues. */

@@ -1,6 +1,7 @@
 /** Inception Score (arXiv 1606.03498). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featureRows } from './features.js';
 import { meanAndDeviation, type MeanAndDeviation } from './mean-and-deviation.js';
 
@@ -23,19 +24,17 @@ export function inceptionScore(
   probabilities: Tensor,
   { splits = 10 }: { splits?: number } = {},
 ): MeanAndDeviation {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const rows = featureRows(probabilities, 'inceptionScore', 1);
-      const [count = 0] = rows.shape;
-      if (!(Number.isSafeInteger(splits) && splits > 0 && splits <= count)) {
-        throw new RangeError(`splits is a number from 1 to ${count}, the number of images; got ${splits}`);
-      }
-      expectProbabilities(rows);
-      const ends = Array.from({ length: splits + 1 }, (_, i) => Math.floor((i * count) / splits));
-      const scores = ends.slice(1).map((end, i) => score(rows.narrow(0, ends[i]!, end - ends[i]!)));
-      return meanAndDeviation(scores);
-    }),
-  );
+  return unrecorded(() => {
+    const rows = featureRows(probabilities, 'inceptionScore', 1);
+    const [count = 0] = rows.shape;
+    if (!(Number.isSafeInteger(splits) && splits > 0 && splits <= count)) {
+      throw new RangeError(`splits is a number from 1 to ${count}, the number of images; got ${splits}`);
+    }
+    expectProbabilities(rows);
+    const ends = Array.from({ length: splits + 1 }, (_, i) => Math.floor((i * count) / splits));
+    const scores = ends.slice(1).map((end, i) => score(rows.narrow(0, ends[i]!, end - ends[i]!)));
+    return meanAndDeviation(scores);
+  });
 }
 
 function score(rows: Tensor): number {

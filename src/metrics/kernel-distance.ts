@@ -1,6 +1,7 @@
 /** Kernel distance of features, which with the features of Inception is KID (arXiv 1801.01401). */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featurePair } from './features.js';
 import { meanAndDeviation, type MeanAndDeviation } from './mean-and-deviation.js';
 
@@ -39,16 +40,14 @@ export function kernelDistance(
   featuresB: Tensor,
   options: KernelDistanceOptions = {},
 ): MeanAndDeviation {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b } = featurePair(featuresA, featuresB, 'kernelDistance');
-      const subsets = subsetsOf(a.shape[0]!, b.shape[0]!, options);
-      const values = subsets.map(([first, second]) =>
-        torch.scope(() => discrepancy(rowsOf(a, first), rowsOf(b, second), options.biased ?? false)),
-      );
-      return meanAndDeviation(values);
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b } = featurePair(featuresA, featuresB, 'kernelDistance');
+    const subsets = subsetsOf(a.shape[0]!, b.shape[0]!, options);
+    const values = subsets.map(([first, second]) =>
+      torch.scope(() => discrepancy(rowsOf(a, first), rowsOf(b, second), options.biased ?? false)),
+    );
+    return meanAndDeviation(values);
+  });
 }
 
 function discrepancy(a: Tensor, b: Tensor, biased: boolean): number {

@@ -1,5 +1,5 @@
-import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Metric, PerceptualDistance, Reconstructions } from './metric.js';
 import { imagePair } from './pair.js';
 
@@ -10,12 +10,10 @@ import { imagePair } from './pair.js';
  * @param distance an `LPIPS` with its weights
  */
 export function lpipsTensor(distance: PerceptualDistance, first: Tensor, second: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b } = imagePair(first, second, {}, 'lpips');
-      return distance(a, b).flatten(); // [B]
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b } = imagePair(first, second, {}, 'lpips');
+    return distance(a, b).flatten(); // [B]
+  });
 }
 
 /** LPIPS of reconstructions; only where its weights are given. */

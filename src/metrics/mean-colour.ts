@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Metric } from './metric.js';
 import { psnrTensor } from './psnr.js';
 
@@ -19,12 +20,10 @@ export function meanColourBlocks(images: Tensor, block: number): Tensor {
       `meanColourBlocks takes images [B, C, H, W] with sides that are multiples of ${block}, got [${images.shape.join(', ')}]`,
     );
   }
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const means = images.avgPool2d([block, block], [block, block]); // [B, C, H / block, W / block]
-      return means.repeatInterleave(block, 2).repeatInterleave(block, 3);
-    }),
-  );
+  return unrecorded(() => {
+    const means = images.avgPool2d([block, block], [block, block]); // [B, C, H / block, W / block]
+    return means.repeatInterleave(block, 2).repeatInterleave(block, 3);
+  });
 }
 
 /** PSNR of `meanColourBlocks`, a baseline for reconstructions. */

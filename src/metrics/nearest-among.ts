@@ -1,5 +1,6 @@
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featureRows } from './features.js';
 import { eachBlock, joined } from './row-distances.js';
 
@@ -38,23 +39,19 @@ export class NearestAmong {
   /** Takes the next rows [M, D] of the reference. @throws ShapeError for features of another width */
   take(reference: Tensor): void {
     const before = this.#best;
-    this.#best = torch.noGrad(() =>
-      torch.scope(() => {
-        const rows = featureRows(reference, 'NearestAmong', 1);
-        this.#expectWidth(rows);
-        const [found, ...others] = this.#variants.map((features) => squaredDistances(features, rows));
-        const squared = others.reduce((least, other) => torch.minimum(least, other), found!); // [N, M]
-        const [count, more] = squared.shape as [number, number];
-        const numbers = torch
-          .arange(this.#count, this.#count + more, { dtype: 'int64' })
-          .expand([count, more]);
-        this.#count += more;
-        const all = before ? torch.cat([before.squared, squared], 1) : squared;
-        const allRows = before ? torch.cat([before.rows, numbers], 1) : numbers;
-        const [kept, places] = all.topk(Math.min(this.#k, all.shape[1]!), 1, { largest: false });
-        return torch.keep({ squared: kept, rows: allRows.gather(1, places) });
-      }),
-    );
+    this.#best = unrecorded(() => {
+      const rows = featureRows(reference, 'NearestAmong', 1);
+      this.#expectWidth(rows);
+      const [found, ...others] = this.#variants.map((features) => squaredDistances(features, rows));
+      const squared = others.reduce((least, other) => torch.minimum(least, other), found!); // [N, M]
+      const [count, more] = squared.shape as [number, number];
+      const numbers = torch.arange(this.#count, this.#count + more, { dtype: 'int64' }).expand([count, more]);
+      this.#count += more;
+      const all = before ? torch.cat([before.squared, squared], 1) : squared;
+      const allRows = before ? torch.cat([before.rows, numbers], 1) : numbers;
+      const [kept, places] = all.topk(Math.min(this.#k, all.shape[1]!), 1, { largest: false });
+      return torch.keep({ squared: kept, rows: allRows.gather(1, places) });
+    });
     torch.dispose(before);
   }
 

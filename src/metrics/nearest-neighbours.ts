@@ -1,6 +1,7 @@
 /** Nearest neighbours of features, which show generated images that are copies of training images. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featurePair, featureRows } from './features.js';
 import { eachBlock, joined, neighbourRadii } from './row-distances.js';
 
@@ -25,20 +26,18 @@ export interface Nearest {
  * ```
  */
 export function nearestNeighbours(features: Tensor, reference: Tensor): Nearest {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b } = featurePair(features, reference, 'nearestNeighbours', 1);
-      const found: Tensor[] = [];
-      eachBlock(a, b, (squared) => void found.push(torch.keep(squared.argmin(1))));
-      const rows = joined(found);
-      // Again from differences: squared lengths leave an error where rows are nearly equal.
-      const distances = torch.linalgVectorNorm(a.sub(b.indexSelect(0, rows)), 2, [1]);
-      return {
-        distances: distances.tolist() as number[],
-        rows: Array.from(rows.toTypedArray() as BigInt64Array, Number),
-      };
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b } = featurePair(features, reference, 'nearestNeighbours', 1);
+    const found: Tensor[] = [];
+    eachBlock(a, b, (squared) => void found.push(torch.keep(squared.argmin(1))));
+    const rows = joined(found);
+    // Again from differences: squared lengths leave an error where rows are nearly equal.
+    const distances = torch.linalgVectorNorm(a.sub(b.indexSelect(0, rows)), 2, [1]);
+    return {
+      distances: distances.tolist() as number[],
+      rows: Array.from(rows.toTypedArray() as BigInt64Array, Number),
+    };
+  });
 }
 
 export interface Memorisation extends Nearest {
@@ -81,8 +80,8 @@ export function memorisation(
   const nearest = nearestNeighbours(generated, training);
   const { distances, rows } = nearest;
   const usual = heldOut ? nearestNeighbours(heldOut, training).distances : null;
-  const own = torch.noGrad(() =>
-    torch.scope(() => neighbourRadii(featureRows(training, 'memorisation'), 1).sqrt().tolist() as number[]),
+  const own = unrecorded(
+    () => neighbourRadii(featureRows(training, 'memorisation'), 1).sqrt().tolist() as number[],
   );
   const authentic = distances.filter((distance, i) => distance > own[rows[i]!]!).length;
   return {

@@ -1,6 +1,7 @@
 /** Precision and recall of generated images by balls around features. */
 import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import { featurePair } from './features.js';
 import { eachBlock, neighbourRadii } from './row-distances.js';
 
@@ -43,33 +44,31 @@ export function precisionRecall(
   fake: Tensor,
   { k = 5, rule = 'prdc' }: PrecisionRecallOptions = {},
 ): PrecisionRecall {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b } = featurePair(real, fake, 'precisionRecall');
-      const [countReal, countFake] = [a.shape[0]!, b.shape[0]!];
-      const most = Math.min(countReal, countFake) - 1;
-      if (!(Number.isSafeInteger(k) && k > 0 && k <= most)) {
-        throw new RangeError(`k is a number from 1 to ${most}, the others in the smaller set; got ${k}`);
-      }
-      const inside = (squared: Tensor, radii: Tensor) =>
-        rule === 'prdc' ? squared.lt(radii) : squared.le(radii);
-      const [radiiReal, radiiFake] = [neighbourRadii(a, k), neighbourRadii(b, k)];
-      const balls = torch.zeros([countFake], { dtype: 'int64' }); // real balls around each generated image
-      let [recalled, covered] = [0, 0];
-      eachBlock(a, b, (squared, from) => {
-        const own = radiiReal.narrow(0, from, squared.shape[0]!);
-        balls.add_(inside(squared, own.unsqueeze(1)).sum([0]));
-        covered += countOf(inside(squared.amin([1]), own));
-        recalled += countOf(inside(squared, radiiFake).any(1));
-      });
-      return {
-        precision: countOf(balls.gt(0)) / countFake,
-        recall: recalled / countReal,
-        density: Number(balls.sum().item()) / (k * countFake),
-        coverage: covered / countReal,
-      };
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b } = featurePair(real, fake, 'precisionRecall');
+    const [countReal, countFake] = [a.shape[0]!, b.shape[0]!];
+    const most = Math.min(countReal, countFake) - 1;
+    if (!(Number.isSafeInteger(k) && k > 0 && k <= most)) {
+      throw new RangeError(`k is a number from 1 to ${most}, the others in the smaller set; got ${k}`);
+    }
+    const inside = (squared: Tensor, radii: Tensor) =>
+      rule === 'prdc' ? squared.lt(radii) : squared.le(radii);
+    const [radiiReal, radiiFake] = [neighbourRadii(a, k), neighbourRadii(b, k)];
+    const balls = torch.zeros([countFake], { dtype: 'int64' }); // real balls around each generated image
+    let [recalled, covered] = [0, 0];
+    eachBlock(a, b, (squared, from) => {
+      const own = radiiReal.narrow(0, from, squared.shape[0]!);
+      balls.add_(inside(squared, own.unsqueeze(1)).sum([0]));
+      covered += countOf(inside(squared.amin([1]), own));
+      recalled += countOf(inside(squared, radiiFake).any(1));
+    });
+    return {
+      precision: countOf(balls.gt(0)) / countFake,
+      recall: recalled / countReal,
+      density: Number(balls.sum().item()) / (k * countFake),
+      coverage: covered / countReal,
+    };
+  });
 }
 
 const countOf = (mask: Tensor): number => Number(mask.sum().item());

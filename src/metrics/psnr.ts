@@ -1,16 +1,14 @@
-import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Metric } from './metric.js';
 import { imagePair, type RangeOptions } from './pair.js';
 
 /** Returns `psnr` of each image as a tensor [B] on the images' device. */
 export function psnrTensor(first: Tensor, second: Tensor, options: RangeOptions = {}): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b, range } = imagePair(first, second, options, 'psnr');
-      return decibels(a.sub(b).square().mean([1, 2, 3]), range); // [B]
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b, range } = imagePair(first, second, options, 'psnr');
+    return decibels(a.sub(b).square().mean([1, 2, 3]), range); // [B]
+  });
 }
 
 /** Returns 10·log₁₀(range² / error). */
@@ -41,13 +39,11 @@ export function psnr(
   second: Tensor,
   { pooled = false, ...options }: RangeOptions & { pooled?: boolean } = {},
 ): number | number[] {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      if (!pooled) return psnrTensor(first, second, options).tolist() as number[];
-      const { a, b, range } = imagePair(first, second, options, 'psnr');
-      return decibels(a.sub(b).square().mean(), range).item();
-    }),
-  );
+  return unrecorded(() => {
+    if (!pooled) return psnrTensor(first, second, options).tolist() as number[];
+    const { a, b, range } = imagePair(first, second, options, 'psnr');
+    return decibels(a.sub(b).square().mean(), range).item();
+  });
 }
 
 /** PSNR of reconstructions. */

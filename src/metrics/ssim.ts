@@ -2,6 +2,7 @@
 import * as torch from '../torch/index.js';
 import * as F from '../torch/nn/functional.js';
 import type { Tensor } from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Metric } from './metric.js';
 import { imagePair, type RangeOptions } from './pair.js';
 
@@ -88,21 +89,19 @@ function similarity(a: Tensor, b: Tensor, range: number, window: Window): { full
 
 /** Returns `ssim` of each image as a tensor [B], float64, on the images' device. */
 export function ssimTensor(first: Tensor, second: Tensor, options: SsimOptions = {}): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { a, b, range } = imagePair(first, second, options, 'ssim');
-      const window = windowOf(options);
-      expectSides(a, leastSide(window), `ssim with a window of ${window.size} pixels`);
-      // float64: variances are small differences of large numbers. Image by image: that takes a dozen maps.
-      const values = a.unbind().map((image, i) =>
-        torch.scope(() => {
-          const [one, other] = [image, b.select(0, i)].map((x) => x.double().unsqueeze(0));
-          return similarity(one!, other!, range, window).full.mean();
-        }),
-      );
-      return torch.stack(values);
-    }),
-  );
+  return unrecorded(() => {
+    const { a, b, range } = imagePair(first, second, options, 'ssim');
+    const window = windowOf(options);
+    expectSides(a, leastSide(window), `ssim with a window of ${window.size} pixels`);
+    // float64: variances are small differences of large numbers. Image by image: that takes a dozen maps.
+    const values = a.unbind().map((image, i) =>
+      torch.scope(() => {
+        const [one, other] = [image, b.select(0, i)].map((x) => x.double().unsqueeze(0));
+        return similarity(one!, other!, range, window).full.mean();
+      }),
+    );
+    return torch.stack(values);
+  });
 }
 
 /**
@@ -150,25 +149,23 @@ export interface MsSsimOptions extends RangeOptions {
  * ```
  */
 export function msSsim(first: Tensor, second: Tensor, options: MsSsimOptions = {}): number[] {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const pair = imagePair(first, second, options, 'msSsim');
-      const valid = windowOf({});
-      expectSides(pair.a, (valid.size - 1) * 2 ** (SCALES.length - 1) + 1, 'msSsim');
-      const torchmetrics = options.rule === 'torchmetrics';
-      let [a, b] = [pair.a.double(), pair.b.double()];
-      let product: Tensor | null = null; // [B, C]
-      for (const [scale, weight] of SCALES.entries()) {
-        const last = scale === SCALES.length - 1;
-        const border = torchmetrics && last ? 'reflect' : 'valid';
-        const { full, contrast } = similarity(a, b, pair.range, { ...valid, border });
-        const term = (last ? full : contrast).mean([2, 3]).relu().pow(weight);
-        product = product ? product.mul(term) : term;
-        if (!last) [a, b] = [halved(a, !torchmetrics), halved(b, !torchmetrics)];
-      }
-      return product!.mean([1]).tolist() as number[];
-    }),
-  );
+  return unrecorded(() => {
+    const pair = imagePair(first, second, options, 'msSsim');
+    const valid = windowOf({});
+    expectSides(pair.a, (valid.size - 1) * 2 ** (SCALES.length - 1) + 1, 'msSsim');
+    const torchmetrics = options.rule === 'torchmetrics';
+    let [a, b] = [pair.a.double(), pair.b.double()];
+    let product: Tensor | null = null; // [B, C]
+    for (const [scale, weight] of SCALES.entries()) {
+      const last = scale === SCALES.length - 1;
+      const border = torchmetrics && last ? 'reflect' : 'valid';
+      const { full, contrast } = similarity(a, b, pair.range, { ...valid, border });
+      const term = (last ? full : contrast).mean([2, 3]).relu().pow(weight);
+      product = product ? product.mul(term) : term;
+      if (!last) [a, b] = [halved(a, !torchmetrics), halved(b, !torchmetrics)];
+    }
+    return product!.mean([1]).tolist() as number[];
+  });
 }
 
 function halved(images: Tensor, padded: boolean): Tensor {

@@ -16,25 +16,20 @@ const GROWTH = 4;
 export async function fetchLocal(options: InstallOptions, tree: string): Promise<Stamp> {
   const from = resolve(options.from ?? '');
   if (!existsSync(from)) throw new Error(`--from ${options.from}: there is no such file or folder`);
-  const archives = options.archives ?? ARCHIVES;
-  if (!statSync(from).isDirectory()) return fetchFile(from, archives, options, tree);
+  const { archives = ARCHIVES } = options;
+  if (!statSync(from).isDirectory()) return fetchFile(from, options, tree);
   const root = libtorchRoot(from) ?? libtorchRoot(join(from, 'libtorch'));
   if (root) return copyFolder(root, options, tree);
   const names = await readdir(from);
   const listed = archives.find(({ file, flavor }) => flavor === options.flavor && names.includes(file));
-  if (listed) return fetchFile(join(from, listed.file), archives, options, tree);
+  if (listed) return fetchFile(join(from, listed.file), options, tree);
   throw new Error(
     `${from} contains neither an unpacked libtorch nor one of: ${archives.map((a) => a.file).join(', ')}`,
   );
 }
 
-async function fetchFile(
-  path: string,
-  archives: Archive[],
-  options: InstallOptions,
-  tree: string,
-): Promise<Stamp> {
-  const { progress, signal, flavor } = options;
+async function fetchFile(path: string, options: InstallOptions, tree: string): Promise<Stamp> {
+  const { progress, signal, flavor, archives = ARCHIVES } = options;
   const { size } = await stat(path);
   progress.line(`checking ${path}`);
   const sha256 = await sha256File(path, signal);

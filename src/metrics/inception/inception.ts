@@ -5,7 +5,7 @@ import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
 import { loadCheckpoint } from '../../torch/io/index.js';
 import type { Protocol } from '../protocol.js';
-import { BasicConv2d, blockA, blockB, blockC, blockD, blockE } from './blocks.js';
+import { BasicConv2d, blockA, blockB, blockC, blockD, blockE, halving } from './blocks.js';
 
 /** Side of the images that the network was trained on. */
 const SIDE = 299;
@@ -141,16 +141,15 @@ export class InceptionV3 extends nn.Module {
 
   /** Returns the features [B, 2048] of images. */
   override forward(images: Tensor): Tensor {
-    const halved = (x: Tensor) => x.maxPool2d(3, { stride: 2 });
     const maps = nn.chain(
       this.prepared(images),
       this.conv1a,
       this.conv2a,
       this.conv2b,
-      halved, // [B, 64, 73, 73]
+      halving, // [B, 64, 73, 73]
       this.conv3b,
       this.conv4a,
-      halved, // [B, 192, 35, 35]
+      halving, // [B, 192, 35, 35]
       this.mixed5b,
       this.mixed5c,
       this.mixed5d, // [B, 288, 35, 35]

@@ -1,6 +1,6 @@
 /** Functions shared by the quantizers: layout and precision conversions, and the search for codes. */
-import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import { unrecorded } from '../../torch/core/unrecorded.js';
 import * as F from '../../torch/nn/functional.js';
 import type { Lookup } from './lookups.js';
 
@@ -19,30 +19,22 @@ export function channelsToFront(z: Tensor): Tensor {
   return z.permute([0, 3, 1, 2]).contiguous();
 }
 
-/** Returns the index of the row of `codebook` [K, D] nearest to each row of `z` [N, D]: int64 [N], first one on ties. */
-export function nearestCodes(z: Tensor, codebook: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const codes = atLeastFloat32(codebook);
-      const points = atLeastFloat32(z);
-      // |z|² + |e|² − 2 z·e
-      const squares = points
-        .square()
-        .sum([1], true)
-        .add(codes.square().sum([1])); // [N, K]
-      return squares.addmm_(points, codes.t(), { alpha: -2 }).argmin(1);
-    }),
-  );
-}
-
-/** Returns the index of the row of `codebook` [K, D] that a rule chooses for each row of `z` [N, D]: int64 [N]. */
+/**
+ * Returns the index of the row of `codebook` [K, D] that a rule chooses for each row of `z` [N, D]: int64 [N], the first
+ * one on ties.
+ */
 export function chosenCodes(z: Tensor, codebook: Tensor, lookup: Lookup): Tensor {
-  if (lookup === 'nearest') return nearestCodes(z, codebook);
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const [points, codes] = [z, codebook].map(atLeastFloat32) as [Tensor, Tensor];
+  return unrecorded(() => {
+    const [points, codes] = [z, codebook].map(atLeastFloat32) as [Tensor, Tensor];
+    if (lookup !== 'nearest') {
       const scaled = (x: Tensor): Tensor => (lookup === 'cosine' ? F.normalize(x) : x);
       return scaled(points).matmul(scaled(codes).t()).argmax(1); // of [N, K]
-    }),
-  );
+    }
+    // |z|² + |e|² − 2 z·e
+    const squares = points
+      .square()
+      .sum([1], true)
+      .add(codes.square().sum([1])); // [N, K]
+    return squares.addmm_(points, codes.t(), { alpha: -2 }).argmin(1);
+  });
 }

@@ -1,10 +1,13 @@
 /** Loads weights into models that differ from them: other prefixes, other layouts, larger vocabularies. */
+import { groupBy } from '../../torch/core/group-by.js';
+import { sameShape } from '../../torch/core/layout.js';
+import { unrecorded } from '../../torch/core/unrecorded.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import type { Module } from '../../torch/nn/index.js';
 import { StateDictError, type StateSource } from '../../torch/nn/state-dict.js';
 import type { KeyMap } from './key-maps/index.js';
-import { chosen, infoOf, Patched } from './sources.js';
+import { chosen, infoOf, withOrigins } from './sources.js';
 import { findPlaces, weightsBelow, type WeightsPlace } from './wrapped.js';
 
 export interface LoadWeightsOptions {
@@ -83,13 +86,7 @@ const LISTED = 20;
 /** Returns a line with the count and the keys; keys that differ only in a number are grouped. */
 function listed(what: string, keys: readonly string[]): string[] {
   if (keys.length === 0) return [];
-  const groups = new Map<string, string[]>();
-  for (const key of keys) {
-    const pattern = key.replace(/\.\d+(?=\.)/g, '.*');
-    const group = groups.get(pattern);
-    if (group === undefined) groups.set(pattern, [key]);
-    else group.push(key);
-  }
+  const groups = groupBy(keys, (key) => key.replace(/\.\d+(?=\.)/g, '.*'));
   const lines = [...groups].map(([pattern, group]) =>
     group.length === 1 ? `  ${group[0]!}` : `  ${pattern} (${group.length})`,
   );
@@ -124,7 +121,7 @@ export function loadWeights(
   if (own.size > 0 && ![...own.keys()].some((key) => given.has(key) && !apart.has(key))) {
     throw nothingLoaded(model, source, options, misshapen);
   }
-  const { missing, unexpected } = model.loadStateDict(new Patched(given, origins), { strict });
+  const { missing, unexpected } = model.loadStateDict(withOrigins(given, origins), { strict });
   for (const key of missing) apart.add(key);
   const kept = [...own.keys()].filter((key) => !apart.has(key) && given.has(key));
   return new LoadReport({ prefix, loaded: kept, missing, unexpected, misshapen, resized });
@@ -229,22 +226,16 @@ function weightsOf(
   return chosen(given, new Map(names.map((name) => [name, name])));
 }
 
-function sameShape(a: readonly number[], b: readonly number[]): boolean {
-  return a.length === b.length && a.every((size, i) => size === b[i]);
-}
-
 /** Returns a copy of the model's tensor with the overlapping part overwritten by the given one. */
 function patched(target: Tensor, given: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const result = target.detach().clone();
-      let [into, from] = [result, given];
-      for (const [d, size] of target.shape.entries()) {
-        const common = Math.min(size, given.shape[d]!);
-        [into, from] = [into.narrow(d, 0, common), from.narrow(d, 0, common)];
-      }
-      into.copy_(from);
-      return result;
-    }),
-  );
+  return unrecorded(() => {
+    const result = target.detach().clone();
+    let [into, from] = [result, given];
+    for (const [d, size] of target.shape.entries()) {
+      const common = Math.min(size, given.shape[d]!);
+      [into, from] = [into.narrow(d, 0, common), from.narrow(d, 0, common)];
+    }
+    into.copy_(from);
+    return result;
+  });
 }

@@ -60,18 +60,14 @@ export function collectLpips(sources: readonly LazyTensorMap[]): {
 } {
   const model = torch.scope(() => torch.keep([...new LPIPS().stateDict()]));
   const found = new Map<string, Tensor>();
-  const wrapped = sources.map((source) =>
-    wrappedKeys(
-      model.map(([key]) => key),
-      source,
-    ),
-  );
+  const keys = model.map(([key]) => key);
+  const wrapped = sources.map((source) => wrappedKeys(keys, source));
   for (const [key, own] of model) {
     const value = lookUp(key, own.shape, wrapped);
     if (value !== null) found.set(key, value);
     else if (key.startsWith('scaling_layer.')) found.set(key, own);
   }
-  const missing = model.map(([key]) => key).filter((key) => !found.has(key));
+  const missing = keys.filter((key) => !found.has(key));
   return { tensors: missing.length === 0 ? found : null, missing };
 }
 

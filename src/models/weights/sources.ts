@@ -30,38 +30,22 @@ export function chosen(source: StateSource, keys: ReadonlyMap<string, string>): 
   };
 }
 
-/** A source with some of its tensors replaced. */
-export class Patched implements StateSource {
-  readonly #source: StateSource;
-  readonly #origins: ReadonlyMap<string, () => Tensor>;
-  readonly readInto?: (key: string, target: Tensor) => void;
-
-  constructor(source: StateSource, origins: ReadonlyMap<string, () => Tensor>) {
-    this.#source = source;
-    this.#origins = origins;
-    if (source.readInto) {
-      this.readInto = (key, target) => {
+/** Returns a source with some of its tensors replaced. */
+export function withOrigins(source: StateSource, origins: ReadonlyMap<string, () => Tensor>): StateSource {
+  return {
+    keys: () => new Set([...source.keys(), ...origins.keys()]),
+    has: (key) => origins.has(key) || source.has(key),
+    get: (key) => origins.get(key)?.() ?? source.get(key),
+    info: (key) => {
+      const origin = origins.get(key);
+      return origin ? infoOfRead(origin) : infoOf(source, key);
+    },
+    ...(source.readInto && {
+      readInto: (key: string, target: Tensor) => {
         const origin = origins.get(key);
         if (origin === undefined) source.readInto!(key, target);
         else torch.noGrad(() => target.copy_(origin()));
-      };
-    }
-  }
-
-  keys(): Iterable<string> {
-    return new Set([...this.#source.keys(), ...this.#origins.keys()]);
-  }
-
-  has(key: string): boolean {
-    return this.#origins.has(key) || this.#source.has(key);
-  }
-
-  get(key: string): Tensor | undefined {
-    return this.#origins.get(key)?.() ?? this.#source.get(key);
-  }
-
-  info(key: string): TensorInfo | undefined {
-    const origin = this.#origins.get(key);
-    return origin ? infoOfRead(origin) : infoOf(this.#source, key);
-  }
+      },
+    }),
+  };
 }

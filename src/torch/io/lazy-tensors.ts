@@ -1,6 +1,7 @@
 import { InThread } from '../core/in-thread.js';
 import { itemSize, type DType } from '../core/dtype.js';
 import { ArgumentError } from '../core/errors.js';
+import { groupBy } from '../core/group-by.js';
 import type { Tensor } from '../core/tensor.js';
 
 /** The information about a tensor that is available without reading it. */
@@ -44,83 +45,42 @@ export function isLazyMap(value: unknown): value is LazyTensorMap {
 export const bytesOf = ({ shape, dtype }: CheckpointTensorInfo): number =>
   shape.reduce((product, size) => product * size, itemSize[dtype]);
 
-/** Reads as another reader, and tells the bytes of each tensor. */
-class WatchedReader implements TensorReader {
-  readonly #reader: TensorReader;
-  readonly #onRead: (bytes: number) => void;
-
-  constructor(reader: TensorReader, onRead: (bytes: number) => void) {
-    this.#reader = reader;
-    this.#onRead = onRead;
-  }
-
-  info(key: string): CheckpointTensorInfo {
-    return this.#reader.info(key);
-  }
-
-  read(key: string): Tensor {
-    const tensor = this.#reader.read(key);
-    this.#tell(key);
-    return tensor;
-  }
-
-  readMany(keys: readonly string[]): Tensor[] {
-    const tensors = this.#reader.readMany(keys);
-    for (const key of keys) this.#tell(key);
-    return tensors;
-  }
-
-  readInto(key: string, target: Tensor): void {
-    this.#reader.readInto(key, target);
-    this.#tell(key);
-  }
-
-  identity(key: string): string | undefined {
-    return this.#reader.identity?.(key);
-  }
-
-  #tell(key: string): void {
-    this.#onRead(bytesOf(this.info(key)));
-  }
+/** Returns a reader that reads as another one, and tells the bytes of each tensor. */
+function watched(reader: TensorReader, onRead: (bytes: number) => void): TensorReader {
+  const tell = (key: string): void => onRead(bytesOf(reader.info(key)));
+  return {
+    info: (key) => reader.info(key),
+    read: (key) => {
+      const tensor = reader.read(key);
+      tell(key);
+      return tensor;
+    },
+    readMany: (keys) => {
+      const tensors = reader.readMany(keys);
+      for (const key of keys) tell(key);
+      return tensors;
+    },
+    readInto: (key, target) => {
+      reader.readInto(key, target);
+      tell(key);
+    },
+    identity: (key) => reader.identity?.(key),
+  };
 }
 
-/** Reads each tensor from the second of two files, if that has it, or else from the first. */
-class OverlaidReader implements TensorReader {
-  readonly #under: LazyTensors;
-  readonly #over: LazyTensors;
-
-  constructor(under: LazyTensors, over: LazyTensors) {
-    this.#under = under;
-    this.#over = over;
-  }
-
-  #of(key: string): LazyTensors {
-    return this.#over.has(key) ? this.#over : this.#under;
-  }
-
-  info(key: string): CheckpointTensorInfo {
-    return this.#of(key).info(key)!;
-  }
-
-  read(key: string): Tensor {
-    return this.#of(key).get(key)!;
-  }
-
-  readMany(keys: readonly string[]): Tensor[] {
-    const [over, under] = [
-      this.#over.getMany(keys),
-      this.#under.getMany(keys.filter((key) => !this.#over.has(key))),
-    ];
-    return keys.map((key) => over.get(key) ?? under.get(key)!);
-  }
-
-  readInto(key: string, target: Tensor): void {
-    this.#of(key).readInto(key, target);
-  }
-
-  identity(key: string): string | undefined {
-    return this.#of(key).identity(key);
-  }
+/** Returns a reader of the tensors of several files: each is read from the one that `ownerOf` returns. */
+export function readerOf(ownerOf: (key: string) => LazyTensors): TensorReader {
+  return {
+    info: (key) => ownerOf(key).info(key)!,
+    read: (key) => ownerOf(key).get(key)!,
+    readMany: (keys) => {
+      const groups = [...groupBy(keys, ownerOf)];
+      const read = new Map(groups.flatMap(([owner, own]) => [...owner.getMany(own)]));
+      return keys.map((key) => read.get(key)!);
+    },
+    readInto: (key, target) => ownerOf(key).readInto(key, target),
+    identity: (key) => ownerOf(key).identity(key),
+  };
 }
 
 let readers = 0;
@@ -227,13 +187,13 @@ export class LazyTensors extends InThread implements LazyTensorMap {
 
   /** Returns the same tensors; each that is read is told by its bytes. */
   watched(onRead: (bytes: number) => void): LazyTensors {
-    return new LazyTensors(new WatchedReader(this.#reader, onRead), this.#keys);
+    return new LazyTensors(watched(this.#reader, onRead), this.#keys);
   }
 
   /** Returns the same keys; a tensor that `other` has, too, is read from there. Reads nothing. */
   overlaidBy(other: LazyTensors): LazyTensors {
-    const keys = [...this.#keys.keys()];
-    return new LazyTensors(new OverlaidReader(this, other), new Map(keys.map((key) => [key, key])));
+    const reader = readerOf((key) => (other.has(key) ? other : this));
+    return new LazyTensors(reader, new Map([...this.keys()].map((key) => [key, key])));
   }
 
   /** Iterates over the tensors, reading one at a time. */

@@ -5,12 +5,12 @@ import { CheckpointFile } from './checkpoint-file.js';
 import { takeApart } from './checkpoint-tree.js';
 import { formatOf } from './file-format.js';
 import type { CheckpointFormat } from './file-format.js';
-import { LazyTensors } from './lazy-tensors.js';
+import { LazyTensors, readerOf } from './lazy-tensors.js';
 import type { TensorReader } from './lazy-tensors.js';
 import { PytorchLegacy } from './pytorch-legacy.js';
 import { PytorchZip } from './pytorch-zip.js';
 import { SafetensorsReader } from './safetensors-reader.js';
-import { readIndex, ShardedReader } from './sharded-checkpoint.js';
+import { ownersOf, readIndex } from './sharded-checkpoint.js';
 import { StoredTensorReader } from './stored-tensor-reader.js';
 
 /** An open checkpoint file. */
@@ -128,8 +128,9 @@ async function openShards(file: CheckpointFile): Promise<Checkpoint> {
       open.set(name, await loadCheckpoint(path));
     }
     const shards = new Map([...open].map(([name, { tensors }]) => [name, tensors]));
-    const reader = new ShardedReader(file.path, index, shards);
-    const tensors = new LazyTensors(reader, new Map(reader.keys.map((key) => [key, key])));
+    const owners = ownersOf(file.path, index, shards);
+    const reader = readerOf((key) => owners.get(key)!);
+    const tensors = new LazyTensors(reader, new Map([...owners.keys()].map((key) => [key, key])));
     const [first] = open.values();
     const size = [...open.values()].reduce((sum, checkpoint) => sum + checkpoint.size, 0);
     const { metadata } = index;

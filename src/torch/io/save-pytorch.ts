@@ -10,7 +10,7 @@ import { isLazyMap } from './lazy-tensors.js';
 import type { LazyTensorMap } from './lazy-tensors.js';
 import { pickle } from './pickler.js';
 import type { PickledTensorRecord } from './pickler.js';
-import { storageClassOf } from './pickle-tensors.js';
+import { endOf, storageClassOf } from './pickle-tensors.js';
 import { eachChunk, rowMajor } from './tensor-bytes.js';
 import { ZipWriter } from './zip-writer.js';
 
@@ -157,19 +157,11 @@ function memoryOf(tensor: Tensor): string {
 }
 
 /** Returns the elements of its memory that a tensor reaches. */
-function extentOf(tensor: Tensor): { begin: number; end: number } {
-  const { shape, strides } = tensor;
-  const begin = tensor.storage.offset;
-  if (shape.includes(0)) return { begin, end: begin };
-  return { begin, end: shape.reduce((end, size, d) => end + (size - 1) * strides[d]!, begin) + 1 };
+function extentOf({ shape, strides, storage }: Tensor): { begin: number; end: number } {
+  const begin = storage.offset;
+  return { begin, end: Math.max(begin, endOf(begin, shape, strides)) };
 }
 
 function rowMajorStrides(shape: readonly number[]): number[] {
-  const strides: number[] = [];
-  let step = 1;
-  for (const size of shape.toReversed()) {
-    strides.unshift(step);
-    step *= Math.max(size, 1);
-  }
-  return strides;
+  return shape.map((_, d) => shape.slice(d + 1).reduce((step, size) => step * Math.max(size, 1), 1));
 }

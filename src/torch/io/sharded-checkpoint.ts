@@ -1,11 +1,10 @@
 /** Checkpoints in several files, listed by a JSON index: `{ metadata, weight_map: { key: file } }`. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Tensor } from '../core/tensor.js';
 import { fail } from './checkpoint-error.js';
 import type { CheckpointFile } from './checkpoint-file.js';
 import { quote, textIn } from './file-format.js';
-import type { CheckpointTensorInfo, LazyTensors, TensorReader } from './lazy-tensors.js';
+import type { LazyTensors } from './lazy-tensors.js';
 import { isObject } from './safetensors.js';
 
 /** Large enough for the keys of any model. */
@@ -69,58 +68,31 @@ function checkedName(name: unknown, key: string, path: string): string {
   );
 }
 
-/** Reads each tensor from the file that contains it. */
-export class ShardedReader implements TensorReader {
-  /** The keys of the index, in its order, followed by the files' other keys. */
-  readonly keys: readonly string[];
-  readonly #owners: ReadonlyMap<string, LazyTensors>;
-
-  /**
-   * @param shards by file name
-   * @throws CheckpointError if a file lacks a tensor that the index says it has
-   */
-  constructor(path: string, { files }: ShardIndex, shards: ReadonlyMap<string, LazyTensors>) {
-    const owners = new Map<string, LazyTensors>();
-    for (const [key, name] of files) {
-      const shard = shards.get(name)!;
-      if (!shard.has(key)) {
-        fail(
-          'index',
-          `${path} says that tensor ${JSON.stringify(key)} is in ${name}, which has no such tensor; are the files of ` +
-            'one checkpoint?',
-        );
-      }
-      owners.set(key, shard);
+/**
+ * Returns the file that contains each tensor.
+ *
+ * @param shards by file name
+ * @throws CheckpointError if a file lacks a tensor that the index says it has
+ */
+export function ownersOf(
+  path: string,
+  { files }: ShardIndex,
+  shards: ReadonlyMap<string, LazyTensors>,
+): Map<string, LazyTensors> {
+  const owners = new Map<string, LazyTensors>();
+  for (const [key, name] of files) {
+    const shard = shards.get(name)!;
+    if (!shard.has(key)) {
+      fail(
+        'index',
+        `${path} says that tensor ${JSON.stringify(key)} is in ${name}, which has no such tensor; are the files of ` +
+          'one checkpoint?',
+      );
     }
-    for (const shard of shards.values()) {
-      for (const key of shard.keys()) if (!owners.has(key)) owners.set(key, shard);
-    }
-    this.#owners = owners;
-    this.keys = [...owners.keys()];
+    owners.set(key, shard);
   }
-
-  info(key: string): CheckpointTensorInfo {
-    return this.#owners.get(key)!.info(key)!;
+  for (const shard of shards.values()) {
+    for (const key of shard.keys()) if (!owners.has(key)) owners.set(key, shard);
   }
-
-  read(key: string): Tensor {
-    return this.#owners.get(key)!.get(key)!;
-  }
-
-  readMany(keys: readonly string[]): Tensor[] {
-    const read = new Map<string, Tensor>();
-    for (const shard of new Set(keys.map((key) => this.#owners.get(key)!))) {
-      const own = keys.filter((key) => this.#owners.get(key) === shard);
-      for (const [key, tensor] of shard.getMany(own)) read.set(key, tensor);
-    }
-    return keys.map((key) => read.get(key)!);
-  }
-
-  readInto(key: string, target: Tensor): void {
-    this.#owners.get(key)!.readInto(key, target);
-  }
-
-  identity(key: string): string | undefined {
-    return this.#owners.get(key)!.identity(key);
-  }
+  return owners;
 }

@@ -1,4 +1,5 @@
 /** Conversion of weights between another project's layout and the reference's. */
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import * as torch from '../../../torch/index.js';
 import type { DType, Tensor } from '../../../torch/index.js';
 import type { CheckpointTensorInfo, LazyTensorMap } from '../../../torch/io/index.js';
@@ -106,13 +107,11 @@ function changedShape(shape: readonly number[], change: Change | undefined): rea
 }
 
 function changed(value: Tensor, change: Change): Tensor {
-  return torch.scope(() =>
-    torch.noGrad(() => {
-      if (change !== 'unit-rows') return value.reshape([...changedShape(value.shape, change)]);
-      const length = value.square().sum([1], true).sqrt();
-      return value.div(length.clampMin(1e-12));
-    }),
-  );
+  return unrecorded(() => {
+    if (change !== 'unit-rows') return value.reshape([...changedShape(value.shape, change)]);
+    const length = value.square().sum([1], true).sqrt();
+    return value.div(length.clampMin(1e-12));
+  });
 }
 
 /** Returns the number of levels: one more than the largest number after `prefix`. */
