@@ -1,4 +1,5 @@
 import { ArgumentError } from '../core/errors.js';
+import { camelCase } from '../core/schema.js';
 import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, ScheduledGroup } from './scheduler.js';
@@ -131,16 +132,9 @@ function stepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number
   throw new ArgumentError('OneCycleLR needs totalSteps, or epochs and stepsPerEpoch, as positive integers');
 }
 
-const settings: Readonly<Record<string, keyof ScheduledGroup>> = {
-  initial_lr: 'initialLr',
-  max_lr: 'maxLr',
-  min_lr: 'minLr',
-  max_momentum: 'maxMomentum',
-  base_momentum: 'baseMomentum',
-};
-
+/** Returns a group's setting by the name under which PyTorch saves it. */
 function setting(group: ScheduledGroup, name: string): number {
-  return group[settings[name] as 'lr'];
+  return group[camelCase(name) as 'lr'];
 }
 
 function phase(end_step: number, lr: [string, string], momentum: [string, string]): Phase {
