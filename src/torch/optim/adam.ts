@@ -2,7 +2,7 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { alike, canFuse, describe, hasLayout, kindOf, layoutOf, scalarLayout } from './layout.js';
 import type { Layout } from './layout.js';
-import { checkStateOf, refuseSettings } from './list-optimizer.js';
+import { checkStateOf, copyStateOf, refuseSettings } from './list-optimizer.js';
 import { Optimizer, withoutUndefined } from './optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
@@ -258,12 +258,7 @@ export class Adam extends Optimizer<AdamSettings> {
 
   protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
     const device = canFuse(layoutOf(parameter)) ? parameter.device : 'cpu';
-    return Object.fromEntries(
-      Object.entries(state).map(([key, tensor]) => {
-        const copy = key === 'step' ? torch.zeros([], { dtype: 'float32', device }) : parameter.zerosLike();
-        return [key, copy.copy_(tensor)];
-      }),
-    );
+    return copyStateOf(parameter, state, ['step'], device);
   }
 }
 

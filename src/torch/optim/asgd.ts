@@ -2,7 +2,7 @@ import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
+import type { ParameterGroup, ParameterState } from './optimizer.js';
 
 export interface ASGDSettings {
   /** Initial learning rate. Default 1e-2. */
@@ -21,15 +21,6 @@ export interface ASGDSettings {
   maximize: boolean;
 }
 
-const defaults: ASGDSettings = {
-  lr: 1e-2,
-  lambd: 1e-4,
-  alpha: 0.75,
-  t0: 1e6,
-  weightDecay: 0,
-  maximize: false,
-};
-
 /**
  * Gradient descent that also averages the weights, in the state `ax` (Polyak and Juditsky, 1992).
  *
@@ -43,11 +34,16 @@ const defaults: ASGDSettings = {
  * ```
  */
 export class ASGD extends ListOptimizer<ASGDSettings> {
-  protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
+  protected static override readonly defaults: ASGDSettings = {
+    lr: 1e-2,
+    lambd: 1e-4,
+    alpha: 0.75,
+    t0: 1e6,
+    weightDecay: 0,
+    maximize: false,
+  };
 
-  constructor(params: Optimized<ASGDSettings>, options: Partial<ASGDSettings> = {}) {
-    super(params, defaults, options);
-  }
+  protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
 
   protected override readonly shapedStates = ['ax'];
 
