@@ -83,8 +83,7 @@ export class OneCycleLR extends LRScheduler {
     }
     super(optimizer, lastEpoch);
     this.totalSteps = totalSteps;
-    this.phases =
-      options.threePhase === true ? threePhases(totalSteps, pctStart) : twoPhases(totalSteps, pctStart);
+    this.phases = phasesOf(totalSteps, pctStart, options.threePhase === true);
     this.annealStrategy = options.annealStrategy ?? 'cos';
     this.cycleMomentum = cycleMomentum;
     this.useBeta1 = useBeta1;
@@ -143,16 +142,11 @@ function phase(end_step: number, lr: [string, string], momentum: [string, string
   return { end_step, start_lr, end_lr, start_momentum, end_momentum };
 }
 
-function twoPhases(steps: number, share: number): Phase[] {
+function phasesOf(steps: number, share: number, three: boolean): Phase[] {
+  const rise = phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']);
+  if (!three) return [rise, phase(steps - 1, ['max_lr', 'min_lr'], ['base_momentum', 'max_momentum'])];
   return [
-    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
-    phase(steps - 1, ['max_lr', 'min_lr'], ['base_momentum', 'max_momentum']),
-  ];
-}
-
-function threePhases(steps: number, share: number): Phase[] {
-  return [
-    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
+    rise,
     phase(2 * share * steps - 2, ['max_lr', 'initial_lr'], ['base_momentum', 'max_momentum']),
     phase(steps - 1, ['initial_lr', 'min_lr'], ['max_momentum', 'max_momentum']),
   ];
