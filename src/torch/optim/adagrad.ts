@@ -78,8 +78,8 @@ export class Adagrad extends ListOptimizer<AdagradSettings> {
     return ['step', 'sum'];
   }
 
-  protected override firstValue(_name: string, settings: AdagradSettings): number {
-    return settings.initialAccumulatorValue;
+  protected override firstValue(name: string, settings: AdagradSettings): number {
+    return name === 'sum' ? settings.initialAccumulatorValue : 0;
   }
 
   protected override fuses(layout: Layout): boolean {

@@ -1,8 +1,7 @@
 import type { Tensor } from '../index.js';
-import type { Layout } from './layout.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { ParameterGroup, ParameterState } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface ASGDSettings {
   /** Initial learning rate. Default 1e-2. */
@@ -47,11 +46,8 @@ export class ASGD extends ListOptimizer<ASGDSettings> {
 
   protected override readonly shapedStates = ['ax'];
 
-  protected override stateOf(parameter: Tensor, layout: Layout, settings: ASGDSettings): ParameterState {
-    const isNew = this.state.get(parameter)?.['eta'] === undefined;
-    const state = super.stateOf(parameter, layout, settings);
-    if (isNew) state['eta']!.fill_(settings.lr);
-    return state;
+  protected override firstValue(name: string, settings: ASGDSettings): number {
+    return name === 'eta' ? settings.lr : super.firstValue(name, settings);
   }
 
   protected override update(batch: Batch, group: ParameterGroup<ASGDSettings>): void {

@@ -69,9 +69,9 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
    */
   protected readonly scalarStates: Readonly<Record<string, number>> = { step: 0 };
 
-  /** Returns the initial value of a state tensor of the parameter's shape. */
-  protected firstValue(_name: string, _settings: Options): number {
-    return 0;
+  /** Returns the initial value of a state tensor. */
+  protected firstValue(name: string, _settings: Options): number {
+    return this.scalarStates[name] ?? 0;
   }
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
@@ -132,9 +132,10 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
     let state = this.state.get(parameter);
     if (state === undefined) this.state.set(parameter, (state = {}));
     const fused = canFuse(layout) && this.fuses(layout);
-    for (const [name, value] of Object.entries(this.scalarStates)) {
+    for (const name of Object.keys(this.scalarStates)) {
       const device = fused ? parameter.device : 'cpu';
-      state[name] ??= torch.keep(torch.full([], value, { dtype: 'float32', device }));
+      const first = this.firstValue(name, settings);
+      state[name] ??= torch.keep(torch.full([], first, { dtype: 'float32', device }));
       const scalar = state[name];
       if (!(scalar instanceof torch.Tensor))
         throw new torch.ArgumentError(`the state '${name}' is not a tensor: ${torch.describe(scalar)}`);
