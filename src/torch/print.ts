@@ -1,5 +1,6 @@
 import { isComplex, isFloatingPoint, type DType, type TypedArray } from './core/dtype.js';
 import { callOperator } from './core/dispatch.js';
+import { compressedIndices } from './core/layout.js';
 import { floatFormat, integerFormat, type NumberFormat } from './print-numbers.js';
 import type { Tensor } from './core/tensor.js';
 
@@ -23,11 +24,11 @@ export function format(tensor: Tensor): string {
     notes.push(`size=${size(tensor)}`, `nnz=${String(stored(tensor))}`, ...dtypeNote(tensor));
   } else if (tensor.device === 'meta') {
     body = '...';
-    notes.push(`size=${size(tensor)}`, ...unlessFloat(tensor));
+    notes.push(`size=${size(tensor)}`, ...dtypeNote(tensor, ['float32']));
   } else if (tensor.numel() === 0) {
     body = '[]';
     if (tensor.ndim !== 1) notes.push(`size=${size(tensor)}`);
-    notes.push(...unlessFloat(tensor));
+    notes.push(...dtypeNote(tensor, ['float32']));
   } else {
     body = elements(tensor, indent);
     notes.push(...dtypeNote(tensor));
@@ -44,13 +45,9 @@ function size({ shape }: Tensor): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
 }
 
-function dtypeNote({ dtype }: Tensor): string[] {
-  return USUAL.includes(dtype) ? [] : [`dtype=torch.${dtype}`];
-}
-
-/** Notes the dtype if no element shows it. */
-function unlessFloat({ dtype }: Tensor): string[] {
-  return dtype === 'float32' ? [] : [`dtype=torch.${dtype}`];
+/** Notes the dtype unless it is the one that PyTorch would give such elements, or float32 if there are none to see. */
+function dtypeNote({ dtype }: Tensor, usual: readonly DType[] = USUAL): string[] {
+  return usual.includes(dtype) ? [] : [`dtype=torch.${dtype}`];
 }
 
 /** Appends notes after the elements, on a new line if they would exceed the line width. */
@@ -71,22 +68,15 @@ function withNotes(text: string, notes: readonly string[], indent: number, newLi
   return `${result})`;
 }
 
-// The parts that a sparse layout stores, each printed as a tensor.
-const PARTS: Record<string, readonly string[]> = {
-  sparse_coo: ['_indices', '_values'],
-  sparse_csr: ['crow_indices', 'col_indices', 'values'],
-  sparse_bsr: ['crow_indices', 'col_indices', 'values'],
-  sparse_csc: ['ccol_indices', 'row_indices', 'values'],
-  sparse_bsc: ['ccol_indices', 'row_indices', 'values'],
-};
-
 function stored(tensor: Tensor): unknown {
   return callOperator('aten::_nnz', '', [tensor]);
 }
 
 function sparseParts(tensor: Tensor, indent: number): string {
   const plain = tensor.detach();
-  const parts = (PARTS[tensor.layout] ?? []).map((name) => {
+  const indices = compressedIndices[tensor.layout];
+  const names = indices ? [...indices, 'values'] : ['_indices', '_values'];
+  const parts = names.map((name) => {
     const part = callOperator(`aten::${name}`, '', [plain]) as Tensor;
     const opening = `${name.replace('_', name.startsWith('_') ? '' : '_')}=${PREFIX}`;
     const body = part.numel() === 0 ? `[], size=${size(part)}` : elements(part, indent + opening.length);

@@ -33,18 +33,17 @@ interface Layers {
   hidden: number;
   output: number;
   biases: boolean;
-  projected: boolean;
 }
 
 /** Shapes of all parameters in libtorch's order. */
-function parameterShapes({ directions, layers, gates, features, hidden, output, biases, projected }: Layers) {
+function parameterShapes({ directions, layers, gates, features, hidden, output, biases }: Layers) {
   const shapes: number[][] = [];
   for (let layer = 0; layer < layers; layer++) {
     const width = layer === 0 ? features : directions * output;
     for (let direction = 0; direction < directions; direction++) {
       shapes.push([gates * hidden, width], [gates * hidden, output]);
       if (biases) shapes.push([gates * hidden], [gates * hidden]);
-      if (projected) shapes.push([output, hidden]);
+      if (output !== hidden) shapes.push([output, hidden]);
     }
   }
   return shapes;
@@ -85,7 +84,6 @@ const recurrent =
       hidden,
       output,
       biases: given('has_biases') === true,
-      projected: output !== hidden,
     });
     if (parameters.length !== shapes.length)
       return `'params' must have ${shapes.length} tensors for these layers, not ${parameters.length}`;

@@ -3,18 +3,10 @@
  * unchecked indices make every later operator read outside its memory.
  */
 import { checkOverloads, type Given } from '../core/checks.js';
-import type { Layout } from '../core/layout.js';
+import { compressedIndices, type Layout } from '../core/layout.js';
 import { callOperator } from '../core/dispatch.js';
 import { scope } from '../core/scope.js';
 import type { Tensor } from '../core/tensor.js';
-
-/** Names of the compressed and the plain indices in the schemas. */
-const COMPRESSED: Readonly<Record<string, readonly [string, string]>> = {
-  sparse_csr: ['crow_indices', 'col_indices'],
-  sparse_csc: ['ccol_indices', 'row_indices'],
-  sparse_bsr: ['crow_indices', 'col_indices'],
-  sparse_bsc: ['ccol_indices', 'row_indices'],
-};
 
 function largestIndex(indices: Tensor): number {
   return indices.numel() === 0 ? -1 : scope(() => indices.max().item());
@@ -41,8 +33,8 @@ function check(given: Given, compressed: Tensor, plain: Tensor, layout: Layout):
 }
 
 // The operator's name gives the layout.
-for (const layout of Object.keys(COMPRESSED) as Layout[]) {
-  const [compressed, plain] = COMPRESSED[layout]!;
+for (const layout of Object.keys(compressedIndices) as Layout[]) {
+  const [compressed, plain] = compressedIndices[layout]!;
   checkOverloads(new RegExp(`^aten::${layout}_tensor\\.`), (given) =>
     check(given, given(compressed) as Tensor, given(plain) as Tensor, layout),
   );
@@ -51,8 +43,8 @@ for (const layout of Object.keys(COMPRESSED) as Layout[]) {
 // The layout is an argument.
 checkOverloads(/^aten::sparse_compressed_tensor\./, (given) => {
   const layout: unknown = given('layout');
-  if (typeof layout !== 'string' || !(layout in COMPRESSED))
-    return `'layout' must be one of ${Object.keys(COMPRESSED).join(', ')}`;
+  if (typeof layout !== 'string' || !(layout in compressedIndices))
+    return `'layout' must be one of ${Object.keys(compressedIndices).join(', ')}`;
   const [compressed, plain] = [given('compressed_indices') as Tensor, given('plain_indices') as Tensor];
   return check(given, compressed, plain, layout as Layout);
 });

@@ -23,6 +23,14 @@ const memoryFormats = {
 /** Formats in which a tensor's elements can be stored. */
 export type Layout = keyof typeof layouts;
 
+/** The operators that return the compressed and the plain indices of a layout, and their names in schemas. */
+export const compressedIndices: Readonly<Record<string, readonly [string, string]>> = {
+  sparse_csr: ['crow_indices', 'col_indices'],
+  sparse_csc: ['ccol_indices', 'row_indices'],
+  sparse_bsr: ['crow_indices', 'col_indices'],
+  sparse_bsc: ['ccol_indices', 'row_indices'],
+};
+
 /** The order of a dense tensor's dimensions in memory. */
 export type MemoryFormat = keyof typeof memoryFormats;
 

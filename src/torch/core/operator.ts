@@ -155,17 +155,13 @@ export function functionOf(operator: Operator): (...args: unknown[]) => unknown 
   };
 }
 
-/** Defines an operator's function; the generated files give it its type. */
-export function define<F>(name: string, overloads: readonly string[]): F {
-  return functionOf(operatorFor(name, overloads)) as F;
-}
-
 const operators = new Map<string, Operator>();
 
-function operatorFor(name: string, overloads: readonly string[]): Operator {
+/** Defines an operator's function; the generated files give it its type. */
+export function define<F>(name: string, overloads: readonly string[]): F {
   const operator = new Operator(name, overloads);
   operators.set(name, operator);
-  return operator;
+  return functionOf(operator) as F;
 }
 
 /**

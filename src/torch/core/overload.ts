@@ -73,6 +73,28 @@ function kindOfArray(values: readonly unknown[]): number {
   return kind;
 }
 
+const NUMBERS = [IS_INTEGER, IS_FRACTION, IS_BOOLEAN, IS_BIGINT, IS_FLOAT_SCALAR, IS_COMPLEX_SCALAR];
+
+/** The kinds that fit an argument of each type. */
+const elementKinds: Readonly<Record<string, readonly number[]>> = {
+  Tensor: [IS_TENSOR],
+  int: [IS_INTEGER, IS_BIGINT],
+  float: [IS_INTEGER, IS_FRACTION, IS_BIGINT, IS_FLOAT_SCALAR],
+  bool: [IS_BOOLEAN],
+  Scalar: NUMBERS,
+  complex: NUMBERS,
+  Generator: [IS_GENERATOR],
+};
+
+/** The kinds that fit a list of each type. */
+const listKinds: Readonly<Record<string, readonly number[]>> = {
+  Tensor: [IS_TENSORS],
+  int: [IS_INTEGERS],
+  bool: [IS_BOOLEANS],
+  float: [IS_INTEGERS, IS_FRACTIONS],
+  Scalar: [IS_INTEGERS, IS_FRACTIONS],
+};
+
 /** True if a value of this kind fits an argument; the value itself decides if the kind does not. */
 function fits(kind: number, value: unknown, argument: SchemaArgument): boolean {
   if (kind === IS_ABSENT) return argument.default !== null || argument.optional;
@@ -82,46 +104,10 @@ function fits(kind: number, value: unknown, argument: SchemaArgument): boolean {
     if (kind === IS_EMPTY) return true;
     if (argument.size !== null && (kind === IS_INTEGER || kind === IS_BIGINT))
       return argument.base !== 'Tensor';
-    switch (argument.base) {
-      case 'Tensor':
-        return kind === IS_TENSORS;
-      case 'int':
-        return kind === IS_INTEGERS;
-      case 'bool':
-        return kind === IS_BOOLEANS;
-      case 'float':
-      case 'Scalar':
-        return kind === IS_INTEGERS || kind === IS_FRACTIONS;
-      case 'str':
-        return Array.isArray(value) && value.every((one) => typeof one === 'string');
-      default:
-        return false;
-    }
+    if (argument.base === 'str') return Array.isArray(value) && value.every((one) => typeof one === 'string');
+    return listKinds[argument.base]?.includes(kind) ?? false;
   }
-  switch (argument.base) {
-    case 'Tensor':
-      return kind === IS_TENSOR;
-    case 'int':
-      return kind === IS_INTEGER || kind === IS_BIGINT;
-    case 'float':
-      return kind === IS_INTEGER || kind === IS_FRACTION || kind === IS_BIGINT || kind === IS_FLOAT_SCALAR;
-    case 'bool':
-      return kind === IS_BOOLEAN;
-    case 'Scalar':
-    case 'complex':
-      return (
-        kind === IS_INTEGER ||
-        kind === IS_FRACTION ||
-        kind === IS_BOOLEAN ||
-        kind === IS_BIGINT ||
-        kind === IS_FLOAT_SCALAR ||
-        kind === IS_COMPLEX_SCALAR
-      );
-    case 'Generator':
-      return kind === IS_GENERATOR;
-    default:
-      return false;
-  }
+  return elementKinds[argument.base]?.includes(kind) ?? false;
 }
 
 function fitsText(value: string, argument: SchemaArgument): boolean {

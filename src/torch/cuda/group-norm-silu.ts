@@ -106,7 +106,7 @@ export function differenceFromPlain(
     const [weight, bias] = [wave([channels], 0.9), wave([channels], 1.9)];
     const plan = planFor(x, groups)!;
     const { y, moments } = normalized(launch, plan, x, weight, bias, eps);
-    const found = [y, ...gradients(launch, plan, { x, weight, bias, moments }, gradient)];
+    const found = [y, ...gradients(launch, plan, [x, weight, bias, moments], gradient)];
 
     const wide = [x, weight, bias].map((input) => input.float().contiguous()) as [Tensor, Tensor, Tensor];
     const sizes = [images, channels, height * width, groups] as const;
@@ -162,7 +162,7 @@ export function fusedGroupNormSilu(launchFor: LaunchFor, groups: number, eps: nu
       // Higher-order gradients use the plain operators: kernels are not recorded.
       if (isGradEnabled()) return plainGradients([x, weight, bias], needsInputGrad, gradient, groups, eps);
       const plan = planFor(x, groups)!;
-      return gradients(launchFor(x.dtype, plan), plan, { x, weight, bias, moments }, inOrderOf(x, gradient));
+      return gradients(launchFor(x.dtype, plan), plan, [x, weight, bias, moments], inOrderOf(x, gradient));
     },
   });
 }
@@ -199,15 +199,11 @@ function momentsOf(launch: Launch, plan: Plan, x: Tensor, eps: number): Tensor {
   return result;
 }
 
-interface Saved {
-  x: Tensor;
-  weight: Tensor;
-  bias: Tensor;
-  moments: Tensor;
-}
+/** What the gradients are computed from. */
+type Saved = readonly [x: Tensor, weight: Tensor, bias: Tensor, moments: Tensor];
 
 function gradients(launch: Launch, plan: Plan, saved: Saved, gradient: Tensor): [Tensor, Tensor, Tensor] {
-  const { x, weight, bias, moments } = saved;
+  const [x, weight, bias, moments] = saved;
   const { images, channels, pixels, groups, planes } = plan;
   const read = [x, gradient, weight, bias, moments];
   const partial = empty([images, channels, planes.grid[1], 2], { dtype: 'float32', device: x.device });

@@ -1,7 +1,7 @@
 import * as foreach from './foreach.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface AdadeltaSettings {
   /** Factor of every update. Default 1. */
@@ -16,8 +16,6 @@ export interface AdadeltaSettings {
   maximize: boolean;
 }
 
-const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0, maximize: false };
-
 /**
  * Adadelta: scales updates by the size of previous ones (Zeiler, arXiv 1212.5701).
  *
@@ -27,9 +25,13 @@ const defaults: AdadeltaSettings = { lr: 1, rho: 0.9, eps: 1e-6, weightDecay: 0,
  * ```
  */
 export class Adadelta extends ListOptimizer<AdadeltaSettings> {
-  constructor(params: Optimized<AdadeltaSettings>, options: Partial<AdadeltaSettings> = {}) {
-    super(params, defaults, options);
-  }
+  protected static override readonly defaults: AdadeltaSettings = {
+    lr: 1,
+    rho: 0.9,
+    eps: 1e-6,
+    weightDecay: 0,
+    maximize: false,
+  };
 
   protected override ownChecks({ rho }: AdadeltaSettings): Record<string, boolean> {
     return { [`rho ${rho} (must be in [0, 1])`]: rho >= 0 && rho <= 1 };

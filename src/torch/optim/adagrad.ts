@@ -21,15 +21,6 @@ export interface AdagradSettings {
   maximize: boolean;
 }
 
-const defaults: AdagradSettings = {
-  lr: 1e-2,
-  lrDecay: 0,
-  eps: 1e-10,
-  weightDecay: 0,
-  initialAccumulatorValue: 0,
-  maximize: false,
-};
-
 // c10/core/DeviceType.h
 const CPU = 0;
 
@@ -42,8 +33,17 @@ const CPU = 0;
  * ```
  */
 export class Adagrad extends ListOptimizer<AdagradSettings> {
+  protected static override readonly defaults: AdagradSettings = {
+    lr: 1e-2,
+    lrDecay: 0,
+    eps: 1e-10,
+    weightDecay: 0,
+    initialAccumulatorValue: 0,
+    maximize: false,
+  };
+
   constructor(params: Optimized<AdagradSettings>, options: Partial<AdagradSettings> = {}) {
-    super(params, defaults, options);
+    super(params, options);
     // As in PyTorch, the state exists before the first step, and for parameters without a gradient too.
     torch.noGrad(() => {
       for (const group of this.paramGroups) this.#prepare(group);
@@ -78,8 +78,8 @@ export class Adagrad extends ListOptimizer<AdagradSettings> {
     return ['step', 'sum'];
   }
 
-  protected override firstValue(_name: string, settings: AdagradSettings): number {
-    return settings.initialAccumulatorValue;
+  protected override firstValue(name: string, settings: AdagradSettings): number {
+    return name === 'sum' ? settings.initialAccumulatorValue : 0;
   }
 
   protected override fuses(layout: Layout): boolean {

@@ -2,7 +2,7 @@ import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface AdamaxSettings {
   /** Learning rate. Default 2e-3 (RAdam: 1e-3). */
@@ -36,25 +36,25 @@ abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimiz
     return [...super.requiredState(), 'exp_avg'];
   }
 
-  /** Returns the gradients, with weight decay added unless it is decoupled. */
-  protected decayed(batch: Batch, group: ParameterGroup<RAdamSettings>): Tensor[] {
-    const { lr, weightDecay, decoupledWeightDecay } = group;
-    if (weightDecay === 0 || !decoupledWeightDecay) return batch.decayed(weightDecay);
-    foreach.mulNumber_(batch.parameters, 1 - lr * weightDecay);
-    return batch.gradients;
-  }
-
-  /** Updates the running means of the gradients and of their squares. */
+  /**
+   * Counts a step and updates the running means of the gradients, with weight decay added unless it is decoupled, and
+   * of their squares. Returns these four for every parameter.
+   */
   protected track(
-    slopes: Tensor[],
-    means: Tensor[],
-    squares: Tensor[],
-    group: ParameterGroup<Settings>,
-  ): void {
-    const [beta1, beta2] = group.betas;
+    batch: Batch,
+    group: ParameterGroup<RAdamSettings>,
+  ): [number[], Tensor[], Tensor[], Tensor[]] {
+    const { lr, betas, weightDecay, decoupledWeightDecay } = group;
+    const [beta1, beta2] = betas;
+    const steps = batch.countSteps();
+    const decoupled = weightDecay !== 0 && decoupledWeightDecay;
+    if (decoupled) foreach.mulNumber_(batch.parameters, 1 - lr * weightDecay);
+    const slopes = decoupled ? batch.gradients : batch.decayed(weightDecay);
+    const [means, squares] = [batch.column('exp_avg'), batch.column('exp_avg_sq')];
     foreach.lerp_(means, slopes, 1 - beta1);
     foreach.mulNumber_(squares, beta2);
     foreach.addcmul_(squares, slopes, slopes, 1 - beta2);
+    return [steps, slopes, means, squares];
   }
 }
 
@@ -69,18 +69,17 @@ abstract class AdamRelative<Settings extends AdamaxSettings> extends ListOptimiz
 export class NAdam extends AdamRelative<NAdamSettings> {
   protected override readonly scalarStates = { step: 0, mu_product: 1 };
 
-  constructor(params: Optimized<NAdamSettings>, options: Partial<NAdamSettings> = {}) {
-    super(params, { lr: 2e-3, ...common, momentumDecay: 4e-3, decoupledWeightDecay: false }, options);
-  }
+  protected static override readonly defaults: NAdamSettings = {
+    lr: 2e-3,
+    ...common,
+    momentumDecay: 4e-3,
+    decoupledWeightDecay: false,
+  };
 
   protected override update(batch: Batch, group: ParameterGroup<NAdamSettings>): void {
     const { lr, eps, momentumDecay } = group;
     const [beta1, beta2] = group.betas;
-    const steps = batch.countSteps();
-    const slopes = this.decayed(batch, group);
-    const means = batch.column('exp_avg');
-    const squares = batch.column('exp_avg_sq');
-    this.track(slopes, means, squares, group);
+    const [steps, slopes, means, squares] = this.track(batch, group);
     const momentum = (step: number): number => beta1 * (1 - 0.5 * 0.96 ** (step * momentumDecay));
     const products = batch.column('mu_product').map((t, i) => t.mul_(momentum(steps[i] as number)).item());
     const sizes = foreach.divNumbers(
@@ -112,18 +111,16 @@ export class NAdam extends AdamRelative<NAdamSettings> {
  * ```
  */
 export class RAdam extends AdamRelative<RAdamSettings> {
-  constructor(params: Optimized<RAdamSettings>, options: Partial<RAdamSettings> = {}) {
-    super(params, { lr: 1e-3, ...common, decoupledWeightDecay: false }, options);
-  }
+  protected static override readonly defaults: RAdamSettings = {
+    lr: 1e-3,
+    ...common,
+    decoupledWeightDecay: false,
+  };
 
   protected override update(batch: Batch, group: ParameterGroup<RAdamSettings>): void {
     const { lr, eps } = group;
     const [beta1, beta2] = group.betas;
-    const steps = batch.countSteps();
-    const slopes = this.decayed(batch, group);
-    const means = batch.column('exp_avg');
-    const squares = batch.column('exp_avg_sq');
-    this.track(slopes, means, squares, group);
+    const [steps, , means, squares] = this.track(batch, group);
     const longest = 2 / (1 - beta2) - 1;
     for (const [i, step] of steps.entries()) {
       const parameter = batch.parameters[i] as Tensor;
@@ -152,9 +149,7 @@ export class RAdam extends AdamRelative<RAdamSettings> {
  * ```
  */
 export class Adamax extends AdamRelative<AdamaxSettings> {
-  constructor(params: Optimized<AdamaxSettings>, options: Partial<AdamaxSettings> = {}) {
-    super(params, { lr: 2e-3, ...common }, options);
-  }
+  protected static override readonly defaults: AdamaxSettings = { lr: 2e-3, ...common };
 
   protected override readonly shapedStates = ['exp_avg', 'exp_inf'];
 

@@ -2,7 +2,7 @@ import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { alike, canFuse, describe, hasLayout, kindOf, layoutOf, scalarLayout } from './layout.js';
 import type { Layout } from './layout.js';
-import { checkStateOf, refuseSettings } from './list-optimizer.js';
+import { checkStateOf, copyStateOf, refuseSettings } from './list-optimizer.js';
 import { Optimizer, withoutUndefined } from './optimizer.js';
 import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
 
@@ -32,17 +32,6 @@ export interface AdamSettings {
 }
 
 export type AdamOptions = Partial<AdamSettings>;
-
-const defaults: AdamSettings = {
-  lr: 1e-3,
-  betas: [0.9, 0.999],
-  eps: 1e-8,
-  weightDecay: 0,
-  amsgrad: false,
-  maximize: false,
-  fused: null,
-  capturable: false,
-};
 
 /** A group's learning rate on a device, float32 [], and the number it was last set to. */
 interface Rate {
@@ -78,6 +67,17 @@ interface AdamState extends ParameterState {
  * ```
  */
 export class Adam extends Optimizer<AdamSettings> {
+  protected static readonly defaults: AdamSettings = {
+    lr: 1e-3,
+    betas: [0.9, 0.999],
+    eps: 1e-8,
+    weightDecay: 0,
+    amsgrad: false,
+    maximize: false,
+    fused: null,
+    capturable: false,
+  };
+
   /**
    * 1 on the device skips steps of fused parameters, as if they had not been called, without waiting for the device; 0
    * takes them. Float32 [], which the caller keeps alive, as PyTorch's `found_inf`. Default null: steps are taken.
@@ -86,7 +86,7 @@ export class Adam extends Optimizer<AdamSettings> {
   readonly #rates: Rate[] = [];
 
   constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+    super(params, { ...new.target.defaults, ...withoutUndefined(options) });
   }
 
   /** True if `foundInf` skips steps: the kernel updates every parameter. */
@@ -258,12 +258,7 @@ export class Adam extends Optimizer<AdamSettings> {
 
   protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
     const device = canFuse(layoutOf(parameter)) ? parameter.device : 'cpu';
-    return Object.fromEntries(
-      Object.entries(state).map(([key, tensor]) => {
-        const copy = key === 'step' ? torch.zeros([], { dtype: 'float32', device }) : parameter.zerosLike();
-        return [key, copy.copy_(tensor)];
-      }),
-    );
+    return copyStateOf(parameter, state, ['step'], device);
   }
 }
 
@@ -280,9 +275,7 @@ export class Adam extends Optimizer<AdamSettings> {
  * ```
  */
 export class AdamW extends Adam {
-  constructor(params: Optimized<AdamSettings>, options: AdamOptions = {}) {
-    super(params, { weightDecay: 1e-2, ...withoutUndefined(options) });
-  }
+  protected static override readonly defaults: AdamSettings = { ...Adam.defaults, weightDecay: 1e-2 };
 
   protected override get decoupled(): boolean {
     return true;

@@ -1,8 +1,7 @@
 import type { Tensor } from '../index.js';
-import type { Layout } from './layout.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface ASGDSettings {
   /** Initial learning rate. Default 1e-2. */
@@ -21,15 +20,6 @@ export interface ASGDSettings {
   maximize: boolean;
 }
 
-const defaults: ASGDSettings = {
-  lr: 1e-2,
-  lambd: 1e-4,
-  alpha: 0.75,
-  t0: 1e6,
-  weightDecay: 0,
-  maximize: false,
-};
-
 /**
  * Gradient descent that also averages the weights, in the state `ax` (Polyak and Juditsky, 1992).
  *
@@ -43,19 +33,21 @@ const defaults: ASGDSettings = {
  * ```
  */
 export class ASGD extends ListOptimizer<ASGDSettings> {
-  protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
+  protected static override readonly defaults: ASGDSettings = {
+    lr: 1e-2,
+    lambd: 1e-4,
+    alpha: 0.75,
+    t0: 1e6,
+    weightDecay: 0,
+    maximize: false,
+  };
 
-  constructor(params: Optimized<ASGDSettings>, options: Partial<ASGDSettings> = {}) {
-    super(params, defaults, options);
-  }
+  protected override readonly scalarStates = { step: 0, eta: 0, mu: 1 };
 
   protected override readonly shapedStates = ['ax'];
 
-  protected override stateOf(parameter: Tensor, layout: Layout, settings: ASGDSettings): ParameterState {
-    const isNew = this.state.get(parameter)?.['eta'] === undefined;
-    const state = super.stateOf(parameter, layout, settings);
-    if (isNew) state['eta']!.fill_(settings.lr);
-    return state;
+  protected override firstValue(name: string, settings: ASGDSettings): number {
+    return name === 'eta' ? settings.lr : super.firstValue(name, settings);
   }
 
   protected override update(batch: Batch, group: ParameterGroup<ASGDSettings>): void {

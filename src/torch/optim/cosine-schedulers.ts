@@ -31,9 +31,7 @@ export class CosineAnnealingLR extends LRScheduler {
   protected override rates(): number[] {
     const { lastEpoch, tMax, etaMin, baseLrs } = this;
     if (this.initial) return this.currentRates;
-    if (this.stepCount === 1 && lastEpoch > 0) {
-      return baseLrs.map((lr) => etaMin + ((lr - etaMin) * (1 + Math.cos((lastEpoch * Math.PI) / tMax))) / 2);
-    }
+    if (this.stepCount === 1 && lastEpoch > 0) return this.ratesFromStart();
     // At the minimum the ratio below would divide by zero.
     if ((lastEpoch - 1 - tMax) % (2 * tMax) === 0) {
       const rise = (1 - Math.cos(Math.PI / tMax)) / 2;

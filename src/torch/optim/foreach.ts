@@ -17,7 +17,8 @@ function kernel<Args extends unknown[], Result = void>(
 
 /** a + alpha · b */
 export const add = kernel<[a: List, b: List, alpha: number], Tensor[]>('add', 'List');
-const addScaled_ = kernel<[a: List, b: List, alpha: number]>('add_', 'List');
+/** a ← a + alpha · b */
+export const add_ = kernel<[a: List, b: List, alpha: number]>('add_', 'List');
 export const addNumber_ = kernel<[a: List, b: number]>('add_', 'Scalar');
 export const addNumber = kernel<[a: List, b: number], Tensor[]>('add', 'Scalar');
 export const mul_ = kernel<[a: List, b: List]>('mul_', 'List');
@@ -35,11 +36,6 @@ export const sqrt = kernel<[a: List], Tensor[]>('sqrt');
 export const sqrt_ = kernel<[a: List]>('sqrt_');
 export const abs = kernel<[a: List], Tensor[]>('abs');
 export const maximum_ = kernel<[a: List, b: List]>('maximum_', 'List');
-
-/** a ← a + alpha · b */
-export function add_(a: List, b: List, alpha = 1): void {
-  addScaled_(a, b, alpha);
-}
 
 /** a ← a + value · b / c, with one value for all tensors, or one for each. */
 export function addcdiv_(a: List, b: List, c: List, values: number | readonly number[]): void {

@@ -47,9 +47,12 @@ function real(tensor: Tensor): Tensor {
  * so shapes, dtypes and devices are checked here before every call.
  */
 export abstract class ListOptimizer<Options extends { maximize: boolean }> extends Optimizer<Options> {
+  /** The settings of groups that do not specify them. */
+  protected static readonly defaults: object;
+
   /** @param options settings that replace the defaults; undefined ones are ignored */
-  constructor(params: Optimized<Options>, defaults: Options, options: Partial<Options>) {
-    super(params, { ...defaults, ...withoutUndefined(options) });
+  constructor(params: Optimized<Options>, options: Partial<Options> = {}) {
+    super(params, { ...(new.target.defaults as Options), ...withoutUndefined(options) });
   }
 
   /** The names of the state tensors of the parameter's shape. */
@@ -66,9 +69,9 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
    */
   protected readonly scalarStates: Readonly<Record<string, number>> = { step: 0 };
 
-  /** Returns the initial value of a state tensor of the parameter's shape. */
-  protected firstValue(_name: string, _settings: Options): number {
-    return 0;
+  /** Returns the initial value of a state tensor. */
+  protected firstValue(name: string, _settings: Options): number {
+    return this.scalarStates[name] ?? 0;
   }
 
   protected override get torchSettings(): Readonly<Record<string, unknown>> {
@@ -129,9 +132,10 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
     let state = this.state.get(parameter);
     if (state === undefined) this.state.set(parameter, (state = {}));
     const fused = canFuse(layout) && this.fuses(layout);
-    for (const [name, value] of Object.entries(this.scalarStates)) {
+    for (const name of Object.keys(this.scalarStates)) {
       const device = fused ? parameter.device : 'cpu';
-      state[name] ??= torch.keep(torch.full([], value, { dtype: 'float32', device }));
+      const first = this.firstValue(name, settings);
+      state[name] ??= torch.keep(torch.full([], first, { dtype: 'float32', device }));
       const scalar = state[name];
       if (!(scalar instanceof torch.Tensor))
         throw new torch.ArgumentError(`the state '${name}' is not a tensor: ${torch.describe(scalar)}`);
@@ -161,14 +165,23 @@ export abstract class ListOptimizer<Options extends { maximize: boolean }> exten
   }
 
   protected override copyState(parameter: Tensor, state: ParameterState): ParameterState {
-    return Object.fromEntries(
-      Object.entries(state).map(([key, tensor]) => {
-        const scalar = key in this.scalarStates;
-        const copy = scalar ? torch.zeros([], { dtype: 'float32' }) : parameter.zerosLike();
-        return [key, copy.copy_(tensor)];
-      }),
-    );
+    return copyStateOf(parameter, state, Object.keys(this.scalarStates), 'cpu');
   }
+}
+
+/** Copies a state: tensors named in `scalars` as float32 without dimensions, all others in the parameter's form. */
+export function copyStateOf(
+  parameter: Tensor,
+  state: ParameterState,
+  scalars: readonly string[],
+  device: torch.Device,
+): ParameterState {
+  const entries = Object.entries(state).map(([key, tensor]) => {
+    const scalar = scalars.includes(key);
+    const copy = scalar ? torch.zeros([], { dtype: 'float32', device }) : parameter.zerosLike();
+    return [key, copy.copy_(tensor)];
+  });
+  return Object.fromEntries(entries) as ParameterState;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ArgumentError } from '../core/errors.js';
+import { camelCase } from '../core/schema.js';
 import { cyclesBeta1, perGroup, setMomentum } from './cycled-momentum.js';
 import { groupsOf, LRScheduler } from './scheduler.js';
 import type { SavedFields, Schedulable, ScheduledGroup } from './scheduler.js';
@@ -82,8 +83,7 @@ export class OneCycleLR extends LRScheduler {
     }
     super(optimizer, lastEpoch);
     this.totalSteps = totalSteps;
-    this.phases =
-      options.threePhase === true ? threePhases(totalSteps, pctStart) : twoPhases(totalSteps, pctStart);
+    this.phases = phasesOf(totalSteps, pctStart, options.threePhase === true);
     this.annealStrategy = options.annealStrategy ?? 'cos';
     this.cycleMomentum = cycleMomentum;
     this.useBeta1 = useBeta1;
@@ -131,16 +131,9 @@ function stepsOf({ totalSteps, epochs, stepsPerEpoch }: OneCycleOptions): number
   throw new ArgumentError('OneCycleLR needs totalSteps, or epochs and stepsPerEpoch, as positive integers');
 }
 
-const settings: Readonly<Record<string, keyof ScheduledGroup>> = {
-  initial_lr: 'initialLr',
-  max_lr: 'maxLr',
-  min_lr: 'minLr',
-  max_momentum: 'maxMomentum',
-  base_momentum: 'baseMomentum',
-};
-
+/** Returns a group's setting by the name under which PyTorch saves it. */
 function setting(group: ScheduledGroup, name: string): number {
-  return group[settings[name] as 'lr'];
+  return group[camelCase(name) as 'lr'];
 }
 
 function phase(end_step: number, lr: [string, string], momentum: [string, string]): Phase {
@@ -149,16 +142,11 @@ function phase(end_step: number, lr: [string, string], momentum: [string, string
   return { end_step, start_lr, end_lr, start_momentum, end_momentum };
 }
 
-function twoPhases(steps: number, share: number): Phase[] {
+function phasesOf(steps: number, share: number, three: boolean): Phase[] {
+  const rise = phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']);
+  if (!three) return [rise, phase(steps - 1, ['max_lr', 'min_lr'], ['base_momentum', 'max_momentum'])];
   return [
-    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
-    phase(steps - 1, ['max_lr', 'min_lr'], ['base_momentum', 'max_momentum']),
-  ];
-}
-
-function threePhases(steps: number, share: number): Phase[] {
-  return [
-    phase(share * steps - 1, ['initial_lr', 'max_lr'], ['max_momentum', 'base_momentum']),
+    rise,
     phase(2 * share * steps - 2, ['max_lr', 'initial_lr'], ['base_momentum', 'max_momentum']),
     phase(steps - 1, ['initial_lr', 'min_lr'], ['max_momentum', 'max_momentum']),
   ];

@@ -223,16 +223,12 @@ const scheduleSettings = ['initialLr', 'maxLr', 'minLr', 'maxMomentum', 'baseMom
 function tensorsOf(state: Readonly<Record<string, unknown>>): ParameterState {
   const entries = Object.entries(state).filter(([, value]) => value !== null);
   return Object.fromEntries(
-    entries.map(([name, value]) => [
-      name,
-      typeof value === 'number' ? torch.tensor(value, { dtype: 'float32' }) : asTensor(name, value),
-    ]),
+    entries.map(([name, value]) => {
+      if (typeof value === 'number') return [name, torch.tensor(value, { dtype: 'float32' })];
+      if (value instanceof torch.Tensor) return [name, value];
+      throw new torch.ArgumentError(`the saved '${name}' is not a tensor: ${torch.describe(value)}`);
+    }),
   );
-}
-
-function asTensor(name: string, value: unknown): Tensor {
-  if (value instanceof torch.Tensor) return value;
-  throw new torch.ArgumentError(`the saved '${name}' is not a tensor: ${torch.describe(value)}`);
 }
 
 /** Returns the options without undefined ones, which must not hide defaults. */

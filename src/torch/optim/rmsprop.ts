@@ -2,7 +2,7 @@ import type { Tensor } from '../index.js';
 import * as foreach from './foreach.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface RMSpropSettings {
   /** Learning rate. Default 1e-2. */
@@ -21,16 +21,6 @@ export interface RMSpropSettings {
   maximize: boolean;
 }
 
-const defaults: RMSpropSettings = {
-  lr: 1e-2,
-  momentum: 0,
-  alpha: 0.99,
-  eps: 1e-8,
-  centered: false,
-  weightDecay: 0,
-  maximize: false,
-};
-
 /**
  * RMSprop: gradient divided by its running root mean square (Hinton's lecture 6e; centred: Graves, arXiv 1308.0850).
  *
@@ -40,9 +30,15 @@ const defaults: RMSpropSettings = {
  * ```
  */
 export class RMSprop extends ListOptimizer<RMSpropSettings> {
-  constructor(params: Optimized<RMSpropSettings>, options: Partial<RMSpropSettings> = {}) {
-    super(params, defaults, options);
-  }
+  protected static override readonly defaults: RMSpropSettings = {
+    lr: 1e-2,
+    momentum: 0,
+    alpha: 0.99,
+    eps: 1e-8,
+    centered: false,
+    weightDecay: 0,
+    maximize: false,
+  };
 
   protected override ownChecks({ alpha }: RMSpropSettings): Record<string, boolean> {
     return { [`alpha ${alpha} (must be at least 0)`]: alpha >= 0 };

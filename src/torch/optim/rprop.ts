@@ -3,7 +3,7 @@ import type { Tensor } from '../index.js';
 import type { Layout } from './layout.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup, ParameterState } from './optimizer.js';
+import type { ParameterGroup, ParameterState } from './optimizer.js';
 
 export interface RpropSettings {
   /** Initial step size. Default 1e-2. */
@@ -16,8 +16,6 @@ export interface RpropSettings {
   maximize: boolean;
 }
 
-const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 50], maximize: false };
-
 /**
  * Rprop: steps whose size depends on how often an element's gradient kept its sign, not on its magnitude (Riedmiller
  * and Braun, 1993). For whole batches: the noise of small ones changes signs.
@@ -28,9 +26,12 @@ const defaults: RpropSettings = { lr: 1e-2, etas: [0.5, 1.2], stepSizes: [1e-6, 
  * ```
  */
 export class Rprop extends ListOptimizer<RpropSettings> {
-  constructor(params: Optimized<RpropSettings>, options: Partial<RpropSettings> = {}) {
-    super(params, defaults, options);
-  }
+  protected static override readonly defaults: RpropSettings = {
+    lr: 1e-2,
+    etas: [0.5, 1.2],
+    stepSizes: [1e-6, 50],
+    maximize: false,
+  };
 
   protected override ownChecks({ etas, stepSizes }: RpropSettings): Record<string, boolean> {
     const [minus, plus] = etas;

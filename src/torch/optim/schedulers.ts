@@ -1,5 +1,5 @@
 import { ArgumentError } from '../core/errors.js';
-import { LRScheduler } from './scheduler.js';
+import { inSnakeCase, LRScheduler } from './scheduler.js';
 import type { Schedulable, SchedulerState } from './scheduler.js';
 
 /**
@@ -183,11 +183,7 @@ export class LinearLR extends LRScheduler {
     this.start();
   }
 
-  protected override readonly fields = {
-    start_factor: 'startFactor',
-    end_factor: 'endFactor',
-    total_iters: 'totalIters',
-  };
+  protected override readonly fields = inSnakeCase('startFactor', 'endFactor', 'totalIters');
 
   protected override rates(): number[] {
     const { lastEpoch, startFactor, totalIters } = this;

@@ -4,7 +4,7 @@ import * as foreach from './foreach.js';
 import type { Layout } from './layout.js';
 import { ListOptimizer } from './list-optimizer.js';
 import type { Batch } from './list-optimizer.js';
-import type { Optimized, ParameterGroup } from './optimizer.js';
+import type { ParameterGroup } from './optimizer.js';
 
 export interface SGDSettings {
   /** Learning rate. Default 1e-3. */
@@ -21,15 +21,6 @@ export interface SGDSettings {
   maximize: boolean;
 }
 
-const defaults: SGDSettings = {
-  lr: 1e-3,
-  momentum: 0,
-  dampening: 0,
-  weightDecay: 0,
-  nesterov: false,
-  maximize: false,
-};
-
 /**
  * Stochastic gradient descent, optionally with momentum.
  *
@@ -42,12 +33,17 @@ const defaults: SGDSettings = {
  * ```
  */
 export class SGD extends ListOptimizer<SGDSettings> {
+  protected static override readonly defaults: SGDSettings = {
+    lr: 1e-3,
+    momentum: 0,
+    dampening: 0,
+    weightDecay: 0,
+    nesterov: false,
+    maximize: false,
+  };
+
   // The momentum's first value is the first gradient, so no step count is needed.
   protected override readonly scalarStates = {};
-
-  constructor(params: Optimized<SGDSettings>, options: Partial<SGDSettings> = {}) {
-    super(params, defaults, options);
-  }
 
   protected override ownChecks({ momentum, dampening, nesterov }: SGDSettings): Record<string, boolean> {
     const fits = !nesterov || (momentum > 0 && dampening === 0);
