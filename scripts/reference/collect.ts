@@ -126,6 +126,7 @@ function membersOf(checker: Checker, project: Project, symbol: Named, nodes: Nod
     }
   };
   for (const node of nodes) node.forEachChild(add);
+  if (!members.has('constructor')) inheritedConstructors(checker, project, symbol).forEach(add);
   for (const member of members.values()) {
     if (member.name === 'constructor') continue;
     for (const node of nodes) member.documentation ||= asGiven(checker, project, node, member.name);
@@ -147,6 +148,23 @@ function inherited(checker: Checker, project: Project, symbol: Named, name: stri
     if (further) return further;
   }
   return '';
+}
+
+/** Returns the constructors that the nearest base class of the package with its own ones declares. */
+function inheritedConstructors(checker: Checker, project: Project, symbol: Named): Node[] {
+  const type = checker.getDeclaredTypeOfSymbol(symbol);
+  for (const base of checker.getBaseTypes(type as Parameters<Checker['getBaseTypes']>[0])) {
+    const above = base.getSymbol();
+    const found: Node[] = [];
+    for (const handle of above?.declarations ?? []) {
+      const node = handle.resolve(project)!;
+      if (!node.getSourceFile().fileName.startsWith(DIST)) continue;
+      node.forEachChild((child) => void (child.kind === SyntaxKind.Constructor && found.push(child)));
+    }
+    if (found.length > 0) return found;
+    if (above) return inheritedConstructors(checker, project, above);
+  }
+  return [];
 }
 
 /** Returns the text for a property that holds a constructor's argument: of its `@param`, or of the option of its name. */

@@ -113,9 +113,9 @@ export class Tanh extends Module {
   }
 }
 
-/** Base class of activations along a dimension, whose elements then sum to 1. */
+/** Base class of activations along a dimension. */
 abstract class AlongDimension extends Module {
-  /** The dimension whose elements sum to 1. */
+  /** The dimension whose elements then sum to 1, or that is halved. */
   readonly dim: number;
 
   constructor(dim: number) {
@@ -197,6 +197,24 @@ export class Softmax2d extends Module {
   override forward(input: Tensor): Tensor {
     if (input.ndim === 3 || input.ndim === 4) return input.softmax(-3);
     throw new ShapeError(`Softmax2d expects [B, C, H, W] or [C, H, W], not [${input.shape.join(', ')}]`);
+  }
+}
+
+/**
+ * Multiplies the first half of a dimension by the sigmoid of the second (Dauphin et al., arXiv 1612.08083).
+ *
+ * @example
+ * ```ts
+ * const y = new nn.GLU(1).forward(torch.randn([2, 64, 8])); // [2, 32, 8]
+ * ```
+ */
+export class GLU extends AlongDimension {
+  constructor(dim = -1) {
+    super(dim);
+  }
+
+  override forward(input: Tensor): Tensor {
+    return input.glu(this.dim);
   }
 }
 

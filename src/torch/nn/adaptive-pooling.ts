@@ -6,18 +6,22 @@ import { shownSize } from './sizes.js';
 /** A size for each dimension, or one for all; null keeps the input's size. */
 export type AdaptiveSize = number | null | readonly (number | null)[];
 
+/** The number of dimensions that a class pools, and its operator. */
+interface Pooled {
+  dims: number;
+  operator: (input: Tensor, outputSize: readonly number[]) => Tensor | Tensor[];
+}
+
 /** Base class of pooling to a given size: the result of an operator, or the first of its results. */
 abstract class AdaptivePool extends Module {
+  protected static readonly pooled: Pooled;
   readonly outputSize: AdaptiveSize;
   readonly #sizes: (number | null)[];
-  readonly #operator: (input: Tensor, outputSize: readonly number[]) => Tensor | Tensor[];
+  readonly #operator: Pooled['operator'];
 
-  constructor(
-    dims: number,
-    outputSize: AdaptiveSize,
-    operator: (input: Tensor, outputSize: readonly number[]) => Tensor | Tensor[],
-  ) {
+  constructor(outputSize: AdaptiveSize) {
     super();
+    const { dims, operator } = new.target.pooled;
     this.outputSize = outputSize;
     const given = typeof outputSize === 'number' || outputSize === null;
     this.#sizes = given ? Array.from({ length: dims }, () => outputSize) : [...outputSize];
@@ -53,9 +57,7 @@ abstract class AdaptivePool extends Module {
  * ```
  */
 export class AdaptiveAvgPool1d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(1, outputSize, torch.adaptiveAvgPool1d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 1, operator: torch.adaptiveAvgPool1d };
 }
 
 /**
@@ -68,9 +70,7 @@ export class AdaptiveAvgPool1d extends AdaptivePool {
  * ```
  */
 export class AdaptiveAvgPool2d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(2, outputSize, torch.adaptiveAvgPool2d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 2, operator: torch.adaptiveAvgPool2d };
 }
 
 /**
@@ -82,9 +82,7 @@ export class AdaptiveAvgPool2d extends AdaptivePool {
  * ```
  */
 export class AdaptiveAvgPool3d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(3, outputSize, torch.adaptiveAvgPool3d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 3, operator: torch.adaptiveAvgPool3d };
 }
 
 /**
@@ -96,9 +94,7 @@ export class AdaptiveAvgPool3d extends AdaptivePool {
  * ```
  */
 export class AdaptiveMaxPool1d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(1, outputSize, torch.adaptiveMaxPool1d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 1, operator: torch.adaptiveMaxPool1d };
 }
 
 /**
@@ -110,9 +106,7 @@ export class AdaptiveMaxPool1d extends AdaptivePool {
  * ```
  */
 export class AdaptiveMaxPool2d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(2, outputSize, torch.adaptiveMaxPool2d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 2, operator: torch.adaptiveMaxPool2d };
 }
 
 /**
@@ -124,9 +118,7 @@ export class AdaptiveMaxPool2d extends AdaptivePool {
  * ```
  */
 export class AdaptiveMaxPool3d extends AdaptivePool {
-  constructor(outputSize: AdaptiveSize) {
-    super(3, outputSize, torch.adaptiveMaxPool3d);
-  }
+  protected static override readonly pooled: Pooled = { dims: 3, operator: torch.adaptiveMaxPool3d };
 }
 
 export type { AdaptivePool };

@@ -28,6 +28,8 @@ export interface BatchNormOptions extends FactoryOptions {
 
 /** Base class of batch and instance norms, with the parameters and running statistics of channels. */
 abstract class ChannelNorm extends Module {
+  /** The default of `affine` and `trackRunningStats`. */
+  protected static readonly byDefault: boolean;
   readonly numFeatures: number;
   readonly eps: number;
   readonly momentum: number | null;
@@ -39,8 +41,9 @@ abstract class ChannelNorm extends Module {
   /** Number of training batches seen: int64, shape []. */
   declare numBatchesTracked: Tensor | null;
 
-  constructor(numFeatures: number, options: BatchNormOptions, byDefault: boolean) {
+  constructor(numFeatures: number, options: BatchNormOptions = {}) {
     super();
+    const { byDefault } = new.target;
     this.numFeatures = numFeatures;
     this.eps = options.eps ?? 1e-5;
     this.momentum = options.momentum === undefined ? 0.1 : options.momentum;
@@ -76,11 +79,8 @@ abstract class ChannelNorm extends Module {
 }
 
 abstract class BatchNorm extends ChannelNorm {
+  protected static override readonly byDefault = true;
   #synced = false;
-
-  constructor(numFeatures: number, options: BatchNormOptions = {}) {
-    super(numFeatures, options, true);
-  }
 
   /** Uses the statistics of the batches of all processes in training; see {@link convertSyncBatchnorm}. */
   synchronize(): void {
@@ -172,9 +172,7 @@ export function convertSyncBatchnorm<M extends Module>(module: M): M {
 }
 
 abstract class InstanceNorm extends ChannelNorm {
-  constructor(numFeatures: number, options: BatchNormOptions = {}) {
-    super(numFeatures, options, false);
-  }
+  protected static override readonly byDefault = false;
 
   override forward(input: Tensor): Tensor {
     this.expect(input);

@@ -14,12 +14,13 @@ export function memberAt<T>(members: readonly T[], index: number, owner: string,
 
 /** Base class of `ModuleList` and `ParameterList`. */
 export abstract class MemberList<T> extends Module {
+  protected static readonly kind: Kind;
   readonly #kind: Kind;
   readonly #members: T[];
 
-  constructor(kind: 'Module' | 'Parameter', members: Iterable<T>) {
+  constructor(members: Iterable<T> = []) {
     super();
-    this.#kind = kind;
+    this.#kind = new.target.kind;
     this.#members = [...members];
   }
 
@@ -47,12 +48,13 @@ export abstract class MemberList<T> extends Module {
 
 /** Base class of `ModuleDict` and `ParameterDict`. */
 export abstract class MemberDict<T> extends Module {
+  protected static readonly kind: Kind;
   readonly #kind: Kind;
   readonly #members: Map<string, T>;
 
-  constructor(kind: 'Module' | 'Parameter', members: ReadonlyMap<string, T> | Readonly<Record<string, T>>) {
+  constructor(members: ReadonlyMap<string, T> | Readonly<Record<string, T>> = {}) {
     super();
-    this.#kind = kind;
+    this.#kind = new.target.kind;
     this.#members = new Map(members instanceof Map ? members : Object.entries(members));
   }
 

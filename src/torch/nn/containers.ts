@@ -78,9 +78,7 @@ export class Sequential extends Module {
  * ```
  */
 export class ModuleList<M extends Module = Module> extends MemberList<M> {
-  constructor(modules: Iterable<M> = []) {
-    super('Module', modules);
-  }
+  protected static override readonly kind = 'Module';
 
   protected override submodules(): [string, Module][] {
     return [...this].map((module, i) => [String(i), module]);
@@ -110,9 +108,7 @@ export class ModuleList<M extends Module = Module> extends MemberList<M> {
  * ```
  */
 export class ModuleDict<M extends Module = Module> extends MemberDict<M> {
-  constructor(modules: ReadonlyMap<string, M> | Readonly<Record<string, M>> = {}) {
-    super('Module', modules);
-  }
+  protected static override readonly kind = 'Module';
 
   protected override submodules(): [string, Module][] {
     return [...this];

@@ -29,6 +29,8 @@ export type Conv3dOptions = ConvOptions<Size3>;
 
 /** Base class of convolutions and of transposed ones. */
 export abstract class ConvNd<S extends Size> extends Module {
+  protected static readonly dims: 1 | 2 | 3;
+  protected static readonly transposed: boolean = false;
   readonly inChannels: number;
   readonly outChannels: number;
   readonly kernelSize: number[];
@@ -39,15 +41,9 @@ export abstract class ConvNd<S extends Size> extends Module {
   weight: Parameter;
   bias: Parameter | null;
 
-  constructor(
-    dims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: S,
-    options: ConvOptions<S>,
-    transposed: boolean,
-  ) {
+  constructor(inChannels: number, outChannels: number, kernelSize: S, options: ConvOptions<S>) {
     super();
+    const { dims, transposed } = new.target;
     const { stride = 1, padding = 0, dilation = 1, groups = 1 } = options;
     const layer = this.constructor.name;
     checkGroups(layer, inChannels, outChannels, groups);
@@ -82,20 +78,15 @@ export abstract class ConvNd<S extends Size> extends Module {
   }
 }
 
+const operators = { 1: torch.conv1d, 2: torch.conv2d, 3: torch.conv3d };
+
 /** Base class of convolutions of all dimensions; `weight` is [out, in / groups, ...kernel]. */
 export abstract class Convolution<S extends Size> extends ConvNd<S> {
   readonly paddingMode: PaddingMode;
   readonly #operator: typeof torch.conv2d;
 
-  constructor(
-    dims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: S,
-    options: ConvOptions<S>,
-    operator: typeof torch.conv2d,
-  ) {
-    super(dims, inChannels, outChannels, kernelSize, options, false);
+  constructor(inChannels: number, outChannels: number, kernelSize: S, options: ConvOptions<S> = {}) {
+    super(inChannels, outChannels, kernelSize, options);
     const { padding, paddingMode = 'zeros' } = options;
     if (typeof padding === 'string' && paddingMode !== 'zeros') {
       throw new torch.ArgumentError(
@@ -103,7 +94,7 @@ export abstract class Convolution<S extends Size> extends ConvNd<S> {
       );
     }
     this.paddingMode = paddingMode;
-    this.#operator = operator;
+    this.#operator = operators[new.target.dims];
   }
 
   override forward(input: Tensor): Tensor {
@@ -131,9 +122,7 @@ export abstract class Convolution<S extends Size> extends ConvNd<S> {
  * ```
  */
 export class Conv1d extends Convolution<Size1> {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size1, options: Conv1dOptions = {}) {
-    super(1, inChannels, outChannels, kernelSize, options, torch.conv1d);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -145,9 +134,7 @@ export class Conv1d extends Convolution<Size1> {
  * ```
  */
 export class Conv2d extends Convolution<Size2> {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size2, options: Conv2dOptions = {}) {
-    super(2, inChannels, outChannels, kernelSize, options, torch.conv2d);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -159,9 +146,7 @@ export class Conv2d extends Convolution<Size2> {
  * ```
  */
 export class Conv3d extends Convolution<Size3> {
-  constructor(inChannels: number, outChannels: number, kernelSize: Size3, options: Conv3dOptions = {}) {
-    super(3, inChannels, outChannels, kernelSize, options, torch.conv3d);
-  }
+  protected static override readonly dims = 3;
 }
 
 function checkGroups(layer: string, inChannels: number, outChannels: number, groups: number): void {

@@ -35,7 +35,7 @@ abstract class EmbeddingTable extends Module {
   }
 
   /** Returns the sizes, the settings of the class and, if there is one, the padding. */
-  protected shown(settings: string): string {
+  protected override extraRepr(settings = ''): string {
     const padding = this.paddingIdx === null ? '' : `, padding_idx=${this.paddingIdx}`;
     return `${this.numEmbeddings}, ${this.embeddingDim}${settings}${padding}`;
   }
@@ -66,10 +66,6 @@ export class Embedding extends EmbeddingTable {
   override forward(indices: Tensor): Tensor {
     if (this.paddingIdx === null) return torch.embedding(this.weight, indices); // [..., dimensions]
     return torch.embedding(this.weight, indices, this.paddingIdx); // [..., dimensions]
-  }
-
-  protected override extraRepr(): string {
-    return this.shown('');
   }
 }
 
@@ -120,7 +116,7 @@ export class EmbeddingBag extends EmbeddingTable {
   }
 
   protected override extraRepr(): string {
-    return this.shown(`, mode='${this.mode}'`);
+    return super.extraRepr(`, mode='${this.mode}'`);
   }
 }
 

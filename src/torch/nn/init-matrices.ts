@@ -25,13 +25,7 @@ function expectDims(name: string, tensor: Tensor, least: number, most: number): 
  */
 export function eye_(tensor: Tensor): Tensor {
   expectDims('eye_', tensor, 2, 2);
-  const [rows = 0, columns = 0] = tensor.shape;
-  return fill(tensor, () => {
-    tensor.zero_();
-    const size = Math.min(rows, columns);
-    const index = torch.arange(size, { dtype: 'int64', device: tensor.device });
-    tensor.indexPut_([index, index], torch.ones([size], { dtype: tensor.dtype, device: tensor.device }));
-  });
+  return fill(tensor, () => tensor.zero_().fillDiagonal_(1));
 }
 
 /**

@@ -12,22 +12,17 @@ export type BackwardPreHook = (module: Module, gradOutput: Gradients) => Gradien
 export type BackwardHook = (module: Module, gradInput: Gradients, gradOutput: Gradients) => Gradients | void;
 export type Gradients = (Tensor | null)[];
 
-interface Sets {
-  before: Set<ForwardPreHook>;
-  after: Set<ForwardHook>;
-  backwardBefore: Set<BackwardPreHook>;
-  backwardAfter: Set<BackwardHook>;
-}
+type Sets = ModuleHooks['sets'];
 
 type HookOf<K extends keyof Sets> = Sets[K] extends Set<infer Hook> ? Hook : never;
 
 /** The hooks of one module, and the call of its `forward` with them. */
 export class ModuleHooks {
-  readonly sets: Sets = {
-    before: new Set(),
-    after: new Set(),
-    backwardBefore: new Set(),
-    backwardAfter: new Set(),
+  readonly sets = {
+    before: new Set<ForwardPreHook>(),
+    after: new Set<ForwardHook>(),
+    backwardBefore: new Set<BackwardPreHook>(),
+    backwardAfter: new Set<BackwardHook>(),
   };
   #count = 0;
 

@@ -23,7 +23,8 @@ export function moveTensors(
 ): void {
   const { dtype, device, memoryFormat } = typeof place === 'string' ? parsePlace(place) : place;
   const move = (tensor: Tensor): void => {
-    const cast = dtype !== undefined && isInexact(tensor.dtype) ? dtype : tensor.dtype;
+    const inexact = torch.isFloatingPoint(tensor) || torch.isComplex(tensor);
+    const cast = dtype !== undefined && inexact ? dtype : tensor.dtype;
     const target = device ?? tensor.device;
     const format = tensor.ndim === 4 ? memoryFormat : undefined;
     if (cast === tensor.dtype && target === tensor.device && format === undefined) return;
@@ -49,9 +50,4 @@ export function moveTensors(
 /** True if the text is a dtype, not a device. */
 function parsePlace(place: string): Exclude<ModulePlace, string> {
   return /^(cpu|cuda|meta)(:\d+)?$/.test(place) ? { device: place as Device } : { dtype: place as DType };
-}
-
-/** True for floating-point and complex dtypes. */
-function isInexact(dtype: string): boolean {
-  return /^(float|bfloat|complex)/.test(dtype);
 }

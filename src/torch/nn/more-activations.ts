@@ -150,30 +150,4 @@ export class Tanhshrink extends Module {
   }
 }
 
-/**
- * Multiplies the first half of a dimension by the sigmoid of the second (Dauphin et al., arXiv 1612.08083).
- *
- * @example
- * ```ts
- * const y = new nn.GLU(1).forward(torch.randn([2, 64, 8])); // [2, 32, 8]
- * ```
- */
-export class GLU extends Module {
-  /** The dimension that is halved. */
-  readonly dim: number;
-
-  constructor(dim = -1) {
-    super();
-    this.dim = dim;
-  }
-
-  override forward(input: Tensor): Tensor {
-    return input.glu(this.dim);
-  }
-
-  protected override extraRepr(): string {
-    return `dim=${this.dim}`;
-  }
-}
-
 export type { Exponential };

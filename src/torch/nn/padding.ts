@@ -6,13 +6,21 @@ import type { Size } from './sizes.js';
 
 export type Mode = 'constant' | 'reflect' | 'replicate' | 'circular';
 
+/** The number of dimensions that a class pads, and with what. */
+interface Padded {
+  dims: number;
+  mode: Mode;
+}
+
 /** Pads the last dimensions; `padding` is one number, or [left, right, top, bottom, front, back] as far as it goes. */
 abstract class Padding extends Module {
+  protected static readonly padded: Padded;
   readonly padding: number[];
   readonly #mode: Mode;
 
-  constructor(dims: number, padding: Size, mode: Mode) {
+  constructor(padding: Size) {
     super();
+    const { dims, mode } = new.target.padded;
     this.padding = spread(padding, 2 * dims, `${this.constructor.name}: padding`);
     this.#mode = mode;
   }
@@ -29,8 +37,8 @@ abstract class Padding extends Module {
 abstract class ConstantPadding extends Padding {
   readonly value: number;
 
-  constructor(dims: number, padding: Size, value: number) {
-    super(dims, padding, 'constant');
+  constructor(padding: Size, value: number) {
+    super(padding);
     this.value = value;
   }
 
@@ -52,9 +60,7 @@ abstract class ConstantPadding extends Padding {
  * ```
  */
 export class ConstantPad1d extends ConstantPadding {
-  constructor(padding: Size, value: number) {
-    super(1, padding, value);
-  }
+  protected static override readonly padded: Padded = { dims: 1, mode: 'constant' };
 }
 
 /**
@@ -66,9 +72,7 @@ export class ConstantPad1d extends ConstantPadding {
  * ```
  */
 export class ConstantPad2d extends ConstantPadding {
-  constructor(padding: Size, value: number) {
-    super(2, padding, value);
-  }
+  protected static override readonly padded: Padded = { dims: 2, mode: 'constant' };
 }
 
 /**
@@ -80,9 +84,7 @@ export class ConstantPad2d extends ConstantPadding {
  * ```
  */
 export class ConstantPad3d extends ConstantPadding {
-  constructor(padding: Size, value: number) {
-    super(3, padding, value);
-  }
+  protected static override readonly padded: Padded = { dims: 3, mode: 'constant' };
 }
 
 /**
@@ -94,9 +96,7 @@ export class ConstantPad3d extends ConstantPadding {
  * ```
  */
 export class ZeroPad1d extends Padding {
-  constructor(padding: Size) {
-    super(1, padding, 'constant');
-  }
+  protected static override readonly padded: Padded = { dims: 1, mode: 'constant' };
 }
 
 /**
@@ -108,9 +108,7 @@ export class ZeroPad1d extends Padding {
  * ```
  */
 export class ZeroPad2d extends Padding {
-  constructor(padding: Size) {
-    super(2, padding, 'constant');
-  }
+  protected static override readonly padded: Padded = { dims: 2, mode: 'constant' };
 }
 
 /**
@@ -122,9 +120,7 @@ export class ZeroPad2d extends Padding {
  * ```
  */
 export class ZeroPad3d extends Padding {
-  constructor(padding: Size) {
-    super(3, padding, 'constant');
-  }
+  protected static override readonly padded: Padded = { dims: 3, mode: 'constant' };
 }
 
 /**
@@ -136,9 +132,7 @@ export class ZeroPad3d extends Padding {
  * ```
  */
 export class ReflectionPad1d extends Padding {
-  constructor(padding: Size) {
-    super(1, padding, 'reflect');
-  }
+  protected static override readonly padded: Padded = { dims: 1, mode: 'reflect' };
 }
 
 /**
@@ -150,9 +144,7 @@ export class ReflectionPad1d extends Padding {
  * ```
  */
 export class ReflectionPad2d extends Padding {
-  constructor(padding: Size) {
-    super(2, padding, 'reflect');
-  }
+  protected static override readonly padded: Padded = { dims: 2, mode: 'reflect' };
 }
 
 /**
@@ -164,9 +156,7 @@ export class ReflectionPad2d extends Padding {
  * ```
  */
 export class ReflectionPad3d extends Padding {
-  constructor(padding: Size) {
-    super(3, padding, 'reflect');
-  }
+  protected static override readonly padded: Padded = { dims: 3, mode: 'reflect' };
 }
 
 /**
@@ -178,9 +168,7 @@ export class ReflectionPad3d extends Padding {
  * ```
  */
 export class ReplicationPad1d extends Padding {
-  constructor(padding: Size) {
-    super(1, padding, 'replicate');
-  }
+  protected static override readonly padded: Padded = { dims: 1, mode: 'replicate' };
 }
 
 /**
@@ -192,9 +180,7 @@ export class ReplicationPad1d extends Padding {
  * ```
  */
 export class ReplicationPad2d extends Padding {
-  constructor(padding: Size) {
-    super(2, padding, 'replicate');
-  }
+  protected static override readonly padded: Padded = { dims: 2, mode: 'replicate' };
 }
 
 /**
@@ -206,9 +192,7 @@ export class ReplicationPad2d extends Padding {
  * ```
  */
 export class ReplicationPad3d extends Padding {
-  constructor(padding: Size) {
-    super(3, padding, 'replicate');
-  }
+  protected static override readonly padded: Padded = { dims: 3, mode: 'replicate' };
 }
 
 /**
@@ -220,9 +204,7 @@ export class ReplicationPad3d extends Padding {
  * ```
  */
 export class CircularPad1d extends Padding {
-  constructor(padding: Size) {
-    super(1, padding, 'circular');
-  }
+  protected static override readonly padded: Padded = { dims: 1, mode: 'circular' };
 }
 
 /**
@@ -234,9 +216,7 @@ export class CircularPad1d extends Padding {
  * ```
  */
 export class CircularPad2d extends Padding {
-  constructor(padding: Size) {
-    super(2, padding, 'circular');
-  }
+  protected static override readonly padded: Padded = { dims: 2, mode: 'circular' };
 }
 
 /**
@@ -248,9 +228,7 @@ export class CircularPad2d extends Padding {
  * ```
  */
 export class CircularPad3d extends Padding {
-  constructor(padding: Size) {
-    super(3, padding, 'circular');
-  }
+  protected static override readonly padded: Padded = { dims: 3, mode: 'circular' };
 }
 
 export type { ConstantPadding, Padding };

@@ -17,9 +17,7 @@ function shown(parameter: Parameter): string {
  * ```
  */
 export class ParameterList extends MemberList<Parameter> {
-  constructor(parameters: Iterable<Parameter> = []) {
-    super('Parameter', parameters);
-  }
+  protected static override readonly kind = 'Parameter';
 
   protected override ownParameters(): [string, Parameter][] {
     return [...this].map((parameter, i) => [String(i), parameter]);
@@ -40,9 +38,7 @@ export class ParameterList extends MemberList<Parameter> {
  * ```
  */
 export class ParameterDict extends MemberDict<Parameter> {
-  constructor(parameters: ReadonlyMap<string, Parameter> | Readonly<Record<string, Parameter>> = {}) {
-    super('Parameter', parameters);
-  }
+  protected static override readonly kind = 'Parameter';
 
   protected override ownParameters(): [string, Parameter][] {
     return [...this];

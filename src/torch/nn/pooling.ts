@@ -13,16 +13,26 @@ export interface PoolOptions<S extends Size = Size2> {
   ceilMode?: boolean;
 }
 
+const maxPools = { 1: torch.maxPool1d, 2: torch.maxPool2d, 3: torch.maxPool3d };
+const maxPoolsWithIndices = {
+  1: torch.maxPool1dWithIndices,
+  2: torch.maxPool2dWithIndices,
+  3: torch.maxPool3dWithIndices,
+};
+const avgPools = { 1: torch.avgPool1d, 2: torch.avgPool2d, 3: torch.avgPool3d };
+
 /** Base class of pooling over windows, for all dimensions. */
 abstract class Pool<S extends Size> extends Module {
+  protected static readonly dims: 1 | 2 | 3;
   readonly kernelSize: number[];
   readonly stride: number[];
   readonly padding: number[];
   readonly ceilMode: boolean;
   protected readonly shown: string;
 
-  constructor(dims: number, kernelSize: S, options: PoolOptions<S>) {
+  constructor(kernelSize: S, options: PoolOptions<S>) {
     super();
+    const { dims } = new.target;
     const { stride = kernelSize, padding = 0, ceilMode = false } = options;
     this.kernelSize = spread(kernelSize, dims, 'kernel size');
     this.stride = spread(stride, dims, 'stride');
@@ -44,19 +54,14 @@ abstract class MaxPool<S extends Size> extends Pool<S> {
   readonly #operator: typeof torch.maxPool2d;
   readonly #withIndices: typeof torch.maxPool2dWithIndices;
 
-  constructor(
-    dims: number,
-    kernelSize: S,
-    options: MaxPoolOptions<S>,
-    operator: typeof torch.maxPool2d,
-    withIndices: typeof torch.maxPool2dWithIndices,
-  ) {
-    super(dims, kernelSize, options);
+  constructor(kernelSize: S, options: MaxPoolOptions<S> = {}) {
+    super(kernelSize, options);
+    const { dims } = new.target;
     const { dilation = 1 } = options;
     this.dilation = spread(dilation, dims, 'dilation');
     this.#shownDilation = shownSize(dilation);
-    this.#operator = operator;
-    this.#withIndices = withIndices;
+    this.#operator = maxPools[dims];
+    this.#withIndices = maxPoolsWithIndices[dims];
   }
 
   override forward(input: Tensor): Tensor {
@@ -84,9 +89,7 @@ abstract class MaxPool<S extends Size> extends Pool<S> {
  * ```
  */
 export class MaxPool1d extends MaxPool<Size1> {
-  constructor(kernelSize: Size1, options: MaxPoolOptions<Size1> = {}) {
-    super(1, kernelSize, options, torch.maxPool1d, torch.maxPool1dWithIndices);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -98,9 +101,7 @@ export class MaxPool1d extends MaxPool<Size1> {
  * ```
  */
 export class MaxPool2d extends MaxPool<Size2> {
-  constructor(kernelSize: Size2, options: MaxPoolOptions<Size2> = {}) {
-    super(2, kernelSize, options, torch.maxPool2d, torch.maxPool2dWithIndices);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -112,9 +113,7 @@ export class MaxPool2d extends MaxPool<Size2> {
  * ```
  */
 export class MaxPool3d extends MaxPool<Size3> {
-  constructor(kernelSize: Size3, options: MaxPoolOptions<Size3> = {}) {
-    super(3, kernelSize, options, torch.maxPool3d, torch.maxPool3dWithIndices);
-  }
+  protected static override readonly dims = 3;
 }
 
 /** `countIncludePad`: true if padding counts as elements of the mean. Default true. */
@@ -124,10 +123,10 @@ abstract class AvgPool<S extends Size> extends Pool<S> {
   readonly countIncludePad: boolean;
   readonly #operator: typeof torch.avgPool2d;
 
-  constructor(dims: number, kernelSize: S, options: AvgPoolOptions<S>, operator: typeof torch.avgPool2d) {
-    super(dims, kernelSize, options);
+  constructor(kernelSize: S, options: AvgPoolOptions<S> = {}) {
+    super(kernelSize, options);
     this.countIncludePad = options.countIncludePad ?? true;
-    this.#operator = operator;
+    this.#operator = avgPools[new.target.dims];
   }
 
   override forward(input: Tensor): Tensor {
@@ -145,9 +144,7 @@ abstract class AvgPool<S extends Size> extends Pool<S> {
  * ```
  */
 export class AvgPool1d extends AvgPool<Size1> {
-  constructor(kernelSize: Size1, options: AvgPoolOptions<Size1> = {}) {
-    super(1, kernelSize, options, torch.avgPool1d);
-  }
+  protected static override readonly dims = 1;
 
   protected override extraRepr(): string {
     const [kernel, stride, padding] = [this.kernelSize, this.stride, this.padding].map(shownSize);
@@ -164,9 +161,7 @@ export class AvgPool1d extends AvgPool<Size1> {
  * ```
  */
 export class AvgPool2d extends AvgPool<Size2> {
-  constructor(kernelSize: Size2, options: AvgPoolOptions<Size2> = {}) {
-    super(2, kernelSize, options, torch.avgPool2d);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -178,9 +173,7 @@ export class AvgPool2d extends AvgPool<Size2> {
  * ```
  */
 export class AvgPool3d extends AvgPool<Size3> {
-  constructor(kernelSize: Size3, options: AvgPoolOptions<Size3> = {}) {
-    super(3, kernelSize, options, torch.avgPool3d);
-  }
+  protected static override readonly dims = 3;
 }
 
 export type { AvgPool, MaxPool, Pool };

@@ -13,6 +13,7 @@ export interface RNNCellOptions extends LinearOptions {
 
 /** Base class of `RNNCell`, `LSTMCell` and `GRUCell`. */
 abstract class RecurrentCell extends Module {
+  protected static readonly gates: number;
   /** Size of the input's last dimension. */
   readonly inputSize: number;
   /** Width of the states. */
@@ -26,11 +27,12 @@ abstract class RecurrentCell extends Module {
   /** Bias of the hidden state's contribution, [gates · hiddenSize]; null without biases. */
   biasHh: Parameter | null;
 
-  constructor(gates: number, inputSize: number, hiddenSize: number, options: LinearOptions) {
+  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
+  constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
     super();
     this.inputSize = inputSize;
     this.hiddenSize = hiddenSize;
-    const rows = gates * hiddenSize;
+    const rows = new.target.gates * hiddenSize;
     this.weightIh = emptyParameter([rows, inputSize], options);
     this.weightHh = emptyParameter([rows, hiddenSize], options);
     this.biasIh = options.bias === false ? null : emptyParameter([rows], options);
@@ -71,11 +73,12 @@ abstract class RecurrentCell extends Module {
  * ```
  */
 export class RNNCell extends RecurrentCell {
+  protected static override readonly gates = 1;
   readonly nonlinearity: 'tanh' | 'relu';
 
   /** Creates the weights, uniform with bound 1 / √hiddenSize. */
   constructor(inputSize: number, hiddenSize: number, options: RNNCellOptions = {}) {
-    super(1, inputSize, hiddenSize, options);
+    super(inputSize, hiddenSize, options);
     this.nonlinearity = checkNonlinearity('RNNCell', options.nonlinearity ?? 'tanh');
   }
 
@@ -106,10 +109,7 @@ export class RNNCell extends RecurrentCell {
  * ```
  */
 export class GRUCell extends RecurrentCell {
-  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
-  constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
-    super(3, inputSize, hiddenSize, options);
-  }
+  protected static override readonly gates = 3;
 
   /** Has the same arguments and result as {@link RNNCell.forward}. */
   override forward(input: Tensor, hx: Tensor | null = null): Tensor {
@@ -128,10 +128,7 @@ export class GRUCell extends RecurrentCell {
  * ```
  */
 export class LSTMCell extends RecurrentCell {
-  /** Creates the weights, uniform with bound 1 / √hiddenSize. */
-  constructor(inputSize: number, hiddenSize: number, options: LinearOptions = {}) {
-    super(4, inputSize, hiddenSize, options);
-  }
+  protected static override readonly gates = 4;
 
   /**
    * Returns the next hidden and cell states, [B, hiddenSize] each, or [hiddenSize] if the input has no batch.

@@ -23,24 +23,21 @@ export type ConvTranspose1dOptions = ConvTransposeOptions<Size1>;
 export type ConvTranspose2dOptions = ConvTransposeOptions<Size2>;
 export type ConvTranspose3dOptions = ConvTransposeOptions<Size3>;
 
+const operators = { 1: torch.convTranspose1d, 2: torch.convTranspose2d, 3: torch.convTranspose3d };
+
 /** Base class of transposed convolutions of all dimensions; `weight` is [in, out / groups, ...kernel]. */
 abstract class TransposedConvolution<S extends Size> extends ConvNd<S> {
+  protected static override readonly transposed = true;
   declare readonly padding: number[];
   readonly outputPadding: number[];
   readonly #operator: typeof torch.convTranspose2d;
 
-  constructor(
-    dims: number,
-    inChannels: number,
-    outChannels: number,
-    kernelSize: S,
-    options: ConvTransposeOptions<S>,
-    operator: typeof torch.convTranspose2d,
-  ) {
-    super(dims, inChannels, outChannels, kernelSize, options, true);
+  constructor(inChannels: number, outChannels: number, kernel: S, options: ConvTransposeOptions<S> = {}) {
+    super(inChannels, outChannels, kernel, options);
+    const { dims } = new.target;
     const { outputPadding = 0 } = options;
     this.outputPadding = spread(outputPadding, dims, `${this.constructor.name}: output padding`);
-    this.#operator = operator;
+    this.#operator = operators[dims];
   }
 
   override forward(input: Tensor): Tensor {
@@ -63,9 +60,7 @@ abstract class TransposedConvolution<S extends Size> extends ConvNd<S> {
  * ```
  */
 export class ConvTranspose1d extends TransposedConvolution<Size1> {
-  constructor(inChannels: number, outChannels: number, kernel: Size1, options: ConvTranspose1dOptions = {}) {
-    super(1, inChannels, outChannels, kernel, options, torch.convTranspose1d);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -78,9 +73,7 @@ export class ConvTranspose1d extends TransposedConvolution<Size1> {
  * ```
  */
 export class ConvTranspose2d extends TransposedConvolution<Size2> {
-  constructor(inChannels: number, outChannels: number, kernel: Size2, options: ConvTranspose2dOptions = {}) {
-    super(2, inChannels, outChannels, kernel, options, torch.convTranspose2d);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -92,9 +85,7 @@ export class ConvTranspose2d extends TransposedConvolution<Size2> {
  * ```
  */
 export class ConvTranspose3d extends TransposedConvolution<Size3> {
-  constructor(inChannels: number, outChannels: number, kernel: Size3, options: ConvTranspose3dOptions = {}) {
-    super(3, inChannels, outChannels, kernel, options, torch.convTranspose3d);
-  }
+  protected static override readonly dims = 3;
 }
 
 export type { TransposedConvolution };

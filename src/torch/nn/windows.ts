@@ -71,7 +71,10 @@ function shownWindow({ stride = 1, padding = 0, dilation = 1 }: WindowOptions): 
   return `dilation=${shownSize(dilation)}, padding=${shownSize(padding)}, stride=${shownSize(stride)}`;
 }
 
+const maxUnpools = { 1: windows.maxUnpool1d, 2: windows.maxUnpool2d, 3: windows.maxUnpool3d };
+
 abstract class MaxUnpool<S extends Size> extends Module {
+  protected static readonly dims: 1 | 2 | 3;
   /** Sizes of a window. */
   readonly kernelSize: number[];
   /** Distances between windows. */
@@ -80,17 +83,14 @@ abstract class MaxUnpool<S extends Size> extends Module {
   readonly padding: number[];
   readonly #operator: typeof windows.maxUnpool1d;
 
-  constructor(
-    dims: number,
-    kernelSize: S,
-    { stride = kernelSize, padding = 0 as S }: { stride?: S; padding?: S },
-    operator: typeof windows.maxUnpool1d,
-  ) {
+  constructor(kernelSize: S, options: { stride?: S; padding?: S } = {}) {
     super();
+    const { stride = kernelSize, padding = 0 } = options;
+    const { dims } = new.target;
     this.kernelSize = spread(kernelSize, dims, 'kernel size');
     this.stride = spread(stride, dims, 'stride');
     this.padding = spread(padding, dims, 'padding');
-    this.#operator = operator;
+    this.#operator = maxUnpools[dims];
   }
 
   /** @param indices from `withIndices` of the pooling, of the input's shape */
@@ -115,9 +115,7 @@ abstract class MaxUnpool<S extends Size> extends Module {
  * ```
  */
 export class MaxUnpool1d extends MaxUnpool<Size1> {
-  constructor(kernelSize: Size1, options: { stride?: Size1; padding?: Size1 } = {}) {
-    super(1, kernelSize, options, windows.maxUnpool1d);
-  }
+  protected static override readonly dims = 1;
 }
 
 /**
@@ -130,9 +128,7 @@ export class MaxUnpool1d extends MaxUnpool<Size1> {
  * ```
  */
 export class MaxUnpool2d extends MaxUnpool<Size2> {
-  constructor(kernelSize: Size2, options: { stride?: Size2; padding?: Size2 } = {}) {
-    super(2, kernelSize, options, windows.maxUnpool2d);
-  }
+  protected static override readonly dims = 2;
 }
 
 /**
@@ -145,24 +141,29 @@ export class MaxUnpool2d extends MaxUnpool<Size2> {
  * ```
  */
 export class MaxUnpool3d extends MaxUnpool<Size3> {
-  constructor(kernelSize: Size3, options: { stride?: Size3; padding?: Size3 } = {}) {
-    super(3, kernelSize, options, windows.maxUnpool3d);
-  }
+  protected static override readonly dims = 3;
 }
 
 abstract class LPPool<S extends Size> extends Module {
+  protected static readonly operator: typeof windows.lpPool1d;
   /** The p of the norm. */
   readonly normType: number;
   /** Sizes of a window, or one for all. */
   readonly kernelSize: S;
   /** Stride and rounding. */
   readonly options: PowerPoolOptions;
+  readonly #operator: typeof windows.lpPool1d;
 
   constructor(normType: number, kernelSize: S, options: PowerPoolOptions & { stride?: S } = {}) {
     super();
     this.normType = normType;
     this.kernelSize = kernelSize;
     this.options = { ...options };
+    this.#operator = new.target.operator;
+  }
+
+  override forward(input: Tensor): Tensor {
+    return this.#operator(input, this.normType, this.kernelSize, this.options);
   }
 
   protected override extraRepr(): string {
@@ -183,9 +184,7 @@ abstract class LPPool<S extends Size> extends Module {
  * ```
  */
 export class LPPool1d extends LPPool<Size1> {
-  override forward(input: Tensor): Tensor {
-    return windows.lpPool1d(input, this.normType, this.kernelSize, this.options);
-  }
+  protected static override readonly operator = windows.lpPool1d;
 }
 
 /**
@@ -197,9 +196,7 @@ export class LPPool1d extends LPPool<Size1> {
  * ```
  */
 export class LPPool2d extends LPPool<Size2> {
-  override forward(input: Tensor): Tensor {
-    return windows.lpPool2d(input, this.normType, this.kernelSize, this.options);
-  }
+  protected static override readonly operator = windows.lpPool2d;
 }
 
 /**
@@ -211,9 +208,7 @@ export class LPPool2d extends LPPool<Size2> {
  * ```
  */
 export class LPPool3d extends LPPool<Size3> {
-  override forward(input: Tensor): Tensor {
-    return windows.lpPool3d(input, this.normType, this.kernelSize, this.options);
-  }
+  protected static override readonly operator = windows.lpPool3d;
 }
 
 /**
