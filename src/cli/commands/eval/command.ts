@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { choice, collect, natural, positiveInteger } from '../../arguments.js';
+import { choice, collect, natural, onDemand, positiveInteger } from '../../arguments.js';
 import type { Stage } from '../../../runs/config.js';
 import type { Device } from '../../../torch/index.js';
 import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
@@ -105,7 +105,5 @@ Examples:
   $ npx tessera-torch eval generated.npy --reference real.npy
   $ npx tessera-torch eval runs/transformer --copies nearest.png`,
     )
-    .action(async (what: string[], flags: EvalFlags) => {
-      await (await import('./run.js')).evaluateAll(what, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).evaluateAll));
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { positiveInteger } from '../../arguments.js';
+import { onDemand, positiveInteger } from '../../arguments.js';
 import { withFileFlags, type FileFlags } from '../../model-flags.js';
 
 export interface ImportFlags extends FileFlags {
@@ -35,7 +35,5 @@ Examples:
   $ npx tessera-torch train transformer --vqgan runs/imagenet --data photos
   $ npx tessera-torch import cin_transformer.ckpt --config cin_transformer.yaml --name cin`,
     )
-    .action(async (file: string, flags: ImportFlags) => {
-      await (await import('./run.js')).importFile(file, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).importFile));
 }

@@ -1,7 +1,7 @@
 import type { GuidanceOptions, GuidanceSchedule } from '../../../sampling/guidance.js';
 import { flaggedFilters, type FilterOptions } from '../../../sampling/filters.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { natural, numeric, positiveInteger } from '../../arguments.js';
+import { natural, numeric, onDemand, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 import type { Kept, PhotoFlags } from './photo.js';
 import type { PixelSize } from './size.js';
@@ -142,10 +142,7 @@ Examples:
   $ npx tessera-torch sample runs/transformer --vary photo.png --share 0.3 --n 8
   $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
-    .action(async (run: string, flags: SampleFlags) => {
-      const { sample } = await import('./run.js');
-      await sample(run, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).sample));
 }
 
 // Not imported from guidance.ts, which loads libtorch.
