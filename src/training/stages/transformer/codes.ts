@@ -6,6 +6,7 @@ import type { View } from '../../../data/pictures/picture.js';
 import { ReadAhead } from '../../../data/batches/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
 import type { ImageVectors } from './vectors.js';
@@ -194,10 +195,10 @@ async function encodeAll(
   const conditions: Tensor[] = [];
   for (let next = ahead.next(); next; next = ahead.next()) {
     const example = source.toExample(await next.result, device);
-    rows.push(torch.noGrad(() => torch.scope(() => encode(example.image).flatten(1)))); // [B, h·w]
+    rows.push(unrecorded(() => encode(example.image).flatten(1))); // [B, h·w]
     if (condition) {
       const values = fields.map((field) => example.fields[field]!);
-      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(values)))); // [B, N]
+      conditions.push(unrecorded(() => condition.encode(values))); // [B, N]
     }
     torch.dispose(example);
     await setImmediate();
