@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
 import { onDemand, positiveInteger } from '../../arguments.js';
-import { withFileFlags, type FileFlags } from '../../model-flags.js';
+import { withFileFlags, type FileFlags, type OutputFlags } from '../../model-flags.js';
 
-export interface ImportFlags extends FileFlags {
+export interface ImportFlags extends FileFlags, OutputFlags {
   name: string;
   out: string;
   size?: number;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch import`, which makes a run folder of a checkpoint that was trained elsewhere. */

@@ -7,8 +7,6 @@ export interface ReconstructFlags extends ModelFlags {
   out: string;
   size?: number;
   grid?: boolean;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch reconstruct`, which encodes images with a VQGAN and decodes them again. */
