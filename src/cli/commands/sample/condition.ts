@@ -25,6 +25,7 @@ import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
+import type { SampleFlags } from './command.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
@@ -41,12 +42,7 @@ export interface ChosenCondition {
 /** A model with a condition, or one of its several conditions. */
 type Conditioned = Pick<TwoStage, 'condition' | 'condStageModel'>;
 
-interface ConditionFlags {
-  class?: string;
-  allClasses?: boolean;
-  condition?: string;
-  layout?: string;
-}
+type ConditionFlags = Pick<SampleFlags, 'class' | 'allClasses' | 'condition' | 'layout'>;
 
 /** Images and model for which a condition is read. */
 interface ConditionPlace {

@@ -9,18 +9,14 @@ import { systemPath } from '../../../files/file-names.js';
 import type { TwoStage } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import { writing } from '../../images.js';
+import type { SampleFlags } from './command.js';
 import type { SampleFiles } from './files.js';
 import { PartialImages } from './partial.js';
 import type { Photo } from './photo.js';
 import type { PlannedImage } from './pictures.js';
 import type { DrawnSize } from './size.js';
 
-interface WatchFlags {
-  /** Number of codes between partial images; true: a row of codes. */
-  stream?: number | true;
-  /** Path of an animated WebP or GIF. */
-  animate?: string;
-}
+type WatchFlags = Pick<SampleFlags, 'stream' | 'animate'>;
 
 /** How the images are drawn, and where they are written. */
 interface Drawing {
