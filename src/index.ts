@@ -102,12 +102,7 @@ export type { StepOptimizer } from './training/engine/step-optimizer.js';
 export { GraphedStep } from './training/stages/vqgan/graphed-step.js';
 export { RowOrder } from './training/stages/transformer/row-order.js';
 export * from './training/stages/transformer/step.js';
-export {
-  learningRateAt,
-  setLearningRate,
-  type LearningRateShape,
-  type StepCount,
-} from './training/engine/schedule.js';
+export * from './training/engine/schedule.js';
 export { RunClock, type RunClockOptions, type RunLength } from './runs/clock.js';
 export { Run } from './runs/run.js';
 export type { RunOpening } from './runs/opening.js';
@@ -138,14 +133,7 @@ export { MasterWeights, type HalfDType } from './training/engine/precision.js';
 export { bestCheckpoint, listCheckpoints, newestCheckpoint, type RunCheckpoint } from './runs/checkpoint.js';
 export { readMetrics, type MetricsRecord } from './runs/folder.js';
 export { openRun, type ModelSource, type OpenedRun, type RunSource } from './runs/open.js';
-export {
-  ImageTokenizer,
-  type DecodeOptions,
-  type EncodeOptions,
-  type ImageInput,
-  type ImageTokenizerOptions,
-  type ImageTokens,
-} from './tokenizer/image-tokenizer.js';
+export * from './tokenizer/image-tokenizer.js';
 export type { TokenizerDType } from './tokenizer/dtype.js';
 export type { CheckpointAndConfig } from './runs/checkpoint-file.js';
 export type { Fit, FitOptions, Padding } from './tokenizer/fit.js';

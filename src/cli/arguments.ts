@@ -24,3 +24,11 @@ export const positiveInteger = numeric((n) => Number.isSafeInteger(n) && n > 0, 
 
 /** Collects the values of a flag that may be given several times. */
 export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value];
+
+/** Returns the action of a command: it loads its work on demand and calls it with the arguments and the flags. */
+export const onDemand =
+  <A extends unknown[]>(load: () => Promise<(...given: A) => Promise<void>>) =>
+  async (...given: unknown[]): Promise<void> => {
+    const run = await load();
+    await run(...(given.slice(0, -1) as A)); // The last one is commander's command.
+  };

@@ -3,10 +3,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeAtomically } from '../files/atomic-file.js';
 import { shownPath, systemPath } from '../files/file-names.js';
-import { imageGrid, type ImageGridOptions } from '../data/pictures/image-grid.js';
-import { sharpOf } from '../data/pictures/sharp.js';
+import { imageGrid, savePixels, type ImageGridOptions } from '../data/pictures/image-grid.js';
 import { packageVersion } from '../files/package.js';
-import { labelledGrid, type Labelled } from '../reports/labelled-grid.js';
+import { inAscii, labelledGrid, type Labelled } from '../reports/labelled-grid.js';
 import type { Tensor } from '../torch/index.js';
 import { unwritten } from '../runs/error.js';
 
@@ -28,20 +27,11 @@ export async function saveImage(
   const { pixels, svg } = labels
     ? labelledGrid(images, labels, grid)
     : { pixels: imageGrid(images, grid), svg: null };
-  const plain = await sharpOf(pixels);
-  // EXIF text is ASCII.
-  const text = JSON.stringify(recipe).replace(
-    /[^\x20-\x7e]/g,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
-  await writing(path, async () => {
-    // In memory first: libvips hardly explains why a file cannot be written.
-    const png = await (svg ? plain.composite([{ input: Buffer.from(svg) }]).removeAlpha() : plain)
-      .withExif({ IFD0: { ImageDescription: text, Software: `tessera ${packageVersion()}` } })
-      .png()
-      .toBuffer();
-    await writeAtomically(path, png);
-  });
+  const exif = {
+    ImageDescription: inAscii(JSON.stringify(recipe)),
+    Software: `tessera ${packageVersion()}`,
+  };
+  await writing(path, () => savePixels(path, pixels, { svg, exif }));
 }
 
 /** Writes the recipe of a folder of images next to them. */

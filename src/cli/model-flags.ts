@@ -21,7 +21,13 @@ export interface SourceFlags extends FileFlags {
   checkpoint?: WeightsChoice['checkpoint'];
 }
 
-export interface ModelFlags extends SourceFlags {
+/** Flags of how a command tells what it does. */
+export interface OutputFlags {
+  json?: boolean;
+  quiet?: boolean;
+}
+
+export interface ModelFlags extends SourceFlags, OutputFlags {
   device: 'auto' | Device;
   precision?: TokenizerDType;
 }

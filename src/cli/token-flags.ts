@@ -1,6 +1,6 @@
 /** Flags that `encode` and `decode` share. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { numeric, positiveInteger } from './arguments.js';
+import { natural, numeric, positiveInteger } from './arguments.js';
 import type { TokenizerDType } from '../tokenizer/dtype.js';
 import type { Markers } from '../tokenizer/sequence.js';
 import { withModelFlags, type ModelFlags } from './model-flags.js';
@@ -13,19 +13,12 @@ export interface TokenFlags extends ModelFlags {
   offset: number;
   markers?: Markers;
   precision: TokenizerDType;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Adds the shared flags. */
 export function withTokenFlags(command: Command, how: string): Command {
   command
-    .option(
-      '--offset <number>',
-      `${how} every id, where the ids of images begin in a vocabulary`,
-      numeric(isNatural, 'a non-negative integer'),
-      0,
-    )
+    .option('--offset <number>', `${how} every id, where the ids of images begin in a vocabulary`, natural, 0)
     .option(
       '--markers <begin,row,end>',
       'three numbers: a token before the image, one after each row, one after the image',

@@ -8,14 +8,7 @@ export { ImageSource, type Channels, type PictureStore } from './image-source.js
 export type { Example, ReadOptions, Squares } from './batches/squares.js';
 export { type LayoutKind, type PlacedObject } from './fields/layout.js';
 export { type MapKind, type MapKinds } from './fields/example.js';
-export {
-  inOrder,
-  Loader,
-  type Batch,
-  type InOrderOptions,
-  type LoaderOptions,
-  type LoaderPosition,
-} from './batches/loader.js';
+export * from './batches/loader.js';
 export { openImages, type DataReport, type OpenedImages, type OpenImagesOptions } from './open-images.js';
 export type { DataConfig } from './settings.js';
 export { describeImages, inspectImages, type ImagesFound } from './inspect-images.js';
@@ -27,16 +20,7 @@ export type { PackedFile } from './packed/shard-writer.js';
 export { type Picture, type View } from './pictures/picture.js';
 export { readVectors, saveTextVectors, type TextEncoder, type VectorFile } from './fields/vectors.js';
 export { imageGrid, saveImageGrid, type ImageGridOptions, type PackedImage } from './pictures/image-grid.js';
-export {
-  makeScene,
-  sceneClassCount,
-  sceneObjectClasses,
-  sceneObjects,
-  sceneSplits,
-  writeScenes,
-  type Scene,
-  type SceneFolderOptions,
-} from './built-in/scenes.js';
+export * from './built-in/scenes.js';
 export {
   layoutScene,
   type SceneLayout,

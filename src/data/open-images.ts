@@ -11,7 +11,7 @@ import { isPacked, PackedImages } from './packed/packed-images.js';
 import type { PackIndex } from './packed/packed-index.js';
 import { usualResizedCrop } from './batches/random-resized-crop.js';
 import type { DataConfig } from './settings.js';
-import { distinctCount, splitFrom } from './split.js';
+import { distinctCount, divided, splitFrom, type Split } from './split.js';
 import { findShards } from './files/tar-shards.js';
 import { isTokenFolder } from './files/token-folder.js';
 
@@ -114,7 +114,7 @@ export interface OpenedStore {
   store: PictureStore;
   report: DataReport;
   /** Predefined split, if the source has one. */
-  split: { train: number[]; heldOut: number[] } | null;
+  split: Split | null;
 }
 
 /** Opens one path of images, not yet split. */
@@ -157,8 +157,9 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
           `or pack them again with: npx tessera-torch data pack ${store.index.source} --size ${size}`,
       );
     }
-    const skipped = [...store.index.skipped];
-    return { store, split: madeSplit(store), report: { ...report('packed', store), skipped } };
+    const { splitMade, skipped } = store.index;
+    const split = splitMade ? divided(store.length, (i) => store.heldOut(i)) : null;
+    return { store, split, report: { ...report('packed', store), skipped: [...skipped] } };
   }
   const found = (await findShards(path, options)) ?? (await findImages(path));
   const store = await ImageFiles.open(path, found, {
@@ -196,13 +197,6 @@ function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptio
   const held = heldOutPath === undefined ? heldOut : 0;
   const request = { size, count, seed, heldOut: held, maps, onProgress, signal };
   return name === 'scenes' ? makeScenes(request) : makeEmoji(request);
-}
-
-function madeSplit(store: PackedImages): { train: number[]; heldOut: number[] } | null {
-  if (!store.index.splitMade) return null;
-  const split = { train: [] as number[], heldOut: [] as number[] };
-  for (let i = 0; i < store.length; i++) (store.heldOut(i) ? split.heldOut : split.train).push(i);
-  return split;
 }
 
 /** Adds the skipped and ignored files of the held-out path. */

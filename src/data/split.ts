@@ -77,10 +77,13 @@ export function splitByContent(images: Hashed, heldOut: number): Split {
     );
   }
   const chosen = firstHashes(images, places, sorted, count);
+  return divided(images.length, (i) => chosen.has(hashOf(images, i)));
+}
+
+/** Divides the indices of `count` images. */
+export function divided(count: number, isHeldOut: (index: number) => boolean): Split {
   const split: Split = { train: [], heldOut: [] };
-  for (let i = 0; i < images.length; i++) {
-    (chosen.has(hashOf(images, i)) ? split.heldOut : split.train).push(i);
-  }
+  for (let i = 0; i < count; i++) (isHeldOut(i) ? split.heldOut : split.train).push(i);
   return split;
 }
 

@@ -2,13 +2,5 @@ export { chartSvg, type ChartOptions, type ChartLevel, type ChartSeries } from '
 export { runCharts, saveCurves, saveRunCurves, type CurveLevels } from './curves.js';
 export { evaluationCard } from './evaluation-card.js';
 export { layoutSvg, saveLayout, type LayoutPicture } from './layout.js';
-export {
-  writePage,
-  type Figure,
-  type GalleryPicture,
-  type Page,
-  type PageBlock,
-  type PageSection,
-  type ReportRow,
-} from './page.js';
+export * from './page.js';
 export { writeReport } from './run-report.js';

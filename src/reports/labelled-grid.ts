@@ -58,7 +58,7 @@ export async function saveLabelledGrid(
 ): Promise<void> {
   const { pixels, svg } = labelledGrid(images, labels, options);
   const names = JSON.stringify({ [listedAs]: labels.map(({ name }) => name) });
-  await savePixels(path, pixels, { svg, description: inAscii(names) });
+  await savePixels(path, pixels, { svg, exif: { ImageDescription: inAscii(names) } });
 }
 
 /** Returns the drawn name, truncated to a width. */

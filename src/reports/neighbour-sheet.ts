@@ -45,7 +45,8 @@ export async function saveNeighbourSheet(
   description: unknown,
 ): Promise<void> {
   const { pixels, svg } = neighbourSheet(sheet);
-  await savePixels(path, pixels, { svg, description: inAscii(JSON.stringify(description)) });
+  const exif = { ImageDescription: inAscii(JSON.stringify(description)) };
+  await savePixels(path, pixels, { svg, exif });
 }
 
 /** Returns the pixels of a sheet, and the drawing over them. */

@@ -109,15 +109,6 @@ export async function withWeights<T>(
   return await use({ stage, model, config, tensors, prefix, notes });
 }
 
-/** Opens the model of a checkpoint file, and closes the file after `use`: both of the above. */
-export async function withCheckpointFile<T>(
-  source: CheckpointAndConfig,
-  wanted: Stage | undefined,
-  use: (opened: OpenedFile) => T | Promise<T>,
-): Promise<T> {
-  return withWeights(await describeCheckpointFile(source, wanted), use);
-}
-
 /** Returns the tensors of a file; reading one calls `onBytes`, if it is given. */
 export function told(tensors: LazyTensors, file: string, onBytes?: OnBytes): LazyTensors {
   if (!onBytes) return tensors;

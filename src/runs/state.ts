@@ -6,6 +6,7 @@ import { loadEntries } from '../torch/nn/state-dict.js';
 import type { OptimizerState, SavedGroup } from '../torch/optim/index.js';
 import type { GradScaler, GradScalerState } from '../torch/amp/index.js';
 import * as torch from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Tensor } from '../torch/index.js';
 import { generatorStates, restoreGenerators } from './generators.js';
 import { averageOf, type RunCheckpoint, type CheckpointState } from './checkpoint.js';
@@ -108,17 +109,15 @@ async function restoreAverage(
  * device.
  */
 export function firstNonFinite(tensors: ReadonlyMap<string, Tensor>): string | null {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const floating = [...tensors].filter(
-        ([, tensor]) => tensor.dtype.includes('float') && tensor.numel() > 0,
-      );
-      const norms = torch.callOperator('aten::_foreach_norm', 'Scalar', [
-        floating.map(([, tensor]) => tensor.detach()),
-        torch.floatScalar(Infinity),
-      ]) as Tensor[];
-      const finite = torch.stack(norms.map((norm) => norm.isfinite())).tolist() as boolean[];
-      return floating[finite.indexOf(false)]?.[0] ?? null;
-    }),
-  );
+  return unrecorded(() => {
+    const floating = [...tensors].filter(
+      ([, tensor]) => tensor.dtype.includes('float') && tensor.numel() > 0,
+    );
+    const norms = torch.callOperator('aten::_foreach_norm', 'Scalar', [
+      floating.map(([, tensor]) => tensor.detach()),
+      torch.floatScalar(Infinity),
+    ]) as Tensor[];
+    const finite = torch.stack(norms.map((norm) => norm.isfinite())).tolist() as boolean[];
+    return floating[finite.indexOf(false)]?.[0] ?? null;
+  });
 }

@@ -7,6 +7,7 @@ import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import { openRun, type ModelSource, type OpenedRun } from '../runs/open.js';
 import * as torch from '../torch/index.js';
+import { unrecorded } from '../torch/core/unrecorded.js';
 import type { Tensor } from '../torch/index.js';
 import { setDType, tokenizerDTypes, type TokenizerDType } from './dtype.js';
 import { checkTakesFiles, encodePictures } from './encode-pictures.js';
@@ -155,7 +156,7 @@ export class ImageTokenizer extends torch.InThread {
     if (!first) throw new torch.ShapeError('encode needs at least one image, got an empty list');
     if (all.some(({ size }) => size[0] !== first.size[0] || size[1] !== first.size[1])) return all;
     const each = all.map((tokens) => tokens.ids);
-    const ids = torch.noGrad(() => torch.scope(() => torch.cat(each)));
+    const ids = unrecorded(() => torch.cat(each));
     torch.dispose(each);
     return { ...first, ids };
   }
@@ -203,12 +204,10 @@ export class ImageTokenizer extends torch.InThread {
     const [height, width] = [ids.shape[1]! * this.stride, ids.shape[2]! * this.stride];
     const size = options.size ?? (tokens instanceof torch.Tensor ? [height, width] : tokens.size);
     checkSize(size, height, width);
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const decoded = imagesOf(this.model, ids.to(this.device).to('int64'), this.dtype, tiling);
-        return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).clamp(-1, 1).to('cpu').contiguous();
-      }),
-    );
+    return unrecorded(() => {
+      const decoded = imagesOf(this.model, ids.to(this.device).to('int64'), this.dtype, tiling);
+      return decoded.narrow(2, 0, size[0]).narrow(3, 0, size[1]).clamp(-1, 1).to('cpu').contiguous();
+    });
   }
 
   /**
@@ -262,13 +261,11 @@ export class ImageTokenizer extends torch.InThread {
   }
 
   #encodeTensor(images: Tensor, options: FitOptions, tiling: Tiling | null): ImageTokens {
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const fitted = fitTensor(images.to(this.device), this, options);
-        const ids = indicesOf(this.model, fitted.images, this.dtype, tiling).to('cpu').contiguous();
-        return { ids, grid: ids.shape.slice(1) as [number, number], size: fitted.size };
-      }),
-    );
+    return unrecorded(() => {
+      const fitted = fitTensor(images.to(this.device), this, options);
+      const ids = indicesOf(this.model, fitted.images, this.dtype, tiling).to('cpu').contiguous();
+      return { ids, grid: ids.shape.slice(1) as [number, number], size: fitted.size };
+    });
   }
 }
 

@@ -1,9 +1,8 @@
 /** The token sets that encode writes, read whole. */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { itemAt } from '../data/checks.js';
 import { ImageDataError } from '../data/image-error.js';
-import { splitFrom, type Split } from '../data/split.js';
+import { contentHash, divided, splitFrom, type Split } from '../data/split.js';
 import { isTokenFolder, TOKEN_LIST } from '../data/files/token-folder.js';
 import { recoverPath } from '../files/file-names.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
@@ -58,7 +57,8 @@ export class TokenSet extends torch.InThread {
     this.grid = grid;
     this.digest = digestOf(content);
     this.hashed = content.training !== undefined;
-    this.split = splitOf(images, content.training?.split ?? false);
+    const isHeldOut = (i: number) => images[i]!.heldOut === true;
+    this.split = content.training?.split ? divided(images.length, isHeldOut) : null;
     this.#images = images;
     this.#made = content;
     ({ ids: this.ids, largest: this.largest } = read.all());
@@ -179,14 +179,5 @@ function finished(path: string): ManifestContent {
 
 function digestOf({ settings, model, images, training, shards }: ManifestContent): string {
   const files = Object.values(shards).map(({ sha256 }) => sha256);
-  return createHash('sha256')
-    .update(JSON.stringify([settings, model, images, training, files]))
-    .digest('hex');
-}
-
-/** Returns the split that is recorded; null if the source has none. */
-function splitOf(images: readonly SetImage[], made: boolean): Split | null {
-  const split: Split = { train: [], heldOut: [] };
-  for (const [i, { heldOut }] of images.entries()) (heldOut ? split.heldOut : split.train).push(i);
-  return made ? split : null;
+  return contentHash(JSON.stringify([settings, model, images, training, files]));
 }

@@ -20,7 +20,7 @@ import { sample } from '../../src/cli/commands/sample/run.js';
 import { temporaryOf } from '../../src/files/temporary.js';
 import { modelFromConfig } from '../../src/models/registry/from-config.js';
 import { newestCheckpoint, weightsOf } from '../../src/runs/checkpoint.js';
-import { withCheckpointFile } from '../../src/runs/checkpoint-file.js';
+import { describeCheckpointFile, withWeights } from '../../src/runs/checkpoint-file.js';
 import { RunError } from '../../src/runs/error.js';
 import { writeImportedRun } from '../../src/runs/import.js';
 import { openRun } from '../../src/runs/open.js';
@@ -421,8 +421,9 @@ test.serial('an import removes what a killed one has left', async (t) => {
 test.serial('an import that is stopped leaves no folder', async (t) => {
   const { file, config } = await published(first, models.first);
   const folder = join(root, 'stopped');
+  const described = await describeCheckpointFile({ checkpoint: file, config }, undefined);
   await t.throwsAsync(
-    withCheckpointFile({ checkpoint: file, config }, undefined, (opened) =>
+    withWeights(described, (opened) =>
       writeImportedRun(join(folder, 'run'), opened, {
         file,
         card: '',

@@ -6,7 +6,7 @@ import { seasons, timesOfDay } from './scene-palette.js';
 import type { MapKinds } from '../fields/example.js';
 import { sceneLabels } from './scene-render.js';
 import { makeScene, sceneObjectClasses, sceneObjects, sceneSplits } from './scenes.js';
-import { contentHash } from '../split.js';
+import { contentHash, type Split } from '../split.js';
 
 export const builtIns = ['scenes', 'emoji'] as const;
 export type BuiltIn = (typeof builtIns)[number];
@@ -22,10 +22,8 @@ export interface BuiltInOptions extends Pick<ImageFilesOptions, 'onProgress' | '
   maps?: boolean | undefined;
 }
 
-export interface MadeImages {
+export interface MadeImages extends Split {
   store: MemoryStore;
-  train: number[];
-  heldOut: number[];
 }
 
 /** Returns how many of `count` images are held out. */
@@ -86,7 +84,7 @@ function bytesOf(shares: Float32Array): Uint8Array {
 }
 
 /** Splits the positions 0 … count-1: the last `held` are held out. */
-export function firstAndRest(count: number, held: number): { train: number[]; heldOut: number[] } {
+export function firstAndRest(count: number, held: number): Split {
   const all = Array.from({ length: count }, (_, i) => i);
   return { train: all.slice(0, count - held), heldOut: all.slice(count - held) };
 }

@@ -1,12 +1,13 @@
 /** The index of a packed folder: reads and checks it. */
-import { createHash } from 'node:crypto';
 import { openSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isTree } from '../../config/schema.js';
 import { recoverPath, systemPath } from '../../files/file-names.js';
 import type { MapKinds } from '../fields/example.js';
 import type { SkippedImage } from '../files/image-files.js';
 import { ImageDataError } from '../image-error.js';
+import { contentHash } from '../split.js';
 import {
   ListedEntries,
   recordBytes,
@@ -76,7 +77,7 @@ async function recordedEntries(path: string, { records, names }: PackIndex): Pro
   for (const file of [records!, names!]) await checkLength(path, file);
   const file = join(path, records!.file);
   const bytes = await readFile(systemPath(file));
-  if (createHash('sha256').update(bytes).digest('hex') !== records!.sha256) {
+  if (contentHash(bytes) !== records!.sha256) {
     throw new ImageDataError(file, `its contents have changed since it was written; ${again}`);
   }
   return new RecordedEntries(bytes, openSync(systemPath(join(path, names!.file)), 'r'));
@@ -129,12 +130,9 @@ function whatIsOutside(
   return null;
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 /** True if a value describes a file of the folder. */
 function isFile(value: unknown): value is PackedFile {
-  return isRecord(value) && typeof value['file'] === 'string' && Number.isSafeInteger(value['bytes']);
+  return isTree(value) && typeof value['file'] === 'string' && Number.isSafeInteger(value['bytes']);
 }
 
 /** True if a value describes maps by field, or is absent. */
@@ -142,5 +140,5 @@ function areMaps(maps: unknown): boolean {
   if (maps === undefined) return true;
   const areLabels = (labels: unknown) =>
     labels === undefined || (Array.isArray(labels) && labels.every((label) => typeof label === 'string'));
-  return isRecord(maps) && Object.values(maps).every((kind) => isRecord(kind) && areLabels(kind['labels']));
+  return isTree(maps) && Object.values(maps).every((kind) => isTree(kind) && areLabels(kind['labels']));
 }

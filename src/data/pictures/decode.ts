@@ -154,6 +154,21 @@ export async function decodePicture(
   }
 }
 
+/**
+ * Reads a file and decodes it in its own size, or scaled to cover another one, of which the centre is kept.
+ *
+ * @throws ImageDataError if it cannot be read or decoded
+ */
+export async function readPicture(
+  path: string,
+  size?: readonly [height: number, width: number],
+): Promise<Picture> {
+  const bytes = await readWhole(path);
+  const header = await readHeader(path, bytes);
+  const [height, width] = size ?? [header.height, header.width];
+  return decodePicture(path, width, height, bytes, header.samples ?? 'usual');
+}
+
 async function decodeArray(path: string, bytes: Uint8Array, width: number, height: number, fit: Scaling) {
   const array = readArray(path, bytes);
   const { width: columns, height: rows, channels } = array;

@@ -87,22 +87,21 @@ export async function saveImageGrid(
 
 /** Additional content of a PNG. */
 export interface PngExtras {
-  /** Drawing over the pixels, of the same size. */
-  svg: string;
-  /** EXIF ImageDescription, in ASCII. */
-  description: string;
+  /** Drawing over the pixels, of the same size. Default: none. */
+  svg?: string | null;
+  /** EXIF fields, in ASCII. Default: none. */
+  exif?: Record<string, string>;
 }
 
 /** Writes pixels as one PNG; the file appears under its name only when complete. */
-export async function savePixels(path: string, picture: PackedImage, extras?: PngExtras): Promise<void> {
+export async function savePixels(
+  path: string,
+  picture: PackedImage,
+  { svg, exif }: PngExtras = {},
+): Promise<void> {
   const plain = await sharpOf(picture);
-  const image = extras
-    ? plain
-        .composite([{ input: Buffer.from(extras.svg) }])
-        .removeAlpha()
-        .withExif({ IFD0: { ImageDescription: extras.description } })
-    : plain;
+  const image = svg ? plain.composite([{ input: Buffer.from(svg) }]).removeAlpha() : plain;
   // In memory first: libvips hardly explains why a file cannot be written.
-  const png = await image.png().toBuffer();
+  const png = await (exif ? image.withExif({ IFD0: exif }) : image).png().toBuffer();
   await writeAtomically(path, png);
 }

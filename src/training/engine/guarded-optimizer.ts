@@ -3,6 +3,7 @@ import type { GradScaler } from '../../torch/amp/index.js';
 import * as optim from '../../torch/optim/index.js';
 import type { ParameterState } from '../../torch/optim/index.js';
 import * as torch from '../../torch/index.js';
+import { unrecorded } from '../../torch/core/unrecorded.js';
 import type { Tensor } from '../../torch/index.js';
 import { leastScale } from './loss-scale.js';
 import type { StepOptimizer } from './step-optimizer.js';
@@ -83,16 +84,14 @@ export class GuardedOptimizer extends WrappedOptimizer<GuardableOptimizer> {
 
   /** Notes which gradients are finite, and updates the parameters. Does not wait for the device. */
   step(): void {
-    torch.scope(() =>
-      torch.noGrad(() => {
-        this.#scaler?.unscale_(this.optimizer);
-        const gradients = this.parameters.map(({ grad }) => grad ?? this.#zero);
-        if (gradients.length === 0) return;
-        this.finite.copy_(torch.stack(sizesOf(gradients)).isfinite());
-        if (this.#skip) this.#found.copy_(this.finite.all().logicalNot());
-        if (this.#scaler) this.#excuseOverflow(this.#scaler);
-      }),
-    );
+    unrecorded(() => {
+      this.#scaler?.unscale_(this.optimizer);
+      const gradients = this.parameters.map(({ grad }) => grad ?? this.#zero);
+      if (gradients.length === 0) return;
+      this.finite.copy_(torch.stack(sizesOf(gradients)).isfinite());
+      if (this.#skip) this.#found.copy_(this.finite.all().logicalNot());
+      if (this.#scaler) this.#excuseOverflow(this.#scaler);
+    });
     if (!this.#leavesOut || this.#skipsByKernel) this.#inner.step();
     else torch.scope(() => this.#stepAndPutBack());
   }

@@ -1,4 +1,5 @@
 import * as torch from '../../torch/index.js';
+import { unrecorded } from '../../torch/core/unrecorded.js';
 import type { Tensor } from '../../torch/index.js';
 import * as foreach from '../../torch/optim/foreach.js';
 import { MasterWeights } from './precision.js';
@@ -97,11 +98,9 @@ export class WeightAverage extends torch.InThread {
   #exchange(): () => void {
     const entries = [...this.#entries.values()];
     const own = torch.noGrad(() => entries.map(({ weight }) => torch.keep(weight.detach())));
-    torch.noGrad(() =>
-      torch.scope(() => {
-        for (const { weight, average } of entries) weight.data = average.to(weight.dtype);
-      }),
-    );
+    unrecorded(() => {
+      for (const { weight, average } of entries) weight.data = average.to(weight.dtype);
+    });
     return () => {
       for (const [i, { weight }] of entries.entries()) weight.data = own[i]!;
       torch.dispose(own);

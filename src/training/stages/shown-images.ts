@@ -1,5 +1,6 @@
 import type { FirstStage } from '../../models/autoencoder/vqgan.js';
 import * as torch from '../../torch/index.js';
+import { unrecorded } from '../../torch/core/unrecorded.js';
 import type { Tensor } from '../../torch/index.js';
 
 /**
@@ -7,12 +8,10 @@ import type { Tensor } from '../../torch/index.js';
  * colours, one channel as grey. The caller owns the result.
  */
 export function shownImages(model: FirstStage, values: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const [count, channels, ...size] = values.shape as [number, number, number, number];
-      if (!model.colorize) return values.expand([count, 3, ...size]).contiguous();
-      const labels = torch.oneHot(values.argmax(1), channels).permute([0, 3, 1, 2]); // [B, C, H, W]
-      return model.toRgb(labels.to('float32'));
-    }),
-  );
+  return unrecorded(() => {
+    const [count, channels, ...size] = values.shape as [number, number, number, number];
+    if (!model.colorize) return values.expand([count, 3, ...size]).contiguous();
+    const labels = torch.oneHot(values.argmax(1), channels).permute([0, 3, 1, 2]); // [B, C, H, W]
+    return model.toRgb(labels.to('float32'));
+  });
 }

@@ -1,6 +1,6 @@
 import { Command, Option } from 'commander';
 import type { BuiltIn } from '../../../data/built-in/built-in.js';
-import { choice, numeric } from '../../arguments.js';
+import { choice, numeric, onDemand } from '../../arguments.js';
 
 const sources =
   'a folder of images, a .txt, .jsonl, .csv or .tsv list of them, tar archives, a packed folder, or: scenes, emoji';
@@ -43,9 +43,7 @@ function inspectCommand(): Command {
   return sourceCommand('inspect')
     .description('decode every image and report what there is to train on')
     .option('--json', 'print the findings as JSON')
-    .action(async (path: string, flags: SourceFlags & { json?: boolean }) => {
-      await (await import('./run.js')).inspect(path, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).inspect));
 }
 
 export interface PackFlags {
@@ -62,9 +60,7 @@ function packCommand(): Command {
       '--maps',
       'also pack the maps that a list names, or segmentation and depth of the built-in scenes',
     )
-    .action(async (path: string, folder: string, flags: SourceFlags & PackFlags) => {
-      await (await import('./run.js')).pack(path, folder, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).pack));
 }
 
 export interface PreviewFlags {
@@ -81,9 +77,7 @@ function previewCommand(): Command {
     .option('--images <n>', 'number of images', integer(1), 36)
     .addOption(new Option('--pictures <n>', 'former name of --images').argParser(integer(1)).hideHelp())
     .option('--scale <n>', 'factor to enlarge each image by', integer(1), 1)
-    .action(async (path: string, png: string, flags: SourceFlags & PreviewFlags) => {
-      await (await import('./run.js')).preview(path, png, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).preview));
 }
 
 export interface FolderFlags {
@@ -100,9 +94,7 @@ function folderCommand(name: BuiltIn, description: string): Command {
     .option('--count <n>', 'number of images', integer(1), 1000)
     .option('--size <pixels>', 'side of the images', integer(16), 64)
     .option('--seed <n>', 'seed of the series', integer(), 1)
-    .action(async (folder: string, flags: FolderFlags) => {
-      await (await import('./run.js')).draw[name](folder, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).draw[name]));
 }
 
 const integer = (least = Number.MIN_SAFE_INTEGER) =>

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
+import { onDemand } from '../../arguments.js';
+import { withOutputFlags, withTokenFlags } from '../../token-flags.js';
 
 /** Defines `tessera-torch decode`, which turns token files into images. */
 export function decodeCommand(command: Command): Command {
@@ -18,7 +19,5 @@ Examples:
   $ npx tessera-torch decode runs/vqgan tokens
   $ npx tessera-torch decode runs/vqgan tokens/tokens-00000.jsonl --offset 32000 --markers 33024,33025,33026`,
     )
-    .action(async (run: string, tokens: string[], flags: TokenFlags) => {
-      await (await import('./run.js')).decode(run, tokens, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).decode));
 }

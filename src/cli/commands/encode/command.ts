@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { FixedViews } from '../../../data/batches/views.js';
 import type { Fit, Padding } from '../../../tokenizer/fit.js';
 import { templateNames, type TemplateName } from '../../../tokenizer/templates.js';
-import { choice, numeric, positiveInteger } from '../../arguments.js';
+import { choice, numeric, onDemand, positiveInteger } from '../../arguments.js';
 import { withOutputFlags, withTokenFlags, type TokenFlags } from '../../token-flags.js';
 
 /** Formats of token files. */
@@ -90,7 +90,5 @@ Examples:
   $ npx tessera-torch encode runs/vqgan photos --views 8 --to safetensors --out tokens
   $ npx tessera-torch encode last.ckpt list.txt --config imagenet --offset 32000 --markers 33024,33025,33026`,
     )
-    .action(async (run: string, paths: string[], flags: EncodeFlags) => {
-      await (await import('./run.js')).encode(run, paths, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).encode));
 }

@@ -20,17 +20,6 @@ export interface EncodedFile {
   viewed?: { view: number; record: ImageRecord };
 }
 
-/** Content of the JSON file next to an array of several images. */
-export interface ShardList {
-  grid: [number, number];
-  files: string[];
-  /** Heights and widths in pixels, if any image was padded. */
-  sizes?: [number, number][];
-  /** Rows of each image, which follow each other, and what is recorded of it; only in a set for training. */
-  views?: number;
-  images?: ImageRecord[];
-}
-
 export interface ShardOptions {
   to: TokenFormat;
   offset: number;
@@ -127,8 +116,12 @@ function describe({ file, grid, size, viewed }: EncodedFile, { stride }: ShardOp
   return { file, grid, ...(padded && { size }), ...(viewed && { view: viewed.view, ...viewed.record }) };
 }
 
-/** Returns the list that belongs to the array of a group: its grid, and the file names in the array's order. */
-function listOf(images: readonly EncodedFile[], options: ShardOptions): ShardList {
+/**
+ * Returns the list that belongs to the array of a group, the JSON file next to it: its grid, and the file names in the
+ * array's order. It has the sizes in pixels if any image was padded and, in a set for training, the number of rows of
+ * each image, which follow each other, with what is recorded of the images.
+ */
+function listOf(images: readonly EncodedFile[], options: ShardOptions) {
   const described = images.map((image) => describe(image, options));
   const padded = described.some(({ size }) => size !== undefined);
   const firsts = images.filter(({ viewed }) => (viewed?.view ?? 0) === 0);

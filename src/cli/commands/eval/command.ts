@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { choice, collect, natural, positiveInteger } from '../../arguments.js';
+import { choice, collect, natural, onDemand, positiveInteger } from '../../arguments.js';
 import type { Stage } from '../../../runs/config.js';
 import type { Device } from '../../../torch/index.js';
-import { withSourceFlags, type SourceFlags } from '../../model-flags.js';
+import { withSourceFlags, type OutputFlags, type SourceFlags } from '../../model-flags.js';
 import { withOutputFlags } from '../../token-flags.js';
 
-export interface EvalFlags extends SourceFlags {
+export interface EvalFlags extends SourceFlags, OutputFlags {
   device: 'auto' | Device;
   stage?: Stage;
   images?: string;
@@ -22,8 +22,6 @@ export interface EvalFlags extends SourceFlags {
   batch: number;
   saveFeatures?: string;
   out?: string;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch eval`, which measures models and sets of images, and compares what was measured alike. */
@@ -105,7 +103,5 @@ Examples:
   $ npx tessera-torch eval generated.npy --reference real.npy
   $ npx tessera-torch eval runs/transformer --copies nearest.png`,
     )
-    .action(async (what: string[], flags: EvalFlags) => {
-      await (await import('./run.js')).evaluateAll(what, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).evaluateAll));
 }

@@ -10,6 +10,7 @@ import { encodersOf } from '../../../training/stages/transformer/encoders.js';
 import { tokensOf } from '../../../training/stages/transformer/held-out.js';
 import { vectorsOf } from '../../../training/stages/transformer/vectors.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import { interruptSignal } from '../../interrupt.js';
 import { sourceOf } from '../../model-flags.js';
@@ -133,10 +134,8 @@ async function conditionsOf(
 /** Returns the codes per side of an image. */
 async function gridOf(net: TwoStage, { size, channels }: ImageSource, device: torch.Device): Promise<number> {
   const { encode } = encodersOf(net, device);
-  return torch.noGrad(() =>
-    torch.scope(() =>
-      Math.round(Math.sqrt(encode(torch.zeros([1, channels, size, size], { device })).numel())),
-    ),
+  return unrecorded(() =>
+    Math.round(Math.sqrt(encode(torch.zeros([1, channels, size, size], { device })).numel())),
   );
 }
 

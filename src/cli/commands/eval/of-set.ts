@@ -1,9 +1,8 @@
 /** Measures a set of images, by its features, against a reference set. */
 import { createHash } from 'node:crypto';
-import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
+import { readPicture } from '../../../data/pictures/decode.js';
 import { findImages } from '../../../data/files/find-images.js';
 import { bytesToImages } from '../../../data/pictures/image-tensor.js';
-import { readWhole } from '../../../data/pictures/read-whole.js';
 import { isFile } from '../../../files/look.js';
 import { shownPath } from '../../../files/file-names.js';
 import { differingField, UnlikeProtocolsError, type Evaluation } from '../../../metrics/evaluation.js';
@@ -62,10 +61,12 @@ async function ofImages(
   const signal = interruptSignal();
   const hash = createHash('sha256');
   const on = deviceFor(device);
+  const square = size === undefined ? undefined : ([size, size] as const);
   const parts: Tensor[] = [];
   for (let from = 0; from < files.length; from += batch) {
     signal.throwIfAborted();
-    const pictures = await Promise.all(files.slice(from, from + batch).map((file) => decoded(file, size)));
+    const some = files.slice(from, from + batch);
+    const pictures = await Promise.all(some.map((file) => readPicture(file, square)));
     for (const { pixels } of pictures) hash.update(pixels);
     parts.push(
       torch.scope(() => {
@@ -97,15 +98,6 @@ const weightsOf = (network: InceptionV3): string => `sha256 ${weightsHash(networ
 function hashOf(features: Tensor): string {
   const bytes = features.to('cpu').double().contiguous().toTypedArray() as Float64Array;
   return `sha256 of features ${createHash('sha256').update(bytes).digest('hex')}`;
-}
-
-/** Decodes an image in its own size, or scaled to cover a square and cropped to its centre. */
-async function decoded(file: string, size: number | undefined) {
-  const bytes = await readWhole(file);
-  const header = await readHeader(file, bytes);
-  const [width, height] = size === undefined ? [header.width, header.height] : [size, size];
-  const { pixels } = await decodePicture(file, width, height, bytes, header.samples ?? 'usual');
-  return { pixels, width, height };
 }
 
 /** Fields that say which images a set has; all others must be the same for both sets. */

@@ -1,17 +1,12 @@
 /** Reads results that `eval --out` wrote. */
 import { readFile } from 'node:fs/promises';
+import { isTree } from '../../../config/schema.js';
 import { shownPath, systemPath } from '../../../files/file-names.js';
 import type { Evaluation } from '../../../metrics/evaluation.js';
 import { UsageError } from '../../usage-error.js';
 
-const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 const isEvaluation = (value: unknown): value is Evaluation =>
-  isRecord(value) &&
-  typeof value['what'] === 'string' &&
-  isRecord(value['values']) &&
-  isRecord(value['protocol']);
+  isTree(value) && typeof value['what'] === 'string' && isTree(value['values']) && isTree(value['protocol']);
 
 /** @throws UsageError for a file that has no results */
 export async function readResults(path: string): Promise<Evaluation[]> {

@@ -1,13 +1,11 @@
 import type { Command } from 'commander';
-import { positiveInteger } from '../../arguments.js';
-import { withFileFlags, type FileFlags } from '../../model-flags.js';
+import { onDemand, positiveInteger } from '../../arguments.js';
+import { withFileFlags, type FileFlags, type OutputFlags } from '../../model-flags.js';
 
-export interface ImportFlags extends FileFlags {
+export interface ImportFlags extends FileFlags, OutputFlags {
   name: string;
   out: string;
   size?: number;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch import`, which makes a run folder of a checkpoint that was trained elsewhere. */
@@ -35,7 +33,5 @@ Examples:
   $ npx tessera-torch train transformer --vqgan runs/imagenet --data photos
   $ npx tessera-torch import cin_transformer.ckpt --config cin_transformer.yaml --name cin`,
     )
-    .action(async (file: string, flags: ImportFlags) => {
-      await (await import('./run.js')).importFile(file, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).importFile));
 }

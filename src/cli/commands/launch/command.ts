@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { numeric, positiveInteger } from '../../arguments.js';
+import { numeric, onDemand, positiveInteger } from '../../arguments.js';
 
 export interface LaunchFlags {
   processes: number;
@@ -27,7 +27,5 @@ Examples:
   $ npx tessera-torch launch --processes 2 -- train vqgan --data photos
   $ npx tessera-torch launch --processes 4 -- ./my-training.js --steps 100`,
     )
-    .action(async (args: string[], flags: LaunchFlags) => {
-      await (await import('./run.js')).launch(args, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).launch));
 }

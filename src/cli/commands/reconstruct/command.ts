@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { positiveInteger } from '../../arguments.js';
+import { onDemand, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
 import { withOutputFlags } from '../../token-flags.js';
 
@@ -7,8 +7,6 @@ export interface ReconstructFlags extends ModelFlags {
   out: string;
   size?: number;
   grid?: boolean;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch reconstruct`, which encodes images with a VQGAN and decodes them again. */
@@ -30,7 +28,5 @@ Examples:
   $ npx tessera-torch reconstruct runs/vqgan photos --grid --out before-and-after
   $ npx tessera-torch reconstruct runs/vqgan panorama.jpg --size 256`,
     )
-    .action(async (run: string, images: string[], flags: ReconstructFlags) => {
-      await (await import('./run.js')).reconstruct(run, images, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).reconstruct));
 }

@@ -1,8 +1,9 @@
 import type { GuidanceOptions, GuidanceSchedule } from '../../../sampling/guidance.js';
 import { flaggedFilters, type FilterOptions } from '../../../sampling/filters.js';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { natural, numeric, positiveInteger } from '../../arguments.js';
+import { natural, numeric, onDemand, positiveInteger } from '../../arguments.js';
 import { withModelFlags, type ModelFlags } from '../../model-flags.js';
+import { withOutputFlags } from '../../token-flags.js';
 import type { Kept, PhotoFlags } from './photo.js';
 import type { PixelSize } from './size.js';
 
@@ -20,13 +21,13 @@ export interface SampleFlags
   seeds?: number[];
   perImageSeeds?: boolean;
   gallery?: boolean;
+  /** Number of codes between partial images; true: a row of codes. */
   stream?: number | true;
+  /** Path of an animated WebP or GIF. */
   animate?: string;
   out?: string;
   grid?: boolean;
   batch: number;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch sample`, which generates images with a trained transformer. */
@@ -121,9 +122,7 @@ export function sampleCommand(command: Command): Command {
     )
     .option('--gallery', 'also write gallery.html, one page with all images and their settings')
     .option('--batch <count>', 'number of images drawn at a time', positiveInteger, 16);
-  return withModelFlags(command, 'the transformer')
-    .option('--json', 'print one JSON object per image instead of text')
-    .option('--quiet', 'print errors only')
+  return withOutputFlags(withModelFlags(command, 'the transformer'), 'image')
     .addHelpText(
       'after',
       `
@@ -142,10 +141,7 @@ Examples:
   $ npx tessera-torch sample runs/transformer --vary photo.png --share 0.3 --n 8
   $ npx tessera-torch sample cin_transformer.ckpt --config cin_transformer.yaml --class 207`,
     )
-    .action(async (run: string, flags: SampleFlags) => {
-      const { sample } = await import('./run.js');
-      await sample(run, flags);
-    });
+    .action(onDemand(async () => (await import('./run.js')).sample));
 }
 
 // Not imported from guidance.ts, which loads libtorch.

@@ -4,7 +4,7 @@ import { bytesToImages } from '../../../data/pictures/image-tensor.js';
 import { COORDINATES, coordinateMap } from '../../../data/fields/coordinates.js';
 import { EDGES } from '../../../data/fields/edges.js';
 import { computedFields, LABEL, mapToTensor } from '../../../data/fields/example.js';
-import { decodePicture, readHeader } from '../../../data/pictures/decode.js';
+import { readPicture } from '../../../data/pictures/decode.js';
 import { LAYOUT } from '../../../data/fields/layout.js';
 import {
   enlarged,
@@ -15,7 +15,6 @@ import {
 import { rgbToGrey } from '../../../data/pictures/picture.js';
 import { readBlackAndWhite, readMapFile } from '../../../data/pictures/map-file.js';
 import { readVectors } from '../../../data/fields/vectors.js';
-import { readWhole } from '../../../data/pictures/read-whole.js';
 import { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Condition, ConditionInput } from '../../../models/conditions/condition.js';
 import { Labelator } from '../../../models/conditions/class.js';
@@ -26,6 +25,7 @@ import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { UsageError } from '../../usage-error.js';
+import type { SampleFlags } from './command.js';
 
 /** The chosen condition. */
 export interface ChosenCondition {
@@ -42,12 +42,7 @@ export interface ChosenCondition {
 /** A model with a condition, or one of its several conditions. */
 type Conditioned = Pick<TwoStage, 'condition' | 'condStageModel'>;
 
-interface ConditionFlags {
-  class?: string;
-  allClasses?: boolean;
-  condition?: string;
-  layout?: string;
-}
+type ConditionFlags = Pick<SampleFlags, 'class' | 'allClasses' | 'condition' | 'layout'>;
 
 /** Images and model for which a condition is read. */
 interface ConditionPlace {
@@ -255,11 +250,8 @@ async function smallImage(
 }
 
 /** Reads the middle of an image in colours as bytes [height, width, 3]. */
-async function pixelsOf(file: string, [height, width]: readonly [number, number]): Promise<Uint8Array> {
-  const bytes = await readWhole(file);
-  const { samples = 'usual' } = await readHeader(file, bytes);
-  return (await decodePicture(file, width, height, bytes, samples)).pixels;
-}
+const pixelsOf = async (file: string, size: readonly [number, number]): Promise<Uint8Array> =>
+  (await readPicture(file, size)).pixels;
 
 /** Returns the channels of the maps that the condition's encoder takes. */
 function channelsOf({ condition, condStageModel: stage }: Conditioned): number {

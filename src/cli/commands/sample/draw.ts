@@ -11,6 +11,7 @@ import type { WindowStep } from '../../../sampling/orders/window.js';
 import { sampleScene } from '../../../sampling/scenes.js';
 import { variations } from '../../../sampling/variations.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
@@ -71,8 +72,7 @@ export function drawer(model: TwoStage, area: DrawnSize, pick: DrawOptions, phot
       : area.window === null
         ? own
         : windowed;
-  const draw: Draw = (batch) =>
-    torch.noGrad(() => torch.scope(() => way({ model, area, pick, sampler }, batch)));
+  const draw: Draw = (batch) => unrecorded(() => way({ model, area, pick, sampler }, batch));
   return { draw, [Symbol.dispose]: () => sampler.dispose() };
 }
 

@@ -4,15 +4,12 @@ import { imageGrid, type PackedImage } from '../../../data/pictures/image-grid.j
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { saveImage, saveRecipe, type Recipe } from '../../images.js';
+import type { SampleFlags } from './command.js';
 import type { DrawnImages } from './draw.js';
 import { Gallery } from './gallery.js';
 import { recipeOf, type PlannedImage } from './pictures.js';
 
-interface FileFlags {
-  grid?: boolean;
-  gallery?: boolean;
-  json?: boolean;
-}
+type FileFlags = Pick<SampleFlags, 'grid' | 'gallery' | 'json'>;
 
 /** Settings that all images have in common. */
 interface Common {

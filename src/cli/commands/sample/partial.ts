@@ -2,6 +2,7 @@
 import type { TwoStage } from '../../../models/two-stage.js';
 import { placeImages } from '../../../sampling/completion.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { Photo } from './photo.js';
 import type { DrawnSize } from './size.js';
@@ -26,7 +27,7 @@ export class PartialImages {
   constructor(model: TwoStage, area: DrawnSize, photo: Photo | null, batch: number) {
     this.#model = model;
     this.#area = area;
-    this.#start = torch.noGrad(() => torch.scope(() => startOf(model, area, photo, batch)));
+    this.#start = unrecorded(() => startOf(model, area, photo, batch));
     const known = this.#start.known.tolist() as boolean[];
     const isGiven = photo?.share === null; // Codes of variations are all drawn, although they are known before.
     this.#missing = new Set(known.flatMap((isKnown, cell) => (isKnown && isGiven ? [] : [cell])));
@@ -52,15 +53,13 @@ export class PartialImages {
   images(): Tensor {
     const { codes, known, given } = this.#start;
     const { grid, size } = this.#area;
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const decoded = this.#model.firstStageModel.decodeIndices(codes.view([-1, ...grid]));
-        const stride = size[0] / grid[0];
-        const here = known.view(grid).repeatInterleave(stride, 0).repeatInterleave(stride, 1); // [H, W]
-        const images = torch.where(here, decoded, decoded.zerosLike());
-        return (given ? torch.where(given.drawn, images, given.pixels) : images).to('cpu');
-      }),
-    );
+    return unrecorded(() => {
+      const decoded = this.#model.firstStageModel.decodeIndices(codes.view([-1, ...grid]));
+      const stride = size[0] / grid[0];
+      const here = known.view(grid).repeatInterleave(stride, 0).repeatInterleave(stride, 1); // [H, W]
+      const images = torch.where(here, decoded, decoded.zerosLike());
+      return (given ? torch.where(given.drawn, images, given.pixels) : images).to('cpu');
+    });
   }
 
   dispose(): void {

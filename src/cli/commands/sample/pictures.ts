@@ -2,6 +2,7 @@
 import type { ConditionInput } from '../../../models/conditions/condition.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
+import type { SampleFlags } from './command.js';
 import type { ChosenCondition } from './condition.js';
 
 /** An image to draw. */
@@ -15,12 +16,7 @@ export interface PlannedImage {
   seed: number | null;
 }
 
-interface SeedFlags {
-  n: number;
-  seed: number;
-  seeds?: readonly number[];
-  perImageSeeds?: boolean;
-}
+type SeedFlags = Pick<SampleFlags, 'n' | 'seed' | 'seeds' | 'perImageSeeds'>;
 
 /** Plans `n` images of each condition, one condition after the other. */
 export function planImages(

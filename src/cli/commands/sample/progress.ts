@@ -1,10 +1,11 @@
+import type { OutputFlags } from '../../model-flags.js';
 import { isInteractive } from '../../terminal.js';
 
 /**
  * Returns a function that redraws a progress line on a terminal, and does nothing elsewhere. It takes the numbers of
  * finished images, of images that are being drawn, and of their known codes.
  */
-export function progressOf(flags: { quiet?: boolean; json?: boolean }, images: number, codes: number) {
+export function progressOf(flags: OutputFlags, images: number, codes: number) {
   const { stderr } = process;
   if (flags.quiet || flags.json || !isInteractive(stderr)) return () => {};
   let last = 0;

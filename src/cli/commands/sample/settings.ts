@@ -65,22 +65,8 @@ export function checkTogether(flags: SampleFlags): void {
   if (stray) throw new UsageError(`--${stray} is for an image to complete: name one with --image`);
 }
 
-/** Returns the entries of the recipe that name the image to complete, and the size. */
-export function imageRecipe({
-  image,
-  mask,
-  keep,
-  at,
-  size,
-  vary,
-  share = 0.3,
-}: SampleFlags): Record<string, unknown> {
-  return {
-    ...(size && { size }),
-    ...(image !== undefined && { image }),
-    ...(mask !== undefined && { mask }),
-    ...(keep !== undefined && { keep }),
-    ...(at && { at }),
-    ...(vary !== undefined && { vary, share }),
-  };
+/** Returns the entries of the recipe that name the image to complete, and the size; JSON leaves out undefined ones. */
+export function imageRecipe(flags: SampleFlags): Record<string, unknown> {
+  const { image, mask, keep, at, size, vary, share = 0.3 } = flags;
+  return { size, image, mask, keep, at, ...(vary !== undefined && { vary, share }) };
 }

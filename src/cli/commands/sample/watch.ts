@@ -9,17 +9,21 @@ import { systemPath } from '../../../files/file-names.js';
 import type { TwoStage } from '../../../models/two-stage.js';
 import type { Tensor } from '../../../torch/index.js';
 import { writing } from '../../images.js';
+import type { SampleFlags } from './command.js';
 import type { SampleFiles } from './files.js';
 import { PartialImages } from './partial.js';
 import type { Photo } from './photo.js';
 import type { PlannedImage } from './pictures.js';
 import type { DrawnSize } from './size.js';
 
-interface WatchFlags {
-  /** Number of codes between partial images; true: a row of codes. */
-  stream?: number | true;
-  /** Path of an animated WebP or GIF. */
-  animate?: string;
+type WatchFlags = Pick<SampleFlags, 'stream' | 'animate'>;
+
+/** How the images are drawn, and where they are written. */
+interface Drawing {
+  model: TwoStage;
+  area: DrawnSize;
+  photo: Photo | null;
+  files: SampleFiles;
 }
 
 /** Milliseconds that a frame and the last one are shown. */
@@ -28,31 +32,17 @@ const delay = { frame: 60, last: 2000 };
 /** Follows batches while they are drawn. */
 export class Watcher {
   readonly #flags: WatchFlags;
-  readonly #model: TwoStage;
-  readonly #area: DrawnSize;
-  readonly #photo: Photo | null;
-  readonly #files: SampleFiles;
+  readonly #drawing: Drawing;
   readonly #every: number;
   readonly #frames: PackedImage[] = [];
   #partial: PartialImages | null = null;
   #planned: readonly PlannedImage[] = [];
   #waiting = 0;
 
-  constructor(
-    flags: WatchFlags,
-    {
-      model,
-      area,
-      photo,
-      files,
-    }: { model: TwoStage; area: DrawnSize; photo: Photo | null; files: SampleFiles },
-  ) {
+  constructor(flags: WatchFlags, drawing: Drawing) {
     this.#flags = flags;
-    this.#model = model;
-    this.#area = area;
-    this.#photo = photo;
-    this.#files = files;
-    this.#every = typeof flags.stream === 'number' ? flags.stream : area.grid[1];
+    this.#drawing = drawing;
+    this.#every = typeof flags.stream === 'number' ? flags.stream : drawing.area.grid[1];
   }
 
   /** Begins a batch. */
@@ -60,7 +50,8 @@ export class Watcher {
     this.#planned = planned;
     this.#waiting = 0;
     if (!this.#isWatched) return;
-    this.#partial = new PartialImages(this.#model, this.#area, this.#photo, planned.length);
+    const { model, area, photo } = this.#drawing;
+    this.#partial = new PartialImages(model, area, photo, planned.length);
   }
 
   /** Takes the codes `[B, K]` of K cells, and shows the images if it is time to. */
@@ -106,14 +97,14 @@ export class Watcher {
   }
 
   #frameOf(images: Tensor): PackedImage {
-    const { columns, scale } = this.#files.gridOptions(images.shape.slice(2));
+    const { columns, scale } = this.#drawing.files.gridOptions(images.shape.slice(2));
     return imageGrid(images, { columns: Math.min(columns, images.shape[0]!), scale });
   }
 
   #show(images: Tensor): void {
     if (this.#isAnimated) this.#frames.push(this.#frameOf(images));
     if (this.#flags.stream !== undefined) {
-      for (const [path, picture] of this.#files.partial(this.#planned, images)) {
+      for (const [path, picture] of this.#drawing.files.partial(this.#planned, images)) {
         mkdirSync(systemPath(dirname(path)), { recursive: true });
         replaceNow(path, pngNow(picture));
       }

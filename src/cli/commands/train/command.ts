@@ -3,9 +3,10 @@ import { Command, Option } from 'commander';
 import type { Field } from '../../../config/schema.js';
 import { sectionsOf, type Stage } from '../../../runs/settings.js';
 import { collect, numeric } from '../../arguments.js';
+import type { OutputFlags } from '../../model-flags.js';
 import type { TrainInput } from './config.js';
 
-interface TrainFlags {
+interface TrainFlags extends OutputFlags {
   config?: string[];
   data?: string;
   vqgan?: string;
@@ -17,8 +18,6 @@ interface TrainFlags {
   resume?: string;
   printConfig?: boolean;
   dryRun?: boolean;
-  json?: boolean;
-  quiet?: boolean;
 }
 
 /** Defines `tessera-torch train vqgan` and `tessera-torch train transformer`. */

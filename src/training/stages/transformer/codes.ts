@@ -6,6 +6,7 @@ import type { View } from '../../../data/pictures/picture.js';
 import { ReadAhead } from '../../../data/batches/read-ahead.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint, saveSafetensors } from '../../../torch/io/index.js';
 import type { ImageVectors } from './vectors.js';
@@ -84,7 +85,10 @@ export async function codesOf(file: string, request: CodesRequest): Promise<Code
   );
   const { vectors } = request;
   // Several processes encode alike; one of them writes, and the others may not find the file yet.
-  if (torch.distributed.rank() > 0) return onDevice(codes, request);
+  if (torch.distributed.rank() > 0) {
+    const [own, others] = onDevice([train, heldOut], request);
+    return { train: own!, heldOut: others! };
+  }
   await saveSafetensors(file, { ...small, ...(vectors && { [VECTORS]: vectors.table }) });
   torch.dispose([small, codes]);
   return readCodes(file, request.device);
@@ -109,37 +113,28 @@ export async function encodeCentres(
   source: ImageSource,
   request: EncodingRequest & Pick<CodesRequest, 'vectors'>,
 ): Promise<CodeRows | null> {
-  const { vectors, device } = request;
-  const rows = await encodeAll(source, request, () => [centre], vectors?.heldOut ?? null);
-  if (!rows) return null;
-  const moved = torch.scope(() =>
-    torch.keep(rowsOnDevice(rows, device, vectors?.table.to(device).clone() ?? null)),
-  );
+  const rows = await encodeAll(source, request, () => [centre], request.vectors?.heldOut ?? null);
+  return rows && onDevice([rows], request)[0]!;
+}
+
+/** Moves rows that are not read from the file to where `readCodes` would put them. */
+function onDevice(
+  rows: readonly CodeRows[],
+  { device, vectors }: Pick<CodesRequest, 'device' | 'vectors'>,
+): CodeRows[] {
+  const moved = torch.scope(() => {
+    const table = vectors?.table.to(device).clone() ?? null;
+    const each = rows.map(({ codes, labels, condition }) => ({
+      codes: codes.to(device).clone(),
+      labels: labels.to(device).clone(),
+      condition: condition && condition.to(device).clone(),
+      vectors: table,
+    }));
+    return torch.keep(each);
+  });
   torch.dispose(rows);
   return moved;
 }
-
-/** Moves codes that are not read from the file to where `readCodes` would put them. */
-function onDevice(codes: Codes, { device, vectors }: CodesRequest): Codes {
-  const moved = torch.scope(() => {
-    const table = vectors?.table.to(device).clone() ?? null;
-    const rows = (part: CodeRows) => rowsOnDevice(part, device, table);
-    return torch.keep({ train: rows(codes.train), heldOut: rows(codes.heldOut) });
-  });
-  torch.dispose(codes);
-  return moved;
-}
-
-const rowsOnDevice = (
-  { codes, labels, condition }: CodeRows,
-  device: torch.Device,
-  vectors: Tensor | null,
-): CodeRows => ({
-  codes: codes.to(device).clone(),
-  labels: labels.to(device).clone(),
-  condition: condition && condition.to(device).clone(),
-  vectors,
-});
 
 async function readCodes(file: string, device: torch.Device): Promise<Codes> {
   const checkpoint = await loadCheckpoint(file);
@@ -194,10 +189,10 @@ async function encodeAll(
   const conditions: Tensor[] = [];
   for (let next = ahead.next(); next; next = ahead.next()) {
     const example = source.toExample(await next.result, device);
-    rows.push(torch.noGrad(() => torch.scope(() => encode(example.image).flatten(1)))); // [B, h·w]
+    rows.push(unrecorded(() => encode(example.image).flatten(1))); // [B, h·w]
     if (condition) {
       const values = fields.map((field) => example.fields[field]!);
-      conditions.push(torch.noGrad(() => torch.scope(() => condition.encode(values)))); // [B, N]
+      conditions.push(unrecorded(() => condition.encode(values))); // [B, N]
     }
     torch.dispose(example);
     await setImmediate();

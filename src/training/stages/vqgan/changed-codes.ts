@@ -7,6 +7,7 @@ import { formatMetric } from '../../../metrics/metric.js';
 import type { Run } from '../../../runs/run.js';
 import { indicesOf } from '../../../tokenizer/indices.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import * as nn from '../../../torch/nn/index.js';
 import { loadNpy, saveNpy } from '../../../torch/io/index.js';
@@ -66,7 +67,5 @@ export class StartCodes {
 }
 
 function codesOf(model: FirstStage, images: Tensor): Tensor {
-  return nn.inEvaluation(model, () =>
-    torch.noGrad(() => torch.scope(() => indicesOf(model, images, 'float32'))),
-  );
+  return nn.inEvaluation(model, () => unrecorded(() => indicesOf(model, images, 'float32')));
 }

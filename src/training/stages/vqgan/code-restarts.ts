@@ -1,4 +1,5 @@
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import { atLeastFloat32 } from '../../../models/quantizers/latents.js';
@@ -30,21 +31,19 @@ export function canRestartCodes(model: FirstStage): model is RestartableModel {
  * ```
  */
 export function restartUnusedCodes(model: RestartableModel, images: Tensor): number {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { nEmbed, used } = model.quantize;
-      const latents = latentsOf(model, images); // [N, D]
-      const counts = model.quantize.choose(latents).bincount(null, nEmbed); // [K]
-      const wanted = used ? torch.zerosLike(counts).indexFill(0, used, 1) : torch.onesLike(counts);
-      const unused = counts.logicalNot().logicalAnd(wanted).nonzero().flatten(); // [U]
-      const moved = Math.min(unused.numel(), latents.shape[0]!);
-      if (moved > 0) {
-        const chosen = torch.randperm(latents.shape[0]!, { device: latents.device }).narrow(0, 0, moved);
-        model.quantize.revive(unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
-      }
-      return (used ? used.numel() : nEmbed) - unused.numel();
-    }),
-  );
+  return unrecorded(() => {
+    const { nEmbed, used } = model.quantize;
+    const latents = latentsOf(model, images); // [N, D]
+    const counts = model.quantize.choose(latents).bincount(null, nEmbed); // [K]
+    const wanted = used ? torch.zerosLike(counts).indexFill(0, used, 1) : torch.onesLike(counts);
+    const unused = counts.logicalNot().logicalAnd(wanted).nonzero().flatten(); // [U]
+    const moved = Math.min(unused.numel(), latents.shape[0]!);
+    if (moved > 0) {
+      const chosen = torch.randperm(latents.shape[0]!, { device: latents.device }).narrow(0, 0, moved);
+      model.quantize.revive(unused.narrow(0, 0, moved), latents.indexSelect(0, chosen));
+    }
+    return (used ? used.numel() : nEmbed) - unused.numel();
+  });
 }
 
 /** Returns the latents before quantization: [N, D]. */
@@ -63,10 +62,8 @@ function latentsOf(model: RestartableModel, images: Tensor): Tensor {
  * ```
  */
 export function countCodes(model: RestartableModel, images: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const { quantize } = model;
-      return quantize.choose(latentsOf(model, images)).bincount(null, quantize.nEmbed);
-    }),
-  );
+  return unrecorded(() => {
+    const { quantize } = model;
+    return quantize.choose(latentsOf(model, images)).bincount(null, quantize.nEmbed);
+  });
 }

@@ -8,6 +8,7 @@ import { metricsOf } from '../../../metrics/definitions.js';
 import type { Metric, PerceptualDistance } from '../../../metrics/metric.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import * as nn from '../../../torch/nn/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { MetricValues } from '../../stage.js';
@@ -155,10 +156,8 @@ function numbers(indices: Tensor): BigInt64Array {
  * or more.
  */
 function errorMaps(images: Tensor, reconstructions: Tensor): Tensor {
-  return torch.noGrad(() =>
-    torch.scope(() => {
-      const error = images.sub(reconstructions.clamp(-1, 1)).abs().mean([1], true); // [B, 1, H, W], 0 to 2
-      return error.mul(2).sub(1).clamp(-1, 1).expand([-1, images.shape[1]!, -1, -1]).contiguous();
-    }),
-  );
+  return unrecorded(() => {
+    const error = images.sub(reconstructions.clamp(-1, 1)).abs().mean([1], true); // [B, 1, H, W], 0 to 2
+    return error.mul(2).sub(1).clamp(-1, 1).expand([-1, images.shape[1]!, -1, -1]).contiguous();
+  });
 }

@@ -3,6 +3,7 @@ import { histogramEntropy } from '../../../metrics/codebook-use.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Quantized } from '../../../models/encoded.js';
 import * as torch from '../../../torch/index.js';
+import { unrecorded } from '../../../torch/core/unrecorded.js';
 import type { HookHandle, Tensor } from '../../../torch/index.js';
 import type { MetricValues } from '../../stage.js';
 
@@ -49,12 +50,10 @@ export class TrainingCodes {
 
   /** Adds indices of any shape. Neither waits for the device nor draws random numbers, also in a CUDA graph. */
   #count(indices: Tensor): void {
-    torch.noGrad(() =>
-      torch.scope(() => {
-        const flat = indices.detach().flatten();
-        this.#counts.indexAdd_(0, flat, torch.onesLike(flat));
-      }),
-    );
+    unrecorded(() => {
+      const flat = indices.detach().flatten();
+      this.#counts.indexAdd_(0, flat, torch.onesLike(flat));
+    });
   }
 
   /**
@@ -78,14 +77,12 @@ export class TrainingCodes {
 
   /** Returns the counts of all processes since the last reading, and starts counting from zero again. */
   #taken(): BigInt64Array {
-    return torch.noGrad(() =>
-      torch.scope(() => {
-        const counts = this.#counts.to('cpu').clone();
-        this.#counts.zero_();
-        if (torch.distributed.worldSize() > 1) torch.distributed.allReduce(counts, { op: 'sum' });
-        return counts.toTypedArray() as BigInt64Array;
-      }),
-    );
+    return unrecorded(() => {
+      const counts = this.#counts.to('cpu').clone();
+      this.#counts.zero_();
+      if (torch.distributed.worldSize() > 1) torch.distributed.allReduce(counts, { op: 'sum' });
+      return counts.toTypedArray() as BigInt64Array;
+    });
   }
 
   #watch(dead: number): void {
