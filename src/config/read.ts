@@ -34,7 +34,7 @@ export interface Reading {
 }
 
 /** Converts a name to snake_case: `nEmbed` becomes `n_embed`, `H` stays `H`. */
-const snakeCase = (name: string): string =>
+export const snakeCase = (name: string): string =>
   name.replace(/(?<!^)[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 /**

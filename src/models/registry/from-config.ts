@@ -1,7 +1,7 @@
 /** Builds models from the reference's configuration files, using a table of known targets. */
 import * as nn from '../../torch/nn/index.js';
 import { nearest } from '../../config/nearest.js';
-import { ConfigError, readTree, show, withNested } from '../../config/read.js';
+import { ConfigError, readTree, show, snakeCase, withNested } from '../../config/read.js';
 import { isTree, kept, kind } from '../../config/schema.js';
 import { absentTargets, targets } from './targets.js';
 import { noteCheckpoint } from '../weights/initial.js';
@@ -53,8 +53,15 @@ export type ModelMaker<M extends nn.Module = nn.Module> = (
   options?: ModelFromConfigOptions,
 ) => M & { config: ModelConfig };
 
-/** Sections of a configuration that have been read, which may be nested, and what makes their models. */
-export type ReadSections = WeakMap<object, () => nn.Module>;
+/** A section of a configuration that has been read. */
+interface ReadSection {
+  make: () => nn.Module;
+  /** Replaces a setting, named as in the section, in the models that are made from now on. */
+  set(name: string, value: unknown): void;
+}
+
+/** Sections of a configuration that have been read, which may be nested. */
+export type ReadSections = WeakMap<object, ReadSection>;
 
 /**
  * Reads the configuration that {@link modelFromConfig} takes, with its errors, and returns a function that builds models
@@ -74,7 +81,7 @@ export function readModel<M extends nn.Module = nn.Module>(
 
 function read(config: unknown, path: string, sections: ReadSections): () => nn.Module {
   const before = isTree(config) && sections.get(config);
-  if (before) return before;
+  if (before) return before.make;
   const { target, params, known } = readTarget(config, path);
   const nested = (inner: unknown, at: string) => read(inner, at, sections);
   const settings = inTarget(target, () =>
@@ -86,7 +93,11 @@ function read(config: unknown, path: string, sections: ReadSections): () => nn.M
     if (params) noteCheckpoint(model, params);
     return Object.assign(model, { config: { ...own, ...(structuredClone(config) as ModelConfig) } });
   };
-  sections.set(config as ModelConfig, make);
+  const set = (name: string, value: unknown) => {
+    const key = Object.keys(known.schema).find((one) => snakeCase(one) === name);
+    if (key !== undefined) Object.assign(settings, { [key]: value });
+  };
+  sections.set(config as ModelConfig, { make, set });
   return make;
 }
 

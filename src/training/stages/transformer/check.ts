@@ -16,7 +16,7 @@ import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import type { Images } from '../../images.js';
 import type { InitialWeights } from '../initial-weights.js';
-import { withClasses } from './classes.js';
+import { withOneClass } from './classes.js';
 import { isModel, sectionsOfSeveral } from './condition-sections.js';
 import { isCondition, sizes } from './first-stage.js';
 
@@ -42,8 +42,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
       'data.buckets is for first stages: a transformer is trained on codes of squares; leave it out',
     );
   }
-  // The number of classes is not known before the images are opened.
-  const { model } = withClasses(config, 1);
+  const { model } = withOneClass(config);
   const net = modelOfSection<TwoStage>(model, false);
   const params = config.model.params as Params;
   const first = (params['first_stage_config'] as { params: Params }).params;

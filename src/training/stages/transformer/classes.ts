@@ -4,6 +4,7 @@ import type { Tensor } from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
 import type { Images } from '../../images.js';
+import { adoptNumbers } from '../../engine/model-section.js';
 import { isModel, mapSeveral, sectionsOfSeveral } from './condition-sections.js';
 import { adoptNullToken, LABELATOR, sizesOfCondition } from './first-stage.js';
 
@@ -33,7 +34,7 @@ export function spreadOver(classes: readonly number[], count: number): number[] 
  * Fills in the number of classes if the condition leaves it out, and the id of a dropped class after them if classes are to
  * be dropped. Enlarges the vocabulary to hold them.
  */
-export function withClasses(config: RunConfig, count: number): RunConfig {
+function withClasses(config: RunConfig, count: number): RunConfig {
   const condition = labelCondition(config);
   if (!condition || condition.params?.['n_classes'] !== undefined) return config;
   const params: Params = { ...config.model.params };
@@ -47,10 +48,32 @@ export function withClasses(config: RunConfig, count: number): RunConfig {
   const ids = Math.max(own, ((params['null_token'] ?? -1) as number) + 1);
   const gpt = params['transformer_config'] as ModelConfig | undefined;
   const vocabulary = gpt?.params?.['vocab_size'] as number | undefined;
-  if (gpt && vocabulary !== undefined && vocabulary < ids) {
-    params['transformer_config'] = { ...gpt, params: { ...gpt.params, vocab_size: ids } };
+  if (gpt && vocabulary !== undefined) {
+    params['transformer_config'] = {
+      ...gpt,
+      params: { ...gpt.params, vocab_size: Math.max(vocabulary, ids) },
+    };
   }
   return { ...config, model: { ...config.model, params } };
+}
+
+/** Model sections with one class, by those without a number of classes that they were made of. */
+const assumed = new WeakMap<ModelConfig, ModelConfig>();
+
+/** Returns the configuration to check before the images are opened, which tell the number of classes. */
+export function withOneClass(config: RunConfig): RunConfig {
+  const one = withClasses(config, 1);
+  if (one !== config) assumed.set(config.model, one.model);
+  return one;
+}
+
+/** Returns the configuration with its number of classes. The model section that was checked without it is read no more. */
+function withCounted(config: RunConfig, count: number): RunConfig {
+  const counted = withClasses(config, count);
+  const model = assumed.get(config.model);
+  if (!model) return counted;
+  adoptNumbers(model, counted.model);
+  return { ...counted, model };
 }
 
 /**
@@ -59,7 +82,7 @@ export function withClasses(config: RunConfig, count: number): RunConfig {
  * @throws RunError if the images have no classes, or more than the configuration says
  */
 export function countClasses(config: RunConfig, { train: { classes } }: Images): RunConfig {
-  const settled = withClasses(config, classes.length);
+  const settled = withCounted(config, classes.length);
   const condition = labelCondition(settled);
   if (!condition) return settled;
   if (classes.length === 0) {
