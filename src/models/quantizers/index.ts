@@ -1,11 +1,13 @@
 /** All quantizers, and their registry. To add one, add its file, and an export and an entry here. */
 import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
+import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
 export * from './ema.js';
+export * from './fsq.js';
 export * from './gumbel.js';
 export * from './vector.js';
 
@@ -36,5 +38,10 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     stage: 'VQModel',
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
+  },
+  FSQ: {
+    Class: FSQ,
+    stage: 'FSQ',
+    codesIn: ({ levels }) => (levels as number[]).reduce((product, one) => product * one, 1),
   },
 };

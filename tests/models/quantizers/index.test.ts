@@ -24,6 +24,7 @@ const ddconfig = {
 const params: Record<string, Record<string, unknown>> = {
   Vector: { n_embed: 16, embed_dim: 4, legacy: false },
   EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
+  FSQ: { levels: [4, 4], dim: 4 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
 
@@ -32,7 +33,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
 
   test(`${name}: in a first stage of a configuration`, (t) => {
     t.truthy(params[name], 'add its arguments to the table above');
-    const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
+    const config = { target: 'tessera.VQGAN', params: { ddconfig, quantizer } };
     torch.manualSeed(5);
     const model = modelFromConfig<FirstStage>(config);
     t.true(model.quantize instanceof Class);
@@ -86,6 +87,18 @@ test('a first stage is made of a quantizer in TypeScript, too', (t) => {
   t.is(model.quantize, quantizer);
   t.deepEqual(model.quantConv.weight.shape, [6, 8, 1, 1]);
   t.deepEqual(model.postQuantConv.weight.shape, [8, 4, 1, 1]);
+});
+
+test('its width may be stated, but not wrongly', (t) => {
+  const quantizer = { target: 'tessera.quantizers.FSQ', params: { levels: [3, 3] } };
+  const vqgan = (embed_dim: number) => ({
+    target: 'tessera.VQGAN',
+    params: { ddconfig, quantizer, embed_dim },
+  });
+  t.is(modelFromConfig<FirstStage>(vqgan(2)).config.embedDim, 2);
+  t.throws(() => modelFromConfig(vqgan(4)), {
+    message: /embedDim is 4, but the codes of FSQ have a width of 2/,
+  });
 });
 
 test('what is not a quantizer is refused', (t) => {
