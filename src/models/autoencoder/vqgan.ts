@@ -170,8 +170,8 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   /** Encodes images into codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
   encode(x: Tensor): Quantized {
     const z = this.encodeToPrequant(x);
-    const { quantized, loss, indices } = this.quantize.forward(z);
-    return { quantized, loss, indices: inGrid(indices, z) };
+    const out = this.quantize.forward(z);
+    return { quantized: out.quantized, loss: this.quantize.weighted(out), indices: inGrid(out.indices, z) };
   }
 
   /** Decodes codes [B, embedDim, h, w] into images [B, outCh, H, W]. */

@@ -3,12 +3,15 @@ import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
+import { numberedBits } from './bitwise.js';
+import { LFQ } from './lfq.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
 export * from './ema.js';
 export * from './fsq.js';
 export * from './gumbel.js';
+export * from './lfq.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -39,9 +42,19 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
   },
+  LFQ: { Class: LFQ, stage: 'LFQ', codesIn: codesOfLFQ },
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',
     codesIn: ({ levels }) => (levels as number[]).reduce((product, one) => product * one, 1),
   },
 };
+
+/** Returns the number of distinct indices of LFQ's settings. */
+function codesOfLFQ({ codebook_size: size, dim, bitwise }: Readonly<Record<string, unknown>>): number {
+  const codeBits = typeof size === 'number' ? Math.round(Math.log2(size)) : (dim as number);
+  return numberedBits(
+    { codeBits, numCodebooks: 1, bitwise: (bitwise ?? undefined) as boolean | undefined },
+    'LFQ',
+  ).nEmbed;
+}

@@ -1,5 +1,7 @@
 /** Linear maps around a quantizer whose codes are narrower than its latents. */
+import * as torch from '../../torch/index.js';
 import type { DType, Tensor } from '../../torch/index.js';
+import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { atLeastFloat32, channelsToEnd, channelsToFront } from './latents.js';
 
@@ -26,11 +28,29 @@ export function projections({ dim, inner, bias = true }: Widths): {
 }
 
 /** Returns latents [B, D, h, w] in the width that is quantized, [B, h, w, inner], in at least float32. */
-export function projectedIn(z: Tensor, projectIn: nn.Linear | nn.Identity): Tensor {
+export function projectedIn(z: Tensor, projectIn: nn.Linear | nn.Identity | CosineSimLinear): Tensor {
   return atLeastFloat32(projectIn.forward(channelsToEnd(z)));
 }
 
 /** Returns codes [B, h, w, inner] in the width and dtype of the latents, [B, D, h, w]. */
 export function projectedOut(codes: Tensor, projectOut: nn.Linear | nn.Identity, dtype: DType): Tensor {
   return channelsToFront(projectOut.forward(codes.to(dtype)));
+}
+
+/** Scaled cosines between latents [..., in] and the columns of its weight [in, out], as lucidrains' LFQ has them. */
+export class CosineSimLinear extends nn.Module {
+  readonly weight: nn.Parameter;
+  readonly #scale: number;
+
+  constructor(dim: number, inner: number, { scale = 1 }: { scale?: number } = {}) {
+    super();
+    this.#scale = scale;
+    this.weight = new nn.Parameter(torch.randn([dim, inner]));
+  }
+
+  override forward(x: Tensor): Tensor {
+    return F.normalize(x, { dim: -1 })
+      .matmul(F.normalize(this.weight, { dim: 0 }))
+      .mul(this.#scale);
+  }
 }
