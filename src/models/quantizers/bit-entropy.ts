@@ -9,6 +9,9 @@ import { bitsOfIndex, bitWeights, signsOf } from './bits.js';
 /** Most probabilities that one chunk of tokens has, 16 MB in float32. */
 const CHUNK = 2 ** 22;
 
+/** Most bits over whose codes an entropy is computed: the mean over tokens has a probability for each code. */
+export const MOST_ENTROPY_BITS = 24;
+
 /** The logarithm that an entropy takes of probabilities, kept finite at 0. */
 export type FiniteLog = (p: Tensor) => Tensor;
 

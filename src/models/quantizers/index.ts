@@ -1,5 +1,6 @@
 /** All quantizers, and their registry. To add one, add its file, and an export and an entry here. */
 import type { Schema } from '../../config/schema.js';
+import { BSQ } from './bsq.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
@@ -8,6 +9,7 @@ import { LFQ } from './lfq.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
+export * from './bsq.js';
 export * from './ema.js';
 export * from './fsq.js';
 export * from './gumbel.js';
@@ -42,7 +44,17 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
   },
-  LFQ: { Class: LFQ, stage: 'LFQ', codesIn: codesOfLFQ },
+  BSQ: {
+    Class: BSQ,
+    stage: 'BSQ',
+    codesIn: ({ embed_dim, bitwise }) => codesOfBits(embed_dim as number, bitwise),
+  },
+  LFQ: {
+    Class: LFQ,
+    stage: 'LFQ',
+    codesIn: ({ codebook_size: size, dim, bitwise }) =>
+      codesOfBits(typeof size === 'number' ? Math.log2(size) : (dim as number), bitwise),
+  },
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',
@@ -50,11 +62,8 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
   },
 };
 
-/** Returns the number of distinct indices of LFQ's settings. */
-function codesOfLFQ({ codebook_size: size, dim, bitwise }: Readonly<Record<string, unknown>>): number {
-  const codeBits = typeof size === 'number' ? Math.round(Math.log2(size)) : (dim as number);
-  return numberedBits(
-    { codeBits, numCodebooks: 1, bitwise: (bitwise ?? undefined) as boolean | undefined },
-    'LFQ',
-  ).nEmbed;
+/** Returns the number of distinct indices of codes of so many bits. */
+function codesOfBits(codeBits: number, bitwise: unknown): number {
+  return numberedBits({ codeBits, numCodebooks: 1, bitwise: (bitwise as boolean | null) ?? undefined }, '')
+    .nEmbed;
 }

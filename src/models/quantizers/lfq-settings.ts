@@ -12,6 +12,7 @@ import {
   type Field,
   type Settings,
 } from '../../config/schema.js';
+import { MOST_ENTROPY_BITS } from './bit-entropy.js';
 import { bitOrders } from './bits.js';
 
 const isPower = (value: number): boolean => 2 ** Math.round(Math.log2(value)) === value;
@@ -114,6 +115,13 @@ export function checkedBits(settings: LFQSettings): number {
   const sum = factorizedBits?.reduce((total, one) => total + one, 0) ?? bits;
   if (sum !== bits) {
     throw new RangeError(`LFQ: factorizedBits add up to ${sum}, but 2^${bits} codes have ${bits} bits`);
+  }
+  const group = settings.entropyGroupSize ?? 1;
+  if (Math.min(group, bits) > MOST_ENTROPY_BITS) {
+    throw new RangeError(
+      `LFQ: entropyGroupSize is ${group}, but an entropy over so many codes is not computed: take at most ` +
+        `${MOST_ENTROPY_BITS}, such as 9`,
+    );
   }
   if (softClampInputValue !== undefined && softClampInputValue < codebookScale) {
     throw new RangeError(

@@ -24,6 +24,7 @@ const ddconfig = {
 const params: Record<string, Record<string, unknown>> = {
   Vector: { n_embed: 16, embed_dim: 4, legacy: false },
   EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
+  BSQ: { embed_dim: 4, group_size: 2, l2_norm: true },
   FSQ: { levels: [4, 4], dim: 4 },
   LFQ: { codebook_size: 16 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
