@@ -6,6 +6,7 @@ import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
 import { numberedBits } from './bitwise.js';
 import { LFQ } from './lfq.js';
+import { MultiScaleVQ } from './multi-scale.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
@@ -14,6 +15,7 @@ export * from './ema.js';
 export * from './fsq.js';
 export * from './gumbel.js';
 export * from './lfq.js';
+export * from './multi-scale.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -37,6 +39,13 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     stage: 'EMAVQ',
     codes: 'embedding.weight',
     marks: ['embedding.embed_avg', 'embed_avg'],
+  },
+  MultiScaleVQ: {
+    Class: MultiScaleVQ,
+    stage: 'MultiScaleVQ',
+    codes: 'embedding.weight',
+    marks: ['ema_vocab_hit_SV'],
+    codesIn: ({ vocab_size }) => vocab_size as number,
   },
   Vector: {
     Class: VectorQuantizer,

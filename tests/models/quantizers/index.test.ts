@@ -27,8 +27,12 @@ const params: Record<string, Record<string, unknown>> = {
   BSQ: { embed_dim: 4, group_size: 2, l2_norm: true },
   FSQ: { levels: [4, 4], dim: 4 },
   LFQ: { codebook_size: 16 },
+  MultiScaleVQ: { vocab_size: 16, embed_dim: 4, v_patch_nums: [1, 2, 4] },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
+
+/** Shapes of the indices of an image of 4 × 4 latents, if they are not [1, 4, 4]. */
+const shapes: Record<string, number[]> = { MultiScaleVQ: [1, 21] };
 
 for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
   const quantizer = { target: `tessera.quantizers.${name}`, params: params[name]! };
@@ -50,7 +54,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     const x = torch.rand([1, 3, 8, 8]);
     const { reconstruction, indices } = torch.noGrad(() => model.eval().forward(x));
     t.deepEqual(reconstruction.shape, [1, 3, 8, 8]);
-    t.deepEqual(indices.shape, [1, 4, 4]);
+    t.deepEqual(indices.shape, shapes[name] ?? [1, 4, 4]);
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     const z = torch.noGrad(() => model.encodeToPrequant(x));
     const codebook = model.quantize.codebook.tolist();
@@ -60,13 +64,13 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
       return torch.noGrad(() => model.quantize.indices(z));
     });
     t.deepEqual(model.quantize.codebook.tolist(), codebook, 'no code moves, not even in training');
-    t.deepEqual(once!.shape, [1, 4, 4]);
+    t.deepEqual(once!.shape, indices.shape);
     t.deepEqual(once!.tolist(), again!.tolist(), 'without random numbers');
     t.true(Number(once!.max().item()) < model.nCodes);
     t.throws(() => model.quantize.indices(torch.ones([1, 5, 2, 2])), { message: /expects? latents/ });
     t.true(Number(indices.max().item()) < model.nCodes);
-    const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
-    if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
+    const weights = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
+    if (marks) t.regex(describeWeights(weights)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
   });
 
   test(`${name}: by itself`, (t) => {
