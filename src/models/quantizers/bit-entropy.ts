@@ -32,6 +32,17 @@ export function meanProbabilities(logits: Tensor): Tensor {
   return left.t().matmul(right).div(logits.shape[0]!).flatten();
 }
 
+/**
+ * Returns the mean of `own` over all processes, whose gradient is that of this process's share: an optimizer that averages
+ * gradients then has those of the joint batch.
+ */
+export function meanOverProcesses(own: Tensor): Tensor {
+  if (torch.distributed.worldSize() === 1) return own;
+  const joint = torch.noGrad(() => own.detach().clone());
+  torch.distributed.allReduceCoalesced([joint], { op: 'avg' });
+  return own.add(joint.sub(own.detach()));
+}
+
 /** Returns −Σ p·log p over the last dimension. */
 export function entropyOf(probabilities: Tensor, log: FiniteLog): Tensor {
   return probabilities.mul(log(probabilities)).sum([-1]).neg();

@@ -1,6 +1,7 @@
 /** Base class of quantizers whose codes are signs of channels, so that an index is a number of that many bits. */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
+import { meanOverProcesses, meanProbabilities } from './bit-entropy.js';
 import { bitsOfIndex, indexOfBits } from './bits.js';
 import { Quantizer, type QuantizerConfig } from './quantizer.js';
 
@@ -43,10 +44,22 @@ export function numberedBits(form: BitForm, owner: string): NumberedBits {
  */
 export abstract class BitwiseQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
   readonly #form: NumberedBits;
+  #synced = false;
 
   constructor(config: Omit<C, 'nEmbed' | 'unknownIndex'>, form: NumberedBits) {
     super({ ...config, nEmbed: form.nEmbed, unknownIndex: 'random' } as C);
     this.#form = form;
+  }
+
+  /** Takes the mean probabilities of codes over the latents of all processes, in training. */
+  synchronize(): void {
+    this.#synced = true;
+  }
+
+  /** Returns the mean probabilities of all codes from log-odds of bits [N, d], [2^d]: see `synchronize`. */
+  protected meanProbabilities(logits: Tensor): Tensor {
+    const own = meanProbabilities(logits);
+    return this.#synced && this.training ? meanOverProcesses(own) : own;
   }
 
   /** What each bit counts in an index, int64 [d]. */

@@ -201,7 +201,7 @@ export class BSQ extends BitwiseQuantizer<Settings<typeof schema> & QuantizerCon
     const total = (of: (logits: Tensor) => Tensor): Tensor => torch.stack(groups.map(of)).sum();
     return {
       perSampleEntropy: total((logits) => meanEntropy(logits, log)),
-      codebookEntropy: total((logits) => entropyOf(meanProbabilities(logits), log)),
+      codebookEntropy: total((logits) => entropyOf(this.meanProbabilities(logits), log)),
     };
   }
 }

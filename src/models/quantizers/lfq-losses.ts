@@ -3,7 +3,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import type { Quantized } from '../encoded.js';
-import { entropyOf, meanBitEntropy, meanEntropy, meanProbabilities } from './bit-entropy.js';
+import { entropyOf, meanBitEntropy, meanEntropy } from './bit-entropy.js';
 import type { LFQSettings } from './lfq-settings.js';
 
 /** Most bits over whose codes entropies are computed as a whole, unless set otherwise. */
@@ -11,8 +11,14 @@ const WHOLE = 20;
 /** Bits of a group otherwise. */
 const GROUP = 9;
 
-/** Settings, absolute value of the channels of codes, and whether it is training. */
-export type LFQLossSettings = LFQSettings & { size: number; training: boolean };
+/** Settings, and what else the losses depend on. */
+export type LFQLossSettings = LFQSettings & {
+  /** Absolute value of the channels of codes. */
+  size: number;
+  training: boolean;
+  /** Returns the mean probabilities of all codes from log-odds of bits, [N, d]: [2^d]. */
+  meanOf(this: void, logits: Tensor): Tensor;
+};
 
 /** Returns loss and terms for latents and their codes, both [B, h, w, Q, d]; all 0 in evaluation. */
 export function lfqLosses(
@@ -33,7 +39,7 @@ function lucidrains(points: Tensor, codes: Tensor, settings: LFQLossSettings) {
   const log = (p: Tensor): Tensor => p.clamp({ min: 1e-5 }).log();
   const bits = points.mul(4 * invTemperature * size);
   const perSampleEntropy = inGroups(bits, settings, (logits) => meanEntropy(logits, log));
-  const batchEntropy = inGroups(bits, settings, (logits) => entropyOf(meanProbabilities(logits), log));
+  const batchEntropy = inGroups(bits, settings, (logits) => entropyOf(settings.meanOf(logits), log));
   const commitment =
     commitmentLossWeight > 0 ? F.mseLoss(points, codes) : torch.zerosLike(perSampleEntropy).detach();
   const entropies = perSampleEntropy.sub(batchEntropy.mul(diversityGamma));
@@ -50,7 +56,7 @@ function openMagvit2(points: Tensor, codes: Tensor, settings: LFQLossSettings) {
   const log = (p: Tensor): Tensor => p.add(1e-5).log();
   const bits = points.mul(400 * size);
   const perSampleEntropy = inGroups(bits, settings, meanBitEntropy);
-  const codebookEntropy = inGroups(bits, settings, (logits) => entropyOf(meanProbabilities(logits), log));
+  const codebookEntropy = inGroups(bits, settings, (logits) => entropyOf(settings.meanOf(logits), log));
   const loss = perSampleEntropy
     .mul(sampleMinimizationWeight)
     .sub(codebookEntropy.mul(batchMaximizationWeight));

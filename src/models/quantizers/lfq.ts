@@ -68,7 +68,12 @@ export class LFQ extends BitwiseQuantizer<Settings<typeof schema> & QuantizerCon
     return {
       quantized: this.#unrotated(this.#passed(points, codes), z.dtype), // [B, D, h, w]
       indices: this.indicesOfBits(bits.flatten(-2)),
-      ...lfqLosses(points, codes, { ...this.config, size: this.#size, training: this.training }),
+      ...lfqLosses(points, codes, {
+        ...this.config,
+        size: this.#size,
+        training: this.training,
+        meanOf: (logits) => this.meanProbabilities(logits),
+      }),
     };
   }
 
