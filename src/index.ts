@@ -33,6 +33,7 @@ export {
   VQModel,
   type VQModelConfig,
 } from './models/autoencoder/vqgan.js';
+export { VQGAN, type VQGANConfig } from './models/autoencoder/any-quantizer.js';
 export * from './models/losses/adaptive-weight.js';
 export * from './models/losses/discriminator.js';
 export * from './models/losses/lecam.js';

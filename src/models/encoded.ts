@@ -8,6 +8,8 @@ export interface Encoded<Loss extends Tensor | null = Tensor | null> {
   loss: Loss;
   /** Indices, int64 [B, …], one row of tokens per image. */
   indices: Tensor;
+  /** Terms of the loss by name, unweighted scalars, of quantizers that tell them. */
+  losses?: Readonly<Record<string, Tensor>>;
 }
 
 /** Output of a quantizer for latents, or of a first stage for images. */

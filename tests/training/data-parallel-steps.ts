@@ -4,11 +4,18 @@ import type { Ranks } from '../torch/ranks.js';
 /** A stage, its quantizer or step, and the number of parts in which it computes its batch. */
 export interface StepCase {
   kind: 'onePassStep' | 'referenceStep' | 'transformer';
-  quantizer?: 'VQModel' | 'EMAVQ';
+  quantizer?: 'VQModel' | 'EMAVQ' | keyof typeof newer;
   useActnorm?: boolean;
   lecamLossWeight?: number;
   accumulate?: number;
 }
+
+/** Settings of quantizers in a `VQGAN`. */
+const newer = {
+  LFQ: '{ codebookSize: 16, invTemperature: 1, entropyLossWeight: 1 }',
+  BSQ: '{ embedDim: 4, groupSize: 2, l2Norm: true, zeta: 1 }',
+  MultiScaleVQ: '{ vocabSize: 12, embedDim: 4, vPatchNums: [1, 2, 4], shareQuantResi: 1 }',
+};
 
 /** Makes `make()`: a model, its optimizers, and `step(batch, state)`, in float64; with `several` of several ranks. */
 function program({ kind, quantizer = 'VQModel', useActnorm = false, lecamLossWeight = 0 }: StepCase): string {
@@ -34,13 +41,17 @@ function program({ kind, quantizer = 'VQModel', useActnorm = false, lecamLossWei
       };
       const joint = (n, step) => torch.arange(n * 8).mul(7 + step).fmod(11).floor().to('int64').view([n, 8]);`;
   const settings = quantizer === 'EMAVQ' ? 'beta: 0.25,' : '';
+  const model =
+    quantizer in newer
+      ? `new tessera.VQGAN({ ddconfig, quantizer: new tessera.${quantizer}(${newer[quantizer as keyof typeof newer]}), lossconfig })`
+      : `new tessera.${quantizer}({ ddconfig, nEmbed: 12, embedDim: 4, ${settings} lossconfig })`;
   return `
-    const { ${quantizer}, VQLPIPSWithDiscriminator, ${kind}, DataParallelOptimizer, averageOverProcesses, synchronizeStatistics } = tessera;
+    const { VQLPIPSWithDiscriminator, ${kind}, DataParallelOptimizer, averageOverProcesses, synchronizeStatistics } = tessera;
     const make = (several) => {
       torch.manualSeed(3);
       const lossconfig = nn.skipInit(() => new VQLPIPSWithDiscriminator({ discStart: 0, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: ${useActnorm}, lecamLossWeight: ${lecamLossWeight}, lecamDecay: 0.5 }));
       for (const parameter of lossconfig.discriminator.parameters()) nn.init.normal_(parameter, 0, 0.3);
-      const model = new ${quantizer}({ ddconfig, nEmbed: 12, embedDim: 4, ${settings} lossconfig });
+      const model = ${model};
       model.to('float64').train();
       if (several) synchronizeStatistics(model);
       const around = (parameters) => {

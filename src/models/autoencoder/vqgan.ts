@@ -8,7 +8,7 @@ import type { Given, Settings } from '../../config/schema.js';
 import type { Quantized } from '../encoded.js';
 import { EMAVectorQuantizer } from '../quantizers/ema.js';
 import { GumbelQuantizer } from '../quantizers/gumbel.js';
-import { Quantizer } from '../quantizers/quantizer.js';
+import { inGrid, Quantizer } from '../quantizers/quantizer.js';
 import { remapSchema } from '../quantizers/remap.js';
 import { VectorQuantizer } from '../quantizers/vector.js';
 import { checkpointSchema } from '../registry/checkpoint-schema.js';
@@ -170,9 +170,8 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   /** Encodes images into codes [B, embedDim, h, w], the codebook loss and indices [B, h, w]. */
   encode(x: Tensor): Quantized {
     const z = this.encodeToPrequant(x);
-    const { quantized, loss, indices } = this.quantize.forward(z);
-    const [b, , h, w] = z.shape as [number, number, number, number];
-    return { quantized, loss, indices: indices.reshape([b, h, w]) };
+    const out = this.quantize.forward(z);
+    return { quantized: out.quantized, loss: this.quantize.weighted(out), indices: inGrid(out.indices, z) };
   }
 
   /** Decodes codes [B, embedDim, h, w] into images [B, outCh, H, W]. */
@@ -182,9 +181,11 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
 
   /** Decodes indices, int64 [B, h, w], into images [B, outCh, H, W]. */
   decodeIndices(indices: Tensor): Tensor {
-    if (indices.ndim !== 3) {
+    const { indexDims } = this.quantize;
+    if (indices.ndim !== indexDims) {
+      const form = indexDims === 3 ? '[B, h, w]' : `of ${indexDims} axes, as encode returns them`;
       throw new torch.ShapeError(
-        `decodeIndices expects indices [B, h, w], got [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
+        `decodeIndices expects indices ${form}, got [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
       );
     }
     return this.decode(this.quantize.codes(indices));

@@ -1,12 +1,21 @@
 /** All quantizers, and their registry. To add one, add its file, and an export and an entry here. */
 import type { Schema } from '../../config/schema.js';
+import { BSQ } from './bsq.js';
 import { EMAVectorQuantizer } from './ema.js';
+import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
+import { numberedBits } from './bitwise.js';
+import { LFQ } from './lfq.js';
+import { MultiScaleVQ } from './multi-scale.js';
 import type { Quantizer } from './quantizer.js';
 import { VectorQuantizer } from './vector.js';
 
+export * from './bsq.js';
 export * from './ema.js';
+export * from './fsq.js';
 export * from './gumbel.js';
+export * from './lfq.js';
+export * from './multi-scale.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -31,10 +40,39 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: 'embedding.weight',
     marks: ['embedding.embed_avg', 'embed_avg'],
   },
+  MultiScaleVQ: {
+    Class: MultiScaleVQ,
+    stage: 'MultiScaleVQ',
+    codes: 'embedding.weight',
+    marks: ['ema_vocab_hit_SV'],
+    codesIn: ({ vocab_size }) => vocab_size as number,
+  },
   Vector: {
     Class: VectorQuantizer,
     stage: 'VQModel',
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
   },
+  BSQ: {
+    Class: BSQ,
+    stage: 'BSQ',
+    codesIn: ({ embed_dim, bitwise }) => codesOfBits(embed_dim as number, bitwise),
+  },
+  LFQ: {
+    Class: LFQ,
+    stage: 'LFQ',
+    codesIn: ({ codebook_size: size, dim, bitwise }) =>
+      codesOfBits(typeof size === 'number' ? Math.log2(size) : (dim as number), bitwise),
+  },
+  FSQ: {
+    Class: FSQ,
+    stage: 'FSQ',
+    codesIn: ({ levels }) => (levels as number[]).reduce((product, one) => product * one, 1),
+  },
 };
+
+/** Returns the number of distinct indices of codes of so many bits. */
+function codesOfBits(codeBits: number, bitwise: unknown): number {
+  return numberedBits({ codeBits, numCodebooks: 1, bitwise: (bitwise as boolean | null) ?? undefined }, '')
+    .nEmbed;
+}

@@ -36,6 +36,8 @@ export interface QuantizerConfig {
  */
 export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['codes'];
+  /** Keys that a state dict may lack: constants, and counts that only reports read. They keep their values then. */
+  protected static readonly mayLack: readonly string[] = [];
   /** Configuration, with defaults filled in. */
   readonly config: Readonly<C>;
   /** Indices of the codes in use, int64 [used]; only set with `remap`. */
@@ -75,8 +77,20 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
    * code, and chooses among the codes in use if others would be replaced by random ones.
    */
   indices(z: Tensor): Tensor {
-    const [batch, , height, width] = z.shape as [number, number, number, number];
-    return this.forward(z).indices.reshape([batch, height, width]);
+    return inGrid(this.forward(z).indices, z);
+  }
+
+  /**
+   * Returns the loss by which a first stage is trained, a scalar, of what `forward` returned: `loss`, unless the published
+   * training weights its terms elsewhere.
+   */
+  weighted({ loss }: Quantized): Tensor {
+    return loss;
+  }
+
+  /** Number of axes of the indices of images: 3 for [B, h, w], more if a position has several. */
+  get indexDims(): number {
+    return 3;
   }
 
   /** The codes: [K, D]. */
@@ -116,10 +130,18 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
 
   /** Returns the codes of `indices` (int64 [B, h, w]) as [B, D, h, w]. */
   codes(indices: Tensor): Tensor {
-    if (indices.dtype !== 'int64') {
-      throw new torch.DTypeError(`indices must be int64, not ${indices.dtype}: convert them with .long()`);
-    }
+    this.checkIndices(indices);
     return channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook));
+  }
+
+  override loadStateDict(source: nn.StateSource, options?: { strict?: boolean }): nn.LoadResult {
+    const { mayLack } = this.constructor as typeof Quantizer;
+    const lacking = mayLack.filter((key) => !source.has(key) && this.stateDict().has(key));
+    if (lacking.length === 0) return super.loadStateDict(source, options);
+    const own = this.stateDict();
+    const has = (key: string): boolean => source.has(key) || lacking.includes(key);
+    const get = (key: string): Tensor | undefined => (source.has(key) ? source.get(key) : own.get(key));
+    return super.loadStateDict({ has, get, keys: () => [...source.keys(), ...lacking] }, options);
   }
 
   /** Maps indices into the full codebook to positions among the used codes; same shape, at least one dimension. */
@@ -147,6 +169,12 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
       const position = this.reEmbed > known ? indices.maskedFill(indices.ge(known), 0) : indices;
       return used.indexSelect(0, position.reshape([-1])).reshape(indices.shape);
     });
+  }
+
+  /** Throws if indices are not int64. */
+  protected checkIndices({ dtype }: Tensor): void {
+    if (dtype !== 'int64')
+      throw new torch.DTypeError(`indices must be int64, not ${dtype}: convert them with .long()`);
   }
 
   /** Throws if the shape of the latents is not one `forward` accepts. */
@@ -224,4 +252,9 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
 /** Returns the chosen codes as [B, D, h, w], with a straight-through gradient to the latents (both [B, h, w, D]). */
 export function straightThrough(points: Tensor, chosen: Tensor, dtype: torch.DType): Tensor {
   return channelsToFront(points.add(chosen.sub(points).detach())).to(dtype);
+}
+
+/** Returns flat indices [B·h·w] of latents z [B, …, h, w] as [B, h, w], and others as they are. */
+export function inGrid(indices: Tensor, { shape }: Tensor): Tensor {
+  return indices.ndim > 1 ? indices : indices.reshape([shape[0]!, ...shape.slice(2)]);
 }

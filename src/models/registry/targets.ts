@@ -1,5 +1,5 @@
 /** The classes of the reference that a configuration may name. */
-import { count, model, type Given, type Schema } from '../../config/schema.js';
+import { count, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
 import { conditions } from '../conditions/index.js';
 import { NLayerDiscriminator } from '../losses/discriminator.js';
@@ -16,9 +16,9 @@ import {
 } from '../orders/permuter.js';
 import { BCELoss, BCELossWithQuant, DummyLoss } from '../losses/segmentation-loss.js';
 import { priors } from '../priors/index.js';
-import { EMAVQ, FirstStage, firstStageSchema, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
+import { VQGAN } from '../autoencoder/any-quantizer.js';
+import { EMAVQ, GumbelVQ, VQModel } from '../autoencoder/vqgan.js';
 import { quantizers } from '../quantizers/index.js';
-import type { Quantizer } from '../quantizers/quantizer.js';
 import { VQLPIPSWithDiscriminator } from '../losses/vqgan-loss.js';
 
 /** A class that a configuration may name. */
@@ -57,16 +57,6 @@ const permuters = 'taming.modules.transformer.permuter';
 const vqgan = 'taming.models.vqgan';
 const losses = 'taming.modules.losses';
 
-/** First stage with any quantizer. The reference does not have such a class. */
-const anyFirstStage = {
-  ...firstStageSchema,
-  quantizer: model<() => Quantizer>(
-    `a quantizer, such as tessera.quantizers.${Object.keys(quantizers)[0]}`,
-    (value) => typeof value === 'function',
-    'later',
-  ),
-};
-
 /** All known targets by dotted name: the reference's name, or this package's if the reference does not have the class. */
 export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${vqgan}.VQModel`, of(VQModel)],
@@ -104,10 +94,8 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   [`${permuters}.SpiralIn`, of(SpiralInPermuter)],
   [`${permuters}.Random`, of(RandomPermuter)],
   [`${permuters}.AlternateParsing`, of(AlternateParsingPermuter)],
-  [
-    'tessera.autoencoder.FirstStage',
-    as(anyFirstStage, ({ quantizer, ...config }) => new FirstStage(config, quantizer)),
-  ],
+  ['tessera.VQGAN', of(VQGAN)],
+  ['tessera.autoencoder.FirstStage', of(VQGAN)], // its name in versions before VQGAN was exported
   ...entriesOf('quantizers', quantizers),
 ]);
 

@@ -2,7 +2,9 @@
 import { ActNorm } from '../../models/losses/discriminator.js';
 import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';
+import { BitwiseQuantizer } from '../../models/quantizers/bitwise.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
+import { MultiScaleVQ } from '../../models/quantizers/multi-scale.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
 import * as torch from '../../torch/index.js';
@@ -67,7 +69,8 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
 
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,
- * ActNorm's first batch, LeCam's averages, codes that follow moving averages. Changes the module and returns it.
+ * ActNorm's first batch, LeCam's averages, codes that follow moving averages, hits and mean
+ * probabilities of codes. Changes the module and returns it.
  *
  * @example
  * ```ts
@@ -78,7 +81,13 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);
   for (const part of module.modules())
-    if (part instanceof ActNorm || part instanceof EMAVectorQuantizer || part instanceof LeCam)
+    if (
+      part instanceof ActNorm ||
+      part instanceof BitwiseQuantizer ||
+      part instanceof EMAVectorQuantizer ||
+      part instanceof LeCam ||
+      part instanceof MultiScaleVQ
+    )
       part.synchronize();
   return module;
 }

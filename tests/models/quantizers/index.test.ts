@@ -24,15 +24,22 @@ const ddconfig = {
 const params: Record<string, Record<string, unknown>> = {
   Vector: { n_embed: 16, embed_dim: 4, legacy: false },
   EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
+  BSQ: { embed_dim: 4, group_size: 2, l2_norm: true },
+  FSQ: { levels: [4, 4], dim: 4 },
+  LFQ: { codebook_size: 16 },
+  MultiScaleVQ: { vocab_size: 16, embed_dim: 4, v_patch_nums: [1, 2, 4] },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
+
+/** Shapes of the indices of an image of 4 × 4 latents, if they are not [1, 4, 4]. */
+const shapes: Record<string, number[]> = { MultiScaleVQ: [1, 21] };
 
 for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
   const quantizer = { target: `tessera.quantizers.${name}`, params: params[name]! };
 
   test(`${name}: in a first stage of a configuration`, (t) => {
     t.truthy(params[name], 'add its arguments to the table above');
-    const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
+    const config = { target: 'tessera.VQGAN', params: { ddconfig, quantizer } };
     torch.manualSeed(5);
     const model = modelFromConfig<FirstStage>(config);
     t.true(model.quantize instanceof Class);
@@ -47,7 +54,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     const x = torch.rand([1, 3, 8, 8]);
     const { reconstruction, indices } = torch.noGrad(() => model.eval().forward(x));
     t.deepEqual(reconstruction.shape, [1, 3, 8, 8]);
-    t.deepEqual(indices.shape, [1, 4, 4]);
+    t.deepEqual(indices.shape, shapes[name] ?? [1, 4, 4]);
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     const z = torch.noGrad(() => model.encodeToPrequant(x));
     const codebook = model.quantize.codebook.tolist();
@@ -57,13 +64,13 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
       return torch.noGrad(() => model.quantize.indices(z));
     });
     t.deepEqual(model.quantize.codebook.tolist(), codebook, 'no code moves, not even in training');
-    t.deepEqual(once!.shape, [1, 4, 4]);
+    t.deepEqual(once!.shape, indices.shape);
     t.deepEqual(once!.tolist(), again!.tolist(), 'without random numbers');
     t.true(Number(once!.max().item()) < model.nCodes);
     t.throws(() => model.quantize.indices(torch.ones([1, 5, 2, 2])), { message: /expects? latents/ });
     t.true(Number(indices.max().item()) < model.nCodes);
-    const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
-    if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
+    const weights = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
+    if (marks) t.regex(describeWeights(weights)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
   });
 
   test(`${name}: by itself`, (t) => {
@@ -86,6 +93,18 @@ test('a first stage is made of a quantizer in TypeScript, too', (t) => {
   t.is(model.quantize, quantizer);
   t.deepEqual(model.quantConv.weight.shape, [6, 8, 1, 1]);
   t.deepEqual(model.postQuantConv.weight.shape, [8, 4, 1, 1]);
+});
+
+test('its width may be stated, but not wrongly', (t) => {
+  const quantizer = { target: 'tessera.quantizers.FSQ', params: { levels: [3, 3] } };
+  const vqgan = (embed_dim: number) => ({
+    target: 'tessera.VQGAN',
+    params: { ddconfig, quantizer, embed_dim },
+  });
+  t.is(modelFromConfig<FirstStage>(vqgan(2)).config.embedDim, 2);
+  t.throws(() => modelFromConfig(vqgan(4)), {
+    message: /embedDim is 4, but the codes of FSQ have a width of 2/,
+  });
 });
 
 test('what is not a quantizer is refused', (t) => {

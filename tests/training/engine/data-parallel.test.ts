@@ -8,6 +8,9 @@ test.after.always(() => two.end());
 
 const cases: StepCase[] = [
   { kind: 'onePassStep', quantizer: 'EMAVQ', accumulate: 2 },
+  { kind: 'onePassStep', quantizer: 'LFQ' },
+  { kind: 'onePassStep', quantizer: 'BSQ', accumulate: 2 },
+  { kind: 'onePassStep', quantizer: 'MultiScaleVQ' },
   { kind: 'referenceStep', useActnorm: true, lecamLossWeight: 1 },
   { kind: 'transformer', accumulate: 2 },
 ];
