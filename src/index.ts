@@ -78,6 +78,7 @@ export {
 } from './models/weights/key-maps/index.js';
 export { publishedLpips } from './models/weights/lpips.js';
 export * from './models/weights/published.js';
+export * from './models/weights/trim.js';
 export {
   modelFromConfig,
   type ModelConfig,

@@ -109,11 +109,31 @@ export const usesOfImport = (folder: string, stage: Stage, config: RunConfig): s
 
 /** Returns the README.md of an imported run: the model, where it is from, and how to use it. */
 export function importedCard(folder: string, { stage, config, file, what, notes }: ImportFacts): string {
+  const about = `${what}, for images of ${config.data.size} × ${config.data.size} pixels.`;
+  const origin = `It was trained elsewhere and imported from \`${basename(file)}\`: ${notes.join('; ')}.`;
+  return cardWithoutImages(folder, { stage, config }, `${about}\n\n${origin}`);
+}
+
+/** Returns the README.md of a run that is another one without its unused codes. */
+export function trimmedCard(
+  folder: string,
+  { stage, config, run, what }: Pick<ImportFacts, 'stage' | 'config' | 'what'> & { run: string },
+): string {
+  return cardWithoutImages(
+    folder,
+    { stage, config },
+    `It is \`${run}\` without the codes that no image uses: ${what}.`,
+  );
+}
+
+function cardWithoutImages(
+  folder: string,
+  { stage, config }: Pick<ImportFacts, 'stage' | 'config'>,
+  about: string,
+): string {
   return `# ${basename(folder)}
 
-${stageTexts[stage].what} ${what}, for images of ${config.data.size} × ${config.data.size} pixels.
-
-It was trained elsewhere and imported from \`${basename(file)}\`: ${notes.join('; ')}.
+${stageTexts[stage].what} ${about}
 
 ## Use
 

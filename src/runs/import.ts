@@ -16,12 +16,19 @@ import { checkRunIsNew, checkWritable, writeConfig, writeEnvironment } from './f
  *
  * @param file checkpoint file, recorded with its hash
  * @param card text of README.md
+ * @param classes names of the classes that it was trained on
  * @throws RunError if the folder is not new or not writable; the signal's reason if it aborts
  */
 export async function writeImportedRun(
   run: string,
-  { stage, config, model, tensors, prefix }: OpenedFile,
-  { file, card, signal, onBytes }: { file: string; card: string; signal?: AbortSignal; onBytes?: OnBytes },
+  { stage, config, model, tensors, prefix }: Omit<OpenedFile, 'notes'>,
+  {
+    file,
+    card,
+    classes = [],
+    signal,
+    onBytes,
+  }: { file: string; card: string; classes?: readonly string[]; signal?: AbortSignal; onBytes?: OnBytes },
 ): Promise<void> {
   checkRunIsNew(run);
   if (existsSync(run) && readdirSync(run).length > 0) {
@@ -38,7 +45,8 @@ export async function writeImportedRun(
     await writeEnvironment(partial, { imported });
     signal?.throwIfAborted();
     const weights = new Map([...model.stateDict(), ...discriminator(tensors, prefix)]);
-    const state = { step: 0, metrics: {}, stage, imported, optimizers: {} };
+    const named = classes.length > 0 && { classes };
+    const state = { step: 0, metrics: {}, stage, imported, optimizers: {}, ...named };
     await writeCheckpoint(partial, state, { model: weights, optimizer: new Map() }, onBytes);
     await writeFile(join(partial, 'README.md'), card);
     signal?.throwIfAborted();

@@ -27,18 +27,27 @@ export interface QuantizerEntry {
   readonly codes?: string;
   /** Keys that identify it; any one suffices. Later entries do not have these keys. Left out if it has no keys. */
   readonly marks?: readonly string[];
+  /** Keys of its tensors with a row for each code, which `trim` shortens; left out if codes cannot be left out. */
+  readonly rows?: readonly string[];
   /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
   readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;
 }
 
 /** Quantizers by their name under `tessera.quantizers` in configurations. */
 export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
-  Gumbel: { Class: GumbelQuantizer, stage: 'GumbelVQ', codes: 'embed.weight', marks: ['embed.weight'] },
+  Gumbel: {
+    Class: GumbelQuantizer,
+    stage: 'GumbelVQ',
+    codes: 'embed.weight',
+    marks: ['embed.weight'],
+    rows: ['embed.weight', 'proj.weight', 'proj.bias'],
+  },
   EMA: {
     Class: EMAVectorQuantizer,
     stage: 'EMAVQ',
     codes: 'embedding.weight',
     marks: ['embedding.embed_avg', 'embed_avg'],
+    rows: ['embedding.weight', 'embedding.cluster_size', 'embedding.embed_avg'],
   },
   MultiScaleVQ: {
     Class: MultiScaleVQ,
@@ -52,6 +61,7 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     stage: 'VQModel',
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
+    rows: ['embedding.weight'],
   },
   BSQ: {
     Class: BSQ,
