@@ -1,7 +1,8 @@
 /** Training in several processes, each with a batch of its own: the values that their steps exchange. */
-import { ActNorm } from '../../models/losses/discriminator.js';
+import { ActNorm } from '../../models/discriminators/n-layer.js';
 import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';
+import { R1Penalty } from '../../models/losses/r1.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
@@ -77,9 +78,14 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
  */
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);
-  for (const part of module.modules())
-    if (part instanceof ActNorm || part instanceof EMAVectorQuantizer || part instanceof LeCam)
-      part.synchronize();
+  for (const part of module.modules()) {
+    const computes =
+      part instanceof ActNorm ||
+      part instanceof EMAVectorQuantizer ||
+      part instanceof LeCam ||
+      part instanceof R1Penalty;
+    if (computes) part.synchronize();
+  }
   return module;
 }
 
