@@ -34,10 +34,19 @@ export {
   type VQModelConfig,
 } from './models/autoencoder/vqgan.js';
 export { VQGAN, type VQGANConfig } from './models/autoencoder/any-quantizer.js';
+export * from './models/discriminators/index.js';
 export * from './models/losses/adaptive-weight.js';
-export * from './models/losses/discriminator.js';
+export {
+  hingeDiscriminatorLoss,
+  hingeGeneratorLoss,
+  nonSaturatingDiscriminatorLoss,
+  nonSaturatingGeneratorLoss,
+  vanillaDiscriminatorLoss,
+} from './models/losses/adversarial-losses.js';
+export { diffAugment, drawDiffAugment, type DiffAugmentDraws } from './models/losses/diff-augment.js';
 export * from './models/losses/lecam.js';
 export * from './models/losses/lpips.js';
+export { r1, R1Penalty } from './models/losses/r1.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';

@@ -4,7 +4,7 @@ import * as torch from '../../src/torch/index.js';
 import type { Tensor } from '../../src/torch/index.js';
 import * as nn from '../../src/torch/nn/index.js';
 import * as optim from '../../src/torch/optim/index.js';
-import { NLayerDiscriminator } from '../../src/models/losses/discriminator.js';
+import { NLayerDiscriminator } from '../../src/models/discriminators/n-layer.js';
 import { GPT } from '../../src/models/priors/gpt.js';
 import { VQLPIPSWithDiscriminator } from '../../src/models/losses/vqgan-loss.js';
 import { GumbelVQ, VQModel } from '../../src/models/autoencoder/vqgan.js';

@@ -1,6 +1,6 @@
 /** Checks of the discriminator with ActNorm, whose first batch in training sets its scales and shifts. */
 import * as torch from '../../src/torch/index.js';
-import { NLayerDiscriminator } from '../../src/models/losses/discriminator.js';
+import { NLayerDiscriminator } from '../../src/models/discriminators/n-layer.js';
 import type { Check, Weights } from './data.js';
 import { below, bounds, compare, compareExact, deviceOf, need } from './data.js';
 

@@ -62,13 +62,13 @@ const namespaces = ['', 'torch', 'torch.cuda', 'torch.distributed', 'optim', 'nn
 const starts: Readonly<Record<string, string>> = {
   '': `
     absoluteBbox averageOverProcesses bestCheckpoint centerCropBbox chartSvg checkpointBlocks codebookUse completeImages
-    confusionOf coordinateMap countCodes countCodesOf countModelCrossEntropy decayGroups describeImages edgesOf
+    confusionOf coordinateMap countCodes countCodesOf countModelCrossEntropy decayGroups describeImages diffAugment drawDiffAugment edgesOf
     evaluationCard expectAlike extractFeatures featureStatistics featuresOf filterLogits frechetDistance generate
-    hingeDiscriminatorLoss histogramEntropy imageGrid inOrder inceptionScore initFromCkpt inspectImages interruptible
+    hingeDiscriminatorLoss hingeGeneratorLoss histogramEntropy imageGrid inOrder inceptionScore initFromCkpt inspectImages interruptible
     intersectionArea isPacked kernelDistance layoutScene layoutSvg learningRateAt listCheckpoints loadCheckpoint
     loadFeatures loadInception loadNpy loadWeights logImages lowResolution makeScene meanColourBlocks meanIou
-    measureFeatures memorisation modelFromConfig msSsim nearestNeighbours newestCheckpoint onePassStep openImages openRun
-    packImages packStore pickToken pixelAccuracy precisionRecall psnr publishedLpips readCoco readConfig readMetrics
+    measureFeatures memorisation modelFromConfig msSsim nearestNeighbours newestCheckpoint nonSaturatingDiscriminatorLoss nonSaturatingGeneratorLoss onePassStep openImages openRun
+    packImages packStore pickToken pixelAccuracy precisionRecall psnr publishedLpips r1 readCoco readConfig readMetrics
     readVectors recogniseKeys referenceStep rescaleBbox resolveConfig restartUnusedCodes runCharts sampleAccepted
     sampleImages sampleScene sampleTokens sampleWindowed saveCurves saveFeatures saveImageGrid saveLayout saveNpy
     savePytorch saveRunCurves saveSafetensors saveTextVectors ssim statisticsDistance synchronizeStatistics

@@ -1,75 +1,21 @@
 /** The training objective of VQGAN (arXiv 2012.09841, equations 5 to 7). */
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
-import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
-import {
-  count,
-  flag,
-  natural,
-  notNegative,
-  number,
-  oneOf,
-  positive,
-  probability,
-  type Given,
-  type Settings,
-} from '../../config/schema.js';
-import { AdaptiveWeight } from './adaptive-weight.js';
-import { NLayerDiscriminator } from './discriminator.js';
-import { LeCam } from './lecam.js';
+import type { Settings } from '../../config/schema.js';
+import type { Discriminator } from '../discriminators/discriminator.js';
+import type { NLayerDiscriminator } from '../discriminators/n-layer.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
+import { AdaptiveWeight } from './adaptive-weight.js';
+import { adversarialLosses } from './adversarial-losses.js';
+import { diffAugment, type DiffAugmentDraws } from './diff-augment.js';
+import { LeCam } from './lecam.js';
 import { LPIPS } from './lpips.js';
+import { R1Penalty } from './r1.js';
+import { discriminatorOf, schema, type VQLPIPSWithDiscriminatorConfig } from './vqgan-loss-settings.js';
 
-const schema = {
-  /** First step (in batches) at which the discriminator is used and trained. */
-  discStart: number(),
-  /**
-   * Number of steps before `discStart` in which the discriminator already learns, while the generator does not feel it:
-   * it then does not begin with the gradients of an untrained discriminator. Default 0.
-   */
-  discWarmup: natural(0),
-  /** Weight of the codebook loss. Default 1. */
-  codebookWeight: number(1),
-  /** Weight of the absolute pixel difference. Default 1; the reference has this option but ignores it. */
-  pixellossWeight: number(1),
-  /** Number of strided layers of the discriminator. Default 3. */
-  discNumLayers: count(3),
-  /** Input channels of the discriminator: the image's, plus the condition's if `discConditional`. Default 3. */
-  discInChannels: count(3),
-  /** Factor applied to both adversarial losses from `discStart` on. Default 1. */
-  discFactor: number(1),
-  /** Factor applied to the adaptive weight; without that, the weight itself. Default 1. */
-  discWeight: number(1),
-  /** If false, the adversarial loss has the fixed weight `discWeight`, as in LlamaGen. Default true. */
-  discAdaptiveWeight: flag(true),
-  /** Largest adaptive weight, before `discWeight`. Default 1e4. */
-  maxAdaptiveWeight: positive(1e4),
-  /**
-   * Share that a moving average of the adaptive weight keeps at each step, such as 0.99; the average then weighs the
-   * adversarial loss. It starts with the first weight from `discStart` on. Default 0: each step has its own weight.
-   */
-  adaptiveWeightSmoothing: probability(0),
-  /** Weight of LeCam regularisation in the discriminator's loss; see `LeCam`. Default 0: none. */
-  lecamLossWeight: notNegative(0),
-  /** Share that LeCam's moving averages of the logits keep at each step. Default 0.999. */
-  lecamDecay: probability(0.999),
-  /** Weight of LPIPS. Default 1; 0 disables it. */
-  perceptualWeight: number(1),
-  /** If true, the discriminator uses ActNorm instead of batch norm. Default false. */
-  useActnorm: flag(false),
-  /** If true, the discriminator receives the condition as well as the image. Default false. */
-  discConditional: flag(false),
-  /** Width of the discriminator. Default 64. */
-  discNdf: count(64),
-  /** Type of discriminator loss. Default 'hinge'. */
-  discLoss: oneOf('hinge', 'vanilla')('hinge'),
-  /** If true, LPIPS applies dropout in training mode (see LPIPS). Default false. */
-  lpipsDropout: flag(false),
-};
-
-export type VQLPIPSWithDiscriminatorConfig = Given<typeof schema>;
+export type { VQLPIPSWithDiscriminatorConfig } from './vqgan-loss-settings.js';
 
 /** Loss between reconstruction and original. Both fields are scalars. */
 export interface ReconstructionLoss {
@@ -77,33 +23,6 @@ export interface ReconstructionLoss {
   nll: Tensor;
   /** LPIPS alone, averaged and unweighted; 0 if the term is disabled. */
   perceptual: Tensor;
-}
-
-/**
- * Returns ½ (mean relu(1 − real) + mean relu(1 + fake)).
- *
- * @example
- * ```ts
- * hingeDiscriminatorLoss(torch.tensor([2]), torch.tensor([-0.5])); // 0.25
- * ```
- */
-export function hingeDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
-  return F.relu(real.neg().add(1))
-    .mean()
-    .add(F.relu(fake.add(1)).mean())
-    .mul(0.5);
-}
-
-/**
- * Returns ½ (mean softplus(−real) + mean softplus(fake)).
- *
- * @example
- * ```ts
- * vanillaDiscriminatorLoss(torch.zeros([4]), torch.zeros([4])); // 0.693…, ln 2
- * ```
- */
-export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
-  return F.softplus(real.neg()).mean().add(F.softplus(fake).mean()).mul(0.5);
 }
 
 /**
@@ -121,7 +40,7 @@ export function vanillaDiscriminatorLoss(real: Tensor, fake: Tensor): Tensor {
  * onePassStep(model, optimizers, torch.zeros([1, 3, 64, 64]), { globalStep: 0 });
  * ```
  */
-export class VQLPIPSWithDiscriminator extends nn.Module {
+export class VQLPIPSWithDiscriminator<D extends Discriminator = NLayerDiscriminator> extends nn.Module {
   protected static override readonly scoped: readonly string[] = [
     'reconstructionLoss',
     'logits',
@@ -135,34 +54,43 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
   /** Perceptual distance on VGG features. */
   readonly perceptualLoss: LPIPS;
   /** Distinguishes images from reconstructions. */
-  readonly discriminator: NLayerDiscriminator;
-  /** Configuration, with defaults filled in. */
-  readonly config: Readonly<Settings<typeof schema>>;
+  readonly discriminator: D;
+  /** Configuration, with defaults filled in, without the discriminator. */
+  readonly config: Readonly<Omit<Settings<typeof schema>, 'discriminator'>>;
   readonly discStart: number;
   readonly codebookWeight: number;
   readonly discConditional: boolean;
   /** LeCam regularisation; null if its weight is 0. */
   readonly lecam: LeCam | null;
+  /** R1 of the discriminator; null if its weight is 0. */
+  readonly r1: R1Penalty | null;
   /** Balances the two losses at the decoder's last layer. */
   readonly adversarialWeight: AdaptiveWeight;
   #saidAbsent = false;
 
-  constructor(config: VQLPIPSWithDiscriminatorConfig) {
+  /**
+   * @throws TypeError for settings of the patch discriminator next to another one
+   * @throws RangeError for settings that cannot go together
+   */
+  constructor(config: VQLPIPSWithDiscriminatorConfig<D>) {
     super();
-    const settings = readConfig(schema, config, 'VQLPIPSWithDiscriminator');
+    const { discriminator, ...settings } = readConfig(schema, config, 'VQLPIPSWithDiscriminator');
     this.config = settings;
     this.discStart = settings.discStart;
     this.codebookWeight = settings.codebookWeight;
     this.discConditional = settings.discConditional;
     this.perceptualLoss = new LPIPS({ useDropout: settings.lpipsDropout }).eval();
-    this.discriminator = new NLayerDiscriminator({
-      inChannels: settings.discInChannels,
-      ndf: settings.discNdf,
-      nLayers: settings.discNumLayers,
-      useActnorm: settings.useActnorm,
-    });
+    // The type of the configuration says which one it is.
+    this.discriminator = discriminatorOf(settings, discriminator) as D;
     this.lecam = settings.lecamLossWeight > 0 ? new LeCam(settings.lecamDecay) : null;
+    this.r1 = settings.r1Weight > 0 ? new R1Penalty(settings.r1Weight, settings.r1Every) : null;
     this.adversarialWeight = new AdaptiveWeight(settings);
+    if (settings.diffAugment && settings.discConditional) {
+      throw new RangeError(
+        'VQLPIPSWithDiscriminator: diffAugment moves images, but not the conditions that discConditional shows with ' +
+          'them: leave out one of the two',
+      );
+    }
     if (settings.discWarmup > Math.max(0, settings.discStart)) {
       throw new RangeError(
         `VQLPIPSWithDiscriminator: discWarmup is ${settings.discWarmup}, but only ${settings.discStart} steps precede ` +
@@ -198,8 +126,12 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
     return { nll: weighted.add(perceptual.mul(perceptualWeight)), perceptual: perceptual.detach() };
   }
 
-  /** Returns the discriminator's logits for images, which are concatenated with `cond` if it is conditional. */
-  logits(images: Tensor, cond?: Tensor | null): Tensor {
+  /**
+   * Returns the discriminator's logits for images, which are concatenated with `cond` if it is conditional.
+   *
+   * @param draws random numbers of `diffAugment`, if the loss has it; by default they are drawn
+   */
+  logits(images: Tensor, cond?: Tensor | null, draws?: DiffAugmentDraws | null): Tensor {
     if (this.discConditional !== Boolean(cond)) {
       throw new TypeError(
         this.discConditional
@@ -207,18 +139,19 @@ export class VQLPIPSWithDiscriminator extends nn.Module {
           : 'a condition was passed, but this loss was created without discConditional: leave the condition out',
       );
     }
-    return atLeastFloat32(this.discriminator.forward(cond ? torch.cat([images, cond], 1) : images));
+    const { diffAugment: policy } = this.config;
+    const seen = policy ? diffAugment(images, policy, { ...(draws && { draws }) }) : images;
+    return atLeastFloat32(this.discriminator.forward(cond ? torch.cat([seen, cond], 1) : seen));
   }
 
-  /** Returns the adversarial loss of the generator: minus the mean of the logits of reconstructions. */
+  /** Returns the adversarial loss of the generator, from the logits of reconstructions; see `discLoss`. */
   generatorLoss(logitsFake: Tensor): Tensor {
-    return logitsFake.mean().neg();
+    return adversarialLosses[this.config.discLoss].ofGenerator(logitsFake);
   }
 
-  /** Returns the hinge or vanilla loss of the discriminator, not multiplied by its factor. */
+  /** Returns the loss of the discriminator that `discLoss` names, not multiplied by its factor. */
   discriminatorLoss(logitsReal: Tensor, logitsFake: Tensor): Tensor {
-    const loss = this.config.discLoss === 'hinge' ? hingeDiscriminatorLoss : vanillaDiscriminatorLoss;
-    return loss(logitsReal, logitsFake);
+    return adversarialLosses[this.config.discLoss].ofDiscriminator(logitsReal, logitsFake);
   }
 
   /**

@@ -2,7 +2,8 @@
 import { count, type Given, type Schema } from '../../config/schema.js';
 import type * as nn from '../../torch/nn/index.js';
 import { conditions } from '../conditions/index.js';
-import { NLayerDiscriminator } from '../losses/discriminator.js';
+import { discriminators } from '../discriminators/index.js';
+import { NLayerDiscriminator } from '../discriminators/n-layer.js';
 import { Net2NetTransformer } from '../two-stage.js';
 import { LPIPS } from '../losses/lpips.js';
 import {
@@ -97,6 +98,7 @@ export const targets: ReadonlyMap<string, Target> = new Map<string, Target>([
   ['tessera.VQGAN', of(VQGAN)],
   ['tessera.autoencoder.FirstStage', of(VQGAN)], // its name in versions before VQGAN was exported
   ...entriesOf('quantizers', quantizers),
+  ...entriesOf('discriminators', discriminators),
 ]);
 
 /** Classes of the reference that configurations name but that are not models here, with the reason. */

@@ -76,7 +76,7 @@ function describeFirstStage(shapes: Shapes): string | null {
   );
   const codebook = known?.codes && shapes.get(`quantize.${known.codes}`);
   const loss = [
-    ...(shapes.has('loss.discriminator.main.0.weight') ? ['its discriminator'] : []),
+    ...([...shapes.keys()].some((key) => key.startsWith('loss.discriminator.')) ? ['its discriminator'] : []),
     ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),
   ];
   const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no stored codes';

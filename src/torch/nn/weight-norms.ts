@@ -2,6 +2,7 @@ import { unrecorded } from '../core/unrecorded.js';
 import * as torch from '../index.js';
 import type { Tensor } from '../index.js';
 import { normalize } from './functional/vectors.js';
+import { initEnabled } from './init-switch.js';
 import type { Module } from './module.js';
 import { Parametrization, registerParametrization } from './parametrize.js';
 
@@ -78,6 +79,7 @@ class _SpectralNorm extends Parametrization {
   }
 
   #iterate(matrix: Tensor, times: number): void {
+    if (!initEnabled()) return; // The weight has no values yet, and NaN would stay.
     for (let i = 0; i < times; i++) {
       this.u.copy_(normalize(matrix.mv(this.v), { dim: 0, eps: this.#eps }));
       this.v.copy_(normalize(matrix.t().mv(this.u), { dim: 0, eps: this.#eps }));

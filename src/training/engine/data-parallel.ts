@@ -1,10 +1,5 @@
 /** Training in several processes, each with a batch of its own: the values that their steps exchange. */
-import { ActNorm } from '../../models/losses/discriminator.js';
 import type { Shard } from '../../data/batches/shard.js';
-import { LeCam } from '../../models/losses/lecam.js';
-import { BitwiseQuantizer } from '../../models/quantizers/bitwise.js';
-import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
-import { MultiScaleVQ } from '../../models/quantizers/multi-scale.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
 import * as torch from '../../torch/index.js';
@@ -67,6 +62,10 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
   return means;
 }
 
+/** True for a module that computes something from a batch besides gradients, and can do so from those of all processes. */
+const computesOverBatches = (module: nn.Module): module is nn.Module & { synchronize(): void } =>
+  'synchronize' in module;
+
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,
  * ActNorm's first batch, LeCam's averages, codes that follow moving averages, hits and mean
@@ -80,15 +79,7 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
  */
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);
-  for (const part of module.modules())
-    if (
-      part instanceof ActNorm ||
-      part instanceof BitwiseQuantizer ||
-      part instanceof EMAVectorQuantizer ||
-      part instanceof LeCam ||
-      part instanceof MultiScaleVQ
-    )
-      part.synchronize();
+  for (const part of module.modules()) if (computesOverBatches(part)) part.synchronize();
   return module;
 }
 

@@ -52,6 +52,9 @@ export class MasterWeights {
     for (const module of network.modules()) {
       // Batch statistics average over many steps, too finely for 16 bits; the kernel accepts mixed dtypes.
       if (module instanceof nn.BatchNorm2d) continue;
+      // Weights that are computed from others are computed in float32, and only then rounded.
+      if (module instanceof nn.ParametrizationList)
+        module.registerForwardHook((_, __, weight) => floatsTo(dtype)(weight));
       for (const parameter of Object.values(module).filter((value) => value instanceof nn.Parameter)) {
         if (this.#masters.has(parameter)) continue;
         torch.noGrad(() => {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import test from 'ava';
 import * as torch from '../../../src/torch/index.js';
 import type * as nn from '../../../src/torch/nn/index.js';
-import { NLayerDiscriminator } from '../../../src/models/losses/discriminator.js';
+import { NLayerDiscriminator } from '../../../src/models/discriminators/n-layer.js';
 import { backbones } from '../../../src/models/autoencoder/blocks.js';
 import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
 

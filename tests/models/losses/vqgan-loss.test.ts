@@ -1,10 +1,11 @@
 import test from 'ava';
+import { MaskBitDiscriminator } from '../../../src/models/discriminators/maskbit.js';
 import * as torch from '../../../src/torch/index.js';
 import {
-  VQLPIPSWithDiscriminator,
   hingeDiscriminatorLoss,
   vanillaDiscriminatorLoss,
-} from '../../../src/models/losses/vqgan-loss.js';
+} from '../../../src/models/losses/adversarial-losses.js';
+import { VQLPIPSWithDiscriminator } from '../../../src/models/losses/vqgan-loss.js';
 import type { VQLPIPSWithDiscriminatorConfig } from '../../../src/models/losses/vqgan-loss.js';
 import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
 import { onePassStep } from '../../../src/training/stages/vqgan/one-pass-step.js';
@@ -88,8 +89,17 @@ test('wrong settings are errors', (t) => {
   t.throws(bad({}), { instanceOf: TypeError, message: /discStart is missing/ });
   t.throws(bad({ discStart: 0, discLoss: 'wasserstein' }), {
     instanceOf: RangeError,
-    message: /"hinge", "vanilla"/,
+    message: /"hinge", "vanilla", "non-saturating"/,
   });
+  t.throws(bad({ discStart: 0, diffAugment: 'color', discConditional: true }), {
+    instanceOf: RangeError,
+    message: /diffAugment moves images, but not the conditions.*leave out one of the two/,
+  });
+  t.throws(bad({ discStart: 0, discriminator: new MaskBitDiscriminator({}), discNumLayers: 2 }), {
+    instanceOf: TypeError,
+    message: /discNumLayers belongs to the patch discriminator.*leave discNumLayers out/,
+  });
+  t.throws(bad({ discStart: 0, r1Every: 0 }), { instanceOf: TypeError, message: /r1Every must be/ });
 });
 
 for (const step of [referenceStep, onePassStep]) {

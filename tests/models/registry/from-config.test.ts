@@ -138,6 +138,10 @@ const others: [target: string, params: object, keys: number][] = [
   ['taming.modules.util.SOSProvider', { sos_token: 1 }, 0],
   ['taming.modules.transformer.permuter.Identity', {}, 0],
   ['taming.modules.discriminator.model.NLayerDiscriminator', { input_nc: 1, ndf: 8, n_layers: 2 }, 0],
+  ['tessera.discriminators.NLayer', { in_channels: 1, ndf: 8, spectral_norm: true }, 0],
+  ['tessera.discriminators.StyleGAN', { image_size: 16, channels: { 4: 2, '8..16': 3 } }, 0],
+  ['tessera.discriminators.StyleGAN2', { image_size: 16, channel_base: 64 }, 0],
+  ['tessera.discriminators.MaskBit', { hidden_channels: 32, blur_kernel_size: 3 }, 0],
 ];
 for (const [target, params] of others) {
   test(`${target} can be named`, (t) => {

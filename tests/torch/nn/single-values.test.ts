@@ -1,6 +1,6 @@
 /** Norms of a single value, whose variance is undefined: PyTorch's own checks. */
 import test from 'ava';
-import { ActNorm, NLayerDiscriminator } from '../../../src/models/losses/discriminator.js';
+import { ActNorm, NLayerDiscriminator } from '../../../src/models/discriminators/n-layer.js';
 import * as torch from '../../../src/torch/index.js';
 import * as F from '../../../src/torch/nn/functional.js';
 import * as nn from '../../../src/torch/nn/index.js';

@@ -1,6 +1,6 @@
 /** Networks in bfloat16 whose weights are written by others than the optimizer. */
 import test from 'ava';
-import type { ActNorm } from '../../../src/models/losses/discriminator.js';
+import type { ActNorm, NLayerDiscriminator } from '../../../src/models/discriminators/n-layer.js';
 import * as torch from '../../../src/torch/index.js';
 import * as nn from '../../../src/torch/nn/index.js';
 import * as optim from '../../../src/torch/optim/index.js';
@@ -76,7 +76,9 @@ test('ActNorm keeps in bfloat16 what its first batch sets it to', (t) => {
   const config = vqganConfig();
   Object.assign(config.model.params.lossconfig.params, { use_actnorm: true });
   const { model, step } = buildVqgan(resolveConfig('vqgan', config), 'bfloat16', 'cpu', true);
-  const norm = [...lossOf(model).discriminator.main].find((layer): layer is ActNorm => 'loc' in layer)!;
+  const norm = [...(lossOf(model).discriminator as NLayerDiscriminator).main].find(
+    (layer): layer is ActNorm => 'loc' in layer,
+  )!;
   // By its own first batch: what convolutions in bfloat16 make of it differs between processors.
   let first: torch.Tensor | null = null; // [B, C, H, W]
   norm.registerForwardPreHook((_, [x]) => {

@@ -16,14 +16,15 @@ import { withFrozen } from '../../engine/gradients.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { backThroughPerceptual, type AtReconstruction } from './at-reconstruction.js';
 import { averaged, lossOf } from './loss.js';
-import type { GeneratorLog, VqganState } from './reference-step.js';
+import type { GeneratorLog } from './reference-step.js';
+import { statesOfParts, type StepState } from './step-state.js';
 
 /** A part of a batch and its reconstruction, [B, C, H, W]. */
 export interface Part {
   images: Tensor;
   reconstruction: Tensor;
-  /** State of the step, with the part's condition. */
-  state: VqganState;
+  /** State of the step, with the part's condition and random numbers. */
+  state: StepState;
   /** Share of the part in the batch. */
   share: number;
 }
@@ -36,17 +37,17 @@ export function accumulatedUpdate<K extends string>(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
-  state: VqganState,
+  state: StepState,
   judge: Judge<K>,
 ): GeneratorLog & Record<K, Tensor> {
-  const { accumulate = 1, cond } = state;
+  const { accumulate = 1 } = state;
   const loss = lossOf(model);
   const discFactor = loss.discFactorAt(state.globalStep);
   const share = 1 / accumulate;
   return torch.scope(() => {
     optimizer.zeroGrad();
     const images = partsOf(batch, accumulate);
-    const conditions = cond && partsOf(cond, accumulate);
+    const states = statesOfParts(state);
     const back = ({ reconstruction, loss: quantLoss }: Decoded, gradient: Tensor) => {
       const ofQuantizer = quantLoss.mul(loss.codebookWeight);
       // The gradient of this scalar with respect to the reconstruction is `gradient`.
@@ -64,7 +65,7 @@ export function accumulatedUpdate<K extends string>(
     const moveCodes = model.quantize.still(() => {
       for (const [i, part] of images.entries()) {
         replays.push(rememberGenerators(batch.device));
-        const own = { images: part, share, state: { ...state, ...(conditions && { cond: conditions[i]! }) } };
+        const own = { images: part, share, state: states[i]! };
         const look = () => torch.scope(() => lookAt(model, optimizer, own, judge, once ? backAtOnce : null));
         judged.push(once ? look() : withoutGenerator(model, look));
       }

@@ -1,12 +1,12 @@
 /** The losses of a VQGAN, backpropagated to the reconstruction only. */
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
-import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import { addGradients } from '../../engine/accumulate.js';
 import { scaledFor, unscaledFor, type Scaling } from '../../engine/loss-scale.js';
 import { zeroGradients } from '../../engine/gradients.js';
-import { discriminatorLosses, meanLogits } from './loss.js';
-import type { DiscriminatorLog, VqganState } from './reference-step.js';
+import { discriminatorLosses, judgeImages, meanLogits, type AdversarialLoss } from './loss.js';
+import type { DiscriminatorLog } from './reference-step.js';
+import type { StepState } from './step-state.js';
 
 /** A loss and its gradient with respect to the reconstruction. */
 export interface AtReconstruction {
@@ -16,7 +16,7 @@ export interface AtReconstruction {
 
 /** Computes the pixel and perceptual loss with its gradient, which is not scaled. */
 export function backThroughPerceptual(
-  loss: VQLPIPSWithDiscriminator,
+  loss: AdversarialLoss,
   batch: Tensor,
   reconstruction: Tensor,
   scaling: Scaling,
@@ -35,29 +35,29 @@ export function backThroughPerceptual(
  * @param share weight of the discriminator's gradients, which are added to those that its parameters have
  */
 export function backThroughDiscriminator(
-  loss: VQLPIPSWithDiscriminator,
+  loss: AdversarialLoss,
   batch: Tensor,
   reconstruction: Tensor,
   optimizers: { generator: Scaling; discriminator: Scaling },
-  state: VqganState,
+  state: StepState,
   share = 1,
 ): DiscriminatorLog & { generator: AtReconstruction } {
   const discFactor = loss.learningFactorAt(state.globalStep);
   const learning = discFactor !== 0;
   const parameters = loss.discriminator.parameters();
   const image = reconstruction.detach().requiresGrad_();
-  const logitsFake = loss.logits(image, state.cond);
+  const logitsFake = loss.logits(image, state.cond, state.draws);
   const gLoss = loss.generatorLoss(logitsFake);
   const scaledLoss = scaledFor(optimizers.generator, gLoss);
   const [gradient] = torch.grad([scaledLoss], [image], { retainGraph: learning });
 
-  const logitsReal = learning
-    ? loss.logits(batch, state.cond)
-    : torch.noGrad(() => loss.logits(batch, state.cond));
+  const judged = learning
+    ? judgeImages(loss, batch, state, optimizers.discriminator)
+    : { logitsReal: torch.noGrad(() => loss.logits(batch, state.cond, state.draws)), penalty: null };
   let discLoss: Tensor;
   let lecamLoss: Tensor;
   if (learning) {
-    const losses = discriminatorLosses(loss, logitsReal, logitsFake, share);
+    const losses = discriminatorLosses(loss, judged, logitsFake, share);
     ({ lecamLoss } = losses);
     discLoss = losses.total.mul(discFactor);
     const trained = parameters.filter((parameter) => parameter.requiresGrad);
@@ -71,6 +71,6 @@ export function backThroughDiscriminator(
     generator: { value: gLoss.detach(), gradient: unscaledFor(optimizers.generator, gradient!) },
     discLoss: discLoss.detach(),
     lecamLoss,
-    ...meanLogits(logitsReal, logitsFake),
+    ...meanLogits(judged.logitsReal, logitsFake),
   };
 }

@@ -126,6 +126,7 @@ function adversarialParts(model: FirstStage, { training }: RunConfig, precision:
         losses: {
           ...lossesOf(log),
           ...lecamOf(model, log),
+          ...r1Of(model),
           ...normsOf(clipped),
           ...mixed.figures(images.device),
         },
@@ -146,6 +147,12 @@ const lossesOf = (log: VqganLog): StepLosses => ({
 /** Returns LeCam's term, if the loss has it. */
 const lecamOf = (model: FirstStage, { lecamLoss }: VqganLog): StepLosses =>
   lossOf(model).lecam ? { lecam: lecamLoss } : {};
+
+/** Returns R1 as it was last computed, if the loss has it. */
+const r1Of = (model: FirstStage): StepLosses => {
+  const { r1 } = lossOf(model);
+  return r1 ? { r1: r1.last.clone() } : {};
+};
 
 /** Trains an autoencoder of label maps, by one optimizer. */
 function labelParts(model: FirstStage, { training }: RunConfig, precision: Precision): Parts {

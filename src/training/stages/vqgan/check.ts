@@ -1,11 +1,11 @@
 /** Validates a first stage's configuration before anything is opened or written. */
 import { sidesOfBuckets } from '../../../data/batches/buckets.js';
 import type { Backbone } from '../../../models/autoencoder/blocks.js';
-import { NLayerDiscriminator } from '../../../models/losses/discriminator.js';
+import type { Discriminator } from '../../../models/discriminators/discriminator.js';
+import { NLayerDiscriminator } from '../../../models/discriminators/n-layer.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
 import { LPIPS } from '../../../models/losses/lpips.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
-import type { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import * as torch from '../../../torch/index.js';
 import type { RunConfig } from '../../../runs/config.js';
 import { RunError } from '../../../runs/error.js';
@@ -15,16 +15,17 @@ import { checkOptimizer } from '../../engine/optimizers.js';
 import { checkFirstStage, checkSize } from '../first-stage-check.js';
 import { temperatureSetter } from './gumbel-temperature.js';
 import type { InitialWeights } from '../initial-weights.js';
-import { lossOf } from './loss.js';
+import { lossOf, type AdversarialLoss } from './loss.js';
 import { readsLabels } from './segmentation-step.js';
 
-/** Sets the discriminator's input channels to the model's if the configuration leaves them out. */
+/** Sets the patch discriminator's input channels to the model's if the configuration leaves them out. */
 export function withDiscriminatorChannels(config: RunConfig): RunConfig {
   const { params } = config.model;
   const loss = params?.['lossconfig'] as ModelConfig | undefined;
   const channels = (params?.['ddconfig'] as { out_ch?: number } | undefined)?.out_ch;
   const usual = channels === undefined || channels === 3;
-  if (usual || !loss?.target?.endsWith('VQLPIPSWithDiscriminator')) return config;
+  if (usual || loss?.params?.['discriminator'] || !loss?.target?.endsWith('VQLPIPSWithDiscriminator'))
+    return config;
   const lossconfig = { ...loss, params: { disc_in_channels: channels, ...loss.params } };
   return { ...config, model: { ...config.model, params: { ...params, lossconfig } } };
 }
@@ -48,7 +49,7 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
     checkFirstStage(model, config, 'model', fieldOf(config) !== null);
     if (!labels) {
       checkWarmup(lossOf(model), config);
-      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, shortestSide(config));
+      checkDiscriminator(lossOf(model), model.config.ddconfig.outCh, config);
       checkPerceptual(config);
     }
     notes.push(...unusedAttention(model.config.ddconfig));
@@ -130,9 +131,9 @@ function checkLabels({ config: { colorizeNlabels: labels }, loss }: FirstStage, 
 }
 
 function checkDiscriminator(
-  { discriminator, discConditional }: VQLPIPSWithDiscriminator,
+  { discriminator, discConditional }: AdversarialLoss,
   channels: number,
-  size: number,
+  config: RunConfig,
 ): void {
   const section = 'model.params.lossconfig.params';
   if (discConditional) {
@@ -141,11 +142,14 @@ function checkDiscriminator(
         'loop with onePassStep',
     );
   }
+  if (!(discriminator instanceof NLayerDiscriminator))
+    return checkOther(discriminator, channels, config, `${section}.discriminator`);
   if (discriminator.inChannels !== channels) {
     throw new TypeError(
       `${section}.disc_in_channels is ${discriminator.inChannels}, but the model's images have ${channels} channels: leave it out, or set it to ${channels}`,
     );
   }
+  const size = shortestSide(config);
   const most = NLayerDiscriminator.mostLayers(size);
   if (discriminator.nLayers <= most) return;
   const least = 3 * 2 ** discriminator.nLayers;
@@ -156,7 +160,32 @@ function checkDiscriminator(
   );
 }
 
-function checkWarmup({ config: { discWarmup } }: VQLPIPSWithDiscriminator, { training }: RunConfig): void {
+function checkOther(
+  { inChannels, imageSize }: Discriminator,
+  channels: number,
+  { data }: RunConfig,
+  section: string,
+): void {
+  if (inChannels !== channels) {
+    throw new TypeError(
+      `${section} takes images with ${inChannels} channels, but the model's images have ${channels}: set the number of ` +
+        `channels in ${section}.params to ${channels}`,
+    );
+  }
+  if (imageSize === undefined) return;
+  if (data.buckets) {
+    throw new TypeError(
+      `${section} takes images of ${imageSize}×${imageSize} pixels only: leave out data.buckets, or choose ` +
+        'tessera.discriminators.MaskBit, which takes any size',
+    );
+  }
+  if (imageSize === data.size) return;
+  throw new TypeError(
+    `${section}.params.image_size is ${imageSize}, but images have ${data.size} pixels (data.size): set it to ${data.size}`,
+  );
+}
+
+function checkWarmup({ config: { discWarmup } }: AdversarialLoss, { training }: RunConfig): void {
   if (discWarmup === 0 || training.discriminatorFrom === 0) return;
   throw new TypeError(
     `model.params.lossconfig.params.disc_warmup counts steps before disc_start, but training.discriminatorFrom=` +

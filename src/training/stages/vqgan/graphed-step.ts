@@ -48,6 +48,8 @@ export class GraphedStep extends torch.InThread {
 
   /** Trains on one batch [B, C, H, W], like the eager step. */
   run(batch: Tensor, state: VqganState): VqganLog {
+    // Taken eagerly, because two recordings for each of these steps would cost more than they save.
+    if (this.#penalised(state)) return this.#step(this.#model, this.#optimizers, batch, state);
     const numbers = this.#numbersOf(state);
     if (numbers !== this.#numbers) this.dispose();
     this.#numbers = numbers;
@@ -61,6 +63,12 @@ export class GraphedStep extends torch.InThread {
       { device: batch.device },
     );
     return state.cond ? this.#graph.run(batch, state.cond) : this.#graph.run(batch);
+  }
+
+  /** True for the few steps that have R1. */
+  #penalised({ globalStep }: VqganState): boolean {
+    const loss = lossOf(this.#model);
+    return loss.learningFactorAt(globalStep) !== 0 && (loss.r1?.dueAt(globalStep) ?? false);
   }
 
   get #stepped(): StepOptimizer[] {

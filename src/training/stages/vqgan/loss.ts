@@ -1,11 +1,17 @@
 /** Functions that both VQGAN training steps use. */
 import type { LastLayerGradients } from '../../../models/losses/adaptive-weight.js';
+import type { Discriminator } from '../../../models/discriminators/discriminator.js';
 import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import type { Tensor } from '../../../torch/index.js';
+import type { Scaling } from '../../engine/loss-scale.js';
+import type { StepState } from './step-state.js';
+
+/** The loss of a VQGAN with any discriminator. */
+export type AdversarialLoss = VQLPIPSWithDiscriminator<Discriminator>;
 
 /** Returns the model's loss. @throws TypeError if the steps do not support it */
-export function lossOf(model: FirstStage): VQLPIPSWithDiscriminator {
+export function lossOf(model: FirstStage): AdversarialLoss {
   if (model.loss instanceof VQLPIPSWithDiscriminator) return model.loss;
   throw new TypeError(
     'a training step needs a model with a loss: create it with lossconfig: new VQLPIPSWithDiscriminator({ discStart })',
@@ -30,22 +36,45 @@ export function meanLogits(
   return { logitsReal: logitsReal.detach().mean(), logitsFake: logitsFake.detach().mean() };
 }
 
+/** Logits of images. */
+interface JudgedImages {
+  logitsReal: Tensor;
+  /** The weighted term of R1; null if the step does not have it. */
+  penalty: Tensor | null;
+}
+
+/** Returns the logits of images that the discriminator learns from. */
+export function judgeImages(
+  loss: AdversarialLoss,
+  batch: Tensor,
+  { globalStep, cond, draws }: StepState,
+  { scaler }: Scaling,
+): JudgedImages {
+  const { r1 } = loss;
+  if (!r1?.dueAt(globalStep)) return { logitsReal: loss.logits(batch, cond, draws), penalty: null };
+  const images = batch.detach().requiresGrad_();
+  const logitsReal = loss.logits(images, cond, draws);
+  return { logitsReal, penalty: r1.forward(logitsReal, images, scaler?.scaleOn(batch.device)) };
+}
+
 /**
- * Returns the discriminator's loss with LeCam's weighted term, without its factor, and that term alone, detached.
+ * Returns the discriminator's loss with the weighted terms of LeCam and R1, without its factor, and LeCam's term alone,
+ * detached.
  *
  * @param share share of these logits in those of the step
  */
 export function discriminatorLosses(
-  loss: VQLPIPSWithDiscriminator,
-  logitsReal: Tensor,
+  loss: AdversarialLoss,
+  { logitsReal, penalty }: JudgedImages,
   logitsFake: Tensor,
   share: number,
 ): { total: Tensor; lecamLoss: Tensor } {
   const own = loss.discriminatorLoss(logitsReal, logitsFake);
   const lecam = loss.lecamLoss(logitsReal, logitsFake, share);
   const { lecamLossWeight } = loss.config;
+  const withLecam = lecamLossWeight > 0 ? own.add(lecam.mul(lecamLossWeight)) : own;
   return {
-    total: lecamLossWeight > 0 ? own.add(lecam.mul(lecamLossWeight)) : own,
+    total: penalty ? withLecam.add(penalty) : withLecam,
     lecamLoss: lecam.detach(),
   };
 }

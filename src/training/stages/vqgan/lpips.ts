@@ -38,7 +38,10 @@ export async function settleLpips(config: RunConfig, notes: string[]): Promise<R
 }
 
 /** @throws RunError if the file does not exist or holds other weights */
-export async function loadLpips(loss: VQLPIPSWithDiscriminator, file: string | undefined): Promise<void> {
+export async function loadLpips(
+  loss: Pick<VQLPIPSWithDiscriminator, 'perceptualLoss'>,
+  file: string | undefined,
+): Promise<void> {
   if (file === undefined || file === 'off') return;
   if (!existsSync(file)) throw missing(file);
   using checkpoint = await loadCheckpoint(file);

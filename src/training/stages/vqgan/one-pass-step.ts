@@ -18,6 +18,7 @@ import { backThroughDiscriminator, backThroughPerceptual } from './at-reconstruc
 import { scaledFor, unscaledFor } from '../../engine/loss-scale.js';
 import { averaged, lossOf } from './loss.js';
 import type { VqganLog, VqganOptimizers, VqganState } from './reference-step.js';
+import { withDraws, type StepState } from './step-state.js';
 
 /**
  * Trains on one batch [B, C, H, W] in [−1, 1]; arguments and result are those of `referenceStep`.
@@ -39,11 +40,12 @@ export function onePassStep(
   model: FirstStage,
   optimizers: VqganOptimizers,
   batch: Tensor,
-  state: VqganState,
+  given: VqganState,
 ): VqganLog {
-  if ((state.accumulate ?? 1) > 1) return accumulatedStep(model, optimizers, batch, state);
   return torch.scope(() => {
     const loss = lossOf(model);
+    const state = withDraws(loss, batch, given);
+    if ((state.accumulate ?? 1) > 1) return accumulatedStep(model, optimizers, batch, state);
     const discFactor = loss.discFactorAt(state.globalStep);
     // Done first: the last step's gradients would otherwise take up memory throughout the forward.
     optimizers.generator.zeroGrad();
@@ -94,7 +96,7 @@ function accumulatedStep(
   model: FirstStage,
   optimizers: VqganOptimizers,
   batch: Tensor,
-  state: VqganState,
+  state: StepState,
 ): VqganLog {
   const { generator, discriminator } = optimizers;
   discriminator.zeroGrad();

@@ -10,7 +10,8 @@ import { withFrozen, zeroGradients } from '../../engine/gradients.js';
 import { scaledFor, unscaledFor } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { accumulatedUpdate } from './accumulated-update.js';
-import { averaged, discriminatorLosses, lossOf, meanLogits } from './loss.js';
+import { averaged, discriminatorLosses, judgeImages, lossOf, meanLogits } from './loss.js';
+import { statesOfParts, withDraws, type StepState } from './step-state.js';
 
 /** Optimizers of a VQGAN. The reference uses Adam for both, betas (0.5, 0.9), eps 1e-8, with one learning rate. */
 export interface VqganOptimizers {
@@ -43,9 +44,9 @@ export interface VqganLog {
   dWeight: Tensor;
   /** 0 before discStart. */
   discFactor: number;
-  /** −mean of the logits of reconstructions, unweighted. */
+  /** The generator's adversarial loss, unweighted: −mean of the logits of reconstructions, or as `discLoss` says. */
   gLoss: Tensor;
-  /** The discriminator's loss times its factor, with LeCam's term. */
+  /** The discriminator's loss times its factor, with the terms of LeCam and R1. */
   discLoss: Tensor;
   /** LeCam's term alone, unweighted; 0 if it is off. */
   lecamLoss: Tensor;
@@ -79,9 +80,10 @@ export function referenceStep(
   model: FirstStage,
   optimizers: VqganOptimizers,
   batch: Tensor,
-  state: VqganState,
+  given: VqganState,
 ): VqganLog {
   return torch.scope(() => {
+    const state = withDraws(lossOf(model), batch, given);
     const generator = torch.scope(() => updateGenerator(model, optimizers.generator, batch, state));
     const discriminator = torch.scope(() =>
       updateDiscriminator(model, optimizers.discriminator, batch, state),
@@ -94,7 +96,7 @@ function updateGenerator(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
-  state: VqganState,
+  state: StepState,
 ): GeneratorLog {
   const loss = lossOf(model);
   if ((state.accumulate ?? 1) > 1) return updateInParts(model, optimizer, batch, state);
@@ -104,7 +106,7 @@ function updateGenerator(
   return withFrozen(loss.discriminator.parameters(), () => {
     const { reconstruction, loss: quantLoss } = model.forward(batch);
     const { nll, perceptual } = loss.reconstructionLoss(batch, reconstruction);
-    const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond));
+    const gLoss = loss.generatorLoss(loss.logits(reconstruction, state.cond, state.draws));
 
     const atLastLayer = (value: Tensor) => {
       const [gradient] = torch.grad([scaledFor(optimizer, value)], [model.lastLayer], { retainGraph: true });
@@ -135,13 +137,13 @@ function updateInParts(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
-  state: VqganState,
+  state: StepState,
 ): GeneratorLog {
   const loss = lossOf(model);
   return withFrozen(loss.discriminator.parameters(), () =>
-    accumulatedUpdate<never>(model, optimizer, batch, state, ({ reconstruction, state: { cond } }) => {
+    accumulatedUpdate<never>(model, optimizer, batch, state, ({ reconstruction, state: { cond, draws } }) => {
       const image = reconstruction.detach().requiresGrad_();
-      const gLoss = loss.generatorLoss(loss.logits(image, cond));
+      const gLoss = loss.generatorLoss(loss.logits(image, cond, draws));
       const [gradient] = torch.grad([scaledFor(optimizer, gLoss)], [image]);
       return {
         generator: { value: gLoss.detach(), gradient: unscaledFor(optimizer, gradient!) },
@@ -155,17 +157,16 @@ function updateDiscriminator(
   model: FirstStage,
   optimizer: StepOptimizer,
   batch: Tensor,
-  state: VqganState,
+  state: StepState,
 ): DiscriminatorLog {
-  const { accumulate = 1, cond } = state;
+  const { accumulate = 1 } = state;
   const images = partsOf(batch, accumulate);
-  const conditions = cond && partsOf(cond, accumulate);
+  const states = statesOfParts(state);
   optimizer.zeroGrad();
   const logs: DiscriminatorLog[] = [];
   const learn = () => {
     for (const [i, part] of images.entries()) {
-      const own = { ...state, ...(conditions && { cond: conditions[i]! }) };
-      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, own)));
+      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, states[i]!)));
       if (accumulate > 1) optimizer.gather?.();
     }
   };
@@ -180,12 +181,12 @@ function backThroughDiscriminator(
   model: FirstStage,
   optimizer: StepOptimizer,
   part: Tensor,
-  state: VqganState,
+  state: StepState,
 ): DiscriminatorLog {
   const loss = lossOf(model);
   const discFactor = loss.learningFactorAt(state.globalStep);
   const reconstruction = torch.noGrad(() => torch.scope(() => model.forward(part).reconstruction));
-  const logits = (images: Tensor) => loss.logits(images, state.cond);
+  const logits = (images: Tensor) => loss.logits(images, state.cond, state.draws);
   if (discFactor === 0) {
     // Before it learns the logits are logged and the statistics updated.
     const log = torch.noGrad(() => meanLogits(logits(part), logits(reconstruction)));
@@ -193,11 +194,11 @@ function backThroughDiscriminator(
     const none = torch.zerosLike(log.logitsReal);
     return { ...log, discLoss: none, lecamLoss: none };
   }
-  const logitsReal = logits(part);
+  const judged = judgeImages(loss, part, state, optimizer);
   const logitsFake = logits(reconstruction);
   const { accumulate = 1 } = state;
-  const { total, lecamLoss } = discriminatorLosses(loss, logitsReal, logitsFake, 1 / accumulate);
+  const { total, lecamLoss } = discriminatorLosses(loss, judged, logitsFake, 1 / accumulate);
   const discLoss = total.mul(discFactor);
   scaledFor(optimizer, accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
-  return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
+  return { ...meanLogits(judged.logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
 }

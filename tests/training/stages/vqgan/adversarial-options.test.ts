@@ -1,6 +1,12 @@
 /** Warm-up, weights of the adversarial loss and LeCam, in both training steps and in runs. */
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import {
+  MaskBitDiscriminator,
+  StyleGAN2Discriminator,
+  StyleGANDiscriminator,
+  type Discriminator,
+} from '../../../../src/models/discriminators/index.js';
 import type { VQLPIPSWithDiscriminatorConfig } from '../../../../src/models/losses/vqgan-loss.js';
 import { newestCheckpoint } from '../../../../src/runs/checkpoint.js';
 import * as torch from '../../../../src/torch/index.js';
@@ -15,7 +21,13 @@ import { eventsOf, images, lossesOf, temporaryFolder } from '../../tiny.js';
 
 const batch = torch.keep(torch.scope(() => torch.rand([2, 3, 8, 8], { dtype: 'float64' }).mul(2).sub(1)));
 
-type Loss = Partial<VQLPIPSWithDiscriminatorConfig>;
+type Loss = Partial<VQLPIPSWithDiscriminatorConfig<Discriminator>>;
+
+const diffAugment = 'color,translation,cutout';
+const stylegan = () => new StyleGANDiscriminator({ imageSize: 8, channels: { '4..8': 4 } });
+const stylegan2 = (mbstdGroupSize: number) => () =>
+  new StyleGAN2Discriminator({ imageSize: 8, channelMax: 4, mbstdGroupSize });
+const maskbit = () => new MaskBitDiscriminator({ hiddenChannels: 4, numStages: 1, groupNormGroups: 2 });
 
 /** Gradients by name and log of the last of some steps that update nothing. */
 function stepped(take: typeof onePassStep, loss: Loss, globalSteps: readonly number[]) {
@@ -41,14 +53,28 @@ const onDiscriminator = ([name]: readonly [string, Tensor]) => name.startsWith('
 const sizeOf = (gradients: Iterable<readonly [string, Tensor]>) =>
   Math.max(...[...gradients].map(([, gradient]) => gradient.abs().max().item()));
 
+const titleOf = (loss: Loss) =>
+  JSON.stringify(loss, (_, value: unknown) =>
+    typeof value === 'function' ? (value as () => object)().constructor.name : value,
+  );
+
 for (const [loss, steps] of [
   [{ discStart: 2, discWarmup: 1 }, [1]],
   [{ discAdaptiveWeight: false, discWeight: 0.3 }, [1]],
   [{ maxAdaptiveWeight: 0.01, discWeight: 0.8 }, [1]],
   [{ adaptiveWeightSmoothing: 0.5 }, [0, 1, 2]],
   [{ lecamLossWeight: 3, lecamDecay: 0.5 }, [0, 1, 2]],
-] as const) {
-  test(`gradients and log of the one-pass step are the reference step’s: ${JSON.stringify(loss)}`, (t) => {
+  [{ discLoss: 'non-saturating' }, [1]],
+  [{ r1Weight: 10, r1Every: 2 }, [1, 2]],
+  [{ diffAugment }, [1]],
+  [{ discSpectralNorm: true }, [1]],
+  [{ discriminator: stylegan, r1Weight: 1, r1Every: 1 }, [1]],
+  [{ discriminator: stylegan2(2), r1Weight: 1, r1Every: 1 }, [1]],
+  [{ discriminator: maskbit, r1Weight: 1, r1Every: 1 }, [1]],
+  [{ discriminator: maskbit, r1Weight: 1, r1Every: 1, diffAugment, discLoss: 'non-saturating' }, [1]],
+  [{ discSpectralNorm: true, r1Weight: 10, r1Every: 1, diffAugment, lecamLossWeight: 1 }, [1]],
+] as [Loss, number[]][]) {
+  test(`gradients and log of the one-pass step are the reference step’s: ${titleOf(loss)}`, (t) => {
     torch.scope(() => {
       const [expected, actual, plain] = [
         stepped(referenceStep, loss, steps),
@@ -60,7 +86,7 @@ for (const [loss, steps] of [
         assertClose(t, name, actual.gradients.get(name), gradient);
       for (const [name, value] of Object.entries(expected.log)) assertClose(t, name, actual.log[name], value);
       const unlike = [...actual.gradients].some(
-        ([name, gradient]) => !gradient.allclose(plain.gradients.get(name)!),
+        ([name, gradient]) => plain.gradients.get(name)?.allclose(gradient) !== true,
       );
       t.is(unlike, !('adaptiveWeightSmoothing' in loss), 'the weights of equal steps are their average');
     });
@@ -109,6 +135,29 @@ test('LeCam adds its term to the loss and the gradients of the discriminator onl
     t.true(with2!.gradients.get(name)!.sub(plain!.gradients.get(name)!).abs().max().item() > 1e-4);
   });
 });
+
+for (const take of [onePassStep, referenceStep])
+  test(`R1 adds γ/2 · N · penalty at every N-th step, for the discriminator only: ${take.name}`, (t) => {
+    torch.scope(() => {
+      const settings = { r1Weight: 3, r1Every: 2 };
+      for (const [at, factor] of [
+        [1, 0],
+        [2, 3],
+      ] as const) {
+        const [plain, penalised] = [stepped(take, {}, [at]), stepped(take, settings, [at])];
+        const loss = ({ log }: typeof plain) => (log['discLoss'] as Tensor).item();
+        const r1 = penalised.loss.r1!.last.item();
+        t.is(r1 > 0, factor > 0);
+        assertClose(t, 'loss', loss(penalised), loss(plain) + factor * r1);
+        for (const [name, gradient] of plain.gradients) {
+          const same = penalised.gradients.get(name)!.allclose(gradient);
+          // Between ReLUs the network is linear, and its slope does not depend on biases.
+          const moves = onDiscriminator([name, gradient]) && /(weight|scale)$/.test(name);
+          t.is(same, factor === 0 || !moves, name);
+        }
+      }
+    });
+  });
 
 test('a run takes the settings from its file, logs LeCam, and resumes its averages exactly', async (t) => {
   const folder = temporaryFolder(t);

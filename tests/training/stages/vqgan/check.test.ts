@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { ImageSource } from '../../../../src/data/image-source.js';
-import { NLayerDiscriminator } from '../../../../src/models/losses/discriminator.js';
+import { NLayerDiscriminator } from '../../../../src/models/discriminators/n-layer.js';
 import * as torch from '../../../../src/torch/index.js';
 import { saveSafetensors } from '../../../../src/torch/io/index.js';
 import { VqganTrainer } from '../../../../src/training/vqgan-trainer.js';
@@ -33,6 +33,13 @@ function changed({ loss, dd, data, training }: Changes) {
     },
   };
 }
+
+/** Settings of a loss with another discriminator than the tiny one. */
+const another = (name: string, params: object) => ({
+  disc_num_layers: null,
+  disc_ndf: null,
+  discriminator: { target: `tessera.discriminators.${name}`, params },
+});
 
 const wrong: [string, Changes, RegExp][] = [
   [
@@ -71,6 +78,44 @@ const wrong: [string, Changes, RegExp][] = [
     'a discriminator with a condition',
     { loss: { disc_conditional: true } },
     /disc_conditional is true, but this trainer has no condition/,
+  ],
+  [
+    'a discriminator of another image size',
+    { loss: another('StyleGAN2', { image_size: 32 }) },
+    /discriminator\.params\.image_size is 32, but images have 16 pixels \(data\.size\): set it to 16/,
+  ],
+  [
+    'another discriminator of other channels',
+    { loss: another('MaskBit', { num_channels: 1 }) },
+    /discriminator takes images with 1 channels, but the model's images have 3: set the number of channels/,
+  ],
+  [
+    'a discriminator of one size for buckets',
+    {
+      loss: another('StyleGAN', { image_size: 16, channels: { '4..16': 4 } }),
+      data: { buckets: ['16x16', '32x16'] },
+    },
+    /takes images of 16×16 pixels only: leave out data\.buckets, or choose tessera\.discriminators\.MaskBit/,
+  ],
+  [
+    'settings of the patch discriminator next to another',
+    { loss: { ...another('MaskBit', {}), disc_ndf: 8 } },
+    /discNdf belongs to the patch discriminator, but another one is given/,
+  ],
+  [
+    'a model that is not a discriminator',
+    {
+      loss: {
+        ...another('MaskBit', {}),
+        discriminator: { target: 'tessera.quantizers.FSQ', params: { levels: [3] } },
+      },
+    },
+    /discriminator must be a discriminator, such as tessera\.discriminators\.StyleGAN2/,
+  ],
+  [
+    'an unknown augmentation',
+    { loss: { diff_augment: 'color,flip' } },
+    /diff_augment must be color, translation, cutout, or several of them.*got "color,flip"/,
   ],
   ['an encoder of twice the latents', { dd: { double_z: true } }, /double_z is true.*set it to false/],
   ['an encoder of twice the latents, by default', { dd: { double_z: undefined } }, /double_z is true/],

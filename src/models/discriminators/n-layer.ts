@@ -5,6 +5,7 @@ import * as nn from '../../torch/nn/index.js';
 import { jointStatistics } from '../../torch/nn/synced-batch-norm.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, type Given } from '../../config/schema.js';
+import type { Discriminator } from './discriminator.js';
 
 const schema = {
   /** Channels of the image, plus those of the condition, if any. Default 3. */
@@ -15,6 +16,11 @@ const schema = {
   nLayers: count(3),
   /** If true, normalise by ActNorm instead of batch norm. Default false. */
   useActnorm: flag(false),
+  /**
+   * If true, each convolution's weight is divided by its largest singular value (arXiv 1802.05957), for which state dicts
+   * have `parametrizations.weight.original` instead of `weight`; see `nn.spectralNorm`. Default false.
+   */
+  spectralNorm: flag(false),
 };
 
 export type NLayerDiscriminatorConfig = Given<typeof schema>;
@@ -118,7 +124,7 @@ function jointly(x: Tensor): { mean: Tensor; deviation: Tensor } {
  * const logits = discriminator.forward(torch.rand([2, 3, 256, 256]).mul(2).sub(1)); // [2, 1, 30, 30]
  * ```
  */
-export class NLayerDiscriminator extends nn.Module {
+export class NLayerDiscriminator extends nn.Module implements Discriminator {
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   /** Sequence of convolutions, norms and activations. */
@@ -136,7 +142,8 @@ export class NLayerDiscriminator extends nn.Module {
 
   constructor(config: NLayerDiscriminatorConfig = {}) {
     super();
-    const { inChannels, ndf, nLayers, useActnorm } = readConfig(schema, config, 'NLayerDiscriminator');
+    const settings = readConfig(schema, config, 'NLayerDiscriminator');
+    const { inChannels, ndf, nLayers, useActnorm, spectralNorm } = settings;
     this.inChannels = inChannels;
     this.nLayers = nLayers;
     const width = (level: number) => ndf * Math.min(2 ** level, 8);
@@ -159,6 +166,7 @@ export class NLayerDiscriminator extends nn.Module {
     layers.push(new nn.Conv2d(width(nLayers), 1, 4, { stride: 1, padding: 1 }));
     this.main = new nn.Sequential(...layers);
     for (const layer of layers) initialize(layer);
+    for (const layer of spectralNorm ? layers : []) if (layer instanceof nn.Conv2d) nn.spectralNorm(layer);
   }
 
   override forward(x: Tensor): Tensor {
