@@ -117,6 +117,7 @@ function updateGenerator(
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero changes neither value nor gradient, but its backward would still run.
     const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
+    optimizer.prepareForBackward?.();
     scaledFor(optimizer, totalLoss).backward();
     optimizer.step();
     return {
@@ -165,7 +166,8 @@ function updateDiscriminator(
   const learn = () => {
     for (const [i, part] of images.entries()) {
       const own = { ...state, ...(conditions && { cond: conditions[i]! }) };
-      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, own)));
+      const last = i === accumulate - 1;
+      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, own, last)));
       if (accumulate > 1) optimizer.gather?.();
     }
   };
@@ -181,6 +183,7 @@ function backThroughDiscriminator(
   optimizer: StepOptimizer,
   part: Tensor,
   state: VqganState,
+  last: boolean,
 ): DiscriminatorLog {
   const loss = lossOf(model);
   const discFactor = loss.learningFactorAt(state.globalStep);
@@ -198,6 +201,7 @@ function backThroughDiscriminator(
   const { accumulate = 1 } = state;
   const { total, lecamLoss } = discriminatorLosses(loss, logitsReal, logitsFake, 1 / accumulate);
   const discLoss = total.mul(discFactor);
+  if (last) optimizer.prepareForBackward?.();
   scaledFor(optimizer, accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
   return { ...meanLogits(logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
 }
