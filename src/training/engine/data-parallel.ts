@@ -21,7 +21,7 @@ export interface DataParallelOptions {
    * `MasterWeights`. Default: the optimizer's.
    */
   computed?: readonly Tensor[];
-  /** Megabytes of gradients that are averaged together. The first bucket has at most 1. Default 25. */
+  /** Megabytes of gradients from which on a bucket is full; the first one is at 1. Default 25. */
   bucketCapMb?: number;
 }
 

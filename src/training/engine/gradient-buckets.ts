@@ -190,12 +190,11 @@ function bucketsOf(order: readonly Trained[], cap: number): Bucket[] {
     const groups: Trained[][] = [[]];
     let bytes = 0;
     for (const trained of alike) {
-      const size = bytesOf(trained.updated);
-      const limit = groups.length === 1 ? Math.min(cap, 2 ** 20) : cap;
-      if (bytes > 0 && bytes + size > limit) [bytes] = [0, groups.push([])];
       groups.at(-1)!.push(trained);
-      bytes += size;
+      bytes += bytesOf(trained.updated);
+      // As in PyTorch: closed once it is full, so that a bias next to a large weight does not travel alone.
+      if (bytes >= (groups.length === 1 ? Math.min(cap, 2 ** 20) : cap)) [bytes] = [0, groups.push([])];
     }
-    return groups.map((group) => new Bucket(group));
+    return groups.filter((group) => group.length > 0).map((group) => new Bucket(group));
   });
 }
