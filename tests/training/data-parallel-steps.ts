@@ -19,7 +19,7 @@ const around = (lowered: boolean) => `
       const masters = new MasterWeights(${lowered} ? networks : []), updated = masters.of(parameters);
       const own = new optim.Adam(updated, options);
       if (!several) return masters.around(parameters, own);
-      const averager = new DataParallelOptimizer(own, { computed: parameters, bucketCapMb: 1e-3 });
+      const averager = new DataParallelOptimizer(own, { computed: parameters, bucketCapMb: 1e-4 });
       return Object.assign(masters.around(parameters, averager), { averager });
     };`;
 
