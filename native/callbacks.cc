@@ -18,24 +18,14 @@ using torch::autograd::variable_list;
 
 // Tensors that a call into JavaScript creates, on both sides, are freed when it ends.
 struct Frame {
-  Frame(napi_env env, Environment& state) : env(env), state(state) {
-    napi_open_handle_scope(env, &scope);
-    state.handles.openScope();
-    ++state.nested;
-  }
-  ~Frame() {
-    --state.nested;
-    state.handles.closeScope(nullptr, 0);
-    napi_close_handle_scope(env, scope);
-  }
-  napi_env env;
+  explicit Frame(Environment& state) : state(state) { state.handles.openScope(), ++state.nested; }
+  ~Frame() { --state.nested, state.handles.closeScope(nullptr, 0); }
   Environment& state;
-  napi_handle_scope scope;
 };
 
 // A JavaScript function that lives as long as the graph refers to it, and is called only on its own thread. Graphs may
 // outlive the environment or be destroyed on another thread: the reference then cannot be released.
-class Callback {
+class Callback : public torch::autograd::PostAccumulateGradHook {
  public:
   Callback(napi_env env, Environment& state, napi_value function)
       : env_(env), state_(&state), alive_(state.alive), thread_(std::this_thread::get_id()) {
@@ -43,7 +33,7 @@ class Callback {
     // The engine would run the callback on a separate thread for each device.
     c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
   }
-  ~Callback() {
+  ~Callback() override {
     if (std::this_thread::get_id() == thread_ && *alive_) napi_delete_reference(env_, reference_);
   }
   Callback(const Callback&) = delete;
@@ -52,7 +42,8 @@ class Callback {
   // and ends the backward pass.
   variable_list call(const variable_list& tensors) const {
     if (std::this_thread::get_id() != thread_ || !*alive_) throw Fault("Thread", "JavaScript was called on another thread");
-    const Frame frame(env_, *state_);
+    const Napi::HandleScope scope(env_);
+    const Frame frame(*state_);
     Wire& wire = state_->wire;
     wire.at = 0;
     wire.put(static_cast<double>(tensors.size()));
@@ -66,6 +57,7 @@ class Callback {
     wire.at = 0;
     return readTensors(*state_);
   }
+  void operator()(const at::Tensor&) override { call({}); }
 
  private:
   napi_env env_;
@@ -112,6 +104,12 @@ void removeHook(const Napi::CallbackInfo& info) {
   tensorArgument(info, 0).remove_hook(static_cast<unsigned>(numberArgument(info, 1)));
 }
 
+// setAccumulationHook(handle, callback): called without tensors after backward has added to the leaf's gradient; null ends it.
+void setAccumulationHook(const Napi::CallbackInfo& info) {
+  auto hook = info[1].IsNull() ? nullptr : std::make_unique<Callback>(info.Env(), environmentOf(info), info[1]);
+  torch::autograd::impl::set_post_acc_grad_hooks(tensorArgument(info, 0), std::move(hook));
+}
+
 // setHistory(callback, name): wire [inputs, outputs, saved]. The callback computes the gradient: it takes the outputs'
 // gradients and the saved tensors, and returns the inputs' gradients.
 void setHistory(const Napi::CallbackInfo& info) {
@@ -143,6 +141,7 @@ bool setAnomalyDetection(const Napi::CallbackInfo& info) {
 void exportCallbacks(Exports& exports) {
   exports.add<registerHook>("registerHook");
   exports.add<removeHook>("removeHook");
+  exports.add<setAccumulationHook>("setAccumulationHook");
   exports.add<setHistory>("setHistory");
   exports.add<setAnomalyDetection>("setAnomalyDetection");
 }

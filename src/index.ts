@@ -106,7 +106,9 @@ export {
   averageOverProcesses,
   DataParallelOptimizer,
   synchronizeStatistics,
+  type DataParallelOptions,
 } from './training/engine/data-parallel.js';
+export type { GradientBucket } from './training/engine/gradient-buckets.js';
 export { FiniteCheck, type NonFinitePolicy, type NonFiniteReport } from './training/engine/finite-check.js';
 export { GuardedOptimizer, type GuardableOptimizer } from './training/engine/guarded-optimizer.js';
 export type { StepOptimizer } from './training/engine/step-optimizer.js';

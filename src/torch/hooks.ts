@@ -55,3 +55,20 @@ export function registerHook(tensor: Tensor, hook: (gradient: Tensor) => Tensor 
     },
   };
 }
+
+/**
+ * Calls `hook` after each backward that has added to a leaf's gradient, as PyTorch's
+ * `register_post_accumulate_grad_hook` does, but a leaf has one such hook: the last one. `torch.grad` does not call it.
+ */
+export function registerPostAccumulateGradHook(leaf: Tensor, hook: () => void): HookHandle {
+  const callback = onTheWire(() => {
+    hook();
+    return [];
+  });
+  translated(() => native.setAccumulationHook(leaf.handle, callback), 'registerPostAccumulateGradHook');
+  return {
+    remove: () => {
+      if (!leaf.disposed) native.setAccumulationHook(leaf.handle, null);
+    },
+  };
+}

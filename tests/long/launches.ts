@@ -3,7 +3,8 @@
  * with the same weights, bit for bit: by `tessera launch`; killed at random moments (ten by default), of a random process
  * with SIGKILL, which ends the other with an error, and resumed each time; by the `torchrun` of a Python with PyTorch; and
  * by hand in two network namespaces with an address each. The last two are left out, and said to be, where there is no
- * such Python or no right to make namespaces. Seeded.
+ * such Python or no right to make namespaces. Then runs of both stages in four processes, whose checkpoints are those of
+ * one process with the joint batch, but for rounding. Seeded.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -13,7 +14,9 @@ import { join } from 'node:path';
 import { SeededRandom } from '../../src/data/seeded-random.js';
 import { packageRoot } from '../../src/files/package.js';
 import { newestCheckpoint } from '../../src/index.js';
-import { vqganConfig } from '../training/tiny.js';
+import { listCheckpoints } from '../../src/runs/checkpoint.js';
+import { loadCheckpoint } from '../../src/torch/io/index.js';
+import { transformerConfig, vqganConfig } from '../training/tiny.js';
 import { rankOf } from './rank-of.js';
 
 const kills = Number(process.argv[2] ?? 10);
@@ -83,6 +86,7 @@ const expected = await stateOf('undisturbed');
 await killed();
 await byTorchrun();
 await inNamespaces();
+await asOne();
 rmSync(root, { recursive: true });
 process.exitCode = failed ? 1 : 0;
 
@@ -112,6 +116,74 @@ async function killed(): Promise<void> {
     if (!named || !said) process.stdout.write(text);
   }
   await same('killed', `resumed after ${kills} kills`, await ended(launch(next('killed'))));
+}
+
+/** Trains both stages in four processes, and in one with the joint batch; float32 rounds sums of other parts otherwise. */
+async function asOne(): Promise<void> {
+  const most = 1e-4;
+  // With Adam's usual eps a gradient that is nothing but rounding moves a weight as far as any other.
+  const settings = { learningRate: 1e-3, optimizer: { target: 'Adam', params: { eps: 1e-2 } } };
+  const own = { ...settings, steps: 20, saveEvery: 10, keep: 9 };
+  const params = { n_layer: 2, n_head: 2, n_embd: 32, embd_pdrop: 0, resid_pdrop: 0, attn_pdrop: 0 };
+  const gpt = { target: 'taming.modules.transformer.mingpt.GPT', params };
+  const second = transformerConfig(runOf('vqgan-1')).model;
+  const stages = {
+    vqgan: { model, training: { ...own, lpips: 'off' } },
+    transformer: {
+      model: { ...second, params: { ...second.params, pkeep: 1, transformer_config: gpt } },
+      training: { ...own, vqgan: runOf('vqgan-1'), accumulate: 2 },
+    },
+  };
+  for (const [stage, content] of Object.entries(stages)) {
+    const file = join(root, `${stage}.json`);
+    writeFileSync(file, JSON.stringify({ ...content, training: { ...training, ...content.training } }));
+    for (const processes of [1, 4]) {
+      const batch = `training.batchSize=${4 / processes}`;
+      const args = [
+        'train',
+        stage,
+        '-c',
+        file,
+        ...images,
+        '--out',
+        root,
+        '--name',
+        `${stage}-${processes}`,
+        batch,
+      ];
+      const launcher = ['launch', '--processes', String(processes), '--timeout', '60', '--'];
+      const child = spawn(process.execPath, [main, ...(processes > 1 ? launcher : []), ...args], { env });
+      const { code, text } = await ended(child);
+      if (code !== 0) process.stdout.write(text);
+    }
+    const [alone = [], joint = []] = [1, 4].map((n) => listCheckpoints(runOf(`${stage}-${n}`)));
+    const [before, after] = [alone.find(({ step }) => step === 10)?.path, alone.at(-1)?.path];
+    const apart =
+      after && joint.length > 0
+        ? await differenceOf([after, joint.at(-1)!.path], ['model', 'optimizer'])
+        : NaN;
+    const moved = before && after ? await differenceOf([before, after], ['model']) : NaN;
+    check(
+      apart < most && moved > 50 * most,
+      `${stage} in four processes and in one: checkpoints differ by ${apart.toExponential(1)}, by ${moved.toExponential(1)} from step 10 to ${alone.at(-1)?.step}`,
+    );
+  }
+}
+
+/** Returns the largest difference in files of two checkpoints, relative to the largest element of a tensor. */
+async function differenceOf(checkpoints: readonly string[], files: readonly string[]): Promise<number> {
+  let most = 0;
+  for (const name of files) {
+    const [a, b] = await Promise.all(
+      checkpoints.map((path) => loadCheckpoint(join(path, `${name}.safetensors`))),
+    );
+    for (const key of a!.tensors.keys()) {
+      const [x, y] = [a!, b!].map(({ tensors }) => tensors.get(key)!.to('float64'));
+      const scale = x!.abs().max().item() + 1e-3;
+      if (x!.numel() > 1) most = Math.max(most, x!.sub(y!).abs().max().item() / scale);
+    }
+  }
+  return most;
 }
 
 /** Starts the processes by PyTorch's own launcher. */

@@ -54,8 +54,8 @@ export const longTests: readonly LongTest[] = [
   },
   {
     name: 'launches',
-    what: 'a run in two processes: killed, by torchrun, in two network namespaces',
-    minutes: 3,
+    what: 'a run in two processes: killed, by torchrun, in two network namespaces; four against one',
+    minutes: 4,
     quick: ['2'],
   },
   { name: 'resume', what: 'runs killed at any moment', minutes: 20, quick: ['2'] },

@@ -38,6 +38,7 @@ export interface Binding {
 
   registerHook(handle: number, callback: () => void): number;
   removeHook(handle: number, hook: number): void;
+  setAccumulationHook(handle: number, callback: (() => void) | null): void;
   setHistory(callback: () => void, name: string): void;
   setAnomalyDetection(enabled: boolean): boolean;
 

@@ -5,14 +5,28 @@ import type { TrainingConfig } from '../../runs/config.js';
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
+import { GradientBuckets, type GradientBucket } from './gradient-buckets.js';
 import type { StepOptimizer } from './step-optimizer.js';
 import { WrappedOptimizer, type WrappableOptimizer } from './wrapped-optimizer.js';
 
 const { allGather, allReduceCoalesced, broadcastCoalesced, rank, worldSize } = torch.distributed;
 
+/** Options of {@link DataParallelOptimizer}. */
+export interface DataParallelOptions {
+  /**
+   * The parameters of the network, in the optimizer's order, if the optimizer updates float32 masters of them: see
+   * `MasterWeights`. Default: the optimizer's.
+   */
+  computed?: readonly Tensor[];
+  /** Megabytes of gradients from which on a bucket is full; the first one is at 1. Default 25. */
+  bucketCapMb?: number;
+}
+
 /**
- * An optimizer for training steps that, before each of its steps, averages its gradients over all processes, so that
- * they stay equal. It averages what an accumulated step has added up, once.
+ * An optimizer for training steps that averages its gradients over all processes before each of its steps, so that they
+ * stay equal. It averages what an accumulated step has added up, once. The step functions call `prepareForBackward`, and
+ * gradients are then averaged in buckets while backward computes the others, from the second step on: the first tells
+ * in which order they come. In a loop that does not call it, all are averaged in `step`.
  *
  * @example
  * ```ts
@@ -24,26 +38,47 @@ const { allGather, allReduceCoalesced, broadcastCoalesced, rank, worldSize } = t
  * ```
  */
 export class DataParallelOptimizer extends WrappedOptimizer {
-  /** @param optimizer clipped or not: norms are those of the averaged gradients */
-  constructor(optimizer: WrappableOptimizer) {
+  readonly #gradients: GradientBuckets;
+
+  /**
+   * @param optimizer clipped or not: norms are those of the averaged gradients
+   * @throws ArgumentError if `bucketCapMb` is not a number above 0
+   */
+  constructor(optimizer: WrappableOptimizer, { computed, bucketCapMb = 25 }: DataParallelOptions = {}) {
     super(optimizer, 'a data-parallel optimizer', 'make one in each process');
+    if (!(bucketCapMb > 0))
+      throw new torch.ArgumentError(
+        `DataParallelOptimizer: bucketCapMb must be a number above 0, not ${bucketCapMb}`,
+      );
+    this.#gradients = new GradientBuckets(this.parameters, computed ?? this.parameters, bucketCapMb);
+  }
+
+  /** The gradients that are averaged together, in the order in which they are. */
+  get buckets(): readonly GradientBucket[] {
+    return this.#gradients.buckets;
+  }
+
+  /** Drops all gradients. */
+  override zeroGrad(): void {
+    this.#gradients.forget();
+    super.zeroGrad();
+  }
+
+  /** Lets the next backward, the last one of the step, average the gradients that it completes. */
+  prepareForBackward(): void {
+    this.#gradients.prepareForBackward();
   }
 
   /** Averages the gradients and updates the parameters. @throws DistBackendError if another process has ended */
   step(): void {
-    torch.scope(() =>
-      allReduceCoalesced(
-        this.parameters.flatMap(({ grad }) => (grad === null ? [] : [grad])),
-        { op: 'avg' },
-      ),
-    );
+    this.#gradients.finish();
     this.optimizer.step();
   }
 }
 
-/** Returns the optimizer of one of several processes, and the same one in a single process. */
-export function averagedBy(optimizer: WrappableOptimizer): StepOptimizer {
-  return worldSize() > 1 ? new DataParallelOptimizer(optimizer) : optimizer;
+/** Returns the optimizer of one of several processes, and the same one in a single process; see {@link DataParallelOptions}. */
+export function averagedBy(optimizer: WrappableOptimizer, computed: readonly Tensor[]): StepOptimizer {
+  return worldSize() > 1 ? new DataParallelOptimizer(optimizer, { computed }) : optimizer;
 }
 
 /**

@@ -61,7 +61,7 @@ export class MixedPrecision {
 
   /** Returns an optimizer for training steps: its gradients are gathered, averaged, unscaled, looked at and clipped. */
   stepper({ copies, names, optimizer, clipped, check }: Stepped): StepOptimizer {
-    return this.masters.around(copies, averagedBy(this.#guard(names, optimizer, clipped, check)));
+    return this.masters.around(copies, averagedBy(this.#guard(names, optimizer, clipped, check), copies));
   }
 
   #guard(

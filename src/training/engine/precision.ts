@@ -101,6 +101,7 @@ export class MasterWeights {
       paramGroups: optimizer.paramGroups ?? [],
       scaler: optimizer.scaler ?? null,
       refreshLearningRates: () => optimizer.refreshLearningRates?.(),
+      ...(optimizer.prepareForBackward && { prepareForBackward: () => optimizer.prepareForBackward?.() }),
       zeroGrad() {
         for (const copy of copies) copy.grad = null;
         optimizer.zeroGrad();

@@ -4,6 +4,11 @@ import type { GradScaler } from '../../torch/amp/index.js';
 export interface StepOptimizer {
   zeroGrad(): void;
   step(): void;
+  /**
+   * Called before the last backward of a step, if something is to be done with each gradient as soon as that backward has
+   * added to it; see `DataParallelOptimizer`.
+   */
+  prepareForBackward?(): void;
   /** Called after each part of an accumulated step, if gradients are to be summed elsewhere; see `MasterWeights`. */
   gather?(): void;
   /** The scaler by which it unscales its gradients: a training step scales the losses with it. Default: none. */

@@ -154,8 +154,10 @@ export function transformerStep(
   return torch.scope(() => {
     optimizer.zeroGrad();
     const losses: Tensor[] = [];
-    for (const part of batchesOf(batch, accumulate)) {
+    const parts = batchesOf(batch, accumulate);
+    for (const [i, part] of parts.entries()) {
       const loss = transformerLoss(net, part);
+      if (i === parts.length - 1) optimizer.prepareForBackward?.();
       scaledFor(optimizer, accumulate === 1 ? loss : loss.div(accumulate)).backward();
       if (accumulate > 1) optimizer.gather?.();
       losses.push(loss.detach());

@@ -27,6 +27,8 @@ export interface Part {
   state: StepState;
   /** Share of the part in the batch. */
   share: number;
+  /** True for the last part of a batch. */
+  last: boolean;
 }
 
 /** Returns the adversarial loss of a part with its gradient, and the other values to log. */
@@ -48,8 +50,9 @@ export function accumulatedUpdate<K extends string>(
     optimizer.zeroGrad();
     const images = partsOf(batch, accumulate);
     const states = statesOfParts(state);
-    const back = ({ reconstruction, loss: quantLoss }: Decoded, gradient: Tensor) => {
+    const back = ({ reconstruction, loss: quantLoss }: Decoded, gradient: Tensor, last: boolean) => {
       const ofQuantizer = quantLoss.mul(loss.codebookWeight);
+      if (last) optimizer.prepareForBackward?.();
       // The gradient of this scalar with respect to the reconstruction is `gradient`.
       scaledFor(optimizer, reconstruction.mul(gradient).sum().add(ofQuantizer).mul(share)).backward();
       optimizer.gather?.();
@@ -58,14 +61,16 @@ export function accumulatedUpdate<K extends string>(
     const combined = ({ nll, g }: Gradients, weight: Tensor) =>
       discFactor === 0 ? nll : nll.add(g.mul(weight).mul(discFactor));
     const once = discFactor === 0 || !adversarialWeight.adaptive;
-    const backAtOnce = (decoded: Decoded, gradients: Gradients) =>
-      back(decoded, combined(gradients, torch.full([], loss.config.discWeight, likeOf(gradients.g))));
+    const backAtOnce = (decoded: Decoded, gradients: Gradients, last: boolean) => {
+      const weight = torch.full([], loss.config.discWeight, likeOf(gradients.g));
+      back(decoded, combined(gradients, weight), last);
+    };
     const judged: Judged<K>[] = [];
     const replays: (() => void)[] = [];
     const moveCodes = model.quantize.still(() => {
       for (const [i, part] of images.entries()) {
         replays.push(rememberGenerators(batch.device));
-        const own = { images: part, share, state: states[i]! };
+        const own = { images: part, share, last: i === accumulate - 1, state: states[i]! };
         const look = () => torch.scope(() => lookAt(model, optimizer, own, judge, once ? backAtOnce : null));
         judged.push(once ? look() : withoutGenerator(model, look));
       }
@@ -80,7 +85,8 @@ export function accumulatedUpdate<K extends string>(
       model.quantize.still(() => {
         for (const [i, part] of images.entries()) {
           replays[i]!();
-          torch.scope(() => back(model.forward(part), combined(judged[i]!, dWeight)));
+          const last = i === accumulate - 1;
+          torch.scope(() => back(model.forward(part), combined(judged[i]!, dWeight), last));
         }
       });
       goOn();
@@ -119,7 +125,7 @@ function lookAt<K extends string>(
   scaling: Scaling,
   part: Omit<Part, 'reconstruction'>,
   judge: Judge<K>,
-  back: ((decoded: Decoded, gradients: Gradients) => void) | null,
+  back: ((decoded: Decoded, gradients: Gradients, last: boolean) => void) | null,
 ): Judged<K> {
   const decoded = model.forward(part.images);
   const { reconstruction, loss: quantLoss } = decoded;
@@ -135,7 +141,7 @@ function lookAt<K extends string>(
   const gradients = { nll: nll.gradient, g: g.gradient };
   const { adaptive } = lossOf(model).adversarialWeight;
   const last = adaptive ? { nll: atLast(gradients.nll), g: atLast(gradients.g) } : null;
-  back?.(decoded, gradients);
+  back?.(decoded, gradients, part.last);
   const losses = { nllLoss: nll.value, pLoss, quantLoss: quantLoss.detach(), gLoss: g.value };
   return { ...gradients, last, logs: { ...losses, ...logs } };
 }

@@ -3,6 +3,7 @@ import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { addGradients } from '../../engine/accumulate.js';
 import { scaledFor, unscaledFor, type Scaling } from '../../engine/loss-scale.js';
+import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { zeroGradients } from '../../engine/gradients.js';
 import { discriminatorLosses, judgeImages, meanLogits, type AdversarialLoss } from './loss.js';
 import type { DiscriminatorLog } from './reference-step.js';
@@ -32,15 +33,16 @@ export function backThroughPerceptual(
  * reconstruction.
  *
  * @param optimizers the generator's gradient is not scaled; the discriminator's are, if its optimizer has a scaler
- * @param share weight of the discriminator's gradients, which are added to those that its parameters have
+ * @param part weight of the discriminator's gradients, which are added to those that its parameters have, and whether
+ *   they are the last ones of the step
  */
 export function backThroughDiscriminator(
   loss: AdversarialLoss,
   batch: Tensor,
   reconstruction: Tensor,
-  optimizers: { generator: Scaling; discriminator: Scaling },
+  optimizers: { generator: Scaling; discriminator: StepOptimizer },
   state: StepState,
-  share = 1,
+  { share, last } = { share: 1, last: true },
 ): DiscriminatorLog & { generator: AtReconstruction } {
   const discFactor = loss.learningFactorAt(state.globalStep);
   const learning = discFactor !== 0;
@@ -62,7 +64,11 @@ export function backThroughDiscriminator(
     discLoss = losses.total.mul(discFactor);
     const trained = parameters.filter((parameter) => parameter.requiresGrad);
     const weighted = scaledFor(optimizers.discriminator, share === 1 ? discLoss : discLoss.mul(share));
-    addGradients(trained, torch.grad([weighted], trained, { allowUnused: true }));
+    if (optimizers.discriminator.prepareForBackward) {
+      // Unlike `torch.grad`, backward tells as soon as it has a gradient.
+      if (last) optimizers.discriminator.prepareForBackward();
+      weighted.backward(null, { inputs: trained });
+    } else addGradients(trained, torch.grad([weighted], trained, { allowUnused: true }));
   } else {
     discLoss = lecamLoss = torch.zerosLike(gLoss.detach());
     zeroGradients(parameters);

@@ -74,6 +74,7 @@ export function onePassStep(
     const weightedQuantLoss = quantLoss.mul(loss.codebookWeight);
     // The gradient of this scalar with respect to the reconstruction is `toGenerator`.
     const total = reconstruction.mul(toGenerator).sum().add(weightedQuantLoss);
+    optimizers.generator.prepareForBackward?.();
     scaledFor(optimizers.generator, total).backward();
     optimizers.generator.step();
 
@@ -101,9 +102,8 @@ function accumulatedStep(
   const { generator, discriminator } = optimizers;
   discriminator.zeroGrad();
   const log = accumulatedUpdate(model, generator, batch, state, (part) => {
-    const { images, reconstruction, share } = part;
-    const loss = lossOf(model);
-    const judged = backThroughDiscriminator(loss, images, reconstruction, optimizers, part.state, share);
+    const { images, reconstruction, state: own } = part;
+    const judged = backThroughDiscriminator(lossOf(model), images, reconstruction, optimizers, own, part);
     discriminator.gather?.();
     const { generator: g, ...logs } = judged;
     return { generator: g, logs };

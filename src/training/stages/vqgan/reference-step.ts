@@ -119,6 +119,7 @@ function updateGenerator(
     const withCodebook = nll.add(quantLoss.mul(loss.codebookWeight));
     // A term times zero changes neither value nor gradient, but its backward would still run.
     const totalLoss = discFactor === 0 ? withCodebook : withCodebook.add(gLoss.mul(dWeight).mul(discFactor));
+    optimizer.prepareForBackward?.();
     scaledFor(optimizer, totalLoss).backward();
     optimizer.step();
     return {
@@ -166,7 +167,8 @@ function updateDiscriminator(
   const logs: DiscriminatorLog[] = [];
   const learn = () => {
     for (const [i, part] of images.entries()) {
-      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, states[i]!)));
+      const last = i === accumulate - 1;
+      logs.push(torch.scope(() => backThroughDiscriminator(model, optimizer, part, states[i]!, last)));
       if (accumulate > 1) optimizer.gather?.();
     }
   };
@@ -182,6 +184,7 @@ function backThroughDiscriminator(
   optimizer: StepOptimizer,
   part: Tensor,
   state: StepState,
+  last: boolean,
 ): DiscriminatorLog {
   const loss = lossOf(model);
   const discFactor = loss.learningFactorAt(state.globalStep);
@@ -199,6 +202,7 @@ function backThroughDiscriminator(
   const { accumulate = 1 } = state;
   const { total, lecamLoss } = discriminatorLosses(loss, judged, logitsFake, 1 / accumulate);
   const discLoss = total.mul(discFactor);
+  if (last) optimizer.prepareForBackward?.();
   scaledFor(optimizer, accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
   return { ...meanLogits(judged.logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
 }

@@ -3,7 +3,7 @@ import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { meanOfParts, partsOf, type Accumulation } from '../../engine/accumulate.js';
-import { scaledFor, type Scaling } from '../../engine/loss-scale.js';
+import { scaledFor } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 
 /** Scalars of a step on label maps, detached and still on the device. */
@@ -47,14 +47,15 @@ export function segmentationStep(
     const parts = partsOf(batch, accumulate);
     optimizer.zeroGrad();
     if (accumulate === 1) {
-      const log = backThrough(model, optimizer, batch, 1);
+      const log = backThrough(model, optimizer, batch, 1, true);
       optimizer.step();
       return log;
     }
     const logs: SegmentationLog[] = [];
     const moveCodes = model.quantize.still(() => {
-      for (const part of parts) {
-        logs.push(torch.scope(() => backThrough(model, optimizer, part, 1 / accumulate)));
+      for (const [i, part] of parts.entries()) {
+        const last = i === accumulate - 1;
+        logs.push(torch.scope(() => backThrough(model, optimizer, part, 1 / accumulate, last)));
         optimizer.gather?.();
       }
     });
@@ -65,14 +66,21 @@ export function segmentationStep(
 }
 
 /** Adds the gradients of a batch to those of the parameters, weighted by its share. */
-function backThrough(model: FirstStage, scaling: Scaling, batch: Tensor, share: number): SegmentationLog {
+function backThrough(
+  model: FirstStage,
+  optimizer: StepOptimizer,
+  batch: Tensor,
+  share: number,
+  last: boolean,
+): SegmentationLog {
   const { loss } = model;
   const { reconstruction: logits, loss: quantLoss } = model.forward(batch);
   let totalLoss: Tensor;
   if (loss instanceof BCELossWithQuant) totalLoss = loss.forward(quantLoss, logits, batch);
   else if (loss instanceof BCELoss) totalLoss = loss.forward(logits, batch);
   else throw new TypeError('segmentationStep needs a model whose loss is BCELossWithQuant or BCELoss');
-  scaledFor(scaling, share === 1 ? totalLoss : totalLoss.mul(share)).backward();
+  if (last) optimizer.prepareForBackward?.();
+  scaledFor(optimizer, share === 1 ? totalLoss : totalLoss.mul(share)).backward();
   const weight = loss instanceof BCELossWithQuant ? loss.codebookWeight : 0;
   const bceLoss = totalLoss.detach().sub(quantLoss.detach().mul(weight));
   return { totalLoss: totalLoss.detach(), bceLoss, quantLoss: quantLoss.detach() };
