@@ -3,12 +3,16 @@ import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
+import { IBQ } from './ibq.js';
 import type { Quantizer } from './quantizer.js';
+import { SimVQ } from './simvq.js';
 import { VectorQuantizer } from './vector.js';
 
 export * from './ema.js';
 export * from './fsq.js';
 export * from './gumbel.js';
+export * from './ibq.js';
+export * from './simvq.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -33,12 +37,20 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: 'embedding.weight',
     marks: ['embedding.embed_avg', 'embed_avg'],
   },
+  SimVQ: {
+    Class: SimVQ,
+    stage: 'SimVQ',
+    codes: 'frozen_codebook',
+    marks: ['frozen_codebook', 'embedding_proj.weight'],
+    codesIn: (params) => Number(params['codebook_size'] ?? params['n_embed']),
+  },
   Vector: {
     Class: VectorQuantizer,
     stage: 'VQModel',
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
   },
+  IBQ: { Class: IBQ, stage: 'IBQ', codes: 'embedding.weight' },
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',

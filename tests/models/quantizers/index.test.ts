@@ -25,6 +25,8 @@ const params: Record<string, Record<string, unknown>> = {
   Vector: { n_embed: 16, embed_dim: 4, legacy: false },
   EMA: { n_embed: 16, embed_dim: 4, decay: 0.9 },
   FSQ: { levels: [4, 4], dim: 4 },
+  SimVQ: { dim: 4, codebook_size: 16 },
+  IBQ: { n_embed: 16, embed_dim: 4, use_entropy_loss: true },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
 
