@@ -8,7 +8,7 @@ export interface Encoded<Loss extends Tensor | null = Tensor | null> {
   loss: Loss;
   /** Indices, int64 [B, …], one row of tokens per image. */
   indices: Tensor;
-  /** Terms of the loss by name, unweighted scalars, of quantizers that tell them. */
+  /** Terms of the loss by name, scalars, of quantizers that tell them: unweighted unless the quantizer says otherwise. */
   losses?: Readonly<Record<string, Tensor>>;
 }
 

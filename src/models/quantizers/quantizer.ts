@@ -180,7 +180,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
  */
 export abstract class LookupQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
   override codes(indices: Tensor): Tensor {
-    return this.#scaled(super.codes(indices), 1);
+    return this.scaled(super.codes(indices), 1);
   }
 
   /**
@@ -211,10 +211,11 @@ export abstract class LookupQuantizer<C extends QuantizerConfig = QuantizerConfi
     const latents = atLeastFloat32(channelsToEnd(z));
     const codes = this.choose(latents.reshape([-1, this.embedDim]), codebook);
     const chosen = atLeastFloat32(F.embedding(codes, codebook)).reshape(latents.shape);
-    return { points: this.#scaled(latents, -1), chosen: this.#scaled(chosen, -1), codes };
+    return { points: this.scaled(latents, -1), chosen: this.scaled(chosen, -1), codes };
   }
 
-  #scaled(vectors: Tensor, dim: number): Tensor {
+  /** Returns vectors along `dim` as they are compared: of length 1 if the rule is `cosine`. */
+  protected scaled(vectors: Tensor, dim: number): Tensor {
     return this.config.lookup === 'cosine' ? F.normalize(vectors, { dim }) : vectors;
   }
 }
