@@ -131,9 +131,8 @@ export function checkZooCase<Q extends Quantizer>(
   const drawn = [...recorded.tensors.keys()].some((key) => /\bdraw\d/.test(key));
   const quantizer = make({ ...given.options, ...(drawn && { draws }) }).double();
   const checks = torch.scope(() => {
-    const start = recorded.below(
-      given.steps && recorded.has('step0.z') && !hasBelow(recorded, 'state.') ? 'state0.' : 'state.',
-    );
+    const stateful = given.steps && recorded.has('step0.z') && !hasBelow(recorded, 'state.');
+    const start = recorded.below(stateful ? 'state0.' : 'state.');
     quantizer.loadStateDict(start);
     const done: Check[] = [];
     const prefixes = given.steps ? Array.from({ length: given.steps }, (_, i) => `step${i}.`) : [''];
@@ -147,6 +146,8 @@ export function checkZooCase<Q extends Quantizer>(
         );
       }
     }
+    // The evaluation of cases whose state changes was recorded before that.
+    if (stateful) quantizer.loadStateDict(start);
     return [...done, ...evaluated(quantizer, recorded, (to) => (prefix = to), more)];
   });
   assertChecks(t, checks);

@@ -4,7 +4,7 @@ import type { Ranks } from '../torch/ranks.js';
 /** A stage, its quantizer or step, and the number of parts in which it computes its batch. */
 export interface StepCase {
   kind: 'onePassStep' | 'referenceStep' | 'transformer';
-  quantizer?: 'VQModel' | 'EMAVQ';
+  quantizer?: 'VQModel' | 'EMAVQ' | 'VectorQuantize';
   useActnorm?: boolean;
   lecamLossWeight?: number;
   accumulate?: number;
@@ -33,14 +33,19 @@ function program({ kind, quantizer = 'VQModel', useActnorm = false, lecamLossWei
         return { model: gpt, step };
       };
       const joint = (n, step) => torch.arange(n * 8).mul(7 + step).fmod(11).floor().to('int64').view([n, 8]);`;
-  const settings = quantizer === 'EMAVQ' ? 'beta: 0.25,' : '';
+  const models = {
+    VQModel: 'new tessera.VQModel({ ddconfig, nEmbed: 12, embedDim: 4, lossconfig })',
+    EMAVQ: 'new tessera.EMAVQ({ ddconfig, nEmbed: 12, embedDim: 4, beta: 0.25, lossconfig })',
+    VectorQuantize:
+      'new tessera.VQGAN({ ddconfig, quantizer: new tessera.VectorQuantize({ nEmbed: 12, embedDim: 4 }), lossconfig })',
+  };
   return `
-    const { ${quantizer}, VQLPIPSWithDiscriminator, ${kind}, DataParallelOptimizer, averageOverProcesses, synchronizeStatistics } = tessera;
+    const { VQLPIPSWithDiscriminator, ${kind}, DataParallelOptimizer, averageOverProcesses, synchronizeStatistics } = tessera;
     const make = (several) => {
       torch.manualSeed(3);
       const lossconfig = nn.skipInit(() => new VQLPIPSWithDiscriminator({ discStart: 0, discNumLayers: 1, discNdf: 4, perceptualWeight: 0, useActnorm: ${useActnorm}, lecamLossWeight: ${lecamLossWeight}, lecamDecay: 0.5 }));
       for (const parameter of lossconfig.discriminator.parameters()) nn.init.normal_(parameter, 0, 0.3);
-      const model = new ${quantizer}({ ddconfig, nEmbed: 12, embedDim: 4, ${settings} lossconfig });
+      const model = ${models[quantizer]};
       model.to('float64').train();
       if (several) synchronizeStatistics(model);
       const around = (parameters) => {

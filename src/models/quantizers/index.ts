@@ -6,6 +6,7 @@ import { GumbelQuantizer } from './gumbel.js';
 import { IBQ } from './ibq.js';
 import type { Quantizer } from './quantizer.js';
 import { SimVQ } from './simvq.js';
+import { VectorQuantize } from './vector-quantize.js';
 import { VectorQuantizer } from './vector.js';
 
 export * from './ema.js';
@@ -13,6 +14,7 @@ export * from './fsq.js';
 export * from './gumbel.js';
 export * from './ibq.js';
 export * from './simvq.js';
+export * from './vector-quantize.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -20,7 +22,7 @@ export interface QuantizerEntry {
   readonly Class: (new (config: never) => Quantizer) & { readonly schema: Schema };
   /** Name that `inspect` prints for a first stage with it: the reference's, or else the class's. */
   readonly stage: string;
-  /** Key of the codes [K, D] in its state dict; left out if the codes are not stored. */
+  /** Key of the codes [..., K, D] in its state dict; left out if the codes are not stored. */
   readonly codes?: string;
   /** Keys that identify it; any one suffices. Later entries do not have these keys. Left out if it has no keys. */
   readonly marks?: readonly string[];
@@ -49,6 +51,12 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     stage: 'VQModel',
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
+  },
+  VectorQuantize: {
+    Class: VectorQuantize,
+    stage: 'VectorQuantize',
+    codes: '_codebook.embed',
+    marks: ['_codebook.embed'],
   },
   IBQ: { Class: IBQ, stage: 'IBQ', codes: 'embedding.weight' },
   FSQ: {

@@ -2,6 +2,7 @@
 import { ActNorm } from '../../models/losses/discriminator.js';
 import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';
+import { EMACodebook } from '../../models/quantizers/ema-codebook.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
@@ -65,6 +66,9 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
   return means;
 }
 
+/** Modules that compute something from a batch besides gradients. */
+const synchronized = [ActNorm, EMACodebook, EMAVectorQuantizer, LeCam] as const;
+
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,
  * ActNorm's first batch, LeCam's averages, codes that follow moving averages. Changes the module and returns it.
@@ -77,11 +81,12 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
  */
 export function synchronizeStatistics<M extends nn.Module>(module: M): M {
   nn.convertSyncBatchnorm(module);
-  for (const part of module.modules())
-    if (part instanceof ActNorm || part instanceof EMAVectorQuantizer || part instanceof LeCam)
-      part.synchronize();
+  for (const part of module.modules()) if (isSynchronized(part)) part.synchronize();
   return module;
 }
+
+const isSynchronized = (part: nn.Module): part is InstanceType<(typeof synchronized)[number]> =>
+  synchronized.some((Part) => part instanceof Part);
 
 /** Returns this process's share of the images of a run. */
 export function shardOf({ batchSize }: TrainingConfig): Shard {

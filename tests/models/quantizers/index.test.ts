@@ -27,6 +27,7 @@ const params: Record<string, Record<string, unknown>> = {
   FSQ: { levels: [4, 4], dim: 4 },
   SimVQ: { dim: 4, codebook_size: 16 },
   IBQ: { n_embed: 16, embed_dim: 4, use_entropy_loss: true },
+  VectorQuantize: { n_embed: 16, embed_dim: 4, threshold_ema_dead_code: 1 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
 

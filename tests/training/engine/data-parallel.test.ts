@@ -8,6 +8,7 @@ test.after.always(() => two.end());
 
 const cases: StepCase[] = [
   { kind: 'onePassStep', quantizer: 'EMAVQ', accumulate: 2 },
+  { kind: 'onePassStep', quantizer: 'VectorQuantize', accumulate: 2 },
   { kind: 'referenceStep', useActnorm: true, lecamLossWeight: 1 },
   { kind: 'transformer', accumulate: 2 },
 ];
