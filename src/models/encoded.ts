@@ -8,8 +8,11 @@ export interface Encoded<Loss extends Tensor | null = Tensor | null> {
   loss: Loss;
   /** Indices, int64 [B, …], one row of tokens per image. */
   indices: Tensor;
-  /** Terms of the loss by name, scalars, of quantizers that tell them: unweighted unless the quantizer says otherwise. */
-  losses?: Readonly<Record<string, Tensor>>;
+  /**
+   * Terms of the loss by name, scalars, of quantizers that tell them: unweighted unless the quantizer says otherwise. Of
+   * residual quantizers the losses of the layers, in one tensor.
+   */
+  losses?: Readonly<Record<string, Tensor>> | Tensor;
 }
 
 /** Output of a quantizer for latents, or of a first stage for images. */

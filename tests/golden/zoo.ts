@@ -172,7 +172,7 @@ function trained<Q extends Quantizer>(
   const objective = out.loss.add(out.quantized.square().mean());
   objective.backward();
   const is = (key: string, actual: () => Tensor | undefined) => data.maybe(prefix + key, actual);
-  const terms = Object.keys(out.losses ?? {});
+  const told = out.losses instanceof torch.Tensor ? {} : (out.losses ?? {});
   const checks = [
     ...data.is(`${prefix}quantized`, out.quantized),
     ...is('indices', () => out.indices),
@@ -180,7 +180,7 @@ function trained<Q extends Quantizer>(
     ...is('objective', () => objective),
     ...[...data.tensors.keys()]
       .filter((key) => key.startsWith(`${prefix}loss.`))
-      .flatMap((key) => data.maybe(key, () => out.losses?.[key.slice(`${prefix}loss.`.length)])),
+      .flatMap((key) => data.maybe(key, () => told[key.slice(`${prefix}loss.`.length)])),
     ...data.is(`${prefix}grad.z`, z.grad!),
     ...more({ quantizer, data, prefix, out }),
   ];
@@ -190,7 +190,7 @@ function trained<Q extends Quantizer>(
     else if (parameter.grad) checks.push({ name: `${key} must be null`, error: Infinity, bound: 0 });
     parameter.grad = null;
   }
-  if (terms.length === 0 && hasBelow(data, `${prefix}loss.`)) checks.push(lacking('losses'));
+  if (Object.keys(told).length === 0 && hasBelow(data, `${prefix}loss.`)) checks.push(lacking('losses'));
   return checks;
 }
 
@@ -210,7 +210,8 @@ function evaluated<Q extends Quantizer>(
   return [
     ...data.maybe('eval.quantized', () => out.quantized),
     ...data.maybe('eval.indices', () => out.indices),
-    ...data.maybe('eval.loss', () => out.loss),
+    // Of quantizers in turn the losses of each were recorded.
+    ...data.maybe('eval.loss', () => (out.losses instanceof torch.Tensor ? out.losses : out.loss)),
     ...data.maybe('codes', () => torch.noGrad(() => quantizer.codes(at))),
     ...(hasBelow(data, 'eval.') ? more({ quantizer, data, prefix: 'eval.', out }) : []),
   ];

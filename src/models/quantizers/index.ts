@@ -3,8 +3,12 @@ import type { Schema } from '../../config/schema.js';
 import { EMAVectorQuantizer } from './ema.js';
 import { FSQ } from './fsq.js';
 import { GumbelQuantizer } from './gumbel.js';
+import { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
 import { IBQ } from './ibq.js';
 import type { Quantizer } from './quantizer.js';
+import { ResidualFSQ } from './residual-fsq.js';
+import { ResidualSimVQ } from './residual-simvq.js';
+import { ResidualVQ } from './residual-vq.js';
 import { SimVQ } from './simvq.js';
 import { VectorQuantize } from './vector-quantize.js';
 import { VectorQuantizer } from './vector.js';
@@ -12,7 +16,12 @@ import { VectorQuantizer } from './vector.js';
 export * from './ema.js';
 export * from './fsq.js';
 export * from './gumbel.js';
+export { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
+export type { GroupedResidualFSQConfig, GroupedResidualVQConfig } from './grouped-residual.js';
 export * from './ibq.js';
+export * from './residual-fsq.js';
+export * from './residual-simvq.js';
+export * from './residual-vq.js';
 export * from './simvq.js';
 export * from './vector-quantize.js';
 export * from './vector.js';
@@ -29,6 +38,11 @@ export interface QuantizerEntry {
   /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
   readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;
 }
+
+type Params = Readonly<Record<string, unknown>>;
+const codesOfLevels = ({ levels }: Params): number =>
+  (levels as number[]).reduce((product, one) => product * one, 1);
+const codesOfSizes = ({ codebook_size: size }: Params): number => Math.max(...([size].flat() as number[]));
 
 /** Quantizers by their name under `tessera.quantizers` in configurations. */
 export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
@@ -62,6 +76,11 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',
-    codesIn: ({ levels }) => (levels as number[]).reduce((product, one) => product * one, 1),
+    codesIn: codesOfLevels,
   },
+  ResidualVQ: { Class: ResidualVQ, stage: 'ResidualVQ', codesIn: codesOfSizes },
+  GroupedResidualVQ: { Class: GroupedResidualVQ, stage: 'GroupedResidualVQ', codesIn: codesOfSizes },
+  ResidualSimVQ: { Class: ResidualSimVQ, stage: 'ResidualSimVQ', codesIn: codesOfSizes },
+  ResidualFSQ: { Class: ResidualFSQ, stage: 'ResidualFSQ', codesIn: codesOfLevels },
+  GroupedResidualFSQ: { Class: GroupedResidualFSQ, stage: 'GroupedResidualFSQ', codesIn: codesOfLevels },
 };

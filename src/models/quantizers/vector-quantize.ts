@@ -52,14 +52,14 @@ export class VectorQuantize extends Quantizer<Settings<typeof schema> & Quantize
   static readonly schema: typeof schema = schema;
   static readonly keys = { embedding: '_codebook' };
   /** The codes [C, K, d] and their averages; C is 1 unless heads have codebooks of their own. */
-  readonly embedding: EMACodebook;
+  embedding: EMACodebook;
   readonly projectIn: nn.Linear | nn.Identity;
   readonly projectOut: nn.Linear | nn.Identity;
   /** Moves the codes `at` [M] to the latents `points` [M, D]; only with one head. */
   declare revive?: (at: Tensor, points: Tensor) => void;
   readonly #draws: Draws;
-  /** Which of the layers that share this codebook the quantizer is. */
-  turn = 0;
+  /** Number of this quantizer among those that share its codebook. */
+  #turn = 0;
 
   constructor(config: VectorQuantizeConfig) {
     const settings = readConfig(schema, config, 'VectorQuantize');
@@ -154,6 +154,13 @@ export class VectorQuantize extends Quantizer<Settings<typeof schema> & Quantize
     return this.parameters().filter((one) => codes || one !== this.embedding.weight);
   }
 
+  /** Takes the codebook of a chain of quantizers, in which this one has a number; an outer module settles it. */
+  share(codebook: EMACodebook, turn: number): void {
+    this.embedding = codebook;
+    this.#turn = turn;
+    codebook.shared = true;
+  }
+
   override still(fn: () => void): () => void {
     return this.embedding.still(fn);
   }
@@ -167,7 +174,7 @@ export class VectorQuantize extends Quantizer<Settings<typeof schema> & Quantize
     const chosen = this.embedding.at(codes);
     if (!this.training) return { points, chosen, codes, near: null };
     const before = this.#comparesAll ? this.embedding.weight.detach().clone() : null;
-    this.embedding.update(points, codes, this.turn);
+    this.embedding.update(points, codes, this.#turn);
     const near = before && this.#nearness(points, before);
     return { points, chosen, codes, near };
   }

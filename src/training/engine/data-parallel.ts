@@ -4,6 +4,7 @@ import type { Shard } from '../../data/batches/shard.js';
 import { LeCam } from '../../models/losses/lecam.js';
 import { EMACodebook } from '../../models/quantizers/ema-codebook.js';
 import { EMAVectorQuantizer } from '../../models/quantizers/ema.js';
+import { ResidualQuantizer } from '../../models/quantizers/residual.js';
 import type { TrainedState } from '../../runs/state.js';
 import type { TrainingConfig } from '../../runs/config.js';
 import * as torch from '../../torch/index.js';
@@ -67,7 +68,7 @@ export function averageOverProcesses(tensors: readonly Tensor[]): Tensor[] {
 }
 
 /** Modules that compute something from a batch besides gradients. */
-const synchronized = [ActNorm, EMACodebook, EMAVectorQuantizer, LeCam] as const;
+const synchronized = [ActNorm, EMACodebook, EMAVectorQuantizer, LeCam, ResidualQuantizer] as const;
 
 /**
  * Makes what a module computes from a batch, besides gradients, that of the batches of all processes: batch norms,

@@ -28,7 +28,21 @@ const params: Record<string, Record<string, unknown>> = {
   SimVQ: { dim: 4, codebook_size: 16 },
   IBQ: { n_embed: 16, embed_dim: 4, use_entropy_loss: true },
   VectorQuantize: { n_embed: 16, embed_dim: 4, threshold_ema_dead_code: 1 },
+  ResidualVQ: { dim: 4, codebook_size: [16, 8], quantize_dropout: true },
+  GroupedResidualVQ: { dim: 4, groups: 2, codebook_size: 16, num_quantizers: 2 },
+  ResidualSimVQ: { dim: 4, codebook_size: 16, num_quantizers: 2 },
+  ResidualFSQ: { dim: 4, levels: [4, 4], num_quantizers: 2 },
+  GroupedResidualFSQ: { dim: 4, groups: 2, levels: [4, 4], num_quantizers: 2 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
+};
+
+/** Shapes of the indices of an image, of those that choose several codes at a position. */
+const shapes: Record<string, number[]> = {
+  ResidualVQ: [1, 4, 4, 2],
+  GroupedResidualVQ: [2, 1, 4, 4, 2],
+  ResidualSimVQ: [1, 4, 4, 2],
+  ResidualFSQ: [1, 4, 4, 2],
+  GroupedResidualFSQ: [2, 1, 4, 4, 2],
 };
 
 for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
@@ -51,7 +65,8 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     const x = torch.rand([1, 3, 8, 8]);
     const { reconstruction, indices } = torch.noGrad(() => model.eval().forward(x));
     t.deepEqual(reconstruction.shape, [1, 3, 8, 8]);
-    t.deepEqual(indices.shape, [1, 4, 4]);
+    const grid = shapes[name] ?? [1, 4, 4];
+    t.deepEqual(indices.shape, grid);
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     const z = torch.noGrad(() => model.encodeToPrequant(x));
     const codebook = model.quantize.codebook.tolist();
@@ -61,13 +76,13 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
       return torch.noGrad(() => model.quantize.indices(z));
     });
     t.deepEqual(model.quantize.codebook.tolist(), codebook, 'no code moves, not even in training');
-    t.deepEqual(once!.shape, [1, 4, 4]);
+    t.deepEqual(once!.shape, grid);
     t.deepEqual(once!.tolist(), again!.tolist(), 'without random numbers');
     t.true(Number(once!.max().item()) < model.nCodes);
     t.throws(() => model.quantize.indices(torch.ones([1, 5, 2, 2])), { message: /expects? latents/ });
     t.true(Number(indices.max().item()) < model.nCodes);
-    const shapes = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
-    if (marks) t.regex(describeWeights(shapes)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
+    const weights = new Map([...model.stateDict()].map(([key, tensor]) => [key, tensor.shape]));
+    if (marks) t.regex(describeWeights(weights)[0]!, new RegExp(`^${stage} f2, ${nEmbed} codes of width 4`));
   });
 
   test(`${name}: by itself`, (t) => {
