@@ -16,7 +16,12 @@ export * from './torch/io/index.js';
 
 export * from './models/autoencoder/encoder.js';
 export * from './models/autoencoder/decoder.js';
-export { NearestQuantizer, Quantizer, type QuantizerConfig } from './models/quantizers/quantizer.js';
+export {
+  LookupQuantizer,
+  NearestQuantizer,
+  Quantizer,
+  type QuantizerConfig,
+} from './models/quantizers/quantizer.js';
 export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
 export * from './models/quantizers/index.js';
 export type { Lookup } from './models/quantizers/lookups.js';

@@ -13,6 +13,8 @@ export interface Field<
   /** Completes "must be …" in messages. */
   readonly expected: string;
   accepts(value: unknown): value is T;
+  /** A required setting may be left out if one of these is given. */
+  readonly unless?: readonly string[];
   /** Value of the setting if it is left out. */
   readonly fallback?: T;
   /** JavaScript type of the values that count as out of range, not as of the wrong kind, if they are not accepted. */
@@ -141,6 +143,10 @@ export const models = <T>(
 
 /** Makes a setting optional: it may be left out or be null. */
 export const optional = <T>(field: Field<T>): Field<T, 'optional'> => ({ ...field, need: 'optional' });
+
+/** Lets a required setting be left out if one of the others, by their names in TypeScript, is given. */
+export const requiredUnless = <T>(others: readonly string[], field: Field<T, 'required'>) =>
+  ({ ...field, unless: others }) as Field<T | undefined, 'required'>;
 
 /** Defines a setting of related classes that accepts only some values here, which mean the same; `reason` says why. */
 export const only = <const T>(values: readonly T[], reason: string): Field<T, 'optional'> => {

@@ -8,9 +8,15 @@ export interface Encoded<Loss extends Tensor | null = Tensor | null> {
   loss: Loss;
   /** Indices, int64 [B, …], one row of tokens per image. */
   indices: Tensor;
-  /** Terms of the loss by name, unweighted scalars, of quantizers that tell them. */
-  losses?: Readonly<Record<string, Tensor>>;
+  /**
+   * Terms of the loss by name, scalars, of quantizers that tell them: unweighted unless the quantizer says otherwise. Of
+   * residual quantizers the losses of the layers, in one tensor.
+   */
+  losses?: Readonly<Record<string, Tensor>> | Tensor;
 }
 
 /** Output of a quantizer for latents, or of a first stage for images. */
 export type Quantized = Encoded<Tensor>;
+
+/** Output of a quantizer that names the terms of its loss. */
+export type QuantizedByTerms = Quantized & { losses: Readonly<Record<string, Tensor>> };

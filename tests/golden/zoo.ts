@@ -131,9 +131,8 @@ export function checkZooCase<Q extends Quantizer>(
   const drawn = [...recorded.tensors.keys()].some((key) => /\bdraw\d/.test(key));
   const quantizer = make({ ...given.options, ...(drawn && { draws }) }).double();
   const checks = torch.scope(() => {
-    const start = recorded.below(
-      given.steps && recorded.has('step0.z') && !hasBelow(recorded, 'state.') ? 'state0.' : 'state.',
-    );
+    const stateful = given.steps && recorded.has('step0.z') && !hasBelow(recorded, 'state.');
+    const start = recorded.below(stateful ? 'state0.' : 'state.');
     quantizer.loadStateDict(start);
     const done: Check[] = [];
     const prefixes = given.steps ? Array.from({ length: given.steps }, (_, i) => `step${i}.`) : [''];
@@ -147,6 +146,8 @@ export function checkZooCase<Q extends Quantizer>(
         );
       }
     }
+    // The evaluation of cases whose state changes was recorded before that.
+    if (stateful) quantizer.loadStateDict(start);
     return [...done, ...evaluated(quantizer, recorded, (to) => (prefix = to), more)];
   });
   assertChecks(t, checks);
@@ -171,7 +172,7 @@ function trained<Q extends Quantizer>(
   const objective = out.loss.add(out.quantized.square().mean());
   objective.backward();
   const is = (key: string, actual: () => Tensor | undefined) => data.maybe(prefix + key, actual);
-  const terms = Object.keys(out.losses ?? {});
+  const told = out.losses instanceof torch.Tensor ? {} : (out.losses ?? {});
   const checks = [
     ...data.is(`${prefix}quantized`, out.quantized),
     ...is('indices', () => out.indices),
@@ -179,7 +180,7 @@ function trained<Q extends Quantizer>(
     ...is('objective', () => objective),
     ...[...data.tensors.keys()]
       .filter((key) => key.startsWith(`${prefix}loss.`))
-      .flatMap((key) => data.maybe(key, () => out.losses?.[key.slice(`${prefix}loss.`.length)])),
+      .flatMap((key) => data.maybe(key, () => told[key.slice(`${prefix}loss.`.length)])),
     ...data.is(`${prefix}grad.z`, z.grad!),
     ...more({ quantizer, data, prefix, out }),
   ];
@@ -189,7 +190,7 @@ function trained<Q extends Quantizer>(
     else if (parameter.grad) checks.push({ name: `${key} must be null`, error: Infinity, bound: 0 });
     parameter.grad = null;
   }
-  if (terms.length === 0 && hasBelow(data, `${prefix}loss.`)) checks.push(lacking('losses'));
+  if (Object.keys(told).length === 0 && hasBelow(data, `${prefix}loss.`)) checks.push(lacking('losses'));
   return checks;
 }
 
@@ -209,7 +210,8 @@ function evaluated<Q extends Quantizer>(
   return [
     ...data.maybe('eval.quantized', () => out.quantized),
     ...data.maybe('eval.indices', () => out.indices),
-    ...data.maybe('eval.loss', () => out.loss),
+    // Of quantizers in turn the losses of each were recorded.
+    ...data.maybe('eval.loss', () => (out.losses instanceof torch.Tensor ? out.losses : out.loss)),
     ...data.maybe('codes', () => torch.noGrad(() => quantizer.codes(at))),
     ...(hasBelow(data, 'eval.') ? more({ quantizer, data, prefix: 'eval.', out }) : []),
   ];

@@ -16,6 +16,7 @@ export interface StepCase {
 const newer = {
   LFQ: '{ codebookSize: 16, invTemperature: 1, entropyLossWeight: 1 }',
   BSQ: '{ embedDim: 4, groupSize: 2, l2Norm: true, zeta: 1 }',
+  VectorQuantize: '{ nEmbed: 12, embedDim: 4 }',
   MultiScaleVQ: '{ vocabSize: 12, embedDim: 4, vPatchNums: [1, 2, 4], shareQuantResi: 1 }',
 };
 

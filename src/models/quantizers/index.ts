@@ -7,7 +7,14 @@ import { GumbelQuantizer } from './gumbel.js';
 import { numberedBits } from './bitwise.js';
 import { LFQ } from './lfq.js';
 import { MultiScaleVQ } from './multi-scale.js';
+import { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
+import { IBQ } from './ibq.js';
 import type { Quantizer } from './quantizer.js';
+import { ResidualFSQ } from './residual-fsq.js';
+import { ResidualSimVQ } from './residual-simvq.js';
+import { ResidualVQ } from './residual-vq.js';
+import { SimVQ } from './simvq.js';
+import { VectorQuantize } from './vector-quantize.js';
 import { VectorQuantizer } from './vector.js';
 
 export * from './bsq.js';
@@ -16,6 +23,14 @@ export * from './fsq.js';
 export * from './gumbel.js';
 export * from './lfq.js';
 export * from './multi-scale.js';
+export { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
+export type { GroupedResidualFSQConfig, GroupedResidualVQConfig } from './grouped-residual.js';
+export * from './ibq.js';
+export * from './residual-fsq.js';
+export * from './residual-simvq.js';
+export * from './residual-vq.js';
+export * from './simvq.js';
+export * from './vector-quantize.js';
 export * from './vector.js';
 
 /** A quantizer's class, and the names and keys by which it is recognised in configurations and weights. */
@@ -23,7 +38,7 @@ export interface QuantizerEntry {
   readonly Class: (new (config: never) => Quantizer) & { readonly schema: Schema };
   /** Name that `inspect` prints for a first stage with it: the reference's, or else the class's. */
   readonly stage: string;
-  /** Key of the codes [K, D] in its state dict; left out if the codes are not stored. */
+  /** Key of the codes [..., K, D] in its state dict; left out if the codes are not stored. */
   readonly codes?: string;
   /** Keys that identify it; any one suffices. Later entries do not have these keys. Left out if it has no keys. */
   readonly marks?: readonly string[];
@@ -32,6 +47,11 @@ export interface QuantizerEntry {
   /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
   readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;
 }
+
+type Params = Readonly<Record<string, unknown>>;
+const codesOfLevels = ({ levels }: Params): number =>
+  (levels as number[]).reduce((product, one) => product * one, 1);
+const codesOfSizes = ({ codebook_size: size }: Params): number => Math.max(...([size].flat() as number[]));
 
 /** Quantizers by their name under `tessera.quantizers` in configurations. */
 export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
@@ -56,6 +76,13 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     marks: ['ema_vocab_hit_SV'],
     codesIn: ({ vocab_size }) => vocab_size as number,
   },
+  SimVQ: {
+    Class: SimVQ,
+    stage: 'SimVQ',
+    codes: 'frozen_codebook',
+    marks: ['frozen_codebook', 'embedding_proj.weight'],
+    codesIn: (params) => Number(params['codebook_size'] ?? params['n_embed']),
+  },
   Vector: {
     Class: VectorQuantizer,
     stage: 'VQModel',
@@ -74,11 +101,23 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codesIn: ({ codebook_size: size, dim, bitwise }) =>
       codesOfBits(typeof size === 'number' ? Math.log2(size) : (dim as number), bitwise),
   },
+  VectorQuantize: {
+    Class: VectorQuantize,
+    stage: 'VectorQuantize',
+    codes: '_codebook.embed',
+    marks: ['_codebook.embed'],
+  },
+  IBQ: { Class: IBQ, stage: 'IBQ', codes: 'embedding.weight' },
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',
-    codesIn: ({ levels }) => (levels as number[]).reduce((product, one) => product * one, 1),
+    codesIn: codesOfLevels,
   },
+  ResidualVQ: { Class: ResidualVQ, stage: 'ResidualVQ', codesIn: codesOfSizes },
+  GroupedResidualVQ: { Class: GroupedResidualVQ, stage: 'GroupedResidualVQ', codesIn: codesOfSizes },
+  ResidualSimVQ: { Class: ResidualSimVQ, stage: 'ResidualSimVQ', codesIn: codesOfSizes },
+  ResidualFSQ: { Class: ResidualFSQ, stage: 'ResidualFSQ', codesIn: codesOfLevels },
+  GroupedResidualFSQ: { Class: GroupedResidualFSQ, stage: 'GroupedResidualFSQ', codesIn: codesOfLevels },
 };
 
 /** Returns the number of distinct indices of codes of so many bits. */

@@ -2,7 +2,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
-import type { Quantized } from '../encoded.js';
+import type { QuantizedByTerms } from '../encoded.js';
 import { entropyOf, meanBitEntropy, meanEntropy } from './bit-entropy.js';
 import type { LFQSettings } from './lfq-settings.js';
 
@@ -25,7 +25,7 @@ export function lfqLosses(
   points: Tensor,
   codes: Tensor,
   settings: LFQLossSettings,
-): Required<Pick<Quantized, 'loss' | 'losses'>> {
+): Required<Pick<QuantizedByTerms, 'loss' | 'losses'>> {
   const published = settings.bitOrder === 'mostSignificantFirst' ? lucidrains : openMagvit2;
   if (settings.training) return published(points, codes, settings);
   const zero = torch.zeros([], { dtype: points.dtype, device: points.device });

@@ -5,7 +5,7 @@ import * as F from '../../torch/nn/functional.js';
 import type * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import type { Given, Settings } from '../../config/schema.js';
-import type { Quantized } from '../encoded.js';
+import type { QuantizedByTerms } from '../encoded.js';
 import { bitWeights, signsOf } from './bits.js';
 import { BitwiseQuantizer, numberedBits } from './bitwise.js';
 import { checkedBits, lfqSchema as schema } from './lfq-settings.js';
@@ -61,7 +61,7 @@ export class LFQ extends BitwiseQuantizer<Settings<typeof schema> & QuantizerCon
   }
 
   /** Quantizes z [B, D, h, w]; see `BitwiseQuantizer` for the form of the indices. In evaluation, the losses are 0. */
-  override forward(z: Tensor): Quantized {
+  override forward(z: Tensor): QuantizedByTerms {
     const points = this.#points(z); // [B, h, w, Q, d]
     const bits = points.detach().gt(0);
     const codes = this.#codesOf(bits, points.dtype);
@@ -87,9 +87,9 @@ export class LFQ extends BitwiseQuantizer<Settings<typeof schema> & QuantizerCon
    *
    * @param entropyFactor multiplies the entropies, as at the beginning of Open-MAGVIT2's training. Default 1
    */
-  override weighted({ loss, losses }: Quantized, entropyFactor = 1): Tensor {
+  override weighted({ loss, losses }: QuantizedByTerms, entropyFactor = 1): Tensor {
     const { bitOrder, entropyWeight, commitmentWeight } = this.config;
-    const commitment = losses?.['commitment'];
+    const commitment = losses['commitment'];
     if (bitOrder === 'mostSignificantFirst' || !commitment) return loss;
     return loss.mul(entropyWeight * entropyFactor).add(commitment.mul(commitmentWeight));
   }

@@ -17,7 +17,7 @@ export interface QuantizerConfig {
   embedDim: number;
   remap?: readonly number[] | Tensor | string;
   unknownIndex: UnknownIndex;
-  /** Rule by which a `NearestQuantizer` chooses codes. Default nearest. */
+  /** Rule by which a `LookupQuantizer` chooses codes. Default nearest. */
   lookup?: Lookup;
   /** Schedule by which a trainer lowers the temperature. */
   temperatureSchedulerConfig?: unknown;
@@ -188,30 +188,19 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
 }
 
 /**
- * A quantizer that assigns each latent its nearest code, or another one by its lookup rule. With `lookup: 'cosine'`
- * latents are scaled to length 1, and the codes that it returns have length 1, as in ViT-VQGAN (arXiv 2110.04627,
- * section 3.2) and LlamaGen; the stored codebook stays as it is.
+ * A quantizer that assigns each latent a code by its lookup rule. With `lookup: 'cosine'` latents are scaled to length
+ * 1, and the codes that it returns have length 1, as in ViT-VQGAN (arXiv 2110.04627, section 3.2) and LlamaGen; the
+ * stored codebook stays as it is.
  *
  * @example
  * ```ts
- * const quantizer: NearestQuantizer = new EMAVectorQuantizer({ nEmbed: 1024, embedDim: 256 });
- * quantizer.revive(torch.tensor([3n]), torch.randn([1, 256])); // code 3 moves
+ * const quantizer: LookupQuantizer = new SimVQ({ dim: 256, codebookSize: 1024 });
+ * const chosen = quantizer.choose(torch.randn([5, 256])); // [5]
  * ```
  */
-export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
-  /** Module that holds the codes. */
-  abstract readonly embedding: { readonly weight: nn.Parameter };
-
-  override get codebook(): nn.Parameter {
-    return this.embedding.weight;
-  }
-
-  override revive(at: Tensor, points: Tensor): void {
-    this.codebook.indexCopy_(0, at, points.to(this.codebook.dtype));
-  }
-
+export abstract class LookupQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
   override codes(indices: Tensor): Tensor {
-    return this.#scaled(super.codes(indices), 1);
+    return this.scaled(super.codes(indices), 1);
   }
 
   /**
@@ -238,14 +227,40 @@ export abstract class NearestQuantizer<C extends QuantizerConfig = QuantizerConf
   /** Returns the latents of z [B, D, h, w] and their chosen codes, both [B, h, w, D], and the code indices [N]. */
   protected nearest(z: Tensor): { points: Tensor; chosen: Tensor; codes: Tensor } {
     this.checkLatent(z);
+    const { codebook } = this;
     const latents = atLeastFloat32(channelsToEnd(z));
-    const codes = this.choose(latents.reshape([-1, this.embedDim]));
-    const chosen = atLeastFloat32(F.embedding(codes, this.codebook)).reshape(latents.shape);
-    return { points: this.#scaled(latents, -1), chosen: this.#scaled(chosen, -1), codes };
+    const codes = this.choose(latents.reshape([-1, this.embedDim]), codebook);
+    const chosen = atLeastFloat32(F.embedding(codes, codebook)).reshape(latents.shape);
+    return { points: this.scaled(latents, -1), chosen: this.scaled(chosen, -1), codes };
   }
 
-  #scaled(vectors: Tensor, dim: number): Tensor {
+  /** Returns vectors along `dim` as they are compared: of length 1 if the rule is `cosine`. */
+  protected scaled(vectors: Tensor, dim: number): Tensor {
     return this.config.lookup === 'cosine' ? F.normalize(vectors, { dim }) : vectors;
+  }
+}
+
+/**
+ * A quantizer whose codes are the rows of a table, which can be moved.
+ *
+ * @example
+ * ```ts
+ * const quantizer: NearestQuantizer = new EMAVectorQuantizer({ nEmbed: 1024, embedDim: 256 });
+ * quantizer.revive(torch.tensor([3n]), torch.randn([1, 256])); // code 3 moves
+ * ```
+ */
+export abstract class NearestQuantizer<
+  C extends QuantizerConfig = QuantizerConfig,
+> extends LookupQuantizer<C> {
+  /** Module that holds the codes. */
+  abstract readonly embedding: { readonly weight: nn.Parameter };
+
+  override get codebook(): nn.Parameter {
+    return this.embedding.weight;
+  }
+
+  override revive(at: Tensor, points: Tensor): void {
+    this.codebook.indexCopy_(0, at, points.to(this.codebook.dtype));
   }
 }
 

@@ -79,7 +79,7 @@ function describeFirstStage(shapes: Shapes): string | null {
     ...([...shapes.keys()].some((key) => key.startsWith('loss.discriminator.')) ? ['its discriminator'] : []),
     ...(shapes.has('loss.perceptual_loss.lin0.model.1.weight') ? ['LPIPS'] : []),
   ];
-  const codes = codebook ? `${codebook[0]} codes of width ${codebook[1]}` : 'no stored codes';
+  const codes = codebook ? `${codebook.at(-2)} codes of width ${codebook.at(-1)}` : 'no stored codes';
   const aside = loss.length > 0 ? `, with ${loss.join(' and ')}` : '';
   return `${known?.stage ?? 'first stage'} f${strideOf(levels)}, ${codes}, base width ${shapes.get('encoder.conv_in.weight')![0]}${aside}`;
 }

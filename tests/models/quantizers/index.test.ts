@@ -28,11 +28,26 @@ const params: Record<string, Record<string, unknown>> = {
   FSQ: { levels: [4, 4], dim: 4 },
   LFQ: { codebook_size: 16 },
   MultiScaleVQ: { vocab_size: 16, embed_dim: 4, v_patch_nums: [1, 2, 4] },
+  SimVQ: { dim: 4, codebook_size: 16 },
+  IBQ: { n_embed: 16, embed_dim: 4, use_entropy_loss: true },
+  VectorQuantize: { n_embed: 16, embed_dim: 4, threshold_ema_dead_code: 1 },
+  ResidualVQ: { dim: 4, codebook_size: [16, 8], quantize_dropout: true },
+  GroupedResidualVQ: { dim: 4, groups: 2, codebook_size: 16, num_quantizers: 2 },
+  ResidualSimVQ: { dim: 4, codebook_size: 16, num_quantizers: 2 },
+  ResidualFSQ: { dim: 4, levels: [4, 4], num_quantizers: 2 },
+  GroupedResidualFSQ: { dim: 4, groups: 2, levels: [4, 4], num_quantizers: 2 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
 };
 
-/** Shapes of the indices of an image of 4 × 4 latents, if they are not [1, 4, 4]. */
-const shapes: Record<string, number[]> = { MultiScaleVQ: [1, 21] };
+/** Shapes of the indices of an image, of those that do not choose one code at each position. */
+const shapes: Record<string, number[]> = {
+  MultiScaleVQ: [1, 21],
+  ResidualVQ: [1, 4, 4, 2],
+  GroupedResidualVQ: [2, 1, 4, 4, 2],
+  ResidualSimVQ: [1, 4, 4, 2],
+  ResidualFSQ: [1, 4, 4, 2],
+  GroupedResidualFSQ: [2, 1, 4, 4, 2],
+};
 
 for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
   const quantizer = { target: `tessera.quantizers.${name}`, params: params[name]! };
@@ -54,7 +69,8 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
     const x = torch.rand([1, 3, 8, 8]);
     const { reconstruction, indices } = torch.noGrad(() => model.eval().forward(x));
     t.deepEqual(reconstruction.shape, [1, 3, 8, 8]);
-    t.deepEqual(indices.shape, shapes[name] ?? [1, 4, 4]);
+    const grid = shapes[name] ?? [1, 4, 4];
+    t.deepEqual(indices.shape, grid);
     t.deepEqual(model.decodeIndices(indices).shape, [1, 3, 8, 8]);
     const z = torch.noGrad(() => model.encodeToPrequant(x));
     const codebook = model.quantize.codebook.tolist();
@@ -64,7 +80,7 @@ for (const [name, { Class, stage, marks }] of Object.entries(quantizers)) {
       return torch.noGrad(() => model.quantize.indices(z));
     });
     t.deepEqual(model.quantize.codebook.tolist(), codebook, 'no code moves, not even in training');
-    t.deepEqual(once!.shape, indices.shape);
+    t.deepEqual(once!.shape, grid);
     t.deepEqual(once!.tolist(), again!.tolist(), 'without random numbers');
     t.true(Number(once!.max().item()) < model.nCodes);
     t.throws(() => model.quantize.indices(torch.ones([1, 5, 2, 2])), { message: /expects? latents/ });

@@ -3,7 +3,7 @@ import test from 'ava';
 import { backbones } from '../../../src/models/autoencoder/blocks.js';
 import { VQGAN } from '../../../src/models/autoencoder/any-quantizer.js';
 import { LFQ, type LFQConfig } from '../../../src/models/quantizers/lfq.js';
-import type { Quantized } from '../../../src/models/encoded.js';
+import type { QuantizedByTerms } from '../../../src/models/encoded.js';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import type { Check } from '../../golden/data.js';
@@ -19,11 +19,11 @@ for (const each of await zooCases('lfq'))
 /** Compares what a training adds: parts of indices, and the loss with its weights. */
 function asTrained({ quantizer, data, prefix, out }: Progress<LFQ>): Check[] {
   if (prefix !== '') return [];
-  const gradientOf = (of: (out: Quantized) => Tensor): Tensor => {
+  const gradientOf = (of: (out: QuantizedByTerms) => Tensor): Tensor => {
     const z = data.need('z').clone().requiresGrad_();
     return torch.grad([of(quantizer.forward(z))], [z])[0]!;
   };
-  const objective = (one: Quantized) => quantizer.weighted(one).add(one.quantized.square().mean());
+  const objective = (one: QuantizedByTerms) => quantizer.weighted(one).add(one.quantized.square().mean());
   const parts = data.has('indices.pre') ? quantizer.factorizedIndices(out.indices) : [];
   return [
     ...data.maybe('indices.pre', () => parts[0]),

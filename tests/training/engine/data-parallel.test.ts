@@ -11,6 +11,7 @@ const cases: StepCase[] = [
   { kind: 'onePassStep', quantizer: 'LFQ' },
   { kind: 'onePassStep', quantizer: 'BSQ', accumulate: 2 },
   { kind: 'onePassStep', quantizer: 'MultiScaleVQ' },
+  { kind: 'onePassStep', quantizer: 'VectorQuantize', accumulate: 2 },
   { kind: 'referenceStep', useActnorm: true, lecamLossWeight: 1 },
   { kind: 'transformer', accumulate: 2 },
 ];
