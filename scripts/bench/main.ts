@@ -15,6 +15,7 @@ const benchmarks = {
   'one-pass': "the one-pass training step against the reference's two passes",
   memory: 'memory of training and decoding, compared with PyTorch in Python',
   data: 'a million packed images: start of an epoch, resident memory, images per second',
+  quality: "PSNR and codebook use at equal steps, compared with the reference's loop in Python",
   decode: 'the cost of decoding images in a training step',
   sample: "drawing the tokens of an image, compared with the reference's loops in Python",
   encode: 'images per second through a tokenizer, compared with PyTorch in Python',

@@ -3,6 +3,7 @@ import type { Device, Tensor } from '../torch/index.js';
 import { COORDINATES } from './fields/coordinates.js';
 import type { Sides } from './batches/crop.js';
 import { itemAt } from './checks.js';
+import type { Digests } from './digests.js';
 import { checkFields, LABEL, mapToTensor, type MapKinds } from './fields/example.js';
 import { ImageDataError } from './image-error.js';
 import { bytesToImages } from './pictures/image-tensor.js';
@@ -34,6 +35,8 @@ export interface PictureStore {
   label(index: number): number | undefined;
   /** Returns the SHA-256 of the image's source. */
   hash(index: number): string;
+  /** The same hashes as bytes, with which a million images are opened in a fraction of the time. */
+  readonly digests?: Digests | undefined;
   /** Returns width and height of an image, before or after it is scaled; only buckets need them. */
   sides?(index: number): { width: number; height: number };
   /**
@@ -168,6 +171,11 @@ export class ImageSource {
   /** Returns the SHA-256 of an image's file or other source, which identifies it in splits. */
   hash(index: number): string {
     return this.#store.hash(this.#item(index));
+  }
+
+  /** The hashes of all images of the store as bytes, by `place`; undefined if it has only strings. */
+  get digests(): Digests | undefined {
+    return this.#store.digests;
   }
 
   /**

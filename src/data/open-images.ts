@@ -11,7 +11,7 @@ import { isPacked, PackedImages } from './packed/packed-images.js';
 import type { PackIndex } from './packed/packed-index.js';
 import { usualResizedCrop } from './batches/random-resized-crop.js';
 import type { DataConfig } from './settings.js';
-import { distinctCount, divided, splitFrom, type Split } from './split.js';
+import { divided, placesOf, splitFrom, type Places, type Split } from './split.js';
 import { findShards } from './files/tar-shards.js';
 import { isTokenFolder } from './files/token-folder.js';
 
@@ -71,16 +71,18 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   checkConfig(config);
   const { size, channels = 3, heldOutPath, heldOut = 0.05 } = config;
   const main = await openPart(config, options);
-  const closeMain = async (error: unknown) => {
-    await main.store.close();
+  const { store } = main; // All that is kept of it: its places take 16 bytes an image.
+  const closeStore = async (error: unknown) => {
+    await store.close();
     throw error;
   };
   const other =
     heldOutPath === undefined
       ? null
-      : await openPart({ ...config, path: heldOutPath }, options).catch(closeMain);
-  const held = other?.store ?? main.store;
-  const { train, heldOut: chosen } = splitFrom(main.store, other?.store ?? null, main.split, heldOut);
+      : await openPart({ ...config, path: heldOutPath }, options).catch(closeStore);
+  const otherStore = other?.store ?? null;
+  const held = otherStore ?? store;
+  const { train, heldOut: chosen } = splitFrom(store, otherStore, main.split, heldOut, main.places);
   if (other !== null && train.length === 0) {
     throw new ImageDataError(
       config.path,
@@ -93,7 +95,7 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   const low = lowResolutionOf(config);
   const fitted = detailOf(config) !== undefined;
   const sources = {
-    train: new ImageSource(main.store, size, train, channels, low, fitted),
+    train: new ImageSource(store, size, train, channels, low, fitted),
     heldOut: new ImageSource(held, size, heldItems, channels, low, fitted),
   };
   const fingerprint = fingerprintOf(sources.train, sources.heldOut);
@@ -102,16 +104,18 @@ export async function openImages(config: DataConfig, options: OpenImagesOptions 
   return {
     ...sources,
     report,
-    ...(main.store instanceof PackedImages && { index: main.store.index }),
+    ...(store instanceof PackedImages && { index: store.index }),
     async close() {
-      await main.store.close();
-      await other?.store.close();
+      await store.close();
+      await otherStore?.close();
     },
   };
 }
 
 export interface OpenedStore {
   store: PictureStore;
+  /** Places of its images, from which a split by their contents follows. */
+  places: Places;
   report: DataReport;
   /** Predefined split, if the source has one. */
   split: Split | null;
@@ -121,24 +125,13 @@ export interface OpenedStore {
 export async function openPart(config: DataConfig, options: OpenImagesOptions): Promise<OpenedStore> {
   checkConfig(config);
   const { path, size } = config;
-  const report = (kind: DataReport['kind'], store: PictureStore): DataReport => ({
-    kind,
-    path,
-    size,
-    train: 0,
-    heldOut: 0,
-    skipped: [],
-    decoded: true,
-    ignored: 0,
-    ignoredKinds: {},
-    duplicates: store.length - distinctCount(store),
-    enlarged: 0,
-    classes: store.classes,
-    fingerprint: '',
-  });
+  const opened = (kind: DataReport['kind'], store: PictureStore): Omit<OpenedStore, 'split'> => {
+    const places = placesOf(store);
+    return { store, places, report: reportOf(config, kind, store, store.length - places.distinct) };
+  };
   if (isBuiltIn(path)) {
     const { store, train, heldOut } = await makeBuiltIn(path, config, options);
-    return { store, split: { train, heldOut }, report: report(path, store) };
+    return { ...opened(path, store), split: { train, heldOut } };
   }
   if (isTokenFolder(path)) {
     throw new ImageDataError(
@@ -159,7 +152,9 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     }
     const { splitMade, skipped } = store.index;
     const split = splitMade ? divided(store.length, (i) => store.heldOut(i)) : null;
-    return { store, split, report: { ...report('packed', store), skipped: [...skipped] } };
+    const part = opened('packed', store);
+    part.report.skipped.push(...skipped);
+    return { ...part, split };
   }
   const found = (await findShards(path, options)) ?? (await findImages(path));
   const store = await ImageFiles.open(path, found, {
@@ -174,8 +169,33 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
   const { skipped, decoded } = store;
   const { kind, ignored: ignoredKinds } = found;
   const ignored = countOf(ignoredKinds);
-  const figures = { skipped, decoded, ignored, ignoredKinds, enlarged };
-  return { store, split: null, report: { ...report(kind, store), ...figures } };
+  const part = opened(kind, store);
+  Object.assign(part.report, { skipped, decoded, ignored, ignoredKinds, enlarged });
+  return { ...part, split: null };
+}
+
+/** Returns the report of a store of which nothing was skipped or passed over. */
+function reportOf(
+  { path, size }: DataConfig,
+  kind: DataReport['kind'],
+  store: PictureStore,
+  duplicates: number,
+): DataReport {
+  return {
+    kind,
+    path,
+    size,
+    train: 0,
+    heldOut: 0,
+    skipped: [],
+    decoded: true,
+    ignored: 0,
+    ignoredKinds: {},
+    duplicates,
+    enlarged: 0,
+    classes: store.classes,
+    fingerprint: '',
+  };
 }
 
 /** Returns the shorter side at which crops of unlike sizes need no enlarging; undefined if all are squares of `size`. */

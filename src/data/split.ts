@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { startOfDigest, type Digests } from './digests.js';
 
 /** Returns the SHA-256 of a file's bytes or of a name in hexadecimal, which identifies an image in splits. */
 export function contentHash(content: Uint8Array | string): string {
@@ -17,21 +18,43 @@ export interface Split {
 }
 
 /** Images by their hashes: a list of these, or a store. */
-export type Hashed = readonly string[] | { readonly length: number; hash(index: number): string };
+export type Hashed = readonly string[] | HashedStore;
+
+interface HashedStore {
+  readonly length: number;
+  hash(index: number): string;
+  /** The same hashes as bytes, which are faster to read. */
+  readonly digests?: Digests | undefined;
+}
 
 function hashOf(images: Hashed, index: number): string {
   return 'hash' in images ? images.hash(index) : (images[index] as string);
 }
 
-/** Returns the places of all images. A million hashes as strings would take 90 MB and seconds to sort. */
-function placesOf(images: Hashed): Float64Array {
-  return Float64Array.from({ length: images.length }, (_, i) => place(hashOf(images, i)));
+/** Places of images. A million hashes as strings would take 90 MB and seconds to sort. */
+export interface Places {
+  /** Place of each image. */
+  readonly all: Float64Array;
+  readonly sorted: Float64Array;
+  /** Number of different images. */
+  readonly distinct: number;
+}
+
+/** Returns the places of images, from which their split follows. */
+export function placesOf(images: Hashed): Places {
+  const all = new Float64Array(images.length);
+  const digests = 'digests' in images ? images.digests : undefined;
+  for (let i = 0; i < all.length; i++) {
+    all[i] = digests ? startOfDigest(digests, i) / 2 ** 48 : place(hashOf(images, i));
+  }
+  const sorted = all.toSorted();
+  return { all, sorted, distinct: countDistinct(images, all, sorted) };
 }
 
 /** Returns the hashes of the images whose place is chosen, each once. */
 function hashesAt(images: Hashed, places: Float64Array, isChosen: (place: number) => boolean): Set<string> {
   const hashes = new Set<string>();
-  for (const [i, where] of places.entries()) if (isChosen(where)) hashes.add(hashOf(images, i));
+  for (let i = 0; i < places.length; i++) if (isChosen(places[i]!)) hashes.add(hashOf(images, i));
   return hashes;
 }
 
@@ -39,15 +62,10 @@ function hashesAt(images: Hashed, places: Float64Array, isChosen: (place: number
 function countDistinct(images: Hashed, places: Float64Array, sorted: Float64Array): number {
   const shared = new Set<number>(); // By copies, or by chance.
   for (let i = 1; i < sorted.length; i++) if (sorted[i] === sorted[i - 1]) shared.add(sorted[i]!);
+  if (shared.size === 0) return places.length;
   let alone = 0;
   for (const where of places) if (!shared.has(where)) alone++;
   return alone + hashesAt(images, places, (where) => shared.has(where)).size;
-}
-
-/** Returns the number of different images. */
-export function distinctCount(images: Hashed): number {
-  const places = placesOf(images);
-  return countDistinct(images, places, places.toSorted());
 }
 
 /**
@@ -56,19 +74,18 @@ export function distinctCount(images: Hashed): number {
  * Equal images are always on the same side. With a share, at least one image is held out and one is left.
  * @throws RangeError if nothing would be left to train on
  */
-export function splitByContent(images: Hashed, heldOut: number): Split {
+export function splitByContent(images: Hashed, heldOut: number, places = placesOf(images)): Split {
   if (!(heldOut >= 0) || (heldOut >= 1 && !Number.isSafeInteger(heldOut))) {
     throw new RangeError(
       `data.heldOut must be a share below 1 or a whole number of images, for example 0.05 or 32; got ${heldOut}`,
     );
   }
-  const places = placesOf(images);
-  const sorted = places.toSorted();
-  const distinct = countDistinct(images, places, sorted);
+  const { all, distinct } = places;
   let count = heldOut;
   if (heldOut > 0 && heldOut < 1) {
-    const below = hashesAt(images, places, (where) => where < heldOut).size;
-    count = Math.max(1, Math.min(distinct - 1, below));
+    const split = divided(images.length, (i) => all[i]! < heldOut);
+    if (split.heldOut.length > 0 && split.train.length > 0) return split;
+    count = split.heldOut.length === 0 ? 1 : Math.max(1, distinct - 1);
   }
   if (count > 0 && count >= distinct) {
     throw new RangeError(
@@ -76,8 +93,8 @@ export function splitByContent(images: Hashed, heldOut: number): Split {
         'Add images, or set data.heldOut=0',
     );
   }
-  const chosen = firstHashes(images, places, sorted, count);
-  return divided(images.length, (i) => chosen.has(hashOf(images, i)));
+  const { chosen, limit } = firstHashes(images, places, count);
+  return divided(images.length, (i) => all[i]! <= limit && chosen.has(hashOf(images, i)));
 }
 
 /** Divides the indices of `count` images. */
@@ -87,18 +104,23 @@ export function divided(count: number, isHeldOut: (index: number) => boolean): S
   return split;
 }
 
-/** Returns the first `count` different hashes in the order of their places. */
-function firstHashes(images: Hashed, places: Float64Array, sorted: Float64Array, count: number): Set<string> {
-  if (count === 0) return new Set();
+/** Returns the first `count` different hashes in the order of their places, none of which is above the limit. */
+function firstHashes(
+  images: Hashed,
+  { all, sorted }: Places,
+  count: number,
+): { chosen: Set<string>; limit: number } {
+  if (count === 0) return { chosen: new Set(), limit: -1 };
   let last = 0;
   // The place of the hash number `count`, or a later one: hashes may share a place by chance.
   for (let different = 1; different < count && last < sorted.length - 1; last++) {
     if (sorted[last + 1] !== sorted[last]) different++;
   }
   const limit = sorted[last]!;
-  const ranked = [...hashesAt(images, places, (where) => where <= limit)];
-  ranked.sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
-  return new Set(ranked.slice(0, count));
+  const first = hashesAt(images, all, (where) => where <= limit);
+  if (first.size <= count) return { chosen: first, limit };
+  const ranked = [...first].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
+  return { chosen: new Set(ranked.slice(0, count)), limit };
 }
 
 /**
@@ -106,12 +128,13 @@ function firstHashes(images: Hashed, places: Float64Array, sorted: Float64Array,
  * contents. All of `other`, if there is such a set, are held out instead, and what equals one of them is left out.
  */
 export function splitFrom(
-  main: Exclude<Hashed, readonly string[]>,
-  other: Exclude<Hashed, readonly string[]> | null,
+  main: HashedStore,
+  other: HashedStore | null,
   made: Split | null,
   heldOut: number,
+  places?: Places,
 ): Split {
-  const split = made ?? splitByContent(main, other === null ? heldOut : 0);
+  const split = made ?? splitByContent(main, other === null ? heldOut : 0, places);
   if (other === null) return split;
   const indices = Array.from({ length: other.length }, (_, i) => i);
   const kept = new Set(indices.map((i) => other.hash(i)));

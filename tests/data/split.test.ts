@@ -1,6 +1,6 @@
 import { fc, testProp } from '@fast-check/ava';
 import test from 'ava';
-import { contentHash, distinctCount, splitByContent } from '../../src/data/split.js';
+import { contentHash, placesOf, splitByContent } from '../../src/data/split.js';
 
 const hashes = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => contentHash(`picture ${from + i}`));
@@ -85,10 +85,14 @@ testProp(
   (t, pairs, heldOut) => {
     const list = pairs.map(([a, b]) => contentHash(`${a}`).slice(0, 12) + contentHash(`${b}`).slice(12));
     const distinct = new Set(list).size;
-    t.is(distinctCount(list), distinct);
+    t.is(placesOf(list).distinct, distinct);
     if (distinct <= Math.max(1, heldOut)) return;
     t.deepEqual(splitByContent(list, heldOut).heldOut, rankedSplit(list, heldOut));
     const store = { length: list.length, hash: (i: number) => list[i]! };
     t.deepEqual(splitByContent(store, heldOut), splitByContent(list, heldOut));
+    const bytes = Buffer.from(list.map((hash) => `${hash}${'00'.repeat(8)}`).join(''), 'hex');
+    const packed = { ...store, digests: { bytes, stride: 40 } };
+    t.deepEqual(placesOf(packed), placesOf(list));
+    t.deepEqual(splitByContent(packed, heldOut), splitByContent(list, heldOut));
   },
 );

@@ -2,6 +2,7 @@
 import { closeSync, readSync } from 'node:fs';
 import { decodeName, systemPath } from '../../files/file-names.js';
 import { itemAt } from '../checks.js';
+import type { Digests } from '../digests.js';
 import { ShardWriter, type PackedFile } from './shard-writer.js';
 
 /** Image in the index of a packed folder of version 1. */
@@ -28,7 +29,10 @@ export interface PackedEntries {
   readonly length: number;
   name(index: number): string;
   hash(index: number): string;
+  label(index: number): number | undefined;
   place(index: number): PackedPlace;
+  /** The hashes as bytes; undefined if there are only strings. */
+  readonly digests?: Digests;
   close(): void;
 }
 
@@ -50,6 +54,10 @@ export class ListedEntries implements PackedEntries {
 
   hash(index: number): string {
     return this.place(index).hash;
+  }
+
+  label(index: number): number | undefined {
+    return this.place(index).label;
   }
 
   place(index: number): PackedEntry {
@@ -82,12 +90,17 @@ const at = {
 /** Images of a folder of version 2: records in memory, names in a file. */
 export class RecordedEntries implements PackedEntries {
   readonly length: number;
+  readonly digests: Digests;
   readonly #records: Buffer;
+  /** The same bytes: calls of a view are compiled to loads, those of a buffer are not. */
+  readonly #view: DataView;
   #names: number | null;
 
   /** Takes the bytes of the records, and the descriptor of the open file of the names, which `close` closes. */
   constructor(records: Uint8Array, names: number) {
     this.#records = Buffer.from(records.buffer, records.byteOffset, records.length);
+    this.#view = new DataView(records.buffer, records.byteOffset, records.length);
+    this.digests = { bytes: this.#records, stride: recordBytes };
     this.length = Math.floor(records.length / recordBytes);
     this.#names = names;
   }
@@ -105,18 +118,25 @@ export class RecordedEntries implements PackedEntries {
     return this.#records.toString('hex', from, from + at.offset);
   }
 
+  label(index: number): number | undefined {
+    const label = this.#view.getInt32(this.#from(index) + at.label, true);
+    return label >= 0 ? label : undefined;
+  }
+
   place(index: number): PackedPlace {
     const from = this.#from(index);
-    const label = this.#records.readInt32LE(from + at.label);
-    return {
-      offset: this.#records.readUIntLE(from + at.offset, 6),
-      shard: this.#records.readUInt16LE(from + at.shard),
-      width: this.#records.readUInt16LE(from + at.width),
-      height: this.#records.readUInt16LE(from + at.height),
-      checksum: this.#records.readUInt32LE(from + at.checksum),
-      ...(label >= 0 && { label }),
-      ...(this.#records.readUInt32LE(from + at.heldOut) === 1 && { heldOut: true as const }),
+    const view = this.#view;
+    const label = view.getInt32(from + at.label, true);
+    const place: PackedPlace = {
+      offset: view.getUint32(from + at.offset, true) + 2 ** 32 * view.getUint16(from + at.offset + 4, true),
+      shard: view.getUint16(from + at.shard, true),
+      width: view.getUint16(from + at.width, true),
+      height: view.getUint16(from + at.height, true),
+      checksum: view.getUint32(from + at.checksum, true),
     };
+    if (label >= 0) place.label = label;
+    if (view.getUint32(from + at.heldOut, true) === 1) place.heldOut = true;
+    return place;
   }
 
   close(): void {

@@ -2,6 +2,7 @@ import { open, readFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { recoverPath, systemPath } from '../../files/file-names.js';
+import type { Digests } from '../digests.js';
 import type { MapKinds } from '../fields/example.js';
 import { ImageDataError } from '../image-error.js';
 import type { PictureStore } from '../image-source.js';
@@ -105,12 +106,17 @@ export class PackedImages implements PictureStore {
 
   /** Returns the class index of an image, or undefined. */
   label(index: number): number | undefined {
-    return this.#entries.place(index).label;
+    return this.#entries.label(index);
   }
 
   /** Returns the hash of an image's file, which identifies copies. */
   hash(index: number): string {
     return this.#entries.hash(index);
+  }
+
+  /** Hashes of all images as bytes; undefined for a folder of version 1. */
+  get digests(): Digests | undefined {
+    return this.#entries.digests;
   }
 
   /** Returns width and height of an image as it is packed. */

@@ -111,6 +111,8 @@ function whatIsWrong(index: PackIndex): string | null {
   return Number.isSafeInteger(count) ? null : `its records have ${index.records!.bytes} bytes`;
 }
 
+const isCount = (value: number) => Number.isSafeInteger(value) && value >= 0;
+
 /** Returns the first image that is not within its shard, or has an unknown class. */
 function whatIsOutside(
   { size, classes, shards, maps = {} }: PackIndex,
@@ -119,7 +121,7 @@ function whatIsOutside(
   const depth = 3 + Object.keys(maps).length;
   for (let i = 0; i < entries.length; i++) {
     const { shard, offset, width, height, label } = entries.place(i);
-    const whole = [shard, offset, width, height].every((value) => Number.isSafeInteger(value) && value >= 0);
+    const whole = isCount(shard) && isCount(offset) && isCount(width) && isCount(height);
     const end = offset + width * height * depth;
     if (!whole || Math.min(width, height) < size || !(end <= (shards[shard]?.bytes ?? -1))) {
       return `image ${i} is outside its shard`;
