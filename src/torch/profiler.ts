@@ -70,13 +70,6 @@ export class Profile {
  * about a microsecond for each call. Only one profile at a time can be recorded.
  *
  * @throws TorchError while another profile is recorded; ArgumentError if `run` returns a promise
- *
- * @example
- * ```ts
- * const x = torch.randn([64, 64]);
- * const profile = torch.profiler.profile(() => x.matmul(x).relu());
- * console.table(profile.keyAverages().slice(0, 10));
- * ```
  */
 function profile(run: () => unknown): Profile {
   // Else its library tells standard error of every start and stop.
@@ -105,5 +98,15 @@ function profile(run: () => unknown): Profile {
   );
 }
 
-/** PyTorch's `torch.profiler`. */
+/**
+ * Shows where the time goes, like `torch.profiler`: `profile` records the operators that a function calls on the CPU, with
+ * the steps of backward. Only one profile at a time can be recorded, of a function that does not return a promise.
+ *
+ * @example
+ * ```ts
+ * const x = torch.randn([64, 64]);
+ * const profile = torch.profiler.profile(() => x.matmul(x).relu());
+ * for (const { key, count, selfCpuTimeTotal } of profile.keyAverages()) console.log(key, count, selfCpuTimeTotal);
+ * ```
+ */
 export const profiler: { readonly profile: typeof profile } = { profile };
