@@ -1,6 +1,15 @@
 /** Calls of an operator in a profile, and milliseconds in it without the operators that it calls. */
 export type OperatorTime = [operator: string, calls: number, milliseconds: number];
 
+/** Returns the least time of each operator in several profiles: what interrupts a program only adds to it. */
+export function leastTimes(profiles: readonly (readonly OperatorTime[])[]): OperatorTime[] {
+  const least = new Map<string, OperatorTime>();
+  for (const [operator, calls, time] of profiles.flat()) {
+    least.set(operator, [operator, calls, Math.min(time, least.get(operator)?.[2] ?? Infinity)]);
+  }
+  return [...least.values()];
+}
+
 /** Prints a table of operators, those in which we lose most first. */
 export function printProfiles(
   name: string,

@@ -8,7 +8,8 @@
  *
  *     npm run bench -- train --only GPT --rounds 31        some cases; more rounds than the 15
  *     npm run bench -- train --precision bfloat16          float32 is the default
- *     npm run bench -- train --profile                     instead, where the time of a step goes, by operator
+ *     npm run bench -- train --profile                     instead, where the time of a step goes, by operator: of each
+ *                                                          the least of three profiles
  *
  * Two threads each; every arm a process of its own; rounds alternate, each beginning with another arm. Before anything is
  * timed, all arms take a step at learning rate 0 from the weights of one seed on one batch: losses and norms of gradients
@@ -23,7 +24,10 @@ import { torch } from 'tessera-torch';
 import { python, report, startArm, summarize, type Arm, type Comparison } from './arms.js';
 import { assertSameStep, type Check } from './train-check.js';
 import { trainCases, type TrainCase, type TrainPrecision } from './train-cases.js';
-import { printProfiles, type OperatorTime } from './train-profile.js';
+import { leastTimes, printProfiles, type OperatorTime } from './train-profile.js';
+
+/** Profiles of each arm; each operator's least time is printed. */
+const PROFILES = 3;
 
 interface Sample {
   /** Milliseconds of the clock, and of all processors together. */
@@ -81,6 +85,15 @@ async function sampleRounds(arms: readonly Arm[]): Promise<Sample[][]> {
   return samples;
 }
 
+/** Takes the profiles of each arm, in rounds that alternate. */
+async function profileRounds(arms: readonly Arm[]): Promise<OperatorTime[][][]> {
+  const profiles: OperatorTime[][][] = arms.map(() => []);
+  for (let round = 0; round < PROFILES; round++) {
+    for (const [i, arm] of arms.entries()) profiles[i]!.push((await arm.ask('profile')) as OperatorTime[]);
+  }
+  return profiles;
+}
+
 /** Compares ours with each of Python's arms, for one step. */
 function comparisons(
   { name, steps, theirs }: TrainCase,
@@ -110,8 +123,7 @@ for (const given of cases) {
     if (i > 0) assertSameStep(`${given.name}, ${names[i]}`, checks[0]!, check, precision);
   }
   if (values.profile) {
-    const profiles: OperatorTime[][] = [];
-    for (const arm of arms) profiles.push((await arm.ask('profile')) as OperatorTime[]);
+    const profiles = (await profileRounds(arms)).map(leastTimes);
     for (const [i, theirs] of profiles.entries()) {
       if (i > 0) printProfiles(`${given.name}, ${names[i]}`, given.steps, profiles[0]!, theirs);
     }
