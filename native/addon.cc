@@ -19,7 +19,7 @@ static Napi::Object init(Napi::Env env, Napi::Object object) {
   exports.add<resolve>("resolve");
   exports.add<schemas>("schemas");
   for (const auto part : {exportScopes, exportStorage, exportAutograd, exportCallbacks, exportRandom, exportDevice,
-                          exportMemory, exportCuda, exportDistributed}) {
+                          exportMemory, exportProfiler, exportCuda, exportDistributed}) {
     part(exports);
   }
   return object;

@@ -43,6 +43,7 @@ void exportCallbacks(Exports& exports);
 void exportRandom(Exports& exports);
 void exportDevice(Exports& exports);
 void exportMemory(Exports& exports);
+void exportProfiler(Exports& exports);
 void exportCuda(Exports& exports);
 void exportDistributed(Exports& exports);
 

@@ -56,6 +56,8 @@ export interface Comparison {
   ratio: number;
   lowest: number;
   highest: number;
+  /** Most that is wanted of the ratio. */
+  wanted?: number;
 }
 
 /** For each case, the measurements of the two arms, a pair a round. */
@@ -147,8 +149,9 @@ export function report(
   console.log(
     `${'case'.padEnd(28)}${`ours ${unit}`.padStart(14)}${`theirs ${unit}`.padStart(14)}${'ratio'.padStart(9)}   spread`,
   );
-  for (const { name, ours, theirs, ratio, lowest, highest } of results) {
-    const spread = `${lowest.toFixed(3)}–${highest.toFixed(3)}`;
+  for (const { name, ours, theirs, ratio, lowest, highest, wanted } of results) {
+    const bound = wanted === undefined ? '' : `   at most ${wanted} is wanted`;
+    const spread = `${lowest.toFixed(3)}–${highest.toFixed(3)}${bound}`;
     console.log(
       `${name.padEnd(28)}${ours.toFixed(1).padStart(14)}${theirs.toFixed(1).padStart(14)}${ratio.toFixed(3).padStart(9)}   ${spread}`,
     );

@@ -13,6 +13,7 @@ const benchmarks = {
   ops: 'the cost of a call, compared with PyTorch in Python on the same libtorch, or with another checkout',
   before: 'training steps, decoding and sampling: time and memory, compared with another checkout',
   'one-pass': "the one-pass training step against the reference's two passes",
+  train: 'training steps of both stages, compared with plain PyTorch in Python, and where their time goes',
   memory: 'memory of training and decoding, compared with PyTorch in Python',
   data: 'a million packed images: start of an epoch, resident memory, images per second',
   quality: "PSNR and codebook use at equal steps, compared with the reference's loop in Python",

@@ -19,6 +19,7 @@ export * from './core/device.js';
 export * as cuda from './cuda/index.js';
 export * as distributed from './distributed/index.js';
 export * from './backends.js';
+export { profiler, type EventAverage, type Profile, type ProfilerEvent } from './profiler.js';
 export { InThread } from './core/in-thread.js';
 export { expectNoLeaks } from './leaks.js';
 export * from './core/errors.js';

@@ -56,6 +56,10 @@ export interface Binding {
   setMemoryBudget(bytes: number): void;
   builtAgainst(): string;
 
+  startProfiler(): void;
+  /** Four numbers for each event: index of its name, thread, and start and end in nanoseconds since the start. */
+  stopProfiler(): { names: string[]; events: Float64Array };
+
   cuda: CudaBinding;
   distributed: DistributedBinding;
 }

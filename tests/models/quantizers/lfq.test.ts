@@ -28,11 +28,11 @@ function asTrained({ quantizer, data, prefix, out }: Progress<LFQ>): Check[] {
   return [
     ...data.maybe('indices.pre', () => parts[0]),
     ...data.maybe('indices.post', () => parts[1]),
-    ...data.is('weighted', quantizer.weighted(out)),
+    ...data.is('weighted', quantizer.weighted(out as QuantizedByTerms)),
     ...data.is('grad.weighted.z', gradientOf(objective)),
     ...data.is(
       'grad.commitment.z',
-      gradientOf(({ losses }) => losses!['commitment']!),
+      gradientOf(({ losses }) => losses['commitment']!),
     ),
   ];
 }
@@ -123,7 +123,7 @@ test('a first stage is trained on the loss with the weights of Open-MAGVIT2', (t
   const model = new VQGAN({ ddconfig, quantizer });
   const images = torch.rand([1, 3, 8, 8]);
   const out = quantizer.forward(model.encodeToPrequant(images));
-  const [entropies, commitment] = [out.loss.item(), out.losses!['commitment']!.item()];
+  const [entropies, commitment] = [out.loss.item(), out.losses['commitment']!.item()];
   t.true(Math.abs(model.encode(images).loss.item() - (0.1 * entropies + 3 * commitment)) < 1e-5);
   t.true(Math.abs(quantizer.weighted(out, 4).item() - (0.4 * entropies + 3 * commitment)) < 1e-5);
 });
