@@ -11,6 +11,7 @@ import { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
 import { IBQ } from './ibq.js';
 import type { Quantizer } from './quantizer.js';
 import { ResidualFSQ } from './residual-fsq.js';
+import { ResidualLFQ } from './residual-lfq.js';
 import { ResidualSimVQ } from './residual-simvq.js';
 import { ResidualVQ } from './residual-vq.js';
 import { SimVQ } from './simvq.js';
@@ -27,6 +28,7 @@ export { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
 export type { GroupedResidualFSQConfig, GroupedResidualVQConfig } from './grouped-residual.js';
 export * from './ibq.js';
 export * from './residual-fsq.js';
+export * from './residual-lfq.js';
 export * from './residual-simvq.js';
 export * from './residual-vq.js';
 export * from './simvq.js';
@@ -116,6 +118,7 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
   ResidualVQ: { Class: ResidualVQ, stage: 'ResidualVQ', codesIn: codesOfSizes },
   GroupedResidualVQ: { Class: GroupedResidualVQ, stage: 'GroupedResidualVQ', codesIn: codesOfSizes },
   ResidualSimVQ: { Class: ResidualSimVQ, stage: 'ResidualSimVQ', codesIn: codesOfSizes },
+  ResidualLFQ: { Class: ResidualLFQ, stage: 'ResidualLFQ', codesIn: codesOfSizes },
   ResidualFSQ: { Class: ResidualFSQ, stage: 'ResidualFSQ', codesIn: codesOfLevels },
   GroupedResidualFSQ: { Class: GroupedResidualFSQ, stage: 'GroupedResidualFSQ', codesIn: codesOfLevels },
 };

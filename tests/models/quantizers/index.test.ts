@@ -34,6 +34,7 @@ const params: Record<string, Record<string, unknown>> = {
   ResidualVQ: { dim: 4, codebook_size: [16, 8], quantize_dropout: true },
   GroupedResidualVQ: { dim: 4, groups: 2, codebook_size: 16, num_quantizers: 2 },
   ResidualSimVQ: { dim: 4, codebook_size: 16, num_quantizers: 2 },
+  ResidualLFQ: { dim: 4, codebook_size: 16, num_quantizers: 2 },
   ResidualFSQ: { dim: 4, levels: [4, 4], num_quantizers: 2 },
   GroupedResidualFSQ: { dim: 4, groups: 2, levels: [4, 4], num_quantizers: 2 },
   Gumbel: { n_embed: 16, embed_dim: 4, num_hiddens: 6, remap: [1, 5] },
@@ -45,6 +46,7 @@ const shapes: Record<string, number[]> = {
   ResidualVQ: [1, 4, 4, 2],
   GroupedResidualVQ: [2, 1, 4, 4, 2],
   ResidualSimVQ: [1, 4, 4, 2],
+  ResidualLFQ: [1, 4, 4, 2],
   ResidualFSQ: [1, 4, 4, 2],
   GroupedResidualFSQ: [2, 1, 4, 4, 2],
 };
