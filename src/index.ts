@@ -24,6 +24,13 @@ export {
 } from './models/quantizers/quantizer.js';
 export type { Quantizer as RemappableQuantizer } from './models/quantizers/quantizer.js';
 export * from './models/quantizers/index.js';
+export type { Digests } from './data/digests.js';
+export type { BitForm, BitwiseQuantizer, NumberedBits } from './models/quantizers/bitwise.js';
+export type { CodebookConfig, EMACodebook } from './models/quantizers/ema-codebook.js';
+export type { CosineSimLinear } from './models/quantizers/projection.js';
+export type { Mix, PartlySharedPhi, Phi, Phis, SharedPhi } from './models/quantizers/phi.js';
+export type { LastActive, ResidualConfig, ResidualQuantizer } from './models/quantizers/residual.js';
+export type { Draws } from './models/quantizers/draws.js';
 export type { Lookup } from './models/quantizers/lookups.js';
 export { backbones, type BackboneConfig } from './models/autoencoder/blocks.js';
 export type { UnknownIndex } from './models/quantizers/remap.js';
@@ -51,7 +58,7 @@ export {
 export { diffAugment, drawDiffAugment, type DiffAugmentDraws } from './models/losses/diff-augment.js';
 export * from './models/losses/lecam.js';
 export * from './models/losses/lpips.js';
-export { r1, R1Penalty } from './models/losses/r1.js';
+export { r1, R1Penalty, type Judge } from './models/losses/r1.js';
 export * from './models/losses/vqgan-loss.js';
 export * from './models/losses/segmentation-loss.js';
 export { gptPresets, type GPTConfig, type ResolvedConfig } from './models/priors/gpt-config.js';
@@ -74,7 +81,7 @@ export {
   type TwoStage,
 } from './models/two-stage.js';
 export type { TwoStageSettings } from './models/two-stage-config.js';
-export type { Encoded, Quantized } from './models/encoded.js';
+export type { Encoded, Quantized, QuantizedByTerms } from './models/encoded.js';
 export * from './models/conditions/index.js';
 export * from './models/orders/permuter.js';
 export { loadWeights, LoadReport, type Difference, type LoadWeightsOptions } from './models/weights/load.js';

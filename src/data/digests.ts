@@ -18,9 +18,10 @@ export function startOfDigest({ bytes, stride }: Digests, index: number): number
 }
 
 /** The two hexadecimal digits of each byte, the first of them in the lower half. */
-const digits = Uint16Array.from({ length: 256 }, (_, byte) =>
-  Buffer.from(byte.toString(16).padStart(2, '0')).readUInt16LE(),
-);
+const digits = Uint16Array.from({ length: 256 }, (_, byte) => {
+  const pair = byte.toString(16).padStart(2, '0');
+  return pair.charCodeAt(0) + 256 * pair.charCodeAt(1);
+});
 
 /** Writes an image's hash in hexadecimal into `target`, 64 bytes from `to` on. */
 export function writeDigest({ bytes, stride }: Digests, index: number, target: DataView, to: number): void {

@@ -5,7 +5,7 @@ import * as nn from '../../torch/nn/index.js';
 import { atLeastFloat32 } from '../quantizers/latents.js';
 
 /** What is penalised: a discriminator, or a function that returns logits. */
-type Judge = Pick<nn.Module, 'forward'> | ((images: Tensor) => Tensor);
+export type Judge = Pick<nn.Module, 'forward'> | ((images: Tensor) => Tensor);
 
 /**
  * Returns the mean over images of ‖∂(sum of an image's logits) / ∂ image‖², a scalar whose gradient reaches the

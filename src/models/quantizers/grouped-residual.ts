@@ -23,7 +23,7 @@ export type GroupedResidualVQConfig = Given<typeof vqSchema>;
 export type GroupedResidualFSQConfig = Given<typeof fsqSchema>;
 
 /** Base class of grouped quantizers. Indices are [G, B, h, w, Q]. */
-abstract class GroupedQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
+export abstract class GroupedQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
   /** The quantizers of the parts of the channels. */
   readonly rvqs: nn.ModuleList<ResidualQuantizer>;
 

@@ -24,6 +24,7 @@ export * from './fsq.js';
 export * from './gumbel.js';
 export * from './lfq.js';
 export * from './multi-scale.js';
+export type { GroupedQuantizer } from './grouped-residual.js';
 export { GroupedResidualFSQ, GroupedResidualVQ } from './grouped-residual.js';
 export type { GroupedResidualFSQConfig, GroupedResidualVQConfig } from './grouped-residual.js';
 export * from './ibq.js';

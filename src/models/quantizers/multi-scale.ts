@@ -36,7 +36,7 @@ const USED = 0.08;
 const SLOWER_AFTER = 100;
 
 /** What remains of latents after some scales, and what those add up to, both [B, C, H, W]. */
-interface NextInput {
+export interface NextInput {
   /** Sum of the scales so far. */
   accumulated: Tensor;
   /** The sum pooled to the positions of the next scale, [B, C, p, p]; after the last scale the sum itself. */

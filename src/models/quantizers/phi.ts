@@ -19,10 +19,10 @@ export class Phi extends nn.Conv2d {
   }
 }
 
-type Mix = Phi | nn.Identity;
+export type Mix = Phi | nn.Identity;
 
 /** One convolution for all scales. */
-class SharedPhi extends nn.Module {
+export class SharedPhi extends nn.Module {
   readonly qresi: Mix;
 
   constructor(make: () => Mix) {
@@ -32,7 +32,7 @@ class SharedPhi extends nn.Module {
 }
 
 /** A few convolutions, each for neighbouring scales. */
-class PartlySharedPhi extends nn.Module {
+export class PartlySharedPhi extends nn.Module {
   static readonly keys = { qresiLs: 'qresi_ls' };
   readonly qresiLs: nn.ModuleList<Mix>;
 

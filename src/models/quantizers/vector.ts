@@ -65,14 +65,14 @@ const schema = {
   saneIndexShape: flag(false),
 };
 
-type AllSettings = Given<typeof schema>;
-type LlamaGenSettings = {
-  [K in (typeof llamaGen)[number]]: Required<Pick<AllSettings, K>>;
+export type VectorQuantizerSettings = Given<typeof schema>;
+export type LlamaGenSettings = {
+  [K in (typeof llamaGen)[number]]: Required<Pick<VectorQuantizerSettings, K>>;
 }[(typeof llamaGen)[number]];
 
 export type VectorQuantizerConfig =
-  | (AllSettings & { legacy: boolean })
-  | (Omit<AllSettings, 'legacy'> & { legacy?: boolean } & LlamaGenSettings);
+  | (VectorQuantizerSettings & { legacy: boolean })
+  | (Omit<VectorQuantizerSettings, 'legacy'> & { legacy?: boolean } & LlamaGenSettings);
 
 /**
  * Nearest-code quantizer with a straight-through gradient to the encoder (the reference's VectorQuantizer2). With any of
@@ -96,7 +96,7 @@ export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
   readonly #llamaGen: boolean;
 
   constructor(config: VectorQuantizerConfig) {
-    const settings = readConfig(schema, config as AllSettings, 'VectorQuantizer');
+    const settings = readConfig(schema, config as VectorQuantizerSettings, 'VectorQuantizer');
     super(settings.l2Norm ? { ...settings, lookup: cosineOf(settings.lookup) } : settings);
     const { nEmbed, embedDim, l2Norm, showUsage, usageWindow = 65_536 } = this.config;
     this.#llamaGen = llamaGen.some((name) => settings[name] !== undefined);
