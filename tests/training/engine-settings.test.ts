@@ -13,6 +13,7 @@ import { vqgan as firstStage } from '../../src/training/stages/vqgan/stage.js';
 import type { TransformerTrainer } from '../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../src/training/vqgan-trainer.js';
 import { inTwo, trainFirstStage, transformerTrainer, vqganTrainer, type Settings } from './engine-runs.js';
+import { segmentation } from './map-configs.js';
 import { eventsOf, images, lossesOf, temporaryFolder, vqganConfig } from './tiny.js';
 
 const root = mkdtempSync(join(tmpdir(), 'tessera-engine-'));
@@ -42,6 +43,17 @@ test.serial('accumulated batches of a first stage are one larger batch', async (
   parts.forEach((value, i) => t.true(Math.abs(value - whole[i]!) < 1e-4, `${value} for ${whole[i]}`));
   const log = events.findLast((event) => event.type === 'log')!;
   t.true(Math.abs(log.imagesPerSecond - 4 * log.stepsPerSecond) < 1e-9);
+});
+
+test.serial('a first stage of label maps computes accumulated batches one after the other', async (t) => {
+  const config = segmentation({ ...inTwo, steps: 1, restartCodes: false });
+  const trainer = await VqganTrainer.create(config, { run: join(temporaryFolder(t), 'run') });
+  const forwards: number[] = [];
+  trainer.model.registerForwardPreHook((self, [batch]) => {
+    if (self.training) forwards.push((batch as Tensor).shape[0]!);
+  });
+  await eventsOf(trainer);
+  t.deepEqual(forwards, [2, 2]);
 });
 
 test.serial('accumulated batches of a transformer are one larger batch', async (t) => {
