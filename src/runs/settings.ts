@@ -206,8 +206,8 @@ const transformer = {
     probability(0),
   ),
   /**
-   * Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop. Default 1. A token set has
-   * views of its own.
+   * Stage 2: crops to encode per image, each also mirrored if data.flip; 1 is the central crop, more are drawn as data.crop
+   * says. Default 1. A token set has views of its own.
    */
   views: count(1),
   /** Stage 2: number of images in a grid of samples. Default 16. */

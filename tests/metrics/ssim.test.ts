@@ -55,6 +55,11 @@ test('several scales, by the rules of two implementations', (t) => {
     'msssim.dataRange255.torchmetrics.relu.perImage',
   );
   equals(t, ssim(a, b, { range: 255 }), 'ssim.big.gaussian11.dataRange255.pytorchMsssim.perImage');
+  equals(
+    t,
+    ssim(a, b, { range: 255, border: 'reflect' }),
+    'ssim.big.gaussian11.dataRange255.torchmetrics.perImage',
+  );
 });
 
 test('what cannot be measured is refused', (t) => {

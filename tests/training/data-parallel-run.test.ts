@@ -29,8 +29,11 @@ test.serial(
     const { data, ...rest } = vqganConfig({ steps: 3, batchSize: 2, clipNorm: 1, ema: 0.5, saveEvery: 2 });
     const config = { ...rest, data: { ...data, path: await pictures(temporaryFolder(t)) } };
     const joint = { ...config, training: { ...config.training, batchSize: 4 } };
-    const [first, second] = await trainedIn(two, created(config, join(folder, 'two')));
+    const [run, other] = ['two', 'nothing'].map((name) => JSON.stringify(join(folder, name)));
+    const each = `create(${JSON.stringify(config)}, { run: rank === 0 ? ${run} : ${other} })`;
+    const [first, second] = await trainedIn(two, each);
     t.deepEqual(first, second);
+    t.deepEqual(readdirSync(folder), ['two']);
     const alone = `const { VqganTrainer } = tessera; d.destroyProcessGroup();
     if (rank > 0) return;
     for await (const event of (await VqganTrainer.${created(joint, join(folder, 'one'))}).run()) ;`;

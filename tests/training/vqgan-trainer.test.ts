@@ -2,6 +2,8 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeF
 import { join } from 'node:path';
 import test from 'ava';
 import type { GumbelVQ } from '../../src/models/autoencoder/vqgan.js';
+import { metricNamed } from '../../src/metrics/definitions.js';
+import { formatMetric } from '../../src/metrics/metric.js';
 import { LPIPS } from '../../src/models/losses/lpips.js';
 import { saveSafetensors } from '../../src/torch/io/index.js';
 import * as torch from '../../src/torch/index.js';
@@ -130,6 +132,8 @@ test.serial('a run folder tells all of the run', async (t) => {
   ]);
   const card = readFileSync(join(run, 'README.md'), 'utf8');
   t.regex(card, /perceptual term was off/);
+  for (const name of ['psnr', 'perplexity'])
+    t.true(card.includes(formatMetric(metricNamed(name)!, end.metrics![name]!)), name);
   t.regex(readFileSync(join(run, 'config.yaml'), 'utf8'), /lpips: off/);
   t.like(JSON.parse(readFileSync(join(run, 'environment.json'), 'utf8'))[0], {
     threads: 1,

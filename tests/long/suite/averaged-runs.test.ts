@@ -1,8 +1,9 @@
 /** Runs that average their weights, and runs with everything of the training engine on. */
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import sharp from 'sharp';
 import { reconstruct } from '../../../src/cli/commands/reconstruct/run.js';
 import { sourceOf } from '../../../src/cli/model-flags.js';
 import { FirstStage } from '../../../src/models/autoencoder/vqgan.js';
@@ -11,7 +12,12 @@ import { openRun } from '../../../src/runs/open.js';
 import { loadCheckpoint } from '../../../src/torch/io/index.js';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
-import { measureImages, validationImages } from '../../../src/training/stages/vqgan/held-out.js';
+import {
+  measureImages,
+  saveReconstructions,
+  validationImages,
+} from '../../../src/training/stages/vqgan/held-out.js';
+import { tesseraHere } from '../../cli/tessera.js';
 import { TransformerTrainer } from '../../../src/training/transformer-trainer.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
 import { plain as oneColour } from '../../data/pictures/pictures.js';
@@ -89,6 +95,15 @@ test.serial('the weights of either stage are averaged, measured and opened', asy
     if (trained instanceof FirstStage && averaged instanceof FirstStage) {
       const pictures = (await validationImages(images().heldOut, 'cpu'))!;
       t.is(measureImages(averaged, pictures)['psnr'], state.metrics['psnr']);
+      const drawn = readFileSync(join(run, 'images', 'reconstructions-0000003.png'));
+      for (const [model, isEqual] of [
+        [averaged, true],
+        [trained, false],
+      ] as const) {
+        const picture = join(folder, 'drawn.png');
+        await saveReconstructions(model, pictures, picture);
+        t.is(readFileSync(picture).equals(drawn), isEqual);
+      }
       t.not(measureImages(trained, pictures)['psnr'], state.metrics['psnr']);
     }
   }
@@ -96,6 +111,19 @@ test.serial('the weights of either stage are averaged, measured and opened', asy
   const { metrics } = (await eventsOf(plain)).findLast((event) => event.type === 'end')!;
   const { state } = await newestCheckpoint(join(folder, 'transformer'));
   t.not(metrics!['heldOutLoss'], state.metrics['heldOutLoss'], 'trained alike, but not averaged');
+  const samples = (run: string) => readFileSync(join(folder, run, 'images', 'samples-0000003.png'));
+  t.notDeepEqual(samples('plain'), samples('transformer'));
+  const sampled = async (...flags: string[]) => {
+    const out = join(folder, `sampled ${flags.join()}`);
+    const args = ['sample', join(folder, 'transformer'), '--n', '4', '--seed', '1', '--out', out, '--quiet'];
+    const { code, stderr } = await tesseraHere([...args, ...flags]);
+    t.is(code, 0, stderr);
+    const files = readdirSync(out).filter((name) => name.endsWith('.png'));
+    const pixels = files.map((name) => sharp(join(out, name)).raw().toBuffer());
+    return Buffer.concat(await Promise.all(pixels));
+  };
+  t.true((await sampled()).equals(await sampled('--ema')));
+  t.false((await sampled()).equals(await sampled('--no-ema')));
 
   const none = { run: join(folder, 'plain'), ema: true };
   await t.throwsAsync(openRun(none, 'transformer', 'cpu'), {

@@ -1,9 +1,11 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { newestCheckpoint } from '../../../src/runs/checkpoint.js';
 import { readMetrics } from '../../../src/runs/folder.js';
 import { Ranks } from '../../torch/ranks.js';
 import { created, pictures, trainedIn } from '../../training/data-parallel-runs.js';
-import { temporaryFolder, vqganConfig } from '../../training/tiny.js';
+import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
+import { eventsOf, temporaryFolder, vqganConfig } from '../../training/tiny.js';
 
 const two = new Ranks();
 test.before(() => two.join(60));
@@ -26,3 +28,24 @@ test.serial('a run that one process stops goes on bit for bit in all, with the n
   t.deepEqual(resumed[0], resumed[1]);
   t.notDeepEqual(resumed, stopped);
 });
+
+test.serial(
+  'a run of two processes goes on in one, which says so, with the images that come next',
+  async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    const { data, ...rest } = vqganConfig({ steps: 4, restartCodes: false });
+    const config = { ...rest, data: { ...data, path: await pictures(temporaryFolder(t)), heldOut: 2 } };
+    await trainedIn(two, created(config, run), { stopAt: 1 });
+    const { step, state } = await newestCheckpoint(run);
+    t.deepEqual([step, state['processes'], state['data']], [2, 2, { epoch: 0, position: 8 }]);
+    const trainer = await VqganTrainer.resume(run);
+    const events = await eventsOf(trainer, 3);
+    t.regex(
+      JSON.stringify(events[0]),
+      /continues in 1 process instead of 2: a step now averages 2 images instead of 4/,
+    );
+    const after = (await newestCheckpoint(run)).state;
+    t.deepEqual(after['data'], { epoch: 1, position: 0 });
+    t.is(after['processes'] ?? 1, 1);
+  },
+);

@@ -1,9 +1,12 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
+import { openImages } from '../../../src/data/open-images.js';
 import { featuresOf, weightsHash } from '../../../src/metrics/extract.js';
 import type { Evaluation } from '../../../src/metrics/evaluation.js';
+import { frechetDistance } from '../../../src/metrics/frechet.js';
 import { InceptionV3, loadInception } from '../../../src/metrics/inception/inception.js';
+import { openRun } from '../../../src/runs/open.js';
 import * as torch from '../../../src/torch/index.js';
 import { savePytorch, saveSafetensors } from '../../../src/torch/io/index.js';
 import { VqganTrainer } from '../../../src/training/vqgan-trainer.js';
@@ -52,7 +55,17 @@ test('rFID of a run, and FID and IS of a folder, on the command line', async (t)
     return JSON.parse(stdout) as Evaluation;
   };
   const run = await measured(path('run'), '--images', path('real'));
-  t.true(run.values['rfid']! > 0);
+  // As published: reconstructions are rounded to bytes, as if they had been saved.
+  const { model } = await openRun(path('run'), 'vqgan', 'cpu');
+  const { train, close } = await openImages({ path: path('real'), size: 16, heldOut: 0 });
+  const originals = await train.read([...Array(7).keys()]);
+  await close();
+  const { reconstruction } = torch.noGrad(() => model.forward(originals));
+  const rounded = reconstruction.clamp(-1, 1).add(1).mul(127.5).round().div(127.5).sub(1);
+  const network = await loadInception(weights);
+  const expected = frechetDistance(featuresOf(network, originals), featuresOf(network, rounded));
+  t.true(Math.abs(run.values['rfid']! / expected - 1) < 1e-3, `${run.values['rfid']}, not ${expected}`);
+  t.is(run.protocol['weights'], `sha256 ${weightsHash(network)}`);
   t.regex(String(run.protocol['weights']), /^sha256 [0-9a-f]{64}$/);
   const set = await measured(path('fake'), '--reference', path('real'));
   t.true(set.values['fid']! > 0 && set.values['is']! >= 1 && set.values['precision'] !== undefined);

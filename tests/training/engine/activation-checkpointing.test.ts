@@ -9,9 +9,10 @@ import { Decoder } from '../../../src/models/autoencoder/decoder.js';
 import { Encoder } from '../../../src/models/autoencoder/encoder.js';
 import { GPT } from '../../../src/models/priors/gpt.js';
 import { checkpointBlocks } from '../../../src/training/engine/activation-checkpointing.js';
+import { buildTransformer } from '../../../src/training/stages/transformer/build.js';
 import { buildVqgan } from '../../../src/training/stages/vqgan/build.js';
 import { trainFirstStage, transformerTrainer, vqganTrainer } from '../engine-runs.js';
-import { eventsOf, lossesOf, temporaryFolder, vqganConfig } from '../tiny.js';
+import { eventsOf, lossesOf, temporaryFolder, transformerConfig, vqganConfig } from '../tiny.js';
 
 const backbone = {
   ch: 32,
@@ -97,7 +98,7 @@ test('runs of both stages are the same with recomputed blocks', async (t) => {
   });
 });
 
-test('only a run that asks for it computes blocks again', (t) => {
+test('only a first stage that asks for it computes blocks again', (t) => {
   const counts = [false, true].map((activationCheckpointing) =>
     torch.scope(() => {
       const config = resolveConfig('vqgan', vqganConfig({ activationCheckpointing }));
@@ -106,6 +107,23 @@ test('only a run that asks for it computes blocks again', (t) => {
       const [block] = model.decoder.mid.children();
       block!.children()[0]!.registerForwardHook(() => void calls++);
       step(torch.rand([1, 3, 16, 16]), 0);
+      return calls;
+    }),
+  );
+  t.deepEqual(counts, [1, 2]);
+});
+
+test('only a second stage that asks for it computes blocks again', (t) => {
+  const counts = [false, true].map((activationCheckpointing) =>
+    torch.scope(() => {
+      const { model, ...rest } = transformerConfig('none', { activationCheckpointing });
+      const first_stage_config = vqganConfig().model;
+      const config = { ...rest, model: { ...model, params: { ...model.params, first_stage_config } } };
+      const { net, step } = buildTransformer(resolveConfig('transformer', config), 'float32', 'cpu', true);
+      let calls = 0;
+      const [block] = (net.transformer as GPT).blocks;
+      block!.ln1.registerForwardHook(() => void calls++);
+      step({ z: torch.zeros([1, 4], { dtype: 'int64' }), c: torch.zeros([1, 1], { dtype: 'int64' }) });
       return calls;
     }),
   );

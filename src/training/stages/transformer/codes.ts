@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { ImageSource } from '../../../data/image-source.js';
 import type { View } from '../../../data/pictures/picture.js';
+import { usualResizedCrop, type ResizedCrop } from '../../../data/batches/random-resized-crop.js';
 import { ReadAhead } from '../../../data/batches/read-ahead.js';
+import { drawView, type ViewOptions } from '../../../data/batches/views.js';
 import { SeededRandom } from '../../../data/seeded-random.js';
 import * as torch from '../../../torch/index.js';
 import { unrecorded } from '../../../torch/core/unrecorded.js';
@@ -50,8 +52,12 @@ export interface CodesRequest extends EncodingRequest {
   heldOut: ImageSource;
   /** Vectors that are the condition; null for other conditions. */
   vectors: ImageVectors | null;
-  /** Crops of each training image: 1 takes the central one, more are taken at random positions. */
+  /** Crops of each training image: 1 takes the central one, more are drawn as `crop` says. */
   views: number;
+  /** How crops are drawn, `resized` ones in this range of sizes and proportions; see `LoaderOptions`. Default random. */
+  crop?: ViewOptions['crop'];
+  scale?: ResizedCrop['scale'] | undefined;
+  ratio?: ResizedCrop['ratio'] | undefined;
   /** Also encode the mirror image of each crop. */
   flip: boolean;
   seed: number;
@@ -72,10 +78,9 @@ const VECTORS = 'vectors';
 /** Encodes all images, or reads previously encoded codes from `file`. Returns null if the signal aborted. */
 export async function codesOf(file: string, request: CodesRequest): Promise<Codes | null> {
   if (existsSync(file)) return readCodes(file, request.device);
-  const { views, flip, seed } = request;
   const of = (part: 'train' | 'heldOut', viewsOfImage: (index: number) => View[]) =>
     encodeAll(request[part], request, viewsOfImage, request.vectors?.[part] ?? null);
-  const train = await of('train', (index) => viewsOf(index, views, flip, seed));
+  const train = await of('train', (index) => viewsOf(index, request));
   const heldOut = train && (await of('heldOut', () => [centre]));
   if (!heldOut) return null;
   const codes = { train, heldOut };
@@ -157,10 +162,11 @@ async function readCodes(file: string, device: torch.Device): Promise<Codes> {
 
 const centre: View = { x: 0.5, y: 0.5, flip: false };
 
-function viewsOf(index: number, count: number, flip: boolean, seed: number): View[] {
+function viewsOf(index: number, { views, flip, seed, crop = 'random', ...how }: CodesRequest): View[] {
+  const { scale = usualResizedCrop.scale, ratio = usualResizedCrop.ratio } = how;
   const random = new SeededRandom(seed, index);
-  const crops = Array.from({ length: count }, () =>
-    count === 1 ? centre : { x: random.next(), y: random.next(), flip: false },
+  const crops = Array.from({ length: views }, () =>
+    views === 1 ? centre : drawView(random, { crop, flip: false, scale, ratio }),
   );
   return crops.flatMap((view) => (flip ? [view, { ...view, flip: true }] : [view]));
 }

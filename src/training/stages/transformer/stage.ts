@@ -158,6 +158,7 @@ export class TransformerStage implements TrainableStage<Tokens> {
   async #encode(signal: AbortSignal | undefined): Promise<Codes | null> {
     const { run, train, heldOut, device, config } = this.#session;
     const { views, seed } = config.training;
+    const { crop, cropScale: scale, cropRatio: ratio, flip } = config.data;
     const file = join(run.folder, codesFile);
     if (!existsSync(file)) this.#vectors ??= await vectorsOf(config, this.#session);
     const request: CodesRequest = {
@@ -166,7 +167,10 @@ export class TransformerStage implements TrainableStage<Tokens> {
       heldOut,
       device,
       views,
-      flip: config.data.flip,
+      crop,
+      scale,
+      ratio,
+      flip,
       seed,
       signal,
       vectors: this.#vectors,

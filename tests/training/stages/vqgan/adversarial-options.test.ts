@@ -193,3 +193,18 @@ test('a run takes the settings from its file, logs LeCam, and resumes its averag
     { message: /disc_warmup counts steps before disc_start, but training.discriminatorFrom=0.5/ },
   );
 });
+
+test('discriminatorFrom holds the discriminator back for a share of the run', async (t) => {
+  const training = { steps: 4, logEvery: 1, discriminatorFrom: 0.5 };
+  const run = join(temporaryFolder(t), 'run');
+  const logged = [...lossesOf(await eventsOf(await vqganTrainer(run, training))).values()];
+  t.deepEqual(
+    logged.map(({ disc, weight }) => [disc! > 0, weight! > 0]),
+    [
+      [false, false],
+      [false, false],
+      [true, true],
+      [true, true],
+    ],
+  );
+});
