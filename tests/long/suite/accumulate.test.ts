@@ -10,7 +10,7 @@ import { referenceStep } from '../../../src/training/stages/vqgan/reference-step
 import { segmentationStep } from '../../../src/training/stages/vqgan/segmentation-step.js';
 import { transformerStep } from '../../../src/training/stages/transformer/step.js';
 import { classNet, ddconfig } from '../../sampling/first-stages.js';
-import { adam, adversarial, sizes, type Made } from '../adversarial.js';
+import { adam, adversarial, sizes, type Made } from '../../training/adversarial.js';
 
 function ofLabels(): Made {
   torch.manualSeed(3);

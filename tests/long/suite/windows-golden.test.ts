@@ -8,22 +8,22 @@
  */
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { VQModel } from '../../src/models/autoencoder/vqgan.js';
-import { CoordStage } from '../../src/models/conditions/coordinates.js';
-import { GPT } from '../../src/models/priors/gpt.js';
-import { Net2NetTransformer, type ImageStage } from '../../src/models/two-stage.js';
-import { planSlots } from '../../src/sampling/engines/standing-windows.js';
-import { planWindows } from '../../src/sampling/orders/window.js';
-import type { WindowCell, WindowStep } from '../../src/sampling/orders/window.js';
-import { sampleWindowed } from '../../src/sampling/windows.js';
-import type { SampleWindowedOptions } from '../../src/sampling/windows.js';
-import * as torch from '../../src/torch/index.js';
-import type { Tensor } from '../../src/torch/index.js';
-import { loadCheckpoint } from '../../src/torch/io/index.js';
-import { GridStage } from '../golden/net2net.js';
+import { VQModel } from '../../../src/models/autoencoder/vqgan.js';
+import { CoordStage } from '../../../src/models/conditions/coordinates.js';
+import { GPT } from '../../../src/models/priors/gpt.js';
+import { Net2NetTransformer, type ImageStage } from '../../../src/models/two-stage.js';
+import { planSlots } from '../../../src/sampling/engines/standing-windows.js';
+import { planWindows } from '../../../src/sampling/orders/window.js';
+import type { WindowCell, WindowStep } from '../../../src/sampling/orders/window.js';
+import { sampleWindowed } from '../../../src/sampling/windows.js';
+import type { SampleWindowedOptions } from '../../../src/sampling/windows.js';
+import * as torch from '../../../src/torch/index.js';
+import type { Tensor } from '../../../src/torch/index.js';
+import { loadCheckpoint } from '../../../src/torch/io/index.js';
+import { GridStage } from '../../golden/net2net.js';
 
 const { tensors } = await loadCheckpoint(
-  fileURLToPath(new URL('../fixtures/windows.safetensors', import.meta.url)),
+  fileURLToPath(new URL('../../fixtures/windows.safetensors', import.meta.url)),
 );
 const recorded = (name: string): Tensor => {
   const tensor = tensors.get(name);
