@@ -75,15 +75,17 @@ export class StateDictError extends torch.TorchError {
  * not strict.
  *
  * @param owner name for errors
+ * @param mayLack keys that the source may lack even if strict; their entries keep their values, and none is missing
  */
 export function loadEntries(
   entries: readonly (readonly [string, Tensor])[],
   source: StateSource,
   strict: boolean,
   owner: string,
+  mayLack: ReadonlySet<string> = new Set(),
 ): LoadResult {
   const known = new Set(entries.map(([key]) => key));
-  const missing = entries.map(([key]) => key).filter((key) => !source.has(key));
+  const missing = entries.map(([key]) => key).filter((key) => !source.has(key) && !mayLack.has(key));
   const unexpected = [...source.keys()].filter((key) => !known.has(key));
   const present = entries.filter(([key]) => source.has(key));
   const mismatched = present.flatMap(([key, target]) => mismatch(key, target, infoOf(source, key)));
