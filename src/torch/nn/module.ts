@@ -205,7 +205,7 @@ export class Module extends InThread {
    *
    * @param source a Map of tensors, or a lazy one such as {@link loadCheckpoint} returns, read one tensor at a time
    * @param options.strict default true: missing and unexpected keys are an error, except those that a module may lack.
-   *   Shapes must match either way.
+   *   Shapes must match either way; [1] is loaded into a scalar.
    * @returns the missing and unexpected keys
    * @throws StateDictError with the keys and shapes that do not match; nothing was loaded then
    */

@@ -211,3 +211,15 @@ for (const [name, step] of [
     t.true(skipping.embedding.initted.item());
     t.deepEqual(stateOf(skipping), stateOf(plain));
   });
+
+test('state dicts in which initted is [1] can be loaded, as most versions wrote them', (t) => {
+  const state = new VectorQuantize(sizes).stateDict();
+  for (const [value, expected] of [
+    [1, true],
+    [0, false],
+  ] as const) {
+    const quantizer = new VectorQuantize({ ...sizes, kmeansInit: true });
+    quantizer.loadStateDict(new Map([...state, ['_codebook.initted', torch.tensor([value])]]));
+    t.is(Boolean(quantizer.embedding.initted.item()), expected);
+  }
+});

@@ -438,3 +438,13 @@ test('a state dict may lack what a module below says, under every key of it; the
     instanceOf: nn.StateDictError,
   });
 });
+
+test('a tensor [1] is loaded into a scalar, others are not', (t) => {
+  const model = new Counted();
+  const load = (seen: Tensor) => model.loadStateDict(new Map([...model.stateDict(), ['seen', seen]]));
+  load(torch.tensor([7]));
+  t.is(model.seen.item(), 7);
+  t.deepEqual(model.seen.shape, []);
+  for (const shape of [[2], [1, 1], [0]])
+    t.throws(() => load(torch.ones(shape)), { message: /seen: shape \[.*\], expected \[\]/ });
+});
