@@ -3,6 +3,7 @@ import * as torch from '../torch/index.js';
 import type { Tensor } from '../torch/index.js';
 import * as nn from '../torch/nn/index.js';
 import * as F from '../torch/nn/functional.js';
+import { checkSingleCodes } from './autoencoder/single-codes.js';
 import type { Condition, ConditionInput, Stage } from './conditions/condition.js';
 import { encodedImage } from './conditions/encoded-image.js';
 import { SOSProvider } from './conditions/none.js';
@@ -101,6 +102,8 @@ export class Net2NetTransformer<P extends Prior = GPT> extends nn.Module {
     else this.condStageModel = 'embed' in condition ? condition : freeze(condition);
     this.permuter = settings.permuterConfig ?? new IdentityPermuter();
     this.transformer = transformer;
+    checkSingleCodes(firstStage, 'Net2NetTransformer');
+    checkSingleCodes(this.condStageModel, 'Net2NetTransformer');
     checkWidth(this.condStageModel, transformer);
     const { nullToken } = settings;
     if (nullToken !== undefined && nullToken >= transformer.vocabSize) {

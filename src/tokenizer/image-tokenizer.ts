@@ -3,6 +3,7 @@ import { show } from '../config/read.js';
 import { imageGrid } from '../data/pictures/image-grid.js';
 import { sharpOf } from '../data/pictures/sharp.js';
 import { shownPath } from '../files/file-names.js';
+import { checkSingleCodes } from '../models/autoencoder/single-codes.js';
 import type { FirstStage } from '../models/autoencoder/vqgan.js';
 import type { ModelConfig } from '../models/registry/from-config.js';
 import { openRun, type ModelSource, type OpenedRun } from '../runs/open.js';
@@ -98,7 +99,8 @@ export class ImageTokenizer extends torch.InThread {
    *
    * @param source folder of a run (`{ run, ema: false }`: its trained weights, if it also averages them), or a checkpoint file
    * @throws RunError if the run does not exist or has no checkpoint, its model has no codes, or the checkpoint is not of
-   *   the configuration; ConfigFileError or CheckpointError if a file cannot be read
+   *   the configuration; ConfigFileError or CheckpointError if a file cannot be read; TypeError if the model has not one
+   *   code at each position
    *
    * @example
    * ```ts
@@ -113,6 +115,7 @@ export class ImageTokenizer extends torch.InThread {
     oneOf('dtype', dtype, tokenizerDTypes);
     const from = typeof source === 'string' && config !== undefined ? { checkpoint: source, config } : source;
     const opened = await openRun(from, 'vqgan', device);
+    checkSingleCodes(opened.model, 'ImageTokenizer');
     setDType(opened.model.requiresGrad_(false), dtype);
     return new ImageTokenizer(opened, dtype);
   }

@@ -152,6 +152,11 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
     return this.quantize.reEmbed;
   }
 
+  /** True if images have one code at each position, indices [B, h, w]. */
+  get hasSingleCodes(): boolean {
+    return this.quantize.indexDims === 3;
+  }
+
   /** Channels of the images that it encodes. */
   get inChannels(): number {
     return this.config.ddconfig.inChannels;
@@ -183,7 +188,7 @@ export class FirstStage<Q extends Quantizer = Quantizer> extends nn.Module {
   decodeIndices(indices: Tensor): Tensor {
     const { indexDims } = this.quantize;
     if (indices.ndim !== indexDims) {
-      const form = indexDims === 3 ? '[B, h, w]' : `of ${indexDims} axes, as encode returns them`;
+      const form = this.hasSingleCodes ? '[B, h, w]' : `of ${indexDims} axes, as encode returns them`;
       throw new torch.ShapeError(
         `decodeIndices expects indices ${form}, got [${indices.shape.join(', ')}]: reshape them to the grid of latents`,
       );

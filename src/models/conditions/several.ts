@@ -3,6 +3,7 @@ import { flag, kind, models, natural, optional, type Given } from '../../config/
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as nn from '../../torch/nn/index.js';
+import { checkSingleCodes } from '../autoencoder/single-codes.js';
 import type { Encoded } from '../encoded.js';
 import type { Condition, ConditionInput, Stage } from './condition.js';
 import { encodedImage } from './encoded-image.js';
@@ -67,6 +68,7 @@ export class Several extends nn.Module implements Condition {
     let next = separate ? settings.firstId : 0;
     let most = next;
     for (const [i, condStageModel] of conditions.entries()) {
+      checkSingleCodes(condStageModel, `Several: condition ${i}`);
       const condition = conditionOf(condStageModel, names[i] ?? null, i);
       const count = condStageModel.nCodes;
       if (separate && count === undefined) {

@@ -55,6 +55,8 @@ export class EMACodebook extends nn.Module {
   #gathered: Call[] | null = null;
   #synced = false;
   #ready = false;
+  /** What was gathered in the step that made the first codes. */
+  #madeIn: Call[] | null = null;
 
   constructor(config: CodebookConfig) {
     super();
@@ -87,7 +89,12 @@ export class EMACodebook extends nn.Module {
 
   /** Makes the first codes from latents [C, …, d], if that was asked for and has not been done. */
   initialise(points: Tensor): void {
-    if (this.#ready || (this.#ready = Boolean(this.initted.item()))) return;
+    if (this.#ready) return;
+    if (this.initted.item()) {
+      // A step that is skipped puts `initted` back when it ends, so that only a later step can rely on it.
+      this.#ready = this.#gathered === null || this.#gathered !== this.#madeIn;
+      return;
+    }
     const { nEmbed, kmeansIters: iterations, cosine } = this.#config;
     torch.noGrad(() =>
       torch.scope(() => {
@@ -106,7 +113,7 @@ export class EMACodebook extends nn.Module {
         this.initted.fill_(true);
       }),
     );
-    this.#ready = true;
+    this.#madeIn = this.#gathered;
   }
 
   protected override stateLoaded(): void {

@@ -72,8 +72,8 @@ export class MultiScaleVQ extends Quantizer<Settings<typeof schema> & QuantizerC
   readonly phi: Phis;
   /** Moving average of how often a training batch chose each code at each scale, [S, V]. */
   declare readonly hits: Tensor;
-  /** Updates of hits so far; null: not known since a state dict was loaded. */
-  #updates: number | null = 0;
+  /** Updates of hits so far; null: not known, as hits may have been loaded into the buffer since it was made. */
+  #updates: number | null = null;
   #synced = false;
 
   constructor(config: MultiScaleVQConfig) {

@@ -36,8 +36,6 @@ export interface QuantizerConfig {
  */
 export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> extends nn.Module {
   protected static override readonly scoped: readonly string[] = ['codes'];
-  /** Keys that a state dict may lack: constants, and counts that only reports read. They keep their values then. */
-  protected static readonly mayLack: readonly string[] = [];
   /** Configuration, with defaults filled in. */
   readonly config: Readonly<C>;
   /** Indices of the codes in use, int64 [used]; only set with `remap`. */
@@ -132,16 +130,6 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   codes(indices: Tensor): Tensor {
     this.checkIndices(indices);
     return channelsToFront(F.embedding(this.unmapToAll(indices), this.codebook));
-  }
-
-  override loadStateDict(source: nn.StateSource, options?: { strict?: boolean }): nn.LoadResult {
-    const { mayLack } = this.constructor as typeof Quantizer;
-    const lacking = mayLack.filter((key) => !source.has(key) && this.stateDict().has(key));
-    if (lacking.length === 0) return super.loadStateDict(source, options);
-    const own = this.stateDict();
-    const has = (key: string): boolean => source.has(key) || lacking.includes(key);
-    const get = (key: string): Tensor | undefined => (source.has(key) ? source.get(key) : own.get(key));
-    return super.loadStateDict({ has, get, keys: () => [...source.keys(), ...lacking] }, options);
   }
 
   /** Maps indices into the full codebook to positions among the used codes; same shape, at least one dimension. */

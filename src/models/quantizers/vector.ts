@@ -90,6 +90,8 @@ export type VectorQuantizerConfig =
 export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
+  /** Models that were trained without `showUsage` have none. */
+  protected static override readonly mayLack: readonly string[] = ['codebook_used'];
   readonly embedding: nn.Embedding;
   /** The last indices of training, int64 [usageWindow], at first 0; only with `showUsage`. */
   declare readonly codebookUsed: Tensor | null;
@@ -134,24 +136,6 @@ export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
     if (this.codebookUsed) pushCodes(this.codebookUsed, codes);
     const entropy = this.#entropy(points);
     return { ...plain, loss: loss.add(entropy), losses: { ...weighted, entropy } };
-  }
-
-  /**
-   * Loads a state dict. One without `codebook_used`, as of a model that was trained without `showUsage`, leaves the
-   * indices that are kept as they are.
-   */
-  override loadStateDict(source: nn.StateSource, options?: { strict?: boolean }): nn.LoadResult {
-    const { codebookUsed } = this;
-    if (!codebookUsed || source.has('codebook_used')) return super.loadStateDict(source, options);
-    const has = (key: string) => key === 'codebook_used';
-    return super.loadStateDict(
-      {
-        keys: () => [...source.keys(), 'codebook_used'],
-        has: (key) => has(key) || source.has(key),
-        get: (key) => (has(key) ? codebookUsed : source.get(key)),
-      },
-      options,
-    );
   }
 
   /** Returns the weighted entropies of the choice for points [B, h, w, D]. */

@@ -2,7 +2,6 @@
  * Traversal of the module tree. A node's contents are passed as functions, since only modules may access each other's.
  */
 import { TorchError } from '../index.js';
-import type { Tensor } from '../index.js';
 import { join } from './module-keys.js';
 
 type Below<Node> = (node: Node) => readonly [string, Node][];
@@ -25,13 +24,13 @@ export function allBelow<Node>(root: Node, below: Below<Node>): [string, Node][]
   return [...found].map(([node, key]) => [key, node]);
 }
 
-/** Lists the tensors of the root and of all nodes below it; those of a node that occurs twice are listed twice. */
-export function stateEntries<Node extends object>(
+/** Lists what the root and all nodes below it own, such as tensors; that of a node that occurs twice is listed twice. */
+export function stateEntries<Node extends object, T>(
   root: Node,
-  own: (node: Node) => readonly [string, Tensor][],
+  own: (node: Node) => readonly [string, T][],
   below: Below<Node>,
-): [string, Tensor][] {
-  const entries: [string, Tensor][] = [];
+): [string, T][] {
+  const entries: [string, T][] = [];
   const above = new Set<Node>();
   const walk = (key: string, node: Node): void => {
     if (above.has(node)) {
@@ -40,10 +39,17 @@ export function stateEntries<Node extends object>(
       );
     }
     above.add(node);
-    for (const [name, tensor] of own(node)) entries.push([join(key, name), tensor]);
+    for (const [name, value] of own(node)) entries.push([join(key, name), value]);
     for (const [name, child] of below(node)) walk(join(key, name), child);
     above.delete(node);
   };
   walk('', root);
   return entries;
+}
+
+/** Returns the keys, below the root, of what the classes of its nodes name as `mayLack`. */
+export function lackableKeys<Node extends object>(root: Node, below: Below<Node>): Set<string> {
+  const own = ({ constructor }: Node): [string, null][] =>
+    ((constructor as { mayLack?: readonly string[] }).mayLack ?? []).map((key) => [key, null]);
+  return new Set(stateEntries(root, own, below).map(([key]) => key));
 }

@@ -8,7 +8,7 @@ import { ModuleHooks } from './module-hooks.js';
 import type { BackwardHook, BackwardPreHook, ForwardHook, ForwardPreHook } from './module-hooks.js';
 import { placed } from './module-path.js';
 import { moveTensors, type ModulePlace } from './module-place.js';
-import { allBelow, once, stateEntries } from './module-tree.js';
+import { allBelow, lackableKeys, once, stateEntries } from './module-tree.js';
 import { Parameter } from './parameter.js';
 import { scopeMethods } from './scoped-methods.js';
 import { loadEntries, type LoadResult, type StateSource } from './state-dict.js';
@@ -39,6 +39,8 @@ import { loadEntries, type LoadResult, type StateSource } from './state-dict.js'
 export class Module extends InThread {
   /** Names of the class's own methods that run in their own scope, as `forward` does: `['encode', 'decode']`. */
   protected static readonly scoped?: readonly string[];
+  /** The class's own keys that a state dict may lack, such as constants: their tensors keep their values then. */
+  protected static readonly mayLack?: readonly string[];
   /** True if the module is in training mode (dropout drops, batch norm uses the batch's statistics). */
   training = true;
   #buffers: Map<string, Buffer> | null = null;
@@ -194,23 +196,22 @@ export class Module extends InThread {
   }
 
   #stateEntries(): [string, Tensor][] {
-    return stateEntries<Module>(
-      this,
-      (module) => [...module.ownParameters(), ...module.ownBuffers(true)],
-      (module) => module.submodules(),
-    );
+    const own = (module: Module) => [...module.ownParameters(), ...module.ownBuffers(true)];
+    return stateEntries<Module, Tensor>(this, own, (module) => module.submodules());
   }
 
   /**
    * Copies a state dict into the module's parameters and buffers, casting to their dtype and device.
    *
    * @param source a Map of tensors, or a lazy one such as {@link loadCheckpoint} returns, read one tensor at a time
-   * @param options.strict default true: missing and unexpected keys are an error. Shapes must match either way.
+   * @param options.strict default true: missing and unexpected keys are an error, except those that a module may lack.
+   *   Shapes must match either way; [1] is loaded into a scalar.
    * @returns the missing and unexpected keys
    * @throws StateDictError with the keys and shapes that do not match; nothing was loaded then
    */
   loadStateDict(source: StateSource, { strict = true }: { strict?: boolean } = {}): LoadResult {
-    const result = loadEntries(this.#stateEntries(), source, strict, this.constructor.name);
+    const mayLack = lackableKeys<Module>(this, (module) => module.submodules());
+    const result = loadEntries(this.#stateEntries(), source, strict, this.constructor.name, mayLack);
     for (const [key, module] of this.namedModules()) {
       module.stateLoaded(!result.missing.some((lacking) => key === '' || lacking.startsWith(`${key}.`)));
     }

@@ -75,15 +75,17 @@ export class StateDictError extends torch.TorchError {
  * not strict.
  *
  * @param owner name for errors
+ * @param mayLack keys that the source may lack even if strict; their entries keep their values, and none is missing
  */
 export function loadEntries(
   entries: readonly (readonly [string, Tensor])[],
   source: StateSource,
   strict: boolean,
   owner: string,
+  mayLack: ReadonlySet<string> = new Set(),
 ): LoadResult {
   const known = new Set(entries.map(([key]) => key));
-  const missing = entries.map(([key]) => key).filter((key) => !source.has(key));
+  const missing = entries.map(([key]) => key).filter((key) => !source.has(key) && !mayLack.has(key));
   const unexpected = [...source.keys()].filter((key) => !known.has(key));
   const present = entries.filter(([key]) => source.has(key));
   const mismatched = present.flatMap(([key, target]) => mismatch(key, target, infoOf(source, key)));
@@ -115,14 +117,19 @@ function mismatch(key: string, target: Tensor, info: TensorInfo | undefined): st
   if (info.dtype.startsWith('complex') && !target.dtype.startsWith('complex')) {
     return [`${key}: ${info.dtype} cannot be cast to ${target.dtype}`];
   }
-  if (sameShape(info.shape, target.shape)) return [];
+  if (sameShape(info.shape, target.shape) || isScalarOf(info.shape, target)) return [];
   return [`${key}: shape [${info.shape.join(', ')}], expected [${target.shape.join(', ')}]`];
 }
+
+/** True if a shape [1] is loaded into a scalar, as PyTorch does: it wrote scalars so before 0.4, and projects still do. */
+const isScalarOf = (shape: readonly number[], target: Tensor): boolean =>
+  target.ndim === 0 && sameShape(shape, [1]);
 
 function copyInto(source: StateSource, key: string, target: Tensor): void {
   const direct =
     source.readInto !== undefined &&
     source.info?.(key)?.dtype === target.dtype &&
+    sameShape(source.info(key)!.shape, target.shape) &&
     target.device === 'cpu' &&
     isContiguous(target);
   if (direct) {
@@ -132,7 +139,7 @@ function copyInto(source: StateSource, key: string, target: Tensor): void {
   const value = source.get(key);
   if (value === undefined)
     throw new torch.TorchError(`state dict has no tensor under ${JSON.stringify(key)}`);
-  if (value !== target) target.copy_(value);
+  if (value !== target) target.copy_(isScalarOf(value.shape, target) ? value.squeeze(0) : value);
 }
 
 const LISTED = 20;

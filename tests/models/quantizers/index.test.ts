@@ -2,6 +2,12 @@ import test from 'ava';
 import { backbones } from '../../../src/models/autoencoder/blocks.js';
 import { codesOfConfig } from '../../../src/models/autoencoder/stride.js';
 import { FirstStage } from '../../../src/models/autoencoder/vqgan.js';
+import { VQGAN } from '../../../src/models/autoencoder/any-quantizer.js';
+import { BSQ } from '../../../src/models/quantizers/bsq.js';
+import { LFQ } from '../../../src/models/quantizers/lfq.js';
+import { MultiScaleVQ } from '../../../src/models/quantizers/multi-scale.js';
+import type { Quantizer } from '../../../src/models/quantizers/quantizer.js';
+import { VectorQuantizer } from '../../../src/models/quantizers/vector.js';
 import { quantizers } from '../../../src/models/quantizers/index.js';
 import { modelFromConfig } from '../../../src/models/registry/from-config.js';
 import { describeWeights } from '../../../src/models/weights/describe.js';
@@ -130,3 +136,28 @@ test('what is not a quantizer is refused', (t) => {
   const config = { target: 'tessera.autoencoder.FirstStage', params: { ddconfig, quantizer } };
   t.throws(() => modelFromConfig(config), { instanceOf: TypeError, message: /must be a quantizer/ });
 });
+
+const lacking: [string, () => Quantizer, string[]][] = [
+  [
+    'VectorQuantizer',
+    () => new VectorQuantizer({ nEmbed: 8, embedDim: 4, showUsage: true }),
+    ['codebook_used'],
+  ],
+  [
+    'MultiScaleVQ',
+    () => new MultiScaleVQ({ vocabSize: 8, embedDim: 4, vPatchNums: [1, 4] }),
+    ['ema_vocab_hit_SV'],
+  ],
+  ['BSQ', () => new BSQ({ embedDim: 4, groupSize: 2 }), ['basis', 'group_basis']],
+  ['LFQ', () => new LFQ({ dim: 4 }), ['mask']],
+];
+for (const [name, make, keys] of lacking)
+  test(`a state dict of a first stage may lack ${keys.join(' and ')} of ${name}`, (t) => {
+    const tiny = { ...backbones.f16, ch: 32, chMult: [1, 1], zChannels: 4, resolution: 8 };
+    const model = new VQGAN({ ddconfig: tiny, quantizer: make() });
+    const all = model.stateDict();
+    const present = keys.map((key) => `quantize.${key}`).filter((key) => all.has(key));
+    t.true(present.length > 0);
+    const without = new Map([...all].filter(([key]) => !present.includes(key)));
+    t.deepEqual(model.loadStateDict(without), { missing: [], unexpected: [] });
+  });

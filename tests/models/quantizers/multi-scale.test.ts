@@ -117,6 +117,18 @@ test('hits are averaged more slowly after 100 scales, and when they were loaded'
   t.is(moved(fresh), 18);
 });
 
+test('hits are averaged slowly when their buffer was filled, as a run that resumes does', (t) => {
+  const [quantizer, unused] = [0, 1].map(
+    () => new MultiScaleVQ({ vocabSize: 1, embedDim: 3, vPatchNums: [3] }),
+  );
+  quantizer!.hits.fill_(100);
+  quantizer!.forward(latents());
+  t.true(Math.abs(Number(quantizer!.hits.item()) - (99 + 0.18)) < 1e-4);
+  unused!.hits.fill_(0);
+  unused!.forward(latents());
+  t.is(Number(unused!.hits.item()), 18, 'the first replaces');
+});
+
 const zeros = (shape: number[]) => torch.zeros(shape, { dtype: 'int64' });
 const quantizer = new MultiScaleVQ(config);
 const mistakes: [string, () => unknown, RegExp][] = [

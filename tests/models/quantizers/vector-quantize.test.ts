@@ -182,3 +182,44 @@ for (const [name, more, message] of mistakes)
   test(`refused: ${name}`, (t) => {
     t.throws(() => new VectorQuantize({ ...sizes, ...more }), { instanceOf: TypeError, message });
   });
+
+/** Puts back what a step changed, as a run does that skips it. */
+const putBack = (quantizer: VectorQuantize, before: Map<string, torch.Tensor>) =>
+  torch.noGrad(() => quantizer.stateDict().forEach((tensor, key) => void tensor.copy_(before.get(key)!)));
+
+for (const [name, step] of [
+  ['of one forward', (of: VectorQuantize, z: torch.Tensor) => void of.forward(z)],
+  [
+    'of several forwards',
+    (of: VectorQuantize, z: torch.Tensor) =>
+      of.still(() => {
+        of.forward(z);
+        of.forward(z);
+      })(),
+  ],
+] as const)
+  test(`k-means is done again if the step that did it was put back: ${name}`, (t) => {
+    const make = () => {
+      torch.manualSeed(5);
+      return new VectorQuantize({ ...sizes, kmeansInit: true });
+    };
+    const [skipping, plain] = [make(), make()];
+    const before = new Map([...skipping.stateDict()].map(([key, tensor]) => [key, tensor.clone()]));
+    step(skipping, latents(6));
+    putBack(skipping, before);
+    for (const one of [skipping, plain]) step(one, latents(7));
+    t.true(skipping.embedding.initted.item());
+    t.deepEqual(stateOf(skipping), stateOf(plain));
+  });
+
+test('state dicts in which initted is [1] can be loaded, as most versions wrote them', (t) => {
+  const state = new VectorQuantize(sizes).stateDict();
+  for (const [value, expected] of [
+    [1, true],
+    [0, false],
+  ] as const) {
+    const quantizer = new VectorQuantize({ ...sizes, kmeansInit: true });
+    quantizer.loadStateDict(new Map([...state, ['_codebook.initted', torch.tensor([value])]]));
+    t.is(Boolean(quantizer.embedding.initted.item()), expected);
+  }
+});

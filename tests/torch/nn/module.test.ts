@@ -407,3 +407,44 @@ test('channels last is an order in memory only: shapes, values and results stay'
   model.to({ memoryFormat: 'contiguous_format' });
   t.true(weight!.isContiguous());
 });
+
+class Counted extends nn.Module {
+  protected static override readonly mayLack = ['seen', 'absent'];
+  declare seen: Tensor;
+  readonly weight = new nn.Parameter(torch.ones([1]));
+
+  constructor() {
+    super();
+    this.registerBuffer('seen', torch.tensor(3));
+  }
+}
+
+class Twice extends nn.Module {
+  readonly left = new Counted();
+  readonly right = this.left;
+  readonly more = new nn.ModuleList([new Counted()]);
+}
+
+test('a state dict may lack what a module below says, under every key of it; the rest is required', (t) => {
+  const model = new Twice();
+  const state = new Map([...model.stateDict()].filter(([key]) => !key.endsWith('seen')));
+  t.deepEqual([...state.keys()], ['left.weight', 'right.weight', 'more.0.weight']);
+  t.deepEqual(model.loadStateDict(state), { missing: [], unexpected: [] });
+  t.is(model.left.seen.item(), 3);
+  state.delete('more.0.weight');
+  const { missing } = t.throws(() => model.loadStateDict(state), { instanceOf: nn.StateDictError });
+  t.deepEqual(missing, ['more.0.weight']);
+  t.throws(() => model.loadStateDict(new Map([...model.stateDict(), ['left.absent', torch.ones([1])]])), {
+    instanceOf: nn.StateDictError,
+  });
+});
+
+test('a tensor [1] is loaded into a scalar, others are not', (t) => {
+  const model = new Counted();
+  const load = (seen: Tensor) => model.loadStateDict(new Map([...model.stateDict(), ['seen', seen]]));
+  load(torch.tensor([7]));
+  t.is(model.seen.item(), 7);
+  t.deepEqual(model.seen.shape, []);
+  for (const shape of [[2], [1, 1], [0]])
+    t.throws(() => load(torch.ones(shape)), { message: /seen: shape \[.*\], expected \[\]/ });
+});

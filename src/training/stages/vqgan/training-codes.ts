@@ -52,7 +52,8 @@ export class TrainingCodes {
   #count(indices: Tensor): void {
     unrecorded(() => {
       const flat = indices.detach().flatten();
-      this.#counts.indexAdd_(0, flat, torch.onesLike(flat));
+      const known = flat.ge(0).to('int64'); // Layers that quantizeDropout leaves out have −1.
+      this.#counts.indexAdd_(0, flat.clampMin(0), known);
     });
   }
 

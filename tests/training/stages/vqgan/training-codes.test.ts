@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { codebookUse } from '../../../../src/metrics/codebook-use.js';
+import { VQGAN } from '../../../../src/models/autoencoder/any-quantizer.js';
+import { ResidualVQ } from '../../../../src/models/quantizers/residual-vq.js';
 import { modelFromConfig } from '../../../../src/models/registry/from-config.js';
 import { withoutLoss } from '../../../../src/models/registry/without-loss.js';
 import type { FirstStage } from '../../../../src/models/autoencoder/vqgan.js';
@@ -44,6 +46,26 @@ test.serial('codes are counted in training only, and perplexity is that of a his
   t.true(Math.abs(codes.read(12)['trainPerplexity']! - expected([2 * kept, 2 * kept, kept, 1])) < 1e-9);
   codes.dispose();
   choose([4]); // Nobody counts any more.
+});
+
+test.serial('layers that are left out of a step count as no code', (t) => {
+  const { ddconfig } = modelFromConfig<FirstStage>(withoutLoss(vqganConfig().model)).config;
+  const draws = { lastActiveQuantizer: () => 0 };
+  const quantizer = new ResidualVQ({
+    dim: 8,
+    codebookSize: CODES,
+    numQuantizers: 3,
+    quantizeDropout: true,
+    draws,
+  });
+  const model = new VQGAN({ ddconfig, quantizer });
+  const codes = new TrainingCodes(model, { window: 2, step: 0, device: 'cpu' });
+  const { indices } = model.quantize.forward(torch.randn([2, 8, 3, 3]));
+  const [first, ...left] = indices.unbind(-1);
+  t.true(left.every((layer) => layer.eq(-1).all().item()));
+  const { perplexity } = codebookUse(first!, CODES);
+  t.true(Math.abs(codes.read(1)['trainPerplexity']! - perplexity) < 1e-9);
+  codes.dispose();
 });
 
 test.serial(
