@@ -51,6 +51,7 @@ interface Rounded {
  * ```
  */
 export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   static readonly keys = { rotation: 'orthogonal_rot' };

@@ -48,6 +48,7 @@ interface Term {
  * ```
  */
 export class VectorQuantize extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   static readonly keys = { embedding: '_codebook' };
