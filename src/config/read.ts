@@ -62,7 +62,8 @@ export function readTree<S extends Schema>(schema: S, given: unknown, reading: R
   const read: Record<string, unknown> = {};
   const isMissing = ([name]: [string, unknown]) => Number(valueOf(name) === undefined);
   const order = reading.wrongFirst ? [...fields].sort((a, b) => isMissing(a) - isMissing(b)) : fields;
-  const isGiven = (key: string) => valueOf(snake ? snakeCase(key) : key) !== undefined;
+  // An option that is off is as good as left out.
+  const isGiven = (key: string) => (valueOf(snake ? snakeCase(key) : key) ?? false) !== false;
   for (const [name, { key, field }] of order) {
     if (valueOf(name) === undefined && field.unless?.some(isGiven)) continue;
     const value = readField(field, valueOf(name), { ...reading, path: `${at}${name}` });

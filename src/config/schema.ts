@@ -144,7 +144,7 @@ export const models = <T>(
 /** Makes a setting optional: it may be left out or be null. */
 export const optional = <T>(field: Field<T>): Field<T, 'optional'> => ({ ...field, need: 'optional' });
 
-/** Lets a required setting be left out if one of the others, by their names in TypeScript, is given. */
+/** Lets a required setting be left out if one of the others, by their names in TypeScript, is given and not false. */
 export const requiredUnless = <T>(others: readonly string[], field: Field<T, 'required'>) =>
   ({ ...field, unless: others }) as Field<T | undefined, 'required'>;
 

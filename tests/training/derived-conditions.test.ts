@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import sharp from 'sharp';
+import { UsageError } from '../../src/cli/usage-error.js';
+import { addTrainedCodes, checkConditionCounts } from '../../src/cli/commands/trim/codes.js';
+import { trim } from '../../src/cli/commands/trim/run.js';
 import { chooseCondition } from '../../src/cli/commands/sample/condition.js';
 import { edgesOf } from '../../src/data/fields/edges.js';
 import { lowResolution, lowResolutionOf } from '../../src/data/fields/low-resolution.js';
@@ -109,6 +112,33 @@ test.serial('a VQGAN of images also encodes their low resolution', async (t) => 
   const run = place('shared');
   await eventsOf(await TransformerTrainer.create(shared, { run, images: images() }));
   t.is((await openRun(run, 'transformer', 'cpu')).model.transformer.blockSize, 64 + 64 - 1);
+});
+
+test.serial('trim counts the codes of a condition that the VQGAN of the images encodes', async (t) => {
+  const run = place('shared');
+  const { model } = await openRun(run, 'transformer', 'cpu');
+  const counts = new Float64Array(model.firstStageModel.nCodes!);
+  await addTrainedCodes(run, model, counts);
+  using codes = await loadCheckpoint(join(run, 'codes.safetensors'));
+  const parts = ['train', 'heldOut', 'conditions', 'heldOutConditions'].map(
+    (key) => codes.tensors.get(key)?.numel() ?? 0,
+  );
+  t.true(parts[2]! > 0);
+  t.is(
+    counts.reduce((sum, one) => sum + one),
+    parts.reduce((sum, one) => sum + one),
+  );
+
+  await t.notThrowsAsync(checkConditionCounts(run, model, undefined));
+  const flags = { name: 'small', out: root, atLeast: 1, batch: 2, device: 'cpu', quiet: true } as const;
+  await t.throwsAsync(trim(run, { ...flags, images: root }), {
+    instanceOf: UsageError,
+    message: /the condition "lr" of .* is encoded by its VQGAN too, .* leave --images out/,
+  });
+  await t.throwsAsync(checkConditionCounts(root, model, undefined), {
+    instanceOf: UsageError,
+    message: /has no codes\.safetensors that tells them/,
+  });
 });
 
 test.serial('for a model of grey images, the small image of a condition becomes grey', async (t) => {

@@ -8,6 +8,7 @@ import type { Given, Settings } from '../../config/schema.js';
 import type { Quantized } from '../encoded.js';
 import { EMAVectorQuantizer } from '../quantizers/ema.js';
 import { GumbelQuantizer } from '../quantizers/gumbel.js';
+import { isLlamaGen } from '../quantizers/llamagen-settings.js';
 import { inGrid, Quantizer } from '../quantizers/quantizer.js';
 import { remapSchema } from '../quantizers/remap.js';
 import { VectorQuantizer } from '../quantizers/vector.js';
@@ -60,8 +61,11 @@ const schema = {
 const vqSchema = {
   ...schema,
   ...VectorQuantizer.schema,
-  /** See VectorQuantizer. Default true, because all published models of the reference were trained this way. */
-  legacy: flag(true),
+  /**
+   * See VectorQuantizer. Default true, because all published models of the reference were trained this way; with a setting
+   * of LlamaGen's, default false.
+   */
+  legacy: optional(flag()),
 };
 
 export type VQModelConfig = Given<typeof vqSchema>;
@@ -242,7 +246,8 @@ export class VQModel extends FirstStage<VectorQuantizer> {
 
   constructor(config: VQModelConfig) {
     const settings = readConfig(vqSchema, config, 'VQModel');
-    super(settings, () => new VectorQuantizer(settings));
+    const whole = { ...settings, legacy: settings.legacy ?? !isLlamaGen(settings) };
+    super(whole, () => new VectorQuantizer(whole));
   }
 }
 

@@ -43,6 +43,7 @@ export function numberedBits(form: BitForm, owner: string): NumberedBits {
  * ```
  */
 export abstract class BitwiseQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   readonly #form: NumberedBits;
   #synced = false;
 

@@ -5,6 +5,7 @@ import type * as nn from '../../torch/nn/index.js';
 import { readConfig } from '../../config/read.js';
 import { count, flag, kind, optional, type Given, type Settings } from '../../config/schema.js';
 import type { Quantized } from '../encoded.js';
+import { atLeastFloat32 } from './latents.js';
 import { projectedIn, projectedOut, projections } from './projection.js';
 import { Quantizer, type QuantizerConfig } from './quantizer.js';
 
@@ -50,6 +51,7 @@ interface Rounded {
  * ```
  */
 export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   static readonly keys = { rotation: 'orthogonal_rot' };
@@ -57,8 +59,10 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
   readonly projectOut: nn.Linear | nn.Identity;
   /** The rotation [C·numCodebooks, C·numCodebooks]; only with `orthogonalRotation`. */
   declare readonly rotation: Tensor | null;
-  /** Levels of each channel [C]; its dtype is that of the codes. */
+  /** Levels of each channel [C], rounded to its dtype, which is that of the codes. */
   declare readonly levels: Tensor;
+  /** Levels of each channel, int64 [C]: exact in a model of any dtype. */
+  declare readonly counts: Tensor;
   /** What a level of each channel counts in an index, int64 [C]. */
   declare readonly basis: Tensor;
 
@@ -76,6 +80,7 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
     super({ ...settings, nEmbed, embedDim: dim, unknownIndex: 'random' });
     const basis = levels.map((_, i) => levels.slice(0, i).reduce((product, one) => product * one, 1));
     this.registerBuffer('levels', torch.tensor(levels), { persistent: false });
+    this.registerBuffer('counts', torch.tensor(levels.map(BigInt)), { persistent: false });
     this.registerBuffer('basis', torch.tensor(basis.map(BigInt)), { persistent: false });
     const { projectIn, projectOut } = projections({ dim, inner, bias });
     this.projectIn = projectIn;
@@ -104,7 +109,8 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
 
   /** Codes by their index before the linear map: [K, C]. */
   get implicitCodebook(): Tensor {
-    return this.#valuesOf(torch.arange(this.nEmbed, { dtype: 'int64', device: this.levels.device }));
+    const all = torch.arange(this.nEmbed, { dtype: 'int64', device: this.levels.device });
+    return this.#valuesOf(all).to(this.levels.dtype);
   }
 
   /** The codes [K, D]; with several codebooks those of each, before the linear map: [K, C]. */
@@ -132,7 +138,7 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
 
   /** Returns the level of each channel of indices [...], int64 [..., C]. */
   levelIndices(indices: Tensor): Tensor {
-    return indices.unsqueeze(-1).floorDivide(this.basis).remainder(this.levels.long());
+    return indices.unsqueeze(-1).floorDivide(this.basis).remainder(this.counts);
   }
 
   get #width(): number {
@@ -142,7 +148,7 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
   /** Rounds channels [..., C], with a straight-through gradient. */
   #rounded(z: Tensor): Rounded {
     const { preserveSymmetry, boundHardClamp } = this.config;
-    const levels = this.levels.to(z.dtype);
+    const levels = this.counts.to(z.dtype);
     const bound = (x: Tensor): Tensor => (boundHardClamp ? x.clamp(-1, 1) : x.tanh());
     if (preserveSymmetry) {
       const at = bound(z).add(1).mul(levels.sub(1)).div(2).add(0.5);
@@ -160,10 +166,11 @@ export class FSQ extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
     return { values: through(at, rounded).div(middle), digits: rounded.add(middle) };
   }
 
-  /** Returns the values of indices [...] of a codebook, [..., C]. */
+  /** Returns the values of indices [...] of a codebook, [..., C], in at least float32. */
   #valuesOf(indices: Tensor): Tensor {
-    const { levels } = this;
-    const digits = this.levelIndices(indices).to(levels.dtype);
+    const { dtype } = atLeastFloat32(this.levels);
+    const levels = this.counts.to(dtype);
+    const digits = this.levelIndices(indices).to(dtype);
     if (this.config.preserveSymmetry) return digits.mul(levels.sub(1).reciprocal().mul(2)).sub(1);
     const middle = levels.div(2).floor();
     return digits.sub(middle).div(middle);

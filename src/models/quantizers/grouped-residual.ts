@@ -24,6 +24,7 @@ export type GroupedResidualFSQConfig = Given<typeof fsqSchema>;
 
 /** Base class of grouped quantizers. Indices are [G, B, h, w, Q]. */
 export abstract class GroupedQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** The quantizers of the parts of the channels. */
   readonly rvqs: nn.ModuleList<ResidualQuantizer>;
 

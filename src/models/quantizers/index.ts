@@ -47,6 +47,8 @@ export interface QuantizerEntry {
   readonly marks?: readonly string[];
   /** Keys of its tensors with a row for each code, which `trim` shortens; left out if codes cannot be left out. */
   readonly rows?: readonly string[];
+  /** Keys of its tensors of numbers of codes, which `trim` numbers anew; left out if there are none. */
+  readonly numbers?: readonly string[];
   /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
   readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;
 }
@@ -92,6 +94,7 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: 'embedding.weight',
     marks: ['embedding.weight'],
     rows: ['embedding.weight'],
+    numbers: ['codebook_used'],
   },
   BSQ: {
     Class: BSQ,
@@ -110,7 +113,7 @@ export const quantizers: Readonly<Record<string, QuantizerEntry>> = {
     codes: '_codebook.embed',
     marks: ['_codebook.embed'],
   },
-  IBQ: { Class: IBQ, stage: 'IBQ', codes: 'embedding.weight' },
+  IBQ: { Class: IBQ, stage: 'IBQ', codes: 'embedding.weight', rows: ['embedding.weight'] },
   FSQ: {
     Class: FSQ,
     stage: 'FSQ',

@@ -2,7 +2,7 @@
 import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
-import { chosenCodes } from './latents.js';
+import { atLeastFloat32, chosenCodes } from './latents.js';
 
 /** Centres [K, D], and the number of points that the last step assigned to each [K]. */
 export interface Clusters {
@@ -23,7 +23,7 @@ export interface Clustering {
 /** Moves centres `start` [K, D] to the means of the `points` [N, D] nearest to them; those without points stay. */
 export function kMeans(points: Tensor, start: Tensor, { iterations, cosine, joined }: Clustering): Clusters {
   let means = start;
-  let counts = torch.zerosLike(start.select(1, 0));
+  let counts = torch.zerosLike(atLeastFloat32(start.select(1, 0)));
   for (let i = 0; i < iterations; i++) {
     const assigned = assignedTo(points, chosenCodes(points, means, cosine ? 'dot' : 'nearest'), means);
     joined([assigned.counts, assigned.sums]);
@@ -38,11 +38,13 @@ export function kMeans(points: Tensor, start: Tensor, { iterations, cosine, join
   return { means, counts };
 }
 
-/** Returns the number [K] and the sum [K, D] of the `points` [N, D] of each of the `codes` [N]. */
+/** Returns the number [K] and the sum [K, D] of the `points` [N, D] of each of the `codes` [N], in at least float32. */
 export function assignedTo(points: Tensor, codes: Tensor, like: Tensor): { counts: Tensor; sums: Tensor } {
-  const values = points.to(like.dtype);
+  // In bfloat16, 256 + 1 is 256: counts would stop there.
+  const sums = torch.zerosLike(atLeastFloat32(like));
+  const { dtype } = sums;
   return {
-    counts: torch.zerosLike(like.select(1, 0)).indexAdd_(0, codes, torch.onesLike(codes).to(like.dtype)),
-    sums: torch.zerosLike(like).indexAdd_(0, codes, values),
+    counts: torch.zerosLike(sums.select(1, 0)).indexAdd_(0, codes, torch.onesLike(codes).to(dtype)),
+    sums: sums.indexAdd_(0, codes, points.to(dtype)),
   };
 }

@@ -29,12 +29,17 @@ export function projections({ dim, inner, bias = true }: Widths): {
 
 /** Returns latents [B, D, h, w] in the width that is quantized, [B, h, w, inner], in at least float32. */
 export function projectedIn(z: Tensor, projectIn: nn.Linear | nn.Identity | CosineSimLinear): Tensor {
-  return atLeastFloat32(projectIn.forward(channelsToEnd(z)));
+  return atLeastFloat32(mapped(channelsToEnd(z), projectIn));
 }
 
 /** Returns codes [B, h, w, inner] in the width and dtype of the latents, [B, D, h, w]. */
 export function projectedOut(codes: Tensor, projectOut: nn.Linear | nn.Identity, dtype: DType): Tensor {
-  return channelsToFront(projectOut.forward(codes.to(dtype)));
+  return channelsToFront(mapped(codes, projectOut).to(dtype));
+}
+
+/** Returns the map of x [..., in], computed in the dtype of its weight, which need not be that of x: [..., out]. */
+export function mapped(x: Tensor, map: nn.Linear | nn.Identity | CosineSimLinear): Tensor {
+  return map.forward('weight' in map ? x.to(map.weight.dtype) : x);
 }
 
 /** Scaled cosines between latents [..., in] and the columns of its weight [in, out], as lucidrains' LFQ has them. */

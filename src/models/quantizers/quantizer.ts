@@ -187,6 +187,7 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
  * ```
  */
 export abstract class LookupQuantizer<C extends QuantizerConfig = QuantizerConfig> extends Quantizer<C> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   override codes(indices: Tensor): Tensor {
     return this.scaled(super.codes(indices), 1);
   }

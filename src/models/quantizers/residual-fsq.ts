@@ -40,10 +40,10 @@ export type ResidualFSQConfig = Given<typeof schema>;
 export class ResidualFSQ extends ResidualQuantizer<FSQ, Settings<typeof schema> & QuantizerConfig> {
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
-  /** Levels of each channel [C, 1, 1]. */
+  /** Levels of each channel, int64 [C, 1, 1]. */
   declare readonly sides: Tensor;
-  /** Bounds of the channels, [C, 1, 1] or [1, 1, 1]. */
-  declare readonly bounds: Tensor | null;
+  /** Bounds of the channels, C of them or one for all, or none. */
+  readonly bounds: readonly number[];
 
   constructor(config: ResidualFSQConfig) {
     const settings = readConfig(schema, config, 'ResidualFSQ');
@@ -60,21 +60,20 @@ export class ResidualFSQ extends ResidualQuantizer<FSQ, Settings<typeof schema> 
     );
     const { nEmbed } = layers[0]!;
     super({ ...settings, nEmbed, embedDim: dim, unknownIndex: 'random' }, layers);
-    const bounds = boundHardClamp && given.length === 0 ? levels.map((one) => 1 + 1 / (one - 1)) : given;
-    const column = (values: readonly number[]) =>
-      torch.tensor([...values], { dtype: 'float64' }).view([-1, 1, 1]);
-    this.registerBuffer('sides', column(levels), { persistent: false });
-    if (bounds.length > 0) this.registerBuffer('bounds', column(bounds), { persistent: false });
+    this.bounds = boundHardClamp && given.length === 0 ? levels.map((one) => 1 + 1 / (one - 1)) : given;
+    this.registerBuffer('sides', torch.tensor(levels.map(BigInt)).view([-1, 1, 1]), { persistent: false });
   }
 
   protected override bounded(x: Tensor): Tensor {
-    if (!this.bounds) return x;
-    const bounds = this.bounds.to(x.dtype);
+    if (this.bounds.length === 0) return x;
+    // Filled on the device, in the dtype of x: a buffer would be rounded with the model, and a copy would wait.
+    const { dtype, device } = x;
+    const bounds = torch.cat(this.bounds.map((bound) => torch.full([1, 1, 1], bound, { dtype, device })));
     return x.div(bounds).tanh().mul(bounds);
   }
 
   protected override scale(i: number): Tensor {
-    return atLeastFloat32(this.sides.to(this.layers.get(0).levels.dtype)).pow(-i);
+    return this.sides.to(atLeastFloat32(this.layers.get(0).levels).dtype).pow(-i);
   }
 
   protected override joined(losses: readonly Tensor[]): Tensor {

@@ -59,6 +59,7 @@ export abstract class ResidualQuantizer<
   L extends Quantizer = Quantizer,
   C extends ResidualConfig = ResidualConfig,
 > extends Quantizer<C> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   readonly projectIn: nn.Linear | nn.Identity;
   readonly projectOut: nn.Linear | nn.Identity;
   /** The quantizers in turn. */

@@ -11,7 +11,7 @@ import { directed } from './directional.js';
 import { drawRows, drawsOf, type Draws } from './draws.js';
 import { EMACodebook, SHORTEST } from './ema-codebook.js';
 import { atLeastFloat32 } from './latents.js';
-import { projectedIn, projectedOut, projections } from './projection.js';
+import { mapped, projectedIn, projectedOut, projections } from './projection.js';
 import { Quantizer, type QuantizerConfig } from './quantizer.js';
 import { rotatedTo } from './rotation-trick.js';
 import { checkTogether, vectorQuantizeSchema as schema } from './vector-quantize-schema.js';
@@ -48,6 +48,7 @@ interface Term {
  * ```
  */
 export class VectorQuantize extends Quantizer<Settings<typeof schema> & QuantizerConfig> {
+  protected static override readonly scoped: readonly string[] = ['codes'];
   /** Schema of the accepted configuration. */
   static readonly schema: typeof schema = schema;
   static readonly keys = { embedding: '_codebook' };
@@ -238,7 +239,7 @@ export class VectorQuantize extends Quantizer<Settings<typeof schema> & Quantize
 
   /** Returns latents of one head [N, D] in the width and length of codes, [N, d]. */
   #inner(latents: Tensor): Tensor {
-    return this.#unit(atLeastFloat32(this.projectIn.forward(latents)));
+    return this.#unit(atLeastFloat32(mapped(latents, this.projectIn)));
   }
 
   #unit(points: Tensor): Tensor {

@@ -18,13 +18,11 @@ import {
 import type { Quantized } from '../encoded.js';
 import { codeEntropy } from './code-entropy.js';
 import { atLeastFloat32 } from './latents.js';
+import { isLlamaGen, llamaGen } from './llamagen-settings.js';
 import { lookups, type Lookup } from './lookups.js';
 import { NearestQuantizer, straightThrough } from './quantizer.js';
 import { remapSchema } from './remap.js';
 import { pushCodes, shareInWindow } from './usage-window.js';
-
-/** Settings of LlamaGen's quantizer; with any of them `legacy` may be left out, and indices are [B, h, w]. */
-const llamaGen = ['l2Norm', 'entropyLossRatio', 'showUsage', 'usageWindow'] as const;
 
 /** Temperature of the choice whose entropies are taken. */
 const ENTROPY_TEMPERATURE = 0.01;
@@ -38,7 +36,8 @@ const schema = {
   beta: number(0.25),
   /**
    * If true, beta weights the codebook term, as in all published VQGANs, whose code has the two terms swapped. If
-   * false, beta weights the commitment term, as in the paper. Required; with a setting of LlamaGen's, default false.
+   * false, beta weights the commitment term, as in the paper. Required; with a setting of LlamaGen's that is not
+   * false, default false.
    */
   legacy: requiredUnless(
     llamaGen,
@@ -67,7 +66,7 @@ const schema = {
 
 export type VectorQuantizerSettings = Given<typeof schema>;
 export type LlamaGenSettings = {
-  [K in (typeof llamaGen)[number]]: Required<Pick<VectorQuantizerSettings, K>>;
+  [K in (typeof llamaGen)[number]]: Record<K, Exclude<VectorQuantizerSettings[K], false | null | undefined>>;
 }[(typeof llamaGen)[number]];
 
 export type VectorQuantizerConfig =
@@ -76,7 +75,7 @@ export type VectorQuantizerConfig =
 
 /**
  * Nearest-code quantizer with a straight-through gradient to the encoder (the reference's VectorQuantizer2). With any of
- * `l2Norm`, `entropyLossRatio`, `showUsage` and `usageWindow` it is LlamaGen's (arXiv 2406.06525, section 3.1): indices are
+ * `l2Norm: true`, `entropyLossRatio`, `showUsage: true` and `usageWindow` it is LlamaGen's (arXiv 2406.06525, section 3.1): indices are
  * [B, h, w], the terms of the loss are told with their weights, and there is no loss in evaluation.
  *
  * @example
@@ -101,7 +100,7 @@ export class VectorQuantizer extends NearestQuantizer<Settings<typeof schema>> {
     const settings = readConfig(schema, config as VectorQuantizerSettings, 'VectorQuantizer');
     super(settings.l2Norm ? { ...settings, lookup: cosineOf(settings.lookup) } : settings);
     const { nEmbed, embedDim, l2Norm, showUsage, usageWindow = 65_536 } = this.config;
-    this.#llamaGen = llamaGen.some((name) => settings[name] !== undefined);
+    this.#llamaGen = isLlamaGen(settings);
     this.embedding = new nn.Embedding(nEmbed, embedDim);
     nn.init.uniform_(this.embedding.weight, -1 / nEmbed, 1 / nEmbed);
     if (l2Norm) torch.noGrad(() => this.embedding.weight.copy_(F.normalize(this.embedding.weight)));

@@ -30,7 +30,7 @@ export interface ModelFromConfigOptions {
  * (`unloadedCheckpoints(model)` lists such files, `initFromCkpt(model)` loads them). So does `image_key` as far as the
  * model goes, but it chooses the field of an example that a trainer reads.
  * `model.config` holds a copy of `config` and the model's own options. `VQModel` gets `legacy: true`, as all published
- * models do.
+ * models do, unless it has a setting of LlamaGen's.
  *
  * Throws a TypeError naming the path of an entry that is unknown, missing or of the wrong type.
  *

@@ -36,7 +36,8 @@ const SEVERAL = 'tessera.conditions.Several';
 export function trimFirstStage(section: ModelConfig, model: FirstStage, used: readonly number[]): Trimmed {
   const { quantize } = model;
   const name = quantize.constructor.name;
-  const rows = Object.values(quantizers).find(({ Class }) => quantize.constructor === Class)?.rows;
+  const { rows, numbers = [] } =
+    Object.values(quantizers).find(({ Class }) => quantize.constructor === Class) ?? {};
   if (!rows) {
     const those = Object.entries(quantizers).flatMap(([key, entry]) => (entry.rows ? [key] : []));
     throw new TypeError(
@@ -48,10 +49,15 @@ export function trimFirstStage(section: ModelConfig, model: FirstStage, used: re
       `the codes of this ${name} are restricted already (remap): the ${quantize.used.numel()} in use are its tokens`,
     );
   }
-  const cut = new Set(rows.map((key) => `quantize.${key}`));
-  const weights = new Map(
-    [...model.stateDict()].map(([key, tensor]) => [key, cut.has(key) ? rowsOf(tensor, used) : tensor]),
-  );
+  const weights = new Map(model.stateDict());
+  const change = (keys: readonly string[], to: (tensor: Tensor) => Tensor) => {
+    for (const key of keys.map((one) => `quantize.${one}`)) {
+      const tensor = weights.get(key);
+      if (tensor) weights.set(key, to(tensor));
+    }
+  };
+  change(rows, (tensor) => rowsOf(tensor, used));
+  change(numbers, (tensor) => renumbered(tensor, used, model.nCodes));
   return { section: withCodes(section, used.length), weights };
 }
 
@@ -153,6 +159,14 @@ function conditionIds(net: TwoStage, params: Params, first: number): number[] {
   };
   params['cond_stage_key'] = 'several';
   return ids;
+}
+
+/** Returns numbers of `count` codes in the order of those `used`; those of others become 0, as in a window without any. */
+function renumbered(numbers: Tensor, used: readonly number[], count: number): Tensor {
+  const places = new BigInt64Array(count);
+  used.forEach((code, i) => (places[code] = BigInt(i)));
+  const now = torch.tensor(places).to(numbers.device);
+  return torch.noGrad(() => now.indexSelect(0, numbers.flatten()).reshape(numbers.shape));
 }
 
 /** Returns rows of a tensor [K, …]. */

@@ -46,6 +46,20 @@ test('remapped indices decode', (t) => {
   });
 });
 
+const weightings: [string, Record<string, unknown>, boolean][] = [
+  ['no such setting', {}, true],
+  ['one of them is false', { l2Norm: false }, true],
+  ['l2Norm', { l2Norm: true }, false],
+  ['usageWindow', { usageWindow: 8 }, false],
+  ['l2Norm, and legacy given', { l2Norm: true, legacy: true }, true],
+];
+for (const [name, more, legacy] of weightings)
+  test(`a VQModel weights the term that its settings of LlamaGen's imply: ${name}`, (t) => {
+    const { quantize, config } = new VQModel({ ...shape, ...more });
+    t.is(quantize.config.legacy, legacy);
+    t.is((config as { legacy?: boolean }).legacy, legacy);
+  });
+
 test('resampling without convolutions', (t) => {
   const model = new VQModel({ ...shape, ddconfig: { ...ddconfig, resampWithConv: false } });
   t.false([...model.stateDict().keys()].some((key) => key.includes('sample.conv')));

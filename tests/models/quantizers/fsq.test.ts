@@ -47,3 +47,20 @@ test('indices of another number of codebooks are refused', (t) => {
     message: /\[B, h, w\]/,
   });
 });
+
+const wide: [string, boolean][] = [
+  ['symmetric levels', true],
+  ['other levels', false],
+];
+for (const [name, preserveSymmetry] of wide)
+  test(`a model in bfloat16 counts more than 256 levels exactly: ${name}`, (t) => {
+    const given = torch.randn([4, 2, 8, 8]);
+    const make = () => new FSQ({ levels: [301, 403], preserveSymmetry });
+    const [whole, half] = [make(), make().to('bfloat16')];
+    const { indices } = whole.forward(given);
+    t.deepEqual(half.forward(given).indices.tolist(), indices.tolist());
+    t.deepEqual(half.levelIndices(indices).tolist(), whole.levelIndices(indices).tolist());
+    t.is(half.codes(indices).dtype, 'bfloat16');
+    t.deepEqual(half.codes(indices).tolist(), whole.codes(indices).to('bfloat16').tolist());
+    t.deepEqual(half.implicitCodebook.dtype, 'bfloat16');
+  });

@@ -27,9 +27,10 @@ const z = torch.keep(torch.randn([2, 4, 3, 3]));
 const sizes = { nEmbed: 8, embedDim: 4 };
 
 const options: [string, VectorQuantizerConfig][] = [
-  ['l2Norm', { ...sizes, l2Norm: false }],
+  ['l2Norm', { ...sizes, l2Norm: true }],
   ['entropyLossRatio', { ...sizes, entropyLossRatio: 0 }],
-  ['showUsage', { ...sizes, showUsage: false }],
+  ['showUsage', { ...sizes, showUsage: true }],
+  ['entropyLossRatio without l2Norm', { ...sizes, entropyLossRatio: 0, l2Norm: false }],
   ['usageWindow', { ...sizes, usageWindow: 8 }],
 ];
 for (const [name, config] of options)
@@ -44,11 +45,24 @@ for (const [name, config] of options)
 
 test('without these options legacy is required, also in a configuration', (t) => {
   t.throws(() => new VectorQuantizer(sizes as never), { message: /legacy is missing/ });
+  for (const off of ['l2Norm', 'showUsage'])
+    t.throws(() => new VectorQuantizer({ ...sizes, [off]: false } as never), {
+      message: /legacy is missing/,
+    });
   const params = { n_embed: 8, embed_dim: 4 };
   const target = 'tessera.quantizers.Vector';
   t.throws(() => modelFromConfig({ target, params }), { message: /params\.legacy is missing/ });
   const made = modelFromConfig({ target, params: { ...params, l2_norm: true } });
   t.true(made instanceof VectorQuantizer);
+});
+
+test('options that are off change nothing', (t) => {
+  const plain = new VectorQuantizer({ ...sizes, legacy: true });
+  const off = new VectorQuantizer({ ...sizes, legacy: true, l2Norm: false, showUsage: false });
+  off.loadStateDict(plain.stateDict());
+  const [want, got] = [plain, off].map((one) => one.eval().forward(z));
+  t.deepEqual(got!.indices.shape, [18]);
+  t.is(got!.loss.item(), want!.loss.item());
 });
 
 test('the window keeps the last indices, also of more than it holds', (t) => {

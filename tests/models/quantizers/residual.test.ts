@@ -2,7 +2,7 @@
 import test from 'ava';
 import { quantizers } from '../../../src/models/quantizers/index.js';
 import type { ResidualQuantizer } from '../../../src/models/quantizers/residual.js';
-import { ResidualFSQ } from '../../../src/models/quantizers/residual-fsq.js';
+import { ResidualFSQ, type ResidualFSQConfig } from '../../../src/models/quantizers/residual-fsq.js';
 import { ResidualVQ, type ResidualVQConfig } from '../../../src/models/quantizers/residual-vq.js';
 import * as torch from '../../../src/torch/index.js';
 import { checkZooCase, zooCases } from '../../golden/zoo.js';
@@ -125,3 +125,17 @@ test('refused: groups that do not divide the channels, and bounds of other chann
     message: /lists 3 bounds for 2 channels/,
   });
 });
+
+const bounded: [string, Partial<ResidualFSQConfig>][] = [
+  ['by default', {}],
+  ['one for all', { softClampInputValue: 1.3 }],
+  ['one for each channel', { softClampInputValue: [1.3, 2.7] }],
+];
+for (const [name, more] of bounded)
+  test(`ResidualFSQ in bfloat16 keeps the bounds and levels that were given: ${name}`, (t) => {
+    const given = torch.randn([2, 2, 8, 8]);
+    const make = () => new ResidualFSQ({ levels: [301, 7], numQuantizers: 2, ...more });
+    const [whole, half] = [make(), make().to('bfloat16')].map((one) => one.eval().forward(given));
+    t.deepEqual(half!.indices.tolist(), whole!.indices.tolist());
+    t.deepEqual(half!.quantized.tolist(), whole!.quantized.tolist());
+  });

@@ -2,6 +2,7 @@
 import test from 'ava';
 import type { FirstStage } from '../../../src/models/autoencoder/vqgan.js';
 import { modelFromConfig, type ModelConfig } from '../../../src/models/registry/from-config.js';
+import type { VectorQuantizer } from '../../../src/models/quantizers/vector.js';
 import type { TwoStage } from '../../../src/models/two-stage.js';
 import { trimFirstStage, trimTwoStage, type Trimmed } from '../../../src/models/weights/trim.js';
 import * as torch from '../../../src/torch/index.js';
@@ -27,6 +28,13 @@ const firstStages: Record<string, ModelConfig> = {
   'a VQModel': vq,
   'an EMAVQ': { target: `${vqgan}.EMAVQ`, params: { ddconfig, n_embed: 32, embed_dim: 8 } },
   'a GumbelVQ': { target: `${vqgan}.GumbelVQ`, params: { ddconfig, n_embed: 32, embed_dim: 8 } },
+  "a VQGAN with IBQ's quantizer": {
+    target: 'tessera.VQGAN',
+    params: {
+      ddconfig,
+      quantizer: { target: 'tessera.quantizers.IBQ', params: { n_embed: 32, embed_dim: 8 } },
+    },
+  },
   'a VQGAN with its quantizer': {
     target: 'tessera.VQGAN',
     params: {
@@ -88,6 +96,16 @@ for (const [name, section] of Object.entries(firstStages))
   });
 
 const used = [1, 4, 5, 9, 30];
+
+test('the window of codes in use is numbered anew, and codes that are left out become 0', (t) => {
+  const section = { ...vq, params: { ...vq.params, show_usage: true, usage_window: 6 } };
+  const model = made<FirstStage<VectorQuantizer>>(section);
+  model.quantize.codebookUsed!.copy_(ids(30, 2, 9, 9, 1, 31));
+  const smaller = rebuilt<FirstStage<VectorQuantizer>>(trimFirstStage(section, model, used));
+  t.deepEqual(smaller.quantize.codebookUsed!.tolist(), [4, 0, 3, 3, 0, 0]);
+  t.is(smaller.quantize.usage, 3 / 5);
+});
+
 const gpt = {
   target: 'taming.modules.transformer.mingpt.GPT',
   params: { vocab_size: 40, block_size: 32, n_layer: 1, n_head: 2, n_embd: 16 },
@@ -198,7 +216,7 @@ const refused: [string, () => unknown, RegExp][] = [
       const section = { target: 'tessera.VQGAN', params };
       return trimFirstStage(section, made(section), [0]);
     },
-    /codes of FSQ cannot be left out, .* those of Gumbel, EMA, Vector can/,
+    /codes of FSQ cannot be left out, .* those of Gumbel, EMA, Vector, IBQ can/,
   ],
   [
     'codes that are restricted already',

@@ -5,11 +5,13 @@ import { inOrder } from '../../../data/batches/loader.js';
 import type { ImageSource } from '../../../data/image-source.js';
 import { countCodesOf } from '../../../metrics/codebook-use.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import type { TwoStage } from '../../../models/two-stage.js';
 import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import { loadCheckpoint } from '../../../torch/io/index.js';
 import { codesFile } from '../../../training/stages/transformer/codes.js';
 import { inputOf, namesOf } from '../../../training/stages/vqgan/held-out.js';
+import { UsageError } from '../../usage-error.js';
 
 /** Images, and how they are read and encoded. */
 export interface Encoded {
@@ -60,12 +62,51 @@ export async function countsOf(model: FirstStage, encoded: Encoded): Promise<Flo
   return counts;
 }
 
-/** Adds the codes that the run of a transformer was trained on, which are those of other crops, too. */
-export async function addTrainedCodes(run: string, counts: Float64Array): Promise<void> {
+/** True if images of the condition have codes of the first stage, which the transformer sees as those of the image. */
+const sharesCodes = (net: TwoStage): boolean => net.condStageModel === net.firstStageModel;
+
+/**
+ * Throws if a condition has codes of the first stage that would not be counted: images alone do not tell those of a map,
+ * or of an image that is resized; only the codes that the run was trained on do.
+ *
+ * @param images folder of images that count instead of those of the run
+ * @throws UsageError that says why
+ */
+export async function checkConditionCounts(
+  run: string,
+  net: TwoStage,
+  images: string | undefined,
+): Promise<void> {
+  const { field } = net.condition;
+  const { downsampleCondSize: size } = net.config;
+  if (!sharesCodes(net) || (field === 'image' && size === -1)) return;
+  if (images === undefined && (await hasConditions(join(run, codesFile)))) return;
+  const which = size === -1 ? `"${field}"` : `"${field}", resized to ${size} × ${size},`;
+  const why =
+    images === undefined
+      ? `${run} has no ${codesFile} that tells them: trim a run that has the file`
+      : 'the images of --images do not tell which: leave --images out';
+  throw new UsageError(
+    `the condition ${which} of ${run} is encoded by its VQGAN too, so that its codes must stay, but ${why}`,
+  );
+}
+
+async function hasConditions(file: string): Promise<boolean> {
+  if (!existsSync(file)) return false;
+  using checkpoint = await loadCheckpoint(file);
+  return checkpoint.tensors.has('conditions');
+}
+
+/**
+ * Adds the codes that the run of a transformer was trained on, which are those of other crops, too, and of its conditions
+ * if the first stage encodes them.
+ */
+export async function addTrainedCodes(run: string, net: TwoStage, counts: Float64Array): Promise<void> {
   const file = join(run, codesFile);
   if (!existsSync(file)) return;
   using checkpoint = await loadCheckpoint(file);
-  for (const key of ['train', 'heldOut']) {
+  const conditions = sharesCodes(net) ? ['conditions', 'heldOutConditions'] : [];
+  for (const key of ['train', 'heldOut', ...conditions]) {
     torch.scope(() => {
       const codes = checkpoint.tensors.get(key);
       if (codes)

@@ -20,7 +20,7 @@ import { interruptSignal } from '../../interrupt.js';
 import { countOf } from '../../numbers.js';
 import { terminalProgress } from '../../terminal.js';
 import { UsageError } from '../../usage-error.js';
-import { addTrainedCodes, countsOf, differing, type Encoded } from './codes.js';
+import { addTrainedCodes, checkConditionCounts, countsOf, differing, type Encoded } from './codes.js';
 import type { TrimFlags } from './command.js';
 
 export async function trim(run: string, flags: TrimFlags): Promise<void> {
@@ -36,12 +36,14 @@ export async function trim(run: string, flags: TrimFlags): Promise<void> {
     stage,
     Array.from({ length: first.nCodes }, (_, i) => i),
   );
+  if (stage === 'transformer') await checkConditionCounts(run, model as TwoStage, flags.images);
   const images = await openImages(run, config, flags);
   const progress = terminalProgress();
   try {
     const encoded = encodedBy(images, stage, config, { flags, device, progress });
     const counts = await countsOf(first, encoded('counting codes'));
-    if (flags.images === undefined && stage === 'transformer') await addTrainedCodes(run, counts);
+    if (flags.images === undefined && stage === 'transformer')
+      await addTrainedCodes(run, model as TwoStage, counts);
     const used = [...counts.keys()].filter((code) => counts[code]! >= flags.atLeast);
     checkUsed(run, used, first.nCodes, flags);
     const smaller = trimmed(config.model, model, stage, used);
