@@ -52,7 +52,8 @@ export class EMACodebook extends nn.Module {
   readonly #config: CodebookConfig;
   /** If true, an outer module calls `settle` once for several updates. */
   shared = false;
-  #gathered: Call[] | null = null;
+  /** Takes what would move the codes now; null if they move. */
+  #gather: ((call: Call) => void) | null = null;
   #synced = false;
   #ready = false;
 
@@ -120,7 +121,7 @@ export class EMACodebook extends nn.Module {
     torch.noGrad(() =>
       torch.scope(() => {
         const call = { turn, points: this.#flat(points), codes: indices.reshape([indices.shape[0]!, -1]) };
-        if (this.#gathered) this.#gathered.push(torch.keep({ ...call, points: call.points.clone() }));
+        if (this.#gather) this.#gather(call);
         else this.#learn(call);
       }),
     );
@@ -128,7 +129,7 @@ export class EMACodebook extends nn.Module {
 
   /** Computes shared codes from the averages, once after several updates with latents [C, …, d] in all. */
   settle(points: readonly Tensor[]): void {
-    if (this.#gathered) return;
+    if (this.#gather) return;
     torch.noGrad(() =>
       torch.scope(() => {
         if (this.#config.ema) this.#follow();
@@ -142,14 +143,16 @@ export class EMACodebook extends nn.Module {
     );
   }
 
-  /** As `Quantizer.still`: calls `fn`, and returns a function that moves the codes by all that it quantized. */
-  still(fn: () => void): () => void {
+  /** As `Quantizer.still`. */
+  still(fn: () => void, gather = true): () => void {
     const gathered: Call[] = [];
-    this.#gathered = gathered;
+    this.#gather = (call) => {
+      if (gather) gathered.push(torch.keep({ ...call, points: call.points.clone() }));
+    };
     try {
       fn();
     } finally {
-      this.#gathered = null;
+      this.#gather = null;
     }
     return () => {
       if (this.training && gathered.length > 0) this.#learnAll(gathered);
