@@ -153,7 +153,7 @@ export async function openPart(config: DataConfig, options: OpenImagesOptions): 
     const { splitMade, skipped } = store.index;
     const split = splitMade ? divided(store.length, (i) => store.heldOut(i)) : null;
     const part = opened('packed', store);
-    part.report.skipped.push(...skipped);
+    part.report.skipped = [...skipped];
     return { ...part, split };
   }
   const found = (await findShards(path, options)) ?? (await findImages(path));
@@ -221,7 +221,7 @@ function makeBuiltIn(name: BuiltIn, config: DataConfig, options: OpenImagesOptio
 
 /** Adds the skipped and ignored files of the held-out path. */
 function addHeldOut(report: DataReport, other: DataReport): void {
-  report.skipped.push(...other.skipped);
+  report.skipped = [...report.skipped, ...other.skipped];
   report.ignored += other.ignored;
   const kinds = { ...report.ignoredKinds };
   for (const [kind, count] of Object.entries(other.ignoredKinds)) kinds[kind] = (kinds[kind] ?? 0) + count;

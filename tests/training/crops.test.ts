@@ -1,9 +1,11 @@
 /** Crops that the settings of a run ask for. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import { Loader, type LoaderOptions } from '../../src/data/batches/loader.js';
 import { drawView } from '../../src/data/batches/views.js';
 import { SeededRandom } from '../../src/data/seeded-random.js';
+import { RunError } from '../../src/runs/error.js';
 import { openRun } from '../../src/runs/open.js';
 import { loadCheckpoint } from '../../src/torch/io/index.js';
 import { TransformerTrainer } from '../../src/training/transformer-trainer.js';
@@ -70,18 +72,43 @@ test('a second stage encodes the crops that its settings ask for', async (t) => 
     using file = await loadCheckpoint(join(run, 'codes.safetensors'));
     return torch.keep(file.tensors.get('train')!.long());
   };
-  const [random, center, resized] = [
+  const [random, resized] = [
     await codesIn('random', {}),
-    await codesIn('center', { crop: 'center' }),
     await codesIn('resized', { crop: 'resized', cropScale: [0.1, 0.2], cropRatio: [1, 1] }),
   ];
   const codesOf = (pictures: Tensor) => torch.noGrad(() => model.encode(pictures).indices.flatten(1));
   const middles = codesOf(await images().train.read([...Array(10).keys()]));
   t.deepEqual([random.shape, resized.shape], [middles.repeatInterleave(3, 0).shape, random.shape]);
-  t.true(center.equal(middles.repeatInterleave(3, 0)));
-  t.false(random.equal(center));
+  t.false(random.equal(middles.repeatInterleave(3, 0)));
   const stream = new SeededRandom(1, 0);
   const how = { crop: 'resized', flip: false, scale: [0.1, 0.2], ratio: [1, 1] } as const;
   const drawn = [0, 1, 2].map(() => drawView(stream, how));
   t.true(codesOf(await images().train.read([0, 0, 0], { views: drawn })).equal(resized.narrow(0, 0, 3)));
+});
+
+test('several views of the central crop are refused, and a note names the crops of a second stage', async (t) => {
+  const folder = temporaryFolder(t);
+  const vqgan = join(folder, 'vqgan');
+  await trainFirstStage(vqgan);
+  const noteOf = async (views: number, crop: string) => {
+    const config = transformerConfig(vqgan, { steps: 1, views });
+    const given = { ...config, data: { ...config.data, crop, flip: false } };
+    const run = join(folder, `${crop}-${views}`);
+    const events = await eventsOf(await TransformerTrainer.create(given, { run, images: images() }));
+    const notes = events.flatMap((event) => (event.type === 'start' ? event.notes : []));
+    return notes.find((note) => note.startsWith('each image is encoded once'));
+  };
+  for (const [views, crop, expected] of [
+    [1, 'center', 'its central crop'],
+    [1, 'resized', 'its central crop'],
+    [3, 'random', '3 random crops'],
+    [3, 'resized', '3 crops of random size'],
+  ] as const)
+    t.is(await noteOf(views, crop), `each image is encoded once: ${expected}`);
+  await t.throwsAsync(noteOf(3, 'center'), {
+    instanceOf: RunError,
+    message:
+      /training\.views=3 .* data\.crop=center all of them would be alike: leave out training\.views, or set data\.crop=random/,
+  });
+  t.false(existsSync(join(folder, 'center-3')));
 });

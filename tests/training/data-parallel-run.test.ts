@@ -50,6 +50,46 @@ test.serial(
   },
 );
 
+const penalised: [what: string, loss: object, refused: boolean][] = [
+  ['batch norm', {}, true],
+  ['ActNorm', { use_actnorm: true }, false],
+  [
+    'another discriminator without batch norm',
+    {
+      disc_num_layers: undefined,
+      disc_ndf: undefined,
+      discriminator: {
+        target: 'tessera.discriminators.MaskBit',
+        params: { hidden_channels: 32, num_stages: 1 },
+      },
+    },
+    false,
+  ],
+];
+for (const [what, changes, refused] of penalised)
+  test.serial(
+    `R1 in two processes is ${refused ? 'refused' : 'taken'} for a discriminator with ${what}`,
+    async (t) => {
+      const folder = temporaryFolder(t);
+      const { model, data, ...rest } = structuredClone(vqganConfig({ steps: 1 }));
+      Object.assign(model.params.lossconfig.params, { r1_weight: 1, ...changes });
+      const config = { ...rest, model, data: { ...data, path: await pictures(temporaryFolder(t)) } };
+      const messages = await two.run(`
+        try { await (await tessera.VqganTrainer.${created(config, join(folder, 'run'))}).close(); }
+        catch (error) { return error.message; }
+        return '';`);
+      for (const message of messages) {
+        if (refused)
+          t.regex(
+            String(message),
+            /^2 processes train this run.*R1.*set use_actnorm: true, choose tessera\.discriminators\.MaskBit/,
+          );
+        else t.is(message, '');
+      }
+      t.is(readdirSync(folder).length, refused ? 0 : 1);
+    },
+  );
+
 test.serial(
   'a step that overflows float16 in one process is left out by both, which keep one scale',
   async (t) => {

@@ -5,6 +5,7 @@ import * as torch from '../../torch/index.js';
 import type { Tensor } from '../../torch/index.js';
 import * as F from '../../torch/nn/functional.js';
 import * as nn from '../../torch/nn/index.js';
+import { atLeastFloat32 } from '../quantizers/latents.js';
 import { blur, blurKernel } from './blur.js';
 import type { Discriminator } from './discriminator.js';
 import { checkSide } from './side.js';
@@ -180,18 +181,18 @@ class Epilogue extends nn.Module {
  * Appends a channel to x [B, C, H, W]: the standard deviation over the images of a group, averaged over channels and
  * positions, by which a discriminator notices images that are too alike. Image i belongs to group i mod B / G. G is the
  * largest divisor of B that is at most `groupSize`, where the published code refuses a batch that `groupSize` does not
- * divide.
+ * divide. Deviations are computed in at least float32: in float16 the 1e-8 would be 0, and the gradient of √0 is not finite.
  */
 function withDeviations(x: Tensor, groupSize: number): Tensor {
   const [batch, channels, height, width] = x.shape as [number, number, number, number];
   let size = Math.min(groupSize, batch);
   while (batch % size !== 0) size--;
-  const grouped = x.reshape([size, batch / size, channels, height, width]);
+  const grouped = atLeastFloat32(x).reshape([size, batch / size, channels, height, width]);
   const variance = grouped
     .sub(grouped.mean([0]))
     .square()
     .mean([0]); // [B / G, C, H, W]
   const deviation = variance.add(1e-8).sqrt().mean([1, 2, 3]); // [B / G]
   const channel = deviation.reshape([-1, 1, 1, 1]).repeat([size, 1, height, width]);
-  return torch.cat([x, channel], 1); // [B, C + 1, H, W]
+  return torch.cat([x, channel.to(x.dtype)], 1); // [B, C + 1, H, W]
 }

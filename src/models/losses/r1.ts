@@ -52,7 +52,10 @@ export function r1OfLogits(logits: Tensor, images: Tensor, scale: Tensor | null 
  * ```
  */
 export class R1Penalty extends nn.Module {
-  /** Penalty when it was last computed, unweighted, []; of a batch in parts, that of its last part. */
+  /**
+   * Penalty when it was last computed and finite, unweighted, []; of a batch in parts, that of its last part. Where float16
+   * overflows, the penalty is not finite and the step is left out.
+   */
   declare readonly last: Tensor;
   readonly #weight: number;
   readonly #every: number;
@@ -92,7 +95,7 @@ export class R1Penalty extends nn.Module {
       const value = penalty.detach().to(this.last.dtype);
       const { worldSize, allReduceCoalesced } = torch.distributed;
       if (this.#synced && worldSize() > 1) allReduceCoalesced([value], { op: 'avg' });
-      this.last.copy_(value);
+      this.last.copy_(torch.where(value.isfinite(), value, this.last));
     });
     return penalty.mul(this.#weight);
   }

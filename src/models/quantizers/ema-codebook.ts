@@ -52,11 +52,14 @@ export class EMACodebook extends nn.Module {
   readonly #config: CodebookConfig;
   /** If true, an outer module calls `settle` once for several updates. */
   shared = false;
-  #gathered: Call[] | null = null;
+  /** Takes what would move the codes now; null if they move. */
+  #gather: ((call: Call) => void) | null = null;
   #synced = false;
   #ready = false;
-  /** What was gathered in the step that made the first codes. */
-  #madeIn: Call[] | null = null;
+  /** What gathered in the step that made the first codes. */
+  #madeIn: ((call: Call) => void) | null = null;
+  /** True while a step passes over its batch again. */
+  #repeats = false;
 
   constructor(config: CodebookConfig) {
     super();
@@ -92,7 +95,8 @@ export class EMACodebook extends nn.Module {
     if (this.#ready) return;
     if (this.initted.item()) {
       // A step that is skipped puts `initted` back when it ends, so that only a later step can rely on it.
-      this.#ready = this.#gathered === null || this.#gathered !== this.#madeIn;
+      const later = this.#gather === null || this.#gather !== this.#madeIn;
+      this.#ready = later && !this.#repeats;
       return;
     }
     const { nEmbed, kmeansIters: iterations, cosine } = this.#config;
@@ -113,7 +117,7 @@ export class EMACodebook extends nn.Module {
         this.initted.fill_(true);
       }),
     );
-    this.#madeIn = this.#gathered;
+    this.#madeIn = this.#gather;
   }
 
   protected override stateLoaded(): void {
@@ -127,7 +131,7 @@ export class EMACodebook extends nn.Module {
     torch.noGrad(() =>
       torch.scope(() => {
         const call = { turn, points: this.#flat(points), codes: indices.reshape([indices.shape[0]!, -1]) };
-        if (this.#gathered) this.#gathered.push(torch.keep({ ...call, points: call.points.clone() }));
+        if (this.#gather) this.#gather(call);
         else this.#learn(call);
       }),
     );
@@ -135,7 +139,7 @@ export class EMACodebook extends nn.Module {
 
   /** Computes shared codes from the averages, once after several updates with latents [C, …, d] in all. */
   settle(points: readonly Tensor[]): void {
-    if (this.#gathered) return;
+    if (this.#gather) return;
     torch.noGrad(() =>
       torch.scope(() => {
         if (this.#config.ema) this.#follow();
@@ -149,14 +153,18 @@ export class EMACodebook extends nn.Module {
     );
   }
 
-  /** As `Quantizer.still`: calls `fn`, and returns a function that moves the codes by all that it quantized. */
-  still(fn: () => void): () => void {
+  /** As `Quantizer.still`. */
+  still(fn: () => void, gather = true): () => void {
     const gathered: Call[] = [];
-    this.#gathered = gathered;
+    this.#gather = (call) => {
+      if (gather) gathered.push(torch.keep({ ...call, points: call.points.clone() }));
+    };
+    this.#repeats = !gather;
     try {
       fn();
     } finally {
-      this.#gathered = null;
+      this.#gather = null;
+      this.#repeats = false;
     }
     return () => {
       if (this.training && gathered.length > 0) this.#learnAll(gathered);

@@ -100,7 +100,7 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
     this.#synced = true;
   }
 
-  override still(fn: () => void): () => void {
+  override still(fn: () => void, gather = true): () => void {
     const { clusterSize, embedAvg } = this.embedding;
     const gathered = { counts: torch.zerosLike(clusterSize), sums: torch.zerosLike(embedAvg) };
     this.#gathered = gathered;
@@ -110,7 +110,7 @@ export class EMAVectorQuantizer extends NearestQuantizer<Settings<typeof schema>
       this.#gathered = null;
     }
     return () => {
-      if (this.training) torch.noGrad(() => this.#move(gathered));
+      if (gather && this.training) torch.noGrad(() => this.#move(gathered));
     };
   }
 

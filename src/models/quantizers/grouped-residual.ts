@@ -83,9 +83,9 @@ export abstract class GroupedQuantizer<C extends QuantizerConfig = QuantizerConf
     return [...this.rvqs].flatMap((one) => one.trained());
   }
 
-  override still(fn: () => void): () => void {
+  override still(fn: () => void, gather = true): () => void {
     const moves: (() => void)[] = [];
-    const nested = [...this.rvqs].reduce((inner, one) => () => void moves.push(one.still(inner)), fn);
+    const nested = [...this.rvqs].reduce((inner, one) => () => void moves.push(one.still(inner, gather)), fn);
     nested();
     return () => moves.forEach((move) => move());
   }

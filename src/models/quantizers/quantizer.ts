@@ -100,8 +100,11 @@ export abstract class Quantizer<C extends QuantizerConfig = QuantizerConfig> ext
   /**
    * Calls `fn`, in whose forwards no code moves, and returns a function that moves the codes once by all that they
    * quantized, if this quantizer moves its codes in its forward.
+   *
+   * @param _gather false if `fn` quantizes again what has been gathered before: nothing is then kept, and no code moves.
+   * Default true
    */
-  still(fn: () => void): () => void {
+  still(fn: () => void, _gather = true): () => void {
     fn();
     return () => {};
   }

@@ -154,9 +154,12 @@ export abstract class ResidualQuantizer<
     return [...new Set([...maps, ...[...this.layers].flatMap((layer) => layer.trained())])];
   }
 
-  override still(fn: () => void): () => void {
+  override still(fn: () => void, gather = true): () => void {
     const moves: (() => void)[] = [];
-    const nested = this.movers().reduce((inner, mover) => () => void moves.push(mover.still(inner)), fn);
+    const nested = this.movers().reduce(
+      (inner, mover) => () => void moves.push(mover.still(inner, gather)),
+      fn,
+    );
     nested();
     return () => moves.forEach((move) => move());
   }
@@ -184,7 +187,7 @@ export abstract class ResidualQuantizer<
   }
 
   /** Modules that move codes in their forward. */
-  protected movers(): { still(fn: () => void): () => void }[] {
+  protected movers(): { still(fn: () => void, gather: boolean): () => void }[] {
     return [...this.layers];
   }
 

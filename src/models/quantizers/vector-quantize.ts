@@ -162,8 +162,8 @@ export class VectorQuantize extends Quantizer<Settings<typeof schema> & Quantize
     codebook.shared = true;
   }
 
-  override still(fn: () => void): () => void {
-    return this.embedding.still(fn);
+  override still(fn: () => void, gather = true): () => void {
+    return this.embedding.still(fn, gather);
   }
 
   /** Chooses codes for z [B, D, h, w]; in training they move then. */

@@ -42,7 +42,7 @@ export class DataParallelOptimizer extends WrappedOptimizer {
 
   /**
    * @param optimizer clipped or not: norms are those of the averaged gradients
-   * @throws ArgumentError if `bucketCapMb` is not a number above 0
+   * @throws ArgumentError if `bucketCapMb` is not a number above 0, or `computed` does not match the optimizer's parameters
    */
   constructor(optimizer: WrappableOptimizer, { computed, bucketCapMb = 25 }: DataParallelOptions = {}) {
     super(optimizer, 'a data-parallel optimizer', 'make one in each process');
@@ -50,7 +50,9 @@ export class DataParallelOptimizer extends WrappedOptimizer {
       throw new torch.ArgumentError(
         `DataParallelOptimizer: bucketCapMb must be a number above 0, not ${bucketCapMb}`,
       );
-    this.#gradients = new GradientBuckets(this.parameters, computed ?? this.parameters, bucketCapMb);
+    const updated = this.parameters;
+    if (computed) checkComputed(computed, updated);
+    this.#gradients = new GradientBuckets(updated, computed ?? updated, bucketCapMb);
   }
 
   /** The gradients that are averaged together, in the order in which they are. */
@@ -64,7 +66,10 @@ export class DataParallelOptimizer extends WrappedOptimizer {
     super.zeroGrad();
   }
 
-  /** Lets the next backward, the last one of the step, average the gradients that it completes. */
+  /**
+   * Lets the next backward, the last one of the step, average the gradients that it completes. From then until `step`
+   * gradients must be left alone: `step` writes the averages over them, and a change may be lost.
+   */
   prepareForBackward(): void {
     this.#gradients.prepareForBackward();
   }
@@ -73,6 +78,21 @@ export class DataParallelOptimizer extends WrappedOptimizer {
   step(): void {
     this.#gradients.finish();
     this.optimizer.step();
+  }
+}
+
+function checkComputed(computed: readonly Tensor[], updated: readonly Tensor[]): void {
+  const way = 'give the parameters of the network in the order of the optimizer, or leave out computed';
+  if (computed.length !== updated.length)
+    throw new torch.ArgumentError(
+      `DataParallelOptimizer: computed has ${computed.length} parameters, but the optimizer has ${updated.length}: ${way}`,
+    );
+  for (const [i, { shape }] of computed.entries()) {
+    const expected = updated[i]!.shape.join(', ');
+    if (shape.join(', ') !== expected)
+      throw new torch.ArgumentError(
+        `DataParallelOptimizer: computed[${i}] is [${shape.join(', ')}], but the optimizer's parameter ${i} is [${expected}]: ${way}`,
+      );
   }
 }
 

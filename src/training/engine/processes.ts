@@ -1,11 +1,15 @@
 /** The place of this process among those that train a run together. */
 import { availableParallelism } from 'node:os';
+import { VQLPIPSWithDiscriminator } from '../../models/losses/vqgan-loss.js';
+import type { ModelConfig } from '../../models/registry/from-config.js';
 import type { CheckpointState } from '../../runs/checkpoint.js';
 import { RunError } from '../../runs/error.js';
 import type { RunConfig } from '../../runs/config.js';
 import { imagesPerStep } from '../../runs/settings.js';
 import { precisions, type Precision } from '../../runs/setting-kinds.js';
+import * as nn from '../../torch/nn/index.js';
 import * as torch from '../../torch/index.js';
+import { modelOfSection } from './model-section.js';
 
 const { rank, worldSize } = torch.distributed;
 
@@ -42,7 +46,10 @@ export function firstChoice(precision: Precision): Precision {
  *
  * @throws RunError for a setting that works in a single process only
  */
-export function notesOnProcesses({ data, training }: RunConfig, state: CheckpointState | null): string[] {
+export function notesOnProcesses(
+  { model, data, training }: RunConfig,
+  state: CheckpointState | null,
+): string[] {
   const now = worldSize();
   const before = (state?.['processes'] as number | undefined) ?? (state ? 1 : now);
   const alone = aloneSettings({ data, training });
@@ -52,6 +59,7 @@ export function notesOnProcesses({ data, training }: RunConfig, state: Checkpoin
         'process only: leave it out, or train in one process',
     );
   }
+  if (now > 1) checkPenalty(model, now);
   const images = imagesPerStep(training);
   const notes = now > 1 ? [`${now} processes train together: a step averages ${now} × ${images} images`] : [];
   if (now === before) return notes;
@@ -73,3 +81,27 @@ function aloneSettings({ data, training }: Pick<RunConfig, 'data' | 'training'>)
     'data.buckets': data.buckets !== undefined,
   }).flatMap(([name, set]) => (set ? [name] : []));
 }
+
+/**
+ * Throws for R1 of a discriminator with batch norm: the penalty's gradient is a second one through the norm, for which the
+ * statistics of the other processes would be constants.
+ */
+function checkPenalty({ params }: ModelConfig, processes: number): void {
+  const section = params?.['lossconfig'] as ModelConfig | undefined;
+  if (!section?.params?.['r1_weight']) return;
+  const loss = modelOfSection<nn.Module>(section, false, 'params.lossconfig');
+  try {
+    if (!(loss instanceof VQLPIPSWithDiscriminator) || !loss.r1) return;
+    if (![...loss.discriminator.modules()].some(isBatchNorm)) return;
+    throw new RunError(
+      `${processes} processes train this run, but with batch norm in the discriminator R1 ` +
+        '(model.params.lossconfig.params.r1_weight) works in a single process only: set use_actnorm: true, choose ' +
+        'tessera.discriminators.MaskBit, leave out r1_weight, or train in one process',
+    );
+  } finally {
+    torch.dispose([...loss.parameters(), ...loss.buffers()]);
+  }
+}
+
+const isBatchNorm = (module: nn.Module): boolean =>
+  module instanceof nn.BatchNorm1d || module instanceof nn.BatchNorm2d || module instanceof nn.BatchNorm3d;

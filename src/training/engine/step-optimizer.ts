@@ -6,7 +6,7 @@ export interface StepOptimizer {
   step(): void;
   /**
    * Called before the last backward of a step, if something is to be done with each gradient as soon as that backward has
-   * added to it; see `DataParallelOptimizer`.
+   * added to it; see `DataParallelOptimizer`. From then until `step` gradients must be left alone.
    */
   prepareForBackward?(): void;
   /** Called after each part of an accumulated step, if gradients are to be summed elsewhere; see `MasterWeights`. */

@@ -307,3 +307,18 @@ test('inspecting tells what there is, and finds changed pixels', async (t) => {
     message: /pixels-00000\.bin: its contents have changed since it was written/,
   });
 });
+
+test('a packed folder of which very many images were skipped opens, as held-out images, too', async (t) => {
+  const packed = join(await folderFor(t), 'packed');
+  const others = await folderFor(t);
+  await packImages({ path: await photos(t), size: 8 }, packed);
+  const path = join(packed, 'index.json');
+  await gradientImage(9, 9, 201).png().toFile(join(others, 'other.png'));
+  const index = JSON.parse(await readFile(path, 'utf8')) as PackIndex;
+  const skipped = Array.from({ length: 200_000 }, (_, i) => ({ path: `${i}.png`, reason: 'broken' }));
+  await writeFile(path, JSON.stringify({ ...index, skipped }));
+  for (const paths of [{ path: packed }, { path: others, heldOutPath: packed }]) {
+    const { report } = await openImages({ ...paths, size: 8 });
+    t.is(report.skipped.length, 200_000);
+  }
+});

@@ -2,6 +2,9 @@ import test, { type ExecutionContext } from 'ava';
 import { BCELossWithQuant } from '../../../src/models/losses/segmentation-loss.js';
 import { MaskBitDiscriminator } from '../../../src/models/discriminators/maskbit.js';
 import { EMAVQ, VQModel, type FirstStage } from '../../../src/models/autoencoder/vqgan.js';
+import { GroupedResidualVQ } from '../../../src/models/quantizers/grouped-residual.js';
+import { ResidualVQ } from '../../../src/models/quantizers/residual-vq.js';
+import { VectorQuantize } from '../../../src/models/quantizers/vector-quantize.js';
 import * as torch from '../../../src/torch/index.js';
 import type { Tensor } from '../../../src/torch/index.js';
 import { partsOf } from '../../../src/training/engine/accumulate.js';
@@ -177,4 +180,22 @@ test('a batch is split into equal parts only', (t) => {
       instanceOf: RangeError,
       message: new RegExp(`got ${count} for a batch of 6`),
     });
+});
+
+test('the second pass over the parts keeps no latents for codes that move', (t) => {
+  torch.scope(() => {
+    const made = adversarial(onePassStep);
+    const codes = { dim: 4, codebookSize: 12, numQuantizers: 2 };
+    for (const quantize of [
+      new VectorQuantize(sizes),
+      new ResidualVQ(codes),
+      new GroupedResidualVQ({ ...codes, groups: 2 }),
+    ]) {
+      Object.assign(made.model, { quantize: quantize.to('float64').train() });
+      torch.scope(() => void made.step(batches.select(0, 0), 1, 2));
+      const { tensors } = torch.memory();
+      torch.scope(() => void made.step(batches.select(0, 1), 2, 2));
+      t.is(torch.memory().tensors, tensors, quantize.constructor.name);
+    }
+  });
 });

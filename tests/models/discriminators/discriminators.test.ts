@@ -129,3 +129,17 @@ for (const [name, make, message] of mistakes)
     const { message: said } = t.throws(make, { any: true }) as Error;
     t.regex(said, message);
   });
+
+test('gradients of StyleGAN2 are finite in float16, also for images that are all alike', (t) => {
+  torch.scope(() => {
+    torch.manualSeed(4);
+    const discriminator = new StyleGAN2Discriminator({ imageSize: 8, channelMax: 4 });
+    discriminator.to('float16');
+    const images = torch.rand([1, 3, 8, 8]).to('float16').repeat([4, 1, 1, 1]);
+    const logits = discriminator.forward(images);
+    t.is(logits.dtype, 'float16');
+    logits.sum().backward();
+    for (const [name, { grad }] of discriminator.namedParameters())
+      t.true(grad!.isfinite().all().item(), name);
+  });
+});

@@ -1,4 +1,7 @@
 import test from 'ava';
+import * as torch from '../../../src/torch/index.js';
+import { SGD } from '../../../src/torch/optim/index.js';
+import { DataParallelOptimizer } from '../../../src/training/engine/data-parallel.js';
 import { Ranks } from '../../torch/ranks.js';
 import { compareSteps, faultsOf, overlapOf, weightsBothWays, type StepCase } from '../data-parallel-steps.js';
 
@@ -79,3 +82,16 @@ for (const [where, [uses, expected]] of Object.entries(unused))
       [1, 2, expected],
     ]);
   });
+
+test('parameters of a network that are not those of the optimizer are refused', (t) => {
+  const given = (...shapes: number[][]) => shapes.map((shape) => torch.zeros(shape, { requiresGrad: true }));
+  const around = (computed: torch.Tensor[]) =>
+    new DataParallelOptimizer(new SGD(given([2, 3], [3]), { lr: 1 }), { computed });
+  t.notThrows(() => around(given([2, 3], [3])));
+  for (const [computed, message] of [
+    [given([2, 3]), /computed has 1 parameters, but the optimizer has 2: give the parameters of the network/],
+    [given([2, 3], [3], [3]), /computed has 3 parameters, but the optimizer has 2/],
+    [given([3], [2, 3]), /computed\[0\] is \[3\], but the optimizer's parameter 0 is \[2, 3\]/],
+  ] as const)
+    t.throws(() => around([...computed]), { instanceOf: torch.ArgumentError, message });
+});

@@ -9,6 +9,7 @@ import * as optim from '../../../src/torch/optim/index.js';
 import { GuardedOptimizer } from '../../../src/training/engine/guarded-optimizer.js';
 import { MixedPrecision } from '../../../src/training/engine/mixed-precision.js';
 import { buildVqgan } from '../../../src/training/stages/vqgan/build.js';
+import { lossOf } from '../../../src/training/stages/vqgan/loss.js';
 import { segmentation } from '../map-configs.js';
 import { vqganConfig } from '../tiny.js';
 
@@ -136,6 +137,50 @@ test.serial('an adaptive weight whose gradients overflow leaves the step out, an
       [...optimizers[name]!.state.values()].map(({ step: taken }) => taken!.item());
     t.deepEqual([...new Set(stepsOf('generator'))], [2]);
     t.deepEqual([...new Set(stepsOf('discriminator'))], [3]);
+  });
+});
+
+const penalised = { r1_weight: 1, r1_every: 2, use_actnorm: true };
+
+for (const training of [{}, { accumulate: 2 }, { step: 'reference' }, { step: 'reference', accumulate: 2 }])
+  test.serial(`R1 that overflows float16 is no alarm: ${JSON.stringify(training)}`, (t) => {
+    torch.scope(() => {
+      const settings = { ...training, nonFinite: 'stop', saveEvery: 2 };
+      const { model, step, batch, check, optimizers } = built('float16', settings, penalised);
+      const lastLayer = lossOf(model).discriminator.parameters().at(-2)!;
+      const stepsOfDiscriminator = () =>
+        [...optimizers['discriminator']!.state.values()][0]?.step?.item() ?? 0;
+      // The first scale, 65536, is itself more than float16 can hold, and so is 32768 times weights of 50.
+      const figures = [1e-6, 1e-6, 50].map((weights, i) => {
+        torch.noGrad(() => lastLayer.fill_(weights));
+        const losses = check!.around(i + 1, () => step(batch, 2 * i).losses);
+        return { ...read(losses), steps: stepsOfDiscriminator() };
+      }) as Record<string, number>[];
+      const r1 = figures.map((of) => of['r1']!);
+      t.true(r1[0] === 0 && r1[1]! > 0 && r1[2] === r1[1], `the last finite one: ${r1.join(', ')}`);
+      t.true(
+        figures.every(({ disc }) => disc! > 0 && disc! < Infinity),
+        'without the penalty',
+      );
+      t.deepEqual(
+        figures.map(({ steps }) => steps),
+        [0, 1, 1],
+      );
+      t.is(figures[0]!['scale'], 32768);
+      t.is(figures[2]!['scale'], figures[1]!['scale']! / 2);
+      t.is(check!.report(), null);
+    });
+  });
+
+test.serial('R1 that is infinite is an alarm in float32, and is not saved', (t) => {
+  torch.scope(() => {
+    const { model, step, batch, check } = built('float32', { nonFinite: 'stop' }, penalised);
+    const { discriminator, r1 } = lossOf(model);
+    torch.noGrad(() => discriminator.parameters().at(-2)!.fill_(1e30));
+    const { disc } = read(check!.around(1, () => step(batch, 0).losses));
+    t.false(Number.isFinite(disc), `${disc}`);
+    t.is(r1!.last.item(), 0);
+    t.regex(String(check!.report()?.what), /is NaN or infinite at step 1/);
   });
 });
 

@@ -42,6 +42,7 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
       'data.buckets is for first stages: a transformer is trained on codes of squares; leave it out',
     );
   }
+  checkViews(config);
   const { model } = withOneClass(config);
   const net = modelOfSection<TwoStage>(model, false);
   const params = config.model.params as Params;
@@ -76,6 +77,14 @@ export function checkTransformer(config: RunConfig, initial: InitialWeights | nu
   } finally {
     torch.dispose([...net.parameters(), ...net.buffers()]);
   }
+}
+
+function checkViews({ data, training: { views } }: RunConfig): void {
+  if (data.crop !== 'center' || views === 1) return;
+  throw new RunError(
+    `training.views=${views} encodes ${views} crops of each image, but with data.crop=center all of them would be alike: leave ` +
+      'out training.views, or set data.crop=random',
+  );
 }
 
 /** @throws RunError if the maps of the images have other channels than the condition takes, or the layouts other classes */

@@ -289,6 +289,8 @@ function averageOf({ training: { ema } }: RunConfig, parts: TransformerParts): W
 }
 
 function describeCodes({ data, training }: RunConfig): string {
-  const crops = training.views === 1 ? 'its central crop' : `${training.views} random crops`;
+  const { views } = training;
+  const several = data.crop === 'resized' ? `${views} crops of random size` : `${views} random crops`;
+  const crops = views === 1 ? 'its central crop' : several;
   return `each image is encoded once: ${crops}${data.flip ? ', also mirrored' : ''}`;
 }

@@ -88,7 +88,7 @@ export function accumulatedUpdate<K extends string>(
           const last = i === accumulate - 1;
           torch.scope(() => back(model.forward(part), combined(judged[i]!, dWeight), last));
         }
-      });
+      }, false);
       goOn();
     }
     optimizer.step();

@@ -5,7 +5,7 @@ import { addGradients } from '../../engine/accumulate.js';
 import { scaledFor, unscaledFor, type Scaling } from '../../engine/loss-scale.js';
 import type { StepOptimizer } from '../../engine/step-optimizer.js';
 import { zeroGradients } from '../../engine/gradients.js';
-import { discriminatorLosses, judgeImages, meanLogits, type AdversarialLoss } from './loss.js';
+import { discriminatorLosses, judgeImages, meanLogits, noPenalty, type AdversarialLoss } from './loss.js';
 import type { DiscriminatorLog } from './reference-step.js';
 import type { StepState } from './step-state.js';
 
@@ -55,15 +55,16 @@ export function backThroughDiscriminator(
 
   const judged = learning
     ? judgeImages(loss, batch, state, optimizers.discriminator)
-    : { logitsReal: torch.noGrad(() => loss.logits(batch, state.cond, state.draws)), penalty: null };
+    : { logitsReal: torch.noGrad(() => loss.logits(batch, state.cond, state.draws)), ...noPenalty };
   let discLoss: Tensor;
   let lecamLoss: Tensor;
   if (learning) {
     const losses = discriminatorLosses(loss, judged, logitsFake, share);
     ({ lecamLoss } = losses);
-    discLoss = losses.total.mul(discFactor);
+    const total = losses.total.mul(discFactor);
+    discLoss = losses.logged.mul(discFactor);
     const trained = parameters.filter((parameter) => parameter.requiresGrad);
-    const weighted = scaledFor(optimizers.discriminator, share === 1 ? discLoss : discLoss.mul(share));
+    const weighted = scaledFor(optimizers.discriminator, share === 1 ? total : total.mul(share));
     if (optimizers.discriminator.prepareForBackward) {
       // Unlike `torch.grad`, backward tells as soon as it has a gradient.
       if (last) optimizers.discriminator.prepareForBackward();
@@ -75,7 +76,7 @@ export function backThroughDiscriminator(
   }
   return {
     generator: { value: gLoss.detach(), gradient: unscaledFor(optimizers.generator, gradient!) },
-    discLoss: discLoss.detach(),
+    discLoss,
     lecamLoss,
     ...meanLogits(judged.logitsReal, logitsFake),
   };

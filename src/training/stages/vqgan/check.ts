@@ -4,6 +4,7 @@ import type { Backbone } from '../../../models/autoencoder/blocks.js';
 import type { Discriminator } from '../../../models/discriminators/discriminator.js';
 import { NLayerDiscriminator } from '../../../models/discriminators/n-layer.js';
 import type { ModelConfig } from '../../../models/registry/from-config.js';
+import { ResidualQuantizer } from '../../../models/quantizers/residual.js';
 import { LPIPS } from '../../../models/losses/lpips.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
 import * as torch from '../../../torch/index.js';
@@ -41,7 +42,7 @@ export function checkVqgan(config: RunConfig, notes: string[], initial: InitialW
   const model = modelOfSection<FirstStage>(config.model, false);
   try {
     temperatureSetter(model);
-    checkGraph(config);
+    checkGraph(model, config);
     checkBuckets(model, config);
     checkOptimizer(config.training, 'Adam');
     const labels = readsLabels(model);
@@ -87,9 +88,19 @@ export function checkMap(config: RunConfig, { train }: Images): void {
   );
 }
 
-function checkGraph({ training }: RunConfig): void {
+function checkGraph({ quantize }: FirstStage, { training }: RunConfig): void {
   const { graph, accumulate, activationCheckpointing } = training;
-  if (!graph || (accumulate === 1 && !activationCheckpointing)) return;
+  if (!graph) return;
+  const drops = [...quantize.modules()].some(
+    (part) => part instanceof ResidualQuantizer && part.config.quantizeDropout,
+  );
+  if (drops) {
+    throw new TypeError(
+      'training.graph replays a recorded step, in which quantize_dropout would leave out the same layers each time: leave ' +
+        'out one of them',
+    );
+  }
+  if (accumulate === 1 && !activationCheckpointing) return;
   const setting = accumulate === 1 ? 'activationCheckpointing=true' : `accumulate=${accumulate}`;
   throw new TypeError(`training.graph cannot record a step with training.${setting}: leave out one of them`);
 }

@@ -3,6 +3,7 @@ import type { LastLayerGradients } from '../../../models/losses/adaptive-weight.
 import type { Discriminator } from '../../../models/discriminators/discriminator.js';
 import { VQLPIPSWithDiscriminator } from '../../../models/losses/vqgan-loss.js';
 import type { FirstStage } from '../../../models/autoencoder/vqgan.js';
+import * as torch from '../../../torch/index.js';
 import type { Tensor } from '../../../torch/index.js';
 import type { Scaling } from '../../engine/loss-scale.js';
 import type { StepState } from './step-state.js';
@@ -41,6 +42,8 @@ interface JudgedImages {
   logitsReal: Tensor;
   /** The weighted term of R1; null if the step does not have it. */
   penalty: Tensor | null;
+  /** The same in the logged loss, detached: 0 where losses are scaled and its gradient overflows float16. */
+  loggedPenalty: Tensor | null;
 }
 
 /** Returns the logits of images that the discriminator learns from. */
@@ -51,30 +54,39 @@ export function judgeImages(
   { scaler }: Scaling,
 ): JudgedImages {
   const { r1 } = loss;
-  if (!r1?.dueAt(globalStep)) return { logitsReal: loss.logits(batch, cond, draws), penalty: null };
+  if (!r1?.dueAt(globalStep)) return { logitsReal: loss.logits(batch, cond, draws), ...noPenalty };
   const images = batch.detach().requiresGrad_();
   const logitsReal = loss.logits(images, cond, draws);
-  return { logitsReal, penalty: r1.forward(logitsReal, images, scaler?.scaleOn(batch.device)) };
+  const penalty = r1.forward(logitsReal, images, scaler?.scaleOn(batch.device));
+  // The scaler leaves out a step that overflows and lowers the scale: its loss is no alarm.
+  const loggedPenalty = scaler ? finiteOrZero(penalty.detach()) : penalty.detach();
+  return { logitsReal, penalty, loggedPenalty };
 }
 
+/** Of images that the discriminator does not learn from, or not with R1. */
+export const noPenalty = { penalty: null, loggedPenalty: null } as const;
+
+const finiteOrZero = (x: Tensor): Tensor => torch.where(x.isfinite(), x, torch.zerosLike(x));
+
 /**
- * Returns the discriminator's loss with the weighted terms of LeCam and R1, without its factor, and LeCam's term alone,
- * detached.
+ * Returns the discriminator's loss with the weighted terms of LeCam and R1, without its factor; the same to log, and
+ * LeCam's term alone, detached.
  *
  * @param share share of these logits in those of the step
  */
 export function discriminatorLosses(
   loss: AdversarialLoss,
-  { logitsReal, penalty }: JudgedImages,
+  { logitsReal, penalty, loggedPenalty }: JudgedImages,
   logitsFake: Tensor,
   share: number,
-): { total: Tensor; lecamLoss: Tensor } {
+): { total: Tensor; logged: Tensor; lecamLoss: Tensor } {
   const own = loss.discriminatorLoss(logitsReal, logitsFake);
   const lecam = loss.lecamLoss(logitsReal, logitsFake, share);
   const { lecamLossWeight } = loss.config;
   const withLecam = lecamLossWeight > 0 ? own.add(lecam.mul(lecamLossWeight)) : own;
   return {
     total: penalty ? withLecam.add(penalty) : withLecam,
+    logged: loggedPenalty ? withLecam.detach().add(loggedPenalty) : withLecam.detach(),
     lecamLoss: lecam.detach(),
   };
 }

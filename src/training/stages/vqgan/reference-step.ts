@@ -200,9 +200,9 @@ function backThroughDiscriminator(
   const judged = judgeImages(loss, part, state, optimizer);
   const logitsFake = logits(reconstruction);
   const { accumulate = 1 } = state;
-  const { total, lecamLoss } = discriminatorLosses(loss, judged, logitsFake, 1 / accumulate);
+  const { total, logged, lecamLoss } = discriminatorLosses(loss, judged, logitsFake, 1 / accumulate);
   const discLoss = total.mul(discFactor);
   if (last) optimizer.prepareForBackward?.();
   scaledFor(optimizer, accumulate === 1 ? discLoss : discLoss.div(accumulate)).backward();
-  return { ...meanLogits(judged.logitsReal, logitsFake), discLoss: discLoss.detach(), lecamLoss };
+  return { ...meanLogits(judged.logitsReal, logitsFake), discLoss: logged.mul(discFactor), lecamLoss };
 }

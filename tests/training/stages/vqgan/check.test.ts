@@ -189,3 +189,22 @@ test.serial('images of another size than the configuration says are refused', as
     },
   );
 });
+
+for (const name of ['ResidualVQ', 'GroupedResidualVQ'])
+  test.serial(`a graph of steps that leave out layers by chance is refused: ${name}`, async (t) => {
+    const run = join(temporaryFolder(t), 'run');
+    const config = vqganConfig({ graph: true });
+    const { ddconfig, lossconfig } = config.model.params;
+    const groups = name === 'ResidualVQ' ? {} : { groups: 2 };
+    const params = { dim: 8, codebook_size: 16, num_quantizers: 2, quantize_dropout: true, ...groups };
+    const quantizer = { target: `tessera.quantizers.${name}`, params };
+    const given = {
+      ...config,
+      model: { target: 'tessera.VQGAN', params: { ddconfig, lossconfig, quantizer } },
+    };
+    await t.throwsAsync(VqganTrainer.create(given, { run, images: images() }), {
+      instanceOf: TypeError,
+      message: /training\.graph replays .* quantize_dropout would leave out the same layers each time/,
+    });
+    t.false(existsSync(run));
+  });
