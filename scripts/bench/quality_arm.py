@@ -95,7 +95,7 @@ def to_images(pixels):
 
 
 def batches(images):
-    """Shuffled anew for each epoch, as a DataLoader does."""
+    """Yield batches in an order that is shuffled for each epoch, as by a DataLoader."""
     while True:
         yield from torch.randperm(len(images)).split(request["batch"])
 

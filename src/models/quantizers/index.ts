@@ -47,7 +47,7 @@ export interface QuantizerEntry {
   readonly marks?: readonly string[];
   /** Keys of its tensors with a row for each code, which `trim` shortens; left out if codes cannot be left out. */
   readonly rows?: readonly string[];
-  /** Keys of its tensors of numbers of codes, which `trim` numbers anew; left out if there are none. */
+  /** Keys of its tensors that hold indices of codes, which `trim` renumbers; left out if there are none. */
   readonly numbers?: readonly string[];
   /** Returns the number of codes from its `params` in a configuration. Default: `n_embed`. */
   readonly codesIn?: (params: Readonly<Record<string, unknown>>) => number;

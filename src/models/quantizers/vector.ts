@@ -75,8 +75,8 @@ export type VectorQuantizerConfig =
 
 /**
  * Nearest-code quantizer with a straight-through gradient to the encoder (the reference's VectorQuantizer2). With any of
- * `l2Norm: true`, `entropyLossRatio`, `showUsage: true` and `usageWindow` it is LlamaGen's (arXiv 2406.06525, section 3.1): indices are
- * [B, h, w], the terms of the loss are told with their weights, and there is no loss in evaluation.
+ * `l2Norm: true`, `entropyLossRatio`, `showUsage: true` and `usageWindow` it is LlamaGen's (arXiv 2406.06525, section
+ * 3.1): indices are [B, h, w], `losses` has the weighted terms of the loss, and the loss is 0 in evaluation.
  *
  * @example
  * ```ts

@@ -11,7 +11,7 @@ import { checkRunIsNew, readConfig } from '../../../runs/folder.js';
 import { writeImportedRun } from '../../../runs/import.js';
 import { openRun } from '../../../runs/open.js';
 import { openRunWeights } from '../../../runs/weights.js';
-import type { Device } from '../../../torch/index.js';
+import { scope, type Device } from '../../../torch/index.js';
 import type * as nn from '../../../torch/nn/index.js';
 import { openRunImages, type Images } from '../../../training/images.js';
 import { mapOf } from '../../../training/stages/vqgan/check.js';
@@ -30,12 +30,7 @@ export async function trim(run: string, flags: TrimFlags): Promise<void> {
   const { model, config, device, classes } = await openRun({ run, ema: flags.ema }, stage, flags.device);
   const first = (stage === 'vqgan' ? model : (model as TwoStage).firstStageModel) as FirstStage;
   // Refused before any image is read.
-  trimmed(
-    config.model,
-    model,
-    stage,
-    Array.from({ length: first.nCodes }, (_, i) => i),
-  );
+  scope(() => void trimmed(config.model, model, stage, [0]));
   if (stage === 'transformer') await checkConditionCounts(run, model as TwoStage, flags.images);
   const images = await openImages(run, config, flags);
   const progress = terminalProgress();
